@@ -1,0 +1,309 @@
+# sallyport: `make demo` shows it, `make check` tests it, `make help` lists the rest.
+#
+# Sources are found by name: src/*/*.c and plugins/*.c go into libsallyport.a; src/main.c and each
+# tests/unit/test_*.c are linked with it.  The one library that is not the distribution's own is
+# libssh; build-aux/fetch-libssh says where it comes from.
+
+VERSION = 0.1.0
+
+PREFIX     = /usr/local
+SYSCONFDIR = /etc
+DESTDIR    =
+
+BUILD      = build
+CFLAGS     = -O2 -g
+PKG_CONFIG = pkg-config
+PYTHON     = /usr/bin/python3
+
+# A source tree of libssh 0.11 or 0.12, to be used instead of the one that is fetched.
+LIBSSH_SRC =
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL = all
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)  $(2)')
+# Options of a recursive make: a job for each processor, unless -j was given.
+jobs = --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+# "force" if the file $(1) does not hold the text $(2): what was made from it is then out of date.
+changed = $(call differ,$(strip $(file <$(1))),$(strip $(2)))
+differ = $(if $(and $(findstring $(1),$(2)),$(findstring $(2),$(1))),,force)
+
+# --- what there is -------------------------------------------------------------------------------
+
+LIB_SRC    := $(sort $(wildcard src/*/*.c plugins/*.c))
+TEST_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+HELPER_SRC := $(filter-out $(TEST_SRC),$(sort $(wildcard tests/unit/*.c)))
+C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] tests/*/*.[ch]))
+
+obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB_OBJ    := $(call obj,$(LIB_SRC))
+HELPER_OBJ := $(call obj,$(HELPER_SRC))
+TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
+
+# --- what it needs -------------------------------------------------------------------------------
+
+PKGS      := libsodium inih libseccomp libcrypto zlib
+TEST_PKGS := cmocka
+
+tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(firstword $(1)))
+pkg  = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null || echo $(1))
+MISSING := $(strip $(call tool,$(CC)) $(call tool,cmake) \
+    $(or $(call tool,$(PKG_CONFIG)),$(foreach p,$(PKGS),$(call pkg,$(p)))))
+TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p)))))
+
+ifeq ($(MISSING),)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
+ifeq ($(TEST_MISSING),)
+TEST_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(TEST_PKGS))
+TEST_LIBS   := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS))
+endif
+endif
+
+.PHONY: missing test-missing
+missing:
+	@echo 'missing: $(MISSING) — run `make deps`' >&2; exit 1
+test-missing:
+	@echo 'missing: $(TEST_MISSING) — run `make deps`' >&2; exit 1
+
+# --- flags ---------------------------------------------------------------------------------------
+
+supported = $(shell $(CC) $(1) -Werror -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+
+HARDEN := -fPIE -fstack-protector-strong $(call supported,-fstack-clash-protection)
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+    -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
+ifneq ($(filter-out 0 false,$(CI) $(WERROR)),)
+WARN   += -Werror
+endif
+ifdef SANITIZE
+HARDEN += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+    -DSALLYPORT_ASAN
+else
+HARDEN += -D_FORTIFY_SOURCE=2
+endif
+
+# Where src/transport/ defines __wrap_NAME, it stands in front of libssh's NAME: the linker is told.
+WRAPS := $(shell cat /dev/null $(wildcard src/transport/*.c) | \
+    sed -nE 's/^__wrap_([a-z0-9_]+)\W.*[^;]$$/-Wl,--wrap=\1/p' | sort -u)
+
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' -Isrc $(CPPFLAGS) \
+    $(CFLAGS) $(HARDEN) $(WARN) $(PKG_CFLAGS)
+LINK    = $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(WRAPS)
+# A group, because libssh.a calls back into ours through the wraps.
+LIBS    = -Wl,--start-group $(BUILD)/libsallyport.a $(LIBSSH_A) -Wl,--end-group $(PKG_LIBS)
+
+# --- libssh --------------------------------------------------------------------------------------
+
+LIBSSH_DIR  := build/libssh
+LIBSSH_TREE := $(if $(LIBSSH_SRC),$(abspath $(LIBSSH_SRC)),$(LIBSSH_DIR)/src)
+LIBSSH_OBJ  := $(LIBSSH_DIR)/$(if $(LIBSSH_SRC),local,obj)
+LIBSSH_A    := $(LIBSSH_OBJ)/src/libssh.a
+
+# Unless told otherwise libssh reads its socket 4 KiB at a time.
+LIBSSH_CFLAGS := -O2 -g -w -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2 -DMAX_BUF_SIZE=65536
+LIBSSH_CMAKE  := -DBUILD_SHARED_LIBS=OFF -DWITH_SERVER=ON -DWITH_ZLIB=ON -DWITH_SFTP=OFF \
+    -DWITH_GSSAPI=OFF -DWITH_FIDO2=OFF -DWITH_PCAP=OFF -DWITH_NACL=OFF -DWITH_EXEC=OFF \
+    -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF -DWITH_DEBUG_CALLTRACE=OFF -DWITH_DEBUG_PACKET=OFF \
+    -DWITH_SYMBOL_VERSIONING=OFF
+LIBSSH_STAMP  := $(strip $(LIBSSH_TREE) $(LIBSSH_CFLAGS) $(LIBSSH_CMAKE))
+
+# Its private headers want its config.h first, and some of them its callbacks.h.
+LIBSSH_INCLUDES := -DHAVE_CONFIG_H -isystem $(LIBSSH_TREE)/include -isystem $(LIBSSH_OBJ)/include \
+    -include $(LIBSSH_OBJ)/config.h -include libssh/callbacks.h
+
+.PHONY: libssh
+libssh: $(LIBSSH_OBJ)/.stamp
+
+$(LIBSSH_DIR)/src/.stamp: | $(if $(MISSING),missing)
+	$(Q)build-aux/fetch-libssh $(LIBSSH_DIR)
+
+$(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
+    $(call changed,$(LIBSSH_OBJ)/.stamp,$(LIBSSH_STAMP)) | $(if $(MISSING),missing)
+	+$(Q)CC='$(CC)' LIBSSH_CFLAGS='$(LIBSSH_CFLAGS)' LIBSSH_CMAKE='$(LIBSSH_CMAKE)' \
+	    LIBSSH_STAMP='$(LIBSSH_STAMP)' build-aux/build-libssh $(LIBSSH_TREE) $(LIBSSH_OBJ)
+
+# --- the program and the unit tests --------------------------------------------------------------
+
+.PHONY: all tests force
+all: $(BUILD)/sallyport
+tests: $(TESTS)
+
+# What was used last time: other flags compile everything again, other files make another archive.
+$(BUILD)/.flags: $(call changed,$(BUILD)/.flags,$(COMPILE) $(LINK)) | $(if $(MISSING),missing)
+	$(shell mkdir -p $(@D))$(file >$@,$(strip $(COMPILE) $(LINK)))
+$(BUILD)/.sources: $(call changed,$(BUILD)/.sources,$(LIB_SRC)) | $(BUILD)/.flags
+	$(file >$@,$(strip $(LIB_SRC)))
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
+	$(call say,CC  ,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
+
+$(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): EXTRA = $(LIBSSH_INCLUDES)
+$(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): $(LIBSSH_OBJ)/.stamp
+$(call obj,$(TEST_SRC) $(HELPER_SRC)): EXTRA = $(TEST_CFLAGS)
+$(call obj,$(TEST_SRC) $(HELPER_SRC)): | $(if $(TEST_MISSING),test-missing)
+
+$(BUILD)/libsallyport.a: $(LIB_OBJ) $(BUILD)/.sources
+	$(call say,AR  ,$@)
+	$(Q)rm -f $@.new && $(AR) rcs $@.new $(LIB_OBJ) && mv $@.new $@
+
+$(BUILD)/sallyport: $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a $(LIBSSH_OBJ)/.stamp
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@.new $< $(LIBS) && mv $@.new $@
+
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/libsallyport.a \
+    $(LIBSSH_OBJ)/.stamp
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $< $(HELPER_OBJ) $(LIBS) $(TEST_LIBS)
+
+$(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallyport.a \
+    $(LIBSSH_OBJ)/.stamp
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS)
+
+.SECONDARY:
+-include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c $(LIB_SRC) $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC))
+
+# --- what to run ---------------------------------------------------------------------------------
+
+.PHONY: deps deps-lint check run-tests unit e2e run-unit run-e2e asan fuzz \
+    run-fuzz demo bench bench-quick
+deps:
+	@build-aux/deps build run check
+deps-lint:
+	@build-aux/deps lint
+
+check: deps
+	+@$(MAKE) $(jobs) all tests
+	+@$(MAKE) --no-print-directory run-tests
+
+# One failing does not keep the other from running.
+run-tests:
+	+@status=0; \
+	for tests in run-unit run-e2e; do \
+		$(MAKE) --no-print-directory $$tests || status=1; \
+	done; \
+	exit $$status
+
+unit: tests
+	+@$(MAKE) --no-print-directory run-unit
+e2e: all
+	+@$(MAKE) --no-print-directory run-e2e
+
+run-unit:
+	@build-aux/run-unit $(TESTS)
+run-e2e:
+	@if [ -d tests/e2e ]; then \
+		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q tests/e2e $(PYTEST_ARGS); \
+	else echo 'tests/e2e: there is none yet'; fi
+
+asan: export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0
+asan: export UBSAN_OPTIONS ?= print_stacktrace=1
+asan:
+	+@$(MAKE) $(jobs) BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all tests
+	+@$(MAKE) --no-print-directory BUILD=build/asan run-tests
+
+# What a fuzzer finds stays in build/corpus; tests/fuzz/corpus/NAME is where it starts from.
+FUZZ_TIME = 60
+fuzz:
+	+@$(MAKE) $(jobs) BUILD=build/fuzz CC=clang SANITIZE=address,undefined,fuzzer-no-link \
+	    CFLAGS='-O1 -g' run-fuzz
+run-fuzz: $(FUZZERS)
+	@for fuzzer in $(FUZZERS); do \
+		name=$${fuzzer##*/fuzz_}; \
+		mkdir -p build/corpus/$$name; \
+		echo "fuzz: $$name, $(FUZZ_TIME) s"; \
+		$$fuzzer -max_total_time=$(FUZZ_TIME) -artifact_prefix=build/corpus/$$name- \
+		    build/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) >$$fuzzer.log 2>&1 || \
+		    { tail -n 60 $$fuzzer.log; exit 1; }; \
+		tail -n 1 $$fuzzer.log; \
+	done
+
+demo:
+	@build-aux/deps build run
+	+@$(MAKE) $(jobs) all
+	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
+bench bench-quick: all
+	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/$(if $(filter bench,$@),run,quick)
+
+# --- how it reads --------------------------------------------------------------------------------
+
+.PHONY: lint format tidy
+SCRIPTS = $(shell build-aux/list-scripts)
+
+lint:
+	@for tool in clang-format cppcheck shellcheck; do \
+		command -v $$tool >/dev/null || \
+		    { echo "missing: $$tool — run \`make deps-lint\`" >&2; exit 1; }; \
+	done; \
+	status=0; \
+	clang-format --dry-run -Werror $(C_FILES) || status=1; \
+	cppcheck -q -j$$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --suppress=missingInclude --suppress=unusedFunction --error-exitcode=1 -Isrc \
+	    -D__linux__ -D_GNU_SOURCE src plugins || status=1; \
+	shellcheck $(SCRIPTS) || status=1; \
+	build-aux/check-includes || status=1; \
+	exit $$status
+
+format:
+	clang-format -i $(C_FILES)
+
+tidy: $(LIBSSH_OBJ)/.stamp
+	clang-tidy --quiet $(filter src/%.c plugins/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE \
+	    -DSALLYPORT_VERSION='"$(VERSION)"' -Isrc $(PKG_CFLAGS) $(LIBSSH_INCLUDES)
+
+# --- install and clean ---------------------------------------------------------------------------
+
+.PHONY: install clean distclean help
+SHARE = $(DESTDIR)$(PREFIX)/share
+CONF  = $(DESTDIR)$(SYSCONFDIR)/sallyport
+
+# Configuration that is there already stays as it is.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONF)
+	install -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
+	sed 's,/usr/bin/sallyport,$(PREFIX)/bin/sallyport,' contrib/sallyport.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
+	install -d -m 700 $(CONF)/keys
+	if [ -d conf.d ] && [ ! -e $(CONF)/conf.d ]; then \
+		install -d $(CONF)/conf.d && install -m 644 conf.d/* $(CONF)/conf.d; \
+	fi
+	if [ -d plugins/exec ]; then \
+		install -d $(SHARE)/sallyport/plugins && \
+		    install -m 755 plugins/exec/* $(SHARE)/sallyport/plugins; \
+	fi
+	for page in man/*.[58]; do \
+		[ -e "$$page" ] || continue; \
+		install -d $(SHARE)/man/man$${page##*.} && \
+		    install -m 644 "$$page" $(SHARE)/man/man$${page##*.}; \
+	done
+
+# The libssh that was fetched stays until distclean.
+clean:
+	rm -rf $(filter-out $(LIBSSH_DIR),$(wildcard build/* build/.flags build/.sources)) $(LIBSSH_DIR)/local
+distclean:
+	rm -rf build
+
+help:
+	@echo 'make                  build/sallyport; V=1 shows the commands, CC=clang, LIBSSH_SRC=DIR'
+	@echo 'make demo             a gateway and two machines on loopback, to try (ONCE=1: prove, stop)'
+	@echo 'make check            install what is missing, build, run every test'
+	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
+	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
+	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
+	@echo 'make lint             format, static analysis, shell scripts, include directions'
+	@echo 'make format | tidy    reformat the C sources | clang-tidy'
+	@echo 'make bench-quick      the short benchmark; make bench is the long one'
+	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'
+	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
+	@echo 'make clean            remove what was built, keep the libssh that was fetched'
+	@echo 'make distclean        remove build/'

@@ -1,0 +1,44 @@
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+
+const char *
+err_str(int err)
+{
+	switch (err) {
+	case 0:
+		return "success";
+	case ERR_NOMEM:
+		return "out of memory";
+	case ERR_SYS:
+		return strerror(errno);
+	case ERR_FORMAT:
+		return "malformed";
+	case ERR_TOOBIG:
+		return "too large";
+	case ERR_NOTFOUND:
+		return "not found";
+	case ERR_EXISTS:
+		return "already exists";
+	case ERR_PERM:
+		return "permissions too open";
+	case ERR_AUTH:
+		return "verification failed";
+	case ERR_ALGORITHM:
+		return "algorithm not supported";
+	case ERR_BADSTATE:
+		return "not allowed in this state";
+	case ERR_AGAIN:
+		return "would block";
+	case ERR_EOF:
+		return "closed by the other side";
+	case ERR_TIMEOUT:
+		return "timed out";
+	case ERR_CONFIG:
+		return "configuration error";
+	case ERR_SSH:
+		return "SSH protocol failure";
+	}
+	return "unknown error";
+}

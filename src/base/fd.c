@@ -1,0 +1,175 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+int
+fd_set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return ERR_SYS;
+	return 0;
+}
+
+void
+fd_close(int *fd)
+{
+	int saved = errno;
+
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+	errno = saved;
+}
+
+static int
+fd_compare(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+void
+fd_close_others(int low, const int *keep, size_t n)
+{
+	int sorted[16];
+	unsigned int first = (unsigned int)low;
+	size_t i;
+
+	if (n > sizeof(sorted) / sizeof(sorted[0]))
+		abort();
+	memcpy(sorted, keep, n * sizeof(*keep));
+	qsort(sorted, n, sizeof(*sorted), fd_compare);
+	for (i = 0; i < n; i++) {
+		if (sorted[i] < (int)first)
+			continue;
+		if (sorted[i] > (int)first)
+			close_range(first, (unsigned int)sorted[i] - 1, 0);
+		first = (unsigned int)sorted[i] + 1;
+	}
+	close_range(first, ~0U, 0);
+}
+
+int
+fd_send(int sock, const void *p, size_t len, int pass)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)p, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+	ssize_t n;
+
+	if (pass != -1) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &pass, sizeof(int));
+	}
+	do
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n == -1 && errno == EINTR);
+	if (n != -1)
+		return 0;
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return ERR_AGAIN;
+	if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+		return ERR_EOF;
+	return ERR_SYS;
+}
+
+ssize_t
+fd_recv(int sock, void *p, size_t size, int *passed, int flags)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = p, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+	ssize_t n;
+
+	*passed = -1;
+	msg.msg_control = control.bytes;
+	msg.msg_controllen = sizeof(control.bytes);
+	do
+		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n == -1) {
+		if (errno == EAGAIN)
+			return ERR_AGAIN;
+		return errno == ECONNRESET ? 0 : ERR_SYS;
+	}
+	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg != NULL; cmsg = CMSG_NXTHDR(&msg, cmsg))
+		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+		    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(passed, CMSG_DATA(cmsg), sizeof(int));
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+		fd_close(passed);
+		return ERR_TOOBIG;
+	}
+	return n;
+}
+
+int
+fd_read_all(int fd, struct buf *b)
+{
+	uint8_t *to;
+	ssize_t n;
+
+	for (;;) {
+		size_t want = b->max - b->len < 16384 ? b->max - b->len : 16384;
+		uint8_t probe;
+
+		if (want == 0) { /* full: one byte more would be too much */
+			n = read(fd, &probe, 1);
+			if (n == 0)
+				return 0;
+			if (n == -1 && errno == EINTR)
+				continue;
+			return n == -1 ? ERR_SYS : ERR_TOOBIG;
+		}
+		to = buf_reserve(b, want);
+		if (to == NULL)
+			return buf_err(b);
+		n = read(fd, to, want);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return ERR_SYS;
+		if (n == 0)
+			return 0;
+		b->len += (size_t)n;
+	}
+}
+
+int
+fd_write_all(int fd, const void *p, size_t len)
+{
+	const uint8_t *from = p;
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(fd, from, len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return ERR_SYS;
+		from += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}

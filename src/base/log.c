@@ -1,0 +1,194 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* Below PIPE_BUF, so that a line is written whole or not at all. */
+#define LOG_LINE_MAX 4000
+
+static enum log_level log_level = LOG_LVL_INFO;
+static enum log_format log_format = LOG_FORMAT_SSHD;
+static unsigned long log_lost;
+
+void
+log_set_level(enum log_level level)
+{
+	log_level = level;
+}
+
+void
+log_set_format(enum log_format format)
+{
+	log_format = format;
+}
+
+/* How many bytes the UTF-8 sequence at p takes: 0 if there is no valid one. */
+static size_t
+utf8_len(const uint8_t *p, size_t len)
+{
+	size_t n, i;
+
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		n = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		n = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > len)
+		return 0;
+	for (i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	/* C1 controls, line and paragraph separators, direction overrides */
+	if (p[0] == 0xc2 && p[1] < 0xa0)
+		return 0;
+	if (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae)
+		return 0;
+	if (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)
+		return 0;
+	return n;
+}
+
+const char *
+log_vis(char *out, size_t size, const void *text, size_t len)
+{
+	const uint8_t *p = text;
+	size_t i, n, o = 0;
+
+	if (size < 8) {
+		if (size > 0)
+			out[0] = '\0';
+		return out;
+	}
+	for (i = 0; i < len; i += n) {
+		n = 1;
+		if (o + 8 > size) {
+			memcpy(out + o - (o >= 3 ? 3 : o), "...", 3);
+			if (o < 3)
+				o = 3;
+			break;
+		}
+		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\') {
+			out[o++] = (char)p[i];
+		} else if ((n = utf8_len(p + i, len - i)) > 0) {
+			memcpy(out + o, p + i, n);
+			o += n;
+		} else {
+			n = 1;
+			o += (size_t)snprintf(out + o, size - o, "\\%03o", p[i]);
+		}
+	}
+	out[o] = '\0';
+	return out;
+}
+
+static const char *
+level_name(enum log_level level)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	return names[level];
+}
+
+/* Inside a JSON string the octal escapes of log_vis() need their backslash
+ * doubled, and quotes one in front. */
+static size_t
+json_text(char *out, size_t size, const char *text)
+{
+	size_t o = 0;
+
+	for (; *text != '\0' && o + 3 < size; text++) {
+		if (*text == '"' || *text == '\\')
+			out[o++] = '\\';
+		out[o++] = *text;
+	}
+	out[o] = '\0';
+	return o;
+}
+
+static void
+log_write(const char *line, size_t len)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char lost[80];
+	int n;
+
+	if (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0) {
+		log_lost++;
+		return;
+	}
+	if (log_lost > 0) {
+		n = snprintf(lost, sizeof(lost), "sallyport[%d]: %lu log lines lost\n",
+		    (int)getpid(), log_lost);
+		if (write(STDERR_FILENO, lost, (size_t)n) == n)
+			log_lost = 0;
+	}
+	if (write(STDERR_FILENO, line, len) == -1)
+		log_lost++;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+log_vline(enum log_level level, const char *fmt, va_list ap)
+{
+	int saved = errno;
+	char text[LOG_LINE_MAX / 2], vis[LOG_LINE_MAX / 2], line[LOG_LINE_MAX];
+	char json[LOG_LINE_MAX - 200], when[40];
+	struct timespec ts;
+	struct tm tm;
+	int n;
+
+	if (level > log_level)
+		return;
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	if (n < 0)
+		n = 0;
+	if ((size_t)n >= sizeof(text))
+		n = sizeof(text) - 1;
+	log_vis(vis, sizeof(vis), text, (size_t)n);
+	if (log_format == LOG_FORMAT_JSON) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		gmtime_r(&ts.tv_sec, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+		json_text(json, sizeof(json), vis);
+		n = snprintf(line, sizeof(line),
+		    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n",
+		    when, ts.tv_nsec / 1000000, level_name(level), (int)getpid(), json);
+	} else {
+		n = snprintf(line, sizeof(line), "sallyport[%d]: %s%s\n", (int)getpid(),
+		    level == LOG_LVL_ERROR ? "error: " : "", vis);
+	}
+	log_write(line, (size_t)n);
+	errno = saved;
+}
+
+void
+log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vline(level, fmt, ap);
+	va_end(ap);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vline(LOG_LVL_ERROR, fmt, ap);
+	va_end(ap);
+	exit(1);
+}

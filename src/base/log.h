@@ -1,0 +1,45 @@
+/*
+ * The log: one line on standard error for each call, escaped so that nothing a
+ * peer sent can start a second line or move a cursor.  A sink that is full or
+ * gone loses lines (and counts them) rather than stop the process.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+enum log_level {
+	LOG_LVL_ERROR,
+	LOG_LVL_WARN,
+	LOG_LVL_INFO,
+	LOG_LVL_DEBUG,
+};
+
+enum log_format {
+	LOG_FORMAT_SSHD, /* "sallyport[PID]: text", sshd's words */
+	LOG_FORMAT_JSON, /* {"time":…,"level":…,"pid":…,"message":…} */
+};
+
+/* Process-wide; before the first line they are INFO and sshd. */
+void log_set_level(enum log_level level);
+void log_set_format(enum log_format format);
+
+#define log_error(...) log_line(LOG_LVL_ERROR, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_LVL_WARN, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LVL_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_LVL_DEBUG, __VA_ARGS__)
+
+void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* log_error(), then exit(1): before serving, or where only this session dies. */
+void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/*
+ * Write text into out (of size bytes, always terminated) so that it is one
+ * harmless line: control characters, DEL, backslash and bytes that are not
+ * valid UTF-8 become \ooo.  Text that does not fit ends in "...".  Returns out.
+ */
+const char *log_vis(char *out, size_t size, const void *text, size_t len);
+
+#endif

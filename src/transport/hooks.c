@@ -1,0 +1,185 @@
+/*
+ * What the linker puts in place of some functions of libssh (--wrap): where the
+ * library would hold a private key, write to a socket or read a file, it comes
+ * here instead.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/leg_private.h"
+#include "libssh/dh.h"
+#include "libssh/knownhosts.h"
+#include "libssh/options.h"
+#include "libssh/pki.h"
+
+/* libssh gives these functions a session or a socket and no context of ours.  A
+ * process has two legs at most, so a list is searched quickly. */
+static struct leg *legs;
+
+void
+leg_register(struct leg *leg)
+{
+	leg->next = legs;
+	legs = leg;
+}
+
+void
+leg_unregister(struct leg *leg)
+{
+	struct leg **lp;
+
+	for (lp = &legs; *lp != NULL; lp = &(*lp)->next)
+		if (*lp == leg) {
+			*lp = leg->next;
+			return;
+		}
+}
+
+struct leg *
+leg_of_session(ssh_session ssh)
+{
+	struct leg *leg;
+
+	for (leg = legs; leg != NULL; leg = leg->next)
+		if (leg->ssh == ssh)
+			return leg;
+	abort();
+}
+
+struct leg *
+leg_of_socket(ssh_socket socket)
+{
+	struct leg *leg;
+
+	for (leg = legs; leg != NULL; leg = leg->next)
+		if (leg->ssh != NULL && leg->ssh->socket == socket)
+			return leg;
+	return NULL;
+}
+
+int __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len);
+int __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest);
+ssh_string __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
+    const enum ssh_digest_e digest);
+int __real_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
+    const unsigned char *input, size_t input_len);
+int __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
+    const unsigned char *input, size_t input_len);
+char *__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session);
+int __wrap_ssh_options_apply(ssh_session session);
+
+/* Packets and the version string, on their way out. */
+int
+__wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
+{
+	struct leg *leg = leg_of_socket(s);
+
+	if (leg == NULL)
+		return SSH_ERROR;
+	return leg_output_add(leg, buffer, len);
+}
+
+/* The host key for the algorithm negotiated: its public half is all there is. */
+int
+__wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest)
+{
+	ssh_string blob = NULL;
+	int r;
+
+	switch (session->srv.hostkey) {
+	case SSH_KEYTYPE_RSA:
+		*privkey = session->srv.rsa_key;
+		break;
+	case SSH_KEYTYPE_ECDSA_P256:
+	case SSH_KEYTYPE_ECDSA_P384:
+	case SSH_KEYTYPE_ECDSA_P521:
+		*privkey = session->srv.ecdsa_key;
+		break;
+	case SSH_KEYTYPE_ED25519:
+		*privkey = session->srv.ed25519_key;
+		break;
+	default:
+		*privkey = NULL;
+	}
+	*digest = session->srv.hostkey_digest;
+	if (*privkey == NULL || ssh_pki_export_pubkey_blob(*privkey, &blob) != SSH_OK)
+		return SSH_ERROR;
+	r = ssh_dh_import_next_pubkey_blob(session, blob);
+	ssh_string_free(blob);
+	return r == 0 ? SSH_OK : SSH_ERROR;
+}
+
+ssh_string
+__wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
+    const enum ssh_digest_e digest)
+{
+	struct leg *leg = leg_of_session(session);
+	struct ssh_crypto_struct *crypto = session->next_crypto;
+	struct bytes hash = { crypto->secret_hash, crypto->digest_len };
+	ssh_string blob = NULL;
+	struct buf sig;
+	int r;
+
+	buf_init(&sig, 4096);
+	if (crypto->secret_hash == NULL)
+		goto out;
+	r = leg->ops->sign(leg->ctx, crypto->kex_methods[SSH_HOSTKEYS], hash, &sig);
+	if (r == 0)
+		r = buf_err(&sig);
+	if (r != 0) {
+		leg_set_error(leg, "host key signature: %s", err_str(r));
+		goto out;
+	}
+	blob = ssh_string_new(sig.len);
+	if (blob != NULL)
+		ssh_string_fill(blob, sig.data, sig.len);
+out:
+	buf_free(&sig);
+	return blob;
+}
+
+/* libssh verifies the upstream's signature; whose key it should be, and that the
+ * signature is good in the keeper's eyes too, is for ops->host_key to say. */
+int
+__wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
+    const unsigned char *input, size_t input_len)
+{
+	struct leg *leg = leg_of_session(session);
+	ssh_string blob = NULL, sig_blob = NULL;
+	int r;
+
+	r = __real_ssh_pki_signature_verify(session, sig, key, input, input_len);
+	if (r != SSH_OK)
+		return r;
+	if (ssh_pki_export_pubkey_blob(key, &blob) != SSH_OK ||
+	    ssh_pki_export_signature_blob(sig, &sig_blob) != SSH_OK) {
+		r = SSH_ERROR;
+		goto out;
+	}
+	r = leg->ops->host_key(leg->ctx, session->next_crypto->kex_methods[SSH_HOSTKEYS],
+	    (struct bytes){ input, input_len },
+	    (struct bytes){ ssh_string_data(blob), ssh_string_len(blob) },
+	    (struct bytes){ ssh_string_data(sig_blob), ssh_string_len(sig_blob) });
+	if (r != 0) {
+		leg_set_error(leg, "host key refused");
+		r = SSH_ERROR;
+	}
+out:
+	ssh_string_free(blob);
+	ssh_string_free(sig_blob);
+	return r;
+}
+
+/* The keeper knows the known hosts; libssh is to open no file. */
+char *
+__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session)
+{
+	return NULL;
+}
+
+/* Nothing to expand: no home, no user, no configuration file. */
+int
+__wrap_ssh_options_apply(ssh_session session)
+{
+	return 0;
+}

@@ -1,0 +1,637 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libssh/libssh.h>
+#include <libssh/buffer.h>
+#include <libssh/pki.h>
+#include <libssh/pki_priv.h>
+#include <libssh/string.h>
+
+#include <sodium.h>
+
+#include "transport/keys.h"
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 16384 /* OpenSSL verifies with no more */
+#define RSA_BITS_NEW 3072
+
+#define KEY_TEXT_MAX 65536 /* of a private key file */
+#define KEY_BLOB_MAX 16384 /* of a public key or a signature */
+
+enum family {
+	FAMILY_ED25519,
+	FAMILY_RSA,
+	FAMILY_ECDSA,
+};
+
+/* Every signature algorithm we make or take.  What is not here does not exist:
+ * ssh-rsa (SHA-1), DSA, certificates (their plain keys are what signs). */
+static const struct algorithm {
+	const char *name;
+	const char *type; /* of the keys it is for */
+	enum family family;
+	const char *curve; /* ECDSA: its name inside the blob */
+	const char *plain; /* sk-: what the token's own signature is made with */
+	enum ssh_digest_e digest;
+} algorithms[] = {
+	{ "ssh-ed25519", "ssh-ed25519", FAMILY_ED25519, NULL, NULL, SSH_DIGEST_AUTO },
+	{ "rsa-sha2-512", "ssh-rsa", FAMILY_RSA, NULL, NULL, SSH_DIGEST_SHA512 },
+	{ "rsa-sha2-256", "ssh-rsa", FAMILY_RSA, NULL, NULL, SSH_DIGEST_SHA256 },
+	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", FAMILY_ECDSA, "nistp256", NULL,
+	    SSH_DIGEST_SHA256 },
+	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", FAMILY_ECDSA, "nistp384", NULL,
+	    SSH_DIGEST_SHA384 },
+	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", FAMILY_ECDSA, "nistp521", NULL,
+	    SSH_DIGEST_SHA512 },
+	{ "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", FAMILY_ED25519, NULL,
+	    "ssh-ed25519", SSH_DIGEST_AUTO },
+	{ "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", FAMILY_ECDSA,
+	    "nistp256", "ecdsa-sha2-nistp256", SSH_DIGEST_SHA256 },
+};
+
+#define NALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
+
+static const struct algorithm *
+algorithm_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NALGORITHMS; i++)
+		if (strcmp(algorithms[i].name, name) == 0)
+			return &algorithms[i];
+	return NULL;
+}
+
+/* The algorithm we prefer for a type of key that signs without a token. */
+static const struct algorithm *
+algorithm_for_type(const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < NALGORITHMS; i++)
+		if (strcmp(algorithms[i].type, type) == 0 && algorithms[i].plain == NULL)
+			return &algorithms[i];
+	return NULL;
+}
+
+/* Bits of a positive mpint; 0 for a negative one. */
+static size_t
+mpint_bits(struct bytes n)
+{
+	size_t bits;
+	uint8_t top;
+
+	if (n.len == 0 || (n.p[0] & 0x80) != 0)
+		return 0;
+	while (n.len > 0 && n.p[0] == 0) {
+		n.p++;
+		n.len--;
+	}
+	if (n.len == 0)
+		return 0;
+	bits = (n.len - 1) * 8;
+	for (top = n.p[0]; top != 0; top >>= 1)
+		bits++;
+	return bits;
+}
+
+/* libssh's counted string with a copy of the bytes. */
+static ssh_string
+string_from(const void *p, size_t len)
+{
+	ssh_string s = ssh_string_new(len);
+
+	if (s != NULL && ssh_string_fill(s, p, len) < 0)
+		SSH_STRING_FREE(s);
+	return s;
+}
+
+/* What a token signs in place of the data (OpenSSH's PROTOCOL.u2f). */
+static void
+sk_message(struct bytes application, uint8_t flags, uint32_t counter, const void *data, size_t len,
+    struct buf *out)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256(hash, application.p, application.len);
+	buf_put(out, hash, sizeof(hash));
+	buf_put_u8(out, flags);
+	wire_put_u32(out, counter);
+	crypto_hash_sha256(hash, data, len);
+	buf_put(out, hash, sizeof(hash));
+}
+
+/* RSA and ECDSA: libssh reads the plain blobs and verifies.  Not by its
+ * ssh_pki_signature_verify(), which wants a session to ask for limits that
+ * have been checked here already. */
+static int
+verify_libssh(const struct buf *blob, const struct buf *sig, const void *data, size_t len)
+{
+	ssh_string blob_s = NULL, sig_s = NULL;
+	ssh_signature signature = NULL;
+	ssh_key key = NULL;
+	int r;
+
+	if ((r = buf_err(blob)) != 0 || (r = buf_err(sig)) != 0)
+		return r;
+	blob_s = string_from(blob->data, blob->len);
+	sig_s = string_from(sig->data, sig->len);
+	if (blob_s == NULL || sig_s == NULL) {
+		r = ERR_NOMEM;
+		goto out;
+	}
+	if (ssh_pki_import_pubkey_blob(blob_s, &key) != SSH_OK) {
+		r = ERR_FORMAT;
+		goto out;
+	}
+	r = ERR_AUTH;
+	if (ssh_pki_import_signature_blob(sig_s, key, &signature) != SSH_OK)
+		goto out;
+	if (pki_verify_data_signature(signature, key, data, len) == SSH_OK)
+		r = 0;
+out:
+	ssh_signature_free(signature);
+	ssh_key_free(key);
+	SSH_STRING_FREE(sig_s);
+	SSH_STRING_FREE(blob_s);
+	return r;
+}
+
+static int
+verify_ed25519(struct bytes pub, struct bytes raw, const void *data, size_t len)
+{
+	if (pub.len != crypto_sign_PUBLICKEYBYTES)
+		return ERR_FORMAT;
+	if (raw.len != crypto_sign_BYTES ||
+	    crypto_sign_verify_detached(raw.p, data, len, pub.p) != 0)
+		return ERR_AUTH;
+	return 0;
+}
+
+/* A public key blob and a signature blob, taken apart and checked. */
+struct parts {
+	struct bytes type;
+	struct bytes first;	  /* Ed25519: key; RSA: e; ECDSA: curve */
+	struct bytes second;	  /* RSA: n; ECDSA: Q */
+	struct bytes application; /* sk- */
+	struct bytes raw;	  /* the signature proper */
+	uint8_t flags;		  /* sk- */
+	uint32_t counter;	  /* sk- */
+};
+
+static int
+parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct parts *p)
+{
+	struct bytes name;
+	struct wire w;
+	size_t bits;
+
+	*p = (struct parts){ 0 };
+	if (blob.len > KEY_BLOB_MAX || sig.len > KEY_BLOB_MAX)
+		return ERR_FORMAT;
+	wire_init(&w, sig.p, sig.len);
+	name = wire_string(&w);
+	if (wire_err(&w) == 0 && !bytes_is(name, a->name))
+		return ERR_ALGORITHM;
+	p->raw = wire_string(&w);
+	if (a->plain != NULL) {
+		p->flags = wire_u8(&w);
+		p->counter = wire_u32(&w);
+	}
+	if (wire_end(&w) != 0)
+		return ERR_FORMAT;
+
+	wire_init(&w, blob.p, blob.len);
+	p->type = wire_string(&w);
+	if (wire_err(&w) == 0 && !bytes_is(p->type, a->type))
+		return ERR_ALGORITHM;
+	p->first = wire_string(&w);
+	if (a->family != FAMILY_ED25519)
+		p->second = wire_string(&w);
+	if (a->plain != NULL)
+		p->application = wire_string(&w);
+	if (wire_end(&w) != 0)
+		return ERR_FORMAT;
+	if (a->family == FAMILY_ECDSA && !bytes_is(p->first, a->curve))
+		return ERR_FORMAT;
+	if (a->family == FAMILY_RSA) {
+		bits = mpint_bits(p->second);
+		if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+			return ERR_ALGORITHM;
+	}
+	return 0;
+}
+
+int
+key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
+    uint8_t *sk_flags)
+{
+	const struct algorithm *a = algorithm_find(alg);
+	const char *plain;
+	struct buf key, signature, message;
+	struct parts p;
+	int r;
+
+	*sk_flags = 0;
+	if (a == NULL)
+		return ERR_ALGORITHM;
+	if ((r = parts_get(a, blob, sig, &p)) != 0)
+		return r;
+	buf_init(&key, KEY_BLOB_MAX);
+	buf_init(&signature, KEY_BLOB_MAX);
+	buf_init(&message, KEY_BLOB_MAX);
+	if (a->plain != NULL) {
+		sk_message(p.application, p.flags, p.counter, data, len, &message);
+		if ((r = buf_err(&message)) != 0)
+			goto out;
+		data = message.data;
+		len = message.len;
+	}
+	if (a->family == FAMILY_ED25519) {
+		r = verify_ed25519(p.first, p.raw, data, len);
+	} else {
+		plain = a->plain != NULL ? a->plain : a->name;
+		wire_put_text(&key, a->plain != NULL ? a->plain : a->type);
+		wire_put_bytes(&key, p.first);
+		wire_put_bytes(&key, p.second);
+		wire_put_text(&signature, plain);
+		wire_put_bytes(&signature, p.raw);
+		r = verify_libssh(&key, &signature, data, len);
+	}
+	if (r == 0)
+		*sk_flags = p.flags;
+out:
+	buf_free(&message);
+	buf_free(&signature);
+	buf_free(&key);
+	return r;
+}
+
+/* The private key as libssh has it, from the secret.  Its own memory is wiped
+ * by OpenSSL when the key is freed. */
+static int
+private_load(struct secret *priv, const char *type, ssh_key *out)
+{
+	ssh_buffer numbers = NULL;
+	struct wire w;
+	int r = ERR_FORMAT;
+
+	*out = NULL;
+	wire_init(&w, secret_open(priv), secret_len(priv));
+	if (!bytes_is(wire_string(&w), type))
+		goto out;
+	numbers = ssh_buffer_new();
+	if (numbers == NULL) {
+		r = ERR_NOMEM;
+		goto out;
+	}
+	ssh_buffer_set_secure(numbers);
+	if (ssh_buffer_add_data(numbers, w.p, (uint32_t)w.left) != SSH_OK) {
+		r = ERR_NOMEM;
+		goto out;
+	}
+	if (pki_import_privkey_buffer(ssh_key_type_from_name(type), numbers, out) != SSH_OK)
+		goto out;
+	r = 0;
+	if (ssh_buffer_get_len(numbers) != 0)
+		r = ERR_FORMAT;
+	else if (strcmp(type, "ssh-rsa") == 0 && ssh_key_size(*out) < RSA_BITS_MIN)
+		r = ERR_ALGORITHM;
+	if (r != 0)
+		SSH_KEY_FREE(*out);
+out:
+	SSH_BUFFER_FREE(numbers);
+	secret_close(priv);
+	return r;
+}
+
+static int
+sign_libssh(struct secret *priv, const struct algorithm *a, const void *data, size_t len,
+    struct buf *sig)
+{
+	ssh_signature signature = NULL;
+	ssh_string blob = NULL;
+	ssh_key key = NULL;
+	int r;
+
+	if ((r = private_load(priv, a->type, &key)) != 0)
+		return r;
+	r = ERR_FORMAT; /* numbers that are no key */
+	signature = pki_do_sign(key, data, len, a->digest);
+	if (signature == NULL || ssh_pki_export_signature_blob(signature, &blob) != SSH_OK)
+		goto out;
+	buf_put(sig, ssh_string_data(blob), ssh_string_len(blob));
+	r = buf_err(sig);
+out:
+	SSH_STRING_FREE(blob);
+	ssh_signature_free(signature);
+	SSH_KEY_FREE(key);
+	return r;
+}
+
+int
+key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
+    struct buf *sig)
+{
+	const struct algorithm *a = algorithm_find(alg);
+	uint8_t raw[crypto_sign_BYTES];
+
+	if (a == NULL || a->plain != NULL || strcmp(a->type, type) != 0)
+		return ERR_ALGORITHM;
+	if (a->family != FAMILY_ED25519)
+		return sign_libssh(priv, a, data, len, sig);
+	if (secret_len(priv) != crypto_sign_SECRETKEYBYTES)
+		return ERR_FORMAT;
+	crypto_sign_detached(raw, NULL, data, len, secret_open(priv));
+	secret_close(priv);
+	wire_put_text(sig, a->name);
+	wire_put_string(sig, raw, sizeof(raw));
+	return buf_err(sig);
+}
+
+static int
+public_from_libssh(ssh_key key, struct buf *pub)
+{
+	ssh_string blob = NULL;
+
+	if (ssh_pki_export_pubkey_blob(key, &blob) != SSH_OK)
+		return ERR_FORMAT;
+	buf_put(pub, ssh_string_data(blob), ssh_string_len(blob));
+	SSH_STRING_FREE(blob);
+	return buf_err(pub);
+}
+
+/* Ed25519 as libsodium has it: the seed, and the public key that follows from
+ * it.  A file whose public half is another's would give the private one away
+ * with the first signature. */
+static int
+secret_from_ed25519(const uint8_t *p, size_t len, struct secret **priv)
+{
+	uint8_t pub[crypto_sign_PUBLICKEYBYTES];
+	struct bytes stated, both;
+	struct wire w;
+	int r = 0;
+
+	wire_init(&w, p, len);
+	(void)wire_string(&w); /* type */
+	stated = wire_string(&w);
+	both = wire_string(&w);
+	if (wire_end(&w) != 0 || stated.len != sizeof(pub) ||
+	    both.len != crypto_sign_SECRETKEYBYTES)
+		return ERR_FORMAT;
+	*priv = secret_new(crypto_sign_SECRETKEYBYTES);
+	if (*priv == NULL)
+		return ERR_NOMEM;
+	crypto_sign_seed_keypair(pub, secret_open(*priv), both.p);
+	secret_close(*priv);
+	if (memcmp(pub, stated.p, sizeof(pub)) != 0)
+		r = ERR_FORMAT;
+	if (r != 0)
+		secret_free(priv);
+	return r;
+}
+
+static int
+secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
+{
+	ssh_string blob = NULL;
+	int r = 0;
+
+	if (ssh_pki_export_privkey_blob(key, &blob) != SSH_OK)
+		return ERR_FORMAT;
+	if (a->family == FAMILY_ED25519) {
+		r = secret_from_ed25519(ssh_string_data(blob), ssh_string_len(blob), priv);
+	} else {
+		*priv = secret_from(ssh_string_data(blob), ssh_string_len(blob));
+		if (*priv == NULL)
+			r = ERR_NOMEM;
+	}
+	ssh_string_burn(blob);
+	SSH_STRING_FREE(blob);
+	return r;
+}
+
+/* The two halves of a key from libssh.  They are tried on each other: a key
+ * that cannot log in anywhere is better found out now. */
+static int
+key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
+{
+	static const char probe[] = "is this a key?";
+	const struct algorithm *a = algorithm_for_type(ssh_key_type_to_char(ssh_key_type(key)));
+	struct buf blob, sig;
+	uint8_t flags;
+	int r;
+
+	if (a == NULL || (a->family == FAMILY_RSA && ssh_key_size(key) < RSA_BITS_MIN))
+		return ERR_ALGORITHM;
+	buf_init(&blob, KEY_BLOB_MAX);
+	buf_init(&sig, KEY_BLOB_MAX);
+	if ((r = public_from_libssh(key, &blob)) != 0 ||
+	    (r = secret_from_libssh(key, a, priv)) != 0)
+		goto out;
+	r = key_sign(*priv, a->type, a->name, probe, sizeof(probe), &sig);
+	if (r == 0)
+		r = key_verify((struct bytes){ blob.data, blob.len }, a->name,
+		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
+	if (r == ERR_AUTH)
+		r = ERR_FORMAT;
+	if (r != 0)
+		goto out;
+	buf_put(pub, blob.data, blob.len);
+	if ((r = buf_err(pub)) == 0)
+		memcpy(type, a->type, strlen(a->type) + 1);
+out:
+	if (r != 0)
+		secret_free(priv);
+	buf_free(&sig);
+	buf_free(&blob);
+	return r;
+}
+
+/* What can be known of a private key file without its passphrase. */
+struct envelope {
+	int encrypted;
+	int unusable;	/* a type of key that we cannot sign with */
+	struct buf pub; /* the public half, where the file says it in the clear */
+};
+
+/* The head of an OpenSSH private key file (PROTOCOL.key), from its base64. */
+static int
+envelope_openssh(const char *base64, size_t len, struct envelope *e)
+{
+	struct bytes magic, cipher, pub, priv;
+	char type[64];
+	struct secret *raw = secret_new(len);
+	struct wire w, k;
+	uint8_t *p;
+	size_t rawlen;
+	int r = ERR_FORMAT;
+
+	if (raw == NULL)
+		return ERR_NOMEM;
+	p = secret_open(raw);
+	if (sodium_base642bin(p, len, base64, len, " \t\r\n", &rawlen, NULL,
+		sodium_base64_VARIANT_ORIGINAL) != 0)
+		goto out;
+	wire_init(&w, p, rawlen);
+	magic = wire_bytes(&w, sizeof("openssh-key-v1"));
+	cipher = wire_string(&w);
+	(void)wire_string(&w); /* KDF */
+	(void)wire_string(&w); /* its options */
+	(void)wire_u32(&w);    /* how many keys: libssh looks */
+	pub = wire_string(&w);
+	wire_init(&k, pub.p, pub.len);
+	wire_text(&k, type, sizeof(type));
+	if (wire_err(&w) != 0 || wire_err(&k) != 0 ||
+	    memcmp(magic.p, "openssh-key-v1", magic.len) != 0)
+		goto out;
+	e->encrypted = !bytes_is(cipher, "none");
+	e->unusable = algorithm_for_type(type) == NULL;
+	if (!e->encrypted && !e->unusable) {
+		priv = wire_string(&w);
+		wire_init(&k, priv.p, priv.len);
+		(void)wire_u64(&k); /* two equal numbers: they tell a right passphrase */
+		if (!bytes_is(wire_string(&k), type))
+			goto out;
+	}
+	buf_put(&e->pub, pub.p, pub.len);
+	r = buf_err(&e->pub);
+out:
+	secret_close(raw);
+	secret_free(&raw);
+	return r;
+}
+
+static int
+envelope_get(const char *text, struct envelope *e)
+{
+	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
+	static const char end[] = "-----END OPENSSH PRIVATE KEY-----";
+	const char *from = strstr(text, begin), *to;
+
+	*e = (struct envelope){ 0 };
+	buf_init(&e->pub, KEY_BLOB_MAX);
+	if (from != NULL) {
+		from += sizeof(begin) - 1;
+		to = strstr(from, end);
+		return to == NULL ? ERR_FORMAT : envelope_openssh(from, (size_t)(to - from), e);
+	}
+	if (strstr(text, "PRIVATE KEY-----") == NULL)
+		return ERR_FORMAT;
+	e->encrypted = strstr(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") != NULL ||
+	    strstr(text, "Proc-Type: 4,ENCRYPTED") != NULL;
+	e->unusable = strstr(text, "-----BEGIN DSA PRIVATE KEY-----") != NULL;
+	return 0;
+}
+
+static int
+import_text(const char *text, const char *passphrase, struct secret **priv, struct buf *pub,
+    char type[64])
+{
+	size_t before = pub->len;
+	struct envelope e;
+	ssh_key key = NULL;
+	int r;
+
+	if ((r = envelope_get(text, &e)) != 0)
+		goto out;
+	if (e.unusable)
+		r = ERR_ALGORITHM;
+	else if (e.encrypted && passphrase == NULL)
+		r = ERR_AUTH;
+	/* Never NULL: OpenSSL would ask for it on the terminal by itself. */
+	else if (ssh_pki_import_privkey_base64(text, passphrase == NULL ? "" : passphrase, NULL,
+		     NULL, &key) != SSH_OK)
+		r = e.encrypted ? ERR_AUTH : ERR_FORMAT;
+	if (r != 0 || (r = key_take(key, priv, pub, type)) != 0)
+		goto out;
+	/* A file put together from two keys. */
+	if (e.pub.len > 0 &&
+	    (e.pub.len != pub->len - before ||
+		memcmp(e.pub.data, pub->data + before, e.pub.len) != 0)) {
+		pub->len = before;
+		secret_free(priv);
+		r = ERR_FORMAT;
+	}
+out:
+	SSH_KEY_FREE(key);
+	buf_free(&e.pub);
+	return r;
+}
+
+int
+key_import(const char *text, size_t len, const char *passphrase, struct secret **priv,
+    struct buf *pub, char type[64])
+{
+	struct secret *copy;
+	char *p;
+	int r;
+
+	*priv = NULL;
+	type[0] = '\0';
+	if (sodium_init() == -1)
+		return ERR_BADSTATE;
+	if (len > KEY_TEXT_MAX)
+		return ERR_TOOBIG;
+	if (len == 0 || memchr(text, '\0', len) != NULL)
+		return ERR_FORMAT;
+	copy = secret_new(len + 1); /* all zero: terminated */
+	if (copy == NULL)
+		return ERR_NOMEM;
+	p = (char *)secret_open(copy);
+	memcpy(p, text, len);
+	r = import_text(p, passphrase, priv, pub, type);
+	secret_close(copy);
+	secret_free(&copy);
+	return r;
+}
+
+static int
+generate_ed25519(struct secret **priv, struct buf *pub, char name[64])
+{
+	uint8_t raw[crypto_sign_PUBLICKEYBYTES];
+
+	*priv = secret_new(crypto_sign_SECRETKEYBYTES);
+	if (*priv == NULL)
+		return ERR_NOMEM;
+	crypto_sign_keypair(raw, secret_open(*priv));
+	secret_close(*priv);
+	wire_put_text(pub, "ssh-ed25519");
+	wire_put_string(pub, raw, sizeof(raw));
+	if (buf_err(pub) != 0) {
+		secret_free(priv);
+		return buf_err(pub);
+	}
+	memcpy(name, "ssh-ed25519", sizeof("ssh-ed25519"));
+	return 0;
+}
+
+int
+key_generate(const char *type, struct secret **priv, struct buf *pub, char name[64])
+{
+	ssh_key key;
+	int r, rsa;
+
+	*priv = NULL;
+	name[0] = '\0';
+	if (sodium_init() == -1)
+		return ERR_BADSTATE;
+	if (strcmp(type, "ed25519") == 0)
+		return generate_ed25519(priv, pub, name);
+	rsa = strcmp(type, "rsa") == 0;
+	if (!rsa && strcmp(type, "ecdsa") != 0)
+		return ERR_ALGORITHM;
+	key = ssh_key_new();
+	if (key == NULL)
+		return ERR_NOMEM;
+	/* As its ssh_pki_generate() does, which 0.12 deprecates in favour of a
+	 * function that 0.11 does not have. */
+	key->type = rsa ? SSH_KEYTYPE_RSA : SSH_KEYTYPE_ECDSA_P256;
+	key->type_c = ssh_key_type_to_char(key->type);
+	key->flags = SSH_KEY_FLAG_PRIVATE | SSH_KEY_FLAG_PUBLIC;
+	r = rsa ? pki_key_generate_rsa(key, RSA_BITS_NEW) : pki_key_generate_ecdsa(key, 256);
+	r = r == SSH_OK ? key_take(key, priv, pub, name) : ERR_NOMEM;
+	SSH_KEY_FREE(key);
+	return r;
+}

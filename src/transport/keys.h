@@ -1,0 +1,49 @@
+/*
+ * Keys for the keeper: reading, signing, verifying.  Private halves come in and
+ * go out as a secret whose bytes have one of two forms:
+ *
+ *	"ssh-ed25519": the 64 bytes of a libsodium secret key
+ *	others: the type's name and the key's numbers, in the order in which
+ *	SSH_AGENTC_ADD_IDENTITY carries them (draft-ietf-sshm-ssh-agent section 3.2);
+ *	unlike a file's text this leaves no copies behind when it is read
+ *
+ * Public keys and signatures are the blobs of RFC 4253 section 6.6.
+ */
+#ifndef TRANSPORT_KEYS_H
+#define TRANSPORT_KEYS_H
+
+#include "base/buf.h"
+#include "base/secret.h"
+#include "wire/wire.h"
+
+/* Parse an OpenSSH or PEM private key (text of the file).  passphrase may be
+ * NULL.  On success *priv is the caller's and the public blob is appended to pub,
+ * the key type's name ("ssh-ed25519") goes to type.
+ * ERR_AUTH: a passphrase is needed or wrong; ERR_FORMAT; ERR_ALGORITHM (DSA, sk-,
+ * RSA below 2048 bits). */
+int key_import(const char *text, size_t len, const char *passphrase, struct secret **priv,
+    struct buf *pub, char type[64]) MUST_CHECK;
+
+/* Make a new key; type is "ed25519", "rsa" (3072 bits) or "ecdsa" (nistp256). */
+int key_generate(const char *type, struct secret **priv, struct buf *pub, char name[64]) MUST_CHECK;
+
+/* Sign with algorithm alg ("ssh-ed25519", "rsa-sha2-512", ...); the signature
+ * blob (algorithm name and signature) is appended to sig.  The private key is
+ * open for the time of this call only. */
+int key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
+    struct buf *sig) MUST_CHECK;
+
+/* What an sk- signature says of the touch. */
+#define KEY_SK_USER_PRESENT 0x01
+#define KEY_SK_USER_VERIFIED 0x04
+
+/*
+ * Verify the signature blob sig over data by the public key blob.  alg is the
+ * algorithm that has been announced: the signature must be of just that one,
+ * and it must be one that fits the key's type (SHA-1 never).  *sk_flags is 0
+ * for keys that are not sk-.  0, ERR_AUTH, ERR_ALGORITHM or ERR_FORMAT.
+ */
+int key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
+    uint8_t *sk_flags) MUST_CHECK;
+
+#endif

@@ -1,0 +1,315 @@
+/*
+ * A leg at work: input, output, messages.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "transport/leg_private.h"
+#include "wire/ssh.h"
+
+void
+leg_set_error(struct leg *leg, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (leg->error[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(leg->error, sizeof(leg->error), fmt, ap);
+	va_end(ap);
+}
+
+static int
+leg_failed(struct leg *leg)
+{
+	if (leg->ssh->session_state != SSH_SESSION_STATE_ERROR)
+		return 0;
+	leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
+	return 1;
+}
+
+/* Give what has been read to libssh, packet by packet. */
+static int
+leg_process(struct leg *leg)
+{
+	size_t n;
+
+	while (!leg->paused && leg->input_len > 0 && !leg->peer_closed) {
+		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
+		    leg->ssh->socket_callbacks.userdata);
+		leg->input_off += n;
+		leg->input_len -= n;
+		if (leg_failed(leg))
+			return ERR_SSH;
+		if (n == 0)
+			break;
+	}
+	if (leg->input_len == 0)
+		leg->input_off = 0;
+	return leg->peer_closed ? ERR_EOF : 0;
+}
+
+int
+leg_input(struct leg *leg)
+{
+	size_t room = LEG_INPUT_SIZE - leg->input_off - leg->input_len;
+	ssize_t n;
+
+	if (leg->peer_closed)
+		return ERR_EOF;
+	if (leg->input_off > 0 && room < LEG_INPUT_SIZE / 2) {
+		memmove(leg->input, leg->input + leg->input_off, leg->input_len);
+		leg->input_off = 0;
+		room = LEG_INPUT_SIZE - leg->input_len;
+	}
+	n = recv(leg->fd, leg->input + leg->input_off + leg->input_len, room, MSG_DONTWAIT);
+	if (n == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return ERR_AGAIN;
+		leg_set_error(leg, "%s", strerror(errno));
+		return ERR_SYS;
+	}
+	if (n == 0) {
+		leg_set_error(leg, "closed by the other side");
+		return ERR_EOF;
+	}
+	leg->input_len += (size_t)n;
+	leg->bytes_in += (size_t)n;
+	return leg_process(leg);
+}
+
+void
+leg_pause(struct leg *leg)
+{
+	leg->paused = 1;
+}
+
+int
+leg_resume(struct leg *leg)
+{
+	leg->paused = 0;
+	return leg_process(leg);
+}
+
+int
+leg_paused(const struct leg *leg)
+{
+	return leg->paused;
+}
+
+int
+leg_output_add(struct leg *leg, const void *p, size_t len)
+{
+	size_t used = leg->output_len - leg->output_off, cap;
+	uint8_t *output;
+
+	if (leg->output_cap - leg->output_len < len && leg->output_off > 0) {
+		memmove(leg->output, leg->output + leg->output_off, used);
+		leg->output_off = 0;
+		leg->output_len = used;
+	}
+	if (leg->output_cap - leg->output_len < len) {
+		if (used + len > LEG_OUTPUT_MAX) {
+			leg_set_error(leg, "does not read what is sent to it");
+			return SSH_ERROR;
+		}
+		cap = leg->output_cap == 0 ? 4096 : leg->output_cap;
+		while (cap < used + len)
+			cap *= 2;
+		output = realloc(leg->output, cap);
+		if (output == NULL)
+			return SSH_ERROR;
+		leg->output = output;
+		leg->output_cap = cap;
+	}
+	memcpy(leg->output + leg->output_len, p, len);
+	leg->output_len += len;
+	return SSH_OK;
+}
+
+int
+leg_send(struct leg *leg, const uint8_t *payload, size_t len)
+{
+	/* libssh puts a header of 5 bytes in front of a packet; room left before
+	 * it saves moving the packet. */
+	static const uint8_t room[8];
+	ssh_buffer b = leg->ssh->out_buffer;
+
+	if (ssh_buffer_add_data(b, room, sizeof(room)) < 0 ||
+	    ssh_buffer_add_data(b, payload, (uint32_t)len) < 0 ||
+	    ssh_buffer_pass_bytes(b, sizeof(room)) != sizeof(room)) {
+		ssh_buffer_reinit(b);
+		return ERR_NOMEM;
+	}
+	if (ssh_packet_send(leg->ssh) == SSH_ERROR) {
+		leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
+		return ERR_SSH;
+	}
+	return 0;
+}
+
+int
+leg_flush(struct leg *leg)
+{
+	size_t len = leg->output_len - leg->output_off;
+	ssize_t n;
+
+	if (len == 0)
+		return 0;
+	n = send(leg->fd, leg->output + leg->output_off, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		leg_set_error(leg, "%s", strerror(errno));
+		return errno == EPIPE || errno == ECONNRESET ? ERR_EOF : ERR_SYS;
+	}
+	leg->output_off += (size_t)n;
+	leg->bytes_out += (size_t)n;
+	if (leg->output_off == leg->output_len)
+		leg->output_off = leg->output_len = 0;
+	return 0;
+}
+
+size_t
+leg_writable(const struct leg *leg)
+{
+	return leg->output_len - leg->output_off;
+}
+
+size_t
+leg_queued(const struct leg *leg)
+{
+	size_t n = leg_writable(leg);
+	struct ssh_iterator *it;
+
+	for (it = ssh_list_get_iterator(leg->ssh->out_queue); it != NULL; it = it->next)
+		n += ssh_buffer_get_len(ssh_iterator_value(ssh_buffer, it));
+	return n;
+}
+
+int
+leg_fd(const struct leg *leg)
+{
+	return leg->fd;
+}
+
+int
+leg_ready(const struct leg *leg)
+{
+	return leg->ssh->connected != 0;
+}
+
+int
+leg_in_kex(const struct leg *leg)
+{
+	return leg->ssh->dh_handshake_state != DH_STATE_FINISHED;
+}
+
+int
+leg_send_success(struct leg *leg)
+{
+	if (ssh_auth_reply_success(leg->ssh, 0) == SSH_ERROR) {
+		leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
+		return ERR_SSH;
+	}
+	return 0;
+}
+
+int
+leg_request_auth(struct leg *leg)
+{
+	static const char service[] = "ssh-userauth";
+	struct buf b;
+	int r;
+
+	buf_init(&b, 64);
+	buf_put_u8(&b, SSH_MSG_SERVICE_REQUEST);
+	wire_put_text(&b, service);
+	r = buf_err(&b);
+	if (r == 0) {
+		leg->ssh->auth.service_state = SSH_AUTH_SERVICE_SENT;
+		r = leg_send(leg, b.data, b.len);
+	}
+	buf_free(&b);
+	return r;
+}
+
+void
+leg_disconnect(struct leg *leg, uint32_t reason, const char *text)
+{
+	struct buf b;
+
+	if (leg->ssh->session_state == SSH_SESSION_STATE_ERROR)
+		return;
+	buf_init(&b, 1024);
+	buf_put_u8(&b, SSH_MSG_DISCONNECT);
+	wire_put_u32(&b, reason);
+	wire_put_string(&b, text, strnlen(text, 512));
+	wire_put_text(&b, "");
+	if (buf_err(&b) == 0 && leg_send(leg, b.data, b.len) != 0)
+		leg_set_error(leg, "cannot send DISCONNECT");
+	buf_free(&b);
+}
+
+void
+leg_trim(struct leg *leg)
+{
+	if (leg->input_len == 0)
+		(void)madvise(leg->input, LEG_INPUT_SIZE, MADV_DONTNEED);
+	if (leg_writable(leg) == 0 && leg->output_cap > 4096) {
+		free(leg->output);
+		leg->output = NULL;
+		leg->output_cap = 0;
+	}
+}
+
+const char *
+leg_error(const struct leg *leg)
+{
+	return leg->error;
+}
+
+uint32_t
+leg_peer_disconnect(const struct leg *leg, const char **text)
+{
+	*text = leg->peer_text;
+	return leg->peer_reason;
+}
+
+const char *
+leg_server_sig_algs(const struct leg *leg)
+{
+	return leg->sig_algs;
+}
+
+struct bytes
+leg_session_id(const struct leg *leg)
+{
+	struct ssh_crypto_struct *crypto = leg->ssh->current_crypto;
+
+	if (crypto == NULL)
+		return (struct bytes){ (const uint8_t *)"", 0 };
+	return (struct bytes){ crypto->session_id, crypto->session_id_len };
+}
+
+void
+leg_describe(const struct leg *leg, char *out, size_t size)
+{
+	struct ssh_crypto_struct *crypto = leg->ssh->current_crypto;
+
+	snprintf(out, size, "%s %s", crypto == NULL ? "none" : crypto->kex_methods[SSH_KEX],
+	    crypto == NULL ? "none" : crypto->kex_methods[SSH_CRYPT_S_C]);
+}
+
+void
+leg_counts(const struct leg *leg, uint64_t *in, uint64_t *out)
+{
+	*in = leg->bytes_in;
+	*out = leg->bytes_out;
+}

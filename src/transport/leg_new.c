@@ -1,0 +1,272 @@
+/*
+ * Making a leg: a libssh session set up so that it keeps to itself.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "libssh/options.h"
+#include "libssh/pki.h"
+#include "transport/leg_private.h"
+
+/* No group exchange: it reads a file of moduli and needs a second round trip. */
+#define KEX_DEFAULT                                                                              \
+	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"       \
+	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,"  \
+	"ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256"
+/* AES-GCM first: where we are the client our order decides, and with AES
+ * instructions nothing is faster. */
+#define CIPHERS_DEFAULT                                                                          \
+	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"           \
+	"aes128-ctr,aes192-ctr,aes256-ctr"
+#define MACS_DEFAULT                                                                             \
+	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
+#define HOST_KEYS_DEFAULT                                                                        \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"               \
+	"rsa-sha2-512,rsa-sha2-256"
+/* What our keeper verifies of a person's signatures: server-sig-algs. */
+#define SIG_ALGS                                                                                 \
+	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"        \
+	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+
+int
+leg_global_init(void)
+{
+	if (ssh_init() != SSH_OK)
+		return ERR_SSH;
+	ssh_set_log_level(SSH_LOG_NONE);
+	return 0;
+}
+
+static int
+set_methods(ssh_session ssh, enum ssh_kex_types_e kind, const char *list)
+{
+	return ssh_options_set_algo(ssh, kind, list, &ssh->opts.wanted_methods[kind]);
+}
+
+static int
+set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
+{
+	const char *compression = c->compression != NULL ? c->compression : "none";
+	const char *ciphers = c->ciphers != NULL ? c->ciphers : CIPHERS_DEFAULT;
+	const char *macs = c->macs != NULL ? c->macs : MACS_DEFAULT;
+
+	if (set_methods(leg->ssh, SSH_KEX, c->kex_algorithms != NULL ? c->kex_algorithms : KEX_DEFAULT) != 0) {
+		*why = "KexAlgorithms: no algorithm of the list is supported";
+		return ERR_ALGORITHM;
+	}
+	if (set_methods(leg->ssh, SSH_CRYPT_C_S, ciphers) != 0 ||
+	    set_methods(leg->ssh, SSH_CRYPT_S_C, ciphers) != 0) {
+		*why = "Ciphers: no algorithm of the list is supported";
+		return ERR_ALGORITHM;
+	}
+	if (set_methods(leg->ssh, SSH_MAC_C_S, macs) != 0 ||
+	    set_methods(leg->ssh, SSH_MAC_S_C, macs) != 0) {
+		*why = "MACs: no algorithm of the list is supported";
+		return ERR_ALGORITHM;
+	}
+	if (set_methods(leg->ssh, SSH_COMP_C_S, compression) != 0 ||
+	    set_methods(leg->ssh, SSH_COMP_S_C, compression) != 0) {
+		*why = "no compression method of the list is supported";
+		return ERR_ALGORITHM;
+	}
+	return 0;
+}
+
+/*
+ * libssh wants a descriptor to believe that it is connected.  It gets one that
+ * never has anything to read: the socket stays ours.
+ */
+static int
+set_idle_descriptor(struct leg *leg)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd == -1)
+		return ERR_SYS;
+	if (leg->server) {
+		if (ssh_socket_set_fd(leg->ssh->socket, fd) != SSH_OK) {
+			close(fd);
+			return ERR_SSH;
+		}
+		ssh_socket_set_connected(leg->ssh->socket,
+		    ssh_socket_get_poll_handle(leg->ssh->socket));
+	} else {
+		leg->ssh->opts.fd = fd;
+	}
+	return 0;
+}
+
+static struct leg *
+leg_new(int fd, int server, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
+    const char **why)
+{
+	struct leg *leg = calloc(1, sizeof(*leg));
+	int one = 1;
+
+	*why = "out of memory";
+	if (leg == NULL) {
+		close(fd);
+		return NULL;
+	}
+	leg->fd = fd;
+	leg->server = server;
+	leg->ops = ops;
+	leg->ctx = ctx;
+	leg->input = mmap(NULL, LEG_INPUT_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (leg->input == MAP_FAILED) {
+		leg->input = NULL;
+		goto fail;
+	}
+	/* Fails on what is not TCP, in tests: no harm. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (fd_set_nonblock(fd) != 0)
+		goto fail;
+	leg->ssh = ssh_new();
+	if (leg->ssh == NULL)
+		goto fail;
+	leg_register(leg);
+	ssh_set_blocking(leg->ssh, 0);
+	leg->ssh->opts.config_processed = true;
+	leg->ssh->opts.nodelay = 0;
+	leg->ssh->opts.rsa_min_size = 2048;
+	leg->ssh->server = server;
+	if (set_algorithms(leg, config, why) != 0)
+		goto fail;
+	if (set_idle_descriptor(leg) != 0)
+		goto fail;
+	leg_packets_init(leg);
+	return leg;
+fail:
+	leg_free(&leg);
+	return NULL;
+}
+
+/* libssh keeps one key of each kind, and here it is the public half. */
+static int
+add_host_key(struct leg *leg, struct bytes blob, struct buf *algorithms)
+{
+	ssh_string s = ssh_string_new(blob.len);
+	ssh_key key = NULL, *slot;
+	const char *names;
+	int r = ERR_NOMEM;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	ssh_string_fill(s, blob.p, blob.len);
+	r = ssh_pki_import_pubkey_blob(s, &key);
+	ssh_string_free(s);
+	if (r != SSH_OK)
+		return ERR_FORMAT;
+	switch (ssh_key_type(key)) {
+	case SSH_KEYTYPE_ED25519:
+		slot = &leg->ssh->srv.ed25519_key;
+		names = "ssh-ed25519";
+		break;
+	case SSH_KEYTYPE_ECDSA_P256:
+	case SSH_KEYTYPE_ECDSA_P384:
+	case SSH_KEYTYPE_ECDSA_P521:
+		slot = &leg->ssh->srv.ecdsa_key;
+		names = key->type_c;
+		break;
+	case SSH_KEYTYPE_RSA:
+		slot = &leg->ssh->srv.rsa_key;
+		names = "rsa-sha2-512,rsa-sha2-256";
+		break;
+	default:
+		ssh_key_free(key);
+		return ERR_ALGORITHM;
+	}
+	if (*slot != NULL) {
+		ssh_key_free(key);
+		return ERR_EXISTS;
+	}
+	*slot = key;
+	buf_putf(algorithms, "%s%s", algorithms->len > 0 ? "," : "", names);
+	return 0;
+}
+
+struct leg *
+leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
+    const char **why)
+{
+	struct leg *leg = leg_new(fd, 1, config, ops, ctx, why);
+	struct buf algorithms;
+	size_t i;
+
+	if (leg == NULL)
+		return NULL;
+	buf_init(&algorithms, 1024);
+	for (i = 0; i < config->n_host_keys; i++)
+		if (add_host_key(leg, config->host_keys[i], &algorithms) != 0)
+			goto fail;
+	if (buf_cstr(&algorithms) == NULL ||
+	    set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0)
+		goto fail;
+	leg->ssh->opts.pubkey_accepted_types = strdup(SIG_ALGS);
+	leg->ssh->server_opts.custombanner = strdup(config->software);
+	leg->ssh->auth.state = SSH_AUTH_STATE_INFO; /* lets INFO_RESPONSE through */
+	/* not blocking: sends the version string and sets the state machine up */
+	if (ssh_handle_key_exchange(leg->ssh) == SSH_ERROR)
+		goto fail;
+	buf_free(&algorithms);
+	return leg;
+fail:
+	*why = "host keys do not fit";
+	buf_free(&algorithms);
+	leg_free(&leg);
+	return NULL;
+}
+
+struct leg *
+leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
+    const char **why)
+{
+	struct leg *leg = leg_new(fd, 0, config, ops, ctx, why);
+	const char *host_keys = config->host_key_algorithms;
+
+	if (leg == NULL)
+		return NULL;
+	if (set_methods(leg->ssh, SSH_HOSTKEYS,
+		host_keys != NULL && host_keys[0] != '\0' ? host_keys : HOST_KEYS_DEFAULT) != 0) {
+		*why = "HostKeyAlgorithms: no algorithm of the list is supported";
+		leg_free(&leg);
+		return NULL;
+	}
+	if (ssh_connect(leg->ssh) == SSH_ERROR) {
+		*why = "cannot start the key exchange";
+		leg_free(&leg);
+		return NULL;
+	}
+	leg->ssh->auth.state = SSH_AUTH_STATE_KBDINT_SENT; /* lets each login reply through */
+	return leg;
+}
+
+void
+leg_free(struct leg **legp)
+{
+	struct leg *leg = *legp;
+
+	if (leg == NULL)
+		return;
+	*legp = NULL;
+	if (leg->ssh != NULL) {
+		/* the session frees its list of handlers, not ours */
+		ssh_free(leg->ssh);
+		leg_unregister(leg);
+	}
+	if (leg->input != NULL)
+		munmap(leg->input, LEG_INPUT_SIZE);
+	free(leg->output);
+	free(leg->sig_algs);
+	fd_close(&leg->fd);
+	free(leg);
+}

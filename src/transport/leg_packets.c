@@ -1,0 +1,139 @@
+/*
+ * What comes out of libssh: the packet handlers of a leg.  They stand in front of
+ * libssh's own; a type not named here stays with the library (key exchange, IGNORE,
+ * DEBUG, UNIMPLEMENTED).
+ */
+#include <string.h>
+
+#include "transport/leg_private.h"
+#include "wire/ssh.h"
+
+static struct bytes
+packet_bytes(ssh_buffer packet)
+{
+	return (struct bytes){ ssh_buffer_get(packet), ssh_buffer_get_len(packet) };
+}
+
+static int
+protocol_error(struct leg *leg, const char *text)
+{
+	leg_set_error(leg, "%s", text);
+	leg->ssh->session_state = SSH_SESSION_STATE_ERROR;
+	return SSH_PACKET_USED;
+}
+
+static int
+on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct leg *leg = user;
+	struct bytes text, all = packet_bytes(packet);
+	struct wire w;
+
+	wire_init(&w, all.p, all.len);
+	leg->peer_closed = 1;
+	leg->peer_reason = wire_u32(&w);
+	text = wire_string(&w);
+	if (wire_err(&w) != 0)
+		text.len = 0;
+	if (text.len >= sizeof(leg->peer_text))
+		text.len = sizeof(leg->peer_text) - 1;
+	memcpy(leg->peer_text, text.p, text.len);
+	leg->peer_text[text.len] = '\0';
+	return SSH_PACKET_USED;
+}
+
+static int
+on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	static const char service[] = "ssh-userauth";
+	struct leg *leg = user;
+	struct bytes name, all = packet_bytes(packet);
+	struct wire w;
+	struct buf b;
+	int r;
+
+	wire_init(&w, all.p, all.len);
+	name = wire_string(&w);
+	if (wire_end(&w) != 0 || !bytes_is(name, service))
+		return protocol_error(leg, "service request for something else than ssh-userauth");
+	if (leg->service_done)
+		return protocol_error(leg, "second service request");
+	leg->service_done = 1;
+	buf_init(&b, 64);
+	buf_put_u8(&b, SSH_MSG_SERVICE_ACCEPT);
+	wire_put_text(&b, service);
+	r = buf_err(&b);
+	if (r == 0)
+		r = leg_send(leg, b.data, b.len);
+	buf_free(&b);
+	if (r != 0)
+		return protocol_error(leg, err_str(r));
+	return SSH_PACKET_USED;
+}
+
+static int
+on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	return SSH_PACKET_USED;
+}
+
+/* RFC 8308: what signature algorithms the upstream takes. */
+static int
+on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct leg *leg = user;
+	struct bytes name, value, all = packet_bytes(packet);
+	struct wire w;
+	uint32_t n;
+
+	wire_init(&w, all.p, all.len);
+	for (n = wire_u32(&w); n > 0 && wire_err(&w) == 0; n--) {
+		name = wire_string(&w);
+		value = wire_string(&w);
+		if (wire_err(&w) == 0 && bytes_is(name, "server-sig-algs") &&
+		    leg->sig_algs == NULL && value.len <= 4096)
+			leg->sig_algs = strndup((const char *)value.p, value.len);
+	}
+	return SSH_PACKET_USED;
+}
+
+static int
+on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct leg *leg = user;
+	size_t len = ssh_buffer_get_len(packet);
+
+	/* libssh has taken the type off; it stands in front of the rest.  An empty
+	 * rest may have reset the buffer. */
+	if (len == 0)
+		leg->ops->packet(leg->ctx, leg, &type, 1);
+	else
+		leg->ops->packet(leg->ctx, leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
+	/* libssh has to see success too: it is authenticated from here on */
+	if (!leg->server && type == SSH_MSG_USERAUTH_SUCCESS)
+		return SSH_PACKET_NOT_USED;
+	return SSH_PACKET_USED;
+}
+
+static ssh_packet_callback server_handlers[SSH_MSG_CONNECTION_MAX];
+static ssh_packet_callback client_handlers[SSH_MSG_CONNECTION_MAX];
+
+void
+leg_packets_init(struct leg *leg)
+{
+	ssh_packet_callback *h = leg->server ? server_handlers : client_handlers;
+	int type;
+
+	/* index 0 is type 1 */
+	h[SSH_MSG_DISCONNECT - 1] = on_disconnect;
+	h[SSH_MSG_SERVICE_REQUEST - 1] = leg->server ? on_service_request : NULL;
+	h[SSH_MSG_SERVICE_ACCEPT - 1] = leg->server ? NULL : on_service_accept;
+	h[SSH_MSG_EXT_INFO - 1] = on_ext_info;
+	for (type = SSH_MSG_USERAUTH_MIN; type <= SSH_MSG_CONNECTION_MAX; type++)
+		h[type - 1] = on_message;
+	leg->callbacks.start = 1;
+	leg->callbacks.n_callbacks = SSH_MSG_CONNECTION_MAX;
+	leg->callbacks.callbacks = h;
+	leg->callbacks.user = leg;
+	ssh_packet_set_callbacks(leg->ssh, &leg->callbacks);
+}

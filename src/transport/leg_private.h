@@ -1,0 +1,64 @@
+/*
+ * Inside of a leg, for the files of this directory.
+ */
+#ifndef TRANSPORT_LEG_PRIVATE_H
+#define TRANSPORT_LEG_PRIVATE_H
+
+#include "libssh/priv.h"
+#include "libssh/buffer.h"
+#include "libssh/callbacks.h"
+#include "libssh/crypto.h"
+#include "libssh/packet.h"
+#include "libssh/server.h"
+#include "libssh/session.h"
+#include "libssh/socket.h"
+#include "libssh/ssh2.h"
+
+#include "transport/leg.h"
+
+/* libssh takes packets of up to 256 KiB; the buffer holds one and a good read. */
+#define LEG_INPUT_SIZE (320 * 1024)
+
+/* A peer that leaves more than this unread is given up. */
+#define LEG_OUTPUT_MAX (16 * 1024 * 1024)
+
+struct leg {
+	struct leg *next; /* of all legs of the process: see hooks.c */
+	int fd;
+	int server;
+	ssh_session ssh;
+	const struct leg_ops *ops;
+	void *ctx;
+	struct ssh_packet_callbacks_struct callbacks;
+
+	uint8_t *input; /* LEG_INPUT_SIZE bytes, mapped */
+	size_t input_off, input_len;
+	uint8_t *output; /* bytes off..len wait to be written */
+	size_t output_off, output_len, output_cap;
+	uint64_t bytes_in, bytes_out;
+
+	int paused;
+	int service_done;	/* server: SERVICE_REQUEST has been answered */
+	int peer_closed;	/* a DISCONNECT came */
+	uint32_t peer_reason;
+	char peer_text[256];
+	char *sig_algs;
+	char error[512];
+};
+
+/* The leg of a libssh session or socket; aborts if there is none. */
+struct leg *leg_of_session(ssh_session ssh);
+struct leg *leg_of_socket(ssh_socket socket);
+void leg_register(struct leg *leg);
+void leg_unregister(struct leg *leg);
+
+/* Append to the output buffer.  SSH_OK or SSH_ERROR. */
+int leg_output_add(struct leg *leg, const void *p, size_t len);
+
+/* Note the first error of a leg. */
+void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The packet handlers of types 1 to 127. */
+void leg_packets_init(struct leg *leg);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * Messages between the processes, each one datagram on a SOCK_SEQPACKET socket:
+ * a byte of type and a body of the types of RFC 4251, at most IPC_MAX bytes.  All of
+ * them are in one table (ipc.c): who sends it to whom, in which phases of a
+ * connection, and whether a descriptor comes with it.  What does not fit the table
+ * is refused before its body is looked at.
+ */
+#ifndef IPC_IPC_H
+#define IPC_IPC_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "wire/wire.h"
+
+/* A USERAUTH message of 64 KiB and what goes around it. */
+#define IPC_MAX (68 * 1024)
+#define IPC_PAYLOAD_MAX (64 * 1024)
+
+enum ipc_type {
+	/* keeper -> master */
+	IPC_READY = 1,	 /* configuration and key store are good */
+	IPC_DIAL,	 /* + socket: fork an errand that connects and answers there.
+			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
+	IPC_LOGGED_IN,	 /* u64 session: no longer counts as starting up */
+
+	/* master -> keeper */
+	IPC_CONNECTION,	 /* + socket: a new session.  u64 session, string client address,
+			  * u32 client port, string local address, u32 local port */
+
+	/* errand -> keeper */
+	IPC_DIALLED,	 /* + connected socket.  string address */
+	IPC_DIAL_FAILED, /* string reason */
+
+	/* keeper -> session */
+	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */
+	IPC_SIGNATURE,	 /* bool ok, string signature blob */
+	IPC_DOWNSTREAM,	 /* strings to the end: payloads for the client */
+	IPC_UPSTREAM_FD, /* + connected socket.  strings: title, kex, host key algorithms,
+			  * ciphers, MACs; u32 keepalive interval ms */
+	IPC_HOST_KEY_OK, /* bool ok */
+	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
+	IPC_RELAY,	 /* upstream and client are logged in */
+	IPC_REFUSE,	 /* string text of the DISCONNECT; strings to the end: last payloads
+			  * for the client */
+
+	/* session -> keeper */
+	IPC_SIGN,	 /* string algorithm, string exchange hash */
+	IPC_AUTH,	 /* string USERAUTH payload of the client */
+	IPC_HOST_KEY,	 /* string algorithm, exchange hash, key blob, signature blob */
+	IPC_UPSTREAM_READY, /* string session id, string server-sig-algs */
+	IPC_UPSTREAM_AUTH,  /* string USERAUTH payload of the upstream */
+	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
+	IPC_END,	 /* string reason; u64 bytes from client, to client */
+};
+
+enum ipc_way {
+	IPC_KEEPER_TO_MASTER = 1 << 0,
+	IPC_MASTER_TO_KEEPER = 1 << 1,
+	IPC_ERRAND_TO_KEEPER = 1 << 2,
+	IPC_KEEPER_TO_SESSION = 1 << 3,
+	IPC_SESSION_TO_KEEPER = 1 << 4,
+};
+
+/* How far a session is, as the keeper sees it. */
+enum ipc_phase {
+	IPC_PHASE_KEX = 1 << 0,		/* until the host key has signed once */
+	IPC_PHASE_AUTH = 1 << 1,	/* the client proves itself */
+	IPC_PHASE_DIAL = 1 << 2,	/* an errand connects */
+	IPC_PHASE_UPSTREAM_KEX = 1 << 3,
+	IPC_PHASE_UPSTREAM_AUTH = 1 << 4,
+	IPC_PHASE_RELAY = 1 << 5,
+	IPC_PHASE_END = 1 << 6,		/* refused, or END has come */
+	IPC_PHASE_ANY = 0x7f,
+};
+
+struct ipc_msg {
+	enum ipc_type type;
+	struct wire body; /* over the buffer given to ipc_recv() */
+	int fd;		  /* -1, or the descriptor that came; the receiver owns it */
+};
+
+/* Name of a type, for the log.  Static. */
+const char *ipc_name(enum ipc_type type);
+
+/*
+ * Receive one message into buffer (IPC_MAX bytes) and check it against the table.
+ * 0; ERR_EOF; ERR_AGAIN; ERR_FORMAT, ERR_BADSTATE, ERR_TOOBIG for what does not fit (a
+ * descriptor that came is closed); ERR_SYS.
+ */
+int ipc_recv(int sock, uint8_t *buffer, enum ipc_way way, unsigned int phase,
+    struct ipc_msg *msg) MUST_CHECK;
+
+/* Start a body: an empty buffer with the type in it.  Free it with buf_wipe(). */
+void ipc_begin(struct buf *b, enum ipc_type type);
+
+/* Send a message begun with ipc_begin() and free it.  0 or an ERR_* as of fd_send(). */
+int ipc_send(int sock, struct buf *b, int pass_fd) MUST_CHECK;
+
+#endif

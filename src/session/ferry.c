@@ -1,0 +1,347 @@
+/*
+ * Between the legs and the keeper: questions of the transport, and the messages of
+ * both logins, which a session carries without looking into them.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/title.h"
+#include "session/session_private.h"
+#include "wire/ssh.h"
+
+/* The keeper answers within microseconds; this is for the case that it hangs. */
+#define KEEPER_TIMEOUT_MS 10000
+
+void
+session_tell(struct session *s, struct buf *b)
+{
+	int r;
+
+	if (s->keeper == -1) {
+		buf_wipe(b);
+		session_end(s, "the keeper is gone");
+		return;
+	}
+	r = ipc_send(s->keeper, b, -1);
+	if (r != 0)
+		session_end(s, "cannot reach the keeper: %s", err_str(r));
+}
+
+int
+session_keeper_wait(struct session *s, struct ipc_msg *msg)
+{
+	int64_t now = clock_ms(), deadline = now + KEEPER_TIMEOUT_MS;
+	struct pollfd pfd = { .fd = s->keeper, .events = POLLIN };
+
+	if (s->keeper == -1)
+		return ERR_EOF;
+	if (s->state != SESSION_RELAY && s->deadline < deadline)
+		deadline = s->deadline;
+	for (; now < deadline; now = clock_ms()) {
+		if (poll(&pfd, 1, clock_until(deadline, now)) != 1)
+			continue;
+		return ipc_recv(s->keeper, s->message, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, msg);
+	}
+	return ERR_TIMEOUT;
+}
+
+/*
+ * Ask the keeper and wait for the answer.  One message of another kind may have been
+ * on its way: it is held back, and acted on afterwards.
+ */
+static int
+session_ask(struct session *s, struct buf *question, enum ipc_type answer, struct ipc_msg *msg)
+{
+	int r, tries;
+
+	if (s->keeper == -1) {
+		buf_wipe(question);
+		return ERR_EOF;
+	}
+	r = ipc_send(s->keeper, question, -1);
+	if (r != 0)
+		return r;
+	for (tries = 0; tries < 2; tries++) {
+		r = session_keeper_wait(s, msg);
+		if (r != 0)
+			return r;
+		if (msg->type == answer)
+			return 0;
+		if (s->held.len > 0) {
+			fd_close(&msg->fd);
+			return ERR_BADSTATE;
+		}
+		buf_put_u8(&s->held, (uint8_t)msg->type);
+		buf_put(&s->held, msg->body.p, msg->body.left);
+		s->held_fd = msg->fd;
+		r = buf_err(&s->held);
+		if (r != 0)
+			return r;
+	}
+	return ERR_BADSTATE;
+}
+
+static int
+down_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig)
+{
+	struct session *s = ctx;
+	struct ipc_msg msg;
+	struct bytes blob;
+	struct buf b;
+	int ok, r;
+
+	ipc_begin(&b, IPC_SIGN);
+	wire_put_text(&b, alg);
+	wire_put_bytes(&b, hash);
+	r = session_ask(s, &b, IPC_SIGNATURE, &msg);
+	if (r != 0)
+		return r;
+	ok = wire_bool(&msg.body);
+	blob = wire_string(&msg.body);
+	r = wire_end(&msg.body);
+	if (r != 0)
+		return r;
+	if (!ok)
+		return ERR_AUTH;
+	buf_put(sig, blob.p, blob.len);
+	return 0;
+}
+
+static int
+up_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, struct bytes sig)
+{
+	struct session *s = ctx;
+	struct ipc_msg msg;
+	struct buf b;
+	int ok, r;
+
+	if (s->host_key_len > 0)
+		return bytes_equal(blob, (struct bytes){ s->host_key, s->host_key_len }) ?
+		    0 : ERR_AUTH;
+	if (blob.len > sizeof(s->host_key))
+		return ERR_TOOBIG;
+	ipc_begin(&b, IPC_HOST_KEY);
+	wire_put_text(&b, alg);
+	wire_put_bytes(&b, hash);
+	wire_put_bytes(&b, blob);
+	wire_put_bytes(&b, sig);
+	r = session_ask(s, &b, IPC_HOST_KEY_OK, &msg);
+	if (r != 0)
+		return r;
+	ok = wire_bool(&msg.body);
+	r = wire_end(&msg.body);
+	if (r != 0)
+		return r;
+	if (!ok)
+		return ERR_AUTH;
+	memcpy(s->host_key, blob.p, blob.len);
+	s->host_key_len = blob.len;
+	return 0;
+}
+
+static int
+never_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig)
+{
+	return ERR_BADSTATE;
+}
+
+static int
+never_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, struct bytes sig)
+{
+	return ERR_BADSTATE;
+}
+
+static void
+carry(struct session *s, enum ipc_type type, const uint8_t *payload, size_t len)
+{
+	struct buf b;
+
+	if (len > IPC_PAYLOAD_MAX) {
+		session_end(s, "login message of %zu bytes", len);
+		return;
+	}
+	ipc_begin(&b, type);
+	wire_put_string(&b, payload, len);
+	session_tell(s, &b);
+}
+
+/* The hot path: one message from one leg to the other. */
+static void
+relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len)
+{
+	struct leg *to = from == RELAY_DOWNSTREAM ? s->up : s->down;
+
+	if (relay_message(&s->relay, from, payload, len) != RELAY_PASS)
+		return;
+	s->trim_bytes += len;
+	if (leg_send(to, payload, len) != 0)
+		session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
+		    leg_error(to));
+}
+
+static void
+down_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+{
+	struct session *s = ctx;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY)
+		relay(s, RELAY_DOWNSTREAM, payload, len);
+	else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY)
+		carry(s, IPC_AUTH, payload, len);
+	else
+		session_end(s, "client sent message %u out of place", payload[0]);
+}
+
+static void
+up_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+{
+	struct session *s = ctx;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	if (s->state == SESSION_RELAY && payload[0] >= SSH_MSG_CONNECTION_MIN) {
+		relay(s, RELAY_UPSTREAM, payload, len);
+	} else if (s->state == SESSION_UPSTREAM_AUTH && payload[0] <= SSH_MSG_USERAUTH_MAX) {
+		carry(s, IPC_UPSTREAM_AUTH, payload, len);
+		/* What follows success is for a client that is not logged in yet. */
+		if (payload[0] == SSH_MSG_USERAUTH_SUCCESS)
+			leg_pause(leg);
+	} else {
+		session_end(s, "upstream sent message %u out of place", payload[0]);
+	}
+}
+
+const struct leg_ops session_down_ops = { down_sign, never_host_key, down_packet };
+const struct leg_ops session_up_ops = { never_sign, up_host_key, up_packet };
+
+static void
+send_payloads(struct session *s, struct leg *leg, struct wire *body)
+{
+	struct bytes payload;
+
+	while (body->left > 0 && wire_err(body) == 0) {
+		payload = wire_string(body);
+		if (payload.len > 0 && leg_send(leg, payload.p, payload.len) != 0)
+			session_end(s, "%s", leg_error(leg));
+	}
+}
+
+/* The upstream's socket: from here on there are two legs. */
+static void
+start_upstream(struct session *s, struct ipc_msg *msg)
+{
+	char title[512], lists[4][1024];
+	struct leg_config config = { 0 };
+	const char *why;
+	uint32_t alive;
+	int i;
+
+	wire_text(&msg->body, title, sizeof(title));
+	for (i = 0; i < 4; i++)
+		wire_text(&msg->body, lists[i], sizeof(lists[i]));
+	alive = wire_u32(&msg->body);
+	if (wire_end(&msg->body) != 0 || s->up != NULL) {
+		fd_close(&msg->fd);
+		session_end(s, "unreadable message from the keeper");
+		return;
+	}
+	config.kex_algorithms = lists[0][0] != '\0' ? lists[0] : NULL;
+	config.host_key_algorithms = lists[1];
+	config.ciphers = lists[2][0] != '\0' ? lists[2] : NULL;
+	config.macs = lists[3][0] != '\0' ? lists[3] : NULL;
+	s->relay.side[RELAY_UPSTREAM].interval_ms = (int)alive;
+	title_set("session %04jx %s", (uintmax_t)s->config->id, title);
+	s->up = leg_new_client(msg->fd, &config, &session_up_ops, s, &why);
+	if (s->up == NULL) {
+		session_end(s, "upstream: %s", why);
+		return;
+	}
+	session_set_state(s, SESSION_UPSTREAM_KEX);
+}
+
+static void
+start_relay(struct session *s)
+{
+	int r;
+
+	if (s->state != SESSION_UPSTREAM_AUTH) {
+		session_end(s, "unexpected message from the keeper");
+		return;
+	}
+	if (leg_send_success(s->down) != 0) {
+		session_end(s, "client: %s", leg_error(s->down));
+		return;
+	}
+	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
+	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
+	session_set_state(s, SESSION_RELAY);
+	s->deadline = CLOCK_NEVER;
+	s->trim_at = clock_ms() + 1000;
+	r = leg_resume(s->up);
+	if (r != 0)
+		session_end(s, "upstream: %s", leg_error(s->up));
+}
+
+static void
+refuse(struct session *s, struct wire *body)
+{
+	char text[512];
+
+	wire_text(body, text, sizeof(text));
+	send_payloads(s, s->down, body);
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, text);
+	session_end(s, "refused");
+}
+
+void
+session_keeper_message(struct session *s, struct ipc_msg *msg)
+{
+	if (s->state == SESSION_CLOSING) {
+		fd_close(&msg->fd);
+		return;
+	}
+	switch (msg->type) {
+	case IPC_DOWNSTREAM:
+		send_payloads(s, s->down, &msg->body);
+		break;
+	case IPC_UPSTREAM_FD:
+		start_upstream(s, msg);
+		break;
+	case IPC_UPSTREAM:
+		if (s->up != NULL)
+			send_payloads(s, s->up, &msg->body);
+		break;
+	case IPC_RELAY:
+		start_relay(s);
+		break;
+	case IPC_REFUSE:
+		refuse(s, &msg->body);
+		break;
+	default:
+		fd_close(&msg->fd);
+		session_end(s, "unexpected %s from the keeper", ipc_name(msg->type));
+	}
+}
+
+void
+session_keeper_input(struct session *s)
+{
+	struct ipc_msg msg;
+	int r;
+
+	r = ipc_recv(s->keeper, s->message, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg);
+	if (r == 0) {
+		session_keeper_message(s, &msg);
+		return;
+	}
+	if (r == ERR_AGAIN)
+		return;
+	fd_close(&s->keeper);
+	/* a relay goes on without it, until keys are to be exchanged */
+	if (s->state != SESSION_RELAY)
+		session_end(s, "the keeper is gone: %s", err_str(r));
+}

@@ -1,0 +1,433 @@
+/*
+ * The loop of a session, and its end.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/title.h"
+#include "session/session_private.h"
+#include "wire/ssh.h"
+
+/* With this much waiting for one leg, the other is not read. */
+#define SESSION_HIGH_WATER (1024 * 1024)
+
+/* A peer that takes nothing for so long while we close is left alone. */
+#define SESSION_CLOSE_MS 15000
+/* How long a closed socket is drained, so that no reset overtakes what was sent. */
+#define SESSION_LINGER_MS 2000
+
+/* Relayed bytes after which memory may have grown. */
+#define SESSION_TRIM_BYTES (256 * 1024)
+
+#define SESSION_HOST_KEYS_MAX 3
+
+void
+session_set_state(struct session *s, enum session_state state)
+{
+	static const char *const names[] = { "KEX", "AUTH", "UPSTREAM_KEX", "UPSTREAM_AUTH",
+		"RELAY", "CLOSING" };
+
+	log_debug("session %04jx: %s -> %s", (uintmax_t)s->config->id, names[s->state],
+	    names[state]);
+	s->state = state;
+}
+
+void
+session_end(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->state == SESSION_CLOSING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(s->reason, sizeof(s->reason), fmt, ap);
+	va_end(ap);
+	session_set_state(s, SESSION_CLOSING);
+}
+
+/* What the other side should hear when one leg ends. */
+static void
+pass_on_disconnect(struct leg *from, struct leg *to, const char *without)
+{
+	const char *text;
+	uint32_t code = leg_peer_disconnect(from, &text);
+
+	if (to == NULL)
+		return;
+	if (code != 0)
+		leg_disconnect(to, code, text);
+	else if (without != NULL)
+		leg_disconnect(to, SSH_DISCONNECT_CONNECTION_LOST, without);
+}
+
+static void
+down_ended(struct session *s)
+{
+	const char *text;
+
+	if (leg_peer_disconnect(s->down, &text) != 0)
+		session_end(s, "client disconnected: %s", text);
+	else
+		session_end(s, "client: %s", leg_error(s->down));
+	pass_on_disconnect(s->down, s->up, NULL);
+}
+
+static void
+up_ended(struct session *s)
+{
+	const char *text;
+	char line[128];
+	struct buf b;
+
+	if (s->state != SESSION_RELAY) {
+		/* the keeper knows what to tell the client, and answers REFUSE */
+		ipc_begin(&b, IPC_UPSTREAM_FAILED);
+		if (leg_peer_disconnect(s->up, &text) != 0)
+			wire_put_text(&b, text);
+		else
+			wire_put_text(&b, leg_error(s->up));
+		leg_free(&s->up);
+		session_set_state(s, SESSION_AUTH);
+		session_tell(s, &b);
+		return;
+	}
+	if (leg_peer_disconnect(s->up, &text) != 0)
+		session_end(s, "upstream disconnected: %s", text);
+	else
+		session_end(s, "upstream: %s", leg_error(s->up));
+	snprintf(line, sizeof(line), "sallyport: connection to the machine behind lost (session %04jx)",
+	    (uintmax_t)s->config->id);
+	pass_on_disconnect(s->up, s->down, line);
+}
+
+/* Both handshakes are seen to end here. */
+static void
+check_ready(struct session *s)
+{
+	struct buf b;
+	const char *algs;
+
+	if (s->state == SESSION_KEX && leg_ready(s->down))
+		session_set_state(s, SESSION_AUTH);
+	if (s->state == SESSION_UPSTREAM_KEX && leg_ready(s->up)) {
+		session_set_state(s, SESSION_UPSTREAM_AUTH);
+		if (leg_request_auth(s->up) != 0) {
+			session_end(s, "upstream: %s", leg_error(s->up));
+			return;
+		}
+		algs = leg_server_sig_algs(s->up);
+		ipc_begin(&b, IPC_UPSTREAM_READY);
+		wire_put_bytes(&b, leg_session_id(s->up));
+		wire_put_text(&b, algs != NULL ? algs : "");
+		session_tell(s, &b);
+	}
+}
+
+static int
+may_read(const struct leg *leg, const struct leg *other)
+{
+	if (leg == NULL || leg_paused(leg))
+		return 0;
+	if (other == NULL || leg_queued(other) < SESSION_HIGH_WATER)
+		return 1;
+	/* two legs that exchange keys must not wait for each other */
+	return leg_in_kex(leg);
+}
+
+static void
+leg_events(struct session *s, struct leg *leg, short revents, enum relay_from which, int64_t now)
+{
+	int r;
+
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) == 0)
+		return;
+	r = leg_input(leg);
+	if (r == ERR_AGAIN)
+		return;
+	if (s->state == SESSION_RELAY)
+		relay_heard(&s->relay, which, now);
+	if (r == 0 || s->state == SESSION_CLOSING)
+		return;
+	if (which == RELAY_DOWNSTREAM)
+		down_ended(s);
+	else
+		up_ended(s);
+}
+
+static void
+flush(struct session *s, struct leg *leg, const char *who)
+{
+	int r;
+
+	if (leg == NULL || leg_writable(leg) == 0)
+		return;
+	r = leg_flush(leg);
+	if (r != 0)
+		session_end(s, "%s: %s", who, leg_error(leg));
+}
+
+static void
+keepalive(struct session *s, struct leg *leg, enum relay_from which, int64_t now)
+{
+	const uint8_t *payload;
+	size_t len;
+
+	/* not reading it, we cannot say that it is silent */
+	if (!may_read(leg, which == RELAY_DOWNSTREAM ? s->up : s->down))
+		relay_heard(&s->relay, which, now);
+	switch (relay_tick(&s->relay, which, now)) {
+	case RELAY_TICK_NOTHING:
+		break;
+	case RELAY_TICK_KEEPALIVE:
+		payload = relay_keepalive(&len);
+		if (leg_send(leg, payload, len) != 0)
+			session_end(s, "%s", leg_error(leg));
+		break;
+	case RELAY_TICK_DEAD:
+		session_end(s, "%s does not answer keepalives",
+		    which == RELAY_DOWNSTREAM ? "client" : "upstream");
+		leg_disconnect(which == RELAY_DOWNSTREAM ? s->up : s->down,
+		    SSH_DISCONNECT_CONNECTION_LOST, "sallyport: the other side does not answer");
+		break;
+	}
+}
+
+/* What time brings: deadlines, keepalives, memory to give back. */
+static void
+timers(struct session *s, int64_t now)
+{
+	if (s->state == SESSION_RELAY) {
+		keepalive(s, s->down, RELAY_DOWNSTREAM, now);
+		keepalive(s, s->up, RELAY_UPSTREAM, now);
+	}
+	if (now >= s->deadline && s->state != SESSION_CLOSING)
+		session_end(s, "LoginGraceTime is over");
+	if (now >= s->trim_at) {
+		s->trim_at = CLOCK_NEVER;
+		s->trim_bytes = 0;
+		leg_trim(s->down);
+		if (s->up != NULL)
+			leg_trim(s->up);
+		malloc_trim(0);
+	} else if (s->trim_at == CLOCK_NEVER && s->trim_bytes > SESSION_TRIM_BYTES) {
+		s->trim_at = now + 1000;
+	}
+}
+
+static int
+next_timeout(const struct session *s, int64_t now)
+{
+	int64_t next = s->deadline;
+
+	if (s->state == SESSION_RELAY && relay_next(&s->relay) < next)
+		next = relay_next(&s->relay);
+	if (s->trim_at < next)
+		next = s->trim_at;
+	return clock_until(next, now);
+}
+
+static short
+wanted(const struct leg *leg, const struct leg *other)
+{
+	short events = may_read(leg, other) ? POLLIN : 0;
+
+	if (leg != NULL && leg_writable(leg) > 0)
+		events |= POLLOUT;
+	return events;
+}
+
+/* A message held back while an answer was awaited. */
+static void
+take_held(struct session *s)
+{
+	struct ipc_msg msg;
+
+	if (s->held.len == 0)
+		return;
+	memcpy(s->message, s->held.data, s->held.len);
+	wire_init(&msg.body, s->message, s->held.len);
+	msg.type = wire_u8(&msg.body);
+	msg.fd = s->held_fd;
+	s->held_fd = -1;
+	buf_wipe(&s->held);
+	session_keeper_message(s, &msg);
+}
+
+static void
+session_loop(struct session *s)
+{
+	struct pollfd fds[4];
+	int64_t now;
+
+	while (s->state != SESSION_CLOSING) {
+		now = clock_ms();
+		fds[0] = (struct pollfd){ leg_fd(s->down), wanted(s->down, s->up), 0 };
+		fds[1] = (struct pollfd){ s->up != NULL ? leg_fd(s->up) : -1,
+			wanted(s->up, s->down), 0 };
+		fds[2] = (struct pollfd){ s->keeper, POLLIN, 0 };
+		fds[3] = (struct pollfd){ s->signals, POLLIN, 0 };
+		if (poll(fds, 4, next_timeout(s, now)) == -1 && errno != EINTR) {
+			session_end(s, "poll: %s", strerror(errno));
+			break;
+		}
+		now = clock_ms();
+		if (fds[2].revents != 0)
+			session_keeper_input(s);
+		leg_events(s, s->down, fds[0].revents, RELAY_DOWNSTREAM, now);
+		if (s->up != NULL && s->state != SESSION_CLOSING)
+			leg_events(s, s->up, fds[1].revents, RELAY_UPSTREAM, now);
+		take_held(s);
+		if (s->state != SESSION_CLOSING)
+			check_ready(s);
+		if (fds[3].revents != 0)
+			session_end(s, "ended by the operator");
+		timers(s, now);
+		flush(s, s->down, "client");
+		flush(s, s->up, "upstream");
+	}
+}
+
+/* Write what waits for both, as long as they take something. */
+static void
+drain(struct session *s)
+{
+	struct pollfd fds[2];
+	struct leg *legs[2] = { s->down, s->up };
+	int64_t deadline = clock_ms() + SESSION_CLOSE_MS, now;
+	int i, busy;
+
+	for (;;) {
+		busy = 0;
+		for (i = 0; i < 2; i++) {
+			fds[i] = (struct pollfd){ -1, POLLOUT, 0 };
+			if (legs[i] == NULL || leg_writable(legs[i]) == 0)
+				continue;
+			if (leg_flush(legs[i]) != 0) {
+				legs[i] = NULL;
+				continue;
+			}
+			if (leg_writable(legs[i]) > 0) {
+				fds[i].fd = leg_fd(legs[i]);
+				busy = 1;
+			}
+		}
+		now = clock_ms();
+		if (!busy || now >= deadline)
+			return;
+		if (poll(fds, 2, clock_until(deadline, now)) > 0)
+			deadline = now + SESSION_CLOSE_MS;
+	}
+}
+
+/* Close in an orderly way: say that no more comes, and hear the rest out. */
+static void
+linger(struct session *s)
+{
+	struct pollfd fds[2] = { { -1, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	int64_t deadline = clock_ms() + SESSION_LINGER_MS, now;
+	int i;
+
+	fds[0].fd = leg_fd(s->down);
+	if (s->up != NULL)
+		fds[1].fd = leg_fd(s->up);
+	for (i = 0; i < 2; i++)
+		if (fds[i].fd != -1 && shutdown(fds[i].fd, SHUT_WR) == -1)
+			fds[i].fd = -1;
+	for (now = clock_ms(); now < deadline && (fds[0].fd != -1 || fds[1].fd != -1);
+	    now = clock_ms()) {
+		if (poll(fds, 2, clock_until(deadline, now)) <= 0)
+			continue;
+		for (i = 0; i < 2; i++)
+			if (fds[i].fd != -1 && fds[i].revents != 0 &&
+			    recv(fds[i].fd, s->message, sizeof(s->message), MSG_DONTWAIT) <= 0)
+				fds[i].fd = -1;
+	}
+}
+
+static void
+report(struct session *s)
+{
+	struct buf b;
+
+	if (s->keeper == -1)
+		return;
+	ipc_begin(&b, IPC_END);
+	wire_put_text(&b, s->reason);
+	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
+	wire_put_u64(&b, s->relay.side[RELAY_UPSTREAM].bytes);
+	if (ipc_send(s->keeper, &b, -1) != 0)
+		fd_close(&s->keeper);
+}
+
+/* The keeper's first message, and the leg made of it. */
+static int
+start(struct session *s, int client)
+{
+	struct bytes keys[SESSION_HOST_KEYS_MAX];
+	struct leg_config config = { .software = "sallyport", .host_keys = keys,
+		.compression = "none,zlib@openssh.com" };
+	struct ipc_msg msg;
+	const char *why;
+	uint32_t n;
+	int r;
+
+	r = session_keeper_wait(s, &msg);
+	if (r == 0 && msg.type != IPC_HELLO)
+		r = ERR_BADSTATE;
+	if (r != 0)
+		return r;
+	for (n = wire_u32(&msg.body); n > 0 && config.n_host_keys < SESSION_HOST_KEYS_MAX; n--)
+		keys[config.n_host_keys++] = wire_string(&msg.body);
+	r = wire_end(&msg.body);
+	if (r != 0)
+		return r;
+	s->down = leg_new_server(client, &config, &session_down_ops, s, &why);
+	return s->down == NULL ? ERR_SSH : leg_flush(s->down);
+}
+
+void
+session_run(int client, int keeper, const struct session_config *config)
+{
+	static struct session session;
+	struct session *s = &session;
+	sigset_t mask;
+
+	*s = (struct session){ .config = config, .keeper = keeper, .held_fd = -1,
+		.trim_at = CLOCK_NEVER };
+	buf_init(&s->held, IPC_MAX);
+	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
+	    CLOCK_NEVER;
+	title_set("session %04jx %s", (uintmax_t)config->id, config->client);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* packets are large: no going back and forth to the kernel for each */
+	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+	if (s->signals == -1 || sandbox_enter() != 0)
+		fatal("session %04jx: cannot enter the sandbox: %s", (uintmax_t)config->id,
+		    strerror(errno));
+	if (start(s, client) != 0)
+		_exit(1);
+	session_loop(s);
+	report(s);
+	drain(s);
+	linger(s);
+	_exit(0);
+}

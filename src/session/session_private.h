@@ -1,0 +1,66 @@
+/*
+ * Inside of a session, for the files of this directory.
+ */
+#ifndef SESSION_SESSION_PRIVATE_H
+#define SESSION_SESSION_PRIVATE_H
+
+#include "ipc/ipc.h"
+#include "relay/relay.h"
+#include "session/session.h"
+#include "transport/leg.h"
+
+enum session_state {
+	SESSION_KEX,	       /* downstream key exchange */
+	SESSION_AUTH,	       /* USERAUTH messages go to the keeper and back */
+	SESSION_UPSTREAM_KEX,
+	SESSION_UPSTREAM_AUTH,
+	SESSION_RELAY,
+	SESSION_CLOSING,       /* what waits is written, then it is over */
+};
+
+#define SESSION_HOST_KEY_MAX 4096
+
+struct session {
+	const struct session_config *config;
+	enum session_state state;
+	int keeper; /* -1 once it is gone */
+	int signals;
+	struct leg *down, *up;
+	struct relay relay;
+	int64_t deadline; /* of the login, or of closing */
+	int64_t trim_at;  /* give back memory then */
+	uint64_t trim_bytes; /* relayed since the last time */
+	char reason[512]; /* why it ends; "" while it does not */
+
+	/* The upstream's host key, as first accepted: a rekey must show the same. */
+	uint8_t host_key[SESSION_HOST_KEY_MAX];
+	size_t host_key_len;
+
+	/* A message that came while the answer to a question was awaited. */
+	struct buf held;
+	int held_fd;
+
+	uint8_t message[IPC_MAX];
+};
+
+extern const struct leg_ops session_down_ops;
+extern const struct leg_ops session_up_ops;
+
+/* Begin to end it, with a reason for the log; the first one counts. */
+void session_end(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void session_set_state(struct session *s, enum session_state state);
+
+/* Act on a message of the keeper. */
+void session_keeper_message(struct session *s, struct ipc_msg *msg);
+
+/* Read and act on one message of the keeper's socket. */
+void session_keeper_input(struct session *s);
+
+/* Wait for one message, until the deadline.  0 or an ERR_*. */
+int session_keeper_wait(struct session *s, struct ipc_msg *msg);
+
+/* Send to the keeper; an error ends the session. */
+void session_tell(struct session *s, struct buf *b);
+
+#endif

@@ -1,0 +1,261 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "wire/ssh.h"
+#include "auth/auth_client.h"
+#include "auth/pubkey.h"
+
+#define SIGNATURE_MAX 16384
+#define REQUEST_MAX 262144
+
+enum state {
+	STATE_NEW,     /* nothing sent yet */
+	STATE_WAITING, /* for the answer to our request */
+	STATE_DONE,
+	STATE_FAILED,
+};
+
+struct auth_client {
+	const struct auth_client_ops *ops;
+	void *ctx;
+	enum state state;
+
+	struct buf session_id;
+	struct buf blob;
+	char *user;
+	char *server_sig_algs; /* or NULL */
+
+	struct buf banner;
+	size_t banner_left; /* how much more of it is passed on */
+	char reason[512];
+};
+
+static void
+state_set(struct auth_client *ac, enum state state)
+{
+	static const char *const names[] = { "new", "waiting", "done", "failed" };
+
+	log_debug("auth client: %s -> %s", names[ac->state], names[state]);
+	ac->state = state;
+}
+
+static enum auth_client_verdict fail(struct auth_client *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static enum auth_client_verdict
+fail(struct auth_client *ac, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ac->reason, sizeof(ac->reason), fmt, ap);
+	va_end(ap);
+	state_set(ac, STATE_FAILED);
+	return AUTH_CLIENT_FAILED;
+}
+
+struct auth_client *
+auth_client_new(const struct auth_client_config *config, const struct auth_client_ops *ops,
+    void *ctx)
+{
+	struct auth_client *ac = calloc(1, sizeof(*ac));
+
+	if (ac == NULL)
+		return NULL;
+	ac->ops = ops;
+	ac->ctx = ctx;
+	ac->banner_left = AUTH_CLIENT_BANNER_MAX;
+	buf_init(&ac->session_id, 1024);
+	buf_init(&ac->blob, 65536);
+	buf_init(&ac->banner, AUTH_CLIENT_BANNER_MAX);
+	buf_put(&ac->session_id, config->session_id, config->session_id_len);
+	buf_put(&ac->blob, config->blob.p, config->blob.len);
+	ac->user = strdup(config->user);
+	if (config->server_sig_algs != NULL)
+		ac->server_sig_algs = strdup(config->server_sig_algs);
+	if (ac->user == NULL || (config->server_sig_algs != NULL && ac->server_sig_algs == NULL) ||
+	    buf_err(&ac->session_id) != 0 || buf_err(&ac->blob) != 0)
+		auth_client_free(&ac);
+	return ac;
+}
+
+void
+auth_client_free(struct auth_client **acp)
+{
+	struct auth_client *ac = *acp;
+
+	*acp = NULL;
+	if (ac == NULL)
+		return;
+	buf_free(&ac->session_id);
+	buf_free(&ac->blob);
+	buf_free(&ac->banner);
+	free(ac->user);
+	free(ac->server_sig_algs);
+	free(ac);
+}
+
+/* The signature algorithm for a key of this type; NULL if there is none. */
+static const char *
+algorithm(const struct auth_client *ac, const char *type)
+{
+	const char *algs = ac->server_sig_algs;
+
+	if (strcmp(type, "ssh-rsa") == 0)
+		return algs != NULL && !namelist_has(algs, "rsa-sha2-512") &&
+			namelist_has(algs, "rsa-sha2-256") ?
+		    "rsa-sha2-256" :
+		    "rsa-sha2-512";
+	return pubkey_algorithm_ok(type, type) ? type : NULL;
+}
+
+/* RFC 4252 section 7: data is what is signed.  Behind the session identifier it
+ * is the request itself, up to its signature. */
+static void
+put_request(const struct auth_client *ac, const char *alg, struct buf *data)
+{
+	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
+	wire_put_text(data, ac->user);
+	wire_put_text(data, "ssh-connection");
+	wire_put_text(data, "publickey");
+	wire_put_bool(data, 1);
+	wire_put_text(data, alg);
+	wire_put_string(data, ac->blob.data, ac->blob.len);
+}
+
+enum auth_client_verdict
+auth_client_start(struct auth_client *ac, struct buf *out)
+{
+	struct buf data, sig;
+	size_t front;
+	char type[64];
+	const char *alg;
+	int ret;
+
+	if (ac->state != STATE_NEW)
+		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
+		return fail(ac, "the mapped key is unreadable");
+	alg = algorithm(ac, type);
+	if (alg == NULL)
+		return fail(ac, "the mapped key has a type that is not supported: %s", type);
+	buf_init(&data, REQUEST_MAX);
+	buf_init(&sig, SIGNATURE_MAX);
+	wire_put_string(&data, ac->session_id.data, ac->session_id.len);
+	front = data.len;
+	put_request(ac, alg, &data);
+	ret = buf_err(&data);
+	if (ret == 0)
+		ret = ac->ops->sign(ac->ctx, alg, data.data, data.len, &sig);
+	if (ret == 0) {
+		wire_put_string(&data, sig.data, sig.len);
+		ret = buf_err(&sig) != 0 ? buf_err(&sig) : buf_err(&data);
+	}
+	if (ret == 0)
+		wire_put_string(out, data.data + front, data.len - front);
+	buf_free(&data);
+	buf_free(&sig);
+	if (ret != 0)
+		return fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
+	state_set(ac, STATE_WAITING);
+	return AUTH_CLIENT_SEND;
+}
+
+/* A name-list from the upstream, for people: printable, cut to size. */
+static const char *
+names_show(struct bytes names, char *out, size_t size)
+{
+	size_t i;
+
+	if (names.len == 0)
+		return "nothing else";
+	for (i = 0; i < names.len && i < size - 1; i++)
+		out[i] = names.p[i] > ' ' && names.p[i] < 0x7f ? (char)names.p[i] : '?';
+	out[i] = '\0';
+	if (i < names.len)
+		memcpy(out + i - 3, "...", 3);
+	return out;
+}
+
+static enum auth_client_verdict
+input_failure(struct auth_client *ac, struct wire *w)
+{
+	struct bytes names = wire_string(w);
+	int partial = wire_bool(w);
+	char show[256];
+
+	if (wire_end(w) != 0)
+		return fail(ac, "malformed login reply from upstream");
+	if (partial)
+		return fail(ac,
+		    "upstream accepted the mapped key but wants more, which is not supported: %s",
+		    names_show(names, show, sizeof(show)));
+	return fail(ac, "upstream refused the mapped key; it offers %s",
+	    names_show(names, show, sizeof(show)));
+}
+
+static enum auth_client_verdict
+input_banner(struct auth_client *ac, struct wire *w)
+{
+	struct bytes text = wire_string(w);
+	size_t len = text.len;
+
+	(void)wire_string(w); /* language */
+	if (wire_end(w) != 0)
+		return fail(ac, "malformed banner from upstream");
+	if (len > ac->banner_left) {
+		len = ac->banner_left;
+		while (len > 0 && (text.p[len] & 0xc0) == 0x80)
+			len--;
+		ac->banner_left = 0;
+	} else {
+		ac->banner_left -= len;
+	}
+	if (len == 0)
+		return AUTH_CLIENT_WAIT;
+	buf_put(&ac->banner, text.p, len);
+	return buf_err(&ac->banner) == 0 ? AUTH_CLIENT_BANNER : AUTH_CLIENT_WAIT;
+}
+
+enum auth_client_verdict
+auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, struct buf *out)
+{
+	struct wire w;
+	uint8_t type;
+
+	(void)out; /* for conversations to come */
+	if (ac->state == STATE_FAILED)
+		return AUTH_CLIENT_FAILED;
+	buf_reset(&ac->banner);
+	wire_init(&w, payload, len);
+	type = wire_u8(&w);
+	if (ac->state != STATE_WAITING)
+		return fail(ac, "unexpected login message from upstream: type %u", type);
+	switch (type) {
+	case SSH_MSG_USERAUTH_BANNER:
+		return input_banner(ac, &w);
+	case SSH_MSG_USERAUTH_FAILURE:
+		return input_failure(ac, &w);
+	case SSH_MSG_USERAUTH_SUCCESS:
+		if (wire_end(&w) != 0)
+			return fail(ac, "malformed login reply from upstream");
+		state_set(ac, STATE_DONE);
+		return AUTH_CLIENT_SUCCESS;
+	}
+	return fail(ac, "unexpected login message from upstream: type %u", type);
+}
+
+struct bytes
+auth_client_banner(const struct auth_client *ac)
+{
+	return (struct bytes){ ac->banner.data, ac->banner.len };
+}
+
+const char *
+auth_client_reason(const struct auth_client *ac)
+{
+	return ac->reason;
+}

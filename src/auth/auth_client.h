@@ -1,0 +1,59 @@
+/*
+ * User authentication, client side (RFC 4252): bytes in, bytes out.
+ */
+#ifndef AUTH_AUTH_CLIENT_H
+#define AUTH_AUTH_CLIENT_H
+
+#include "base/buf.h"
+#include "wire/wire.h"
+
+struct auth_client;
+
+struct auth_client_ops {
+	/* Sign data with the mapped key and append the signature blob ("string alg,
+	 * string signature") to sig; 0 or an ERR_*. */
+	int (*sign)(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig);
+};
+
+struct auth_client_config {
+	const uint8_t *session_id; /* copied, like all below */
+	size_t session_id_len;
+	const char *user;
+	struct bytes blob;	     /* public half of the mapped key */
+	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
+};
+
+enum auth_client_verdict {
+	AUTH_CLIENT_SEND,   /* send what was appended to out (each message as a string) */
+	AUTH_CLIENT_WAIT,   /* nothing to send; more input is expected */
+	AUTH_CLIENT_BANNER, /* auth_client_banner() has the upstream's banner text;
+			      * more input is expected */
+	AUTH_CLIENT_SUCCESS,
+	AUTH_CLIENT_FAILED, /* auth_client_reason() says why */
+};
+
+/* Of all its banners together, that much is passed on. */
+#define AUTH_CLIENT_BANNER_MAX 16384
+
+/* NULL: out of memory. */
+struct auth_client *auth_client_new(const struct auth_client_config *config,
+    const struct auth_client_ops *ops, void *ctx);
+void auth_client_free(struct auth_client **ac);
+
+/* The first request: publickey with its signature, at once. */
+enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
+
+/* One message of type 50 to 79, type byte included.  An RSA key whose
+ * rsa-sha2-512 is refused is NOT tried again with another hash unless
+ * server_sig_algs lacks rsa-sha2-512 but has rsa-sha2-256 (decided at start). */
+enum auth_client_verdict auth_client_input(struct auth_client *ac, const uint8_t *payload,
+    size_t len, struct buf *out);
+
+/* As the upstream sent it, control characters and all, cut between characters;
+ * valid until the next input. */
+struct bytes auth_client_banner(const struct auth_client *ac);
+/* One line of printable US-ASCII, e.g. "upstream refused the mapped key; it
+ * offers password,keyboard-interactive". */
+const char *auth_client_reason(const struct auth_client *ac);
+
+#endif

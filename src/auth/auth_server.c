@@ -1,0 +1,558 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/login.h"
+#include "wire/ssh.h"
+#include "auth/auth_server.h"
+#include "auth/pubkey.h"
+
+#define HOSTBOUND "publickey-hostbound-v00@openssh.com"
+#define TOO_MANY_FAILURES "Too many authentication failures"
+
+enum state {
+	STATE_FIRST,   /* no request yet */
+	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
+	STATE_WAITING, /* for a request */
+	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
+	STATE_DONE,
+	STATE_DENIED,
+};
+
+struct auth_server {
+	const struct auth_server_ops *ops;
+	void *ctx;
+	enum state state;
+
+	struct buf session_id;
+	struct buf host_key;
+	char *banner; /* NULL once it is sent */
+	char *methods;
+	int max_tries;
+	int tries;
+	int queries;
+	int failed; /* tries that failed in this call */
+
+	char raw_login[LOGIN_MAX + 1];
+	size_t raw_login_len; /* as sent: can be more than is kept */
+	int login_ok;
+
+	char method[64]; /* of the last request, as are the next three */
+	struct buf key;
+	char key_type[64];
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
+
+	struct buf current; /* the request that waits for the lookup */
+	struct buf pending; /* those behind it, each as a string */
+	int npending;
+	char reason[256];
+};
+
+/* One USERAUTH_REQUEST, taken apart; borrowed from its message. */
+struct request {
+	struct bytes user, service, method;
+	int publickey; /* the rest is set */
+	int hostbound;
+	int has_signature;
+	struct bytes alg, blob, host_key, signature;
+};
+
+static void
+state_set(struct auth_server *as, enum state state)
+{
+	static const char *const names[] = { "first", "lookup", "waiting", "proven", "done",
+		"denied" };
+
+	if (as->state == STATE_DENIED || as->state == STATE_DONE)
+		return;
+	log_debug("auth server: %s -> %s", names[as->state], names[state]);
+	as->state = state;
+}
+
+static enum auth_server_verdict deny(struct auth_server *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static enum auth_server_verdict
+deny(struct auth_server *as, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(as->reason, sizeof(as->reason), fmt, ap);
+	va_end(ap);
+	state_set(as, STATE_DENIED);
+	return AUTH_SERVER_DENIED;
+}
+
+struct auth_server *
+auth_server_new(const struct auth_server_config *config, const struct auth_server_ops *ops,
+    void *ctx)
+{
+	const char *methods = config->unknown_methods;
+	struct auth_server *as = calloc(1, sizeof(*as));
+
+	if (as == NULL)
+		return NULL;
+	as->ops = ops;
+	as->ctx = ctx;
+	as->max_tries = config->max_tries;
+	buf_init(&as->session_id, 1024);
+	buf_init(&as->host_key, AUTH_SERVER_MESSAGE_MAX);
+	buf_init(&as->key, AUTH_SERVER_MESSAGE_MAX);
+	buf_init(&as->current, AUTH_SERVER_MESSAGE_MAX);
+	buf_init(&as->pending, AUTH_SERVER_PENDING_BYTES);
+	buf_put(&as->session_id, config->session_id, config->session_id_len);
+	buf_put(&as->host_key, config->host_key.p, config->host_key.len);
+	as->methods = strdup(methods == NULL ? "publickey" : methods);
+	if (config->banner != NULL)
+		as->banner = strdup(config->banner);
+	if (as->methods == NULL || (config->banner != NULL && as->banner == NULL) ||
+	    buf_err(&as->session_id) != 0 || buf_err(&as->host_key) != 0)
+		auth_server_free(&as);
+	return as;
+}
+
+void
+auth_server_free(struct auth_server **asp)
+{
+	struct auth_server *as = *asp;
+
+	*asp = NULL;
+	if (as == NULL)
+		return;
+	buf_free(&as->session_id);
+	buf_free(&as->host_key);
+	buf_free(&as->key);
+	/* passwords may be in these */
+	buf_wipe(&as->current);
+	buf_wipe(&as->pending);
+	free(as->banner);
+	free(as->methods);
+	free(as);
+}
+
+static void
+put_banner(struct buf *out, const char *text, const char *end)
+{
+	size_t len = strlen(text) + strlen(end);
+
+	if (len > UINT32_MAX / 2) {
+		out->err = ERR_TOOBIG;
+		return;
+	}
+	wire_put_u32(out, (uint32_t)(1 + 4 + len + 4));
+	buf_put_u8(out, SSH_MSG_USERAUTH_BANNER);
+	wire_put_u32(out, (uint32_t)len);
+	buf_put(out, text, strlen(text));
+	buf_put(out, end, strlen(end));
+	wire_put_text(out, ""); /* language */
+}
+
+void
+auth_server_banner(const char *text, struct buf *out)
+{
+	put_banner(out, text, "\r\n");
+}
+
+/* A reply is about to be appended: the banner comes before the first one. */
+static void
+banner_once(struct auth_server *as, struct buf *out)
+{
+	if (as->banner == NULL)
+		return;
+	put_banner(out, as->banner, "");
+	free(as->banner);
+	as->banner = NULL;
+}
+
+static enum auth_server_verdict
+reply_failure(struct auth_server *as, struct buf *out)
+{
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + strlen(as->methods) + 1));
+	buf_put_u8(out, SSH_MSG_USERAUTH_FAILURE);
+	wire_put_text(out, as->methods);
+	wire_put_bool(out, 0); /* partial success */
+	return AUTH_SERVER_REPLY;
+}
+
+static enum auth_server_verdict
+reply_pk_ok(struct auth_server *as, const struct request *r, struct buf *out)
+{
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + r->alg.len + 4 + r->blob.len));
+	buf_put_u8(out, SSH_MSG_USERAUTH_PK_OK);
+	wire_put_bytes(out, r->alg);
+	wire_put_bytes(out, r->blob);
+	return AUTH_SERVER_REPLY;
+}
+
+/* A try that counts has failed. */
+static enum auth_server_verdict
+fail(struct auth_server *as, struct buf *out)
+{
+	as->tries++;
+	as->failed++;
+	if (as->ops->failed != NULL)
+		as->ops->failed(as->ctx);
+	if (as->tries >= as->max_tries)
+		return deny(as, TOO_MANY_FAILURES);
+	return reply_failure(as, out);
+}
+
+/* RFC 4252 section 7, and PROTOCOL section 3.1 of OpenSSH for the hostbound
+ * form.  What follows the names of other methods is not looked at. */
+static int
+request_parse(struct request *r, const uint8_t *payload, size_t len)
+{
+	struct wire w;
+
+	*r = (struct request){ 0 };
+	wire_init(&w, payload, len);
+	(void)wire_u8(&w);
+	r->user = wire_string(&w);
+	r->service = wire_string(&w);
+	r->method = wire_string(&w);
+	r->hostbound = bytes_is(r->method, HOSTBOUND);
+	r->publickey = r->hostbound || bytes_is(r->method, "publickey");
+	if (r->publickey) {
+		r->has_signature = wire_bool(&w);
+		r->alg = wire_string(&w);
+		r->blob = wire_string(&w);
+		if (r->hostbound)
+			r->host_key = wire_string(&w);
+		if (r->has_signature)
+			r->signature = wire_string(&w);
+	} else if (!bytes_is(r->method, "none")) {
+		(void)wire_rest(&w);
+	}
+	return wire_end(&w);
+}
+
+static int
+is_name(struct bytes s, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
+			return 0;
+	return s.len > 0 && s.len < size;
+}
+
+/* Keep what the log and the lookup want to know of this request. */
+static void
+request_note(struct auth_server *as, const struct request *r)
+{
+	const char *method = "unknown";
+	size_t len = 7;
+
+	if (r->publickey) {
+		method = "publickey";
+		len = 9;
+	} else if (is_name(r->method, sizeof(as->method))) {
+		method = (const char *)r->method.p;
+		len = r->method.len;
+	}
+	memcpy(as->method, method, len);
+	as->method[len] = '\0';
+
+	buf_reset(&as->key);
+	as->key_type[0] = '\0';
+	as->fingerprint[0] = '\0';
+	if (!r->publickey)
+		return;
+	buf_put(&as->key, r->blob.p, r->blob.len);
+	pubkey_fingerprint(r->blob, as->fingerprint);
+	if (pubkey_type(r->blob, as->key_type) != 0)
+		as->key_type[0] = '\0';
+}
+
+/* The first request says who wants in; the others must say the same. */
+static int
+login_same(const struct auth_server *as, const struct request *r)
+{
+	size_t kept = r->user.len < LOGIN_MAX ? r->user.len : LOGIN_MAX;
+
+	/* A name longer than what is kept can be no one's: its tail does not matter. */
+	return r->user.len == as->raw_login_len && memcmp(r->user.p, as->raw_login, kept) == 0;
+}
+
+static void
+login_set(struct auth_server *as, const struct request *r)
+{
+	size_t kept = r->user.len < LOGIN_MAX ? r->user.len : LOGIN_MAX;
+
+	memcpy(as->raw_login, r->user.p, kept);
+	as->raw_login[kept] = '\0';
+	as->raw_login_len = r->user.len;
+	as->login_ok = login_name_ok(r->user.p, r->user.len);
+}
+
+/* What the signature of a publickey request covers (RFC 4252 section 7). */
+static void
+signed_data(struct auth_server *as, const struct request *r, struct buf *data)
+{
+	wire_put_string(data, as->session_id.data, as->session_id.len);
+	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
+	wire_put_bytes(data, r->user);
+	wire_put_bytes(data, r->service);
+	wire_put_bytes(data, r->method);
+	wire_put_bool(data, 1);
+	wire_put_bytes(data, r->alg);
+	wire_put_bytes(data, r->blob);
+	if (r->hostbound)
+		wire_put_bytes(data, r->host_key);
+}
+
+static int
+signature_ok(struct auth_server *as, const struct request *r, const char *alg)
+{
+	struct wire w;
+	struct buf data;
+	int ok;
+
+	wire_init(&w, r->signature.p, r->signature.len);
+	if (!bytes_is(wire_string(&w), alg))
+		return 0;
+	buf_init(&data, 2 * AUTH_SERVER_MESSAGE_MAX);
+	signed_data(as, r, &data);
+	ok = buf_err(&data) == 0 &&
+	    as->ops->verify(as->ctx, alg, r->blob, r->signature, data.data, data.len) == 0;
+	buf_free(&data);
+	return ok;
+}
+
+static enum auth_server_verdict
+handle_publickey(struct auth_server *as, const struct request *r, struct buf *out)
+{
+	struct bytes host_key = { as->host_key.data, as->host_key.len };
+	char alg[64] = "";
+	int usable, allowed, proven;
+
+	if (!r->has_signature && ++as->queries > AUTH_SERVER_QUERIES_MAX)
+		return deny(as, TOO_MANY_FAILURES);
+	if (is_name(r->alg, sizeof(alg)))
+		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
+	usable = namelist_has(as->methods, "publickey") && pubkey_algorithm_ok(as->key_type, alg) &&
+	    pubkey_check(r->blob) == 0 &&
+	    (!r->hostbound || (host_key.len > 0 && bytes_equal(r->host_key, host_key)));
+	allowed = usable && as->login_ok && as->ops->key_allowed(as->ctx, alg, r->blob) == 1;
+	if (!r->has_signature)
+		return allowed ? reply_pk_ok(as, r, out) : reply_failure(as, out);
+	/* A key that is not allowed must not be told from one that is by the time
+	 * its answer takes: the signature is checked in any case. */
+	proven = usable && signature_ok(as, r, alg);
+	if (!proven || !allowed)
+		return fail(as, out);
+	state_set(as, STATE_PROVEN);
+	return AUTH_SERVER_PROVEN;
+}
+
+static enum auth_server_verdict
+handle_method(struct auth_server *as, const struct request *r, struct buf *out)
+{
+	if (r->publickey)
+		return handle_publickey(as, r, out);
+	if (!bytes_is(r->method, "none"))
+		return fail(as, out);
+	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
+		return deny(as, TOO_MANY_FAILURES);
+	return reply_failure(as, out);
+}
+
+static enum auth_server_verdict
+handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
+{
+	struct request r;
+
+	if (request_parse(&r, payload, len) != 0)
+		return deny(as, "malformed authentication request");
+	if (as->state != STATE_FIRST && !login_same(as, &r))
+		return deny(as, "Change of username or service not allowed");
+	if (!bytes_is(r.service, "ssh-connection"))
+		return deny(as,
+		    as->state == STATE_FIRST ? "unknown service" :
+					       "Change of username or service not allowed");
+	request_note(as, &r);
+	if (buf_err(&as->key) != 0)
+		return deny(as, "%s", err_str(buf_err(&as->key)));
+	if (as->state != STATE_FIRST)
+		return handle_method(as, &r, out);
+
+	login_set(as, &r);
+	if (!as->login_ok) {
+		state_set(as, STATE_WAITING);
+		return handle_method(as, &r, out);
+	}
+	buf_put(&as->current, payload, len);
+	if (buf_err(&as->current) != 0)
+		return deny(as, "%s", err_str(buf_err(&as->current)));
+	state_set(as, STATE_LOOKUP);
+	return AUTH_SERVER_LOOKUP;
+}
+
+/* Put a request aside until the one before it has been answered. */
+static enum auth_server_verdict
+queue_request(struct auth_server *as, const uint8_t *payload, size_t len)
+{
+	if (as->npending == AUTH_SERVER_PENDING_MAX)
+		return deny(as, "too many requests at once");
+	wire_put_string(&as->pending, payload, len);
+	if (buf_err(&as->pending) != 0)
+		return deny(as, "too many requests at once");
+	as->npending++;
+	return AUTH_SERVER_REPLY;
+}
+
+/* One request has been answered: go on with those that were put aside. */
+static enum auth_server_verdict
+handle_pending(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
+{
+	struct bytes request;
+	struct wire w;
+
+	while (verdict == AUTH_SERVER_REPLY && as->npending > 0) {
+		wire_init(&w, as->pending.data, as->pending.len);
+		request = wire_string(&w);
+		verdict = handle_request(as, request.p, request.len, out);
+		buf_consume(&as->pending, 4 + request.len);
+		as->npending--;
+	}
+	return verdict;
+}
+
+enum auth_server_verdict
+auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
+{
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (len == 0)
+		return deny(as, "malformed authentication request");
+	if (payload[0] != SSH_MSG_USERAUTH_REQUEST)
+		return deny(as, "unexpected message type %u", payload[0]);
+	if (len > AUTH_SERVER_MESSAGE_MAX)
+		return deny(as, "authentication request too large");
+	switch (as->state) {
+	case STATE_FIRST:
+	case STATE_WAITING:
+		return handle_request(as, payload, len, out);
+	case STATE_LOOKUP:
+	case STATE_PROVEN:
+		return queue_request(as, payload, len);
+	case STATE_DONE:
+	case STATE_DENIED:
+		break;
+	}
+	return AUTH_SERVER_REPLY;
+}
+
+enum auth_server_verdict
+auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
+{
+	enum auth_server_verdict verdict;
+	char *copy;
+
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (as->state != STATE_LOOKUP)
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	if (methods != NULL) {
+		copy = strdup(methods);
+		if (copy == NULL)
+			return deny(as, "%s", err_str(ERR_NOMEM));
+		free(as->methods);
+		as->methods = copy;
+	}
+	state_set(as, STATE_WAITING);
+	verdict = handle_request(as, as->current.data, as->current.len, out);
+	buf_wipe(&as->current);
+	return handle_pending(as, verdict, out);
+}
+
+enum auth_server_verdict
+auth_server_success(struct auth_server *as, struct buf *out)
+{
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (as->state != STATE_PROVEN)
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	banner_once(as, out);
+	wire_put_u32(out, 1);
+	buf_put_u8(out, SSH_MSG_USERAUTH_SUCCESS);
+	state_set(as, STATE_DONE);
+	return AUTH_SERVER_REPLY;
+}
+
+enum auth_server_verdict
+auth_server_failure(struct auth_server *as, struct buf *out)
+{
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (as->state != STATE_PROVEN)
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	state_set(as, STATE_WAITING);
+	return handle_pending(as, fail(as, out), out);
+}
+
+const char *
+auth_server_login(const struct auth_server *as)
+{
+	return as->login_ok ? as->raw_login : "";
+}
+
+struct bytes
+auth_server_raw_login(const struct auth_server *as)
+{
+	size_t len = as->raw_login_len < LOGIN_MAX ? as->raw_login_len : LOGIN_MAX;
+
+	return (struct bytes){ (const uint8_t *)as->raw_login, len };
+}
+
+const char *
+auth_server_method(const struct auth_server *as)
+{
+	return as->method;
+}
+
+const char *
+auth_server_fingerprint(const struct auth_server *as)
+{
+	return as->fingerprint;
+}
+
+const char *
+auth_server_key_type(const struct auth_server *as)
+{
+	return as->key_type;
+}
+
+struct bytes
+auth_server_key(const struct auth_server *as)
+{
+	return (struct bytes){ as->key.data, as->key.len };
+}
+
+const char *
+auth_server_reason(const struct auth_server *as)
+{
+	return as->reason;
+}
+
+int
+auth_server_tries(const struct auth_server *as)
+{
+	return as->tries;
+}
+
+int
+auth_server_failed(const struct auth_server *as)
+{
+	return as->failed;
+}

@@ -1,0 +1,115 @@
+/*
+ * User authentication, server side (RFC 4252): bytes in, bytes out.  The machine
+ * knows the protocol; who may log in is asked through a table of functions, so
+ * that tests and fuzzers drive it without a socket or a key store.
+ */
+#ifndef AUTH_AUTH_SERVER_H
+#define AUTH_AUTH_SERVER_H
+
+#include "base/buf.h"
+#include "wire/wire.h"
+
+struct auth_server;
+
+struct auth_server_ops {
+	/* May this key (with this signature algorithm) log in as the login last
+	 * given to resume?  1 or 0.  Called for queries and for proofs. */
+	int (*key_allowed)(void *ctx, const char *alg, struct bytes blob);
+	/* Verify sig over data; 0 or an ERR_*.  The blob has passed pubkey_check(),
+	 * alg fits it and is the name inside sig.  A security key's flags are not
+	 * looked at: see pubkey_signature_flags(). */
+	int (*verify)(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
+	    const void *data, size_t len);
+	/* A try has failed and been counted (auth_server_method() and the rest tell
+	 * which), for the log; may be NULL.  It is called for each of several
+	 * pipelined requests, where auth_server_failed() only gives their number. */
+	void (*failed)(void *ctx);
+};
+
+struct auth_server_config {
+	const uint8_t *session_id; /* copied */
+	size_t session_id_len;
+	int max_tries;	    /* failed attempts, as MaxAuthTries; queries do not count */
+	const char *banner; /* sent before the first reply, or NULL; copied */
+	/* The host key the gateway proved itself with: what a client that uses
+	 * publickey-hostbound-v00@openssh.com must name.  Empty: such proofs fail. */
+	struct bytes host_key; /* copied */
+	/* The name-list that logins get which do not exist, for names so bad that
+	 * they never reach a lookup; NULL is "publickey".  Copied. */
+	const char *unknown_methods;
+};
+
+/*
+ * Whatever the verdict, what was appended to out is to be sent: with pipelined
+ * requests there can be replies to earlier ones in front.
+ */
+enum auth_server_verdict {
+	AUTH_SERVER_REPLY,  /* send what was appended to out: nothing, if the request
+			     * was put aside until the one before it is answered */
+	AUTH_SERVER_LOOKUP, /* first request: find the route of auth_server_login(),
+			     * then call auth_server_resume() */
+	AUTH_SERVER_PROVEN, /* the client has proven itself; this request is not
+			     * answered until auth_server_success() or _failure() */
+	AUTH_SERVER_DENIED, /* send what was appended (if anything), then disconnect:
+			     * auth_server_reason() says why, in sshd's words */
+};
+
+/* Longer messages are denied. */
+#define AUTH_SERVER_MESSAGE_MAX 65536
+/* Requests that wait while one is being decided. */
+#define AUTH_SERVER_PENDING_MAX 8
+#define AUTH_SERVER_PENDING_BYTES 65536
+/* Requests that do not count as tries ("none" and public key queries). */
+#define AUTH_SERVER_QUERIES_MAX 64
+
+/* NULL: out of memory. */
+struct auth_server *auth_server_new(const struct auth_server_config *config,
+    const struct auth_server_ops *ops, void *ctx);
+void auth_server_free(struct auth_server **as);
+
+/* One message of type 50 to 79, type byte included.  Messages to send are
+ * appended to out, each as a string (uint32 length + payload): there can be two
+ * (banner and reply), or more with pipelined requests.  The caller checks
+ * buf_err(out).  After auth_server_success() requests are ignored, as RFC 4252
+ * section 5.1 has it. */
+enum auth_server_verdict auth_server_input(struct auth_server *as, const uint8_t *payload,
+    size_t len, struct buf *out);
+
+/*
+ * Go on with the request that asked for the lookup, and those that came since.
+ * methods is the name-list the login may use ("publickey"), the same for logins
+ * that do not exist; NULL is that of unknown_methods.
+ */
+enum auth_server_verdict auth_server_resume(struct auth_server *as, const char *methods,
+    struct buf *out);
+
+/* After PROVEN: append USERAUTH_SUCCESS (REPLY; DENIED if the machine has denied
+ * meanwhile, and nothing is appended); or count a failure, append
+ * USERAUTH_FAILURE and go on with the requests that came since. */
+enum auth_server_verdict auth_server_success(struct auth_server *as, struct buf *out);
+enum auth_server_verdict auth_server_failure(struct auth_server *as, struct buf *out);
+
+/* Append a USERAUTH_BANNER with one line of text (its line end is added). */
+void auth_server_banner(const char *text, struct buf *out);
+
+/* The login name, checked with login_name_ok(): "" before the first request, and
+ * "" if it did not pass.  Such a login never reaches LOOKUP: it is answered like
+ * one that does not exist. */
+const char *auth_server_login(const struct auth_server *as);
+/* The login name as the client sent it, at most 255 bytes of it: for the log,
+ * escaped, and for nothing else. */
+struct bytes auth_server_raw_login(const struct auth_server *as);
+/* Of the last request; "publickey" also for its hostbound form.  Known at LOOKUP
+ * already, as are the key and its fingerprint. */
+const char *auth_server_method(const struct auth_server *as);
+/* The key of the last publickey request: fingerprint "SHA256:..." and type, or "". */
+const char *auth_server_fingerprint(const struct auth_server *as);
+const char *auth_server_key_type(const struct auth_server *as);
+struct bytes auth_server_key(const struct auth_server *as); /* blob; valid until the next input */
+const char *auth_server_reason(const struct auth_server *as);
+/* Failed attempts that count, so far. */
+int auth_server_tries(const struct auth_server *as);
+/* How many tries failed in the last call, to be logged (not "none", not a query). */
+int auth_server_failed(const struct auth_server *as);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * AUTHORIZED_KEYS FILE FORMAT of sshd(8).
+ */
+#ifndef AUTH_AUTHORIZED_KEYS_H
+#define AUTH_AUTHORIZED_KEYS_H
+
+#include <time.h>
+
+#include "base/strlist.h"
+#include "wire/wire.h"
+
+enum authorized_flag {
+	AUTHORIZED_PTY = 1 << 0,
+	AUTHORIZED_PORT_FORWARDING = 1 << 1,
+	AUTHORIZED_AGENT_FORWARDING = 1 << 2,
+	AUTHORIZED_X11_FORWARDING = 1 << 3,
+	AUTHORIZED_USER_RC = 1 << 4,
+	AUTHORIZED_ALL = 31,
+};
+
+#define AUTHORIZED_LINE_MAX 65536
+
+/* The options of the line that matched. */
+struct authorized_options {
+	unsigned int permits;	      /* AUTHORIZED_*: ALL unless restrict or no-... */
+	char *command;		      /* or NULL */
+	struct strlist environment;   /* "NAME=value" */
+	struct strlist permit_open;   /* "host:port", port may be "*" */
+	struct strlist permit_listen; /* likewise; "*:port" where only a port is given */
+	int cert_authority;
+	int no_touch_required;
+	int verify_required;
+	unsigned int line; /* of the file, for the log */
+};
+
+struct authorized_request {
+	struct bytes blob;   /* the key offered */
+	const char *address; /* numeric, of the client: for from= */
+	time_t now;	     /* for expiry-time= */
+};
+
+/*
+ * Look for the key in the text of a file (lines end in '\n'; '#' comments).
+ * 1: found, options filled (free with authorized_options_free()).
+ * 0: no line allows it; why says so if one had the key but its options did not
+ * hold ("line 3: expired", "line 3: from= does not match", "line 3: unknown
+ * option foo": such a line never matches), else it is "".
+ * Lines with cert-authority never match a plain key; nor do lines with tunnel=,
+ * which is not supported, or lines longer than AUTHORIZED_LINE_MAX.
+ */
+int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
+    struct authorized_options *options, char why[256]);
+void authorized_options_free(struct authorized_options *options);
+
+/* A pattern list of addresses and CIDR blocks with ! negation, as in from="":
+ * 1 match, 0 none, -1 negated match or a list that is not well formed.  An
+ * IPv4-mapped address is its IPv4 address.  Host-name patterns never match. */
+int address_match(const char *address, const char *list);
+
+#endif

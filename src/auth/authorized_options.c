@@ -1,0 +1,394 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "auth/authorized_options.h"
+
+#define OPTION_NAME_MAX 64
+
+struct parser {
+	char *next; /* what is left of the options */
+	const struct authorized_request *request;
+	struct authorized_options *options;
+	time_t expiry; /* the earliest; 0 is none */
+	int has_from, has_principals;
+	char *why;
+	size_t why_size;
+};
+
+static int refuse(struct parser *, const char *, ...) __attribute__((format(printf, 2, 3)));
+
+/* Say why the line does not hold; always 0. */
+static int
+refuse(struct parser *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->why, p->why_size, fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+/* Options with a value.  1, or 0 with the reason set. */
+
+static int
+option_command(struct parser *p, const char *value)
+{
+	if (p->options->command != NULL)
+		return refuse(p, "command= is given twice");
+	p->options->command = strdup(value);
+	if (p->options->command == NULL)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_environment(struct parser *p, const char *value)
+{
+	const char *equals = strchr(value, '=');
+	const char *c;
+
+	if (equals == NULL || equals == value)
+		return refuse(p, "bad environment=");
+	for (c = value; c < equals; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			(*c >= '0' && *c <= '9') || *c == '_'))
+			return refuse(p, "bad environment=");
+	if (strlist_add(&p->options->environment, value, strlen(value)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_expiry(struct parser *p, const char *value)
+{
+	time_t when;
+
+	if (authorized_time_parse(value, &when) != 0)
+		return refuse(p, "bad expiry-time=");
+	if (p->expiry == 0 || when < p->expiry)
+		p->expiry = when;
+	if (p->request->now > p->expiry)
+		return refuse(p, "expired");
+	return 1;
+}
+
+static int
+option_from(struct parser *p, const char *value)
+{
+	if (p->has_from)
+		return refuse(p, "from= is given twice");
+	p->has_from = 1;
+	if (address_match(p->request->address, value) != 1)
+		return refuse(p, "from= does not match");
+	return 1;
+}
+
+static int
+port_ok(const char *port)
+{
+	unsigned int n = 0;
+
+	if (strcmp(port, "*") == 0)
+		return 1;
+	if (*port == '\0' || strlen(port) > 5)
+		return 0;
+	for (; *port != '\0'; port++) {
+		if (*port < '0' || *port > '9')
+			return 0;
+		n = n * 10 + (unsigned int)(*port - '0');
+	}
+	return n > 0 && n <= 65535;
+}
+
+/* "host:port" or "[address]:port". */
+static int
+host_port_ok(const char *value)
+{
+	const char *port;
+	size_t len;
+
+	if (value[0] == '[') {
+		len = strcspn(value, "]");
+		if (len < 2 || value[len] == '\0')
+			return 0;
+		port = value + len + 1;
+	} else {
+		port = value + strcspn(value, ":");
+		if (port == value)
+			return 0;
+	}
+	return port[0] == ':' && port - value < 1025 && port_ok(port + 1);
+}
+
+static int
+option_permitopen(struct parser *p, const char *value)
+{
+	if (!host_port_ok(value))
+		return refuse(p, "bad permitopen=");
+	if (strlist_add(&p->options->permit_open, value, strlen(value)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_permitlisten(struct parser *p, const char *value)
+{
+	char any[16];
+
+	if (port_ok(value)) {
+		snprintf(any, sizeof(any), "*:%s", value);
+		value = any;
+	}
+	if (!host_port_ok(value))
+		return refuse(p, "bad permitlisten=");
+	if (strlist_add(&p->options->permit_listen, value, strlen(value)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_principals(struct parser *p, const char *value)
+{
+	(void)value; /* certificates are not taken yet */
+	if (p->has_principals)
+		return refuse(p, "principals= is given twice");
+	p->has_principals = 1;
+	return 1;
+}
+
+static int
+option_tunnel(struct parser *p, const char *value)
+{
+	(void)value;
+	return refuse(p, "tunnel= is not supported");
+}
+
+static const struct option_value {
+	const char *name;
+	int (*set)(struct parser *, const char *);
+} option_values[] = {
+	{ "command", option_command },
+	{ "environment", option_environment },
+	{ "expiry-time", option_expiry },
+	{ "from", option_from },
+	{ "permitlisten", option_permitlisten },
+	{ "permitopen", option_permitopen },
+	{ "principals", option_principals },
+	{ "tunnel", option_tunnel },
+};
+
+/* Options that are one word, with "no-" in front or without. */
+static const struct option_flag {
+	const char *name;
+	unsigned int clear, set;
+} option_flags[] = {
+	{ "restrict", AUTHORIZED_ALL, 0 },
+	{ "pty", 0, AUTHORIZED_PTY },
+	{ "no-pty", AUTHORIZED_PTY, 0 },
+	{ "port-forwarding", 0, AUTHORIZED_PORT_FORWARDING },
+	{ "no-port-forwarding", AUTHORIZED_PORT_FORWARDING, 0 },
+	{ "agent-forwarding", 0, AUTHORIZED_AGENT_FORWARDING },
+	{ "no-agent-forwarding", AUTHORIZED_AGENT_FORWARDING, 0 },
+	{ "x11-forwarding", 0, AUTHORIZED_X11_FORWARDING },
+	{ "no-x11-forwarding", AUTHORIZED_X11_FORWARDING, 0 },
+	{ "user-rc", 0, AUTHORIZED_USER_RC },
+	{ "no-user-rc", AUTHORIZED_USER_RC, 0 },
+};
+
+static int
+handle_flag(struct parser *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(option_flags) / sizeof(option_flags[0]); i++) {
+		if (strcasecmp(name, option_flags[i].name) != 0)
+			continue;
+		p->options->permits &= ~option_flags[i].clear;
+		p->options->permits |= option_flags[i].set;
+		return 1;
+	}
+	if (strcasecmp(name, "cert-authority") == 0)
+		p->options->cert_authority = 1;
+	else if (strcasecmp(name, "touch-required") == 0)
+		p->options->no_touch_required = 0;
+	else if (strcasecmp(name, "no-touch-required") == 0)
+		p->options->no_touch_required = 1;
+	else if (strcasecmp(name, "verify-required") == 0)
+		p->options->verify_required = 1;
+	else if (strcasecmp(name, "no-verify-required") == 0)
+		p->options->verify_required = 0;
+	else
+		return refuse(p, "unknown option %s", name);
+	return 1;
+}
+
+static int
+handle_value(struct parser *p, const char *name, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(option_values) / sizeof(option_values[0]); i++)
+		if (strcasecmp(name, option_values[i].name) == 0)
+			return option_values[i].set(p, value);
+	return refuse(p, "unknown option %s=", name);
+}
+
+/* Take the name of an option; 0 if there is none. */
+static int
+take_name(struct parser *p, char name[OPTION_NAME_MAX])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	size_t n = strspn(p->next, letters);
+
+	if (n == 0 || n >= OPTION_NAME_MAX)
+		return refuse(p, "bad options");
+	memcpy(name, p->next, n);
+	name[n] = '\0';
+	p->next += n;
+	return 1;
+}
+
+/* Take a value between quotes, in place; \" stands for a quote.  NULL if it is
+ * not one. */
+static char *
+take_value(struct parser *p)
+{
+	char *from = p->next, *value, *to;
+
+	if (*from++ != '"')
+		return NULL;
+	value = to = from;
+	while (*from != '"') {
+		if (*from == '\0')
+			return NULL;
+		if (from[0] == '\\' && from[1] == '"')
+			from++;
+		*to++ = *from++;
+	}
+	p->next = from + 1;
+	*to = '\0';
+	return value;
+}
+
+static int
+handle_option(struct parser *p)
+{
+	char name[OPTION_NAME_MAX];
+	const char *value;
+
+	if (!take_name(p, name))
+		return 0;
+	if (*p->next != '=')
+		return handle_flag(p, name);
+	p->next++;
+	value = take_value(p);
+	if (value == NULL)
+		return refuse(p, "%s= wants a value in quotes", name);
+	return handle_value(p, name, value);
+}
+
+/* What can be said only once all of them are known. */
+static int
+check_together(struct parser *p)
+{
+	if (p->options->cert_authority)
+		return refuse(p, "the key is there as cert-authority");
+	if (p->has_principals)
+		return refuse(p, "principals= without cert-authority");
+	return 1;
+}
+
+int
+authorized_options_parse(struct bytes text, const struct authorized_request *request,
+    struct authorized_options *options, char *why, size_t size)
+{
+	struct parser p = { .request = request, .options = options, .why = why, .why_size = size };
+	char *copy;
+	int ok = 1;
+
+	options->permits = AUTHORIZED_ALL;
+	if (text.len == 0)
+		return 1;
+	copy = memchr(text.p, '\0', text.len) != NULL ? NULL :
+							strndup((const char *)text.p, text.len);
+	if (copy == NULL)
+		return refuse(&p, "bad options");
+	p.next = copy;
+	while (ok) {
+		ok = handle_option(&p);
+		if (!ok || *p.next == '\0')
+			break;
+		if (*p.next != ',')
+			ok = refuse(&p, "bad options");
+		p.next++;
+	}
+	free(copy);
+	return ok && check_together(&p);
+}
+
+void
+authorized_options_free(struct authorized_options *options)
+{
+	free(options->command);
+	strlist_free(&options->environment);
+	strlist_free(&options->permit_open);
+	strlist_free(&options->permit_listen);
+	*options = (struct authorized_options){ 0 };
+}
+
+/* n digits, *text moved behind them; -1 if they are not all digits. */
+static int
+take_digits(const char **text, int n)
+{
+	int v = 0;
+
+	for (; n > 0; n--, (*text)++) {
+		if (**text < '0' || **text > '9')
+			return -1;
+		v = v * 10 + (**text - '0');
+	}
+	return v;
+}
+
+int
+authorized_time_parse(const char *text, time_t *when)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	size_t digits = strspn(text, "0123456789");
+	int year, month, day, leap;
+	struct tm tm = { .tm_isdst = -1 };
+
+	*when = 0;
+	if (digits != 8 && digits != 12 && digits != 14)
+		return ERR_FORMAT;
+	year = take_digits(&text, 4);
+	month = take_digits(&text, 2);
+	day = take_digits(&text, 2);
+	leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	if (year < 1970 || month < 1 || month > 12 || day < 1 ||
+	    day > days[month - 1] + (leap && month == 2))
+		return ERR_FORMAT;
+	tm.tm_year = year - 1900;
+	tm.tm_mon = month - 1;
+	tm.tm_mday = day;
+	if (digits > 8) {
+		tm.tm_hour = take_digits(&text, 2);
+		tm.tm_min = take_digits(&text, 2);
+	}
+	if (digits > 12)
+		tm.tm_sec = take_digits(&text, 2);
+	if (tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
+		return ERR_FORMAT;
+	if (strcmp(text, "Z") == 0)
+		*when = timegm(&tm);
+	else if (*text == '\0')
+		*when = mktime(&tm);
+	else
+		return ERR_FORMAT;
+	return *when == (time_t)-1 ? ERR_FORMAT : 0;
+}

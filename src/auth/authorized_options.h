@@ -1,0 +1,23 @@
+/*
+ * The options in front of a key in an authorized_keys file.
+ */
+#ifndef AUTH_AUTHORIZED_OPTIONS_H
+#define AUTH_AUTHORIZED_OPTIONS_H
+
+#include "auth/authorized_keys.h"
+
+/*
+ * Parse comma-separated options ("" is none) into options, whose line is kept,
+ * and check what they ask of the request.  1: the line holds for this request.
+ * 0: it does not, and why says so; the options may be half filled.
+ */
+int authorized_options_parse(struct bytes text, const struct authorized_request *request,
+    struct authorized_options *options, char *why, size_t size);
+
+/*
+ * A time as in expiry-time=: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in the
+ * local time zone unless a Z follows.  0 or ERR_FORMAT.
+ */
+int authorized_time_parse(const char *text, time_t *when) MUST_CHECK;
+
+#endif

@@ -1,0 +1,280 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/strlist.h"
+#include "wire/ssh.h"
+#include "auth/hmac_sha1.h"
+#include "auth/known_hosts.h"
+#include "auth/pattern.h"
+#include "auth/pubkey.h"
+#include "auth/text.h"
+
+/* A host under the names its lines may have, in lower case. */
+struct host {
+	char plain[1040];
+	char port[1060]; /* "[host]:port", or the same as plain */
+	int has_port;	 /* they differ */
+};
+
+enum marker {
+	MARKER_NONE,
+	MARKER_CA,
+	MARKER_REVOKED,
+};
+
+struct line {
+	enum marker marker;
+	struct bytes names;
+	struct bytes key; /* "TYPE BASE64 comment" */
+};
+
+static int
+host_init(struct host *h, const char *host, uint16_t port)
+{
+	size_t i, len = strlen(host);
+
+	if (len == 0 || len >= sizeof(h->plain))
+		return ERR_TOOBIG;
+	for (i = 0; i <= len; i++)
+		h->plain[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] + ('a' - 'A')) :
+								 host[i];
+	h->has_port = port != SSH_PORT;
+	if (h->has_port)
+		snprintf(h->port, sizeof(h->port), "[%s]:%u", h->plain, port);
+	else
+		memcpy(h->port, h->plain, len + 1);
+	return 0;
+}
+
+/* Take the next line that has a key on it; 0 at the end of the text. */
+static int
+next_entry(struct bytes *text, struct line *line)
+{
+	struct bytes s, word;
+
+	while (text_line(text, &s)) {
+		text_skip_blanks(&s);
+		if (s.len == 0 || s.len > KNOWN_HOSTS_LINE_MAX || s.p[0] == '#')
+			continue;
+		line->marker = MARKER_NONE;
+		word = text_word(&s);
+		if (word.p[0] == '@') {
+			if (bytes_is(word, "@cert-authority"))
+				line->marker = MARKER_CA;
+			else if (bytes_is(word, "@revoked"))
+				line->marker = MARKER_REVOKED;
+			else
+				continue;
+			word = text_word(&s);
+		}
+		line->names = word;
+		line->key = s;
+		if (word.len > 0 && s.len > 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int
+base64(struct bytes text, uint8_t *out, size_t size, size_t *len)
+{
+	return sodium_base642bin(out, size, (const char *)text.p, text.len, NULL, len, NULL,
+	    sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* |1|salt|HMAC-SHA1 of the name with the salt as its key|, both in base64. */
+static int
+hashed_match(struct bytes names, const char *name)
+{
+	uint8_t salt[256], want[HMAC_SHA1_SIZE], have[HMAC_SHA1_SIZE];
+	size_t salt_len, want_len;
+	struct bytes left = { names.p + 3, names.len - 3 }, right;
+	const uint8_t *bar = memchr(left.p, '|', left.len);
+
+	if (bar == NULL)
+		return 0;
+	right = (struct bytes){ bar + 1, left.len - (size_t)(bar - left.p) - 1 };
+	left.len = (size_t)(bar - left.p);
+	if (base64(left, salt, sizeof(salt), &salt_len) != 0 || salt_len == 0 ||
+	    base64(right, want, sizeof(want), &want_len) != 0 || want_len != sizeof(want))
+		return 0;
+	return hmac_sha1(salt, salt_len, name, strlen(name), have) &&
+	    memcmp(have, want, sizeof(want)) == 0;
+}
+
+static int
+names_match(struct bytes names, const char *name)
+{
+	struct bytes text = { (const uint8_t *)name, strlen(name) };
+
+	if (names.len > 3 && memcmp(names.p, "|1|", 3) == 0)
+		return hashed_match(names, name);
+	return pattern_list_match(text, names) == 1;
+}
+
+/* The key of a line, in blob, which is emptied first. */
+static int
+line_key(const struct line *line, struct buf *blob)
+{
+	buf_reset(blob);
+	return pubkey_parse((const char *)line->key.p, line->key.len, blob);
+}
+
+enum known_hosts_result
+known_hosts_check(const char *text, size_t len, const char *host, uint16_t port, struct bytes blob)
+{
+	struct bytes rest = { (const uint8_t *)text, len };
+	struct host h;
+	struct line line;
+	struct buf key;
+	int same, with_port, plain;
+	int equal = 0, other = 0, plain_equal = 0, revoked = 0, nomem = 0;
+
+	if (host_init(&h, host, port) != 0)
+		return KNOWN_HOST_NEW;
+	buf_init(&key, KNOWN_HOSTS_LINE_MAX);
+	while (!revoked && next_entry(&rest, &line)) {
+		if (line.marker == MARKER_CA)
+			continue;
+		with_port = names_match(line.names, h.port);
+		plain = h.has_port && names_match(line.names, h.plain);
+		if (!with_port && !plain)
+			continue;
+		if (line_key(&line, &key) != 0) {
+			nomem |= buf_err(&key) == ERR_NOMEM;
+			continue;
+		}
+		same = bytes_equal((struct bytes){ key.data, key.len }, blob);
+		if (line.marker == MARKER_REVOKED) {
+			revoked |= same;
+			continue;
+		}
+		equal |= with_port && same;
+		other |= with_port && !same;
+		plain_equal |= plain && same;
+	}
+	buf_free(&key);
+	if (revoked)
+		return KNOWN_HOST_REVOKED;
+	if (nomem) /* a line that went unread could have refused it */
+		return KNOWN_HOST_CHANGED;
+	if (equal)
+		return KNOWN_HOST_OK;
+	if (other)
+		return KNOWN_HOST_CHANGED;
+	return plain_equal ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
+}
+
+/* The types of the keys known for the host under one of its names. */
+static int
+known_types(struct bytes rest, const char *name, struct strlist *types)
+{
+	struct line line;
+	struct buf key;
+	char type[64];
+	int ret = 0;
+
+	buf_init(&key, KNOWN_HOSTS_LINE_MAX);
+	while (ret == 0 && next_entry(&rest, &line)) {
+		if (line.marker != MARKER_NONE || !names_match(line.names, name) ||
+		    line_key(&line, &key) != 0 ||
+		    pubkey_type((struct bytes){ key.data, key.len }, type) != 0)
+			continue;
+		if (!strlist_has(types, type))
+			ret = strlist_add(types, type, strlen(type));
+	}
+	buf_free(&key);
+	return ret;
+}
+
+static int
+algorithm_known(const struct strlist *types, const char *alg)
+{
+	size_t i;
+
+	for (i = 0; i < types->n; i++)
+		if (pubkey_algorithm_ok(types->v[i], alg))
+			return 1;
+	return 0;
+}
+
+/* The names of a name-list, each once. */
+static int
+names_split(const char *all, struct strlist *names)
+{
+	size_t i, n;
+
+	for (; *all != '\0'; all += n + (all[n] == ',')) {
+		n = strcspn(all, ",");
+		for (i = 0; i < names->n; i++)
+			if (strlen(names->v[i]) == n && memcmp(names->v[i], all, n) == 0)
+				break;
+		if (n > 0 && i == names->n && strlist_add(names, all, n) != 0)
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+/* Append those of the names that are for known keys, or those that are not. */
+static void
+put_names(const struct strlist *names, const struct strlist *types, int known, int *first,
+    struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < names->n; i++) {
+		if (algorithm_known(types, names->v[i]) != known)
+			continue;
+		buf_putf(out, "%s%s", *first ? "" : ",", names->v[i]);
+		*first = 0;
+	}
+}
+
+void
+known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,
+    const char *all, int only_known, struct buf *out)
+{
+	struct bytes file = { (const uint8_t *)text, len };
+	struct strlist types = { 0 }, names = { 0 };
+	struct host h;
+	int ret, first = 1;
+
+	ret = names_split(all, &names);
+	if (ret == 0 && host_init(&h, host, port) == 0) {
+		ret = known_types(file, h.port, &types);
+		if (ret == 0 && h.has_port && types.n == 0)
+			ret = known_types(file, h.plain, &types);
+	}
+	if (ret == 0) {
+		put_names(&names, &types, 1, &first, out);
+		if (!only_known)
+			put_names(&names, &types, 0, &first, out);
+	} else {
+		out->err = ret;
+	}
+	strlist_free(&types);
+	strlist_free(&names);
+}
+
+void
+known_hosts_line(const char *host, uint16_t port, struct bytes blob, struct buf *out)
+{
+	struct host h;
+	const char *p;
+
+	if (host_init(&h, host, port) != 0 || pubkey_check(blob) != 0) {
+		out->err = ERR_FORMAT;
+		return;
+	}
+	/* nothing that starts another name, a pattern, a comment, a marker or a line */
+	for (p = h.plain; *p != '\0'; p++) {
+		if (*p <= ' ' || *p == 0x7f || strchr(",*?!|#@[]\"\\", *p) != NULL) {
+			out->err = ERR_FORMAT;
+			return;
+		}
+	}
+	buf_putf(out, "%s ", h.port);
+	pubkey_format(blob, out);
+	buf_put_u8(out, '\n');
+}

@@ -1,0 +1,48 @@
+/*
+ * SSH_KNOWN_HOSTS FILE FORMAT of sshd(8).
+ */
+#ifndef AUTH_KNOWN_HOSTS_H
+#define AUTH_KNOWN_HOSTS_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/wire.h"
+
+enum known_hosts_result {
+	KNOWN_HOST_OK,
+	KNOWN_HOST_NEW,	    /* no line for this host */
+	KNOWN_HOST_CHANGED, /* lines for this host, none with this key */
+	KNOWN_HOST_REVOKED,
+};
+
+#define KNOWN_HOSTS_LINE_MAX 16384
+
+/*
+ * Look a host up in the text of one or several files (concatenated, a newline at
+ * the end of each).  host is a name or address as in HostName; the port counts as
+ * in ssh(1): "[host]:port" unless it is 22; where no line has that form, a line
+ * for the plain name with this very key will do.  @revoked counts under either
+ * name.  Plain names, patterns with * ? !, hashed names (|1|) and @revoked are
+ * understood, in any case of letters; @cert-authority lines do not count for
+ * plain keys; lines that do not parse or are longer than KNOWN_HOSTS_LINE_MAX are
+ * passed over.
+ */
+enum known_hosts_result known_hosts_check(const char *text, size_t len, const char *host,
+    uint16_t port, struct bytes blob);
+
+/*
+ * The host key algorithms to ask for, comma-separated: those of the keys known
+ * for this host first (RSA as rsa-sha2-512,rsa-sha2-256), and, unless only_known,
+ * then the other names of all in their order.  Only names of all are given, each
+ * once.  Appends nothing if only_known and none is known.
+ */
+void known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,
+    const char *all, int only_known, struct buf *out);
+
+/* The line to add for a new host, '\n' included: plain name, "[host]:port" form
+ * where needed.  A host that would not stay one name on one line is an error of
+ * out, ERR_FORMAT. */
+void known_hosts_line(const char *host, uint16_t port, struct bytes blob, struct buf *out);
+
+#endif

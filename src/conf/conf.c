@@ -1,0 +1,261 @@
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/arena.h"
+#include "conf/conf.h"
+#include "conf/own.h"
+#include "conf/reader.h"
+
+#define SYSTEM_DIR "/etc/sallyport/conf.d"
+#define LOCAL_DIR "conf.d"
+
+/* dir without the slashes at its end; NULL: neither default is there. */
+static char *
+dir_choose(const char *dir, struct conf_errors *errors)
+{
+	size_t len;
+
+	if (dir == NULL && access(SYSTEM_DIR, F_OK) == 0)
+		dir = SYSTEM_DIR;
+	if (dir == NULL && access(LOCAL_DIR, F_OK) == 0)
+		dir = LOCAL_DIR;
+	if (dir == NULL) {
+		conf_error(errors, LOCAL_DIR, 0,
+		    "no configuration: there is neither " SYSTEM_DIR " nor ./" LOCAL_DIR
+		    "; make one of them or name another with -c DIR");
+		return NULL;
+	}
+	for (len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--)
+		;
+	return strndup(dir, len);
+}
+
+/* The absolute path of the directory that holds dir, by its name: a conf.d that
+ * is a symbolic link is held by the directory where the link is. */
+static char *
+dir_base(const char *dir)
+{
+	const char *last = strrchr(dir, '/');
+	char *full, *base = NULL, cwd[PATH_MAX];
+
+	last = last == NULL ? dir : last + 1;
+	if (strcmp(last, ".") == 0 || strcmp(last, "..") == 0 || *last == '\0') {
+		full = realpath(dir, NULL);
+	} else if (dir[0] == '/') {
+		full = strdup(dir);
+	} else {
+		if (getcwd(cwd, sizeof(cwd)) == NULL)
+			return NULL;
+		if (asprintf(&full, "%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", dir) == -1)
+			full = NULL;
+	}
+	if (full != NULL) {
+		last = strrchr(full, '/');
+		base = strndup(full, last == full ? 1 : (size_t)(last - full));
+	}
+	free(full);
+	return base;
+}
+
+static int
+dir_filter(const struct dirent *d)
+{
+	size_t len = strlen(d->d_name);
+
+	return d->d_name[0] != '.' && len > 4 && strcmp(d->d_name + len - 4, ".ini") == 0;
+}
+
+static int
+dir_order(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void
+dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
+{
+	struct dirent **list = NULL;
+	struct stat st;
+	char *path, *name;
+	int i, n;
+
+	n = scandir(conf->dir, &list, dir_filter, dir_order);
+	if (n == -1) {
+		conf_error(errors, conf->dir, 0, "%s: this must be a directory with *.ini files",
+		    strerror(errno));
+		return;
+	}
+	if (stat(conf->dir, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+		conf_error(errors, conf->dir, 0,
+		    "anyone on this machine may write to it: chmod o-w %s", conf->dir);
+	if (n == 0)
+		conf_error(errors, conf->dir, 0,
+		    "there is no *.ini file in it: copy conf.d/00-gateway.ini of the distribution "
+		    "and add a [route]");
+	for (i = 0; i < n; i++) {
+		name = NULL;
+		if (asprintf(&path, "%s/%s", strcmp(conf->dir, "/") == 0 ? "" : conf->dir,
+			list[i]->d_name) != -1) {
+			name = arena_text(conf->arena, path, strlen(path));
+			free(path);
+		}
+		if (name == NULL)
+			conf_error(errors, conf->dir, 0, "out of memory");
+		else
+			reader_file(reader, name);
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* Put each section on its list. */
+static int
+conf_sort(struct conf *conf, const struct conf_section *all, size_t n)
+{
+	const struct conf_section *s;
+	size_t i;
+
+	conf->own = arena_take(conf->arena, n * sizeof(*all));
+	conf->lookup.sections = arena_take(conf->arena, n * sizeof(*all));
+	conf->routes = arena_take(conf->arena, n * sizeof(*all));
+	if (conf->own == NULL || conf->lookup.sections == NULL || conf->routes == NULL)
+		return ERR_NOMEM;
+	for (i = 0; i < n; i++) {
+		s = &all[i];
+		if (strcmp(s->kind, "route") == 0)
+			conf->routes[conf->n_routes++] = *s;
+		else if (s->name[0] != '\0')
+			conf->lookup.sections[conf->lookup.n++] = *s;
+		else
+			conf->own[conf->n_own++] = *s;
+	}
+	return 0;
+}
+
+int
+conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_errors *errors)
+{
+	struct reader *reader = NULL;
+	const struct conf_section *all;
+	struct conf *conf;
+	size_t n, before = errors->n;
+
+	*out = NULL;
+	conf = calloc(1, sizeof(*conf));
+	if (conf == NULL)
+		goto nomem;
+	conf->dir = dir_choose(dir, errors);
+	if (errors->n != before)
+		goto out;
+	conf->arena = arena_new();
+	if (conf->dir != NULL && conf->arena != NULL)
+		reader = reader_new(conf->arena, what, errors);
+	if (reader == NULL)
+		goto nomem;
+	conf->base = dir_base(conf->dir);
+	if (conf->base == NULL) {
+		conf_error(errors, conf->dir, 0, "%s", strerror(errno));
+		goto out;
+	}
+	dir_read(conf, reader, errors);
+	all = reader_sections(reader, &n);
+	if (conf_sort(conf, all, n) != 0)
+		goto nomem;
+	own_parse(conf, errors);
+	*out = conf;
+	conf = NULL;
+	goto out;
+nomem:
+	conf_error(errors, dir == NULL ? LOCAL_DIR : dir, 0, "out of memory");
+out:
+	reader_free(&reader);
+	conf_free(&conf);
+	return errors->n == before ? 0 : ERR_CONFIG;
+}
+
+int
+conf_load(const char *dir, enum conf_what what, struct conf **out, struct conf_errors *errors)
+{
+	int err = conf_read(dir, what, out, errors);
+
+	if (err != 0)
+		conf_free(out);
+	return err;
+}
+
+void
+conf_free(struct conf **conf)
+{
+	if (*conf == NULL)
+		return;
+	own_clear(*conf);
+	arena_free(&(*conf)->arena);
+	free((*conf)->dir);
+	free((*conf)->base);
+	free(*conf);
+	*conf = NULL;
+}
+
+char *
+conf_path(const struct conf *conf, const char *path)
+{
+	char *full;
+
+	if (path[0] == '/')
+		return strdup(path);
+	while (path[0] == '.' && path[1] == '/')
+		for (path += 2; *path == '/'; path++)
+			;
+	if (asprintf(&full, "%s/%s", strcmp(conf->base, "/") == 0 ? "" : conf->base, path) == -1)
+		return NULL;
+	return full;
+}
+
+const struct conf_entry *
+conf_entry_find(const struct conf_section *section, const char *key)
+{
+	size_t i;
+
+	for (i = section->n; i > 0; i--)
+		if (strcasecmp(section->entries[i - 1].key, key) == 0)
+			return &section->entries[i - 1];
+	return NULL;
+}
+
+const char *
+conf_where(const struct conf *conf, const char *kind, const char *key, unsigned int *line)
+{
+	const struct conf_entry *e;
+	size_t i;
+
+	for (i = 0; i < conf->n_own; i++) {
+		if (strcmp(conf->own[i].kind, kind) != 0)
+			continue;
+		e = conf_entry_find(&conf->own[i], key);
+		*line = e == NULL ? conf->own[i].line : e->line;
+		return conf->own[i].file;
+	}
+	*line = 0;
+	return conf->dir;
+}
+
+void
+conf_dump(const struct conf *conf, FILE *to)
+{
+	const struct conf_section *s;
+	size_t i, j;
+
+	own_dump(conf, to);
+	for (i = 0; i < conf->lookup.n; i++) {
+		s = &conf->lookup.sections[i];
+		fprintf(to, "\n[lookup %s]\n", s->name);
+		for (j = 0; j < s->n; j++)
+			fprintf(to, "%s = %s\n", s->entries[j].key, s->entries[j].value);
+	}
+}

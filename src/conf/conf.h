@@ -1,0 +1,150 @@
+/*
+ * The configuration: conf.d/ *.ini read in byte order, checked, and turned into
+ * one struct.  Sections [route NAME] are kept as they are written, key by key
+ * with their places: lookup/ makes routes of them and adds its errors to the
+ * same list.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/strlist.h"
+
+/* One "key = value" as written; value has no blanks at either end. */
+struct conf_entry {
+	char *key;
+	char *value;
+	const char *file; /* as given on the command line + name; lives as long as the conf */
+	unsigned int line;
+};
+
+struct conf_section {
+	char *kind; /* of [route alice]: "route"; in lower case */
+	char *name; /* of [route alice]: "alice"; "" if it has none */
+	const char *file;
+	unsigned int line;
+	struct conf_entry *entries;
+	size_t n;
+};
+
+/* An address to listen on, from ListenAddress. */
+struct conf_listen {
+	char *host; /* numeric address; "0.0.0.0", "::" */
+	uint16_t port;
+};
+
+struct conf_gateway {
+	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
+	size_t n_listen;
+	struct strlist host_keys;     /* names in the key store; default host_ed25519 */
+	int login_grace_ms;	      /* default 30 s */
+	int max_startups[3];	      /* begin, rate in percent, full; default 100:30:1000 */
+	int per_source_max_startups;  /* 0: none, the default */
+	int max_auth_tries;	      /* default 6 */
+	int client_alive_interval_ms; /* default 15 s; 0: off */
+	int client_alive_count_max;   /* default 3 */
+	char *banner;		      /* path (resolved), or NULL */
+	char *run_as;		      /* user when started as root, or NULL */
+	char *log_format;	      /* "sshd" or "json" */
+	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
+};
+
+struct conf_keystore {
+	char *path;   /* resolved; default "keys" beside conf.d */
+	char *unlock; /* "file:PATH" (resolved), "credential:NAME" or "passphrase";
+		       * default file:<path>/.unlock */
+};
+
+struct conf_lookup {
+	struct strlist order; /* names of backends; default: ini */
+	/* [lookup NAME] sections, for the backends to check */
+	struct conf_section *sections;
+	size_t n;
+};
+
+/* Errors, all of them, in the order found. */
+struct conf_errors {
+	struct conf_error {
+		char *file;
+		unsigned int line; /* 0: the file as a whole */
+		char *text;
+	} * v;
+	size_t n;
+};
+
+struct conf {
+	char *dir;  /* conf.d as given */
+	char *base; /* the directory that holds it: relative paths start here */
+	struct conf_gateway gateway;
+	struct conf_keystore keystore;
+	struct conf_lookup lookup;
+	struct conf_section *routes;
+	size_t n_routes;
+	struct conf_section
+	    *own; /* [gateway], [keystore] and [lookup] as written, for their places */
+	size_t n_own;
+	struct conf_arena *arena; /* what the sections are made of */
+};
+
+/* Which sections are kept: the master has no use for routes. */
+enum conf_what {
+	CONF_ALL,
+	CONF_GATEWAY, /* routes are neither checked nor kept */
+};
+
+/*
+ * Read dir (NULL: /etc/sallyport/conf.d if it exists, else ./conf.d).  0 with
+ * *out set, the caller frees it; ERR_CONFIG with at least one error added to
+ * errors and *out NULL.
+ */
+int conf_load(const char *dir, enum conf_what what, struct conf **out,
+    struct conf_errors *errors) MUST_CHECK;
+
+/*
+ * As conf_load(), for who wants to find the errors in the routes as well: *out
+ * is set although there are errors, but NULL if nothing could be read.  What was
+ * wrong is left out or zero in it: it must not be served from.
+ */
+int conf_read(const char *dir, enum conf_what what, struct conf **out,
+    struct conf_errors *errors) MUST_CHECK;
+
+void conf_free(struct conf **conf);
+
+void conf_error(struct conf_errors *errors, const char *file, unsigned int line, const char *fmt,
+    ...) __attribute__((format(printf, 4, 5)));
+
+/* "file:line: message" lines. */
+void conf_errors_print(const struct conf_errors *errors, FILE *to);
+void conf_errors_free(struct conf_errors *errors);
+
+/* The entry of a section with this key (in any case), the last if there are
+ * several, or NULL. */
+const struct conf_entry *conf_entry_find(const struct conf_section *section, const char *key);
+
+/* Where a key of [gateway], [keystore] or [lookup] stands: its entry, or if it
+ * is a default, the section, or the directory and line 0.  Returns the file. */
+const char *conf_where(const struct conf *conf, const char *kind, const char *key,
+    unsigned int *line);
+
+/* Print the effective configuration in a form that reads back in: all but the
+ * routes, which lookup/ prints. */
+void conf_dump(const struct conf *conf, FILE *to);
+
+/* A path as the configuration means it: absolute, or relative to conf->base.
+ * malloc()ed; NULL: out of memory. */
+char *conf_path(const struct conf *conf, const char *path);
+
+/* 1 if it can be a name in the key store: the rule of keystore_name_ok(). */
+int conf_key_name_ok(const char *name);
+
+/* Values.  Each returns 0 or ERR_FORMAT. */
+int conf_time(const char *value,
+    int *ms) MUST_CHECK; /* sshd_config TIME FORMATS: 30, 30s, 5m, 1h30m, none (0) */
+int conf_bool(const char *value, int *yes) MUST_CHECK; /* yes, no */
+int conf_port(const char *value, uint16_t *port) MUST_CHECK;
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * The sections that are not routes: [gateway], [keystore] and [lookup].
+ */
+#ifndef CONF_OWN_H
+#define CONF_OWN_H
+
+#include "conf/conf.h"
+
+/* Fill gateway, keystore and lookup from the sections in conf->own, defaults
+ * included, and add what is wrong to errors. */
+void own_parse(struct conf *conf, struct conf_errors *errors);
+void own_clear(struct conf *conf);
+void own_dump(const struct conf *conf, FILE *to);
+
+#endif

@@ -1,0 +1,449 @@
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "conf/keyword.h"
+#include "conf/reader.h"
+
+/*
+ * inih splits lines into key and value.  Lines are looked at here first,
+ * because it would cut what is too long or holds a NUL, keeps 49 bytes of a
+ * section's name, says nothing of sections without entries, joins indented
+ * lines to the one before, and reports one error a file.
+ */
+struct reader {
+	struct conf_arena *arena;
+	struct conf_errors *errors;
+	enum conf_what what;
+
+	struct conf_section *sections;
+	size_t n, cap;
+	uint32_t *table; /* open addressing: index into sections, plus one */
+	size_t table_size;
+
+	/* the file being read */
+	const char *file;
+	const char *next, *end;
+	unsigned int line;
+	int pending; /* a line was given to inih, which has not called back */
+
+	/* the section being read */
+	enum {
+		SECTION_NONE,
+		SECTION_KEPT,
+		SECTION_PASSED
+	} state;
+	struct conf_entry *entries;
+	size_t n_entries, entries_cap;
+};
+
+static const char *const section_kinds[] = { "gateway", "keystore", "lookup", "route" };
+
+#define NKINDS (sizeof(section_kinds) / sizeof(section_kinds[0]))
+
+struct reader *
+reader_new(struct conf_arena *arena, enum conf_what what, struct conf_errors *errors)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->arena = arena;
+	r->what = what;
+	r->errors = errors;
+	return r;
+}
+
+void
+reader_free(struct reader **reader)
+{
+	if (*reader == NULL)
+		return;
+	free((*reader)->sections);
+	free((*reader)->table);
+	free((*reader)->entries);
+	free(*reader);
+	*reader = NULL;
+}
+
+const struct conf_section *
+reader_sections(const struct reader *reader, size_t *n)
+{
+	*n = reader->n;
+	return reader->sections;
+}
+
+static void
+reader_nomem(struct reader *r)
+{
+	conf_error(r->errors, r->file, r->line, "out of memory");
+	r->next = r->end;
+	r->state = SECTION_PASSED;
+}
+
+/* Double an array that is full. */
+static int
+grow(void **v, size_t n, size_t *cap, size_t size)
+{
+	size_t more = *cap == 0 ? 16 : *cap * 2;
+	void *p;
+
+	if (n < *cap)
+		return 0;
+	p = reallocarray(*v, more, size);
+	if (p == NULL)
+		return ERR_NOMEM;
+	*v = p;
+	*cap = more;
+	return 0;
+}
+
+/* --- sections: found by name, to tell of duplicates --- */
+
+static size_t
+section_slot(const struct reader *r, const char *kind, const char *name)
+{
+	const struct conf_section *s;
+	uint64_t h = 0xcbf29ce484222325;
+	const char *p;
+	size_t i;
+
+	for (p = kind; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 0x100000001b3;
+	for (p = name; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 0x100000001b3;
+	for (i = (h ^ (h >> 32)) & (r->table_size - 1); r->table[i] != 0;
+	     i = (i + 1) & (r->table_size - 1)) {
+		s = &r->sections[r->table[i] - 1];
+		if (strcmp(s->kind, kind) == 0 && strcmp(s->name, name) == 0)
+			break;
+	}
+	return i;
+}
+
+static int
+section_table_grow(struct reader *r)
+{
+	size_t i;
+
+	if (r->table_size > r->n * 2)
+		return 0;
+	free(r->table);
+	r->table_size = r->table_size == 0 ? 64 : r->table_size * 2;
+	r->table = calloc(r->table_size, sizeof(*r->table));
+	if (r->table == NULL) {
+		r->table_size = 0;
+		return ERR_NOMEM;
+	}
+	for (i = 0; i < r->n; i++)
+		r->table[section_slot(r, r->sections[i].kind, r->sections[i].name)] = (uint32_t)i +
+		    1;
+	return 0;
+}
+
+static void
+section_begin(struct reader *r, const char *kind, const char *name, size_t len)
+{
+	const struct conf_section *other;
+	struct conf_section s = { 0 };
+	size_t slot;
+
+	s.kind = arena_text(r->arena, kind, strlen(kind));
+	s.name = arena_text(r->arena, name, len);
+	s.file = r->file;
+	s.line = r->line;
+	if (s.kind == NULL || s.name == NULL || section_table_grow(r) != 0 ||
+	    grow((void **)&r->sections, r->n, &r->cap, sizeof(s)) != 0) {
+		reader_nomem(r);
+		return;
+	}
+	slot = section_slot(r, kind, s.name);
+	if (r->table[slot] != 0) {
+		other = &r->sections[r->table[slot] - 1];
+		conf_error(r->errors, r->file, r->line,
+		    "[%s%s%.100s] is there twice: also at %s:%u", kind, len == 0 ? "" : " ", s.name,
+		    other->file, other->line);
+		return;
+	}
+	r->sections[r->n++] = s;
+	r->table[slot] = (uint32_t)r->n;
+	r->state = SECTION_KEPT;
+}
+
+/* Move the entries of the section that ends to where they stay. */
+static void
+section_end(struct reader *r)
+{
+	struct conf_section *s;
+
+	if (r->state != SECTION_KEPT)
+		r->n_entries = 0;
+	if (r->n_entries == 0)
+		return;
+	s = &r->sections[r->n - 1];
+	s->entries = arena_take(r->arena, r->n_entries * sizeof(*s->entries));
+	if (s->entries == NULL) {
+		reader_nomem(r);
+		return;
+	}
+	memcpy(s->entries, r->entries, r->n_entries * sizeof(*s->entries));
+	s->n = r->n_entries;
+	r->n_entries = 0;
+}
+
+/* "[kind]" or "[kind name]" of len bytes, blanks around it gone. */
+static void
+section_header(struct reader *r, const char *text, size_t len)
+{
+	const char *close = memchr(text, ']', len), *p, *name, *guess;
+	char kind[24];
+	size_t i, n;
+
+	section_end(r);
+	r->state = SECTION_PASSED;
+	if (close == NULL) {
+		conf_error(r->errors, r->file, r->line, "this [section] has no ]");
+		return;
+	}
+	for (p = close + 1; p < text + len && (*p == ' ' || *p == '\t'); p++)
+		;
+	if (p < text + len && *p != ';' && *p != '#') {
+		conf_error(r->errors, r->file, r->line, "there is text after the ]");
+		return;
+	}
+	for (text++; text < close && (*text == ' ' || *text == '\t'); text++)
+		;
+	while (close > text && (close[-1] == ' ' || close[-1] == '\t'))
+		close--;
+	for (name = text; name < close && *name != ' ' && *name != '\t'; name++)
+		;
+	n = (size_t)(name - text);
+	while (name < close && (*name == ' ' || *name == '\t'))
+		name++;
+	snprintf(kind, sizeof(kind), "%.*s", (int)(n < sizeof(kind) ? n : sizeof(kind)), text);
+	for (i = 0; i < NKINDS && strcasecmp(section_kinds[i], kind) != 0; i++)
+		;
+	if (i == NKINDS) {
+		guess = keyword_guess(kind, section_kinds, NKINDS);
+		conf_error(r->errors, r->file, r->line, "unknown section [%.*s]%s%s%s",
+		    (int)(close - text > 100 ? 100 : close - text), text,
+		    guess == NULL ? "" : " (did you mean ", guess == NULL ? "" : guess,
+		    guess == NULL ? "" : "?)");
+	} else if (i == 3 && name == close) {
+		conf_error(r->errors, r->file, r->line,
+		    "[route] needs a name: the login, or a pattern as dev-*");
+	} else if (i < 2 && name != close) {
+		conf_error(r->errors, r->file, r->line, "[%s] takes no name", section_kinds[i]);
+	} else if (i == 3 && r->what == CONF_GATEWAY) {
+		return;
+	} else {
+		section_begin(r, section_kinds[i], name, (size_t)(close - name));
+	}
+}
+
+/* --- lines --- */
+
+/*
+ * To inih a ';' after a blank begins a comment wherever it stands.  Between
+ * quotes, as in an option of AuthorizedKey, it can't have been meant as one.
+ */
+static int
+line_has_quoted_comment(const char *text, size_t len)
+{
+	int quoted = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (quoted && text[i] == '\\' && i + 1 < len)
+			i++;
+		else if (text[i] == '"')
+			quoted = !quoted;
+		else if (text[i] == ';' && i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t')) {
+			if (quoted)
+				return 1;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* Is there anything in it that would not come out as it is written? */
+static int
+line_ok(struct reader *r, const char *text, size_t len, size_t max)
+{
+	size_t i;
+
+	if (len > max) {
+		conf_error(r->errors, r->file, r->line, "line is longer than %zu bytes", max);
+		return 0;
+	}
+	for (i = 0; i < len; i++) {
+		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f) {
+			conf_error(r->errors, r->file, r->line,
+			    "there is a %s (0x%02x) in this line",
+			    text[i] == '\0' ? "NUL byte" : "control character", text[i]);
+			return 0;
+		}
+	}
+	if (line_has_quoted_comment(text, len)) {
+		conf_error(r->errors, r->file, r->line,
+		    "\" ;\" begins a comment even between quotes and would cut this value: leave "
+		    "out the blank before it, or, if this is an AuthorizedKey, put the line into "
+		    "a file for AuthorizedKeysFile");
+		return 0;
+	}
+	return 1;
+}
+
+/* The line before was given to inih; if it made no entry of it, it is none. */
+static void
+line_settle(struct reader *r)
+{
+	if (r->pending)
+		conf_error(r->errors, r->file, r->line,
+		    "this is neither KEY = VALUE nor a [section] nor a ; comment");
+	r->pending = 0;
+}
+
+/* Give inih the next line that looks like an entry.  (ini_reader) */
+static char *
+line_next(char *out, int size, void *ctx)
+{
+	struct reader *r = ctx;
+	const char *text, *end;
+
+	line_settle(r);
+	while (r->next < r->end) {
+		text = r->next;
+		end = memchr(text, '\n', (size_t)(r->end - text));
+		r->next = end == NULL ? r->end : end + 1;
+		if (end == NULL)
+			end = r->end;
+		r->line++;
+		if (r->line == 1 && end - text >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+			text += 3; /* some Windows editors begin a file so */
+		while (text < end && (*text == ' ' || *text == '\t'))
+			text++;
+		while (end > text && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+			end--;
+		if (text == end || *text == ';' || *text == '#')
+			continue;
+		if (*text != '[' && r->state == SECTION_PASSED)
+			continue;
+		if (!line_ok(r, text, (size_t)(end - text), (size_t)size - 2))
+			continue;
+		if (*text == '[') {
+			section_header(r, text, (size_t)(end - text));
+			continue;
+		}
+		memcpy(out, text, (size_t)(end - text));
+		out[end - text] = '\n';
+		out[end - text + 1] = '\0';
+		r->pending = 1;
+		return out;
+	}
+	return NULL;
+}
+
+/* An entry.  (ini_handler) */
+static int
+line_entry(void *ctx, const char *section, const char *key, const char *value)
+{
+	struct reader *r = ctx;
+	struct conf_entry e = { .file = r->file, .line = r->line };
+
+	(void)section;
+	r->pending = 0;
+	if (key[0] == '\0') {
+		conf_error(r->errors, r->file, r->line, "there is no key before the =");
+		return 1;
+	}
+	if (r->state == SECTION_NONE) {
+		conf_error(r->errors, r->file, r->line,
+		    "%.60s stands before any [section]: which is it for?", key);
+		return 1;
+	}
+	e.key = arena_text(r->arena, key, strlen(key));
+	e.value = arena_text(r->arena, value, strlen(value));
+	if (e.key == NULL || e.value == NULL ||
+	    grow((void **)&r->entries, r->n_entries, &r->entries_cap, sizeof(e)) != 0) {
+		reader_nomem(r);
+		return 1;
+	}
+	r->entries[r->n_entries++] = e;
+	return 1;
+}
+
+/* --- files --- */
+
+/* Open what is fit to be read as configuration; else -1, with the error added. */
+static int
+file_open(struct reader *r)
+{
+	struct stat st;
+	int fd = open(r->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		conf_error(r->errors, r->file, 0, "%s", strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		conf_error(r->errors, r->file, 0, "not a regular file");
+	} else if (st.st_mode & S_IWOTH) {
+		conf_error(r->errors, r->file, 0,
+		    "anyone on this machine may write to it: chmod o-w %s", r->file);
+	} else if ((uintmax_t)st.st_size > READER_FILE_MAX) {
+		conf_error(r->errors, r->file, 0, "larger than %u MiB", READER_FILE_MAX >> 20);
+	} else {
+		return fd;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+void
+reader_file(struct reader *r, const char *name)
+{
+	struct buf text;
+	int fd, err;
+
+	r->file = name;
+	r->line = 0;
+	r->pending = 0;
+	r->state = SECTION_NONE;
+	r->n_entries = 0;
+	fd = file_open(r);
+	if (fd == -1)
+		return;
+	buf_init(&text, READER_FILE_MAX);
+	err = fd_read_all(fd, &text);
+	fd_close(&fd);
+	if (err != 0) {
+		conf_error(r->errors, name, 0, "%s", err_str(err));
+		buf_free(&text);
+		return;
+	}
+	r->next = (const char *)text.data;
+	r->end = r->next + text.len;
+
+	/* Variables in Debian's build of inih; line_next() goes by the size it is
+	 * asked for, so that another build's limit would be an error and no cut. */
+	ini_use_stack = false;
+	ini_initial_alloc = READER_LINE_MAX + 2;
+	ini_allow_inline_comments = true;
+	ini_allow_no_value = false;
+	ini_stop_on_first_error = false;
+	if (ini_parse_stream(line_next, r, line_entry, r) == -2)
+		reader_nomem(r);
+	line_settle(r);
+	section_end(r);
+	r->state = SECTION_NONE;
+	buf_free(&text);
+}

@@ -1,0 +1,31 @@
+/*
+ * From files to sections: what is written where, nothing yet about what it
+ * means.  The one user of inih.
+ */
+#ifndef CONF_READER_H
+#define CONF_READER_H
+
+#include "conf/arena.h"
+#include "conf/conf.h"
+
+/* The longest line, without its end.  (Debian's inih would cut at 200 bytes;
+ * an AuthorizedKey with an RSA key has 800.) */
+#define READER_LINE_MAX 16384
+
+#define READER_FILE_MAX (64u * 1024 * 1024)
+
+struct reader;
+
+/* Sections, entries and their texts are made in the arena.  With CONF_GATEWAY
+ * routes are passed over.  NULL: out of memory. */
+struct reader *reader_new(struct conf_arena *arena, enum conf_what what,
+    struct conf_errors *errors);
+void reader_free(struct reader **reader);
+
+/* Read one file; name is what errors call it and lives as long as the arena. */
+void reader_file(struct reader *reader, const char *name);
+
+/* All sections so far, in order; valid until the next call with this reader. */
+const struct conf_section *reader_sections(const struct reader *reader, size_t *n);
+
+#endif

@@ -1,0 +1,236 @@
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lookup/lookup.h"
+#include "lookup/plugin.h"
+#include "lookup/route_types.h"
+#include "lookup/template.h"
+
+static const char *const stricts[] = {
+	[ROUTE_STRICT_YES] = "yes",
+	[ROUTE_STRICT_ACCEPT_NEW] = "accept-new",
+	[ROUTE_STRICT_NO] = "no",
+	NULL,
+};
+
+#define R(member) .offset = offsetof(struct route, member)
+
+static const struct keyword route_table[] = {
+	{ "HostName", &route_template_words, R(hosts), .check = route_check_host },
+	{ "Port", &keyword_port, R(port), .value = "22" },
+	{ "User", &route_template, R(user), .check = route_check_user },
+	{ "AuthorizedKeysFile", &route_template_path, R(authorized_keys_file) },
+	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
+	    .flags = KEYWORD_REPEAT | KEYWORD_HASH },
+	{ "Key", &route_template, R(key), .check = route_check_key },
+	{ "UserKnownHostsFile", &keyword_paths, R(known_hosts_files),
+	    .check = route_check_no_holes },
+	{ "HostKeyFingerprint", &keyword_words, R(host_key_fingerprints),
+	    .check = route_check_fingerprint },
+	{ "StrictHostKeyChecking", &keyword_choice, R(strict), .choices = stricts, .value = "yes" },
+	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
+	    .max = 3600 * 1000 },
+	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
+	{ "Ciphers", &keyword_string, R(ciphers), .check = route_check_algorithms },
+	{ "KexAlgorithms", &keyword_string, R(kex_algorithms), .check = route_check_algorithms },
+	{ "HostKeyAlgorithms", &keyword_string, R(host_key_algorithms),
+	    .check = route_check_algorithms },
+	{ "MACs", &keyword_string, R(macs), .check = route_check_algorithms },
+
+	/* Known and refused: a policy that is written down must not be passed over. */
+	{ .name = "AuthorizedPrincipals" },
+	{ .name = "AuthenticationMethods" },
+	{ .name = "AcceptEnv" },
+	{ .name = "AllowAgentForwarding" },
+	{ .name = "AllowStreamLocalForwarding" },
+	{ .name = "AllowTcpForwarding" },
+	{ .name = "ForceCommand" },
+	{ .name = "IdleTimeout" },
+	{ .name = "MatchAddress" },
+	{ .name = "MatchFingerprint" },
+	{ .name = "MatchLocalAddress" },
+	{ .name = "MaxSessions" },
+	{ .name = "Passthrough" },
+	{ .name = "Password" },
+	{ .name = "PasswordHash" },
+	{ .name = "PermitCommands" },
+	{ .name = "PermitListen" },
+	{ .name = "PermitOpen" },
+	{ .name = "PermitTTY" },
+	{ .name = "Record" },
+	{ .name = "SendProxy" },
+	{ .name = "SessionTimeout" },
+	{ .name = "SetEnv" },
+	{ .name = "TrustedUserCAKeys" },
+	{ .name = "X11Forwarding" },
+};
+
+#define NKEYWORDS (sizeof(route_table) / sizeof(route_table[0]))
+
+_Static_assert(NKEYWORDS <= KEYWORDS_MAX, "KEYWORDS_MAX is too small");
+_Static_assert(sizeof(enum route_strict) == sizeof(int), "keyword_choice sets an int");
+
+static int
+has(const struct conf_section *section, const char *key)
+{
+	return conf_entry_find(section, key) != NULL;
+}
+
+/* What must stand there, and what goes together.  A key with a bad value has had
+ * its error already, so this goes by what is written. */
+static void
+route_check(const struct conf *conf, const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors)
+{
+	const struct conf_entry *e;
+
+	if (!login_ok(s->name))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] can't be a login: 1 to 255 bytes of printable text, no /, "
+		    "no leading -",
+		    s->name);
+	if (wildcard_stars(s->name) > WILDCARD_CAPTURES)
+		conf_error(errors, s->file, s->line, "[route %.100s]: more than %d *", s->name,
+		    WILDCARD_CAPTURES);
+	if (!has(s, "HostName"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs HostName: where it leads to", s->name);
+	if (!has(s, "Key"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs Key: the key in the key store to log in there with",
+		    s->name);
+	if (!has(s, "AuthorizedKeysFile") && !has(s, "AuthorizedKey"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs AuthorizedKeysFile or AuthorizedKey: who may log in",
+		    s->name);
+	e = conf_entry_find(s, "StrictHostKeyChecking");
+	if (r->strict == ROUTE_STRICT_ACCEPT_NEW && !has(s, "UserKnownHostsFile"))
+		conf_error(errors, e->file, e->line,
+		    "StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where to write "
+		    "new host keys");
+	if (r->strict == ROUTE_STRICT_YES && !has(s, "UserKnownHostsFile") &&
+	    !has(s, "HostKeyFingerprint"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: how to tell "
+		    "the machine behind from an impostor",
+		    s->name);
+	e = conf_entry_find(s, "Key");
+	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))
+		conf_error(errors, e->file, e->line,
+		    "Key: %s is the gateway's own HostKey; make another: sallyport key generate "
+		    "NAME",
+		    r->key);
+}
+
+int
+route_new(const struct conf *conf, const struct conf_section *section, struct conf_errors *errors,
+    struct route **out)
+{
+	struct keyword_ctx ctx = { .conf = conf, .captures = wildcard_stars(section->name) };
+	size_t before = errors->n;
+	struct route *r;
+
+	*out = NULL;
+	r = calloc(1, sizeof(*r));
+	if (r != NULL) {
+		r->refs = 1;
+		r->name = strdup(section->name);
+		if (asprintf(&r->source, "%s:%u", section->file, section->line) == -1)
+			r->source = NULL;
+	}
+	if (r == NULL || r->name == NULL || r->source == NULL) {
+		conf_error(errors, section->file, section->line, "out of memory");
+	} else {
+		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
+		route_check(conf, section, r, errors);
+	}
+	if (errors->n != before) {
+		route_unref(&r);
+		return ERR_CONFIG;
+	}
+	*out = r;
+	return 0;
+}
+
+struct route *
+route_ref(struct route *r)
+{
+	r->refs++;
+	return r;
+}
+
+void
+route_unref(struct route **r)
+{
+	struct route *old = *r;
+
+	*r = NULL;
+	if (old == NULL || --old->refs > 0)
+		return;
+	keyword_clear(route_table, NKEYWORDS, old);
+	free(old->name);
+	free(old->source);
+	free(old);
+}
+
+void
+route_dump(const struct route *r, FILE *to)
+{
+	fprintf(to, "[route %s]\n", r->name);
+	keyword_dump(route_table, NKEYWORDS, r, to);
+}
+
+/* Fill the holes of one value, and look at the result as if it were written so. */
+static int
+expand_text(const struct keyword *kw, char **text, const struct wildcard_match *match,
+    char why[PLUGIN_WHY_SIZE])
+{
+	char *filled;
+	int err;
+
+	if (*text == NULL || !template_has(*text))
+		return 0;
+	err = template_fill(*text, match, kw->type == &route_template_path, &filled);
+	if (err == ERR_FORMAT) {
+		snprintf(why, PLUGIN_WHY_SIZE, "%s: \"%.80s\" can't be filled in for this login",
+		    kw->name, *text);
+		return err;
+	}
+	if (err != 0)
+		return err;
+	free(*text);
+	*text = filled;
+	if (kw->check != NULL && kw->check(filled, why) != 0)
+		return ERR_FORMAT;
+	return 0;
+}
+
+_Static_assert(PLUGIN_WHY_SIZE == KEYWORD_WHY_SIZE, "checks write into it");
+
+int
+route_expand(const struct conf *conf, struct route *r, const struct wildcard_match *match,
+    char why[PLUGIN_WHY_SIZE])
+{
+	const struct keyword *kw;
+	struct strlist *l;
+	size_t i, j;
+	void *field;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < NKEYWORDS; i++) {
+		kw = &route_table[i];
+		field = (char *)r + kw->offset;
+		if (kw->type == &route_template || kw->type == &route_template_path)
+			err = expand_text(kw, field, match, why);
+		if (kw->type != &route_template_words)
+			continue;
+		for (l = field, j = 0; err == 0 && j < l->n; j++)
+			err = expand_text(kw, &l->v[j], match, why);
+	}
+	if (err == 0 && strlist_has(&conf->gateway.host_keys, r->key)) {
+		snprintf(why, PLUGIN_WHY_SIZE, "Key: %s is the gateway's own HostKey", r->key);
+		err = ERR_FORMAT;
+	}
+	return err;
+}

@@ -1,0 +1,62 @@
+/*
+ * A route: all that is known about where one login goes.  Made once from the
+ * configuration (or by a backend at login) and shared by reference count; never
+ * changed after that.
+ */
+#ifndef LOOKUP_ROUTE_H
+#define LOOKUP_ROUTE_H
+
+#include <stdint.h>
+
+#include "base/strlist.h"
+#include "conf/conf.h"
+
+enum route_strict {
+	ROUTE_STRICT_YES, /* an unknown host key is refused; the default */
+	ROUTE_STRICT_ACCEPT_NEW,
+	ROUTE_STRICT_NO,
+};
+
+struct route {
+	unsigned int refs;
+	char *name;	     /* as in [route NAME]: a login or a pattern */
+	char *source;	     /* where it stands, for the log: "conf.d/10-alice.ini:12" */
+	const char *backend; /* which found it: "ini"; static */
+
+	struct strlist hosts;	/* HostName: names or addresses, tried in order */
+	uint16_t port;		/* default 22 */
+	char *user;		/* User, or NULL: the login */
+	int connect_timeout_ms; /* for all hosts together; default 10 s */
+
+	char *authorized_keys_file;	/* resolved path, or NULL */
+	struct strlist authorized_keys; /* AuthorizedKey lines */
+
+	char *key; /* Key: name in the key store, or NULL */
+
+	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
+	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
+	enum route_strict strict;
+
+	int server_alive_interval_ms; /* default 15 s; 0: off */
+	char *ciphers;		      /* algorithm lists as in ssh_config, or NULL */
+	char *kex_algorithms;
+	char *host_key_algorithms;
+	char *macs;
+};
+
+/*
+ * Make a route of key = value entries.  Unknown keys, duplicates and bad values
+ * are added to errors with their places; 0 with *out set (one reference) if
+ * there was none, else ERR_CONFIG.  %1, %u and %% in HostName, User, Key and
+ * AuthorizedKeysFile stay as they are until route_expand() (lookup/plugin.h).
+ */
+int route_new(const struct conf *conf, const struct conf_section *section,
+    struct conf_errors *errors, struct route **out) MUST_CHECK;
+
+/* The route as [route NAME] would be written, in a form that reads back in. */
+void route_dump(const struct route *r, FILE *to);
+
+struct route *route_ref(struct route *r);
+void route_unref(struct route **r); /* takes NULL */
+
+#endif

@@ -1,0 +1,206 @@
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lookup/lookup.h"
+#include "lookup/route_types.h"
+#include "lookup/template.h"
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* --- types --- */
+
+/* Check a template, its holes filled with something harmless. */
+static int
+template_try(const struct keyword *kw, const char *value, int as_path, struct keyword_ctx *ctx)
+{
+	struct wildcard_match match = { .login = "x" };
+	const char *bad;
+	char *filled;
+	int err;
+
+	if (template_check(value, ctx->captures, &bad) != 0)
+		return keyword_bad(ctx->why, "\"%.80s\": %s", value, bad);
+	for (; match.n < WILDCARD_CAPTURES; match.n++) {
+		match.captures[match.n].text = "x";
+		match.captures[match.n].len = 1;
+	}
+	err = template_fill(value, &match, as_path, &filled);
+	if (err == 0 && kw->check != NULL)
+		err = kw->check(filled, ctx->why);
+	free(filled);
+	return err;
+}
+
+static int
+set_template(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	int err = template_try(kw, value, 0, ctx);
+
+	return err != 0 ? err : keyword_string.set(&(struct keyword){ 0 }, field, value, ctx);
+}
+
+static int
+set_template_words(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
+{
+	struct strlist words = { 0 };
+	size_t i;
+	int err;
+
+	err = strlist_add_words(&words, value);
+	for (i = 0; err == 0 && i < words.n; i++)
+		err = template_try(kw, words.v[i], 0, ctx);
+	strlist_free(&words);
+	return err != 0 ? err : keyword_words.set(&(struct keyword){ 0 }, field, value, ctx);
+}
+
+/* The directory that a relative path starts from has no holes, whatever its name. */
+static int
+set_template_path(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	struct conf quoted = { 0 };
+	char **p = field;
+	int err;
+
+	err = keyword_check_path(value, ctx->why);
+	if (err == 0)
+		err = template_try(kw, value, 1, ctx);
+	if (err != 0)
+		return err;
+	quoted.base = template_quote(ctx->conf->base);
+	if (quoted.base != NULL)
+		*p = conf_path(&quoted, value);
+	free(quoted.base);
+	return *p == NULL ? ERR_NOMEM : 0;
+}
+
+static void
+print_text(const struct keyword *kw, const void *field, FILE *to)
+{
+	keyword_string.print(kw, field, to);
+}
+
+static void
+print_words(const struct keyword *kw, const void *field, FILE *to)
+{
+	keyword_words.print(kw, field, to);
+}
+
+static void
+clear_text(void *field)
+{
+	keyword_string.clear(field);
+}
+
+static void
+clear_words(void *field)
+{
+	keyword_words.clear(field);
+}
+
+const struct keyword_type route_template = { set_template, print_text, clear_text };
+const struct keyword_type route_template_words = { set_template_words, print_words, clear_words };
+const struct keyword_type route_template_path = { set_template_path, print_text, clear_text };
+
+/* --- checks --- */
+
+/* "fe80::1" or "fe80::1%eth0" */
+static int
+is_ipv6(const char *host)
+{
+	char plain[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+	size_t len = strcspn(host, "%");
+
+	if (len >= sizeof(plain))
+		return 0;
+	memcpy(plain, host, len);
+	plain[len] = '\0';
+	if (inet_pton(AF_INET6, plain, &addr) != 1)
+		return 0;
+	host += len;
+	return *host == '\0' ||
+	    (host[1] != '\0' && strspn(host + 1, LETTERS DIGITS "._-") == strlen(host + 1));
+}
+
+int
+route_check_host(const char *host, char why[KEYWORD_WHY_SIZE])
+{
+	size_t len = strlen(host);
+
+	if (host[0] == '[')
+		return keyword_bad(why, "\"%.80s\": no brackets here, and a port goes into Port",
+		    host);
+	if (strchr(host, '@') != NULL)
+		return keyword_bad(why, "\"%.80s\": the user goes into User", host);
+	if (strchr(host, ':') != NULL) {
+		if (is_ipv6(host))
+			return 0;
+		return keyword_bad(why, "\"%.80s\" is not an IPv6 address; a port goes into Port",
+		    host);
+	}
+	if (len < 1 || len > 253 || host[0] == '-' || host[0] == '.' ||
+	    strspn(host, LETTERS DIGITS "._-") != len)
+		return keyword_bad(why, "\"%.80s\" is not a host name or address", host);
+	return 0;
+}
+
+int
+route_check_user(const char *user, char why[KEYWORD_WHY_SIZE])
+{
+	if (login_ok(user))
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" can't be a user: up to 255 bytes of printable text, no /, no leading -",
+	    user);
+}
+
+int
+route_check_key(const char *name, char why[KEYWORD_WHY_SIZE])
+{
+	if (conf_key_name_ok(name))
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" can't be the name of a key in the key store: up to 64 of "
+	    "A-Z a-z 0-9 . _ @ + -%s",
+	    name, strchr(name, '/') != NULL ? "; a path it is not" : "");
+}
+
+int
+route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE])
+{
+	if (strncmp(text, "SHA256:", 7) == 0 && strlen(text + 7) == 43 &&
+	    strspn(text + 7, LETTERS DIGITS "+/") == 43)
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" is not SHA256: and 43 characters, as ssh-keygen -l prints it", text);
+}
+
+int
+route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE])
+{
+	if (strstr(line, " AAAA") != NULL || strstr(line, "\tAAAA") != NULL)
+		return 0;
+	return keyword_bad(why,
+	    "\"%.60s\" is not a line of authorized_keys: [OPTIONS] TYPE "
+	    "BASE64 [COMMENT]; for the name of a file there is AuthorizedKeysFile",
+	    line);
+}
+
+int
+route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE])
+{
+	if (strspn(list, LETTERS DIGITS "@.,+^-") == strlen(list))
+		return 0;
+	return keyword_bad(why, "\"%.80s\" is not a list of algorithms: NAME,NAME", list);
+}
+
+int
+route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE])
+{
+	if (!template_has(path))
+		return 0;
+	return keyword_bad(why, "\"%.80s\": %%u and %%1 are not for this key", path);
+}

@@ -1,0 +1,23 @@
+/*
+ * The values that only routes have, as types of keywords, and what makes them good.
+ */
+#ifndef LOOKUP_ROUTE_TYPES_H
+#define LOOKUP_ROUTE_TYPES_H
+
+#include "conf/keyword.h"
+
+/* Values with holes; the keyword's check is made with the holes filled. */
+extern const struct keyword_type route_template;       /* char * */
+extern const struct keyword_type route_template_words; /* struct strlist */
+extern const struct keyword_type route_template_path;  /* char *: resolved */
+
+/* Checks, each 0 or ERR_FORMAT with why. */
+int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
+int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);
+int route_check_key(const char *name, char why[KEYWORD_WHY_SIZE]);
+int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
+int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
+int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
+int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
+
+#endif

@@ -1,0 +1,54 @@
+#include <string.h>
+
+#include "lookup/wildcard.h"
+
+unsigned int
+wildcard_stars(const char *pattern)
+{
+	unsigned int n = 0;
+
+	for (; *pattern != '\0'; pattern++)
+		n += *pattern == '*';
+	return n;
+}
+
+/*
+ * What stands before the first * must begin the login, what stands after the
+ * last must end it, and the pieces between are looked for one after the other:
+ * the leftmost place of each leaves most room for the rest, so there is nothing
+ * to go back for.
+ */
+int
+wildcard_find(const char *pattern, const char *login, struct wildcard_match *match)
+{
+	const char *star, *last = strrchr(pattern, '*'), *p = login, *found, *end;
+	size_t head, tail, len = strlen(login), piece;
+
+	match->login = login;
+	match->n = 0;
+	if (last == NULL)
+		return strcmp(pattern, login) == 0;
+	star = strchr(pattern, '*');
+	head = (size_t)(star - pattern);
+	tail = strlen(last + 1);
+	if (head + tail > len || strncmp(pattern, login, head) != 0 ||
+	    strcmp(last + 1, login + len - tail) != 0)
+		return 0;
+	p = login + head;
+	end = login + len - tail;
+	while (star != last) {
+		if (match->n >= WILDCARD_CAPTURES - 1)
+			return 0;
+		piece = strcspn(star + 1, "*");
+		found = memmem(p, (size_t)(end - p), star + 1, piece);
+		if (found == NULL)
+			return 0;
+		match->captures[match->n].text = p;
+		match->captures[match->n++].len = (size_t)(found - p);
+		p = found + piece;
+		star += 1 + piece;
+	}
+	match->captures[match->n].text = p;
+	match->captures[match->n++].len = (size_t)(end - p);
+	return 1;
+}

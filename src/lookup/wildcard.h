@@ -1,0 +1,29 @@
+/*
+ * Patterns of logins: each * matches any text, also none, as little as it can;
+ * the last * matches the rest.
+ */
+#ifndef LOOKUP_WILDCARD_H
+#define LOOKUP_WILDCARD_H
+
+#include <stddef.h>
+
+#define WILDCARD_CAPTURES 9 /* %1 to %9 */
+
+/* A login and what the * of the pattern matched, as pieces of it. */
+struct wildcard_match {
+	const char *login;
+	struct {
+		const char *text;
+		size_t len;
+	} captures[WILDCARD_CAPTURES];
+	unsigned int n;
+};
+
+/* How many * there are. */
+unsigned int wildcard_stars(const char *pattern);
+
+/* 1 with *match filled, pointing into login, or 0.  Takes time in proportion to
+ * the lengths, whatever the pattern.  At most WILDCARD_CAPTURES stars. */
+int wildcard_find(const char *pattern, const char *login, struct wildcard_match *match);
+
+#endif

@@ -1,0 +1,275 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "auth/pubkey.h"
+#include "base/log.h"
+#include "keeper/downstream.h"
+#include "transport/keys.h"
+
+/* An authorized_keys file is read at each login; this is a lot of keys. */
+#define AUTHORIZED_KEYS_MAX (1024 * 1024)
+
+/* Say once why a key that stands in a file was not taken. */
+static void
+not_taken(struct ward *w, const char *fmt, ...)
+{
+	char text[sizeof(w->said)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (strcmp(text, w->said) == 0)
+		return;
+	memcpy(w->said, text, sizeof(text));
+	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)w->id, ward_login(w),
+	    auth_server_fingerprint(w->server), text);
+}
+
+/* Options that restrict what we do not restrict yet close the door. */
+static const char *
+unsupported_option(const struct authorized_options *o)
+{
+	if (o->permits != AUTHORIZED_ALL)
+		return "restrict or a no- option";
+	if (o->command != NULL)
+		return "command";
+	if (o->environment.n > 0)
+		return "environment";
+	if (o->permit_open.n > 0)
+		return "permitopen";
+	if (o->permit_listen.n > 0)
+		return "permitlisten";
+	return NULL;
+}
+
+/* 1 if a line of the text lets the key in. */
+static int
+text_allows(struct ward *w, struct bytes blob, const char *text, size_t len, const char *where)
+{
+	struct authorized_request request = { .blob = blob,
+		.address = w->client,
+		.now = time(NULL) };
+	struct authorized_options options = { 0 };
+	const char *option;
+	char why[256];
+
+	if (!authorized_keys_find(text, len, &request, &options, why)) {
+		if (why[0] != '\0')
+			not_taken(w, "%s: %s", where, why);
+		return 0;
+	}
+	option = unsupported_option(&options);
+	if (option != NULL) {
+		not_taken(w, "%s: line %u: option %s is not supported yet", where, options.line,
+		    option);
+		authorized_options_free(&options);
+		return 0;
+	}
+	authorized_options_free(&w->options);
+	w->options = options;
+	return 1;
+}
+
+static int
+key_allowed(void *ctx, const char *alg, struct bytes blob)
+{
+	struct ward *w = ctx;
+	struct buf text;
+	size_t i;
+	int r, ok = 0;
+
+	if (w->route == NULL)
+		return 0;
+	for (i = 0; i < w->route->authorized_keys.n && !ok; i++)
+		ok = text_allows(w, blob, w->route->authorized_keys.v[i],
+		    strlen(w->route->authorized_keys.v[i]), w->route->source);
+	if (ok || w->route->authorized_keys_file == NULL)
+		return ok;
+	buf_init(&text, AUTHORIZED_KEYS_MAX);
+	r = keeper_read_file(w->route->authorized_keys_file, &text);
+	if (r == 0)
+		ok = text_allows(w, blob, (const char *)text.data, text.len,
+		    w->route->authorized_keys_file);
+	else
+		not_taken(w, "%s: %s", w->route->authorized_keys_file, err_str(r));
+	buf_free(&text);
+	return ok;
+}
+
+static int
+verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const void *data,
+    size_t len)
+{
+	struct ward *w = ctx;
+	uint8_t flags;
+	char type[64];
+	int r;
+
+	r = key_verify(blob, alg, sig, data, len, &flags);
+	if (r != 0)
+		return r;
+	r = pubkey_type(blob, type);
+	if (r != 0 || strncmp(type, "sk-", 3) != 0)
+		return r;
+	/* a signature made without a touch is as good to the mathematics */
+	if (!w->options.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
+		not_taken(w, "signed without a touch of the security key");
+		return ERR_AUTH;
+	}
+	if (w->options.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
+		not_taken(w, "signed without verification of the user");
+		return ERR_AUTH;
+	}
+	return 0;
+}
+
+/* sshd's words, for the eyes and filters that know them. */
+static void
+log_attempt(struct ward *w, const char *what)
+{
+	char key[160] = "";
+
+	if (auth_server_fingerprint(w->server)[0] != '\0')
+		snprintf(key, sizeof(key), ": %s %s",
+		    pubkey_type_short(auth_server_key_type(w->server)),
+		    auth_server_fingerprint(w->server));
+	log_info("%s %s for %s%s from %s port %u ssh2%s", what, auth_server_method(w->server),
+	    w->route == NULL ? "invalid user " : "", ward_login(w), w->client, w->client_port, key);
+}
+
+static void
+failed(void *ctx)
+{
+	log_attempt(ctx, "Failed");
+}
+
+static const struct auth_server_ops auth_ops = { key_allowed, verify, failed };
+
+/* Which host key goes with a signature algorithm. */
+static struct host_key *
+host_key_for(struct keeper *k, const char *alg)
+{
+	size_t i;
+
+	for (i = 0; i < k->n_host_keys; i++)
+		if (pubkey_algorithm_ok(k->host_keys[i].type, alg))
+			return &k->host_keys[i];
+	return NULL;
+}
+
+/* The first hash signed is the session identifier: from here on proofs count. */
+static int
+begin_auth(struct ward *w, struct host_key *key, struct bytes hash)
+{
+	struct auth_server_config config = {
+		.session_id = hash.p,
+		.session_id_len = hash.len,
+		.max_tries = w->keeper->conf->gateway.max_auth_tries,
+		.banner = w->keeper->banner,
+		.host_key = { key->blob.data, key->blob.len },
+	};
+
+	w->server = auth_server_new(&config, &auth_ops, w);
+	if (w->server == NULL)
+		return ERR_NOMEM;
+	w->phase = IPC_PHASE_AUTH;
+	return 0;
+}
+
+void
+downstream_sign(struct ward *w, struct wire *body)
+{
+	struct keystore_why why = { "no such host key" };
+	struct host_key *key;
+	struct bytes hash;
+	struct buf sig, b;
+	char alg[64];
+	int r;
+
+	wire_text(body, alg, sizeof(alg));
+	hash = wire_string(body);
+	/* SHA-1 to SHA-512: nothing else is an exchange hash */
+	if (wire_end(body) != 0 || hash.len < 20 || hash.len > 64) {
+		ward_end(w);
+		return;
+	}
+	buf_init(&sig, 8192);
+	key = host_key_for(w->keeper, alg);
+	r = key == NULL ?
+	    ERR_NOTFOUND :
+	    keystore_sign(w->keeper->keystore, key->name, alg, hash.p, hash.len, &sig, &why);
+	if (r == 0 && w->phase == IPC_PHASE_KEX)
+		r = begin_auth(w, key, hash);
+	if (r != 0)
+		log_error("session %04jx: host key for %s: %s", (uintmax_t)w->id, alg, why.text);
+	ipc_begin(&b, IPC_SIGNATURE);
+	wire_put_bool(&b, r == 0);
+	wire_put_string(&b, sig.data, r == 0 ? sig.len : 0);
+	buf_free(&sig);
+	(void)ward_send(w, &b, -1);
+}
+
+static enum auth_server_verdict
+look_up(struct ward *w, struct buf *out)
+{
+	struct lookup_request request = {
+		.login = auth_server_login(w->server),
+		.client_address = w->client,
+		.local_address = w->local,
+		.fingerprint = auth_server_fingerprint(w->server),
+	};
+
+	switch (lookup_find(w->keeper->lookup, &request, &w->route)) {
+	case LOOKUP_FOUND:
+		break;
+	case LOOKUP_NOT_FOUND:
+		w->invalid = 1;
+		log_info("Invalid user %s from %s port %u", ward_login(w), w->client,
+		    w->client_port);
+		break;
+	case LOOKUP_FAILED:
+		break; /* logged where it failed; closed like an unknown login */
+	}
+	return auth_server_resume(w->server, "publickey", out);
+}
+
+static void
+verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
+{
+	if (v == AUTH_SERVER_LOOKUP)
+		v = look_up(w, out);
+	if (v == AUTH_SERVER_DENIED) {
+		log_info("Disconnecting %s user %s %s port %u: %s [preauth]",
+		    w->route == NULL ? "invalid" : "authenticating", ward_login(w), w->client,
+		    w->client_port, auth_server_reason(w->server));
+		ward_send_payloads(w, IPC_DOWNSTREAM, out);
+		ward_refuse(w, auth_server_reason(w->server), NULL);
+		return;
+	}
+	ward_send_payloads(w, IPC_DOWNSTREAM, out);
+	if (v != AUTH_SERVER_PROVEN)
+		return;
+	log_attempt(w, "Accepted");
+	upstream_dial(w);
+}
+
+void
+downstream_auth(struct ward *w, struct wire *body)
+{
+	struct bytes payload = wire_string(body);
+	struct buf out;
+
+	if (wire_end(body) != 0 || payload.len == 0) {
+		ward_end(w);
+		return;
+	}
+	if (w->phase == IPC_PHASE_END)
+		return;
+	buf_init(&out, IPC_MAX - 16);
+	verdict(w, auth_server_input(w->server, payload.p, payload.len, &out), &out);
+	buf_free(&out);
+}

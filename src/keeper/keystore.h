@@ -1,0 +1,64 @@
+/*
+ * The key store (DESIGN section 7): one sealed file a key, NAME.pub beside it.
+ *
+ * keys/NAME is "SALLYPORT-KEY-1\n", a 24-byte nonce and XChaCha20-Poly1305 over the
+ * key, with the name as associated data, under the store key.  keys/.store holds
+ * what the store key comes from (see keystore.c).  A key is read and opened for
+ * each use, so that a key added or removed counts at once.
+ *
+ * why, in each call, takes a one-line reason that names the file and the remedy.
+ */
+#ifndef KEEPER_KEYSTORE_H
+#define KEEPER_KEYSTORE_H
+
+#include "base/buf.h"
+#include "base/secret.h"
+#include "base/strlist.h"
+
+struct keystore;
+
+struct keystore_why {
+	char text[512];
+};
+
+void keystore_why_set(struct keystore_why *why, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Open the store and unlock it.  With create, an absent store (and its unlock
+ * file, for file:) is made; else that is ERR_NOTFOUND.  The directory stays open,
+ * so the store is the same one after a change of user or of root.
+ *
+ * Files must belong to root or to the user we are; for root, the owner of the
+ * store's directory will do, and gets what root adds.
+ */
+int keystore_open(const char *path, const char *unlock, int create, struct keystore **out,
+    struct keystore_why *why) MUST_CHECK;
+void keystore_free(struct keystore **ks);
+
+/* 1 to 64 of A-Z a-z 0-9 . _ @ + -, not starting with '.' or '-', not ending in ".pub". */
+int keystore_name_ok(const char *name);
+
+/* Seal a private key (see transport/keys.h for its form) under a new name. */
+int keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
+    const struct buf *pub, struct keystore_why *why) MUST_CHECK;
+int keystore_remove(struct keystore *ks, const char *name, struct keystore_why *why) MUST_CHECK;
+
+/* Add the names of all keys to names, sorted: what is a sealed key by its first
+ * bytes, and what was one by the NAME.pub beside it.  Other files are left out. */
+int keystore_list(struct keystore *ks, struct strlist *names, struct keystore_why *why) MUST_CHECK;
+
+/* Append the public blob of a key, from its sealed file; its type to type. */
+int keystore_public(struct keystore *ks, const char *name, struct buf *pub, char type[64],
+    struct keystore_why *why) MUST_CHECK;
+
+/* Sign: the key is opened, used and wiped.  alg as for key_sign(); NULL picks the
+ * best for the key's type. */
+int keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data,
+    size_t len, struct buf *sig, struct keystore_why *why) MUST_CHECK;
+
+/* Wrap the store key anew under another unlock ("file:...", "credential:...", "passphrase").
+ * An absent file of file: is made; an old one stays where it is. */
+int keystore_rewrap(struct keystore *ks, const char *unlock, struct keystore_why *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,232 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/fd.h"
+#include "keeper/safefile.h"
+
+static int
+owner_ok(uid_t uid, uid_t dir_uid)
+{
+	uid_t us = geteuid();
+
+	return uid == 0 || uid == us || (us == 0 && uid == dir_uid);
+}
+
+int
+safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
+{
+	struct stat st;
+
+	*dir = (struct safedir){ .fd = -1, .path = path };
+	dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd == -1 && errno == ENOENT) {
+		keystore_why_set(why, "%s: there is no such directory", path);
+		return ERR_NOTFOUND;
+	}
+	if (dir->fd == -1 || fstat(dir->fd, &st) == -1) {
+		keystore_why_set(why, "%s: %s", path, strerror(errno));
+		fd_close(&dir->fd);
+		return ERR_SYS;
+	}
+	if (!owner_ok(st.st_uid, st.st_uid)) {
+		keystore_why_set(why, "%s: belongs to user %u, not to root or user %u; chown it",
+		    path, st.st_uid, geteuid());
+		fd_close(&dir->fd);
+		return ERR_PERM;
+	}
+	/* In a sticky directory nobody but its owner can replace what is ours. */
+	if ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0) {
+		keystore_why_set(why, "%s: others may write to it (mode %04o); run: chmod go-w %s",
+		    path, st.st_mode & 07777, path);
+		fd_close(&dir->fd);
+		return ERR_PERM;
+	}
+	dir->uid = st.st_uid;
+	dir->gid = st.st_gid;
+	return 0;
+}
+
+void
+safedir_close(struct safedir *dir)
+{
+	fd_close(&dir->fd);
+}
+
+static int
+safefile_check(const struct safedir *dir, const char *name, const struct stat *st, mode_t refused,
+    size_t max, struct keystore_why *why)
+{
+	if (!S_ISREG(st->st_mode)) {
+		keystore_why_set(why, "%s/%s: is not a regular file; remove it", dir->path, name);
+		return ERR_FORMAT;
+	}
+	if (!owner_ok(st->st_uid, dir->uid)) {
+		keystore_why_set(why, "%s/%s: belongs to user %u, not to root or user %u; chown it",
+		    dir->path, name, st->st_uid, geteuid());
+		return ERR_PERM;
+	}
+	if ((st->st_mode & refused) != 0) {
+		keystore_why_set(why,
+		    "%s/%s: others have access to it (mode %04o); run: chmod 600 %s/%s", dir->path,
+		    name, st->st_mode & 07777, dir->path, name);
+		return ERR_PERM;
+	}
+	if (st->st_size > (off_t)max) {
+		keystore_why_set(why, "%s/%s: is larger than %zu bytes, so not ours", dir->path,
+		    name, max);
+		return ERR_TOOBIG;
+	}
+	return 0;
+}
+
+static int
+safefile_open(const struct safedir *dir, const char *name, int *fd, struct keystore_why *why)
+{
+	/* Without waiting: opening a FIFO would otherwise last until it has a writer. */
+	*fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd != -1)
+		return 0;
+	switch (errno) {
+	case ENOENT:
+		keystore_why_set(why, "%s/%s: there is no such file", dir->path, name);
+		return ERR_NOTFOUND;
+	case ELOOP:
+		keystore_why_set(why,
+		    "%s/%s: is a symbolic link, which is never followed; put the file itself there",
+		    dir->path, name);
+		return ERR_FORMAT;
+	case ENXIO: /* a socket */
+		keystore_why_set(why, "%s/%s: is not a regular file; remove it", dir->path, name);
+		return ERR_FORMAT;
+	case EACCES:
+	case EPERM:
+		keystore_why_set(why, "%s/%s: cannot be read by user %u; chown it", dir->path, name,
+		    geteuid());
+		return ERR_PERM;
+	default:
+		keystore_why_set(why, "%s/%s: %s", dir->path, name, strerror(errno));
+		return ERR_SYS;
+	}
+}
+
+int
+safefile_read(const struct safedir *dir, const char *name, mode_t refused, struct buf *out,
+    struct keystore_why *why)
+{
+	struct stat st;
+	int fd, r;
+
+	if ((r = safefile_open(dir, name, &fd, why)) != 0)
+		return r;
+	if (fstat(fd, &st) == -1) {
+		keystore_why_set(why, "%s/%s: %s", dir->path, name, strerror(errno));
+		r = ERR_SYS;
+	} else {
+		r = safefile_check(dir, name, &st, refused, out->max, why);
+	}
+	if (r == 0 && (r = fd_read_all(fd, out)) != 0)
+		keystore_why_set(why, "%s/%s: %s", dir->path, name, err_str(r));
+	fd_close(&fd);
+	return r;
+}
+
+/* The bytes, the mode and the owner, on disk. */
+static int
+safefile_fill(const struct safedir *dir, int fd, const void *p, size_t len, mode_t mode)
+{
+	int r;
+
+	if (fchmod(fd, mode) == -1)
+		return ERR_SYS;
+	if (geteuid() == 0 && dir->uid != 0 && fchown(fd, dir->uid, dir->gid) == -1)
+		return ERR_SYS;
+	if ((r = fd_write_all(fd, p, len)) != 0)
+		return r;
+	return fsync(fd) == -1 ? ERR_SYS : 0;
+}
+
+int
+safefile_stage(const struct safedir *dir, const void *p, size_t len, mode_t mode,
+    char temp[SAFEFILE_TEMP_SIZE], struct keystore_why *why)
+{
+	int fd, r;
+
+	/* Starts with a dot, which no key's name does. */
+	snprintf(temp, SAFEFILE_TEMP_SIZE, ".new-%08x%08x", randombytes_random(),
+	    randombytes_random());
+	fd = openat(dir->fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd == -1) {
+		keystore_why_set(why, "%s: cannot make a file there: %s", dir->path,
+		    strerror(errno));
+		return ERR_SYS;
+	}
+	r = safefile_fill(dir, fd, p, len, mode);
+	if (close(fd) == -1 && r == 0)
+		r = ERR_SYS;
+	if (r != 0) {
+		keystore_why_set(why, "%s: cannot write a file there: %s", dir->path,
+		    strerror(errno));
+		unlinkat(dir->fd, temp, 0);
+	}
+	return r;
+}
+
+/* rename(2) that replaces nothing. */
+static int
+rename_new(int dirfd, const char *from, const char *to)
+{
+	if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	/* Not every file system has it. */
+	if (linkat(dirfd, from, dirfd, to, 0) == -1)
+		return -1;
+	unlinkat(dirfd, from, 0);
+	return 0;
+}
+
+int
+safefile_place(const struct safedir *dir, const char *temp, const char *name, int replace,
+    struct keystore_why *why)
+{
+	int r, err;
+
+	if (replace)
+		r = renameat(dir->fd, temp, dir->fd, name);
+	else
+		r = rename_new(dir->fd, temp, name);
+	if (r == -1) {
+		err = errno;
+		unlinkat(dir->fd, temp, 0);
+		if (err == EEXIST) {
+			keystore_why_set(why, "%s/%s: exists already", dir->path, name);
+			return ERR_EXISTS;
+		}
+		keystore_why_set(why, "%s/%s: %s", dir->path, name, strerror(err));
+		errno = err;
+		return ERR_SYS;
+	}
+	/* The file is there and whole; that its name outlives a power cut is as
+	 * much as some file systems can be asked for. */
+	(void)fsync(dir->fd);
+	return 0;
+}
+
+int
+safefile_write(const struct safedir *dir, const char *name, const void *p, size_t len, mode_t mode,
+    int replace, struct keystore_why *why)
+{
+	char temp[SAFEFILE_TEMP_SIZE];
+	int r;
+
+	if ((r = safefile_stage(dir, p, len, mode, temp, why)) != 0)
+		return r;
+	return safefile_place(dir, temp, name, replace, why);
+}

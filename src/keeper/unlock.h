@@ -1,0 +1,41 @@
+/*
+ * The store key under lock: what is in keys/.store, and where the key that
+ * opens it comes from.  A spec is what [keystore] Unlock says:
+ *
+ *	file:PATH	a file's contents
+ *	credential:NAME	the same, in $CREDENTIALS_DIRECTORY
+ *	passphrase	from the terminal, or a line of standard input
+ *
+ * store is the key store's directory, whose owner may own the file as well.
+ */
+#ifndef KEEPER_UNLOCK_H
+#define KEEPER_UNLOCK_H
+
+#include "base/buf.h"
+#include "base/secret.h"
+#include "keeper/keystore.h"
+#include "keeper/safefile.h"
+
+#define UNLOCK_KEY_SIZE 32	/* the store key */
+#define UNLOCK_FILE_MAX 65536	/* of .store, and of what unlocks it */
+#define UNLOCK_SECRET_MIN 16	/* bytes in a file that unlocks */
+#define UNLOCK_PASSPHRASE_MIN 8 /* characters, when one is chosen */
+
+/* Make the file of file:PATH, with fresh random text, unless there is one or the spec
+ * is another.  *made says whether one was made. */
+int unlock_make_file(const char *spec, const struct safedir *store, int *made,
+    struct keystore_why *why) MUST_CHECK;
+
+/* Take back what unlock_make_file() made. */
+void unlock_remove_file(const char *spec);
+
+/* Append the contents of a .store that holds the key, wrapped, to out. */
+int unlock_wrap(const char *spec, const struct safedir *store, struct secret *key, struct buf *out,
+    struct keystore_why *why) MUST_CHECK;
+
+/* The key from the contents of a .store; shown is that file's name for messages.
+ * ERR_AUTH: this spec does not open it. */
+int unlock_unwrap(const char *spec, const struct safedir *store, const struct buf *in,
+    const char *shown, struct secret **key, struct keystore_why *why) MUST_CHECK;
+
+#endif

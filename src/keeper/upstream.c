@@ -1,0 +1,415 @@
+/*
+ * From a proven client to a session on the machine behind: dial, host key, login.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "auth/known_hosts.h"
+#include "auth/pubkey.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/ward.h"
+#include "transport/keys.h"
+
+#define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
+
+/* All names we know, in the order we like them. */
+#define HOST_KEY_ALGORITHMS                                                        \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
+	"rsa-sha2-512,rsa-sha2-256"
+
+static const char *const text_unreachable =
+    "your machine cannot be reached right now; try again later or ask your administrator";
+static const char *const text_host_key =
+    "the identity of your machine could not be verified, so nothing was sent to it; "
+    "ask your administrator";
+static const char *const text_login =
+    "your machine did not let the gateway in; ask your administrator";
+static const char *const text_gateway =
+    "the gateway cannot log you in right now; try again later or ask your administrator";
+
+void
+upstream_dial(struct ward *w)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &w->from_errand };
+	struct buf b;
+	int pair[2], r;
+	size_t i;
+
+	w->phase = IPC_PHASE_DIAL;
+	if (w->keeper->master == -1) {
+		ward_refuse(w, text_gateway, "the gateway is being restarted");
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+		ward_refuse(w, text_gateway, "socketpair: %s", strerror(errno));
+		return;
+	}
+	w->errand = pair[0];
+	ipc_begin(&b, IPC_DIAL);
+	wire_put_u64(&b, w->id);
+	wire_put_u32(&b, (uint32_t)w->route->connect_timeout_ms);
+	wire_put_u32(&b, w->route->port);
+	wire_put_u32(&b, (uint32_t)w->route->hosts.n);
+	for (i = 0; i < w->route->hosts.n; i++)
+		wire_put_text(&b, w->route->hosts.v[i]);
+	r = ipc_send(w->keeper->master, &b, pair[1]);
+	close(pair[1]);
+	if (r == 0 && epoll_ctl(w->keeper->epoll, EPOLL_CTL_ADD, w->errand, &event) == -1)
+		r = ERR_SYS;
+	if (r != 0)
+		ward_refuse(w, text_gateway, "cannot dial: %s", err_str(r));
+}
+
+/* The text of all UserKnownHostsFiles, one after the other. */
+static void
+read_known_hosts(struct ward *w, struct buf *text)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < w->route->known_hosts_files.n; i++) {
+		r = keeper_read_file(w->route->known_hosts_files.v[i], text);
+		if (r != 0 &&
+		    !(r == ERR_SYS && errno == ENOENT && w->route->strict != ROUTE_STRICT_YES))
+			log_warn("session %04jx: %s: %s", (uintmax_t)w->id,
+			    w->route->known_hosts_files.v[i], err_str(r));
+		buf_put(text, "\n", 1);
+	}
+}
+
+/* Tell the session about its upstream, and hand over the connection. */
+static void
+send_upstream_fd(struct ward *w, int fd)
+{
+	const struct route *route = w->route;
+	const char *all = route->host_key_algorithms != NULL ? route->host_key_algorithms :
+							       HOST_KEY_ALGORITHMS;
+	struct buf b, text, algorithms;
+	char title[600];
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	buf_init(&algorithms, 1000);
+	read_known_hosts(w, &text);
+	known_hosts_algorithms((const char *)text.data, text.len, w->host, route->port, all, 0,
+	    &algorithms);
+	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(w->server), w->client,
+	    w->user, w->host);
+	title[500] = '\0';
+	ipc_begin(&b, IPC_UPSTREAM_FD);
+	wire_put_text(&b, title);
+	wire_put_text(&b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
+	wire_put_string(&b, algorithms.data, algorithms.len);
+	wire_put_text(&b, route->ciphers != NULL ? route->ciphers : "");
+	wire_put_text(&b, route->macs != NULL ? route->macs : "");
+	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
+	buf_free(&algorithms);
+	buf_free(&text);
+	w->phase = IPC_PHASE_UPSTREAM_KEX;
+	(void)ward_send(w, &b, fd);
+}
+
+void
+upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
+{
+	char reason[512];
+
+	if (msg->type == IPC_DIAL_FAILED) {
+		wire_text(&msg->body, reason, sizeof(reason));
+		if (wire_end(&msg->body) != 0)
+			snprintf(reason, sizeof(reason), "unreadable answer");
+		ward_refuse(w, text_unreachable, "cannot connect: %s", reason);
+		return;
+	}
+	wire_text(&msg->body, w->host, sizeof(w->host));
+	if (wire_end(&msg->body) != 0 || !strlist_has(&w->route->hosts, w->host)) {
+		ward_refuse(w, text_gateway, "unreadable answer of an errand");
+	} else {
+		snprintf(w->user, sizeof(w->user), "%s",
+		    w->route->user != NULL ? w->route->user : auth_server_login(w->server));
+		send_upstream_fd(w, msg->fd);
+	}
+	fd_close(&msg->fd);
+}
+
+static int
+fingerprint_known(const struct route *route, struct bytes blob)
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
+
+	pubkey_fingerprint(blob, fingerprint);
+	return strlist_has(&route->host_key_fingerprints, fingerprint);
+}
+
+/*
+ * accept-new: write the key down, once, however many first logins there are.  The
+ * file is looked at again under a lock, so that the first key seen is the one kept.
+ */
+static enum known_hosts_result
+learn_host_key(struct ward *w, struct bytes blob)
+{
+	const char *path = w->route->known_hosts_files.v[0];
+	enum known_hosts_result result = KNOWN_HOST_NEW;
+	struct buf text, line;
+	int fd, r = ERR_SYS;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	buf_init(&line, 16384);
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1)
+		goto out;
+	r = fd_read_all(fd, &text);
+	if (r != 0)
+		goto out;
+	result = known_hosts_check((const char *)text.data, text.len, w->host, w->route->port,
+	    blob);
+	if (result != KNOWN_HOST_NEW)
+		goto out;
+	if (text.len > 0 && text.data[text.len - 1] != '\n')
+		buf_put(&line, "\n", 1);
+	known_hosts_line(w->host, w->route->port, blob, &line);
+	r = buf_err(&line);
+	if (r == 0)
+		r = fd_write_all(fd, line.data, line.len);
+	if (r == 0)
+		result = KNOWN_HOST_OK;
+out:
+	if (r != 0)
+		log_warn("session %04jx: cannot add the host key of %s to %s: %s", (uintmax_t)w->id,
+		    w->host, path, err_str(r));
+	fd_close(&fd); /* and with it the lock */
+	buf_free(&line);
+	buf_free(&text);
+	return result;
+}
+
+/* Is this the key of the machine meant?  0 or an ERR_*, with the reason for the log. */
+static int
+check_host_key(struct ward *w, struct bytes blob, const char **reason)
+{
+	const struct route *route = w->route;
+	enum known_hosts_result result;
+	struct buf text;
+
+	*reason = "";
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	read_known_hosts(w, &text);
+	result = known_hosts_check((const char *)text.data, text.len, w->host, route->port, blob);
+	buf_free(&text);
+	if (result == KNOWN_HOST_REVOKED) {
+		*reason = "the key is marked @revoked";
+		return ERR_AUTH;
+	}
+	if (result == KNOWN_HOST_OK || fingerprint_known(route, blob))
+		return 0;
+	if (result == KNOWN_HOST_NEW && route->host_key_fingerprints.n > 0)
+		result = KNOWN_HOST_CHANGED; /* we know what it should be, and it is not */
+	if (result == KNOWN_HOST_NEW && route->strict == ROUTE_STRICT_ACCEPT_NEW) {
+		result = learn_host_key(w, blob);
+		if (result == KNOWN_HOST_OK)
+			return 0;
+	}
+	if (route->strict == ROUTE_STRICT_NO) {
+		*reason = result == KNOWN_HOST_NEW ? "unknown" : "CHANGED";
+		return 0;
+	}
+	*reason = result == KNOWN_HOST_NEW ?
+	    "the key is not known" :
+	    "the key has CHANGED: somebody may be in between, or the machine was set up anew";
+	return ERR_AUTH;
+}
+
+static void
+log_host_key(struct ward *w, struct bytes blob, const char *reason)
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
+
+	pubkey_fingerprint(blob, fingerprint);
+	if (pubkey_type(blob, type) != 0)
+		type[0] = '\0';
+	log_warn("session %04jx: Host key verification failed for %s port %u: %s %s: %s; "
+		 "known keys are in %s",
+	    (uintmax_t)w->id, w->host, w->route->port, pubkey_type_short(type), fingerprint, reason,
+	    w->route->known_hosts_files.n > 0 ? w->route->known_hosts_files.v[0] :
+						"HostKeyFingerprint");
+}
+
+/*
+ * The session says that its upstream has signed this exchange hash with this key.
+ * The signature is checked here: it binds the hash, which the upstream login signs in
+ * turn, to the machine meant, whatever the session may say.
+ */
+void
+upstream_host_key(struct ward *w, struct wire *body)
+{
+	struct bytes hash, blob, sig;
+	const char *reason = "bad signature";
+	uint8_t flags;
+	char alg[64];
+	struct buf b;
+	int r;
+
+	wire_text(body, alg, sizeof(alg));
+	hash = wire_string(body);
+	blob = wire_string(body);
+	sig = wire_string(body);
+	if (wire_end(body) != 0 || hash.len < 20 || hash.len > sizeof(w->upstream_id)) {
+		ward_end(w);
+		return;
+	}
+	r = key_verify(blob, alg, sig, hash.p, hash.len, &flags);
+	if (r == 0)
+		r = check_host_key(w, blob, &reason);
+	if (r == 0) {
+		if (reason[0] != '\0')
+			log_warn(
+			    "session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
+			    (uintmax_t)w->id, w->host, reason);
+		memcpy(w->upstream_id, hash.p, hash.len);
+		w->upstream_id_len = hash.len;
+		w->phase = IPC_PHASE_UPSTREAM_AUTH;
+	}
+	ipc_begin(&b, IPC_HOST_KEY_OK);
+	wire_put_bool(&b, r == 0);
+	if (ward_send(w, &b, -1) != 0 || r == 0)
+		return;
+	log_host_key(w, blob, reason);
+	ward_refuse(w, text_host_key, "host key of %s not accepted", w->host);
+}
+
+static int
+sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
+{
+	struct ward *w = ctx;
+	struct keystore_why why;
+	int r;
+
+	r = keystore_sign(w->keeper->keystore, w->route->key, alg, data, len, sig, &why);
+	if (r != 0)
+		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
+	return r;
+}
+
+static const struct auth_client_ops client_ops = { sign };
+
+static void
+upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
+{
+	struct buf b, banner;
+	struct bytes text;
+
+	switch (v) {
+	case AUTH_CLIENT_SEND:
+		ward_send_payloads(w, IPC_UPSTREAM, out);
+		break;
+	case AUTH_CLIENT_WAIT:
+		break;
+	case AUTH_CLIENT_BANNER:
+		text = auth_client_banner(w->upstream);
+		buf_init(&banner, IPC_MAX - 16);
+		buf_put_u8(&banner, SSH_MSG_USERAUTH_BANNER);
+		wire_put_bytes(&banner, text);
+		wire_put_text(&banner, "");
+		ipc_begin(&b, IPC_DOWNSTREAM);
+		wire_put_string(&b, banner.data, banner.len);
+		buf_free(&banner);
+		(void)ward_send(w, &b, -1);
+		break;
+	case AUTH_CLIENT_SUCCESS:
+		w->phase = IPC_PHASE_RELAY;
+		w->logged_in = 1;
+		log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
+		    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
+		ipc_begin(&b, IPC_RELAY);
+		if (ward_send(w, &b, -1) != 0)
+			return;
+		auth_client_free(&w->upstream);
+		if (w->keeper->master == -1)
+			return;
+		ipc_begin(&b, IPC_LOGGED_IN);
+		wire_put_u64(&b, w->id);
+		if (ipc_send(w->keeper->master, &b, -1) != 0)
+			log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+		break;
+	case AUTH_CLIENT_FAILED:
+		ward_refuse(w, text_login, "%s@%s: %s", w->user, w->host,
+		    auth_client_reason(w->upstream));
+		break;
+	}
+}
+
+void
+upstream_ready(struct ward *w, struct wire *body)
+{
+	struct auth_client_config config = { 0 };
+	struct keystore_why why;
+	struct buf pub, out;
+	struct bytes id;
+	char algs[4100], type[64];
+	int r;
+
+	id = wire_string(body);
+	wire_text(body, algs, sizeof(algs));
+	if (wire_end(body) != 0 || w->upstream != NULL ||
+	    !bytes_equal(id, (struct bytes){ w->upstream_id, w->upstream_id_len })) {
+		ward_end(w);
+		return;
+	}
+	buf_init(&pub, 16384);
+	buf_init(&out, IPC_MAX - 16);
+	r = keystore_public(w->keeper->keystore, w->route->key, &pub, type, &why);
+	if (r != 0) {
+		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
+		goto out;
+	}
+	config.session_id = w->upstream_id;
+	config.session_id_len = w->upstream_id_len;
+	config.user = w->user;
+	config.blob = (struct bytes){ pub.data, pub.len };
+	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
+	w->upstream = auth_client_new(&config, &client_ops, w);
+	if (w->upstream == NULL) {
+		ward_refuse(w, text_gateway, "out of memory");
+		goto out;
+	}
+	upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
+out:
+	buf_free(&out);
+	buf_free(&pub);
+}
+
+void
+upstream_auth(struct ward *w, struct wire *body)
+{
+	struct bytes payload = wire_string(body);
+	struct buf out;
+
+	if (wire_end(body) != 0 || payload.len == 0 || w->upstream == NULL) {
+		ward_end(w);
+		return;
+	}
+	buf_init(&out, IPC_MAX - 16);
+	upstream_verdict(w, auth_client_input(w->upstream, payload.p, payload.len, &out), &out);
+	buf_free(&out);
+}
+
+void
+upstream_failed(struct ward *w, struct wire *body)
+{
+	char reason[600];
+
+	wire_text(body, reason, sizeof(reason));
+	if (wire_end(body) != 0) {
+		ward_end(w);
+		return;
+	}
+	if (w->phase == IPC_PHASE_END)
+		return; /* refused already: this is its echo */
+	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+}

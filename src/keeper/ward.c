@@ -1,0 +1,291 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/downstream.h"
+#include "keeper/ward.h"
+
+static int
+send_hello(struct ward *w)
+{
+	struct keeper *k = w->keeper;
+	struct buf b;
+	size_t i;
+
+	ipc_begin(&b, IPC_HELLO);
+	wire_put_u32(&b, (uint32_t)k->n_host_keys);
+	for (i = 0; i < k->n_host_keys; i++)
+		wire_put_string(&b, k->host_keys[i].blob.data, k->host_keys[i].blob.len);
+	return ward_send(w, &b, -1);
+}
+
+int
+ward_new(struct keeper *k, int sock, struct wire *body)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct ward *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		close(sock);
+		return ERR_NOMEM;
+	}
+	w->keeper = k;
+	w->from_session = (struct source){ SOURCE_WARD, w };
+	w->from_errand = (struct source){ SOURCE_DIAL, w };
+	w->sock = sock;
+	w->errand = -1;
+	w->phase = IPC_PHASE_KEX;
+	w->id = wire_u64(body);
+	wire_text(body, w->client, sizeof(w->client));
+	w->client_port = wire_u32(body);
+	wire_text(body, w->local, sizeof(w->local));
+	w->local_port = wire_u32(body);
+	w->started = clock_ms();
+	/* the session keeps to LoginGraceTime; this is for one that does not */
+	w->deadline = k->conf->gateway.login_grace_ms > 0 ?
+	    w->started + k->conf->gateway.login_grace_ms + 5000 :
+	    CLOCK_NEVER;
+	TAILQ_INSERT_TAIL(&k->wards, w, entry);
+	event.data.ptr = &w->from_session;
+	if (wire_end(body) != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
+		ward_end(w);
+		return ERR_FORMAT;
+	}
+	return send_hello(w);
+}
+
+void
+ward_end(struct ward *w)
+{
+	if (w->sock == -1 && w->errand == -1)
+		return;
+	/* closing takes a descriptor out of the epoll set: nobody else has it */
+	fd_close(&w->sock);
+	fd_close(&w->errand);
+	TAILQ_REMOVE(&w->keeper->wards, w, entry);
+	TAILQ_INSERT_TAIL(&w->keeper->ended, w, entry);
+}
+
+void
+ward_free(struct ward *w)
+{
+	auth_server_free(&w->server);
+	auth_client_free(&w->upstream);
+	authorized_options_free(&w->options);
+	route_unref(&w->route);
+	free(w);
+}
+
+int
+ward_send(struct ward *w, struct buf *b, int pass_fd)
+{
+	int r;
+
+	if (w->sock == -1) {
+		buf_wipe(b);
+		return ERR_EOF;
+	}
+	r = ipc_send(w->sock, b, pass_fd);
+	if (r != 0 && r != ERR_EOF) {
+		log_error("session %04jx: does not take messages: %s", (uintmax_t)w->id,
+		    err_str(r));
+		ward_end(w);
+	}
+	return r;
+}
+
+void
+ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out)
+{
+	struct buf b;
+
+	if (buf_err(out) != 0) {
+		log_error("session %04jx: reply too large", (uintmax_t)w->id);
+		ward_end(w);
+		return;
+	}
+	if (out->len == 0)
+		return;
+	ipc_begin(&b, type);
+	buf_put(&b, out->data, out->len);
+	buf_reset(out);
+	(void)ward_send(w, &b, -1);
+}
+
+const char *
+ward_login(const struct ward *w)
+{
+	static char vis[LOGIN_VIS_SIZE];
+	struct bytes raw;
+
+	if (w->server == NULL)
+		return "";
+	raw = auth_server_raw_login(w->server);
+	return log_vis(vis, sizeof(vis), raw.p, raw.len);
+}
+
+void
+ward_refuse(struct ward *w, const char *text, const char *why, ...)
+{
+	char line[512], reason[512];
+	struct buf b, banner;
+	va_list ap;
+
+	if (w->phase == IPC_PHASE_END)
+		return;
+	if (why != NULL) {
+		va_start(ap, why);
+		vsnprintf(reason, sizeof(reason), why, ap);
+		va_end(ap);
+		log_warn("session %04jx: %s from %s port %u refused: %s", (uintmax_t)w->id,
+		    ward_login(w), w->client, w->client_port, reason);
+	}
+	w->phase = IPC_PHASE_END;
+	w->refused = 1;
+	fd_close(&w->errand);
+	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
+	buf_init(&banner, 1024);
+	auth_server_banner(line, &banner);
+	/* clients show both, so the DISCONNECT does not say it again */
+	snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)w->id);
+	ipc_begin(&b, IPC_REFUSE);
+	wire_put_text(&b, line);
+	buf_put(&b, banner.data, banner.len);
+	buf_free(&banner);
+	(void)ward_send(w, &b, -1);
+}
+
+/* "authenticating user alice", "invalid user bob", or nothing: sshd's words. */
+static void
+who(const struct ward *w, char *out, size_t size)
+{
+	const char *login = ward_login(w);
+
+	if (login[0] == '\0')
+		out[0] = '\0';
+	else
+		snprintf(out, size, "%s user %s ", w->route == NULL ? "invalid" : "authenticating",
+		    login);
+}
+
+/* One line at the end, whatever the end was. */
+static void
+log_end(struct ward *w, const char *reason, uint64_t from_client, uint64_t to_client)
+{
+	int64_t seconds = (clock_ms() - w->started) / 1000;
+	char user[LOGIN_VIS_SIZE + 32];
+
+	if (w->logged_in) {
+		log_info("session %04jx: %s from %s port %u closed after %jd s: %s; %ju bytes from "
+			 "client, %ju to client",
+		    (uintmax_t)w->id, ward_login(w), w->client, w->client_port, (intmax_t)seconds,
+		    reason, (uintmax_t)from_client, (uintmax_t)to_client);
+		return;
+	}
+	if (w->refused)
+		return; /* said when it was refused */
+	who(w, user, sizeof(user));
+	if (strstr(reason, "LoginGraceTime") != NULL)
+		log_info("Timeout before authentication for %s port %u", w->client, w->client_port);
+	else
+		log_info("Connection closed by %s%s port %u [preauth]", user, w->client,
+		    w->client_port);
+	log_debug("session %04jx: ended before login: %s", (uintmax_t)w->id, reason);
+}
+
+static void
+ended(struct ward *w, struct wire *body)
+{
+	uint64_t from_client, to_client;
+	char reason[600];
+
+	wire_text(body, reason, sizeof(reason));
+	from_client = wire_u64(body);
+	to_client = wire_u64(body);
+	if (wire_end(body) != 0)
+		snprintf(reason, sizeof(reason), "unreadable report");
+	log_end(w, reason, from_client, to_client);
+	ward_end(w);
+}
+
+static void
+dispatch(struct ward *w, struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_SIGN:
+		downstream_sign(w, &msg->body);
+		break;
+	case IPC_AUTH:
+		downstream_auth(w, &msg->body);
+		break;
+	case IPC_HOST_KEY:
+		upstream_host_key(w, &msg->body);
+		break;
+	case IPC_UPSTREAM_READY:
+		upstream_ready(w, &msg->body);
+		break;
+	case IPC_UPSTREAM_AUTH:
+		upstream_auth(w, &msg->body);
+		break;
+	case IPC_UPSTREAM_FAILED:
+		upstream_failed(w, &msg->body);
+		break;
+	case IPC_END:
+		ended(w, &msg->body);
+		break;
+	default:
+		ward_end(w);
+	}
+}
+
+void
+ward_session_input(struct ward *w)
+{
+	struct ipc_msg msg;
+	int r;
+
+	if (w->sock == -1)
+		return;
+	r = ipc_recv(w->sock, w->keeper->message, IPC_SESSION_TO_KEEPER, w->phase, &msg);
+	if (r == ERR_AGAIN)
+		return;
+	if (r == 0) {
+		dispatch(w, &msg);
+		return;
+	}
+	if (r == ERR_EOF)
+		log_end(w, "its process died", 0, 0);
+	else
+		log_error("session %04jx: ended for a bad message (%s in phase %u): %s",
+		    (uintmax_t)w->id, ipc_name(msg.type), w->phase, err_str(r));
+	ward_end(w);
+}
+
+void
+ward_errand_input(struct ward *w)
+{
+	struct ipc_msg msg;
+	int r;
+
+	if (w->errand == -1)
+		return;
+	r = ipc_recv(w->errand, w->keeper->message, IPC_ERRAND_TO_KEEPER, w->phase, &msg);
+	if (r == ERR_AGAIN)
+		return;
+	fd_close(&w->errand);
+	if (r != 0) {
+		ward_refuse(w,
+		    "the gateway cannot log you in right now; try again later or ask "
+		    "your administrator",
+		    "the errand that dials died: %s", err_str(r));
+		return;
+	}
+	upstream_errand_answer(w, &msg);
+}

@@ -1,0 +1,125 @@
+/*
+ * A ward: what the keeper knows of one session, and how far it trusts it.
+ */
+#ifndef KEEPER_WARD_H
+#define KEEPER_WARD_H
+
+#include <sys/queue.h>
+
+#include "auth/auth_client.h"
+#include "auth/auth_server.h"
+#include "auth/authorized_keys.h"
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+#include "wire/ssh.h"
+#include "keeper/keystore.h"
+#include "lookup/lookup.h"
+
+#define KEEPER_HOST_KEYS_MAX 3
+
+/* A login of 255 bytes, each escaped. */
+#define LOGIN_VIS_SIZE (255 * 4 + 8)
+
+struct host_key {
+	char *name; /* in the key store */
+	char type[64];
+	struct buf blob;
+};
+
+struct ward;
+TAILQ_HEAD(ward_list, ward);
+
+struct keeper {
+	int master; /* -1 once it is gone */
+	int epoll;
+	struct conf *conf;
+	struct lookup *lookup;
+	struct keystore *keystore;
+	char *banner; /* text, or NULL */
+	struct host_key host_keys[KEEPER_HOST_KEYS_MAX];
+	size_t n_host_keys;
+	struct ward_list wards;
+	struct ward_list ended; /* freed after each round of events */
+	uint8_t message[IPC_MAX];
+};
+
+/* What epoll gives back. */
+struct source {
+	enum {
+		SOURCE_MASTER,
+		SOURCE_WARD,
+		SOURCE_DIAL
+	} kind;
+	struct ward *ward;
+};
+
+struct ward {
+	TAILQ_ENTRY(ward) entry;
+	struct keeper *keeper;
+	struct source from_session, from_errand;
+	uint64_t id;
+	int sock;
+	int errand; /* socket an errand answers on, or -1 */
+	enum ipc_phase phase;
+	char client[64]; /* numeric address */
+	uint32_t client_port;
+	char local[64];
+	uint32_t local_port;
+	int64_t started, deadline;
+
+	/* downstream login */
+	struct auth_server *server;
+	struct route *route;		   /* NULL: unknown login */
+	int invalid;			   /* looked up, and there is none */
+	struct authorized_options options; /* of the line that let the key in */
+	char said[256]; /* the last reason a key was not taken, to be logged once */
+
+	/* upstream login */
+	struct auth_client *upstream;
+	char host[256]; /* of route->hosts, the one that answered */
+	char user[256];
+	uint8_t upstream_id[64]; /* session identifier: the hash its host key signed */
+	size_t upstream_id_len;
+	int logged_in;
+	int refused;
+};
+
+/* A new session on sock, which the ward owns from then on.  0 or an ERR_*. */
+int ward_new(struct keeper *k, int sock, struct wire *body) MUST_CHECK;
+
+/* Something came from the session, or from the errand that dials for it. */
+void ward_session_input(struct ward *w);
+void ward_errand_input(struct ward *w);
+
+/* Forget it; its memory goes with the next keeper_reap(). */
+void ward_end(struct ward *w);
+void ward_free(struct ward *w);
+
+/* Send a message; a session that does not take it is ended.  0 or an ERR_*. */
+int ward_send(struct ward *w, struct buf *b, int pass_fd);
+
+/*
+ * Turn the client away: text, one line of what happened and what to do, goes to the
+ * person (with the session id added), why to the log.
+ */
+void ward_refuse(struct ward *w, const char *text, const char *why, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The login as the log shows it, escaped. */
+const char *ward_login(const struct ward *w);
+
+/* Send what an auth machine appended to out, and free it. */
+void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);
+
+/* The client has proven itself: on to the machine behind (upstream.c). */
+void upstream_dial(struct ward *w);
+void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
+void upstream_host_key(struct ward *w, struct wire *body);
+void upstream_ready(struct ward *w, struct wire *body);
+void upstream_auth(struct ward *w, struct wire *body);
+void upstream_failed(struct ward *w, struct wire *body);
+
+/* Read a small file whole; NULL-safe errors as ERR_*, the reason in errno for ERR_SYS. */
+int keeper_read_file(const char *path, struct buf *b) MUST_CHECK;
+
+#endif

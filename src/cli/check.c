@@ -1,0 +1,357 @@
+/*
+ * sallyport check: everything that is wrong with the configuration, also what
+ * only shows when one looks at the files it names.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "cli/cli.h"
+#include "lookup/lookup.h"
+#include "lookup/plugin.h"
+
+#define KEYS_FILE_MAX (16 * 1024 * 1024)
+
+struct check {
+	const struct conf *conf;
+	const char *dir; /* of -c, or NULL */
+	struct conf_errors *errors;
+	struct conf_errors notes; /* what is worth a word, and no error */
+};
+
+/* The entry with this key, or where it would stand. */
+static struct conf_entry
+place(const struct conf_section *s, const char *key)
+{
+	const struct conf_entry *e = conf_entry_find(s, key);
+
+	return e != NULL ? *e : (struct conf_entry){ .file = s->file, .line = s->line };
+}
+
+/* --- the key store --- */
+
+static int
+is_key(const struct dirent *d)
+{
+	return conf_key_name_ok(d->d_name) && strcmp(d->d_name, "README.md") != 0;
+}
+
+static int
+keystore_is_empty(const char *path)
+{
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	int empty = 1;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	while (empty && (d = readdir(dir)) != NULL)
+		empty = !is_key(d);
+	closedir(dir);
+	return empty;
+}
+
+/* Is this key in the key store?  What is missing goes to list. */
+static void
+check_key(const struct check *c, const char *name, const char *what, const char *file,
+    unsigned int line, struct conf_errors *list)
+{
+	struct stat st;
+	char *path;
+
+	if (c->conf->keystore.path == NULL ||
+	    asprintf(&path, "%s/%s", c->conf->keystore.path, name) == -1)
+		return;
+	if (stat(path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			conf_error(list, file, line, "%s: %s is not a regular file", what, path);
+	} else if (errno == ENOENT) {
+		conf_error(list, file, line,
+		    "%s: there is no key %s in the key store %s; make it with: "
+		    "sallyport key generate %s%s%s",
+		    what, name, c->conf->keystore.path, name, c->dir == NULL ? "" : " -c ",
+		    c->dir == NULL ? "" : c->dir);
+	} else {
+		conf_error(list, file, line, "%s: %s: %s", what, path, strerror(errno));
+	}
+	free(path);
+}
+
+/* A gateway that has just been installed has no keys yet, and that is no error. */
+static void
+check_gateway(struct check *c)
+{
+	const struct conf_gateway *g = &c->conf->gateway;
+	struct conf_errors *list = c->errors;
+	unsigned int line;
+	const char *file;
+	size_t i;
+
+	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
+		list = &c->notes;
+	file = conf_where(c->conf, "gateway", "HostKey", &line);
+	for (i = 0; i < g->host_keys.n; i++)
+		check_key(c, g->host_keys.v[i], "HostKey", file, line, list);
+	file = conf_where(c->conf, "gateway", "Banner", &line);
+	if (g->banner != NULL && access(g->banner, R_OK) == -1)
+		conf_error(c->errors, file, line, "Banner: %s: %s", g->banner, strerror(errno));
+}
+
+/* --- the files of a route --- */
+
+/* Does it look like a list of public keys? */
+static int
+has_public_key(int fd)
+{
+	struct buf b;
+	int yes;
+
+	buf_init(&b, KEYS_FILE_MAX);
+	yes = fd_read_all(fd, &b) != 0 || (b.len > 0 && memmem(b.data, b.len, " AAAA", 5) != NULL);
+	buf_free(&b);
+	return yes;
+}
+
+/* A descriptor on a file that decides who is trusted; -1: said why it can't. */
+static int
+trusted_open(struct check *c, const struct conf_entry *e, const char *key, const char *path,
+    const char *remedy)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		conf_error(c->errors, e->file, e->line, "%s: %s: %s%s", key, path, strerror(errno),
+		    errno == ENOENT ? remedy : "");
+	else if (!S_ISREG(st.st_mode))
+		conf_error(c->errors, e->file, e->line, "%s: %s is not a regular file", key, path);
+	else if (st.st_mode & (S_IWGRP | S_IWOTH))
+		conf_error(c->errors, e->file, e->line,
+		    "%s: others than its owner may write to %s: chmod go-w %s", key, path, path);
+	else
+		return fd;
+	fd_close(&fd);
+	return -1;
+}
+
+static void
+check_authorized_keys(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = place(s, "AuthorizedKeysFile");
+	int fd;
+
+	if (r->authorized_keys_file == NULL)
+		return;
+	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file,
+	    "; put the public keys of who may log in there");
+	if (fd == -1)
+		return;
+	if (!has_public_key(fd))
+		conf_error(&c->notes, e.file, e.line,
+		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in",
+		    r->authorized_keys_file);
+	fd_close(&fd);
+}
+
+static void
+check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = place(s, "UserKnownHostsFile");
+	char remedy[600];
+	size_t i;
+	int fd;
+
+	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
+	    r->port, r->hosts.v[0]);
+	for (i = 0; i < r->known_hosts_files.n; i++) {
+		if (r->strict != ROUTE_STRICT_YES && access(r->known_hosts_files.v[i], F_OK) == -1)
+			continue;
+		fd = trusted_open(c, &e, "UserKnownHostsFile", r->known_hosts_files.v[i], remedy);
+		fd_close(&fd);
+	}
+}
+
+/* Would a connection to this host and port come back to this gateway? */
+static int
+is_here(const struct conf_listen *l, const char *host, uint16_t port)
+{
+	int any = strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
+
+	if (l->port != port)
+		return 0;
+	if (strcmp(l->host, host) == 0)
+		return 1;
+	return any &&
+	    (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+		strncmp(host, "127.", 4) == 0);
+}
+
+static void
+check_loop(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	const struct conf_gateway *g = &c->conf->gateway;
+	struct conf_entry e = place(s, "HostName");
+	size_t i, j;
+
+	for (i = 0; i < r->hosts.n; i++)
+		for (j = 0; j < g->n_listen; j++)
+			if (is_here(&g->listen[j], r->hosts.v[i], r->port))
+				conf_error(c->errors, e.file, e.line,
+				    "HostName: %s port %u leads back to this gateway",
+				    r->hosts.v[i], r->port);
+}
+
+static void
+check_route(struct check *c, const struct conf_section *s)
+{
+	struct wildcard_match match = { .login = s->name };
+	struct conf_errors errors = { 0 };
+	struct conf_entry e;
+	char why[PLUGIN_WHY_SIZE];
+	struct route *r;
+
+	/* Its errors, if any, have been reported; with a pattern nothing is known yet. */
+	if (route_new(c->conf, s, &errors, &r) == 0 && wildcard_stars(s->name) == 0) {
+		if (route_expand(c->conf, r, &match, why) != 0) {
+			conf_error(c->errors, s->file, s->line, "%s", why);
+		} else {
+			e = place(s, "Key");
+			check_key(c, r->key, "Key", e.file, e.line, c->errors);
+			check_authorized_keys(c, s, r);
+			check_known_hosts(c, s, r);
+			check_loop(c, s, r);
+		}
+	}
+	conf_errors_free(&errors);
+	route_unref(&r);
+}
+
+/* --- the command --- */
+
+static int
+error_order(const void *a, const void *b)
+{
+	const struct conf_error *x = a, *y = b;
+	int order = strcmp(x->file, y->file);
+
+	if (order != 0)
+		return order;
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	return strcmp(x->text, y->text);
+}
+
+static int
+report(const struct check *c)
+{
+	size_t i;
+
+	if (c->errors->n > 1)
+		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), error_order);
+	conf_errors_print(c->errors, stderr);
+	for (i = 0; i < c->notes.n; i++)
+		fprintf(stderr, "note: %s:%u: %s\n", c->notes.v[i].file, c->notes.v[i].line,
+		    c->notes.v[i].text);
+	if (c->errors->n > 0)
+		return CLI_CONFIG;
+	return CLI_OK;
+}
+
+static void
+dump(const struct conf *conf)
+{
+	struct conf_errors errors = { 0 };
+	struct route *r;
+	size_t i;
+
+	conf_dump(conf, stdout);
+	for (i = 0; i < conf->n_routes; i++) {
+		if (route_new(conf, &conf->routes[i], &errors, &r) != 0)
+			continue;
+		putchar('\n');
+		route_dump(r, stdout);
+		route_unref(&r);
+	}
+	conf_errors_free(&errors);
+}
+
+static int
+check(const char *dir, int dumping)
+{
+	struct conf_errors errors = { 0 };
+	struct check c = { .dir = dir, .errors = &errors };
+	struct lookup *lookup = NULL;
+	struct conf *conf;
+	size_t i;
+	int status;
+
+	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
+	if (conf != NULL) {
+		(void)!lookup_new(conf, &errors, &lookup);
+		c.conf = conf;
+		check_gateway(&c);
+		for (i = 0; i < conf->n_routes; i++)
+			check_route(&c, &conf->routes[i]);
+	}
+	status = report(&c);
+	if (status == CLI_OK && dumping)
+		dump(conf);
+	if (status == CLI_OK)
+		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
+		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
+	lookup_free(&lookup);
+	conf_free(&conf);
+	conf_errors_free(&errors);
+	conf_errors_free(&c.notes);
+	return status;
+}
+
+int
+cli_check(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dump", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const char usage[] = "usage: sallyport check [-c DIR] [--dump]\n";
+	const char *dir = NULL;
+	int dumping = 0, ch;
+
+	opterr = 0;
+	while ((ch = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (ch) {
+		case 'c':
+			dir = optarg;
+			break;
+		case 'd':
+			dumping = 1;
+			break;
+		case 'h':
+			printf("%s\n", usage);
+			puts("Reads the configuration in DIR (default: /etc/sallyport/conf.d if it "
+			     "exists, else\n./conf.d), looks whether the files and keys it names "
+			     "are there, and prints every\nerror as file:line: message.  With "
+			     "--dump, prints the effective configuration,\ndefaults included, in a "
+			     "form that reads back in.");
+			puts("\nExit status: 0 no error, 2 wrong usage, 78 errors.");
+			return CLI_OK;
+		default:
+			fputs(usage, stderr);
+			return CLI_USAGE;
+		}
+	}
+	if (optind != argc) {
+		fputs(usage, stderr);
+		return CLI_USAGE;
+	}
+	return check(dir, dumping);
+}

@@ -1,0 +1,24 @@
+/*
+ * The subcommands, one file each.  To add one: write src/cli/NAME.c with a
+ * cli_NAME() like those below, declare it here, and give it its line in the
+ * table of src/main.c.
+ *
+ * Each gets its own name as argv[0] and returns one of the CLI_* as the
+ * program's exit status.  Each answers --help, on standard output.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+enum cli_status {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,	 /* said on standard error what is wrong with the command line */
+	CLI_CONFIG = 78, /* EX_CONFIG: the configuration has errors, each reported */
+};
+
+int cli_check(int argc, char **argv);
+int cli_route(int argc, char **argv);
+int cli_serve(int argc, char **argv);
+int cli_version(int argc, char **argv);
+
+#endif

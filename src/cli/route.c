@@ -1,0 +1,423 @@
+/*
+ * sallyport route: who answers for a login, where it leads, why not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/authorized_keys.h"
+#include "auth/known_hosts.h"
+#include "auth/pubkey.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "lookup/lookup.h"
+
+#define FILE_MAX (16 * 1024 * 1024)
+
+struct args {
+	const char *dir;
+	const char *login;
+	const char *key;
+	const char *from;
+	int dial;
+};
+
+static const char host_key_algorithms[] =
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"
+    "rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com";
+
+/* Append a file; 0, or an ERR_* with errno. */
+static int
+read_file(const char *path, struct buf *b)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
+
+	if (fd == -1)
+		return ERR_SYS;
+	err = fd_read_all(fd, b);
+	fd_close(&fd);
+	return err;
+}
+
+static struct bytes
+bytes_of(const struct buf *b)
+{
+	return (struct bytes){ b->data, b->len };
+}
+
+/* The public key in a file, as OpenSSH writes it. */
+static int
+read_public(const char *path, struct buf *blob)
+{
+	struct buf text;
+	size_t len;
+	int err;
+
+	buf_init(&text, FILE_MAX);
+	err = read_file(path, &text);
+	if (err == 0) {
+		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
+			;
+		err = pubkey_parse((const char *)text.data, len, blob);
+	}
+	buf_free(&text);
+	return err;
+}
+
+static const char *
+describe(struct bytes blob, char out[160])
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
+
+	pubkey_fingerprint(blob, fingerprint);
+	if (pubkey_type(blob, type) != 0)
+		type[0] = '\0';
+	snprintf(out, 160, "%s %s", pubkey_type_short(type), fingerprint);
+	return out;
+}
+
+static int
+show_key(const struct conf *conf, const struct route *r)
+{
+	struct buf blob;
+	char text[160], *path;
+	int err;
+
+	if (asprintf(&path, "%s/%s.pub", conf->keystore.path, r->key) == -1)
+		return CLI_FAILED;
+	buf_init(&blob, 65536);
+	err = read_public(path, &blob);
+	if (err == 0)
+		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
+	else
+		printf("key        %s: %s: %s\n", r->key, path, err_str(err));
+	buf_free(&blob);
+	free(path);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* --- who may log in --- */
+
+struct verdict {
+	int allowed;
+	char where[512];
+	char why[512];
+};
+
+static void
+try_list(const struct buf *text, const char *name, const struct authorized_request *request,
+    struct verdict *v)
+{
+	struct authorized_options options = { 0 };
+	char why[256] = "";
+
+	if (v->allowed || text->len == 0)
+		return;
+	if (authorized_keys_find((const char *)text->data, text->len, request, &options, why)) {
+		v->allowed = 1;
+		snprintf(v->where, sizeof(v->where), "line %u of %.400s", options.line, name);
+		authorized_options_free(&options);
+	} else if (why[0] != '\0') {
+		snprintf(v->why, sizeof(v->why), "%.200s: %s", name, why);
+	}
+}
+
+static int
+show_may(const struct args *a, const struct route *r)
+{
+	struct authorized_request request = { .address = a->from != NULL ? a->from : "0.0.0.0",
+		.now = time(NULL) };
+	struct buf blob, file, lines;
+	struct verdict v = { 0 };
+	char text[160];
+	size_t i;
+	int err;
+
+	buf_init(&blob, 65536);
+	buf_init(&file, FILE_MAX);
+	buf_init(&lines, FILE_MAX);
+	err = read_public(a->key, &blob);
+	if (err != 0) {
+		fprintf(stderr, "sallyport: %s: %s\n", a->key,
+		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
+		goto out;
+	}
+	request.blob = bytes_of(&blob);
+	if (r->authorized_keys_file != NULL) {
+		if (read_file(r->authorized_keys_file, &file) != 0)
+			snprintf(v.why, sizeof(v.why), "%.400s: %s", r->authorized_keys_file,
+			    strerror(errno));
+		try_list(&file, r->authorized_keys_file, &request, &v);
+	}
+	for (i = 0; i < r->authorized_keys.n; i++)
+		buf_putf(&lines, "%s\n", r->authorized_keys.v[i]);
+	if (buf_err(&lines) == 0)
+		try_list(&lines, "the AuthorizedKey lines", &request, &v);
+	describe(request.blob, text);
+	if (v.allowed)
+		printf("--key      %s may log in: %s\n", text, v.where);
+	else
+		printf("--key      %s may not log in: %s%s\n", text,
+		    v.why[0] != '\0' ? v.why : "it is on no list",
+		    a->from == NULL && strstr(v.why, "from=") != NULL ? " (try --from ADDRESS)" :
+									"");
+	err = v.allowed ? 0 : ERR_AUTH;
+out:
+	buf_free(&blob);
+	buf_free(&file);
+	buf_free(&lines);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static void
+show_proofs(const struct route *r)
+{
+	if (r->authorized_keys_file != NULL)
+		printf("who        the keys in %s%s\n", r->authorized_keys_file,
+		    access(r->authorized_keys_file, R_OK) == 0 ? "" : " (can't be read!)");
+	if (r->authorized_keys.n > 0)
+		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
+		    r->authorized_keys.n == 1 ? "" : "s");
+}
+
+/* --- the machine behind --- */
+
+static void
+show_host_keys(const struct route *r)
+{
+	static const char *const unknown[] = {
+		[ROUTE_STRICT_YES] = "none is known: connections will be refused",
+		[ROUTE_STRICT_ACCEPT_NEW] = "none is known: the first one seen will be kept",
+		[ROUTE_STRICT_NO] = "none is known, and any is taken",
+	};
+	struct buf text, known;
+	size_t i;
+
+	buf_init(&text, FILE_MAX);
+	buf_init(&known, 4096);
+	for (i = 0; i < r->known_hosts_files.n; i++) {
+		if (read_file(r->known_hosts_files.v[i], &text) != 0)
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i], strerror(errno));
+		buf_put_u8(&text, '\n');
+	}
+	for (i = 0; i < r->host_key_fingerprints.n; i++)
+		printf("host key   %s\n", r->host_key_fingerprints.v[i]);
+	for (i = 0; i < r->hosts.n; i++) {
+		buf_reset(&known);
+		if (text.len > 0)
+			known_hosts_algorithms((const char *)text.data, text.len, r->hosts.v[i],
+			    r->port, host_key_algorithms, 1, &known);
+		if (known.len > 0)
+			printf("host key   %s port %u: known for %.*s\n", r->hosts.v[i], r->port,
+			    (int)known.len, (const char *)known.data);
+		else if (r->host_key_fingerprints.n == 0)
+			printf("host key   %s port %u: %s\n", r->hosts.v[i], r->port,
+			    unknown[r->strict]);
+	}
+	buf_free(&text);
+	buf_free(&known);
+}
+
+/* Connect and hang up: 0, or an errno. */
+static int
+dial_address(const struct addrinfo *ai, int64_t deadline)
+{
+	struct pollfd p = { .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int error = 0, n;
+
+	p.fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p.fd == -1)
+		return errno;
+	if (connect(p.fd, ai->ai_addr, ai->ai_addrlen) == -1)
+		error = errno;
+	if (error == EINPROGRESS) {
+		do
+			n = poll(&p, 1, clock_until(deadline, clock_ms()));
+		while (n == -1 && errno == EINTR);
+		error = n == 0 ? ETIMEDOUT : errno;
+		if (n > 0 && getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+			error = errno;
+	}
+	close(p.fd);
+	return error;
+}
+
+static int
+dial_host(const struct route *r, const char *host, int64_t deadline)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
+	char port[8], addr[NI_MAXHOST] = "?";
+	int64_t start;
+	int error = 1;
+
+	snprintf(port, sizeof(port), "%u", r->port);
+	error = getaddrinfo(host, port, &hints, &list);
+	if (error != 0) {
+		printf("dial       %s: %s\n", host, gai_strerror(error));
+		return 0;
+	}
+	for (ai = list, error = 1; ai != NULL && error != 0; ai = ai->ai_next) {
+		(void)getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0,
+		    NI_NUMERICHOST);
+		start = clock_ms();
+		error = dial_address(ai, deadline);
+		if (error == 0)
+			printf("dial       %s port %s: connected in %d ms\n", addr, port,
+			    (int)(clock_ms() - start));
+		else
+			printf("dial       %s port %s: %s\n", addr, port, strerror(error));
+	}
+	freeaddrinfo(list);
+	return error == 0;
+}
+
+static int
+show_dial(const struct route *r)
+{
+	int64_t deadline = clock_ms() + r->connect_timeout_ms;
+	size_t i;
+
+	for (i = 0; i < r->hosts.n; i++)
+		if (dial_host(r, r->hosts.v[i], deadline))
+			return CLI_OK;
+	return CLI_FAILED;
+}
+
+/* --- the command --- */
+
+static int
+show_route(const struct args *a, const struct conf *conf, const struct route *r)
+{
+	const char *user = r->user != NULL ? r->user : a->login;
+	int status, other;
+	size_t i;
+
+	printf("login      %s\n", a->login);
+	printf("found by   %s: [route %s] at %s\n", r->backend, r->name, r->source);
+	for (i = 0; i < r->hosts.n; i++)
+		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
+		    r->hosts.v[i], r->port);
+	show_proofs(r);
+	status = show_key(conf, r);
+	show_host_keys(r);
+	if (a->key != NULL) {
+		other = show_may(a, r);
+		status = status != CLI_OK ? status : other;
+	}
+	if (a->dial) {
+		other = show_dial(r);
+		status = status != CLI_OK ? status : other;
+	}
+	return status;
+}
+
+static int
+explain(const struct args *a)
+{
+	struct lookup_request request = { .login = a->login,
+		.client_address = a->from != NULL ? a->from : "",
+		.local_address = "",
+		.fingerprint = "" };
+	struct conf_errors errors = { 0 };
+	struct lookup *lookup = NULL;
+	struct conf *conf = NULL;
+	struct route *r = NULL;
+	int status = CLI_CONFIG;
+	char login[1024];
+
+	log_vis(login, sizeof(login), a->login, strlen(a->login));
+	if (!login_ok(a->login)) {
+		fprintf(stderr,
+		    "sallyport: \"%s\" can't be a login: 1 to 255 bytes of printable text, no /, "
+		    "no leading -\n",
+		    login);
+		return CLI_FAILED;
+	}
+	if (conf_load(a->dir, CONF_ALL, &conf, &errors) != 0 ||
+	    lookup_new(conf, &errors, &lookup) != 0) {
+		conf_errors_print(&errors, stderr);
+		goto out;
+	}
+	status = CLI_FAILED;
+	switch (lookup_find(lookup, &request, &r)) {
+	case LOOKUP_FOUND:
+		status = show_route(a, conf, r);
+		break;
+	case LOOKUP_NOT_FOUND:
+		printf("%s: no such login: no [route] in %s is for it\n", login, conf->dir);
+		break;
+	case LOOKUP_FAILED:
+		printf("%s: the lookup failed: logins are refused until it works again\n", login);
+		break;
+	}
+out:
+	route_unref(&r);
+	lookup_free(&lookup);
+	conf_free(&conf);
+	conf_errors_free(&errors);
+	return status;
+}
+
+int
+cli_route(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "dial", no_argument, NULL, 'd' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "key", required_argument, NULL, 'k' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static const char usage[] = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
+				    "[--from ADDRESS] [--dial]\n";
+	struct args a = { 0 };
+	int ch;
+
+	opterr = 0;
+	while ((ch = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (ch) {
+		case 'c':
+			a.dir = optarg;
+			break;
+		case 'd':
+			a.dial = 1;
+			break;
+		case 'f':
+			a.from = optarg;
+			break;
+		case 'h':
+			printf("%s\n", usage);
+			puts("Says which lookup backend answers for LOGIN, where it leads, who may "
+			     "log in and\nhow the machine behind is told from an impostor.  With "
+			     "--key, whether the owner of\nthat public key may log in (coming from "
+			     "ADDRESS); with --dial, whether the\nmachine behind can be reached.");
+			puts("\nExit status: 0 all of it works, 1 something does not, 78 errors in "
+			     "the configuration.");
+			return CLI_OK;
+		case 'k':
+			a.key = optarg;
+			break;
+		default:
+			fputs(usage, stderr);
+			return CLI_USAGE;
+		}
+	}
+	if (optind != argc - 1) {
+		fputs(usage, stderr);
+		return CLI_USAGE;
+	}
+	a.login = argv[optind];
+	return explain(&a);
+}

@@ -1,0 +1,89 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "conf/conf.h"
+#include "keeper/keeper.h"
+#include "master/master.h"
+#include "session/session.h"
+#include "transport/leg.h"
+
+static const char usage[] = "usage: sallyport serve [-c DIR]\n"
+			    "\n"
+			    "Run the gateway in the foreground; the log goes to standard error.\n"
+			    "  -c DIR   the directory of the configuration (*.ini); default\n"
+			    "           /etc/sallyport/conf.d, else ./conf.d\n"
+			    "\n"
+			    "SIGTERM ends it; running sessions go on until they end.\n";
+
+static void
+run_session(int client, int keeper, const struct master_session *session)
+{
+	struct session_config config = {
+		.id = session->id,
+		.client = session->client,
+		.login_grace_ms = session->gateway->login_grace_ms,
+		.client_alive_interval_ms = session->gateway->client_alive_interval_ms,
+		.client_alive_count_max = session->gateway->client_alive_count_max,
+	};
+
+	session_run(client, keeper, &config);
+}
+
+static void
+set_log(const struct conf_gateway *gateway)
+{
+	if (strcasecmp(gateway->log_format, "json") == 0)
+		log_set_format(LOG_FORMAT_JSON);
+	if (strncasecmp(gateway->log_level, "DEBUG", 5) == 0)
+		log_set_level(LOG_LVL_DEBUG);
+	else if (strcasecmp(gateway->log_level, "ERROR") == 0)
+		log_set_level(LOG_LVL_ERROR);
+}
+
+int
+cli_serve(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+		{ "config", required_argument, NULL, 'c' }, { 0 } };
+	static const struct master_roles roles = { keeper_run, run_session };
+	struct conf_errors errors = { 0 };
+	struct conf *conf = NULL;
+	const char *dir = NULL;
+	int c, r, status;
+
+	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		if (c == 'c') {
+			dir = optarg;
+		} else if (c == 'h') {
+			fputs(usage, stdout);
+			return CLI_OK;
+		} else {
+			fputs(usage, stderr);
+			return CLI_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return CLI_USAGE;
+	}
+	r = conf_load(dir, CONF_GATEWAY, &conf, &errors);
+	if (r != 0)
+		conf_errors_print(&errors, stderr);
+	conf_errors_free(&errors);
+	if (r != 0)
+		return CLI_CONFIG;
+	set_log(&conf->gateway);
+	r = leg_global_init();
+	if (r == 0)
+		r = leg_warm_up();
+	if (r != 0) {
+		log_error("libssh does not work here: %s", err_str(r));
+		return CLI_FAILED;
+	}
+	status = master_run(conf, dir, &roles);
+	conf_free(&conf);
+	return status;
+}

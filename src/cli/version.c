@@ -1,0 +1,27 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <sodium.h>
+
+#include "cli/cli.h"
+#include "transport/version.h"
+
+int
+cli_version(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		puts("usage: sallyport version\n");
+		puts("Prints the versions of sallyport and of the libraries under it.");
+		return CLI_OK;
+	}
+	if (argc != 1) {
+		fprintf(stderr, "usage: sallyport version\n");
+		return CLI_USAGE;
+	}
+	printf("sallyport %s\n", SALLYPORT_VERSION);
+	printf("libssh %s\n", transport_libssh_version());
+	printf("libsodium %s\n", sodium_version_string());
+	printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
+	return CLI_OK;
+}

@@ -1,0 +1,74 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/title.h"
+#include "cli/cli.h"
+
+static int help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "check", cli_check, "every error in the configuration" },
+	{ "route", cli_route, "who answers for a login, where it leads, why not" },
+	{ "serve", cli_serve, "run the gateway in the foreground" },
+	{ "version", cli_version, "the versions of sallyport and its libraries" },
+	{ "help", help, "this list" },
+};
+
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+help(int argc, char **argv)
+{
+	size_t i;
+
+	puts("usage: sallyport COMMAND [ARGUMENT ...]\n");
+	for (i = 0; i < NCOMMANDS; i++)
+		printf("  %-14s %s\n", commands[i].name, commands[i].help);
+	puts("\nsallyport COMMAND --help says more about one.");
+	return CLI_OK;
+}
+
+static const struct command *
+command_find(const char *name)
+{
+	size_t i;
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	for (i = 0; i < NCOMMANDS; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *command;
+	int status;
+
+	title_init(argc, argv);
+	if (argc < 2) {
+		fprintf(stderr, "sallyport: no command given; `sallyport help` lists them\n");
+		return CLI_USAGE;
+	}
+	command = command_find(argv[1]);
+	if (command == NULL) {
+		fprintf(stderr, "sallyport: unknown command \"%s\"; `sallyport help` lists them\n",
+		    argv[1]);
+		return CLI_USAGE;
+	}
+	status = command->run(argc - 1, argv + 1);
+	if (fflush(stdout) != 0 && status == CLI_OK) {
+		perror("sallyport: standard output");
+		return CLI_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,120 @@
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/title.h"
+#include "ipc/ipc.h"
+#include "master/errand.h"
+
+#define ERRAND_HOSTS_MAX 64
+#define ERRAND_HOST_SIZE 256
+
+/* Connect within the deadline: a descriptor, or -1 with errno set. */
+static int
+connect_within(const struct addrinfo *ai, int64_t deadline)
+{
+	struct pollfd pfd = { .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int fd, error = 0;
+
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
+		return fd;
+	if (errno == EINPROGRESS) {
+		pfd.fd = fd;
+		if (poll(&pfd, 1, clock_until(deadline, clock_ms())) != 1)
+			error = ETIMEDOUT;
+		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+			error = errno;
+		if (error == 0)
+			return fd;
+		errno = error;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+/* Each address of one host in turn. */
+static int
+dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	struct addrinfo *list = NULL, *ai;
+	int fd = -1, r;
+
+	r = getaddrinfo(host, port, &hints, &list);
+	if (r == EAI_ADDRFAMILY || r == EAI_NONAME) {
+		/* loopback alone does not count as an address of the machine */
+		hints.ai_flags = 0;
+		r = getaddrinfo(host, port, &hints, &list);
+	}
+	if (r != 0) {
+		buf_putf(why, "%s%s: %s", why->len > 0 ? "; " : "", host, gai_strerror(r));
+		return -1;
+	}
+	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next) {
+		if (clock_ms() >= deadline)
+			errno = ETIMEDOUT;
+		else
+			fd = connect_within(ai, deadline);
+		if (fd == -1)
+			buf_putf(why, "%s%s port %s: %s", why->len > 0 ? "; " : "", host, port,
+			    strerror(errno));
+	}
+	freeaddrinfo(list);
+	return fd;
+}
+
+static int
+answer_dialled(int answer, const char *host, int fd)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_DIALLED);
+	wire_put_text(&b, host);
+	return ipc_send(answer, &b, fd);
+}
+
+void
+errand_dial(struct wire *body, int answer)
+{
+	uint32_t timeout_ms, port_number, n;
+	char host[ERRAND_HOST_SIZE], port[16];
+	int64_t deadline;
+	struct buf why, b;
+	int fd = -1;
+
+	(void)wire_u64(body);
+	timeout_ms = wire_u32(body);
+	port_number = wire_u32(body);
+	n = wire_u32(body);
+	deadline = clock_ms() + timeout_ms;
+	signal(SIGTERM, SIG_DFL);
+	/* a resolver may take longer than asked: this is the end of it */
+	alarm(timeout_ms / 1000 + 2);
+	snprintf(port, sizeof(port), "%u", port_number);
+	buf_init(&why, 400);
+	for (; n > 0 && n <= ERRAND_HOSTS_MAX && fd == -1; n--) {
+		wire_text(body, host, sizeof(host));
+		if (wire_err(body) != 0)
+			break;
+		title_set("errand dial %s", host);
+		fd = dial_host(host, port, deadline, &why);
+	}
+	if (fd != -1)
+		_exit(answer_dialled(answer, host, fd) == 0 ? 0 : 1);
+	ipc_begin(&b, IPC_DIAL_FAILED);
+	if (why.len == 0)
+		buf_putf(&why, "no address");
+	wire_put_string(&b, why.data, why.len);
+	_exit(ipc_send(answer, &b, -1) == 0 ? 0 : 1);
+}

@@ -1,0 +1,17 @@
+/*
+ * An errand: a short-lived process that does for the keeper what the keeper must not
+ * do itself.  Here: look a name up and connect.
+ */
+#ifndef MASTER_ERRAND_H
+#define MASTER_ERRAND_H
+
+#include "wire/wire.h"
+
+/*
+ * Connect to the first host that answers, as the body of a DIAL message says, and send
+ * DIALLED with the socket, or DIAL_FAILED, on the answer socket.  Runs in a process
+ * of its own and ends it.
+ */
+void errand_dial(struct wire *body, int answer) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "master/listener.h"
+
+static int
+bind_one(struct listener *l)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
+		.ai_socktype = SOCK_STREAM };
+	struct addrinfo *ai = NULL;
+	int one = 1, r = ERR_SYS;
+	char port[16];
+
+	snprintf(port, sizeof(port), "%u", l->address->port);
+	if (getaddrinfo(l->address->host, port, &hints, &ai) != 0) {
+		errno = EADDRNOTAVAIL;
+		return ERR_SYS;
+	}
+	l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd == -1 || setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
+		goto out;
+	/* "::" and "0.0.0.0" are two addresses, as for sshd */
+	if (ai->ai_family == AF_INET6 &&
+	    setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == -1)
+		goto out;
+	if (bind(l->fd, ai->ai_addr, ai->ai_addrlen) == 0)
+		r = 0;
+out:
+	freeaddrinfo(ai);
+	if (r != 0)
+		fd_close(&l->fd);
+	return r;
+}
+
+int
+listeners_bind(const struct conf_gateway *gateway, struct listener *listeners)
+{
+	size_t i;
+
+	for (i = 0; i < gateway->n_listen; i++) {
+		listeners[i] = (struct listener){ -1, &gateway->listen[i] };
+		if (bind_one(&listeners[i]) == 0)
+			continue;
+		/* a machine without IPv6 may still have [::] among the defaults */
+		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
+			log_warn("%s: no IPv6 here, left out", gateway->listen[i].host);
+			continue;
+		}
+		log_error("cannot bind %s port %u: %s", gateway->listen[i].host,
+		    gateway->listen[i].port, strerror(errno));
+		return ERR_SYS;
+	}
+	return 0;
+}
+
+int
+listeners_listen(struct listener *listeners, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (listeners[i].fd == -1)
+			continue;
+		if (listen(listeners[i].fd, SOMAXCONN) == -1) {
+			log_error("cannot listen on %s port %u: %s", listeners[i].address->host,
+			    listeners[i].address->port, strerror(errno));
+			return ERR_SYS;
+		}
+		log_info("Server listening on %s port %u.", listeners[i].address->host,
+		    listeners[i].address->port);
+	}
+	return 0;
+}
+
+static void
+name_of(const struct sockaddr_storage *ss, socklen_t len, char *host, size_t size, uint32_t *port)
+{
+	char service[16] = "0";
+
+	if (getnameinfo((const struct sockaddr *)ss, len, host, (socklen_t)size, service,
+		sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		snprintf(host, size, "unknown");
+	*port = (uint32_t)strtoul(service, NULL, 10);
+}
+
+int
+listener_accept(const struct listener *l, struct connection *c)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	c->fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+	if (c->fd == -1) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			return ERR_TOOBIG;
+		/* the rest is about this one connection, and it is gone */
+		return errno == EBADF || errno == EINVAL ? ERR_SYS : ERR_AGAIN;
+	}
+	name_of(&ss, len, c->client, sizeof(c->client), &c->client_port);
+	len = sizeof(ss);
+	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1) {
+		fd_close(&c->fd);
+		return ERR_AGAIN;
+	}
+	name_of(&ss, len, c->local, sizeof(c->local), &c->local_port);
+	return 0;
+}

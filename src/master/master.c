@@ -1,0 +1,342 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/privs.h"
+#include "base/title.h"
+#include "ipc/ipc.h"
+#include "master/errand.h"
+#include "master/listener.h"
+#include "master/master.h"
+#include "master/startups.h"
+
+#define LISTENERS_MAX 32
+/* Connections taken from one listener before the others have their turn. */
+#define ACCEPT_BURST 16
+/* Out of descriptors: how long nothing is accepted. */
+#define ACCEPT_PAUSE_MS 100
+/* The user that all but the keeper become: nobody else's. */
+#define NETWORK_USER "nobody"
+
+struct master {
+	const struct conf *conf;
+	const struct master_roles *roles;
+	struct listener listeners[LISTENERS_MAX];
+	size_t n_listeners;
+	struct startups *startups;
+	uint64_t next_id;
+	int keeper; /* socket */
+	pid_t keeper_pid;
+	int signals;
+	int64_t accept_at; /* nothing is accepted before */
+	int done;
+	int status;
+	sigset_t old_mask;
+	uint8_t message[IPC_MAX];
+};
+
+/* In a child: only its own descriptors, and signals as they were. */
+static void
+child_begin(struct master *m, const int *keep, size_t n)
+{
+	fd_close_others(3, keep, n);
+	sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
+}
+
+/* A text before the version string: clients show it. */
+static void
+turn_away(struct connection *c, const char *why)
+{
+	char line[128];
+	int n = snprintf(line, sizeof(line), "Exceeded %s\r\n", why);
+
+	if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n)
+		(void)shutdown(c->fd, SHUT_WR);
+	log_info("drop connection from %s port %u: %s", c->client, c->client_port, why);
+}
+
+static int
+announce(struct master *m, const struct connection *c, uint64_t id, int sock)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_CONNECTION);
+	wire_put_u64(&b, id);
+	wire_put_text(&b, c->client);
+	wire_put_u32(&b, c->client_port);
+	wire_put_text(&b, c->local);
+	wire_put_u32(&b, c->local_port);
+	return ipc_send(m->keeper, &b, sock);
+}
+
+/* One process for this connection.  0 or an ERR_*. */
+static int
+serve(struct master *m, struct connection *c)
+{
+	struct master_session session = { m->next_id++, NULL, &m->conf->gateway };
+	int pair[2] = { -1, -1 }, r = ERR_SYS;
+	char client[128];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+		return ERR_SYS;
+	r = announce(m, c, session.id, pair[0]);
+	if (r != 0)
+		goto out;
+	pid = fork();
+	if (pid == 0) {
+		child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
+		snprintf(client, sizeof(client), "%s", c->client);
+		session.client = client;
+		m->roles->session(c->fd, pair[1], &session);
+		_exit(0);
+	}
+	r = pid == -1 ? ERR_SYS : startups_add(m->startups, pid, session.id, c->client);
+out:
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	return r;
+}
+
+static void
+accept_some(struct master *m, const struct listener *l)
+{
+	struct connection c;
+	const char *why;
+	int i, r;
+
+	for (i = 0; i < ACCEPT_BURST; i++) {
+		r = listener_accept(l, &c);
+		if (r == ERR_TOOBIG) {
+			log_warn("accept: %s; waiting", strerror(errno));
+			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
+		}
+		if (r != 0)
+			return;
+		if (!startups_admit(m->startups, c.client, &why)) {
+			turn_away(&c, why);
+		} else if ((r = serve(m, &c)) != 0) {
+			log_error("connection from %s port %u: %s", c.client, c.client_port,
+			    err_str(r));
+			turn_away(&c, "what this gateway can do now; try again later");
+		}
+		fd_close(&c.fd);
+	}
+}
+
+static void
+run_errand(struct master *m, struct ipc_msg *msg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		child_begin(m, &msg->fd, 1);
+		errand_dial(&msg->body, msg->fd);
+	}
+	/* the keeper sees its socket close */
+	if (pid == -1)
+		log_error("cannot fork: %s", strerror(errno));
+}
+
+static void
+keeper_input(struct master *m)
+{
+	struct ipc_msg msg;
+	int r;
+
+	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
+	if (r == ERR_AGAIN)
+		return;
+	if (r != 0) {
+		/* no logins without it: whoever watches us starts us anew */
+		log_error("the keeper is gone (%s): ending; running sessions go on", err_str(r));
+		m->done = 1;
+		m->status = 1;
+		return;
+	}
+	if (msg.type == IPC_DIAL)
+		run_errand(m, &msg);
+	else if (msg.type == IPC_LOGGED_IN)
+		startups_logged_in(m->startups, wire_u64(&msg.body));
+	fd_close(&msg.fd);
+}
+
+static void
+reap(struct master *m)
+{
+	uint64_t id;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == m->keeper_pid)
+			m->keeper_pid = -1;
+		if (!startups_remove(m->startups, pid, &id))
+			continue;
+		m->accept_at = 0; /* what was lacking may be there again */
+		if (WIFSIGNALED(status))
+			log_warn("session %04jx: process %d killed by signal %d%s", (uintmax_t)id,
+			    (int)pid, WTERMSIG(status),
+			    WTERMSIG(status) == SIGSYS ? " (system call not allowed)" : "");
+	}
+}
+
+static void
+signal_input(struct master *m)
+{
+	struct signalfd_siginfo info;
+
+	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			reap(m);
+		} else if (info.ssi_signo == SIGHUP) {
+			log_warn("SIGHUP: reload is not supported yet; restart instead, no "
+			    "session is lost by it");
+		} else {
+			log_info("Received signal %u; terminating. %u sessions go on.",
+			    info.ssi_signo, startups_sessions(m->startups));
+			m->done = 1;
+		}
+	}
+}
+
+static void
+master_loop(struct master *m)
+{
+	struct pollfd fds[LISTENERS_MAX + 2];
+	int64_t now;
+	size_t i;
+	int paused;
+
+	while (!m->done) {
+		now = clock_ms();
+		paused = now < m->accept_at;
+		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
+		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
+		for (i = 0; i < m->n_listeners; i++)
+			fds[i + 2] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN, 0 };
+		if (poll(fds, m->n_listeners + 2, paused ? clock_until(m->accept_at, now) : -1) == -1)
+			continue;
+		if (fds[1].revents != 0)
+			signal_input(m);
+		if (fds[0].revents != 0 && !m->done)
+			keeper_input(m);
+		for (i = 0; i < m->n_listeners && !m->done; i++)
+			if (fds[i + 2].revents != 0)
+				accept_some(m, &m->listeners[i]);
+	}
+}
+
+/* Fork the keeper and wait until it is ready.  0, or the exit status to end with. */
+static int
+start_keeper(struct master *m, const char *conf_dir, const char *run_as)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	struct ipc_msg msg;
+	int pair[2], status = 0, r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+		log_error("socketpair: %s", strerror(errno));
+		return 1;
+	}
+	m->keeper_pid = fork();
+	if (m->keeper_pid == 0) {
+		child_begin(m, &pair[1], 1);
+		_exit(m->roles->keeper(pair[1], conf_dir, run_as));
+	}
+	close(pair[1]);
+	m->keeper = pair[0];
+	if (m->keeper_pid == -1) {
+		log_error("cannot fork: %s", strerror(errno));
+		return 1;
+	}
+	pfd.fd = m->keeper;
+	/* it may ask for a passphrase: no time limit, but signals count */
+	while ((r = poll(&pfd, 1, 200)) == 0 || (r == -1 && errno == EINTR)) {
+		signal_input(m);
+		if (m->done)
+			return 1;
+	}
+	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
+	if (r == 0 && msg.type == IPC_READY)
+		return 0;
+	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &status, 0) == m->keeper_pid &&
+	    WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return WEXITSTATUS(status);
+	log_error("the keeper did not start");
+	return 1;
+}
+
+static int
+block_signals(struct master *m)
+{
+	sigset_t mask;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, &m->old_mask) == -1)
+		return ERR_SYS;
+	m->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return m->signals == -1 ? ERR_SYS : 0;
+}
+
+/* Started as root, somebody has to be named for the keeper to be. */
+static int
+check_user(const char *run_as)
+{
+	if (geteuid() != 0 || strcmp(run_as, "root") == 0 || privs_user_exists(run_as))
+		return 0;
+	log_error("RunAs: there is no user \"%s\"; make one (adduser --system --group %s) or set "
+	    "RunAs in [gateway]", run_as, run_as);
+	return ERR_CONFIG;
+}
+
+int
+master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles)
+{
+	const char *run_as = conf->gateway.run_as != NULL ? conf->gateway.run_as : "sallyport";
+	static struct master m;
+	int r;
+
+	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
+	m.n_listeners = conf->gateway.n_listen;
+	m.next_id = ((uint64_t)time(NULL) * 2654435761U ^ (uint64_t)getpid()) & 0xffffff;
+	srandom((unsigned int)time(NULL) ^ (unsigned int)getpid());
+	m.startups = startups_new(&conf->gateway);
+	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
+		return 1;
+	if (check_user(run_as) != 0)
+		return 78;
+	if (listeners_bind(&conf->gateway, m.listeners) != 0)
+		return 1;
+	r = start_keeper(&m, conf_dir, geteuid() == 0 ? run_as : NULL);
+	if (r != 0)
+		return r;
+	if (geteuid() == 0 && strcmp(run_as, "root") != 0)
+		r = privs_drop(NETWORK_USER);
+	if (r != 0) {
+		log_error("cannot become user " NETWORK_USER ": %s", err_str(r));
+		return 1;
+	}
+	title_set("master");
+	if (listeners_listen(m.listeners, m.n_listeners) != 0)
+		return 1;
+	master_loop(&m);
+	startups_free(&m.startups);
+	return m.status;
+}

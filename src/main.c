@@ -12,6 +12,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "check", cli_check, "every error in the configuration" },
+	{ "key", cli_key, "the keys in the key store: make, add, list, remove" },
 	{ "route", cli_route, "who answers for a login, where it leads, why not" },
 	{ "serve", cli_serve, "run the gateway in the foreground" },
 	{ "version", cli_version, "the versions of sallyport and its libraries" },

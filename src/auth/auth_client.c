@@ -201,15 +201,17 @@ static enum auth_client_verdict
 input_banner(struct auth_client *ac, struct wire *w)
 {
 	struct bytes text = wire_string(w);
-	size_t len = text.len;
+	size_t len = text.len, n;
 
 	(void)wire_string(w); /* language */
 	if (wire_end(w) != 0)
 		return fail(ac, "malformed banner from upstream");
 	if (len > ac->banner_left) {
 		len = ac->banner_left;
-		while (len > 0 && (text.p[len] & 0xc0) == 0x80)
-			len--;
+		/* not inside a character; what is no UTF-8 is cut anywhere */
+		for (n = 0; n < 3 && n < len && (text.p[len - n] & 0xc0) == 0x80; n++)
+			;
+		len -= n;
 		ac->banner_left = 0;
 	} else {
 		ac->banner_left -= len;

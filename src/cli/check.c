@@ -148,8 +148,6 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 	struct conf_entry e = place(s, "AuthorizedKeysFile");
 	int fd;
 
-	if (r->authorized_keys_file == NULL)
-		return;
 	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file,
 	    "; put the public keys of who may log in there");
 	if (fd == -1)
@@ -209,27 +207,35 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 				    r->hosts.v[i], r->port);
 }
 
+/* With a pattern, what depends on the login is not known yet. */
+static int
+is_known(const struct conf_section *s, const char *value)
+{
+	return value != NULL && (wildcard_stars(s->name) == 0 || strchr(value, '%') == NULL);
+}
+
 static void
 check_route(struct check *c, const struct conf_section *s)
 {
 	struct wildcard_match match = { .login = s->name };
 	struct conf_errors errors = { 0 };
-	struct conf_entry e;
-	char why[PLUGIN_WHY_SIZE];
+	struct conf_entry e = place(s, "Key");
+	char why[PLUGIN_WHY_SIZE] = "out of memory";
 	struct route *r;
 
-	/* Its errors, if any, have been reported; with a pattern nothing is known yet. */
-	if (route_new(c->conf, s, &errors, &r) == 0 && wildcard_stars(s->name) == 0) {
-		if (route_expand(c->conf, r, &match, why) != 0) {
-			conf_error(c->errors, s->file, s->line, "%s", why);
-		} else {
-			e = place(s, "Key");
-			check_key(c, r->key, "Key", e.file, e.line, c->errors);
-			check_authorized_keys(c, s, r);
-			check_known_hosts(c, s, r);
-			check_loop(c, s, r);
-		}
+	if (route_new(c->conf, s, &errors, &r) != 0)
+		goto out; /* its errors have been reported */
+	if (wildcard_stars(s->name) == 0 && route_expand(c->conf, r, &match, why) != 0) {
+		conf_error(c->errors, s->file, s->line, "%s", why);
+		goto out;
 	}
+	if (is_known(s, r->key))
+		check_key(c, r->key, "Key", e.file, e.line, c->errors);
+	if (is_known(s, r->authorized_keys_file))
+		check_authorized_keys(c, s, r);
+	check_known_hosts(c, s, r);
+	check_loop(c, s, r);
+out:
 	conf_errors_free(&errors);
 	route_unref(&r);
 }
@@ -318,6 +324,7 @@ int
 cli_check(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
 		{ "dump", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },

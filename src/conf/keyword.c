@@ -57,7 +57,7 @@ keyword_guess(const char *word, const char *const *names, size_t n)
 
 	for (i = 0; i < n; i++) {
 		d = distance(word, names[i]);
-		if (d < best && d < strlen(names[i])) {
+		if (d < best && d * 2 < strlen(names[i])) {
 			best = d;
 			guess = names[i];
 		}

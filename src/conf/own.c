@@ -118,7 +118,7 @@ static const struct keyword_type type_listen = { set_listen, print_listen, clear
 static int
 set_startups(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
-	int *v = field, n[3], got, end = -1;
+	int *v = field, n[3] = { 0 }, got, end = -1;
 	size_t len = strlen(value);
 
 	(void)kw;

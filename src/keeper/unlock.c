@@ -403,9 +403,11 @@ unwrap(const struct spec *s, const char *spec, const struct wrapped *x, const ch
 	int r;
 
 	if (!bytes_is(x->kdf, s->kdf)) {
-		keystore_why_set(why,
-		    "%s: is locked with a %s, but Unlock is %s; set Unlock to that", shown,
-		    bytes_is(x->kdf, "argon2id") ? "passphrase" : "file or credential", spec);
+		keystore_why_set(why, "%s: is locked with a %s, not with %s; %s", shown,
+		    bytes_is(x->kdf, "argon2id") ? "passphrase" : "file or credential",
+		    s->source == SOURCE_PASSPHRASE ? "a passphrase" : spec,
+		    bytes_is(x->kdf, "argon2id") ? "set Unlock = passphrase" :
+						   "set Unlock to that again");
 		return ERR_AUTH;
 	}
 	r = derive(s, &x->lock, 0, &under, why);

@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "transport/key_file.h"
 #include "transport/keys.h"
 
 #define RSA_BITS_MIN 2048
@@ -449,114 +450,39 @@ out:
 	return r;
 }
 
-/* What can be known of a private key file without its passphrase. */
-struct envelope {
-	int encrypted;
-	int unusable;	/* a type of key that we cannot sign with */
-	struct buf pub; /* the public half, where the file says it in the clear */
-};
-
-/* The head of an OpenSSH private key file (PROTOCOL.key), from its base64. */
-static int
-envelope_openssh(const char *base64, size_t len, struct envelope *e)
-{
-	struct bytes magic, cipher, pub, priv;
-	char type[64];
-	struct secret *raw = secret_new(len);
-	struct wire w, k;
-	uint8_t *p;
-	size_t rawlen;
-	int r = ERR_FORMAT;
-
-	if (raw == NULL)
-		return ERR_NOMEM;
-	p = secret_open(raw);
-	if (sodium_base642bin(p, len, base64, len, " \t\r\n", &rawlen, NULL,
-		sodium_base64_VARIANT_ORIGINAL) != 0)
-		goto out;
-	wire_init(&w, p, rawlen);
-	magic = wire_bytes(&w, sizeof("openssh-key-v1"));
-	cipher = wire_string(&w);
-	(void)wire_string(&w); /* KDF */
-	(void)wire_string(&w); /* its options */
-	(void)wire_u32(&w);    /* how many keys: libssh looks */
-	pub = wire_string(&w);
-	wire_init(&k, pub.p, pub.len);
-	wire_text(&k, type, sizeof(type));
-	if (wire_err(&w) != 0 || wire_err(&k) != 0 ||
-	    memcmp(magic.p, "openssh-key-v1", magic.len) != 0)
-		goto out;
-	e->encrypted = !bytes_is(cipher, "none");
-	e->unusable = algorithm_for_type(type) == NULL;
-	if (!e->encrypted && !e->unusable) {
-		priv = wire_string(&w);
-		wire_init(&k, priv.p, priv.len);
-		(void)wire_u64(&k); /* two equal numbers: they tell a right passphrase */
-		if (!bytes_is(wire_string(&k), type))
-			goto out;
-	}
-	buf_put(&e->pub, pub.p, pub.len);
-	r = buf_err(&e->pub);
-out:
-	secret_close(raw);
-	secret_free(&raw);
-	return r;
-}
-
-static int
-envelope_get(const char *text, struct envelope *e)
-{
-	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
-	static const char end[] = "-----END OPENSSH PRIVATE KEY-----";
-	const char *from = strstr(text, begin), *to;
-
-	*e = (struct envelope){ 0 };
-	buf_init(&e->pub, KEY_BLOB_MAX);
-	if (from != NULL) {
-		from += sizeof(begin) - 1;
-		to = strstr(from, end);
-		return to == NULL ? ERR_FORMAT : envelope_openssh(from, (size_t)(to - from), e);
-	}
-	if (strstr(text, "PRIVATE KEY-----") == NULL)
-		return ERR_FORMAT;
-	e->encrypted = strstr(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") != NULL ||
-	    strstr(text, "Proc-Type: 4,ENCRYPTED") != NULL;
-	e->unusable = strstr(text, "-----BEGIN DSA PRIVATE KEY-----") != NULL;
-	return 0;
-}
-
 static int
 import_text(const char *text, const char *passphrase, struct secret **priv, struct buf *pub,
     char type[64])
 {
 	size_t before = pub->len;
-	struct envelope e;
+	struct key_file f;
 	ssh_key key = NULL;
 	int r;
 
-	if ((r = envelope_get(text, &e)) != 0)
+	if ((r = key_file_look(text, &f)) != 0)
 		goto out;
-	if (e.unusable)
+	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL)
 		r = ERR_ALGORITHM;
-	else if (e.encrypted && passphrase == NULL)
+	else if (f.encrypted && passphrase == NULL)
 		r = ERR_AUTH;
 	/* Never NULL: OpenSSL would ask for it on the terminal by itself. */
 	else if (ssh_pki_import_privkey_base64(text, passphrase == NULL ? "" : passphrase, NULL,
 		     NULL, &key) != SSH_OK)
-		r = e.encrypted ? ERR_AUTH : ERR_FORMAT;
+		r = f.encrypted ? ERR_AUTH : ERR_FORMAT;
 	if (r != 0 || (r = key_take(key, priv, pub, type)) != 0)
 		goto out;
 	/* A file put together from two keys. */
-	if (e.pub.len > 0 &&
-	    (e.pub.len != pub->len - before ||
-		memcmp(e.pub.data, pub->data + before, e.pub.len) != 0)) {
+	if (f.pub.len > 0 &&
+	    (f.pub.len != pub->len - before ||
+		memcmp(f.pub.data, pub->data + before, f.pub.len) != 0)) {
 		pub->len = before;
+		type[0] = '\0';
 		secret_free(priv);
 		r = ERR_FORMAT;
 	}
 out:
 	SSH_KEY_FREE(key);
-	buf_free(&e.pub);
+	key_file_free(&f);
 	return r;
 }
 

@@ -1,0 +1,19 @@
+/*
+ * What a private key file says without its passphrase.  Pure.
+ */
+#ifndef TRANSPORT_KEY_FILE_H
+#define TRANSPORT_KEY_FILE_H
+
+#include "base/buf.h"
+
+struct key_file {
+	int encrypted;
+	char type[64];	/* "ssh-ed25519"; empty if that is not in the clear */
+	struct buf pub; /* the public blob; empty likewise */
+};
+
+/* Look at an OpenSSH or PEM private key file; ERR_FORMAT if it is neither. */
+int key_file_look(const char *text, struct key_file *f) MUST_CHECK;
+void key_file_free(struct key_file *f);
+
+#endif

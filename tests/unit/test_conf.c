@@ -1,0 +1,517 @@
+/*
+ * conf.d: what is read, what is refused, and in what words.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+
+/* A directory that holds conf.d, where the tests run. */
+static char tmp[] = "/tmp/test_conf.XXXXXX";
+
+static int
+setup(void **state)
+{
+	(void)state;
+	if (system("rm -rf conf.d && mkdir conf.d") != 0)
+		return -1;
+	return 0;
+}
+
+static void
+write_bytes(const char *path, const char *text, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+write_text(const char *path, const char *text)
+{
+	write_bytes(path, text, strlen(text));
+}
+
+/* All errors as they would be printed; the caller frees it. */
+static char *
+errors_text(const struct conf_errors *errors)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
+	conf_errors_print(errors, f);
+	fclose(f);
+	return text;
+}
+
+static struct conf *
+load_ok(enum conf_what what)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	int err = conf_load("conf.d", what, &conf, &errors);
+
+	conf_errors_print(&errors, stderr);
+	assert_int_equal(err, 0);
+	assert_int_equal(errors.n, 0);
+	conf_errors_free(&errors);
+	return conf;
+}
+
+/* Load a configuration with just these errors. */
+static void
+load_bad(const char *dir, const char *expected)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	char *text;
+
+	assert_int_equal(conf_load(dir, CONF_ALL, &conf, &errors), ERR_CONFIG);
+	assert_null(conf);
+	text = errors_text(&errors);
+	assert_string_equal(text, expected);
+	free(text);
+	conf_errors_free(&errors);
+}
+
+/* One line in [gateway] with this error. */
+static void
+gateway_bad(const char *line, const char *expected)
+{
+	char text[1024], message[1024];
+
+	snprintf(text, sizeof(text), "[gateway]\n%s\n", line);
+	snprintf(message, sizeof(message), "conf.d/a.ini:2: %s\n", expected);
+	write_text("conf.d/a.ini", text);
+	load_bad("conf.d", message);
+}
+
+static void
+test_defaults(void **state)
+{
+	struct conf *conf;
+	char *cwd = getcwd(NULL, 0), path[4096];
+
+	(void)state;
+	write_text("conf.d/a.ini", "");
+	conf = load_ok(CONF_ALL);
+	assert_string_equal(conf->dir, "conf.d");
+	assert_string_equal(conf->base, cwd);
+	assert_int_equal(conf->gateway.n_listen, 2);
+	assert_string_equal(conf->gateway.listen[0].host, "0.0.0.0");
+	assert_int_equal(conf->gateway.listen[0].port, 2222);
+	assert_string_equal(conf->gateway.listen[1].host, "::");
+	assert_int_equal(conf->gateway.host_keys.n, 1);
+	assert_string_equal(conf->gateway.host_keys.v[0], "host_ed25519");
+	assert_int_equal(conf->gateway.login_grace_ms, 30000);
+	assert_int_equal(conf->gateway.max_startups[0], 100);
+	assert_int_equal(conf->gateway.max_startups[1], 30);
+	assert_int_equal(conf->gateway.max_startups[2], 1000);
+	assert_int_equal(conf->gateway.per_source_max_startups, 0);
+	assert_int_equal(conf->gateway.max_auth_tries, 6);
+	assert_int_equal(conf->gateway.client_alive_interval_ms, 15000);
+	assert_int_equal(conf->gateway.client_alive_count_max, 3);
+	assert_null(conf->gateway.banner);
+	assert_null(conf->gateway.run_as);
+	assert_string_equal(conf->gateway.log_format, "sshd");
+	assert_string_equal(conf->gateway.log_level, "INFO");
+	snprintf(path, sizeof(path), "%s/keys", cwd);
+	assert_string_equal(conf->keystore.path, path);
+	snprintf(path, sizeof(path), "file:%s/keys/.unlock", cwd);
+	assert_string_equal(conf->keystore.unlock, path);
+	assert_int_equal(conf->lookup.order.n, 1);
+	assert_string_equal(conf->lookup.order.v[0], "ini");
+	assert_int_equal(conf->n_routes, 0);
+	conf_free(&conf);
+	assert_null(conf);
+	free(cwd);
+}
+
+static void
+test_values(void **state)
+{
+	struct conf *conf;
+
+	(void)state;
+	write_text("conf.d/a.ini",
+	    "\xef\xbb\xbf; begins as some editors have it\r\n"
+	    "[Gateway]\r\n"
+	    "  LISTENADDRESS = 127.0.0.1:22 [fe80::1%eth0]:2022 ; a comment\r\n"
+	    "hostkey=one two\r\n"
+	    "# another\r\n"
+	    "LoginGraceTime : 1m30s\r\n"
+	    "MaxStartups = 10\r\n"
+	    "PerSourceMaxStartups = 5\r\n"
+	    "ClientAliveInterval = none\r\n"
+	    "Banner = /etc/issue.net\r\n"
+	    "LogFormat = JSON\r\n"
+	    "LogLevel = debug\r\n"
+	    "[keystore]\r\n"
+	    "Path = /var/lib/keys\r\n"
+	    "Unlock = credential:store\r\n");
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->gateway.n_listen, 2);
+	assert_string_equal(conf->gateway.listen[1].host, "fe80::1%eth0");
+	assert_int_equal(conf->gateway.listen[1].port, 2022);
+	assert_int_equal(conf->gateway.host_keys.n, 2);
+	assert_int_equal(conf->gateway.login_grace_ms, 90000);
+	assert_int_equal(conf->gateway.max_startups[1], 100);
+	assert_int_equal(conf->gateway.max_startups[2], 10);
+	assert_int_equal(conf->gateway.per_source_max_startups, 5);
+	assert_int_equal(conf->gateway.client_alive_interval_ms, 0);
+	assert_string_equal(conf->gateway.banner, "/etc/issue.net");
+	assert_string_equal(conf->gateway.log_format, "json");
+	assert_string_equal(conf->gateway.log_level, "DEBUG");
+	assert_string_equal(conf->keystore.unlock, "credential:store");
+	conf_free(&conf);
+}
+
+static void
+test_order_and_places(void **state)
+{
+	const struct conf_entry *e;
+	struct conf *conf;
+	unsigned int line;
+
+	(void)state;
+	write_text("conf.d/b.ini", "[route two]\nHostName = 2\n");
+	write_text("conf.d/a.ini",
+	    "[route one]\n\nHostName = 1\n[route empty]\n[gateway]\n"
+	    "MaxAuthTries = 2\n");
+	write_text("conf.d/B.ini", "[route zero]\nHostName = 0 ; zero\n");
+	write_text("conf.d/.c.ini", "bad");
+	write_text("conf.d/c.ini~", "bad");
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->n_routes, 4);
+	assert_string_equal(conf->routes[0].name, "zero");
+	assert_string_equal(conf->routes[0].entries[0].value, "0");
+	assert_string_equal(conf->routes[1].name, "one");
+	assert_string_equal(conf->routes[2].name, "empty");
+	assert_int_equal(conf->routes[2].n, 0);
+	assert_string_equal(conf->routes[3].name, "two");
+	e = conf_entry_find(&conf->routes[1], "hostNAME");
+	assert_non_null(e);
+	assert_string_equal(e->file, "conf.d/a.ini");
+	assert_int_equal(e->line, 3);
+	assert_string_equal(conf_where(conf, "gateway", "MaxAuthTries", &line), "conf.d/a.ini");
+	assert_int_equal(line, 6);
+	assert_string_equal(conf_where(conf, "gateway", "Banner", &line), "conf.d/a.ini");
+	assert_int_equal(line, 5);
+	assert_string_equal(conf_where(conf, "lookup", "Order", &line), "conf.d");
+	assert_int_equal(line, 0);
+	conf_free(&conf);
+	conf = load_ok(CONF_GATEWAY);
+	assert_int_equal(conf->n_routes, 0);
+	assert_int_equal(conf->gateway.max_auth_tries, 2);
+	conf_free(&conf);
+}
+
+static void
+test_all_errors_are_reported(void **state)
+{
+	(void)state;
+	write_text("conf.d/a.ini",
+	    "Port = 22\n"
+	    "[gatway]\n"
+	    "Anything = goes\n"
+	    "[gateway]\n"
+	    "nonsense\n"
+	    "= x\n"
+	    "[keystore\n"
+	    "Path = x\n"
+	    "[route]\n"
+	    "[gateway x]\n"
+	    "[lookup] x\n"
+	    "[route a]\n");
+	write_text("conf.d/b.ini", "[route a]\nHostName = x\n[gateway]\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:1: Port stands before any [section]: which is it for?\n"
+	    "conf.d/a.ini:2: unknown section [gatway] (did you mean gateway?)\n"
+	    "conf.d/a.ini:5: this is neither KEY = VALUE nor a [section] nor a ; comment\n"
+	    "conf.d/a.ini:6: there is no key before the =\n"
+	    "conf.d/a.ini:7: this [section] has no ]\n"
+	    "conf.d/a.ini:9: [route] needs a name: the login, or a pattern as dev-*\n"
+	    "conf.d/a.ini:10: [gateway] takes no name\n"
+	    "conf.d/a.ini:11: there is text after the ]\n"
+	    "conf.d/b.ini:1: [route a] is there twice: also at conf.d/a.ini:12\n"
+	    "conf.d/b.ini:3: [gateway] is there twice: also at conf.d/a.ini:4\n");
+}
+
+static void
+test_bad_values(void **state)
+{
+	(void)state;
+	gateway_bad("ListenAddress = gw.example.com:22",
+	    "ListenAddress: \"gw.example.com\" is not an address: a name would mean another place "
+	    "after a change in the DNS; write 0.0.0.0 or [::] for all of this machine's");
+	gateway_bad("ListenAddress = ::1:22",
+	    "ListenAddress: \"::1:22\": an IPv6 address goes in brackets: [::]:2222");
+	gateway_bad("ListenAddress = 127.0.0.1",
+	    "ListenAddress: \"127.0.0.1\" has no port: write 127.0.0.1:2222");
+	gateway_bad("ListenAddress = [::]", "ListenAddress: \"[::]\" has no port: write [::]:2222");
+	gateway_bad("ListenAddress = 127.0.0.1:65536",
+	    "ListenAddress: \"127.0.0.1:65536\": the port is not one from 1 to 65535");
+	gateway_bad("ListenAddress = 127.0.0.1:22 127.0.0.1:22",
+	    "ListenAddress: 127.0.0.1 port 22 stands there twice");
+	gateway_bad("LoginGraceTime = 5x",
+	    "LoginGraceTime: \"5x\" is not a time: write 30s, 5m, 1h30m, at most 24 days");
+	gateway_bad("LoginGraceTime = 0", "LoginGraceTime: \"0\" is too short: at least 1s");
+	gateway_bad("MaxAuthTries = -1", "MaxAuthTries: \"-1\" is not a number from 1 to 1000");
+	gateway_bad("PerSourceMaxStartups = 0",
+	    "PerSourceMaxStartups: \"0\" is not a number from 1 to 1000000 or none");
+	gateway_bad("HostKey = ../key",
+	    "HostKey: \"../key\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -");
+	gateway_bad("HostKey = a a", "HostKey: \"a\" stands there twice");
+	gateway_bad("LogFormat = xml", "LogFormat: \"xml\" is none of: sshd json");
+	gateway_bad("Banner = \"/etc/issue\"", "Banner: a path is written without quotes");
+	gateway_bad("Banner = ~/banner", "Banner: ~ is not expanded: write the path out");
+	gateway_bad("HostKye = x", "unknown key \"HostKye\" in [gateway] (did you mean HostKey?)");
+	gateway_bad("Zzz = x", "unknown key \"Zzz\" in [gateway]");
+	gateway_bad("Banner =", "Banner has no value");
+	gateway_bad("Banner = ; none", "Banner has no value");
+	gateway_bad("MaxAuthTries = 3 # three",
+	    "MaxAuthTries: '#' begins a comment only at the start of a line; after a value write "
+	    "';'");
+}
+
+static void
+test_duplicate_key(void **state)
+{
+	(void)state;
+	write_text("conf.d/a.ini", "[gateway]\nMaxAuthTries = 3\nmaxauthtries = 4\n");
+	load_bad("conf.d", "conf.d/a.ini:3: MaxAuthTries is already set in line 2\n");
+}
+
+/* What inih would cut or misread without a word. */
+static void
+test_nothing_is_cut(void **state)
+{
+	static const char nul[] = "[gateway]\nBan\0ner = x\n";
+	char text[40000], value[17000];
+	struct conf *conf;
+
+	(void)state;
+	write_bytes("conf.d/a.ini", nul, sizeof(nul) - 1);
+	load_bad("conf.d", "conf.d/a.ini:2: there is a NUL byte (0x00) in this line\n");
+
+	write_text("conf.d/a.ini", "[gateway]\nBanner = a\033[2J\nLogLevel = \rINFO\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:2: there is a control character (0x1b) in this line\n"
+	    "conf.d/a.ini:3: there is a control character (0x0d) in this line\n");
+
+	/* 11 bytes before the value */
+	memset(value, 'x', sizeof(value));
+	snprintf(text, sizeof(text), "[route a]\nHostName = %.*s\n[gateway]\n", 16384 - 11, value);
+	write_text("conf.d/a.ini", text);
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(strlen(conf->routes[0].entries[0].value), 16384 - 11);
+	conf_free(&conf);
+	snprintf(text, sizeof(text), "[route a]\nHostName = %.*s\nhm\n", 16384 - 10, value);
+	write_text("conf.d/a.ini", text);
+	load_bad("conf.d",
+	    "conf.d/a.ini:2: line is longer than 16384 bytes\n"
+	    "conf.d/a.ini:3: this is neither KEY = VALUE nor a [section] nor a ; comment\n");
+
+	write_text("conf.d/a.ini",
+	    "[route a]\nAuthorizedKey = command=\"a ; b\" ssh-ed25519 AAAA\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:2: \" ;\" begins a comment even between quotes and would cut this "
+	    "value: leave out the blank before it, or, if this is an AuthorizedKey, put the line "
+	    "into a file for AuthorizedKeysFile\n");
+
+	/* an indented line is one of its own; a ';' without a blank is text */
+	snprintf(text, sizeof(text),
+	    "[route %.200s]\n\tHostName = a\n    Port = 1\nAuthorizedKey = "
+	    "command=\"a;b\\\" c\" ssh-ed25519 AAAA x ; \"y",
+	    value);
+	write_text("conf.d/a.ini", text);
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(strlen(conf->routes[0].name), 200);
+	assert_int_equal(conf->routes[0].n, 3);
+	assert_string_equal(conf->routes[0].entries[1].value, "1");
+	assert_string_equal(conf->routes[0].entries[2].value,
+	    "command=\"a;b\\\" c\" ssh-ed25519 AAAA x");
+	conf_free(&conf);
+}
+
+static void
+test_files(void **state)
+{
+	(void)state;
+	load_bad("conf.d",
+	    "conf.d: there is no *.ini file in it: copy conf.d/00-gateway.ini of "
+	    "the distribution and add a [route]\n");
+	load_bad("nowhere",
+	    "nowhere: No such file or directory: this must be a directory with "
+	    "*.ini files\n");
+	write_text("conf.d/a.ini", "");
+	assert_int_equal(chmod("conf.d/a.ini", 0666), 0);
+	assert_int_equal(mkfifo("conf.d/b.ini", 0600), 0);
+	assert_int_equal(symlink("gone", "conf.d/c.ini"), 0);
+	load_bad("conf.d",
+	    "conf.d/a.ini: anyone on this machine may write to it: chmod o-w conf.d/a.ini\n"
+	    "conf.d/b.ini: not a regular file\n"
+	    "conf.d/c.ini: No such file or directory\n");
+	assert_int_equal(chmod("conf.d/a.ini", 0644), 0);
+	assert_int_equal(truncate("conf.d/a.ini", 65 * 1024 * 1024), 0);
+	unlink("conf.d/b.ini");
+	unlink("conf.d/c.ini");
+	load_bad("conf.d", "conf.d/a.ini: larger than 64 MiB\n");
+	assert_int_equal(truncate("conf.d/a.ini", 0), 0);
+	assert_int_equal(chmod("conf.d", 0777), 0);
+	load_bad("conf.d", "conf.d: anyone on this machine may write to it: chmod o-w conf.d\n");
+}
+
+static void
+test_base(void **state)
+{
+	static const char *const dirs[] = { "conf.d", "./conf.d/", "conf.d/.", "conf.d/../conf.d" };
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	char *path, *want;
+	size_t i;
+
+	(void)state;
+	write_text("conf.d/a.ini", "");
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		assert_int_equal(conf_load(dirs[i], CONF_ALL, &conf, &errors), 0);
+		path = conf_path(conf, "./conf.d/a.ini");
+		assert_non_null(path);
+		want = realpath(path, NULL);
+		assert_non_null(want);
+		assert_int_equal(strncmp(want, tmp, strlen(tmp)), 0);
+		assert_int_equal(path[0], '/');
+		free(path);
+		free(want);
+		path = conf_path(conf, "/x");
+		assert_string_equal(path, "/x");
+		free(path);
+		conf_free(&conf);
+	}
+}
+
+/* What --dump prints reads back in to the same. */
+static void
+test_dump_reads_back(void **state)
+{
+	struct conf *conf;
+	char *first = NULL, *second = NULL;
+	size_t len;
+	FILE *f;
+
+	(void)state;
+	write_text("conf.d/a.ini",
+	    "[gateway]\nListenAddress = [::1]:7 127.0.0.1:8\nMaxStartups = 7\nBanner = b\n"
+	    "ClientAliveInterval = 0\nLoginGraceTime = 1h\nRunAs = nobody\n"
+	    "[keystore]\nUnlock = file:k\n[lookup]\nOrder = ini exec\n[lookup exec]\nA = b\n");
+	conf = load_ok(CONF_ALL);
+	f = open_memstream(&first, &len);
+	conf_dump(conf, f);
+	fclose(f);
+	conf_free(&conf);
+	write_text("conf.d/a.ini", first);
+	conf = load_ok(CONF_ALL);
+	f = open_memstream(&second, &len);
+	conf_dump(conf, f);
+	fclose(f);
+	conf_free(&conf);
+	assert_string_equal(first, second);
+	assert_non_null(strstr(first, "LoginGraceTime = 3600s\n"));
+	assert_non_null(strstr(first, "ClientAliveInterval = none\n"));
+	assert_non_null(strstr(first, "\n[lookup exec]\nA = b\n"));
+	free(first);
+	free(second);
+}
+
+static void
+test_time(void **state)
+{
+	static const struct {
+		const char *text;
+		int ms;
+	} good[] = { { "0", 0 }, { "none", 0 }, { "30", 30000 }, { "30s", 30000 }, { "5m", 300000 },
+		{ "1h30m", 5400000 }, { "1H", 3600000 }, { "1d", 86400000 }, { "1w", 604800000 },
+		{ "2147483", 2147483000 } };
+	static const char *const bad[] = { "", " ", "s", "5x", "-1", "1.5s", "5 m", "30ss",
+		"2147484", "4w", "99999999999999999999" };
+	size_t i;
+	int ms;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(conf_time(good[i].text, &ms), 0);
+		assert_int_equal(ms, good[i].ms);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(conf_time(bad[i], &ms), ERR_FORMAT);
+}
+
+static void
+test_port_bool_key_name(void **state)
+{
+	static const char *const bad_ports[] = { "", "0", "65536", "-1", "+1", " 1", "1 ", "0x10",
+		"99999999999" };
+	static const char *const bad_names[] = { "", ".x", "-x", "a/b", "a b", "x.pub", "\xc3\xa4",
+		"12345678901234567890123456789012345678901234567890123456789012345" };
+	uint16_t port;
+	size_t i;
+	int yes;
+
+	(void)state;
+	assert_int_equal(conf_port("65535", &port), 0);
+	assert_int_equal(port, 65535);
+	for (i = 0; i < sizeof(bad_ports) / sizeof(bad_ports[0]); i++)
+		assert_int_equal(conf_port(bad_ports[i], &port), ERR_FORMAT);
+	assert_int_equal(conf_bool("YES", &yes), 0);
+	assert_int_equal(yes, 1);
+	assert_int_equal(conf_bool("no", &yes), 0);
+	assert_int_equal(yes, 0);
+	assert_int_equal(conf_bool("true", &yes), ERR_FORMAT);
+	assert_int_equal(conf_key_name_ok("alice@web-1_x.y+z"), 1);
+	assert_int_equal(conf_key_name_ok("pub"), 1);
+	for (i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++)
+		assert_int_equal(conf_key_name_ok(bad_names[i]), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_defaults, setup),
+		cmocka_unit_test_setup(test_values, setup),
+		cmocka_unit_test_setup(test_order_and_places, setup),
+		cmocka_unit_test_setup(test_all_errors_are_reported, setup),
+		cmocka_unit_test_setup(test_bad_values, setup),
+		cmocka_unit_test_setup(test_duplicate_key, setup),
+		cmocka_unit_test_setup(test_nothing_is_cut, setup),
+		cmocka_unit_test_setup(test_files, setup),
+		cmocka_unit_test_setup(test_base, setup),
+		cmocka_unit_test_setup(test_dump_reads_back, setup),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_port_bool_key_name),
+	};
+	char command[64];
+	int failed;
+
+	if (mkdtemp(tmp) == NULL || chdir(tmp) != 0)
+		return 1;
+	umask(022);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", tmp);
+	if (chdir("/") != 0 || system(command) != 0)
+		return 1;
+	return failed;
+}

@@ -168,7 +168,7 @@ test_broken_options(void **state)
 	expect_none(",no-pty " KEY, "line 1: bad options");
 	expect_none("no-pty,,no-user-rc " KEY, "line 1: bad options");
 	expect_none("no-pty;no-user-rc " KEY, "line 1: bad options");
-	expect_none("no\001pty " KEY, "line 1: bad options");
+	expect_none("no-pty\001 " KEY, "line 1: bad options");
 	expect_none("command= " KEY, "line 1: command= wants a value in quotes");
 	expect_none("command=id " KEY, "line 1: command= wants a value in quotes");
 	expect_none("command=\"a\"b " KEY, "line 1: bad options");

@@ -1,0 +1,172 @@
+/*
+ * Messages between processes: the table is enforced before a body is looked at.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "ipc/ipc.h"
+
+struct pair {
+	int a, b;
+	uint8_t message[IPC_MAX];
+};
+
+static int
+setup(void **state)
+{
+	static struct pair p;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == -1)
+		return -1;
+	p.a = fds[0];
+	p.b = fds[1];
+	*state = &p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct pair *p = *state;
+
+	fd_close(&p->a);
+	fd_close(&p->b);
+	return 0;
+}
+
+static void
+test_round_trip(void **state)
+{
+	struct pair *p = *state;
+	struct ipc_msg msg;
+	struct buf b;
+
+	ipc_begin(&b, IPC_AUTH);
+	wire_put_text(&b, "hello");
+	assert_int_equal(ipc_send(p->a, &b, -1), 0);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg), 0);
+	assert_int_equal(msg.type, IPC_AUTH);
+	assert_int_equal(msg.fd, -1);
+	assert_true(bytes_is(wire_string(&msg.body), "hello"));
+	assert_int_equal(wire_end(&msg.body), 0);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg),
+	    ERR_AGAIN);
+	fd_close(&p->a);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg),
+	    ERR_EOF);
+}
+
+static int
+send_type(struct pair *p, int type, int fd, enum ipc_way way, unsigned int phase)
+{
+	struct ipc_msg msg;
+	struct buf b;
+	int r;
+
+	ipc_begin(&b, IPC_AUTH);
+	b.data[0] = (uint8_t)type;
+	assert_int_equal(ipc_send(p->a, &b, fd), 0);
+	r = ipc_recv(p->b, p->message, way, phase, &msg);
+	if (r == 0)
+		fd_close(&msg.fd);
+	else
+		assert_int_equal(msg.fd, -1);
+	return r;
+}
+
+static void
+test_wrong_way_phase_or_type(void **state)
+{
+	struct pair *p = *state;
+	int type;
+
+	assert_int_equal(send_type(p, IPC_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH), 0);
+	/* no proof counts before the session identifier is known */
+	assert_int_equal(send_type(p, IPC_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_KEX),
+	    ERR_BADSTATE);
+	/* nor does the mapped key sign for a client that has not proven itself */
+	assert_int_equal(send_type(p, IPC_UPSTREAM_READY, -1, IPC_SESSION_TO_KEEPER,
+	    IPC_PHASE_AUTH), ERR_BADSTATE);
+	/* a session cannot pose as the master or as an errand */
+	assert_int_equal(send_type(p, IPC_CONNECTION, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
+	    ERR_BADSTATE);
+	assert_int_equal(send_type(p, IPC_DIALLED, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
+	    ERR_BADSTATE);
+	assert_int_equal(send_type(p, 0, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY), ERR_FORMAT);
+	for (type = IPC_END + 1; type < 256; type++)
+		assert_int_equal(send_type(p, type, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
+		    ERR_FORMAT);
+}
+
+static int
+descriptors(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+static void
+test_descriptors_only_where_they_belong(void **state)
+{
+	struct pair *p = *state;
+	int before = descriptors();
+
+	assert_int_equal(send_type(p, IPC_AUTH, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH),
+	    ERR_FORMAT);
+	assert_int_equal(send_type(p, IPC_DIALLED, -1, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL),
+	    ERR_FORMAT);
+	assert_int_equal(send_type(p, IPC_DIALLED, p->a, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL), 0);
+	assert_int_equal(descriptors(), before);
+}
+
+static void
+test_too_large(void **state)
+{
+	struct pair *p = *state;
+	static uint8_t big[IPC_MAX + 1] = { IPC_AUTH };
+	struct ipc_msg msg;
+	struct buf b;
+
+	ipc_begin(&b, IPC_AUTH);
+	buf_put(&b, big, sizeof(big));
+	assert_int_equal(ipc_send(p->a, &b, -1), ERR_TOOBIG);
+	assert_int_equal(fd_send(p->a, big, sizeof(big), -1), 0);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg),
+	    ERR_TOOBIG);
+}
+
+static void
+test_every_type_has_a_name(void **state)
+{
+	int type;
+
+	for (type = IPC_READY; type <= IPC_END; type++)
+		assert_string_not_equal(ipc_name((enum ipc_type)type), "unknown");
+	assert_string_equal(ipc_name((enum ipc_type)0), "unknown");
+	assert_string_equal(ipc_name((enum ipc_type)(IPC_END + 1)), "unknown");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_way_phase_or_type, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_descriptors_only_where_they_belong, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+		cmocka_unit_test(test_every_type_has_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

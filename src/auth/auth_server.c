@@ -10,6 +10,7 @@
 #include "auth/pubkey.h"
 
 #define HOSTBOUND "publickey-hostbound-v00@openssh.com"
+#define KBDINT "keyboard-interactive"
 #define TOO_MANY_FAILURES "Too many authentication failures"
 
 enum state {
@@ -17,6 +18,7 @@ enum state {
 	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
 	STATE_WAITING, /* for a request */
 	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
+	STATE_HINT,    /* for the empty answer to an INFO_REQUEST without questions */
 	STATE_DONE,
 	STATE_DENIED,
 };
@@ -29,6 +31,7 @@ struct auth_server {
 	struct buf session_id;
 	struct buf host_key;
 	char *banner; /* NULL once it is sent */
+	char *hint;   /* NULL once it is shown */
 	char *methods;
 	int max_tries;
 	int tries;
@@ -62,10 +65,10 @@ struct request {
 static void
 state_set(struct auth_server *as, enum state state)
 {
-	static const char *const names[] = { "first", "lookup", "waiting", "proven", "done",
-		"denied" };
+	static const char *const names[] = { "first", "lookup", "waiting", "proven", "hint",
+		"done", "denied" };
 
-	if (as->state == STATE_DENIED || as->state == STATE_DONE)
+	if (as->state == STATE_DENIED)
 		return;
 	log_debug("auth server: %s -> %s", names[as->state], names[state]);
 	as->state = state;
@@ -108,7 +111,10 @@ auth_server_new(const struct auth_server_config *config, const struct auth_serve
 	as->methods = strdup(methods == NULL ? "publickey" : methods);
 	if (config->banner != NULL)
 		as->banner = strdup(config->banner);
+	if (config->hint != NULL)
+		as->hint = strdup(config->hint);
 	if (as->methods == NULL || (config->banner != NULL && as->banner == NULL) ||
+	    (config->hint != NULL && as->hint == NULL) ||
 	    buf_err(&as->session_id) != 0 || buf_err(&as->host_key) != 0)
 		auth_server_free(&as);
 	return as;
@@ -129,6 +135,7 @@ auth_server_free(struct auth_server **asp)
 	buf_wipe(&as->current);
 	buf_wipe(&as->pending);
 	free(as->banner);
+	free(as->hint);
 	free(as->methods);
 	free(as);
 }
@@ -170,11 +177,33 @@ banner_once(struct auth_server *as, struct buf *out)
 static enum auth_server_verdict
 reply_failure(struct auth_server *as, struct buf *out)
 {
+	const char *more = as->hint != NULL ? "," KBDINT : "";
+	size_t len = strlen(as->methods) + strlen(more);
+
 	banner_once(as, out);
-	wire_put_u32(out, (uint32_t)(1 + 4 + strlen(as->methods) + 1));
+	wire_put_u32(out, (uint32_t)(1 + 4 + len + 1));
 	buf_put_u8(out, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_text(out, as->methods);
+	wire_put_u32(out, (uint32_t)len);
+	buf_put(out, as->methods, strlen(as->methods));
+	buf_put(out, more, strlen(more));
 	wire_put_bool(out, 0); /* partial success */
+	return AUTH_SERVER_REPLY;
+}
+
+/* RFC 4256 section 3.2: a text and no questions. */
+static enum auth_server_verdict
+reply_hint(struct auth_server *as, struct buf *out)
+{
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + 4 + strlen(as->hint) + 4 + 4));
+	buf_put_u8(out, SSH_MSG_USERAUTH_INFO_REQUEST);
+	wire_put_text(out, ""); /* name */
+	wire_put_text(out, as->hint);
+	wire_put_text(out, ""); /* language */
+	wire_put_u32(out, 0);
+	free(as->hint);
+	as->hint = NULL;
+	state_set(as, STATE_HINT);
 	return AUTH_SERVER_REPLY;
 }
 
@@ -325,6 +354,15 @@ signature_ok(struct auth_server *as, const struct request *r, const char *alg)
 	return ok;
 }
 
+/* A key that was only shown: no try, but worth a line in the log. */
+static enum auth_server_verdict
+refuse_key(struct auth_server *as, struct buf *out)
+{
+	if (as->ops->refused != NULL)
+		as->ops->refused(as->ctx);
+	return reply_failure(as, out);
+}
+
 static enum auth_server_verdict
 handle_publickey(struct auth_server *as, const struct request *r, struct buf *out)
 {
@@ -341,7 +379,7 @@ handle_publickey(struct auth_server *as, const struct request *r, struct buf *ou
 	    (!r->hostbound || (host_key.len > 0 && bytes_equal(r->host_key, host_key)));
 	allowed = usable && as->login_ok && as->ops->key_allowed(as->ctx, alg, r->blob) == 1;
 	if (!r->has_signature)
-		return allowed ? reply_pk_ok(as, r, out) : reply_failure(as, out);
+		return allowed ? reply_pk_ok(as, r, out) : refuse_key(as, out);
 	/* A key that is not allowed must not be told from one that is by the time
 	 * its answer takes: the signature is checked in any case. */
 	proven = usable && signature_ok(as, r, alg);
@@ -356,6 +394,8 @@ handle_method(struct auth_server *as, const struct request *r, struct buf *out)
 {
 	if (r->publickey)
 		return handle_publickey(as, r, out);
+	if (as->hint != NULL && bytes_is(r->method, KBDINT))
+		return reply_hint(as, out);
 	if (!bytes_is(r->method, "none"))
 		return fail(as, out);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
@@ -379,8 +419,11 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	request_note(as, &r);
 	if (buf_err(&as->key) != 0)
 		return deny(as, "%s", err_str(buf_err(&as->key)));
-	if (as->state != STATE_FIRST)
+	if (as->state != STATE_FIRST) {
+		if (as->state == STATE_HINT)
+			state_set(as, STATE_WAITING);
 		return handle_method(as, &r, out);
+	}
 
 	login_set(as, &r);
 	if (!as->login_ok) {
@@ -414,7 +457,7 @@ handle_pending(struct auth_server *as, enum auth_server_verdict verdict, struct 
 	struct bytes request;
 	struct wire w;
 
-	while (verdict == AUTH_SERVER_REPLY && as->npending > 0) {
+	while (verdict == AUTH_SERVER_REPLY && as->state == STATE_WAITING && as->npending > 0) {
 		wire_init(&w, as->pending.data, as->pending.len);
 		request = wire_string(&w);
 		verdict = handle_request(as, request.p, request.len, out);
@@ -432,6 +475,11 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 		return AUTH_SERVER_DENIED;
 	if (len == 0)
 		return deny(as, "malformed authentication request");
+	if (as->state == STATE_HINT && payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE) {
+		/* what a person answered to no question is not looked at */
+		state_set(as, STATE_WAITING);
+		return handle_pending(as, reply_failure(as, out), out);
+	}
 	if (payload[0] != SSH_MSG_USERAUTH_REQUEST)
 		return deny(as, "unexpected message type %u", payload[0]);
 	if (len > AUTH_SERVER_MESSAGE_MAX)
@@ -439,6 +487,7 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	switch (as->state) {
 	case STATE_FIRST:
 	case STATE_WAITING:
+	case STATE_HINT: /* the client gives the conversation up: RFC 4252 section 5.1 */
 		return handle_request(as, payload, len, out);
 	case STATE_LOOKUP:
 	case STATE_PROVEN:

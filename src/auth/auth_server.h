@@ -24,6 +24,8 @@ struct auth_server_ops {
 	 * which), for the log; may be NULL.  It is called for each of several
 	 * pipelined requests, where auth_server_failed() only gives their number. */
 	void (*failed)(void *ctx);
+	/* A key that was only shown is not taken: the same, not counted. */
+	void (*refused)(void *ctx);
 };
 
 struct auth_server_config {
@@ -37,6 +39,11 @@ struct auth_server_config {
 	/* The name-list that logins get which do not exist, for names so bad that
 	 * they never reach a lookup; NULL is "publickey".  Copied. */
 	const char *unknown_methods;
+	/* One line for a person none of whose keys is taken, or NULL; copied.  Nobody
+	 * but the client knows which key is its last; having tried all, it goes on to
+	 * keyboard-interactive, which is offered for this, once: it shows the line,
+	 * asks nothing and fails.  Who logs in never sees it. */
+	const char *hint;
 };
 
 /*

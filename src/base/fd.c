@@ -90,6 +90,39 @@ fd_send(int sock, const void *p, size_t len, int pass)
 	return ERR_SYS;
 }
 
+/*
+ * Take the one descriptor a message may bring.  On 64-bit machines the padding
+ * of the control buffer has room for a second one, which the kernel then
+ * delivers: all but a lone one are closed.
+ */
+static int
+fd_take(struct msghdr *msg, int *passed)
+{
+	struct cmsghdr *cmsg;
+	size_t n, i;
+	int fd, ret = 0;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+			if (n == 1 && *passed == -1) {
+				*passed = fd;
+			} else {
+				fd_close(&fd);
+				ret = ERR_TOOBIG;
+			}
+		}
+	}
+	if (ret != 0 || (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+		fd_close(passed);
+		return ERR_TOOBIG;
+	}
+	return 0;
+}
+
 ssize_t
 fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 {
@@ -99,7 +132,6 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 	} control;
 	struct iovec iov = { .iov_base = p, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
 	ssize_t n;
 
 	*passed = -1;
@@ -113,15 +145,7 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 			return ERR_AGAIN;
 		return errno == ECONNRESET ? 0 : ERR_SYS;
 	}
-	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg != NULL; cmsg = CMSG_NXTHDR(&msg, cmsg))
-		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-		    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(passed, CMSG_DATA(cmsg), sizeof(int));
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-		fd_close(passed);
-		return ERR_TOOBIG;
-	}
-	return n;
+	return fd_take(&msg, passed) == 0 ? n : ERR_TOOBIG;
 }
 
 int

@@ -74,9 +74,8 @@ log_vis(char *out, size_t size, const void *text, size_t len)
 	for (i = 0; i < len; i += n) {
 		n = 1;
 		if (o + 8 > size) {
-			memcpy(out + o - (o >= 3 ? 3 : o), "...", 3);
-			if (o < 3)
-				o = 3;
+			memcpy(out + o, "...", 3); /* there is room: see the 8 */
+			o += 3;
 			break;
 		}
 		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\') {

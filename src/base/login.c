@@ -5,7 +5,7 @@
 
 /* Code points that are never printed, or that change how others are: C0 and C1
  * controls, soft hyphen, zero-width and direction marks, line and paragraph
- * separators, surrogates, noncharacters, tags. */
+ * separators, surrogates, private use, variation selectors, noncharacters, tags. */
 static const struct {
 	uint32_t first, last;
 } unseen[] = {
@@ -17,12 +17,13 @@ static const struct {
 	{ 0x200b, 0x200f },
 	{ 0x2028, 0x202e },
 	{ 0x2060, 0x206f },
-	{ 0xd800, 0xdfff },
+	{ 0xd800, 0xf8ff },
 	{ 0xfdd0, 0xfdef },
+	{ 0xfe00, 0xfe0f },
 	{ 0xfeff, 0xfeff },
 	{ 0xfff0, 0xfffb },
 	{ 0xfffe, 0xffff },
-	{ 0xe0000, 0xe0fff },
+	{ 0xe0000, 0x10ffff },
 };
 
 static int

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/login.h"
 #include "auth/authorized_keys.h"
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
@@ -338,7 +339,7 @@ explain(const struct args *a)
 	char login[1024];
 
 	log_vis(login, sizeof(login), a->login, strlen(a->login));
-	if (!login_ok(a->login)) {
+	if (!login_name_ok(a->login, strlen(a->login))) {
 		fprintf(stderr,
 		    "sallyport: \"%s\" can't be a login: 1 to 255 bytes of printable text, no /, "
 		    "no leading -\n",

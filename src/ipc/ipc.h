@@ -38,10 +38,11 @@ enum ipc_type {
 	IPC_SIGNATURE,	 /* bool ok, string signature blob */
 	IPC_DOWNSTREAM,	 /* strings to the end: payloads for the client */
 	IPC_UPSTREAM_FD, /* + connected socket.  strings: title, kex, host key algorithms,
-			  * ciphers, MACs; u32 keepalive interval ms */
+			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms */
 	IPC_HOST_KEY_OK, /* bool ok */
 	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
-	IPC_RELAY,	 /* upstream and client are logged in */
+	IPC_RELAY,	 /* both are logged in.  strings to the end: what the client gets before
+			  * USERAUTH_SUCCESS */
 	IPC_REFUSE,	 /* string text of the DISCONNECT; strings to the end: last payloads
 			  * for the client */
 

@@ -147,7 +147,7 @@ failed(void *ctx)
 	log_attempt(ctx, "Failed");
 }
 
-static const struct auth_server_ops auth_ops = { key_allowed, verify, failed };
+static const struct auth_server_ops auth_ops = { key_allowed, verify, failed, failed };
 
 /* Which host key goes with a signature algorithm. */
 static struct host_key *
@@ -165,14 +165,18 @@ host_key_for(struct keeper *k, const char *alg)
 static int
 begin_auth(struct ward *w, struct host_key *key, struct bytes hash)
 {
+	char hint[256];
 	struct auth_server_config config = {
 		.session_id = hash.p,
 		.session_id_len = hash.len,
 		.max_tries = w->keeper->conf->gateway.max_auth_tries,
 		.banner = w->keeper->banner,
 		.host_key = { key->blob.data, key->blob.len },
+		.hint = hint,
 	};
 
+	snprintf(hint, sizeof(hint), "sallyport: no key of yours opens this login; give your "
+	    "administrator your public key (session %04jx)", (uintmax_t)w->id);
 	w->server = auth_server_new(&config, &auth_ops, w);
 	if (w->server == NULL)
 		return ERR_NOMEM;
@@ -272,4 +276,30 @@ downstream_auth(struct ward *w, struct wire *body)
 	buf_init(&out, IPC_MAX - 16);
 	verdict(w, auth_server_input(w->server, payload.p, payload.len, &out), &out);
 	buf_free(&out);
+}
+
+/*
+ * USERAUTH_SUCCESS itself is made by the session's transport, which has to change its
+ * state with it; a banner may have to come first.
+ */
+void
+downstream_success(struct ward *w)
+{
+	struct bytes payload;
+	struct buf out, b;
+	struct wire r;
+
+	buf_init(&out, IPC_MAX - 16);
+	if (auth_server_success(w->server, &out) != AUTH_SERVER_REPLY || buf_err(&out) != 0) {
+		buf_free(&out);
+		ward_end(w);
+		return;
+	}
+	wire_init(&r, out.data, out.len);
+	ipc_begin(&b, IPC_RELAY);
+	for (payload = wire_string(&r); payload.len > 0; payload = wire_string(&r))
+		if (payload.p[0] != SSH_MSG_USERAUTH_SUCCESS)
+			wire_put_bytes(&b, payload);
+	buf_free(&out);
+	(void)ward_send(w, &b, -1);
 }

@@ -14,6 +14,7 @@
 #include "auth/pubkey.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/downstream.h"
 #include "keeper/ward.h"
 #include "transport/keys.h"
 
@@ -27,7 +28,7 @@
 static const char *const text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 static const char *const text_host_key =
-    "the identity of your machine could not be verified, so nothing was sent to it; "
+    "the host key of your machine could not be verified, so nothing was sent to it; "
     "ask your administrator";
 static const char *const text_login =
     "your machine did not let the gateway in; ask your administrator";
@@ -67,8 +68,11 @@ upstream_dial(struct ward *w)
 		ward_refuse(w, text_gateway, "cannot dial: %s", err_str(r));
 }
 
-/* The text of all UserKnownHostsFiles, one after the other. */
-static void
+/*
+ * The text of all UserKnownHostsFiles, one after the other.  A file that is not there
+ * holds nothing; one that cannot be read might hold a revocation.
+ */
+static int
 read_known_hosts(struct ward *w, struct buf *text)
 {
 	size_t i;
@@ -76,12 +80,16 @@ read_known_hosts(struct ward *w, struct buf *text)
 
 	for (i = 0; i < w->route->known_hosts_files.n; i++) {
 		r = keeper_read_file(w->route->known_hosts_files.v[i], text);
-		if (r != 0 &&
-		    !(r == ERR_SYS && errno == ENOENT && w->route->strict != ROUTE_STRICT_YES))
+		if (r == ERR_SYS && errno == ENOENT)
+			r = 0;
+		if (r != 0) {
 			log_warn("session %04jx: %s: %s", (uintmax_t)w->id,
 			    w->route->known_hosts_files.v[i], err_str(r));
+			return r;
+		}
 		buf_put(text, "\n", 1);
 	}
+	return buf_err(text);
 }
 
 /* Tell the session about its upstream, and hand over the connection. */
@@ -96,7 +104,9 @@ send_upstream_fd(struct ward *w, int fd)
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	buf_init(&algorithms, 1000);
-	read_known_hosts(w, &text);
+	/* unreadable, it is found out when the key is checked */
+	if (read_known_hosts(w, &text) != 0)
+		buf_reset(&text);
 	known_hosts_algorithms((const char *)text.data, text.len, w->host, route->port, all, 0,
 	    &algorithms);
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(w->server), w->client,
@@ -109,6 +119,7 @@ send_upstream_fd(struct ward *w, int fd)
 	wire_put_text(&b, route->ciphers != NULL ? route->ciphers : "");
 	wire_put_text(&b, route->macs != NULL ? route->macs : "");
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
+	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
 	buf_free(&algorithms);
 	buf_free(&text);
 	w->phase = IPC_PHASE_UPSTREAM_KEX;
@@ -199,7 +210,11 @@ check_host_key(struct ward *w, struct bytes blob, const char **reason)
 
 	*reason = "";
 	buf_init(&text, KNOWN_HOSTS_MAX);
-	read_known_hosts(w, &text);
+	if (read_known_hosts(w, &text) != 0) {
+		buf_free(&text);
+		*reason = "the known hosts cannot be read";
+		return ERR_AUTH;
+	}
 	result = known_hosts_check((const char *)text.data, text.len, w->host, route->port, blob);
 	buf_free(&text);
 	if (result == KNOWN_HOST_REVOKED) {
@@ -326,9 +341,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		w->logged_in = 1;
 		log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 		    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
-		ipc_begin(&b, IPC_RELAY);
-		if (ward_send(w, &b, -1) != 0)
-			return;
+		downstream_success(w);
 		auth_client_free(&w->upstream);
 		if (w->keeper->master == -1)
 			return;

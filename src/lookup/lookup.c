@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/login.h"
 #include "base/log.h"
 #include "conf/keyword.h"
 #include "lookup/plugin.h"
@@ -126,7 +127,7 @@ lookup_find(struct lookup *l, const struct lookup_request *request, struct route
 	size_t i;
 
 	*out = NULL;
-	if (!login_ok(request->login))
+	if (!login_name_ok(request->login, strlen(request->login)))
 		return LOOKUP_NOT_FOUND;
 	for (i = 0; i < l->n && result == PLUGIN_NEXT; i++) {
 		plugin = l->chain[i].plugin;

@@ -12,7 +12,7 @@ struct lookup;
 
 /* What a backend may look at.  Strings are never NULL; empty if not known yet. */
 struct lookup_request {
-	const char *login; /* checked by login_ok() */
+	const char *login; /* checked by login_name_ok() */
 	const char *client_address;
 	const char *local_address;
 	const char *fingerprint; /* of the key offered, "SHA256:...", or "" */
@@ -34,9 +34,5 @@ void lookup_free(struct lookup **l);
 enum lookup_result lookup_find(struct lookup *l, const struct lookup_request *request,
     struct route **out);
 
-/* The rule every login name meets at the door: 1 to 255 bytes of printable
- * text (valid UTF-8), no '/', no leading '-', no control characters; nor is it
- * "." or "..", so that it may name a file. */
-int login_ok(const char *login);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "lookup/route_types.h"
@@ -85,7 +86,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 {
 	const struct conf_entry *e;
 
-	if (!login_ok(s->name))
+	if (!login_name_ok(s->name, strlen(s->name)))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] can't be a login: 1 to 255 bytes of printable text, no /, "
 		    "no leading -",

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
 #include "lookup/template.h"
@@ -150,7 +151,7 @@ route_check_host(const char *host, char why[KEYWORD_WHY_SIZE])
 int
 route_check_user(const char *user, char why[KEYWORD_WHY_SIZE])
 {
-	if (login_ok(user))
+	if (login_name_ok(user, strlen(user)))
 		return 0;
 	return keyword_bad(why,
 	    "\"%.80s\" can't be a user: up to 255 bytes of printable text, no /, no leading -",

@@ -237,13 +237,14 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 	char title[512], lists[4][1024];
 	struct leg_config config = { 0 };
 	const char *why;
-	uint32_t alive;
+	uint32_t alive, timeout;
 	int i;
 
 	wire_text(&msg->body, title, sizeof(title));
 	for (i = 0; i < 4; i++)
 		wire_text(&msg->body, lists[i], sizeof(lists[i]));
 	alive = wire_u32(&msg->body);
+	timeout = wire_u32(&msg->body);
 	if (wire_end(&msg->body) != 0 || s->up != NULL) {
 		fd_close(&msg->fd);
 		session_end(s, "unreadable message from the keeper");
@@ -260,11 +261,12 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 		session_end(s, "upstream: %s", why);
 		return;
 	}
+	s->up_deadline = clock_ms() + timeout;
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }
 
 static void
-start_relay(struct session *s)
+start_relay(struct session *s, struct wire *body)
 {
 	int r;
 
@@ -272,6 +274,7 @@ start_relay(struct session *s)
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
+	send_payloads(s, s->down, body);
 	if (leg_send_success(s->down) != 0) {
 		session_end(s, "client: %s", leg_error(s->down));
 		return;
@@ -279,7 +282,7 @@ start_relay(struct session *s)
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
 	session_set_state(s, SESSION_RELAY);
-	s->deadline = CLOCK_NEVER;
+	s->deadline = s->up_deadline = CLOCK_NEVER;
 	s->trim_at = clock_ms() + 1000;
 	r = leg_resume(s->up);
 	if (r != 0)
@@ -316,7 +319,7 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 			send_payloads(s, s->up, &msg->body);
 		break;
 	case IPC_RELAY:
-		start_relay(s);
+		start_relay(s, &msg->body);
 		break;
 	case IPC_REFUSE:
 		refuse(s, &msg->body);

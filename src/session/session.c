@@ -84,23 +84,29 @@ down_ended(struct session *s)
 	pass_on_disconnect(s->down, s->up, NULL);
 }
 
+/* The upstream did not get as far as the relay: the keeper knows what to tell the
+ * client, and answers REFUSE. */
+static void
+up_failed(struct session *s, const char *reason)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_UPSTREAM_FAILED);
+	wire_put_text(&b, reason);
+	leg_free(&s->up);
+	s->up_deadline = CLOCK_NEVER;
+	session_set_state(s, SESSION_AUTH);
+	session_tell(s, &b);
+}
+
 static void
 up_ended(struct session *s)
 {
 	const char *text;
 	char line[128];
-	struct buf b;
 
 	if (s->state != SESSION_RELAY) {
-		/* the keeper knows what to tell the client, and answers REFUSE */
-		ipc_begin(&b, IPC_UPSTREAM_FAILED);
-		if (leg_peer_disconnect(s->up, &text) != 0)
-			wire_put_text(&b, text);
-		else
-			wire_put_text(&b, leg_error(s->up));
-		leg_free(&s->up);
-		session_set_state(s, SESSION_AUTH);
-		session_tell(s, &b);
+		up_failed(s, leg_peer_disconnect(s->up, &text) != 0 ? text : leg_error(s->up));
 		return;
 	}
 	if (leg_peer_disconnect(s->up, &text) != 0)
@@ -212,6 +218,8 @@ timers(struct session *s, int64_t now)
 		keepalive(s, s->down, RELAY_DOWNSTREAM, now);
 		keepalive(s, s->up, RELAY_UPSTREAM, now);
 	}
+	if (now >= s->up_deadline && s->up != NULL && s->state != SESSION_CLOSING)
+		up_failed(s, "timed out");
 	if (now >= s->deadline && s->state != SESSION_CLOSING)
 		session_end(s, "LoginGraceTime is over");
 	if (now >= s->trim_at) {
@@ -233,6 +241,8 @@ next_timeout(const struct session *s, int64_t now)
 
 	if (s->state == SESSION_RELAY && relay_next(&s->relay) < next)
 		next = relay_next(&s->relay);
+	if (s->up_deadline < next)
+		next = s->up_deadline;
 	if (s->trim_at < next)
 		next = s->trim_at;
 	return clock_until(next, now);
@@ -376,7 +386,7 @@ static int
 start(struct session *s, int client)
 {
 	struct bytes keys[SESSION_HOST_KEYS_MAX];
-	struct leg_config config = { .software = "sallyport", .host_keys = keys,
+	struct leg_config config = { .software = TRANSPORT_SOFTWARE, .host_keys = keys,
 		.compression = "none,zlib@openssh.com" };
 	struct ipc_msg msg;
 	const char *why;
@@ -405,7 +415,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	sigset_t mask;
 
 	*s = (struct session){ .config = config, .keeper = keeper, .held_fd = -1,
-		.trim_at = CLOCK_NEVER };
+		.trim_at = CLOCK_NEVER, .up_deadline = CLOCK_NEVER };
 	buf_init(&s->held, IPC_MAX);
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
 	    CLOCK_NEVER;

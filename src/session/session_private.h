@@ -27,7 +27,8 @@ struct session {
 	int signals;
 	struct leg *down, *up;
 	struct relay relay;
-	int64_t deadline; /* of the login, or of closing */
+	int64_t deadline; /* of the login */
+	int64_t up_deadline; /* of the login upstream */
 	int64_t trim_at;  /* give back memory then */
 	uint64_t trim_bytes; /* relayed since the last time */
 	char reason[512]; /* why it ends; "" while it does not */

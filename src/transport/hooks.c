@@ -68,6 +68,24 @@ int __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, cons
 char *__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session);
 int __wrap_ssh_options_apply(ssh_session session);
 
+/*
+ * As a client, libssh gives no choice of version string.  This is the first thing it
+ * writes, and what it has noted for the exchange hash is changed with it.
+ */
+static int
+send_version(struct leg *leg)
+{
+	static const char line[] = "SSH-2.0-" TRANSPORT_SOFTWARE "\r\n";
+	char *version = strdup("SSH-2.0-" TRANSPORT_SOFTWARE);
+
+	if (version == NULL)
+		return SSH_ERROR;
+	free(leg->ssh->clientbanner);
+	leg->ssh->clientbanner = version;
+	leg->version_sent = 1;
+	return leg_output_add(leg, line, sizeof(line) - 1);
+}
+
 /* Packets and the version string, on their way out. */
 int
 __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
@@ -76,6 +94,8 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 
 	if (leg == NULL)
 		return SSH_ERROR;
+	if (!leg->server && !leg->version_sent)
+		return send_version(leg);
 	return leg_output_add(leg, buffer, len);
 }
 

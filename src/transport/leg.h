@@ -22,6 +22,14 @@
 
 struct leg;
 
+/*
+ * What both legs call themselves in the version string.  OpenSSH speaks some of its
+ * extensions only to what begins with "OpenSSH" (eow@openssh.com, which tells a
+ * command that nobody reads its output, is one), and through a gateway they mean the
+ * OpenSSH on the other side.
+ */
+#define TRANSPORT_SOFTWARE "OpenSSH_sallyport_" SALLYPORT_VERSION
+
 struct leg_ops {
 	/*
 	 * Server: sign the exchange hash (RFC 4253 section 8) with the host key for

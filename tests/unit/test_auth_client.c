@@ -171,7 +171,7 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 static void
 test_login_at_our_own_server(void **state)
 {
-	static const struct auth_server_ops server_ops = { key_allowed, verify, NULL };
+	static const struct auth_server_ops server_ops = { key_allowed, verify, NULL, NULL };
 	const struct auth_server_config config = { .session_id = session_id,
 		.session_id_len = sizeof(session_id),
 		.max_tries = 1,

@@ -35,6 +35,7 @@ struct fixture {
 	struct buf out;
 	struct key alice, mallory; /* one that may log in, one that may not */
 	int asked, verified, failures;
+	int refusals; /* keys shown in vain */
 };
 
 static void
@@ -86,15 +87,24 @@ failed(void *ctx)
 	f->failures++;
 }
 
-static const struct auth_server_ops ops = { key_allowed, verify, failed };
+static void
+refused(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	f->refusals++;
+}
+
+static const struct auth_server_ops ops = { key_allowed, verify, failed, refused };
 
 static void
-start_with(struct fixture *f, int max_tries, const char *banner)
+start_with(struct fixture *f, int max_tries, const char *banner, const char *hint)
 {
 	const struct auth_server_config config = { .session_id = session_id,
 		.session_id_len = sizeof(session_id),
 		.max_tries = max_tries,
 		.banner = banner,
+		.hint = hint,
 		.host_key = host_key };
 
 	f->as = auth_server_new(&config, &ops, f);
@@ -110,7 +120,7 @@ setup(void **state)
 	buf_init(&f->out, 4 << 20);
 	key_make(&f->alice);
 	key_make(&f->mallory);
-	start_with(f, 6, NULL);
+	start_with(f, 6, NULL, NULL);
 	*state = f;
 	return 0;
 }
@@ -137,7 +147,7 @@ restart(struct fixture *f, int max_tries, const char *banner)
 	auth_server_free(&f->as);
 	f->asked = f->verified = f->failures = 0;
 	buf_reset(&f->out);
-	start_with(f, max_tries, banner);
+	start_with(f, max_tries, banner, NULL);
 }
 
 /* --- messages --- */
@@ -353,8 +363,25 @@ test_login(void **state)
 	proof(f, "alice", &f->alice);
 	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
 	expect_nothing(f);
+	/* anything else is not, and there is no way back */
+	assert_int_equal(auth_server_input(f->as, (const uint8_t *)"\75", 1, &f->out),
+	    AUTH_SERVER_DENIED);
+	expect_denied(f, "unexpected message type 61");
+}
+
+/* Found by fuzzing: a second success was refused, and then forgotten. */
+static void
+test_second_success_is_refused_for_good(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	proof(f, "alice", &f->alice);
+	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
+	expect_success(f);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_DENIED);
-	expect_nothing(f);
+	expect_denied(f, "not allowed in this state");
 }
 
 static void
@@ -1116,11 +1143,136 @@ test_no_room_for_the_reply(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* --- the line for who has no key --- */
+
+#define KBDINT "keyboard-interactive"
+#define HINT "no key of yours"
+
+static void
+begin_with_hint(struct fixture *f)
+{
+	auth_server_free(&f->as);
+	start_with(f, 2, NULL, HINT);
+	begin(f);
+}
+
+static void
+expect_methods(struct fixture *f, const char *methods)
+{
+	struct buf want;
+
+	buf_init(&want, 1000);
+	buf_put_u8(&want, SSH_MSG_USERAUTH_FAILURE);
+	wire_put_text(&want, methods);
+	wire_put_bool(&want, 0);
+	expect(f, &want);
+	buf_free(&want);
+}
+
+static void
+expect_hint(struct fixture *f)
+{
+	struct buf want;
+
+	buf_init(&want, 1000);
+	buf_put_u8(&want, SSH_MSG_USERAUTH_INFO_REQUEST);
+	wire_put_text(&want, "");
+	wire_put_text(&want, HINT);
+	wire_put_text(&want, "");
+	wire_put_u32(&want, 0);
+	expect(f, &want);
+	buf_free(&want);
+}
+
+static void
+ask_for_hint(struct fixture *f)
+{
+	request(f, "alice", "ssh-connection", KBDINT);
+	wire_put_text(&f->message, "");
+	wire_put_text(&f->message, "");
+}
+
+static void
+info_response(struct fixture *f)
+{
+	buf_reset(&f->message);
+	buf_put_u8(&f->message, SSH_MSG_USERAUTH_INFO_RESPONSE);
+	wire_put_u32(&f->message, 0);
+}
+
+static void
+test_hint_is_shown_once_and_is_no_try(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_with_hint(f);
+	query(f, "alice", &f->mallory);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_methods(f, PUBLICKEY "," KBDINT);
+	assert_int_equal(f->refusals, 1);
+	ask_for_hint(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_hint(f);
+	info_response(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_failure(f);
+	expect_nothing(f);
+	assert_int_equal(auth_server_tries(f->as), 0);
+	/* from here on it is a method like any that is not offered */
+	ask_for_hint(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_failure(f);
+	assert_int_equal(auth_server_tries(f->as), 1);
+	ask_for_hint(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_DENIED);
+}
+
+static void
+test_hint_does_not_let_in(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	begin_with_hint(f);
+	ask_for_hint(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_hint(f);
+	/* answers nobody asked for */
+	info_response(f);
+	f->message.data[4] = 1;
+	wire_put_text(&f->message, "let me in");
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_failure(f);
+	for (i = 0; i < 2; i++) {
+		info_response(f);
+		assert_int_equal(send_message(f), AUTH_SERVER_DENIED);
+	}
+	expect_nothing(f);
+}
+
+static void
+test_another_request_ends_the_conversation(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_with_hint(f);
+	ask_for_hint(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	expect_hint(f);
+	proof(f, "alice", &f->alice);
+	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	expect_nothing(f);
+	/* too late for the answer */
+	info_response(f);
+	assert_int_equal(send_message(f), AUTH_SERVER_DENIED);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_login),
+		T(test_second_success_is_refused_for_good),
 		T(test_proof_as_first_request),
 		T(test_hostbound_login),
 		T(test_hostbound_query),
@@ -1158,6 +1310,9 @@ main(void)
 		T(test_banner_before_success),
 		T(test_banner_of_one_line),
 		T(test_no_room_for_the_reply),
+		cmocka_unit_test_setup_teardown(test_hint_is_shown_once_and_is_no_try, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hint_does_not_let_in, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_request_ends_the_conversation, setup, teardown),
 	};
 
 	if (sodium_init() == -1)

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/template.h"
 #include "lookup/wildcard.h"
@@ -438,15 +439,15 @@ test_login_ok(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		assert_int_equal(login_ok(good[i]), 1);
+		assert_int_equal(login_name_ok(good[i], strlen(good[i])), 1);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(login_ok(bad[i]), 0);
+		assert_int_equal(login_name_ok(bad[i], strlen(bad[i])), 0);
 	memset(longest, 'a', sizeof(longest));
 	longest[255] = '\0';
-	assert_int_equal(login_ok(longest), 1);
+	assert_int_equal(login_name_ok(longest, strlen(longest)), 1);
 	longest[255] = 'a';
 	longest[256] = '\0';
-	assert_int_equal(login_ok(longest), 0);
+	assert_int_equal(login_name_ok(longest, strlen(longest)), 0);
 }
 
 /* What --dump prints of a route makes the same route. */

@@ -1,0 +1,177 @@
+import hashlib
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lab import procs
+from lab.gateway import Gateway, SALLYPORT, can_serve
+from lab.keys import Ring
+from lab.sshd import Sshd
+from lab.way import Way, build
+
+os.umask(0o022)
+for name in [n for n in os.environ if n.startswith("SSH_")]:
+    del os.environ[name]
+procs.adopt_orphans()
+
+NO_SERVE = f"{SALLYPORT} has no `serve` command (yet)"
+
+
+def needs_gateway():
+    if not can_serve():
+        pytest.skip(NO_SERVE)
+
+
+@pytest.fixture(scope="session")
+def ring(tmp_path_factory):
+    return Ring(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def short():
+    """A directory whose name is short enough for Unix sockets."""
+    path = Path(tempfile.mkdtemp(prefix="sp.", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def shared_direct(tmp_path_factory, ring):
+    way = build("direct", tmp_path_factory.mktemp("direct"), ring)
+    yield way
+    way.sshd.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(tmp_path_factory, ring):
+    needs_gateway()
+    way = build("gateway", tmp_path_factory.mktemp("shared"), ring)
+    yield way
+    try:
+        way.gateway.stop()
+    finally:
+        way.sshd.stop()
+
+
+@pytest.fixture(params=["direct", "gateway"])
+def way(request, tmp_path, ring):
+    """The shared machine, by either way.  What a test leaves behind fails it."""
+    if request.param == "gateway":
+        needs_gateway()
+    shared = request.getfixturevalue(f"shared_{request.param}")
+    w = Way(request.param, tmp_path, ring, shared.sshd, shared.gateway)
+    yield w
+    w.close()
+    if w.gateway:
+        w.gateway.quiet()
+    w.sshd.quiet()
+
+
+@pytest.fixture
+def builder(tmp_path, ring):
+    """builder(name, ...) makes a way with daemons of its own; see lab.way.build()."""
+    made = []
+
+    def make(name, **options):
+        if name == "gateway":
+            needs_gateway()
+        w = build(name, tmp_path / f"way{len(made)}", ring, **options)
+        made.append(w)
+        return w
+
+    yield make
+    errors = []
+    for w in made:
+        for step in (w.close, w.gateway.stop if w.gateway else lambda: None, w.sshd.stop):
+            try:
+                step()
+            except Exception as e:
+                errors.append(e)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture(params=["direct", "gateway"])
+def own_way(request, builder):
+    """own_way(sshd=..., door=..., route=...): either way, with daemons of its own."""
+    if request.param == "gateway":
+        needs_gateway()
+
+    def make(**options):
+        return builder(request.param, **options)
+
+    make.name = request.param
+    return make
+
+
+@pytest.fixture
+def gated(builder):
+    """gated(sshd=..., door=..., route=...): through a gateway of its own."""
+    needs_gateway()
+    return lambda **options: builder("gateway", **options)
+
+
+@pytest.fixture
+def make_sshd(tmp_path, ring):
+    """make_sshd(**options): one more machine."""
+    made = []
+
+    def make(**options):
+        s = Sshd(tmp_path / f"sshd{len(made)}", ring, **options)
+        made.append(s)
+        return s.start()
+
+    yield make
+    for s in made:
+        s.stop()
+
+
+@pytest.fixture
+def make_gateway(tmp_path, ring):
+    """make_gateway(**options): a gateway without routes, not started."""
+    needs_gateway()
+    made = []
+
+    def make(**options):
+        g = Gateway(tmp_path / f"gateway{len(made)}", ring, **options)
+        made.append(g)
+        return g
+
+    yield make
+    for g in made:
+        g.stop()
+
+
+class Bulk:
+    """A file of bytes that do not compress, and its digest."""
+
+    def __init__(self, path, size, seed):
+        self.path = path
+        self.size = size
+        digest = hashlib.sha256()
+        block = random.Random(seed).randbytes(1 << 20)
+        with open(path, "wb") as f:
+            for i in range(size >> 20):
+                piece = i.to_bytes(8, "big") + block[8:]
+                digest.update(piece)
+                f.write(piece)
+        self.sha256 = digest.hexdigest()
+
+
+@pytest.fixture(scope="session")
+def bulk(tmp_path_factory):
+    """bulk(megabytes): a file made once."""
+    directory = tmp_path_factory.mktemp("bulk")
+    made = {}
+
+    def make(megabytes):
+        if megabytes not in made:
+            made[megabytes] = Bulk(directory / str(megabytes), megabytes << 20, megabytes)
+        return made[megabytes]
+
+    yield make
+    shutil.rmtree(directory)

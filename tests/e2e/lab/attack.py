@@ -1,0 +1,95 @@
+"""Peers that do not keep to the protocol: raw bytes, and a client that sends any message at any time."""
+
+import threading
+
+import paramiko
+from paramiko.message import Message
+
+from . import net
+
+# The numbers of messages, by the names in the RFCs.
+DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = range(1, 8)
+KEXINIT, NEWKEYS = 20, 21
+USERAUTH_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, USERAUTH_BANNER = 50, 51, 52, 53
+USERAUTH_PK_OK, USERAUTH_INFO_RESPONSE = 60, 61
+GLOBAL_REQUEST, REQUEST_SUCCESS, REQUEST_FAILURE = 80, 81, 82
+CHANNEL_OPEN, CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_WINDOW_ADJUST = 90, 91, 92, 93
+CHANNEL_DATA, CHANNEL_EXTENDED_DATA, CHANNEL_EOF, CHANNEL_CLOSE, CHANNEL_REQUEST = 94, 95, 96, 97, 98
+CHANNEL_SUCCESS, CHANNEL_FAILURE = 99, 100
+
+
+def message(*parts):
+    """bool, int (uint32), bytes or str (string), bytearray (as it is); the first is the type."""
+    m = Message()
+    m.add_byte(bytes([parts[0]]))
+    for part in parts[1:]:
+        if isinstance(part, bool):
+            m.add_boolean(part)
+        elif isinstance(part, int):
+            m.add_int(part)
+        elif isinstance(part, bytearray):
+            m.add_bytes(bytes(part))
+        else:
+            m.add_string(part)
+    return m
+
+
+class Attacker(paramiko.Transport):
+    """A client past its key exchange that records the types of what it is sent."""
+
+    def __init__(self, port):
+        super().__init__(net.connect(("127.0.0.1", port)))
+        self.received = []
+        self.news = threading.Condition()
+        read = self.packetizer.read_message
+
+        def recording():
+            kind, m = read()
+            with self.news:
+                self.received.append(kind)
+                self.news.notify_all()
+            return kind, m
+
+        self.packetizer.read_message = recording
+        self.start_client(timeout=10)
+
+    def send(self, *parts):
+        self._send_message(message(*parts))
+
+    def service(self, name="ssh-userauth"):
+        self.send(SERVICE_REQUEST, name)
+        return self.hears(SERVICE_ACCEPT)
+
+    def hears(self, *kinds, after=0, timeout=10.0):
+        """Wait for one of these messages, or the end; the type, or None."""
+        def heard():
+            return next((k for k in self.received[after:] if k in kinds), None)
+
+        with self.news:
+            self.news.wait_for(lambda: heard() or not self.is_active(), timeout)
+            return heard()
+
+    def ends(self, timeout=10.0):
+        self.join(timeout)
+        return not self.is_active()
+
+
+def key_of(client):
+    return paramiko.Ed25519Key.from_private_key_file(str(client.key.path))
+
+
+def proof(transport, login, key, session_id=None, service="ssh-connection", algorithm=None):
+    """A USERAUTH_REQUEST with a signature by this key."""
+    algorithm = algorithm or key.get_name()
+    blob = key.asbytes()
+    signed = Message()
+    signed.add_string(session_id if session_id is not None else transport.session_id)
+    signed.add_byte(bytes([USERAUTH_REQUEST]))
+    signed.add_string(login)
+    signed.add_string(service)
+    signed.add_string("publickey")
+    signed.add_boolean(True)
+    signed.add_string(algorithm)
+    signed.add_string(blob)
+    signature = key.sign_ssh_data(signed.asbytes()).asbytes()
+    return [USERAUTH_REQUEST, login, service, "publickey", True, algorithm, blob, signature]

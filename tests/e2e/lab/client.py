@@ -1,0 +1,175 @@
+"""The OpenSSH clients and what runs on them, away from the user's own ~/.ssh."""
+
+import dataclasses
+import shlex
+import subprocess
+
+from . import net, procs
+from .tty import Terminal
+
+
+@dataclasses.dataclass
+class Result:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self):
+        return self.out.decode("utf-8", "replace")
+
+    @property
+    def outcome(self):
+        """What a person's script sees."""
+        return (self.code, self.out, self.err)
+
+
+class Client:
+    """One person's machine: a config file, a known_hosts file and a key."""
+
+    def __init__(self, directory, port, user, key=None, known_hosts="", **options):
+        self.dir = directory
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.home = self.dir / "home"
+        self.home.mkdir(exist_ok=True)
+        self.port = port
+        self.user = user
+        self.key = key
+        self.known_hosts = self.dir / "known_hosts"
+        self.known_hosts.write_text(known_hosts)
+        self.config = self.dir / "ssh_config"
+        self.started = []
+        self.env = {
+            "HOME": str(self.home),
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "LANG": "C.UTF-8",
+            "USER": "tester",
+            "LOGNAME": "tester",
+            "TERM": "xterm",
+            "HGRCPATH": "/dev/null",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_SSH_COMMAND": f"ssh -F {shlex.quote(str(self.config))}",
+        }
+        self.write_config(**options)
+
+    def write_config(self, **options):
+        """options: ssh_config words, before the defaults."""
+        words = dict(options)
+        words.update(
+            HostName="127.0.0.1",
+            Port=self.port,
+            User=f'"{self.user}"',
+            IdentityFile=self.key.path if self.key else "none",
+            IdentitiesOnly="yes",
+            UserKnownHostsFile=self.known_hosts,
+            GlobalKnownHostsFile="/dev/null",
+            StrictHostKeyChecking="yes",
+            UpdateHostKeys="no",
+            BatchMode="yes",
+            ConnectTimeout="15",
+            ControlPath="none",
+            PreferredAuthentications="publickey",
+        )
+        for name, value in options.items():
+            words[name] = value
+        lines = [f"    {name} {value}\n" for name, value in words.items()]
+        self.config.write_text("Host *\n" + "".join(lines))
+
+    def argv(self, program, *args, **options):
+        argv = [program, "-F", str(self.config)]
+        for name, value in options.items():
+            argv += ["-o", f"{name}={value}"]
+        return argv + [str(a) for a in args]
+
+    def run(self, argv, stdin=b"", timeout=60, cwd=None, env=None, check=False):
+        """Run to its end.  stdin: bytes, or an open file."""
+        given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        if stdin is None:
+            given = {"stdin": subprocess.DEVNULL}
+        p = self.popen(
+            argv, cwd=cwd, env=env,
+            stdin=subprocess.PIPE if "input" in given else given["stdin"],
+        )
+        try:
+            out, err = p.communicate(given.get("input"), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, err = p.communicate()
+            raise AssertionError(
+                f"{shlex.join(map(str, argv))}: no end within {timeout} s; "
+                f"stdout {out[-500:]!r}, stderr {err.decode(errors='replace')[-2000:]}"
+            ) from None
+        finally:
+            self.started.remove(p)
+        result = Result(p.returncode, out, err.decode("utf-8", "replace"))
+        if check:
+            assert result.code == 0, f"{shlex.join(map(str, argv))}: {result}"
+        return result
+
+    def popen(self, argv, env=None, cwd=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+              stderr=subprocess.PIPE):
+        """Start it; ended with the test if not before."""
+        p = subprocess.Popen(
+            [str(a) for a in argv], stdin=stdin, stdout=stdout, stderr=stderr,
+            cwd=cwd or self.dir, env={**self.env, **(env or {})},
+        )
+        self.started.append(p)
+        return p
+
+    # The machine's name is the same for every program: the config file does the rest.
+
+    def ssh(self, *args, stdin=b"", timeout=60, check=False, env=None, **options):
+        """ssh [args] machine command: the command is the last argument; args before it are options."""
+        *flags, command = args
+        argv = self.argv("ssh", *flags, "machine", command, **options)
+        return self.run(argv, stdin, timeout, env=env, check=check)
+
+    def spawn(self, *args, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+              stderr=subprocess.PIPE, **options):
+        """As ssh(), in the background."""
+        *flags, command = args
+        return self.popen(
+            self.argv("ssh", *flags, "machine", command, **options),
+            env=env, stdin=stdin, stdout=stdout, stderr=stderr,
+        )
+
+    def terminal(self, *args, rows=24, columns=80, env=None, **options):
+        """ssh() on a terminal of its own.  The command None: a shell."""
+        *flags, command = args
+        argv = self.argv("ssh", *flags, "machine", *([command] if command else []), **options)
+        t = Terminal(argv, {**self.env, **(env or {})}, self.dir, rows, columns)
+        self.started.append(t.process)
+        return t
+
+    def sftp(self, batch, *args, timeout=60, check=True, **options):
+        argv = self.argv("sftp", "-b", "-", *args, **options) + ["machine"]
+        return self.run(argv, batch.encode(), timeout, check=check)
+
+    def scp(self, *args, timeout=60, check=True, **options):
+        return self.run(self.argv("scp", "-q", *args, **options), None, timeout, check=check)
+
+    def git(self, *args, cwd=None, timeout=60, check=True):
+        identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+        return self.run(["git", *identity, *args], None, timeout, cwd=cwd, check=check)
+
+    def hg(self, *args, cwd=None, timeout=60, check=True):
+        ssh = ["--config", f"ui.ssh={self.env['GIT_SSH_COMMAND']}"]
+        return self.run(["hg", "-y", *ssh, *args], None, timeout, cwd=cwd, check=check)
+
+    def forward(self, *flags, ready=None, **options):
+        """ssh -N with forwards; back when each address in ready answers."""
+        argv = self.argv("ssh", "-N", *flags, "machine", ExitOnForwardFailure="yes", **options)
+        p = self.popen(argv, stdin=subprocess.DEVNULL)
+        for address in ready or ():
+            try:
+                net.wait_accepts(address)
+            except AssertionError as e:
+                procs.end(p)
+                raise AssertionError(f"{e}: ssh ended with {p.returncode}") from None
+        return p
+
+    def close(self):
+        for p in self.started:
+            procs.end(p)
+        self.started.clear()

@@ -1,0 +1,219 @@
+"""sallyport under test: its directory, its configuration, its processes."""
+
+import functools
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from . import net, procs
+from .keys import Key
+from .sshd import ME
+from .wait import Log, wait_for
+
+TREE = Path(__file__).resolve().parents[3]
+SALLYPORT = os.path.abspath(os.environ.get("SALLYPORT") or TREE / "build" / "sallyport")
+REPORTS = r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|stack smashing"
+
+# The line a session leaves in the log when it ends.
+END_LINE = r"^sallyport\[\d+\]: .*\bbytes\b.*$"
+
+
+@functools.cache
+def can_serve():
+    """sallyport has the command everything here needs."""
+    try:
+        p = subprocess.run(
+            [SALLYPORT, "serve", "--help"], capture_output=True, timeout=20, check=False
+        )
+    except (FileNotFoundError, PermissionError):
+        return False
+    return p.returncode == 0
+
+
+@functools.cache
+def sanitized():
+    """Built with the address sanitizer: memory figures mean nothing then."""
+    with open(SALLYPORT, "rb") as f:
+        return b"__asan_init" in f.read()
+
+
+class Gateway:
+    """DIR/conf.d and DIR/keys, and a running `sallyport serve`."""
+
+    def __init__(self, directory, ring, host_keys=("ed25519", "rsa3072"), port=None, **options):
+        self.dir = directory
+        self.conf = directory / "conf.d"
+        self.conf.mkdir(parents=True)
+        self.ring = ring
+        self.host = "127.0.0.1"
+        self.port = port
+        self.options = options
+        self.keys = {}
+        self.log = Log(directory / "gateway.log")
+        self.process = None
+        self.group = set()  # the process sessions our masters lead
+        self.seen = set()
+        self.host_keys = []
+        self.host_key_names = [f"host_{kind}" for kind in host_keys]
+        self.write_gateway()
+        for kind in host_keys:
+            self.host_keys.append(self.add_key(f"host_{kind}", ring.get("gateway_host", kind)))
+
+    # Configuration.
+
+    def write_gateway(self):
+        words = {
+            "ListenAddress": f"{self.host}:{self.port or 1}",
+            "HostKey": " ".join(self.host_key_names),
+        }
+        if os.getuid() == 0:
+            words["RunAs"] = "root"
+        words.update(self.options)
+        self.write("00-gateway.ini", "gateway", words, "[keystore]\nPath = keys\n")
+
+    def write(self, name, section, words, more=""):
+        lines = [f"{k} = {v}\n" for k, v in words.items() if v is not None]
+        (self.conf / name).write_text(f"[{section}]\n" + "".join(lines) + more)
+
+    def known_hosts(self):
+        return "".join(f"[{self.host}]:{self.port} {key.public}\n" for key in self.host_keys)
+
+    def sallyport(self, *args, stdin=b"", timeout=60):
+        return subprocess.run(
+            [SALLYPORT, *map(str, args)], input=stdin, capture_output=True, timeout=timeout, check=False
+        )
+
+    def command(self, *args):
+        """A subcommand that has to succeed; its standard output."""
+        p = self.sallyport(*args, "-c", self.conf)
+        assert p.returncode == 0, f"sallyport {args}: exit {p.returncode}, {p.stderr.decode()}"
+        return p.stdout.decode()
+
+    def add_key(self, name, key):
+        self.command("key", "add", name, key.path)
+        self.keys[name] = key.public
+        return Key(key.path)
+
+    def generate_key(self, name, *options):
+        """Generate a key in the store; its public line."""
+        line = self.command("key", "generate", name, *options).strip()
+        self.keys[name] = line
+        return line
+
+    def route(self, login, sshd, client_keys=(), known_hosts=None, key=None, **words):
+        """Where a login leads.  A word set to None is left out."""
+        file = re.sub(r"[^A-Za-z0-9]", "_", login)
+        (self.conf / f"{file}.pub").write_text("".join(k.public + "\n" for k in client_keys))
+        (self.conf / f"{file}.known_hosts").write_text(
+            sshd.known_hosts() if known_hosts is None else known_hosts
+        )
+        if key is None:
+            key = login
+        if key not in self.keys:
+            sshd.authorize(self.generate_key(key))
+        route = {
+            "HostName": sshd.host,
+            "Port": sshd.port,
+            "User": ME,
+            "AuthorizedKeysFile": f"conf.d/{file}.pub",
+            "Key": key,
+            "UserKnownHostsFile": f"conf.d/{file}.known_hosts",
+        }
+        route.update(words)
+        self.write(f"10-{file}.ini", f"route {login}", route)
+
+    def known_hosts_of(self, login):
+        return self.conf / f"{login}.known_hosts"
+
+    # Processes.
+
+    def start(self):
+        keep = self.port is not None
+        for _ in range(5):
+            if not keep:
+                self.port = net.free_port()
+                self.write_gateway()
+            if self._start():
+                return self
+        raise AssertionError(f"the gateway does not start: {self.log.text()}")
+
+    def _start(self):
+        mark = self.log.mark()
+        with open(self.log.path, "ab") as log:
+            self.process = subprocess.Popen(
+                [SALLYPORT, "serve", "-c", str(self.conf)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
+            )
+        self.group.add(self.process.pid)
+        listening = rf"listening on {re.escape(self.host)} port {self.port}\b"
+        wait_for(
+            "the gateway to listen or to end",
+            lambda: self.log.find(listening, mark) or self.process.poll() is not None,
+            20,
+        )
+        if self.process.poll() is None:
+            return True
+        if self.log.find("Address already in use", mark):
+            return False
+        raise AssertionError(f"sallyport serve ended:\n{self.log.text(mark)}")
+
+    @property
+    def master(self):
+        return procs.Proc(self.process.pid)
+
+    def processes(self):
+        """All that the masters of this directory have brought forth and that runs."""
+        everyone = procs.everyone()
+        found = {p for p in everyone if p.session in self.group}
+        for pid in self.group:
+            found |= set(procs.descendants(pid, everyone))
+        found |= {p for p in everyone if p in self.seen}
+        self.seen |= found
+        return sorted((p for p in found if p.alive()), key=lambda p: p.start)
+
+    def zombies(self):
+        """Dead children the master has not collected."""
+        return [p for p in procs.descendants(self.process.pid) if p.state == "Z"]
+
+    def role(self, word):
+        return [p for p in self.processes() if p.title().startswith(f"sallyport: {word}")]
+
+    def keepers(self):
+        return self.role("keeper")
+
+    def sessions(self, login=""):
+        return [p for p in self.role("session") if not login or login in p.title().split()]
+
+    def quiet(self, timeout=10.0):
+        """Wait until nothing is left of any session."""
+        def left():
+            return self.sessions() + self.role("errand") + self.zombies()
+
+        try:
+            wait_for("no session in the gateway", lambda: not left(), timeout)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: {left()}") from None
+
+    def kill(self, sig=9):
+        """The master alone."""
+        self.process.send_signal(sig)
+        self.process.wait(10)
+
+    def stop(self):
+        """End it all, and see that it ends: nothing may be left, and no sanitizer has spoken."""
+        if self.process is None:
+            return
+        self.processes()
+        procs.end(self.process)
+        try:
+            wait_for("the end of every process of the gateway", lambda: not self.processes(), 10)
+        finally:
+            for p in self.processes():
+                p.kill()
+            for p in self.seen:
+                if p.pid not in self.group:
+                    procs.reap(p)
+            self.process = None
+        report = self.log.find(rf"^.*({REPORTS}).*$")
+        assert not report, self.log.text()[report.start() :][:6000]

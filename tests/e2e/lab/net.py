@@ -1,0 +1,167 @@
+"""Sockets: ports, small servers, and talking through forwards."""
+
+import hashlib
+import os
+import random
+import socket
+import threading
+
+from .wait import wait_for
+
+# Below the range the kernel takes for outgoing connections, so that none of those is in the way.
+_ports = random.Random(os.getpid() ^ int.from_bytes(os.urandom(4), "big"))
+
+
+def free_port():
+    for _ in range(200):
+        port = _ports.randrange(12000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+def connect(address, timeout=20.0):
+    """A connection to (host, port) or to the path of a Unix socket."""
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    s = socket.socket(family)
+    s.settimeout(timeout)
+    try:
+        s.connect(address)
+    except BaseException:
+        s.close()
+        raise
+    return s
+
+
+def accepts(address):
+    try:
+        connect(address, 2).close()
+        return True
+    except OSError:
+        return False
+
+
+def wait_accepts(address, timeout=10.0):
+    wait_for(f"an answer at {address}", lambda: accepts(address), timeout)
+
+
+def read_all(sock):
+    """Everything until the other side ends it."""
+    parts = []
+    while True:
+        data = sock.recv(65536)
+        if not data:
+            return b"".join(parts)
+        parts.append(data)
+
+
+def exchange(address, data, timeout=60.0):
+    """Send data, half-close, and return all that comes back."""
+    with connect(address, timeout) as s:
+        return exchange_on(s, data)
+
+
+def exchange_on(sock, data):
+    def send():
+        try:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    answer = read_all(sock)
+    sender.join(10)
+    return answer
+
+
+class Server:
+    """Accepts on a port, on a Unix socket if path is given, and runs handle(sock) for each connection."""
+
+    def __init__(self, handle, path=None, port=0):
+        self.handle = handle
+        self.accepted = 0
+        if path:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.bind(str(path))
+            self.address = str(path)
+        else:
+            self.sock = socket.socket()
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.sock.bind(("127.0.0.1", port))
+            self.address = self.sock.getsockname()
+        self.sock.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def port(self):
+        return self.address[1]
+
+    def _accept(self):
+        while True:
+            try:
+                s, _ = self.sock.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+
+    def _serve(self, s):
+        with s:
+            s.settimeout(120)
+            try:
+                self.handle(s)
+            except OSError:
+                pass
+
+    def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.sock.close()
+
+
+def echo(sock):
+    """Give back what comes; end when the other side has ended."""
+    while True:
+        data = sock.recv(65536)
+        if not data:
+            sock.shutdown(socket.SHUT_WR)
+            return
+        sock.sendall(data)
+
+
+def digest(sock):
+    """Read to the end, then answer with the SHA-256: right only if half-close passes."""
+    h = hashlib.sha256()
+    while True:
+        data = sock.recv(262144)
+        if not data:
+            break
+        h.update(data)
+    sock.sendall(h.hexdigest().encode())
+    sock.shutdown(socket.SHUT_WR)
+
+
+def socks5(proxy, host, port):
+    """A connection by SOCKS 5 to a name."""
+    s = connect(proxy)
+    try:
+        s.sendall(b"\5\1\0")
+        assert s.recv(2) == b"\5\0"
+        name = host.encode()
+        s.sendall(b"\5\1\0\3" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+        answer = s.recv(10)
+        if answer[1] != 0:
+            raise ConnectionError(f"SOCKS answer {answer[1]}")
+        return s
+    except BaseException:
+        s.close()
+        raise

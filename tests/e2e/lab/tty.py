@@ -1,0 +1,70 @@
+"""A program on a terminal of its own, as a person uses it."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+
+class Terminal:
+    def __init__(self, argv, env, cwd, rows=24, columns=80):
+        self.fd, slave = pty.openpty()
+        self.seen = ""
+        self.resize(rows, columns)
+
+        def own_terminal():
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=env, cwd=cwd,
+            start_new_session=True, preexec_fn=own_terminal,
+        )
+        os.close(slave)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def send(self, text):
+        data = text.encode() if isinstance(text, str) else text
+        while data:
+            data = data[os.write(self.fd, data) :]
+
+    def expect(self, pattern, timeout=20.0):
+        """Read until the pattern is there; what came up to its end is used up."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = re.search(pattern, self.seen, re.M)
+            if found:
+                self.seen = self.seen[found.end() :]
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"no /{pattern}/ on the terminal, but {self.seen[-3000:]!r}")
+
+    def _read(self, timeout):
+        ready, _, _ = select.select([self.fd], [], [], timeout)
+        if not ready:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:  # the other side has closed
+            return False
+        self.seen += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def wait(self, timeout=20.0):
+        """Read to the end of the program; its exit status."""
+        deadline = time.monotonic() + timeout
+        while self._read(max(0.0, deadline - time.monotonic())):
+            pass
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,80 @@
+"""A way from a client to a machine: straight to its sshd, or through the gateway."""
+
+from .client import Client
+from .gateway import Gateway
+from .sshd import ME, Sshd
+
+# What the same setting of the server people connect to is called on either way is the same word.
+
+
+class Way:
+    """client --> door --> sshd, where the door is sshd itself or the gateway."""
+
+    def __init__(self, name, directory, ring, sshd, gateway=None, login="alice"):
+        self.name = name
+        self.dir = directory
+        self.ring = ring
+        self.sshd = sshd
+        self.gateway = gateway
+        self.door = gateway or sshd
+        self.login = login if gateway else ME
+        self.clients = []
+        self.client = self.new_client()
+
+    @property
+    def direct(self):
+        return self.gateway is None
+
+    def new_client(self, key=None, user=None, known_hosts=None, **options):
+        c = Client(
+            self.dir / f"client{len(self.clients)}",
+            self.door.port,
+            user or self.login,
+            key or self.ring.get("client"),
+            self.door.known_hosts() if known_hosts is None else known_hosts,
+            **options,
+        )
+        self.clients.append(c)
+        return c
+
+    def ssh(self, *args, **kw):
+        return self.client.ssh(*args, **kw)
+
+    def servers(self):
+        """The processes that serve connections at the door."""
+        return self.gateway.sessions() if self.gateway else self.sshd.sessions()
+
+    def answers(self, timeout=10):
+        """The door lets a fresh login in."""
+        r = self.client.ssh("echo in", timeout=timeout)
+        assert r.text == "in\n", r
+
+    def close(self):
+        for c in self.clients:
+            c.close()
+
+
+def build(name, directory, ring, sshd=None, door=None, route=None, client_keys=None, host_keys=None):
+    """A way of its own: its own sshd and, if it is to, its own gateway.
+
+    sshd: options of the machine's sshd.  door: options of the server the client talks to, words that
+    sshd_config and [gateway] share.  route: words of [route alice].
+    """
+    client_keys = client_keys or [ring.get("client")]
+    options = dict(sshd or {})
+    if name == "direct":
+        options.update(door or {})
+    if host_keys:
+        options["host_keys"] = host_keys
+    machine = Sshd(directory / "sshd", ring, **options).start()
+    try:
+        if name == "direct":
+            machine.authorize(*(k.public for k in client_keys))
+            return Way(name, directory, ring, machine)
+        gateway = Gateway(directory / "gateway", ring, **(door or {}))
+        gateway.route("alice", machine, client_keys, **(route or {}))
+        gateway.start()
+        return Way(name, directory, ring, machine, gateway)
+    except BaseException:
+        machine.stop()
+        raise

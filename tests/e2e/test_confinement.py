@@ -1,0 +1,130 @@
+"""What the processes that talk to the network are kept from."""
+
+import os
+
+import pytest
+
+from lab import net
+from lab.gateway import sanitized
+from lab.wait import wait_for
+
+
+def check_session(gateway, session):
+    if not sanitized():
+        assert session.status("Seccomp") == "2"
+    assert session.status("NoNewPrivs") == "1"
+    log = session.descriptors().get(2)
+    for number, target in session.descriptors().items():
+        if number <= 2:
+            assert target in ("/dev/null", log), (number, target)
+        else:
+            assert target.startswith(("socket:", "anon_inode:", "pipe:")), (number, target)
+    listening = gateway.master.descriptors().values()
+    shared = {t for t in session.descriptors().values() if t.startswith("socket:")} & set(listening)
+    assert not shared, "a session holds a socket of the master's"
+
+
+def readable(session):
+    try:
+        session.descriptors()
+        return True
+    except PermissionError:
+        return False
+
+
+@pytest.fixture
+def w(gated):
+    return gated()
+
+
+def only_root(session):
+    if not readable(session):
+        assert os.getuid() != 0
+        pytest.skip("only root may look into a process that cannot be dumped")
+
+
+def test_session_from_its_first_byte(w):
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        assert s.recv(4) == b"SSH-"
+        (session,) = wait_for("the session", w.gateway.sessions)
+        only_root(session)
+        check_session(w.gateway, session)
+
+
+def test_session_after_login(w):
+    p = w.client.spawn("echo up; cat")
+    assert p.stdout.readline() == b"up\n"
+    (session,) = w.gateway.sessions()
+    only_root(session)
+    check_session(w.gateway, session)
+    assert p.communicate(timeout=10)[0] == b""
+
+
+def test_no_descriptor_of_one_session_is_in_another(w):
+    running = []
+    for _ in range(3):
+        p = w.client.spawn("echo up; cat")
+        assert p.stdout.readline() == b"up\n"
+        running.append(p)
+    seen = {}
+    for session in w.gateway.sessions():
+        only_root(session)
+        for number, target in session.descriptors().items():
+            if target.startswith("socket:"):
+                assert target not in seen, (session, seen[target])
+                seen[target] = session
+    for p in running:
+        p.communicate(timeout=10)
+
+
+def test_no_process_leaves_a_core(w):
+    for p in w.gateway.processes():
+        with open(f"/proc/{p.pid}/limits", encoding="ascii") as f:
+            cores = next(line for line in f if line.startswith("Max core file size"))
+        dumpable = os.stat(f"/proc/{p.pid}/environ").st_uid == int(p.status("Uid").split()[0])
+        if p.title().startswith(("sallyport: keeper", "sallyport: session")):
+            assert cores.split()[4] == "0" or (os.getuid() != 0 and not dumpable), p
+
+
+def test_root_is_given_up(make_gateway, make_sshd, ring, short, tmp_path):
+    """RunAs: every role that is left runs as that user, with no capability."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give up root")
+    import pwd
+
+    from lab.gateway import Gateway
+    from lab.way import Way
+
+    user = pwd.getpwnam("nobody")
+    os.chmod(short, 0o755)
+    s = make_sshd()
+    g = Gateway(short / "gateway", ring, RunAs="nobody")
+    g.route("alice", s, [ring.get("client")])
+    os.chown(g.dir / "keys", user.pw_uid, user.pw_gid)
+    for f in (g.dir / "keys").iterdir():
+        os.chown(f, user.pw_uid, user.pw_gid)
+    g.start()
+    try:
+        w = Way("gateway", tmp_path, ring, s, g)
+        p = w.client.spawn("echo up; cat")
+        assert p.stdout.readline() == b"up\n", p.stderr.read()
+        assert g.sessions() and g.keepers()
+        for process in g.processes():
+            assert process.status("Uid").split() == [str(user.pw_uid)] * 4, process
+            assert process.status("Gid").split() == [str(user.pw_gid)] * 4, process
+            assert process.status("Groups").split() in ([], [str(user.pw_gid)]), process
+            assert int(process.status("CapEff"), 16) == 0, process
+            assert int(process.status("CapPrm"), 16) == 0, process
+        p.communicate(timeout=10)
+        w.close()
+    finally:
+        g.stop()
+
+
+def test_root_without_run_as_is_refused(make_gateway, ring):
+    if os.getuid() != 0:
+        pytest.skip("for root only")
+    g = make_gateway(RunAs=None)
+    p = g.sallyport("serve", "-c", g.conf)
+    assert p.returncode != 0
+    assert b"RunAs" in p.stderr

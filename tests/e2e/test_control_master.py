@@ -1,0 +1,89 @@
+"""Many channels on one connection."""
+
+import subprocess
+
+import pytest
+
+from lab import net, procs
+from lab.wait import wait_for
+
+
+@pytest.fixture
+def shared(own_way, short):
+    """shared(MaxSessions=…): a way, and a connection that the sessions share."""
+
+    def make(**sshd):
+        w = own_way(sshd=sshd)
+        w.control = short / "control"
+        w.master = w.client.forward("-M", "-S", str(w.control))
+        wait_for("the control socket", lambda: net.accepts(str(w.control)))
+        w.session = lambda command, **kw: w.client.spawn("-S", str(w.control), command, **kw)
+        return w
+
+    return make
+
+
+def test_20_sessions_side_by_side_and_60_in_a_row(shared):
+    """FAULTS F31, 1,000 in a row scaled to 60."""
+    w = shared(MaxSessions="50")
+    running = [w.session(f"cat; echo err{i} >&2; exit {i}") for i in range(20)]
+    for i, p in enumerate(running):
+        out, err = p.communicate(b"%d" % i * 100_000, timeout=60)
+        assert (p.returncode, out, err) == (i, b"%d" % i * 100_000, b"err%d\n" % i)
+    for i in range(60):
+        r = w.client.ssh("-S", w.control, f"echo {i}; exit {i % 7}")
+        assert r.outcome == (i % 7, b"%d\n" % i, "")
+    # One connection carried it all.
+    assert len(w.sshd.log.text().split("Accepted publickey")) == 2
+
+
+def test_too_many_sessions_are_refused_and_the_rest_goes_on(shared):
+    w = shared(MaxSessions="3")
+    held = [w.session("echo up; cat") for _ in range(3)]
+    for p in held:
+        assert p.stdout.readline() == b"up\n"
+    argv = w.client.argv("ssh", "-S", w.control, "machine", "echo not reached")
+    r = w.client.run(argv)
+    assert "Session open refused by peer" in r.err
+    for p in held:
+        out, _ = p.communicate(b"still", timeout=20)
+        assert (p.returncode, out) == (0, b"still")
+
+
+def test_one_slow_session_does_not_hold_the_others(shared):
+    w = shared(MaxSessions="50")
+    slow = w.session("cat /dev/zero", stdin=subprocess.DEVNULL)  # nobody reads its output
+    for _ in range(10):
+        assert w.client.ssh("-S", w.control, "echo quick", timeout=10).text == "quick\n"
+    assert slow.poll() is None
+
+
+def test_forward_added_to_a_running_connection(shared):
+    w = shared()
+    echo = net.Server(net.echo)
+    port = net.free_port()
+    forward = f"127.0.0.1:{port}:127.0.0.1:{echo.port}"
+    w.client.run(w.client.argv("ssh", "-S", w.control, "-O", "forward", "-L", forward, "machine"),
+                 check=True)
+    assert net.exchange(("127.0.0.1", port), b"through") == b"through"
+    echo.close()
+
+
+def test_sftp_and_a_shell_on_one_connection(shared, bulk, tmp_path):
+    w = shared()
+    b = bulk(20)
+    w.client.sftp(f"put {b.path} {tmp_path}/x\n", "-o", f"ControlPath={w.control}")
+    t = w.client.terminal("-t", "-S", str(w.control), "cmp /dev/null /dev/null && echo same")
+    t.expect("same")
+    assert t.wait() == 0
+    assert (tmp_path / "x").read_bytes() == b.path.read_bytes()
+
+
+def test_end_of_the_connection_ends_its_sessions(shared):
+    w = shared()
+    p = w.session("echo up; sleep 1007")
+    assert p.stdout.readline() == b"up\n"
+    procs.end(w.master)
+    p.wait(10)
+    assert p.returncode == 255
+    wait_for("the end of it at the door", lambda: not w.servers())

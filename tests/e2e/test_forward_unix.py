@@ -1,0 +1,114 @@
+"""Unix sockets, forwarded both ways, and the agent."""
+
+import pytest
+
+from lab import net, procs
+from lab.wait import wait_for
+
+DATA = bytes(range(256)) * 20_000
+
+
+@pytest.fixture
+def echo(short):
+    s = net.Server(net.echo, short / "echo")
+    yield s
+    s.close()
+
+
+def test_local_socket_to_a_socket_there(way, short, echo):
+    here = str(short / "here")
+    way.client.forward("-L", f"{here}:{echo.address}", ready=[here])
+    assert net.exchange(here, DATA) == DATA
+
+
+def test_local_port_to_a_socket_there(way, echo):
+    port = net.free_port()
+    way.client.forward("-L", f"127.0.0.1:{port}:{echo.address}", ready=[("127.0.0.1", port)])
+    assert net.exchange(("127.0.0.1", port), DATA) == DATA
+
+
+def test_socket_there_to_a_socket_here(way, short, echo):
+    there = str(short / "there")
+    way.client.forward("-R", f"{there}:{echo.address}", ready=[there])
+    assert net.exchange(there, DATA) == DATA
+
+
+def test_socket_there_is_replaced_if_the_machine_says_so(own_way, short, echo):
+    w = own_way(sshd={"StreamLocalBindUnlink": "yes"})
+    there = str(short / "there")
+    for _ in range(2):  # sshd leaves the socket behind
+        p = w.client.forward("-R", f"{there}:{echo.address}", ready=[there])
+        assert net.exchange(there, b"again") == b"again"
+        procs.end(p)
+        w.sshd.quiet()
+
+
+def test_socket_that_exists_is_refused(way, short, echo):
+    r = way.ssh("-R", f"{echo.address}:{short}/x", "echo not reached", ExitOnForwardFailure="yes")
+    assert r.code == 255 and "remote port forwarding failed" in r.err
+
+
+def test_machine_that_forbids_sockets_says_so(own_way, short, echo):
+    w = own_way(sshd={"AllowStreamLocalForwarding": "no"})
+    here = str(short / "here")
+    w.client.forward("-L", f"{here}:{echo.address}", ready=[here])
+    with net.connect(here) as s:
+        assert s.recv(1) == b""
+    assert echo.accepted == 0
+
+
+# The agent.
+
+
+@pytest.fixture
+def agent(way, short, ring):
+    return start_agent(way, short, ring)
+
+
+def start_agent(way, short, ring):
+    path = short / "agent"
+    way.client.popen(["ssh-agent", "-D", "-a", path])
+    wait_for("the agent", lambda: net.accepts(str(path)))
+    env = {"SSH_AUTH_SOCK": str(path)}
+    for kind in ("ed25519", "rsa3072"):
+        way.client.run(["ssh-add", "-q", ring.get("agent", kind).path], env=env, check=True)
+    return env
+
+
+def test_agent_forwarding(way, agent, ring):
+    r = way.ssh("-A", "ssh-add -l; echo $SSH_AUTH_SOCK", env=agent)
+    assert ring.get("agent").fingerprint in r.text
+    assert ring.get("agent", "rsa3072").fingerprint in r.text
+    assert str(way.dir) not in r.text and "/agent" in r.text
+
+
+def test_agent_stays_here_if_not_asked_for(way, agent):
+    r = way.ssh("ssh-add -l; echo [$SSH_AUTH_SOCK]", env=agent)
+    assert "[]" in r.text
+
+
+def test_login_to_a_third_machine_with_the_forwarded_agent(way, agent, make_sshd, ring, tmp_path):
+    third = make_sshd(env={"MACHINE": "third"})
+    third.authorize(ring.get("agent", "rsa3072").public)
+    known = tmp_path / "known"
+    known.write_text(third.known_hosts())
+    r = way.ssh(
+        "-A",
+        f"ssh -F none -p {third.port} -o BatchMode=yes -o UserKnownHostsFile={known}"
+        " -o GlobalKnownHostsFile=/dev/null 127.0.0.1 'echo $MACHINE'",
+        env=agent,
+    )
+    assert r.text == "third\n", r
+
+
+def test_many_agent_channels_at_once(way, agent):
+    """warpgate #1459: three at once stood still."""
+    command = "for i in 1 2 3 4 5 6 7 8; do ssh-add -l & done; wait"
+    r = way.ssh("-A", command, env=agent)
+    assert len(r.text.splitlines()) == 16, r
+
+
+def test_agent_refused_by_the_machine(own_way, short, ring):
+    w = own_way(sshd={"AllowAgentForwarding": "no"})
+    r = w.ssh("-A", "echo [$SSH_AUTH_SOCK]", env=start_agent(w, short, ring))
+    assert r.text == "[]\n"

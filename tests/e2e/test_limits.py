@@ -1,0 +1,197 @@
+"""Connections that do not get anywhere (FAULTS F5, F6): sshd has the same limits, in the same words."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from lab import net
+from lab.wait import wait_for
+
+GRACE = 2
+
+
+@pytest.fixture
+def graced(own_way):
+    return own_way(door={"LoginGraceTime": str(GRACE)})
+
+
+def cut(address, talk=lambda s: None):
+    """Connect, talk, and see how long it takes until the server has enough."""
+    start = time.monotonic()
+    with net.connect(address, GRACE + 8) as s:
+        done = threading.Event()
+
+        def run():
+            while not done.is_set():
+                try:
+                    if talk(s) is None:
+                        return
+                except OSError:
+                    return
+                done.wait(0.1)
+
+        t = threading.Thread(target=run, daemon=True)
+        t.start()
+        try:
+            while s.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        took = time.monotonic() - start
+        done.set()
+        t.join()
+    return took
+
+
+def test_silent_connection_is_cut(graced):
+    took = cut(("127.0.0.1", graced.door.port))
+    assert GRACE - 0.5 < took < GRACE + 2
+    graced.answers()
+
+
+def test_one_byte_at_a_time_is_cut(graced):
+    assert cut(("127.0.0.1", graced.door.port), lambda s: s.send(b"S")) < GRACE + 2
+
+
+def test_babble_after_the_banner_is_cut(graced):
+    def talk(s):
+        if not hasattr(talk, "said"):
+            s.sendall(b"SSH-2.0-babbler\r\n")
+            talk.said = True
+        return s.send(b"\0")
+
+    assert cut(("127.0.0.1", graced.door.port), talk) < GRACE + 2
+
+
+def test_login_that_stops_after_the_key_exchange_is_cut(graced):
+    paramiko = pytest.importorskip("paramiko")
+    t = paramiko.Transport(("127.0.0.1", graced.door.port))
+    start = time.monotonic()
+    try:
+        t.start_client(timeout=10)
+        with pytest.raises(paramiko.SSHException):
+            t.auth_none(graced.login)
+        wait_for("the end", lambda: not t.is_active(), GRACE + 5)
+        assert time.monotonic() - start < GRACE + 2.5
+    finally:
+        t.close()
+
+
+def test_login_that_makes_requests_all_the_time_is_cut(own_way):
+    """Activity does not extend the time."""
+    paramiko = pytest.importorskip("paramiko")
+    w = own_way(door={"LoginGraceTime": str(GRACE), "MaxAuthTries": "1000"})
+    t = paramiko.Transport(("127.0.0.1", w.door.port))
+    start = time.monotonic()
+    try:
+        t.start_client(timeout=10)
+        with pytest.raises((paramiko.SSHException, EOFError, OSError)):
+            while time.monotonic() < start + GRACE + 5:
+                try:
+                    t.auth_none(w.login)
+                except paramiko.BadAuthenticationType:
+                    pass
+                t.send_ignore(100)
+        assert time.monotonic() - start < GRACE + 2.5
+    finally:
+        t.close()
+
+
+def test_login_that_is_in_is_not_cut(graced):
+    assert graced.ssh(f"sleep {GRACE + 1}; echo still in").text == "still in\n"
+
+
+def test_hundred_silent_connections_do_not_keep_a_login_out(own_way):
+    """FAULTS F5, 500 scaled to 100."""
+    w = own_way(door={"LoginGraceTime": str(GRACE + 1), "MaxStartups": "200"})
+    silent = [net.connect(("127.0.0.1", w.door.port)) for _ in range(100)]
+    start = time.monotonic()
+    w.answers()
+    assert time.monotonic() - start < 5
+    for s in silent:
+        try:
+            net.read_all(s)
+        except ConnectionResetError:
+            pass
+        s.close()
+    wait_for("the end of them all", lambda: not w.servers())
+
+
+def test_timeout_is_in_the_log(graced):
+    cut(("127.0.0.1", graced.door.port))
+    if graced.gateway:  # Debian's sshd keeps it to itself
+        graced.door.log.wait(r"[Tt]imeout before authentication for 127\.0\.0\.1 port \d+")
+
+
+def test_max_startups_refuses_with_a_line_of_text(own_way):
+    w = own_way(door={"MaxStartups": "2"})
+    waiting = [net.connect(("127.0.0.1", w.door.port)) for _ in range(2)]
+    for s in waiting:
+        assert s.recv(4) == b"SSH-"
+    with net.connect(("127.0.0.1", w.door.port)) as s:
+        assert net.read_all(s) == b"Exceeded MaxStartups\r\n"
+    r = w.ssh("true")
+    assert r.code == 255 and r.out == b""
+    for s in waiting:
+        s.close()
+
+    def room():
+        return w.ssh("echo in").text == "in\n"
+
+    wait_for("room again", room)
+
+
+def test_sessions_that_are_in_do_not_count_as_startups(own_way):
+    w = own_way(door={"MaxStartups": "2"})
+    running = []
+    for _ in range(4):
+        p = w.client.spawn("echo up; cat")
+        assert p.stdout.readline() == b"up\n"
+        running.append(p)
+    for p in running:
+        assert p.communicate(timeout=10)[0] == b""
+
+
+def test_max_startups_drops_some_before_it_drops_all(own_way):
+    w = own_way(door={"MaxStartups": "1:50:200"})
+    held = [net.connect(("127.0.0.1", w.door.port)) for _ in range(40)]
+    first = []
+    for s in held:
+        try:
+            first.append(s.recv(4))
+        except ConnectionResetError:
+            first.append(b"")
+    dropped = sum(f != b"SSH-" for f in first)
+    assert 0 < dropped < 40, first
+    for s in held:
+        s.close()
+    wait_for("the end of them all", lambda: not w.servers())
+
+
+def test_connections_that_go_at_once(own_way):
+    """A port scanner: connect, reset."""
+    w = own_way()
+    for _ in range(100):
+        s = socket.create_connection(("127.0.0.1", w.door.port))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        s.close()
+    w.answers()
+    wait_for("the end of them all", lambda: not w.servers())
+
+
+def test_per_source_limit(own_way):
+    w = own_way(door={"PerSourceMaxStartups": "3"})
+    held = [net.connect(("127.0.0.1", w.door.port)) for _ in range(3)]
+    for s in held:
+        assert s.recv(4) == b"SSH-"
+    with net.connect(("127.0.0.1", w.door.port)) as s:
+        assert not net.read_all(s).startswith(b"SSH-")
+    with socket.socket() as s:  # from elsewhere there is room
+        s.bind(("127.0.0.77", 0))
+        s.settimeout(10)
+        s.connect(("127.0.0.1", w.door.port))
+        assert s.recv(4) == b"SSH-"
+    for s in held:
+        s.close()

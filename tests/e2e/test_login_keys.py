@@ -1,0 +1,190 @@
+"""Who is let in, with which keys: downstream and upstream."""
+
+import re
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.keys import TYPES
+from lab.wait import wait_for
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_key_of_the_person(own_way, ring, kind):
+    key = ring.get("person", kind)
+    w = own_way()
+    authorize(w, key)
+    assert w.new_client(key).ssh("echo in").text == "in\n"
+    name = {"ed25519": "ED25519", "rsa3072": "RSA"}.get(kind, "ECDSA")
+    assert w.door.log.find(
+        rf"Accepted publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
+        rf"{name} {re.escape(key.fingerprint)}"
+    )
+
+
+def authorize(way, *keys):
+    """Let these keys in at the door, from the next login on."""
+    if way.direct:
+        way.sshd.authorize(*(k.public for k in keys))
+    else:
+        with open(way.gateway.conf / "alice.pub", "a", encoding="ascii") as f:
+            f.writelines(k.public + "\n" for k in keys)
+
+
+@pytest.mark.parametrize("algorithm", ["rsa-sha2-256", "rsa-sha2-512"])
+def test_rsa_with_sha2(own_way, ring, algorithm):
+    key = ring.get("person", "rsa3072")
+    w = own_way()
+    authorize(w, key)
+    r = w.new_client(key).ssh("echo in", PubkeyAcceptedAlgorithms=algorithm)
+    assert r.text == "in\n"
+
+
+def test_rsa_with_sha1_is_refused(own_way, ring):
+    key = ring.get("person", "rsa3072")
+    w = own_way()
+    authorize(w, key)
+    r = w.new_client(key).ssh("echo in", PubkeyAcceptedAlgorithms="ssh-rsa")
+    assert r.code == 255 and r.out == b"" and "Permission denied" in r.err
+
+
+def test_authorized_keys_with_comments_blank_lines_and_two_keys(own_way, ring):
+    one, two = ring.get("client"), ring.get("person", "ecdsa256")
+    w = own_way()
+    file = w.sshd.authorized_keys if w.direct else w.gateway.conf / "alice.pub"
+    text = f"# who may\n\n  \nnot a key at all\n{one.public} the first\n\t{two.public}"
+    keep = file.read_text() if w.direct else ""
+    file.write_text(text + "\n" + keep)
+    for key in (one, two):
+        assert w.new_client(key).ssh("echo in").text == "in\n"
+
+
+def test_key_removed_from_the_list_is_out_at_once(own_way, ring):
+    w = own_way()
+    w.answers()
+    file = w.sshd.authorized_keys if w.direct else w.gateway.conf / "alice.pub"
+    file.write_text(ring.get("person").public + "\n")
+    assert w.ssh("true").code == 255
+
+
+# The mapped key.
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_mapped_key_that_was_added(own_way, ring, kind):
+    """ "direct" is the key in the person's own hands."""
+    key = ring.get("mapped", kind)
+    w = own_way()
+    w.sshd.authorized_keys.write_text(key.public + "\n")
+    if w.gateway:
+        w.gateway.add_key("other", key)
+        w.gateway.route("bob", w.sshd, [ring.get("client")], key="other")
+        w.gateway.stop()
+        w.gateway.start()
+        w.login = "bob"
+        c = w.new_client()
+    else:
+        c = w.new_client(key)
+    assert c.ssh("cat", stdin=b"through").out == b"through"
+    assert w.sshd.log.find(rf"Accepted publickey for \S+ .* {re.escape(key.fingerprint)}")
+
+
+@pytest.mark.parametrize("options", [(), ("--type", "ed25519"), ("--type", "rsa"), ("--type", "ecdsa")])
+def test_mapped_key_that_was_generated(make_gateway, make_sshd, ring, tmp_path, options):
+    g = make_gateway()
+    s = make_sshd()
+    line = g.generate_key("mine", *options)
+    kind = options[1] if options else "ed25519"
+    assert line.startswith({"ed25519": "ssh-ed25519 ", "rsa": "ssh-rsa "}.get(kind, "ecdsa-sha2-"))
+    s.authorize(line)
+    g.route("alice", s, [ring.get("client")], key="mine")
+    g.start()
+    from lab.way import Way
+
+    w = Way("gateway", tmp_path, ring, s, g)
+    w.answers()
+    w.close()
+
+
+# Keys in an agent.
+
+
+@pytest.fixture
+def agent_of(short, ring, tmp_path):
+    """agent_of(way, keys): the environment of an agent that holds them, in this order."""
+
+    def make(way, keys):
+        path = short / f"agent{len(keys)}"
+        way.client.popen(["ssh-agent", "-D", "-a", path])
+        wait_for("the agent", lambda: net.accepts(str(path)))
+        env = {"SSH_AUTH_SOCK": str(path)}
+        way.client.run(["ssh-add", "-q", *(k.path for k in keys)], env=env, check=True)
+        return env
+
+    return make
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 20])
+def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, agent_of, count):
+    """FAULTS F32; sshpiper #394.  sshd counts each, so direct is given a higher limit."""
+    w = own_way(sshd={"MaxAuthTries": "50"})
+    keys = [ring.get(f"wrong{i}") for i in range(count - 1)] + [ring.get("client")]
+    env = agent_of(w, keys)
+    c = w.new_client()
+    c.write_config(IdentitiesOnly="no", IdentityFile="none")
+    r = c.ssh("echo in", env=env)
+    assert r.text == "in\n", r
+    assert r.err == ""
+
+
+def test_right_key_given_is_used_before_the_others(own_way, ring, agent_of):
+    w = own_way()
+    env = agent_of(w, [ring.get(f"wrong{i}") for i in range(19)])
+    c = w.new_client()
+    c.write_config(IdentitiesOnly="no")
+    assert c.ssh("echo in", env=env).code in (0, 255)
+    c.write_config(IdentitiesOnly="yes")
+    assert c.ssh("echo in", env=env).text == "in\n"
+
+
+def test_only_methods_the_login_has_are_offered(own_way):
+    w = own_way()
+    r = w.ssh("-v", "true", PreferredAuthentications="none,password,keyboard-interactive")
+    assert r.code == 255
+    offers = set(re.findall(r"Authentications that can continue: (\S+)", r.err))
+    assert offers == {"publickey"}
+
+
+def test_max_auth_tries(own_way, ring):
+    """Proofs that fail count: the connection ends, the words are sshd's."""
+    paramiko = pytest.importorskip("paramiko")
+    w = own_way(door={"MaxAuthTries": "3"})
+    t = paramiko.Transport(("127.0.0.1", w.door.port))
+    try:
+        t.start_client(timeout=10)
+        tries = 0
+        with pytest.raises((paramiko.SSHException, EOFError)):
+            while tries < 10:
+                wrong = paramiko.Ed25519Key.from_private_key_file(str(ring.get(f"wrong{tries}").path))
+                try:
+                    t.auth_publickey(w.login, wrong)
+                except paramiko.AuthenticationException:
+                    pass
+                tries += 1
+                if not t.is_active():
+                    raise EOFError
+        assert tries <= 3
+    finally:
+        t.close()
+    w.answers()
+
+
+def test_passwords_are_not_asked_for(own_way):
+    w = own_way()
+    p = subprocess.run(
+        w.client.argv("ssh", "machine", "true", BatchMode="no", PreferredAuthentications="password",
+                      PubkeyAuthentication="no"),
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, env=w.client.env,
+    )
+    assert p.returncode == 255 and b"Permission denied (publickey)" in p.stderr

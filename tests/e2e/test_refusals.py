@@ -1,0 +1,210 @@
+"""Those who are not let in, and those whose machine is not there: what they see, what the log says."""
+
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lab import net
+from lab.refusal import masked, one_line, session_id
+
+
+def refused(client, *flags, **options):
+    r = client.ssh(*flags, "echo not reached", **options)
+    assert r.code == 255 and r.out == b"", r
+    return r
+
+
+def test_unknown_login_and_wrong_key_look_the_same(own_way, ring):
+    """The same offers, the same words: nobody learns who exists."""
+    w = own_way()
+    stranger = ring.get("wrong0")
+    known = refused(w.new_client(stranger), "-v")
+    unknown = refused(w.new_client(stranger, user="nobody-by-this-name"), "-v")
+    unknown_right_key = refused(w.new_client(user="nobody-by-this-name"), "-v")
+
+    def talk(r):
+        """What the server has said, and when."""
+        words = r"Authentications that can continue|Permission denied|sallyport|Received disconnect"
+        said = "\n".join(line for line in r.err.splitlines() if re.search(words, line))
+        return masked(said, w.login, "nobody-by-this-name")
+
+    # through the gateway a person is told by way of keyboard-interactive, see below
+    assert "Permission denied (publickey" in talk(known)
+    assert talk(known) == talk(unknown) == talk(unknown_right_key)
+
+
+PERSON = ("-o", "BatchMode=no", "-o", "PreferredAuthentications=publickey,keyboard-interactive")
+
+
+def test_person_without_a_key_is_told_what_to_do(gated, ring):
+    """Not in batch mode: one line with the session id, and sshd's last words as they always are."""
+    w = gated()
+    for user in ("alice", "nobody-by-this-name"):
+        r = refused(w.new_client(ring.get("wrong0"), user=user), *PERSON)
+        explained(w, r)
+        assert r.err.rstrip().endswith("Permission denied (publickey)."), r.err
+
+
+def test_who_gets_in_is_told_nothing(gated, ring):
+    w = gated()
+    c = w.new_client(ring.get("wrong0"))
+    r = c.ssh(*PERSON, "-i", str(ring.get("client").path), "echo in")
+    assert (r.code, r.text, r.err) == (0, "in\n", ""), r
+
+
+def test_unknown_login_and_wrong_key_take_the_same_time(own_way, ring):
+    w = own_way()
+    stranger = ring.get("wrong0")
+    clients = [w.new_client(stranger), w.new_client(stranger, user="nobody-by-this-name")]
+    times = [[], []]
+    for _ in range(5):
+        for c, t in zip(clients, times):
+            start = time.monotonic()
+            refused(c)
+            t.append(time.monotonic() - start)
+    assert abs(min(times[0]) - min(times[1])) < 0.1, times
+
+
+def test_refused_login_is_in_the_log(own_way, ring):
+    w = own_way()
+    stranger = ring.get("wrong0")
+    refused(w.new_client(stranger))
+    w.door.log.wait(
+        rf"Failed publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
+        rf"ED25519 {re.escape(stranger.fingerprint)}"
+    )
+    refused(w.new_client(stranger, user="mallory"))
+    w.door.log.wait(r"Invalid user mallory from 127\.0\.0\.1 port \d+")
+
+
+def test_accepted_login_is_in_the_log(own_way, ring):
+    w = own_way()
+    w.answers()
+    w.door.log.wait(
+        rf"Accepted publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
+        rf"ED25519 {re.escape(ring.get('client').fingerprint)}$"
+    )
+
+
+def test_two_routes_do_not_mix(gated, ring, make_sshd):
+    """Each login with its own key to its own machine, and not with the other's."""
+    w = gated(sshd={"env": {"MACHINE": "alice-machine"}})
+    bobs = make_sshd(env={"MACHINE": "bob-machine"})
+    w.gateway.stop()
+    w.gateway.route("bob", bobs, [ring.get("bob")])
+    w.gateway.start()
+    for login, mine, machine in (("alice", "client", "alice-machine"), ("bob", "bob", "bob-machine")):
+        assert w.new_client(ring.get(mine), user=login).ssh("echo $MACHINE").text == machine + "\n"
+        other = "bob" if mine == "client" else "client"
+        refused(w.new_client(ring.get(other), user=login))
+
+
+# The machine behind cannot be reached.
+
+
+def explained(w, r, since=0):
+    """A refusal with one line that names a session the log names too; that line."""
+    line = one_line(r.err)
+    sid = session_id(line)
+    assert sid, line
+    assert w.gateway.log.find(rf"session {sid}\b", since), w.gateway.log.text(since)
+    w.gateway.quiet()
+    return line
+
+
+def test_machine_that_refuses_connections(gated):
+    w = gated()
+    w.sshd.stop()
+    line = explained(w, refused(w.client))
+    assert "SHA256" not in line and "127.0.0.1" not in line
+    assert w.gateway.log.find(r"[Cc]onnection refused")
+
+
+def test_machine_that_is_not_in_the_dns(gated):
+    w = gated(route={"HostName": "does-not-exist.invalid"})
+    explained(w, refused(w.client))
+
+
+def test_machine_that_says_nothing(gated):
+    """It takes the connection and is silent: ConnectTimeout."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    w = gated(route={"Port": silent.getsockname()[1], "ConnectTimeout": "2s"})
+    start = time.monotonic()
+    explained(w, refused(w.client))
+    assert time.monotonic() - start < 8
+    silent.close()
+
+
+@pytest.mark.parametrize("speech", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-1.5-old\r\n",
+                                    b"SSH-2.0-x\r\n" + b"\xff" * 1000, b"x" * 70_000, b""])
+def test_machine_that_is_no_ssh_server(gated, speech):
+    def talk(s):
+        s.sendall(speech)
+
+    server = net.Server(talk)
+    w = gated(route={"Port": server.port})
+    explained(w, refused(w.client))
+    server.close()
+
+
+def test_machine_that_does_not_know_the_mapped_key(gated):
+    w = gated()
+    w.sshd.authorized_keys.write_text("")
+    explained(w, refused(w.client))
+
+
+def test_machine_that_is_tried_second(gated):
+    """HostName with several: the first one that answers."""
+    w = gated(route={"HostName": "127.0.0.9 127.0.0.1"})
+    known = w.gateway.known_hosts_of("alice")
+    known.write_text(known.read_text() + known.read_text().replace("127.0.0.1", "127.0.0.9"))
+    w.answers()
+
+
+def test_mapped_key_that_is_gone(gated):
+    """Only that route fails, with a reason in the log."""
+    w = gated()
+    w.answers()
+    w.gateway.command("key", "remove", "alice")
+    mark = w.gateway.log.mark()
+    explained(w, refused(w.client), mark)
+
+
+def test_refusal_ends_at_once_and_asks_once(gated):
+    """sshpiper #608: a failure upstream must not look like a partial success, or clients try on."""
+    w = gated()
+    w.sshd.stop()
+    r = refused(w.client, "-v")
+    assert r.err.count("Server accepts key") <= 1
+    assert "partial success" not in r.err
+
+
+def test_banner_is_shown_once(own_way, tmp_path):
+    """sshpiper #593, #532: missing, or once for each attempt."""
+    text = tmp_path / "banner"
+    text.write_text("Welcome to the banner.\nSecond line ☂.\n")
+    w = own_way(door={"Banner": text})
+    r = w.ssh("true")
+    assert r.err.replace("\r", "") == text.read_text()
+
+
+def test_banner_of_the_machine_is_shown_once(own_way, tmp_path):
+    text = tmp_path / "banner"
+    text.write_text("The machine says hello.\n")
+    w = own_way(sshd={"Banner": text})
+    assert w.ssh("true").err.replace("\r", "") == text.read_text()
+
+
+def test_fifty_refusals_leave_nothing_behind(own_way, ring):
+    """FAULTS F7, scaled from 2,000 to 50: two cores."""
+    w = own_way()
+    c = w.new_client(ring.get("wrong0"))
+    for _ in range(5):
+        running = [c.spawn("true", stdin=subprocess.DEVNULL) for _ in range(10)]
+        assert [p.wait(30) for p in running] == [255] * 10
+    w.answers()
+    if w.gateway:
+        w.gateway.quiet()

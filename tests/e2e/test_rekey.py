@@ -1,0 +1,143 @@
+"""New keys in the middle of things (FAULTS F14: 1 GB scaled to 30 and 100 MB)."""
+
+import hashlib
+import re
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.wait import wait_for
+from test_bulk import sha256_of
+from test_forward import streams
+
+SIDES = pytest.mark.parametrize("side", ["client", "machine", "both"])
+
+
+@pytest.fixture
+def rekeying(own_way):
+    """A way on which the client, the machine or both ask for new keys at each megabyte."""
+
+    def make(side, limit="1M", **sshd):
+        w = own_way(sshd={"RekeyLimit": limit, **sshd} if side != "client" else sshd)
+        w.options = {"RekeyLimit": limit} if side != "machine" else {}
+        return w
+
+    return make
+
+
+def rekeys(verbose):
+    """How often keys were taken into use, the first time included."""
+    return len(re.findall(r"SSH2_MSG_NEWKEYS received", verbose))
+
+
+@SIDES
+def test_30_megabytes_up(rekeying, bulk, side):
+    w = rekeying(side)
+    b = bulk(30)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-v", "sha256sum", stdin=f, timeout=120, **w.options)
+    assert r.code == 0 and r.text.split()[0] == b.sha256
+    if side != "machine" or w.direct:  # else the machine's rekeys are the gateway's alone
+        assert rekeys(r.err) > 15
+
+
+@SIDES
+def test_30_megabytes_down(rekeying, bulk, tmp_path, side):
+    w = rekeying(side)
+    b = bulk(30)
+    with open(tmp_path / "err", "wb") as err:
+        p = w.client.spawn("-v", f"cat {b.path}", stdin=subprocess.DEVNULL, stderr=err, **w.options)
+        assert sha256_of(p.stdout) == b.sha256
+    assert p.wait(10) == 0
+    if side != "machine" or w.direct:
+        assert rekeys((tmp_path / "err").read_text()) > 15
+
+
+def test_100_megabytes_each_way(rekeying, bulk):
+    """With the quick key exchange, for the sake of the clock."""
+    kex = {"KexAlgorithms": "curve25519-sha256"}
+    w = rekeying("both", **kex)
+    b = bulk(100)
+    with open(b.path, "rb") as f:
+        r = w.ssh("sha256sum", stdin=f, timeout=120, **w.options, **kex)
+    assert r.code == 0 and r.text.split()[0] == b.sha256
+    p = w.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL, **w.options, **kex)
+    assert sha256_of(p.stdout) == b.sha256
+    assert p.wait(10) == 0
+
+
+def test_both_directions_at_once(rekeying, bulk):
+    w = rekeying("both")
+    b = bulk(10)
+    with open(b.path, "rb") as f:
+        p = w.client.spawn("cat", stdin=f, **w.options)
+        assert sha256_of(p.stdout) == b.sha256
+    assert p.wait(10) == 0
+
+
+@SIDES
+def test_forwarded_streams(rekeying, side):
+    w = rekeying(side)
+    echo = net.Server(net.echo)
+    port = net.free_port()
+    w.client.forward("-L", f"127.0.0.1:{port}:127.0.0.1:{echo.port}", ready=[("127.0.0.1", port)],
+                     **w.options)
+    data = hashlib.sha256(b"seed").digest() * 100_000
+    assert streams(("127.0.0.1", port), 6, data) == [data + b"%d" % i for i in range(6)]
+    echo.close()
+
+
+def test_idle_terminal(rekeying, tmp_path):
+    """Keys change with the time; nobody types, there is but the keepalive."""
+    w = rekeying("both", limit="default 1s", ClientAliveInterval="1")
+    log = tmp_path / "log"
+    log.touch()
+    t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat",
+                          RekeyLimit="default 1s", ServerAliveInterval="1")
+    t.expect(r"^up\r")
+    for i in range(2):
+        wait_for("new keys", lambda i=i: rekeys(log.read_text()) >= 2 * i + 3, 20)
+        t.send(f"said {i}\n")
+        t.expect(rf"^said {i}\r")
+    t.send("\x04")
+    assert t.wait() == 0
+
+
+def test_full_window(rekeying):
+    """Keys change while the reader stands still and the pipe is full."""
+    w = rekeying("both")
+    p = w.client.spawn("cat /dev/zero", stdin=subprocess.DEVNULL, **w.options)
+    for _ in range(3):
+        # Read a little more than what fits in between, so that both ends have stood still before.
+        wait_for("a standstill", lambda: standstill(p))
+        assert len(p.stdout.read(3_000_000)) == 3_000_000
+    assert p.poll() is None
+
+
+def standstill(p, seen={}):
+    """The client has used no CPU since this was asked last."""
+    from lab.procs import Proc
+
+    now = Proc(p.pid).cpu()
+    before, times = seen.get(p, (None, 0))
+    seen[p] = (now, times + 1 if now == before else 0)
+    return seen[p][1] > 10
+
+
+def test_asked_for_by_the_person(own_way):
+    w = own_way()
+    t = w.client.terminal("-tt", "-v", "stty -echo; echo up; cat")
+    t.expect(r"^up\r")
+    for i in range(3):
+        t.send("\n~R")
+        t.expect(r"SSH2_MSG_NEWKEYS received")
+        t.send(f"word{i}\n")
+        t.expect(rf"^word{i}\r")
+
+
+def test_sftp(rekeying, bulk, tmp_path):
+    w = rekeying("both")
+    b = bulk(10)
+    w.client.sftp(f"put {b.path} {tmp_path}/a\nget {tmp_path}/a {tmp_path}/b\n", **w.options)
+    assert (tmp_path / "b").read_bytes() == b.path.read_bytes()

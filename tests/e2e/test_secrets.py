@@ -1,0 +1,131 @@
+"""No secret in a process that talks to the network: their memory is searched for the keys."""
+
+import os
+import re
+
+import pytest
+
+from lab.keys import private_parts
+from lab.wait import wait_for
+
+
+def memory(proc):
+    """All that a process has in memory, piece by piece."""
+    with open(f"/proc/{proc.pid}/maps", encoding="utf-8") as maps, open(
+        f"/proc/{proc.pid}/mem", "rb", buffering=0
+    ) as mem:
+        for line in maps:
+            start, end = (int(n, 16) for n in line.split()[0].split("-"))
+            if "r" not in line.split()[1] or line.rstrip().endswith(("[vvar]", "[vsyscall]")):
+                continue
+            try:
+                mem.seek(start)
+                left = end - start
+                while left > 0:
+                    piece = mem.read(min(left, 1 << 26))
+                    if not piece:
+                        break
+                    left -= len(piece)
+                    yield piece
+            except OSError:
+                continue
+
+
+def found_in(proc, needles):
+    pieces = list(memory(proc))
+    assert sum(map(len, pieces)) > 100_000
+    return {name for name, needle in needles.items() if any(needle in piece for piece in pieces)}
+
+
+def needles_of(name, key):
+    """Every form a private key has been seen to have in memory."""
+    needles = {}
+    for part, value in private_parts(key.path).items():
+        needles[f"{name} {part}"] = value[:32] if part == "seed" else value
+        if part not in ("seed", "secret"):  # how OpenSSL keeps a number
+            needles[f"{name} {part} reversed"] = value[::-1]
+    text = "".join(key.path.read_text().split("-----")[2].split())
+    needles[f"{name} as text"] = text[-160:-60].encode()
+    return needles
+
+
+KINDS = ["ed25519", "rsa3072", "ecdsa256"]
+
+
+@pytest.fixture
+def secrets(gated, ring):
+    """A gateway whose every private key is known to the test."""
+    if os.getuid() != 0:
+        pytest.skip("only root may read the memory of a process that cannot be dumped")
+    w = gated()
+    w.gateway.stop()
+    needles = {"store key": (w.gateway.dir / "keys" / ".unlock").read_bytes().strip()}
+    for kind in KINDS:
+        key = ring.get("mapped", kind)
+        w.gateway.add_key(f"mapped_{kind}", key)
+        w.sshd.authorize(key.public)
+        w.gateway.route(kind, w.sshd, [ring.get("client")], key=f"mapped_{kind}")
+        needles.update(needles_of(f"mapped {kind}", key))
+    for key, kind in zip(w.gateway.host_keys, ("ed25519", "rsa3072")):
+        needles.update(needles_of(f"host {kind}", key))
+    w.gateway.start()
+    return w, needles
+
+
+def test_master_and_sessions_hold_no_private_key(secrets):
+    w, needles = secrets
+    for options in ({}, {"HostKeyAlgorithms": "rsa-sha2-512"}):
+        for kind in KINDS:
+            c = w.new_client(user=kind)
+            p = c.spawn("-v", "echo up; cat", RekeyLimit="1M", **options)
+            assert p.stdout.readline() == b"up\n"
+            for _ in range(3):  # with new keys
+                p.stdin.write(bytes(1_000_000))
+                p.stdin.flush()
+                assert p.stdout.read(1_000_000) == bytes(1_000_000)
+    sessions = w.gateway.sessions()
+    assert len(sessions) == 6
+    for session in sessions:
+        login = re.search(r"session \w+ (\w+)", session.title())[1]
+        control = {"login": login.encode(), "host key": public_blob(w.gateway.host_keys[0])}
+        assert found_in(session, control) == set(control), "the search itself does not work"
+        assert found_in(session, needles) == set()
+    assert found_in(w.gateway.master, needles) == set()
+
+
+def public_blob(key):
+    """The 32 public bytes of an Ed25519 key."""
+    import base64
+
+    return base64.b64decode(key.public.split()[1])[-32:]
+
+
+def test_connection_before_login_holds_no_private_key(secrets):
+    from lab import net
+
+    w, needles = secrets
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        assert s.recv(4) == b"SSH-"
+        (session,) = wait_for("the session", w.gateway.sessions)
+        assert found_in(session, needles) == set()
+
+
+def test_keys_on_disk_are_sealed(secrets):
+    w, needles = secrets
+    for directory, _, files in os.walk(w.gateway.dir / "keys"):
+        for name in files:
+            path = os.path.join(directory, name)
+            assert os.stat(path).st_mode & 0o077 == 0 or name.endswith(".pub"), path
+            if name == ".unlock":
+                continue
+            with open(path, "rb") as f:
+                data = f.read()
+            assert [n for n, needle in needles.items() if needle in data] == []
+
+
+def test_no_secret_in_the_log(secrets, ring):
+    w, needles = secrets
+    w.client.ssh("true")
+    w.new_client(ring.get("wrong0")).ssh("true")
+    log = w.gateway.log.text().encode()
+    assert [n for n, needle in needles.items() if needle in log] == []

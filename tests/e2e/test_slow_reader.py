@@ -1,0 +1,129 @@
+"""Nobody reads (FAULTS F13): memory stays bounded, and whoever else there is goes on."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import net
+from lab.gateway import sanitized
+from lab.procs import Proc
+from lab.wait import wait_for
+
+LIMIT = 24 << 20  # the work order's figure
+
+
+def settles(session):
+    """Wait until the session uses no CPU any more; its memory then, and the most there was."""
+    most = 0
+    last, still = None, 0
+    deadline = time.monotonic() + 30
+    while still < 15 and time.monotonic() < deadline:
+        now = session.cpu()
+        still = still + 1 if now == last else 0
+        last = now
+        most = max(most, session.rss())
+        time.sleep(0.02)
+    return session.rss(), most
+
+
+@pytest.fixture
+def w(gated):
+    return gated()
+
+
+def bounded(session):
+    _, most = settles(session)
+    if not sanitized():
+        assert most < LIMIT, f"{most >> 20} MiB"
+
+
+def test_client_that_is_stopped(w):
+    p = w.client.spawn("cat /dev/zero", stdin=subprocess.DEVNULL)
+    assert p.stdout.read(1) == b"\0"
+    p.send_signal(signal.SIGSTOP)
+    try:
+        (session,) = w.gateway.sessions("alice")
+        bounded(session)
+        w.answers()
+    finally:
+        p.send_signal(signal.SIGCONT)
+    assert p.stdout.read(50_000_000) == bytes(50_000_000)
+
+
+def test_machine_that_is_stopped(w):
+    p = w.client.spawn("echo up; cat >/dev/null")
+    assert p.stdout.readline() == b"up\n"
+    frozen = w.sshd.sessions()
+    for s in frozen:
+        s.kill(signal.SIGSTOP)
+    try:
+        feeder = w.client.popen(["cat", "/dev/zero"], stdout=p.stdin, stdin=subprocess.DEVNULL)
+        (session,) = w.gateway.sessions("alice")
+        bounded(session)
+        feeder.kill()
+    finally:
+        for s in frozen:
+            s.kill(signal.SIGCONT)
+
+
+def test_client_with_endless_windows_that_never_reads(w):
+    """Flow control end to end is the client's to give away: then the gateway has to hold back."""
+    paramiko = pytest.importorskip("paramiko")
+    t = paramiko.Transport(("127.0.0.1", w.gateway.port), default_window_size=(1 << 31) - 1)
+    try:
+        t.connect(username="alice",
+                  pkey=paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path)))
+        read = t.packetizer.read_message
+        stopped = []
+
+        def read_no_more():
+            if stopped:
+                time.sleep(0.05)
+                wait_for("the test to end", lambda: not stopped, 60)
+            return read()
+
+        t.packetizer.read_message = read_no_more
+        channels = [t.open_session(timeout=10) for _ in range(4)]
+        stopped.append(True)
+        for c in channels:
+            # by hand: the answer will not be read
+            m = paramiko.Message()
+            m.add_byte(bytes([98]))
+            m.add_int(c.remote_chanid)
+            m.add_string("exec")
+            m.add_boolean(False)
+            m.add_string("cat /dev/zero")
+            t._send_message(m)
+        (session,) = w.gateway.sessions("alice")
+        wait_for("the flood", lambda: session.cpu() > 0.05, 20)
+        bounded(session)
+        w.answers()
+    finally:
+        stopped.clear()
+        t.close()
+
+
+def test_the_opposite_way_and_other_channels_live(own_way, short):
+    w = own_way()
+    control = short / "c"
+    w.client.forward("-M", "-S", str(control))
+    wait_for("the control socket", lambda: net.accepts(str(control)))
+    stuck = w.client.spawn("-S", str(control), "cat /dev/zero & cat >/dev/null; kill $!; echo >&2 read all")
+    wait_for("a full pipe", lambda: Proc(stuck.pid).state == "S")
+    stuck.stdin.write(bytes(20_000_000))  # upwards, while downwards nothing moves
+    stuck.stdin.flush()
+    assert w.client.ssh("-S", control, "echo other", timeout=10).text == "other\n"
+
+
+def test_twenty_that_do_not_read(w):
+    """FAULTS F13: 50 scaled to 20."""
+    running = [w.client.spawn("cat /dev/zero", stdin=subprocess.DEVNULL) for _ in range(20)]
+    for p in running:
+        assert p.stdout.read(1) == b"\0"
+    for session in w.gateway.sessions("alice"):
+        bounded(session)
+    start = time.monotonic()
+    w.answers()
+    assert time.monotonic() - start < 5

@@ -1,0 +1,147 @@
+"""The connection itself: key exchange, compression, keepalive, what the two ends tell each other."""
+
+import re
+import signal
+
+import pytest
+
+from lab import procs
+from lab.wait import wait_for
+
+POST_QUANTUM = r"kex: algorithm: (sntrup761x25519-sha512|mlkem768x25519-sha256)"
+
+
+def test_post_quantum_key_exchange(own_way):
+    w = own_way(sshd={"LogLevel": "DEBUG1"})
+    r = w.ssh("-v", "true")
+    assert re.search(POST_QUANTUM, r.err)
+    assert w.sshd.log.find(POST_QUANTUM)  # with the gateway: its upstream leg
+
+
+@pytest.mark.parametrize("word, value", [
+    ("Ciphers", "aes128-gcm@openssh.com"),
+    ("Ciphers", "aes256-gcm@openssh.com"),
+    ("Ciphers", "aes256-ctr"),
+    ("Ciphers", "chacha20-poly1305@openssh.com"),
+    ("KexAlgorithms", "curve25519-sha256"),
+    ("KexAlgorithms", "ecdh-sha2-nistp256"),
+    ("HostKeyAlgorithms", "ssh-ed25519"),
+    ("HostKeyAlgorithms", "rsa-sha2-512"),
+    ("HostKeyAlgorithms", "rsa-sha2-256"),
+])
+def test_algorithm_the_client_insists_on(way, word, value):
+    data = bytes(1_000_000)
+    assert way.ssh("cat", stdin=data, **{word: value}).out == data
+
+
+@pytest.mark.parametrize("mac", [
+    "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512",
+])
+def test_mac_the_client_insists_on(way, mac):
+    data = bytes(1_000_000)
+    assert way.ssh("cat", stdin=data, Ciphers="aes128-ctr", MACs=mac).out == data
+
+
+def test_weak_algorithms_are_refused(way):
+    for options in (
+        {"KexAlgorithms": "diffie-hellman-group14-sha1"},
+        {"KexAlgorithms": "diffie-hellman-group1-sha1"},
+        {"Ciphers": "3des-cbc"},
+        {"HostKeyAlgorithms": "ssh-rsa"},
+    ):
+        r = way.ssh("true", **options)
+        assert r.code == 255 and "Unable to negotiate" in r.err, (options, r)
+
+
+def test_compression(way, bulk):
+    b = bulk(20)
+    with open(b.path, "rb") as f:
+        r = way.ssh("-C", "sha256sum", stdin=f)
+    assert r.text.split()[0] == b.sha256
+    assert way.ssh("-C", "head -c 5000000 /dev/zero").out == bytes(5_000_000)
+
+
+def test_client_keepalive_is_answered(way):
+    options = {"ServerAliveInterval": "1", "ServerAliveCountMax": "1"}
+    r = way.ssh("sleep 3.5; echo awake", **options)
+    assert r.outcome == (0, b"awake\n", "")
+
+
+def test_silent_client_is_given_up(own_way):
+    w = own_way(door={"ClientAliveInterval": "1", "ClientAliveCountMax": "2"})
+    p = w.client.spawn("echo up; cat")
+    assert p.stdout.readline() == b"up\n"
+    p.send_signal(signal.SIGSTOP)
+    try:
+        wait_for("the end of the session", lambda: not w.servers(), 15)
+        w.sshd.quiet()
+    finally:
+        p.send_signal(signal.SIGCONT)
+    assert p.wait(10) == 255
+
+
+def test_idle_client_is_not_given_up(own_way):
+    w = own_way(door={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
+    assert w.ssh("sleep 3.5; echo awake").text == "awake\n"
+
+
+def test_frozen_machine_is_given_up(own_way):
+    w = own_way(route={"ServerAliveInterval": "1s"})
+    p = w.client.spawn("echo up; cat", ServerAliveInterval="1" if w.direct else "0")
+    assert p.stdout.readline() == b"up\n"
+    frozen = w.sshd.sessions()
+    for s in frozen:
+        s.kill(signal.SIGSTOP)
+    try:
+        assert p.wait(20) == 255
+        if w.gateway:
+            w.gateway.quiet()
+    finally:
+        for s in frozen:
+            s.kill(signal.SIGCONT)
+
+
+def test_machine_that_dies_ends_the_session_at_once(own_way):
+    w = own_way()
+    p = w.client.spawn("echo up; cat")
+    assert p.stdout.readline() == b"up\n"
+    for s in w.sshd.sessions():
+        s.kill()
+    assert p.wait(5) == 255
+    if w.gateway:
+        w.gateway.quiet()
+
+
+def test_host_keys_of_the_door_are_learnt_and_no_others(own_way):
+    """sshpiper #131: hostkeys-00 relayed from the machine behind gave a bad signature."""
+    w = own_way()
+    first = w.door.known_hosts().splitlines()[0] + "\n"
+    c = w.new_client(known_hosts=first)
+    r = c.ssh("-v", "true", UpdateHostKeys="yes", LogLevel="DEBUG1")
+    assert r.code == 0
+    known = {line.split()[2] for line in c.known_hosts.read_text().splitlines()}
+    assert known <= {k.public.split()[1] for k in w.door.host_keys}
+    assert "bad signature" not in r.err
+    if w.direct:
+        assert len(known) == len(w.door.host_keys)
+
+
+def test_keystroke_obfuscation_and_other_extensions_end_at_each_leg(own_way):
+    """sshpiper #323: an extension of the one leg was offered to the other."""
+    w = own_way(sshd={"LogLevel": "DEBUG2"})
+    r = w.ssh("-v", "true")
+    assert "SSH2_MSG_EXT_INFO received" in r.err
+    assert r.code == 0
+
+
+def test_connection_of_many_small_packets(way):
+    """One byte at a time, there and back."""
+    p = way.client.spawn("cat")
+    for i in range(300):
+        p.stdin.write(bytes([i % 256]))
+        p.stdin.flush()
+        assert p.stdout.read(1) == bytes([i % 256])
+    p.stdin.close()
+    p.stdin = None
+    assert p.wait(10) == 0
+    procs.end(p)

@@ -1,0 +1,211 @@
+"""Is it the machine meant?  (FAULTS F19)  Direct: ssh checks; else the gateway does, for its login."""
+
+import subprocess
+
+import pytest
+
+from lab.keys import fingerprint
+from lab.refusal import one_line, session_id
+
+ED25519, ECDSA, RSA = "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"
+
+
+class Check:
+    """Logins under a known_hosts file; where that file is, is the difference of the two ways."""
+
+    def __init__(self, way):
+        self.way = way
+        if way.direct:
+            self.file = way.client.known_hosts
+        else:
+            self.file = way.gateway.known_hosts_of("alice")
+
+    def login(self):
+        return self.way.ssh("echo in")
+
+    def accepted(self, known=None):
+        if known is not None:
+            self.file.write_text(known)
+        r = self.login()
+        assert r.outcome[:2] == (0, b"in\n"), r
+
+    def refused(self, known=None):
+        if known is not None:
+            self.file.write_text(known)
+        logins = self.way.sshd.log.text().count("Accepted publickey")
+        tries = self.way.sshd.log.text().count(" publickey for ")
+        r = self.login()
+        assert r.code == 255 and r.out == b"", r
+        assert self.way.sshd.log.text().count("Accepted publickey") == logins
+        assert self.way.sshd.log.text().count(" publickey for ") == tries  # nothing was offered
+        if self.way.gateway:
+            assert "host key" in one_line(r.err).lower(), r.err
+            sid = session_id(r.err)
+            assert self.way.gateway.log.find(rf"session {sid}: Host key verification failed .*SHA256:")
+        return r
+
+
+@pytest.fixture
+def check(own_way):
+    def make(strict="yes", **options):
+        w = own_way(route={"StrictHostKeyChecking": strict}, **options)
+        if w.direct:
+            w.client.write_config(StrictHostKeyChecking=strict, HashKnownHosts="no")
+        return Check(w)
+
+    return make
+
+
+def wrong_lines(check, ring, kinds=("ed25519", "ecdsa256", "rsa3072")):
+    s = check.way.sshd
+    return "".join(f"[{s.host}]:{s.port} {ring.get('changed_host', k).public}\n" for k in kinds)
+
+
+def test_known(check):
+    c = check()
+    c.accepted(c.way.sshd.known_hosts())
+
+
+@pytest.mark.parametrize("kind", [ED25519, ECDSA, RSA])
+def test_only_one_type_is_known(check, kind):
+    """sshpiper #554: the algorithms asked for follow what is known."""
+    c = check()
+    c.accepted(c.way.sshd.known_hosts([kind]))
+
+
+def test_unknown(check):
+    check().refused("")
+
+
+def test_missing_file(check):
+    c = check()
+    c.file.unlink()
+    c.refused()
+
+
+def test_changed(check, ring):
+    c = check()
+    c.refused(wrong_lines(c, ring))
+    if c.way.gateway:
+        log = c.way.gateway.log.text()
+        assert c.way.sshd.host_keys[0].fingerprint in log and str(c.file) in log
+
+
+def test_changed_is_refused_for_accept_new_too(check, ring):
+    c = check("accept-new")
+    c.refused(wrong_lines(c, ring))
+
+
+def test_other_type_is_known_and_wrong(check, ring):
+    """The machine has an RSA key that is right, and an Ed25519 key that is not the known one."""
+    c = check()
+    c.refused(wrong_lines(c, ring, ["ed25519"]))
+
+
+def test_second_key_of_a_type_is_right(check, ring):
+    c = check()
+    c.accepted(wrong_lines(c, ring, ["ed25519"]) + c.way.sshd.known_hosts([ED25519]))
+
+
+def test_hashed_names(check, tmp_path):
+    c = check()
+    file = tmp_path / "hashed"
+    file.write_text(c.way.sshd.known_hosts())
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
+    text = file.read_text()
+    assert "|1|" in text and "127.0.0.1" not in text
+    c.accepted(text)
+
+
+def test_name_without_the_port_is_another_machine(check):
+    c = check()
+    c.refused(c.way.sshd.known_hosts().replace(f"[127.0.0.1]:{c.way.sshd.port}", "127.0.0.2"))
+
+
+def test_other_port_is_another_machine(check):
+    c = check()
+    c.refused(c.way.sshd.known_hosts().replace(f":{c.way.sshd.port} ", ":22 "))
+
+
+def test_patterns_lists_negation_comments_and_rubbish(check):
+    c = check()
+    port = c.way.sshd.port
+    key = c.way.sshd.host_keys[0].public
+    c.accepted(f"# comment\n\nrubbish\nother,[127.0.0.*]:{port} {key} a comment\n")
+    c.refused(f"![127.0.0.1]:{port},[127.0.0.*]:{port} {key}\n")
+
+
+def test_revoked(check):
+    c = check()
+    known = c.way.sshd.known_hosts()
+    c.accepted(known)
+    c.refused(known + "".join(f"@revoked * {k.public}\n" for k in c.way.sshd.host_keys))
+
+
+def test_accept_new_writes_it_down_and_then_insists(check, ring):
+    c = check("accept-new")
+    c.accepted("# mine\n")
+    text = c.file.read_text()
+    assert text.startswith("# mine\n")
+    assert [line.split()[0] for line in text.splitlines()[1:]] == [f"[127.0.0.1]:{c.way.sshd.port}"]
+    c.accepted()
+    assert c.file.read_text() == text
+    c.way.sshd.stop()
+    c.way.sshd.host_keys = [ring.get("changed_host")]
+    c.way.sshd.start()
+    c.refused()
+    assert c.file.read_text() == text
+
+
+def test_accept_new_to_a_last_line_without_newline(check):
+    c = check("accept-new")
+    c.accepted("# no newline at the end")
+    if c.way.gateway:  # ssh writes on in that line
+        assert len(c.file.read_text().splitlines()) == 2
+
+
+def test_accept_new_writes_once_under_ten_first_logins_at_once(gated):
+    """FAULTS F19: 50 scaled to 10."""
+    w = gated(route={"StrictHostKeyChecking": "accept-new"})
+    file = w.gateway.known_hosts_of("alice")
+    file.write_text("")
+    running = [w.client.spawn("echo in", stdin=subprocess.DEVNULL) for _ in range(10)]
+    for p in running:
+        out, err = p.communicate(timeout=60)
+        assert out == b"in\n", err
+    assert len(file.read_text().splitlines()) == 1
+
+
+def test_no_checking(check, ring):
+    c = check("no")
+    c.accepted("")
+    if c.way.gateway:
+        assert c.way.gateway.log.find(r"StrictHostKeyChecking is no")
+
+
+def test_fingerprint(gated, ring):
+    keys = [ring.get("upstream_host", kind) for kind in ("ed25519", "ecdsa256", "rsa3072")]
+    for key in keys[:1]:
+        w = gated(route={"UserKnownHostsFile": None, "HostKeyFingerprint": key.fingerprint})
+        w.answers()
+
+
+@pytest.mark.parametrize("kind", ["ecdsa256", "rsa3072"])
+def test_fingerprint_of_another_of_its_keys(gated, ring, kind):
+    key = ring.get("upstream_host", kind)
+    w = gated(host_keys=[kind],
+              route={"UserKnownHostsFile": None, "HostKeyFingerprint": key.fingerprint})
+    w.answers()
+
+
+def test_fingerprint_that_differs(gated, ring):
+    wrong = fingerprint(ring.get("changed_host").public)
+    w = gated(route={"UserKnownHostsFile": None, "HostKeyFingerprint": wrong})
+    Check(w).refused()
+
+
+def test_changed_key_of_the_gateway_is_noticed_by_the_client(way, ring):
+    """The person's own check is of the door's key, and it stays theirs."""
+    c = way.new_client(known_hosts=f"[127.0.0.1]:{way.door.port} {ring.get('changed_host').public}\n")
+    r = c.ssh("echo not reached")
+    assert r.code == 255 and "Host key verification failed" in r.err

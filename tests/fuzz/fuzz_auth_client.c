@@ -1,0 +1,59 @@
+/*
+ * auth/auth_client: the input is a row of messages from the upstream.  Nothing is
+ * sent in reply, and success means that the upstream said just that.
+ */
+#include <string.h>
+
+#include "auth/auth_client.h"
+#include "fuzz.h"
+#include "wire/ssh.h"
+
+static int
+sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
+{
+	(void)ctx;
+	(void)data;
+	(void)len;
+	wire_put_text(sig, alg);
+	wire_put_text(sig, "signature");
+	return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static const struct auth_client_ops ops = { sign };
+	const struct auth_client_config config = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.user = "alice",
+		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 } };
+	struct auth_client *ac = auth_client_new(&config, &ops, NULL);
+	enum auth_client_verdict verdict = AUTH_CLIENT_WAIT;
+	struct bytes m;
+	struct wire w;
+	struct buf out;
+	const char *p;
+	size_t banner = 0, sent;
+
+	CHECK(ac != NULL);
+	buf_init(&out, 1 << 20);
+	CHECK(auth_client_start(ac, &out) == AUTH_CLIENT_SEND);
+	sent = out.len;
+	wire_init(&w, data, len);
+	while (w.left > 0 && wire_err(&w) == 0 && verdict != AUTH_CLIENT_FAILED) {
+		m = wire_bytes(&w, wire_u8(&w));
+		verdict = auth_client_input(ac, m.p, m.len, &out);
+		CHECK(verdict != AUTH_CLIENT_SEND && out.len == sent);
+		if (verdict == AUTH_CLIENT_SUCCESS)
+			CHECK(m.len == 1 && m.p[0] == SSH_MSG_USERAUTH_SUCCESS);
+		if (verdict == AUTH_CLIENT_BANNER)
+			banner += auth_client_banner(ac).len;
+		CHECK((verdict == AUTH_CLIENT_FAILED) == (*auth_client_reason(ac) != '\0'));
+	}
+	CHECK(banner <= AUTH_CLIENT_BANNER_MAX);
+	for (p = auth_client_reason(ac); *p != '\0'; p++)
+		CHECK(*p >= ' ' && *p <= '~');
+	buf_free(&out);
+	auth_client_free(&ac);
+	return 0;
+}

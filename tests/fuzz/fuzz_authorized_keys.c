@@ -1,0 +1,66 @@
+/*
+ * auth/authorized_keys: the input is a file.  The key is looked for in it, alone
+ * and with its own line behind the rest, where it has to be found.
+ */
+#include <string.h>
+
+#include "auth/authorized_keys.h"
+#include "auth/authorized_options.h"
+#include "auth/pubkey.h"
+#include "fuzz.h"
+
+static const char line[] =
+    "\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
+
+static int
+find(const char *text, size_t len, struct bytes blob)
+{
+	const struct authorized_request request = { .blob = blob,
+		.address = "203.0.113.9",
+		.now = 1700000000 };
+	struct authorized_options o;
+	char why[256];
+	int found;
+
+	memset(why, 'X', sizeof(why));
+	found = authorized_keys_find(text, len, &request, &o, why);
+	CHECK(memchr(why, '\0', sizeof(why)) != NULL);
+	CHECK(found == 0 || found == 1);
+	if (found) {
+		CHECK(why[0] == '\0' && o.line > 0 && !o.cert_authority);
+		CHECK((o.permits & ~(unsigned int)AUTHORIZED_ALL) == 0);
+	} else {
+		CHECK(o.command == NULL && o.environment.v == NULL && o.permits == 0);
+	}
+	authorized_options_free(&o);
+	return found;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct bytes blob;
+	struct buf key, text;
+	time_t when;
+
+	buf_init(&key, 1000);
+	buf_init(&text, len + sizeof(line) + 1);
+	CHECK(pubkey_parse(line + 1, sizeof(line) - 2, &key) == 0);
+	blob = (struct bytes){ key.data, key.len };
+	(void)find((const char *)data, len, blob);
+
+	buf_put(&text, data, len);
+	if (buf_cstr(&text) != NULL) {
+		(void)address_match("203.0.113.9", buf_cstr(&text));
+		(void)address_match("2001:db8::1", buf_cstr(&text));
+		(void)address_match(buf_cstr(&text), "*,!10.0.0.0/8,2001:db8::/32");
+		if (authorized_time_parse(buf_cstr(&text), &when) != 0)
+			CHECK(when == 0);
+	}
+	buf_put(&text, line, sizeof(line) - 1);
+	CHECK(buf_err(&text) == 0);
+	CHECK(find((const char *)text.data, text.len, blob) == 1);
+	buf_free(&text);
+	buf_free(&key);
+	return 0;
+}

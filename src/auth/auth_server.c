@@ -65,8 +65,8 @@ struct request {
 static void
 state_set(struct auth_server *as, enum state state)
 {
-	static const char *const names[] = { "first", "lookup", "waiting", "proven", "hint",
-		"done", "denied" };
+	static const char *const names[] = { "first", "lookup", "waiting", "proven", "hint", "done",
+		"denied" };
 
 	if (as->state == STATE_DENIED)
 		return;
@@ -114,8 +114,8 @@ auth_server_new(const struct auth_server_config *config, const struct auth_serve
 	if (config->hint != NULL)
 		as->hint = strdup(config->hint);
 	if (as->methods == NULL || (config->banner != NULL && as->banner == NULL) ||
-	    (config->hint != NULL && as->hint == NULL) ||
-	    buf_err(&as->session_id) != 0 || buf_err(&as->host_key) != 0)
+	    (config->hint != NULL && as->hint == NULL) || buf_err(&as->session_id) != 0 ||
+	    buf_err(&as->host_key) != 0)
 		auth_server_free(&as);
 	return as;
 }

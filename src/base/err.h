@@ -16,7 +16,7 @@ enum err {
 	ERR_PERM = -7,	    /* permissions or ownership too open, or access denied */
 	ERR_AUTH = -8,	    /* decryption or signature check failed */
 	ERR_ALGORITHM = -9, /* algorithm unknown or not allowed */
-	ERR_BADSTATE = -10,    /* not allowed now */
+	ERR_BADSTATE = -10, /* not allowed now */
 	ERR_AGAIN = -11,    /* would block; try again when the descriptor is ready */
 	ERR_EOF = -12,	    /* the peer closed */
 	ERR_TIMEOUT = -13,  /* a deadline passed */

@@ -20,13 +20,13 @@
 
 enum ipc_type {
 	/* keeper -> master */
-	IPC_READY = 1,	 /* configuration and key store are good */
-	IPC_DIAL,	 /* + socket: fork an errand that connects and answers there.
+	IPC_READY = 1, /* configuration and key store are good */
+	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
-	IPC_LOGGED_IN,	 /* u64 session: no longer counts as starting up */
+	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
 
 	/* master -> keeper */
-	IPC_CONNECTION,	 /* + socket: a new session.  u64 session, string client address,
+	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
 			  * u32 client port, string local address, u32 local port */
 
 	/* errand -> keeper */
@@ -47,13 +47,13 @@ enum ipc_type {
 			  * for the client */
 
 	/* session -> keeper */
-	IPC_SIGN,	 /* string algorithm, string exchange hash */
-	IPC_AUTH,	 /* string USERAUTH payload of the client */
-	IPC_HOST_KEY,	 /* string algorithm, exchange hash, key blob, signature blob */
-	IPC_UPSTREAM_READY, /* string session id, string server-sig-algs */
-	IPC_UPSTREAM_AUTH,  /* string USERAUTH payload of the upstream */
+	IPC_SIGN,	     /* string algorithm, string exchange hash */
+	IPC_AUTH,	     /* string USERAUTH payload of the client */
+	IPC_HOST_KEY,	     /* string algorithm, exchange hash, key blob, signature blob */
+	IPC_UPSTREAM_READY,  /* string session id, string server-sig-algs */
+	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
 	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
-	IPC_END,	 /* string reason; u64 bytes from client, to client */
+	IPC_END,	     /* string reason; u64 bytes from client, to client */
 };
 
 enum ipc_way {
@@ -66,13 +66,13 @@ enum ipc_way {
 
 /* How far a session is, as the keeper sees it. */
 enum ipc_phase {
-	IPC_PHASE_KEX = 1 << 0,		/* until the host key has signed once */
-	IPC_PHASE_AUTH = 1 << 1,	/* the client proves itself */
-	IPC_PHASE_DIAL = 1 << 2,	/* an errand connects */
+	IPC_PHASE_KEX = 1 << 0,	 /* until the host key has signed once */
+	IPC_PHASE_AUTH = 1 << 1, /* the client proves itself */
+	IPC_PHASE_DIAL = 1 << 2, /* an errand connects */
 	IPC_PHASE_UPSTREAM_KEX = 1 << 3,
 	IPC_PHASE_UPSTREAM_AUTH = 1 << 4,
 	IPC_PHASE_RELAY = 1 << 5,
-	IPC_PHASE_END = 1 << 6,		/* refused, or END has come */
+	IPC_PHASE_END = 1 << 6, /* refused, or END has come */
 	IPC_PHASE_ANY = 0x7f,
 };
 

@@ -175,8 +175,10 @@ begin_auth(struct ward *w, struct host_key *key, struct bytes hash)
 		.hint = hint,
 	};
 
-	snprintf(hint, sizeof(hint), "sallyport: no key of yours opens this login; give your "
-	    "administrator your public key (session %04jx)", (uintmax_t)w->id);
+	snprintf(hint, sizeof(hint),
+	    "sallyport: no key of yours opens this login; give your "
+	    "administrator your public key (session %04jx)",
+	    (uintmax_t)w->id);
 	w->server = auth_server_new(&config, &auth_ops, w);
 	if (w->server == NULL)
 		return ERR_NOMEM;

@@ -199,8 +199,8 @@ log_end(struct ward *w, const char *reason, uint64_t from_client, uint64_t to_cl
 		    w->client_port);
 	/* who comes to the administrator has the session id, and sshd has no words for that */
 	log_line(user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
-	    "session %04jx: %s from %s port %u was not let in: %s", (uintmax_t)w->id,
-	    ward_login(w), w->client, w->client_port, reason);
+	    "session %04jx: %s from %s port %u was not let in: %s", (uintmax_t)w->id, ward_login(w),
+	    w->client, w->client_port, reason);
 }
 
 static void

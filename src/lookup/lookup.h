@@ -34,5 +34,4 @@ void lookup_free(struct lookup **l);
 enum lookup_result lookup_find(struct lookup *l, const struct lookup_request *request,
     struct route **out);
 
-
 #endif

@@ -202,7 +202,7 @@ signal_input(struct master *m)
 			reap(m);
 		} else if (info.ssi_signo == SIGHUP) {
 			log_warn("SIGHUP: reload is not supported yet; restart instead, no "
-			    "session is lost by it");
+				 "session is lost by it");
 		} else {
 			log_info("Received signal %u; terminating. %u sessions go on.",
 			    info.ssi_signo, startups_sessions(m->startups));
@@ -226,7 +226,8 @@ master_loop(struct master *m)
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
 		for (i = 0; i < m->n_listeners; i++)
 			fds[i + 2] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN, 0 };
-		if (poll(fds, m->n_listeners + 2, paused ? clock_until(m->accept_at, now) : -1) == -1)
+		if (poll(fds, m->n_listeners + 2, paused ? clock_until(m->accept_at, now) : -1) ==
+		    -1)
 			continue;
 		if (fds[1].revents != 0)
 			signal_input(m);
@@ -302,7 +303,8 @@ check_user(const char *run_as)
 	if (geteuid() != 0 || strcmp(run_as, "root") == 0 || privs_user_exists(run_as))
 		return 0;
 	log_error("RunAs: there is no user \"%s\"; make one (adduser --system --group %s) or set "
-	    "RunAs in [gateway]", run_as, run_as);
+		  "RunAs in [gateway]",
+	    run_as, run_as);
 	return ERR_CONFIG;
 }
 

@@ -120,7 +120,9 @@ relay_tick(struct relay *r, enum relay_from leg, int64_t now)
 const uint8_t *
 relay_keepalive(size_t *len)
 {
-	static const uint8_t payload[] = "\x50\0\0\0\x15" "keepalive@openssh.com" "\x01";
+	static const uint8_t payload[] = "\x50\0\0\0\x15"
+					 "keepalive@openssh.com"
+					 "\x01";
 
 	*len = sizeof(payload) - 1;
 	return payload;

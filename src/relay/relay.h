@@ -28,14 +28,14 @@ enum relay_action {
 /* One leg, as the relay sees it. */
 struct relay_side {
 	/* Global requests sent to this leg whose replies are to come. */
-	uint32_t before;     /* relayed, before our keepalive (all, if there is none) */
-	int keepalive;	     /* our own is among them */
-	uint32_t after;	     /* relayed, after it */
+	uint32_t before; /* relayed, before our keepalive (all, if there is none) */
+	int keepalive;	 /* our own is among them */
+	uint32_t after;	 /* relayed, after it */
 	/* Keepalive. */
-	int interval_ms;     /* 0: none */
-	int count_max;	     /* unanswered intervals until the peer is given up */
-	int64_t heard_ms;    /* last sign of life */
-	int64_t next_ms;     /* next look at it */
+	int interval_ms;  /* 0: none */
+	int count_max;	  /* unanswered intervals until the peer is given up */
+	int64_t heard_ms; /* last sign of life */
+	int64_t next_ms;  /* next look at it */
 	int unanswered;
 	/* Payload bytes received, for the log. */
 	uint64_t bytes;
@@ -47,8 +47,8 @@ struct relay {
 };
 
 /* now is in ms (base/clock.h).  Intervals of 0 switch the keepalive of that leg off. */
-void relay_init(struct relay *r, int64_t now, int downstream_interval_ms,
-    int upstream_interval_ms, int count_max);
+void relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstream_interval_ms,
+    int count_max);
 
 /* A message came from a leg; payload[0] is its type.  PASS: send it to the other. */
 enum relay_action relay_message(struct relay *r, enum relay_from from, const uint8_t *payload,

@@ -118,8 +118,8 @@ up_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, st
 	int ok, r;
 
 	if (s->host_key_len > 0)
-		return bytes_equal(blob, (struct bytes){ s->host_key, s->host_key_len }) ?
-		    0 : ERR_AUTH;
+		return bytes_equal(blob, (struct bytes){ s->host_key, s->host_key_len }) ? 0 :
+											   ERR_AUTH;
 	if (blob.len > sizeof(s->host_key))
 		return ERR_TOOBIG;
 	ipc_begin(&b, IPC_HOST_KEY);

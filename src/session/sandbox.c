@@ -82,8 +82,8 @@ allow_some(scmp_filter_ctx ctx)
 		SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY)) != 0)
 		return ERR_SYS;
 	/* abort(3) raises a signal at itself */
-	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-		SCMP_A2(SCMP_CMP_EQ, 6)) != 0)
+	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, 6)) !=
+	    0)
 		return ERR_SYS;
 	return 0;
 }

@@ -113,7 +113,8 @@ up_ended(struct session *s)
 		session_end(s, "upstream disconnected: %s", text);
 	else
 		session_end(s, "upstream: %s", leg_error(s->up));
-	snprintf(line, sizeof(line), "sallyport: connection to the machine behind lost (session %04jx)",
+	snprintf(line, sizeof(line),
+	    "sallyport: connection to the machine behind lost (session %04jx)",
 	    (uintmax_t)s->config->id);
 	pass_on_disconnect(s->up, s->down, line);
 }
@@ -356,7 +357,7 @@ linger(struct session *s)
 		if (fds[i].fd != -1 && shutdown(fds[i].fd, SHUT_WR) == -1)
 			fds[i].fd = -1;
 	for (now = clock_ms(); now < deadline && (fds[0].fd != -1 || fds[1].fd != -1);
-	    now = clock_ms()) {
+	     now = clock_ms()) {
 		if (poll(fds, 2, clock_until(deadline, now)) <= 0)
 			continue;
 		for (i = 0; i < 2; i++)
@@ -386,7 +387,8 @@ static int
 start(struct session *s, int client)
 {
 	struct bytes keys[SESSION_HOST_KEYS_MAX];
-	struct leg_config config = { .software = TRANSPORT_SOFTWARE, .host_keys = keys,
+	struct leg_config config = { .software = TRANSPORT_SOFTWARE,
+		.host_keys = keys,
 		.compression = "none,zlib@openssh.com" };
 	struct ipc_msg msg;
 	const char *why;
@@ -414,11 +416,14 @@ session_run(int client, int keeper, const struct session_config *config)
 	struct session *s = &session;
 	sigset_t mask;
 
-	*s = (struct session){ .config = config, .keeper = keeper, .held_fd = -1,
-		.trim_at = CLOCK_NEVER, .up_deadline = CLOCK_NEVER };
+	*s = (struct session){ .config = config,
+		.keeper = keeper,
+		.held_fd = -1,
+		.trim_at = CLOCK_NEVER,
+		.up_deadline = CLOCK_NEVER };
 	buf_init(&s->held, IPC_MAX);
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
-	    CLOCK_NEVER;
+						   CLOCK_NEVER;
 	title_set("session %04jx %s", (uintmax_t)config->id, config->client);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

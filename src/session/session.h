@@ -9,8 +9,8 @@
 
 struct session_config {
 	uint64_t id;
-	const char *client; /* "203.0.113.9 port 40022", for the title */
-	int login_grace_ms; /* 0: no limit */
+	const char *client;	      /* "203.0.113.9 port 40022", for the title */
+	int login_grace_ms;	      /* 0: no limit */
 	int client_alive_interval_ms; /* 0: off */
 	int client_alive_count_max;
 };

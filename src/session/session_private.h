@@ -10,12 +10,12 @@
 #include "transport/leg.h"
 
 enum session_state {
-	SESSION_KEX,	       /* downstream key exchange */
-	SESSION_AUTH,	       /* USERAUTH messages go to the keeper and back */
+	SESSION_KEX,  /* downstream key exchange */
+	SESSION_AUTH, /* USERAUTH messages go to the keeper and back */
 	SESSION_UPSTREAM_KEX,
 	SESSION_UPSTREAM_AUTH,
 	SESSION_RELAY,
-	SESSION_CLOSING,       /* what waits is written, then it is over */
+	SESSION_CLOSING, /* what waits is written, then it is over */
 };
 
 #define SESSION_HOST_KEY_MAX 4096
@@ -27,11 +27,11 @@ struct session {
 	int signals;
 	struct leg *down, *up;
 	struct relay relay;
-	int64_t deadline; /* of the login */
+	int64_t deadline;    /* of the login */
 	int64_t up_deadline; /* of the login upstream */
-	int64_t trim_at;  /* give back memory then */
+	int64_t trim_at;     /* give back memory then */
 	uint64_t trim_bytes; /* relayed since the last time */
-	char reason[512]; /* why it ends; "" while it does not */
+	char reason[512];    /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */
 	uint8_t host_key[SESSION_HOST_KEY_MAX];

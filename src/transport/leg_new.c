@@ -17,23 +17,23 @@
 #include "transport/leg_private.h"
 
 /* No group exchange: it reads a file of moduli and needs a second round trip. */
-#define KEX_DEFAULT                                                                              \
-	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"       \
-	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,"  \
+#define KEX_DEFAULT                                                                             \
+	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"      \
+	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384," \
 	"ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256"
 /* AES-GCM first: where we are the client our order decides, and with AES
  * instructions nothing is faster. */
-#define CIPHERS_DEFAULT                                                                          \
-	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"           \
+#define CIPHERS_DEFAULT                                                                \
+	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com," \
 	"aes128-ctr,aes192-ctr,aes256-ctr"
-#define MACS_DEFAULT                                                                             \
+#define MACS_DEFAULT \
 	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-#define HOST_KEYS_DEFAULT                                                                        \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"               \
+#define HOST_KEYS_DEFAULT                                                          \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
 	"rsa-sha2-512,rsa-sha2-256"
 /* What our keeper verifies of a person's signatures: server-sig-algs. */
-#define SIG_ALGS                                                                                 \
-	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"        \
+#define SIG_ALGS                                                                          \
+	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
 	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
 
 int
@@ -58,7 +58,8 @@ set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
 	const char *ciphers = c->ciphers != NULL ? c->ciphers : CIPHERS_DEFAULT;
 	const char *macs = c->macs != NULL ? c->macs : MACS_DEFAULT;
 
-	if (set_methods(leg->ssh, SSH_KEX, c->kex_algorithms != NULL ? c->kex_algorithms : KEX_DEFAULT) != 0) {
+	if (set_methods(leg->ssh, SSH_KEX,
+		c->kex_algorithms != NULL ? c->kex_algorithms : KEX_DEFAULT) != 0) {
 		*why = "KexAlgorithms: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
@@ -120,8 +121,8 @@ leg_new(int fd, int server, const struct leg_config *config, const struct leg_op
 	leg->server = server;
 	leg->ops = ops;
 	leg->ctx = ctx;
-	leg->input = mmap(NULL, LEG_INPUT_SIZE, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	leg->input = mmap(NULL, LEG_INPUT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0);
 	if (leg->input == MAP_FAILED) {
 		leg->input = NULL;
 		goto fail;

@@ -38,9 +38,9 @@ struct leg {
 	uint64_t bytes_in, bytes_out;
 
 	int paused;
-	int version_sent;	/* client: our version string instead of libssh's */
-	int service_done;	/* server: SERVICE_REQUEST has been answered */
-	int peer_closed;	/* a DISCONNECT came */
+	int version_sent; /* client: our version string instead of libssh's */
+	int service_done; /* server: SERVICE_REQUEST has been answered */
+	int peer_closed;  /* a DISCONNECT came */
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;

@@ -65,8 +65,11 @@ pump(struct leg *a, struct leg *b)
 static int
 handshake(struct warmup *w, struct bytes host_key, const char *kex, const char *cipher)
 {
-	struct leg_config config = { .kex_algorithms = kex, .ciphers = cipher,
-		.software = TRANSPORT_SOFTWARE, .host_keys = &host_key, .n_host_keys = 1 };
+	struct leg_config config = { .kex_algorithms = kex,
+		.ciphers = cipher,
+		.software = TRANSPORT_SOFTWARE,
+		.host_keys = &host_key,
+		.n_host_keys = 1 };
 	struct leg *server = NULL, *client = NULL;
 	const char *why;
 	int pair[2], r = ERR_SSH;

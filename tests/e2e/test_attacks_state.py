@@ -48,10 +48,10 @@ def send_all(a, messages):
 def never_in(a):
     """It gets nowhere, also if it goes on as if it were in."""
     send_all(a, [(CHANNEL_OPEN, *SESSION), (CHANNEL_REQUEST, 0, "exec", True, "echo got in")])
-    # One more request: its answer, whatever it is, says that all before has been dealt with.
+    # Two more requests: what answers them, or the end, says that all before has been dealt with.
     before = len(a.received)
-    send_all(a, [(USERAUTH_REQUEST, a.way.login, "ssh-connection", "none")])
-    a.hears(USERAUTH_FAILURE, UNIMPLEMENTED, after=before)
+    send_all(a, [(CHANNEL_EOF, 0), (SERVICE_REQUEST, "bogus")])
+    a.hears(USERAUTH_FAILURE, UNIMPLEMENTED, DISCONNECT, after=before, timeout=2)
     send_all(a, [(DISCONNECT, 11, "bye", "")])
     assert a.ends(15), "still connected"
     assert not a.way.door.log.find("^(.*: )?Accepted ", a.mark)

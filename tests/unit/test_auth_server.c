@@ -1310,9 +1310,11 @@ main(void)
 		T(test_banner_before_success),
 		T(test_banner_of_one_line),
 		T(test_no_room_for_the_reply),
-		cmocka_unit_test_setup_teardown(test_hint_is_shown_once_and_is_no_try, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hint_is_shown_once_and_is_no_try, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_hint_does_not_let_in, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_another_request_ends_the_conversation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_request_ends_the_conversation, setup,
+		    teardown),
 	};
 
 	if (sodium_init() == -1)

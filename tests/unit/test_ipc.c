@@ -52,7 +52,8 @@ test_round_trip(void **state)
 	ipc_begin(&b, IPC_AUTH);
 	wire_put_text(&b, "hello");
 	assert_int_equal(ipc_send(p->a, &b, -1), 0);
-	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg), 0);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH, &msg),
+	    0);
 	assert_int_equal(msg.type, IPC_AUTH);
 	assert_int_equal(msg.fd, -1);
 	assert_true(bytes_is(wire_string(&msg.body), "hello"));
@@ -94,7 +95,8 @@ test_wrong_way_phase_or_type(void **state)
 	    ERR_BADSTATE);
 	/* nor does the mapped key sign for a client that has not proven itself */
 	assert_int_equal(send_type(p, IPC_UPSTREAM_READY, -1, IPC_SESSION_TO_KEEPER,
-	    IPC_PHASE_AUTH), ERR_BADSTATE);
+			     IPC_PHASE_AUTH),
+	    ERR_BADSTATE);
 	/* a session cannot pose as the master or as an errand */
 	assert_int_equal(send_type(p, IPC_CONNECTION, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
 	    ERR_BADSTATE);

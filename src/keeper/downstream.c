@@ -13,8 +13,7 @@
 #define AUTHORIZED_KEYS_MAX (1024 * 1024)
 
 /* Say once why a key that stands in a file was not taken. */
-static void
-not_taken(struct ward *w, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, const char *fmt, ...)
 {
 	char text[sizeof(w->said)];
 	va_list ap;

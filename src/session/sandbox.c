@@ -75,15 +75,15 @@ allow_some(scmp_filter_ctx ctx)
 		return ERR_SYS;
 	/* the upstream's socket is made non-blocking and TCP_NODELAY */
 	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-		SCMP_A1(SCMP_CMP_EQ, F_GETFL)) != 0 ||
+		SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0)) != 0 ||
 	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-		SCMP_A1(SCMP_CMP_EQ, F_SETFL)) != 0 ||
+		SCMP_A1(SCMP_CMP_EQ, F_SETFL, 0)) != 0 ||
 	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
-		SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY)) != 0)
+		SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY, 0)) != 0)
 		return ERR_SYS;
 	/* abort(3) raises a signal at itself */
-	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, 6)) !=
-	    0)
+	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+		SCMP_A2(SCMP_CMP_EQ, 6, 0)) != 0)
 		return ERR_SYS;
 	return 0;
 }

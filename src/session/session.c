@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,6 +31,9 @@
 
 /* Relayed bytes after which memory may have grown. */
 #define SESSION_TRIM_BYTES (256 * 1024)
+
+/* As much of the stack as a key exchange may have used. */
+#define STACK_TRIM (256 * 1024)
 
 #define SESSION_HOST_KEYS_MAX 3
 
@@ -211,6 +215,19 @@ keepalive(struct session *s, struct leg *leg, enum relay_from which, int64_t now
 	}
 }
 
+/*
+ * Key exchanges leave deep stacks behind, with what was on them.  Give the pages below
+ * this frame back: they come again as zeroes.
+ */
+static void __attribute__((noinline))
+trim_stack(void)
+{
+	uintptr_t page = 4096, top = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
+
+	/* ENOMEM where the stack has never been: that is fine */
+	(void)madvise((void *)(top - STACK_TRIM), STACK_TRIM - page, MADV_DONTNEED);
+}
+
 /* What time brings: deadlines, keepalives, memory to give back. */
 static void
 timers(struct session *s, int64_t now)
@@ -230,6 +247,7 @@ timers(struct session *s, int64_t now)
 		if (s->up != NULL)
 			leg_trim(s->up);
 		malloc_trim(0);
+		trim_stack();
 	} else if (s->trim_at == CLOCK_NEVER && s->trim_bytes > SESSION_TRIM_BYTES) {
 		s->trim_at = now + 1000;
 	}
@@ -416,11 +434,11 @@ session_run(int client, int keeper, const struct session_config *config)
 	struct session *s = &session;
 	sigset_t mask;
 
-	*s = (struct session){ .config = config,
-		.keeper = keeper,
-		.held_fd = -1,
-		.trim_at = CLOCK_NEVER,
-		.up_deadline = CLOCK_NEVER };
+	/* field by field: the large ones are zero already, and stay unused memory */
+	s->config = config;
+	s->keeper = keeper;
+	s->held_fd = -1;
+	s->trim_at = s->up_deadline = CLOCK_NEVER;
 	buf_init(&s->held, IPC_MAX);
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
 						   CLOCK_NEVER;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -56,10 +57,10 @@ child_begin(struct master *m, const int *keep, size_t n)
 
 /* A text before the version string: clients show it. */
 static void
-turn_away(struct connection *c, const char *why)
+turn_away(struct connection *c, const char *text, const char *why)
 {
 	char line[128];
-	int n = snprintf(line, sizeof(line), "Exceeded %s\r\n", why);
+	int n = snprintf(line, sizeof(line), "%s %s\r\n", text, why);
 
 	if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n)
 		(void)shutdown(c->fd, SHUT_WR);
@@ -125,11 +126,11 @@ accept_some(struct master *m, const struct listener *l)
 		if (r != 0)
 			return;
 		if (!startups_admit(m->startups, c.client, &why)) {
-			turn_away(&c, why);
+			turn_away(&c, "Exceeded", why);
 		} else if ((r = serve(m, &c)) != 0) {
 			log_error("connection from %s port %u: %s", c.client, c.client_port,
 			    err_str(r));
-			turn_away(&c, "what this gateway can do now; try again later");
+			turn_away(&c, "Gateway is out of resources, try again later:", err_str(r));
 		}
 		fd_close(&c.fd);
 	}
@@ -296,6 +297,19 @@ block_signals(struct master *m)
 	return m->signals == -1 ? ERR_SYS : 0;
 }
 
+/* The keeper has a descriptor for each session: as many as are allowed. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
+}
+
 /* Started as root, somebody has to be named for the keeper to be. */
 static int
 check_user(const char *run_as)
@@ -322,6 +336,7 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	m.startups = startups_new(&conf->gateway);
 	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
 		return 1;
+	raise_descriptor_limit();
 	if (check_user(run_as) != 0)
 		return 78;
 	if (listeners_bind(&conf->gateway, m.listeners) != 0)

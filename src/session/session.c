@@ -219,8 +219,7 @@ keepalive(struct session *s, struct leg *leg, enum relay_from which, int64_t now
  * Key exchanges leave deep stacks behind, with what was on them.  Give the pages below
  * this frame back: they come again as zeroes.
  */
-static void __attribute__((noinline))
-trim_stack(void)
+static void __attribute__((noinline)) trim_stack(void)
 {
 	uintptr_t page = 4096, top = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
 

@@ -57,6 +57,8 @@ leg_of_socket(ssh_socket socket)
 	return NULL;
 }
 
+unsigned char *__real_ssh_packet_encrypt(ssh_session session, void *data, size_t len);
+unsigned char *__wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len);
 int __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len);
 int __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest);
 ssh_string __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
@@ -86,6 +88,42 @@ send_version(struct leg *leg)
 	return leg_output_add(leg, line, sizeof(line) - 1);
 }
 
+/*
+ * AES-GCM, the fast one: encrypted out of libssh's buffer straight into ours.  libssh would take
+ * a buffer for it, copy it back, wipe it, and have it copied once more to be written.
+ */
+unsigned char *
+__wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
+{
+	struct ssh_crypto_struct *crypto = ssh_packet_get_current_crypto(session,
+	    SSH_DIRECTION_OUT);
+	struct leg *leg = leg_of_session(session);
+	struct ssh_cipher_struct *cipher;
+	unsigned char *mac;
+	uint8_t *out;
+
+	if (crypto == NULL)
+		return NULL;
+	cipher = crypto->out_cipher;
+	/* libssh takes NULL for "not encrypted" and writes all the same: not then */
+	leg->sealed_len = SEALED_NOT;
+	if (crypto->out_hmac != SSH_HMAC_AEAD_GCM) {
+		mac = __real_ssh_packet_encrypt(session, data, len);
+		if (mac != NULL)
+			leg->sealed_len = 0;
+		return mac;
+	}
+	if ((len - cipher->lenfield_blocksize) % cipher->blocksize != 0)
+		return NULL;
+	out = leg_output_room(leg, len + cipher->tag_size);
+	if (out == NULL)
+		return NULL;
+	cipher->aead_encrypt(cipher, data, out, len, crypto->hmacbuf, session->send_seq);
+	memcpy(out + len, crypto->hmacbuf, cipher->tag_size);
+	leg->sealed_len = len + cipher->tag_size;
+	return crypto->hmacbuf;
+}
+
 /* Packets and the version string, on their way out. */
 int
 __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
@@ -96,6 +134,13 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 		return SSH_ERROR;
 	if (!leg->server && !leg->version_sent)
 		return send_version(leg);
+	if (leg->sealed_len == SEALED_NOT)
+		return SSH_ERROR;
+	if (leg->sealed_len != 0) { /* it is there already */
+		leg->output_len += leg->sealed_len;
+		leg->sealed_len = 0;
+		return SSH_OK;
+	}
 	return leg_output_add(leg, buffer, len);
 }
 

@@ -103,8 +103,8 @@ leg_paused(const struct leg *leg)
 	return leg->paused;
 }
 
-int
-leg_output_add(struct leg *leg, const void *p, size_t len)
+uint8_t *
+leg_output_room(struct leg *leg, size_t len)
 {
 	size_t used = leg->output_len - leg->output_off, cap;
 	uint8_t *output;
@@ -117,18 +117,28 @@ leg_output_add(struct leg *leg, const void *p, size_t len)
 	if (leg->output_cap - leg->output_len < len) {
 		if (used + len > LEG_OUTPUT_MAX) {
 			leg_set_error(leg, "does not read what is sent to it");
-			return SSH_ERROR;
+			return NULL;
 		}
 		cap = leg->output_cap == 0 ? 4096 : leg->output_cap;
 		while (cap < used + len)
 			cap *= 2;
 		output = realloc(leg->output, cap);
 		if (output == NULL)
-			return SSH_ERROR;
+			return NULL;
 		leg->output = output;
 		leg->output_cap = cap;
 	}
-	memcpy(leg->output + leg->output_len, p, len);
+	return leg->output + leg->output_len;
+}
+
+int
+leg_output_add(struct leg *leg, const void *p, size_t len)
+{
+	uint8_t *room = leg_output_room(leg, len);
+
+	if (room == NULL)
+		return SSH_ERROR;
+	memcpy(room, p, len);
 	leg->output_len += len;
 	return SSH_OK;
 }

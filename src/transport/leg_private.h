@@ -22,6 +22,9 @@
 /* A peer that leaves more than this unread is given up. */
 #define LEG_OUTPUT_MAX (16 * 1024 * 1024)
 
+/* In sealed_len: a packet could not be encrypted, nothing may be written. */
+#define SEALED_NOT SIZE_MAX
+
 struct leg {
 	struct leg *next; /* of all legs of the process: see hooks.c */
 	int fd;
@@ -35,6 +38,7 @@ struct leg {
 	size_t input_off, input_len;
 	uint8_t *output; /* bytes off..len wait to be written */
 	size_t output_off, output_len, output_cap;
+	size_t sealed_len; /* of a packet behind output_len that libssh has yet to write */
 	uint64_t bytes_in, bytes_out;
 
 	int paused;
@@ -52,6 +56,9 @@ struct leg *leg_of_session(ssh_session ssh);
 struct leg *leg_of_socket(ssh_socket socket);
 void leg_register(struct leg *leg);
 void leg_unregister(struct leg *leg);
+
+/* Room for len bytes behind what waits; NULL if there can be none. */
+uint8_t *leg_output_room(struct leg *leg, size_t len);
 
 /* Append to the output buffer.  SSH_OK or SSH_ERROR. */
 int leg_output_add(struct leg *leg, const void *p, size_t len);

@@ -32,6 +32,7 @@ struct auth_server {
 	struct buf host_key;
 	char *banner; /* NULL once it is sent */
 	char *hint;   /* NULL once it is shown */
+	int key_refused;
 	char *methods;
 	int max_tries;
 	int tries;
@@ -174,10 +175,17 @@ banner_once(struct auth_server *as, struct buf *out)
 	as->banner = NULL;
 }
 
+/* The hint is for who has shown a key in vain. */
+static int
+hint_ready(const struct auth_server *as)
+{
+	return as->hint != NULL && as->key_refused;
+}
+
 static enum auth_server_verdict
 reply_failure(struct auth_server *as, struct buf *out)
 {
-	const char *more = as->hint != NULL ? "," KBDINT : "";
+	const char *more = hint_ready(as) ? "," KBDINT : "";
 	size_t len = strlen(as->methods) + strlen(more);
 
 	banner_once(as, out);
@@ -358,6 +366,7 @@ signature_ok(struct auth_server *as, const struct request *r, const char *alg)
 static enum auth_server_verdict
 refuse_key(struct auth_server *as, struct buf *out)
 {
+	as->key_refused = 1;
 	if (as->ops->refused != NULL)
 		as->ops->refused(as->ctx);
 	return reply_failure(as, out);
@@ -383,8 +392,10 @@ handle_publickey(struct auth_server *as, const struct request *r, struct buf *ou
 	/* A key that is not allowed must not be told from one that is by the time
 	 * its answer takes: the signature is checked in any case. */
 	proven = usable && signature_ok(as, r, alg);
-	if (!proven || !allowed)
+	if (!proven || !allowed) {
+		as->key_refused = 1;
 		return fail(as, out);
+	}
 	state_set(as, STATE_PROVEN);
 	return AUTH_SERVER_PROVEN;
 }
@@ -394,7 +405,7 @@ handle_method(struct auth_server *as, const struct request *r, struct buf *out)
 {
 	if (r->publickey)
 		return handle_publickey(as, r, out);
-	if (as->hint != NULL && bytes_is(r->method, KBDINT))
+	if (hint_ready(as) && bytes_is(r->method, KBDINT))
 		return reply_hint(as, out);
 	if (!bytes_is(r->method, "none"))
 		return fail(as, out);

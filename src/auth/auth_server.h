@@ -41,8 +41,8 @@ struct auth_server_config {
 	const char *unknown_methods;
 	/* One line for a person none of whose keys is taken, or NULL; copied.  Nobody
 	 * but the client knows which key is its last; having tried all, it goes on to
-	 * keyboard-interactive, which is offered for this, once: it shows the line,
-	 * asks nothing and fails.  Who logs in never sees it. */
+	 * keyboard-interactive, which is offered for this once a key has been refused:
+	 * it shows the line, asks nothing and fails.  Who logs in never sees it. */
 	const char *hint;
 };
 

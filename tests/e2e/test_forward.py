@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lab import net
+from lab.wait import wait_for
 
 DATA = bytes(range(256)) * 40_000  # 10 MB
 
@@ -105,7 +106,7 @@ def test_remote_forward_can_be_cancelled(way, echo, short):
     argv = way.client.argv("ssh", "-S", control, "-O", "cancel", "-R",
                            f"127.0.0.1:{port}:127.0.0.1:{echo.port}", "machine")
     way.client.run(argv, check=True)
-    assert not net.accepts(("127.0.0.1", port))
+    wait_for("the end of the forward", lambda: not net.accepts(("127.0.0.1", port)))
     assert m.poll() is None, m.stderr.read()
 
 

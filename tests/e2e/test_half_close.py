@@ -70,3 +70,16 @@ def test_reader_that_goes_away(way):
     ssh.wait(20)
     procs.end(ssh)
     way.sshd.quiet()
+
+
+def test_command_that_stops_reading(way):
+    """yes | ssh … "head -1; …": who feeds it learns that nobody reads, while the command goes on."""
+    ssh = way.client.spawn("head -c 2; exec <&-; cat /dev/zero")
+    feeder = way.client.popen(["yes"], stdout=ssh.stdin, stdin=subprocess.DEVNULL)
+    ssh.stdin.close()
+    ssh.stdin = None
+    assert ssh.stdout.read(10) == b"y\n" + bytes(8)
+    feeder.wait(20)
+    assert ssh.poll() is None
+    procs.end(ssh)
+    way.sshd.quiet()

@@ -110,7 +110,7 @@ def explained(w, r, since=0):
     line = one_line(r.err)
     sid = session_id(line)
     assert sid, line
-    assert w.gateway.log.find(rf"session {sid}\b", since), w.gateway.log.text(since)
+    w.gateway.log.wait(rf"session {sid}\b", since)
     w.gateway.quiet()
     return line
 

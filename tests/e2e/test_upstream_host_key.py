@@ -39,7 +39,7 @@ class Check:
         assert self.way.sshd.log.text().count("Accepted publickey") == logins
         assert self.way.sshd.log.text().count(" publickey for ") == tries  # nothing was offered
         if self.way.gateway:
-            assert "host key" in one_line(r.err).lower(), r.err
+            assert "host key" in one_line(r.err), r.err
             sid = session_id(r.err)
             assert self.way.gateway.log.find(rf"session {sid}: Host key verification failed .*SHA256:")
         return r

@@ -1,0 +1,36 @@
+# The gateway:            docker build -t sallyport .
+# A machine to try it on: docker build -t sallyport-machine --target machine .
+# Both, running:          docker compose up
+
+FROM debian:bookworm AS build
+WORKDIR /src
+COPY build-aux build-aux
+RUN build-aux/deps build
+# libssh changes less often than what is ours.
+COPY Makefile .
+RUN make -j"$(nproc)" libssh
+COPY . .
+RUN make -j"$(nproc)" && make install PREFIX=/usr DESTDIR=/out
+
+FROM debian:bookworm-slim AS machine
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends openssh-server \
+    && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_*
+COPY contrib/docker/machine.sh contrib/docker/client.sh contrib/docker/answers.sh /usr/local/lib/sallyport/
+EXPOSE 22
+HEALTHCHECK --interval=15s --timeout=5s --start-period=2m CMD ["/usr/local/lib/sallyport/answers.sh", "22"]
+CMD ["/usr/local/lib/sallyport/machine.sh"]
+
+FROM debian:bookworm-slim AS gateway
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libinih1 libseccomp2 libsodium23 libssl3 zlib1g \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --user-group --no-create-home --shell /usr/sbin/nologin sallyport
+COPY --from=build /out /
+COPY contrib/docker/gateway.sh contrib/docker/answers.sh /usr/local/lib/sallyport/
+# No USER: started as root, the keeper becomes sallyport, and all that talks to the network becomes
+# nobody.  With --user it runs too, as one user.
+EXPOSE 2222
+HEALTHCHECK --interval=15s --timeout=5s --start-period=2m CMD ["/usr/local/lib/sallyport/answers.sh", "2222"]
+ENTRYPOINT ["sallyport"]
+CMD ["serve"]

@@ -93,10 +93,10 @@ set_idle_descriptor(struct leg *leg)
 	if (fd == -1)
 		return ERR_SYS;
 	if (leg->server) {
-		if (ssh_socket_set_fd(leg->ssh->socket, fd) != SSH_OK) {
-			close(fd);
-			return ERR_SSH;
-		}
+		/* it returns nothing in 0.11: what fails in it is making the poll handle */
+		(void)ssh_socket_set_fd(leg->ssh->socket, fd);
+		if (ssh_socket_get_poll_handle(leg->ssh->socket) == NULL)
+			return ERR_NOMEM;
 		ssh_socket_set_connected(leg->ssh->socket,
 		    ssh_socket_get_poll_handle(leg->ssh->socket));
 	} else {

@@ -92,7 +92,9 @@ leg_warm_up(void)
 		const char *kex, *cipher;
 	} runs[] = {
 		{ NULL, NULL },
-		{ "sntrup761x25519-sha512@openssh.com", "chacha20-poly1305@openssh.com" },
+		/* not in libssh 0.11 */
+		{ "sntrup761x25519-sha512@openssh.com,curve25519-sha256",
+		    "chacha20-poly1305@openssh.com" },
 		{ "curve25519-sha256", "aes256-gcm@openssh.com" },
 		{ "ecdh-sha2-nistp256", "aes256-ctr" },
 		{ "diffie-hellman-group14-sha256", "aes128-ctr" },

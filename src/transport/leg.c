@@ -94,6 +94,7 @@ int
 leg_resume(struct leg *leg)
 {
 	leg->paused = 0;
+	leg_deliver_held(leg);
 	return leg_process(leg);
 }
 

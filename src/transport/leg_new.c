@@ -121,6 +121,7 @@ leg_new(int fd, int server, const struct leg_config *config, const struct leg_op
 	leg->server = server;
 	leg->ops = ops;
 	leg->ctx = ctx;
+	buf_init(&leg->held, LEG_INPUT_SIZE);
 	leg->input = mmap(NULL, LEG_INPUT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 	    -1, 0);
 	if (leg->input == MAP_FAILED) {
@@ -267,6 +268,7 @@ leg_free(struct leg **legp)
 	if (leg->input != NULL)
 		munmap(leg->input, LEG_INPUT_SIZE);
 	free(leg->output);
+	buf_wipe(&leg->held);
 	free(leg->sig_algs);
 	fd_close(&leg->fd);
 	free(leg);

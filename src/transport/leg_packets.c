@@ -97,6 +97,43 @@ on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	return SSH_PACKET_USED;
 }
 
+/*
+ * libssh 0.11 hands over all packets it has been fed, one inside the other, so those
+ * behind a pause come at once: they wait here.  0.12 takes one at a time.
+ */
+static void
+hold(struct leg *leg, const uint8_t *payload, size_t len)
+{
+	wire_put_string(&leg->held, payload, len);
+	if (buf_err(&leg->held) != 0)
+		protocol_error(leg, "too much at once");
+}
+
+static void
+deliver(struct leg *leg, const uint8_t *payload, size_t len)
+{
+	if (leg->paused)
+		hold(leg, payload, len);
+	else
+		leg->ops->packet(leg->ctx, leg, payload, len);
+}
+
+void
+leg_deliver_held(struct leg *leg)
+{
+	struct bytes payload;
+	struct buf held = leg->held;
+	struct wire w;
+
+	if (held.len == 0)
+		return;
+	buf_init(&leg->held, LEG_INPUT_SIZE);
+	wire_init(&w, held.data, held.len);
+	for (payload = wire_string(&w); payload.len > 0; payload = wire_string(&w))
+		deliver(leg, payload.p, payload.len);
+	buf_wipe(&held);
+}
+
 static int
 on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
@@ -106,9 +143,9 @@ on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	/* libssh has taken the type off; it stands in front of the rest.  An empty
 	 * rest may have reset the buffer. */
 	if (len == 0)
-		leg->ops->packet(leg->ctx, leg, &type, 1);
+		deliver(leg, &type, 1);
 	else
-		leg->ops->packet(leg->ctx, leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
+		deliver(leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
 	/* libssh has to see success too: it is authenticated from here on */
 	if (!leg->server && type == SSH_MSG_USERAUTH_SUCCESS)
 		return SSH_PACKET_NOT_USED;

@@ -42,6 +42,7 @@ struct leg {
 	uint64_t bytes_in, bytes_out;
 
 	int paused;
+	struct buf held;  /* messages that came while it was, as strings */
 	int version_sent; /* client: our version string instead of libssh's */
 	int service_done; /* server: SERVICE_REQUEST has been answered */
 	int peer_closed;  /* a DISCONNECT came */
@@ -65,6 +66,9 @@ int leg_output_add(struct leg *leg, const void *p, size_t len);
 
 /* Note the first error of a leg. */
 void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* After a pause: what has been held back. */
+void leg_deliver_held(struct leg *leg);
 
 /* The packet handlers of types 1 to 127. */
 void leg_packets_init(struct leg *leg);

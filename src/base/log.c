@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,21 @@
 static enum log_level log_level = LOG_LVL_INFO;
 static enum log_format log_format = LOG_FORMAT_SSHD;
 static unsigned long log_lost;
+static int log_in_journal;
+
+void
+log_detect_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char ours[64];
+	struct stat st;
+
+	/* systemd.exec(5): the device and inode of its socket, "8:1234" */
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return;
+	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	log_in_journal = strcmp(stream, ours) == 0;
+}
 
 void
 log_set_level(enum log_level level)
@@ -164,7 +180,9 @@ log_vline(enum log_level level, const char *fmt, va_list ap)
 		    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n",
 		    when, ts.tv_nsec / 1000000, level_name(level), (int)getpid(), json);
 	} else {
-		n = snprintf(line, sizeof(line), "sallyport[%d]: %s%s\n", (int)getpid(),
+		n = log_in_journal ? 0 :
+				     snprintf(line, sizeof(line), "sallyport[%d]: ", (int)getpid());
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "%s%s\n",
 		    level == LOG_LVL_ERROR ? "error: " : "", vis);
 	}
 	log_write(line, (size_t)n);

@@ -21,6 +21,10 @@ enum log_format {
 	LOG_FORMAT_JSON, /* {"time":…,"level":…,"pid":…,"message":…} */
 };
 
+/* Leave "sallyport[PID]: " out of lines if standard error is the journal, which puts
+ * the same in front of them. */
+void log_detect_journal(void);
+
 /* Process-wide; before the first line they are INFO and sshd. */
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);

@@ -200,6 +200,7 @@ print_public(const char *name, const struct buf *pub)
 static int
 keep(const struct args *a, const char *type, struct secret *priv, const struct buf *pub)
 {
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
 	struct keystore_why why = { "" };
 	struct keystore *ks;
 	int status, r;
@@ -213,10 +214,12 @@ keep(const struct args *a, const char *type, struct secret *priv, const struct b
 	status = print_public(a->name, pub);
 	if (status == CLI_OK) {
 		fflush(stdout);
+		pubkey_fingerprint((struct bytes){ pub->data, pub->len }, fingerprint);
 		fprintf(stderr,
-		    "Append this line to ~/.ssh/authorized_keys of the user on the upstream, and "
-		    "name the key\nin the route: Key = %s\n",
-		    a->name);
+		    "To log in with it upstream (Key = %s in a route), append this line to\n"
+		    "~/.ssh/authorized_keys there.  As a key of the gateway itself (HostKey = %s),\n"
+		    "its fingerprint is %s.\n",
+		    a->name, a->name, fingerprint);
 	}
 	return status;
 }

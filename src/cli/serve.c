@@ -75,6 +75,7 @@ cli_serve(int argc, char **argv)
 	conf_errors_free(&errors);
 	if (r != 0)
 		return CLI_CONFIG;
+	log_detect_journal();
 	set_log(&conf->gateway);
 	r = leg_global_init();
 	if (r == 0)

@@ -29,6 +29,13 @@ safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
 		keystore_why_set(why, "%s: there is no such directory", path);
 		return ERR_NOTFOUND;
 	}
+	if (dir->fd == -1 && errno == EACCES) {
+		keystore_why_set(why,
+		    "%s: not open to user %u, which is who uses it; chown -R it to "
+		    "that user",
+		    path, geteuid());
+		return ERR_PERM;
+	}
 	if (dir->fd == -1 || fstat(dir->fd, &st) == -1) {
 		keystore_why_set(why, "%s: %s", path, strerror(errno));
 		fd_close(&dir->fd);

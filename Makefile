@@ -198,11 +198,15 @@ unit: tests
 e2e: all
 	+@$(MAKE) --no-print-directory run-e2e
 
+# The end-to-end tests wait more than they work: three at a time keep two processors busy.
+E2E_JOBS = 3
+
 run-unit:
 	@build-aux/run-unit $(TESTS)
 run-e2e:
 	@if [ -d tests/e2e ]; then \
-		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q tests/e2e $(PYTEST_ARGS); \
+		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -n $(E2E_JOBS) tests/e2e \
+		    $(PYTEST_ARGS); \
 	else echo 'tests/e2e: there is none yet'; fi
 
 asan: export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0

@@ -13,6 +13,7 @@ static const struct command {
 } commands[] = {
 	{ "check", cli_check, "every error in the configuration" },
 	{ "key", cli_key, "the keys in the key store: make, add, list, remove" },
+	{ "reload", cli_reload, "make the running gateway read its configuration anew" },
 	{ "route", cli_route, "who answers for a login, where it leads, why not" },
 	{ "serve", cli_serve, "run the gateway in the foreground" },
 	{ "version", cli_version, "the versions of sallyport and its libraries" },

@@ -18,6 +18,7 @@ enum cli_status {
 
 int cli_check(int argc, char **argv);
 int cli_key(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 int cli_version(int argc, char **argv);

@@ -206,7 +206,10 @@ set_path(const struct keyword *kw, void *field, const char *value, struct keywor
 	if (keyword_check_path(value, ctx->why) != 0)
 		return ERR_FORMAT;
 	free(*p);
-	*p = conf_path(ctx->conf, value);
+	if ((kw->flags & KEYWORD_NONE) && strcasecmp(value, "none") == 0)
+		*p = strdup("none");
+	else
+		*p = conf_path(ctx->conf, value);
 	return *p == NULL ? ERR_NOMEM : 0;
 }
 

@@ -11,5 +11,6 @@
 void own_parse(struct conf *conf, struct conf_errors *errors);
 void own_clear(struct conf *conf);
 void own_dump(const struct conf *conf, FILE *to);
+void own_dump_section(const struct conf *conf, const char *kind, FILE *to);
 
 #endif

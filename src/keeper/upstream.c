@@ -305,7 +305,7 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	struct keystore_why why;
 	int r;
 
-	r = keystore_sign(w->keeper->keystore, w->route->key, alg, data, len, sig, &why);
+	r = keystore_sign(w->identity->keystore, w->route->key, alg, data, len, sig, &why);
 	if (r != 0)
 		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
 	return r;
@@ -339,6 +339,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	case AUTH_CLIENT_SUCCESS:
 		w->phase = IPC_PHASE_RELAY;
 		w->logged_in = 1;
+		ward_follow(w);
 		log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 		    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
 		downstream_success(w);
@@ -376,7 +377,7 @@ upstream_ready(struct ward *w, struct wire *body)
 	}
 	buf_init(&pub, 16384);
 	buf_init(&out, IPC_MAX - 16);
-	r = keystore_public(w->keeper->keystore, w->route->key, &pub, type, &why);
+	r = keystore_public(w->identity->keystore, w->route->key, &pub, type, &why);
 	if (r != 0) {
 		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
 		goto out;

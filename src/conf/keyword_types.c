@@ -253,7 +253,18 @@ set_paths(const struct keyword *kw, void *field, const char *value, struct keywo
 		if (err != 0)
 			break;
 		path = conf_path(ctx->conf, words.v[i]);
-		err = path == NULL ? ERR_NOMEM : strlist_add(field, path, strlen(path));
+		if (path == NULL)
+			err = ERR_NOMEM;
+		else if (strchr(path, ' ') != NULL)
+			err = keyword_bad(ctx->why,
+			    SHOWN " lies below a directory with a blank in its name, and in a list "
+				  "of paths a blank begins the next: move one of them",
+			    path);
+		/* once more, with the directory it begins at */
+		if (err == 0 && kw->check != NULL)
+			err = kw->check(path, ctx->why);
+		if (err == 0)
+			err = strlist_add(field, path, strlen(path));
 		free(path);
 	}
 	strlist_free(&words);

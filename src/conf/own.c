@@ -334,6 +334,16 @@ own_parse(struct conf *conf, struct conf_errors *errors)
 	}
 }
 
+const struct keyword *
+own_keywords(size_t i, const char **kind, size_t *n)
+{
+	if (i >= LEN(own_sections))
+		return NULL;
+	*kind = own_sections[i].kind;
+	*n = own_sections[i].n;
+	return own_sections[i].table;
+}
+
 void
 own_clear(struct conf *conf)
 {

@@ -242,7 +242,7 @@ bench bench-quick: all
 SCRIPTS = $(shell build-aux/list-scripts)
 
 lint:
-	@for tool in clang-format cppcheck shellcheck; do \
+	@for tool in clang-format cppcheck shellcheck mandoc; do \
 		command -v $$tool >/dev/null || \
 		    { echo "missing: $$tool — run \`make deps-lint\`" >&2; exit 1; }; \
 	done; \
@@ -253,6 +253,7 @@ lint:
 	    -D__linux__ -D_GNU_SOURCE src plugins || status=1; \
 	shellcheck $(SCRIPTS) || status=1; \
 	build-aux/check-includes || status=1; \
+	! mandoc -Tlint man/*.[58] 2>/dev/null | grep -v 'referenced manual not found' || status=1; \
 	exit $$status
 
 format:
@@ -302,7 +303,7 @@ help:
 	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
 	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
-	@echo 'make lint             format, static analysis, shell scripts, include directions'
+	@echo 'make lint             format, static analysis, shell scripts, include directions, manual pages'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
 	@echo 'make bench-quick      the short benchmark; make bench is the long one'
 	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'

@@ -1,3 +1,5 @@
+#include <stdint.h>
+
 #include "cli/sample.h"
 
 /* The assembler reads the file itself: nothing is generated, and nothing can differ. */
@@ -21,10 +23,10 @@ sample_file(size_t i)
 	switch (i) {
 	case 0:
 		return (struct sample){ "00-gateway.ini", sample_gateway_begin,
-			(size_t)(sample_gateway_end - sample_gateway_begin) };
+			(size_t)((uintptr_t)sample_gateway_end - (uintptr_t)sample_gateway_begin) };
 	case 1:
 		return (struct sample){ "10-routes.ini", sample_routes_begin,
-			(size_t)(sample_routes_end - sample_routes_begin) };
+			(size_t)((uintptr_t)sample_routes_end - (uintptr_t)sample_routes_begin) };
 	default:
 		return (struct sample){ 0 };
 	}

@@ -18,6 +18,9 @@
 #define IPC_MAX (68 * 1024)
 #define IPC_PAYLOAD_MAX (64 * 1024)
 
+/* Hosts in one DIAL message. */
+#define IPC_HOSTS_MAX 64
+
 enum ipc_type {
 	/* keeper -> master */
 	IPC_READY = 1, /* configuration and key store are good */
@@ -34,8 +37,9 @@ enum ipc_type {
 	IPC_COMMIT,	/* bool: what was loaded is in force now, or is to be forgotten */
 
 	/* errand -> keeper */
-	IPC_DIALLED,	 /* + connected socket.  string address */
-	IPC_DIAL_FAILED, /* string reason */
+	IPC_DIALLED,	 /* + connected socket.  string address, string what went wrong before;
+			  * u32 n, n x string: hosts that did not answer */
+	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
 
 	/* keeper -> session */
 	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */

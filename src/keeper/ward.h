@@ -11,6 +11,7 @@
 #include "auth/authorized_keys.h"
 #include "ipc/ipc.h"
 #include "wire/ssh.h"
+#include "keeper/dead_hosts.h"
 #include "keeper/generation.h"
 
 /* A login of 255 bytes, each escaped. */
@@ -24,6 +25,7 @@ struct keeper {
 	int epoll;
 	struct generation *now;	 /* in force: what a new login begins with */
 	struct generation *next; /* loaded, until the master says whether it is to be */
+	struct dead_hosts dead;
 	struct ward_list wards;
 	struct ward_list ended; /* freed after each round of events */
 	uint8_t message[IPC_MAX];

@@ -144,6 +144,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
 
+# The assembler takes them in.
+$(BUILD)/obj/src/cli/sample.o: conf.d/00-gateway.ini conf.d/10-routes.ini
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): EXTRA = $(LIBSSH_INCLUDES)
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): $(LIBSSH_OBJ)/.stamp
 $(call obj,$(TEST_SRC) $(HELPER_SRC)): EXTRA = $(TEST_CFLAGS)
@@ -244,7 +246,7 @@ bench bench-quick: all
 SCRIPTS = $(shell build-aux/list-scripts)
 
 lint:
-	@for tool in clang-format cppcheck shellcheck; do \
+	@for tool in clang-format cppcheck shellcheck mandoc; do \
 		command -v $$tool >/dev/null || \
 		    { echo "missing: $$tool — run \`make deps-lint\`" >&2; exit 1; }; \
 	done; \
@@ -255,6 +257,7 @@ lint:
 	    -D__linux__ -D_GNU_SOURCE src plugins || status=1; \
 	shellcheck $(SCRIPTS) || status=1; \
 	build-aux/check-includes || status=1; \
+	! mandoc -Tlint man/*.[58] 2>/dev/null | grep -v 'referenced manual not found' || status=1; \
 	exit $$status
 
 format:
@@ -304,7 +307,7 @@ help:
 	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
 	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
-	@echo 'make lint             format, static analysis, shell scripts, include directions'
+	@echo 'make lint             format, static analysis, shell scripts, include directions, manual pages'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
 	@echo 'make bench-quick      the short benchmark; make bench is the long one'
 	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'

@@ -12,7 +12,9 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "check", cli_check, "every error in the configuration" },
+	{ "init", cli_init, "make a directory to start from: configuration and host key" },
 	{ "key", cli_key, "the keys in the key store: make, add, list, remove" },
+	{ "reload", cli_reload, "make the running gateway read its configuration anew" },
 	{ "route", cli_route, "who answers for a login, where it leads, why not" },
 	{ "serve", cli_serve, "run the gateway in the foreground" },
 	{ "version", cli_version, "the versions of sallyport and its libraries" },

@@ -9,6 +9,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stddef.h>
+
 enum cli_status {
 	CLI_OK = 0,
 	CLI_FAILED = 1,
@@ -17,9 +19,15 @@ enum cli_status {
 };
 
 int cli_check(int argc, char **argv);
+int cli_init(int argc, char **argv);
 int cli_key(int argc, char **argv);
+int cli_reload(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 int cli_version(int argc, char **argv);
+
+/* Make an ed25519 key in the key store of a configuration, and the store if there is none;
+ * "ED25519 SHA256:..." goes to fingerprint.  A CLI_*, the reason said. */
+int cli_key_make(const char *conf_dir, const char *name, char *fingerprint, size_t size);
 
 #endif

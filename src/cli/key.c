@@ -265,6 +265,37 @@ key_generate_cmd(const struct args *a)
 	return status;
 }
 
+int
+cli_key_make(const char *conf_dir, const char *name, char *fingerprint, size_t size)
+{
+	char type[64], hash[PUBKEY_FINGERPRINT_SIZE];
+	const struct args a = { .conf_dir = conf_dir };
+	struct keystore_why why = { "no key could be made" };
+	struct keystore *ks = NULL;
+	struct secret *priv;
+	struct buf pub;
+	int status, r;
+
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	buf_init(&pub, BLOB_MAX);
+	status = open_store(&a, 1, &ks);
+	if (status == CLI_OK) {
+		r = key_generate("ed25519", &priv, &pub, type);
+		if (r == 0)
+			r = keystore_add(ks, name, type, priv, &pub, &why);
+		secret_free(&priv);
+		if (r != 0)
+			status = fail(&why, r);
+	}
+	if (status == CLI_OK) {
+		pubkey_fingerprint((struct bytes){ pub.data, pub.len }, hash);
+		snprintf(fingerprint, size, "%s %s", pubkey_type_short(type), hash);
+	}
+	keystore_free(&ks);
+	buf_free(&pub);
+	return status;
+}
+
 /* *is_open: others may read the file. */
 static int
 read_key_file(const char *path, struct buf *text, int *is_open)

@@ -1,6 +1,5 @@
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "cli/cli.h"
@@ -10,13 +9,15 @@
 #include "session/session.h"
 #include "transport/leg.h"
 
-static const char usage[] = "usage: sallyport serve [-c DIR]\n"
-			    "\n"
-			    "Run the gateway in the foreground; the log goes to standard error.\n"
-			    "  -c DIR   the directory of the configuration (*.ini); default\n"
-			    "           /etc/sallyport/conf.d, else ./conf.d\n"
-			    "\n"
-			    "SIGTERM ends it; running sessions go on until they end.\n";
+static const char usage[] =
+    "usage: sallyport serve [-c DIR]\n"
+    "\n"
+    "Run the gateway in the foreground; the log goes to standard error.\n"
+    "  -c DIR   the directory of the configuration (*.ini); default\n"
+    "           /etc/sallyport/conf.d, else ./conf.d\n"
+    "\n"
+    "SIGTERM ends it; running sessions go on until they end.  SIGHUP makes it read\n"
+    "its configuration anew, as `sallyport reload` does.\n";
 
 static void
 run_session(int client, int keeper, const struct master_session *session)
@@ -30,17 +31,6 @@ run_session(int client, int keeper, const struct master_session *session)
 	};
 
 	session_run(client, keeper, &config);
-}
-
-static void
-set_log(const struct conf_gateway *gateway)
-{
-	if (strcasecmp(gateway->log_format, "json") == 0)
-		log_set_format(LOG_FORMAT_JSON);
-	if (strncasecmp(gateway->log_level, "DEBUG", 5) == 0)
-		log_set_level(LOG_LVL_DEBUG);
-	else if (strcasecmp(gateway->log_level, "ERROR") == 0)
-		log_set_level(LOG_LVL_ERROR);
 }
 
 int
@@ -76,7 +66,7 @@ cli_serve(int argc, char **argv)
 	if (r != 0)
 		return CLI_CONFIG;
 	log_detect_journal();
-	set_log(&conf->gateway);
+	conf_set_log(&conf->gateway);
 	r = leg_global_init();
 	if (r == 0)
 		r = leg_warm_up();

@@ -63,6 +63,19 @@ dir_base(const char *dir)
 	return base;
 }
 
+/* Paths begin with it, and what is in force is printed in lines that can be read again. */
+static int
+base_ok(const char *base)
+{
+	const char *p;
+
+	for (p = base; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f ||
+		    ((*p == ';' || *p == '#') && p > base && p[-1] == ' '))
+			return 0;
+	return 1;
+}
+
 static int
 dir_filter(const struct dirent *d)
 {
@@ -163,6 +176,10 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 		conf_error(errors, conf->dir, 0, "%s", strerror(errno));
 		goto out;
 	}
+	if (!base_ok(conf->base))
+		conf_error(errors, conf->dir, 0,
+		    "the directory that holds it has a control character, or a blank and then ; "
+		    "or #, in its path: no value could say that path; give it another name");
 	dir_read(conf, reader, errors);
 	all = reader_sections(reader, &n);
 	if (conf_sort(conf, all, n) != 0)

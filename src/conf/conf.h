@@ -51,6 +51,7 @@ struct conf_gateway {
 	char *run_as;		      /* user when started as root, or NULL */
 	char *log_format;	      /* "sshd" or "json" */
 	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
+	char *control_socket;	      /* path (resolved), or "none" */
 };
 
 struct conf_keystore {
@@ -133,6 +134,15 @@ const char *conf_where(const struct conf *conf, const char *kind, const char *ke
 /* Print the effective configuration in a form that reads back in: all but the
  * routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
+
+/* Only [gateway], and the same read back in: its paths are absolute.  0 with *out set, or
+ * ERR_CONFIG with the errors added. */
+void conf_gateway_dump(const struct conf *conf, FILE *to);
+int conf_gateway_parse(const char *text, size_t len, struct conf **out,
+    struct conf_errors *errors) MUST_CHECK;
+
+/* LogFormat and LogLevel, for this process. */
+void conf_set_log(const struct conf_gateway *gateway);
 
 /* A path as the configuration means it: absolute, or relative to conf->base.
  * malloc()ed; NULL: out of memory. */

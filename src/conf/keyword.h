@@ -30,7 +30,7 @@ struct keyword_type {
 
 enum keyword_flag {
 	KEYWORD_REPEAT = 1 << 0, /* may stand several times */
-	KEYWORD_NONE = 1 << 1,	 /* numbers: "none" is 0 */
+	KEYWORD_NONE = 1 << 1,	 /* numbers: "none" is 0; a path: "none" is itself */
 	KEYWORD_HASH = 1 << 2,	 /* " #" is part of the value, not a mistaken comment */
 };
 

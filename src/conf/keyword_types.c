@@ -206,7 +206,10 @@ set_path(const struct keyword *kw, void *field, const char *value, struct keywor
 	if (keyword_check_path(value, ctx->why) != 0)
 		return ERR_FORMAT;
 	free(*p);
-	*p = conf_path(ctx->conf, value);
+	if ((kw->flags & KEYWORD_NONE) && strcasecmp(value, "none") == 0)
+		*p = strdup("none");
+	else
+		*p = conf_path(ctx->conf, value);
 	return *p == NULL ? ERR_NOMEM : 0;
 }
 
@@ -250,7 +253,18 @@ set_paths(const struct keyword *kw, void *field, const char *value, struct keywo
 		if (err != 0)
 			break;
 		path = conf_path(ctx->conf, words.v[i]);
-		err = path == NULL ? ERR_NOMEM : strlist_add(field, path, strlen(path));
+		if (path == NULL)
+			err = ERR_NOMEM;
+		else if (strchr(path, ' ') != NULL)
+			err = keyword_bad(ctx->why,
+			    SHOWN " lies below a directory with a blank in its name, and in a list "
+				  "of paths a blank begins the next: move one of them",
+			    path);
+		/* once more, with the directory it begins at */
+		if (err == 0 && kw->check != NULL)
+			err = kw->check(path, ctx->why);
+		if (err == 0)
+			err = strlist_add(field, path, strlen(path));
 		free(path);
 	}
 	strlist_free(&words);

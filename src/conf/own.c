@@ -272,6 +272,11 @@ static const struct keyword gateway_table[] = {
 	    .offset = G(log_level),
 	    .choices = log_levels,
 	    .value = "INFO" },
+	{ .name = "ControlSocket",
+	    .type = &keyword_path,
+	    .offset = G(control_socket),
+	    .value = "run/control",
+	    .flags = KEYWORD_NONE },
 };
 
 static const struct keyword keystore_table[] = {
@@ -329,6 +334,16 @@ own_parse(struct conf *conf, struct conf_errors *errors)
 	}
 }
 
+const struct keyword *
+own_keywords(size_t i, const char **kind, size_t *n)
+{
+	if (i >= LEN(own_sections))
+		return NULL;
+	*kind = own_sections[i].kind;
+	*n = own_sections[i].n;
+	return own_sections[i].table;
+}
+
 void
 own_clear(struct conf *conf)
 {
@@ -340,13 +355,27 @@ own_clear(struct conf *conf)
 }
 
 void
+own_dump_section(const struct conf *conf, const char *kind, FILE *to)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(own_sections); i++) {
+		if (strcmp(own_sections[i].kind, kind) != 0)
+			continue;
+		fprintf(to, "[%s]\n", kind);
+		keyword_dump(own_sections[i].table, own_sections[i].n,
+		    (const char *)conf + own_sections[i].offset, to);
+	}
+}
+
+void
 own_dump(const struct conf *conf, FILE *to)
 {
 	size_t i;
 
 	for (i = 0; i < LEN(own_sections); i++) {
-		fprintf(to, "%s[%s]\n", i == 0 ? "" : "\n", own_sections[i].kind);
-		keyword_dump(own_sections[i].table, own_sections[i].n,
-		    (const char *)conf + own_sections[i].offset, to);
+		if (i > 0)
+			fputc('\n', to);
+		own_dump_section(conf, own_sections[i].kind, to);
 	}
 }

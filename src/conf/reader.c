@@ -409,29 +409,15 @@ file_open(struct reader *r)
 }
 
 void
-reader_file(struct reader *r, const char *name)
+reader_text(struct reader *r, const char *name, const char *text, size_t len)
 {
-	struct buf text;
-	int fd, err;
-
 	r->file = name;
 	r->line = 0;
 	r->pending = 0;
 	r->state = SECTION_NONE;
 	r->n_entries = 0;
-	fd = file_open(r);
-	if (fd == -1)
-		return;
-	buf_init(&text, READER_FILE_MAX);
-	err = fd_read_all(fd, &text);
-	fd_close(&fd);
-	if (err != 0) {
-		conf_error(r->errors, name, 0, "%s", err_str(err));
-		buf_free(&text);
-		return;
-	}
-	r->next = (const char *)text.data;
-	r->end = r->next + text.len;
+	r->next = text;
+	r->end = text + len;
 
 	/* Variables in Debian's build of inih; line_next() goes by the size it is
 	 * asked for, so that another build's limit would be an error and no cut. */
@@ -445,5 +431,25 @@ reader_file(struct reader *r, const char *name)
 	line_settle(r);
 	section_end(r);
 	r->state = SECTION_NONE;
+}
+
+void
+reader_file(struct reader *r, const char *name)
+{
+	struct buf text;
+	int fd, err;
+
+	r->file = name;
+	r->line = 0;
+	fd = file_open(r);
+	if (fd == -1)
+		return;
+	buf_init(&text, READER_FILE_MAX);
+	err = fd_read_all(fd, &text);
+	fd_close(&fd);
+	if (err != 0)
+		conf_error(r->errors, name, 0, "%s", err_str(err));
+	else
+		reader_text(r, name, (const char *)text.data, text.len);
 	buf_free(&text);
 }

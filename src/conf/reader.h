@@ -25,6 +25,9 @@ void reader_free(struct reader **reader);
 /* Read one file; name is what errors call it and lives as long as the arena. */
 void reader_file(struct reader *reader, const char *name);
 
+/* The same from memory. */
+void reader_text(struct reader *reader, const char *name, const char *text, size_t len);
+
 /* All sections so far, in order; valid until the next call with this reader. */
 const struct conf_section *reader_sections(const struct reader *reader, size_t *n);
 

@@ -18,20 +18,28 @@
 #define IPC_MAX (68 * 1024)
 #define IPC_PAYLOAD_MAX (64 * 1024)
 
+/* Hosts in one DIAL message. */
+#define IPC_HOSTS_MAX 64
+
 enum ipc_type {
 	/* keeper -> master */
 	IPC_READY = 1, /* configuration and key store are good */
 	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
+	IPC_RELOADED,  /* the answer to RELOAD.  bool ok; u32 errors; string: [gateway] as it
+			* would be, or the errors, a line each (as many as there is room for) */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
 			  * u32 client port, string local address, u32 local port */
+	IPC_RELOAD,	/* load the configuration anew, beside the one in force */
+	IPC_COMMIT,	/* bool: what was loaded is in force now, or is to be forgotten */
 
 	/* errand -> keeper */
-	IPC_DIALLED,	 /* + connected socket.  string address */
-	IPC_DIAL_FAILED, /* string reason */
+	IPC_DIALLED,	 /* + connected socket.  string address, string what went wrong before;
+			  * u32 n, n x string: hosts that did not answer */
+	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
 
 	/* keeper -> session */
 	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */

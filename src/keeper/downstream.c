@@ -148,28 +148,16 @@ failed(void *ctx)
 
 static const struct auth_server_ops auth_ops = { key_allowed, verify, failed, failed };
 
-/* Which host key goes with a signature algorithm. */
-static struct host_key *
-host_key_for(struct keeper *k, const char *alg)
-{
-	size_t i;
-
-	for (i = 0; i < k->n_host_keys; i++)
-		if (pubkey_algorithm_ok(k->host_keys[i].type, alg))
-			return &k->host_keys[i];
-	return NULL;
-}
-
 /* The first hash signed is the session identifier: from here on proofs count. */
 static int
-begin_auth(struct ward *w, struct host_key *key, struct bytes hash)
+begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
 {
 	char hint[256];
 	struct auth_server_config config = {
 		.session_id = hash.p,
 		.session_id_len = hash.len,
-		.max_tries = w->keeper->conf->gateway.max_auth_tries,
-		.banner = w->keeper->banner,
+		.max_tries = w->generation->conf->gateway.max_auth_tries,
+		.banner = w->generation->banner,
 		.host_key = { key->blob.data, key->blob.len },
 		.hint = hint,
 	};
@@ -189,7 +177,7 @@ void
 downstream_sign(struct ward *w, struct wire *body)
 {
 	struct keystore_why why = { "no such host key" };
-	struct host_key *key;
+	const struct host_key *key;
 	struct bytes hash;
 	struct buf sig, b;
 	char alg[64];
@@ -203,10 +191,10 @@ downstream_sign(struct ward *w, struct wire *body)
 		return;
 	}
 	buf_init(&sig, 8192);
-	key = host_key_for(w->keeper, alg);
-	r = key == NULL ?
-	    ERR_NOTFOUND :
-	    keystore_sign(w->keeper->keystore, key->name, alg, hash.p, hash.len, &sig, &why);
+	key = identity_host_key(w->identity, alg);
+	r = key == NULL ? ERR_NOTFOUND :
+			  keystore_sign_with(w->identity->keystore, key->name, &key->sealed, alg,
+			      hash.p, hash.len, &sig, &why);
 	if (r == 0 && w->phase == IPC_PHASE_KEX)
 		r = begin_auth(w, key, hash);
 	if (r != 0)
@@ -228,7 +216,7 @@ look_up(struct ward *w, struct buf *out)
 		.fingerprint = auth_server_fingerprint(w->server),
 	};
 
-	switch (lookup_find(w->keeper->lookup, &request, &w->route)) {
+	switch (lookup_find(w->generation->lookup, &request, &w->route)) {
 	case LOOKUP_FOUND:
 		break;
 	case LOOKUP_NOT_FOUND:

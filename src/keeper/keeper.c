@@ -21,7 +21,6 @@
 #include "keeper/ward.h"
 
 #define EXIT_CONFIG 78
-#define BANNER_MAX (16 * 1024)
 #define EVENTS 64
 /* How often wards that overstay are looked for. */
 #define SWEEP_MS 1000
@@ -47,77 +46,68 @@ keeper_read_file(const char *path, struct buf *b)
 	return r;
 }
 
-static int
-load_host_keys(struct keeper *k)
-{
-	const struct strlist *names = &k->conf->gateway.host_keys;
-	struct keystore_why why;
-	struct host_key *key;
-	size_t i;
+/* --- reload --- */
 
-	if (names->n > KEEPER_HOST_KEYS_MAX) {
-		log_error("HostKey: at most one each of ed25519, ecdsa and rsa");
-		return ERR_CONFIG;
-	}
-	for (i = 0; i < names->n; i++) {
-		key = &k->host_keys[k->n_host_keys];
-		buf_init(&key->blob, 16384);
-		if (keystore_public(k->keystore, names->v[i], &key->blob, key->type, &why) != 0) {
-			log_error("HostKey %s: %s", names->v[i], why.text);
-			return ERR_CONFIG;
-		}
-		key->name = names->v[i];
-		k->n_host_keys++;
-	}
-	return 0;
+/* What the answer to RELOAD has room for. */
+#define ANSWER_MAX (48 * 1024)
+
+/* Put what went wrong, or what the master has to know, into the answer. */
+static void
+put_text(struct buf *b, const char *text, size_t len)
+{
+	wire_put_string(b, text, len > ANSWER_MAX ? ANSWER_MAX : len);
 }
 
-static int
-load_banner(struct keeper *k)
-{
-	const char *path = k->conf->gateway.banner;
-	struct buf b;
-	int r;
-
-	if (path == NULL)
-		return 0;
-	buf_init(&b, BANNER_MAX);
-	r = keeper_read_file(path, &b);
-	if (r == 0 && buf_cstr(&b) == NULL)
-		r = ERR_FORMAT;
-	if (r == 0)
-		k->banner = strdup((const char *)b.data);
-	else
-		log_error("Banner %s: %s", path, err_str(r));
-	buf_free(&b);
-	return r == 0 ? 0 : ERR_CONFIG;
-}
-
-/* All that can be wrong before serving is found here, and said. */
-static int
-load(struct keeper *k, const char *conf_dir)
+/* Load everything anew beside what is in force, and tell the master how it went. */
+static void
+prepare(struct keeper *k)
 {
 	struct conf_errors errors = { 0 };
-	struct keystore_why why;
+	char *text = NULL;
+	size_t len = 0;
+	struct buf b;
+	FILE *f;
 	int r;
 
-	r = conf_load(conf_dir, CONF_ALL, &k->conf, &errors);
-	if (r == 0)
-		r = lookup_new(k->conf, &errors, &k->lookup);
-	if (errors.n > 0)
-		conf_errors_print(&errors, stderr);
-	conf_errors_free(&errors);
-	if (r != 0)
-		return ERR_CONFIG;
-	r = keystore_open(k->conf->keystore.path, k->conf->keystore.unlock, 0, &k->keystore, &why);
-	if (r != 0) {
-		log_error("%s", why.text);
-		return ERR_CONFIG;
+	generation_unref(&k->next);
+	r = generation_load(k->now->conf->dir, k->now, &k->next, &errors);
+	f = open_memstream(&text, &len);
+	if (f != NULL && r == 0)
+		conf_gateway_dump(k->next->conf, f);
+	else if (f != NULL)
+		conf_errors_print(&errors, f);
+	if (f == NULL || fclose(f) != 0 || (r == 0 && len > ANSWER_MAX)) {
+		r = ERR_NOMEM;
+		generation_unref(&k->next);
 	}
-	r = load_host_keys(k);
-	if (r == 0)
-		r = load_banner(k);
-	return r;
+	ipc_begin(&b, IPC_RELOADED);
+	wire_put_bool(&b, r == 0);
+	wire_put_u32(&b, (uint32_t)errors.n);
+	put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
+	free(text);
+	conf_errors_free(&errors);
+	if (ipc_send(k->master, &b, -1) != 0)
+		log_error("reload: the master does not listen");
+}
+
+/* The master has done its part, or could not. */
+static void
+commit(struct keeper *k, struct wire *body)
+{
+	int yes = wire_bool(body);
+	struct ward *w;
+
+	if (wire_end(body) != 0 || k->next == NULL || !yes) {
+		generation_unref(&k->next);
+		return;
+	}
+	generation_unref(&k->now);
+	k->now = k->next;
+	k->next = NULL;
+	conf_set_log(&k->now->conf->gateway);
+	TAILQ_FOREACH(w, &k->wards, entry)
+		if (w->logged_in)
+			ward_follow(w);
 }
 
 static int
@@ -143,8 +133,11 @@ master_input(struct keeper *k)
 	if (r == ERR_AGAIN)
 		return;
 	if (r == 0) {
-		r = ward_new(k, msg.fd, &msg.body);
-		if (r != 0)
+		if (msg.type == IPC_RELOAD)
+			prepare(k);
+		else if (msg.type == IPC_COMMIT)
+			commit(k, &msg.body);
+		else if ((r = ward_new(k, msg.fd, &msg.body)) != 0)
 			log_error("new session: %s", err_str(r));
 		return;
 	}
@@ -213,6 +206,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	struct keeper k = { .master = master, .epoll = -1 };
 	struct source source = { SOURCE_MASTER, NULL };
 	const struct rlimit none = { 0, 0 };
+	struct conf_errors errors = { 0 };
 	int r;
 
 	TAILQ_INIT(&k.wards);
@@ -233,7 +227,9 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	if (sodium_init() == -1)
 		return 1;
 	umask(077);
-	r = load(&k, conf_dir);
+	r = generation_load(conf_dir, NULL, &k.now, &errors);
+	conf_errors_print(&errors, stderr);
+	conf_errors_free(&errors);
 	if (r != 0)
 		return EXIT_CONFIG;
 	r = watch_master(&k, &source);
@@ -242,6 +238,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	keeper_loop(&k);
-	keystore_free(&k.keystore);
+	generation_unref(&k.next);
+	generation_unref(&k.now);
 	return 0;
 }

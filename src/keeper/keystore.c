@@ -36,11 +36,12 @@
 #define KEY_MAGIC_LEN (sizeof(KEY_MAGIC) - 1)
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define KEY_FILE_MAX 65536
+#define KEY_FILE_MAX KEYSTORE_FILE_MAX
 #define NAME_MAX_LEN 64
 #define STORE_NAME ".store"
 
 struct keystore {
+	unsigned int refs;
 	char *path;
 	char *unlock; /* the spec it was opened with */
 	struct safedir dir;
@@ -206,6 +207,7 @@ keystore_open(const char *path, const char *unlock, int create, struct keystore 
 	}
 	ks = calloc(1, sizeof(*ks));
 	if (ks != NULL) {
+		ks->refs = 1;
 		ks->dir.fd = -1;
 		ks->path = strdup(path);
 		ks->unlock = strdup(unlock);
@@ -222,11 +224,22 @@ keystore_open(const char *path, const char *unlock, int create, struct keystore 
 	return r;
 }
 
+struct keystore *
+keystore_ref(struct keystore *ks)
+{
+	ks->refs++;
+	return ks;
+}
+
 void
 keystore_free(struct keystore **ks)
 {
 	if (*ks == NULL)
 		return;
+	if (--(*ks)->refs > 0) {
+		*ks = NULL;
+		return;
+	}
 	secret_free(&(*ks)->key);
 	safedir_close(&(*ks)->dir);
 	free((*ks)->unlock);
@@ -324,6 +337,38 @@ key_unseal(struct keystore *ks, const char *name, const struct buf *file, struct
 	return 0;
 }
 
+/* The sealed bytes of a key, to the end of file. */
+static int
+key_read(struct keystore *ks, const char *name, struct buf *file, struct keystore_why *why)
+{
+	int r;
+
+	if ((r = name_check(name, why)) != 0)
+		return r;
+	r = safefile_read(&ks->dir, name, 077, file, why);
+	if (r == ERR_NOTFOUND)
+		keystore_why_set(why,
+		    "%s/%s: there is no such key; make it with: sallyport key generate %s",
+		    ks->path, name, name);
+	return r;
+}
+
+/* Unseal and parse: key_close() it in any case. */
+static int
+key_open_file(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
+    struct keystore_why *why)
+{
+	int r;
+
+	*k = (struct key){ 0 };
+	if ((r = key_unseal(ks, name, file, k, why)) != 0)
+		return r;
+	if ((r = key_parse(k)) != 0)
+		keystore_why_set(why, "%s/%s: holds no key that this version knows", ks->path,
+		    name);
+	return r;
+}
+
 /* Read and unseal a key; the caller closes it, also after a failure. */
 static int
 key_open(struct keystore *ks, const char *name, struct key *k, struct keystore_why *why)
@@ -332,22 +377,10 @@ key_open(struct keystore *ks, const char *name, struct key *k, struct keystore_w
 	int r;
 
 	*k = (struct key){ 0 };
-	if ((r = name_check(name, why)) != 0)
-		return r;
 	buf_init(&file, KEY_FILE_MAX);
-	r = safefile_read(&ks->dir, name, 077, &file, why);
-	if (r == ERR_NOTFOUND)
-		keystore_why_set(why,
-		    "%s/%s: there is no such key; make it with: sallyport key generate %s",
-		    ks->path, name, name);
-	if (r != 0)
-		goto out;
-	if ((r = key_unseal(ks, name, &file, k, why)) != 0)
-		goto out;
-	if ((r = key_parse(k)) != 0)
-		keystore_why_set(why, "%s/%s: holds no key that this version knows", ks->path,
-		    name);
-out:
+	r = key_read(ks, name, &file, why);
+	if (r == 0)
+		r = key_open_file(ks, name, &file, k, why);
 	buf_free(&file);
 	return r;
 }
@@ -548,25 +581,55 @@ keystore_public(struct keystore *ks, const char *name, struct buf *pub, char typ
 	return r;
 }
 
+/* Sign with what is open, or say why it is not. */
+static int
+sign_open(struct keystore *ks, const char *name, struct key *k, const char *alg, const void *data,
+    size_t len, struct buf *sig, struct keystore_why *why)
+{
+	struct secret *priv;
+	int r;
+
+	if (alg == NULL)
+		alg = strcmp(k->type, "ssh-rsa") == 0 ? "rsa-sha2-512" : k->type;
+	priv = secret_from(k->priv.p, k->priv.len);
+	r = priv == NULL ? ERR_NOMEM : key_sign(priv, k->type, alg, data, len, sig);
+	if (r != 0)
+		keystore_why_set(why, "%s/%s: cannot sign with %s: %s", ks->path, name, alg,
+		    err_str(r));
+	secret_free(&priv);
+	return r;
+}
+
 int
 keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data, size_t len,
     struct buf *sig, struct keystore_why *why)
 {
-	struct secret *priv = NULL;
 	struct key k;
 	int r;
 
-	if ((r = key_open(ks, name, &k, why)) != 0)
-		goto out;
-	if (alg == NULL)
-		alg = strcmp(k.type, "ssh-rsa") == 0 ? "rsa-sha2-512" : k.type;
-	priv = secret_from(k.priv.p, k.priv.len);
-	r = priv == NULL ? ERR_NOMEM : key_sign(priv, k.type, alg, data, len, sig);
-	if (r != 0)
-		keystore_why_set(why, "%s/%s: cannot sign with %s: %s", ks->path, name, alg,
-		    err_str(r));
-out:
-	secret_free(&priv);
+	r = key_open(ks, name, &k, why);
+	if (r == 0)
+		r = sign_open(ks, name, &k, alg, data, len, sig, why);
+	key_close(&k);
+	return r;
+}
+
+int
+keystore_take(struct keystore *ks, const char *name, struct buf *sealed, struct keystore_why *why)
+{
+	return key_read(ks, name, sealed, why);
+}
+
+int
+keystore_sign_with(struct keystore *ks, const char *name, const struct buf *sealed, const char *alg,
+    const void *data, size_t len, struct buf *sig, struct keystore_why *why)
+{
+	struct key k;
+	int r;
+
+	r = key_open_file(ks, name, sealed, &k, why);
+	if (r == 0)
+		r = sign_open(ks, name, &k, alg, data, len, sig, why);
 	key_close(&k);
 	return r;
 }

@@ -34,6 +34,8 @@ void keystore_why_set(struct keystore_why *why, const char *fmt, ...)
  */
 int keystore_open(const char *path, const char *unlock, int create, struct keystore **out,
     struct keystore_why *why) MUST_CHECK;
+/* One more who frees it. */
+struct keystore *keystore_ref(struct keystore *ks);
 void keystore_free(struct keystore **ks);
 
 /* 1 to 64 of A-Z a-z 0-9 . _ @ + -, not starting with '.' or '-', not ending in ".pub". */
@@ -56,6 +58,16 @@ int keystore_public(struct keystore *ks, const char *name, struct buf *pub, char
  * best for the key's type. */
 int keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data,
     size_t len, struct buf *sig, struct keystore_why *why) MUST_CHECK;
+
+#define KEYSTORE_FILE_MAX 65536 /* of a sealed key */
+
+/* Append a key as it stands in the store, sealed, and sign with one taken so: the same
+ * key whatever has become of its file meanwhile. */
+int keystore_take(struct keystore *ks, const char *name, struct buf *sealed,
+    struct keystore_why *why) MUST_CHECK;
+int keystore_sign_with(struct keystore *ks, const char *name, const struct buf *sealed,
+    const char *alg, const void *data, size_t len, struct buf *sig,
+    struct keystore_why *why) MUST_CHECK;
 
 /* Wrap the store key anew under another unlock ("file:...", "credential:...", "passphrase").
  * An absent file of file: is made; an old one stays where it is. */

@@ -12,6 +12,7 @@
 
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
@@ -35,13 +36,49 @@ static const char *const text_login =
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
+/* The hosts of the route, those that did not answer lately after the others. */
+static void
+put_hosts(struct ward *w, struct buf *b)
+{
+	const struct strlist *hosts = &w->route->hosts;
+	size_t i, n = hosts->n > IPC_HOSTS_MAX ? IPC_HOSTS_MAX : hosts->n;
+	int64_t now = clock_ms();
+	int dead;
+
+	wire_put_u32(b, (uint32_t)n);
+	for (dead = 0; dead <= 1; dead++)
+		for (i = 0; i < n; i++)
+			if (dead_hosts_has(&w->keeper->dead, hosts->v[i], w->route->port, now) ==
+			    dead)
+				wire_put_text(b, hosts->v[i]);
+}
+
+/* Note which of them did not answer an errand.  Returns 0, or ERR_FORMAT if it names others. */
+static int
+take_dead_hosts(struct ward *w, struct wire *body)
+{
+	uint32_t n = wire_u32(body);
+	char host[DEAD_HOST_SIZE];
+
+	if (n > IPC_HOSTS_MAX)
+		return ERR_FORMAT;
+	for (; n > 0; n--) {
+		wire_text(body, host, sizeof(host));
+		if (wire_err(body) != 0 || !strlist_has(&w->route->hosts, host))
+			return ERR_FORMAT;
+		/* without a choice it makes no difference */
+		if (w->route->hosts.n > 1)
+			dead_hosts_add(&w->keeper->dead, host, w->route->port, clock_ms());
+	}
+	return wire_end(body);
+}
+
 void
 upstream_dial(struct ward *w)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &w->from_errand };
 	struct buf b;
 	int pair[2], r;
-	size_t i;
 
 	w->phase = IPC_PHASE_DIAL;
 	if (w->keeper->master == -1) {
@@ -57,9 +94,7 @@ upstream_dial(struct ward *w)
 	wire_put_u64(&b, w->id);
 	wire_put_u32(&b, (uint32_t)w->route->connect_timeout_ms);
 	wire_put_u32(&b, w->route->port);
-	wire_put_u32(&b, (uint32_t)w->route->hosts.n);
-	for (i = 0; i < w->route->hosts.n; i++)
-		wire_put_text(&b, w->route->hosts.v[i]);
+	put_hosts(w, &b);
 	r = ipc_send(w->keeper->master, &b, pair[1]);
 	close(pair[1]);
 	if (r == 0 && epoll_ctl(w->keeper->epoll, EPOLL_CTL_ADD, w->errand, &event) == -1)
@@ -133,15 +168,20 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 
 	if (msg->type == IPC_DIAL_FAILED) {
 		wire_text(&msg->body, reason, sizeof(reason));
-		if (wire_end(&msg->body) != 0)
+		if (take_dead_hosts(w, &msg->body) != 0)
 			snprintf(reason, sizeof(reason), "unreadable answer");
 		ward_refuse(w, text_unreachable, "cannot connect: %s", reason);
 		return;
 	}
 	wire_text(&msg->body, w->host, sizeof(w->host));
-	if (wire_end(&msg->body) != 0 || !strlist_has(&w->route->hosts, w->host)) {
+	wire_text(&msg->body, reason, sizeof(reason));
+	if (take_dead_hosts(w, &msg->body) != 0 || !strlist_has(&w->route->hosts, w->host)) {
 		ward_refuse(w, text_gateway, "unreadable answer of an errand");
 	} else {
+		dead_hosts_remove(&w->keeper->dead, w->host, w->route->port);
+		if (reason[0] != '\0')
+			log_warn("session %04jx: %s instead of another: %s", (uintmax_t)w->id,
+			    w->host, reason);
 		snprintf(w->user, sizeof(w->user), "%s",
 		    w->route->user != NULL ? w->route->user : auth_server_login(w->server));
 		send_upstream_fd(w, msg->fd);
@@ -305,7 +345,7 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	struct keystore_why why;
 	int r;
 
-	r = keystore_sign(w->keeper->keystore, w->route->key, alg, data, len, sig, &why);
+	r = keystore_sign(w->identity->keystore, w->route->key, alg, data, len, sig, &why);
 	if (r != 0)
 		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
 	return r;
@@ -339,6 +379,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	case AUTH_CLIENT_SUCCESS:
 		w->phase = IPC_PHASE_RELAY;
 		w->logged_in = 1;
+		ward_follow(w);
 		log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 		    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
 		downstream_success(w);
@@ -376,7 +417,7 @@ upstream_ready(struct ward *w, struct wire *body)
 	}
 	buf_init(&pub, 16384);
 	buf_init(&out, IPC_MAX - 16);
-	r = keystore_public(w->keeper->keystore, w->route->key, &pub, type, &why);
+	r = keystore_public(w->identity->keystore, w->route->key, &pub, type, &why);
 	if (r != 0) {
 		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
 		goto out;

@@ -15,14 +15,14 @@
 static int
 send_hello(struct ward *w)
 {
-	struct keeper *k = w->keeper;
+	const struct identity *id = w->identity;
 	struct buf b;
 	size_t i;
 
 	ipc_begin(&b, IPC_HELLO);
-	wire_put_u32(&b, (uint32_t)k->n_host_keys);
-	for (i = 0; i < k->n_host_keys; i++)
-		wire_put_string(&b, k->host_keys[i].blob.data, k->host_keys[i].blob.len);
+	wire_put_u32(&b, (uint32_t)id->n_host_keys);
+	for (i = 0; i < id->n_host_keys; i++)
+		wire_put_string(&b, id->host_keys[i].blob.data, id->host_keys[i].blob.len);
 	return ward_send(w, &b, -1);
 }
 
@@ -37,6 +37,8 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 		return ERR_NOMEM;
 	}
 	w->keeper = k;
+	w->generation = generation_ref(k->now);
+	w->identity = identity_ref(k->now->identity);
 	w->from_session = (struct source){ SOURCE_WARD, w };
 	w->from_errand = (struct source){ SOURCE_DIAL, w };
 	w->sock = sock;
@@ -49,8 +51,8 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 	w->local_port = wire_u32(body);
 	w->started = clock_ms();
 	/* the session keeps to LoginGraceTime; this is for one that does not */
-	w->deadline = k->conf->gateway.login_grace_ms > 0 ?
-	    w->started + k->conf->gateway.login_grace_ms + 5000 :
+	w->deadline = k->now->conf->gateway.login_grace_ms > 0 ?
+	    w->started + k->now->conf->gateway.login_grace_ms + 5000 :
 	    CLOCK_NEVER;
 	TAILQ_INSERT_TAIL(&k->wards, w, entry);
 	event.data.ptr = &w->from_session;
@@ -59,6 +61,13 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 		return ERR_FORMAT;
 	}
 	return send_hello(w);
+}
+
+void
+ward_follow(struct ward *w)
+{
+	generation_unref(&w->generation);
+	w->generation = generation_ref(w->keeper->now);
 }
 
 void
@@ -80,6 +89,8 @@ ward_free(struct ward *w)
 	auth_client_free(&w->upstream);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);
+	generation_unref(&w->generation);
+	identity_unref(&w->identity);
 	free(w);
 }
 

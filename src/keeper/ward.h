@@ -9,22 +9,13 @@
 #include "auth/auth_client.h"
 #include "auth/auth_server.h"
 #include "auth/authorized_keys.h"
-#include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "wire/ssh.h"
-#include "keeper/keystore.h"
-#include "lookup/lookup.h"
-
-#define KEEPER_HOST_KEYS_MAX 3
+#include "keeper/dead_hosts.h"
+#include "keeper/generation.h"
 
 /* A login of 255 bytes, each escaped. */
 #define LOGIN_VIS_SIZE (255 * 4 + 8)
-
-struct host_key {
-	char *name; /* in the key store */
-	char type[64];
-	struct buf blob;
-};
 
 struct ward;
 TAILQ_HEAD(ward_list, ward);
@@ -32,12 +23,9 @@ TAILQ_HEAD(ward_list, ward);
 struct keeper {
 	int master; /* -1 once it is gone */
 	int epoll;
-	struct conf *conf;
-	struct lookup *lookup;
-	struct keystore *keystore;
-	char *banner; /* text, or NULL */
-	struct host_key host_keys[KEEPER_HOST_KEYS_MAX];
-	size_t n_host_keys;
+	struct generation *now;	 /* in force: what a new login begins with */
+	struct generation *next; /* loaded, until the master says whether it is to be */
+	struct dead_hosts dead;
 	struct ward_list wards;
 	struct ward_list ended; /* freed after each round of events */
 	uint8_t message[IPC_MAX];
@@ -56,6 +44,8 @@ struct source {
 struct ward {
 	TAILQ_ENTRY(ward) entry;
 	struct keeper *keeper;
+	struct generation *generation; /* of its login; after that the one in force */
+	struct identity *identity;     /* whose host key has signed, and signs each rekey */
 	struct source from_session, from_errand;
 	uint64_t id;
 	int sock;
@@ -90,6 +80,9 @@ int ward_new(struct keeper *k, int sock, struct wire *body) MUST_CHECK;
 /* Something came from the session, or from the errand that dials for it. */
 void ward_session_input(struct ward *w);
 void ward_errand_input(struct ward *w);
+
+/* Its login is over: no need to keep an old generation for it. */
+void ward_follow(struct ward *w);
 
 /* Forget it; its memory goes with the next keeper_reap(). */
 void ward_end(struct ward *w);

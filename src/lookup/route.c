@@ -72,6 +72,13 @@ static const struct keyword route_table[] = {
 _Static_assert(NKEYWORDS <= KEYWORDS_MAX, "KEYWORDS_MAX is too small");
 _Static_assert(sizeof(enum route_strict) == sizeof(int), "keyword_choice sets an int");
 
+const struct keyword *
+route_keywords(size_t *n)
+{
+	*n = NKEYWORDS;
+	return route_table;
+}
+
 static int
 has(const struct conf_section *section, const char *key)
 {

@@ -11,6 +11,9 @@ extern const struct keyword_type route_template;       /* char * */
 extern const struct keyword_type route_template_words; /* struct strlist */
 extern const struct keyword_type route_template_path;  /* char *: resolved */
 
+/* The keys of a [route]. */
+const struct keyword *route_keywords(size_t *n);
+
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
 int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);

@@ -13,7 +13,7 @@
 #include "ipc/ipc.h"
 #include "master/errand.h"
 
-#define ERRAND_HOSTS_MAX 64
+#define ERRAND_WHY_MAX 400
 #define ERRAND_HOST_SIZE 256
 
 /* Connect within the deadline: a descriptor, or -1 with errno set. */
@@ -43,12 +43,22 @@ connect_within(const struct addrinfo *ai, int64_t deadline)
 	return -1;
 }
 
+/* The end of the part of the time that is for this one, of so many that are to come. */
+static int64_t
+share(int64_t deadline, unsigned int n)
+{
+	int64_t now = clock_ms();
+
+	return now >= deadline ? deadline : now + (deadline - now) / (n > 0 ? n : 1);
+}
+
 /* Each address of one host in turn. */
 static int
 dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 	struct addrinfo *list = NULL, *ai;
+	unsigned int n = 0;
 	int fd = -1, r;
 
 	r = getaddrinfo(host, port, &hints, &list);
@@ -61,11 +71,13 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 		buf_putf(why, "%s%s: %s", why->len > 0 ? "; " : "", host, gai_strerror(r));
 		return -1;
 	}
-	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next) {
+	for (ai = list; ai != NULL; ai = ai->ai_next)
+		n++;
+	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next, n--) {
 		if (clock_ms() >= deadline)
 			errno = ETIMEDOUT;
 		else
-			fd = connect_within(ai, deadline);
+			fd = connect_within(ai, share(deadline, n));
 		if (fd == -1)
 			buf_putf(why, "%s%s port %s: %s", why->len > 0 ? "; " : "", host, port,
 			    strerror(errno));
@@ -75,22 +87,24 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 }
 
 static int
-answer_dialled(int answer, const char *host, int fd)
+answer_dialled(int answer, const char *host, int fd, const struct buf *why, const struct buf *dead)
 {
 	struct buf b;
 
 	ipc_begin(&b, IPC_DIALLED);
 	wire_put_text(&b, host);
+	wire_put_string(&b, why->data, why->len);
+	buf_put(&b, dead->data, dead->len);
 	return ipc_send(answer, &b, fd);
 }
 
 void
 errand_dial(struct wire *body, int answer)
 {
-	uint32_t timeout_ms, port_number, n;
+	uint32_t timeout_ms, port_number, n, n_dead = 0;
 	char host[ERRAND_HOST_SIZE], port[16];
 	int64_t deadline;
-	struct buf why, b;
+	struct buf why, b, names, dead;
 	int fd = -1;
 
 	(void)wire_u64(body);
@@ -102,19 +116,29 @@ errand_dial(struct wire *body, int answer)
 	/* a resolver may take longer than asked: this is the end of it */
 	alarm(timeout_ms / 1000 + 2);
 	snprintf(port, sizeof(port), "%u", port_number);
-	buf_init(&why, 400);
-	for (; n > 0 && n <= ERRAND_HOSTS_MAX && fd == -1; n--) {
+	buf_init(&why, ERRAND_WHY_MAX);
+	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
+	for (; n > 0 && n <= IPC_HOSTS_MAX && fd == -1; n--) {
 		wire_text(body, host, sizeof(host));
 		if (wire_err(body) != 0)
 			break;
 		title_set("errand dial %s", host);
-		fd = dial_host(host, port, deadline, &why);
+		/* one that does not answer leaves time for the next */
+		fd = dial_host(host, port, share(deadline, n), &why);
+		if (fd != -1)
+			break;
+		wire_put_text(&names, host);
+		n_dead++;
 	}
+	buf_init(&dead, names.max + 4);
+	wire_put_u32(&dead, n_dead);
+	buf_put(&dead, names.data, names.len);
 	if (fd != -1)
-		_exit(answer_dialled(answer, host, fd) == 0 ? 0 : 1);
+		_exit(answer_dialled(answer, host, fd, &why, &dead) == 0 ? 0 : 1);
 	ipc_begin(&b, IPC_DIAL_FAILED);
 	if (why.len == 0)
 		buf_putf(&why, "no address");
 	wire_put_string(&b, why.data, why.len);
+	buf_put(&b, dead.data, dead.len);
 	_exit(ipc_send(answer, &b, -1) == 0 ? 0 : 1);
 }

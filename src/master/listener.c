@@ -82,6 +82,60 @@ listeners_listen(struct listener *listeners, size_t n)
 	return 0;
 }
 
+void
+listeners_drop(struct listener *before, size_t n, const struct listener *next, size_t n_next)
+{
+	size_t i, j;
+
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < n_next && next[j].fd != before[i].fd; j++)
+			;
+		if (j == n_next)
+			fd_close(&before[i].fd);
+	}
+}
+
+/* The socket that listens there already, or -1. */
+static int
+listening_on(const struct listener *listeners, size_t n, const struct conf_listen *address)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (listeners[i].address->port == address->port &&
+		    strcmp(listeners[i].address->host, address->host) == 0)
+			return listeners[i].fd;
+	return -1;
+}
+
+int
+listeners_change(const struct listener *before, size_t n, const struct conf_gateway *gateway,
+    struct listener *next, char *why, size_t size)
+{
+	struct listener *l;
+	size_t i;
+
+	for (i = 0; i < gateway->n_listen; i++) {
+		l = &next[i];
+		*l = (struct listener){ listening_on(before, n, &gateway->listen[i]),
+			&gateway->listen[i] };
+		if (l->fd != -1 || (bind_one(l) == 0 && listen(l->fd, SOMAXCONN) == 0))
+			continue;
+		if (errno == EAFNOSUPPORT && gateway->n_listen > 1)
+			continue;
+		snprintf(why, size, "cannot listen on %s port %u: %s%s", l->address->host,
+		    l->address->port, strerror(errno),
+		    errno == EACCES ? " (a port below 1024 takes a restart)" : "");
+		listeners_drop(next, i + 1, before, n);
+		return ERR_SYS;
+	}
+	for (i = 0; i < gateway->n_listen; i++)
+		if (next[i].fd != -1 && listening_on(before, n, next[i].address) == -1)
+			log_info("Server listening on %s port %u.", next[i].address->host,
+			    next[i].address->port);
+	return 0;
+}
+
 static void
 name_of(const struct sockaddr_storage *ss, socklen_t len, char *host, size_t size, uint32_t *port)
 {

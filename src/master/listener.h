@@ -26,6 +26,16 @@ int listeners_bind(const struct conf_gateway *gateway, struct listener *listener
 /* Listen, and log that sshd would have said so. */
 int listeners_listen(struct listener *listeners, size_t n) MUST_CHECK;
 
+/*
+ * From the n listeners of before to those of gateway, put into next: what is in both goes
+ * on as it is, the rest is bound and listens.  0, or ERR_SYS with the reason in why, and
+ * nothing has changed.  listeners_drop() then closes those of before that next does not
+ * have, or, with the two exchanged, takes it back.
+ */
+int listeners_change(const struct listener *before, size_t n, const struct conf_gateway *gateway,
+    struct listener *next, char *why, size_t size) MUST_CHECK;
+void listeners_drop(struct listener *before, size_t n, const struct listener *next, size_t n_next);
+
 /* Take one connection.  0; ERR_AGAIN when there is none; ERR_TOOBIG when there are
  * no descriptors or memory left for it; ERR_SYS. */
 int listener_accept(const struct listener *l, struct connection *c) MUST_CHECK;

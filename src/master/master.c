@@ -17,21 +17,27 @@
 #include "base/privs.h"
 #include "base/title.h"
 #include "ipc/ipc.h"
+#include "master/control.h"
 #include "master/errand.h"
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/startups.h"
 
-#define LISTENERS_MAX 32
+#define LISTENERS_MAX 64
 /* Connections taken from one listener before the others have their turn. */
 #define ACCEPT_BURST 16
 /* Out of descriptors: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 100
 /* The user that all but the keeper become: nobody else's. */
 #define NETWORK_USER "nobody"
+/* The keeper takes what waits for it at once, unless it is loading: that long at most. */
+#define COMMIT_WAIT_MS 5000
+/* A reload that has not been answered for so long has been lost. */
+#define RELOAD_LOST_MS 60000
 
 struct master {
 	const struct conf *conf;
+	struct conf *reloaded; /* conf, once there was a reload: ours to free */
 	const struct master_roles *roles;
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
@@ -41,6 +47,18 @@ struct master {
 	pid_t keeper_pid;
 	int signals;
 	int64_t accept_at; /* nothing is accepted before */
+	struct control *control;
+	enum {
+		RELOAD_NONE,
+		RELOAD_ASKED, /* the keeper loads */
+		RELOAD_AGAIN  /* and was asked to once more meanwhile */
+	} reload;
+	int64_t reload_since;
+	enum {
+		ASKER_NONE,
+		ASKER_THIS, /* waits for the reload under way */
+		ASKER_NEXT  /* came after it began: the one after that is for him */
+	} askers[CONTROL_CLIENTS_MAX];
 	int done;
 	int status;
 	sigset_t old_mask;
@@ -150,6 +168,183 @@ run_errand(struct master *m, struct ipc_msg *msg)
 		log_error("cannot fork: %s", strerror(errno));
 }
 
+/* --- reload: the keeper loads it all, the master does its part, then both swap --- */
+
+static void
+reload_ask(struct master *m)
+{
+	struct buf b;
+	int i;
+
+	m->reload = RELOAD_ASKED;
+	m->reload_since = clock_ms();
+	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (m->askers[i] == ASKER_NEXT)
+			m->askers[i] = ASKER_THIS;
+	ipc_begin(&b, IPC_RELOAD);
+	if (ipc_send(m->keeper, &b, -1) != 0)
+		log_error("reload: the keeper does not listen"); /* the loop finds out */
+}
+
+static void
+reload_begin(struct master *m)
+{
+	if (m->reload == RELOAD_NONE || clock_ms() > m->reload_since + RELOAD_LOST_MS)
+		reload_ask(m);
+	else
+		m->reload = RELOAD_AGAIN;
+}
+
+/* Say how it went to who has asked, and go on to the next if there is one. */
+static void
+reload_end(struct master *m, int status, const char *text)
+{
+	int i, again = m->reload == RELOAD_AGAIN;
+
+	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		if (m->askers[i] != ASKER_THIS)
+			continue;
+		control_answer(m->control, i, status, text);
+		m->askers[i] = ASKER_NONE;
+	}
+	m->reload = RELOAD_NONE;
+	if (again)
+		reload_ask(m);
+}
+
+/* From here on the two have to agree: this message must not be lost. */
+static void
+reload_commit(struct master *m, int yes)
+{
+	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
+	int64_t end = clock_ms() + COMMIT_WAIT_MS;
+	struct buf b;
+	int r;
+
+	do {
+		ipc_begin(&b, IPC_COMMIT);
+		wire_put_bool(&b, yes);
+		r = ipc_send(m->keeper, &b, -1);
+		if (r == ERR_AGAIN)
+			(void)poll(&pfd, 1, clock_until(end, clock_ms()));
+	} while (r == ERR_AGAIN && clock_ms() < end);
+	if (r != 0)
+		log_error("reload: the keeper does not listen: %s", err_str(r));
+}
+
+/* What was read at the start only. */
+static void
+reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
+{
+	const char *a = old->run_as != NULL ? old->run_as : "";
+	const char *b = new->run_as != NULL ? new->run_as : "";
+
+	if (strcmp(a, b) != 0)
+		log_warn("reload: RunAs changes at a restart only");
+	if (strcmp(old->control_socket, new->control_socket) != 0)
+		log_warn("reload: ControlSocket changes at a restart only");
+}
+
+/* The keeper is ready: listen where it says now, and swap.  0 or an ERR_*, with why. */
+static int
+reload_apply(struct master *m, const char *text, char *why, size_t size)
+{
+	struct listener next[LISTENERS_MAX];
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	int r;
+
+	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
+	conf_errors_free(&errors);
+	if (r == 0 && conf->gateway.n_listen > LISTENERS_MAX)
+		r = ERR_TOOBIG;
+	if (r != 0) {
+		snprintf(why, size, "%s", err_str(r));
+		conf_free(&conf);
+		return r;
+	}
+	r = listeners_change(m->listeners, m->n_listeners, &conf->gateway, next, why, size);
+	if (r != 0) {
+		conf_free(&conf);
+		return r;
+	}
+	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
+	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
+	m->n_listeners = conf->gateway.n_listen;
+	reload_note(&m->conf->gateway, &conf->gateway);
+	startups_set_limits(m->startups, &conf->gateway);
+	conf_free(&m->reloaded);
+	m->conf = m->reloaded = conf;
+	return 0;
+}
+
+/* Each whole line of text to the log. */
+static void
+reload_log(char *text)
+{
+	char *line, *end;
+
+	for (line = text; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		log_error("reload: %s", line);
+		*end = '\n';
+	}
+	*line = '\0'; /* a last one that was cut */
+}
+
+static void
+reload_answer(struct master *m, struct wire *body)
+{
+	int ok = wire_bool(body), status = 78;
+	unsigned int n = wire_u32(body);
+	struct bytes raw = wire_string(body);
+	char why[256] = "", *text, *told = NULL;
+
+	text = wire_end(body) == 0 ? strndup((const char *)raw.p, raw.len) : NULL;
+	if (text == NULL || m->reload == RELOAD_NONE) {
+		log_error("reload: unreadable answer of the keeper");
+		ok = 0;
+		n = 1;
+	} else if (ok) {
+		ok = reload_apply(m, text, why, sizeof(why)) == 0;
+		reload_commit(m, ok);
+		n = 1;
+		if (!ok) {
+			log_error("reload: %s", why);
+			(void)!asprintf(&told, "%s\n", why);
+		}
+	} else {
+		reload_log(text);
+	}
+	if (ok) {
+		conf_set_log(&m->conf->gateway);
+		log_info("reload: the new configuration is in force");
+		status = 0;
+		(void)!asprintf(&told, "the new configuration is in force\n");
+	} else {
+		log_error("reload: %u error%s; the configuration stays as it was", n,
+		    n == 1 ? "" : "s");
+	}
+	reload_end(m, status, told != NULL ? told : text != NULL ? text : "");
+	free(told);
+	free(text);
+}
+
+/* An order from the control socket. */
+static void
+control_request(void *ctx, int client, const char *request)
+{
+	struct master *m = ctx;
+
+	if (strcmp(request, "reload") != 0) {
+		control_answer(m->control, client, 2, "unknown request\n");
+		return;
+	}
+	log_info("control: reload");
+	m->askers[client] = m->reload == RELOAD_NONE ? ASKER_THIS : ASKER_NEXT;
+	reload_begin(m);
+}
+
 static void
 keeper_input(struct master *m)
 {
@@ -170,6 +365,8 @@ keeper_input(struct master *m)
 		run_errand(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
+	else if (msg.type == IPC_RELOADED)
+		reload_answer(m, &msg.body);
 	fd_close(&msg.fd);
 }
 
@@ -202,8 +399,8 @@ signal_input(struct master *m)
 		if (info.ssi_signo == SIGCHLD) {
 			reap(m);
 		} else if (info.ssi_signo == SIGHUP) {
-			log_warn("SIGHUP: reload is not supported yet; restart instead, no "
-				 "session is lost by it");
+			log_info("Received SIGHUP; reloading.");
+			reload_begin(m);
 		} else {
 			log_info("Received signal %u; terminating. %u sessions go on.",
 			    info.ssi_signo, startups_sessions(m->startups));
@@ -215,7 +412,7 @@ signal_input(struct master *m)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd fds[LISTENERS_MAX + 2];
+	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 2], *listening = &fds[CONTROL_FDS + 2];
 	int64_t now;
 	size_t i;
 	int paused;
@@ -225,17 +422,21 @@ master_loop(struct master *m)
 		paused = now < m->accept_at;
 		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
+		control_poll(m->control, &fds[2]);
 		for (i = 0; i < m->n_listeners; i++)
-			fds[i + 2] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN, 0 };
-		if (poll(fds, m->n_listeners + 2, paused ? clock_until(m->accept_at, now) : -1) ==
-		    -1)
+			listening[i] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN,
+				0 };
+		if (poll(fds, m->n_listeners + CONTROL_FDS + 2,
+			paused ? clock_until(m->accept_at, now) : -1) == -1)
 			continue;
 		if (fds[1].revents != 0)
 			signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			keeper_input(m);
+		control_input(m->control, &fds[2], control_request, m);
+		/* a reload may have closed one and made another of the same number */
 		for (i = 0; i < m->n_listeners && !m->done; i++)
-			if (fds[i + 2].revents != 0)
+			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
 				accept_some(m, &m->listeners[i]);
 	}
 }
@@ -344,6 +545,9 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	r = start_keeper(&m, conf_dir, geteuid() == 0 ? run_as : NULL);
 	if (r != 0)
 		return r;
+	/* without it the gateway is as good to those who log in: no reason not to serve */
+	if (strcmp(conf->gateway.control_socket, "none") != 0)
+		(void)!control_open(conf->gateway.control_socket, &m.control);
 	if (geteuid() == 0 && strcmp(run_as, "root") != 0)
 		r = privs_drop(NETWORK_USER);
 	if (r != 0) {
@@ -354,6 +558,8 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (listeners_listen(m.listeners, m.n_listeners) != 0)
 		return 1;
 	master_loop(&m);
+	control_close(&m.control);
 	startups_free(&m.startups);
+	conf_free(&m.reloaded);
 	return m.status;
 }

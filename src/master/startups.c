@@ -31,6 +31,12 @@ startups_new(const struct conf_gateway *gateway)
 }
 
 void
+startups_set_limits(struct startups *s, const struct conf_gateway *gateway)
+{
+	s->gateway = gateway;
+}
+
+void
 startups_free(struct startups **sp)
 {
 	struct startup *e, *next;

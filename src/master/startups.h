@@ -15,6 +15,8 @@
 struct startups;
 
 struct startups *startups_new(const struct conf_gateway *gateway);
+/* Other limits from now on; gateway must stay as long as it is used. */
+void startups_set_limits(struct startups *s, const struct conf_gateway *gateway);
 void startups_free(struct startups **s);
 
 /* May one more come from this address?  1, or 0 with the reason (static text). */

@@ -1,0 +1,197 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/pubkey.h"
+#include "keeper/generation.h"
+#include "keeper/ward.h"
+
+#define BANNER_MAX (16 * 1024)
+#define BLOB_MAX 16384
+
+/* An error where the key stands that is to blame. */
+static int
+blame(const struct conf *conf, struct conf_errors *errors, const char *kind, const char *key,
+    const char *whose, const char *what)
+{
+	unsigned int line;
+	const char *file = conf_where(conf, kind, key, &line);
+
+	conf_error(errors, file, line, "%s%s%s", whose, whose[0] == '\0' ? "" : ": ", what);
+	return ERR_CONFIG;
+}
+
+static int
+load_host_key(struct identity *id, const struct conf *conf, const char *name,
+    struct conf_errors *errors)
+{
+	struct host_key *key = &id->host_keys[id->n_host_keys++];
+	struct keystore_why why = { "out of memory" };
+	char text[128];
+
+	buf_init(&key->blob, BLOB_MAX);
+	buf_init(&key->sealed, KEYSTORE_FILE_MAX);
+	key->name = strdup(name);
+	if (key->name != NULL && keystore_take(id->keystore, name, &key->sealed, &why) == 0 &&
+	    keystore_public(id->keystore, name, &key->blob, key->type, &why) == 0)
+		return 0;
+	snprintf(text, sizeof(text), "HostKey %s", name);
+	return blame(conf, errors, "gateway", "HostKey", text, why.text);
+}
+
+static int
+open_keystore(struct identity *id, const struct conf *conf, const struct generation *old,
+    struct conf_errors *errors)
+{
+	const struct conf_keystore *now = &conf->keystore, *before;
+	struct keystore_why why;
+
+	if (old != NULL && strcmp(now->unlock, "passphrase") == 0) {
+		before = &old->conf->keystore;
+		if (strcmp(before->unlock, now->unlock) != 0 ||
+		    strcmp(before->path, now->path) != 0)
+			return blame(conf, errors, "keystore", "Unlock", "",
+			    "a passphrase can be asked for only at a restart");
+		id->keystore = keystore_ref(old->identity->keystore);
+		return 0;
+	}
+	if (keystore_open(now->path, now->unlock, 0, &id->keystore, &why) != 0)
+		return blame(conf, errors, "keystore", "Path", "", why.text);
+	return 0;
+}
+
+static int
+load_identity(struct generation *g, const struct generation *old, struct conf_errors *errors)
+{
+	const struct strlist *names = &g->conf->gateway.host_keys;
+	struct identity *id = calloc(1, sizeof(*id));
+	size_t i;
+	int r;
+
+	if (id == NULL) {
+		conf_error(errors, g->conf->dir, 0, "out of memory");
+		return ERR_CONFIG;
+	}
+	id->refs = 1;
+	g->identity = id;
+	r = open_keystore(id, g->conf, old, errors);
+	if (r != 0)
+		return r;
+	if (names->n > KEEPER_HOST_KEYS_MAX)
+		return blame(g->conf, errors, "gateway", "HostKey", "HostKey",
+		    "at most one each of ed25519, ecdsa and rsa");
+	for (i = 0; i < names->n; i++)
+		if (load_host_key(id, g->conf, names->v[i], errors) != 0)
+			r = ERR_CONFIG;
+	return r;
+}
+
+static int
+load_banner(struct generation *g, struct conf_errors *errors)
+{
+	const char *path = g->conf->gateway.banner;
+	char text[512];
+	struct buf b;
+	int r;
+
+	if (path == NULL)
+		return 0;
+	buf_init(&b, BANNER_MAX);
+	r = keeper_read_file(path, &b);
+	if (r == 0 && buf_cstr(&b) == NULL)
+		r = ERR_FORMAT;
+	if (r == 0 && (g->banner = strdup((const char *)b.data)) == NULL)
+		r = ERR_NOMEM;
+	buf_free(&b);
+	if (r == 0)
+		return 0;
+	snprintf(text, sizeof(text), "Banner %s", path);
+	return blame(g->conf, errors, "gateway", "Banner", text, err_str(r));
+}
+
+int
+generation_load(const char *dir, const struct generation *old, struct generation **out,
+    struct conf_errors *errors)
+{
+	size_t before = errors->n;
+	struct generation *g;
+
+	*out = NULL;
+	g = calloc(1, sizeof(*g));
+	if (g == NULL) {
+		conf_error(errors, dir != NULL ? dir : "conf.d", 0, "out of memory");
+		return ERR_CONFIG;
+	}
+	g->refs = 1;
+	/* one mistake does not hide the others, where they can be told apart */
+	(void)!conf_read(dir, CONF_ALL, &g->conf, errors);
+	if (g->conf != NULL && lookup_new(g->conf, errors, &g->lookup) == ERR_NOMEM)
+		conf_error(errors, g->conf->dir, 0, "out of memory");
+	if (g->conf != NULL && errors->n == before) {
+		(void)!load_identity(g, old, errors);
+		(void)!load_banner(g, errors);
+	}
+	if (errors->n == before) {
+		*out = g;
+		return 0;
+	}
+	generation_unref(&g);
+	return ERR_CONFIG;
+}
+
+struct generation *
+generation_ref(struct generation *g)
+{
+	g->refs++;
+	return g;
+}
+
+void
+generation_unref(struct generation **g)
+{
+	struct generation *old = *g;
+
+	*g = NULL;
+	if (old == NULL || --old->refs > 0)
+		return;
+	lookup_free(&old->lookup);
+	conf_free(&old->conf); /* after the lookup, which points into it */
+	free(old->banner);
+	identity_unref(&old->identity);
+	free(old);
+}
+
+struct identity *
+identity_ref(struct identity *id)
+{
+	id->refs++;
+	return id;
+}
+
+void
+identity_unref(struct identity **id)
+{
+	struct identity *old = *id;
+	size_t i;
+
+	*id = NULL;
+	if (old == NULL || --old->refs > 0)
+		return;
+	for (i = 0; i < old->n_host_keys; i++) {
+		free(old->host_keys[i].name);
+		buf_free(&old->host_keys[i].blob);
+		buf_free(&old->host_keys[i].sealed);
+	}
+	keystore_free(&old->keystore);
+	free(old);
+}
+
+const struct host_key *
+identity_host_key(const struct identity *id, const char *alg)
+{
+	size_t i;
+
+	for (i = 0; i < id->n_host_keys; i++)
+		if (pubkey_algorithm_ok(id->host_keys[i].type, alg))
+			return &id->host_keys[i];
+	return NULL;
+}

@@ -1,0 +1,56 @@
+/*
+ * A generation: all that was read from the configuration at one time.  A reload makes
+ * a whole new one beside the one in force; who is in the middle of a login keeps the
+ * one that login began with.
+ */
+#ifndef KEEPER_GENERATION_H
+#define KEEPER_GENERATION_H
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "keeper/keystore.h"
+#include "lookup/lookup.h"
+
+#define KEEPER_HOST_KEYS_MAX 3
+
+struct host_key {
+	char *name; /* in the key store */
+	char type[64];
+	struct buf blob;
+	struct buf sealed; /* as it was when it was loaded: a rekey needs the same key */
+};
+
+/* Who the gateway is, and what signs for it.  A session keeps its own to its end. */
+struct identity {
+	unsigned int refs;
+	struct keystore *keystore;
+	struct host_key host_keys[KEEPER_HOST_KEYS_MAX];
+	size_t n_host_keys;
+};
+
+struct generation {
+	unsigned int refs;
+	struct conf *conf;
+	struct lookup *lookup;
+	char *banner; /* text, or NULL */
+	struct identity *identity;
+};
+
+/*
+ * Load everything below dir (NULL: the default place).  old is the generation in force, or
+ * NULL: a key store that a passphrase opens is taken over from it, as nobody is asked a
+ * second time.  0 with one reference in *out, or ERR_CONFIG with every error added.
+ */
+int generation_load(const char *dir, const struct generation *old, struct generation **out,
+    struct conf_errors *errors) MUST_CHECK;
+
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation **g); /* takes NULL */
+
+struct identity *identity_ref(struct identity *id);
+void identity_unref(struct identity **id); /* takes NULL */
+
+/* Which host key goes with a signature algorithm, or NULL. */
+const struct host_key *identity_host_key(const struct identity *id, const char *alg);
+
+#endif

@@ -1,0 +1,95 @@
+"""`sallyport init`: from nothing to a gateway."""
+
+import os
+import subprocess
+
+import pytest
+
+from lab.gateway import SALLYPORT, TREE, Gateway
+from lab.way import Way
+
+
+def init(directory, **kw):
+    return subprocess.run([SALLYPORT, "init", directory], capture_output=True, text=True, timeout=30,
+                          check=False, **kw)
+
+
+def files(directory):
+    return {str(p.relative_to(directory)): (p.read_bytes(), p.stat().st_mode) if p.is_file() else None
+            for p in directory.rglob("*")}
+
+
+def test_init_makes_the_sample_configuration(tmp_path):
+    d = tmp_path / "gate"
+    p = init(d)
+    assert p.returncode == 0 and p.stderr == "", p
+    for name in ("00-gateway.ini", "10-routes.ini"):
+        assert (d / "conf.d" / name).read_bytes() == (TREE / "conf.d" / name).read_bytes()
+    assert (d / "keys").stat().st_mode & 0o777 == 0o700
+    assert (d / "keys" / "host_ed25519").stat().st_mode & 0o777 == 0o600
+    listed = subprocess.run([SALLYPORT, "key", "list", "-c", d / "conf.d"], capture_output=True, text=True,
+                            check=True).stdout
+    assert listed.split()[2] in p.stdout
+    commands = [line.strip() for line in p.stdout.splitlines() if line.startswith("    sallyport ")]
+    assert [c.split()[1] for c in commands] == ["key", "check", "serve"]
+    for c in commands[:2]:
+        argv = c.split()
+        r = subprocess.run([SALLYPORT, *argv[1:]], capture_output=True, check=False)
+        assert r.returncode == 0, r
+
+
+def test_the_gateway_serves_with_it(tmp_path, ring, make_sshd):
+    d = tmp_path / "gate"
+    assert init(d).returncode == 0
+    g = Gateway(tmp_path / "other", ring, host_keys=())
+    g.dir, g.conf = d, d / "conf.d"
+    g.host_key_names = ["host_ed25519"]
+    g.write_gateway()  # another port
+    machine = make_sshd()
+    g.route("alice", machine, [ring.get("client")])
+    g.start()
+    w = Way("gateway", tmp_path, ring, machine, g)
+    try:
+        line = (d / "keys" / "host_ed25519.pub").read_text()
+        c = w.new_client(known_hosts=f"[127.0.0.1]:{g.port} {line}")
+        assert c.ssh("echo in").text == "in\n"
+    finally:
+        w.close()
+        g.stop()
+
+
+@pytest.mark.parametrize("there", ["conf.d/mine.ini", "keys/alice", "conf.d/00-gateway.ini"])
+def test_what_is_there_stays(tmp_path, there):
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).write_text("mine\n")
+    before = files(tmp_path)
+    p = init(tmp_path)
+    assert p.returncode == 1 and "stays as it is" in p.stderr and p.stdout == ""
+    assert files(tmp_path) == before
+
+
+def test_a_second_time_changes_nothing(tmp_path):
+    assert init(tmp_path).returncode == 0
+    before = files(tmp_path)
+    assert init(tmp_path).returncode == 1
+    assert files(tmp_path) == before
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").touch()
+    (tmp_path / "d" / "conf.d").symlink_to(tmp_path / "elsewhere")
+    assert init(tmp_path / "d").returncode == 1
+    assert os.listdir(tmp_path / "elsewhere") == ["x"]
+
+
+def test_no_place_to_make_it(tmp_path):
+    p = init(tmp_path / "no" / "such")
+    assert p.returncode == 1 and "No such file or directory" in p.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["a", "b"], ["--what"], [""]])
+def test_wrong_usage(args):
+    p = subprocess.run([SALLYPORT, "init", *args], capture_output=True, check=False)
+    assert p.returncode == 2 and p.stderr.startswith(b"usage: sallyport init DIR")

@@ -1,0 +1,436 @@
+"""A configuration that changes while people work (FAULTS F17: 60 s and 20 transfers scaled to 10 and 5)."""
+
+import hashlib
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab import net
+from lab.gateway import Gateway, SALLYPORT
+from lab.wait import wait_for
+from lab.way import Way
+
+DONE = r"reload: the new configuration is in force"
+KEPT = r"reload: \d+ errors?; the configuration stays as it was"
+
+
+@pytest.fixture
+def w(gated):
+    return gated()
+
+
+def hup(w, pattern):
+    mark = w.gateway.log.mark()
+    w.gateway.process.send_signal(signal.SIGHUP)
+    w.gateway.log.wait(pattern, mark)
+    return w.gateway.log.text(mark)
+
+
+def logs_in(w, login="alice", **options):
+    return w.new_client(user=login).ssh("echo in", **options).text == "in\n"
+
+
+def held(client, **options):
+    p = client.spawn("echo up; cat", **options)
+    assert p.stdout.readline() == b"up\n"
+    return p
+
+
+def echoes(p, text=b"still here\n"):
+    p.stdin.write(text)
+    p.stdin.flush()
+    assert p.stdout.read(len(text)) == text
+
+
+def reload(w):
+    return w.gateway.sallyport("reload", "-c", w.gateway.conf)
+
+
+def test_a_route_comes_and_one_goes(w):
+    running = held(w.client)
+    assert not logs_in(w, "bob")
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    hup(w, DONE)
+    assert logs_in(w, "bob") and logs_in(w)
+    (w.gateway.conf / "10-alice.ini").unlink()
+    hup(w, DONE)
+    assert logs_in(w, "bob") and not logs_in(w)
+    echoes(running)
+
+
+def test_limits_change(w):
+    w.gateway.options["MaxStartups"] = "1"
+    w.gateway.write_gateway()
+    hup(w, DONE)
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        assert s.recv(4) == b"SSH-"
+        with net.connect(("127.0.0.1", w.gateway.port)) as t:
+            assert net.read_all(t).startswith(b"Exceeded MaxStartups")
+    w.gateway.options["MaxStartups"] = "50"
+    w.gateway.write_gateway()
+    hup(w, DONE)
+    held_open = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(5)]
+    assert [s.recv(4) for s in held_open] == [b"SSH-"] * 5
+    for s in held_open:
+        s.close()
+
+
+def test_banner_and_log_change(w):
+    (w.gateway.conf / "banner.txt").write_text("Mind the gap.\n")
+    w.gateway.options.update(Banner="conf.d/banner.txt", LogFormat="json", LogLevel="DEBUG")
+    w.gateway.write_gateway()
+    hup(w, DONE)
+    mark = w.gateway.log.mark()
+    assert "Mind the gap." in w.client.ssh("true").err
+    w.gateway.log.wait(r'^\{"time":.*Accepted publickey for alice', mark)
+
+
+def test_errors_keep_the_old_configuration(w):
+    """Every error has its line, and there is one summary."""
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    bad = w.gateway.conf / "90-bad.ini"
+    bad.write_text("[route carol]\nHostNam = x\nPort = 99999\n")
+    text = hup(w, KEPT)
+    for line in (r"90-bad\.ini:2: unknown key \"HostNam\" .*did you mean HostName",
+                 r"90-bad\.ini:3: Port: \"99999\" is not a port"):
+        assert len(re.findall(rf"reload: .*{line}", text)) == 1, text
+    assert len(re.findall(KEPT, text)) == 1
+    assert logs_in(w) and not logs_in(w, "bob")
+    bad.unlink()
+    hup(w, DONE)
+    assert logs_in(w, "bob")
+
+
+@pytest.mark.parametrize("option,value,reason", [
+    ("HostKey", "host_ed25519 nobodys", r"00-gateway\.ini:\d+: HostKey nobodys: .*no such key"),
+    ("Banner", "conf.d/none.txt", r"00-gateway\.ini:\d+: Banner .*none\.txt"),
+])
+def test_what_a_key_leads_to_is_looked_at_too(w, option, value, reason):
+    words = {"ListenAddress": f"127.0.0.1:{w.gateway.port}", "HostKey": "host_ed25519"}
+    if os.getuid() == 0:
+        words["RunAs"] = "root"
+    words[option] = value
+    w.gateway.write("00-gateway.ini", "gateway", words)
+    assert re.search(reason, hup(w, KEPT))
+    assert logs_in(w)
+
+
+def test_a_key_store_that_does_not_open_keeps_the_old_one(w):
+    unlock = w.gateway.dir / "keys" / ".unlock"
+    right = unlock.read_bytes()
+    unlock.write_bytes(b"x" * 64)
+    running = held(w.client)
+    hup(w, KEPT)
+    assert logs_in(w)
+    unlock.write_bytes(right)
+    hup(w, DONE)
+    assert logs_in(w)
+    echoes(running)
+
+
+def test_listeners_change(w):
+    """What is in both stays open throughout; what is taken keeps the old; what is gone is closed."""
+    first, second = w.gateway.port, net.free_port()
+    (master,) = w.gateway.role("master")
+
+    def listen(*ports):
+        w.gateway.options["ListenAddress"] = " ".join(f"127.0.0.1:{p}" for p in ports)
+        w.gateway.write_gateway()
+
+    def answers(port):
+        try:
+            with net.connect(("127.0.0.1", port)) as s:
+                return s.recv(4) == b"SSH-"
+        except ConnectionRefusedError:
+            return False
+
+    queued = socket.create_connection(("127.0.0.1", first))
+    listen(first, second)
+    hup(w, DONE)
+    assert answers(first) and answers(second)
+    assert queued.recv(4) == b"SSH-"
+    queued.close()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        listen(port, second)
+        text = hup(w, KEPT)
+        assert re.search(rf"reload: cannot listen on 127\.0\.0\.1 port {port}: Address already in use", text)
+    assert answers(first) and answers(second)
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{master.pid}/fd"))
+
+    before = descriptors()
+    listen(second)
+    hup(w, DONE)
+    assert not answers(first) and answers(second)
+    assert descriptors() == before - 1
+
+
+def test_a_new_host_key_and_the_old_one_of_a_running_session(w, tmp_path):
+    """The new key has the old one's name; who is in rekeys with the one that session began with."""
+    running = held(w.client, RekeyLimit="1M", LogLevel="VERBOSE", HostKeyAlgorithms="ssh-ed25519")
+    w.gateway.command("key", "remove", "host_ed25519")
+    new = w.gateway.generate_key("host_ed25519")
+    hup(w, DONE)
+    data = random.Random(1).randbytes(5 << 20)
+    got = bytearray()
+
+    def read():
+        while len(got) < len(data):
+            got.extend(running.stdout.read1(65536))
+
+    t = threading.Thread(target=read)
+    t.start()
+    running.stdin.write(data)
+    running.stdin.flush()
+    t.join(60)
+    assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest()
+    line = f"[127.0.0.1]:{w.gateway.port} {' '.join(new.split()[:2])}\n"
+    c = w.new_client(known_hosts=line)
+    assert c.ssh("echo in", HostKeyAlgorithms="ssh-ed25519").text == "in\n"
+    r = w.client.ssh("echo in", HostKeyAlgorithms="ssh-ed25519")
+    assert r.code == 255 and "IDENTIFICATION HAS CHANGED" in r.err
+
+
+def test_a_login_under_way_goes_on_with_what_it_began_with(w):
+    paramiko = pytest.importorskip("paramiko")
+    t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+    try:
+        t.start_client(timeout=10)
+        (w.gateway.conf / "10-alice.ini").unlink()
+        w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+        for _ in range(3):
+            hup(w, DONE)
+        key = paramiko.Ed25519Key.from_private_key_file(str(w.ring.get("client").path))
+        t.auth_publickey("alice", key)
+        channel = t.open_session(timeout=10)
+        channel.exec_command("echo in")
+        assert channel.makefile().read() == b"in\n"
+    finally:
+        t.close()
+    assert not logs_in(w)
+
+
+def test_hup_all_the_time_while_five_copy(w, bulk):
+    """FAULTS F17: every third configuration is bad."""
+    b = bulk(30)
+    bad = w.gateway.conf / "90-bad.ini"
+    sums, mark = [], w.gateway.log.mark()
+
+    def copy(c):
+        with open(b.path, "rb") as f:
+            sums.append(c.ssh("sha256sum", stdin=f, timeout=120, RekeyLimit="4M").text.split()[:1])
+
+    def copies():
+        while not done.is_set():
+            copy(w.client)
+
+    done = threading.Event()
+    threads = [threading.Thread(target=copies) for _ in range(5)]
+    for t in threads:
+        t.start()
+    for i in range(30):
+        if i % 3 == 2:
+            bad.write_text("[gateway\n")
+        text = hup(w, KEPT if i % 3 == 2 else DONE)
+        assert len(re.findall(f"{KEPT}|{DONE}", text)) == 1
+        if i % 3 == 2:
+            assert w.gateway.sallyport("check", "-c", w.gateway.conf).returncode == 78
+            bad.unlink()
+        time.sleep(0.3)  # the rate of the fault, not a wait
+    done.set()
+    for t in threads:
+        t.join(120)
+    assert len(sums) >= 5 and all(s == [b.sha256] for s in sums), sums
+    assert len(re.findall(KEPT, w.gateway.log.text(mark))) == 10
+    w.answers()
+
+
+def test_a_storm_of_hups(w):
+    for _ in range(200):
+        w.gateway.process.send_signal(signal.SIGHUP)
+    w.gateway.log.wait(DONE)
+    w.answers()
+
+
+def test_old_generations_are_given_back(w):
+    """With a session that was there before them all."""
+    running = held(w.client)
+    routes = "".join(
+        f"[route user{i}]\nHostName = h{i}\nKey = alice\nAuthorizedKey = ssh-ed25519 AAAA\n"
+        "StrictHostKeyChecking = no\n" for i in range(3000))
+    (w.gateway.conf / "50-many.ini").write_text(routes)
+    for _ in range(3):
+        hup(w, DONE)
+    (keeper,) = w.gateway.keepers()
+
+    def kib():
+        with open(f"/proc/{keeper.pid}/status") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{keeper.pid}/fd"))
+
+    before = kib(), descriptors()
+    for _ in range(20):
+        hup(w, DONE)
+    assert descriptors() <= before[1]
+    assert kib() < before[0] + 4096
+    echoes(running)
+
+
+# sallyport reload
+
+
+def test_the_command(w):
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    p = reload(w)
+    assert (p.returncode, p.stderr) == (0, b""), p
+    assert p.stdout == b"the new configuration is in force\n"
+    assert logs_in(w, "bob")
+    (w.gateway.conf / "90-bad.ini").write_text("[route carol]\nHostNam = x\n")
+    p = reload(w)
+    assert p.returncode == 78 and p.stdout == b""
+    assert re.search(rb'90-bad\.ini:2: unknown key "HostNam"', p.stderr)
+    assert logs_in(w, "bob")
+
+
+def test_commands_at_once(w):
+    ps = [subprocess.Popen([SALLYPORT, "reload", "-c", w.gateway.conf], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(p.communicate(timeout=20), p.returncode)[1] for p in ps] == [0] * 8
+
+
+def test_the_command_without_a_gateway(w):
+    w.gateway.stop()
+    p = reload(w)
+    assert p.returncode == 1 and b"no gateway is running there" in p.stderr
+
+
+def test_the_socket_is_for_its_owner_alone(w):
+    path = w.gateway.dir / "run" / "control"
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert path.parent.stat().st_mode & 0o7777 == 0o700
+    if os.getuid() != 0:
+        pytest.skip("another user takes root")
+    for p in (path.parent, path):  # somebody was careless
+        p.chmod(0o777)
+    code = (
+        "import os,socket,sys\n"
+        "fd = os.open(sys.argv[1], os.O_PATH)\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(10)\n"
+        "s.connect(f'/proc/self/fd/{fd}/control'); s.send(b'reload')\n"
+        "print(s.recv(100))\n"
+    )
+    mark = w.gateway.log.mark()
+    p = subprocess.run(["/usr/bin/python3", "-c", code, path.parent], capture_output=True, timeout=20)
+    assert p.stdout in (b"", b"b''\n"), p
+    w.gateway.log.wait("control: user 65534 may not give orders", mark)
+
+
+def ask(w, *requests):
+    """Say this on the control socket; what comes back."""
+    fd = os.open(w.gateway.dir / "run", os.O_PATH)
+    try:
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(10)
+        s.connect(f"/proc/self/fd/{fd}/control")
+    finally:
+        os.close(fd)
+    with s:
+        for r in requests:
+            s.send(r)
+        try:
+            return s.recv(65536)
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.mark.parametrize("request_", [b"relo", b"reload\n", b"x" * 256, b"x" * 257, b"reload\0", b"%s%n"])
+def test_requests_nobody_knows(w, request_):
+    assert ask(w, request_) in (b"2\nunknown request\n", b"")
+    assert ask(w, b"reload") == b"0\nthe new configuration is in force\n"
+
+
+def test_askers_that_do_not_wait(w):
+    for _ in range(50):
+        fd = os.open(w.gateway.dir / "run", os.O_PATH)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.connect(f"/proc/self/fd/{fd}/control")
+        try:
+            s.send(b"reload")
+        except BrokenPipeError:
+            pass  # there are as many askers as there may be
+        s.close()
+        os.close(fd)
+    wait_for("an answer", lambda: reload(w).returncode == 0)
+    w.answers()
+
+
+def test_a_socket_that_was_left_is_taken_over(w):
+    w.gateway.kill()
+    assert (w.gateway.dir / "run" / "control").exists()
+    w.gateway.start()
+    assert reload(w).returncode == 0
+
+
+def test_without_a_socket(w, gated):
+    w.gateway.options["ControlSocket"] = "none"
+    w.gateway.write_gateway()
+    assert re.search("ControlSocket changes at a restart only", hup(w, DONE))
+    p = reload(w)
+    assert p.returncode == 1 and b"SIGHUP" in p.stderr
+
+
+@pytest.fixture
+def dropped(short, ring, make_sshd):
+    """A gateway that was started by root and is other users now."""
+    if os.getuid() != 0:
+        pytest.skip("takes root")
+    short.chmod(0o755)
+    g = Gateway(short / "gateway", ring, RunAs="daemon")
+    machine = make_sshd()
+    g.route("alice", machine, [ring.get("client")])
+    g.start()
+    w = Way("gateway", short, ring, machine, g)
+    yield w
+    w.close()
+    g.stop()
+
+
+def test_after_the_change_of_user(dropped):
+    """Others but the keeper cannot even read the configuration."""
+    w = dropped
+    subprocess.run(["chgrp", "-R", "daemon", w.gateway.conf], check=True)
+    w.gateway.conf.chmod(0o750)
+    w.gateway.options["LoginGraceTime"] = "20s"
+    w.gateway.options["ListenAddress"] = f"127.0.0.1:{w.gateway.port} 127.0.0.1:{net.free_port()}"
+    w.gateway.write_gateway()
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    p = reload(w)
+    assert p.returncode == 0, p
+    assert logs_in(w, "bob")
+
+
+def test_a_port_that_takes_root(dropped):
+    w = dropped
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
+        first = int(f.read())
+    if first < 2:
+        pytest.skip("no port here takes root")
+    w.gateway.options["ListenAddress"] = f"127.0.0.1:{w.gateway.port} 127.0.0.1:{first - 1}"
+    w.gateway.write_gateway()
+    p = reload(w)
+    assert p.returncode == 78 and b"a port below 1024 takes a restart" in p.stderr, p
+    assert logs_in(w)

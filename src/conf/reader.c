@@ -42,6 +42,7 @@ struct reader {
 		SECTION_KEPT,
 		SECTION_PASSED
 	} state;
+	int lone; /* it is all there may be */
 	struct conf_entry *entries;
 	size_t n_entries, entries_cap;
 };
@@ -208,6 +209,11 @@ section_header(struct reader *r, const char *text, size_t len)
 	char kind[24];
 	size_t i, n;
 
+	if (r->lone) {
+		conf_error(r->errors, r->file, r->line,
+		    "there are no [sections] in here: all of it is one [route]");
+		return;
+	}
 	section_end(r);
 	r->state = SECTION_PASSED;
 	if (close == NULL) {
@@ -408,6 +414,39 @@ file_open(struct reader *r)
 	return -1;
 }
 
+static void
+text_read(struct reader *r, const char *text, size_t len)
+{
+	r->next = text;
+	r->end = r->next + len;
+
+	/* Variables in Debian's build of inih; line_next() goes by the size it is
+	 * asked for, so that another build's limit would be an error and no cut. */
+	ini_use_stack = false;
+	ini_initial_alloc = READER_LINE_MAX + 2;
+	ini_allow_inline_comments = true;
+	ini_allow_no_value = false;
+	ini_stop_on_first_error = false;
+	if (ini_parse_stream(line_next, r, line_entry, r) == -2)
+		reader_nomem(r);
+	line_settle(r);
+	section_end(r);
+	r->state = SECTION_NONE;
+}
+
+void
+reader_route(struct reader *r, const char *source, const char *name, const char *text, size_t len)
+{
+	r->file = source;
+	r->line = 0;
+	r->pending = 0;
+	r->n_entries = 0;
+	r->lone = 1;
+	section_begin(r, "route", name, strlen(name));
+	text_read(r, text, len);
+	r->lone = 0;
+}
+
 void
 reader_file(struct reader *r, const char *name)
 {
@@ -430,20 +469,6 @@ reader_file(struct reader *r, const char *name)
 		buf_free(&text);
 		return;
 	}
-	r->next = (const char *)text.data;
-	r->end = r->next + text.len;
-
-	/* Variables in Debian's build of inih; line_next() goes by the size it is
-	 * asked for, so that another build's limit would be an error and no cut. */
-	ini_use_stack = false;
-	ini_initial_alloc = READER_LINE_MAX + 2;
-	ini_allow_inline_comments = true;
-	ini_allow_no_value = false;
-	ini_stop_on_first_error = false;
-	if (ini_parse_stream(line_next, r, line_entry, r) == -2)
-		reader_nomem(r);
-	line_settle(r);
-	section_end(r);
-	r->state = SECTION_NONE;
+	text_read(r, (const char *)text.data, text.len);
 	buf_free(&text);
 }

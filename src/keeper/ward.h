@@ -39,7 +39,9 @@ struct keeper {
 	struct host_key host_keys[KEEPER_HOST_KEYS_MAX];
 	size_t n_host_keys;
 	struct ward_list wards;
-	struct ward_list ended; /* freed after each round of events */
+	struct ward_list asking; /* lookups that wait for their turn (lookups.h) */
+	unsigned int running;	 /* those that have it */
+	struct ward_list ended;	 /* freed after each round of events */
 	uint8_t message[IPC_MAX];
 };
 
@@ -69,8 +71,18 @@ struct ward {
 
 	/* downstream login */
 	struct auth_server *server;
-	struct route *route;		   /* NULL: unknown login */
-	int invalid;			   /* looked up, and there is none */
+	struct route *route;	       /* NULL: unknown login */
+	int invalid;		       /* looked up, and there is none */
+	int by_key;		       /* another key may lead elsewhere */
+	struct lookup_pending pending; /* the lookup that waits for a program */
+	enum {
+		WARD_IDLE,
+		WARD_ASKING, /* in line */
+		WARD_RUNNING /* an errand runs it */
+	} run;
+	TAILQ_ENTRY(ward) run_entry;
+	int64_t run_deadline;
+	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options options; /* of the line that let the key in */
 	char said[256]; /* the last reason a key was not taken, to be logged once */
 

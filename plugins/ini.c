@@ -1,6 +1,7 @@
 /*
  * The lookup backend "ini": the [route] sections of conf.d.  Exact names are
- * found by hash, patterns are tried in the order they are written.
+ * found by hash, patterns are tried in the order they are written.  Of the sections
+ * of one name, those with a label ([route NAME/LABEL]) come before the plain one.
  *
  * A route is made when it is asked for: 100,000 of them ready in memory would
  * take as much again as the sections they come from.
@@ -12,33 +13,55 @@
 
 #include "lookup/plugin.h"
 
+/* The sections of one name: indexes into conf->routes, plus one; 0: none. */
+struct group {
+	uint32_t first, last; /* those with a label, chained by next[] */
+	uint32_t plain;
+	char *pattern; /* the name, if it is one */
+};
+
 struct ini {
 	const struct conf *conf;
-	uint32_t *table; /* open addressing: index into conf->routes, plus one */
+	uint32_t *table; /* open addressing: index into groups, plus one */
 	size_t size;	 /* a power of two, at least twice what is in it */
-	const struct conf_section **patterns;
+	struct group *groups;
+	size_t n_groups;
+	uint32_t *next;	    /* for each section */
+	uint32_t *patterns; /* groups with a pattern, in order */
 	size_t n_patterns;
 };
 
 /* FNV-1a.  What a client asks for finds its place or an empty one; it can't add any. */
 static size_t
-hash(const char *name)
+hash(const char *name, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325;
+	size_t i;
 
-	for (; *name != '\0'; name++)
-		h = (h ^ (uint8_t)*name) * 0x100000001b3;
+	for (i = 0; i < len; i++)
+		h = (h ^ (uint8_t)name[i]) * 0x100000001b3;
 	return (size_t)(h ^ (h >> 32));
 }
 
-static size_t
-ini_slot(const struct ini *ini, const char *name)
+/* Any section of the group: they all have its name. */
+static const char *
+group_name(const struct ini *ini, const struct group *g)
 {
+	return ini->conf->routes[(g->plain != 0 ? g->plain : g->first) - 1].name;
+}
+
+static size_t
+ini_slot(const struct ini *ini, const char *name, size_t len)
+{
+	const char *other;
 	size_t i;
 
-	for (i = hash(name) & (ini->size - 1); ini->table[i] != 0; i = (i + 1) & (ini->size - 1))
-		if (strcmp(ini->conf->routes[ini->table[i] - 1].name, name) == 0)
+	for (i = hash(name, len) & (ini->size - 1); ini->table[i] != 0;
+	     i = (i + 1) & (ini->size - 1)) {
+		other = group_name(ini, &ini->groups[ini->table[i] - 1]);
+		if (route_name_len(other) == len && memcmp(other, name, len) == 0)
 			break;
+	}
 	return i;
 }
 
@@ -46,10 +69,15 @@ static void
 ini_free(void *self)
 {
 	struct ini *ini = self;
+	size_t i;
 
 	if (ini == NULL)
 		return;
+	for (i = 0; i < ini->n_groups; i++)
+		free(ini->groups[i].pattern);
 	free(ini->table);
+	free(ini->groups);
+	free(ini->next);
 	free(ini->patterns);
 	free(ini);
 }
@@ -65,19 +93,52 @@ ini_alloc(const struct conf *conf)
 	for (ini->size = 16; ini->size < conf->n_routes * 2; ini->size *= 2)
 		;
 	ini->table = calloc(ini->size, sizeof(*ini->table));
-	ini->patterns = calloc(conf->n_routes + 1, sizeof(struct conf_section *));
-	if (ini->table == NULL || ini->patterns == NULL) {
+	ini->groups = calloc(conf->n_routes + 1, sizeof(*ini->groups));
+	ini->next = calloc(conf->n_routes + 1, sizeof(*ini->next));
+	ini->patterns = calloc(conf->n_routes + 1, sizeof(*ini->patterns));
+	if (ini->table == NULL || ini->groups == NULL || ini->next == NULL ||
+	    ini->patterns == NULL) {
 		ini_free(ini);
 		return NULL;
 	}
 	return ini;
 }
 
+/* Put section i into the group of its name.  0 or ERR_NOMEM. */
+static int
+ini_add(struct ini *ini, uint32_t i)
+{
+	const char *name = ini->conf->routes[i].name;
+	size_t len = route_name_len(name), slot = ini_slot(ini, name, len);
+	struct group *g;
+
+	if (ini->table[slot] == 0) {
+		g = &ini->groups[ini->n_groups++];
+		ini->table[slot] = (uint32_t)ini->n_groups;
+		if (memchr(name, '*', len) != NULL) {
+			ini->patterns[ini->n_patterns++] = (uint32_t)ini->n_groups - 1;
+			g->pattern = strndup(name, len);
+			if (g->pattern == NULL)
+				return ERR_NOMEM;
+		}
+	}
+	g = &ini->groups[ini->table[slot] - 1];
+	if (name[len] == '\0') {
+		g->plain = i + 1;
+	} else {
+		if (g->last != 0)
+			ini->next[g->last - 1] = i + 1;
+		else
+			g->first = i + 1;
+		g->last = i + 1;
+	}
+	return 0;
+}
+
 static int
 ini_new(const struct conf *conf, const struct conf_section *section, struct conf_errors *errors,
     void **self)
 {
-	const struct conf_section *s;
 	struct ini *ini = ini_alloc(conf);
 	struct route *route;
 	size_t i, before = errors->n;
@@ -90,14 +151,13 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 		conf_error(errors, section->entries[0].file, section->entries[0].line,
 		    "[lookup ini] has no keys: its routes are the [route] sections");
 	for (i = 0; i < conf->n_routes; i++) {
-		s = &conf->routes[i];
-		if (route_new(conf, s, errors, &route) != 0)
+		if (route_new(conf, &conf->routes[i], errors, &route) != 0)
 			continue;
 		route_unref(&route);
-		if (wildcard_stars(s->name) > 0)
-			ini->patterns[ini->n_patterns++] = s;
-		else
-			ini->table[ini_slot(ini, s->name)] = (uint32_t)i + 1;
+		if (ini_add(ini, (uint32_t)i) != 0) {
+			conf_error(errors, conf->dir, 0, "out of memory");
+			break;
+		}
 	}
 	if (errors->n != before) {
 		ini_free(ini);
@@ -107,20 +167,46 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	return 0;
 }
 
-static const struct conf_section *
-ini_section(const struct ini *ini, const char *login, struct wildcard_match *match)
+/* One section: is it meant? */
+static enum plugin_result
+ini_try(const struct ini *ini, const struct conf_section *s, const struct wildcard_match *match,
+    const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
 {
-	uint32_t exact = ini->table[ini_slot(ini, login)];
-	size_t i;
+	struct conf_errors errors = { 0 };
+	struct route *route;
+	int err;
 
-	if (exact != 0) {
-		*match = (struct wildcard_match){ .login = login };
-		return &ini->conf->routes[exact - 1];
+	err = route_new(ini->conf, s, &errors, &route);
+	conf_errors_free(&errors);
+	if (err != 0) {
+		snprintf(why, PLUGIN_WHY_SIZE, "%s:%u: out of memory", s->file, s->line);
+		return PLUGIN_FAILED;
 	}
-	for (i = 0; i < ini->n_patterns; i++)
-		if (wildcard_find(ini->patterns[i]->name, login, match))
-			return ini->patterns[i];
-	return NULL;
+	if (!route_matches(route, request)) {
+		route_unref(&route);
+		return PLUGIN_NEXT;
+	}
+	err = route_expand(ini->conf, route, match, why);
+	if (err != 0) {
+		route_unref(&route);
+		return err == ERR_FORMAT ? PLUGIN_NOT_FOUND : PLUGIN_FAILED;
+	}
+	*out = route;
+	return PLUGIN_FOUND;
+}
+
+static enum plugin_result
+ini_try_group(const struct ini *ini, const struct group *g, const struct wildcard_match *match,
+    const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
+{
+	enum plugin_result result = PLUGIN_NEXT;
+	uint32_t i;
+
+	for (i = g->first; i != 0 && result == PLUGIN_NEXT; i = ini->next[i - 1])
+		result = ini_try(ini, &ini->conf->routes[i - 1], match, request, out, why);
+	if (g->plain != 0 && result == PLUGIN_NEXT)
+		result = ini_try(ini, &ini->conf->routes[g->plain - 1], match, request, out, why);
+	return result;
 }
 
 static enum plugin_result
@@ -128,28 +214,21 @@ ini_find(void *self, const struct lookup_request *request, struct route **out,
     char why[PLUGIN_WHY_SIZE])
 {
 	const struct ini *ini = self;
-	const struct conf_section *s;
-	struct conf_errors errors = { 0 };
-	struct wildcard_match match;
-	struct route *route;
-	int err;
+	struct wildcard_match match = { .login = request->login };
+	enum plugin_result result = PLUGIN_NEXT;
+	const struct group *g;
+	uint32_t exact;
+	size_t i;
 
-	s = ini_section(ini, request->login, &match);
-	if (s == NULL)
-		return PLUGIN_NEXT;
-	err = route_new(ini->conf, s, &errors, &route);
-	conf_errors_free(&errors);
-	if (err != 0) {
-		snprintf(why, PLUGIN_WHY_SIZE, "%s:%u: out of memory", s->file, s->line);
-		return PLUGIN_FAILED;
+	exact = ini->table[ini_slot(ini, request->login, strlen(request->login))];
+	if (exact != 0 && ini->groups[exact - 1].pattern == NULL)
+		result = ini_try_group(ini, &ini->groups[exact - 1], &match, request, out, why);
+	for (i = 0; i < ini->n_patterns && result == PLUGIN_NEXT; i++) {
+		g = &ini->groups[ini->patterns[i]];
+		if (wildcard_find(g->pattern, request->login, &match))
+			result = ini_try_group(ini, g, &match, request, out, why);
 	}
-	err = route_expand(ini->conf, route, &match, why);
-	if (err != 0) {
-		route_unref(&route);
-		return err == ERR_FORMAT ? PLUGIN_NOT_FOUND : PLUGIN_FAILED;
-	}
-	*out = route;
-	return PLUGIN_FOUND;
+	return result;
 }
 
 const struct lookup_plugin plugin_ini = {

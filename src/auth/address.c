@@ -1,7 +1,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "auth/authorized_keys.h"
+#include "auth/address.h"
 #include "auth/pattern.h"
 
 struct address {
@@ -119,4 +119,35 @@ address_match(const char *address, const char *list)
 		found |= match;
 	}
 	return found;
+}
+
+int
+address_list_ok(const char *list)
+{
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
+	struct address any = { .bits = 32 }, b;
+	const uint8_t *slash;
+	int negated;
+	size_t i;
+
+	if (rest.len == 0)
+		return 0;
+	while (pattern_list_next(&rest, &item, &negated)) {
+		if (item.len == 0)
+			return 0;
+		slash = memchr(item.p, '/', item.len);
+		if (slash != NULL) {
+			if (block_match(&any, item, slash) == -1)
+				return 0;
+			continue;
+		}
+		if (address_parse(&b, item))
+			continue;
+		for (i = 0; i < item.len; i++)
+			if (strchr("0123456789abcdefABCDEF.:*?", item.p[i]) == NULL)
+				return 0;
+		if (memchr(item.p, '*', item.len) == NULL && memchr(item.p, '?', item.len) == NULL)
+			return 0;
+	}
+	return list[strlen(list) - 1] != ',';
 }

@@ -48,6 +48,9 @@ struct auth_server {
 	char key_type[64];
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
 
+	int each_key;
+	char looked_up[PUBKEY_FINGERPRINT_SIZE]; /* the key of the last lookup, or "" */
+
 	struct buf current; /* the request that waits for the lookup */
 	struct buf pending; /* those behind it, each as a string */
 	int npending;
@@ -414,6 +417,19 @@ handle_method(struct auth_server *as, const struct request *r, struct buf *out)
 	return reply_failure(as, out);
 }
 
+/* Put the request aside until auth_server_resume(). */
+static enum auth_server_verdict
+ask_lookup(struct auth_server *as, const uint8_t *payload, size_t len)
+{
+	memcpy(as->looked_up, as->fingerprint, sizeof(as->looked_up));
+	buf_wipe(&as->current);
+	buf_put(&as->current, payload, len);
+	if (buf_err(&as->current) != 0)
+		return deny(as, "%s", err_str(buf_err(&as->current)));
+	state_set(as, STATE_LOOKUP);
+	return AUTH_SERVER_LOOKUP;
+}
+
 static enum auth_server_verdict
 handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
 {
@@ -433,6 +449,9 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	if (as->state != STATE_FIRST) {
 		if (as->state == STATE_HINT)
 			state_set(as, STATE_WAITING);
+		if (as->each_key && as->login_ok && r.publickey &&
+		    strcmp(as->fingerprint, as->looked_up) != 0)
+			return ask_lookup(as, payload, len);
 		return handle_method(as, &r, out);
 	}
 
@@ -441,11 +460,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 		state_set(as, STATE_WAITING);
 		return handle_method(as, &r, out);
 	}
-	buf_put(&as->current, payload, len);
-	if (buf_err(&as->current) != 0)
-		return deny(as, "%s", err_str(buf_err(&as->current)));
-	state_set(as, STATE_LOOKUP);
-	return AUTH_SERVER_LOOKUP;
+	return ask_lookup(as, payload, len);
 }
 
 /* Put a request aside until the one before it has been answered. */
@@ -532,6 +547,12 @@ auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
 	verdict = handle_request(as, as->current.data, as->current.len, out);
 	buf_wipe(&as->current);
 	return handle_pending(as, verdict, out);
+}
+
+void
+auth_server_each_key(struct auth_server *as, int on)
+{
+	as->each_key = on;
 }
 
 enum auth_server_verdict

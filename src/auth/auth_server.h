@@ -51,9 +51,9 @@ struct auth_server_config {
  * requests there can be replies to earlier ones in front.
  */
 enum auth_server_verdict {
-	AUTH_SERVER_REPLY,  /* send what was appended to out: nothing, if the request
+	AUTH_SERVER_REPLY, /* send what was appended to out: nothing, if the request
 			     * was put aside until the one before it is answered */
-	AUTH_SERVER_LOOKUP, /* first request: find the route of auth_server_login(),
+	AUTH_SERVER_LOOKUP, /* first request, or another key (auth_server_each_key()): find the route of auth_server_login(),
 			     * then call auth_server_resume() */
 	AUTH_SERVER_PROVEN, /* the client has proven itself; this request is not
 			     * answered until auth_server_success() or _failure() */
@@ -89,6 +89,10 @@ enum auth_server_verdict auth_server_input(struct auth_server *as, const uint8_t
  */
 enum auth_server_verdict auth_server_resume(struct auth_server *as, const char *methods,
     struct buf *out);
+
+/* From now on (or no longer) a key that is not the one last looked up asks for a
+ * LOOKUP of its own, with its fingerprint, before it is decided upon. */
+void auth_server_each_key(struct auth_server *as, int on);
 
 /* After PROVEN: append USERAUTH_SUCCESS (REPLY; DENIED if the machine has denied
  * meanwhile, and nothing is appended); or count a failure, append

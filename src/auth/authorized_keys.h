@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "auth/address.h"
 #include "base/strlist.h"
 #include "wire/wire.h"
 
@@ -51,10 +52,5 @@ struct authorized_request {
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256]);
 void authorized_options_free(struct authorized_options *options);
-
-/* A pattern list of addresses and CIDR blocks with ! negation, as in from="":
- * 1 match, 0 none, -1 negated match or a list that is not well formed.  An
- * IPv4-mapped address is its IPv4 address.  Host-name patterns never match. */
-int address_match(const char *address, const char *list);
 
 #endif

@@ -217,7 +217,8 @@ is_known(const struct conf_section *s, const char *value)
 static void
 check_route(struct check *c, const struct conf_section *s)
 {
-	struct wildcard_match match = { .login = s->name };
+	char *login = strndup(s->name, route_name_len(s->name));
+	struct wildcard_match match = { .login = login != NULL ? login : "" };
 	struct conf_errors errors = { 0 };
 	struct conf_entry e = place(s, "Key");
 	char why[PLUGIN_WHY_SIZE] = "out of memory";
@@ -238,6 +239,7 @@ check_route(struct check *c, const struct conf_section *s)
 out:
 	conf_errors_free(&errors);
 	route_unref(&r);
+	free(login);
 }
 
 /* --- the command --- */
@@ -301,7 +303,8 @@ check(const char *dir, int dumping)
 
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
 	if (conf != NULL) {
-		(void)!lookup_new(conf, &errors, &lookup);
+		if (lookup_new(conf, &errors, &lookup) == 0)
+			lookup_check(lookup, conf, &errors);
 		c.conf = conf;
 		check_gateway(&c);
 		for (i = 0; i < conf->n_routes; i++)

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "lookup/lookup.h"
+#include "master/run.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
 
@@ -95,6 +96,12 @@ show_key(const struct conf *conf, const struct route *r)
 	char text[160], *path;
 	int err;
 
+	if (r->key == NULL) {
+		err = access(r->key_file, R_OK);
+		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
+		    err == 0 ? "" : strerror(errno));
+		return err == 0 ? CLI_OK : CLI_FAILED;
+	}
 	if (asprintf(&path, "%s/%s.pub", conf->keystore.path, r->key) == -1)
 		return CLI_FAILED;
 	buf_init(&blob, 65536);
@@ -324,19 +331,83 @@ show_route(const struct args *a, const struct conf *conf, const struct route *r)
 	return status;
 }
 
+/* A list as execve(2) wants it. */
+static char **
+words_of(const struct strlist *l)
+{
+	char **v = calloc(l->n + 1, sizeof(*v));
+
+	if (v != NULL && l->n > 0)
+		memcpy(v, l->v, l->n * sizeof(*v));
+	return v;
+}
+
+/* The whole chain; what a backend wants run is run here and now. */
+static enum lookup_result
+find(struct lookup *lookup, const struct lookup_request *request, struct route **r)
+{
+	struct lookup_pending pending;
+	struct lookup_reply reply;
+	struct run_result ran;
+	enum lookup_result result;
+	char **argv, **env;
+
+	result = lookup_begin(lookup, request, &pending, r);
+	while (result == LOOKUP_ASK) {
+		argv = words_of(&pending.command.argv);
+		env = words_of(&pending.command.env);
+		if (argv == NULL || env == NULL)
+			fatal("out of memory");
+		run_program(argv, env, pending.command.timeout_ms, LOOKUP_REPLY_MAX, -1, &ran);
+		if (ran.failure[0] == '\0')
+			printf("asked      %s: exit status %d, %zu bytes\n", argv[0], ran.status,
+			    ran.out.len);
+		else
+			printf("asked      %s: %s\n", argv[0], ran.failure);
+		reply = (struct lookup_reply){ ran.failure, ran.status, ran.out.data, ran.out.len,
+			ran.said };
+		result = lookup_answer(lookup, request, &pending, &reply, r);
+		buf_free(&ran.out);
+		free(argv);
+		free(env);
+	}
+	return result;
+}
+
+/* The key of --key, as the lookup wants it: "SHA256:..." and "TYPE BASE64". */
+static void
+show_as(const char *path, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct buf *key)
+{
+	struct buf blob;
+
+	fingerprint[0] = '\0';
+	buf_init(&blob, 65536);
+	if (path != NULL && read_public(path, &blob) == 0) {
+		pubkey_fingerprint(bytes_of(&blob), fingerprint);
+		pubkey_format(bytes_of(&blob), key);
+	}
+	buf_free(&blob);
+}
+
 static int
 explain(const struct args *a)
 {
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
+	int by_key = 0;
+
 	struct lookup_request request = { .login = a->login,
 		.client_address = a->from != NULL ? a->from : "",
 		.local_address = "",
-		.fingerprint = "" };
+		.fingerprint = fingerprint,
+		.method = a->key != NULL ? "publickey" : "none",
+		.by_key = &by_key };
 	struct conf_errors errors = { 0 };
 	struct lookup *lookup = NULL;
 	struct conf *conf = NULL;
 	struct route *r = NULL;
 	int status = CLI_CONFIG;
 	char login[1024];
+	struct buf key;
 
 	log_vis(login, sizeof(login), a->login, strlen(a->login));
 	if (!login_name_ok(a->login, strlen(a->login))) {
@@ -352,17 +423,25 @@ explain(const struct args *a)
 		goto out;
 	}
 	status = CLI_FAILED;
-	switch (lookup_find(lookup, &request, &r)) {
+	buf_init(&key, 65536);
+	show_as(a->key, fingerprint, &key);
+	request.public_key = buf_cstr(&key);
+	switch (find(lookup, &request, &r)) {
 	case LOOKUP_FOUND:
 		status = show_route(a, conf, r);
 		break;
 	case LOOKUP_NOT_FOUND:
 		printf("%s: no such login: no [route] in %s is for it\n", login, conf->dir);
+		if (by_key && a->key == NULL)
+			printf("%s: it may depend on the key: try --key FILE.pub\n", login);
 		break;
 	case LOOKUP_FAILED:
 		printf("%s: the lookup failed: logins are refused until it works again\n", login);
 		break;
+	case LOOKUP_ASK:
+		break; /* find() does not come back with it */
 	}
+	buf_free(&key);
 out:
 	route_unref(&r);
 	lookup_free(&lookup);

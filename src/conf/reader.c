@@ -42,6 +42,7 @@ struct reader {
 		SECTION_KEPT,
 		SECTION_PASSED
 	} state;
+	int lone; /* it is all there may be */
 	struct conf_entry *entries;
 	size_t n_entries, entries_cap;
 };
@@ -208,6 +209,11 @@ section_header(struct reader *r, const char *text, size_t len)
 	char kind[24];
 	size_t i, n;
 
+	if (r->lone) {
+		conf_error(r->errors, r->file, r->line,
+		    "there are no [sections] in here: all of it is one [route]");
+		return;
+	}
 	section_end(r);
 	r->state = SECTION_PASSED;
 	if (close == NULL) {
@@ -408,16 +414,11 @@ file_open(struct reader *r)
 	return -1;
 }
 
-void
-reader_text(struct reader *r, const char *name, const char *text, size_t len)
+static void
+text_read(struct reader *r, const char *text, size_t len)
 {
-	r->file = name;
-	r->line = 0;
-	r->pending = 0;
-	r->state = SECTION_NONE;
-	r->n_entries = 0;
 	r->next = text;
-	r->end = text + len;
+	r->end = r->next + len;
 
 	/* Variables in Debian's build of inih; line_next() goes by the size it is
 	 * asked for, so that another build's limit would be an error and no cut. */
@@ -431,6 +432,30 @@ reader_text(struct reader *r, const char *name, const char *text, size_t len)
 	line_settle(r);
 	section_end(r);
 	r->state = SECTION_NONE;
+}
+
+void
+reader_route(struct reader *r, const char *source, const char *name, const char *text, size_t len)
+{
+	r->file = source;
+	r->line = 0;
+	r->pending = 0;
+	r->n_entries = 0;
+	r->lone = 1;
+	section_begin(r, "route", name, strlen(name));
+	text_read(r, text, len);
+	r->lone = 0;
+}
+
+void
+reader_text(struct reader *r, const char *name, const char *text, size_t len)
+{
+	r->file = name;
+	r->line = 0;
+	r->pending = 0;
+	r->state = SECTION_NONE;
+	r->n_entries = 0;
+	text_read(r, text, len);
 }
 
 void

@@ -27,6 +27,12 @@ void reader_file(struct reader *reader, const char *name);
 
 /* The same from memory. */
 void reader_text(struct reader *reader, const char *name, const char *text, size_t len);
+/*
+ * Read the text of one [route name] without its header: a file or a program's answer
+ * of its own, which may hold nothing but entries.  source is what errors call it.
+ */
+void reader_route(struct reader *reader, const char *source, const char *name, const char *text,
+    size_t len);
 
 /* All sections so far, in order; valid until the next call with this reader. */
 const struct conf_section *reader_sections(const struct reader *reader, size_t *n);

@@ -42,6 +42,8 @@ static const struct ipc_entry ipc_table[] = {
 	[IPC_UPSTREAM_FAILED] = { "UPSTREAM_FAILED", IPC_SESSION_TO_KEEPER,
 	    IPC_PHASE_UPSTREAM_KEX | IPC_PHASE_UPSTREAM_AUTH | IPC_PHASE_END, 0 },
 	[IPC_END] = { "END", IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY, 0 },
+	[IPC_RUN] = { "RUN", IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, 1 },
+	[IPC_RAN] = { "RAN", IPC_ERRAND_TO_KEEPER, IPC_PHASE_AUTH, 0 },
 };
 
 #define IPC_TYPES (sizeof(ipc_table) / sizeof(ipc_table[0]))

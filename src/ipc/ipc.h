@@ -62,6 +62,14 @@ enum ipc_type {
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
 	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
 	IPC_END,	     /* string reason; u64 bytes from client, to client */
+
+	/* keeper -> master */
+	IPC_RUN, /* + socket: fork an errand that runs a program and answers there.  u64 session,
+		  * u32 timeout ms, u32 n, n x string argv, u32 n, n x string env */
+
+	/* errand -> keeper */
+	IPC_RAN, /* string failure ("" if it ended by itself), u32 exit status, string
+		  * standard output, string beginning of standard error */
 };
 
 enum ipc_way {

@@ -7,6 +7,8 @@
 #include "auth/pubkey.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
+#include "keeper/lookups.h"
+#include "keeper/route_files.h"
 #include "transport/keys.h"
 
 /* An authorized_keys file is read at each login; this is a lot of keys. */
@@ -77,6 +79,7 @@ static int
 key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
 	struct ward *w = ctx;
+	struct keystore_why why;
 	struct buf text;
 	size_t i;
 	int r, ok = 0;
@@ -89,12 +92,12 @@ key_allowed(void *ctx, const char *alg, struct bytes blob)
 	if (ok || w->route->authorized_keys_file == NULL)
 		return ok;
 	buf_init(&text, AUTHORIZED_KEYS_MAX);
-	r = keeper_read_file(w->route->authorized_keys_file, &text);
+	r = route_file_read(w->route, w->route->authorized_keys_file, &text, &why);
 	if (r == 0)
 		ok = text_allows(w, blob, (const char *)text.data, text.len,
 		    w->route->authorized_keys_file);
 	else
-		not_taken(w, "%s: %s", w->route->authorized_keys_file, err_str(r));
+		not_taken(w, "%s", why.text);
 	buf_free(&text);
 	return ok;
 }
@@ -206,34 +209,76 @@ downstream_sign(struct ward *w, struct wire *body)
 	(void)ward_send(w, &b, -1);
 }
 
-static enum auth_server_verdict
-look_up(struct ward *w, struct buf *out)
+/* A key that takes more than this is none that could be logged in with. */
+#define KEY_TEXT_MAX 24576
+
+static struct lookup_request
+request_of(struct ward *w, char session[24], struct buf *key)
 {
-	struct lookup_request request = {
+	snprintf(session, 24, "%04jx", (uintmax_t)w->id);
+	buf_init(key, KEY_TEXT_MAX);
+	if (pubkey_check(auth_server_key(w->server)) == 0)
+		pubkey_format(auth_server_key(w->server), key);
+	if (buf_err(key) != 0)
+		buf_reset(key);
+	return (struct lookup_request){
 		.login = auth_server_login(w->server),
 		.client_address = w->client,
 		.local_address = w->local,
 		.fingerprint = auth_server_fingerprint(w->server),
+		.public_key = buf_cstr(key),
+		.method = auth_server_method(w->server),
+		.session = session,
+		.client_port = w->client_port,
+		.by_key = &w->by_key,
 	};
+}
 
-	switch (lookup_find(w->generation->lookup, &request, &w->route)) {
+/* What became of the lookup: go on with the login, or wait for a program. */
+static enum auth_server_verdict
+looked_up(struct ward *w, enum lookup_result result, struct buf *out)
+{
+	switch (result) {
 	case LOOKUP_FOUND:
+		w->invalid = 0;
 		break;
 	case LOOKUP_NOT_FOUND:
+		/* where the key decides, it takes a key to be wrong; and once is enough */
+		if (w->invalid || (w->by_key && auth_server_fingerprint(w->server)[0] == '\0'))
+			break;
 		w->invalid = 1;
 		log_info("Invalid user %s from %s port %u", ward_login(w), w->client,
 		    w->client_port);
 		break;
 	case LOOKUP_FAILED:
 		break; /* logged where it failed; closed like an unknown login */
+	case LOOKUP_ASK:
+		lookups_ask(w);
+		return AUTH_SERVER_REPLY; /* nothing yet */
 	}
+	auth_server_each_key(w->server, w->by_key);
 	return auth_server_resume(w->server, "publickey", out);
+}
+
+static enum auth_server_verdict
+look_up(struct ward *w, struct buf *out)
+{
+	struct lookup_request request;
+	enum lookup_result result;
+	char session[24];
+	struct buf key;
+
+	route_unref(&w->route);
+	request = request_of(w, session, &key);
+	result = lookup_begin(w->generation->lookup, &request, &w->pending, &w->route);
+	buf_free(&key);
+	return looked_up(w, result, out);
 }
 
 static void
 verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 {
-	if (v == AUTH_SERVER_LOOKUP)
+	while (v == AUTH_SERVER_LOOKUP)
 		v = look_up(w, out);
 	if (v == AUTH_SERVER_DENIED) {
 		log_info("Disconnecting %s user %s %s port %u: %s [preauth]",
@@ -248,6 +293,24 @@ verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 		return;
 	log_attempt(w, "Accepted");
 	upstream_dial(w);
+}
+
+void
+downstream_looked_up(struct ward *w, const struct lookup_reply *reply)
+{
+	struct lookup_request request;
+	enum lookup_result result;
+	struct buf key, out;
+	char session[24];
+
+	if (w->phase != IPC_PHASE_AUTH)
+		return;
+	request = request_of(w, session, &key);
+	result = lookup_answer(w->generation->lookup, &request, &w->pending, reply, &w->route);
+	buf_free(&key);
+	buf_init(&out, IPC_MAX - 16);
+	verdict(w, looked_up(w, result, &out), &out);
+	buf_free(&out);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "base/privs.h"
 #include "base/title.h"
 #include "keeper/keeper.h"
+#include "keeper/lookups.h"
 #include "keeper/ward.h"
 
 #define EXIT_CONFIG 78
@@ -194,6 +195,7 @@ keeper_loop(struct keeper *k)
 		now = clock_ms();
 		if (now >= next_sweep) {
 			sweep(k, now);
+			lookups_sweep(k, now);
 			next_sweep = now + SWEEP_MS;
 		}
 		reap(k);
@@ -211,6 +213,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 
 	TAILQ_INIT(&k.wards);
 	TAILQ_INIT(&k.ended);
+	TAILQ_INIT(&k.asking);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

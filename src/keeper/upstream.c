@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
+#include "keeper/route_files.h"
 #include "keeper/ward.h"
 #include "transport/keys.h"
 
@@ -110,16 +111,16 @@ upstream_dial(struct ward *w)
 static int
 read_known_hosts(struct ward *w, struct buf *text)
 {
+	struct keystore_why why;
 	size_t i;
 	int r;
 
 	for (i = 0; i < w->route->known_hosts_files.n; i++) {
-		r = keeper_read_file(w->route->known_hosts_files.v[i], text);
-		if (r == ERR_SYS && errno == ENOENT)
+		r = route_file_read(w->route, w->route->known_hosts_files.v[i], text, &why);
+		if (r == ERR_NOTFOUND)
 			r = 0;
 		if (r != 0) {
-			log_warn("session %04jx: %s: %s", (uintmax_t)w->id,
-			    w->route->known_hosts_files.v[i], err_str(r));
+			log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
 			return r;
 		}
 		buf_put(text, "\n", 1);
@@ -207,14 +208,17 @@ learn_host_key(struct ward *w, struct bytes blob)
 {
 	const char *path = w->route->known_hosts_files.v[0];
 	enum known_hosts_result result = KNOWN_HOST_NEW;
+	struct keystore_why why;
 	struct buf text, line;
-	int fd, r = ERR_SYS;
+	int fd, r;
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	buf_init(&line, 16384);
-	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1)
+	r = route_file_append(w->route, path, &fd, &why);
+	if (r != 0 || flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		r = ERR_SYS;
 		goto out;
+	}
 	r = fd_read_all(fd, &text);
 	if (r != 0)
 		goto out;
@@ -345,7 +349,7 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	struct keystore_why why;
 	int r;
 
-	r = keystore_sign(w->identity->keystore, w->route->key, alg, data, len, sig, &why);
+	r = route_key_sign(w->route, w->identity->keystore, alg, data, len, sig, &why);
 	if (r != 0)
 		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
 	return r;
@@ -417,7 +421,7 @@ upstream_ready(struct ward *w, struct wire *body)
 	}
 	buf_init(&pub, 16384);
 	buf_init(&out, IPC_MAX - 16);
-	r = keystore_public(w->identity->keystore, w->route->key, &pub, type, &why);
+	r = route_key_public(w->route, w->identity->keystore, &pub, type, &why);
 	if (r != 0) {
 		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
 		goto out;

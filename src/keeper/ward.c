@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
+#include "keeper/lookups.h"
 #include "keeper/ward.h"
 
 static int
@@ -75,6 +76,7 @@ ward_end(struct ward *w)
 {
 	if (w->sock == -1 && w->errand == -1)
 		return;
+	lookups_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -89,6 +91,7 @@ ward_free(struct ward *w)
 	auth_client_free(&w->upstream);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);
+	lookup_pending_free(&w->pending);
 	generation_unref(&w->generation);
 	identity_unref(&w->identity);
 	free(w);
@@ -160,6 +163,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	}
 	w->phase = IPC_PHASE_END;
 	w->refused = 1;
+	lookups_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);
@@ -293,6 +297,10 @@ ward_errand_input(struct ward *w)
 	r = ipc_recv(w->errand, w->keeper->message, IPC_ERRAND_TO_KEEPER, w->phase, &msg);
 	if (r == ERR_AGAIN)
 		return;
+	if (w->run == WARD_RUNNING) {
+		lookups_answer(w, r == 0 ? &msg.body : NULL, "the errand died");
+		return;
+	}
 	fd_close(&w->errand);
 	if (r != 0) {
 		ward_refuse(w,

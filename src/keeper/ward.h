@@ -27,7 +27,9 @@ struct keeper {
 	struct generation *next; /* loaded, until the master says whether it is to be */
 	struct dead_hosts dead;
 	struct ward_list wards;
-	struct ward_list ended; /* freed after each round of events */
+	struct ward_list asking; /* lookups that wait for their turn (lookups.h) */
+	unsigned int running;	 /* those that have it */
+	struct ward_list ended;	 /* freed after each round of events */
 	uint8_t message[IPC_MAX];
 };
 
@@ -59,8 +61,18 @@ struct ward {
 
 	/* downstream login */
 	struct auth_server *server;
-	struct route *route;		   /* NULL: unknown login */
-	int invalid;			   /* looked up, and there is none */
+	struct route *route;	       /* NULL: unknown login */
+	int invalid;		       /* looked up, and there is none */
+	int by_key;		       /* another key may lead elsewhere */
+	struct lookup_pending pending; /* the lookup that waits for a program */
+	enum {
+		WARD_IDLE,
+		WARD_ASKING, /* in line */
+		WARD_RUNNING /* an errand runs it */
+	} run;
+	TAILQ_ENTRY(ward) run_entry;
+	int64_t run_deadline;
+	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options options; /* of the line that let the key in */
 	char said[256]; /* the last reason a key was not taken, to be logged once */
 

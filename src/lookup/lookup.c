@@ -6,12 +6,10 @@
 #include "conf/keyword.h"
 #include "lookup/plugin.h"
 
-static const struct lookup_plugin *const plugins[] = { &plugin_ini };
+static const struct lookup_plugin *const plugins[] = { &plugin_ini, &plugin_directory,
+	&plugin_exec };
 
 #define NPLUGINS (sizeof(plugins) / sizeof(plugins[0]))
-
-/* Names that people will try, as they are in the documentation. */
-static const char *const backends_to_come[] = { "directory", "exec" };
 
 struct lookup {
 	struct link {
@@ -37,17 +35,9 @@ static const struct lookup_plugin *
 plugin_need(const char *name, const char *file, unsigned int line, struct conf_errors *errors)
 {
 	const struct lookup_plugin *plugin = plugin_find(name);
-	size_t i;
 
 	if (plugin != NULL)
 		return plugin;
-	for (i = 0; i < sizeof(backends_to_come) / sizeof(backends_to_come[0]); i++) {
-		if (strcmp(backends_to_come[i], name) == 0) {
-			conf_error(errors, file, line, "lookup backend %s is not supported yet",
-			    name);
-			return NULL;
-		}
-	}
 	conf_error(errors, file, line, "there is no lookup backend \"%.60s\"", name);
 	return NULL;
 }
@@ -118,31 +108,131 @@ lookup_free(struct lookup **l)
 	*l = NULL;
 }
 
+/* What one backend said: is the chain at its end? */
+static int
+settled(const struct link *link, const struct lookup_request *request, enum plugin_result *result,
+    struct route **out, char why[PLUGIN_WHY_SIZE])
+{
+	char login[256], reason[PLUGIN_WHY_SIZE];
+
+	if (*result == PLUGIN_FOUND && !route_matches(*out, request)) {
+		route_unref(out);
+		*result = PLUGIN_NEXT;
+	}
+	if (*result == PLUGIN_FOUND) {
+		(*out)->backend = link->plugin->name;
+		return 1;
+	}
+	if (why[0] != '\0' || *result == PLUGIN_FAILED) {
+		log_vis(login, sizeof(login), request->login, strlen(request->login));
+		log_vis(reason, sizeof(reason), why, strlen(why));
+		log_warn("lookup %s: %s: %s", link->plugin->name, login,
+		    why[0] == '\0' ? "failed" : reason);
+	}
+	return *result != PLUGIN_NEXT;
+}
+
+static enum lookup_result
+answer_of(enum plugin_result result)
+{
+	switch (result) {
+	case PLUGIN_FOUND:
+		return LOOKUP_FOUND;
+	case PLUGIN_FAILED:
+		return LOOKUP_FAILED;
+	case PLUGIN_ASK:
+		return LOOKUP_ASK;
+	case PLUGIN_NOT_FOUND:
+	case PLUGIN_NEXT:
+		break;
+	}
+	return LOOKUP_NOT_FOUND;
+}
+
+/* Ask the backends from pending->link on. */
+static enum lookup_result
+ask(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
+    struct route **out)
+{
+	enum plugin_result result = PLUGIN_NEXT;
+	char why[PLUGIN_WHY_SIZE];
+	const struct link *link;
+
+	for (; pending->link < l->n; pending->link++) {
+		link = &l->chain[pending->link];
+		why[0] = '\0';
+		result = link->plugin->find(link->self, request, out, why);
+		if (result == PLUGIN_ASK &&
+		    link->plugin->command(link->self, request, &pending->command) != 0) {
+			lookup_pending_free(pending);
+			snprintf(why, sizeof(why), "out of memory");
+			result = PLUGIN_FAILED;
+		}
+		if (settled(link, request, &result, out, why))
+			break;
+	}
+	return answer_of(result);
+}
+
+enum lookup_result
+lookup_begin(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
+    struct route **out)
+{
+	*out = NULL;
+	*pending = (struct lookup_pending){ 0 };
+	if (request->by_key != NULL)
+		*request->by_key = 0;
+	if (!login_name_ok(request->login, strlen(request->login)))
+		return LOOKUP_NOT_FOUND;
+	return ask(l, request, pending, out);
+}
+
+enum lookup_result
+lookup_answer(struct lookup *l, const struct lookup_request *request,
+    struct lookup_pending *pending, const struct lookup_reply *reply, struct route **out)
+{
+	char why[PLUGIN_WHY_SIZE] = "";
+	enum plugin_result result;
+	const struct link *link;
+
+	*out = NULL;
+	lookup_pending_free(pending);
+	/* a chain that has been changed meanwhile has another backend there, or none */
+	if (pending->link >= l->n || l->chain[pending->link].plugin->answer == NULL)
+		return LOOKUP_FAILED;
+	link = &l->chain[pending->link];
+	result = link->plugin->answer(link->self, request, reply, out, why);
+	if (settled(link, request, &result, out, why))
+		return answer_of(result);
+	pending->link++;
+	return ask(l, request, pending, out);
+}
+
+void
+lookup_pending_free(struct lookup_pending *pending)
+{
+	strlist_free(&pending->command.argv);
+	strlist_free(&pending->command.env);
+}
+
 enum lookup_result
 lookup_find(struct lookup *l, const struct lookup_request *request, struct route **out)
 {
-	char why[PLUGIN_WHY_SIZE], login[256], reason[PLUGIN_WHY_SIZE];
-	enum plugin_result result = PLUGIN_NEXT;
-	const struct lookup_plugin *plugin;
+	struct lookup_pending pending;
+	enum lookup_result result = lookup_begin(l, request, &pending, out);
+
+	if (result != LOOKUP_ASK)
+		return result;
+	lookup_pending_free(&pending);
+	return LOOKUP_FAILED;
+}
+
+void
+lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors)
+{
 	size_t i;
 
-	*out = NULL;
-	if (!login_name_ok(request->login, strlen(request->login)))
-		return LOOKUP_NOT_FOUND;
-	for (i = 0; i < l->n && result == PLUGIN_NEXT; i++) {
-		plugin = l->chain[i].plugin;
-		why[0] = '\0';
-		result = plugin->find(l->chain[i].self, request, out, why);
-		if (result == PLUGIN_FOUND) {
-			(*out)->backend = plugin->name;
-			return LOOKUP_FOUND;
-		}
-		if (why[0] == '\0' && result != PLUGIN_FAILED)
-			continue;
-		log_vis(login, sizeof(login), request->login, strlen(request->login));
-		log_vis(reason, sizeof(reason), why, strlen(why));
-		log_warn("lookup %s: %s: %s", plugin->name, login,
-		    why[0] == '\0' ? "failed" : reason);
-	}
-	return result == PLUGIN_FAILED ? LOOKUP_FAILED : LOOKUP_NOT_FOUND;
+	for (i = 0; i < l->n; i++)
+		if (l->chain[i].plugin->check != NULL)
+			l->chain[i].plugin->check(l->chain[i].self, conf, errors);
 }

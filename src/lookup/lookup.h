@@ -16,12 +16,47 @@ struct lookup_request {
 	const char *client_address;
 	const char *local_address;
 	const char *fingerprint; /* of the key offered, "SHA256:...", or "" */
+
+	/* more for executables; these may be NULL */
+	const char *public_key; /* of the key offered: "TYPE BASE64" */
+	const char *method;	/* of the authentication request */
+	const char *session;
+	unsigned int client_port;
+
+	/* Set to 1 if another key could get another answer; NULL: nobody asks. */
+	int *by_key;
+};
+
+/* A program that a backend wants run; no shell is involved. */
+struct lookup_command {
+	struct strlist argv; /* argv[0] is its path */
+	struct strlist env;  /* "NAME=value" */
+	int timeout_ms;
+};
+
+/* The most a program may say on standard output. */
+#define LOOKUP_REPLY_MAX 65536
+
+/* How it ended. */
+struct lookup_reply {
+	const char *failure; /* "", or why it did not end by itself */
+	int status;	     /* its exit status */
+	const void *out;     /* its standard output */
+	size_t len;
+	const char *said; /* the beginning of what it said on standard error */
+};
+
+/* A lookup that waits for a program. */
+struct lookup_pending {
+	size_t link; /* which backend has asked */
+	struct lookup_command command;
 };
 
 enum lookup_result {
 	LOOKUP_FOUND,
 	LOOKUP_NOT_FOUND, /* no backend has it */
 	LOOKUP_FAILED,	  /* temporary failure: closed; the reason has been logged */
+	LOOKUP_ASK,	  /* run pending->command, then go on with lookup_answer() */
 };
 
 /* Build the chain: every route is checked, errors are all added.  0 or
@@ -29,9 +64,26 @@ enum lookup_result {
 int lookup_new(const struct conf *conf, struct conf_errors *errors, struct lookup **out) MUST_CHECK;
 void lookup_free(struct lookup **l);
 
-/* LOOKUP_FOUND sets *out to a reference of the caller's, with %1, %2 and %u
- * already replaced. */
+/*
+ * LOOKUP_FOUND sets *out to a reference of the caller's, with %1, %2 and %u
+ * already replaced.  LOOKUP_ASK fills *pending (free it with
+ * lookup_pending_free()).
+ */
+enum lookup_result lookup_begin(struct lookup *l, const struct lookup_request *request,
+    struct lookup_pending *pending, struct route **out);
+
+/* Go on after LOOKUP_ASK, with the same request.  *pending is freed, and filled
+ * again if the answer is LOOKUP_ASK once more. */
+enum lookup_result lookup_answer(struct lookup *l, const struct lookup_request *request,
+    struct lookup_pending *pending, const struct lookup_reply *reply, struct route **out);
+
+void lookup_pending_free(struct lookup_pending *pending);
+
+/* lookup_begin() for who can't run anything: what asks for it fails. */
 enum lookup_result lookup_find(struct lookup *l, const struct lookup_request *request,
     struct route **out);
+
+/* Look at what the backends need: directories, programs.  Errors are added. */
+void lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
+#include "lookup/route_text.h"
 #include "lookup/route_types.h"
 #include "lookup/template.h"
 
@@ -39,6 +40,12 @@ static const struct keyword route_table[] = {
 	    .check = route_check_algorithms },
 	{ "MACs", &keyword_string, R(macs), .check = route_check_algorithms },
 
+	{ "MatchAddress", &keyword_string, R(match_address), .check = route_check_addresses },
+	{ "MatchLocalAddress", &keyword_string, R(match_local_address),
+	    .check = route_check_addresses },
+	{ "MatchFingerprint", &keyword_words, R(match_fingerprints),
+	    .check = route_check_fingerprint },
+
 	/* Known and refused: a policy that is written down must not be passed over. */
 	{ .name = "AuthorizedPrincipals" },
 	{ .name = "AuthenticationMethods" },
@@ -48,9 +55,6 @@ static const struct keyword route_table[] = {
 	{ .name = "AllowTcpForwarding" },
 	{ .name = "ForceCommand" },
 	{ .name = "IdleTimeout" },
-	{ .name = "MatchAddress" },
-	{ .name = "MatchFingerprint" },
-	{ .name = "MatchLocalAddress" },
 	{ .name = "MaxSessions" },
 	{ .name = "Passthrough" },
 	{ .name = "Password" },
@@ -85,6 +89,28 @@ has(const struct conf_section *section, const char *key)
 	return conf_entry_find(section, key) != NULL;
 }
 
+/* [route NAME/LABEL] */
+static void
+route_check_label(const struct conf_section *s, struct conf_errors *errors)
+{
+	const char *label = s->name + route_name_len(s->name);
+
+	if (*label == '\0')
+		return;
+	label++;
+	if (*label == '\0' ||
+	    strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-") !=
+		strlen(label))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: after the / comes a label of A-Z a-z 0-9 . _ @ + -", s->name);
+	if (!has(s, "MatchAddress") && !has(s, "MatchLocalAddress") && !has(s, "MatchFingerprint"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs MatchAddress, MatchLocalAddress or MatchFingerprint: "
+		    "when it is to be taken instead of [route %.*s]",
+		    s->name, (int)(route_name_len(s->name) > 100 ? 100 : route_name_len(s->name)),
+		    s->name);
+}
+
 /* What must stand there, and what goes together.  A key with a bad value has had
  * its error already, so this goes by what is written. */
 static void
@@ -93,18 +119,19 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 {
 	const struct conf_entry *e;
 
-	if (!login_name_ok(s->name, strlen(s->name)))
+	if (!login_name_ok(s->name, route_name_len(s->name)))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] can't be a login: 1 to 255 bytes of printable text, no /, "
 		    "no leading -",
 		    s->name);
+	route_check_label(s, errors);
 	if (wildcard_stars(s->name) > WILDCARD_CAPTURES)
 		conf_error(errors, s->file, s->line, "[route %.100s]: more than %d *", s->name,
 		    WILDCARD_CAPTURES);
 	if (!has(s, "HostName"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
-	if (!has(s, "Key"))
+	if (!has(s, "Key") && r->key_file == NULL)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs Key: the key in the key store to log in there with",
 		    s->name);
@@ -131,9 +158,37 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    r->key);
 }
 
+size_t
+route_name_len(const char *name)
+{
+	return strcspn(name, "/");
+}
+
+const char *
+route_in_tree(const struct route *r, const char *path)
+{
+	size_t tree, dir;
+
+	if (r->tree == NULL)
+		return NULL;
+	tree = strlen(r->tree);
+	dir = strlen(r->tree_dir);
+	if (strncmp(path, r->tree, tree) != 0 || path[tree] != '/' ||
+	    strncmp(path + tree + 1, r->tree_dir, dir) != 0 || path[tree + 1 + dir] != '/')
+		return NULL;
+	return path + tree + dir + 2;
+}
+
 int
 route_new(const struct conf *conf, const struct conf_section *section, struct conf_errors *errors,
     struct route **out)
+{
+	return route_new_with(conf, section, NULL, errors, out);
+}
+
+int
+route_new_with(const struct conf *conf, const struct conf_section *section, const char *key_file,
+    struct conf_errors *errors, struct route **out)
 {
 	struct keyword_ctx ctx = { .conf = conf, .captures = wildcard_stars(section->name) };
 	size_t before = errors->n;
@@ -144,10 +199,14 @@ route_new(const struct conf *conf, const struct conf_section *section, struct co
 	if (r != NULL) {
 		r->refs = 1;
 		r->name = strdup(section->name);
-		if (asprintf(&r->source, "%s:%u", section->file, section->line) == -1)
+		if (asprintf(&r->source, section->line == 0 ? "%s" : "%s:%u", section->file,
+			section->line) == -1)
 			r->source = NULL;
 	}
-	if (r == NULL || r->name == NULL || r->source == NULL) {
+	if (r != NULL && key_file != NULL)
+		r->key_file = strdup(key_file);
+	if (r == NULL || r->name == NULL || r->source == NULL ||
+	    (key_file != NULL && r->key_file == NULL)) {
 		conf_error(errors, section->file, section->line, "out of memory");
 	} else {
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
@@ -177,6 +236,9 @@ route_unref(struct route **r)
 	if (old == NULL || --old->refs > 0)
 		return;
 	keyword_clear(route_table, NKEYWORDS, old);
+	free(old->key_file);
+	free(old->tree);
+	free(old->tree_dir);
 	free(old->name);
 	free(old->source);
 	free(old);
@@ -236,7 +298,7 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
 		for (l = field, j = 0; err == 0 && j < l->n; j++)
 			err = expand_text(kw, &l->v[j], match, why);
 	}
-	if (err == 0 && strlist_has(&conf->gateway.host_keys, r->key)) {
+	if (err == 0 && r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key)) {
 		snprintf(why, PLUGIN_WHY_SIZE, "Key: %s is the gateway's own HostKey", r->key);
 		err = ERR_FORMAT;
 	}

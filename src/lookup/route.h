@@ -31,7 +31,18 @@ struct route {
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */
 
-	char *key; /* Key: name in the key store, or NULL */
+	char *key;	/* Key: name in the key store, or NULL */
+	char *key_file; /* path of a private key in its place, or NULL */
+
+	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
+	 * as base/beneath.h has it, whoever opens them. */
+	char *tree;
+	char *tree_dir;
+
+	/* When the route is meant: see route_matches(). */
+	char *match_address; /* lists as in from="", or NULL */
+	char *match_local_address;
+	struct strlist match_fingerprints;
 
 	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
 	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
@@ -52,6 +63,9 @@ struct route {
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
+
+/* The name of a file below the route's tree, or NULL if it is not there. */
+const char *route_in_tree(const struct route *r, const char *path);
 
 /* The route as [route NAME] would be written, in a form that reads back in. */
 void route_dump(const struct route *r, FILE *to);

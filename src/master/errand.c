@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,9 +13,12 @@
 #include "base/title.h"
 #include "ipc/ipc.h"
 #include "master/errand.h"
+#include "master/run.h"
 
 #define ERRAND_WHY_MAX 400
 #define ERRAND_HOST_SIZE 256
+#define ERRAND_WORDS_MAX 128
+#define ERRAND_OUTPUT_MAX 65536
 
 /* Connect within the deadline: a descriptor, or -1 with errno set. */
 static int
@@ -140,5 +144,54 @@ errand_dial(struct wire *body, int answer)
 		buf_putf(&why, "no address");
 	wire_put_string(&b, why.data, why.len);
 	buf_put(&b, dead.data, dead.len);
+	_exit(ipc_send(answer, &b, -1) == 0 ? 0 : 1);
+}
+
+/* u32 n, n x string: an array that ends with NULL.  NULL: malformed. */
+static char **
+read_words(struct wire *body)
+{
+	uint32_t n = wire_u32(body), i;
+	struct bytes word;
+	char **words;
+
+	if (n > ERRAND_WORDS_MAX)
+		return NULL;
+	words = calloc(n + 1, sizeof(*words));
+	for (i = 0; words != NULL && i < n; i++) {
+		word = wire_string(body);
+		if (wire_err(body) != 0)
+			return NULL; /* and the process ends */
+		words[i] = strndup((const char *)word.p, word.len);
+		if (words[i] == NULL)
+			return NULL;
+	}
+	return words;
+}
+
+void
+errand_run(struct wire *body, int answer)
+{
+	struct run_result result;
+	char **argv, **env;
+	uint32_t timeout_ms;
+	struct buf b;
+
+	(void)wire_u64(body);
+	timeout_ms = wire_u32(body);
+	argv = read_words(body);
+	env = argv == NULL ? NULL : read_words(body);
+	if (env == NULL || argv[0] == NULL || wire_end(body) != 0 || timeout_ms > 3600 * 1000)
+		_exit(1);
+	signal(SIGTERM, SIG_DFL);
+	/* nothing here waits longer; should it, this is the end of it */
+	alarm(timeout_ms / 1000 + 5);
+	title_set("errand exec %s", argv[0]);
+	run_program(argv, env, (int)timeout_ms, ERRAND_OUTPUT_MAX, answer, &result);
+	ipc_begin(&b, IPC_RAN);
+	wire_put_text(&b, result.failure);
+	wire_put_u32(&b, (uint32_t)result.status);
+	wire_put_string(&b, result.out.data, result.out.len);
+	wire_put_text(&b, result.said);
 	_exit(ipc_send(answer, &b, -1) == 0 ? 0 : 1);
 }

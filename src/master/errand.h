@@ -1,6 +1,6 @@
 /*
  * An errand: a short-lived process that does for the keeper what the keeper must not
- * do itself.  Here: look a name up and connect.
+ * do itself.  Here: look a name up and connect; run a program.
  */
 #ifndef MASTER_ERRAND_H
 #define MASTER_ERRAND_H
@@ -13,5 +13,8 @@
  * of its own and ends it.
  */
 void errand_dial(struct wire *body, int answer) __attribute__((noreturn));
+
+/* Run the program that the body of a RUN message names and send RAN; likewise. */
+void errand_run(struct wire *body, int answer) __attribute__((noreturn));
 
 #endif

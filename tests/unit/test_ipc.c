@@ -103,7 +103,10 @@ test_wrong_way_phase_or_type(void **state)
 	assert_int_equal(send_type(p, IPC_DIALLED, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
 	    ERR_BADSTATE);
 	assert_int_equal(send_type(p, 0, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY), ERR_FORMAT);
-	for (type = IPC_END + 1; type < 256; type++)
+	for (type = 1; strcmp(ipc_name((enum ipc_type)type), "unknown") != 0; type++)
+		;
+	assert_true(type > IPC_END);
+	for (; type < 256; type++)
 		assert_int_equal(send_type(p, type, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
 		    ERR_FORMAT);
 }
@@ -155,7 +158,7 @@ test_every_type_has_a_name(void **state)
 	for (type = IPC_READY; type <= IPC_END; type++)
 		assert_string_not_equal(ipc_name((enum ipc_type)type), "unknown");
 	assert_string_equal(ipc_name((enum ipc_type)0), "unknown");
-	assert_string_equal(ipc_name((enum ipc_type)(IPC_END + 1)), "unknown");
+	assert_string_equal(ipc_name((enum ipc_type)255), "unknown");
 }
 
 int

@@ -91,7 +91,10 @@ load_bad(const char *text, const char *expected)
 static enum lookup_result
 find(struct fixture *f, const char *login, struct route **route)
 {
-	struct lookup_request request = { login, "192.0.2.1", "192.0.2.2", "" };
+	struct lookup_request request = { .login = login,
+		.client_address = "192.0.2.1",
+		.local_address = "192.0.2.2",
+		.fingerprint = "" };
 
 	return lookup_find(f->lookup, &request, route);
 }
@@ -231,8 +234,12 @@ test_bad_routes(void **state)
 	    "AuthorizedKeysFile\n"
 	    "conf.d/a.ini:5: UserKnownHostsFile: \"%u\": %u and %1 are not for this key\n");
 	load_bad("[route a/b]\nHostName = h\n" NEEDED,
-	    "conf.d/a.ini:1: [route a/b] can't be a login: 1 to 255 bytes of printable text, no "
-	    "/, no leading -\n");
+	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
+	    "MatchFingerprint: when it is to be taken instead of [route a]\n");
+	load_bad("[route a/b c]\nHostName = h\nMatchAddress = host 10.0.0.1/8\n" NEEDED,
+	    "conf.d/a.ini:3: MatchAddress: \"host 10.0.0.1/8\" is not a list of addresses: "
+	    "192.0.2.7 10.0.0.0/8 !10.9.0.0/16 2001:db8::/32\n"
+	    "conf.d/a.ini:1: [route a/b c]: after the / comes a label of A-Z a-z 0-9 . _ @ + -\n");
 	load_bad("[route *1*2*3*4*5*6*7*8*9*]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route *1*2*3*4*5*6*7*8*9*]: more than 9 *\n");
 	load_bad("[gateway]\nHostKey = hk\n[route a]\nHostName = h\nKey = hk\n"
@@ -245,8 +252,8 @@ test_bad_routes(void **state)
 static void
 test_keys_to_come_are_refused(void **state)
 {
-	static const char *const keys[] = { "PermitOpen", "permitopen", "ForceCommand",
-		"MatchAddress", "PasswordHash", "Passthrough", "TrustedUserCAKeys", "Record" };
+	static const char *const keys[] = { "PermitOpen", "permitopen", "ForceCommand", "AcceptEnv",
+		"PasswordHash", "Passthrough", "TrustedUserCAKeys", "Record" };
 	char text[512], expected[256];
 	size_t i;
 
@@ -258,8 +265,7 @@ test_keys_to_come_are_refused(void **state)
 		load_bad(text, expected);
 	}
 	load_bad("[lookup]\nOrder = ini exec foo\n[lookup directory]\nPath = x\n",
-	    "conf.d/a.ini:3: lookup backend directory is not supported yet\n"
-	    "conf.d/a.ini:2: lookup backend exec is not supported yet\n"
+	    "conf.d/a.ini:2: lookup backend exec needs a section [lookup exec] with Command\n"
 	    "conf.d/a.ini:2: there is no lookup backend \"foo\"\n");
 	load_bad("[lookup ini]\nPath = x\n",
 	    "conf.d/a.ini:2: [lookup ini] has no keys: its routes are the [route] sections\n");

@@ -1,0 +1,394 @@
+/*
+ * The lookup backend "directory": a directory for each login, read afresh at each
+ * login and by name alone, so that a million of them cost what one does.
+ *
+ * PATH/LOGIN/route.ini holds the keys of [route]; or sshpiper_upstream says where it
+ * leads, as sshpiper's workingdir has it.  Beside either: authorized_keys,
+ * known_hosts and id_rsa, used where route.ini does not say otherwise.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lookup/plugin.h"
+
+/* The most a route.ini or sshpiper_upstream may hold. */
+#define FILE_MAX 65536
+
+struct directory {
+	const struct conf *conf;
+	char *path;
+	char *strict; /* for those without a route.ini */
+};
+
+static const char *const stricts[] = { "yes", "accept-new", "no", NULL };
+
+static const struct keyword directory_table[] = {
+	{ .name = "Path", .type = &keyword_path, .offset = offsetof(struct directory, path) },
+	{ .name = "StrictHostKeyChecking",
+	    .type = &keyword_name,
+	    .offset = offsetof(struct directory, strict),
+	    .choices = stricts,
+	    .value = "yes" },
+};
+
+#define NKEYWORDS (sizeof(directory_table) / sizeof(directory_table[0]))
+
+static void
+directory_free(void *self)
+{
+	struct directory *d = self;
+
+	if (d == NULL)
+		return;
+	keyword_clear(directory_table, NKEYWORDS, d);
+	free(d);
+}
+
+static int
+directory_new(const struct conf *conf, const struct conf_section *section,
+    struct conf_errors *errors, void **self)
+{
+	struct keyword_ctx ctx = { .conf = conf };
+	struct directory *d = calloc(1, sizeof(*d));
+	size_t before = errors->n;
+	unsigned int line;
+	const char *file;
+
+	if (d == NULL) {
+		conf_error(errors, conf->dir, 0, "out of memory");
+		return ERR_CONFIG;
+	}
+	d->conf = conf;
+	if (section == NULL) {
+		file = conf_where(conf, "lookup", "Order", &line);
+		conf_error(errors, file, line,
+		    "lookup backend directory needs a section [lookup directory] with Path");
+	} else {
+		keyword_parse(directory_table, NKEYWORDS, section, d, &ctx, errors);
+		if (conf_entry_find(section, "Path") == NULL)
+			conf_error(errors, section->file, section->line,
+			    "[lookup directory] needs Path: the directory that holds one for each "
+			    "login");
+	}
+	if (errors->n != before) {
+		directory_free(d);
+		return ERR_CONFIG;
+	}
+	*self = d;
+	return 0;
+}
+
+/* One login's directory while it is looked at. */
+struct place {
+	const struct directory *d;
+	const char *login;
+	int fd;
+	uid_t owner; /* of the tree */
+	char *why;
+};
+
+/* Append a file: 1, 0 if there is none, -1 with why. */
+static int
+file_read(const struct place *p, const char *name, struct buf *out)
+{
+	int fd, r;
+
+	r = beneath_open(p->fd, p->owner, p->login, name, O_RDONLY, BENEATH_TRUSTED, &fd, p->why);
+	if (r == ERR_NOTFOUND) {
+		p->why[0] = '\0';
+		return 0;
+	}
+	if (r != 0)
+		return -1;
+	r = fd_read_all(fd, out);
+	fd_close(&fd);
+	if (r == 0)
+		return 1;
+	snprintf(p->why, PLUGIN_WHY_SIZE, "%.80s/%s: %s", p->login, name, err_str(r));
+	return -1;
+}
+
+/* Is there such a file, fit to be used later?  As file_read(). */
+static int
+file_there(const struct place *p, const char *name, mode_t refused)
+{
+	int fd, r;
+
+	r = beneath_open(p->fd, p->owner, p->login, name, O_RDONLY, refused, &fd, p->why);
+	fd_close(&fd);
+	if (r == ERR_NOTFOUND)
+		p->why[0] = '\0';
+	return r == 0 ? 1 : r == ERR_NOTFOUND ? 0 : -1;
+}
+
+static int
+add_quoted(struct route_text *t, const struct route_origin *origin, const char *key,
+    const char *value, size_t len)
+{
+	char *text = strndup(value, len), *quoted = NULL;
+	size_t i, n = 0;
+	int r = ERR_NOMEM;
+
+	if (text != NULL)
+		quoted = malloc(2 * len + 1);
+	for (i = 0; quoted != NULL && i < len; i++) {
+		if (text[i] == '%')
+			quoted[n++] = '%';
+		quoted[n++] = text[i];
+	}
+	if (quoted != NULL) {
+		quoted[n] = '\0';
+		r = route_text_add(t, origin, key, quoted);
+	}
+	free(quoted);
+	free(text);
+	return r;
+}
+
+/* "[user@]host[:port]".  0, ERR_NOMEM or ERR_FORMAT. */
+static int
+upstream_split(struct route_text *t, const struct route_origin *origin, const char *text,
+    size_t len)
+{
+	const char *at = memrchr(text, '@', len), *host = text, *port = NULL;
+	size_t host_len;
+	int r = 0;
+
+	if (at != NULL) {
+		r = add_quoted(t, origin, "User", text, (size_t)(at - text));
+		host = at + 1;
+	}
+	host_len = len - (size_t)(host - text);
+	if (host_len > 0 && host[0] == '[') {
+		port = memchr(host, ']', host_len);
+		if (port == NULL)
+			return ERR_FORMAT;
+		host++;
+		len = host_len - (size_t)(port - host) - 2; /* behind the bracket */
+		host_len = (size_t)(port - host);
+		port = len == 0 ? NULL : port + 1;
+		if (port != NULL && *port != ':')
+			return ERR_FORMAT;
+	} else {
+		port = memchr(host, ':', host_len);
+		if (port != NULL && memchr(port + 1, ':', host_len - (size_t)(port - host) - 1))
+			port = NULL; /* a bare IPv6 address */
+		len = port == NULL ? 0 : host_len - (size_t)(port - host);
+		if (port != NULL)
+			host_len = (size_t)(port - host);
+	}
+	if (host_len == 0)
+		return ERR_FORMAT;
+	if (r == 0)
+		r = add_quoted(t, origin, "HostName", host, host_len);
+	if (r == 0 && port != NULL)
+		r = add_quoted(t, origin, "Port", port + 1, len - 1);
+	return r;
+}
+
+/* The first line that is neither empty nor a comment. */
+static int
+upstream_read(struct route_text *t, const struct route_origin *origin, const struct buf *b,
+    const struct place *p)
+{
+	const char *text = (const char *)b->data, *end = text + b->len, *stop;
+	size_t i, len;
+	int r = ERR_FORMAT;
+
+	for (; text < end; text = stop + 1) {
+		stop = memchr(text, '\n', (size_t)(end - text));
+		if (stop == NULL)
+			stop = end;
+		for (; text < stop && (*text == ' ' || *text == '\t'); text++)
+			;
+		for (len = (size_t)(stop - text); len > 0 && strchr(" \t\r", text[len - 1]); len--)
+			;
+		if (len == 0 || *text == '#')
+			continue;
+		for (i = 0; i < len; i++)
+			if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+				goto bad;
+		r = upstream_split(t, origin, text, len);
+		if (r == ERR_FORMAT)
+			goto bad;
+		return r;
+	}
+bad:
+	snprintf(p->why, PLUGIN_WHY_SIZE, "%.80s/sshpiper_upstream: is not [user@]host[:port]",
+	    p->login);
+	return r;
+}
+
+/* Where it leads: route.ini, else sshpiper_upstream. */
+static int
+entries_read(const struct place *p, struct route_text *t, const struct route_origin *origin,
+    const char *name)
+{
+	struct buf b;
+	int r;
+
+	buf_init(&b, FILE_MAX);
+	r = file_read(p, name, &b);
+	if (r == 0)
+		snprintf(p->why, PLUGIN_WHY_SIZE,
+		    "%.80s: holds neither route.ini nor sshpiper_upstream", p->login);
+	if (r != 1) {
+		buf_free(&b);
+		return ERR_FORMAT;
+	}
+	if (strcmp(name, "route.ini") == 0) {
+		r = route_text_read(t, origin, (const char *)b.data, b.len);
+	} else {
+		r = upstream_read(t, origin, &b, p);
+		if (r == 0)
+			r = route_text_add(t, origin, "StrictHostKeyChecking", p->d->strict);
+	}
+	buf_free(&b);
+	return r;
+}
+
+static int
+has_key(const struct route_text *t, const char *key)
+{
+	struct conf_section s = { .entries = t->entries, .n = t->n };
+
+	return conf_entry_find(&s, key) != NULL;
+}
+
+/* The files beside it. */
+static int
+files_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
+    int *has_id)
+{
+	int r = 0, there = 0;
+
+	if (!has_key(t, "AuthorizedKeysFile")) {
+		there = file_there(p, "authorized_keys", BENEATH_TRUSTED);
+		if (there == 1)
+			r = route_text_add(t, origin, "AuthorizedKeysFile", "authorized_keys");
+		/* in sshpiper an id_rsa alone lets everybody in who has any password */
+		if (there == 0 && t->errors.n == 0 && !has_key(t, "AuthorizedKey")) {
+			snprintf(p->why, PLUGIN_WHY_SIZE,
+			    "%.80s: has no authorized_keys: nobody can log in", p->login);
+			return ERR_FORMAT;
+		}
+	}
+	if (r == 0 && there != -1 && !has_key(t, "UserKnownHostsFile")) {
+		there = file_there(p, "known_hosts", BENEATH_TRUSTED);
+		if (there == 1 || (there == 0 && !has_key(t, "HostKeyFingerprint")))
+			r = route_text_add(t, origin, "UserKnownHostsFile", "known_hosts");
+	}
+	if (r == 0 && there != -1 && !has_key(t, "Key")) {
+		there = file_there(p, "id_rsa", BENEATH_SECRET);
+		*has_id = there == 1;
+		if (there == 0 && t->errors.n == 0) {
+			snprintf(p->why, PLUGIN_WHY_SIZE,
+			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
+			    "to the machine",
+			    p->login);
+			return ERR_FORMAT;
+		}
+	}
+	return there == -1 ? ERR_FORMAT : r;
+}
+
+static int
+place_route(const struct place *p, struct route **out)
+{
+	struct route_text t = { 0 };
+	struct route_origin origin = { .login = p->login };
+	const char *name = file_there(p, "route.ini", BENEATH_TRUSTED) != 0 ? "route.ini" :
+									      "sshpiper_upstream";
+	char *source = NULL, *base = NULL, *id = NULL;
+	int r = ERR_NOMEM, has_id = 0;
+
+	p->why[0] = '\0';
+	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
+		base = NULL;
+	if (base == NULL || asprintf(&source, "%s/%s", base, name) == -1)
+		source = NULL;
+	if (source == NULL || asprintf(&id, "%s/id_rsa", base) == -1)
+		id = NULL;
+	if (id == NULL)
+		goto out;
+	origin.source = source;
+	origin.base = base;
+	r = entries_read(p, &t, &origin, name);
+	if (r == 0)
+		r = files_add(p, &t, &origin, &has_id);
+	if (r != 0)
+		goto out;
+	origin.key_file = has_id ? id : NULL;
+	r = route_text_make(p->d->conf, &t, &origin, out, p->why);
+	if (r != 0)
+		goto out;
+	(*out)->tree = strdup(p->d->path);
+	(*out)->tree_dir = strdup(p->login);
+	if ((*out)->tree == NULL || (*out)->tree_dir == NULL) {
+		route_unref(out);
+		r = ERR_NOMEM;
+	}
+out:
+	if (r == ERR_NOMEM)
+		snprintf(p->why, PLUGIN_WHY_SIZE, "out of memory");
+	route_text_free(&t);
+	free(id);
+	free(source);
+	free(base);
+	return r;
+}
+
+static enum plugin_result
+directory_find(void *self, const struct lookup_request *request, struct route **out,
+    char why[PLUGIN_WHY_SIZE])
+{
+	struct place p = { .d = self, .login = request->login, .why = why };
+	int r;
+
+	r = beneath_dir(p.d->path, p.login, &p.fd, &p.owner, why);
+	if (r == ERR_NOTFOUND) {
+		why[0] = '\0';
+		return PLUGIN_NEXT;
+	}
+	if (r != 0)
+		return PLUGIN_FAILED;
+	r = place_route(&p, out);
+	fd_close(&p.fd);
+	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
+}
+
+static void
+directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
+{
+	const struct directory *d = self;
+	char why[BENEATH_WHY_SIZE];
+	unsigned int line = 0;
+	const char *file = conf->dir;
+	const struct conf_entry *e;
+	uid_t owner;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < conf->lookup.n; i++) {
+		if (strcmp(conf->lookup.sections[i].name, "directory") != 0)
+			continue;
+		e = conf_entry_find(&conf->lookup.sections[i], "Path");
+		file = e->file;
+		line = e->line;
+	}
+	if (beneath_dir(d->path, ".", &fd, &owner, why) != 0)
+		conf_error(errors, file, line, "Path: %s", why);
+	fd_close(&fd);
+}
+
+const struct lookup_plugin plugin_directory = {
+	.name = "directory",
+	.new = directory_new,
+	.find = directory_find,
+	.check = directory_check,
+	.free = directory_free,
+};

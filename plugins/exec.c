@@ -1,0 +1,239 @@
+/*
+ * The lookup backend "exec": a program says where a login leads.  It is run by an
+ * errand (or by `sallyport route`); here is what it is given and what its answer means.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lookup/plugin.h"
+
+struct exec {
+	const struct conf *conf;
+	char *command; /* as written: a path and its arguments, split at blanks */
+	int timeout_ms;
+	int per_key;
+	char *path; /* of the program, resolved */
+	struct strlist words;
+};
+
+static const char *const yes_no[] = { "no", "yes", NULL };
+
+static const struct keyword exec_table[] = {
+	{ .name = "Command", .type = &keyword_string, .offset = offsetof(struct exec, command) },
+	{ .name = "Timeout",
+	    .type = &keyword_time,
+	    .offset = offsetof(struct exec, timeout_ms),
+	    .value = "5s",
+	    .min = 1000,
+	    .max = 60 * 1000 },
+	{ .name = "PerKey",
+	    .type = &keyword_choice,
+	    .offset = offsetof(struct exec, per_key),
+	    .choices = yes_no,
+	    .value = "no" },
+};
+
+#define NKEYWORDS (sizeof(exec_table) / sizeof(exec_table[0]))
+
+static void
+exec_free(void *self)
+{
+	struct exec *x = self;
+
+	if (x == NULL)
+		return;
+	keyword_clear(exec_table, NKEYWORDS, x);
+	strlist_free(&x->words);
+	free(x->path);
+	free(x);
+}
+
+static void
+exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *section,
+    struct conf_errors *errors)
+{
+	struct keyword_ctx ctx = { .conf = conf };
+	const struct conf_entry *e = conf_entry_find(section, "Command");
+
+	keyword_parse(exec_table, NKEYWORDS, section, x, &ctx, errors);
+	if (e == NULL) {
+		conf_error(errors, section->file, section->line,
+		    "[lookup exec] needs Command: the program to ask");
+		return;
+	}
+	if (x->command == NULL)
+		return;
+	if (strpbrk(x->command, "\"'") != NULL)
+		conf_error(errors, e->file, e->line,
+		    "Command: no shell reads this, so there are no quotes: words are split at "
+		    "blanks; write a script for more");
+	if (strlist_add_words(&x->words, x->command) != 0 ||
+	    (x->path = conf_path(conf, x->words.v[0])) == NULL)
+		conf_error(errors, e->file, e->line, "out of memory");
+}
+
+static int
+exec_new(const struct conf *conf, const struct conf_section *section, struct conf_errors *errors,
+    void **self)
+{
+	struct exec *x = calloc(1, sizeof(*x));
+	size_t before = errors->n;
+	unsigned int line;
+	const char *file;
+
+	if (x == NULL) {
+		conf_error(errors, conf->dir, 0, "out of memory");
+		return ERR_CONFIG;
+	}
+	x->conf = conf;
+	if (section == NULL) {
+		file = conf_where(conf, "lookup", "Order", &line);
+		conf_error(errors, file, line,
+		    "lookup backend exec needs a section [lookup exec] with Command");
+	} else {
+		exec_parse(x, conf, section, errors);
+	}
+	if (errors->n != before) {
+		exec_free(x);
+		return ERR_CONFIG;
+	}
+	*self = x;
+	return 0;
+}
+
+/* A program that others may write to is not run.  0 or ERR_PERM with why. */
+static int
+program_ok(const char *path, char why[PLUGIN_WHY_SIZE])
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: %s", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: is not a regular file", path);
+	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: others may write to it; chmod go-w", path);
+	else if ((st.st_mode & 0111) == 0)
+		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: is not executable; chmod +x", path);
+	else
+		return 0;
+	return ERR_PERM;
+}
+
+static enum plugin_result
+exec_find(void *self, const struct lookup_request *request, struct route **out,
+    char why[PLUGIN_WHY_SIZE])
+{
+	const struct exec *x = self;
+
+	(void)out;
+	if (x->per_key && request->by_key != NULL)
+		*request->by_key = 1;
+	return program_ok(x->path, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
+}
+
+static int
+add_variable(struct strlist *env, const char *name, const char *value)
+{
+	char *text;
+	int r;
+
+	if (asprintf(&text, "%s=%s", name, value == NULL ? "" : value) == -1)
+		return ERR_NOMEM;
+	r = strlist_add(env, text, strlen(text));
+	free(text);
+	return r;
+}
+
+static int
+exec_command(void *self, const struct lookup_request *request, struct lookup_command *command)
+{
+	const struct exec *x = self;
+	char port[16];
+	const char *const env[][2] = {
+		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+		{ "LANG", "C.UTF-8" },
+		{ "SALLYPORT_LOGIN", request->login },
+		{ "SALLYPORT_SESSION", request->session },
+		{ "SALLYPORT_CLIENT_ADDRESS", request->client_address },
+		{ "SALLYPORT_CLIENT_PORT", port },
+		{ "SALLYPORT_LOCAL_ADDRESS", request->local_address },
+		{ "SALLYPORT_METHOD", request->method },
+		{ "SALLYPORT_FINGERPRINT", request->fingerprint },
+		{ "SALLYPORT_PUBLIC_KEY", request->public_key },
+	};
+	size_t i;
+	int r;
+
+	snprintf(port, sizeof(port), "%u", request->client_port);
+	command->timeout_ms = x->timeout_ms;
+	r = strlist_add(&command->argv, x->path, strlen(x->path));
+	for (i = 1; r == 0 && i < x->words.n; i++)
+		r = strlist_add(&command->argv, x->words.v[i], strlen(x->words.v[i]));
+	if (r == 0)
+		r = strlist_add(&command->argv, request->login, strlen(request->login));
+	for (i = 0; r == 0 && i < sizeof(env) / sizeof(env[0]); i++)
+		r = add_variable(&command->env, env[i][0], env[i][1]);
+	return r;
+}
+
+static enum plugin_result
+exec_answer(void *self, const struct lookup_request *request, const struct lookup_reply *reply,
+    struct route **out, char why[PLUGIN_WHY_SIZE])
+{
+	const struct exec *x = self;
+	struct route_origin origin = { .login = request->login, .source = x->path };
+	const char *colon = reply->said[0] == '\0' ? "" : ": ";
+	struct route_text t = { 0 };
+
+	if (reply->failure[0] != '\0') {
+		snprintf(why, PLUGIN_WHY_SIZE, "%.80s: %.100s%s%.60s", x->path, reply->failure,
+		    colon, reply->said);
+		return PLUGIN_FAILED;
+	}
+	if (reply->status == 1)
+		return PLUGIN_NEXT;
+	if (reply->status != 0) {
+		snprintf(why, PLUGIN_WHY_SIZE, "%.80s: exit status %d%s%.120s", x->path,
+		    reply->status, colon, reply->said);
+		return PLUGIN_FAILED;
+	}
+	if (route_text_read(&t, &origin, reply->out, reply->len) != 0) {
+		route_text_free(&t);
+		snprintf(why, PLUGIN_WHY_SIZE, "out of memory");
+		return PLUGIN_FAILED;
+	}
+	return route_text_make(x->conf, &t, &origin, out, why) == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
+}
+
+static void
+exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
+{
+	const struct exec *x = self;
+	const struct conf_entry *e;
+	char why[PLUGIN_WHY_SIZE];
+	size_t i;
+
+	if (program_ok(x->path, why) == 0)
+		return;
+	for (i = 0; i < conf->lookup.n; i++) {
+		if (strcmp(conf->lookup.sections[i].name, "exec") != 0)
+			continue;
+		e = conf_entry_find(&conf->lookup.sections[i], "Command");
+		conf_error(errors, e->file, e->line, "Command: %s", why);
+	}
+}
+
+const struct lookup_plugin plugin_exec = {
+	.name = "exec",
+	.new = exec_new,
+	.find = exec_find,
+	.command = exec_command,
+	.answer = exec_answer,
+	.check = exec_check,
+	.free = exec_free,
+};

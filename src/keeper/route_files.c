@@ -1,0 +1,131 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/secret.h"
+#include "keeper/route_files.h"
+#include "keeper/ward.h"
+#include "transport/keys.h"
+
+/* An RSA key of 16384 bits takes 13 KiB. */
+#define KEY_FILE_MAX 32768
+
+int
+route_file_read(const struct route *r, const char *path, struct buf *out, struct keystore_why *why)
+{
+	const char *name = route_in_tree(r, path);
+	char reason[BENEATH_WHY_SIZE];
+	int err;
+
+	if (name != NULL) {
+		err = beneath_read(r->tree, r->tree_dir, name, BENEATH_TRUSTED, out, reason);
+		if (err != 0)
+			keystore_why_set(why, "%s/%s", r->tree, reason);
+		return err;
+	}
+	err = keeper_read_file(path, out);
+	if (err != 0)
+		keystore_why_set(why, "%s: %s", path, err_str(err));
+	return err == ERR_SYS && errno == ENOENT ? ERR_NOTFOUND : err;
+}
+
+int
+route_file_append(const struct route *r, const char *path, int *fd, struct keystore_why *why)
+{
+	const int flags = O_RDWR | O_CREAT | O_APPEND;
+	const char *name = route_in_tree(r, path);
+	char reason[BENEATH_WHY_SIZE];
+	uid_t owner;
+	int dir, err;
+
+	*fd = -1;
+	if (name != NULL) {
+		err = beneath_dir(r->tree, r->tree_dir, &dir, &owner, reason);
+		if (err == 0)
+			err = beneath_open(dir, owner, r->tree_dir, name, flags, BENEATH_TRUSTED,
+			    fd, reason);
+		fd_close(&dir);
+		if (err != 0)
+			keystore_why_set(why, "%s/%s", r->tree, reason);
+		return err;
+	}
+	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (*fd != -1)
+		return 0;
+	keystore_why_set(why, "%s: %s", path, strerror(errno));
+	return ERR_SYS;
+}
+
+/* The private key in the route's key file.  0, with *priv the caller's, or an ERR_*. */
+static int
+key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char type[64],
+    struct keystore_why *why)
+{
+	const char *name = route_in_tree(r, r->key_file);
+	char reason[BENEATH_WHY_SIZE];
+	struct buf text;
+	int err;
+
+	*priv = NULL;
+	if (name == NULL) {
+		keystore_why_set(why, "%s: is not where its route is from", r->key_file);
+		return ERR_PERM;
+	}
+	buf_init(&text, KEY_FILE_MAX);
+	err = beneath_read(r->tree, r->tree_dir, name, BENEATH_SECRET, &text, reason);
+	if (err != 0) {
+		keystore_why_set(why, "%s/%s", r->tree, reason);
+	} else {
+		err = buf_cstr(&text) == NULL ?
+		    ERR_FORMAT :
+		    key_import((const char *)text.data, text.len, NULL, priv, pub, type);
+		if (err != 0)
+			keystore_why_set(why, "%s: %s", r->key_file,
+			    err == ERR_AUTH ? "has a passphrase: nobody is here to enter it" :
+					      err_str(err));
+	}
+	buf_wipe(&text);
+	return err;
+}
+
+int
+route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],
+    struct keystore_why *why)
+{
+	struct secret *priv;
+	int err;
+
+	if (r->key_file == NULL)
+		return keystore_public(ks, r->key, pub, type, why);
+	err = key_file_load(r, &priv, pub, type, why);
+	secret_free(&priv);
+	return err;
+}
+
+int
+route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
+    size_t len, struct buf *sig, struct keystore_why *why)
+{
+	struct secret *priv;
+	struct buf pub;
+	char type[64];
+	int err;
+
+	if (r->key_file == NULL)
+		return keystore_sign(ks, r->key, alg, data, len, sig, why);
+	buf_init(&pub, 16384);
+	err = key_file_load(r, &priv, &pub, type, why);
+	if (err == 0) {
+		if (alg == NULL)
+			alg = strcmp(type, "ssh-rsa") == 0 ? "rsa-sha2-512" : type;
+		err = key_sign(priv, type, alg, data, len, sig);
+		if (err != 0)
+			keystore_why_set(why, "%s: cannot sign with %s: %s", r->key_file, alg,
+			    err_str(err));
+	}
+	secret_free(&priv);
+	buf_free(&pub);
+	return err;
+}

@@ -1,0 +1,73 @@
+/*
+ * When a route is meant: MatchAddress and its like.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/address.h"
+#include "lookup/plugin.h"
+#include "lookup/route_types.h"
+
+/* A copy with single commas between the items, which people separate by blanks too. */
+static char *
+as_list(const char *value)
+{
+	char *list = strdup(value), *to = list;
+	int gap = 0;
+
+	if (list == NULL)
+		return NULL;
+	for (; *value != '\0'; value++) {
+		if (*value == ' ' || *value == '\t' || *value == ',') {
+			gap = to != list;
+			continue;
+		}
+		if (gap)
+			*to++ = ',';
+		gap = 0;
+		*to++ = *value;
+	}
+	*to = '\0';
+	return list;
+}
+
+int
+route_check_addresses(const char *value, char why[KEYWORD_WHY_SIZE])
+{
+	char *list = as_list(value);
+	int ok = list != NULL && address_list_ok(list);
+
+	free(list);
+	if (ok)
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" is not a list of addresses: 192.0.2.7 10.0.0.0/8 !10.9.0.0/16 2001:db8::/32",
+	    value);
+}
+
+static int
+address_holds(const char *value, const char *address)
+{
+	char *list;
+	int holds;
+
+	if (value == NULL)
+		return 1;
+	list = as_list(value);
+	holds = list != NULL && address_match(address, list) == 1;
+	free(list);
+	return holds;
+}
+
+int
+route_matches(const struct route *r, const struct lookup_request *request)
+{
+	if (!address_holds(r->match_address, request->client_address) ||
+	    !address_holds(r->match_local_address, request->local_address))
+		return 0;
+	if (r->match_fingerprints.n == 0)
+		return 1;
+	if (request->by_key != NULL)
+		*request->by_key = 1;
+	return strlist_has(&r->match_fingerprints, request->fingerprint);
+}

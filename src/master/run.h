@@ -1,0 +1,29 @@
+/*
+ * Run a program that may do anything: it gets a clean environment, descriptors 0 to 2
+ * and a time, and whatever it leaves behind is gone when the time is over.
+ */
+#ifndef MASTER_RUN_H
+#define MASTER_RUN_H
+
+#include "base/buf.h"
+
+#define RUN_SAID_MAX 200
+
+struct run_result {
+	char failure[160];	     /* "", or why it did not end by itself, whole and in time */
+	int status;		     /* its exit status */
+	struct buf out;		     /* its standard output; the caller frees it */
+	char said[RUN_SAID_MAX + 1]; /* the beginning of its standard error */
+};
+
+/*
+ * argv and env end with NULL; argv[0] is the program's path.  More than max bytes on
+ * standard output (or error) end it.  When watched (a socket, or -1) closes, nobody
+ * wants to know any more, and it is ended too.
+ *
+ * For a process that has no other children: all of its descendants are killed.
+ */
+void run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int watched,
+    struct run_result *result);
+
+#endif

@@ -1,0 +1,244 @@
+"""The lookup backend directory: route.ini, and an sshpiper workingdir as it stands."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from lab.sshd import ME
+from lab.way import Way
+
+
+@pytest.fixture
+def tree(make_gateway, make_sshd, ring, tmp_path):
+    """A way whose gateway looks into a directory that has alice in sshpiper's form."""
+
+    class Tree:
+        def __init__(self, order="directory", more=""):
+            self.sshd = make_sshd()
+            self.gateway = make_gateway()
+            self.path = self.gateway.dir / "users"
+            self.path.mkdir(mode=0o755)
+            (self.gateway.conf / "20-lookup.ini").write_text(
+                f"[lookup]\nOrder = {order}\n[lookup directory]\nPath = users\n{more}"
+            )
+            self.piper("alice")
+            self.gateway.start()
+            self.way = Way("gateway", tmp_path, ring, self.sshd, self.gateway)
+
+        def piper(self, login, kind="ed25519"):
+            """One directory of a workingdir."""
+            d = self.path / login
+            d.mkdir()
+            key = ring.get("piper", kind)
+            self.sshd.authorize(key.public)
+            (d / "sshpiper_upstream").write_text(
+                f"# where {login} is\n\n{ME}@{self.sshd.host}:{self.sshd.port}\n"
+            )
+            (d / "authorized_keys").write_text(ring.get("client").public + "\n")
+            (d / "known_hosts").write_text(self.sshd.known_hosts())
+            shutil.copy(key.path, d / "id_rsa")
+            (d / "id_rsa").chmod(0o600)
+            return d
+
+        def refused(self, reason, login="alice"):
+            """Not let in, and the log says why."""
+            mark = self.gateway.log.mark()
+            r = self.way.new_client(user=login).ssh("echo in", timeout=20)
+            assert r.code == 255 and r.out == b"" and "Permission denied" in r.err, r
+            self.gateway.log.wait(reason, mark)
+
+        def lets_in(self, login="alice"):
+            assert self.way.new_client(user=login).ssh("echo in").text == "in\n"
+
+    trees = []
+
+    def make(**options):
+        trees.append(Tree(**options))
+        return trees[-1]
+
+    yield make
+    for t in trees:
+        t.way.close()
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa3072", "ecdsa256"])
+def test_sshpiper_workingdir(tree, ring, kind):
+    t = tree()
+    if kind != "ed25519":
+        t.piper("bob", kind)
+    login = "alice" if kind == "ed25519" else "bob"
+    t.lets_in(login)
+    fingerprint = re.escape(ring.get("piper", kind).fingerprint)
+    assert t.sshd.log.find(rf"Accepted publickey .* {fingerprint}")
+
+
+def test_entries_are_read_afresh(tree, ring):
+    t = tree()
+    t.lets_in()
+    t.piper("new@host (ö)")
+    t.lets_in("new@host (ö)")
+    (t.path / "alice" / "authorized_keys").write_text(ring.get("person").public + "\n")
+    assert t.way.ssh("true").code == 255
+    shutil.rmtree(t.path / "new@host (ö)")
+    assert t.way.new_client(user="new@host (ö)").ssh("true").code == 255
+    assert t.gateway.log.find(r"Invalid user new@host \(ö\) from")
+
+
+def test_route_ini(tree):
+    t = tree()
+    d = t.piper("bob")
+    (d / "sshpiper_upstream").unlink()
+    (d / "id_rsa").unlink()
+    (d / "authorized_keys").rename(d / "who")
+    t.sshd.authorize(t.gateway.generate_key("mapped"))
+    (d / "route.ini").write_text(
+        f"; bob's\nHostName = {t.sshd.host}\nPort = {t.sshd.port}\nUser = {ME}\n"
+        "AuthorizedKeysFile = who\nKey = mapped\n"
+    )
+    t.lets_in("bob")
+    with open(d / "route.ini", "a", encoding="ascii") as f:
+        f.write("Keyy = x\n")
+    t.refused(r"lookup directory: bob: .*/users/bob/route\.ini:7: unknown key .*did you mean Key", "bob")
+    t.lets_in()
+
+
+def test_next_backend_is_asked(tree, ring):
+    t = tree(order="directory ini")
+    t.gateway.stop()
+    t.gateway.route("carol", t.sshd, [ring.get("client")])
+    t.gateway.start()
+    t.lets_in("carol")
+    t.lets_in("alice")
+
+
+
+
+FAULTS = {
+    "key others can read": (lambda d: (d / "id_rsa").chmod(0o640), r"alice/id_rsa: others have access"),
+    "list others can write": (
+        lambda d: (d / "authorized_keys").chmod(0o664), r"alice/authorized_keys: others may write"),
+    "upstream others can write": (
+        lambda d: (d / "sshpiper_upstream").chmod(0o666), r"alice/sshpiper_upstream: others may write"),
+    "directory others can write": (lambda d: d.chmod(0o777), r"alice: others may write"),
+    "tree others can write": (lambda d: d.parent.chmod(0o1777), r"users: others may write"),
+    "no authorized_keys": (lambda d: (d / "authorized_keys").unlink(), r"alice: has no authorized_keys"),
+    "no id_rsa": (lambda d: (d / "id_rsa").unlink(), r"alice: has neither id_rsa nor"),
+    "no upstream": (lambda d: (d / "sshpiper_upstream").unlink(), r"alice: holds neither route\.ini nor"),
+    "nonsense upstream": (
+        lambda d: (d / "sshpiper_upstream").write_text("a b\n"), r"is not \[user@\]host\[:port\]"),
+    "option as upstream": (
+        lambda d: (d / "sshpiper_upstream").write_text("-oProxyCommand=x\n"), r"is not a host name"),
+    "huge upstream": (
+        lambda d: (d / "sshpiper_upstream").write_text("#" * 70000 + "\nhost\n"), r"sshpiper_upstream: "),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_unfit_files_are_refused(tree, fault):
+    t = tree()
+    t.piper("bob")
+    spoil, reason = FAULTS[fault]
+    spoil(t.path / "alice")
+    t.refused(reason)
+    if fault != "tree others can write":
+        t.lets_in("bob")
+
+
+@pytest.mark.parametrize("name", ["authorized_keys", "id_rsa", "sshpiper_upstream", "route.ini", "known_hosts"])
+def test_links_that_leave_and_fifos(tree, name):
+    t = tree()
+    d = t.path / "alice"
+    outside = t.gateway.dir / "outside"
+    if (d / name).exists():
+        shutil.move(d / name, outside)
+    else:
+        outside.write_text("HostName = 127.0.0.1\n")
+    for target in (outside, f"../../{outside.name}"):
+        (d / name).symlink_to(target)
+        t.refused(rf"alice/{name}: is a symbolic link that leaves")
+        (d / name).unlink()
+    os.mkfifo(d / name, 0o600)
+    t.refused(rf"alice/{name}: is not a regular file")
+
+
+def test_links_that_stay(tree):
+    t = tree()
+    d = t.path / "alice"
+    (d / "..data").mkdir()
+    (d / "authorized_keys").rename(d / "..data" / "authorized_keys")
+    (d / "authorized_keys").symlink_to("..data/authorized_keys")
+    (t.path / "bob").symlink_to("alice")
+    t.lets_in("alice")
+    t.lets_in("bob")
+    (t.path / "eve").symlink_to("/etc")
+    t.refused(r"lookup directory: eve: eve: is a symbolic link that leaves", "eve")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a file away")
+def test_files_of_others(tree):
+    t = tree()
+    os.chown(t.path / "alice" / "authorized_keys", 65534, 65534)
+    t.refused(r"alice/authorized_keys: belongs to user 65534")
+
+
+def test_route_ini_stays_in_its_directory(tree, ring):
+    """What it names by a relative path is looked at as its own files are."""
+    t = tree()
+    d = t.path / "alice"
+    t.sshd.authorize(t.gateway.generate_key("mapped"))
+    (d / "route.ini").write_text(
+        f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nUser = {ME}\nKey = mapped\n"
+        "AuthorizedKeysFile = ../../stolen\n"
+    )
+    (t.gateway.dir / "stolen").write_text(ring.get("client").public + "\n")
+    t.refused(r"stolen: is a symbolic link that leaves|stolen.*leaves")
+
+
+def test_host_key_is_checked(tree, ring):
+    t = tree()
+    d = t.path / "alice"
+    (d / "known_hosts").write_text(f"[{t.sshd.host}]:{t.sshd.port} {ring.get('person').public}\n")
+    r = t.way.ssh("echo in")
+    assert r.code == 255 and r.out == b""
+    assert t.gateway.log.find(r"Host key verification failed .* has CHANGED")
+    (d / "known_hosts").unlink()
+    assert t.way.ssh("echo in").code == 255
+    assert t.gateway.log.find(r"the key is not known")
+
+
+def test_accept_new_for_a_tree_without_known_hosts(tree):
+    t = tree(more="StrictHostKeyChecking = accept-new\n")
+    d = t.path / "alice"
+    (d / "known_hosts").unlink()
+    t.lets_in()
+    text = (d / "known_hosts").read_text()
+    assert text.startswith(f"[{t.sshd.host}]:{t.sshd.port} ") and text.count("\n") == 1
+    t.lets_in()
+    assert (d / "known_hosts").read_text() == text
+
+
+def test_key_with_a_passphrase(tree, tmp_path):
+    import subprocess
+
+    t = tree()
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-N", "secret", "-P", "", "-f", t.path / "alice" / "id_rsa"], check=True
+    )
+    r = t.way.ssh("echo in")
+    assert r.code == 255 and r.out == b""
+    assert t.gateway.log.find(r"id_rsa: has a passphrase")
+
+
+def test_route_and_check_explain(tree):
+    t = tree()
+    out = t.gateway.command("route", "alice", "--dial")
+    assert "found by   directory: [route alice] at" in out and "sshpiper_upstream" in out
+    assert f"leads to   {ME}@{t.sshd.host} port {t.sshd.port}" in out
+    assert "key        " in out and "/alice/id_rsa" in out
+    assert "ok" in t.gateway.command("check")
+    t.path.chmod(0o777)
+    p = t.gateway.sallyport("check", "-c", t.gateway.conf)
+    assert p.returncode == 78 and b"20-lookup.ini:4: Path: " in p.stderr
+    assert b"others may write" in p.stderr

@@ -1,0 +1,253 @@
+"""The lookup backend exec (FAULTS F25): whatever the program does, that login alone fails, closed, in time."""
+
+import os
+import re
+import threading
+import time
+
+import pytest
+
+from lab.sshd import ME
+from lab.wait import wait_for
+from lab.way import Way
+
+TIMEOUT = 2
+SCRIPT = """#!/bin/bash
+here={here}
+answer() {{ cat "$here/answer"; }}
+echo "$1" >>"$here/asked"
+case $1 in
+{cases}
+*) exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def lab(make_gateway, make_sshd, ring, tmp_path):
+    """lab(cases): a way whose gateway asks a script, which knows good and what cases says."""
+    made = []
+
+    class Lab:
+        def __init__(self, cases="", more="", order="exec", **options):
+            self.sshd = make_sshd()
+            self.gateway = g = make_gateway(**options)
+            self.here = g.dir / "exec"
+            self.here.mkdir()
+            self.sshd.authorize(g.generate_key("mapped"))
+            (self.here / "keys").write_text(ring.get("client").public + "\n")
+            (self.here / "known_hosts").write_text(self.sshd.known_hosts())
+            self.answer = (
+                f"HostName = {self.sshd.host}\nPort = {self.sshd.port}\nUser = {ME}\nKey = mapped\n"
+                "AuthorizedKeysFile = exec/keys\nUserKnownHostsFile = exec/known_hosts\n"
+            )
+            (self.here / "answer").write_text(self.answer)
+            self.script = self.here / "lookup"
+            self.script.write_text(SCRIPT.format(here=self.here, cases=f"good*) answer ;;\n{cases}"))
+            self.script.chmod(0o755)
+            (g.conf / "20-lookup.ini").write_text(
+                f"[lookup]\nOrder = {order}\n[lookup exec]\nCommand = exec/lookup\n"
+                f"Timeout = {TIMEOUT}s\n{more}"
+            )
+            g.start()
+            self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
+
+        def login(self, login, timeout=20):
+            return self.way.new_client(user=login).ssh("echo in", timeout=timeout)
+
+        def refused(self, login, reason, within=TIMEOUT + 3):
+            mark = self.gateway.log.mark()
+            start = time.monotonic()
+            r = self.login(login)
+            took = time.monotonic() - start
+            assert r.code == 255 and r.out == b"" and "Permission denied" in r.err, r
+            line = self.gateway.log.wait(rf"^.*lookup exec: .*$", mark).group()
+            assert re.search(reason, line), line
+            assert took < within, f"{took:.1f} s"
+            assert self.login("good").text == "in\n"
+
+        def left(self):
+            """Processes of the script that still run."""
+            mark = str(self.script)
+            found = []
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    with open(f"/proc/{pid}/cmdline", "rb") as f:
+                        words = f.read().decode(errors="replace").split("\0")
+                except OSError:
+                    continue
+                if mark in words or "8461.7" in words:
+                    found.append((pid, words))
+            return found
+
+    def make(*args, **kw):
+        made.append(Lab(*args, **kw))
+        return made[-1]
+
+    yield make
+    for x in made:
+        x.way.close()
+        wait_for("the end of all that was run", lambda: not x.left(), 10)
+        assert not x.gateway.zombies()
+
+
+def test_answer_is_a_route(lab):
+    x = lab()
+    assert x.login("good").text == "in\n"
+    assert x.login("nobody").code == 255
+    assert x.gateway.log.find(r"Invalid user nobody from")
+
+
+def test_environment_and_descriptors(lab, ring):
+    x = lab('show) env -0 | tr "\\0" "\\n" >"$here/env"; ls -l /proc/self/fd >"$here/fds"; '
+            'tr "\\0" "\\n" </proc/$$/cmdline >"$here/argv"; cat >"$here/stdin"; answer ;;')
+    assert x.login("show").text == "in\n"
+    env = dict(line.split("=", 1) for line in (x.here / "env").read_text().splitlines())
+    for name in ("SHLVL", "PWD", "_", "OLDPWD"):
+        env.pop(name, None)  # of the shell itself
+    assert env.pop("PATH").startswith("/usr/")
+    assert env.pop("LANG") == "C.UTF-8"
+    assert env.pop("SALLYPORT_SESSION") in x.gateway.log.text()
+    assert 0 < int(env.pop("SALLYPORT_CLIENT_PORT")) < 65536
+    assert env == {
+        "SALLYPORT_LOGIN": "show", "SALLYPORT_CLIENT_ADDRESS": "127.0.0.1",
+        "SALLYPORT_LOCAL_ADDRESS": "127.0.0.1", "SALLYPORT_METHOD": "none",
+        "SALLYPORT_FINGERPRINT": "", "SALLYPORT_PUBLIC_KEY": "",
+    }
+    fds = re.findall(r" (\d+) -> (\S+)", (x.here / "fds").read_text())
+    assert {n for n, _ in fds} <= {"0", "1", "2", "3"}  # 3 is the directory ls reads
+    assert [to for n, to in fds if n == "3"][0].startswith("/proc/")
+    assert (x.here / "argv").read_text().splitlines()[-2:] == [str(x.script), "show"]
+    assert (x.here / "stdin").read_text() == ""
+
+
+def test_per_key(lab, ring):
+    """git@ for everybody: the key that is offered says whose login it is."""
+    one, two = ring.get("client"), ring.get("person")
+    x = lab(f'git) [ "$SALLYPORT_FINGERPRINT" = {one.fingerprint} ] || exit 1; '
+            f'[ "$SALLYPORT_PUBLIC_KEY" = "{one.public}" ] || exit 3; answer ;;', "PerKey = yes\n")
+    assert x.login("git").text == "in\n"
+    assert not x.gateway.log.find("Invalid user git")
+    assert x.way.new_client(two, user="git").ssh("true").code == 255
+    assert x.gateway.log.find("Invalid user git")
+
+
+FAULTS = {
+    "hangs": ("sleep 8461.7", "took too long"),
+    "ignores SIGTERM": ("trap '' TERM INT HUP; while :; do sleep 8461.7; done", "took too long"),
+    "dribbles": ("while :; do printf x; sleep 0.05; done", "took too long"),
+    "floods": ("cat /dev/zero", "more than 65536 bytes"),
+    "floods slowly enough": ("yes '; nothing' | head -c 70000", "more than 65536 bytes"),
+    "floods stderr": ("cat /dev/zero >&2", "more than 65536 bytes"),
+    "ten megabytes": ("answer; head -c 10000000 /dev/zero", "more than 65536 bytes"),
+    "grandchild keeps the pipe": ("answer; sleep 8461.7 & exit 0", "left behind keeps its output open"),
+    "daemon keeps the pipe": ("answer; setsid sleep 8461.7 & exit 0", "left behind keeps its output open"),
+    "exit 2": ("answer; echo cannot say >&2; exit 2", "exit status 2: cannot say"),
+    "exit 139": ("answer; exit 139", "exit status 139"),
+    "crashes": ("answer; kill -SEGV $$", "killed by signal 11"),
+    "kill -9": ("answer; kill -9 $$", "killed by signal 9"),
+    "says nothing": ("exit 0", "needs HostName"),
+    "NUL": ("answer; printf 'MACs = a\\0b\\n'", "NUL byte"),
+    "newline in a value": ("answer; printf 'MACs = a\\nb\\n'", "neither KEY = VALUE"),
+    "twice": ("answer; echo HostName = 127.0.0.2", "already set"),
+    "section": ("echo '[gateway]'; answer", r"no \[sections\]"),
+    "unknown key": ("answer; echo Foo = bar", "unknown key"),
+    "no UTF-8": ("answer; printf 'Ciphers = \\377\\376\\n'", "Ciphers"),
+    "option": ("answer | sed 's/127.0.0.1/-oProxyCommand=x/'", "not a host name"),
+    "stdin": ("cat >/dev/null; exit 7", "exit status 7"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_fail_that_login_alone(lab, fault):
+    what, reason = FAULTS[fault]
+    x = lab(f"bad) {what} ;;")
+    x.refused("bad", reason)
+    wait_for("the end of it", lambda: not x.left(), 3)
+    x.gateway.quiet()
+
+
+def test_program_that_is_not_fit(lab):
+    x = lab()
+    for change, reason in (
+        (lambda: x.script.chmod(0o775), "others may write"),
+        (lambda: x.script.chmod(0o644), "is not executable"),
+        (lambda: x.script.rename(x.here / "gone"), "No such file"),
+    ):
+        change()
+        mark = x.gateway.log.mark()
+        assert x.login("good").code == 255
+        assert x.gateway.log.find(rf"lookup exec: good: .*{reason}", mark)
+        p = x.gateway.sallyport("check", "-c", x.gateway.conf)
+        assert p.returncode == 78 and b"20-lookup.ini:4: Command: " in p.stderr, p
+    (x.here / "gone").rename(x.script)
+    x.script.chmod(0o755)
+    x.script.write_text("no interpreter line, no program")
+    mark = x.gateway.log.mark()
+    assert x.login("good").code == 255
+    assert x.gateway.log.find(r"lookup exec: good: .*cannot be run: Exec format error", mark)
+    x.script.write_text("#!/no/such/interpreter\n")
+    assert x.login("good").code == 255
+    assert x.gateway.log.find(r"lookup exec: good: .*cannot be run: No such file", mark)
+
+
+@pytest.mark.parametrize(
+    "login", ["$(touch pwned)", "`touch pwned`", ";touch pwned", "a'b", "x|y&z", "%s%n", "a b  c", "*", "ö"]
+)
+def test_hostile_logins_are_one_argument(lab, login):
+    x = lab()
+    x.login(login)
+    assert (x.here / "asked").read_text() == login + "\n"
+    assert not list(x.gateway.dir.rglob("pwned"))
+
+
+def test_next_backend_is_asked(lab, ring):
+    x = lab(order="exec ini")
+    x.gateway.stop()
+    x.gateway.route("carol", x.sshd, [ring.get("client")])
+    x.gateway.start()
+    assert x.login("carol").text == "in\n"
+
+
+def test_many_at_once_stay_bounded(lab):
+    """FAULTS has 200 at once; here 50, each of which takes a while."""
+    x = lab('many*) mkdir "$here/run.$$"; sleep 0.4; ls -d "$here"/run.* | wc -l >>"$here/counts"; '
+            'rmdir "$here/run.$$"; answer ;;', MaxStartups="200:30:300", LoginGraceTime="60s")
+    results = []
+
+    def one(n):
+        results.append(x.login(f"many{n}", timeout=60))
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(50)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [r.text for r in results] == ["in\n"] * 50
+    counts = [int(n) for n in (x.here / "counts").read_text().split()]
+    assert len(counts) == 50 and 2 < max(counts) <= 16, counts
+    x.gateway.quiet()
+
+
+def test_client_that_leaves_gives_its_turn_up(lab):
+    x = lab("slow*) sleep 8461.7 ;;")
+    clients = [x.way.new_client(user=f"slow{n}").spawn("true") for n in range(16)]
+    wait_for("all to be asked", lambda: (x.here / "asked").exists()
+             and (x.here / "asked").read_text().count("slow") == 16, 10)
+    for c in clients:
+        c.kill()
+    start = time.monotonic()
+    assert x.login("good").text == "in\n"
+    assert time.monotonic() - start < TIMEOUT + 1
+    wait_for("the end of it", lambda: not x.left(), 3)
+
+
+def test_route_explains(lab):
+    x = lab("bad) sleep 8461.7 ;;")
+    out = x.gateway.command("route", "good", "--dial")
+    assert f"asked      {x.script}: exit status 0, " in out
+    assert "found by   exec: [route good] at" in out and f"{ME}@{x.sshd.host} port" in out
+    p = x.gateway.sallyport("route", "bad", "-c", x.gateway.conf)
+    assert p.returncode == 1 and b"took too long" in p.stdout and b"the lookup failed" in p.stdout
+    p = x.gateway.sallyport("route", "nobody", "-c", x.gateway.conf)
+    assert p.returncode == 1 and b"no such login" in p.stdout

@@ -11,6 +11,10 @@ extern const struct keyword_type route_template;       /* char * */
 extern const struct keyword_type route_template_words; /* struct strlist */
 extern const struct keyword_type route_template_path;  /* char *: resolved */
 
+/* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */
+extern const struct keyword_type route_set_env; /* struct strlist */
+#define ROUTE_SET_ENV_MAX 40
+
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
 int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);
@@ -18,6 +22,8 @@ int route_check_key(const char *name, char why[KEYWORD_WHY_SIZE]);
 int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
 int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
 int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
+int route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE]);
+int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
 
 #endif

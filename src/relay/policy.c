@@ -60,12 +60,6 @@ policy_free(struct policy **policy)
 	free(p);
 }
 
-const struct rules *
-policy_rules(const struct policy *p)
-{
-	return &p->rules;
-}
-
 struct buf *
 policy_made(struct policy *p, enum relay_from to)
 {
@@ -762,18 +756,4 @@ policy_global_request(struct policy *p, struct bytes name, struct wire *w)
 	}
 	p->refused = NULL;
 	return 1;
-}
-
-void
-policy_say(struct policy *p, const char *text)
-{
-	char line[400];
-	size_t i;
-
-	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)\r\n", text,
-	    (uintmax_t)p->session);
-	for (i = 0; i < p->channels.n; i++)
-		if (p->channels.v[i].session && !p->channels.v[i].opening &&
-		    !p->channels.v[i].shut && !p->channels.v[i].upstream_closed)
-			put_line(p, &p->channels.v[i], SSH_MSG_CHANNEL_EXTENDED_DATA, line);
 }

@@ -22,8 +22,6 @@ struct policy;
 struct policy *policy_new(struct rules *rules, uint64_t session);
 void policy_free(struct policy **p);
 
-const struct rules *policy_rules(const struct policy *p);
-
 /* A message that is not CHANNEL_DATA, WINDOW_ADJUST or about a global request. */
 enum relay_action policy_message(struct policy *p, enum relay_from from, const uint8_t *payload,
     size_t len);
@@ -33,9 +31,6 @@ int policy_global_request(struct policy *p, struct bytes name, struct wire *w);
 
 /* Put a message into what is to be sent to a leg. */
 void policy_put(struct policy *p, enum relay_from to, const struct buf *message);
-
-/* One line on each open session, for the person. */
-void policy_say(struct policy *p, const char *text);
 
 /* What was made here for that leg, as strings; NULL if nothing.  The caller takes it
  * out with buf_free(). */

@@ -139,17 +139,17 @@ relay_refused(struct relay *r)
 }
 
 int
-relay_over(struct relay *r, int64_t now, const char **why)
+relay_over(const struct relay *r, int64_t now, const char **why, const char **text)
 {
 	int idle = r->idle_ms > 0 && now - r->data_ms >= r->idle_ms;
 
-	*why = "";
+	*why = *text = "";
 	if (!idle && now < r->over_ms)
 		return 0;
 	*why = idle ? "IdleTimeout" : "SessionTimeout";
-	policy_say(r->policy,
-	    idle ? "closed, because it was not used for so long" :
-		   "closed: a connection of this login ends after a time, log in again");
+	*text = idle ?
+	    "closed, because it was not used for so long" :
+	    "closed, because a connection of this login ends after a time; connect again";
 	return 1;
 }
 

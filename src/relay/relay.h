@@ -82,9 +82,9 @@ const char *relay_why(const struct relay *r);
 /* What has just been refused, for the log, or NULL.  Static. */
 const char *relay_refused(struct relay *r);
 
-/* IdleTimeout or SessionTimeout is over: 1, the line for the person made, and what to
- * log in *why. */
-int relay_over(struct relay *r, int64_t now, const char **why);
+/* IdleTimeout or SessionTimeout is over: 1, with which in *why and what the person is to
+ * hear in *text, both static. */
+int relay_over(const struct relay *r, int64_t now, const char **why, const char **text);
 
 /* Anything at all came from that leg. */
 void relay_heard(struct relay *r, enum relay_from from, int64_t now);

@@ -173,8 +173,8 @@ carry(struct session *s, enum ipc_type type, const uint8_t *payload, size_t len)
 
 static void send_payloads(struct session *s, struct leg *leg, struct wire *body);
 
-void
-session_send_made(struct session *s)
+static void
+send_made(struct session *s)
 {
 	struct buf *made;
 	struct wire body;
@@ -196,7 +196,7 @@ relay_aftermath(struct session *s, enum relay_action action)
 {
 	const char *refused = relay_refused(&s->relay);
 
-	session_send_made(s);
+	send_made(s);
 	/* who tries again and again does not fill the log */
 	if (refused != NULL && ++s->refused <= REFUSED_LINES)
 		log_info("session %04jx: refused by policy: %s%s", (uintmax_t)s->config->id,

@@ -231,13 +231,16 @@ static void __attribute__((noinline)) trim_stack(void)
 static void
 limits(struct session *s, int64_t now)
 {
-	const char *why;
+	const char *why, *text;
+	char line[160];
 
-	if (!relay_over(&s->relay, now, &why))
+	if (!relay_over(&s->relay, now, &why, &text))
 		return;
-	session_send_made(s);
 	session_end(s, "%s is over", why);
-	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, why);
+	/* at the end of the connection this is what OpenSSH's client shows */
+	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text,
+	    (uintmax_t)s->config->id);
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
 	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, why);
 }
 

@@ -56,9 +56,6 @@ void session_end(struct session *s, const char *fmt, ...) __attribute__((format(
 
 void session_set_state(struct session *s, enum session_state state);
 
-/* Send what the relay has made for either leg. */
-void session_send_made(struct session *s);
-
 /* Act on a message of the keeper. */
 void session_keeper_message(struct session *s, struct ipc_msg *msg);
 

@@ -49,6 +49,7 @@ enum ipc_type {
 			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms */
 	IPC_HOST_KEY_OK, /* bool ok */
 	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
+	IPC_POLICY,	 /* what may be done in the relay: rules_put(); before RELAY */
 	IPC_RELAY,	 /* both are logged in.  strings to the end: what the client gets before
 			  * USERAUTH_SUCCESS */
 	IPC_REFUSE,	 /* string text of the DISCONNECT; strings to the end: last payloads

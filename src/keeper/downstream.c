@@ -7,6 +7,7 @@
 #include "auth/pubkey.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
+#include "keeper/grant.h"
 #include "keeper/lookups.h"
 #include "keeper/route_files.h"
 #include "transport/keys.h"
@@ -30,23 +31,6 @@ static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, cons
 	    auth_server_fingerprint(w->server), text);
 }
 
-/* Options that restrict what we do not restrict yet close the door. */
-static const char *
-unsupported_option(const struct authorized_options *o)
-{
-	if (o->permits != AUTHORIZED_ALL)
-		return "restrict or a no- option";
-	if (o->command != NULL)
-		return "command";
-	if (o->environment.n > 0)
-		return "environment";
-	if (o->permit_open.n > 0)
-		return "permitopen";
-	if (o->permit_listen.n > 0)
-		return "permitlisten";
-	return NULL;
-}
-
 /* 1 if a line of the text lets the key in. */
 static int
 text_allows(struct ward *w, struct bytes blob, const char *text, size_t len, const char *where)
@@ -55,19 +39,11 @@ text_allows(struct ward *w, struct bytes blob, const char *text, size_t len, con
 		.address = w->client,
 		.now = time(NULL) };
 	struct authorized_options options = { 0 };
-	const char *option;
 	char why[256];
 
 	if (!authorized_keys_find(text, len, &request, &options, why)) {
 		if (why[0] != '\0')
 			not_taken(w, "%s: %s", where, why);
-		return 0;
-	}
-	option = unsupported_option(&options);
-	if (option != NULL) {
-		not_taken(w, "%s: line %u: option %s is not supported yet", where, options.line,
-		    option);
-		authorized_options_free(&options);
 		return 0;
 	}
 	authorized_options_free(&w->options);
@@ -330,6 +306,23 @@ downstream_auth(struct ward *w, struct wire *body)
 	buf_free(&out);
 }
 
+/* What it may do there.  0, or an ERR_* when it cannot be told. */
+static int
+send_policy(struct ward *w)
+{
+	struct rules rules;
+	struct buf b;
+	int r;
+
+	r = grant_rules(w->route, &w->options, &rules);
+	if (r != 0)
+		return r;
+	ipc_begin(&b, IPC_POLICY);
+	rules_put(&b, &rules);
+	rules_free(&rules);
+	return ward_send(w, &b, -1);
+}
+
 /*
  * USERAUTH_SUCCESS itself is made by the session's transport, which has to change its
  * state with it; a banner may have to come first.
@@ -341,6 +334,10 @@ downstream_success(struct ward *w)
 	struct buf out, b;
 	struct wire r;
 
+	if (send_policy(w) != 0) {
+		ward_end(w);
+		return;
+	}
 	buf_init(&out, IPC_MAX - 16);
 	if (auth_server_success(w->server, &out) != AUTH_SERVER_REPLY || buf_err(&out) != 0) {
 		buf_free(&out);

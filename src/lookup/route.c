@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/login.h"
 #include "lookup/lookup.h"
@@ -15,6 +16,16 @@ static const char *const stricts[] = {
 	[ROUTE_STRICT_NO] = "no",
 	NULL,
 };
+
+static const char *const forwards[] = {
+	[ROUTE_FORWARD_NO] = "no",
+	[ROUTE_FORWARD_LOCAL] = "local",
+	[ROUTE_FORWARD_REMOTE] = "remote",
+	[ROUTE_FORWARD_YES] = "yes",
+	NULL,
+};
+
+static const char *const yes_no[] = { "no", "yes", NULL };
 
 #define R(member) .offset = offsetof(struct route, member)
 
@@ -39,6 +50,23 @@ static const struct keyword route_table[] = {
 	{ "HostKeyAlgorithms", &keyword_string, R(host_key_algorithms),
 	    .check = route_check_algorithms },
 	{ "MACs", &keyword_string, R(macs), .check = route_check_algorithms },
+	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = forwards,
+	    .value = "yes" },
+	{ "AllowStreamLocalForwarding", &keyword_choice, R(allow_stream), .choices = forwards,
+	    .value = "yes" },
+	{ "PermitOpen", &keyword_words, R(permit_open), .check = route_check_permit_open },
+	{ "PermitListen", &keyword_words, R(permit_listen), .check = route_check_permit_listen },
+	{ "AllowAgentForwarding", &keyword_choice, R(allow_agent), .choices = yes_no,
+	    .value = "yes" },
+	{ "X11Forwarding", &keyword_choice, R(x11), .choices = yes_no, .value = "yes" },
+	{ "PermitTTY", &keyword_choice, R(permit_tty), .choices = yes_no, .value = "yes" },
+	{ "PermitCommands", &keyword_words, R(permit_commands) },
+	{ "AcceptEnv", &keyword_words, R(accept_env) },
+	{ "SetEnv", &route_set_env, R(set_env), .flags = KEYWORD_REPEAT | KEYWORD_HASH },
+	{ "ForceCommand", &keyword_string, R(force_command), .flags = KEYWORD_HASH },
+	{ "MaxSessions", &keyword_int, R(max_sessions), .value = "1024", .max = 1024 },
+	{ "IdleTimeout", &keyword_time, R(idle_timeout_ms), .value = "none" },
+	{ "SessionTimeout", &keyword_time, R(session_timeout_ms), .value = "none" },
 
 	{ "MatchAddress", &keyword_string, R(match_address), .check = route_check_addresses },
 	{ "MatchLocalAddress", &keyword_string, R(match_local_address),
@@ -49,31 +77,18 @@ static const struct keyword route_table[] = {
 	/* Known and refused: a policy that is written down must not be passed over. */
 	{ .name = "AuthorizedPrincipals" },
 	{ .name = "AuthenticationMethods" },
-	{ .name = "AcceptEnv" },
-	{ .name = "AllowAgentForwarding" },
-	{ .name = "AllowStreamLocalForwarding" },
-	{ .name = "AllowTcpForwarding" },
-	{ .name = "ForceCommand" },
-	{ .name = "IdleTimeout" },
-	{ .name = "MaxSessions" },
 	{ .name = "Passthrough" },
 	{ .name = "Password" },
 	{ .name = "PasswordHash" },
-	{ .name = "PermitCommands" },
-	{ .name = "PermitListen" },
-	{ .name = "PermitOpen" },
-	{ .name = "PermitTTY" },
 	{ .name = "Record" },
 	{ .name = "SendProxy" },
-	{ .name = "SessionTimeout" },
-	{ .name = "SetEnv" },
 	{ .name = "TrustedUserCAKeys" },
-	{ .name = "X11Forwarding" },
 };
 
 #define NKEYWORDS (sizeof(route_table) / sizeof(route_table[0]))
 
 _Static_assert(NKEYWORDS <= KEYWORDS_MAX, "KEYWORDS_MAX is too small");
+_Static_assert(sizeof(enum route_forward) == sizeof(int), "keyword_choice sets an int");
 _Static_assert(sizeof(enum route_strict) == sizeof(int), "keyword_choice sets an int");
 
 const struct keyword *
@@ -109,6 +124,20 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 		    "when it is to be taken instead of [route %.*s]",
 		    s->name, (int)(route_name_len(s->name) > 100 ? 100 : route_name_len(s->name)),
 		    s->name);
+}
+
+/* "any" and "none" stand alone. */
+static void
+check_alone(const struct conf_section *s, const char *key, const struct strlist *words,
+    struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, key);
+	size_t i;
+
+	for (i = 0; e != NULL && words->n > 1 && i < words->n; i++)
+		if (strcasecmp(words->v[i], "any") == 0 || strcasecmp(words->v[i], "none") == 0)
+			conf_error(errors, e->file, e->line, "%s: %s stands alone", key,
+			    words->v[i]);
 }
 
 /* What must stand there, and what goes together.  A key with a bad value has had
@@ -150,6 +179,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: how to tell "
 		    "the machine behind from an impostor",
 		    s->name);
+	check_alone(s, "PermitOpen", &r->permit_open, errors);
+	check_alone(s, "PermitListen", &r->permit_listen, errors);
 	e = conf_entry_find(s, "Key");
 	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))
 		conf_error(errors, e->file, e->line,

@@ -17,6 +17,14 @@ enum route_strict {
 	ROUTE_STRICT_NO,
 };
 
+/* AllowTcpForwarding and AllowStreamLocalForwarding: a mask. */
+enum route_forward {
+	ROUTE_FORWARD_NO,
+	ROUTE_FORWARD_LOCAL,
+	ROUTE_FORWARD_REMOTE,
+	ROUTE_FORWARD_YES,
+};
+
 struct route {
 	unsigned int refs;
 	char *name;	     /* as in [route NAME]: a login or a pattern */
@@ -53,6 +61,17 @@ struct route {
 	char *kex_algorithms;
 	char *host_key_algorithms;
 	char *macs;
+
+	/* Policy: what may be done once logged in (keeper/grant.h). */
+	enum route_forward allow_tcp, allow_stream;
+	int allow_agent, x11, permit_tty;
+	struct strlist permit_open, permit_listen; /* words as written; empty: any */
+	struct strlist permit_commands;		   /* shell, exec, subsystems; empty: any */
+	struct strlist accept_env;		   /* patterns; empty: any */
+	struct strlist set_env;			   /* "NAME=value" */
+	char *force_command;			   /* as written, or NULL */
+	int max_sessions;
+	int idle_timeout_ms, session_timeout_ms; /* 0: none */
 };
 
 /*

@@ -13,6 +13,9 @@ extern const struct keyword_type route_template_path;  /* char *: resolved */
 
 /* The keys of a [route]. */
 const struct keyword *route_keywords(size_t *n);
+/* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */
+extern const struct keyword_type route_set_env; /* struct strlist */
+#define ROUTE_SET_ENV_MAX 40
 
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
@@ -22,6 +25,8 @@ int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
 int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
 int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_addresses(const char *list, char why[KEYWORD_WHY_SIZE]);
+int route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE]);
+int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
 
 #endif

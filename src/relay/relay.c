@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "relay/policy.h"
 #include "relay/relay.h"
 #include "wire/ssh.h"
 #include "wire/wire.h"
@@ -11,7 +12,7 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 {
 	int i;
 
-	*r = (struct relay){ 0 };
+	*r = (struct relay){ .over_ms = CLOCK_NEVER };
 	r->side[RELAY_DOWNSTREAM].interval_ms = downstream_interval_ms;
 	r->side[RELAY_UPSTREAM].interval_ms = upstream_interval_ms;
 	for (i = 0; i < 2; i++) {
@@ -21,44 +22,70 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 	}
 }
 
+int
+relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t now)
+{
+	r->idle_ms = rules->idle_ms;
+	r->data_ms = now;
+	r->over_ms = rules->session_ms > 0 ? now + rules->session_ms : CLOCK_NEVER;
+	r->policy = policy_new(rules, session);
+	return r->policy == NULL ? ERR_NOMEM : 0;
+}
+
+/* Give the replies made here whose turn it is; to is where the requests went. */
+static void
+relay_release(struct relay *r, struct relay_side *to)
+{
+	struct buf b;
+
+	while (replies_made(&to->replies) != REPLY_NONE) {
+		buf_init(&b, 1);
+		buf_put_u8(&b, SSH_MSG_REQUEST_FAILURE);
+		/* only the client's requests are refused */
+		policy_put(r->policy, RELAY_DOWNSTREAM, &b);
+		buf_free(&b);
+	}
+}
+
 /* A GLOBAL_REQUEST on its way from one leg to the other. */
 static enum relay_action
-relay_global_request(struct relay_side *to, const uint8_t *payload, size_t len)
+relay_global_request(struct relay *r, enum relay_from from, const uint8_t *payload, size_t len)
 {
+	struct relay_side *to = &r->side[!from];
 	struct bytes name;
 	struct wire w;
-	int want_reply;
+	int want_reply, permitted = 1;
 
 	wire_init(&w, payload + 1, len - 1);
 	name = wire_string(&w);
 	want_reply = wire_bool(&w);
-	if (wire_err(&w) != 0)
+	if (wire_err(&w) != 0 || (name.len > 0 && memchr(name.p, '\0', name.len) != NULL))
 		return RELAY_DROP;
 	if (bytes_is(name, "hostkeys-00@openssh.com"))
 		return RELAY_DROP;
-	if (want_reply) {
-		if (to->keepalive)
-			to->after++;
-		else
-			to->before++;
+	if (r->policy != NULL && from == RELAY_DOWNSTREAM)
+		permitted = policy_global_request(r->policy, name, &w);
+	if (want_reply &&
+	    replies_add(&to->replies, permitted ? REPLY_RELAYED : REPLY_FAILURE) != 0) {
+		r->why = "too many requests wait for replies";
+		return RELAY_END;
 	}
-	return RELAY_PASS;
+	if (permitted)
+		return RELAY_PASS;
+	relay_release(r, to);
+	return RELAY_DROP;
 }
 
 /* A reply to a global request came from this leg: whose is it? */
 static enum relay_action
-relay_global_reply(struct relay_side *from)
+relay_global_reply(struct relay *r, struct relay_side *from)
 {
-	if (from->before > 0) {
-		from->before--;
-		return RELAY_PASS;
-	}
-	if (from->keepalive) {
+	enum reply kind = replies_come(&from->replies);
+
+	if (kind == REPLY_KEEPALIVE)
 		from->keepalive = 0;
-		from->before = from->after;
-		from->after = 0;
-	}
-	return RELAY_DROP;
+	relay_release(r, from);
+	return kind == REPLY_RELAYED ? RELAY_PASS : RELAY_DROP;
 }
 
 enum relay_action
@@ -69,13 +96,61 @@ relay_message(struct relay *r, enum relay_from from, const uint8_t *payload, siz
 	side->bytes += len;
 	side->messages++;
 	switch (payload[0]) {
+	case SSH_MSG_CHANNEL_DATA:
+	case SSH_MSG_CHANNEL_EXTENDED_DATA:
+		r->data = 1;
+		return RELAY_PASS;
+	case SSH_MSG_CHANNEL_WINDOW_ADJUST:
+		return RELAY_PASS;
 	case SSH_MSG_GLOBAL_REQUEST:
-		return relay_global_request(&r->side[!from], payload, len);
+		return relay_global_request(r, from, payload, len);
 	case SSH_MSG_REQUEST_SUCCESS:
 	case SSH_MSG_REQUEST_FAILURE:
-		return relay_global_reply(side);
+		return relay_global_reply(r, side);
 	}
-	return RELAY_PASS;
+	if (r->policy == NULL)
+		return RELAY_PASS;
+	return policy_message(r->policy, from, payload, len);
+}
+
+struct buf *
+relay_made(struct relay *r, enum relay_from to)
+{
+	struct buf *made = r->policy != NULL ? policy_made(r->policy, to) : NULL;
+
+	if (made == NULL || buf_err(made) == 0)
+		return made;
+	r->why = "no memory for a reply";
+	return NULL;
+}
+
+const char *
+relay_why(const struct relay *r)
+{
+	if (r->why == NULL && r->policy != NULL)
+		return policy_why(r->policy);
+	return r->why != NULL ? r->why : "";
+}
+
+const char *
+relay_refused(struct relay *r)
+{
+	return r->policy != NULL ? policy_refused(r->policy) : NULL;
+}
+
+int
+relay_over(const struct relay *r, int64_t now, const char **why, const char **text)
+{
+	int idle = r->idle_ms > 0 && now - r->data_ms >= r->idle_ms;
+
+	*why = *text = "";
+	if (!idle && now < r->over_ms)
+		return 0;
+	*why = idle ? "IdleTimeout" : "SessionTimeout";
+	*text = idle ?
+	    "closed, because it was not used for so long" :
+	    "closed, because a connection of this login ends after a time; connect again";
+	return 1;
 }
 
 void
@@ -83,14 +158,20 @@ relay_heard(struct relay *r, enum relay_from from, int64_t now)
 {
 	r->side[from].heard_ms = now;
 	r->side[from].unanswered = 0;
+	if (r->data) {
+		r->data = 0;
+		r->data_ms = now;
+	}
 }
 
 int64_t
 relay_next(const struct relay *r)
 {
-	int64_t next = CLOCK_NEVER;
+	int64_t next = r->over_ms;
 	int i;
 
+	if (r->idle_ms > 0 && r->data_ms + r->idle_ms < next)
+		next = r->data_ms + r->idle_ms;
 	for (i = 0; i < 2; i++)
 		if (r->side[i].interval_ms > 0 && r->side[i].next_ms < next)
 			next = r->side[i].next_ms;
@@ -111,8 +192,9 @@ relay_tick(struct relay *r, enum relay_from leg, int64_t now)
 	side->next_ms = now + side->interval_ms;
 	if (++side->unanswered > side->count_max)
 		return RELAY_TICK_DEAD;
-	if (side->keepalive)
-		return RELAY_TICK_NOTHING; /* one is under way, and one is enough */
+	/* one under way is enough */
+	if (side->keepalive || replies_add(&side->replies, REPLY_KEEPALIVE) != 0)
+		return RELAY_TICK_NOTHING;
 	side->keepalive = 1;
 	return RELAY_TICK_KEEPALIVE;
 }

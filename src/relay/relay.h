@@ -7,13 +7,19 @@
  * the wrong host and is dropped.  Keepalives are ours on each leg, and the replies to
  * them stay here; replies to global requests come in the order of the requests
  * (RFC 4254 section 4), so counting those under way tells them apart.  Replies nobody
- * asked for are dropped.
+ * asked for are dropped.  What the login may not do is for relay/policy.h.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/buf.h"
+#include "relay/replies.h"
+
+struct policy;
+struct rules;
 
 enum relay_from {
 	RELAY_DOWNSTREAM,
@@ -23,14 +29,15 @@ enum relay_from {
 enum relay_action {
 	RELAY_PASS,
 	RELAY_DROP,
+	RELAY_END, /* it has to end: relay_why() */
 };
 
 /* One leg, as the relay sees it. */
 struct relay_side {
-	/* Global requests sent to this leg whose replies are to come. */
-	uint32_t before; /* relayed, before our keepalive (all, if there is none) */
-	int keepalive;	 /* our own is among them */
-	uint32_t after;	 /* relayed, after it */
+	/* Global requests sent to this leg whose replies are to come, and those for it
+	 * that were refused here. */
+	struct replies replies;
+	int keepalive; /* our own is among them */
 	/* Keepalive. */
 	int interval_ms;  /* 0: none */
 	int count_max;	  /* unanswered intervals until the peer is given up */
@@ -44,15 +51,40 @@ struct relay_side {
 
 struct relay {
 	struct relay_side side[2]; /* by enum relay_from */
+	struct policy *policy;	   /* NULL: all is permitted */
+	const char *why;	   /* it has to end */
+	/* IdleTimeout and SessionTimeout */
+	int data;	 /* came since relay_heard() */
+	int64_t idle_ms; /* 0: none */
+	int64_t data_ms; /* when data was last seen */
+	int64_t over_ms; /* or CLOCK_NEVER */
 };
 
 /* now is in ms (base/clock.h).  Intervals of 0 switch the keepalive of that leg off. */
 void relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstream_interval_ms,
     int count_max);
 
-/* A message came from a leg; payload[0] is its type.  PASS: send it to the other. */
+/* From now on these rules hold, which it takes over.  0 or ERR_NOMEM. */
+int relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t now) MUST_CHECK;
+
+/* A message came from a leg; payload[0] is its type.  PASS: send it to the other.  In
+ * any case relay_made() is to be sent after that. */
 enum relay_action relay_message(struct relay *r, enum relay_from from, const uint8_t *payload,
     size_t len);
+
+/* Messages made here for a leg, as strings one after another, or NULL; empty it with
+ * buf_free().  NULL too when memory ran out, and then relay_why() says so. */
+struct buf *relay_made(struct relay *r, enum relay_from to);
+
+/* Why it has to end, static; "" if it has not. */
+const char *relay_why(const struct relay *r);
+
+/* What has just been refused, for the log, or NULL.  Static. */
+const char *relay_refused(struct relay *r);
+
+/* IdleTimeout or SessionTimeout is over: 1, with which in *why and what the person is to
+ * hear in *text, both static. */
+int relay_over(const struct relay *r, int64_t now, const char **why, const char **text);
 
 /* Anything at all came from that leg. */
 void relay_heard(struct relay *r, enum relay_from from, int64_t now);

@@ -7,12 +7,16 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/title.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
 /* The keeper answers within microseconds; this is for the case that it hangs. */
 #define KEEPER_TIMEOUT_MS 10000
+
+/* So many refusals of the policy are logged. */
+#define REFUSED_LINES 20
 
 void
 session_tell(struct session *s, struct buf *b)
@@ -167,18 +171,61 @@ carry(struct session *s, enum ipc_type type, const uint8_t *payload, size_t len)
 	session_tell(s, &b);
 }
 
+static void send_payloads(struct session *s, struct leg *leg, struct wire *body);
+
+static void
+send_made(struct session *s)
+{
+	struct buf *made;
+	struct wire body;
+	int to;
+
+	for (to = 0; to < 2; to++) {
+		made = relay_made(&s->relay, to);
+		if (made == NULL)
+			continue;
+		wire_init(&body, made->data, made->len);
+		send_payloads(s, to == RELAY_DOWNSTREAM ? s->down : s->up, &body);
+		buf_wipe(made);
+	}
+}
+
+/* What comes with the rarer messages: replies made here, refusals for the log, the end. */
+static void
+relay_aftermath(struct session *s, enum relay_action action)
+{
+	const char *refused = relay_refused(&s->relay);
+
+	send_made(s);
+	/* who tries again and again does not fill the log */
+	if (refused != NULL && ++s->refused <= REFUSED_LINES)
+		log_info("session %04jx: refused by policy: %s%s", (uintmax_t)s->config->id,
+		    refused, s->refused == REFUSED_LINES ? "; no more of these are logged" : "");
+	if (action != RELAY_END && relay_why(&s->relay)[0] == '\0')
+		return;
+	session_end(s, "%s", relay_why(&s->relay));
+	leg_disconnect(s->down, SSH_DISCONNECT_PROTOCOL_ERROR, relay_why(&s->relay));
+	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, "sallyport: protocol error");
+}
+
 /* The hot path: one message from one leg to the other. */
 static void
 relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len)
 {
 	struct leg *to = from == RELAY_DOWNSTREAM ? s->up : s->down;
+	enum relay_action action = relay_message(&s->relay, from, payload, len);
+	/* the type is looked at now: the payload may be gone after it was sent */
+	int rare = payload[0] < SSH_MSG_CHANNEL_WINDOW_ADJUST ||
+	    payload[0] > SSH_MSG_CHANNEL_EXTENDED_DATA;
 
-	if (relay_message(&s->relay, from, payload, len) != RELAY_PASS)
-		return;
-	s->trim_bytes += len;
-	if (leg_send(to, payload, len) != 0)
-		session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
-		    leg_error(to));
+	if (action == RELAY_PASS) {
+		s->trim_bytes += len;
+		if (leg_send(to, payload, len) != 0)
+			session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
+			    leg_error(to));
+	}
+	if (rare)
+		relay_aftermath(s, action);
 }
 
 static void
@@ -266,11 +313,21 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 }
 
 static void
+take_rules(struct session *s, struct wire *body)
+{
+	if (s->state != SESSION_UPSTREAM_AUTH || s->have_rules || rules_get(body, &s->rules) != 0) {
+		session_end(s, "unreadable policy from the keeper");
+		return;
+	}
+	s->have_rules = 1;
+}
+
+static void
 start_relay(struct session *s, struct wire *body)
 {
 	int r;
 
-	if (s->state != SESSION_UPSTREAM_AUTH) {
+	if (s->state != SESSION_UPSTREAM_AUTH || !s->have_rules) {
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
@@ -281,6 +338,11 @@ start_relay(struct session *s, struct wire *body)
 	}
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
+	r = relay_set_rules(&s->relay, &s->rules, s->config->id, clock_ms());
+	if (r != 0) {
+		session_end(s, "%s", err_str(r));
+		return;
+	}
 	session_set_state(s, SESSION_RELAY);
 	s->deadline = s->up_deadline = CLOCK_NEVER;
 	s->trim_at = clock_ms() + 1000;
@@ -317,6 +379,9 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 	case IPC_UPSTREAM:
 		if (s->up != NULL)
 			send_payloads(s, s->up, &msg->body);
+		break;
+	case IPC_POLICY:
+		take_rules(s, &msg->body);
 		break;
 	case IPC_RELAY:
 		start_relay(s, &msg->body);

@@ -227,6 +227,23 @@ static void __attribute__((noinline)) trim_stack(void)
 	(void)madvise((void *)(top - STACK_TRIM), STACK_TRIM - page, MADV_DONTNEED);
 }
 
+/* IdleTimeout and SessionTimeout. */
+static void
+limits(struct session *s, int64_t now)
+{
+	const char *why, *text;
+	char line[160];
+
+	if (!relay_over(&s->relay, now, &why, &text))
+		return;
+	session_end(s, "%s is over", why);
+	/* at the end of the connection this is what OpenSSH's client shows */
+	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text,
+	    (uintmax_t)s->config->id);
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, why);
+}
+
 /* What time brings: deadlines, keepalives, memory to give back. */
 static void
 timers(struct session *s, int64_t now)
@@ -234,6 +251,9 @@ timers(struct session *s, int64_t now)
 	if (s->state == SESSION_RELAY) {
 		keepalive(s, s->down, RELAY_DOWNSTREAM, now);
 		keepalive(s, s->up, RELAY_UPSTREAM, now);
+	}
+	if (s->state == SESSION_RELAY) {
+		limits(s, now);
 	}
 	if (now >= s->up_deadline && s->up != NULL && s->state != SESSION_CLOSING)
 		up_failed(s, "timed out");

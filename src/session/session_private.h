@@ -8,6 +8,7 @@
 #include "relay/relay.h"
 #include "session/session.h"
 #include "transport/leg.h"
+#include "wire/rules.h"
 
 enum session_state {
 	SESSION_KEX,  /* downstream key exchange */
@@ -27,11 +28,14 @@ struct session {
 	int signals;
 	struct leg *down, *up;
 	struct relay relay;
-	int64_t deadline;    /* of the login */
-	int64_t up_deadline; /* of the login upstream */
-	int64_t trim_at;     /* give back memory then */
-	uint64_t trim_bytes; /* relayed since the last time */
-	char reason[512];    /* why it ends; "" while it does not */
+	struct rules rules; /* until the relay has them */
+	int have_rules;
+	unsigned int refused; /* how many lines of the log it has got for that */
+	int64_t deadline;     /* of the login */
+	int64_t up_deadline;  /* of the login upstream */
+	int64_t trim_at;      /* give back memory then */
+	uint64_t trim_bytes;  /* relayed since the last time */
+	char reason[512];     /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */
 	uint8_t host_key[SESSION_HOST_KEY_MAX];

@@ -252,8 +252,8 @@ test_bad_routes(void **state)
 static void
 test_keys_to_come_are_refused(void **state)
 {
-	static const char *const keys[] = { "PermitOpen", "permitopen", "ForceCommand", "AcceptEnv",
-		"PasswordHash", "Passthrough", "TrustedUserCAKeys", "Record" };
+	static const char *const keys[] = { "PasswordHash", "Passthrough", "TrustedUserCAKeys",
+		"Record" };
 	char text[512], expected[256];
 	size_t i;
 
@@ -261,7 +261,7 @@ test_keys_to_come_are_refused(void **state)
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		snprintf(text, sizeof(text), "[route a]\nHostName = h\n%s = x\n" NEEDED, keys[i]);
 		snprintf(expected, sizeof(expected), "conf.d/a.ini:3: %s is not supported yet\n",
-		    strcmp(keys[i], "permitopen") == 0 ? "PermitOpen" : keys[i]);
+		    keys[i]);
 		load_bad(text, expected);
 	}
 	load_bad("[lookup]\nOrder = ini exec foo\n[lookup directory]\nPath = x\n",
@@ -269,6 +269,42 @@ test_keys_to_come_are_refused(void **state)
 	    "conf.d/a.ini:2: there is no lookup backend \"foo\"\n");
 	load_bad("[lookup ini]\nPath = x\n",
 	    "conf.d/a.ini:2: [lookup ini] has no keys: its routes are the [route] sections\n");
+}
+
+static void
+test_policy_keys(void **state)
+{
+	struct fixture f;
+	struct route *r;
+
+	(void)state;
+	load_ok(&f,
+	    "[route a]\nHostName = h\n" NEEDED
+	    "AllowTcpForwarding = Local\nAllowStreamLocalForwarding = no\n"
+	    "PermitOpen = db:5432 [::1]:*\nPermitListen = 8080 *:9\nPermitTTY = no\n"
+	    "PermitCommands = sftp exec\nSetEnv = A=1 B=\"two words\"\nSetEnv = C=\n"
+	    "ForceCommand = echo # not a comment\nMaxSessions = 0\nIdleTimeout = 10m\n");
+	assert_int_equal(find(&f, "a", &r), LOOKUP_FOUND);
+	assert_int_equal(r->allow_tcp, ROUTE_FORWARD_LOCAL);
+	assert_int_equal(r->allow_stream, ROUTE_FORWARD_NO);
+	assert_int_equal(r->allow_agent, 1);
+	assert_int_equal(r->permit_tty, 0);
+	assert_int_equal(r->set_env.n, 3);
+	assert_string_equal(r->set_env.v[1], "B=two words");
+	assert_string_equal(r->set_env.v[2], "C=");
+	assert_string_equal(r->force_command, "echo # not a comment");
+	assert_int_equal(r->max_sessions, 0);
+	assert_int_equal(r->idle_timeout_ms, 600000);
+	assert_int_equal(r->session_timeout_ms, 0);
+	route_unref(&r);
+	fixture_free(&f);
+	load_bad("[route a]\nHostName = h\nPermitOpen = db\nPermitListen = any 80\n"
+		 "SetEnv = A=\"1\nAllowTcpForwarding = maybe\nMaxSessions = 1025\n" NEEDED,
+	    "conf.d/a.ini:3: PermitOpen: \"db\" is not HOST:PORT, [ADDRESS]:PORT, any or none\n"
+	    "conf.d/a.ini:5: SetEnv: a quote is missing\n"
+	    "conf.d/a.ini:6: AllowTcpForwarding: \"maybe\" is none of: no local remote yes\n"
+	    "conf.d/a.ini:7: MaxSessions: \"1025\" is not a number from 0 to 1024\n"
+	    "conf.d/a.ini:4: PermitListen: any stands alone\n");
 }
 
 #define PATTERN(name, host, rest)                                                 \
@@ -571,6 +607,7 @@ main(void)
 		cmocka_unit_test(test_route),
 		cmocka_unit_test(test_bad_routes),
 		cmocka_unit_test(test_keys_to_come_are_refused),
+		cmocka_unit_test(test_policy_keys),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_wildcard),
 		cmocka_unit_test(test_wildcard_is_linear),

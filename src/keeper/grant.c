@@ -1,0 +1,123 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "keeper/grant.h"
+
+static int
+copy_list(struct strlist *to, const struct strlist *from)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < from->n; i++)
+		r = strlist_add(to, from->v[i], strlen(from->v[i]));
+	return r;
+}
+
+/* PermitOpen = any is the empty list; "none" is an element that matches nothing. */
+static int
+copy_permitted(struct strlist *to, const struct strlist *from)
+{
+	if (from->n == 1 && strcasecmp(from->v[0], "any") == 0)
+		return 0;
+	return copy_list(to, from);
+}
+
+static unsigned int
+permits(const struct route *route, const struct authorized_options *options)
+{
+	unsigned int p = RULES_ALL, tcp = route->allow_tcp, stream = route->allow_stream;
+
+	if ((options->permits & AUTHORIZED_PORT_FORWARDING) == 0)
+		tcp = stream = ROUTE_FORWARD_NO;
+	/* as in sshd: without TCP forwarding there is none of Unix sockets */
+	stream &= tcp;
+	if ((tcp & ROUTE_FORWARD_LOCAL) == 0)
+		p &= ~(unsigned int)RULES_TCP_LOCAL;
+	if ((tcp & ROUTE_FORWARD_REMOTE) == 0)
+		p &= ~(unsigned int)RULES_TCP_REMOTE;
+	if ((stream & ROUTE_FORWARD_LOCAL) == 0)
+		p &= ~(unsigned int)RULES_STREAM_LOCAL;
+	if ((stream & ROUTE_FORWARD_REMOTE) == 0)
+		p &= ~(unsigned int)RULES_STREAM_REMOTE;
+	/* what is not known here is forwarding too, as a tunnel is */
+	if (tcp == ROUTE_FORWARD_NO)
+		p &= ~(unsigned int)RULES_OTHER;
+	if (!route->allow_agent || (options->permits & AUTHORIZED_AGENT_FORWARDING) == 0)
+		p &= ~(unsigned int)RULES_AGENT;
+	if (!route->x11 || (options->permits & AUTHORIZED_X11_FORWARDING) == 0)
+		p &= ~(unsigned int)RULES_X11;
+	if (!route->permit_tty || (options->permits & AUTHORIZED_PTY) == 0)
+		p &= ~(unsigned int)RULES_PTY;
+	return p;
+}
+
+static int
+has_name(const struct strlist *list, const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (strncmp(list->v[i], name, len) == 0 && list->v[i][len] == '=')
+			return 1;
+	return 0;
+}
+
+/* The first of a name counts: SetEnv before environment=. */
+static int
+add_env(struct strlist *to, const struct strlist *from)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < from->n && to->n < RULES_ENV_MAX; i++)
+		if (!has_name(to, from->v[i], strcspn(from->v[i], "=")))
+			r = strlist_add(to, from->v[i], strlen(from->v[i]));
+	return r;
+}
+
+/* As in sshd: ForceCommand goes before command=. */
+static const char *
+forced_command(const struct route *route, const struct authorized_options *options)
+{
+	if (route->force_command != NULL && strcasecmp(route->force_command, "none") != 0)
+		return route->force_command;
+	return options->command;
+}
+
+int
+grant_rules(const struct route *route, const struct authorized_options *options,
+    struct rules *rules)
+{
+	const char *command = forced_command(route, options);
+	int r;
+
+	rules_init(rules);
+	rules->permits = permits(route, options);
+	rules->max_sessions = (uint32_t)route->max_sessions;
+	rules->idle_ms = (uint32_t)route->idle_timeout_ms;
+	rules->session_ms = (uint32_t)route->session_timeout_ms;
+	r = copy_permitted(&rules->permit_open[RULES_ROUTE], &route->permit_open);
+	if (r == 0)
+		r = copy_list(&rules->permit_open[RULES_KEY], &options->permit_open);
+	if (r == 0)
+		r = copy_permitted(&rules->permit_listen[RULES_ROUTE], &route->permit_listen);
+	if (r == 0)
+		r = copy_list(&rules->permit_listen[RULES_KEY], &options->permit_listen);
+	if (r == 0)
+		r = copy_list(&rules->commands, &route->permit_commands);
+	if (r == 0)
+		r = copy_list(&rules->accept_env, &route->accept_env);
+	if (r == 0)
+		r = add_env(&rules->set_env, &route->set_env);
+	if (r == 0)
+		r = add_env(&rules->set_env, &options->environment);
+	if (r == 0 && command != NULL) {
+		rules->command = strdup(command);
+		r = rules->command == NULL ? ERR_NOMEM : 0;
+	}
+	if (r != 0)
+		rules_free(rules);
+	return r;
+}

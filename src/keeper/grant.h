@@ -1,0 +1,16 @@
+/*
+ * What a login is granted once it is in: the route's policy, narrowed by the options
+ * of the key that let the client in.
+ */
+#ifndef KEEPER_GRANT_H
+#define KEEPER_GRANT_H
+
+#include "auth/authorized_keys.h"
+#include "lookup/route.h"
+#include "wire/rules.h"
+
+/* 0 with rules filled (free with rules_free()), or ERR_NOMEM. */
+int grant_rules(const struct route *route, const struct authorized_options *options,
+    struct rules *rules) MUST_CHECK;
+
+#endif

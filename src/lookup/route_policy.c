@@ -1,0 +1,112 @@
+/*
+ * The values of the policy keys of a route.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "lookup/route_types.h"
+
+static int
+is_port(const char *port)
+{
+	uint16_t n;
+
+	return strcmp(port, "*") == 0 || conf_port(port, &n) == 0;
+}
+
+static int
+check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
+{
+	const char *end;
+
+	if (strcasecmp(word, "any") == 0 || strcasecmp(word, "none") == 0 ||
+	    (bare_port && is_port(word)))
+		return 0;
+	if (word[0] == '[') {
+		end = strchr(word, ']');
+		if (end != NULL && end > word + 1 && end[1] == ':' && is_port(end + 2))
+			return 0;
+	} else {
+		end = strchr(word, ':');
+		if (end != NULL && end != word && is_port(end + 1))
+			return 0;
+	}
+	return keyword_bad(why, "\"%.80s\" is not HOST:PORT, [ADDRESS]:PORT%s, any or none", word,
+	    bare_port ? ", PORT" : "");
+}
+
+int
+route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE])
+{
+	return check_permit(word, 0, why);
+}
+
+int
+route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE])
+{
+	return check_permit(word, 1, why);
+}
+
+/* Take the next word off: blanks part words, but not between double quotes, which
+ * themselves are left out.  0 at the end, ERR_FORMAT without the second quote. */
+static int
+next_word(const char **text, char *out)
+{
+	const char *p = *text + strspn(*text, " \t");
+	int quoted = 0;
+
+	for (; *p != '\0' && (quoted || (*p != ' ' && *p != '\t')); p++) {
+		if (*p == '"')
+			quoted = !quoted;
+		else
+			*out++ = *p;
+	}
+	*out = '\0';
+	*text = p;
+	return quoted ? ERR_FORMAT : 0;
+}
+
+static int
+set_env(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_";
+	char word[4096];
+	size_t name;
+	int r;
+
+	if (strlen(value) >= sizeof(word))
+		return keyword_bad(ctx->why, "longer than %zu bytes", sizeof(word) - 1);
+
+	while (value[strspn(value, " \t")] != '\0') {
+		if (next_word(&value, word) != 0)
+			return keyword_bad(ctx->why, "a quote is missing");
+		name = strspn(word, letters);
+		if (name == 0 || word[name] != '=')
+			return keyword_bad(ctx->why, "\"%.80s\" is not NAME=VALUE", word);
+		r = strlist_add(field, word, strlen(word));
+		if (r != 0)
+			return r;
+	}
+	if (((struct strlist *)field)->n > ROUTE_SET_ENV_MAX)
+		return keyword_bad(ctx->why, "more than %d variables", ROUTE_SET_ENV_MAX);
+	return 0;
+}
+
+static void
+print_env(const struct keyword *kw, const void *field, FILE *to)
+{
+	const struct strlist *l = field;
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		fprintf(to, "%s = \"%s\"\n", kw->name, l->v[i]);
+}
+
+static void
+clear_env(void *field)
+{
+	strlist_free(field);
+}
+
+const struct keyword_type route_set_env = { set_env, print_env, clear_env };

@@ -399,6 +399,45 @@ test_proof_as_first_request(void **state)
 	expect_nothing(f);
 }
 
+/* Where the key says who it is, each other key is looked up before it is decided upon. */
+static void
+test_each_key_is_looked_up(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	auth_server_each_key(f->as, 1);
+	query(f, "alice", &f->mallory);
+	assert_int_equal(send_message(f), AUTH_SERVER_LOOKUP);
+	assert_int_equal(f->asked, 0);
+	expect_nothing(f);
+	/* what comes meanwhile waits, and has its own lookup */
+	proof(f, "alice", &f->alice);
+	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_LOOKUP);
+	assert_int_equal(f->asked, 1);
+	assert_int_equal(f->refusals, 1);
+	buf_reset(&f->out);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(f->asked, 2);
+	expect_nothing(f);
+}
+
+static void
+test_the_same_key_is_looked_up_once(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f);
+	auth_server_each_key(f->as, 1);
+	query(f, "alice", &f->alice);
+	assert_int_equal(send_message(f), AUTH_SERVER_LOOKUP);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_REPLY);
+	expect_pk_ok(f, &f->alice);
+	proof(f, "alice", &f->alice);
+	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+}
+
 static void
 test_hostbound_login(void **state)
 {
@@ -1278,6 +1317,8 @@ main(void)
 		T(test_login),
 		T(test_second_success_is_refused_for_good),
 		T(test_proof_as_first_request),
+		T(test_each_key_is_looked_up),
+		T(test_the_same_key_is_looked_up_once),
 		T(test_hostbound_login),
 		T(test_hostbound_query),
 		T(test_hostbound_to_another_host_fails),

@@ -1,0 +1,202 @@
+"""The programs in plugins/exec, each with the real thing it talks to."""
+
+import http.server
+import json
+import os
+import subprocess
+import threading
+import urllib.parse
+
+import pytest
+
+from lab.gateway import TREE
+from lab.sshd import ME
+from lab.way import Way
+
+PROGRAMS = TREE / "plugins" / "exec"
+HOSTILE = ["$(touch pwned)", "`touch pwned`", "a;touch pwned", "a'b", "a&fingerprint=x", "a%00b", "a b", "a\\nb",
+           "x=@/etc/passwd", "@/etc/passwd", "1e1", "010", ".*", "a,b", "&", "\\1", "+", "a+", "+web1", "a+b+c"]
+
+
+def run(program, *args, **env):
+    return subprocess.run(
+        [PROGRAMS / program, *map(str, args)], capture_output=True, text=True, timeout=30, check=False,
+        stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **env},
+    )
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.fixture
+def gateway(make_gateway, make_sshd, ring, tmp_path):
+    """gateway(words of Command): let alice in by what the program says."""
+    ways = []
+
+    def make(*command):
+        g, s = make_gateway(), make_sshd()
+        s.authorize(g.generate_key("mapped"))
+        (g.dir / "known_hosts").write_text(s.known_hosts())
+        (g.dir / "alice.pub").write_text(ring.get("client").public + "\n")
+        (g.conf / "20-lookup.ini").write_text(
+            "[lookup]\nOrder = exec\n[lookup exec]\nCommand = " + " ".join(map(str, command)) + "\n"
+        )
+        g.start()
+        ways.append(Way("gateway", tmp_path, ring, s, g))
+        return ways[-1]
+
+    yield make
+    for w in ways:
+        w.close()
+
+
+# table
+
+
+def test_table(place):
+    file = place / "users=1.csv"
+    file.write_text("# who\n\nlogin,HostName,User,Key\nalice,10.0.0.5,ubuntu,a\n10,h,u,k\nbob,10.0.0.6,,b\r\n")
+    r = run("table", file, "alice")
+    assert (r.returncode, r.stdout) == (0, "HostName = 10.0.0.5\nUser = ubuntu\nKey = a\n")
+    assert run("table", file, "bob").stdout == "HostName = 10.0.0.6\nKey = b\n"
+    for login in ["login", "carol", "", *HOSTILE]:
+        r = run("table", file, login)
+        assert (r.returncode, r.stdout) == (1, ""), login
+
+
+@pytest.mark.parametrize("text", ["login\n", "name:HostName\n", "login,Host Name\n", "login,HostName\nalice,a,b\n",
+                                  'login,HostName\nalice,"a"\n'])
+def test_table_that_is_wrong(place, text):
+    (place / "t").write_text(text)
+    r = run("table", place / "t", "alice")
+    assert r.returncode == 2 and r.stdout == "" and "line " in r.stderr
+    assert run("table", place / "gone", "alice").returncode == 2
+    assert run("table", place, "alice").returncode == 2
+
+
+def test_table_lets_in(gateway, tmp_path):
+    file = tmp_path / "users"
+    w = gateway(PROGRAMS / "table", file)
+    file.write_text(
+        "login|HostName|Port|User|Key|AuthorizedKeysFile|UserKnownHostsFile\n"
+        f"alice|127.0.0.1|{w.sshd.port}|{ME}|mapped|alice.pub|known_hosts\n"
+    )
+    w.answers()
+    assert w.new_client(user="bob").ssh("true").code == 255
+    assert w.gateway.log.find("Invalid user bob")
+
+
+# http
+
+
+@pytest.fixture
+def service():
+    """An HTTP service: service.answers[login] = (status, body); what was asked is in service.asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            url = urllib.parse.urlsplit(self.path)
+            query = urllib.parse.parse_qs(url.query, keep_blank_values=True, strict_parsing=True)
+            server.asked.append((query, self.headers.get("Authorization")))
+            status, body = server.answers.get(query["login"][0], (404, "{}"))
+            body = body if isinstance(body, bytes) else body.encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.answers = [], {}
+    server.url = f"http://127.0.0.1:{server.server_port}/ssh"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_http(place, service):
+    service.answers["alice"] = (200, json.dumps({
+        "HostName": ["10.0.0.5", "10.0.0.6"], "Port": 2200, "AuthorizedKey": ["a AAAA one", "b AAAA"],
+        "Key": "k", "User": None, "Foo": True}))
+    (place / "headers").write_text("Authorization: Bearer x\n")
+    r = run("http", service.url, place / "headers", "alice", SALLYPORT_FINGERPRINT="SHA256:a+b/c",
+            SALLYPORT_CLIENT_ADDRESS="fe80::1%eth0")
+    assert r.stdout == ("HostName = 10.0.0.5 10.0.0.6\nPort = 2200\nAuthorizedKey = a AAAA one\n"
+                        "AuthorizedKey = b AAAA\nKey = k\nFoo = yes\n"), r
+    assert r.returncode == 0
+    assert service.asked == [({"login": ["alice"], "fingerprint": ["SHA256:a+b/c"],
+                               "client": ["fe80::1%eth0"]}, "Bearer x")]
+
+
+def test_http_names_stay_names(place, service):
+    for login in HOSTILE:
+        assert run("http", service.url, login).returncode == 1
+        assert service.asked.pop() == ({"login": [login], "fingerprint": [""], "client": [""]}, None)
+
+
+@pytest.mark.parametrize("status, body", [
+    (500, "{}"), (302, "{}"), (200, ""), (200, "[]"), (200, "{"), (200, '{"a b": "c"}'), (200, '{"a": {}}'),
+    (200, '{"User": "a\\nHostName = evil"}'), (200, '{"User": "a\\u0000"}'), (200, '{"User": "a ;b"}'),
+    (200, '{"AuthorizedKey": ["a\\nb"]}'), (200, b'{"a": "' + b"x" * 70000 + b'"}'),
+])
+def test_http_answers_that_are_wrong(place, service, status, body):
+    service.answers["alice"] = (status, body)
+    r = run("http", service.url, "alice")
+    assert r.returncode == 2 and r.stderr, r
+
+
+def test_http_no_service(place):
+    assert run("http", "http://127.0.0.1:1/", "alice").returncode == 2
+    assert run("http", "file:///etc/passwd", "alice").returncode == 2
+
+
+def test_http_lets_in(gateway, service, ring):
+    w = gateway(PROGRAMS / "http", service.url)
+    service.answers["alice"] = (200, json.dumps({
+        "HostName": "127.0.0.1", "Port": w.sshd.port, "User": ME, "Key": "mapped",
+        "AuthorizedKey": [ring.get("client").public], "UserKnownHostsFile": "known_hosts"}))
+    w.answers()
+    service.answers["alice"] = (503, "")
+    assert w.ssh("true").code == 255
+    assert w.gateway.log.find(r"lookup exec: alice: .*exit status 2: the service says 503")
+
+
+# machines
+
+
+def test_machines(place):
+    (place / "list").write_text("# all\nweb1 10.0.0.5\ndb1 10.0.0.6:2200 alice,bob\n10 h\nodd a b c d\nv6 fe80::1\n")
+    (place / "route").write_text("AuthorizedKeysFile = users/{user}.pub\nKey = {machine}-{user}\n")
+    r = run("machines", "list", "route", "alice+web1")
+    assert (r.returncode, r.stdout) == (
+        0, "HostName = 10.0.0.5\nUser = alice\nAuthorizedKeysFile = users/alice.pub\nKey = web1-alice\n")
+    assert run("machines", "list", "route", "bob+db1").stdout.startswith("Port = 2200\nHostName = 10.0.0.6\n")
+    assert run("machines", "list", "route", "bob+v6").stdout.startswith("HostName = fe80::1\n")
+    assert run("machines", "list", "route", "carol+odd").returncode == 2
+    for login in ["carol+db1", "alice+web2", "alice", "alice+1e1", "../x+web1", "a&+web1", *HOSTILE]:
+        r = run("machines", "list", "route", login)
+        assert (r.returncode, r.stdout) == (1, ""), login
+    assert run("machines", "gone", "route", "alice+web1").returncode == 2
+
+
+def test_machines_lets_in(gateway, tmp_path):
+    w = gateway(PROGRAMS / "machines", tmp_path / "list", tmp_path / "route")
+    (tmp_path / "list").write_text(f"box 127.0.0.1:{w.sshd.port}\n")
+    (tmp_path / "route").write_text(
+        "AuthorizedKeysFile = alice.pub\nKey = mapped\nUserKnownHostsFile = known_hosts\n")
+    assert w.new_client(user=f"{ME}+box").ssh("id -un").text == f"{ME}\n"
+    assert w.new_client(user=f"{ME}+other").ssh("true").code == 255
+
+
+def test_nobody_else_may_write_to_them():
+    for name in os.listdir(PROGRAMS):
+        assert os.stat(PROGRAMS / name).st_mode & 0o133 == 0o111, name

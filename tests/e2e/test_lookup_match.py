@@ -1,0 +1,87 @@
+"""Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress."""
+
+import re
+
+import pytest
+
+from lab import net
+from lab.wait import wait_for
+from lab.way import Way
+
+
+@pytest.fixture
+def git(make_gateway, make_sshd, ring, tmp_path):
+    """git@ for everybody: each key has its own machine."""
+    g = make_gateway()
+    machines = {}
+    for name in ("client", "person"):
+        machines[name] = make_sshd(env={"WHOSE": name})
+        key = ring.get(name)
+        g.route(f"git/{name}", machines[name], [key], key=name, MatchFingerprint=key.fingerprint)
+    g.start()
+    w = Way("gateway", tmp_path, ring, machines["client"], g, login="git")
+    yield w
+    w.close()
+
+
+WHOSE = "echo $WHOSE"
+
+
+def test_the_key_says_where(git, ring):
+    for name in ("client", "person"):
+        assert git.new_client(ring.get(name)).ssh(WHOSE).text == f"{name}\n"
+    assert not git.gateway.log.find("Invalid user|invalid user")
+
+
+def test_agent_with_several_keys(git, ring, short):
+    """A stranger's key first, then one that leads somewhere: what counts is the one that proves."""
+    git.client.popen(["ssh-agent", "-D", "-a", short / "agent"])
+    wait_for("the agent", lambda: net.accepts(str(short / "agent")))
+    env = {"SSH_AUTH_SOCK": str(short / "agent")}
+    keys = [ring.get("stranger"), ring.get("person"), ring.get("client")]
+    for key in keys:
+        git.client.run(["ssh-add", "-q", key.path], env=env, check=True)
+    c = git.new_client()
+    c.key = None
+    c.write_config(IdentitiesOnly="no")
+    assert c.ssh(WHOSE, env=env).text == "person\n"
+    log = git.gateway.log.text()
+    assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
+
+
+def test_key_of_nobody(git, ring):
+    r = git.new_client(ring.get("stranger")).ssh("true")
+    assert r.code == 255 and "Permission denied" in r.err
+    assert len(re.findall("Invalid user git", git.gateway.log.text())) == 1
+
+
+def test_plain_section_is_the_last(make_gateway, make_sshd, ring, tmp_path):
+    g = make_gateway()
+    a, b = make_sshd(env={"WHOSE": "office"}), make_sshd(env={"WHOSE": "elsewhere"})
+    keys = [ring.get("client")]
+    g.route("alice", b, keys, key="b")
+    g.route("alice/office", a, keys, key="a", MatchAddress="127.0.0.0/8 !127.0.0.9, 10.0.0.0/8",
+            MatchLocalAddress="127.0.0.1")
+    g.route("dev-*/office", a, keys, key="a", MatchAddress="127.0.0.1")
+    g.start()
+    w = Way("gateway", tmp_path, ring, a, g)
+    try:
+        assert w.ssh(WHOSE).text == "office\n"
+        assert w.ssh(WHOSE, BindAddress="127.0.0.9").text == "elsewhere\n"
+        c = w.new_client(user="dev-1")
+        assert c.ssh(WHOSE).text == "office\n"
+        assert c.ssh(WHOSE, BindAddress="127.0.0.9").code == 255
+        out = g.command("route", "alice", "--from", "10.1.2.3")
+        assert "[route alice] at" in out  # where it comes in is not known here
+        out = g.command("check", "--dump")
+        assert "[route alice/office]" in out and "MatchAddress = 127.0.0.0/8 !127.0.0.9, 10.0.0.0/8" in out
+    finally:
+        w.close()
+
+
+def test_route_explains_by_key(git, ring):
+    g = git.gateway
+    p = g.sallyport("route", "git", "-c", g.conf)
+    assert p.returncode == 1 and b"it may depend on the key" in p.stdout
+    out = g.command("route", "git", "--key", ring.get("person").path.with_suffix(".pub"))
+    assert "[route git/person] at" in out and "may log in" in out

@@ -1,0 +1,244 @@
+/*
+ * The lookup backend directory: what it takes, what it refuses, and that it costs the
+ * same among many.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "lookup/lookup.h"
+
+static char tmp[] = "/tmp/test_lookup_directory.XXXXXX";
+
+static struct conf *conf;
+static struct lookup *lookup;
+static struct conf_errors errors;
+
+static void
+put(const char *path, const char *text, mode_t mode)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_not_equal(fputs(text, f), EOF);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	if (system("rm -rf users && mkdir users users/alice") != 0)
+		return -1;
+	put("conf.d/a.ini", "[lookup]\nOrder = directory\n[lookup directory]\nPath = users\n",
+	    0644);
+	put("users/alice/sshpiper_upstream", "ubuntu@h:2200\n", 0644);
+	put("users/alice/authorized_keys", "t AAAA\n", 0644);
+	put("users/alice/known_hosts", "", 0644);
+	put("users/alice/id_rsa", "secret", 0600);
+	if (conf_load("conf.d", CONF_ALL, &conf, &errors) != 0 ||
+	    lookup_new(conf, &errors, &lookup) != 0)
+		conf_errors_print(&errors, stderr);
+	return lookup == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	lookup_free(&lookup);
+	conf_free(&conf);
+	conf_errors_free(&errors);
+	errors = (struct conf_errors){ 0 };
+	return 0;
+}
+
+static enum lookup_result
+find(const char *login, struct route **r)
+{
+	struct lookup_request request = { .login = login,
+		.client_address = "192.0.2.1",
+		.local_address = "192.0.2.2",
+		.fingerprint = "" };
+
+	return lookup_find(lookup, &request, r);
+}
+
+static void
+leads(const char *upstream, const char *user, const char *host, unsigned int port)
+{
+	struct route *r;
+
+	put("users/alice/sshpiper_upstream", upstream, 0644);
+	assert_int_equal(find("alice", &r), host == NULL ? LOOKUP_FAILED : LOOKUP_FOUND);
+	if (host == NULL)
+		return;
+	assert_string_equal(r->user == NULL ? "" : r->user, user);
+	assert_string_equal(r->hosts.v[0], host);
+	assert_int_equal(r->hosts.n, 1);
+	assert_int_equal(r->port, port);
+	assert_int_equal(r->strict, ROUTE_STRICT_YES);
+	assert_null(r->key);
+	assert_non_null(route_in_tree(r, r->key_file));
+	assert_string_equal(route_in_tree(r, r->key_file), "id_rsa");
+	assert_string_equal(route_in_tree(r, r->authorized_keys_file), "authorized_keys");
+	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[0]), "known_hosts");
+	assert_null(route_in_tree(r, "/etc/passwd"));
+	route_unref(&r);
+}
+
+static void
+test_upstreams(void **state)
+{
+	(void)state;
+	leads("h\n", "", "h", 22);
+	leads("ubuntu@h:2200", "ubuntu", "h", 2200);
+	leads("# it\n\n \t u@10.0.0.5 \r\nother\n", "u", "10.0.0.5", 22);
+	leads("a@b@h", "a@b", "h", 22);
+	leads("100%@h", "100%", "h", 22);
+	leads("%u@h", "%u", "h", 22);
+	leads("u@[fe80::1%eth0]:2200", "u", "fe80::1%eth0", 2200);
+	leads("[::1]", "", "::1", 22);
+	leads("::1", "", "::1", 22);
+	leads("", "", NULL, 0);
+	leads("#\n", "", NULL, 0);
+	leads("@h", "", NULL, 0);
+	leads("u@", "", NULL, 0);
+	leads("u@:22", "", NULL, 0);
+	leads("h:", "", NULL, 0);
+	leads("h:0", "", NULL, 0);
+	leads("h:22x", "", NULL, 0);
+	leads("[::1", "", NULL, 0);
+	leads("[::1]x", "", NULL, 0);
+	leads("[]:22", "", NULL, 0);
+	leads("-x@h", "", NULL, 0);
+	leads("u@-h", "", NULL, 0);
+	leads("u@h i", "", NULL, 0);
+	leads("u@h\x01", "", NULL, 0);
+}
+
+static void
+test_route_ini(void **state)
+{
+	struct route *r;
+
+	(void)state;
+	put("users/alice/route.ini",
+	    "HostName = %u.example\nKey = alice\nAuthorizedKeysFile = /etc/keys\n"
+	    "UserKnownHostsFile = sub/known ../other /etc/known\n",
+	    0644);
+	assert_int_equal(find("alice", &r), LOOKUP_FOUND);
+	assert_string_equal(r->hosts.v[0], "alice.example");
+	assert_string_equal(r->key, "alice");
+	assert_null(r->key_file);
+	assert_null(route_in_tree(r, r->authorized_keys_file));
+	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[0]), "sub/known");
+	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[1]), "../other");
+	assert_null(route_in_tree(r, r->known_hosts_files.v[2]));
+	route_unref(&r);
+	put("users/alice/route.ini", "HostName = h\nMatchAddress = 10.0.0.0/8\n", 0644);
+	assert_int_equal(find("alice", &r), LOOKUP_NOT_FOUND);
+	put("users/alice/route.ini", "HostName = h\n[route bob]\n", 0644);
+	assert_int_equal(find("alice", &r), LOOKUP_FAILED);
+	put("users/alice/route.ini", "", 0644);
+	assert_int_equal(find("alice", &r), LOOKUP_FAILED);
+}
+
+/* What goes through a name must stay beneath. */
+static void
+test_beneath(void **state)
+{
+	static const char *const names[] = { "../alice/known_hosts", "/etc/passwd",
+		"../../conf.d/a.ini", "link", "abs", "sub", "fifo", "." };
+	char why[BENEATH_WHY_SIZE];
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(symlink("../../conf.d/a.ini", "users/alice/link"), 0);
+	assert_int_equal(symlink("/etc/passwd", "users/alice/abs"), 0);
+	assert_int_equal(symlink("id_rsa", "users/alice/mine"), 0);
+	assert_int_equal(mkdir("users/alice/sub", 0755), 0);
+	assert_int_equal(mkfifo("users/alice/fifo", 0600), 0);
+	buf_init(&b, 100);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_not_equal(beneath_read("users", "alice", names[i], 022, &b, why), 0);
+		assert_int_equal(b.len, 0);
+		assert_int_not_equal(why[0], '\0');
+	}
+	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why), 0);
+	assert_int_equal(b.len, 6);
+	buf_reset(&b);
+	assert_int_equal(beneath_read("users", "alice", "none", 022, &b, why), ERR_NOTFOUND);
+	assert_int_equal(beneath_read("users", "none", "none", 022, &b, why), ERR_NOTFOUND);
+	assert_int_equal(beneath_read("users", "..", "conf.d/a.ini", 022, &b, why), ERR_PERM);
+	assert_int_equal(beneath_read("nowhere", "alice", "id_rsa", 022, &b, why), ERR_SYS);
+	assert_int_equal(chmod("users/alice/id_rsa", 0604), 0);
+	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why), ERR_PERM);
+	buf_free(&b);
+	buf_init(&b, 5);
+	assert_int_equal(chmod("users/alice/id_rsa", 0600), 0);
+	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why),
+	    ERR_TOOBIG);
+	buf_free(&b);
+}
+
+/* 20,000 neighbours make no difference: nothing but the one directory is looked at. */
+static void
+test_many(void **state)
+{
+	struct timespec from, to;
+	struct route *r;
+	char path[64];
+	double us;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 20000; i++) {
+		snprintf(path, sizeof(path), "users/user%06d", i);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (i = 0; i < 1000; i++) {
+		assert_int_equal(find("alice", &r), LOOKUP_FOUND);
+		route_unref(&r);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	us = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / 1e6;
+	print_message("one of 20,001 directories: found in %.1f us\n", us);
+	assert_true(us < 10000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_upstreams, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_ini, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_beneath, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	};
+	char command[64];
+	int failed;
+
+	if (mkdtemp(tmp) == NULL || chdir(tmp) != 0 || mkdir("conf.d", 0755) != 0)
+		return 1;
+	umask(022);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", tmp);
+	if (chdir("/") != 0 || system(command) != 0)
+		return 1;
+	return failed;
+}

@@ -12,6 +12,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "check", cli_check, "every error in the configuration" },
+	{ "hash-password", cli_hash_password, "the PasswordHash line of a password" },
 	{ "key", cli_key, "the keys in the key store: make, add, list, remove" },
 	{ "route", cli_route, "who answers for a login, where it leads, why not" },
 	{ "serve", cli_serve, "run the gateway in the foreground" },

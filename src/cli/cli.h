@@ -17,6 +17,7 @@ enum cli_status {
 };
 
 int cli_check(int argc, char **argv);
+int cli_hash_password(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_serve(int argc, char **argv);

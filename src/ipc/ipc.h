@@ -24,6 +24,7 @@ enum ipc_type {
 	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
+	IPC_CHECK,     /* + socket: fork an errand that checks the password that comes there */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -32,13 +33,18 @@ enum ipc_type {
 	/* errand -> keeper */
 	IPC_DIALLED,	 /* + connected socket.  string address */
 	IPC_DIAL_FAILED, /* string reason */
+	IPC_CHECKED,	 /* bool: is it the password? */
+
+	/* keeper -> errand */
+	IPC_PASSWORD, /* string hash, string password */
 
 	/* keeper -> session */
 	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */
 	IPC_SIGNATURE,	 /* bool ok, string signature blob */
 	IPC_DOWNSTREAM,	 /* strings to the end: payloads for the client */
 	IPC_UPSTREAM_FD, /* + connected socket.  strings: title, kex, host key algorithms,
-			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms */
+			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms,
+			  * bool: a person is asked meanwhile, so that it ends with the keys */
 	IPC_HOST_KEY_OK, /* bool ok */
 	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
 	IPC_RELAY,	 /* both are logged in.  strings to the end: what the client gets before
@@ -62,6 +68,7 @@ enum ipc_way {
 	IPC_ERRAND_TO_KEEPER = 1 << 2,
 	IPC_KEEPER_TO_SESSION = 1 << 3,
 	IPC_SESSION_TO_KEEPER = 1 << 4,
+	IPC_KEEPER_TO_ERRAND = 1 << 5,
 };
 
 /* How far a session is, as the keeper sees it. */

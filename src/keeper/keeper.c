@@ -17,7 +17,9 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/title.h"
+#include "keeper/check.h"
 #include "keeper/keeper.h"
+#include "keeper/unknown.h"
 #include "keeper/ward.h"
 
 #define EXIT_CONFIG 78
@@ -117,6 +119,8 @@ load(struct keeper *k, const char *conf_dir)
 	r = load_host_keys(k);
 	if (r == 0)
 		r = load_banner(k);
+	if (r == 0)
+		unknown_init(k);
 	return r;
 }
 
@@ -195,6 +199,8 @@ keeper_loop(struct keeper *k)
 				master_input(k);
 			else if (source->kind == SOURCE_WARD)
 				ward_session_input(source->ward);
+			else if (source->kind == SOURCE_CHECK)
+				check_input(source->check);
 			else
 				ward_errand_input(source->ward);
 		}
@@ -211,12 +217,13 @@ int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
 	struct keeper k = { .master = master, .epoll = -1 };
-	struct source source = { SOURCE_MASTER, NULL };
+	struct source source = { SOURCE_MASTER, NULL, NULL };
 	const struct rlimit none = { 0, 0 };
 	int r;
 
 	TAILQ_INIT(&k.wards);
 	TAILQ_INIT(&k.ended);
+	check_init(&k);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/ward.h"
 
@@ -37,8 +38,8 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 		return ERR_NOMEM;
 	}
 	w->keeper = k;
-	w->from_session = (struct source){ SOURCE_WARD, w };
-	w->from_errand = (struct source){ SOURCE_DIAL, w };
+	w->from_session = (struct source){ SOURCE_WARD, w, NULL };
+	w->from_errand = (struct source){ SOURCE_DIAL, w, NULL };
 	w->sock = sock;
 	w->errand = -1;
 	w->phase = IPC_PHASE_KEX;
@@ -66,6 +67,7 @@ ward_end(struct ward *w)
 {
 	if (w->sock == -1 && w->errand == -1)
 		return;
+	check_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -252,6 +254,7 @@ void
 ward_session_input(struct ward *w)
 {
 	struct ipc_msg msg;
+	size_t end;
 	int r;
 
 	if (w->sock == -1)
@@ -260,7 +263,11 @@ ward_session_input(struct ward *w)
 	if (r == ERR_AGAIN)
 		return;
 	if (r == 0) {
+		end = (size_t)(msg.body.p + msg.body.left - w->keeper->message);
 		dispatch(w, &msg);
+		/* there may have been a password in it */
+		if (msg.type == IPC_AUTH)
+			explicit_bzero(w->keeper->message, end);
 		return;
 	}
 	if (r == ERR_EOF)

@@ -15,6 +15,8 @@ static const char *const stricts[] = {
 	NULL,
 };
 
+static const char *const no_yes[] = { "no", "yes", NULL };
+
 #define R(member) .offset = offsetof(struct route, member)
 
 static const struct keyword route_table[] = {
@@ -25,6 +27,10 @@ static const struct keyword route_table[] = {
 	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
 	    .flags = KEYWORD_REPEAT | KEYWORD_HASH },
 	{ "Key", &route_template, R(key), .check = route_check_key },
+	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
+	{ "Passthrough", &keyword_choice, R(passthrough), .choices = no_yes, .value = "no" },
+	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
+	    .check = route_check_methods },
 	{ "UserKnownHostsFile", &keyword_paths, R(known_hosts_files),
 	    .check = route_check_no_holes },
 	{ "HostKeyFingerprint", &keyword_words, R(host_key_fingerprints),
@@ -41,7 +47,6 @@ static const struct keyword route_table[] = {
 
 	/* Known and refused: a policy that is written down must not be passed over. */
 	{ .name = "AuthorizedPrincipals" },
-	{ .name = "AuthenticationMethods" },
 	{ .name = "AcceptEnv" },
 	{ .name = "AllowAgentForwarding" },
 	{ .name = "AllowStreamLocalForwarding" },
@@ -52,9 +57,7 @@ static const struct keyword route_table[] = {
 	{ .name = "MatchFingerprint" },
 	{ .name = "MatchLocalAddress" },
 	{ .name = "MaxSessions" },
-	{ .name = "Passthrough" },
 	{ .name = "Password" },
-	{ .name = "PasswordHash" },
 	{ .name = "PermitCommands" },
 	{ .name = "PermitListen" },
 	{ .name = "PermitOpen" },
@@ -78,6 +81,75 @@ has(const struct conf_section *section, const char *key)
 	return conf_entry_find(section, key) != NULL;
 }
 
+static int
+has_keys(const struct conf_section *s)
+{
+	return has(s, "AuthorizedKeysFile") || has(s, "AuthorizedKey");
+}
+
+/* Can the login pass this method at all? */
+static int
+method_there(const struct conf_section *s, const struct route *r, const char *method)
+{
+	if (strcmp(method, "publickey") == 0)
+		return has_keys(s);
+	if (strcmp(method, "password") == 0)
+		return r->passthrough || has(s, "PasswordHash");
+	return r->passthrough;
+}
+
+/* AuthenticationMethods, or each method by itself that the login has. */
+static int
+set_methods(const struct conf_section *s, struct route *r)
+{
+	static const char *const all[] = { "publickey", "password", "keyboard-interactive" };
+	size_t i;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < r->authentication_methods.n; i++)
+		err = strlist_add(&r->methods, r->authentication_methods.v[i],
+		    strlen(r->authentication_methods.v[i]));
+	for (i = 0; err == 0 && r->authentication_methods.n == 0 && i < 3; i++)
+		if (method_there(s, r, all[i]))
+			err = strlist_add(&r->methods, all[i], strlen(all[i]));
+	return err;
+}
+
+/* How a person may prove who they are. */
+static void
+check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
+	const char *list, *method;
+	char name[64];
+	size_t i, len;
+
+	if (r->passthrough && has(s, "PasswordHash"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: who checks a password, PasswordHash or, with Passthrough, the "
+		    "machine behind?  Leave one out",
+		    s->name);
+	if (r->passthrough && has(s, "Key") != has_keys(s))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
+		    "AuthorizedKey) go together: the one is used for who has shown the other",
+		    s->name);
+	if (r->authentication_methods.n > 16)
+		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
+	for (i = 0; i < r->authentication_methods.n; i++) {
+		list = r->authentication_methods.v[i];
+		for (method = list; *method != '\0'; method += len + (method[len] == ',')) {
+			len = strcspn(method, ",");
+			snprintf(name, sizeof(name), "%.*s", (int)len, method);
+			if (!method_there(s, r, name))
+				conf_error(errors, e->file, e->line,
+				    "AuthenticationMethods: %s: the route has nothing to check it "
+				    "with",
+				    name);
+		}
+	}
+}
+
 /* What must stand there, and what goes together.  A key with a bad value has had
  * its error already, so this goes by what is written. */
 static void
@@ -97,11 +169,12 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (!has(s, "HostName"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
-	if (!has(s, "Key"))
+	check_proofs(s, r, errors);
+	if (!has(s, "Key") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs Key: the key in the key store to log in there with",
 		    s->name);
-	if (!has(s, "AuthorizedKeysFile") && !has(s, "AuthorizedKey"))
+	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile or AuthorizedKey: who may log in",
 		    s->name);
@@ -145,6 +218,8 @@ route_new(const struct conf *conf, const struct conf_section *section, struct co
 	} else {
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		route_check(conf, section, r, errors);
+		if (set_methods(section, r) != 0)
+			conf_error(errors, section->file, section->line, "out of memory");
 	}
 	if (errors->n != before) {
 		route_unref(&r);
@@ -169,7 +244,10 @@ route_unref(struct route **r)
 	*r = NULL;
 	if (old == NULL || --old->refs > 0)
 		return;
+	if (old->password_hash != NULL)
+		explicit_bzero(old->password_hash, strlen(old->password_hash));
 	keyword_clear(route_table, NKEYWORDS, old);
+	strlist_free(&old->methods);
 	free(old->name);
 	free(old->source);
 	free(old);
@@ -229,7 +307,7 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
 		for (l = field, j = 0; err == 0 && j < l->n; j++)
 			err = expand_text(kw, &l->v[j], match, why);
 	}
-	if (err == 0 && strlist_has(&conf->gateway.host_keys, r->key)) {
+	if (err == 0 && r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key)) {
 		snprintf(why, PLUGIN_WHY_SIZE, "Key: %s is the gateway's own HostKey", r->key);
 		err = ERR_FORMAT;
 	}

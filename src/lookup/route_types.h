@@ -18,6 +18,8 @@ int route_check_key(const char *name, char why[KEYWORD_WHY_SIZE]);
 int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
 int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
 int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
+int route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE]);
+int route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * An errand: a short-lived process that does for the keeper what the keeper must not
- * do itself.  Here: look a name up and connect.
+ * do itself.  Here: look a name up and connect; check a password, which takes time.
  */
 #ifndef MASTER_ERRAND_H
 #define MASTER_ERRAND_H
@@ -13,5 +13,11 @@
  * of its own and ends it.
  */
 void errand_dial(struct wire *body, int answer) __attribute__((noreturn));
+
+/*
+ * Take a PASSWORD message from the socket, check it against its hash, and send CHECKED.
+ * Runs in a process of its own and ends it.
+ */
+void errand_check(int sock) __attribute__((noreturn));
 
 #endif

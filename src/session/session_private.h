@@ -29,6 +29,7 @@ struct session {
 	struct relay relay;
 	int64_t deadline;    /* of the login */
 	int64_t up_deadline; /* of the login upstream */
+	int up_patient;	     /* a person is asked meanwhile: only its handshake has one */
 	int64_t trim_at;     /* give back memory then */
 	uint64_t trim_bytes; /* relayed since the last time */
 	char reason[512];    /* why it ends; "" while it does not */

@@ -246,7 +246,7 @@ static void
 test_keys_to_come_are_refused(void **state)
 {
 	static const char *const keys[] = { "PermitOpen", "permitopen", "ForceCommand",
-		"MatchAddress", "PasswordHash", "Passthrough", "TrustedUserCAKeys", "Record" };
+		"MatchAddress", "SendProxy", "MaxSessions", "TrustedUserCAKeys", "Record" };
 	char text[512], expected[256];
 	size_t i;
 

@@ -151,6 +151,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	}
 	w->phase = IPC_PHASE_END;
 	w->refused = 1;
+	check_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);

@@ -379,3 +379,34 @@ def test_key_without_authorized_keys_is_a_configuration_error(make_gateway, make
     g.route("alice", make_sshd(), [], Passthrough="yes", AuthorizedKeysFile=None)
     p = g.sallyport("check", "-c", g.conf)
     assert p.returncode == 78 and b"go together" in p.stdout + p.stderr
+
+
+def test_key_here_and_password_there(gated, person):
+    """AuthenticationMethods of the gateway: the key is checked here, the password by the machine."""
+    w = real(
+        gated, person, Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
+        AuthenticationMethods="publickey,password",
+    )
+    t = asking(w, "-v", "id -un", PreferredAuthentications="publickey,password")
+    t.expect(r"Authentications that can continue: publickey\r")
+    t.expect("Authenticated using \"publickey\" with partial success")
+    for word in ("wrong", PASSWORD):
+        t.expect("password: ")
+        t.send(word + "\n")
+    t.expect(rf"^{person}")
+    assert t.wait() == 0
+    t.close()
+    w.gateway.log.wait("Accepted password for alice")
+
+
+def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
+    """Not where AuthenticationMethods says that a password is to be asked for."""
+    monkeypatch.setattr(Machine, "check_auth_none", lambda *a: paramiko.AUTH_SUCCESSFUL)
+    with machine(gated, ring, AuthenticationMethods="password") as (w, _):
+        t = asking(w, "x", PreferredAuthentications="password")
+        t.expect("password: ")
+        t.send("anything\n")
+        t.expect("sallyport: your machine did not let the gateway in")
+        assert t.wait() == 255
+        t.close()
+        assert "Accepted" not in w.gateway.log.text()

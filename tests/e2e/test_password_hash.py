@@ -284,3 +284,24 @@ def test_configuration_errors(make_gateway, make_sshd, ring, words, error):
     said = (p.stdout + p.stderr).decode()
     assert p.returncode == 78 and re.search(error, said), said
     assert "secret" not in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
+def test_password_is_nowhere_afterwards(gated, hashed):
+    """Not in the session, nor the keeper, nor the master, once the login is over."""
+    from test_secrets import found_in
+
+    if sanitized():
+        pytest.skip("a sanitizer keeps freed memory")
+    w = with_password(gated, hashed)
+    t = asking(w.client, "cat")
+    t.expect("password: ")
+    t.send(PASSWORD + "\n")
+    t.send("hello\n")
+    t.expect("hello\r\nhello")
+    w.gateway.log.wait("Accepted password")
+    for p in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
+        assert not found_in(p, {"password": PASSWORD.encode()}), p.title()
+    t.send("\4")
+    t.wait()
+    t.close()

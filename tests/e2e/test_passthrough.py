@@ -10,7 +10,8 @@ import uuid
 
 import pytest
 
-from lab import net
+from lab import net, procs
+from lab.gateway import sanitized
 
 paramiko = pytest.importorskip("paramiko")
 
@@ -410,3 +411,21 @@ def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
         assert t.wait() == 255
         t.close()
         assert "Accepted" not in w.gateway.log.text()
+
+
+@pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
+def test_password_is_nowhere_afterwards(gated, person, method):
+    """Not in the session, which had it on both legs, nor in the keeper."""
+    from test_secrets import found_in
+
+    if sanitized():
+        pytest.skip("a sanitizer keeps freed memory")
+    w = real(gated, person)
+    t = asking(w, "echo ready; cat", PreferredAuthentications=method)
+    t.expect("[Pp]assword: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^ready")
+    for p in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
+        assert not found_in(p, {"password": PASSWORD.encode()}), p.title()
+    procs.end(t.process)
+    t.close()

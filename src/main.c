@@ -13,6 +13,7 @@ static const struct command {
 } commands[] = {
 	{ "check", cli_check, "every error in the configuration" },
 	{ "init", cli_init, "make a directory to start from: configuration and host key" },
+	{ "hash-password", cli_hash_password, "the PasswordHash line of a password" },
 	{ "key", cli_key, "the keys in the key store: make, add, list, remove" },
 	{ "reload", cli_reload, "make the running gateway read its configuration anew" },
 	{ "route", cli_route, "who answers for a login, where it leads, why not" },

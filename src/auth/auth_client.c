@@ -14,6 +14,8 @@
 enum state {
 	STATE_NEW,     /* nothing sent yet */
 	STATE_WAITING, /* for the answer to our request */
+	STATE_REFUSED, /* for the next request */
+	STATE_ASKED,   /* for the person's answer */
 	STATE_DONE,
 	STATE_FAILED,
 };
@@ -22,6 +24,13 @@ struct auth_client {
 	const struct auth_client_ops *ops;
 	void *ctx;
 	enum state state;
+	int several;
+	enum {
+		SENT_NONE,
+		SENT_KEY,
+		SENT_PASSWORD,
+		SENT_KBDINT
+	} sent; /* the last request */
 
 	struct buf session_id;
 	struct buf blob;
@@ -30,13 +39,20 @@ struct auth_client {
 
 	struct buf banner;
 	size_t banner_left; /* how much more of it is passed on */
+	struct buf banner_last;
+	struct buf question;
+	uint32_t prompts; /* in it */
+	unsigned int rounds;
+	char methods[AUTH_CLIENT_METHODS_SIZE];
+	int partial;
 	char reason[512];
 };
 
 static void
 state_set(struct auth_client *ac, enum state state)
 {
-	static const char *const names[] = { "new", "waiting", "done", "failed" };
+	static const char *const names[] = { "new", "waiting", "refused", "asked", "done",
+		"failed" };
 
 	log_debug("auth client: %s -> %s", names[ac->state], names[state]);
 	ac->state = state;
@@ -71,6 +87,9 @@ auth_client_new(const struct auth_client_config *config, const struct auth_clien
 	buf_init(&ac->session_id, 1024);
 	buf_init(&ac->blob, 65536);
 	buf_init(&ac->banner, AUTH_CLIENT_BANNER_MAX);
+	buf_init(&ac->banner_last, AUTH_CLIENT_BANNER_MAX);
+	buf_init(&ac->question, AUTH_CLIENT_MESSAGE_MAX);
+	ac->several = config->several;
 	buf_put(&ac->session_id, config->session_id, config->session_id_len);
 	buf_put(&ac->blob, config->blob.p, config->blob.len);
 	ac->user = strdup(config->user);
@@ -93,6 +112,8 @@ auth_client_free(struct auth_client **acp)
 	buf_free(&ac->session_id);
 	buf_free(&ac->blob);
 	buf_free(&ac->banner);
+	buf_free(&ac->banner_last);
+	buf_free(&ac->question);
 	free(ac->user);
 	free(ac->server_sig_algs);
 	free(ac);
@@ -126,6 +147,13 @@ put_request(const struct auth_client *ac, const char *alg, struct buf *data)
 	wire_put_string(data, ac->blob.data, ac->blob.len);
 }
 
+/* May a request be made now? */
+static int
+ready(const struct auth_client *ac)
+{
+	return ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED;
+}
+
 enum auth_client_verdict
 auth_client_start(struct auth_client *ac, struct buf *out)
 {
@@ -135,7 +163,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	const char *alg;
 	int ret;
 
-	if (ac->state != STATE_NEW)
+	if (!ready(ac))
 		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
 		return fail(ac, "the mapped key is unreadable");
@@ -160,6 +188,59 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	buf_free(&sig);
 	if (ret != 0)
 		return fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
+	ac->sent = SENT_KEY;
+	state_set(ac, STATE_WAITING);
+	return AUTH_CLIENT_SEND;
+}
+
+/* A request without a signature. */
+static enum auth_client_verdict
+request(struct auth_client *ac, const char *method, struct bytes rest, struct buf *out)
+{
+	static const char service[] = "ssh-connection";
+	size_t len = 1 + 4 + strlen(ac->user) + 4 + strlen(service) + 4 + strlen(method);
+
+	if (!ready(ac) || rest.len > AUTH_CLIENT_MESSAGE_MAX)
+		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+	wire_put_u32(out, (uint32_t)(len + rest.len));
+	buf_put_u8(out, SSH_MSG_USERAUTH_REQUEST);
+	wire_put_text(out, ac->user);
+	wire_put_text(out, service);
+	wire_put_text(out, method);
+	buf_put(out, rest.p, rest.len);
+	state_set(ac, STATE_WAITING);
+	return AUTH_CLIENT_SEND;
+}
+
+enum auth_client_verdict
+auth_client_probe(struct auth_client *ac, struct buf *out)
+{
+	ac->sent = SENT_NONE;
+	return request(ac, "none", (struct bytes){ NULL, 0 }, out);
+}
+
+enum auth_client_verdict
+auth_client_carry(struct auth_client *ac, const char *method, struct bytes rest, struct buf *out)
+{
+	if (strcmp(method, "password") == 0)
+		ac->sent = SENT_PASSWORD;
+	else if (strcmp(method, "keyboard-interactive") == 0)
+		ac->sent = SENT_KBDINT;
+	else
+		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+	return request(ac, method, rest, out);
+}
+
+enum auth_client_verdict
+auth_client_respond(struct auth_client *ac, struct bytes message, struct buf *out)
+{
+	struct wire w;
+
+	wire_init(&w, message.p, message.len);
+	if (ac->state != STATE_ASKED || ac->sent != SENT_KBDINT ||
+	    wire_u8(&w) != SSH_MSG_USERAUTH_INFO_RESPONSE || wire_u32(&w) != ac->prompts)
+		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+	wire_put_bytes(out, message);
 	state_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
 }
@@ -189,6 +270,17 @@ input_failure(struct auth_client *ac, struct wire *w)
 
 	if (wire_end(w) != 0)
 		return fail(ac, "malformed login reply from upstream");
+	if (ac->several) {
+		if (names.len >= sizeof(ac->methods) ||
+		    (names.len > 0 && memchr(names.p, '\0', names.len) != NULL))
+			return fail(ac, "malformed login reply from upstream");
+		memset(ac->methods, 0, sizeof(ac->methods));
+		if (names.len > 0)
+			memcpy(ac->methods, names.p, names.len);
+		ac->partial = partial;
+		state_set(ac, STATE_REFUSED);
+		return AUTH_CLIENT_REFUSED;
+	}
 	if (partial)
 		return fail(ac,
 		    "upstream accepted the mapped key but wants more, which is not supported: %s",
@@ -216,10 +308,52 @@ input_banner(struct auth_client *ac, struct wire *w)
 	} else {
 		ac->banner_left -= len;
 	}
+	/* some say it again at each attempt */
 	if (len == 0)
 		return AUTH_CLIENT_WAIT;
+	if (ac->several &&
+	    bytes_equal((struct bytes){ text.p, len },
+		(struct bytes){ ac->banner_last.data, ac->banner_last.len }))
+		return AUTH_CLIENT_WAIT;
+	buf_reset(&ac->banner_last);
+	buf_put(&ac->banner_last, text.p, len);
 	buf_put(&ac->banner, text.p, len);
 	return buf_err(&ac->banner) == 0 ? AUTH_CLIENT_BANNER : AUTH_CLIENT_WAIT;
+}
+
+/* RFC 4256 section 3.2, RFC 4252 section 8: the number of the message tells them apart
+ * as little as it does the client, its request does. */
+static enum auth_client_verdict
+input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, size_t len)
+{
+	uint32_t i;
+
+	if (ac->sent != SENT_PASSWORD && ac->sent != SENT_KBDINT)
+		return fail(ac, "unexpected login message from upstream: type %u",
+		    SSH_MSG_USERAUTH_INFO_REQUEST);
+	if (++ac->rounds > AUTH_CLIENT_ROUNDS_MAX || len > AUTH_CLIENT_MESSAGE_MAX)
+		return fail(ac, "upstream asks without end");
+	(void)wire_string(w); /* name; prompt of a password change */
+	if (ac->sent == SENT_KBDINT) {
+		(void)wire_string(w); /* instruction */
+		(void)wire_string(w); /* language */
+		ac->prompts = wire_u32(w);
+		if (ac->prompts > AUTH_CLIENT_PROMPTS_MAX)
+			return fail(ac, "upstream asks too much at once");
+		for (i = 0; i < ac->prompts; i++) {
+			(void)wire_string(w);
+			(void)wire_bool(w); /* echo */
+		}
+	} else {
+		(void)wire_string(w); /* language */
+	}
+	if (wire_end(w) != 0)
+		return fail(ac, "malformed login question from upstream");
+	buf_put(&ac->question, payload, len);
+	if (buf_err(&ac->question) != 0)
+		return fail(ac, "%s", err_str(buf_err(&ac->question)));
+	state_set(ac, STATE_ASKED);
+	return AUTH_CLIENT_ASKED;
 }
 
 enum auth_client_verdict
@@ -228,12 +362,17 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	struct wire w;
 	uint8_t type;
 
-	(void)out; /* for conversations to come */
+	(void)out; /* nothing is answered at once */
 	if (ac->state == STATE_FAILED)
 		return AUTH_CLIENT_FAILED;
 	buf_reset(&ac->banner);
+	buf_reset(&ac->question);
 	wire_init(&w, payload, len);
 	type = wire_u8(&w);
+	/* a banner may come at any time before success */
+	if (type == SSH_MSG_USERAUTH_BANNER &&
+	    (ac->state == STATE_REFUSED || ac->state == STATE_ASKED))
+		return input_banner(ac, &w);
 	if (ac->state != STATE_WAITING)
 		return fail(ac, "unexpected login message from upstream: type %u", type);
 	switch (type) {
@@ -241,6 +380,8 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 		return input_banner(ac, &w);
 	case SSH_MSG_USERAUTH_FAILURE:
 		return input_failure(ac, &w);
+	case SSH_MSG_USERAUTH_INFO_REQUEST:
+		return input_question(ac, &w, payload, len);
 	case SSH_MSG_USERAUTH_SUCCESS:
 		if (wire_end(&w) != 0)
 			return fail(ac, "malformed login reply from upstream");
@@ -254,6 +395,24 @@ struct bytes
 auth_client_banner(const struct auth_client *ac)
 {
 	return (struct bytes){ ac->banner.data, ac->banner.len };
+}
+
+struct bytes
+auth_client_question(const struct auth_client *ac)
+{
+	return (struct bytes){ ac->question.data, ac->question.len };
+}
+
+const char *
+auth_client_methods(const struct auth_client *ac)
+{
+	return ac->methods;
+}
+
+int
+auth_client_partial(const struct auth_client *ac)
+{
+	return ac->partial;
 }
 
 const char *

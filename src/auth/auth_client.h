@@ -19,8 +19,10 @@ struct auth_client_config {
 	const uint8_t *session_id; /* copied, like all below */
 	size_t session_id_len;
 	const char *user;
-	struct bytes blob;	     /* public half of the mapped key */
+	struct bytes blob;	     /* public half of the mapped key; may be empty */
 	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
+	/* A request that fails is not the end: REFUSED instead of FAILED. */
+	int several;
 };
 
 enum auth_client_verdict {
@@ -29,19 +31,42 @@ enum auth_client_verdict {
 	AUTH_CLIENT_BANNER, /* auth_client_banner() has the upstream's banner text;
 			      * more input is expected */
 	AUTH_CLIENT_SUCCESS,
-	AUTH_CLIENT_FAILED, /* auth_client_reason() says why */
+	AUTH_CLIENT_FAILED,  /* auth_client_reason() says why */
+	AUTH_CLIENT_REFUSED, /* USERAUTH_FAILURE: see auth_client_methods() and _partial();
+			      * another request may be made */
+	AUTH_CLIENT_ASKED,   /* auth_client_question() is for the person: answer with
+			      * auth_client_respond(), or make another request */
 };
 
 /* Of all its banners together, that much is passed on. */
 #define AUTH_CLIENT_BANNER_MAX 16384
+/* Questions in one round, and rounds in one login. */
+#define AUTH_CLIENT_PROMPTS_MAX 100
+#define AUTH_CLIENT_ROUNDS_MAX 256
+/* Its longest message; a name-list of methods, with its NUL. */
+#define AUTH_CLIENT_MESSAGE_MAX 65536
+#define AUTH_CLIENT_METHODS_SIZE 512
 
 /* NULL: out of memory. */
 struct auth_client *auth_client_new(const struct auth_client_config *config,
     const struct auth_client_ops *ops, void *ctx);
 void auth_client_free(struct auth_client **ac);
 
-/* The first request: publickey with its signature, at once. */
+/* publickey with its signature, at once: the first request, or one after REFUSED. */
 enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
+
+/* "none" (RFC 4252 section 5.2): what does the upstream offer?  First or later. */
+enum auth_client_verdict auth_client_probe(struct auth_client *ac, struct buf *out);
+
+/* A password (RFC 4252 section 8) or the beginning of keyboard-interactive (RFC 4256)
+ * as the person's client sent it; rest is what follows the method's name there.  First,
+ * after REFUSED, or instead of an answer. */
+enum auth_client_verdict auth_client_carry(struct auth_client *ac, const char *method,
+    struct bytes rest, struct buf *out);
+
+/* The answer to a keyboard-interactive question: an INFO_RESPONSE, type byte included. */
+enum auth_client_verdict auth_client_respond(struct auth_client *ac, struct bytes message,
+    struct buf *out);
 
 /* One message of type 50 to 79, type byte included.  An RSA key whose
  * rsa-sha2-512 is refused is NOT tried again with another hash unless
@@ -52,6 +77,13 @@ enum auth_client_verdict auth_client_input(struct auth_client *ac, const uint8_t
 /* As the upstream sent it, control characters and all, cut between characters;
  * valid until the next input. */
 struct bytes auth_client_banner(const struct auth_client *ac);
+/* The INFO_REQUEST or PASSWD_CHANGEREQ, type byte included, looked through: it is
+ * well-formed.  Valid until the next input. */
+struct bytes auth_client_question(const struct auth_client *ac);
+/* Of the last USERAUTH_FAILURE: what can continue; and whether the request before it
+ * was passed all the same. */
+const char *auth_client_methods(const struct auth_client *ac);
+int auth_client_partial(const struct auth_client *ac);
 /* One line of printable US-ASCII, e.g. "upstream refused the mapped key; it
  * offers password,keyboard-interactive". */
 const char *auth_client_reason(const struct auth_client *ac);

@@ -12,12 +12,16 @@
 #define HOSTBOUND "publickey-hostbound-v00@openssh.com"
 #define KBDINT "keyboard-interactive"
 #define TOO_MANY_FAILURES "Too many authentication failures"
+/* Instead of a number of prompts: a request is the answer (a password changed). */
+#define NO_ANSWER UINT32_MAX
 
 enum state {
 	STATE_FIRST,   /* no request yet */
 	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
 	STATE_WAITING, /* for a request */
 	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
+	STATE_CARRIED, /* the same, and for auth_server_ask() */
+	STATE_ASKED,   /* for the answer to a question that was carried */
 	STATE_HINT,    /* for the empty answer to an INFO_REQUEST without questions */
 	STATE_DONE,
 	STATE_DENIED,
@@ -54,6 +58,9 @@ struct auth_server {
 	struct buf current; /* the request that waits for the lookup */
 	struct buf pending; /* those behind it, each as a string */
 	int npending;
+	struct buf carried; /* may hold a password */
+	enum auth_server_carried carries;
+	uint32_t prompts; /* of the question asked */
 	char reason[256];
 };
 
@@ -64,13 +71,14 @@ struct request {
 	int hostbound;
 	int has_signature;
 	struct bytes alg, blob, host_key, signature;
+	struct bytes rest; /* of other methods */
 };
 
 static void
 state_set(struct auth_server *as, enum state state)
 {
-	static const char *const names[] = { "first", "lookup", "waiting", "proven", "hint", "done",
-		"denied" };
+	static const char *const names[] = { "first", "lookup", "waiting", "proven", "carried",
+		"asked", "hint", "done", "denied" };
 
 	if (as->state == STATE_DENIED)
 		return;
@@ -110,6 +118,7 @@ auth_server_new(const struct auth_server_config *config, const struct auth_serve
 	buf_init(&as->key, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->current, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->pending, AUTH_SERVER_PENDING_BYTES);
+	buf_init(&as->carried, AUTH_SERVER_MESSAGE_MAX);
 	buf_put(&as->session_id, config->session_id, config->session_id_len);
 	buf_put(&as->host_key, config->host_key.p, config->host_key.len);
 	as->methods = strdup(methods == NULL ? "publickey" : methods);
@@ -138,6 +147,7 @@ auth_server_free(struct auth_server **asp)
 	/* passwords may be in these */
 	buf_wipe(&as->current);
 	buf_wipe(&as->pending);
+	buf_wipe(&as->carried);
 	free(as->banner);
 	free(as->hint);
 	free(as->methods);
@@ -178,15 +188,16 @@ banner_once(struct auth_server *as, struct buf *out)
 	as->banner = NULL;
 }
 
-/* The hint is for who has shown a key in vain. */
+/* The hint is for who has shown a key in vain and has nothing else to try. */
 static int
 hint_ready(const struct auth_server *as)
 {
-	return as->hint != NULL && as->key_refused;
+	return as->hint != NULL && as->key_refused && !namelist_has(as->methods, "password") &&
+	    !namelist_has(as->methods, KBDINT);
 }
 
 static enum auth_server_verdict
-reply_failure(struct auth_server *as, struct buf *out)
+reply_more(struct auth_server *as, int partial, struct buf *out)
 {
 	const char *more = hint_ready(as) ? "," KBDINT : "";
 	size_t len = strlen(as->methods) + strlen(more);
@@ -197,8 +208,14 @@ reply_failure(struct auth_server *as, struct buf *out)
 	wire_put_u32(out, (uint32_t)len);
 	buf_put(out, as->methods, strlen(as->methods));
 	buf_put(out, more, strlen(more));
-	wire_put_bool(out, 0); /* partial success */
+	wire_put_bool(out, partial);
 	return AUTH_SERVER_REPLY;
+}
+
+static enum auth_server_verdict
+reply_failure(struct auth_server *as, struct buf *out)
+{
+	return reply_more(as, 0, out);
 }
 
 /* RFC 4256 section 3.2: a text and no questions. */
@@ -266,7 +283,7 @@ request_parse(struct request *r, const uint8_t *payload, size_t len)
 		if (r->has_signature)
 			r->signature = wire_string(&w);
 	} else if (!bytes_is(r->method, "none")) {
-		(void)wire_rest(&w);
+		r->rest = wire_rest(&w);
 	}
 	return wire_end(&w);
 }
@@ -403,6 +420,84 @@ handle_publickey(struct auth_server *as, const struct request *r, struct buf *ou
 	return AUTH_SERVER_PROVEN;
 }
 
+/* Let somebody else judge it. */
+static enum auth_server_verdict
+carry(struct auth_server *as, enum auth_server_carried what, struct bytes message)
+{
+	buf_wipe(&as->carried);
+	buf_put(&as->carried, message.p, message.len);
+	if (buf_err(&as->carried) != 0)
+		return deny(as, "%s", err_str(buf_err(&as->carried)));
+	as->carries = what;
+	state_set(as, STATE_CARRIED);
+	return AUTH_SERVER_CARRY;
+}
+
+static void
+carried_done(struct auth_server *as)
+{
+	buf_wipe(&as->carried);
+	as->carries = AUTH_SERVER_NOTHING;
+}
+
+/* RFC 4252 section 8. */
+static int
+password_parse(struct bytes rest, int *change, struct bytes *password)
+{
+	struct wire w;
+
+	wire_init(&w, rest.p, rest.len);
+	*change = wire_bool(&w);
+	*password = wire_string(&w);
+	if (*change)
+		(void)wire_string(&w);
+	return wire_end(&w);
+}
+
+static enum auth_server_verdict
+handle_password(struct auth_server *as, const struct request *r)
+{
+	struct bytes password;
+	int change;
+
+	if (password_parse(r->rest, &change, &password) != 0)
+		return deny(as, "malformed authentication request");
+	return carry(as, AUTH_SERVER_PASSWORD, r->rest);
+}
+
+/* RFC 4256 section 3.1. */
+static enum auth_server_verdict
+handle_conversation(struct auth_server *as, const struct request *r)
+{
+	struct wire w;
+
+	wire_init(&w, r->rest.p, r->rest.len);
+	(void)wire_string(&w); /* language */
+	(void)wire_string(&w); /* submethods */
+	if (wire_end(&w) != 0)
+		return deny(as, "malformed authentication request");
+	return carry(as, AUTH_SERVER_CONVERSATION, r->rest);
+}
+
+/* RFC 4256 section 3.4. */
+static enum auth_server_verdict
+handle_response(struct auth_server *as, const uint8_t *payload, size_t len)
+{
+	uint32_t n, i;
+	struct wire w;
+
+	wire_init(&w, payload, len);
+	(void)wire_u8(&w);
+	n = wire_u32(&w);
+	if (n != as->prompts)
+		return deny(as, "wrong number of answers");
+	for (i = 0; i < n && wire_err(&w) == 0; i++)
+		(void)wire_string(&w);
+	if (wire_end(&w) != 0)
+		return deny(as, "malformed authentication request");
+	return carry(as, AUTH_SERVER_RESPONSE, (struct bytes){ payload, len });
+}
+
 static enum auth_server_verdict
 handle_method(struct auth_server *as, const struct request *r, struct buf *out)
 {
@@ -410,6 +505,10 @@ handle_method(struct auth_server *as, const struct request *r, struct buf *out)
 		return handle_publickey(as, r, out);
 	if (hint_ready(as) && bytes_is(r->method, KBDINT))
 		return reply_hint(as, out);
+	if (bytes_is(r->method, "password") && namelist_has(as->methods, "password"))
+		return handle_password(as, r);
+	if (bytes_is(r->method, KBDINT) && namelist_has(as->methods, KBDINT))
+		return handle_conversation(as, r);
 	if (!bytes_is(r->method, "none"))
 		return fail(as, out);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
@@ -447,7 +546,10 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	if (buf_err(&as->key) != 0)
 		return deny(as, "%s", err_str(buf_err(&as->key)));
 	if (as->state != STATE_FIRST) {
-		if (as->state == STATE_HINT)
+		/* a conversation that is given up costs as much as a query */
+		if (as->state == STATE_ASKED && ++as->queries > AUTH_SERVER_QUERIES_MAX)
+			return deny(as, TOO_MANY_FAILURES);
+		if (as->state == STATE_HINT || as->state == STATE_ASKED)
 			state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&
 		    strcmp(as->fingerprint, as->looked_up) != 0)
@@ -483,13 +585,16 @@ handle_pending(struct auth_server *as, enum auth_server_verdict verdict, struct 
 	struct bytes request;
 	struct wire w;
 
-	while (verdict == AUTH_SERVER_REPLY && as->state == STATE_WAITING && as->npending > 0) {
+	while (verdict == AUTH_SERVER_REPLY &&
+	    (as->state == STATE_WAITING || as->state == STATE_ASKED) && as->npending > 0) {
 		wire_init(&w, as->pending.data, as->pending.len);
 		request = wire_string(&w);
 		verdict = handle_request(as, request.p, request.len, out);
 		buf_consume(&as->pending, 4 + request.len);
 		as->npending--;
 	}
+	if (as->npending == 0)
+		buf_wipe(&as->pending);
 	return verdict;
 }
 
@@ -506,17 +611,22 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 		state_set(as, STATE_WAITING);
 		return handle_pending(as, reply_failure(as, out), out);
 	}
-	if (payload[0] != SSH_MSG_USERAUTH_REQUEST)
-		return deny(as, "unexpected message type %u", payload[0]);
 	if (len > AUTH_SERVER_MESSAGE_MAX)
 		return deny(as, "authentication request too large");
+	if (as->state == STATE_ASKED && as->prompts != NO_ANSWER &&
+	    payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE)
+		return handle_response(as, payload, len);
+	if (payload[0] != SSH_MSG_USERAUTH_REQUEST)
+		return deny(as, "unexpected message type %u", payload[0]);
 	switch (as->state) {
 	case STATE_FIRST:
 	case STATE_WAITING:
+	case STATE_ASKED:
 	case STATE_HINT: /* the client gives the conversation up: RFC 4252 section 5.1 */
 		return handle_request(as, payload, len, out);
 	case STATE_LOOKUP:
 	case STATE_PROVEN:
+	case STATE_CARRIED:
 		return queue_request(as, payload, len);
 	case STATE_DONE:
 	case STATE_DENIED:
@@ -525,24 +635,30 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	return AUTH_SERVER_REPLY;
 }
 
+int
+auth_server_set_methods(struct auth_server *as, const char *methods)
+{
+	char *copy = strdup(methods);
+
+	if (copy == NULL)
+		return ERR_NOMEM;
+	free(as->methods);
+	as->methods = copy;
+	return 0;
+}
+
 enum auth_server_verdict
 auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
 {
 	enum auth_server_verdict verdict;
-	char *copy;
 
 	as->failed = 0;
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
 	if (as->state != STATE_LOOKUP)
 		return deny(as, "%s", err_str(ERR_BADSTATE));
-	if (methods != NULL) {
-		copy = strdup(methods);
-		if (copy == NULL)
-			return deny(as, "%s", err_str(ERR_NOMEM));
-		free(as->methods);
-		as->methods = copy;
-	}
+	if (methods != NULL && auth_server_set_methods(as, methods) != 0)
+		return deny(as, "%s", err_str(ERR_NOMEM));
 	state_set(as, STATE_WAITING);
 	verdict = handle_request(as, as->current.data, as->current.len, out);
 	buf_wipe(&as->current);
@@ -555,14 +671,22 @@ auth_server_each_key(struct auth_server *as, int on)
 	as->each_key = on;
 }
 
+/* Somebody has judged what was asked. */
+static int
+judged(const struct auth_server *as)
+{
+	return as->state == STATE_PROVEN || as->state == STATE_CARRIED;
+}
+
 enum auth_server_verdict
 auth_server_success(struct auth_server *as, struct buf *out)
 {
 	as->failed = 0;
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
-	if (as->state != STATE_PROVEN)
+	if (!judged(as))
 		return deny(as, "%s", err_str(ERR_BADSTATE));
+	carried_done(as);
 	banner_once(as, out);
 	wire_put_u32(out, 1);
 	buf_put_u8(out, SSH_MSG_USERAUTH_SUCCESS);
@@ -576,10 +700,87 @@ auth_server_failure(struct auth_server *as, struct buf *out)
 	as->failed = 0;
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
-	if (as->state != STATE_PROVEN)
+	if (!judged(as))
 		return deny(as, "%s", err_str(ERR_BADSTATE));
+	carried_done(as);
 	state_set(as, STATE_WAITING);
 	return handle_pending(as, fail(as, out), out);
+}
+
+enum auth_server_verdict
+auth_server_partial(struct auth_server *as, const char *methods, struct buf *out)
+{
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (!judged(as) || auth_server_set_methods(as, methods) != 0)
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	carried_done(as);
+	state_set(as, STATE_WAITING);
+	return handle_pending(as, reply_more(as, 1, out), out);
+}
+
+enum auth_server_verdict
+auth_server_decline(struct auth_server *as, struct buf *out)
+{
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (!judged(as))
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	carried_done(as);
+	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
+		return deny(as, TOO_MANY_FAILURES);
+	state_set(as, STATE_WAITING);
+	return handle_pending(as, reply_failure(as, out), out);
+}
+
+enum auth_server_verdict
+auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
+{
+	struct wire w;
+
+	as->failed = 0;
+	if (as->state == STATE_DENIED)
+		return AUTH_SERVER_DENIED;
+	if (as->state != STATE_CARRIED || len > AUTH_SERVER_MESSAGE_MAX)
+		return deny(as, "%s", err_str(ERR_BADSTATE));
+	as->prompts = NO_ANSWER;
+	if (as->carries != AUTH_SERVER_PASSWORD) {
+		wire_init(&w, payload, len);
+		(void)wire_u8(&w);
+		(void)wire_string(&w); /* name */
+		(void)wire_string(&w); /* instruction */
+		(void)wire_string(&w); /* language */
+		as->prompts = wire_u32(&w);
+		if (wire_err(&w) != 0 || as->prompts == NO_ANSWER)
+			return deny(as, "%s", err_str(ERR_FORMAT));
+	}
+	carried_done(as);
+	banner_once(as, out);
+	wire_put_string(out, payload, len);
+	state_set(as, STATE_ASKED);
+	return handle_pending(as, AUTH_SERVER_REPLY, out);
+}
+
+enum auth_server_carried
+auth_server_carried(const struct auth_server *as, struct bytes *message)
+{
+	*message = (struct bytes){ as->carried.data, as->carried.len };
+	return as->state == STATE_CARRIED ? as->carries : AUTH_SERVER_NOTHING;
+}
+
+int
+auth_server_password(const struct auth_server *as, struct bytes *password)
+{
+	struct bytes message;
+	int change;
+
+	*password = (struct bytes){ (const uint8_t *)"", 0 };
+	if (auth_server_carried(as, &message) != AUTH_SERVER_PASSWORD ||
+	    password_parse(message, &change, password) != 0 || change)
+		return ERR_FORMAT;
+	return 0;
 }
 
 const char *

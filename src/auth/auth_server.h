@@ -57,6 +57,9 @@ enum auth_server_verdict {
 			     * then call auth_server_resume() */
 	AUTH_SERVER_PROVEN, /* the client has proven itself; this request is not
 			     * answered until auth_server_success() or _failure() */
+	AUTH_SERVER_CARRY,  /* somebody else has to judge what auth_server_carried() gives; it
+			     * is not answered until auth_server_success(), _failure(),
+			     * _partial(), _decline() or _ask() */
 	AUTH_SERVER_DENIED, /* send what was appended (if anything), then disconnect:
 			     * auth_server_reason() says why, in sshd's words */
 };
@@ -94,11 +97,41 @@ enum auth_server_verdict auth_server_resume(struct auth_server *as, const char *
  * LOOKUP of its own, with its fingerprint, before it is decided upon. */
 void auth_server_each_key(struct auth_server *as, int on);
 
-/* After PROVEN: append USERAUTH_SUCCESS (REPLY; DENIED if the machine has denied
+/* After PROVEN or CARRY: append USERAUTH_SUCCESS (REPLY; DENIED if the machine has denied
  * meanwhile, and nothing is appended); or count a failure, append
  * USERAUTH_FAILURE and go on with the requests that came since. */
 enum auth_server_verdict auth_server_success(struct auth_server *as, struct buf *out);
 enum auth_server_verdict auth_server_failure(struct auth_server *as, struct buf *out);
+
+/* As _failure(), but what was passed was one step of several: partial success, and
+ * methods are what may come next (RFC 4252 section 5.1). */
+enum auth_server_verdict auth_server_partial(struct auth_server *as, const char *methods,
+    struct buf *out);
+/* As _failure(), but it does not count: nobody has looked at it. */
+enum auth_server_verdict auth_server_decline(struct auth_server *as, struct buf *out);
+
+/* After CARRY: append the question (INFO_REQUEST or PASSWD_CHANGEREQ, type byte
+ * included), which has been looked through.  Its answer comes with another CARRY; the
+ * client may also give up and make another request. */
+enum auth_server_verdict auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len,
+    struct buf *out);
+
+/* What the login may use from now on.  0 or ERR_NOMEM. */
+int auth_server_set_methods(struct auth_server *as, const char *methods) MUST_CHECK;
+
+enum auth_server_carried {
+	AUTH_SERVER_NOTHING,	  /* not after CARRY */
+	AUTH_SERVER_PASSWORD,	  /* a "password" request (RFC 4252 section 8) */
+	AUTH_SERVER_CONVERSATION, /* a "keyboard-interactive" request (RFC 4256) */
+	AUTH_SERVER_RESPONSE,	  /* an answer in that conversation */
+};
+
+/* After CARRY: *message is what follows the name of the method in its request, well-formed;
+ * of a RESPONSE it is all, type byte included, with as many answers as were asked for.
+ * Valid, and wiped, until it is answered. */
+enum auth_server_carried auth_server_carried(const struct auth_server *as, struct bytes *message);
+/* The password in it: 0, or ERR_FORMAT if there is none or it is to be changed. */
+int auth_server_password(const struct auth_server *as, struct bytes *password) MUST_CHECK;
 
 /* Append a USERAUTH_BANNER with one line of text (its line end is added). */
 void auth_server_banner(const char *text, struct buf *out);

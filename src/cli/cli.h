@@ -19,6 +19,7 @@ enum cli_status {
 };
 
 int cli_check(int argc, char **argv);
+int cli_hash_password(int argc, char **argv);
 int cli_init(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_reload(int argc, char **argv);

@@ -97,6 +97,11 @@ show_key(const struct conf *conf, const struct route *r)
 	int err;
 
 	if (r->key == NULL) {
+		if (r->key_file == NULL) {
+			puts(
+			    "key        none: the person's password or answers go to the machine behind");
+			return CLI_OK;
+		}
 		err = access(r->key_file, R_OK);
 		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
 		    err == 0 ? "" : strerror(errno));
@@ -191,12 +196,21 @@ out:
 static void
 show_proofs(const struct route *r)
 {
+	size_t i;
+
 	if (r->authorized_keys_file != NULL)
 		printf("who        the keys in %s%s\n", r->authorized_keys_file,
 		    access(r->authorized_keys_file, R_OK) == 0 ? "" : " (can't be read!)");
 	if (r->authorized_keys.n > 0)
 		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
 		    r->authorized_keys.n == 1 ? "" : "s");
+	if (r->password_hash != NULL)
+		puts("who        the password of PasswordHash");
+	if (r->passthrough)
+		puts("who        whom the machine behind lets in with a password or answers");
+	if (r->authentication_methods.n > 0)
+		for (i = 0; i < r->methods.n; i++)
+			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
 }
 
 /* --- the machine behind --- */

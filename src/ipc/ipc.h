@@ -29,6 +29,7 @@ enum ipc_type {
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
 	IPC_RELOADED,  /* the answer to RELOAD.  bool ok; u32 errors; string: [gateway] as it
 			* would be, or the errors, a line each (as many as there is room for) */
+	IPC_CHECK,     /* + socket: fork an errand that checks the password that comes there */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -40,13 +41,18 @@ enum ipc_type {
 	IPC_DIALLED,	 /* + connected socket.  string address, string what went wrong before;
 			  * u32 n, n x string: hosts that did not answer */
 	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
+	IPC_CHECKED,	 /* bool: is it the password? */
+
+	/* keeper -> errand */
+	IPC_PASSWORD, /* string hash, string password */
 
 	/* keeper -> session */
 	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */
 	IPC_SIGNATURE,	 /* bool ok, string signature blob */
 	IPC_DOWNSTREAM,	 /* strings to the end: payloads for the client */
 	IPC_UPSTREAM_FD, /* + connected socket.  strings: title, kex, host key algorithms,
-			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms */
+			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms,
+			  * bool: a person is asked meanwhile, so that it ends with the keys */
 	IPC_HOST_KEY_OK, /* bool ok */
 	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
 	IPC_POLICY,	 /* what may be done in the relay: rules_put(); before RELAY */
@@ -79,6 +85,7 @@ enum ipc_way {
 	IPC_ERRAND_TO_KEEPER = 1 << 2,
 	IPC_KEEPER_TO_SESSION = 1 << 3,
 	IPC_SESSION_TO_KEEPER = 1 << 4,
+	IPC_KEEPER_TO_ERRAND = 1 << 5,
 };
 
 /* How far a session is, as the keeper sees it. */

@@ -6,6 +6,7 @@
 
 #include "auth/pubkey.h"
 #include "base/log.h"
+#include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
 #include "keeper/lookups.h"
@@ -14,6 +15,8 @@
 
 /* An authorized_keys file is read at each login; this is a lot of keys. */
 #define AUTHORIZED_KEYS_MAX (1024 * 1024)
+/* As in sshd. */
+#define PASSWORD_MAX 1024
 
 /* Say once why a key that stands in a file was not taken. */
 static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, const char *fmt, ...)
@@ -106,8 +109,8 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 }
 
 /* sshd's words, for the eyes and filters that know them. */
-static void
-log_attempt(struct ward *w, const char *what)
+void
+downstream_log(struct ward *w, const char *what)
 {
 	char key[160] = "";
 
@@ -122,7 +125,7 @@ log_attempt(struct ward *w, const char *what)
 static void
 failed(void *ctx)
 {
-	log_attempt(ctx, "Failed");
+	downstream_log(ctx, "Failed");
 }
 
 static const struct auth_server_ops auth_ops = { key_allowed, verify, failed, failed };
@@ -139,6 +142,7 @@ begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
 		.banner = w->generation->banner,
 		.host_key = { key->blob.data, key->blob.len },
 		.hint = hint,
+		.unknown_methods = w->keeper->unknown_methods,
 	};
 
 	snprintf(hint, sizeof(hint),
@@ -214,6 +218,8 @@ request_of(struct ward *w, char session[24], struct buf *key)
 static enum auth_server_verdict
 looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 {
+	char methods[AUTH_METHODS_NEXT_SIZE];
+
 	switch (result) {
 	case LOOKUP_FOUND:
 		w->invalid = 0;
@@ -233,7 +239,196 @@ looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 		return AUTH_SERVER_REPLY; /* nothing yet */
 	}
 	auth_server_each_key(w->server, w->by_key);
-	return auth_server_resume(w->server, "publickey", out);
+	if (w->route == NULL)
+		return auth_server_resume(w->server, NULL, out);
+	auth_methods_init(&w->methods, &w->route->methods);
+	auth_methods_next(&w->methods, methods);
+	return auth_server_resume(w->server, methods, out);
+}
+
+/* What the client may use next. */
+static void
+offers(const struct ward *w, char out[AUTH_METHODS_NEXT_SIZE])
+{
+	const struct route *route = w->route;
+	char next[AUTH_METHODS_NEXT_SIZE];
+	const char *upstream;
+
+	auth_methods_next(&w->methods, next);
+	if (w->upstream == NULL || !w->upstream_known) {
+		memcpy(out, next, sizeof(next));
+		return;
+	}
+	/* the upstream decides, unless AuthenticationMethods has more to say */
+	if (w->methods.complete || route->authentication_methods.n == 0)
+		snprintf(next, sizeof(next), "%spassword,keyboard-interactive",
+		    strlist_has(&route->methods, "publickey") ? "publickey," : "");
+	upstream = auth_client_methods(w->upstream);
+	out[0] = '\0';
+	if (namelist_has(next, "publickey") && !w->upstream_key &&
+	    (w->upstream_in || !w->methods.complete || namelist_has(upstream, "publickey")))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
+	if (namelist_has(next, "password") && namelist_has(upstream, "password"))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "password");
+	if (namelist_has(next, "keyboard-interactive") &&
+	    namelist_has(upstream, "keyboard-interactive"))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "keyboard-interactive");
+}
+
+static void verdict(struct ward *w, enum auth_server_verdict v, struct buf *out);
+
+enum answer {
+	ANSWER_FAILED,
+	ANSWER_DECLINED,
+	ANSWER_PASSED
+};
+
+/* Answer what the client has in hand, with what it may try now. */
+static void
+answer(struct ward *w, enum answer what)
+{
+	enum auth_server_verdict v;
+	char methods[AUTH_METHODS_NEXT_SIZE] = "";
+	struct buf out;
+
+	if (w->phase == IPC_PHASE_END)
+		return;
+	if (w->route != NULL) {
+		offers(w, methods);
+		if (methods[0] == '\0') {
+			if (what == ANSWER_FAILED)
+				downstream_log(w, "Failed");
+			ward_refuse(w,
+			    "your machine takes no way to log in that you have here; ask your "
+			    "administrator",
+			    "%s@%s offers nothing that can be carried: %s", w->user, w->host,
+			    w->upstream != NULL ? auth_client_methods(w->upstream) : "");
+			return;
+		}
+	}
+	if (methods[0] != '\0' && auth_server_set_methods(w->server, methods) != 0) {
+		ward_end(w);
+		return;
+	}
+	buf_init(&out, IPC_MAX - 16);
+	if (what == ANSWER_FAILED)
+		v = auth_server_failure(w->server, &out);
+	else if (what == ANSWER_DECLINED)
+		v = auth_server_decline(w->server, &out);
+	else
+		v = auth_server_partial(w->server, methods, &out);
+	verdict(w, v, &out);
+	buf_free(&out);
+}
+
+void
+downstream_failed(struct ward *w)
+{
+	answer(w, ANSWER_FAILED);
+}
+
+void
+downstream_declined(struct ward *w)
+{
+	answer(w, ANSWER_DECLINED);
+}
+
+void
+downstream_passed(struct ward *w)
+{
+	downstream_log(w, "Partial");
+	answer(w, ANSWER_PASSED);
+}
+
+void
+downstream_ask(struct ward *w, struct bytes question)
+{
+	struct buf out;
+
+	buf_init(&out, IPC_MAX - 16);
+	verdict(w, auth_server_ask(w->server, question.p, question.len, &out), &out);
+	buf_free(&out);
+}
+
+/* What PAM asks in most places, so that an unknown login is asked it as well. */
+static void
+ask_unknown(struct ward *w)
+{
+	struct buf b;
+
+	buf_init(&b, 256);
+	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_REQUEST);
+	wire_put_text(&b, "");
+	wire_put_text(&b, "");
+	wire_put_text(&b, "");
+	wire_put_u32(&b, 1);
+	wire_put_text(&b, "Password: ");
+	wire_put_bool(&b, 0);
+	downstream_ask(w, (struct bytes){ b.data, b.len });
+	buf_free(&b);
+}
+
+/* Something that this process cannot judge. */
+static void
+carry(struct ward *w)
+{
+	struct bytes message;
+
+	if (w->route != NULL && w->route->passthrough)
+		upstream_carry(w);
+	else if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION)
+		ask_unknown(w);
+	else
+		check_begin(w);
+}
+
+void
+downstream_password(struct ward *w, const char **hash, struct bytes *password)
+{
+	*hash = w->route != NULL && w->route->password_hash != NULL ? w->route->password_hash :
+								      w->keeper->unknown_hash;
+	/* what is none costs as much, and fails */
+	if (auth_server_password(w->server, password) != 0 || password->len > PASSWORD_MAX) {
+		*password = (struct bytes){ (const uint8_t *)"", 0 };
+		*hash = w->keeper->unknown_hash;
+	}
+}
+
+/* The client has passed one method: on to the next, or to the machine behind. */
+static void
+passed(struct ward *w)
+{
+	if (!auth_methods_step(&w->methods, auth_server_method(w->server))) {
+		downstream_passed(w);
+		return;
+	}
+	if (w->upstream_in) {
+		upstream_finish(w);
+	} else if (w->route->passthrough) {
+		upstream_carry(w);
+	} else {
+		downstream_log(w, "Accepted");
+		upstream_dial(w);
+	}
+}
+
+void
+downstream_password_checked(struct ward *w, int ok)
+{
+	struct bytes password;
+
+	if (w->phase != IPC_PHASE_AUTH)
+		return;
+	if (ok == -1)
+		ward_refuse(w,
+		    "the gateway cannot log you in right now; try again later or ask your "
+		    "administrator",
+		    "no password can be checked");
+	else if (ok == 1 && w->route != NULL && w->route->password_hash != NULL &&
+	    auth_server_password(w->server, &password) == 0 && password.len <= PASSWORD_MAX)
+		passed(w);
+	else
+		downstream_failed(w);
 }
 
 static enum auth_server_verdict
@@ -244,6 +439,12 @@ look_up(struct ward *w, struct buf *out)
 	char session[24];
 	struct buf key;
 
+	/* What has been proven so far was proven to the route that is being dialled: another
+	 * key does not lead elsewhere any more. */
+	if (w->phase != IPC_PHASE_AUTH) {
+		auth_server_each_key(w->server, 0);
+		return auth_server_resume(w->server, NULL, out);
+	}
 	route_unref(&w->route);
 	request = request_of(w, session, &key);
 	result = lookup_begin(w->generation->lookup, &request, &w->pending, &w->route);
@@ -265,10 +466,14 @@ verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 		return;
 	}
 	ward_send_payloads(w, IPC_DOWNSTREAM, out);
-	if (v != AUTH_SERVER_PROVEN)
+	if (w->sock == -1)
 		return;
-	log_attempt(w, "Accepted");
-	upstream_dial(w);
+	if (v == AUTH_SERVER_CARRY) {
+		carry(w);
+	} else if (v == AUTH_SERVER_PROVEN) {
+		w->key_proven = 1;
+		passed(w);
+	}
 }
 
 void

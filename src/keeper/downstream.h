@@ -18,4 +18,18 @@ void downstream_looked_up(struct ward *w, const struct lookup_reply *reply);
 /* AUTH: a USERAUTH message of the client. */
 void downstream_auth(struct ward *w, struct wire *body);
 
+/* The password to be checked and its hash: a hash of nothing for unknown logins.  Valid
+ * until it is answered. */
+void downstream_password(struct ward *w, const char **hash, struct bytes *password);
+/* The answer: 1, 0, or -1 if none is to be had. */
+void downstream_password_checked(struct ward *w, int ok);
+
+/* What upstream.c has to tell the client in answer to what it carried. */
+void downstream_failed(struct ward *w);	  /* it was wrong */
+void downstream_declined(struct ward *w); /* the upstream does not do that */
+void downstream_passed(struct ward *w);	  /* one step of several */
+void downstream_ask(struct ward *w, struct bytes question);
+/* In sshd's words: "Accepted", "Failed". */
+void downstream_log(struct ward *w, const char *what);
+
 #endif

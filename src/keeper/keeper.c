@@ -17,8 +17,10 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/title.h"
+#include "keeper/check.h"
 #include "keeper/keeper.h"
 #include "keeper/lookups.h"
+#include "keeper/unknown.h"
 #include "keeper/ward.h"
 
 #define EXIT_CONFIG 78
@@ -109,6 +111,7 @@ commit(struct keeper *k, struct wire *body)
 	TAILQ_FOREACH(w, &k->wards, entry)
 		if (w->logged_in)
 			ward_follow(w);
+	unknown_init(k);
 }
 
 static int
@@ -189,6 +192,8 @@ keeper_loop(struct keeper *k)
 				master_input(k);
 			else if (source->kind == SOURCE_WARD)
 				ward_session_input(source->ward);
+			else if (source->kind == SOURCE_CHECK)
+				check_input(source->check);
 			else
 				ward_errand_input(source->ward);
 		}
@@ -206,7 +211,7 @@ int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
 	struct keeper k = { .master = master, .epoll = -1 };
-	struct source source = { SOURCE_MASTER, NULL };
+	struct source source = { SOURCE_MASTER, NULL, NULL };
 	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
 	int r;
@@ -214,6 +219,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	TAILQ_INIT(&k.wards);
 	TAILQ_INIT(&k.ended);
 	TAILQ_INIT(&k.asking);
+	check_init(&k);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -235,6 +241,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	conf_errors_free(&errors);
 	if (r != 0)
 		return EXIT_CONFIG;
+	unknown_init(&k);
 	r = watch_master(&k, &source);
 	if (r != 0) {
 		log_error("keeper: %s", err_str(r));

@@ -34,6 +34,8 @@ static const char *const text_host_key =
     "ask your administrator";
 static const char *const text_login =
     "your machine did not let the gateway in; ask your administrator";
+static const char *const text_ended =
+    "your machine has ended the login: too many tries, or too much time; try again";
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
@@ -156,6 +158,7 @@ send_upstream_fd(struct ward *w, int fd)
 	wire_put_text(&b, route->macs != NULL ? route->macs : "");
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
+	wire_put_bool(&b, route->passthrough);
 	buf_free(&algorithms);
 	buf_free(&text);
 	w->phase = IPC_PHASE_UPSTREAM_KEX;
@@ -349,6 +352,10 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	struct keystore_why why;
 	int r;
 
+	/* whatever the session says of its upstream: only for who has proven a key, and all
+	 * that is asked for besides */
+	if (!w->methods.complete || (w->route->passthrough && !w->key_proven))
+		return ERR_BADSTATE;
 	r = route_key_sign(w->route, w->identity->keystore, alg, data, len, sig, &why);
 	if (r != 0)
 		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
@@ -357,6 +364,10 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 
 static const struct auth_client_ops client_ops = { sign };
 
+static void carry_next(struct ward *w);
+static void upstream_refused(struct ward *w);
+static void upstream_success(struct ward *w);
+
 static void
 upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 {
@@ -364,6 +375,12 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	struct bytes text;
 
 	switch (v) {
+	case AUTH_CLIENT_REFUSED:
+		upstream_refused(w);
+		break;
+	case AUTH_CLIENT_ASKED:
+		downstream_ask(w, auth_client_question(w->upstream));
+		break;
 	case AUTH_CLIENT_SEND:
 		ward_send_payloads(w, IPC_UPSTREAM, out);
 		break;
@@ -381,25 +398,157 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		(void)ward_send(w, &b, -1);
 		break;
 	case AUTH_CLIENT_SUCCESS:
-		w->phase = IPC_PHASE_RELAY;
-		w->logged_in = 1;
-		ward_follow(w);
-		log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
-		    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
-		downstream_success(w);
-		auth_client_free(&w->upstream);
-		if (w->keeper->master == -1)
-			return;
-		ipc_begin(&b, IPC_LOGGED_IN);
-		wire_put_u64(&b, w->id);
-		if (ipc_send(w->keeper->master, &b, -1) != 0)
-			log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+		upstream_success(w);
 		break;
 	case AUTH_CLIENT_FAILED:
 		ward_refuse(w, text_login, "%s@%s: %s", w->user, w->host,
 		    auth_client_reason(w->upstream));
 		break;
 	}
+}
+
+void
+upstream_finish(struct ward *w)
+{
+	struct buf b;
+
+	if (w->route->passthrough)
+		downstream_log(w, "Accepted");
+	w->phase = IPC_PHASE_RELAY;
+	w->logged_in = 1;
+	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
+	    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
+	downstream_success(w);
+	auth_client_free(&w->upstream);
+	if (w->keeper->master == -1)
+		return;
+	ipc_begin(&b, IPC_LOGGED_IN);
+	wire_put_u64(&b, w->id);
+	if (ipc_send(w->keeper->master, &b, -1) != 0)
+		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+}
+
+/* --- Passthrough: the upstream judges what the client says --- */
+
+/* The client's answer to this is awaited by the upstream: 1 unless it has proven a key. */
+static int
+carries(const struct ward *w)
+{
+	struct bytes message;
+
+	return auth_server_carried(w->server, &message) != AUTH_SERVER_NOTHING;
+}
+
+static void
+upstream_success(struct ward *w)
+{
+	if (!w->route->passthrough) {
+		upstream_finish(w);
+		return;
+	}
+	/* nobody has looked at what AuthenticationMethods wants to be looked at */
+	if (w->asked == UPSTREAM_PROBE && w->route->authentication_methods.n > 0) {
+		ward_refuse(w, text_login,
+		    "%s@%s lets anybody in without a password, but AuthenticationMethods asks for one",
+		    w->user, w->host);
+		return;
+	}
+	w->upstream_in = 1;
+	if (carries(w))
+		(void)auth_methods_step(&w->methods, auth_server_method(w->server));
+	if (w->methods.complete)
+		upstream_finish(w);
+	else
+		downstream_passed(w);
+}
+
+static void
+upstream_refused(struct ward *w)
+{
+	int partial = auth_client_partial(w->upstream);
+	const char *offers;
+
+	w->upstream_known = 1;
+	switch (w->asked) {
+	case UPSTREAM_NOTHING:
+		break;
+	case UPSTREAM_PROBE:
+		carry_next(w);
+		break;
+	case UPSTREAM_KEY:
+		if (partial) {
+			downstream_passed(w);
+			break;
+		}
+		log_warn("session %04jx: %s@%s refused the mapped key", (uintmax_t)w->id, w->user,
+		    w->host);
+		offers = auth_client_methods(w->upstream);
+		if (namelist_has(offers, "password") ||
+		    namelist_has(offers, "keyboard-interactive"))
+			downstream_declined(w);
+		else
+			ward_refuse(w, text_login, "%s@%s: nothing else is offered", w->user,
+			    w->host);
+		break;
+	case UPSTREAM_CARRIED:
+		if (partial) {
+			(void)auth_methods_step(&w->methods, auth_server_method(w->server));
+			downstream_passed(w);
+		} else {
+			downstream_failed(w);
+		}
+		break;
+	}
+}
+
+/* Send the upstream what the client has in hand, if it takes that. */
+static void
+carry_next(struct ward *w)
+{
+	enum auth_server_carried what;
+	enum auth_client_verdict v;
+	struct bytes message;
+	struct buf out;
+
+	what = auth_server_carried(w->server, &message);
+	if (w->upstream_in) {
+		downstream_declined(w); /* there is nobody left to judge it */
+		return;
+	}
+	buf_init(&out, IPC_MAX - 16);
+	if (what == AUTH_SERVER_NOTHING) {
+		if (w->upstream_key) {
+			buf_free(&out);
+			downstream_declined(w);
+			return;
+		}
+		w->asked = UPSTREAM_KEY;
+		w->upstream_key = 1;
+		v = auth_client_start(w->upstream, &out);
+	} else if (what == AUTH_SERVER_RESPONSE) {
+		v = auth_client_respond(w->upstream, message, &out);
+	} else if (!w->upstream_known) {
+		w->asked = UPSTREAM_PROBE;
+		v = auth_client_probe(w->upstream, &out);
+	} else if (namelist_has(auth_client_methods(w->upstream), auth_server_method(w->server))) {
+		w->asked = UPSTREAM_CARRIED;
+		v = auth_client_carry(w->upstream, auth_server_method(w->server), message, &out);
+	} else {
+		buf_free(&out);
+		downstream_declined(w);
+		return;
+	}
+	upstream_verdict(w, v, &out);
+	buf_wipe(&out);
+}
+
+void
+upstream_carry(struct ward *w)
+{
+	if (w->upstream != NULL)
+		carry_next(w);
+	else if (w->phase == IPC_PHASE_AUTH)
+		upstream_dial(w);
 }
 
 void
@@ -421,7 +570,9 @@ upstream_ready(struct ward *w, struct wire *body)
 	}
 	buf_init(&pub, 16384);
 	buf_init(&out, IPC_MAX - 16);
-	r = route_key_public(w->route, w->identity->keystore, &pub, type, &why);
+	r = w->route->key == NULL && w->route->key_file == NULL ?
+	    0 :
+	    route_key_public(w->route, w->identity->keystore, &pub, type, &why);
 	if (r != 0) {
 		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
 		goto out;
@@ -431,12 +582,16 @@ upstream_ready(struct ward *w, struct wire *body)
 	config.user = w->user;
 	config.blob = (struct bytes){ pub.data, pub.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
+	config.several = w->route->passthrough;
 	w->upstream = auth_client_new(&config, &client_ops, w);
 	if (w->upstream == NULL) {
 		ward_refuse(w, text_gateway, "out of memory");
 		goto out;
 	}
-	upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
+	if (w->route->passthrough)
+		carry_next(w);
+	else
+		upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
 out:
 	buf_free(&out);
 	buf_free(&pub);
@@ -469,5 +624,12 @@ upstream_failed(struct ward *w, struct wire *body)
 	}
 	if (w->phase == IPC_PHASE_END)
 		return; /* refused already: this is its echo */
+	if (w->upstream != NULL && w->route->passthrough) {
+		/* the last try that it allows is answered with its end */
+		if (w->asked == UPSTREAM_CARRIED && carries(w))
+			downstream_log(w, "Failed");
+		ward_refuse(w, text_ended, "%s port %u: %s", w->host, w->route->port, reason);
+		return;
+	}
 	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
 #include "keeper/ward.h"
@@ -40,8 +41,8 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 	w->keeper = k;
 	w->generation = generation_ref(k->now);
 	w->identity = identity_ref(k->now->identity);
-	w->from_session = (struct source){ SOURCE_WARD, w };
-	w->from_errand = (struct source){ SOURCE_DIAL, w };
+	w->from_session = (struct source){ SOURCE_WARD, w, NULL };
+	w->from_errand = (struct source){ SOURCE_DIAL, w, NULL };
 	w->sock = sock;
 	w->errand = -1;
 	w->phase = IPC_PHASE_KEX;
@@ -78,6 +79,7 @@ ward_end(struct ward *w)
 	if (w->sock == -1 && w->errand == -1)
 		return;
 	lookups_cancel(w);
+	check_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -165,6 +167,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	w->phase = IPC_PHASE_END;
 	w->refused = 1;
 	lookups_cancel(w);
+	check_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);
@@ -268,6 +271,7 @@ void
 ward_session_input(struct ward *w)
 {
 	struct ipc_msg msg;
+	size_t end;
 	int r;
 
 	if (w->sock == -1)
@@ -276,7 +280,11 @@ ward_session_input(struct ward *w)
 	if (r == ERR_AGAIN)
 		return;
 	if (r == 0) {
+		end = (size_t)(msg.body.p + msg.body.left - w->keeper->message);
 		dispatch(w, &msg);
+		/* there may have been a password in it */
+		if (msg.type == IPC_AUTH)
+			explicit_bzero(w->keeper->message, end);
 		return;
 	}
 	if (r == ERR_EOF)

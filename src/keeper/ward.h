@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "auth/auth_client.h"
+#include "auth/auth_methods.h"
 #include "auth/auth_server.h"
 #include "auth/authorized_keys.h"
 #include "ipc/ipc.h"
@@ -17,8 +18,33 @@
 /* A login of 255 bytes, each escaped. */
 #define LOGIN_VIS_SIZE (255 * 4 + 8)
 
+/* Passwords that are checked at once. */
+#define KEEPER_CHECKS_MAX 2
+#define KEEPER_HASH_SIZE 128
+
 struct ward;
+struct check;
 TAILQ_HEAD(ward_list, ward);
+
+/* What epoll gives back. */
+struct source {
+	enum {
+		SOURCE_MASTER,
+		SOURCE_WARD,
+		SOURCE_DIAL,
+		SOURCE_CHECK
+	} kind;
+	struct ward *ward;
+	struct check *check;
+};
+
+/* An errand that checks a password (check.h). */
+struct check {
+	struct source source;
+	struct keeper *keeper;
+	int sock;	   /* -1: a free place */
+	struct ward *ward; /* NULL: gone meanwhile */
+};
 
 struct keeper {
 	int master; /* -1 once it is gone */
@@ -30,17 +56,12 @@ struct keeper {
 	struct ward_list asking; /* lookups that wait for their turn (lookups.h) */
 	unsigned int running;	 /* those that have it */
 	struct ward_list ended;	 /* freed after each round of events */
+	struct check checks[KEEPER_CHECKS_MAX];
+	struct ward_list check_queue; /* those who wait for a place, by check_entry */
+	/* What logins look like that do not exist: as most of those that do. */
+	char unknown_methods[AUTH_METHODS_NEXT_SIZE];
+	char unknown_hash[KEEPER_HASH_SIZE]; /* of nothing anybody knows */
 	uint8_t message[IPC_MAX];
-};
-
-/* What epoll gives back. */
-struct source {
-	enum {
-		SOURCE_MASTER,
-		SOURCE_WARD,
-		SOURCE_DIAL
-	} kind;
-	struct ward *ward;
 };
 
 struct ward {
@@ -74,11 +95,25 @@ struct ward {
 	int64_t run_deadline;
 	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options options; /* of the line that let the key in */
+	struct auth_methods methods;	   /* what has been passed */
+	int key_proven;
+	TAILQ_ENTRY(ward) check_entry;
+	struct check *check; /* looks at this one's password, or NULL */
+	int check_waits;
 	char said[256]; /* the last reason a key was not taken, to be logged once */
 
 	/* upstream login */
 	struct auth_client *upstream;
-	char host[256]; /* of route->hosts, the one that answered */
+	enum {
+		UPSTREAM_NOTHING,
+		UPSTREAM_PROBE,
+		UPSTREAM_KEY,
+		UPSTREAM_CARRIED
+	} asked;	    /* what was last sent for Passthrough */
+	int upstream_known; /* what it offers */
+	int upstream_key;   /* the mapped key has been tried */
+	int upstream_in;    /* it has said SUCCESS */
+	char host[256];	    /* of route->hosts, the one that answered */
 	char user[256];
 	uint8_t upstream_id[64]; /* session identifier: the hash its host key signed */
 	size_t upstream_id_len;
@@ -118,6 +153,10 @@ void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);
 
 /* The client has proven itself: on to the machine behind (upstream.c). */
 void upstream_dial(struct ward *w);
+/* Passthrough: what auth_server has in hand is for the upstream to judge. */
+void upstream_carry(struct ward *w);
+/* The client and the upstream have both let each other in. */
+void upstream_finish(struct ward *w);
 void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 void upstream_host_key(struct ward *w, struct wire *body);
 void upstream_ready(struct ward *w, struct wire *body);

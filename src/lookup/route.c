@@ -37,6 +37,10 @@ static const struct keyword route_table[] = {
 	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
 	    .flags = KEYWORD_REPEAT | KEYWORD_HASH },
 	{ "Key", &route_template, R(key), .check = route_check_key },
+	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
+	{ "Passthrough", &keyword_choice, R(passthrough), .choices = yes_no, .value = "no" },
+	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
+	    .check = route_check_methods },
 	{ "UserKnownHostsFile", &keyword_paths, R(known_hosts_files),
 	    .check = route_check_no_holes },
 	{ "HostKeyFingerprint", &keyword_words, R(host_key_fingerprints),
@@ -76,10 +80,7 @@ static const struct keyword route_table[] = {
 
 	/* Known and refused: a policy that is written down must not be passed over. */
 	{ .name = "AuthorizedPrincipals" },
-	{ .name = "AuthenticationMethods" },
-	{ .name = "Passthrough" },
 	{ .name = "Password" },
-	{ .name = "PasswordHash" },
 	{ .name = "Record" },
 	{ .name = "SendProxy" },
 	{ .name = "TrustedUserCAKeys" },
@@ -140,6 +141,75 @@ check_alone(const struct conf_section *s, const char *key, const struct strlist 
 			    words->v[i]);
 }
 
+static int
+has_keys(const struct conf_section *s)
+{
+	return has(s, "AuthorizedKeysFile") || has(s, "AuthorizedKey");
+}
+
+/* Can the login pass this method at all? */
+static int
+method_there(const struct conf_section *s, const struct route *r, const char *method)
+{
+	if (strcmp(method, "publickey") == 0)
+		return has_keys(s);
+	if (strcmp(method, "password") == 0)
+		return r->passthrough || has(s, "PasswordHash");
+	return r->passthrough;
+}
+
+/* AuthenticationMethods, or each method by itself that the login has. */
+static int
+set_methods(const struct conf_section *s, struct route *r)
+{
+	static const char *const all[] = { "publickey", "password", "keyboard-interactive" };
+	size_t i;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < r->authentication_methods.n; i++)
+		err = strlist_add(&r->methods, r->authentication_methods.v[i],
+		    strlen(r->authentication_methods.v[i]));
+	for (i = 0; err == 0 && r->authentication_methods.n == 0 && i < 3; i++)
+		if (method_there(s, r, all[i]))
+			err = strlist_add(&r->methods, all[i], strlen(all[i]));
+	return err;
+}
+
+/* How a person may prove who they are. */
+static void
+check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
+	const char *list, *method;
+	char name[64];
+	size_t i, len;
+
+	if (r->passthrough && has(s, "PasswordHash"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: who checks a password, PasswordHash or, with Passthrough, the "
+		    "machine behind?  Leave one out",
+		    s->name);
+	if (r->passthrough && (has(s, "Key") || r->key_file != NULL) != has_keys(s))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
+		    "AuthorizedKey) go together: the one is used for who has shown the other",
+		    s->name);
+	if (r->authentication_methods.n > 16)
+		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
+	for (i = 0; i < r->authentication_methods.n; i++) {
+		list = r->authentication_methods.v[i];
+		for (method = list; *method != '\0'; method += len + (method[len] == ',')) {
+			len = strcspn(method, ",");
+			snprintf(name, sizeof(name), "%.*s", (int)len, method);
+			if (!method_there(s, r, name))
+				conf_error(errors, e->file, e->line,
+				    "AuthenticationMethods: %s: the route has nothing to check it "
+				    "with",
+				    name);
+		}
+	}
+}
+
 /* What must stand there, and what goes together.  A key with a bad value has had
  * its error already, so this goes by what is written. */
 static void
@@ -160,11 +230,12 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (!has(s, "HostName"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
-	if (!has(s, "Key") && r->key_file == NULL)
+	check_proofs(s, r, errors);
+	if (!has(s, "Key") && r->key_file == NULL && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs Key: the key in the key store to log in there with",
 		    s->name);
-	if (!has(s, "AuthorizedKeysFile") && !has(s, "AuthorizedKey"))
+	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile or AuthorizedKey: who may log in",
 		    s->name);
@@ -242,6 +313,8 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 	} else {
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		route_check(conf, section, r, errors);
+		if (set_methods(section, r) != 0)
+			conf_error(errors, section->file, section->line, "out of memory");
 	}
 	if (errors->n != before) {
 		route_unref(&r);
@@ -266,7 +339,10 @@ route_unref(struct route **r)
 	*r = NULL;
 	if (old == NULL || --old->refs > 0)
 		return;
+	if (old->password_hash != NULL)
+		explicit_bzero(old->password_hash, strlen(old->password_hash));
 	keyword_clear(route_table, NKEYWORDS, old);
+	strlist_free(&old->methods);
 	free(old->key_file);
 	free(old->tree);
 	free(old->tree_dir);

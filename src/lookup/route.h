@@ -52,6 +52,12 @@ struct route {
 	char *match_local_address;
 	struct strlist match_fingerprints;
 
+	int passthrough;     /* passwords and conversations go to the upstream */
+	char *password_hash; /* Argon2id, as of libsodium, or NULL */
+	/* AuthenticationMethods: lists, any of which suffices; empty: what the login has */
+	struct strlist authentication_methods;
+	struct strlist methods; /* the same, never empty */
+
 	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
 	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
 	enum route_strict strict;

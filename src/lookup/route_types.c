@@ -198,6 +198,57 @@ route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE])
 	return keyword_bad(why, "\"%.80s\" is not a list of algorithms: NAME,NAME", list);
 }
 
+/*
+ * "$argon2id$v=19$m=65536,t=2,p=1$SALT$HASH": what crypto_pwhash_str() makes, with
+ * bounds to the memory (1 GiB) and time that each attempt costs.
+ */
+int
+route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE])
+{
+	unsigned int m = 0, t = 0, p = 0;
+	int at = -1;
+	size_t salt, sum;
+
+	/* what it is stays unsaid: it is half a secret */
+	if (strlen(hash) >= 128 ||
+	    sscanf(hash, "$argon2id$v=19$m=%9u,t=%9u,p=%9u$%n", &m, &t, &p, &at) != 3 || at == -1)
+		return keyword_bad(why, "not what `sallyport hash-password` prints");
+	salt = strspn(hash + at, LETTERS DIGITS "+/");
+	sum = hash[at + salt] == '$' ? strspn(hash + at + salt + 1, LETTERS DIGITS "+/") : 0;
+	if (salt < 11 || sum < 22 || hash[at + salt + 1 + sum] != '\0')
+		return keyword_bad(why, "not what `sallyport hash-password` prints");
+	if (m < 8 || m > 1024 * 1024 || t < 1 || t > 16 || p < 1 || p > 8)
+		return keyword_bad(why,
+		    "costs too much or too little: up to m=1048576 (1 GiB), t=16");
+	return 0;
+}
+
+int
+route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE])
+{
+	static const char *const known[] = { "publickey", "password", "keyboard-interactive" };
+	unsigned int seen = 0, bit;
+	const char *p = list;
+	size_t len, i;
+
+	do {
+		len = strcspn(p, ",");
+		for (bit = 0, i = 0; i < 3; i++)
+			if (strlen(known[i]) == len && strncmp(p, known[i], len) == 0)
+				bit = 1U << i;
+		if (bit == 0)
+			return keyword_bad(why,
+			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive: "
+			    "METHOD,METHOD",
+			    list);
+		if ((seen & bit) != 0)
+			return keyword_bad(why, "\"%.80s\" has a method twice", list);
+		seen |= bit;
+		p += len;
+	} while (*p++ == ',');
+	return 0;
+}
+
 int
 route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE])
 {

@@ -27,6 +27,8 @@ int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_addresses(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE]);
 int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);
+int route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE]);
+int route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * An errand: a short-lived process that does for the keeper what the keeper must not
- * do itself.  Here: look a name up and connect; run a program.
+ * do itself.  Here: look a name up and connect; run a program that looks a login up; check
+ * a password, which takes time.
  */
 #ifndef MASTER_ERRAND_H
 #define MASTER_ERRAND_H
@@ -16,5 +17,10 @@ void errand_dial(struct wire *body, int answer) __attribute__((noreturn));
 
 /* Run the program that the body of a RUN message names and send RAN; likewise. */
 void errand_run(struct wire *body, int answer) __attribute__((noreturn));
+/*
+ * Take a PASSWORD message from the socket, check it against its hash, and send CHECKED.
+ * Runs in a process of its own and ends it.
+ */
+void errand_check(int sock) __attribute__((noreturn));
 
 #endif

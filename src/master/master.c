@@ -163,6 +163,8 @@ run_errand(struct master *m, struct ipc_msg *msg)
 		child_begin(m, &msg->fd, 1);
 		if (msg->type == IPC_RUN)
 			errand_run(&msg->body, msg->fd);
+		if (msg->type == IPC_CHECK)
+			errand_check(msg->fd);
 		errand_dial(&msg->body, msg->fd);
 	}
 	/* the keeper sees its socket close */
@@ -363,7 +365,7 @@ keeper_input(struct master *m)
 		m->status = 1;
 		return;
 	}
-	if (msg.type == IPC_DIAL || msg.type == IPC_RUN)
+	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK)
 		run_errand(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));

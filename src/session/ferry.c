@@ -292,6 +292,7 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 		wire_text(&msg->body, lists[i], sizeof(lists[i]));
 	alive = wire_u32(&msg->body);
 	timeout = wire_u32(&msg->body);
+	s->up_patient = wire_bool(&msg->body);
 	if (wire_end(&msg->body) != 0 || s->up != NULL) {
 		fd_close(&msg->fd);
 		session_end(s, "unreadable message from the keeper");
@@ -379,6 +380,8 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 	case IPC_UPSTREAM:
 		if (s->up != NULL)
 			send_payloads(s, s->up, &msg->body);
+		/* there may have been a password in it */
+		explicit_bzero(s->message, (size_t)(msg->body.p + msg->body.left - s->message));
 		break;
 	case IPC_POLICY:
 		take_rules(s, &msg->body);

@@ -143,6 +143,8 @@ check_ready(struct session *s)
 		wire_put_bytes(&b, leg_session_id(s->up));
 		wire_put_text(&b, algs != NULL ? algs : "");
 		session_tell(s, &b);
+		if (s->up_patient)
+			s->up_deadline = CLOCK_NEVER;
 	}
 }
 

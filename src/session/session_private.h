@@ -33,6 +33,7 @@ struct session {
 	unsigned int refused; /* how many lines of the log it has got for that */
 	int64_t deadline;     /* of the login */
 	int64_t up_deadline;  /* of the login upstream */
+	int up_patient;	      /* a person is asked meanwhile: only its handshake has one */
 	int64_t trim_at;      /* give back memory then */
 	uint64_t trim_bytes;  /* relayed since the last time */
 	char reason[512];     /* why it ends; "" while it does not */

@@ -144,6 +144,26 @@ leg_output_add(struct leg *leg, const void *p, size_t len)
 	return SSH_OK;
 }
 
+/* A login message may have been a password: overwrite what the library's buffer still
+ * has of it. */
+static void
+wipe_out_buffer(struct leg *leg, size_t len)
+{
+	static const uint8_t zero[256];
+	ssh_buffer b = leg->ssh->out_buffer;
+	size_t n, left;
+
+	if (ssh_buffer_get_len(b) > 0)
+		return;
+	/* header and padding are around it */
+	for (left = len + 64; left > 0; left -= n) {
+		n = left < sizeof(zero) ? left : sizeof(zero);
+		if (ssh_buffer_add_data(b, zero, (uint32_t)n) < 0)
+			break;
+	}
+	ssh_buffer_reinit(b);
+}
+
 int
 leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 {
@@ -162,6 +182,8 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 		leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
 		return ERR_SSH;
 	}
+	if (len > 0 && payload[0] < SSH_MSG_CONNECTION_MIN)
+		wipe_out_buffer(leg, len);
 	return 0;
 }
 

@@ -146,6 +146,9 @@ on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 		deliver(leg, &type, 1);
 	else
 		deliver(leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
+	/* it may have been a password */
+	if (type < SSH_MSG_CONNECTION_MIN && ssh_buffer_get_len(packet) > 0)
+		explicit_bzero(ssh_buffer_get(packet), ssh_buffer_get_len(packet));
 	/* libssh has to see success too: it is authenticated from here on */
 	if (!leg->server && type == SSH_MSG_USERAUTH_SUCCESS)
 		return SSH_PACKET_NOT_USED;

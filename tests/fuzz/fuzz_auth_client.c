@@ -19,6 +19,52 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	return 0;
 }
 
+/* With Passthrough: the first byte before each message says what is asked before it. */
+static void
+run_several(const uint8_t *data, size_t len)
+{
+	static const struct auth_client_ops ops = { sign };
+	const struct auth_client_config config = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.user = "alice",
+		.several = 1,
+		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 } };
+	struct auth_client *ac = auth_client_new(&config, &ops, NULL);
+	enum auth_client_verdict verdict = AUTH_CLIENT_REFUSED;
+	struct bytes m;
+	struct wire w;
+	struct buf out;
+	uint8_t op;
+
+	CHECK(ac != NULL);
+	buf_init(&out, 1 << 20);
+	wire_init(&w, data, len);
+	while (w.left > 0 && wire_err(&w) == 0 && verdict != AUTH_CLIENT_FAILED) {
+		op = wire_u8(&w);
+		m = wire_bytes(&w, wire_u8(&w));
+		buf_reset(&out);
+		if ((op & 7) == 1)
+			verdict = auth_client_start(ac, &out);
+		else if ((op & 7) == 2)
+			verdict = auth_client_probe(ac, &out);
+		else if ((op & 7) == 3)
+			verdict = auth_client_carry(ac,
+			    op & 8 ? "password" : "keyboard-interactive", m, &out);
+		else if ((op & 7) == 4)
+			verdict = auth_client_respond(ac, m, &out);
+		else
+			verdict = auth_client_input(ac, m.p, m.len, &out);
+		CHECK((verdict == AUTH_CLIENT_SEND) == (out.len > 0));
+		if (verdict == AUTH_CLIENT_SUCCESS)
+			CHECK(m.len == 1 && m.p[0] == SSH_MSG_USERAUTH_SUCCESS);
+		if (verdict == AUTH_CLIENT_ASKED)
+			CHECK(bytes_equal(auth_client_question(ac), m));
+		CHECK(strlen(auth_client_methods(ac)) < AUTH_CLIENT_METHODS_SIZE);
+	}
+	buf_free(&out);
+	auth_client_free(&ac);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -35,6 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const char *p;
 	size_t banner = 0, sent;
 
+	run_several(data, len);
 	CHECK(ac != NULL);
 	buf_init(&out, 1 << 20);
 	CHECK(auth_client_start(ac, &out) == AUTH_CLIENT_SEND);

@@ -105,6 +105,9 @@ check_machine(const struct auth_server *as, const struct client *c)
 	CHECK(auth_server_key(as).len <= AUTH_SERVER_MESSAGE_MAX);
 }
 
+/* INFO_REQUEST with one prompt; for a password its first two strings do. */
+static const uint8_t question[] = "\74\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1?\0";
+
 static enum auth_server_verdict
 step(struct auth_server *as, struct client *c, uint8_t op, struct bytes tail, struct buf *out)
 {
@@ -124,8 +127,15 @@ step(struct auth_server *as, struct client *c, uint8_t op, struct bytes tail, st
 	case 0:
 		return auth_server_input(as, tail.p, tail.len, out);
 	case 1:
-		return auth_server_resume(as, op & 4 ? "publickey" : "password", out);
+		return auth_server_resume(as,
+		    op & 4 ? "publickey" : "password,keyboard-interactive,publickey", out);
 	case 2:
+		if ((op & 12) == 4)
+			return auth_server_decline(as, out);
+		if ((op & 12) == 8)
+			return auth_server_partial(as, "password,publickey", out);
+		if ((op & 12) == 12)
+			return auth_server_ask(as, question, sizeof(question) - 1, out);
 		return auth_server_failure(as, out);
 	}
 	return AUTH_SERVER_REPLY; /* success is for the caller */
@@ -156,10 +166,12 @@ run(struct auth_server *as, struct client *c, struct wire *w)
 		verdict = step(as, c, op, tail, &out);
 		CHECK(last != AUTH_SERVER_DENIED || verdict == AUTH_SERVER_DENIED);
 		CHECK(verdict != AUTH_SERVER_DENIED || *auth_server_reason(as) != '\0');
+		CHECK((auth_server_carried(as, &tail) == AUTH_SERVER_NOTHING) ||
+		    verdict != AUTH_SERVER_DENIED);
 		if (verdict == AUTH_SERVER_PROVEN)
 			CHECK(!done && c->allowed && c->verified);
 		/* it stays proven while more comes in, until that is too much */
-		proven = verdict == AUTH_SERVER_PROVEN ||
+		proven = verdict == AUTH_SERVER_PROVEN || verdict == AUTH_SERVER_CARRY ||
 		    (proven && verdict == AUTH_SERVER_REPLY && (op & 0x22) != 0x22);
 		check_out(&out, 0);
 		check_machine(as, c);

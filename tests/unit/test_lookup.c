@@ -252,7 +252,7 @@ test_bad_routes(void **state)
 static void
 test_keys_to_come_are_refused(void **state)
 {
-	static const char *const keys[] = { "PasswordHash", "Passthrough", "TrustedUserCAKeys",
+	static const char *const keys[] = { "Password", "SendProxy", "TrustedUserCAKeys",
 		"Record" };
 	char text[512], expected[256];
 	size_t i;

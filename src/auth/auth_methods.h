@@ -1,0 +1,34 @@
+/*
+ * AuthenticationMethods (sshd_config(5)): lists of methods, each to be passed from
+ * its first to its last; any one list suffices.
+ */
+#ifndef AUTH_AUTH_METHODS_H
+#define AUTH_AUTH_METHODS_H
+
+#include <stddef.h>
+
+#include "base/strlist.h"
+
+#define AUTH_METHODS_LISTS_MAX 16
+#define AUTH_METHODS_NEXT_SIZE 64 /* all methods there are, with commas and a NUL */
+
+struct auth_methods {
+	const struct strlist *lists;		      /* "publickey,password" each; borrowed */
+	unsigned char passed[AUTH_METHODS_LISTS_MAX]; /* methods of each list */
+	int complete;
+};
+
+/* Lists beyond AUTH_METHODS_LISTS_MAX are not looked at; without
+  * any, nobody ever gets in. */
+void auth_methods_init(struct auth_methods *m, const struct strlist *lists);
+
+/* The method has been passed: 1 if that completes a list (now or before). */
+int auth_methods_step(struct auth_methods *m, const char *method);
+
+/* What may come next, as a name-list: the first method not passed of each list. */
+void auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_SIZE]);
+
+/* Add a name to a name-list of this size, unless it is there. */
+void auth_methods_add(char *list, size_t size, const char *name);
+
+#endif

@@ -1,0 +1,148 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/check.h"
+#include "keeper/downstream.h"
+
+void
+check_init(struct keeper *k)
+{
+	size_t i;
+
+	TAILQ_INIT(&k->check_queue);
+	for (i = 0; i < KEEPER_CHECKS_MAX; i++) {
+		k->checks[i].keeper = k;
+		k->checks[i].sock = -1;
+		k->checks[i].source = (struct source){ SOURCE_CHECK, NULL, &k->checks[i] };
+	}
+}
+
+static struct check *
+check_free_place(struct keeper *k)
+{
+	size_t i;
+
+	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
+		if (k->checks[i].sock == -1)
+			return &k->checks[i];
+	return NULL;
+}
+
+/* The password waits in the socket before anybody is forked who reads it: it never
+ * comes near the master. */
+static int
+send_password(struct ward *w, int sock)
+{
+	struct bytes password;
+	const char *hash;
+	struct buf b;
+
+	downstream_password(w, &hash, &password);
+	ipc_begin(&b, IPC_PASSWORD);
+	wire_put_text(&b, hash);
+	wire_put_bytes(&b, password);
+	return ipc_send(sock, &b, -1);
+}
+
+static int
+check_start(struct check *c, struct ward *w)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &c->source };
+	int pair[2], r;
+	struct buf b;
+
+	if (c->keeper->master == -1)
+		return ERR_EOF;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+		return ERR_SYS;
+	r = send_password(w, pair[0]);
+	if (r == 0 && epoll_ctl(c->keeper->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1)
+		r = ERR_SYS;
+	if (r == 0) {
+		ipc_begin(&b, IPC_CHECK);
+		r = ipc_send(c->keeper->master, &b, pair[1]);
+	}
+	fd_close(&pair[1]);
+	if (r != 0) {
+		fd_close(&pair[0]);
+		return r;
+	}
+	c->sock = pair[0];
+	c->ward = w;
+	w->check = c;
+	return 0;
+}
+
+/* As many as there are places for. */
+static void
+check_next(struct keeper *k)
+{
+	struct check *c;
+	struct ward *w;
+	int r;
+
+	while ((c = check_free_place(k)) != NULL && (w = TAILQ_FIRST(&k->check_queue)) != NULL) {
+		TAILQ_REMOVE(&k->check_queue, w, check_entry);
+		w->check_waits = 0;
+		r = check_start(c, w);
+		if (r != 0) {
+			log_error("session %04jx: cannot have a password checked: %s",
+			    (uintmax_t)w->id, err_str(r));
+			downstream_password_checked(w, -1);
+		}
+	}
+}
+
+void
+check_begin(struct ward *w)
+{
+	if (w->check != NULL || w->check_waits)
+		return;
+	w->check_waits = 1;
+	TAILQ_INSERT_TAIL(&w->keeper->check_queue, w, check_entry);
+	check_next(w->keeper);
+}
+
+void
+check_cancel(struct ward *w)
+{
+	if (w->check_waits)
+		TAILQ_REMOVE(&w->keeper->check_queue, w, check_entry);
+	w->check_waits = 0;
+	if (w->check != NULL)
+		w->check->ward = NULL;
+	w->check = NULL;
+}
+
+void
+check_input(struct check *c)
+{
+	struct ward *w = c->ward;
+	struct ipc_msg msg;
+	int r, ok = -1;
+
+	if (c->sock == -1)
+		return;
+	r = ipc_recv(c->sock, c->keeper->message, IPC_ERRAND_TO_KEEPER, IPC_PHASE_AUTH, &msg);
+	if (r == ERR_AGAIN)
+		return;
+	if (r == 0 && msg.type == IPC_CHECKED) {
+		ok = wire_bool(&msg.body);
+		if (wire_end(&msg.body) != 0)
+			ok = -1;
+	}
+	if (r == 0)
+		fd_close(&msg.fd);
+	fd_close(&c->sock);
+	c->ward = NULL;
+	if (w != NULL) {
+		w->check = NULL;
+		downstream_password_checked(w, ok);
+	}
+	check_next(c->keeper);
+}

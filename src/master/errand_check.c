@@ -1,0 +1,57 @@
+/*
+ * Argon2 is meant to take time and memory: not the keeper's.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/title.h"
+#include "ipc/ipc.h"
+#include "master/errand.h"
+
+/* The keeper has sent it before it asked for us. */
+#define CHECK_WAIT_MS 5000
+/* With the largest cost that a hash may have (route_check_password_hash()). */
+#define CHECK_SECONDS 60
+
+static int
+password_matches(const char *hash, struct bytes password)
+{
+	/* an out of memory is a no: closed */
+	return crypto_pwhash_str_verify(hash, (const char *)password.p, password.len) == 0;
+}
+
+void
+errand_check(int sock)
+{
+	static uint8_t message[IPC_MAX];
+	const struct rlimit none = { 0, 0 };
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	char hash[crypto_pwhash_STRBYTES];
+	struct bytes password;
+	struct ipc_msg msg;
+	struct buf b;
+	int ok;
+
+	signal(SIGTERM, SIG_DFL);
+	alarm(CHECK_SECONDS);
+	title_set("errand password");
+	/* whoever has the same user must not look into it */
+	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1 ||
+	    sodium_init() == -1 || poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
+	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0)
+		_exit(1);
+	wire_text(&msg.body, hash, sizeof(hash));
+	password = wire_string(&msg.body);
+	ok = wire_end(&msg.body) == 0 && password_matches(hash, password);
+	explicit_bzero(message, sizeof(message));
+	explicit_bzero(hash, sizeof(hash));
+	ipc_begin(&b, IPC_CHECKED);
+	wire_put_bool(&b, ok);
+	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);
+}

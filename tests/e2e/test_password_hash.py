@@ -1,0 +1,305 @@
+"""PasswordHash and AuthenticationMethods: the gateway judges passwords, with a key or without."""
+
+import os
+import re
+import statistics
+import threading
+import time
+
+import pytest
+
+from lab import procs
+from lab.gateway import SALLYPORT, sanitized
+from lab.tty import Terminal
+from lab.wait import wait_for
+
+paramiko = pytest.importorskip("paramiko")
+
+PASSWORD = "a pass; phrase # with = all ☂"
+
+
+@pytest.fixture(scope="module")
+def hashed():
+    import subprocess
+
+    p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode() + b"\nmore\n",
+                       capture_output=True, check=True, timeout=20)
+    assert p.stderr == b""
+    name, value = p.stdout.decode().rstrip("\n").split(" = ")
+    assert name == "PasswordHash" and value.startswith("$argon2id$")
+    return value
+
+
+def with_password(gated, hashed, **route):
+    words = {"PasswordHash": hashed}
+    words.update(route)
+    return gated(route=words)
+
+
+def asking(client, *args, **options):
+    words = {"BatchMode": "no", "PreferredAuthentications": "password"}
+    words.update(options)
+    return client.terminal(*args, **words)
+
+
+def test_hash_password_on_a_terminal(tmp_path):
+    """Asked for twice, without echo, again if they differ."""
+    t = Terminal([SALLYPORT, "hash-password"], os.environ, tmp_path)
+    for word in ("one", "two", "three", "three"):
+        t.expect("Password: |The same again: ")
+        t.send(word + "\n")
+    t.expect(r"PasswordHash = \$argon2id\$v=19\$m=\d+,t=\d+,p=1\$\S+")
+    assert t.wait() == 0
+    assert "three" not in t.seen
+    t.close()
+
+
+def test_hash_password_of_nothing(gated):
+    w = gated()
+    assert w.gateway.sallyport("hash-password", stdin=b"").returncode == 1
+    assert w.gateway.sallyport("hash-password", stdin=b"\n").returncode == 1
+    assert w.gateway.sallyport("hash-password", "argument").returncode == 2
+    assert w.gateway.sallyport("hash-password", "--help").returncode == 0
+
+
+def test_wrong_then_right(gated, hashed):
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    t = asking(w.client, "-v", "echo in")
+    t.expect(r"Authentications that can continue: password\r")
+    for word in ("wrong", PASSWORD):
+        t.expect("password: ")
+        t.send(word + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    t.close()
+    log = w.gateway.log
+    log.wait(r"Failed password for alice from 127\.0\.0\.1 port \d+ ssh2$")
+    log.wait(r"Accepted password for alice from 127\.0\.0\.1 port \d+ ssh2$")
+    assert PASSWORD not in log.text() and hashed not in log.text()
+
+
+def test_key_or_password(gated, hashed):
+    w = with_password(gated, hashed)
+    assert w.ssh("echo in").text == "in\n"
+    t = asking(w.client, "echo in")
+    t.expect("password: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^in")
+    t.close()
+
+
+def test_machine_is_not_contacted_for_a_wrong_one(gated, hashed):
+    w = with_password(gated, hashed)
+    mark = w.sshd.log.mark()
+    t = asking(w.client, "true", NumberOfPasswordPrompts=1)
+    t.expect("password: ")
+    t.send("wrong\n")
+    t.expect("Permission denied")
+    t.close()
+    w.gateway.quiet()
+    assert not w.sshd.log.find("Connection from", mark)
+
+
+def attempts(w, login, passwords):
+    """What each attempt of one connection takes."""
+    t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+    times = []
+    try:
+        t.start_client(timeout=10)
+        for word in passwords:
+            start = time.monotonic()
+            try:
+                t.auth_password(login, word, fallback=False)
+            except paramiko.AuthenticationException:
+                pass
+            times.append(time.monotonic() - start)
+    finally:
+        t.close()
+    return times
+
+
+def test_unknown_login_takes_as_long(gated, hashed):
+    """And looks the same: median of 8, one each in turn."""
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    w.gateway.options["MaxAuthTries"] = 100
+    times = {"alice": [], "nobody-here": []}
+    for _ in range(8):
+        for login, t in times.items():
+            t += attempts(w, login, ["wrong"])
+    known, unknown = (statistics.median(t) for t in times.values())
+    assert known > 0.03, times  # there was work
+    assert abs(known - unknown) < 0.5 * known, times
+    said = []
+    for login in times:
+        t = asking(w.new_client(user=login), "-v", "true", NumberOfPasswordPrompts=1)
+        t.expect("password: ")
+        t.send("wrong\n")
+        t.wait()
+        said.append(re.findall(r"Authentications that can continue.*|Permission denied.*", t.seen))
+        t.close()
+    assert said[0] == said[1] and said[0]
+    w.gateway.log.wait("Failed password for invalid user nobody-here")
+
+
+def test_two_at_once(gated, hashed):
+    """Twelve that guess at the same time: no more than two of them take memory."""
+    w = with_password(gated, hashed)
+    most = [0]
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            most[0] = max(most[0], len(w.gateway.role("errand password")))
+
+    watcher = threading.Thread(target=watch)
+    guessers = [threading.Thread(target=attempts, args=(w, login, ["wrong"]))
+                for login in ("alice", "nobody-here") * 6]
+    watcher.start()
+    for g in guessers:
+        g.start()
+    for g in guessers:
+        g.join(60)
+    done.set()
+    watcher.join()
+    assert 1 <= most[0] <= 2
+    assert len(re.findall("Failed password for", w.gateway.log.text())) == 12
+    w.answers()
+
+
+def test_errand_that_is_killed(gated, hashed):
+    """That login fails, closed; the place is free again."""
+    slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
+    w = with_password(gated, slow)
+    clients = [asking(w.client, "true", NumberOfPasswordPrompts=1) for _ in range(2)]
+    for t in clients:
+        t.expect("password: ")
+        t.send("x\n")
+    for t in clients:
+        errand = wait_for("an errand", lambda: w.gateway.role("errand password"))[0]
+        errand.kill()
+        wait_for("its end", lambda e=errand: not e.alive())
+    for t in clients:
+        t.expect(r"sallyport: the gateway cannot log you in right now.*\(session")
+        assert t.wait() == 255
+        t.close()
+    w.answers()
+
+
+def test_who_leaves_keeps_the_place_taken(gated):
+    """Guess and run: the errand still counts until it is done."""
+    slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
+    w = with_password(gated, slow)
+    for _ in range(5):
+        t = asking(w.client, "true", NumberOfPasswordPrompts=1)
+        t.expect("password: ")
+        t.send("x\n")
+        procs.end(t.process)
+        t.close()
+    wait_for("the sessions to go", lambda: not w.gateway.sessions())
+    assert len(w.gateway.role("errand password")) <= 2
+    for _ in range(20):
+        for p in w.gateway.role("errand password"):
+            p.kill()
+    w.gateway.quiet(30)
+    w.answers()
+
+
+# AuthenticationMethods
+
+
+def test_key_and_password(gated, hashed, ring):
+    w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
+    t = asking(w.client, "-v", "echo in", PreferredAuthentications="publickey,password")
+    t.expect(r"Authentications that can continue: publickey\r")
+    t.expect("Authenticated using \"publickey\" with partial success")
+    t.expect(r"Authentications that can continue: password\r")
+    t.expect("password: ")
+    t.send("wrong\n")
+    t.expect("password: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    t.close()
+    w.gateway.log.wait("Partial publickey for alice .*SHA256:")
+    w.gateway.log.wait("Accepted password for alice")
+
+
+@pytest.mark.parametrize("first", ["none,publickey", "none,password"])
+def test_one_of_two_is_not_enough(gated, hashed, first):
+    w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
+    t = asking(w.client, "echo in", PreferredAuthentications=first)
+    t.expect("Permission denied")
+    assert t.wait() == 255
+    t.close()
+    assert "Accepted" not in w.gateway.log.text()
+    assert not w.sshd.log.find("Connection from")
+
+
+def test_password_first_is_not_looked_at(gated, hashed):
+    """A right password before the key is a failure, and says nothing of itself."""
+    w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
+    t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+    t.start_client(timeout=10)
+    with pytest.raises(paramiko.BadAuthenticationType):
+        t.auth_password("alice", PASSWORD, fallback=False)
+    t.close()
+    w.gateway.log.wait("Failed password for alice")
+    assert "Partial" not in w.gateway.log.text()
+
+
+def test_either_list(gated, hashed):
+    w = with_password(gated, hashed, AuthenticationMethods="password,publickey publickey,password")
+    for order in ("publickey,password", "password,publickey"):
+        t = asking(w.client, "-v", "echo in", PreferredAuthentications=order)
+        t.expect("password: ")
+        t.send(PASSWORD + "\n")
+        t.expect("^in")
+        assert t.wait() == 0
+        t.close()
+
+
+def test_wrong_key_is_no_partial_success(gated, hashed, ring):
+    """sshpiper #608."""
+    w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
+    t = asking(w.new_client(ring.get("wrong0")), "-v", "true",
+               PreferredAuthentications="publickey,password")
+    t.expect("Permission denied")
+    assert t.wait() == 255 and "partial" not in t.seen
+    t.close()
+
+
+@pytest.mark.parametrize("words, error", [
+    ({"AuthenticationMethods": "publickey,hostbased"}, "is not a list of publickey"),
+    ({"AuthenticationMethods": "publickey,"}, "is not a list of publickey"),
+    ({"AuthenticationMethods": "publickey,publickey"}, "has a method twice"),
+    ({"AuthenticationMethods": "password"}, "has nothing to check it with|the route has nothing"),
+    ({"AuthenticationMethods": "keyboard-interactive"}, "the route has nothing"),
+    ({"PasswordHash": "secret"}, "not what `sallyport hash-password` prints"),
+    ({"PasswordHash": "$argon2id$v=19$m=99999999,t=2,p=1$" + "A" * 22 + "$" + "A" * 43}, "costs too much"),
+])
+def test_configuration_errors(make_gateway, make_sshd, ring, words, error):
+    g = make_gateway()
+    g.route("alice", make_sshd(), [ring.get("client")], **words)
+    p = g.sallyport("check", "-c", g.conf)
+    said = (p.stdout + p.stderr).decode()
+    assert p.returncode == 78 and re.search(error, said), said
+    assert "secret" not in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
+def test_password_is_nowhere_afterwards(gated, hashed):
+    """Not in the session, nor the keeper, nor the master, once the login is over."""
+    from test_secrets import found_in
+
+    if sanitized():
+        pytest.skip("a sanitizer keeps freed memory")
+    w = with_password(gated, hashed)
+    t = asking(w.client, "echo ready; cat")
+    t.expect("password: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^ready")
+    w.gateway.log.wait("Accepted password")
+    for p in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
+        assert not found_in(p, {"password": PASSWORD.encode()}), p.title()
+    procs.end(t.process)
+    t.close()

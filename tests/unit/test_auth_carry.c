@@ -1,0 +1,541 @@
+/*
+ * Passwords and conversations through both machines: auth_server hands them over,
+ * auth_client sends them on.  And auth/auth_methods.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/auth_client.h"
+#include "auth/auth_methods.h"
+#include "auth/auth_server.h"
+#include "wire/ssh.h"
+
+#define KBDINT "keyboard-interactive"
+
+struct fixture {
+	struct auth_server *as;
+	struct auth_client *ac;
+	struct buf in, out, up;
+	int failures;
+};
+
+static int
+no_key(void *ctx, const char *alg, struct bytes blob)
+{
+	return 0;
+}
+
+static int
+no_verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const void *data,
+    size_t len)
+{
+	return ERR_AUTH;
+}
+
+static void
+failed(void *ctx)
+{
+	((struct fixture *)ctx)->failures++;
+}
+
+static int
+no_sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
+{
+	return ERR_AUTH;
+}
+
+static const struct auth_server_ops server_ops = { no_key, no_verify, failed, NULL };
+static const struct auth_client_ops client_ops = { no_sign };
+
+static int
+setup(void **state)
+{
+	const struct auth_server_config server = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.max_tries = 3,
+		.hint = "the hint" };
+	const struct auth_client_config client = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.user = "ubuntu",
+		.several = 1 };
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	buf_init(&f->in, 1 << 20);
+	buf_init(&f->out, 1 << 20);
+	buf_init(&f->up, 1 << 20);
+	f->as = auth_server_new(&server, &server_ops, f);
+	f->ac = auth_client_new(&client, &client_ops, f);
+	assert_non_null(f->as);
+	assert_non_null(f->ac);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	auth_server_free(&f->as);
+	auth_client_free(&f->ac);
+	buf_free(&f->in);
+	buf_free(&f->out);
+	buf_free(&f->up);
+	free(f);
+	return 0;
+}
+
+static void
+request(struct fixture *f, const char *method)
+{
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_REQUEST);
+	wire_put_text(&f->in, "alice");
+	wire_put_text(&f->in, "ssh-connection");
+	wire_put_text(&f->in, method);
+}
+
+static void
+password(struct fixture *f, const char *old, const char *new)
+{
+	request(f, "password");
+	wire_put_bool(&f->in, new != NULL);
+	wire_put_text(&f->in, old);
+	if (new != NULL)
+		wire_put_text(&f->in, new);
+}
+
+static void
+conversation(struct fixture *f)
+{
+	request(f, KBDINT);
+	wire_put_text(&f->in, "en");
+	wire_put_text(&f->in, "pam");
+}
+
+static void
+response(struct fixture *f, uint32_t n)
+{
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_INFO_RESPONSE);
+	wire_put_u32(&f->in, n);
+	for (; n > 0; n--)
+		wire_put_text(&f->in, "answer");
+}
+
+static enum auth_server_verdict
+from_client(struct fixture *f)
+{
+	return auth_server_input(f->as, f->in.data, f->in.len, &f->out);
+}
+
+static enum auth_client_verdict
+from_upstream(struct fixture *f)
+{
+	return auth_client_input(f->ac, f->in.data, f->in.len, &f->up);
+}
+
+/* Past the lookup. */
+static void
+begin(struct fixture *f, const char *methods)
+{
+	request(f, "none");
+	assert_int_equal(from_client(f), AUTH_SERVER_LOOKUP);
+	assert_int_equal(auth_server_resume(f->as, methods, &f->out), AUTH_SERVER_REPLY);
+	buf_reset(&f->out);
+}
+
+static void
+upstream_failure(struct fixture *f, const char *methods, int partial)
+{
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_FAILURE);
+	wire_put_text(&f->in, methods);
+	wire_put_bool(&f->in, partial);
+}
+
+static void
+info_request(struct fixture *f, uint32_t prompts)
+{
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_INFO_REQUEST);
+	wire_put_text(&f->in, "name");
+	wire_put_text(&f->in, "instruction");
+	wire_put_text(&f->in, "");
+	wire_put_u32(&f->in, prompts);
+	for (; prompts > 0; prompts--) {
+		wire_put_text(&f->in, "prompt");
+		wire_put_bool(&f->in, 0);
+	}
+}
+
+/* The one message in out is a failure that says this. */
+static void
+expect_failure(struct fixture *f, const char *methods, int partial)
+{
+	struct bytes m;
+	struct wire w;
+
+	wire_init(&w, f->out.data, f->out.len);
+	m = wire_string(&w);
+	assert_int_equal(wire_end(&w), 0);
+	wire_init(&w, m.p, m.len);
+	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_FAILURE);
+	assert_true(bytes_is(wire_string(&w), methods));
+	assert_int_equal(wire_bool(&w), partial);
+	assert_int_equal(wire_end(&w), 0);
+	buf_reset(&f->out);
+}
+
+/* Send the upstream what the server machine carries. */
+static void
+carry(struct fixture *f, enum auth_server_carried kind)
+{
+	struct bytes m;
+
+	assert_int_equal(auth_server_carried(f->as, &m), kind);
+	buf_reset(&f->up);
+	if (kind == AUTH_SERVER_RESPONSE)
+		assert_int_equal(auth_client_respond(f->ac, m, &f->up), AUTH_CLIENT_SEND);
+	else
+		assert_int_equal(auth_client_carry(f->ac, auth_server_method(f->as), m, &f->up),
+		    AUTH_CLIENT_SEND);
+	assert_int_equal(buf_err(&f->up), 0);
+}
+
+/* And the question back. */
+static void
+ask(struct fixture *f)
+{
+	struct bytes q;
+
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_ASKED);
+	q = auth_client_question(f->ac);
+	assert_true(bytes_equal(q, (struct bytes){ f->in.data, f->in.len }));
+	assert_int_equal(auth_server_ask(f->as, q.p, q.len, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(f->out.len, 4 + q.len);
+	buf_reset(&f->out);
+}
+
+/* The upstream gets the same, under its own user's name. */
+static void
+test_password_byte_for_byte(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes m, p;
+	struct wire w;
+
+	begin(f, "password");
+	password(f, "secret", NULL);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_password(f->as, &p), 0);
+	assert_true(bytes_is(p, "secret"));
+	carry(f, AUTH_SERVER_PASSWORD);
+	wire_init(&w, f->up.data, f->up.len);
+	m = wire_string(&w);
+	assert_int_equal(wire_end(&w), 0);
+	wire_init(&w, m.p, m.len);
+	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
+	assert_true(bytes_is(wire_string(&w), "ubuntu"));
+	assert_true(bytes_is(wire_string(&w), "ssh-connection"));
+	assert_true(bytes_is(wire_string(&w), "password"));
+	assert_int_equal(wire_bool(&w), 0);
+	assert_true(bytes_is(wire_string(&w), "secret"));
+	assert_int_equal(wire_end(&w), 0);
+	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_carried(f->as, &m), AUTH_SERVER_NOTHING);
+	assert_int_equal(m.len, 0);
+}
+
+static void
+test_tries_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	begin(f, "password");
+	for (i = 1; i <= 3; i++) {
+		password(f, "wrong", NULL);
+		assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+		carry(f, AUTH_SERVER_PASSWORD);
+		upstream_failure(f, "password", 0);
+		assert_int_equal(from_upstream(f), AUTH_CLIENT_REFUSED);
+		assert_false(auth_client_partial(f->ac));
+		assert_int_equal(auth_server_failure(f->as, &f->out),
+		    i < 3 ? AUTH_SERVER_REPLY : AUTH_SERVER_DENIED);
+		assert_int_equal(f->failures, i);
+		if (i < 3)
+			expect_failure(f, "password", 0);
+	}
+}
+
+static void
+test_password_change(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes p;
+
+	begin(f, "password");
+	password(f, "old", NULL);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	carry(f, AUTH_SERVER_PASSWORD);
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_PASSWD_CHANGEREQ);
+	wire_put_text(&f->in, "too old");
+	wire_put_text(&f->in, "en");
+	ask(f);
+	password(f, "old", "new");
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
+	carry(f, AUTH_SERVER_PASSWORD);
+	/* an INFO_RESPONSE never answers it */
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_PASSWD_CHANGEREQ);
+	wire_put_text(&f->in, "too short");
+	wire_put_text(&f->in, "en");
+	ask(f);
+	response(f, UINT32_MAX);
+	f->in.len = 5;
+	assert_int_equal(from_client(f), AUTH_SERVER_DENIED);
+}
+
+static void
+test_rounds(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t n;
+
+	begin(f, KBDINT);
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	carry(f, AUTH_SERVER_CONVERSATION);
+	for (n = 0; n < 4; n++) {
+		info_request(f, n);
+		ask(f);
+		response(f, n);
+		assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+		carry(f, AUTH_SERVER_RESPONSE);
+	}
+	upstream_failure(f, "password", 1);
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_REFUSED);
+	assert_true(auth_client_partial(f->ac));
+	assert_int_equal(auth_server_partial(f->as, auth_client_methods(f->ac), &f->out),
+	    AUTH_SERVER_REPLY);
+	expect_failure(f, "password", 1);
+	assert_int_equal(f->failures, 0);
+	/* what was passed is no longer there */
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_REPLY);
+	expect_failure(f, "password", 0);
+}
+
+static void
+test_wrong_number_of_answers(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, KBDINT);
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	carry(f, AUTH_SERVER_CONVERSATION);
+	info_request(f, 2);
+	ask(f);
+	response(f, 3);
+	assert_int_equal(from_client(f), AUTH_SERVER_DENIED);
+}
+
+static void
+test_answer_to_no_question(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, KBDINT);
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	response(f, 0);
+	assert_int_equal(from_client(f), AUTH_SERVER_DENIED);
+}
+
+/* Another request gives the conversation up; without end it is denied. */
+static void
+test_giving_up(void **state)
+{
+	struct fixture *f = *state;
+	enum auth_server_verdict v = AUTH_SERVER_CARRY;
+	int i;
+
+	begin(f, "password," KBDINT);
+	for (i = 0; i < AUTH_SERVER_QUERIES_MAX + 2 && v == AUTH_SERVER_CARRY; i++) {
+		conversation(f);
+		v = from_client(f);
+		if (v != AUTH_SERVER_CARRY)
+			break;
+		carry(f, AUTH_SERVER_CONVERSATION);
+		info_request(f, 1);
+		ask(f);
+	}
+	assert_int_equal(v, AUTH_SERVER_DENIED);
+	assert_in_range(i, 10, AUTH_SERVER_QUERIES_MAX + 1);
+}
+
+/* While one is being judged, the next waits. */
+static void
+test_pipelined(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes p;
+
+	begin(f, "password");
+	password(f, "one", NULL);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	password(f, "two", NULL);
+	assert_int_equal(from_client(f), AUTH_SERVER_REPLY);
+	assert_int_equal(f->out.len, 0);
+	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_CARRY);
+	expect_failure(f, "password", 0);
+	assert_int_equal(auth_server_password(f->as, &p), 0);
+	assert_true(bytes_is(p, "two"));
+}
+
+/* Not offered, it is not even looked at; malformed, it is denied. */
+static void
+test_what_is_not_carried(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, "publickey");
+	password(f, "secret", NULL);
+	assert_int_equal(from_client(f), AUTH_SERVER_REPLY);
+	expect_failure(f, "publickey", 0);
+	assert_int_equal(f->failures, 1);
+	assert_int_equal(auth_server_set_methods(f->as, "password"), 0);
+	password(f, "secret", NULL);
+	f->in.len--;
+	assert_int_equal(from_client(f), AUTH_SERVER_DENIED);
+}
+
+static void
+test_decline_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, KBDINT);
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_set_methods(f->as, "password"), 0);
+	assert_int_equal(auth_server_decline(f->as, &f->out), AUTH_SERVER_REPLY);
+	expect_failure(f, "password", 0);
+	assert_int_equal(auth_server_tries(f->as), 0);
+	/* nothing is in hand any more */
+	assert_int_equal(auth_server_partial(f->as, "password", &f->out), AUTH_SERVER_DENIED);
+}
+
+/* A hostile upstream. */
+static void
+test_questions_out_of_turn(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(auth_client_probe(f->ac, &f->up), AUTH_CLIENT_SEND);
+	info_request(f, 1);
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_FAILED);
+}
+
+static void
+test_too_many_questions(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes none = { NULL, 0 };
+
+	assert_int_equal(auth_client_carry(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
+	info_request(f, AUTH_CLIENT_PROMPTS_MAX + 1);
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_FAILED);
+}
+
+static void
+test_success_while_the_person_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes none = { NULL, 0 };
+
+	assert_int_equal(auth_client_carry(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
+	info_request(f, 1);
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_ASKED);
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_SUCCESS);
+	assert_int_equal(from_upstream(f), AUTH_CLIENT_FAILED);
+}
+
+static void
+methods(struct auth_methods *m, struct strlist *l, const char *words)
+{
+	strlist_free(l);
+	assert_int_equal(strlist_add_words(l, words), 0);
+	auth_methods_init(m, l);
+}
+
+static void
+expect_next(const struct auth_methods *m, const char *want)
+{
+	char next[AUTH_METHODS_NEXT_SIZE];
+
+	auth_methods_next(m, next);
+	assert_string_equal(next, want);
+}
+
+static void
+test_methods(void **state)
+{
+	struct strlist l = { 0 };
+	struct auth_methods m;
+
+	(void)state;
+	methods(&m, &l, "publickey,password");
+	expect_next(&m, "publickey");
+	assert_false(auth_methods_step(&m, "password"));
+	assert_false(auth_methods_step(&m, "none"));
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, "password");
+	assert_false(auth_methods_step(&m, "publickey"));
+	assert_true(auth_methods_step(&m, "password"));
+	methods(&m, &l, "publickey,password publickey," KBDINT " password");
+	expect_next(&m, "publickey,password");
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, "password," KBDINT);
+	assert_true(auth_methods_step(&m, KBDINT));
+	auth_methods_init(&m, NULL);
+	expect_next(&m, "");
+	assert_false(auth_methods_step(&m, "publickey"));
+	strlist_free(&l);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_password_byte_for_byte),
+		T(test_tries_are_counted),
+		T(test_password_change),
+		T(test_rounds),
+		T(test_wrong_number_of_answers),
+		T(test_answer_to_no_question),
+		T(test_giving_up),
+		T(test_pipelined),
+		T(test_what_is_not_carried),
+		T(test_decline_does_not_count),
+		T(test_questions_out_of_turn),
+		T(test_too_many_questions),
+		T(test_success_while_the_person_is_asked),
+		cmocka_unit_test(test_methods),
+	};
+
+	return cmocka_run_group_tests_name("auth_carry", tests, NULL, NULL);
+}

@@ -24,6 +24,9 @@ enum ipc_type {
 	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
+	IPC_RUN,       /* + socket: fork an errand that runs a program and answers there.
+			* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
+			* n x string env */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -32,6 +35,8 @@ enum ipc_type {
 	/* errand -> keeper */
 	IPC_DIALLED,	 /* + connected socket.  string address */
 	IPC_DIAL_FAILED, /* string reason */
+	IPC_RAN,	 /* string failure ("" if it ended by itself), u32 exit status, string
+			  * standard output, string beginning of standard error */
 
 	/* keeper -> session */
 	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */
@@ -54,14 +59,6 @@ enum ipc_type {
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
 	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
 	IPC_END,	     /* string reason; u64 bytes from client, to client */
-
-	/* keeper -> master */
-	IPC_RUN, /* + socket: fork an errand that runs a program and answers there.  u64 session,
-		  * u32 timeout ms, u32 n, n x string argv, u32 n, n x string env */
-
-	/* errand -> keeper */
-	IPC_RAN, /* string failure ("" if it ended by itself), u32 exit status, string
-		  * standard output, string beginning of standard error */
 };
 
 enum ipc_way {

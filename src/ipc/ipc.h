@@ -30,6 +30,9 @@ enum ipc_type {
 	IPC_RELOADED,  /* the answer to RELOAD.  bool ok; u32 errors; string: [gateway] as it
 			* would be, or the errors, a line each (as many as there is room for) */
 	IPC_CHECK,     /* + socket: fork an errand that checks the password that comes there */
+	IPC_RUN,       /* + socket: fork an errand that runs a program and answers there.
+			* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
+			* n x string env */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -42,6 +45,8 @@ enum ipc_type {
 			  * u32 n, n x string: hosts that did not answer */
 	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
 	IPC_CHECKED,	 /* bool: is it the password? */
+	IPC_RAN,	 /* string failure ("" if it ended by itself), u32 exit status, string
+			  * standard output, string beginning of standard error */
 
 	/* keeper -> errand */
 	IPC_PASSWORD, /* string hash, string password */
@@ -69,14 +74,6 @@ enum ipc_type {
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
 	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
 	IPC_END,	     /* string reason; u64 bytes from client, to client */
-
-	/* keeper -> master */
-	IPC_RUN, /* + socket: fork an errand that runs a program and answers there.  u64 session,
-		  * u32 timeout ms, u32 n, n x string argv, u32 n, n x string env */
-
-	/* errand -> keeper */
-	IPC_RAN, /* string failure ("" if it ended by itself), u32 exit status, string
-		  * standard output, string beginning of standard error */
 };
 
 enum ipc_way {

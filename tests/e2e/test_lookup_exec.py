@@ -53,7 +53,8 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
             self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
 
         def login(self, login, timeout=20):
-            return self.way.new_client(user=login).ssh("echo in", timeout=timeout)
+            c = self.way.new_client(user=login, ConnectTimeout=str(timeout))
+            return c.ssh("echo in", timeout=timeout)
 
         def refused(self, login, reason, within=TIMEOUT + 3):
             mark = self.gateway.log.mark()

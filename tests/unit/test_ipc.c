@@ -102,6 +102,11 @@ test_wrong_way_phase_or_type(void **state)
 	    ERR_BADSTATE);
 	assert_int_equal(send_type(p, IPC_DIALLED, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
 	    ERR_BADSTATE);
+	/* where a login leads is not asked again once it has been let in */
+	assert_int_equal(send_type(p, IPC_RAN, -1, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL),
+	    ERR_BADSTATE);
+	assert_int_equal(send_type(p, IPC_RAN, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
+	    ERR_BADSTATE);
 	assert_int_equal(send_type(p, 0, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY), ERR_FORMAT);
 	for (type = 1; strcmp(ipc_name((enum ipc_type)type), "unknown") != 0; type++)
 		;

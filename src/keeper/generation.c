@@ -38,6 +38,14 @@ load_host_key(struct identity *id, const struct conf *conf, const char *name,
 	return blame(conf, errors, "gateway", "HostKey", text, why.text);
 }
 
+/* What can be unlocked but once: nobody is asked again, and systemd's credentials are
+ * root's to read, whom the keeper has ceased to be. */
+static int
+unlocks_once(const char *unlock)
+{
+	return strcmp(unlock, "passphrase") == 0 || strncmp(unlock, "credential:", 11) == 0;
+}
+
 static int
 open_keystore(struct identity *id, const struct conf *conf, const struct generation *old,
     struct conf_errors *errors)
@@ -45,12 +53,12 @@ open_keystore(struct identity *id, const struct conf *conf, const struct generat
 	const struct conf_keystore *now = &conf->keystore, *before;
 	struct keystore_why why;
 
-	if (old != NULL && strcmp(now->unlock, "passphrase") == 0) {
+	if (old != NULL && unlocks_once(now->unlock)) {
 		before = &old->conf->keystore;
 		if (strcmp(before->unlock, now->unlock) != 0 ||
 		    strcmp(before->path, now->path) != 0)
 			return blame(conf, errors, "keystore", "Unlock", "",
-			    "a passphrase can be asked for only at a restart");
+			    "a passphrase or credential counts only at a restart");
 		id->keystore = keystore_ref(old->identity->keystore);
 		return 0;
 	}
@@ -136,6 +144,31 @@ generation_load(const char *dir, const struct generation *old, struct generation
 	}
 	generation_unref(&g);
 	return ERR_CONFIG;
+}
+
+int
+generation_unlock(const char *dir, struct generation **out, struct conf_errors *errors)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+	int r = ERR_CONFIG;
+
+	*out = NULL;
+	if (g == NULL || (g->identity = calloc(1, sizeof(*g->identity))) == NULL) {
+		conf_error(errors, dir != NULL ? dir : "conf.d", 0, "out of memory");
+		goto out;
+	}
+	g->refs = g->identity->refs = 1;
+	r = conf_load(dir, CONF_GATEWAY, &g->conf, errors);
+	if (r == 0 && strncmp(g->conf->keystore.unlock, "credential:", 11) == 0) {
+		r = open_keystore(g->identity, g->conf, NULL, errors);
+		if (r == 0) {
+			*out = g;
+			return 0;
+		}
+	}
+out:
+	generation_unref(&g);
+	return r;
 }
 
 struct generation *

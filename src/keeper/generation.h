@@ -44,6 +44,14 @@ struct generation {
 int generation_load(const char *dir, const struct generation *old, struct generation **out,
     struct conf_errors *errors) MUST_CHECK;
 
+/*
+ * Before root is given up: if the key store is opened by a systemd credential, which only root
+ * can read, *out is a generation with the key store alone, to be given to generation_load() as
+ * old; else NULL.  0 or ERR_CONFIG with every error added.
+ */
+int generation_unlock(const char *dir, struct generation **out,
+    struct conf_errors *errors) MUST_CHECK;
+
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation **g); /* takes NULL */
 

@@ -214,6 +214,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	struct source source = { SOURCE_MASTER, NULL, NULL };
 	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
+	struct generation *early = NULL;
 	int r;
 
 	TAILQ_INIT(&k.wards);
@@ -225,6 +226,12 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_IGN); /* it goes when the last session has gone */
 	signal(SIGPIPE, SIG_IGN);
+	if (sodium_init() == -1)
+		return 1;
+	if (run_as != NULL && generation_unlock(conf_dir, &early, &errors) != 0) {
+		conf_errors_print(&errors, stderr);
+		return EXIT_CONFIG;
+	}
 	r = privs_drop(run_as);
 	/* after the drop, which sets it anew */
 	if (r == 0 && (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1))
@@ -233,10 +240,9 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		log_error("keeper: cannot become user %s: %s", run_as, err_str(r));
 		return 1;
 	}
-	if (sodium_init() == -1)
-		return 1;
 	umask(077);
-	r = generation_load(conf_dir, NULL, &k.now, &errors);
+	r = generation_load(conf_dir, early, &k.now, &errors);
+	generation_unref(&early);
 	conf_errors_print(&errors, stderr);
 	conf_errors_free(&errors);
 	if (r != 0)

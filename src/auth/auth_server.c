@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/login.h"
 #include "wire/ssh.h"
+#include "auth/auth_request.h"
 #include "auth/auth_server.h"
 #include "auth/pubkey.h"
 
-#define HOSTBOUND "publickey-hostbound-v00@openssh.com"
 #define KBDINT "keyboard-interactive"
 #define TOO_MANY_FAILURES "Too many authentication failures"
 /* Instead of a number of prompts: a request is the answer (a password changed). */
@@ -62,16 +62,6 @@ struct auth_server {
 	enum auth_server_carried carries;
 	uint32_t prompts; /* of the question asked */
 	char reason[256];
-};
-
-/* One USERAUTH_REQUEST, taken apart; borrowed from its message. */
-struct request {
-	struct bytes user, service, method;
-	int publickey; /* the rest is set */
-	int hostbound;
-	int has_signature;
-	struct bytes alg, blob, host_key, signature;
-	struct bytes rest; /* of other methods */
 };
 
 static void
@@ -236,7 +226,7 @@ reply_hint(struct auth_server *as, struct buf *out)
 }
 
 static enum auth_server_verdict
-reply_pk_ok(struct auth_server *as, const struct request *r, struct buf *out)
+reply_pk_ok(struct auth_server *as, const struct auth_request *r, struct buf *out)
 {
 	banner_once(as, out);
 	wire_put_u32(out, (uint32_t)(1 + 4 + r->alg.len + 4 + r->blob.len));
@@ -259,49 +249,9 @@ fail(struct auth_server *as, struct buf *out)
 	return reply_failure(as, out);
 }
 
-/* RFC 4252 section 7, and PROTOCOL section 3.1 of OpenSSH for the hostbound
- * form.  What follows the names of other methods is not looked at. */
-static int
-request_parse(struct request *r, const uint8_t *payload, size_t len)
-{
-	struct wire w;
-
-	*r = (struct request){ 0 };
-	wire_init(&w, payload, len);
-	(void)wire_u8(&w);
-	r->user = wire_string(&w);
-	r->service = wire_string(&w);
-	r->method = wire_string(&w);
-	r->hostbound = bytes_is(r->method, HOSTBOUND);
-	r->publickey = r->hostbound || bytes_is(r->method, "publickey");
-	if (r->publickey) {
-		r->has_signature = wire_bool(&w);
-		r->alg = wire_string(&w);
-		r->blob = wire_string(&w);
-		if (r->hostbound)
-			r->host_key = wire_string(&w);
-		if (r->has_signature)
-			r->signature = wire_string(&w);
-	} else if (!bytes_is(r->method, "none")) {
-		r->rest = wire_rest(&w);
-	}
-	return wire_end(&w);
-}
-
-static int
-is_name(struct bytes s, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++)
-		if (s.p[i] <= ' ' || s.p[i] >= 0x7f)
-			return 0;
-	return s.len > 0 && s.len < size;
-}
-
 /* Keep what the log and the lookup want to know of this request. */
 static void
-request_note(struct auth_server *as, const struct request *r)
+request_note(struct auth_server *as, const struct auth_request *r)
 {
 	const char *method = "unknown";
 	size_t len = 7;
@@ -309,7 +259,7 @@ request_note(struct auth_server *as, const struct request *r)
 	if (r->publickey) {
 		method = "publickey";
 		len = 9;
-	} else if (is_name(r->method, sizeof(as->method))) {
+	} else if (auth_name_ok(r->method, sizeof(as->method))) {
 		method = (const char *)r->method.p;
 		len = r->method.len;
 	}
@@ -329,7 +279,7 @@ request_note(struct auth_server *as, const struct request *r)
 
 /* The first request says who wants in; the others must say the same. */
 static int
-login_same(const struct auth_server *as, const struct request *r)
+login_same(const struct auth_server *as, const struct auth_request *r)
 {
 	size_t kept = r->user.len < LOGIN_MAX ? r->user.len : LOGIN_MAX;
 
@@ -338,7 +288,7 @@ login_same(const struct auth_server *as, const struct request *r)
 }
 
 static void
-login_set(struct auth_server *as, const struct request *r)
+login_set(struct auth_server *as, const struct auth_request *r)
 {
 	size_t kept = r->user.len < LOGIN_MAX ? r->user.len : LOGIN_MAX;
 
@@ -348,24 +298,8 @@ login_set(struct auth_server *as, const struct request *r)
 	as->login_ok = login_name_ok(r->user.p, r->user.len);
 }
 
-/* What the signature of a publickey request covers (RFC 4252 section 7). */
-static void
-signed_data(struct auth_server *as, const struct request *r, struct buf *data)
-{
-	wire_put_string(data, as->session_id.data, as->session_id.len);
-	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
-	wire_put_bytes(data, r->user);
-	wire_put_bytes(data, r->service);
-	wire_put_bytes(data, r->method);
-	wire_put_bool(data, 1);
-	wire_put_bytes(data, r->alg);
-	wire_put_bytes(data, r->blob);
-	if (r->hostbound)
-		wire_put_bytes(data, r->host_key);
-}
-
 static int
-signature_ok(struct auth_server *as, const struct request *r, const char *alg)
+signature_ok(struct auth_server *as, const struct auth_request *r, const char *alg)
 {
 	struct wire w;
 	struct buf data;
@@ -375,7 +309,7 @@ signature_ok(struct auth_server *as, const struct request *r, const char *alg)
 	if (!bytes_is(wire_string(&w), alg))
 		return 0;
 	buf_init(&data, 2 * AUTH_SERVER_MESSAGE_MAX);
-	signed_data(as, r, &data);
+	auth_request_signed(r, (struct bytes){ as->session_id.data, as->session_id.len }, &data);
 	ok = buf_err(&data) == 0 &&
 	    as->ops->verify(as->ctx, alg, r->blob, r->signature, data.data, data.len) == 0;
 	buf_free(&data);
@@ -393,7 +327,7 @@ refuse_key(struct auth_server *as, struct buf *out)
 }
 
 static enum auth_server_verdict
-handle_publickey(struct auth_server *as, const struct request *r, struct buf *out)
+handle_publickey(struct auth_server *as, const struct auth_request *r, struct buf *out)
 {
 	struct bytes host_key = { as->host_key.data, as->host_key.len };
 	char alg[64] = "";
@@ -401,7 +335,7 @@ handle_publickey(struct auth_server *as, const struct request *r, struct buf *ou
 
 	if (!r->has_signature && ++as->queries > AUTH_SERVER_QUERIES_MAX)
 		return deny(as, TOO_MANY_FAILURES);
-	if (is_name(r->alg, sizeof(alg)))
+	if (auth_name_ok(r->alg, sizeof(alg)))
 		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
 	usable = namelist_has(as->methods, "publickey") && pubkey_algorithm_ok(as->key_type, alg) &&
 	    pubkey_check(r->blob) == 0 &&
@@ -440,34 +374,20 @@ carried_done(struct auth_server *as)
 	as->carries = AUTH_SERVER_NOTHING;
 }
 
-/* RFC 4252 section 8. */
-static int
-password_parse(struct bytes rest, int *change, struct bytes *password)
-{
-	struct wire w;
-
-	wire_init(&w, rest.p, rest.len);
-	*change = wire_bool(&w);
-	*password = wire_string(&w);
-	if (*change)
-		(void)wire_string(&w);
-	return wire_end(&w);
-}
-
 static enum auth_server_verdict
-handle_password(struct auth_server *as, const struct request *r)
+handle_password(struct auth_server *as, const struct auth_request *r)
 {
 	struct bytes password;
 	int change;
 
-	if (password_parse(r->rest, &change, &password) != 0)
+	if (auth_request_password(r->rest, &change, &password) != 0)
 		return deny(as, "malformed authentication request");
 	return carry(as, AUTH_SERVER_PASSWORD, r->rest);
 }
 
 /* RFC 4256 section 3.1. */
 static enum auth_server_verdict
-handle_conversation(struct auth_server *as, const struct request *r)
+handle_conversation(struct auth_server *as, const struct auth_request *r)
 {
 	struct wire w;
 
@@ -499,7 +419,7 @@ handle_response(struct auth_server *as, const uint8_t *payload, size_t len)
 }
 
 static enum auth_server_verdict
-handle_method(struct auth_server *as, const struct request *r, struct buf *out)
+handle_method(struct auth_server *as, const struct auth_request *r, struct buf *out)
 {
 	if (r->publickey)
 		return handle_publickey(as, r, out);
@@ -532,9 +452,9 @@ ask_lookup(struct auth_server *as, const uint8_t *payload, size_t len)
 static enum auth_server_verdict
 handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
 {
-	struct request r;
+	struct auth_request r;
 
-	if (request_parse(&r, payload, len) != 0)
+	if (auth_request_parse(&r, payload, len) != 0)
 		return deny(as, "malformed authentication request");
 	if (as->state != STATE_FIRST && !login_same(as, &r))
 		return deny(as, "Change of username or service not allowed");
@@ -778,7 +698,7 @@ auth_server_password(const struct auth_server *as, struct bytes *password)
 
 	*password = (struct bytes){ (const uint8_t *)"", 0 };
 	if (auth_server_carried(as, &message) != AUTH_SERVER_PASSWORD ||
-	    password_parse(message, &change, password) != 0 || change)
+	    auth_request_password(message, &change, password) != 0 || change)
 		return ERR_FORMAT;
 	return 0;
 }

@@ -126,10 +126,10 @@ def test_bytes_that_are_no_ssh(own_way):
     results = {}
     most = 0
     names = list(BLOBS)
-    for i in range(0, len(names), 45):
+    for i in range(0, len(names), 90):
         threads = [
             threading.Thread(target=until_it_ends, args=(w.door.port, BLOBS[n], results, n))
-            for n in names[i : i + 45]
+            for n in names[i : i + 90]
         ]
         for t in threads:
             t.start()

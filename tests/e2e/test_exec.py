@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from lab.tty import needs_terminals
 from lab.wait import wait_for
 
 
@@ -76,6 +77,7 @@ def test_twenty_at_once(way):
 
 
 def test_client_that_is_interrupted_ends_the_command(way):
+    needs_terminals()
     p = way.client.spawn("-tt", "echo started; sleep 1001")
     assert p.stdout.readline().strip() == b"started"
     wait_for("sleep", lambda: way.sshd.commands("1001"))
@@ -88,7 +90,7 @@ def test_background_process_keeps_the_session_as_direct(way):
     # ssh waits for whoever still holds stdout, and not for who does not.
     r = way.ssh("sh -c 'exec >&- 2>&- <&-; sleep 1002' & echo first")
     assert r.outcome == (0, b"first\n", "")
-    for p in way.sshd.commands("1002"):
+    for p in wait_for("sleep", lambda: way.sshd.commands("1002")):
         p.kill()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -13,13 +14,21 @@ NAMES = [
     "\u202eecila", "alice\t", "a" * 255, "a" * 256, "a" * 1024, "alice,root", "alice@host", "alice:root",
 ]
 
+RAW_NAMES = [
+    b"", b"alice\0", b"\0", b"alice\0root", b"\n", b"alice\n", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80",
+    b"x" * 20_000, b"\x7f", b"\x80", b"\xc2\x9b2J",
+]
 
-@pytest.mark.parametrize("name", NAMES, ids=lambda n: ascii(n)[1:40])
-def test_by_the_ssh_client(way, name):
+
+def test_by_the_ssh_client(way):
     mark = way.door.log.mark()
-    argv = way.client.argv("ssh")
-    r = way.client.run(argv + ["-l", name, "machine", "echo not reached"])
-    assert r.code == 255 and r.out == b"", r
+    running = {}
+    for name in NAMES:
+        argv = way.client.argv("ssh", "-l", name, "machine", "echo not reached")
+        running[name] = way.client.popen(argv, stdin=subprocess.DEVNULL)
+    for name, p in running.items():
+        out, err = p.communicate(timeout=60)
+        assert (p.returncode, out) == (255, b""), (name, err)
     assert not os.path.exists("/tmp/owned")
     lines_are_whole(way, mark)
 
@@ -34,25 +43,18 @@ def lines_are_whole(way, mark):
         assert "Accepted publickey for root" not in re.sub(r"user .*", "", text)
 
 
-def raw_login(way, name):
+def test_byte_by_byte(way):
     paramiko = pytest.importorskip("paramiko")
-    t = paramiko.Transport(("127.0.0.1", way.door.port))
-    try:
-        t.start_client(timeout=10)
-        key = paramiko.Ed25519Key.from_private_key_file(str(way.client.key.path))
-        with pytest.raises((paramiko.SSHException, EOFError, OSError)):
-            t.auth_publickey(name, key)
-        assert not t.is_authenticated()
-    finally:
-        t.close()
-
-
-@pytest.mark.parametrize("name", [
-    b"", b"alice\0", b"\0", b"alice\0root", b"\n", b"alice\n", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80",
-    b"x" * 20_000, b"\x7f", b"\x80", b"\xc2\x9b2J",
-], ids=lambda n: ascii(n[:20]))
-def test_byte_by_byte(way, name):
     mark = way.door.log.mark()
-    raw_login(way, name)
+    key = paramiko.Ed25519Key.from_private_key_file(str(way.client.key.path))
+    for name in RAW_NAMES:
+        t = paramiko.Transport(("127.0.0.1", way.door.port))
+        try:
+            t.start_client(timeout=10)
+            with pytest.raises((paramiko.SSHException, EOFError, OSError)):
+                t.auth_publickey(name, key)
+            assert not t.is_authenticated(), name
+        finally:
+            t.close()
     way.answers()
     lines_are_whole(way, mark)

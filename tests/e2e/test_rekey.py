@@ -18,8 +18,10 @@ SIDES = pytest.mark.parametrize("side", ["client", "machine", "both"])
 def rekeying(own_way):
     """A way on which the client, the machine or both ask for new keys at each megabyte."""
 
-    def make(side, limit="1M", **sshd):
-        w = own_way(sshd={"RekeyLimit": limit, **sshd} if side != "client" else sshd)
+    def make(side, limit="1M", post_quantum=False, **sshd):
+        if side != "client":
+            sshd["RekeyLimit"] = limit
+        w = own_way(sshd=sshd, post_quantum=post_quantum)
         w.options = {"RekeyLimit": limit} if side != "machine" else {}
         return w
 
@@ -54,15 +56,14 @@ def test_30_megabytes_down(rekeying, bulk, tmp_path, side):
         assert rekeys((tmp_path / "err").read_text()) > 15
 
 
-def test_100_megabytes_each_way(rekeying, bulk):
-    """With the quick key exchange, for the sake of the clock."""
-    kex = {"KexAlgorithms": "curve25519-sha256"}
-    w = rekeying("both", **kex)
-    b = bulk(100)
+@pytest.mark.parametrize("megabytes, post_quantum", [(100, False), (15, True)])
+def test_each_way(rekeying, bulk, megabytes, post_quantum):
+    w = rekeying("both", post_quantum=post_quantum)
+    b = bulk(megabytes)
     with open(b.path, "rb") as f:
-        r = w.ssh("sha256sum", stdin=f, timeout=120, **w.options, **kex)
+        r = w.ssh("sha256sum", stdin=f, timeout=120, **w.options)
     assert r.code == 0 and r.text.split()[0] == b.sha256
-    p = w.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL, **w.options, **kex)
+    p = w.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL, **w.options)
     assert sha256_of(p.stdout) == b.sha256
     assert p.wait(10) == 0
 
@@ -90,7 +91,7 @@ def test_forwarded_streams(rekeying, side):
 
 def test_idle_terminal(rekeying, tmp_path):
     """Keys change with the time; nobody types, there is but the keepalive."""
-    w = rekeying("both", limit="default 1s", ClientAliveInterval="1")
+    w = rekeying("both", limit="default 1s", post_quantum=True, ClientAliveInterval="1")
     log = tmp_path / "log"
     log.touch()
     t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat",

@@ -39,6 +39,7 @@ class Attacker(paramiko.Transport):
 
     def __init__(self, port):
         super().__init__(net.connect(("127.0.0.1", port)))
+        self.port = self.sock.getsockname()[1]
         self.received = []
         read = self.packetizer.read_message
 

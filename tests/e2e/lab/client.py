@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from . import net, procs
-from .tty import Terminal
+from .tty import Terminal, needs_terminals
 
 
 @dataclasses.dataclass
@@ -51,12 +51,12 @@ class Client:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_SSH_COMMAND": f"ssh -F {shlex.quote(str(self.config))}",
         }
-        self.write_config(**options)
+        self.standing = options
+        self.write_config()
 
     def write_config(self, **options):
-        """options: ssh_config words, before the defaults."""
-        words = dict(options)
-        words.update(
+        """options: ssh_config words, in place of the defaults."""
+        words = dict(
             HostName="127.0.0.1",
             Port=self.port,
             User=f'"{self.user}"',
@@ -71,8 +71,8 @@ class Client:
             ControlPath="none",
             PreferredAuthentications="publickey",
         )
-        for name, value in options.items():
-            words[name] = value
+        words.update(self.standing)
+        words.update(options)
         lines = [f"    {name} {value}\n" for name, value in words.items()]
         self.config.write_text("Host *\n" + "".join(lines))
 
@@ -112,7 +112,7 @@ class Client:
         """Start it; ended with the test if not before."""
         p = subprocess.Popen(
             [str(a) for a in argv], stdin=stdin, stdout=stdout, stderr=stderr,
-            cwd=cwd or self.dir, env={**self.env, **(env or {})},
+            cwd=cwd or self.dir, env={**self.env, **(env or {})}, preexec_fn=procs.end_with_us,
         )
         self.started.append(p)
         return p
@@ -136,6 +136,7 @@ class Client:
 
     def terminal(self, *args, rows=24, columns=80, env=None, **options):
         """ssh() on a terminal of its own.  The command None: a shell."""
+        needs_terminals()
         *flags, command = args
         argv = self.argv("ssh", *flags, "machine", *([command] if command else []), **options)
         t = Terminal(argv, {**self.env, **(env or {})}, self.dir, rows, columns)

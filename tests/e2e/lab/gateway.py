@@ -144,6 +144,7 @@ class Gateway:
             self.process = subprocess.Popen(
                 [SALLYPORT, "serve", "-c", str(self.conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
+                preexec_fn=procs.end_with_us,
             )
         self.group.add(self.process.pid)
         listening = rf"listening on {re.escape(self.host)} port {self.port}\b"

@@ -7,12 +7,20 @@ import subprocess
 
 from .wait import wait_for
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+
+libc = ctypes.CDLL(None)
 
 
 def adopt_orphans():
     """What outlives its parent becomes a child of this process, not of init: nothing gets lost."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_us():
+    """For preexec_fn, in the main thread: should the tests be killed, their daemons end as well."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Proc:

@@ -114,6 +114,7 @@ class Sshd:
                 [SSHD, "-D", "-e", "-f", str(path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, start_new_session=True,
+                preexec_fn=procs.end_with_us,
             )
         listening = rf"Server listening on {re.escape(self.host)} port {self.port}\."
         wait_for(

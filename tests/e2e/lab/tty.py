@@ -1,6 +1,8 @@
 """A program on a terminal of its own, as a person uses it."""
 
 import fcntl
+import functools
+import grp
 import os
 import pty
 import re
@@ -9,6 +11,28 @@ import struct
 import subprocess
 import termios
 import time
+
+import pytest
+
+
+@functools.cache
+def sshd_can_make_terminals():
+    """sshd gives a terminal to the group tty.  Not being root it cannot, unless it is tty's already."""
+    if os.getuid() == 0:
+        return True
+    master, slave = pty.openpty()
+    try:
+        return os.fstat(slave).st_gid == grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return True
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def needs_terminals():
+    if not sshd_can_make_terminals():
+        pytest.skip("/dev/pts is mounted without gid=5 here: an sshd that is not root has no terminals")
 
 
 class Terminal:

@@ -78,8 +78,9 @@ struct conf_errors {
 };
 
 struct conf {
-	char *dir;  /* conf.d as given */
-	char *base; /* the directory that holds it: relative paths start here */
+	char *dir;   /* conf.d as given */
+	char *base;  /* the directory that holds it: relative paths start here */
+	int passing; /* of a route made for one login: nothing of it is ever dumped */
 	struct conf_gateway gateway;
 	struct conf_keystore keystore;
 	struct conf_lookup lookup;

@@ -255,7 +255,7 @@ set_paths(const struct keyword *kw, void *field, const char *value, struct keywo
 		path = conf_path(ctx->conf, words.v[i]);
 		if (path == NULL)
 			err = ERR_NOMEM;
-		else if (strchr(path, ' ') != NULL)
+		else if (!ctx->conf->passing && strchr(path, ' ') != NULL)
 			err = keyword_bad(ctx->why,
 			    SHOWN " lies below a directory with a blank in its name, and in a list "
 				  "of paths a blank begins the next: move one of them",

@@ -112,6 +112,7 @@ route_text_make(const struct conf *conf, struct route_text *t, const struct rout
 	int err = ERR_FORMAT;
 
 	*out = NULL;
+	local.passing = 1;
 	s.name = strdup(origin->login);
 	if (origin->base != NULL)
 		local.base = strdup(origin->base);

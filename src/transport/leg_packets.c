@@ -8,6 +8,9 @@
 #include "transport/leg_private.h"
 #include "wire/ssh.h"
 
+/* Service requests of one client: a try to log in each, and MaxAuthTries counts those. */
+#define SERVICES_MAX 100
+
 static struct bytes
 packet_bytes(ssh_buffer packet)
 {
@@ -56,9 +59,10 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	name = wire_string(&w);
 	if (wire_end(&w) != 0 || !bytes_is(name, service))
 		return protocol_error(leg, "service request for something else than ssh-userauth");
-	if (leg->service_done)
-		return protocol_error(leg, "second service request");
-	leg->service_done = 1;
+	/* some clients ask again before each try to log in, and sshd answers them */
+	if (leg->ssh->session_state == SSH_SESSION_STATE_AUTHENTICATED ||
+	    ++leg->services > SERVICES_MAX)
+		return protocol_error(leg, "service request out of place");
 	buf_init(&b, 64);
 	buf_put_u8(&b, SSH_MSG_SERVICE_ACCEPT);
 	wire_put_text(&b, service);

@@ -44,7 +44,7 @@ struct leg {
 	int paused;
 	struct buf held;  /* messages that came while it was, as strings */
 	int version_sent; /* client: our version string instead of libssh's */
-	int service_done; /* server: SERVICE_REQUEST has been answered */
+	int services;	  /* server: SERVICE_REQUESTs answered */
 	int peer_closed;  /* a DISCONNECT came */
 	uint32_t peer_reason;
 	char peer_text[256];

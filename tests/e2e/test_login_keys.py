@@ -156,6 +156,21 @@ def test_only_methods_the_login_has_are_offered(own_way):
     assert offers == {"publickey"}
 
 
+def test_paramiko_tries_its_second_key_on_the_same_connection(own_way, ring):
+    """It asks for the service again before each try."""
+    paramiko = pytest.importorskip("paramiko")
+    w = own_way()
+    t = paramiko.Transport(("127.0.0.1", w.door.port))
+    try:
+        t.start_client(timeout=10)
+        with pytest.raises(paramiko.AuthenticationException):
+            t.auth_publickey(w.login, paramiko.Ed25519Key.from_private_key_file(str(ring.get("wrong0").path)))
+        t.auth_publickey(w.login, paramiko.Ed25519Key.from_private_key_file(str(ring.get("client").path)))
+        assert t.is_authenticated()
+    finally:
+        t.close()
+
+
 def test_max_auth_tries(own_way, ring):
     """Proofs that fail count: the connection ends, the words are sshd's."""
     paramiko = pytest.importorskip("paramiko")

@@ -51,6 +51,8 @@ errand_check(int sock)
 	ok = wire_end(&msg.body) == 0 && password_matches(hash, password);
 	explicit_bzero(message, sizeof(message));
 	explicit_bzero(hash, sizeof(hash));
+	/* the memory it took is free again; with the answer the next one may begin */
+	title_set("errand done");
 	ipc_begin(&b, IPC_CHECKED);
 	wire_put_bool(&b, ok);
 	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);

@@ -24,6 +24,7 @@ CMD ["/usr/local/lib/sallyport/machine.sh"]
 FROM debian:bookworm-slim AS gateway
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libinih1 libseccomp2 libsodium23 libssl3 zlib1g \
+        $([ "$(dpkg --print-architecture)" != amd64 ] || echo libipsec-mb1) \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --user-group --no-create-home --shell /usr/sbin/nologin sallyport
 COPY --from=build /out /

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "cli/cli.h"
+#include "transport/leg.h"
 #include "transport/version.h"
 
 int
@@ -23,5 +24,7 @@ cli_version(int argc, char **argv)
 	printf("libssh %s\n", transport_libssh_version());
 	printf("libsodium %s\n", sodium_version_string());
 	printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
+	if (leg_global_init() == 0 && transport_aes_gcm_version() != NULL)
+		printf("libipsec-mb %s\n", transport_aes_gcm_version());
 	return CLI_OK;
 }

@@ -42,6 +42,7 @@ leg_global_init(void)
 	if (ssh_init() != SSH_OK)
 		return ERR_SSH;
 	ssh_set_log_level(SSH_LOG_NONE);
+	aes_gcm_init();
 	return 0;
 }
 

@@ -70,6 +70,9 @@ void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(
 /* After a pause: what has been held back. */
 void leg_deliver_held(struct leg *leg);
 
+/* Once: AES-GCM by a faster library from here on, if there is one. */
+void aes_gcm_init(void);
+
 /* The packet handlers of types 1 to 127. */
 void leg_packets_init(struct leg *leg);
 

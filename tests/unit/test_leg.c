@@ -75,10 +75,10 @@ packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
 static const struct leg_ops ops = { sign, host_key, packet };
 
 static int
-setup(void **state)
+setup_cipher(void **state, const char *cipher)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct leg_config config = { .software = "test" };
+	struct leg_config config = { .software = "test", .ciphers = cipher };
 	const char *why;
 	int pair[2];
 
@@ -97,6 +97,12 @@ setup(void **state)
 	f->client.leg = leg_new_client(pair[1], &config, &ops, f, &why);
 	*state = f;
 	return f->server.leg == NULL || f->client.leg == NULL ? -1 : 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_cipher(state, NULL);
 }
 
 static int
@@ -246,6 +252,58 @@ test_messages_of_every_size(void **state)
 	}
 }
 
+/* Whatever bit of a packet is turned: nothing of it is delivered, and the leg ends. */
+static void
+turn_bit(const char *cipher, size_t n)
+{
+	const uint8_t payload[64] = { SSH_MSG_CHANNEL_DATA };
+	uint8_t packet[1024];
+	struct fixture *f;
+	void *state;
+	ssize_t len;
+
+	assert_int_equal(setup_cipher(&state, cipher), 0);
+	f = state;
+	login(f);
+	assert_int_equal(leg_send(f->client.leg, payload, sizeof(payload)), 0);
+	assert_int_equal(leg_flush(f->client.leg), 0);
+	/* what this descriptor reads, the other one can write again */
+	len = read(leg_fd(f->server.leg), packet, sizeof(packet));
+	assert_true(len > (ssize_t)sizeof(payload));
+	/* not in the length: a larger one would wait for what never comes */
+	packet[4 + n % (size_t)(len - 4)] ^= 1;
+	assert_int_equal(write(leg_fd(f->client.leg), packet, (size_t)len), len);
+	assert_int_not_equal(pump(f), 0);
+	assert_int_equal(f->server.got.len, 0);
+	teardown(&state);
+}
+
+static void
+test_turned_bit_ends_it(void **unused)
+{
+	static const char *const ciphers[] = { "aes128-gcm@openssh.com", "aes256-gcm@openssh.com",
+		"chacha20-poly1305@openssh.com", "aes128-ctr" };
+	size_t i, n;
+
+	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		for (n = 0; n < 100; n += 7)
+			turn_bit(ciphers[i], n);
+}
+
+static void
+test_ciphers(void **unused)
+{
+	static const char *const ciphers[] = { "aes128-gcm@openssh.com", "aes256-gcm@openssh.com" };
+	void *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
+		assert_int_equal(setup_cipher(&state, ciphers[i]), 0);
+		test_messages_of_every_size(&state);
+		teardown(&state);
+	}
+}
+
 static void
 test_paused_leg_delivers_nothing(void **state)
 {
@@ -355,6 +413,8 @@ main(void)
 		IT(test_post_quantum_by_default),
 		IT(test_refused_host_key_ends_the_leg),
 		IT(test_messages_of_every_size),
+		cmocka_unit_test(test_ciphers),
+		cmocka_unit_test(test_turned_bit_ends_it),
 		IT(test_paused_leg_delivers_nothing),
 		IT(test_connection_message_before_login_ends_it),
 		IT(test_success_from_a_client_is_refused),

@@ -19,11 +19,10 @@
 #include "conf/own.h"
 #include "lookup/route.h"
 #include "lookup/route_types.h"
+#include "tmp_dir.h"
 
 #define ROUNDS 400
 #define LINES_MAX 256
-
-static char tmp[] = "/tmp/test_dump.XXXXXX";
 
 static const char *const names[] = { "plain", "with blank", "100%", "a;b", "a#b", "quo\"te", "ünï",
 	"tail ", "%u", "~" };
@@ -121,16 +120,6 @@ make(struct text *t)
 	}
 }
 
-static void
-write_text(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 /* --- load and dump --- */
 
 /* All of it, as `check --dump` prints it; NULL with the errors. */
@@ -201,7 +190,7 @@ write_lines(const struct text *t)
 static void
 go_to(const char *name)
 {
-	assert_int_equal(chdir(tmp), 0);
+	assert_int_equal(chdir(tmp_dir()), 0);
 	(void)mkdir(name, 0700);
 	assert_int_equal(chdir(name), 0);
 	(void)mkdir("conf.d", 0700);
@@ -324,23 +313,6 @@ test_gateway_alone(void **state)
 	free(text[1]);
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	return mkdtemp(tmp) == NULL ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", tmp);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
 int
 main(void)
 {
@@ -351,5 +323,5 @@ main(void)
 		cmocka_unit_test(test_gateway_alone),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
 }

@@ -132,8 +132,8 @@ const struct conf_entry *conf_entry_find(const struct conf_section *section, con
 const char *conf_where(const struct conf *conf, const char *kind, const char *key,
     unsigned int *line);
 
-/* Print the effective configuration in a form that reads back in: all but the
- * routes, which lookup/ prints. */
+/* Print the effective configuration in a form that reads back in: all but the lookup
+ * backends and the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
 /* Only [gateway], and the same read back in: its paths are absolute.  0 with *out set, or

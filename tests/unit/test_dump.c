@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "conf/keyword.h"
 #include "conf/own.h"
+#include "lookup/lookup.h"
 #include "lookup/route.h"
 #include "lookup/route_types.h"
 #include "tmp_dir.h"
@@ -95,6 +96,8 @@ add_keys(struct text *t, const struct keyword *table, size_t n, unsigned int of)
 static void
 make(struct text *t)
 {
+	static const char *const commands[] = { "Path = users", "Path = /var/a b", "Command = x.sh",
+		"Command = /bin/echo  a;b  %u ", "Command = plugins/x y" };
 	static const char *const routes[] = { "alice", "dev-*", "*+*", "[x", "a b", "x ;y", "ü",
 		"#", "100%" };
 	const struct keyword *table;
@@ -103,6 +106,11 @@ make(struct text *t)
 
 	for (i = 0; (table = own_keywords(i, &kind, &n)) != NULL; i++) {
 		add(t, "[%s]", kind);
+		add_keys(t, table, n, 2);
+	}
+	for (i = 0; lookup_keywords(i, &kind, &table, &n); i++) {
+		add(t, "[lookup %s]", kind);
+		add(t, "%s", commands[dice(LEN(commands))]);
 		add_keys(t, table, n, 2);
 	}
 	table = route_keywords(&n);
@@ -127,6 +135,7 @@ static char *
 dump(struct conf_errors *errors)
 {
 	struct conf *conf = NULL;
+	struct lookup *lookup = NULL;
 	struct route *r;
 	char *text = NULL;
 	size_t i, len;
@@ -136,9 +145,12 @@ dump(struct conf_errors *errors)
 		return NULL;
 	f = open_memstream(&text, &len);
 	assert_non_null(f);
-	if (errors->n == 0)
+	if (lookup_new(conf, errors, &lookup) == 0) {
 		conf_dump(conf, f);
-	for (i = 0; i < conf->n_routes; i++) {
+		lookup_dump(lookup, conf, f);
+	}
+	/* if it failed, it has said what is wrong with them */
+	for (i = 0; lookup != NULL && i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], errors, &r) != 0)
 			continue;
 		fputc('\n', f);
@@ -146,6 +158,7 @@ dump(struct conf_errors *errors)
 		route_unref(&r);
 	}
 	assert_int_equal(fclose(f), 0);
+	lookup_free(&lookup);
 	conf_free(&conf);
 	if (errors->n > 0) {
 		free(text);

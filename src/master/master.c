@@ -21,6 +21,7 @@
 #include "master/errand.h"
 #include "master/listener.h"
 #include "master/master.h"
+#include "master/reloaded.h"
 #include "master/startups.h"
 
 #define LISTENERS_MAX 64
@@ -59,6 +60,7 @@ struct master {
 		ASKER_THIS, /* waits for the reload under way */
 		ASKER_NEXT  /* came after it began: the one after that is for him */
 	} askers[CONTROL_CLIENTS_MAX];
+	int as_json[CONTROL_CLIENTS_MAX]; /* his answer */
 	int done;
 	int status;
 	sigset_t old_mask;
@@ -201,16 +203,25 @@ reload_begin(struct master *m)
 
 /* Say how it went to who has asked, and go on to the next if there is one. */
 static void
-reload_end(struct master *m, int status, const char *text)
+reload_end(struct master *m, int status, unsigned int count, const char *text)
 {
 	int i, again = m->reload == RELOAD_AGAIN;
+	const char *json;
+	struct buf b;
 
+	buf_init(&b, CONTROL_ANSWER_MAX - 16);
+	reloaded_put_json(&b, status == 0, count, text);
+	json = buf_cstr(&b);
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (m->askers[i] != ASKER_THIS)
 			continue;
-		control_answer(m->control, i, status, text);
+		control_answer(m->control, i, status,
+		    !m->as_json[i]   ? text :
+			json != NULL ? json :
+				       "");
 		m->askers[i] = ASKER_NONE;
 	}
+	buf_free(&b);
 	m->reload = RELOAD_NONE;
 	if (again)
 		reload_ask(m);
@@ -312,8 +323,8 @@ reload_answer(struct master *m, struct wire *body)
 	} else if (ok) {
 		ok = reload_apply(m, text, why, sizeof(why)) == 0;
 		reload_commit(m, ok);
-		n = 1;
 		if (!ok) {
+			n = 1;
 			log_error("reload: %s", why);
 			(void)!asprintf(&told, "%s\n", why);
 		}
@@ -329,7 +340,7 @@ reload_answer(struct master *m, struct wire *body)
 		log_error("reload: %u error%s; the configuration stays as it was", n,
 		    n == 1 ? "" : "s");
 	}
-	reload_end(m, status, told != NULL ? told : text != NULL ? text : "");
+	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
 	free(told);
 	free(text);
 }
@@ -340,7 +351,8 @@ control_request(void *ctx, int client, const char *request)
 {
 	struct master *m = ctx;
 
-	if (strcmp(request, "reload") != 0) {
+	m->as_json[client] = strcmp(request, "reload json") == 0;
+	if (!m->as_json[client] && strcmp(request, "reload") != 0) {
 		control_answer(m->control, client, 2, "unknown request\n");
 		return;
 	}

@@ -1,6 +1,7 @@
 """A configuration that changes while people work (FAULTS F17: 60 s and 20 transfers scaled to 10 and 5)."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -303,6 +304,31 @@ def test_the_command(w):
     assert p.returncode == 78 and p.stdout == b""
     assert re.search(rb'90-bad\.ini:2: unknown key "HostNam"', p.stderr)
     assert logs_in(w, "bob")
+
+
+def test_the_command_for_programs(w):
+    def reload_json():
+        p = w.gateway.sallyport("reload", "--json", "-c", w.gateway.conf)
+        assert p.stderr == b"", p
+        return p.returncode, json.loads(p.stdout)
+
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    assert reload_json() == (0, {"ok": True, "routes": 2})
+    bad = w.gateway.conf / "90-bad.ini"
+    bad.write_text("[route carol]\nHostNam = x\n")
+    status, said = reload_json()
+    assert (status, said["ok"], said["count"]) == (78, False, len(said["errors"])), said
+    assert any(e.startswith(f'{bad}:2: unknown key "HostNam"') for e in said["errors"]), said
+    bad.write_text("".join(f"[route c{i}]\nHostNam = x\n" for i in range(2000)))
+    status, said = reload_json()
+    assert status == 78 and said["count"] > len(said["errors"]) > 10
+    bad.write_text("[gateway]\n")
+    status, said = reload_json()
+    assert status == 78 and not said["ok"] and str(bad) in said["errors"][0]
+    bad.unlink()
+    w.gateway.stop()
+    status, said = reload_json()
+    assert status == 1 and "no gateway is running there" in said["errors"][0]
 
 
 def test_commands_at_once(w):

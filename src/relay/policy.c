@@ -111,6 +111,34 @@ put_open_failure(struct policy *p, enum relay_from to, uint32_t recipient, uint3
 
 /* --- opening --- */
 
+/* PROTOCOL of OpenSSH, section 2.3: what stands for whatever unit there is. */
+#define TUNNEL_ANY 0x7fffffffU
+
+static const char tunnel[] = "tun@openssh.com";
+
+/* As sshd with tunnel="n": that unit, or any, which then is that unit. */
+static int
+tunnel_permitted(const struct policy *p, struct wire *w)
+{
+	uint32_t unit;
+
+	(void)wire_u32(w); /* point to point, or Ethernet */
+	unit = wire_u32(w);
+	return wire_end(w) == 0 && (unit == TUNNEL_ANY || unit == p->rules.tunnel);
+}
+
+/* The unit is what the message ends in. */
+static void
+put_tunnel(struct policy *p, const uint8_t *payload, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, POLICY_MADE_MAX);
+	buf_put(&b, payload, len - 4);
+	wire_put_u32(&b, p->rules.tunnel);
+	policy_put_made(p, RELAY_UPSTREAM, &b);
+}
+
 /* May the client open it?  0, or the reason for OPEN_FAILURE as sshd has it. */
 static uint32_t
 open_refused(struct policy *p, struct bytes type, struct wire *w)
@@ -140,6 +168,11 @@ open_refused(struct policy *p, struct bytes type, struct wire *w)
 		    permission_open(p->rules.permit_open, host, PERMISSION_PATH))
 			return 0;
 		return SSH_OPEN_CONNECT_FAILED;
+	}
+	if (p->rules.has_tunnel && bytes_is(type, tunnel) &&
+	    (p->rules.permits & RULES_OTHER) != 0) {
+		p->refused = "tunnel";
+		return tunnel_permitted(p, w) ? 0 : SSH_OPEN_CONNECT_FAILED;
 	}
 	p->refused = "channel of another kind";
 	return (p->rules.permits & RULES_OTHER) != 0 ? 0 : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
@@ -187,7 +220,10 @@ client_open(struct policy *p, const uint8_t *payload, size_t len)
 	}
 	c->window = window;
 	c->packet = packet;
-	return RELAY_PASS;
+	if (!p->rules.has_tunnel || !bytes_is(type, tunnel))
+		return RELAY_PASS;
+	put_tunnel(p, payload, len);
+	return RELAY_DROP;
 }
 
 /* Channels that come from the upstream: what has to be permitted, and asked for. */

@@ -12,6 +12,16 @@ privs_user_exists(const char *user)
 }
 
 int
+privs_give(const char *user, int fd)
+{
+	struct passwd *pw = getpwnam(user);
+
+	if (pw == NULL)
+		return ERR_NOTFOUND;
+	return fchown(fd, pw->pw_uid, pw->pw_gid) == -1 ? ERR_SYS : 0;
+}
+
+int
 privs_drop(const char *user)
 {
 	struct passwd *pw;

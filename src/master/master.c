@@ -24,7 +24,6 @@
 #include "master/reloaded.h"
 #include "master/startups.h"
 
-#define LISTENERS_MAX 64
 /* Connections taken from one listener before the others have their turn. */
 #define ACCEPT_BURST 16
 /* Out of descriptors: how long nothing is accepted. */
@@ -267,6 +266,7 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	struct listener next[LISTENERS_MAX];
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
+	size_t i;
 	int r;
 
 	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
@@ -283,6 +283,10 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 		conf_free(&conf);
 		return r;
 	}
+	/* who has come to those that are closed now, and waits */
+	for (i = 0; i < m->n_listeners; i++)
+		if (m->listeners[i].fd != -1)
+			accept_some(m, &m->listeners[i]);
 	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
 	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
 	m->n_listeners = conf->gateway.n_listen;
@@ -544,6 +548,7 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 {
 	const char *run_as = conf->gateway.run_as != NULL ? conf->gateway.run_as : "sallyport";
 	static struct master m;
+	size_t i;
 	int r;
 
 	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
@@ -564,8 +569,12 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	/* without it the gateway is as good to those who log in: no reason not to serve */
 	if (strcmp(conf->gateway.control_socket, "none") != 0)
 		(void)!control_open(conf->gateway.control_socket, &m.control);
-	if (geteuid() == 0 && strcmp(run_as, "root") != 0)
+	if (geteuid() == 0 && strcmp(run_as, "root") != 0) {
+		for (i = 0; i < m.n_listeners; i++)
+			if (m.listeners[i].fd != -1)
+				(void)!privs_give(NETWORK_USER, m.listeners[i].fd);
 		r = privs_drop(NETWORK_USER);
+	}
 	if (r != 0) {
 		log_error("cannot become user " NETWORK_USER ": %s", err_str(r));
 		return 1;

@@ -49,6 +49,7 @@ struct conf_gateway {
 	int client_alive_count_max;   /* default 3 */
 	char *banner;		      /* path (resolved), or NULL */
 	char *run_as;		      /* user when started as root, or NULL */
+	char *run_network_as;	      /* likewise, of all but the keeper */
 	char *log_format;	      /* "sshd" or "json" */
 	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
 	char *control_socket;	      /* path (resolved), or "none" */

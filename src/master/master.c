@@ -23,13 +23,12 @@
 #include "master/master.h"
 #include "master/reloaded.h"
 #include "master/startups.h"
+#include "master/users.h"
 
 /* Connections taken from one listener before the others have their turn. */
 #define ACCEPT_BURST 16
 /* Out of descriptors: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 100
-/* The user that all but the keeper become: nobody else's. */
-#define NETWORK_USER "nobody"
 /* The keeper takes what waits for it at once, unless it is loading: that long at most. */
 #define COMMIT_WAIT_MS 5000
 /* A reload that has not been answered for so long has been lost. */
@@ -246,15 +245,19 @@ reload_commit(struct master *m, int yes)
 		log_error("reload: the keeper does not listen: %s", err_str(r));
 }
 
+static int
+same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* What was read at the start only. */
 static void
 reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
 {
-	const char *a = old->run_as != NULL ? old->run_as : "";
-	const char *b = new->run_as != NULL ? new->run_as : "";
-
-	if (strcmp(a, b) != 0)
-		log_warn("reload: RunAs changes at a restart only");
+	if (!same_name(old->run_as, new->run_as) ||
+	    !same_name(old->run_network_as, new->run_network_as))
+		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
 	if (strcmp(old->control_socket, new->control_socket) != 0)
 		log_warn("reload: ControlSocket changes at a restart only");
 }
@@ -531,24 +534,11 @@ raise_descriptor_limit(void)
 		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 }
 
-/* Started as root, somebody has to be named for the keeper to be. */
-static int
-check_user(const char *run_as)
-{
-	if (geteuid() != 0 || strcmp(run_as, "root") == 0 || privs_user_exists(run_as))
-		return 0;
-	log_error("RunAs: there is no user \"%s\"; make one (adduser --system --group %s) or set "
-		  "RunAs in [gateway]",
-	    run_as, run_as);
-	return ERR_CONFIG;
-}
-
 int
 master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles)
 {
-	const char *run_as = conf->gateway.run_as != NULL ? conf->gateway.run_as : "sallyport";
 	static struct master m;
-	size_t i;
+	struct users users;
 	int r;
 
 	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
@@ -559,24 +549,22 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
 		return 1;
 	raise_descriptor_limit();
-	if (check_user(run_as) != 0)
+	if (users_choose(&conf->gateway, &users) != 0)
 		return 78;
-	if (listeners_bind(&conf->gateway, m.listeners) != 0)
+	privs_make_as(users.network);
+	r = listeners_bind(&conf->gateway, m.listeners);
+	privs_make_as(NULL);
+	if (r != 0)
 		return 1;
-	r = start_keeper(&m, conf_dir, geteuid() == 0 ? run_as : NULL);
+	r = start_keeper(&m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
 	/* without it the gateway is as good to those who log in: no reason not to serve */
 	if (strcmp(conf->gateway.control_socket, "none") != 0)
 		(void)!control_open(conf->gateway.control_socket, &m.control);
-	if (geteuid() == 0 && strcmp(run_as, "root") != 0) {
-		for (i = 0; i < m.n_listeners; i++)
-			if (m.listeners[i].fd != -1)
-				(void)!privs_give(NETWORK_USER, m.listeners[i].fd);
-		r = privs_drop(NETWORK_USER);
-	}
+	r = privs_drop(users.network);
 	if (r != 0) {
-		log_error("cannot become user " NETWORK_USER ": %s", err_str(r));
+		log_error("cannot become user %s: %s", users.network, err_str(r));
 		return 1;
 	}
 	title_set("master");

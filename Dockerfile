@@ -26,11 +26,12 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libinih1 libseccomp2 libsodium23 libssl3 zlib1g \
         $([ "$(dpkg --print-architecture)" != amd64 ] || echo libipsec-mb1) \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --no-create-home --shell /usr/sbin/nologin sallyport
+    && for user in sallyport sallyport-net; do \
+        useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $user || exit; done
 COPY --from=build /out /
 COPY contrib/docker/gateway.sh contrib/docker/answers.sh /usr/local/lib/sallyport/
 # No USER: started as root, the keeper becomes sallyport, and all that talks to the network becomes
-# nobody.  With --user it runs too, as one user.
+# sallyport-net.  With --user it runs too, as one user.
 EXPOSE 2222
 HEALTHCHECK --interval=15s --timeout=5s --start-period=2m CMD ["/usr/local/lib/sallyport/answers.sh", "2222"]
 ENTRYPOINT ["sallyport"]

@@ -283,6 +283,9 @@ install: all
 	sed 's,/usr/bin/sallyport,$(PREFIX)/bin/sallyport,' contrib/sallyport.service \
 	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install -m 644 contrib/sallyport.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf
 	install -d -m 700 $(CONF)/keys
 	if [ -d conf.d ] && [ ! -e $(CONF)/conf.d ]; then \
 		install -d $(CONF)/conf.d && install -m 644 conf.d/* $(CONF)/conf.d; \

@@ -387,6 +387,8 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 
 const struct lookup_plugin plugin_directory = {
 	.name = "directory",
+	.keywords = directory_table,
+	.n_keywords = NKEYWORDS,
 	.new = directory_new,
 	.find = directory_find,
 	.check = directory_check,

@@ -13,7 +13,7 @@
 
 struct exec {
 	const struct conf *conf;
-	char *command; /* as written: a path and its arguments, split at blanks */
+	char *command; /* a path and its arguments, split at blanks */
 	int timeout_ms;
 	int per_key;
 	char *path; /* of the program, resolved */
@@ -52,6 +52,40 @@ exec_free(void *self)
 	free(x);
 }
 
+/*
+ * The words of the command and its path, which takes its place in the command: what
+ * `check --dump` prints means the same elsewhere.  0, ERR_FORMAT or ERR_NOMEM with the
+ * error added.
+ */
+static int
+command_resolve(struct exec *x, const struct conf *conf, const struct conf_entry *e,
+    struct conf_errors *errors)
+{
+	char *command = NULL;
+
+	if (strpbrk(x->command, "\"'") != NULL) {
+		conf_error(errors, e->file, e->line,
+		    "Command: no shell reads this, so there are no quotes: words are split at "
+		    "blanks; write a script for more");
+		return ERR_FORMAT;
+	}
+	if (strlist_add_words(&x->words, x->command) != 0 ||
+	    (x->path = conf_path(conf, x->words.v[0])) == NULL ||
+	    asprintf(&command, "%s%s", x->path, x->command + strlen(x->words.v[0])) == -1) {
+		conf_error(errors, e->file, e->line, "out of memory");
+		return ERR_NOMEM;
+	}
+	free(x->command);
+	x->command = command;
+	if (strpbrk(x->path, " \"'") == NULL)
+		return 0;
+	conf_error(errors, e->file, e->line,
+	    "Command: \"%.80s\" lies below a directory with a blank or a quote in its name: move "
+	    "one of them",
+	    x->path);
+	return ERR_FORMAT;
+}
+
 static void
 exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors)
@@ -65,15 +99,8 @@ exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *s
 		    "[lookup exec] needs Command: the program to ask");
 		return;
 	}
-	if (x->command == NULL)
-		return;
-	if (strpbrk(x->command, "\"'") != NULL)
-		conf_error(errors, e->file, e->line,
-		    "Command: no shell reads this, so there are no quotes: words are split at "
-		    "blanks; write a script for more");
-	if (strlist_add_words(&x->words, x->command) != 0 ||
-	    (x->path = conf_path(conf, x->words.v[0])) == NULL)
-		conf_error(errors, e->file, e->line, "out of memory");
+	if (x->command != NULL)
+		(void)!command_resolve(x, conf, e, errors);
 }
 
 static int
@@ -230,6 +257,8 @@ exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 
 const struct lookup_plugin plugin_exec = {
 	.name = "exec",
+	.keywords = exec_table,
+	.n_keywords = NKEYWORDS,
 	.new = exec_new,
 	.find = exec_find,
 	.command = exec_command,

@@ -4,68 +4,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/login.h"
 #include "wire/ssh.h"
-#include "auth/auth_request.h"
-#include "auth/auth_server.h"
-#include "auth/pubkey.h"
+#include "auth/auth_server_private.h"
 
-#define KBDINT "keyboard-interactive"
-#define TOO_MANY_FAILURES "Too many authentication failures"
-/* Instead of a number of prompts: a request is the answer (a password changed). */
-#define NO_ANSWER UINT32_MAX
-
-enum state {
-	STATE_FIRST,   /* no request yet */
-	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
-	STATE_WAITING, /* for a request */
-	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
-	STATE_CARRIED, /* the same, and for auth_server_ask() */
-	STATE_ASKED,   /* for the answer to a question that was carried */
-	STATE_HINT,    /* for the empty answer to an INFO_REQUEST without questions */
-	STATE_DONE,
-	STATE_DENIED,
-};
-
-struct auth_server {
-	const struct auth_server_ops *ops;
-	void *ctx;
-	enum state state;
-
-	struct buf session_id;
-	struct buf host_key;
-	char *banner; /* NULL once it is sent */
-	char *hint;   /* NULL once it is shown */
-	int key_refused;
-	char *methods;
-	int max_tries;
-	int tries;
-	int queries;
-	int failed; /* tries that failed in this call */
-
-	char raw_login[LOGIN_MAX + 1];
-	size_t raw_login_len; /* as sent: can be more than is kept */
-	int login_ok;
-
-	char method[64]; /* of the last request, as are the next three */
-	struct buf key;
-	char key_type[64];
-	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
-
-	int each_key;
-	char looked_up[PUBKEY_FINGERPRINT_SIZE]; /* the key of the last lookup, or "" */
-
-	struct buf current; /* the request that waits for the lookup */
-	struct buf pending; /* those behind it, each as a string */
-	int npending;
-	struct buf carried; /* may hold a password */
-	enum auth_server_carried carries;
-	uint32_t prompts; /* of the question asked */
-	char reason[256];
-};
-
-static void
-state_set(struct auth_server *as, enum state state)
+void
+auth_state_set(struct auth_server *as, enum auth_state state)
 {
 	static const char *const names[] = { "first", "lookup", "waiting", "proven", "carried",
 		"asked", "hint", "done", "denied" };
@@ -76,18 +19,15 @@ state_set(struct auth_server *as, enum state state)
 	as->state = state;
 }
 
-static enum auth_server_verdict deny(struct auth_server *, const char *, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static enum auth_server_verdict
-deny(struct auth_server *as, const char *fmt, ...)
+enum auth_server_verdict
+auth_deny(struct auth_server *as, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(as->reason, sizeof(as->reason), fmt, ap);
 	va_end(ap);
-	state_set(as, STATE_DENIED);
+	auth_state_set(as, STATE_DENIED);
 	return AUTH_SERVER_DENIED;
 }
 
@@ -142,111 +82,6 @@ auth_server_free(struct auth_server **asp)
 	free(as->hint);
 	free(as->methods);
 	free(as);
-}
-
-static void
-put_banner(struct buf *out, const char *text, const char *end)
-{
-	size_t len = strlen(text) + strlen(end);
-
-	if (len > UINT32_MAX / 2) {
-		out->err = ERR_TOOBIG;
-		return;
-	}
-	wire_put_u32(out, (uint32_t)(1 + 4 + len + 4));
-	buf_put_u8(out, SSH_MSG_USERAUTH_BANNER);
-	wire_put_u32(out, (uint32_t)len);
-	buf_put(out, text, strlen(text));
-	buf_put(out, end, strlen(end));
-	wire_put_text(out, ""); /* language */
-}
-
-void
-auth_server_banner(const char *text, struct buf *out)
-{
-	put_banner(out, text, "\r\n");
-}
-
-/* A reply is about to be appended: the banner comes before the first one. */
-static void
-banner_once(struct auth_server *as, struct buf *out)
-{
-	if (as->banner == NULL)
-		return;
-	put_banner(out, as->banner, "");
-	free(as->banner);
-	as->banner = NULL;
-}
-
-/* The hint is for who has shown a key in vain and has nothing else to try. */
-static int
-hint_ready(const struct auth_server *as)
-{
-	return as->hint != NULL && as->key_refused && !namelist_has(as->methods, "password") &&
-	    !namelist_has(as->methods, KBDINT);
-}
-
-static enum auth_server_verdict
-reply_more(struct auth_server *as, int partial, struct buf *out)
-{
-	const char *more = hint_ready(as) ? "," KBDINT : "";
-	size_t len = strlen(as->methods) + strlen(more);
-
-	banner_once(as, out);
-	wire_put_u32(out, (uint32_t)(1 + 4 + len + 1));
-	buf_put_u8(out, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_u32(out, (uint32_t)len);
-	buf_put(out, as->methods, strlen(as->methods));
-	buf_put(out, more, strlen(more));
-	wire_put_bool(out, partial);
-	return AUTH_SERVER_REPLY;
-}
-
-static enum auth_server_verdict
-reply_failure(struct auth_server *as, struct buf *out)
-{
-	return reply_more(as, 0, out);
-}
-
-/* RFC 4256 section 3.2: a text and no questions. */
-static enum auth_server_verdict
-reply_hint(struct auth_server *as, struct buf *out)
-{
-	banner_once(as, out);
-	wire_put_u32(out, (uint32_t)(1 + 4 + 4 + strlen(as->hint) + 4 + 4));
-	buf_put_u8(out, SSH_MSG_USERAUTH_INFO_REQUEST);
-	wire_put_text(out, ""); /* name */
-	wire_put_text(out, as->hint);
-	wire_put_text(out, ""); /* language */
-	wire_put_u32(out, 0);
-	free(as->hint);
-	as->hint = NULL;
-	state_set(as, STATE_HINT);
-	return AUTH_SERVER_REPLY;
-}
-
-static enum auth_server_verdict
-reply_pk_ok(struct auth_server *as, const struct auth_request *r, struct buf *out)
-{
-	banner_once(as, out);
-	wire_put_u32(out, (uint32_t)(1 + 4 + r->alg.len + 4 + r->blob.len));
-	buf_put_u8(out, SSH_MSG_USERAUTH_PK_OK);
-	wire_put_bytes(out, r->alg);
-	wire_put_bytes(out, r->blob);
-	return AUTH_SERVER_REPLY;
-}
-
-/* A try that counts has failed. */
-static enum auth_server_verdict
-fail(struct auth_server *as, struct buf *out)
-{
-	as->tries++;
-	as->failed++;
-	if (as->ops->failed != NULL)
-		as->ops->failed(as->ctx);
-	if (as->tries >= as->max_tries)
-		return deny(as, TOO_MANY_FAILURES);
-	return reply_failure(as, out);
 }
 
 /* Keep what the log and the lookup want to know of this request. */
@@ -323,7 +158,7 @@ refuse_key(struct auth_server *as, struct buf *out)
 	as->key_refused = 1;
 	if (as->ops->refused != NULL)
 		as->ops->refused(as->ctx);
-	return reply_failure(as, out);
+	return auth_reply_failure(as, out);
 }
 
 static enum auth_server_verdict
@@ -334,7 +169,7 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 	int usable, allowed, proven;
 
 	if (!r->has_signature && ++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return deny(as, TOO_MANY_FAILURES);
+		return auth_deny(as, TOO_MANY_FAILURES);
 	if (auth_name_ok(r->alg, sizeof(alg)))
 		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
 	usable = namelist_has(as->methods, "publickey") && pubkey_algorithm_ok(as->key_type, alg) &&
@@ -342,15 +177,15 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 	    (!r->hostbound || (host_key.len > 0 && bytes_equal(r->host_key, host_key)));
 	allowed = usable && as->login_ok && as->ops->key_allowed(as->ctx, alg, r->blob) == 1;
 	if (!r->has_signature)
-		return allowed ? reply_pk_ok(as, r, out) : refuse_key(as, out);
+		return allowed ? auth_reply_pk_ok(as, r, out) : refuse_key(as, out);
 	/* A key that is not allowed must not be told from one that is by the time
 	 * its answer takes: the signature is checked in any case. */
 	proven = usable && signature_ok(as, r, alg);
 	if (!proven || !allowed) {
 		as->key_refused = 1;
-		return fail(as, out);
+		return auth_fail(as, out);
 	}
-	state_set(as, STATE_PROVEN);
+	auth_state_set(as, STATE_PROVEN);
 	return AUTH_SERVER_PROVEN;
 }
 
@@ -361,17 +196,10 @@ carry(struct auth_server *as, enum auth_server_carried what, struct bytes messag
 	buf_wipe(&as->carried);
 	buf_put(&as->carried, message.p, message.len);
 	if (buf_err(&as->carried) != 0)
-		return deny(as, "%s", err_str(buf_err(&as->carried)));
+		return auth_deny(as, "%s", err_str(buf_err(&as->carried)));
 	as->carries = what;
-	state_set(as, STATE_CARRIED);
+	auth_state_set(as, STATE_CARRIED);
 	return AUTH_SERVER_CARRY;
-}
-
-static void
-carried_done(struct auth_server *as)
-{
-	buf_wipe(&as->carried);
-	as->carries = AUTH_SERVER_NOTHING;
 }
 
 static enum auth_server_verdict
@@ -381,7 +209,7 @@ handle_password(struct auth_server *as, const struct auth_request *r)
 	int change;
 
 	if (auth_request_password(r->rest, &change, &password) != 0)
-		return deny(as, "malformed authentication request");
+		return auth_deny(as, "malformed authentication request");
 	return carry(as, AUTH_SERVER_PASSWORD, r->rest);
 }
 
@@ -395,7 +223,7 @@ handle_conversation(struct auth_server *as, const struct auth_request *r)
 	(void)wire_string(&w); /* language */
 	(void)wire_string(&w); /* submethods */
 	if (wire_end(&w) != 0)
-		return deny(as, "malformed authentication request");
+		return auth_deny(as, "malformed authentication request");
 	return carry(as, AUTH_SERVER_CONVERSATION, r->rest);
 }
 
@@ -410,11 +238,11 @@ handle_response(struct auth_server *as, const uint8_t *payload, size_t len)
 	(void)wire_u8(&w);
 	n = wire_u32(&w);
 	if (n != as->prompts)
-		return deny(as, "wrong number of answers");
+		return auth_deny(as, "wrong number of answers");
 	for (i = 0; i < n && wire_err(&w) == 0; i++)
 		(void)wire_string(&w);
 	if (wire_end(&w) != 0)
-		return deny(as, "malformed authentication request");
+		return auth_deny(as, "malformed authentication request");
 	return carry(as, AUTH_SERVER_RESPONSE, (struct bytes){ payload, len });
 }
 
@@ -423,17 +251,17 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 {
 	if (r->publickey)
 		return handle_publickey(as, r, out);
-	if (hint_ready(as) && bytes_is(r->method, KBDINT))
-		return reply_hint(as, out);
+	if (auth_hint_ready(as) && bytes_is(r->method, KBDINT))
+		return auth_reply_hint(as, out);
 	if (bytes_is(r->method, "password") && namelist_has(as->methods, "password"))
 		return handle_password(as, r);
 	if (bytes_is(r->method, KBDINT) && namelist_has(as->methods, KBDINT))
 		return handle_conversation(as, r);
 	if (!bytes_is(r->method, "none"))
-		return fail(as, out);
+		return auth_fail(as, out);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return deny(as, TOO_MANY_FAILURES);
-	return reply_failure(as, out);
+		return auth_deny(as, TOO_MANY_FAILURES);
+	return auth_reply_failure(as, out);
 }
 
 /* Put the request aside until auth_server_resume(). */
@@ -444,8 +272,8 @@ ask_lookup(struct auth_server *as, const uint8_t *payload, size_t len)
 	buf_wipe(&as->current);
 	buf_put(&as->current, payload, len);
 	if (buf_err(&as->current) != 0)
-		return deny(as, "%s", err_str(buf_err(&as->current)));
-	state_set(as, STATE_LOOKUP);
+		return auth_deny(as, "%s", err_str(buf_err(&as->current)));
+	auth_state_set(as, STATE_LOOKUP);
 	return AUTH_SERVER_LOOKUP;
 }
 
@@ -455,22 +283,22 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	struct auth_request r;
 
 	if (auth_request_parse(&r, payload, len) != 0)
-		return deny(as, "malformed authentication request");
+		return auth_deny(as, "malformed authentication request");
 	if (as->state != STATE_FIRST && !login_same(as, &r))
-		return deny(as, "Change of username or service not allowed");
+		return auth_deny(as, "Change of username or service not allowed");
 	if (!bytes_is(r.service, "ssh-connection"))
-		return deny(as,
+		return auth_deny(as,
 		    as->state == STATE_FIRST ? "unknown service" :
 					       "Change of username or service not allowed");
 	request_note(as, &r);
 	if (buf_err(&as->key) != 0)
-		return deny(as, "%s", err_str(buf_err(&as->key)));
+		return auth_deny(as, "%s", err_str(buf_err(&as->key)));
 	if (as->state != STATE_FIRST) {
 		/* a conversation that is given up costs as much as a query */
 		if (as->state == STATE_ASKED && ++as->queries > AUTH_SERVER_QUERIES_MAX)
-			return deny(as, TOO_MANY_FAILURES);
+			return auth_deny(as, TOO_MANY_FAILURES);
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
-			state_set(as, STATE_WAITING);
+			auth_state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&
 		    strcmp(as->fingerprint, as->looked_up) != 0)
 			return ask_lookup(as, payload, len);
@@ -479,7 +307,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 
 	login_set(as, &r);
 	if (!as->login_ok) {
-		state_set(as, STATE_WAITING);
+		auth_state_set(as, STATE_WAITING);
 		return handle_method(as, &r, out);
 	}
 	return ask_lookup(as, payload, len);
@@ -490,17 +318,17 @@ static enum auth_server_verdict
 queue_request(struct auth_server *as, const uint8_t *payload, size_t len)
 {
 	if (as->npending == AUTH_SERVER_PENDING_MAX)
-		return deny(as, "too many requests at once");
+		return auth_deny(as, "too many requests at once");
 	wire_put_string(&as->pending, payload, len);
 	if (buf_err(&as->pending) != 0)
-		return deny(as, "too many requests at once");
+		return auth_deny(as, "too many requests at once");
 	as->npending++;
 	return AUTH_SERVER_REPLY;
 }
 
 /* One request has been answered: go on with those that were put aside. */
-static enum auth_server_verdict
-handle_pending(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
+enum auth_server_verdict
+auth_pending(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
 {
 	struct bytes request;
 	struct wire w;
@@ -525,19 +353,19 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
 	if (len == 0)
-		return deny(as, "malformed authentication request");
+		return auth_deny(as, "malformed authentication request");
 	if (as->state == STATE_HINT && payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE) {
 		/* what a person answered to no question is not looked at */
-		state_set(as, STATE_WAITING);
-		return handle_pending(as, reply_failure(as, out), out);
+		auth_state_set(as, STATE_WAITING);
+		return auth_pending(as, auth_reply_failure(as, out), out);
 	}
 	if (len > AUTH_SERVER_MESSAGE_MAX)
-		return deny(as, "authentication request too large");
+		return auth_deny(as, "authentication request too large");
 	if (as->state == STATE_ASKED && as->prompts != NO_ANSWER &&
 	    payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE)
 		return handle_response(as, payload, len);
 	if (payload[0] != SSH_MSG_USERAUTH_REQUEST)
-		return deny(as, "unexpected message type %u", payload[0]);
+		return auth_deny(as, "unexpected message type %u", payload[0]);
 	switch (as->state) {
 	case STATE_FIRST:
 	case STATE_WAITING:
@@ -576,111 +404,19 @@ auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
 	if (as->state != STATE_LOOKUP)
-		return deny(as, "%s", err_str(ERR_BADSTATE));
+		return auth_deny(as, "%s", err_str(ERR_BADSTATE));
 	if (methods != NULL && auth_server_set_methods(as, methods) != 0)
-		return deny(as, "%s", err_str(ERR_NOMEM));
-	state_set(as, STATE_WAITING);
+		return auth_deny(as, "%s", err_str(ERR_NOMEM));
+	auth_state_set(as, STATE_WAITING);
 	verdict = handle_request(as, as->current.data, as->current.len, out);
 	buf_wipe(&as->current);
-	return handle_pending(as, verdict, out);
+	return auth_pending(as, verdict, out);
 }
 
 void
 auth_server_each_key(struct auth_server *as, int on)
 {
 	as->each_key = on;
-}
-
-/* Somebody has judged what was asked. */
-static int
-judged(const struct auth_server *as)
-{
-	return as->state == STATE_PROVEN || as->state == STATE_CARRIED;
-}
-
-enum auth_server_verdict
-auth_server_success(struct auth_server *as, struct buf *out)
-{
-	as->failed = 0;
-	if (as->state == STATE_DENIED)
-		return AUTH_SERVER_DENIED;
-	if (!judged(as))
-		return deny(as, "%s", err_str(ERR_BADSTATE));
-	carried_done(as);
-	banner_once(as, out);
-	wire_put_u32(out, 1);
-	buf_put_u8(out, SSH_MSG_USERAUTH_SUCCESS);
-	state_set(as, STATE_DONE);
-	return AUTH_SERVER_REPLY;
-}
-
-enum auth_server_verdict
-auth_server_failure(struct auth_server *as, struct buf *out)
-{
-	as->failed = 0;
-	if (as->state == STATE_DENIED)
-		return AUTH_SERVER_DENIED;
-	if (!judged(as))
-		return deny(as, "%s", err_str(ERR_BADSTATE));
-	carried_done(as);
-	state_set(as, STATE_WAITING);
-	return handle_pending(as, fail(as, out), out);
-}
-
-enum auth_server_verdict
-auth_server_partial(struct auth_server *as, const char *methods, struct buf *out)
-{
-	as->failed = 0;
-	if (as->state == STATE_DENIED)
-		return AUTH_SERVER_DENIED;
-	if (!judged(as) || auth_server_set_methods(as, methods) != 0)
-		return deny(as, "%s", err_str(ERR_BADSTATE));
-	carried_done(as);
-	state_set(as, STATE_WAITING);
-	return handle_pending(as, reply_more(as, 1, out), out);
-}
-
-enum auth_server_verdict
-auth_server_decline(struct auth_server *as, struct buf *out)
-{
-	as->failed = 0;
-	if (as->state == STATE_DENIED)
-		return AUTH_SERVER_DENIED;
-	if (!judged(as))
-		return deny(as, "%s", err_str(ERR_BADSTATE));
-	carried_done(as);
-	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return deny(as, TOO_MANY_FAILURES);
-	state_set(as, STATE_WAITING);
-	return handle_pending(as, reply_failure(as, out), out);
-}
-
-enum auth_server_verdict
-auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
-{
-	struct wire w;
-
-	as->failed = 0;
-	if (as->state == STATE_DENIED)
-		return AUTH_SERVER_DENIED;
-	if (as->state != STATE_CARRIED || len > AUTH_SERVER_MESSAGE_MAX)
-		return deny(as, "%s", err_str(ERR_BADSTATE));
-	as->prompts = NO_ANSWER;
-	if (as->carries != AUTH_SERVER_PASSWORD) {
-		wire_init(&w, payload, len);
-		(void)wire_u8(&w);
-		(void)wire_string(&w); /* name */
-		(void)wire_string(&w); /* instruction */
-		(void)wire_string(&w); /* language */
-		as->prompts = wire_u32(&w);
-		if (wire_err(&w) != 0 || as->prompts == NO_ANSWER)
-			return deny(as, "%s", err_str(ERR_FORMAT));
-	}
-	carried_done(as);
-	banner_once(as, out);
-	wire_put_string(out, payload, len);
-	state_set(as, STATE_ASKED);
-	return handle_pending(as, AUTH_SERVER_REPLY, out);
 }
 
 enum auth_server_carried

@@ -21,6 +21,10 @@ enum authorized_flag {
 
 #define AUTHORIZED_LINE_MAX 65536
 
+/* tunnel="any", as OpenSSH has it on the wire. */
+#define AUTHORIZED_TUNNEL_ANY 0x7fffffffU
+#define AUTHORIZED_TUNNEL_MAX 0x7ffffffdU
+
 /* The options of the line that matched. */
 struct authorized_options {
 	unsigned int permits;	      /* AUTHORIZED_*: ALL unless restrict or no-... */
@@ -28,6 +32,8 @@ struct authorized_options {
 	struct strlist environment;   /* "NAME=value" */
 	struct strlist permit_open;   /* "host:port", port may be "*" */
 	struct strlist permit_listen; /* likewise; "*:port" where only a port is given */
+	int has_tunnel;
+	uint32_t tunnel; /* the unit of tunnel=, or AUTHORIZED_TUNNEL_ANY */
 	int cert_authority;
 	int no_touch_required;
 	int verify_required;
@@ -46,8 +52,8 @@ struct authorized_request {
  * 0: no line allows it; why says so if one had the key but its options did not
  * hold ("line 3: expired", "line 3: from= does not match", "line 3: unknown
  * option foo": such a line never matches), else it is "".
- * Lines with cert-authority never match a plain key; nor do lines with tunnel=,
- * which is not supported, or lines longer than AUTHORIZED_LINE_MAX.
+ * Lines with cert-authority never match a plain key; nor do lines longer than
+ * AUTHORIZED_LINE_MAX.
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256]);

@@ -163,8 +163,22 @@ option_principals(struct parser *p, const char *value)
 static int
 option_tunnel(struct parser *p, const char *value)
 {
-	(void)value;
-	return refuse(p, "tunnel= is not supported");
+	size_t len = strlen(value);
+	unsigned long unit;
+
+	if (p->options->has_tunnel)
+		return refuse(p, "tunnel= is given twice");
+	p->options->has_tunnel = 1;
+	p->options->tunnel = AUTHORIZED_TUNNEL_ANY;
+	if (strcasecmp(value, "any") == 0)
+		return 1;
+	unit = len > 0 && len <= 10 && strspn(value, "0123456789") == len ?
+	    strtoul(value, NULL, 10) :
+	    AUTHORIZED_TUNNEL_ANY;
+	if (unit > AUTHORIZED_TUNNEL_MAX)
+		return refuse(p, "bad tunnel=");
+	p->options->tunnel = (uint32_t)unit;
+	return 1;
 }
 
 static const struct option_value {

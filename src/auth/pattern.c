@@ -1,41 +1,12 @@
 #include <string.h>
 
 #include "auth/pattern.h"
-
-/* tolower(3) without the locale. */
-static uint8_t
-lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
+#include "base/glob.h"
 
 int
 pattern_match(struct bytes text, struct bytes pattern)
 {
-	size_t t = 0, p = 0, star = 0, resume = 0;
-	int starred = 0;
-
-	/* Only the last '*' is ever gone back to: those before it have done all
-	 * they can with what they took first. */
-	while (t < text.len) {
-		if (p < pattern.len && pattern.p[p] == '*') {
-			starred = 1;
-			star = ++p;
-			resume = t;
-		} else if (p < pattern.len &&
-		    (pattern.p[p] == '?' || lower(pattern.p[p]) == lower(text.p[t]))) {
-			p++;
-			t++;
-		} else if (starred) {
-			p = star;
-			t = ++resume;
-		} else {
-			return 0;
-		}
-	}
-	while (p < pattern.len && pattern.p[p] == '*')
-		p++;
-	return p == pattern.len;
+	return glob_match(text.p, text.len, pattern.p, pattern.len, GLOB_FOLD);
 }
 
 int

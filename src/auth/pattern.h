@@ -7,8 +7,7 @@
 
 #include "wire/wire.h"
 
-/* 1 if all of text matches the one pattern.  Takes time in proportion to the
- * product of both lengths at most. */
+/* 1 if all of text matches the one pattern. */
 int pattern_match(struct bytes text, struct bytes pattern);
 
 /* 1 if a pattern of the list matches, -1 if one with a '!' does, 0 if none. */

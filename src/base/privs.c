@@ -1,6 +1,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <unistd.h>
 
 #include "base/privs.h"
@@ -9,6 +10,28 @@ int
 privs_user_exists(const char *user)
 {
 	return getpwnam(user) != NULL;
+}
+
+void
+privs_make_as(const char *user)
+{
+	struct passwd *pw = user == NULL ? NULL : getpwnam(user);
+
+	/* it says who it was, and never that it failed: then it is as before */
+	(void)setfsuid(pw == NULL ? geteuid() : pw->pw_uid);
+}
+
+int
+privs_same_user(const char *a, const char *b)
+{
+	struct passwd *pw = getpwnam(a);
+	uid_t uid;
+
+	if (pw == NULL)
+		return 1;
+	uid = pw->pw_uid;
+	pw = getpwnam(b);
+	return pw == NULL || pw->pw_uid == uid;
 }
 
 int

@@ -10,6 +10,13 @@
  * ERR_NOTFOUND: no such user; ERR_SYS. */
 int privs_drop(const char *user) MUST_CHECK;
 
+/* What root makes from now on is this user's, NULL: its own.  A port is shared with sockets
+ * of one's own alone (SO_REUSEPORT of socket(7)), and after privs_drop() that is the user. */
+void privs_make_as(const char *user);
+
+/* 1 if both are the same, or one is not there. */
+int privs_same_user(const char *a, const char *b);
+
 /* 1 if there is such a user. */
 int privs_user_exists(const char *user);
 

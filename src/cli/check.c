@@ -274,13 +274,14 @@ report(const struct check *c)
 }
 
 static void
-dump(const struct conf *conf)
+dump(const struct conf *conf, const struct lookup *lookup)
 {
 	struct conf_errors errors = { 0 };
 	struct route *r;
 	size_t i;
 
 	conf_dump(conf, stdout);
+	lookup_dump(lookup, conf, stdout);
 	for (i = 0; i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], &errors, &r) != 0)
 			continue;
@@ -312,7 +313,7 @@ check(const char *dir, int dumping)
 	}
 	status = report(&c);
 	if (status == CLI_OK && dumping)
-		dump(conf);
+		dump(conf, lookup);
 	if (status == CLI_OK)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");

@@ -32,6 +32,7 @@ struct args {
 	const char *login;
 	const char *key;
 	const char *from;
+	const char *to;
 	int dial;
 };
 
@@ -411,7 +412,7 @@ explain(const struct args *a)
 
 	struct lookup_request request = { .login = a->login,
 		.client_address = a->from != NULL ? a->from : "",
-		.local_address = "",
+		.local_address = a->to != NULL ? a->to : "",
 		.fingerprint = fingerprint,
 		.method = a->key != NULL ? "publickey" : "none",
 		.by_key = &by_key };
@@ -468,13 +469,14 @@ int
 cli_route(int argc, char **argv)
 {
 	static const char usage[] = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
-				    "[--from ADDRESS] [--dial]\n";
+				    "[--from ADDRESS] [--to ADDRESS] [--dial]\n";
 	static const char help[] =
 	    "\n"
 	    "Says which lookup backend answers for LOGIN, where it leads, who may log in and\n"
 	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
-	    "that public key may log in (coming from ADDRESS); with --dial, whether the\n"
-	    "machine behind can be reached.\n"
+	    "that public key may log in; with --from and --to, for a person who comes from that\n"
+	    "address, and to that address of the gateway; with --dial, whether the machine behind\n"
+	    "can be reached.\n"
 	    "\n"
 	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n";
 	struct args a = { 0 };
@@ -483,6 +485,7 @@ cli_route(int argc, char **argv)
 		{ "dial", 0, NULL, &a.dial },
 		{ "from", 0, &a.from, NULL },
 		{ "key", 0, &a.key, NULL },
+		{ "to", 0, &a.to, NULL },
 		{ 0 },
 	};
 	int at = cli_options(argc, argv, options, usage, help);

@@ -265,14 +265,5 @@ conf_where(const struct conf *conf, const char *kind, const char *key, unsigned 
 void
 conf_dump(const struct conf *conf, FILE *to)
 {
-	const struct conf_section *s;
-	size_t i, j;
-
 	own_dump(conf, to);
-	for (i = 0; i < conf->lookup.n; i++) {
-		s = &conf->lookup.sections[i];
-		fprintf(to, "\n[lookup %s]\n", s->name);
-		for (j = 0; j < s->n; j++)
-			fprintf(to, "%s = %s\n", s->entries[j].key, s->entries[j].value);
-	}
 }

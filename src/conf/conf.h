@@ -49,6 +49,7 @@ struct conf_gateway {
 	int client_alive_count_max;   /* default 3 */
 	char *banner;		      /* path (resolved), or NULL */
 	char *run_as;		      /* user when started as root, or NULL */
+	char *run_network_as;	      /* likewise, of all but the keeper */
 	char *log_format;	      /* "sshd" or "json" */
 	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
 	char *control_socket;	      /* path (resolved), or "none" */
@@ -132,8 +133,8 @@ const struct conf_entry *conf_entry_find(const struct conf_section *section, con
 const char *conf_where(const struct conf *conf, const char *kind, const char *key,
     unsigned int *line);
 
-/* Print the effective configuration in a form that reads back in: all but the
- * routes, which lookup/ prints. */
+/* Print the effective configuration in a form that reads back in: all but the lookup
+ * backends and the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
 /* Only [gateway], and the same read back in: its paths are absolute.  0 with *out set, or

@@ -98,6 +98,8 @@ grant_rules(const struct route *route, const struct authorized_options *options,
 	rules->max_sessions = (uint32_t)route->max_sessions;
 	rules->idle_ms = (uint32_t)route->idle_timeout_ms;
 	rules->session_ms = (uint32_t)route->session_timeout_ms;
+	rules->has_tunnel = options->has_tunnel;
+	rules->tunnel = options->tunnel;
 	r = copy_permitted(&rules->permit_open[RULES_ROUTE], &route->permit_open);
 	if (r == 0)
 		r = copy_list(&rules->permit_open[RULES_KEY], &options->permit_open);

@@ -85,7 +85,7 @@ prepare(struct keeper *k)
 	}
 	ipc_begin(&b, IPC_RELOADED);
 	wire_put_bool(&b, r == 0);
-	wire_put_u32(&b, (uint32_t)errors.n);
+	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
 	put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
 	free(text);
 	conf_errors_free(&errors);

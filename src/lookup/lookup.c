@@ -236,3 +236,45 @@ lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *erro
 		if (l->chain[i].plugin->check != NULL)
 			l->chain[i].plugin->check(l->chain[i].self, conf, errors);
 }
+
+/* The link of the chain that this section is for, or NULL. */
+static const struct link *
+link_find(const struct lookup *l, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->chain[i].plugin->name, name) == 0)
+			return &l->chain[i];
+	return NULL;
+}
+
+void
+lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to)
+{
+	const struct conf_section *s;
+	const struct link *link;
+	size_t i, j;
+
+	for (i = 0; i < conf->lookup.n; i++) {
+		s = &conf->lookup.sections[i];
+		link = link_find(l, s->name);
+		fprintf(to, "\n[lookup %s]\n", s->name);
+		if (link != NULL)
+			keyword_dump(link->plugin->keywords, link->plugin->n_keywords, link->self,
+			    to);
+		for (j = 0; link == NULL && j < s->n; j++)
+			fprintf(to, "%s = %s\n", s->entries[j].key, s->entries[j].value);
+	}
+}
+
+int
+lookup_keywords(size_t i, const char **name, const struct keyword **table, size_t *n)
+{
+	if (i >= NPLUGINS)
+		return 0;
+	*name = plugins[i]->name;
+	*table = plugins[i]->keywords;
+	*n = plugins[i]->n_keywords;
+	return 1;
+}

@@ -83,6 +83,14 @@ void lookup_pending_free(struct lookup_pending *pending);
 enum lookup_result lookup_find(struct lookup *l, const struct lookup_request *request,
     struct route **out);
 
+/* Print the [lookup NAME] sections of that conf in a form that reads back in: with defaults
+ * and resolved, or as written if nobody asks this backend. */
+void lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to);
+
+/* The i-th backend there is: its name and its keys (NULL if it has none).  0 if there is none. */
+struct keyword;
+int lookup_keywords(size_t i, const char **name, const struct keyword **table, size_t *n);
+
 /* Look at what the backends need: directories, programs.  Errors are added. */
 void lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
 

@@ -26,6 +26,10 @@ enum plugin_result {
 struct lookup_plugin {
 	const char *name; /* as in [lookup] Order */
 
+	/* The keys of [lookup NAME], as keyword_parse() puts them into what new() makes; or NULL. */
+	const struct keyword *keywords;
+	size_t n_keywords;
+
 	/* Make what the other functions are called with.  section is [lookup NAME],
 	 * or NULL if there is none.  0, or ERR_CONFIG with the errors added. */
 	int (*new)(const struct conf *conf, const struct conf_section *section,

@@ -1,6 +1,6 @@
 /*
  * The control socket: a SOCK_SEQPACKET socket on which root, or the user the gateway was
- * started by, gives it orders.  A request is one datagram, a word; the answer is one
+ * started by, gives it orders.  A request is one datagram, a word or two; the answer is one
  * datagram, "STATUS\n" and lines of text, STATUS being what the command exits with.
  */
 #ifndef MASTER_CONTROL_H

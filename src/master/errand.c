@@ -56,6 +56,21 @@ share(int64_t deadline, unsigned int n)
 	return now >= deadline ? deadline : now + (deadline - now) / (n > 0 ? n : 1);
 }
 
+/* Add why there was no connection to this address of the host. */
+static void
+put_why(struct buf *why, const char *host, const char *port, const struct addrinfo *ai, int error)
+{
+	const char *before = why->len > 0 ? "; " : "";
+	char addr[64];
+
+	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0, NI_NUMERICHOST) !=
+		0 ||
+	    strcmp(addr, host) == 0)
+		buf_putf(why, "%s%s port %s: %s", before, host, port, strerror(error));
+	else
+		buf_putf(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
+}
+
 /* Each address of one host in turn. */
 static int
 dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
@@ -83,8 +98,7 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 		else
 			fd = connect_within(ai, share(deadline, n));
 		if (fd == -1)
-			buf_putf(why, "%s%s port %s: %s", why->len > 0 ? "; " : "", host, port,
-			    strerror(errno));
+			put_why(why, host, port, ai, errno);
 	}
 	freeaddrinfo(list);
 	return fd;

@@ -13,7 +13,14 @@
 #include "master/listener.h"
 
 static int
-bind_one(struct listener *l)
+set_shared(int fd, int on)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+/* shared: beside one of ours that listens there as well, see take_over(). */
+static int
+bind_one(struct listener *l, int shared)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM };
@@ -33,6 +40,8 @@ bind_one(struct listener *l)
 	if (ai->ai_family == AF_INET6 &&
 	    setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == -1)
 		goto out;
+	if (shared && set_shared(l->fd, 1) == -1)
+		goto out;
 	if (bind(l->fd, ai->ai_addr, ai->ai_addrlen) == 0)
 		r = 0;
 out:
@@ -49,7 +58,7 @@ listeners_bind(const struct conf_gateway *gateway, struct listener *listeners)
 
 	for (i = 0; i < gateway->n_listen; i++) {
 		listeners[i] = (struct listener){ -1, &gateway->listen[i] };
-		if (bind_one(&listeners[i]) == 0)
+		if (bind_one(&listeners[i], 0) == 0)
 			continue;
 		/* a machine without IPv6 may still have [::] among the defaults */
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
@@ -90,8 +99,11 @@ listeners_drop(struct listener *before, size_t n, const struct listener *next, s
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < n_next && next[j].fd != before[i].fd; j++)
 			;
-		if (j == n_next)
-			fd_close(&before[i].fd);
+		if (j < n_next || before[i].fd == -1)
+			continue;
+		/* a child just forked may have it still, and would let people queue up on it */
+		(void)!shutdown(before[i].fd, SHUT_RD);
+		fd_close(&before[i].fd);
 	}
 }
 
@@ -108,6 +120,54 @@ listening_on(const struct listener *listeners, size_t n, const struct conf_liste
 	return -1;
 }
 
+static int
+is_any(const struct conf_listen *l)
+{
+	return strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
+}
+
+/* Of two that are not the same: is one of them all addresses, that of the other too? */
+static int
+overlap(const struct conf_listen *a, const struct conf_listen *b)
+{
+	return a->port == b->port && is_any(a) != is_any(b) &&
+	    (strchr(a->host, ':') == NULL) == (strchr(b->host, ':') == NULL);
+}
+
+/*
+ * 0.0.0.0 where 127.0.0.1 is listened on, or the other way round: the old one is going to be
+ * closed, but not before the new one listens, for then there would be no way back.  The two
+ * share the port until then, and nobody else: no socket may be bound beside either later.
+ * 0, or ERR_SYS with errno.
+ */
+static int
+take_over(const struct listener *before, size_t n, const struct conf_gateway *gateway,
+    struct listener *l)
+{
+	int shares[LISTENERS_MAX], r = ERR_SYS, saved;
+	size_t i, n_shares = 0;
+
+	/* among those that are to be, it would fail at the next start */
+	for (i = 0; i < gateway->n_listen; i++)
+		if (overlap(&gateway->listen[i], l->address))
+			return ERR_SYS;
+	for (i = 0; i < n && i < LISTENERS_MAX; i++)
+		if (before[i].fd != -1 && overlap(before[i].address, l->address) &&
+		    set_shared(before[i].fd, 1) == 0)
+			shares[n_shares++] = before[i].fd;
+	if (n_shares > 0 && bind_one(l, 1) == 0) {
+		if (listen(l->fd, SOMAXCONN) == 0 && set_shared(l->fd, 0) == 0)
+			r = 0;
+		else
+			fd_close(&l->fd);
+	}
+	saved = errno;
+	for (i = 0; i < n_shares; i++)
+		(void)!set_shared(shares[i], 0);
+	errno = saved;
+	return r;
+}
+
 int
 listeners_change(const struct listener *before, size_t n, const struct conf_gateway *gateway,
     struct listener *next, char *why, size_t size)
@@ -119,7 +179,9 @@ listeners_change(const struct listener *before, size_t n, const struct conf_gate
 		l = &next[i];
 		*l = (struct listener){ listening_on(before, n, &gateway->listen[i]),
 			&gateway->listen[i] };
-		if (l->fd != -1 || (bind_one(l) == 0 && listen(l->fd, SOMAXCONN) == 0))
+		if (l->fd != -1 || (bind_one(l, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
+			continue;
+		if (errno == EADDRINUSE && take_over(before, n, gateway, l) == 0)
 			continue;
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1)
 			continue;

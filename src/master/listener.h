@@ -8,6 +8,8 @@
 
 #include "conf/conf.h"
 
+#define LISTENERS_MAX 64
+
 struct listener {
 	int fd;
 	const struct conf_listen *address;

@@ -21,15 +21,14 @@
 #include "master/errand.h"
 #include "master/listener.h"
 #include "master/master.h"
+#include "master/reloaded.h"
 #include "master/startups.h"
+#include "master/users.h"
 
-#define LISTENERS_MAX 64
 /* Connections taken from one listener before the others have their turn. */
 #define ACCEPT_BURST 16
 /* Out of descriptors: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 100
-/* The user that all but the keeper become: nobody else's. */
-#define NETWORK_USER "nobody"
 /* The keeper takes what waits for it at once, unless it is loading: that long at most. */
 #define COMMIT_WAIT_MS 5000
 /* A reload that has not been answered for so long has been lost. */
@@ -59,6 +58,7 @@ struct master {
 		ASKER_THIS, /* waits for the reload under way */
 		ASKER_NEXT  /* came after it began: the one after that is for him */
 	} askers[CONTROL_CLIENTS_MAX];
+	int as_json[CONTROL_CLIENTS_MAX]; /* his answer */
 	int done;
 	int status;
 	sigset_t old_mask;
@@ -201,16 +201,25 @@ reload_begin(struct master *m)
 
 /* Say how it went to who has asked, and go on to the next if there is one. */
 static void
-reload_end(struct master *m, int status, const char *text)
+reload_end(struct master *m, int status, unsigned int count, const char *text)
 {
 	int i, again = m->reload == RELOAD_AGAIN;
+	const char *json;
+	struct buf b;
 
+	buf_init(&b, CONTROL_ANSWER_MAX - 16);
+	reloaded_put_json(&b, status == 0, count, text);
+	json = buf_cstr(&b);
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (m->askers[i] != ASKER_THIS)
 			continue;
-		control_answer(m->control, i, status, text);
+		control_answer(m->control, i, status,
+		    !m->as_json[i]   ? text :
+			json != NULL ? json :
+				       "");
 		m->askers[i] = ASKER_NONE;
 	}
+	buf_free(&b);
 	m->reload = RELOAD_NONE;
 	if (again)
 		reload_ask(m);
@@ -236,15 +245,19 @@ reload_commit(struct master *m, int yes)
 		log_error("reload: the keeper does not listen: %s", err_str(r));
 }
 
+static int
+same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* What was read at the start only. */
 static void
 reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
 {
-	const char *a = old->run_as != NULL ? old->run_as : "";
-	const char *b = new->run_as != NULL ? new->run_as : "";
-
-	if (strcmp(a, b) != 0)
-		log_warn("reload: RunAs changes at a restart only");
+	if (!same_name(old->run_as, new->run_as) ||
+	    !same_name(old->run_network_as, new->run_network_as))
+		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
 	if (strcmp(old->control_socket, new->control_socket) != 0)
 		log_warn("reload: ControlSocket changes at a restart only");
 }
@@ -256,6 +269,7 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	struct listener next[LISTENERS_MAX];
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
+	size_t i;
 	int r;
 
 	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
@@ -272,6 +286,10 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 		conf_free(&conf);
 		return r;
 	}
+	/* who has come to those that are closed now, and waits */
+	for (i = 0; i < m->n_listeners; i++)
+		if (m->listeners[i].fd != -1)
+			accept_some(m, &m->listeners[i]);
 	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
 	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
 	m->n_listeners = conf->gateway.n_listen;
@@ -312,8 +330,8 @@ reload_answer(struct master *m, struct wire *body)
 	} else if (ok) {
 		ok = reload_apply(m, text, why, sizeof(why)) == 0;
 		reload_commit(m, ok);
-		n = 1;
 		if (!ok) {
+			n = 1;
 			log_error("reload: %s", why);
 			(void)!asprintf(&told, "%s\n", why);
 		}
@@ -329,7 +347,7 @@ reload_answer(struct master *m, struct wire *body)
 		log_error("reload: %u error%s; the configuration stays as it was", n,
 		    n == 1 ? "" : "s");
 	}
-	reload_end(m, status, told != NULL ? told : text != NULL ? text : "");
+	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
 	free(told);
 	free(text);
 }
@@ -340,7 +358,8 @@ control_request(void *ctx, int client, const char *request)
 {
 	struct master *m = ctx;
 
-	if (strcmp(request, "reload") != 0) {
+	m->as_json[client] = strcmp(request, "reload json") == 0;
+	if (!m->as_json[client] && strcmp(request, "reload") != 0) {
 		control_answer(m->control, client, 2, "unknown request\n");
 		return;
 	}
@@ -515,23 +534,11 @@ raise_descriptor_limit(void)
 		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 }
 
-/* Started as root, somebody has to be named for the keeper to be. */
-static int
-check_user(const char *run_as)
-{
-	if (geteuid() != 0 || strcmp(run_as, "root") == 0 || privs_user_exists(run_as))
-		return 0;
-	log_error("RunAs: there is no user \"%s\"; make one (adduser --system --group %s) or set "
-		  "RunAs in [gateway]",
-	    run_as, run_as);
-	return ERR_CONFIG;
-}
-
 int
 master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles)
 {
-	const char *run_as = conf->gateway.run_as != NULL ? conf->gateway.run_as : "sallyport";
 	static struct master m;
+	struct users users;
 	int r;
 
 	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
@@ -542,20 +549,22 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
 		return 1;
 	raise_descriptor_limit();
-	if (check_user(run_as) != 0)
+	if (users_choose(&conf->gateway, &users) != 0)
 		return 78;
-	if (listeners_bind(&conf->gateway, m.listeners) != 0)
+	privs_make_as(users.network);
+	r = listeners_bind(&conf->gateway, m.listeners);
+	privs_make_as(NULL);
+	if (r != 0)
 		return 1;
-	r = start_keeper(&m, conf_dir, geteuid() == 0 ? run_as : NULL);
+	r = start_keeper(&m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
 	/* without it the gateway is as good to those who log in: no reason not to serve */
 	if (strcmp(conf->gateway.control_socket, "none") != 0)
 		(void)!control_open(conf->gateway.control_socket, &m.control);
-	if (geteuid() == 0 && strcmp(run_as, "root") != 0)
-		r = privs_drop(NETWORK_USER);
+	r = privs_drop(users.network);
 	if (r != 0) {
-		log_error("cannot become user " NETWORK_USER ": %s", err_str(r));
+		log_error("cannot become user %s: %s", users.network, err_str(r));
 		return 1;
 	}
 	title_set("master");

@@ -1,46 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "relay/permission.h"
-
-static uint8_t
-lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
-}
-
-static int
-match(struct bytes text, struct bytes pattern, int lowered)
-{
-	size_t t = 0, p = 0, star = 0, resume = 0;
-	uint8_t c;
-	int starred = 0;
-
-	while (t < text.len) {
-		c = lowered ? lower(text.p[t]) : text.p[t];
-		if (p < pattern.len && pattern.p[p] == '*') {
-			starred = 1;
-			star = ++p;
-			resume = t;
-		} else if (p < pattern.len && (pattern.p[p] == '?' || pattern.p[p] == c)) {
-			p++;
-			t++;
-		} else if (starred) {
-			p = star;
-			t = ++resume;
-		} else {
-			return 0;
-		}
-	}
-	while (p < pattern.len && pattern.p[p] == '*')
-		p++;
-	return p == pattern.len;
-}
 
 int
 permission_pattern(struct bytes text, const char *pattern)
 {
-	return match(text, (struct bytes){ (const uint8_t *)pattern, strlen(pattern) }, 0);
+	return glob_match(text.p, text.len, pattern, strlen(pattern), GLOB_CASE);
 }
 
 /* "host:port", "[address]:port" or "port"; what is nothing of this, as "none", has a
@@ -85,7 +52,7 @@ list_permits(const struct strlist *list, struct bytes host, uint32_t port, int l
 		pattern = split(list->v[i], &text);
 		if (!port_matches(text, port))
 			continue;
-		if (listen ? match(host, pattern, 1) :
+		if (listen ? glob_match(host.p, host.len, pattern.p, pattern.len, GLOB_FOLD) :
 			     bytes_is(pattern, "*") || bytes_equal(pattern, host))
 			return 1;
 	}

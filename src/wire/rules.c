@@ -45,6 +45,8 @@ rules_put(struct buf *b, const struct rules *rules)
 	wire_put_u32(b, rules->max_sessions);
 	wire_put_u32(b, rules->idle_ms);
 	wire_put_u32(b, rules->session_ms);
+	wire_put_bool(b, rules->has_tunnel);
+	wire_put_u32(b, rules->tunnel);
 	wire_put_bool(b, rules->command != NULL);
 	wire_put_text(b, rules->command != NULL ? rules->command : "");
 	for (i = 0; i < LISTS; i++) {
@@ -96,6 +98,8 @@ rules_get(struct wire *w, struct rules *rules)
 	rules->max_sessions = wire_u32(w);
 	rules->idle_ms = wire_u32(w);
 	rules->session_ms = wire_u32(w);
+	rules->has_tunnel = wire_bool(w);
+	rules->tunnel = wire_u32(w);
 	forced = wire_bool(w);
 	r = get_text(w, &command);
 	if (r == 0 && forced) {

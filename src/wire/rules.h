@@ -41,9 +41,11 @@ struct rules {
 	struct strlist accept_env;	 /* patterns; empty: any */
 	struct strlist set_env;		 /* "NAME=value" */
 	char *command;			 /* forced, or NULL */
-	uint32_t max_sessions;		 /* open at a time */
-	uint32_t idle_ms;		 /* 0: none */
-	uint32_t session_ms;		 /* 0: none */
+	int has_tunnel;			 /* tun@openssh.com leads to this unit alone */
+	uint32_t tunnel;
+	uint32_t max_sessions; /* open at a time */
+	uint32_t idle_ms;      /* 0: none */
+	uint32_t session_ms;   /* 0: none */
 };
 
 /* Everything is permitted. */

@@ -121,6 +121,53 @@ def test_root_is_given_up(make_gateway, make_sshd, ring, short, tmp_path):
         g.stop()
 
 
+def test_the_network_has_a_user_of_its_own(short, ring, make_sshd, tmp_path):
+    """RunNetworkAs: the keeper is one user, and all others another, with nothing in common."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give up root")
+    import pwd
+
+    from lab.gateway import Gateway
+    from lab.way import Way
+
+    os.chmod(short, 0o755)
+    s = make_sshd()
+    g = Gateway(short / "gateway", ring, RunAs="daemon", RunNetworkAs="games")
+    g.route("alice", s, [ring.get("client")])
+    seen = short / "seen"
+    seen.mkdir()
+    seen.chmod(0o777)
+    script = g.dir / "lookup"
+    script.write_text(f"#!/bin/sh\nid -un >{seen}/$1\nexit 1\n")
+    script.chmod(0o755)
+    (g.conf / "20-lookup.ini").write_text(f"[lookup]\nOrder = exec ini\n[lookup exec]\nCommand = {script}\n")
+    g.start()
+    try:
+        w = Way("gateway", tmp_path, ring, s, g)
+        p = w.client.spawn("echo up; cat")
+        assert p.stdout.readline() == b"up\n", p.stderr.read()
+        assert g.sessions() and len(g.keepers()) == 1
+        for process in g.processes():
+            user = pwd.getpwnam("daemon" if process in g.keepers() else "games")
+            assert process.status("Uid").split() == [str(user.pw_uid)] * 4, process
+            assert process.status("Gid").split() == [str(user.pw_gid)] * 4, process
+            assert int(process.status("CapEff"), 16) == int(process.status("CapPrm"), 16) == 0, process
+        assert (seen / "alice").read_text() == "games\n"
+        p.communicate(timeout=10)
+        w.close()
+    finally:
+        g.stop()
+
+
+@pytest.mark.parametrize("user", ["daemon", "root", "no-such-user"])
+def test_the_network_as_somebody_it_may_not_be(make_gateway, user):
+    if os.getuid() != 0:
+        pytest.skip("for root only")
+    g = make_gateway(RunAs="daemon", RunNetworkAs=user)
+    p = g.sallyport("serve", "-c", g.conf)
+    assert p.returncode == 78 and b"RunNetworkAs: " in p.stderr and user.encode() in p.stderr
+
+
 def test_root_without_run_as_is_refused(make_gateway, ring):
     if os.getuid() != 0:
         pytest.skip("for root only")

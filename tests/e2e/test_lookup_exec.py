@@ -232,3 +232,14 @@ def test_route_explains(lab):
     assert p.returncode == 1 and b"took too long" in p.stdout and b"the lookup failed" in p.stdout
     p = x.gateway.sallyport("route", "nobody", "-c", x.gateway.conf)
     assert p.returncode == 1 and b"no such login" in p.stdout
+
+
+def test_dump_says_what_is_in_force(lab, tmp_path):
+    g = lab("").gateway
+    out = g.command("check", "--dump")
+    assert f"[lookup exec]\nCommand = {g.dir}/exec/lookup\nTimeout = {TIMEOUT}s\nPerKey = no\n" in out
+    again = tmp_path / "again" / "conf.d"
+    again.mkdir(parents=True)
+    (again / "all.ini").write_text(out)
+    p = g.sallyport("check", "--dump", "-c", again)
+    assert p.returncode == 0 and p.stdout.decode() == out

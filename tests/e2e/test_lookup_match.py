@@ -73,6 +73,10 @@ def test_plain_section_is_the_last(make_gateway, make_sshd, ring, tmp_path):
         assert c.ssh(WHOSE, BindAddress="127.0.0.9").code == 255
         out = g.command("route", "alice", "--from", "10.1.2.3")
         assert "[route alice] at" in out  # where it comes in is not known here
+        out = g.command("route", "alice", "--from", "10.1.2.3", "--to", "127.0.0.1")
+        assert "[route alice/office] at" in out
+        out = g.command("route", "alice", "--from", "192.0.2.1", "--to", "127.0.0.1")
+        assert "[route alice] at" in out
         out = g.command("check", "--dump")
         assert "[route alice/office]" in out and "MatchAddress = 127.0.0.0/8 !127.0.0.9, 10.0.0.0/8" in out
     finally:

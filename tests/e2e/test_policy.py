@@ -3,12 +3,13 @@
 The oracle is sshd with the same options: by both ways the same assertions hold.
 """
 
+import os
 import socket
 import subprocess
 
 import pytest
 
-from lab import net
+from lab import net, procs
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
@@ -88,7 +89,66 @@ def agent(w, tmp_path):
         p.wait()
 
 
+def tunnel(w, unit):
+    """ssh -w with this unit of the machine's: the devices there are then, ours and the machine's; or none."""
+    ours = next(n for n in range(7000, 7100) if not os.path.exists(f"/sys/class/net/tun{n}"))
+    before = set(os.listdir("/sys/class/net"))
+    log = w.client.dir / "tunnel.log"
+    with open(log, "w") as f:
+        p = w.client.popen(
+            w.client.argv("ssh", "-w", f"{ours}:{unit}", "machine", "echo up; cat"), stderr=f
+        )
+        try:
+            assert p.stdout.readline() == b"up\n"
+            wait_for(
+                "two devices, or a refusal",
+                lambda: len(set(os.listdir("/sys/class/net")) - before) == 2
+                or "failed" in log.read_text(),
+            )
+            made = set(os.listdir("/sys/class/net")) - before - {f"tun{ours}"}
+            refused = "open failed" in log.read_text()
+        finally:
+            procs.end(p)
+    wait_for("the devices to go", lambda: set(os.listdir("/sys/class/net")) == before)
+    assert refused == (not made), log.read_text()
+    return made
+
+
+@pytest.fixture
+def devices():
+    if os.getuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
+        pytest.skip("takes root and /dev/net/tun")
+    free = [n for n in range(7100, 7200) if not os.path.exists(f"/sys/class/net/tun{n}")]
+    return free[0], free[1]
+
+
 # Options of keys.
+
+
+def test_tunnel_of_one_unit(optioned, devices):
+    one, other = devices
+    w = optioned(f'tunnel="{one}"', sshd={"PermitTunnel": "yes"})
+    assert tunnel(w, one) == {f"tun{one}"}
+    assert tunnel(w, "any") == {f"tun{one}"}
+    assert tunnel(w, other) == set()
+
+
+def test_tunnel_of_a_key_without_the_option(optioned, devices):
+    w = optioned("", sshd={"PermitTunnel": "point-to-point"})
+    assert tunnel(w, devices[0]) == {f"tun{devices[0]}"}
+
+
+def test_a_tunnel_is_forwarding(gated, ring, devices):
+    """Here alone: sshd looks at PermitTunnel and nothing else."""
+    w = gated(sshd={"PermitTunnel": "yes"})
+    for options in ("restrict", f'no-port-forwarding,tunnel="{devices[0]}"'):
+        (w.gateway.conf / "alice.pub").write_text(f"{options} {ring.get('client').public}\n")
+        assert tunnel(w, devices[0]) == set()
+
+
+def test_tunnels_are_for_the_machine_to_permit(optioned, devices):
+    w = optioned(f'tunnel="{devices[0]}"')  # PermitTunnel is no
+    assert tunnel(w, devices[0]) == set()
 
 
 def test_restrict(optioned, echo, tmp_path):

@@ -1,6 +1,7 @@
 """A configuration that changes while people work (FAULTS F17: 60 s and 20 transfers scaled to 10 and 5)."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -176,6 +177,74 @@ def test_listeners_change(w):
     assert descriptors() == before - 1
 
 
+@pytest.fixture(params=["same user", "other user"])
+def overlapping(request):
+    """A gateway, as itself or after its change of user."""
+    return request.getfixturevalue("w" if request.param == "same user" else "dropped")
+
+
+def test_addresses_that_overlap(overlapping):
+    """0.0.0.0 in place of 127.0.0.1 and back: there is one that listens all the time."""
+    w = overlapping
+    port = w.gateway.port
+    done = threading.Event()
+    refused = []
+
+    def listen(*addresses):
+        w.gateway.options["ListenAddress"] = " ".join(addresses)
+        w.gateway.write_gateway()
+
+    def knock():
+        while not done.is_set():
+            try:
+                with net.connect(("127.0.0.1", port)) as s:
+                    s.recv(4)
+            except ConnectionRefusedError as e:
+                refused.append(e)
+            except ConnectionResetError:
+                pass  # was being made at the very moment
+
+    def answers(host):
+        try:
+            with net.connect((host, port)) as s:
+                return s.recv(4) == b"SSH-"
+        except ConnectionRefusedError:
+            return False
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        for _ in range(5):
+            listen(f"0.0.0.0:{port}")
+            hup(w, DONE)
+            assert answers("127.0.0.1") and answers("127.0.0.2")
+            listen(f"127.0.0.1:{port}", f"127.0.0.3:{port}")
+            hup(w, DONE)
+            assert answers("127.0.0.1") and answers("127.0.0.3") and not answers("127.0.0.2")
+    finally:
+        done.set()
+        knocking.join()
+    assert not refused
+    # what no gateway could start with is refused here too
+    listen(f"0.0.0.0:{port}", f"127.0.0.1:{port}")
+    assert "Address already in use" in hup(w, KEPT)
+    listen(f"127.0.0.2:{port}", f"0.0.0.0:{port}")
+    assert "Address already in use" in hup(w, KEPT)
+    assert answers("127.0.0.1") and answers("127.0.0.3") and not answers("127.0.0.2")
+    # and so is what another one has
+    with socket.socket() as other:
+        other.bind(("127.0.0.9", port))
+        other.listen()
+        listen(f"0.0.0.0:{port}")
+        assert "Address already in use" in hup(w, KEPT)
+    assert answers("127.0.0.1") and logs_in(w)
+    # nobody may share the port
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError):
+            other.bind(("0.0.0.0", port))
+
+
 def test_a_new_host_key_and_the_old_one_of_a_running_session(w, tmp_path):
     """The new key has the old one's name; who is in rekeys with the one that session began with."""
     running = held(w.client, RekeyLimit="1M", LogLevel="VERBOSE", HostKeyAlgorithms="ssh-ed25519")
@@ -303,6 +372,31 @@ def test_the_command(w):
     assert p.returncode == 78 and p.stdout == b""
     assert re.search(rb'90-bad\.ini:2: unknown key "HostNam"', p.stderr)
     assert logs_in(w, "bob")
+
+
+def test_the_command_for_programs(w):
+    def reload_json():
+        p = w.gateway.sallyport("reload", "--json", "-c", w.gateway.conf)
+        assert p.stderr == b"", p
+        return p.returncode, json.loads(p.stdout)
+
+    w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
+    assert reload_json() == (0, {"ok": True, "routes": 2})
+    bad = w.gateway.conf / "90-bad.ini"
+    bad.write_text("[route carol]\nHostNam = x\n")
+    status, said = reload_json()
+    assert (status, said["ok"], said["count"]) == (78, False, len(said["errors"])), said
+    assert any(e.startswith(f'{bad}:2: unknown key "HostNam"') for e in said["errors"]), said
+    bad.write_text("".join(f"[route c{i}]\nHostNam = x\n" for i in range(2000)))
+    status, said = reload_json()
+    assert status == 78 and said["count"] > len(said["errors"]) > 10
+    bad.write_text("[gateway]\n")
+    status, said = reload_json()
+    assert status == 78 and not said["ok"] and str(bad) in said["errors"][0]
+    bad.unlink()
+    w.gateway.stop()
+    status, said = reload_json()
+    assert status == 1 and "no gateway is running there" in said["errors"][0]
 
 
 def test_commands_at_once(w):

@@ -275,7 +275,37 @@ test_other_options(void **state)
 	expect_none("cert-authority,principals=\"a,b\" " KEY,
 	    "line 1: the key is there as cert-authority");
 	expect_none("principals=\"a,b\" " KEY, "line 1: principals= without cert-authority");
-	expect_none("tunnel=\"0\" " KEY, "line 1: tunnel= is not supported");
+}
+
+static void
+test_tunnel(void **state)
+{
+	static const char *const bad[] = { "", "-1", "x", "1 ", "0x1", "1:2", "2147483646",
+		"2147483647", "4294967297", "00000000001", "anyone" };
+	struct authorized_options o;
+	char line[600];
+	size_t i;
+
+	(void)state;
+	o = found("no-pty " KEY);
+	assert_false(o.has_tunnel);
+	authorized_options_free(&o);
+	o = found("tunnel=\"0\" " KEY);
+	assert_true(o.has_tunnel);
+	assert_int_equal(o.tunnel, 0);
+	authorized_options_free(&o);
+	o = found("tunnel=\"2147483645\" " KEY);
+	assert_int_equal(o.tunnel, AUTHORIZED_TUNNEL_MAX);
+	authorized_options_free(&o);
+	o = found("tunnel=\"any\" " KEY);
+	assert_true(o.has_tunnel);
+	assert_int_equal(o.tunnel, AUTHORIZED_TUNNEL_ANY);
+	authorized_options_free(&o);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(line, sizeof(line), "tunnel=\"%s\" " KEY, bad[i]);
+		expect_none(line, "line 1: bad tunnel=");
+	}
+	expect_none("tunnel=\"1\",tunnel=\"2\" " KEY, "line 1: tunnel= is given twice");
 }
 
 static void
@@ -515,6 +545,7 @@ main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_permitopen_and_permitlisten),
 		cmocka_unit_test(test_other_options),
+		cmocka_unit_test(test_tunnel),
 		cmocka_unit_test(test_from),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_times_that_are_none),

@@ -17,13 +17,13 @@
 #include "conf/conf.h"
 #include "conf/keyword.h"
 #include "conf/own.h"
+#include "lookup/lookup.h"
 #include "lookup/route.h"
 #include "lookup/route_types.h"
+#include "tmp_dir.h"
 
 #define ROUNDS 400
 #define LINES_MAX 256
-
-static char tmp[] = "/tmp/test_dump.XXXXXX";
 
 static const char *const names[] = { "plain", "with blank", "100%", "a;b", "a#b", "quo\"te", "ünï",
 	"tail ", "%u", "~" };
@@ -96,6 +96,8 @@ add_keys(struct text *t, const struct keyword *table, size_t n, unsigned int of)
 static void
 make(struct text *t)
 {
+	static const char *const commands[] = { "Path = users", "Path = /var/a b", "Command = x.sh",
+		"Command = /bin/echo  a;b  %u ", "Command = plugins/x y" };
 	static const char *const routes[] = { "alice", "dev-*", "*+*", "[x", "a b", "x ;y", "ü",
 		"#", "100%" };
 	const struct keyword *table;
@@ -104,6 +106,11 @@ make(struct text *t)
 
 	for (i = 0; (table = own_keywords(i, &kind, &n)) != NULL; i++) {
 		add(t, "[%s]", kind);
+		add_keys(t, table, n, 2);
+	}
+	for (i = 0; lookup_keywords(i, &kind, &table, &n); i++) {
+		add(t, "[lookup %s]", kind);
+		add(t, "%s", commands[dice(LEN(commands))]);
 		add_keys(t, table, n, 2);
 	}
 	table = route_keywords(&n);
@@ -121,16 +128,6 @@ make(struct text *t)
 	}
 }
 
-static void
-write_text(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 /* --- load and dump --- */
 
 /* All of it, as `check --dump` prints it; NULL with the errors. */
@@ -138,6 +135,7 @@ static char *
 dump(struct conf_errors *errors)
 {
 	struct conf *conf = NULL;
+	struct lookup *lookup = NULL;
 	struct route *r;
 	char *text = NULL;
 	size_t i, len;
@@ -147,9 +145,12 @@ dump(struct conf_errors *errors)
 		return NULL;
 	f = open_memstream(&text, &len);
 	assert_non_null(f);
-	if (errors->n == 0)
+	if (lookup_new(conf, errors, &lookup) == 0) {
 		conf_dump(conf, f);
-	for (i = 0; i < conf->n_routes; i++) {
+		lookup_dump(lookup, conf, f);
+	}
+	/* if it failed, it has said what is wrong with them */
+	for (i = 0; lookup != NULL && i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], errors, &r) != 0)
 			continue;
 		fputc('\n', f);
@@ -157,6 +158,7 @@ dump(struct conf_errors *errors)
 		route_unref(&r);
 	}
 	assert_int_equal(fclose(f), 0);
+	lookup_free(&lookup);
 	conf_free(&conf);
 	if (errors->n > 0) {
 		free(text);
@@ -201,7 +203,7 @@ write_lines(const struct text *t)
 static void
 go_to(const char *name)
 {
-	assert_int_equal(chdir(tmp), 0);
+	assert_int_equal(chdir(tmp_dir()), 0);
 	(void)mkdir(name, 0700);
 	assert_int_equal(chdir(name), 0);
 	(void)mkdir("conf.d", 0700);
@@ -324,23 +326,6 @@ test_gateway_alone(void **state)
 	free(text[1]);
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	return mkdtemp(tmp) == NULL ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	char command[64];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", tmp);
-	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
-}
-
 int
 main(void)
 {
@@ -351,5 +336,5 @@ main(void)
 		cmocka_unit_test(test_gateway_alone),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
 }

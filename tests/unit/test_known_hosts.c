@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "auth/known_hosts.h"
-#include "auth/pattern.h"
 #include "auth/pubkey.h"
 
 /* host keys of github.com and gitlab.com */
@@ -422,55 +421,6 @@ test_algorithms_of_rsa(void **state)
 	buf_free(&text);
 }
 
-/* --- patterns --- */
-
-static int
-match(const char *text, const char *pattern)
-{
-	return pattern_match((struct bytes){ (const uint8_t *)text, strlen(text) },
-	    (struct bytes){ (const uint8_t *)pattern, strlen(pattern) });
-}
-
-static void
-test_pattern_match(void **state)
-{
-	(void)state;
-	assert_true(match("", ""));
-	assert_true(match("", "*"));
-	assert_true(match("", "**"));
-	assert_false(match("", "?"));
-	assert_false(match("a", ""));
-	assert_true(match("abc", "a*c"));
-	assert_true(match("abcabc", "*abc"));
-	assert_true(match("abcabc", "*b*c"));
-	assert_false(match("abcab", "*abc"));
-	assert_true(match("ABC", "abc"));
-	assert_true(match("abc", "A?C"));
-	assert_false(match("abc", "a?"));
-	assert_true(match("a*c", "a*c"));
-	assert_false(match("[", "{")); /* only letters have a case */
-	assert_false(match("@", "`"));
-}
-
-/* Patterns that take some matchers an age. */
-static void
-test_pattern_match_takes_no_age(void **state)
-{
-	struct bytes text, pattern;
-	uint8_t *p = malloc(20000);
-	size_t i;
-
-	(void)state;
-	memset(p, 'a', 20000);
-	text = (struct bytes){ p, 2000 };
-	for (i = 2000; i < 6000; i += 2)
-		p[i] = '*';
-	p[6000] = 'b';
-	pattern = (struct bytes){ p + 2000, 4001 };
-	assert_false(pattern_match(text, pattern));
-	free(p);
-}
-
 int
 main(void)
 {
@@ -489,8 +439,6 @@ main(void)
 		cmocka_unit_test(test_no_line_for_odd_names),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_algorithms_of_rsa),
-		cmocka_unit_test(test_pattern_match),
-		cmocka_unit_test(test_pattern_match_takes_no_age),
 	};
 
 	return cmocka_run_group_tests_name("known_hosts", tests, setup, teardown);

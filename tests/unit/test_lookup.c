@@ -20,10 +20,9 @@
 #include "lookup/lookup.h"
 #include "lookup/template.h"
 #include "lookup/wildcard.h"
+#include "tmp_dir.h"
 
 #define FINGERPRINT "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
-
-static char tmp[] = "/tmp/test_lookup.XXXXXX";
 
 struct fixture {
 	struct conf *conf;
@@ -31,22 +30,12 @@ struct fixture {
 	struct conf_errors errors;
 };
 
-static void
-write_text(const char *text)
-{
-	FILE *f = fopen("conf.d/a.ini", "w");
-
-	assert_non_null(f);
-	assert_int_not_equal(fputs(text, f), EOF);
-	assert_int_equal(fclose(f), 0);
-}
-
 static int
 fixture_load(struct fixture *f, const char *text)
 {
 	*f = (struct fixture){ 0 };
 	if (text != NULL)
-		write_text(text);
+		write_text("conf.d/a.ini", text);
 	assert_int_equal(conf_load("conf.d", CONF_ALL, &f->conf, &f->errors), 0);
 	return lookup_new(f->conf, &f->errors, &f->lookup);
 }
@@ -618,15 +607,6 @@ main(void)
 		cmocka_unit_test(test_100000_routes),
 		cmocka_unit_test(test_hostile_logins),
 	};
-	char command[64];
-	int failed;
 
-	if (mkdtemp(tmp) == NULL || chdir(tmp) != 0 || mkdir("conf.d", 0755) != 0)
-		return 1;
-	umask(022);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", tmp);
-	if (chdir("/") != 0 || system(command) != 0)
-		return 1;
-	return failed;
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
 }

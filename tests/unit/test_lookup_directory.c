@@ -18,8 +18,7 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "lookup/lookup.h"
-
-static char tmp[] = "/tmp/test_lookup_directory.XXXXXX";
+#include "tmp_dir.h"
 
 static struct conf *conf;
 static struct lookup *lookup;
@@ -28,12 +27,7 @@ static struct conf_errors errors;
 static void
 put(const char *path, const char *text, mode_t mode)
 {
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_int_not_equal(fputs(text, f), EOF);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(path, mode), 0);
+	write_bytes(path, text, strlen(text), mode);
 }
 
 static int
@@ -230,15 +224,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_beneath, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 	};
-	char command[64];
-	int failed;
 
-	if (mkdtemp(tmp) == NULL || chdir(tmp) != 0 || mkdir("conf.d", 0755) != 0)
-		return 1;
-	umask(022);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", tmp);
-	if (chdir("/") != 0 || system(command) != 0)
-		return 1;
-	return failed;
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
 }

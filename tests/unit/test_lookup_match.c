@@ -15,11 +15,10 @@
 
 #include "auth/address.h"
 #include "lookup/lookup.h"
+#include "tmp_dir.h"
 
 #define FP_A "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 #define FP_B "SHA256:57DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
-
-static char tmp[] = "/tmp/test_lookup_match.XXXXXX";
 
 static struct conf *conf;
 static struct lookup *lookup;
@@ -28,11 +27,7 @@ static struct conf_errors errors;
 static void
 load(const char *text)
 {
-	FILE *f = fopen("conf.d/a.ini", "w");
-
-	assert_non_null(f);
-	assert_int_not_equal(fputs(text, f), EOF);
-	assert_int_equal(fclose(f), 0);
+	write_text("conf.d/a.ini", text);
 	assert_int_equal(conf_load("conf.d", CONF_ALL, &conf, &errors), 0);
 	if (lookup_new(conf, &errors, &lookup) != 0)
 		conf_errors_print(&errors, stderr);
@@ -153,15 +148,6 @@ main(void)
 		cmocka_unit_test_teardown(test_patterns, unload),
 		cmocka_unit_test(test_address_lists),
 	};
-	char command[64];
-	int failed;
 
-	if (mkdtemp(tmp) == NULL || chdir(tmp) != 0 || mkdir("conf.d", 0755) != 0)
-		return 1;
-	umask(022);
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", tmp);
-	if (chdir("/") != 0 || system(command) != 0)
-		return 1;
-	return failed;
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
 }

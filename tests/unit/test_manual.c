@@ -14,6 +14,7 @@
 
 #include "conf/keyword.h"
 #include "conf/own.h"
+#include "lookup/lookup.h"
 #include "lookup/route_types.h"
 
 #define PAGE "man/sallyport.conf.5"
@@ -21,13 +22,19 @@
 static char *page;
 
 /* The section of the page that a table is described in. */
-static const char *
-title_of(const char *kind)
+static void
+title_of(const char *kind, char title[64])
 {
-	return strcmp(kind, "gateway") == 0 ? ".Sh GATEWAY\n" :
-	    strcmp(kind, "keystore") == 0   ? ".Sh KEY STORE\n" :
-	    strcmp(kind, "lookup") == 0	    ? ".Sh LOOKUP\n" :
-					      ".Sh ROUTES\n";
+	const char *sh = strcmp(kind, "gateway") == 0 ? "GATEWAY" :
+	    strcmp(kind, "keystore") == 0	      ? "KEY STORE" :
+	    strcmp(kind, "lookup") == 0		      ? "LOOKUP" :
+	    strcmp(kind, "route") == 0		      ? "ROUTES" :
+							NULL;
+
+	if (sh != NULL)
+		snprintf(title, 64, ".Sh %s\n", sh);
+	else
+		snprintf(title, 64, ".Ss lookup %s\n", kind);
 }
 
 /* A copy of what stands from one line on to the next that begins with end. */
@@ -76,13 +83,20 @@ says_default(const char *item, const char *value)
 static unsigned int
 compare(const char *kind, const struct keyword *table, size_t n)
 {
-	const char *start = strstr(page, title_of(kind)), *p, *at;
-	char *section, *item, key[64], note[80];
+	const char *start, *p, *at;
+	char *chapter, *section, *item, key[64], note[80], title[64];
 	unsigned int bad = 0;
 	size_t i;
 
+	title_of(kind, title);
+	start = strstr(page, title);
 	assert_non_null(start);
 	section = piece(start, ".Sh ");
+	if (strncmp(title, ".Ss ", 4) == 0) {
+		chapter = section;
+		section = piece(chapter, ".Ss ");
+		free(chapter);
+	}
 	for (i = 0; i < n; i++) {
 		at = find_item(section, table[i].name);
 		if (table[i].type == NULL || at == NULL) {
@@ -136,6 +150,9 @@ test_every_key_is_documented_with_its_default(void **state)
 	(void)state;
 	for (i = 0; (table = own_keywords(i, &kind, &n)) != NULL; i++)
 		bad += compare(kind, table, n);
+	for (i = 0; lookup_keywords(i, &kind, &table, &n); i++)
+		bad += compare(kind, table, n);
+	assert_true(i >= 3);
 	table = route_keywords(&n);
 	bad += compare("route", table, n);
 	assert_int_equal(bad, 0);

@@ -240,6 +240,92 @@ test_all_permitted(void **state)
 	done(&f);
 }
 
+static enum relay_action
+open_tunnel(struct fixture *f, uint32_t number, uint32_t unit, const char *more)
+{
+	struct buf b;
+
+	begin(&b, SSH_MSG_CHANNEL_OPEN);
+	wire_put_text(&b, "tun@openssh.com");
+	wire_put_u32(&b, number);
+	wire_put_u32(&b, 200000);
+	wire_put_u32(&b, 32768);
+	wire_put_u32(&b, 1);
+	wire_put_u32(&b, unit);
+	buf_put(&b, more, strlen(more));
+	return give(f, RELAY_DOWNSTREAM, &b);
+}
+
+/* The unit a tunnel that was made leads to. */
+static uint32_t
+tunnel_made(struct fixture *f)
+{
+	struct buf *b = relay_made(&f->r, RELAY_UPSTREAM);
+	struct bytes m;
+	struct wire w;
+	uint32_t unit;
+
+	assert_non_null(b);
+	wire_init(&w, b->data, b->len);
+	m = wire_string(&w);
+	assert_int_equal(wire_end(&w), 0);
+	wire_init(&w, m.p, m.len);
+	assert_int_equal(wire_u8(&w), SSH_MSG_CHANNEL_OPEN);
+	assert_true(bytes_is(wire_string(&w), "tun@openssh.com"));
+	(void)wire_bytes(&w, 12);
+	assert_int_equal(wire_u32(&w), 1);
+	unit = wire_u32(&w);
+	assert_int_equal(wire_end(&w), 0);
+	buf_free(b);
+	return unit;
+}
+
+static void
+test_tunnels(void **state)
+{
+	struct fixture f;
+	struct rules rules;
+
+	(void)state;
+	rules_init(&rules);
+	init(&f, &rules);
+	assert_int_equal(open_tunnel(&f, 1, 3, ""), RELAY_PASS);
+	assert_int_equal(open_tunnel(&f, 2, 0x7fffffff, ""), RELAY_PASS);
+	done(&f);
+
+	rules_init(&rules);
+	rules.has_tunnel = 1;
+	rules.tunnel = 3;
+	init(&f, &rules);
+	assert_int_equal(open_tunnel(&f, 1, 3, ""), RELAY_DROP);
+	assert_int_equal(tunnel_made(&f), 3);
+	assert_int_equal(open_tunnel(&f, 2, 0x7fffffff, ""), RELAY_DROP);
+	assert_int_equal(tunnel_made(&f), 3);
+	assert_int_equal(open_tunnel(&f, 4, 2, ""), RELAY_DROP);
+	assert_string_equal(made(&f), "C92(4)reason 2;");
+	/* a message that says more, or less, than there is to say */
+	assert_int_equal(open_tunnel(&f, 4, 3, "\1"), RELAY_DROP);
+	assert_string_equal(made(&f), "C92(4)reason 2;");
+	assert_int_equal(open_tunnel(&f, 4, 2, "\0\0\0\3"), RELAY_DROP);
+	assert_string_equal(made(&f), "C92(4)reason 2;");
+	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "tun@openssh.com", 4, NULL, 0),
+	    RELAY_DROP);
+	assert_string_equal(made(&f), "C92(4)reason 2;");
+	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "new@example.com", 4, NULL, 0),
+	    RELAY_PASS);
+	done(&f);
+
+	/* to name a unit is not to permit it */
+	rules_init(&rules);
+	rules.permits &= ~(unsigned int)RULES_OTHER;
+	rules.has_tunnel = 1;
+	rules.tunnel = 3;
+	init(&f, &rules);
+	assert_int_equal(open_tunnel(&f, 1, 3, ""), RELAY_DROP);
+	assert_string_equal(made(&f), "C92(1)reason 1;");
+	done(&f);
+}
+
 static void
 test_requests_that_are_forbidden(void **state)
 {
@@ -750,6 +836,8 @@ test_rules_travel(void **state)
 	rules.permits = RULES_PTY;
 	rules.command = strdup("");
 	rules.idle_ms = 7;
+	rules.has_tunnel = 1;
+	rules.tunnel = 9;
 	add(&rules.permit_listen[RULES_KEY], "*:1");
 	add(&rules.set_env, "A=b");
 	buf_init(&b, 4096);
@@ -764,6 +852,8 @@ test_rules_travel(void **state)
 	assert_int_equal(got.permits, RULES_PTY);
 	assert_int_equal(got.max_sessions, 1024);
 	assert_int_equal(got.idle_ms, 7);
+	assert_true(got.has_tunnel);
+	assert_int_equal(got.tunnel, 9);
 	assert_string_equal(got.command, "");
 	assert_string_equal(got.permit_listen[RULES_KEY].v[0], "*:1");
 	assert_int_equal(got.permit_open[RULES_KEY].n, 0);
@@ -779,6 +869,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_permitted),
 		cmocka_unit_test(test_requests_that_are_forbidden),
+		cmocka_unit_test(test_tunnels),
 		cmocka_unit_test(test_channel_replies_keep_their_order),
 		cmocka_unit_test(test_global_replies_keep_their_order),
 		cmocka_unit_test(test_replies_outstanding_are_bounded),

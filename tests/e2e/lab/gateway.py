@@ -41,12 +41,15 @@ def sanitized():
 class Gateway:
     """DIR/conf.d and DIR/keys, and a running `sallyport serve`."""
 
-    def __init__(self, directory, ring, host_keys=("ed25519", "rsa3072"), port=None, **options):
+    def __init__(self, directory, ring, host_keys=("ed25519", "rsa3072"), port=None, host="127.0.0.1",
+                 within=(), **options):
+        """within: the beginning of a command that runs the rest of it, in a namespace say."""
         self.dir = directory
         self.conf = directory / "conf.d"
         self.conf.mkdir(parents=True)
         self.ring = ring
-        self.host = "127.0.0.1"
+        self.host = host
+        self.within = within
         self.port = port
         self.options = options
         self.keys = {}
@@ -64,7 +67,7 @@ class Gateway:
 
     def write_gateway(self):
         words = {
-            "ListenAddress": f"{self.host}:{self.port or 1}",
+            "ListenAddress": net.at(self.host, self.port or 1),
             "HostKey": " ".join(self.host_key_names),
         }
         if os.getuid() == 0:
@@ -142,7 +145,7 @@ class Gateway:
         mark = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
-                [SALLYPORT, "serve", "-c", str(self.conf)],
+                [*self.within, SALLYPORT, "serve", "-c", str(self.conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
                 preexec_fn=procs.end_with_us,
             )

@@ -25,6 +25,11 @@ def free_port():
     raise AssertionError("no free port")
 
 
+def at(host, port):
+    """ADDRESS:PORT as sshd_config has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def connect(address, timeout=20.0):
     """A connection to (host, port) or to the path of a Unix socket."""
     family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX

@@ -67,7 +67,7 @@ class Sshd:
         env += [f"{name}={value}" for name, value in self.env.items()]
         words = {k.lower(): v for k, v in self.options.items()}
         defaults = {
-            "ListenAddress": f"{self.host}:{self.port}",
+            "ListenAddress": net.at(self.host, self.port),
             "HostKey": [k.path for k in self.host_keys],
             "AuthorizedKeysFile": self.authorized_keys,
             "PidFile": "none",

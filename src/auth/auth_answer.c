@@ -1,0 +1,204 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/ssh.h"
+#include "auth/auth_server_private.h"
+
+static void
+put_banner(struct buf *out, const char *text, const char *end)
+{
+	size_t len = strlen(text) + strlen(end);
+
+	if (len > UINT32_MAX / 2) {
+		out->err = ERR_TOOBIG;
+		return;
+	}
+	wire_put_u32(out, (uint32_t)(1 + 4 + len + 4));
+	buf_put_u8(out, SSH_MSG_USERAUTH_BANNER);
+	wire_put_u32(out, (uint32_t)len);
+	buf_put(out, text, strlen(text));
+	buf_put(out, end, strlen(end));
+	wire_put_text(out, ""); /* language */
+}
+
+void
+auth_server_banner(const char *text, struct buf *out)
+{
+	put_banner(out, text, "\r\n");
+}
+
+/* A reply is about to be appended: the banner comes before the first one. */
+static void
+banner_once(struct auth_server *as, struct buf *out)
+{
+	if (as->banner == NULL)
+		return;
+	put_banner(out, as->banner, "");
+	free(as->banner);
+	as->banner = NULL;
+}
+
+int
+auth_hint_ready(const struct auth_server *as)
+{
+	return as->hint != NULL && as->key_refused && !namelist_has(as->methods, "password") &&
+	    !namelist_has(as->methods, KBDINT);
+}
+
+static enum auth_server_verdict
+reply_more(struct auth_server *as, int partial, struct buf *out)
+{
+	const char *more = auth_hint_ready(as) ? "," KBDINT : "";
+	size_t len = strlen(as->methods) + strlen(more);
+
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + len + 1));
+	buf_put_u8(out, SSH_MSG_USERAUTH_FAILURE);
+	wire_put_u32(out, (uint32_t)len);
+	buf_put(out, as->methods, strlen(as->methods));
+	buf_put(out, more, strlen(more));
+	wire_put_bool(out, partial);
+	return AUTH_SERVER_REPLY;
+}
+
+enum auth_server_verdict
+auth_reply_failure(struct auth_server *as, struct buf *out)
+{
+	return reply_more(as, 0, out);
+}
+
+/* RFC 4256 section 3.2: a text and no questions. */
+enum auth_server_verdict
+auth_reply_hint(struct auth_server *as, struct buf *out)
+{
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + 4 + strlen(as->hint) + 4 + 4));
+	buf_put_u8(out, SSH_MSG_USERAUTH_INFO_REQUEST);
+	wire_put_text(out, ""); /* name */
+	wire_put_text(out, as->hint);
+	wire_put_text(out, ""); /* language */
+	wire_put_u32(out, 0);
+	free(as->hint);
+	as->hint = NULL;
+	auth_state_set(as, STATE_HINT);
+	return AUTH_SERVER_REPLY;
+}
+
+enum auth_server_verdict
+auth_reply_pk_ok(struct auth_server *as, const struct auth_request *r, struct buf *out)
+{
+	banner_once(as, out);
+	wire_put_u32(out, (uint32_t)(1 + 4 + r->alg.len + 4 + r->blob.len));
+	buf_put_u8(out, SSH_MSG_USERAUTH_PK_OK);
+	wire_put_bytes(out, r->alg);
+	wire_put_bytes(out, r->blob);
+	return AUTH_SERVER_REPLY;
+}
+
+/* A try that counts has failed. */
+enum auth_server_verdict
+auth_fail(struct auth_server *as, struct buf *out)
+{
+	as->tries++;
+	as->failed++;
+	if (as->ops->failed != NULL)
+		as->ops->failed(as->ctx);
+	if (as->tries >= as->max_tries)
+		return auth_deny(as, TOO_MANY_FAILURES);
+	return auth_reply_failure(as, out);
+}
+
+static void
+carried_done(struct auth_server *as)
+{
+	buf_wipe(&as->carried);
+	as->carries = AUTH_SERVER_NOTHING;
+}
+
+/* A verdict comes from outside: 1 if it is its turn, or it is denied. */
+static int
+is_turn(struct auth_server *as, int turn)
+{
+	as->failed = 0;
+	if (as->state != STATE_DENIED && !turn)
+		(void)auth_deny(as, "%s", err_str(ERR_BADSTATE));
+	return as->state != STATE_DENIED;
+}
+
+/* Somebody has judged what was asked: 1, or it is denied. */
+static int
+judged(struct auth_server *as)
+{
+	if (!is_turn(as, as->state == STATE_PROVEN || as->state == STATE_CARRIED))
+		return 0;
+	carried_done(as);
+	return 1;
+}
+
+enum auth_server_verdict
+auth_server_success(struct auth_server *as, struct buf *out)
+{
+	if (!judged(as))
+		return AUTH_SERVER_DENIED;
+	banner_once(as, out);
+	wire_put_u32(out, 1);
+	buf_put_u8(out, SSH_MSG_USERAUTH_SUCCESS);
+	auth_state_set(as, STATE_DONE);
+	return AUTH_SERVER_REPLY;
+}
+
+enum auth_server_verdict
+auth_server_failure(struct auth_server *as, struct buf *out)
+{
+	if (!judged(as))
+		return AUTH_SERVER_DENIED;
+	auth_state_set(as, STATE_WAITING);
+	return auth_pending(as, auth_fail(as, out), out);
+}
+
+enum auth_server_verdict
+auth_server_partial(struct auth_server *as, const char *methods, struct buf *out)
+{
+	if (!judged(as))
+		return AUTH_SERVER_DENIED;
+	if (auth_server_set_methods(as, methods) != 0)
+		return auth_deny(as, "%s", err_str(ERR_NOMEM));
+	auth_state_set(as, STATE_WAITING);
+	return auth_pending(as, reply_more(as, 1, out), out);
+}
+
+enum auth_server_verdict
+auth_server_decline(struct auth_server *as, struct buf *out)
+{
+	if (!judged(as))
+		return AUTH_SERVER_DENIED;
+	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
+		return auth_deny(as, TOO_MANY_FAILURES);
+	auth_state_set(as, STATE_WAITING);
+	return auth_pending(as, auth_reply_failure(as, out), out);
+}
+
+enum auth_server_verdict
+auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
+{
+	struct wire w;
+
+	if (!is_turn(as, as->state == STATE_CARRIED && len <= AUTH_SERVER_MESSAGE_MAX))
+		return AUTH_SERVER_DENIED;
+	as->prompts = NO_ANSWER;
+	if (as->carries != AUTH_SERVER_PASSWORD) {
+		wire_init(&w, payload, len);
+		(void)wire_u8(&w);
+		(void)wire_string(&w); /* name */
+		(void)wire_string(&w); /* instruction */
+		(void)wire_string(&w); /* language */
+		as->prompts = wire_u32(&w);
+		if (wire_err(&w) != 0 || as->prompts == NO_ANSWER)
+			return auth_deny(as, "%s", err_str(ERR_FORMAT));
+	}
+	carried_done(as);
+	banner_once(as, out);
+	wire_put_string(out, payload, len);
+	auth_state_set(as, STATE_ASKED);
+	return auth_pending(as, AUTH_SERVER_REPLY, out);
+}

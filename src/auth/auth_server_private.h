@@ -1,0 +1,88 @@
+/*
+ * Inside of the server side of user authentication: auth_server.c takes requests,
+ * auth_answer.c gives answers.
+ */
+#ifndef AUTH_AUTH_SERVER_PRIVATE_H
+#define AUTH_AUTH_SERVER_PRIVATE_H
+
+#include "base/login.h"
+#include "auth/auth_request.h"
+#include "auth/auth_server.h"
+#include "auth/pubkey.h"
+
+#define KBDINT "keyboard-interactive"
+#define TOO_MANY_FAILURES "Too many authentication failures"
+/* Instead of a number of prompts: a request is the answer (a password changed). */
+#define NO_ANSWER UINT32_MAX
+
+enum auth_state {
+	STATE_FIRST,   /* no request yet */
+	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
+	STATE_WAITING, /* for a request */
+	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
+	STATE_CARRIED, /* the same, and for auth_server_ask() */
+	STATE_ASKED,   /* for the answer to a question that was carried */
+	STATE_HINT,    /* for the empty answer to an INFO_REQUEST without questions */
+	STATE_DONE,
+	STATE_DENIED,
+};
+
+struct auth_server {
+	const struct auth_server_ops *ops;
+	void *ctx;
+	enum auth_state state;
+
+	struct buf session_id;
+	struct buf host_key;
+	char *banner; /* NULL once it is sent */
+	char *hint;   /* NULL once it is shown */
+	int key_refused;
+	char *methods;
+	int max_tries;
+	int tries;
+	int queries;
+	int failed; /* tries that failed in this call */
+
+	char raw_login[LOGIN_MAX + 1];
+	size_t raw_login_len; /* as sent: can be more than is kept */
+	int login_ok;
+
+	char method[64]; /* of the last request, as are the next three */
+	struct buf key;
+	char key_type[64];
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
+
+	int each_key;
+	char looked_up[PUBKEY_FINGERPRINT_SIZE]; /* the key of the last lookup, or "" */
+
+	struct buf current; /* the request that waits for the lookup */
+	struct buf pending; /* those behind it, each as a string */
+	int npending;
+	struct buf carried; /* may hold a password */
+	enum auth_server_carried carries;
+	uint32_t prompts; /* of the question asked */
+	char reason[256];
+};
+
+void auth_state_set(struct auth_server *as, enum auth_state state);
+
+/* The end of it, and why. */
+enum auth_server_verdict auth_deny(struct auth_server *as, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* One request has been answered, with this verdict: go on with those that were put aside. */
+enum auth_server_verdict auth_pending(struct auth_server *as, enum auth_server_verdict verdict,
+    struct buf *out);
+
+/* USERAUTH_FAILURE for what is no try. */
+enum auth_server_verdict auth_reply_failure(struct auth_server *as, struct buf *out);
+/* The same for a try that counts; it may be the last. */
+enum auth_server_verdict auth_fail(struct auth_server *as, struct buf *out);
+enum auth_server_verdict auth_reply_pk_ok(struct auth_server *as, const struct auth_request *r,
+    struct buf *out);
+
+/* The hint is for who has shown a key in vain and has nothing else to try: 1 for them. */
+int auth_hint_ready(const struct auth_server *as);
+enum auth_server_verdict auth_reply_hint(struct auth_server *as, struct buf *out);
+
+#endif

@@ -1,0 +1,60 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/privs.h"
+#include "master/users.h"
+
+#define KEEPER_USER "sallyport"
+#define NETWORK_USER "sallyport-net"
+/* Where there is none of our own: what other programs are as well. */
+#define SHARED_USER "nobody"
+
+static int
+need_user(const char *key, const char *name)
+{
+	if (privs_user_exists(name))
+		return 0;
+	log_error("%s: there is no user \"%s\"; make one (adduser --system --group %s) or set %s "
+		  "in [gateway]",
+	    key, name, name, key);
+	return ERR_CONFIG;
+}
+
+static const char *
+network_user(void)
+{
+	if (privs_user_exists(NETWORK_USER))
+		return NETWORK_USER;
+	log_warn("there is no user " NETWORK_USER ": all but the keeper become " SHARED_USER
+		 ", as other programs may be");
+	return SHARED_USER;
+}
+
+int
+users_choose(const struct conf_gateway *gateway, struct users *users)
+{
+	*users = (struct users){ NULL, NULL };
+	if (geteuid() != 0)
+		return 0;
+	users->keeper = gateway->run_as != NULL ? gateway->run_as : KEEPER_USER;
+	if (strcmp(users->keeper, "root") == 0)
+		users->keeper = NULL;
+	else if (need_user("RunAs", users->keeper) != 0)
+		return ERR_CONFIG;
+	users->network = gateway->run_network_as;
+	if (users->network == NULL) {
+		if (users->keeper != NULL)
+			users->network = network_user();
+		return 0;
+	}
+	if (need_user("RunNetworkAs", users->network) != 0)
+		return ERR_CONFIG;
+	if (!privs_same_user("root", users->network) &&
+	    (users->keeper == NULL || !privs_same_user(users->keeper, users->network)))
+		return 0;
+	log_error("RunNetworkAs: %s is root, or whom the keeper becomes: the keys are to be kept "
+		  "apart from that one",
+	    users->network);
+	return ERR_CONFIG;
+}

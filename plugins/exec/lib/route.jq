@@ -9,13 +9,17 @@ def route_line:
 	.key as $key
 	| if $key | test("\\A[A-Za-z]+\\z") then . else error("\($key | tojson) is no key of a route") end
 	| .value
+	| if type == "object" or (type == "array" and any(.[]; type == "object" or type == "array")) then
+		error("\($key) is neither a value nor a list of them")
+	  else . end
 	| if type == "array" then
-		if $key | ascii_downcase | . == "authorizedkey" or . == "setenv" then .[]
+		map(values)
+		| if $key | ascii_downcase | . == "authorizedkey" or . == "setenv" then .[]
 		else map(tostring) | join(" ") end
 	  elif type == "boolean" then if . then "yes" else "no" end
 	  elif type == "null" then empty
 	  else . end
-	| if type == "object" or type == "array" then error("\($key) is an object") else tostring end
+	| tostring
 	| if test("[\\x00-\\x1f\\x7f]|(^|[ \\t]);") then error("\($key) has a value that is not one line")
 	  else "\($key) = \(.)" end;
 

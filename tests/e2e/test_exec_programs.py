@@ -102,7 +102,8 @@ def test_http_names_stay_names(place, service):
 
 @pytest.mark.parametrize("status, body", [
     (500, "{}"), (302, "{}"), (200, ""), (200, "[]"), (200, "{"), (200, '{"a b": "c"}'), (200, '{"a": {}}'),
-    (200, '{"a\\n": "c"}'), (200, '{"a": [[]]}'), (200, '{"User": ";x"}'), (200, '{"User": "a\\nHostName = evil"}'), (200, '{"User": "a\\u0000"}'), (200, '{"User": "a ;b"}'),
+    (200, '{"a\\n": "c"}'), (200, '{"a": [[]]}'), (200, '{"User": ";x"}'),
+    (200, '{"User": "a\\nHostName = evil"}'), (200, '{"User": "a\\u0000"}'), (200, '{"User": "a ;b"}'),
     (200, '{"AuthorizedKey": ["a\\nb"]}'), (200, b'{"a": "' + b"x" * 70000 + b'"}'),
 ])
 def test_http_answers_that_are_wrong(place, service, status, body):

@@ -275,8 +275,10 @@ tidy: $(LIBSSH_OBJ)/.stamp
 .PHONY: install clean distclean help
 SHARE = $(DESTDIR)$(PREFIX)/share
 CONF  = $(DESTDIR)$(SYSCONFDIR)/sallyport
+PROGRAMS = $(SHARE)/sallyport/exec
 
-# Configuration that is there already stays as it is.
+# Configuration that is there already stays as it is.  plugins/exec/ beside conf.d has links to the
+# ready programs, so that Command = plugins/exec/NAME holds, and is the place for one's own.
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONF)
 	install -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
@@ -290,10 +292,14 @@ install: all
 	if [ -d conf.d ] && [ ! -e $(CONF)/conf.d ]; then \
 		install -d $(CONF)/conf.d && install -m 644 conf.d/* $(CONF)/conf.d; \
 	fi
-	if [ -d plugins/exec ]; then \
-		install -d $(SHARE)/sallyport/plugins && \
-		    install -m 755 plugins/exec/* $(SHARE)/sallyport/plugins; \
-	fi
+	install -d $(PROGRAMS)/lib $(CONF)/plugins/exec
+	install -m 755 $(filter-out %.md %/lib,$(wildcard plugins/exec/*)) $(PROGRAMS)
+	install -m 644 plugins/exec/lib/* $(PROGRAMS)/lib
+	install -m 644 plugins/exec/README.md $(PROGRAMS)
+	for program in $(notdir $(filter-out %.md %/lib,$(wildcard plugins/exec/*))); do \
+		[ -e $(CONF)/plugins/exec/$$program ] || [ -L $(CONF)/plugins/exec/$$program ] || \
+		    ln -s $(PREFIX)/share/sallyport/exec/$$program $(CONF)/plugins/exec/$$program; \
+	done
 	for page in man/*.[58]; do \
 		[ -e "$$page" ] || continue; \
 		install -d $(SHARE)/man/man$${page##*.} && \

@@ -183,6 +183,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 	char port[16];
 	const char *const env[][2] = {
 		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+		{ "PWD", x->conf->base },
 		{ "LANG", "C.UTF-8" },
 		{ "SALLYPORT_LOGIN", request->login },
 		{ "SALLYPORT_SESSION", request->session },

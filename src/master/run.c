@@ -26,6 +26,16 @@ struct run {
 	int ended;
 };
 
+/* To where PWD says, or, if that is not for everybody, to where nothing is in the way. */
+static int
+change_dir(char *const *env)
+{
+	for (; *env != NULL; env++)
+		if (strncmp(*env, "PWD=", 4) == 0 && chdir(*env + 4) == 0)
+			return 0;
+	return chdir("/");
+}
+
 /* In the child: nothing of ours but 0 to 2. */
 static void
 become(char *const *argv, char *const *env, int out, int err, int exec_fail)
@@ -42,7 +52,7 @@ become(char *const *argv, char *const *env, int out, int err, int exec_fail)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
-	    dup2(err, STDERR_FILENO) == -1 || chdir("/") == -1)
+	    dup2(err, STDERR_FILENO) == -1 || change_dir(env) == -1)
 		goto fail;
 	fd_close_others(3, &exec_fail, 1);
 	execve(argv[0], argv, env);

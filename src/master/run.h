@@ -17,7 +17,8 @@ struct run_result {
 };
 
 /*
- * argv and env end with NULL; argv[0] is the program's path.  More than max bytes on
+ * argv and env end with NULL; argv[0] is the program's absolute path; it begins in the
+ * directory that PWD of env names, or in / if that can't be entered.  More than max bytes on
  * standard output (or error) end it.  When watched (a socket, or -1) closes, nobody
  * wants to know any more, and it is ended too.
  *

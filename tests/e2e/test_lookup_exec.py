@@ -104,7 +104,8 @@ def test_environment_and_descriptors(lab, ring):
             'tr "\\0" "\\n" </proc/$$/cmdline >"$here/argv"; cat >"$here/stdin"; answer ;;')
     assert x.login("show").text == "in\n"
     env = dict(line.split("=", 1) for line in (x.here / "env").read_text().splitlines())
-    for name in ("SHLVL", "PWD", "_", "OLDPWD"):
+    assert env.pop("PWD") == str(x.gateway.dir)
+    for name in ("SHLVL", "_", "OLDPWD"):
         env.pop(name, None)  # of the shell itself
     assert env.pop("PATH").startswith("/usr/")
     assert env.pop("LANG") == "C.UTF-8"

@@ -1,0 +1,145 @@
+"""Servers that lookup programs ask: slapd and PostgreSQL, each in a directory of its own, by nobody."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import net, procs
+from .wait import Log, wait_for
+
+
+class Daemon:
+    """A directory, and a server in it.  Neither slapd nor PostgreSQL is to run as root."""
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="sp.", dir="/tmp"))
+        self.user = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self.user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self.dir, nobody.pw_uid, nobody.pw_gid)
+        self.log = Log(self.dir / "log")
+        self.process = None
+        self.port = None
+
+    def run(self, *argv, stdin=""):
+        """A command that has to succeed, by the same user."""
+        p = subprocess.run(
+            [str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=60, check=False,
+            cwd=self.dir, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}, **self.user,
+        )
+        assert p.returncode == 0, f"{argv}: {p.stderr}"
+        return p.stdout
+
+    def serve(self, *argv):
+        """argv with {port} in it, until it accepts connections there."""
+        for _ in range(5):
+            self.port = net.free_port()
+            with open(self.log.path, "ab") as log:
+                self.process = subprocess.Popen(
+                    [str(a).replace("{port}", str(self.port)) for a in argv],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
+                    env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+                    start_new_session=True, preexec_fn=procs.end_with_us, **self.user,
+                )
+            wait_for(
+                f"{argv[0]} to accept connections or to end",
+                lambda: self.process.poll() is not None or net.accepts(("127.0.0.1", self.port)), 20,
+            )
+            if self.process.poll() is None:
+                return
+        raise AssertionError(f"{argv[0]} ended: {self.log.text()}")
+
+    def stop(self):
+        if self.process:
+            procs.end(self.process)
+        shutil.rmtree(self.dir)
+
+
+SLAPD_CONF = """
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+attributetype ( 1.3.6.1.4.1.24552.500.1.1.1.13 NAME 'sshPublicKey'
+  EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )
+objectclass ( 1.3.6.1.4.1.24552.500.1.1.2.0 NAME 'ldapPublicKey' SUP top AUXILIARY
+  MAY ( sshPublicKey $ uid ) )
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCACertificateFile {dir}/cert.pem
+TLSCertificateFile {dir}/cert.pem
+TLSCertificateKeyFile {dir}/key.pem
+access to dn.subtree="ou=open,dc=test" by * read
+access to attrs=userPassword by anonymous auth
+access to * by dn.exact="cn=gateway,dc=test" read
+database mdb
+maxsize 10485760
+suffix dc=test
+rootdn cn=admin,dc=test
+rootpw admin
+directory {dir}/db
+index uid eq
+"""
+
+
+class Slapd(Daemon):
+    """dc=test, of which ou=open is for all, and the rest for cn=gateway.  TLS for 127.0.0.1, with cert."""
+
+    def __init__(self, ldif):
+        super().__init__()
+        try:
+            self.run("mkdir", "db")
+            self.cert = self.dir / "cert.pem"
+            self.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                     "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=ldap",
+                     "-addext", "subjectAltName=IP:127.0.0.1")
+            conf = self.dir / "slapd.conf"
+            conf.write_text(SLAPD_CONF.format(dir=self.dir))
+            self.run("/usr/sbin/slapadd", "-q", "-f", conf, stdin=ldif)
+            self.uri = None
+            self.ldapi = "ldapi://" + str(self.dir / "ldapi").replace("/", "%2F")
+            self.serve("/usr/sbin/slapd", "-d", "stats", "-f", conf, "-h",
+                       f"ldap://127.0.0.1:{{port}}/ {self.ldapi}")
+            self.uri = f"ldap://127.0.0.1:{self.port}"
+        except BaseException:
+            self.stop()
+            raise
+
+    def add(self, ldif):
+        self.run("ldapadd", "-x", "-H", self.ldapi, "-D", "cn=admin,dc=test", "-w", "admin", stdin=ldif)
+
+
+class Postgres(Daemon):
+    """A cluster with one superuser, postgres, whose password is self.password."""
+
+    def __init__(self, sql):
+        super().__init__()
+        self.password = "secret of postgres"
+        found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
+        bin_dir = max(found, key=lambda p: float(p.parent.parent.name)).parent
+        try:
+            (self.dir / "password").write_text(self.password + "\n")
+            (self.dir / "password").chmod(0o644)
+            self.run(bin_dir / "initdb", "-D", "data", "-U", "postgres", "-A", "scram-sha-256", "-N",
+                     "--pwfile=password", "--no-locale", "-E", "UTF8")
+            self.serve(bin_dir / "postgres", "-D", "data", "-k", self.dir, "-p", "{port}",
+                       "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
+            self.log.wait("ready to accept connections", timeout=20)
+            self.sql(sql)
+        except BaseException:
+            self.stop()
+            raise
+
+    def sql(self, sql):
+        p = subprocess.run(
+            ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"], input=sql, capture_output=True,
+            text=True, timeout=60, check=False,
+            env={"PATH": "/usr/bin:/bin", "PGHOST": "127.0.0.1", "PGPORT": str(self.port),
+                 "PGUSER": "postgres", "PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8"},
+        )
+        assert p.returncode == 0, p.stderr
+        return p.stdout

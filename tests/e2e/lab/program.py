@@ -1,0 +1,50 @@
+"""The programs of plugins/exec: run by hand, and asked by a gateway."""
+
+import subprocess
+
+import pytest
+
+from .gateway import TREE
+from .way import Way
+
+PROGRAMS = TREE / "plugins" / "exec"
+HOSTILE = ["$(touch pwned)", "`touch pwned`", "a;touch pwned", "a'b", "a&fingerprint=x", "a%00b", "a b", "a\\nb",
+           "x=@/etc/passwd", "@/etc/passwd", "1e1", "010", ".*", "a,b", "&", "\\1", "+", "a+", "+web1", "a+b+c"]
+
+
+def run(program, *args, **env):
+    return subprocess.run(
+        [PROGRAMS / program, *map(str, args)], capture_output=True, text=True, timeout=30, check=False,
+        stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **env},
+    )
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.fixture
+def gateway(make_gateway, make_sshd, ring, tmp_path):
+    """gateway(words of Command): let alice in by what the program says.  It has a key "mapped",
+    alice.pub and known_hosts."""
+    ways = []
+
+    def make(*command, timeout=None):
+        g, s = make_gateway(), make_sshd()
+        s.authorize(g.generate_key("mapped"))
+        (g.dir / "known_hosts").write_text(s.known_hosts())
+        (g.dir / "alice.pub").write_text(ring.get("client").public + "\n")
+        (g.conf / "20-lookup.ini").write_text(
+            "[lookup]\nOrder = exec\n[lookup exec]\nCommand = " + " ".join(map(str, command)) + "\n"
+            + (f"Timeout = {timeout}s\n" if timeout else "")
+        )
+        g.start()
+        ways.append(Way("gateway", tmp_path, ring, s, g))
+        return ways[-1]
+
+    yield make
+    for w in ways:
+        w.close()

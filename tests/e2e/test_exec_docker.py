@@ -1,0 +1,171 @@
+"""plugins/exec/docker, with what docker 28 answers: by a recorded docker, and by the real one where it is."""
+
+import os
+import shutil
+
+import pytest
+
+from lab.docker import RECORDED, Engine
+from lab.program import HOSTILE, PROGRAMS, gateway, place, run  # noqa: F401 (fixtures)
+from lab.sshd import ME
+
+DOCKER = shutil.which("docker")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 "
+
+
+@pytest.fixture(params=["recorded", "docker"])
+def engine(request, short, place):
+    e = Engine(short)
+    if request.param == "recorded":
+        e.install_client(short / "bin")
+        e.path = f"{short}/bin:/usr/bin:/bin"
+    else:
+        if DOCKER is None:
+            pytest.skip("no docker client here; the recorded one has been asked")
+        e.serve()
+        e.path = f"{os.path.dirname(DOCKER)}:/usr/bin:/bin"
+    yield e
+    e.close()
+
+
+@pytest.fixture
+def ask(engine, place):
+    def call(login="alice", route="Key = people\n", **words):
+        words = {"DockerHost": f"unix://{engine.socket}", **words}
+        (place / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
+        return run("docker", place / "docker", login, PATH=engine.path)
+
+    return call
+
+
+def test_docker(engine, ask):
+    assert ask().returncode == 1
+    engine.container()
+    engine.container("bob", networks={"people_ssh": ("172.20.0.6", "")}, **{
+        "user": "ubuntu", "port": "2200", "key": "bob", "authorized-key": KEY + "one", "authorized-key.2": KEY + "two",
+        "host-key-fingerprint": "SHA256:x"})
+    r = ask()
+    assert (r.returncode, r.stdout, r.stderr) == (0, "HostName = 172.20.0.5\nKey = people\n", "")
+    r = ask("bob", "key = people\nUser = root\nAuthorizedKey = k\nPermitTTY = no\n")
+    assert sorted(r.stdout.splitlines()) == sorted([
+        "HostName = 172.20.0.6", "User = ubuntu", "Port = 2200", "Key = bob", f"AuthorizedKey = {KEY}one",
+        f"AuthorizedKey = {KEY}two", "HostKeyFingerprint = SHA256:x", "AuthorizedKey = k", "PermitTTY = no"])
+    for login in ("carol", "ALICE", "al", "alice=", *HOSTILE):
+        r = ask(login)
+        assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), login
+
+
+def test_docker_names_stay_names(engine, ask):
+    """docker trims what it is asked for; a blank more is another name all the same."""
+    for login in ["a=b", "a,label=x", "{{.ID}}", "$(touch pwned)", "a b", "a'\"b", "--all", "name=x"]:
+        engine.container(login)
+        r = ask(login)
+        assert r.stdout == "HostName = 172.20.0.5\nKey = people\n", (login, r)
+    engine.container("alice")
+    for login in ("alice ", " alice", "\talice", "sallyport.login=alice", "alice\n"):
+        assert ask(login).returncode == 1, login
+    engine.container("")
+    assert ask(" ").returncode == 1
+
+
+@pytest.mark.parametrize("status", ["created", "restarting", "removing", "paused", "exited", "dead"])
+def test_docker_only_running(engine, ask, status):
+    engine.container(status=status)
+    assert ask().returncode == 1
+    engine.container(networks={"a": ("10.9.9.9", "")})
+    assert ask().stdout.startswith("HostName = 10.9.9.9\n")
+
+
+def test_docker_several(engine, ask):
+    engine.container()
+    engine.container(networks={"a": ("10.9.9.9", "")})
+    r = ask()
+    assert (r.returncode, r.stdout) == (2, "") and "several containers have this login" in r.stderr
+
+
+def test_docker_networks(engine, ask):
+    engine.container(networks={"front": ("10.0.0.2", "fd00::2"), "back": ("10.0.1.2", "")})
+    engine.container("bob", networks={"front": ("10.0.0.3", ""), "back": ("10.0.1.3", "")}, network="back")
+    engine.container("host", networks={"host": ("", "")})
+    engine.container("six", networks={"a": ("", "fd00::6")})
+    r = ask()
+    assert (r.returncode, r.stdout) == (2, "") and "2 networks" in r.stderr
+    assert ask(Network="back").stdout.startswith("HostName = 10.0.1.2\n")
+    assert ask(Network="front").stdout.startswith("HostName = 10.0.0.2 fd00::2\n")
+    r = ask(Network="elsewhere")
+    assert (r.returncode, r.stdout) == (2, "") and "not on the network elsewhere" in r.stderr
+    assert ask("bob", Network="front").stdout.startswith("HostName = 10.0.1.3\n")
+    assert ask("six").stdout.startswith("HostName = fd00::6\n")
+    r = ask("host")
+    assert (r.returncode, r.stdout) == (2, "") and "no address" in r.stderr
+
+
+@pytest.mark.parametrize("label, value", [
+    ("user", "ubuntu\nHostName = 10.6.6.6"), ("user", "ubuntu\rx"), ("user", "a ;b"), ("user", ";b"),
+    ("authorized-key", "a\nb"), ("network", "x\nHostName = y"), ("hostname", "10.6.6.6"), ("HostName", "10.6.6.6"),
+    ("user-known-hosts-file", "/tmp/x"), ("authorized-keys-file", "/tmp/x"), ("permit-open", "none"),
+    ("user\nKey", "x"), ("authorized-key\n", "x"), ("", "x"), ("User", "root"), ("authorized-key.a b", "x"),
+])
+def test_docker_labels_that_are_wrong(engine, ask, label, value):
+    engine.container(**{label: value})
+    r = ask()
+    assert r.returncode == 2 and r.stderr, r
+
+
+def test_docker_image_may_not_say(engine, ask):
+    """A label of an image is one of its containers, too: what anyone has uploaded must not take a login."""
+    engine.container()
+    for labels in ({"sallyport.login": "alice"}, {"x": "y", "sallyport.authorized-key": "k"}):
+        engine.images[RECORDED["Image"]] = labels
+        engine.save()
+        r = ask()
+        assert (r.returncode, r.stdout) == (2, "") and "its image has the label" in r.stderr
+    engine.images[RECORDED["Image"]] = {"maintainer": "x", "org.sallyport.login": "y"}
+    engine.save()
+    assert ask().returncode == 0
+    engine.images.clear()
+    engine.save()
+    assert ask().returncode == 2
+
+
+def test_docker_no_engine(engine, ask):
+    engine.container()
+    assert ask().returncode == 0
+    engine.down = True
+    engine.save()
+    r = ask(DockerHost=f"unix://{engine.socket}.none")
+    assert (r.returncode, r.stdout) == (2, "")
+    assert r.stderr.startswith("Cannot connect to the Docker daemon at unix://")
+    assert r.stderr.endswith("no answer from Docker\n")
+    assert run("docker", "/nowhere", "alice", PATH=engine.path).returncode == 2
+    assert ask(route="nonsense\n").returncode == 2
+
+
+def test_docker_client_that_is_missing(place):
+    (place / "docker").write_text("")
+    (place / "bin").mkdir()
+    for name in ("dirname", "readlink", "jq", "sh"):
+        (place / "bin" / name).symlink_to(shutil.which(name))
+    r = run("docker", place / "docker", "alice", PATH=f"{place}/bin")
+    assert r.returncode == 2 and "not found" in r.stderr
+
+
+def test_docker_lets_in(gateway, short, ring):
+    """As the others; PATH is what a gateway gives, so the client here is the recorded one by way of a script."""
+    e = Engine(short)
+    e.install_client(short / "bin")
+    program = short / "lookup"
+    program.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/docker "$@"\n')
+    program.chmod(0o755)
+    w = gateway(program, "docker")
+    (w.gateway.dir / "docker").write_text(
+        "AuthorizedKeysFile = alice.pub\nUserKnownHostsFile = known_hosts\nNetwork = ssh\n")
+    e.container("alice", networks={"ssh": ("127.0.0.1", ""), "x": ("10.0.0.1", "")}, user=ME, key="mapped",
+                port=str(w.sshd.port))
+    w.answers()
+    assert w.new_client(user="bob").ssh("true").code == 255
+    assert w.gateway.log.find("Invalid user bob")
+    e.down = True
+    e.save()
+    assert w.ssh("true").code == 255
+    assert w.gateway.log.find(r"lookup exec: alice: .*exit status 2: Cannot connect to the Docker daemon")

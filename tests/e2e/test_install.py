@@ -1,0 +1,74 @@
+"""make install: what is where the sample and the manual say."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.gateway import SALLYPORT, TREE
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """installed(): install once more; where to.  Nothing is built for it."""
+    def install():
+        p = subprocess.run(
+            ["make", "-o", "all", "install", f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={tmp_path}/usr",
+             f"SYSCONFDIR={tmp_path}/etc", "DESTDIR="],
+            cwd=TREE, capture_output=True, text=True, timeout=120, check=False,
+            env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
+        )
+        assert p.returncode == 0, p.stderr
+        return tmp_path
+
+    return install
+
+
+def test_programs_are_where_the_sample_says(installed):
+    root = installed()
+    etc = root / "etc" / "sallyport"
+    sample = (etc / "conf.d" / "00-gateway.ini").read_text()
+    named = re.findall(r"^;?Command\s*=\s*(plugins/exec/\S+)", sample, re.M)
+    assert {Path(n).name for n in named} == {p.name for p in (etc / "plugins" / "exec").iterdir()}
+    manual = (root / "usr" / "share" / "man" / "man5" / "sallyport-exec.5").read_text()
+    for name in named:
+        assert os.access(etc / name, os.X_OK)
+        assert str((etc / name).resolve()) == f"{root}/usr/share/sallyport/exec/{Path(name).name}"
+        assert f".It Pa {Path(name).name} Ar " in manual
+
+    (etc / "conf.d" / "20-lookup.ini").write_text(
+        "[lookup]\nOrder = exec\n[lookup exec]\nCommand = plugins/exec/table conf.d/users.csv\n")
+    gateway = etc / "conf.d" / "00-gateway.ini"
+    gateway.write_text(re.sub(r"^\[lookup\]$", "", gateway.read_text(), flags=re.M))
+    (etc / "conf.d" / "users.csv").write_text(
+        "login,HostName,Key,AuthorizedKey,HostKeyFingerprint\n"
+        f"alice,10.0.0.5,alice,ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 43},SHA256:{'A' * 43}\n")
+    p = subprocess.run([root / "usr" / "bin" / "sallyport", "route", "alice", "-c", etc / "conf.d"],
+                       capture_output=True, text=True, timeout=30, check=False, cwd="/")
+    assert "10.0.0.5" in p.stdout and "exit status 0" in p.stdout, p
+
+
+def test_programs_find_what_they_share(installed):
+    """They are links, and what they share is beside what those lead to."""
+    exec_dir = installed() / "etc" / "sallyport" / "plugins" / "exec"
+    (exec_dir.parent / "ldap").write_text("Base = x\n")
+    p = subprocess.run([exec_dir / "ldap", exec_dir.parent / "ldap", "alice"], capture_output=True, text=True,
+                       timeout=30, check=False)
+    assert p.returncode == 2 and "URI is missing" in p.stderr
+
+
+def test_what_is_there_stays(installed):
+    etc = installed() / "etc" / "sallyport"
+    (etc / "conf.d" / "00-gateway.ini").write_text("; mine\n")
+    (etc / "conf.d" / "10-routes.ini").unlink()
+    own, gone = etc / "plugins" / "exec" / "table", etc / "plugins" / "exec" / "http"
+    own.unlink()
+    own.write_text("#!/bin/sh\n")
+    gone.unlink()
+    installed()
+    assert (etc / "conf.d" / "00-gateway.ini").read_text() == "; mine\n"
+    assert not (etc / "conf.d" / "10-routes.ini").exists()
+    assert own.read_text() == "#!/bin/sh\n" and not own.is_symlink()
+    assert gone.is_symlink()

@@ -153,9 +153,7 @@ method_there(const struct conf_section *s, const struct route *r, const char *me
 {
 	if (strcmp(method, "publickey") == 0)
 		return has_keys(s);
-	if (strcmp(method, "password") == 0)
-		return r->passthrough || has(s, "PasswordHash");
-	return r->passthrough;
+	return r->passthrough || has(s, "PasswordHash");
 }
 
 /* AuthenticationMethods, or each method by itself that the login has. */

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -202,6 +203,43 @@ def test_client_that_has_proven_nothing(gated, person, ring):  # noqa: F811
     assert w.new_client(ring.get("wrong0")).ssh("true").code == 255
     w.gateway.quiet()
     assert not w.sshd.log.find("Connection from", mark)
+
+
+def test_expired_there(gated, person):  # noqa: F811
+    """PAM asks for the old password again and for a new one: that is for a person."""
+    if not shutil.which("chage"):
+        pytest.skip("no chage")
+    w = stored(gated, person, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    subprocess.run(["chage", "-d", "0", person], check=True)
+    assert "or for a new one; ask your administrator" in refused(w)
+    w.gateway.log.wait(r"asks more than a stored password answers \(it may want another one\)")
+    subprocess.run(["chage", "-d", "2020-01-01", person], check=True)
+    w.answers()
+
+
+def test_from_the_other_backends(gated, person, tmp_path):  # noqa: F811
+    """route.ini of a directory, and a program."""
+    program = tmp_path / "lookup"
+    w = gated(sshd={"UsePAM": "yes", "PasswordAuthentication": "yes"})
+    store(w.gateway, PASSWORD, "pw-dave")
+    lines = f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {person}\nPassword = pw-dave\n"
+    program.write_text(
+        f"#!/bin/sh\ncat <<'END'\n{lines}"
+        f"UserKnownHostsFile = {w.gateway.known_hosts_of('alice')}\n"
+        f"AuthorizedKeysFile = {w.gateway.conf}/alice.pub\nEND\n")
+    program.chmod(0o755)
+    tree = tmp_path / "users"
+    (tree / "dave").mkdir(parents=True)
+    (tree / "dave" / "route.ini").write_text(lines)
+    shutil.copy(w.gateway.conf / "alice.pub", tree / "dave" / "authorized_keys")
+    shutil.copy(w.gateway.known_hosts_of("alice"), tree / "dave" / "known_hosts")
+    w.gateway.stop()
+    w.gateway.write("20-lookup.ini", "lookup", {"Order": "ini directory exec"},
+                    f"[lookup directory]\nPath = {tree}\n[lookup exec]\nCommand = {program}\n")
+    w.gateway.start()
+    for login in ("dave", "erin"):
+        r = w.new_client(user=login).ssh("id -un")
+        assert r.text == person + "\n", (login, r.err, w.gateway.log.text())
 
 
 # A machine that asks what it likes.

@@ -285,7 +285,7 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	if (r == 0 && there != -1 && !has_key(t, "Key")) {
 		there = file_there(p, "id_rsa", BENEATH_SECRET);
 		*has_id = there == 1;
-		if (there == 0 && t->errors.n == 0) {
+		if (there == 0 && t->errors.n == 0 && !has_key(t, "Password")) {
 			snprintf(p->why, PLUGIN_WHY_SIZE,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
 			    "to the machine",

@@ -426,17 +426,38 @@ auth_server_carried(const struct auth_server *as, struct bytes *message)
 	return as->state == STATE_CARRIED ? as->carries : AUTH_SERVER_NOTHING;
 }
 
+/* The one answer in an INFO_RESPONSE (RFC 4256 section 3.4). */
+static int
+single_answer(struct bytes message, struct bytes *answer)
+{
+	struct wire w;
+
+	wire_init(&w, message.p, message.len);
+	(void)wire_u8(&w);
+	if (wire_u32(&w) != 1)
+		return ERR_FORMAT;
+	*answer = wire_string(&w);
+	return wire_end(&w);
+}
+
 int
 auth_server_password(const struct auth_server *as, struct bytes *password)
 {
+	const struct bytes none = { (const uint8_t *)"", 0 };
+	enum auth_server_carried what;
 	struct bytes message;
-	int change;
+	int change = 0, r = ERR_FORMAT;
 
-	*password = (struct bytes){ (const uint8_t *)"", 0 };
-	if (auth_server_carried(as, &message) != AUTH_SERVER_PASSWORD ||
-	    auth_request_password(message, &change, password) != 0 || change)
-		return ERR_FORMAT;
-	return 0;
+	*password = none;
+	what = auth_server_carried(as, &message);
+	if (what == AUTH_SERVER_RESPONSE)
+		r = single_answer(message, password);
+	else if (what == AUTH_SERVER_PASSWORD)
+		r = auth_request_password(message, &change, password);
+	if (r == 0 && !change)
+		return 0;
+	*password = none;
+	return ERR_FORMAT;
 }
 
 const char *

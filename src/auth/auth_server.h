@@ -130,7 +130,8 @@ enum auth_server_carried {
  * of a RESPONSE it is all, type byte included, with as many answers as were asked for.
  * Valid, and wiped, until it is answered. */
 enum auth_server_carried auth_server_carried(const struct auth_server *as, struct bytes *message);
-/* The password in it: 0, or ERR_FORMAT if there is none or it is to be changed. */
+/* The password in it, or the answer to a single question: 0, or ERR_FORMAT if there is
+ * none or it is to be changed. */
 int auth_server_password(const struct auth_server *as, struct bytes *password) MUST_CHECK;
 
 /* Append a USERAUTH_BANNER with one line of text (its line end is added). */

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "keeper/keystore.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 
@@ -59,11 +60,13 @@ keystore_is_empty(const char *path)
 	return empty;
 }
 
-/* Is this key in the key store?  What is missing goes to list. */
+/* Is this key, or password, in the key store?  What is missing goes to list. */
 static void
-check_key(const struct check *c, const char *name, const char *what, const char *file,
-    unsigned int line, struct conf_errors *list)
+check_key(const struct check *c, const char *name, const char *what, enum keystore_kind kind,
+    const char *file, unsigned int line, struct conf_errors *list)
 {
+	const char *noun = kind == KEYSTORE_PASSWORD ? "password" : "key";
+	enum keystore_kind is;
 	struct stat st;
 	char *path;
 
@@ -73,11 +76,18 @@ check_key(const struct check *c, const char *name, const char *what, const char 
 	if (stat(path, &st) == 0) {
 		if (!S_ISREG(st.st_mode))
 			conf_error(list, file, line, "%s: %s is not a regular file", what, path);
+		is = keystore_file_kind(AT_FDCWD, path);
+		if (is != KEYSTORE_OTHER && is != kind)
+			conf_error(list, file, line, "%s: %s in the key store %s is a %s, not a %s",
+			    what, name, c->conf->keystore.path,
+			    is == KEYSTORE_PASSWORD ? "password" : "key", noun);
 	} else if (errno == ENOENT) {
 		conf_error(list, file, line,
-		    "%s: there is no key %s in the key store %s; make it with: "
-		    "sallyport key generate %s%s%s",
-		    what, name, c->conf->keystore.path, name, c->dir == NULL ? "" : " -c ",
+		    "%s: there is no %s %s in the key store %s; make it with: "
+		    "sallyport key %s %s%s%s%s",
+		    what, noun, name, c->conf->keystore.path,
+		    kind == KEYSTORE_PASSWORD ? "add" : "generate", name,
+		    kind == KEYSTORE_PASSWORD ? " --password" : "", c->dir == NULL ? "" : " -c ",
 		    c->dir == NULL ? "" : c->dir);
 	} else {
 		conf_error(list, file, line, "%s: %s: %s", what, path, strerror(errno));
@@ -99,7 +109,7 @@ check_gateway(struct check *c)
 		list = &c->notes;
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
 	for (i = 0; i < g->host_keys.n; i++)
-		check_key(c, g->host_keys.v[i], "HostKey", file, line, list);
+		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
 	file = conf_where(c->conf, "gateway", "Banner", &line);
 	if (g->banner != NULL && access(g->banner, R_OK) == -1)
 		conf_error(c->errors, file, line, "Banner: %s: %s", g->banner, strerror(errno));
@@ -231,7 +241,10 @@ check_route(struct check *c, const struct conf_section *s)
 		goto out;
 	}
 	if (is_known(s, r->key))
-		check_key(c, r->key, "Key", e.file, e.line, c->errors);
+		check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
+	e = place(s, "Password");
+	if (is_known(s, r->password))
+		check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line, c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
 	check_known_hosts(c, s, r);

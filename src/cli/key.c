@@ -14,7 +14,7 @@
 
 static const char usage[] =
     "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
-    "       sallyport key add NAME FILE\n"
+    "       sallyport key add NAME FILE | add NAME --password\n"
     "       sallyport key list | public NAME | remove NAME\n"
     "       sallyport key rewrap [--unlock SPEC]\n"
     "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n";
@@ -23,9 +23,11 @@ static const char help[] =
     "\n"
     "  generate  make a key, print its public half\n"
     "  add       take over the private key in FILE (OpenSSH or PEM), print its public half\n"
-    "  list      name, type and fingerprint of every key\n"
+    "            with --password: a password to log in with upstream (Password = NAME);\n"
+    "            it is asked for twice, or is a line of standard input\n"
+    "  list      name, type and fingerprint of every key; which are passwords\n"
     "  public    print the public half, as authorized_keys wants it\n"
-    "  remove    delete a key\n"
+    "  remove    delete a key or password\n"
     "  rewrap    unlock the store with something else from now on; its keys stay\n"
     "\n"
     "  -c DIR         the configuration; [keystore] in it says where the store is and what\n"
@@ -55,6 +57,23 @@ key_print_public(const char *name, const struct buf *pub)
 	return CLI_OK;
 }
 
+/* That it opens is all there is to say of it. */
+static int
+list_password(struct keystore *ks, const char *name, int width)
+{
+	struct keystore_why why = { "" };
+	struct secret *password;
+	int r = keystore_password(ks, name, &password, &why);
+
+	secret_free(&password);
+	if (r != 0) {
+		key_fail(&why, r);
+		return CLI_FAILED;
+	}
+	printf("%-*s  password\n", width, name);
+	return CLI_OK;
+}
+
 static int
 list_one(struct keystore *ks, const char *name, int width)
 {
@@ -63,6 +82,8 @@ list_one(struct keystore *ks, const char *name, int width)
 	struct buf pub;
 	int r;
 
+	if (keystore_kind(ks, name) == KEYSTORE_PASSWORD)
+		return list_password(ks, name, width);
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = keystore_public(ks, name, &pub, type, &why);
 	if (r == 0) {
@@ -205,8 +226,10 @@ run(struct key_args *a, int n, char **operands)
 
 		if (strcmp(operands[0], c->name) != 0)
 			continue;
-		if (n != 1 + c->operands || (a->store != NULL && a->conf_dir != NULL) ||
+		if (n != 1 + c->operands - (a->password && c->run == key_add_cmd) ||
+		    (a->store != NULL && a->conf_dir != NULL) ||
 		    (a->type != NULL && c->run != key_generate_cmd) ||
+		    (a->password && c->run != key_add_cmd) ||
 		    (a->from != NULL && c->run != key_rewrap_cmd))
 			return cli_wrong_usage(usage);
 		a->name = n > 1 ? operands[1] : NULL;
@@ -226,6 +249,7 @@ cli_key(int argc, char **argv)
 		{ "unlock", 0, &a.unlock, NULL },
 		{ "from", 0, &a.from, NULL },
 		{ "type", 0, &a.type, NULL },
+		{ "password", 0, NULL, &a.password },
 		{ 0 },
 	};
 	int at = cli_options(argc, argv, options, usage, help);

@@ -17,6 +17,7 @@ struct key_args {
 	const char *type;
 	const char *name;
 	const char *file;
+	int password;
 };
 
 /* Where the store is and what opens it. */

@@ -1,5 +1,5 @@
 /*
- * sallyport key generate, and add: what brings a key into the store.
+ * sallyport key generate, and add: what brings a key or password into the store.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -188,6 +188,31 @@ import_reason(int err, const struct buf *text)
 	return "is not a private key in OpenSSH's or PEM format";
 }
 
+/* A password to log in with upstream.  It never stands on a command line. */
+static int
+add_password(const struct key_args *a)
+{
+	struct keystore_why why = { "" };
+	struct secret *password;
+	struct keystore *ks;
+	int status, r;
+
+	if ((status = key_store_open(a, 1, &ks)) != CLI_OK)
+		return status;
+	r = passphrase_read_new("Password: ", &password);
+	if (r != 0)
+		keystore_why_set(&why, "no password: %s", err_str(r));
+	else
+		r = keystore_add_password(ks, a->name, password, &why);
+	if (r != 0)
+		status = key_fail(&why, r);
+	else
+		fprintf(stderr, "To log in with it upstream: Password = %s in a route.\n", a->name);
+	keystore_free(&ks);
+	secret_free(&password);
+	return status;
+}
+
 int
 key_add_cmd(const struct key_args *a)
 {
@@ -198,6 +223,8 @@ key_add_cmd(const struct key_args *a)
 
 	if (!name_ok(a->name))
 		return CLI_USAGE;
+	if (a->password)
+		return add_password(a);
 	buf_init(&text, KEY_TEXT_MAX);
 	buf_init(&pub, KEY_BLOB_MAX);
 	if ((status = read_key_file(a->file, &text, &is_open)) != CLI_OK)

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "keeper/keystore.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
 
@@ -98,6 +99,8 @@ show_key(const struct conf *conf, const struct route *r)
 	int err;
 
 	if (r->key == NULL) {
+		if (r->key_file == NULL && r->password != NULL)
+			return CLI_OK;
 		if (r->key_file == NULL) {
 			puts(
 			    "key        none: the person's password or answers go to the machine behind");
@@ -119,6 +122,29 @@ show_key(const struct conf *conf, const struct route *r)
 	buf_free(&blob);
 	free(path);
 	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int
+show_password(const struct conf *conf, const struct route *r)
+{
+	enum keystore_kind kind;
+	int error, status = CLI_OK;
+	char *path;
+
+	if (r->password == NULL)
+		return CLI_OK;
+	if (asprintf(&path, "%s/%s", conf->keystore.path, r->password) == -1)
+		return CLI_FAILED;
+	error = access(path, F_OK) == -1 ? errno : 0;
+	kind = keystore_file_kind(AT_FDCWD, path);
+	printf("password   %s", r->password);
+	if (error != 0 || kind == KEYSTORE_KEY) {
+		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
+		status = CLI_FAILED;
+	}
+	putchar('\n');
+	free(path);
+	return status;
 }
 
 /* --- who may log in --- */
@@ -334,6 +360,8 @@ show_route(const struct args *a, const struct conf *conf, const struct route *r)
 		    r->hosts.v[i], r->port);
 	show_proofs(r);
 	status = show_key(conf, r);
+	other = show_password(conf, r);
+	status = status != CLI_OK ? status : other;
 	show_host_keys(r);
 	if (a->key != NULL) {
 		other = show_may(a, r);

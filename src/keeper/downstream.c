@@ -352,9 +352,10 @@ downstream_ask(struct ward *w, struct bytes question)
 	buf_free(&out);
 }
 
-/* What PAM asks in most places, so that an unknown login is asked it as well. */
+/* What PAM asks in most places: for PasswordHash, and so that an unknown login is asked it
+ * as well. */
 static void
-ask_unknown(struct ward *w)
+ask_password(struct ward *w)
 {
 	struct buf b;
 
@@ -379,7 +380,7 @@ carry(struct ward *w)
 	if (w->route != NULL && w->route->passthrough)
 		carry_begin(w);
 	else if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION)
-		ask_unknown(w);
+		ask_password(w);
 	else
 		check_begin(w);
 }

@@ -233,20 +233,19 @@ keystore_rewrap(struct keystore *ks, const char *unlock, struct keystore_why *wh
 static int
 key_is_ours(struct keystore *ks, const char *name)
 {
-	char head[KEYSTORE_MAGIC_LEN], name_pub[KEYSTORE_NAME_MAX + 5];
+	char name_pub[KEYSTORE_NAME_MAX + 5];
 	struct stat st;
-	int fd, ours;
 
 	snprintf(name_pub, sizeof(name_pub), "%s.pub", name);
 	if (fstatat(ks->dir.fd, name_pub, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 1;
-	fd = openat(ks->dir.fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd == -1)
-		return 0;
-	ours = read(fd, head, sizeof(head)) == (ssize_t)sizeof(head) &&
-	    memcmp(head, KEYSTORE_MAGIC, sizeof(head)) == 0;
-	fd_close(&fd);
-	return ours;
+	return keystore_file_kind(ks->dir.fd, name) != KEYSTORE_OTHER;
+}
+
+enum keystore_kind
+keystore_kind(const struct keystore *ks, const char *name)
+{
+	return keystore_name_ok(name) ? keystore_file_kind(ks->dir.fd, name) : KEYSTORE_OTHER;
 }
 
 int

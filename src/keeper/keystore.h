@@ -1,10 +1,11 @@
 /*
  * The key store (DESIGN section 7): one sealed file a key, NAME.pub beside it.
  *
- * keys/NAME is "SALLYPORT-KEY-1\n", a 24-byte nonce and XChaCha20-Poly1305 over the
- * key, with the name as associated data, under the store key.  keys/.store holds
- * what the store key comes from (see keystore.c).  A key is read and opened for
- * each use, so that a key added or removed counts at once.
+ * keys/NAME is a first line that says what is in it, a 24-byte nonce and
+ * XChaCha20-Poly1305 over the key or the password, with its name and kind as associated
+ * data, under the store key (see keystore_seal.c).  keys/.store holds what the store
+ * key comes from (see unlock.c).  A key is read and opened for each use, so that a key
+ * added or removed counts at once.
  *
  * why, in each call, takes a one-line reason that names the file and the remedy.
  */
@@ -46,7 +47,17 @@ int keystore_add(struct keystore *ks, const char *name, const char *type, struct
     const struct buf *pub, struct keystore_why *why) MUST_CHECK;
 int keystore_remove(struct keystore *ks, const char *name, struct keystore_why *why) MUST_CHECK;
 
-/* Add the names of all keys to names, sorted: what is a sealed key by its first
+enum keystore_kind {
+	KEYSTORE_OTHER, /* neither, or unreadable */
+	KEYSTORE_KEY,
+	KEYSTORE_PASSWORD,
+};
+
+/* What a file is by its first bytes: one of the store, or by its path (AT_FDCWD). */
+enum keystore_kind keystore_kind(const struct keystore *ks, const char *name);
+enum keystore_kind keystore_file_kind(int dir, const char *name);
+
+/* Add the names of all keys and passwords to names, sorted: what is one by its first
  * bytes, and what was one by the NAME.pub beside it.  Other files are left out. */
 int keystore_list(struct keystore *ks, struct strlist *names, struct keystore_why *why) MUST_CHECK;
 
@@ -59,7 +70,15 @@ int keystore_public(struct keystore *ks, const char *name, struct buf *pub, char
 int keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data,
     size_t len, struct buf *sig, struct keystore_why *why) MUST_CHECK;
 
-#define KEYSTORE_FILE_MAX 65536 /* of a sealed key */
+/* A password to log in with upstream.  It is added as it was read: its text and a NUL. */
+#define KEYSTORE_PASSWORD_MAX 1024
+int keystore_add_password(struct keystore *ks, const char *name, struct secret *password,
+    struct keystore_why *why) MUST_CHECK;
+/* The password, without a NUL, is the caller's. */
+int keystore_password(struct keystore *ks, const char *name, struct secret **out,
+    struct keystore_why *why) MUST_CHECK;
+
+#define KEYSTORE_FILE_MAX 65536 /* of a sealed file */
 
 /* Append a key as it stands in the store, sealed, and sign with one taken so: the same
  * key whatever has become of its file meanwhile. */

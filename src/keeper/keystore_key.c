@@ -2,8 +2,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sodium.h>
-
 #include "auth/pubkey.h"
 #include "keeper/keystore.h"
 #include "keeper/keystore_private.h"
@@ -12,18 +10,12 @@
 #include "wire/wire.h"
 
 /*
- * A sealed key, keys/NAME:
+ * What is sealed of a key:
  *
- *	byte[16]	"SALLYPORT-KEY-1\n"
- *	byte[24]	nonce
- *	byte[]		XChaCha20-Poly1305-IETF under the store key, NAME being the
- *			associated data, of
- *		string	type ("ssh-ed25519")
- *		string	public key blob
- *		string	private key (transport/keys.h)
+ *	string	type ("ssh-ed25519")
+ *	string	public key blob
+ *	string	private key (transport/keys.h)
  */
-#define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
 
 /* A key, unsealed.  The bytes are in plain, which is open meanwhile. */
 struct key {
@@ -61,63 +53,6 @@ key_parse(struct key *k)
 	return 0;
 }
 
-static int
-key_unseal(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
-    struct keystore_why *why)
-{
-	size_t head = KEYSTORE_MAGIC_LEN + NONCE_SIZE;
-	const uint8_t *nonce = file->data + KEYSTORE_MAGIC_LEN;
-	int bad;
-
-	if (file->len < KEYSTORE_MAGIC_LEN ||
-	    memcmp(file->data, KEYSTORE_MAGIC, KEYSTORE_MAGIC_LEN) != 0) {
-		keystore_why_set(why,
-		    "%s/%s: is not a sealed key; bring a key in with: sallyport "
-		    "key add",
-		    ks->path, name);
-		return ERR_FORMAT;
-	}
-	if (file->len < head + TAG_SIZE) {
-		keystore_why_set(why, "%s/%s: is cut short; restore it from a copy", ks->path,
-		    name);
-		return ERR_FORMAT;
-	}
-	k->plain = secret_new(file->len - head - TAG_SIZE);
-	if (k->plain == NULL) {
-		keystore_why_set(why, "out of memory");
-		return ERR_NOMEM;
-	}
-	bad = crypto_aead_xchacha20poly1305_ietf_decrypt(secret_open(k->plain), NULL, NULL,
-	    file->data + head, file->len - head, (const uint8_t *)name, strlen(name), nonce,
-	    secret_open(ks->key));
-	secret_close(ks->key);
-	secret_close(k->plain);
-	if (bad) {
-		secret_free(&k->plain);
-		keystore_why_set(why,
-		    "%s/%s: is damaged, renamed or from another store; restore it from a copy",
-		    ks->path, name);
-		return ERR_AUTH;
-	}
-	return 0;
-}
-
-/* The sealed bytes of a key, to the end of file. */
-static int
-key_read(struct keystore *ks, const char *name, struct buf *file, struct keystore_why *why)
-{
-	int r;
-
-	if ((r = keystore_name_check(name, why)) != 0)
-		return r;
-	r = safefile_read(&ks->dir, name, 077, file, why);
-	if (r == ERR_NOTFOUND)
-		keystore_why_set(why,
-		    "%s/%s: there is no such key; make it with: sallyport key generate %s",
-		    ks->path, name, name);
-	return r;
-}
-
 /* Unseal and parse: key_close() it in any case. */
 static int
 key_open_file(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
@@ -126,7 +61,7 @@ key_open_file(struct keystore *ks, const char *name, const struct buf *file, str
 	int r;
 
 	*k = (struct key){ 0 };
-	if ((r = key_unseal(ks, name, file, k, why)) != 0)
+	if ((r = keystore_unseal(ks, KEYSTORE_KEY, name, file, &k->plain, why)) != 0)
 		return r;
 	if ((r = key_parse(k)) != 0)
 		keystore_why_set(why, "%s/%s: holds no key that this version knows", ks->path,
@@ -143,7 +78,7 @@ key_open(struct keystore *ks, const char *name, struct key *k, struct keystore_w
 
 	*k = (struct key){ 0 };
 	buf_init(&file, KEYSTORE_FILE_MAX);
-	r = key_read(ks, name, &file, why);
+	r = keystore_read(ks, KEYSTORE_KEY, name, &file, why);
 	if (r == 0)
 		r = key_open_file(ks, name, &file, k, why);
 	buf_free(&file);
@@ -155,9 +90,9 @@ static int
 key_seal(struct keystore *ks, const char *name, const char *type, struct secret *priv,
     const struct buf *pub, struct buf *out)
 {
-	uint8_t nonce[NONCE_SIZE], *to;
 	struct secret *plain;
 	struct buf head;
+	uint8_t *to;
 	size_t len;
 	int r;
 
@@ -174,21 +109,13 @@ key_seal(struct keystore *ks, const char *name, const char *type, struct secret 
 		r = ERR_NOMEM;
 		goto out;
 	}
-	memcpy(secret_open(plain), head.data, head.len);
-	memcpy(secret_open(plain) + head.len, secret_open(priv), secret_len(priv));
+	to = secret_open(plain);
+	memcpy(to, head.data, head.len);
+	memcpy(to + head.len, secret_open(priv), secret_len(priv));
 	secret_close(priv);
-	randombytes_buf(nonce, sizeof(nonce));
-	buf_put(out, KEYSTORE_MAGIC, KEYSTORE_MAGIC_LEN);
-	buf_put(out, nonce, sizeof(nonce));
-	to = buf_reserve(out, len + TAG_SIZE);
-	if (to != NULL) {
-		crypto_aead_xchacha20poly1305_ietf_encrypt(to, NULL, secret_open(plain), len,
-		    (const uint8_t *)name, strlen(name), NULL, nonce, secret_open(ks->key));
-		secret_close(ks->key);
-		out->len += len + TAG_SIZE;
-	}
+	secret_close(plain);
+	r = keystore_seal(ks, KEYSTORE_KEY, name, plain, out);
 	secret_free(&plain);
-	r = buf_err(out);
 out:
 	buf_free(&head);
 	return r;
@@ -212,9 +139,7 @@ key_place(struct keystore *ks, const char *name, const struct buf *sealed, const
 	if (r != 0) {
 		unlinkat(ks->dir.fd, temp_pub, 0);
 		if (r == ERR_EXISTS)
-			keystore_why_set(why,
-			    "%s/%s: exists already; choose another name, or: sallyport key remove %s",
-			    ks->path, name, name);
+			keystore_why_exists(ks, name, why);
 		return r;
 	}
 	r = safefile_place(&ks->dir, temp_pub, name_pub, 1, why);
@@ -303,7 +228,7 @@ keystore_sign(struct keystore *ks, const char *name, const char *alg, const void
 int
 keystore_take(struct keystore *ks, const char *name, struct buf *sealed, struct keystore_why *why)
 {
-	return key_read(ks, name, sealed, why);
+	return keystore_read(ks, KEYSTORE_KEY, name, sealed, why);
 }
 
 int

@@ -1,6 +1,7 @@
 /*
  * What the parts of the key store share: keystore.c has the directory and its lock
- * (.store, see unlock.c), keystore_key.c the sealed keys in it.
+ * (.store, see unlock.c), keystore_seal.c a sealed file in it, keystore_key.c and
+ * keystore_password.c what is in such a file.
  */
 #ifndef KEEPER_KEYSTORE_PRIVATE_H
 #define KEEPER_KEYSTORE_PRIVATE_H
@@ -8,9 +9,6 @@
 #include "keeper/keystore.h"
 #include "keeper/safefile.h"
 
-/* What a sealed key begins with. */
-#define KEYSTORE_MAGIC "SALLYPORT-KEY-1\n"
-#define KEYSTORE_MAGIC_LEN (sizeof(KEYSTORE_MAGIC) - 1)
 #define KEYSTORE_NAME_MAX 64
 
 struct keystore {
@@ -23,5 +21,20 @@ struct keystore {
 
 /* keystore_name_ok(), with the reason.  0 or ERR_FORMAT. */
 int keystore_name_check(const char *name, struct keystore_why *why) MUST_CHECK;
+/* The reason for ERR_EXISTS. */
+void keystore_why_exists(const struct keystore *ks, const char *name, struct keystore_why *why);
+
+/* Append the bytes of a sealed file, of whatever kind; kind is for the reason. */
+int keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, struct buf *file,
+    struct keystore_why *why) MUST_CHECK;
+
+/* Append the sealed file to out.  0 or an ERR_* of buf_err(). */
+int keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name,
+    struct secret *plain, struct buf *out) MUST_CHECK;
+
+/* Open one: *plain is the caller's.  ERR_ALGORITHM if it is of the other kind, ERR_FORMAT
+ * if of none, ERR_AUTH if it is not what was sealed under this name as this. */
+int keystore_unseal(struct keystore *ks, enum keystore_kind kind, const char *name,
+    const struct buf *file, struct secret **plain, struct keystore_why *why) MUST_CHECK;
 
 #endif

@@ -26,6 +26,9 @@ static const char *const text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
+static const char *const text_asks_more =
+    "your machine asks the gateway for more than the password it has for it, or for a new one; "
+    "ask your administrator";
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
@@ -178,12 +181,48 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 
 static const struct auth_client_ops client_ops = { sign };
 
+/*
+ * The stored password, on its way through the session: for who has proven all that is
+ * asked for, and for a machine whose host key has been checked.  As ssh does, not for
+ * one whose key has changed, even where that is let pass.
+ */
+static int
+stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
+{
+	struct ward *w = ctx;
+	struct keystore_why why = { "not allowed now" };
+	int r = ERR_BADSTATE;
+
+	*out = NULL;
+	if (w->host_changed)
+		keystore_why_set(&why,
+		    "the host key of %s has CHANGED: it does not get the stored password", w->host);
+	else if (w->methods.complete && w->phase == IPC_PHASE_UPSTREAM_AUTH)
+		r = keystore_password(w->identity->keystore, w->route->password, out, &why);
+	snprintf(reason, AUTH_STORED_REASON_SIZE, "%s", why.text);
+	return r;
+}
+
+static const struct auth_stored_ops stored_ops = { stored_password };
+
+/* The upstream has not let us in with what we have. */
+static void
+refuse_login(struct ward *w)
+{
+	const char *reason = w->stored.reason;
+
+	ward_refuse(w, w->stored.asks_more ? text_asks_more : upstream_text_login, "%s@%s: %s",
+	    w->user, w->host, reason[0] != '\0' ? reason : auth_client_reason(w->upstream));
+}
+
 void
 upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 {
 	struct buf b, banner;
 	struct bytes text;
 
+	if (w->route->password != NULL)
+		v = auth_stored_step(&w->stored, w->upstream, v, out);
 	switch (v) {
 	case AUTH_CLIENT_REFUSED:
 		carry_refused(w);
@@ -214,8 +253,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 			upstream_finish(w);
 		break;
 	case AUTH_CLIENT_FAILED:
-		ward_refuse(w, upstream_text_login, "%s@%s: %s", w->user, w->host,
-		    auth_client_reason(w->upstream));
+		refuse_login(w);
 		break;
 	}
 }
@@ -239,6 +277,16 @@ upstream_finish(struct ward *w)
 	wire_put_u64(&b, w->id);
 	if (ipc_send(w->keeper->master, &b, -1) != 0)
 		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+}
+
+static enum auth_client_verdict
+begin_stored(struct ward *w, int has_key, struct buf *out)
+{
+	w->stored = (struct auth_stored){ .ops = &stored_ops,
+		.ctx = w,
+		.name = w->route->password,
+		.has_key = has_key };
+	return auth_stored_begin(&w->stored, w->upstream, out);
 }
 
 void
@@ -272,7 +320,7 @@ upstream_ready(struct ward *w, struct wire *body)
 	config.user = w->user;
 	config.blob = (struct bytes){ pub.data, pub.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
-	config.several = w->route->passthrough;
+	config.several = w->route->passthrough || w->route->password != NULL;
 	w->upstream = auth_client_new(&config, &client_ops, w);
 	if (w->upstream == NULL) {
 		ward_refuse(w, text_gateway, "out of memory");
@@ -280,10 +328,12 @@ upstream_ready(struct ward *w, struct wire *body)
 	}
 	if (w->route->passthrough)
 		carry_next(w);
+	else if (w->route->password != NULL)
+		upstream_verdict(w, begin_stored(w, pub.len > 0, &out), &out);
 	else
 		upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
 out:
-	buf_free(&out);
+	buf_wipe(&out);
 	buf_free(&pub);
 }
 
@@ -299,7 +349,7 @@ upstream_auth(struct ward *w, struct wire *body)
 	}
 	buf_init(&out, IPC_MAX - 16);
 	upstream_verdict(w, auth_client_input(w->upstream, payload.p, payload.len, &out), &out);
-	buf_free(&out);
+	buf_wipe(&out); /* a password may be in it */
 }
 
 void
@@ -316,6 +366,11 @@ upstream_failed(struct ward *w, struct wire *body)
 		return; /* refused already: this is its echo */
 	if (w->upstream != NULL && w->route->passthrough) {
 		carry_ended(w, reason);
+		return;
+	}
+	if (w->upstream != NULL && w->stored.sent > STORED_PROBE) {
+		ward_refuse(w, upstream_text_login, "%s port %u: ended after %s: %s", w->host,
+		    w->route->port, auth_stored_sent(&w->stored), reason);
 		return;
 	}
 	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);

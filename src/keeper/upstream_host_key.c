@@ -181,6 +181,7 @@ upstream_host_key(struct ward *w, struct wire *body)
 			log_warn(
 			    "session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
 			    (uintmax_t)w->id, w->host, reason);
+		w->host_changed = strcmp(reason, "CHANGED") == 0;
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
 		w->phase = IPC_PHASE_UPSTREAM_AUTH;

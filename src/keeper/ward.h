@@ -9,6 +9,7 @@
 #include "auth/auth_client.h"
 #include "auth/auth_methods.h"
 #include "auth/auth_server.h"
+#include "auth/auth_stored.h"
 #include "auth/authorized_keys.h"
 #include "ipc/ipc.h"
 #include "wire/ssh.h"
@@ -104,6 +105,8 @@ struct ward {
 
 	/* upstream login */
 	struct auth_client *upstream;
+	struct auth_stored stored; /* with Password */
+	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
 	enum {
 		UPSTREAM_NOTHING,
 		UPSTREAM_PROBE,

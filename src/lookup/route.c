@@ -37,6 +37,7 @@ static const struct keyword route_table[] = {
 	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
 	    .flags = KEYWORD_REPEAT | KEYWORD_HASH },
 	{ "Key", &route_template, R(key), .check = route_check_key },
+	{ "Password", &route_template, R(password), .check = route_check_key },
 	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
 	{ "Passthrough", &keyword_choice, R(passthrough), .choices = yes_no, .value = "no" },
 	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
@@ -80,7 +81,6 @@ static const struct keyword route_table[] = {
 
 	/* Known and refused: a policy that is written down must not be passed over. */
 	{ .name = "AuthorizedPrincipals" },
-	{ .name = "Password" },
 	{ .name = "Record" },
 	{ .name = "SendProxy" },
 	{ .name = "TrustedUserCAKeys" },
@@ -153,9 +153,7 @@ method_there(const struct conf_section *s, const struct route *r, const char *me
 {
 	if (strcmp(method, "publickey") == 0)
 		return has_keys(s);
-	if (strcmp(method, "password") == 0)
-		return r->passthrough || has(s, "PasswordHash");
-	return r->passthrough;
+	return r->passthrough || has(s, "PasswordHash");
 }
 
 /* AuthenticationMethods, or each method by itself that the login has. */
@@ -194,6 +192,11 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
 		    "AuthorizedKey) go together: the one is used for who has shown the other",
 		    s->name);
+	if (r->passthrough && has(s, "Password"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: whose password goes to the machine behind, the stored one of "
+		    "Password or, with Passthrough, the person's?  Leave one out",
+		    s->name);
 	if (r->authentication_methods.n > 16)
 		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
 	for (i = 0; i < r->authentication_methods.n; i++) {
@@ -231,9 +234,10 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
 	check_proofs(s, r, errors);
-	if (!has(s, "Key") && r->key_file == NULL && !r->passthrough)
+	if (!has(s, "Key") && r->key_file == NULL && !has(s, "Password") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs Key: the key in the key store to log in there with",
+		    "[route %.100s] needs Key (or Password): the key in the key store to log in "
+		    "there with",
 		    s->name);
 	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,

@@ -65,7 +65,7 @@ def test_hash_password_of_nothing(gated):
 def test_wrong_then_right(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     t = asking(w.client, "-v", "echo in")
-    t.expect(r"Authentications that can continue: password\r")
+    t.expect(r"Authentications that can continue: password,keyboard-interactive\r")
     for word in ("wrong", PASSWORD):
         t.expect("password: ")
         t.send(word + "\n")
@@ -286,19 +286,187 @@ def test_configuration_errors(make_gateway, make_sshd, ring, words, error):
     assert "secret" not in said
 
 
+# By keyboard-interactive, as sshd with PAM does.
+
+KBDINT = "keyboard-interactive"
+
+
+def test_client_that_only_has_keyboard_interactive(gated, hashed):
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    t = asking(w.client, "-v", "echo in", PreferredAuthentications=KBDINT)
+    for word in ("wrong", "", PASSWORD):
+        t.expect(r"\(alice@\S+\) Password: ")
+        t.send(word + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    assert PASSWORD not in t.seen  # hidden
+    t.close()
+    log = w.gateway.log
+    log.wait(rf"Accepted {KBDINT} for alice from 127\.0\.0\.1 port \d+ ssh2$")
+    assert len(re.findall(rf"Failed {KBDINT} for alice from 127\.0\.0\.1 port \d+ ssh2", log.text())) == 2
+    assert PASSWORD not in log.text() and hashed not in log.text()
+
+
+def test_keyboard_interactive_counts_as_tries(gated, hashed):
+    """Of both kinds together: MaxAuthTries."""
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    w.gateway.stop()
+    w.gateway.options["MaxAuthTries"] = 3
+    w.gateway.write_gateway()
+    w.gateway.start()
+    t = asking(w.client, "true", PreferredAuthentications=f"{KBDINT},password", NumberOfPasswordPrompts=2)
+    for _ in range(3):
+        t.expect("[Pp]assword: ")
+        t.send("wrong\n")
+    t.expect("Too many authentication failures")
+    assert t.wait() == 255
+    t.close()
+    assert len(re.findall(r"Failed (password|keyboard-interactive) for alice", w.gateway.log.text())) == 3
+
+
+def test_unknown_login_is_asked_the_same(gated, hashed):
+    """The same prompt, offers and words; and it takes as long: median of 6, one each in turn."""
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    said = []
+    for login in ("alice", "nobody-here"):
+        t = asking(w.new_client(user=login), "-v", "true", PreferredAuthentications=KBDINT,
+                   NumberOfPasswordPrompts=1)
+        t.expect("Password: ")
+        t.send("wrong\n")
+        t.wait()
+        said.append(re.findall(r"Authentications that can continue.*|Permission denied.*", t.seen))
+        t.close()
+    assert said[0] == said[1] and said[0]
+    w.gateway.log.wait(f"Failed {KBDINT} for invalid user nobody-here")
+    times = {"alice": [], "nobody-here": []}
+    prompts = set()
+    for _ in range(6):
+        for login, took in times.items():
+            t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+            t.start_client(timeout=10)
+            start = time.monotonic()
+            with pytest.raises(paramiko.AuthenticationException):
+                t.auth_interactive(login, lambda *a: prompts.add((a[0], a[1], *a[2])) or ["wrong"] * len(a[2]))
+            took.append(time.monotonic() - start)
+            t.close()
+    assert prompts == {("", "", ("Password: ", False))}
+    known, unknown = (statistics.median(t) for t in times.values())
+    assert known > 0.03, times  # there was work
+    assert abs(known - unknown) < 0.5 * known, times
+
+
+@pytest.mark.parametrize("order", [f"publickey,{KBDINT}", f"{KBDINT},publickey"])
+def test_key_and_keyboard_interactive(gated, hashed, order):
+    w = with_password(gated, hashed, AuthenticationMethods=order)
+    first, second = order.split(",")
+    t = asking(w.client, "-v", "echo in", PreferredAuthentications=order)
+    t.expect(rf"Authentications that can continue: {first}\r")
+    if first == "publickey":
+        t.expect('Authenticated using "publickey" with partial success')
+    t.expect("Password: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    t.close()
+    w.gateway.log.wait(f"Partial {first} for alice")
+    w.gateway.log.wait(f"Accepted {second} for alice")
+    # one of them is not enough
+    for only in order.split(","):
+        t = asking(w.client, "true", PreferredAuthentications=f"none,{only}", NumberOfPasswordPrompts=1)
+        if only == first == KBDINT:
+            t.expect("Password: ")
+            t.send(PASSWORD + "\n")
+        t.expect("Permission denied")
+        assert t.wait() == 255
+        t.close()
+
+
+def test_password_methods_are_not_mixed_up(gated, hashed):
+    """Where keyboard-interactive is asked for, a "password" request is none, nor the other way round."""
+    for wanted, used in ((KBDINT, "password"), ("password", KBDINT)):
+        w = with_password(gated, hashed, AuthorizedKeysFile=None, AuthenticationMethods=wanted)
+        t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+        t.start_client(timeout=10)
+        with pytest.raises(paramiko.AuthenticationException):
+            if used == "password":
+                t.auth_password("alice", PASSWORD, fallback=False)
+            else:
+                t.auth_interactive("alice", lambda *a: [PASSWORD] * len(a[2]))
+        assert not t.is_authenticated()
+        t.close()
+        w.gateway.log.wait(f"Failed {used} for alice")
+        assert "Accepted" not in w.gateway.log.text()
+
+
+def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
+    """Who has no key that opens it is asked for the password where there is one, else told so."""
+    w = with_password(gated, hashed)
+    w.gateway.stop()
+    w.sshd.authorize(w.gateway.generate_key("bob"))
+    w.gateway.route("bob", w.sshd, [ring.get("client")])
+    w.gateway.route("carol", w.sshd, [ring.get("client")], PasswordHash=hashed,
+                    AuthenticationMethods=f"publickey,{KBDINT}")
+    w.gateway.start()
+    hint = "no key of yours opens this login"
+    order = f"publickey,{KBDINT}"
+    for login, prompt, not_said in (
+        ("alice", r"\(alice@\S+\) Password: ", hint), ("bob", hint, "assword: "), ("carol", hint, "assword: "),
+    ):
+        t = asking(w.new_client(ring.get("wrong0"), user=login), "true", PreferredAuthentications=order)
+        t.expect(prompt)
+        assert not_said not in t.seen
+        if login == "alice":
+            procs.end(t.process)
+        else:
+            t.expect("Permission denied")
+        t.wait()
+        assert not_said not in t.seen
+        t.close()
+    # the hint, then the right key, then the question
+    t = asking(w.new_client(ring.get("wrong0"), user="carol"), "-i", str(ring.get("client").path), "echo in",
+               PreferredAuthentications=order)
+    t.expect("Password: ")
+    assert hint not in t.seen
+    t.send(PASSWORD + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    t.close()
+
+
+def test_answers_that_are_none(gated, hashed):
+    """Too many answers end the connection; one that is too long is wrong, and no more."""
+    w = with_password(gated, hashed, AuthorizedKeysFile=None)
+    for answer in ([PASSWORD, PASSWORD], []):
+        t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+        t.start_client(timeout=10)
+        with pytest.raises((paramiko.SSHException, EOFError)):
+            t.auth_interactive("alice", lambda *a, r=answer: r)
+        assert not t.is_authenticated()
+        t.close()
+    w.gateway.log.wait("wrong number of answers")
+    for answer in (PASSWORD + "x" * 2000, PASSWORD + "\0", ""):
+        t = paramiko.Transport(("127.0.0.1", w.gateway.port))
+        t.start_client(timeout=10)
+        with pytest.raises(paramiko.AuthenticationException):
+            t.auth_interactive("alice", lambda *a, r=answer: [r])
+        t.close()
+    assert "Accepted" not in w.gateway.log.text()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
-def test_password_is_nowhere_afterwards(gated, hashed):
+@pytest.mark.parametrize("method", ["password", KBDINT])
+def test_password_is_nowhere_afterwards(gated, hashed, method):
     """Not in the session, nor the keeper, nor the master, once the login is over."""
     from test_secrets import found_in
 
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
     w = with_password(gated, hashed)
-    t = asking(w.client, "echo ready; cat")
-    t.expect("password: ")
+    t = asking(w.client, "echo ready; cat", PreferredAuthentications=method)
+    t.expect("[Pp]assword: ")
     t.send(PASSWORD + "\n")
     t.expect("^ready")
-    w.gateway.log.wait("Accepted password")
+    w.gateway.log.wait(f"Accepted {method}")
     for p in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
         assert not found_in(p, {"password": PASSWORD.encode()}), p.title()
     procs.end(t.process)

@@ -4,9 +4,13 @@
  */
 #include <string.h>
 
-#include "auth/auth_client.h"
+#include <sodium.h>
+
+#include "auth/auth_stored.h"
 #include "fuzz.h"
 #include "wire/ssh.h"
+
+#define SECRET "the secret"
 
 static int
 sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
@@ -65,6 +69,59 @@ run_several(const uint8_t *data, size_t len)
 	auth_client_free(&ac);
 }
 
+static int
+stored(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
+{
+	int *given = ctx;
+
+	(void)reason;
+	CHECK(++*given == 1);
+	*out = secret_from(SECRET, strlen(SECRET));
+	CHECK(*out != NULL);
+	return 0;
+}
+
+/* With a stored password: it leaves once at most, and only to who asks for it. */
+static void
+run_stored(const uint8_t *data, size_t len)
+{
+	static const struct auth_client_ops ops = { sign };
+	static const struct auth_stored_ops stored_ops = { stored };
+	const struct auth_client_config config = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.user = "alice",
+		.several = 1,
+		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 } };
+	struct auth_client *ac = auth_client_new(&config, &ops, NULL);
+	int given = 0, before;
+	struct auth_stored s = { .ops = &stored_ops, .ctx = &given, .name = "pw", .has_key = 1 };
+	enum auth_client_verdict verdict;
+	struct bytes m;
+	struct wire w;
+	struct buf out;
+
+	CHECK(ac != NULL && sodium_init() != -1);
+	buf_init(&out, 1 << 20);
+	verdict = auth_stored_begin(&s, ac, &out);
+	wire_init(&w, data, len);
+	while (w.left > 0 && wire_err(&w) == 0 && verdict != AUTH_CLIENT_FAILED) {
+		m = wire_bytes(&w, wire_u8(&w));
+		buf_reset(&out);
+		before = given;
+		verdict = auth_client_input(ac, m.p, m.len, &out);
+		verdict = auth_stored_step(&s, ac, verdict, &out);
+		CHECK((verdict == AUTH_CLIENT_SEND) == (out.len > 0));
+		CHECK(verdict != AUTH_CLIENT_REFUSED && verdict != AUTH_CLIENT_ASKED);
+		if (out.len > 0 && memmem(out.data, out.len, SECRET, strlen(SECRET)) != NULL)
+			CHECK(given == before + 1);
+		if (verdict == AUTH_CLIENT_FAILED)
+			CHECK(s.reason[0] != '\0' || auth_client_reason(ac)[0] != '\0');
+	}
+	CHECK(memmem(s.reason, strlen(s.reason), SECRET, strlen(SECRET)) == NULL);
+	buf_free(&out);
+	auth_client_free(&ac);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -82,6 +139,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t banner = 0, sent;
 
 	run_several(data, len);
+	if (memmem(data, len, SECRET, strlen(SECRET)) == NULL)
+		run_stored(data, len);
 	CHECK(ac != NULL);
 	buf_init(&out, 1 << 20);
 	CHECK(auth_client_start(ac, &out) == AUTH_CLIENT_SEND);

@@ -335,6 +335,37 @@ test_rounds(void **state)
 	expect_failure(f, "password", 0);
 }
 
+/* The answer to a single question is as good as a password; two are none. */
+static void
+test_single_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes p;
+
+	begin(f, KBDINT);
+	conversation(f);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
+	info_request(f, 1);
+	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
+	response(f, 1);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_password(f->as, &p), 0);
+	assert_true(bytes_is(p, "answer"));
+	assert_string_equal(auth_server_method(f->as), KBDINT);
+	info_request(f, 2);
+	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
+	response(f, 2);
+	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
+	assert_int_equal(p.len, 0);
+	buf_reset(&f->out);
+	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_REPLY);
+	expect_failure(f, KBDINT, 0);
+	assert_int_equal(f->failures, 1);
+}
+
 static void
 test_wrong_number_of_answers(void **state)
 {
@@ -525,6 +556,7 @@ main(void)
 		T(test_tries_are_counted),
 		T(test_password_change),
 		T(test_rounds),
+		T(test_single_answer),
 		T(test_wrong_number_of_answers),
 		T(test_answer_to_no_question),
 		T(test_giving_up),

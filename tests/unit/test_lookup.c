@@ -188,7 +188,7 @@ test_bad_routes(void **state)
 	load_bad("[route a]\n[route b]\nHostName = h\nKey = k\nAuthorizedKeysFile = x\n"
 		 "StrictHostKeyChecking = accept-new\n",
 	    "conf.d/a.ini:1: [route a] needs HostName: where it leads to\n"
-	    "conf.d/a.ini:1: [route a] needs Key: the key in the key store to log in there with\n"
+	    "conf.d/a.ini:1: [route a] needs Key (or Password): the key in the key store to log in there with\n"
 	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile or AuthorizedKey: who may log in\n"
 	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: how to "
 	    "tell the machine behind from an impostor\n"
@@ -222,6 +222,14 @@ test_bad_routes(void **state)
 	    "[OPTIONS] TYPE BASE64 [COMMENT]; for the name of a file there is "
 	    "AuthorizedKeysFile\n"
 	    "conf.d/a.ini:5: UserKnownHostsFile: \"%u\": %u and %1 are not for this key\n");
+	load_bad("[route a]\nHostName = h\nPassword = keys/p\nAuthorizedKey = t AAAA\n"
+		 "StrictHostKeyChecking = no\n",
+	    "conf.d/a.ini:3: Password: \"keys/p\" can't be the name of a key in the key store: up "
+	    "to 64 of A-Z a-z 0-9 . _ @ + -; a path it is not\n");
+	load_bad("[route a]\nHostName = h\nPassword = p\nPassthrough = yes\n"
+		 "StrictHostKeyChecking = no\n",
+	    "conf.d/a.ini:1: [route a]: whose password goes to the machine behind, the stored one "
+	    "of Password or, with Passthrough, the person's?  Leave one out\n");
 	load_bad("[route a/b]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
 	    "MatchFingerprint: when it is to be taken instead of [route a]\n");
@@ -241,8 +249,7 @@ test_bad_routes(void **state)
 static void
 test_keys_to_come_are_refused(void **state)
 {
-	static const char *const keys[] = { "Password", "SendProxy", "TrustedUserCAKeys",
-		"Record" };
+	static const char *const keys[] = { "SendProxy", "TrustedUserCAKeys", "Record" };
 	char text[512], expected[256];
 	size_t i;
 

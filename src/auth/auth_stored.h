@@ -1,0 +1,53 @@
+/*
+ * Log in upstream with what is stored: a key, a password, or both if that is what the
+ * upstream wants, in its order.  On top of auth_client, and as pure.
+ *
+ * It asks what is offered before it offers anything; each of the two is sent at most once.
+ * The password also answers a keyboard-interactive conversation that asks for one hidden
+ * thing (PAM); whatever else is asked is for a person, and there is none.
+ */
+#ifndef AUTH_AUTH_STORED_H
+#define AUTH_AUTH_STORED_H
+
+#include "auth/auth_client.h"
+#include "base/secret.h"
+
+#define AUTH_STORED_REASON_SIZE 512
+
+struct auth_stored_ops {
+	/* The password, to be sent now and freed; 0, or an ERR_* with the reason. */
+	int (*password)(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE]);
+};
+
+struct auth_stored {
+	const struct auth_stored_ops *ops;
+	void *ctx;
+	const char *name; /* of the password, for reasons; not owned */
+	int has_key;
+	enum {
+		STORED_NOTHING,
+		STORED_PROBE,
+		STORED_KEY,
+		STORED_PASSWORD,
+		STORED_CONVERSATION
+	} sent; /* the last request */
+	int key_sent, talked;
+	int given; /* the password has been sent */
+	int key_refused, password_refused;
+	int asks_more; /* it failed because a person is wanted, or a new password */
+	char reason[AUTH_STORED_REASON_SIZE]; /* why it failed, or "": see auth_client_reason() */
+};
+
+/* The first request.  ac has been made with config.several. */
+enum auth_client_verdict auth_stored_begin(struct auth_stored *s, struct auth_client *ac,
+    struct buf *out);
+
+/* What auth_client_input() has come to: REFUSED and ASKED are answered with the next
+ * request (SEND), or FAILED when there is none; others stay what they are. */
+enum auth_client_verdict auth_stored_step(struct auth_stored *s, struct auth_client *ac,
+    enum auth_client_verdict v, struct buf *out);
+
+/* What was sent last, for people: "the mapped key". */
+const char *auth_stored_sent(const struct auth_stored *s);
+
+#endif

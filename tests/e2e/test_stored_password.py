@@ -1,0 +1,348 @@
+"""Password: the gateway logs in to the machine with a password from its key store."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lab import procs
+from lab.gateway import SALLYPORT, sanitized
+from lab.tty import Terminal
+from lab.wait import wait_for
+from test_passthrough import PASSWORD, ROUNDS, Machine, machine, paramiko, person  # noqa: F401
+
+NAME = "alice-password"
+
+
+def stored(gated, user, password=PASSWORD, sshd=None, **route):
+    """A real sshd, and the way to it with a stored password alone."""
+    options = {"UsePAM": "yes", "PasswordAuthentication": "yes"}
+    options.update(sshd or {})
+    words = {"User": user, "Key": None, "Password": NAME}
+    words.update(route)
+    w = gated(sshd=options, route=words)
+    store(w.gateway, password)
+    return w
+
+
+def store(gateway, password, name=NAME):
+    p = gateway.sallyport("key", "add", name, "--password", "-c", gateway.conf,
+                          stdin=password.encode() + b"\nnot this\n")
+    assert p.returncode == 0, p.stderr
+    assert password.encode() not in p.stdout + p.stderr
+    return p
+
+
+def refused(w, *args):
+    """What the person reads."""
+    r = w.ssh(*(args or ("true",)))
+    assert r.code == 255
+    said = re.search(r"^sallyport: .*\(session [0-9a-f]+\)$", r.err.replace("\r", ""), re.M)
+    assert said, r.err
+    return said[0]
+
+
+# The command.
+
+
+def test_key_add_on_a_terminal(make_gateway):
+    """Asked for twice, without echo, again if they differ."""
+    g = make_gateway()
+    t = Terminal([SALLYPORT, "key", "add", NAME, "--password", "-c", str(g.conf)], os.environ, g.dir)
+    for word in ("one", "two", "three", "three"):
+        t.expect("Password: |The same again: ")
+        t.send(word + "\n")
+    t.expect(f"Password = {NAME}")
+    assert t.wait() == 0
+    assert "three" not in t.seen
+    t.close()
+
+
+def test_key_commands(make_gateway):
+    g = make_gateway()
+    store(g, "first")
+    assert re.search(rf"^{NAME} +password$", g.command("key", "list"), re.M)
+    assert re.search(r"^host_ed25519 +ED25519 +SHA256:", g.command("key", "list"), re.M)
+
+    def fails(code, *args, stdin=b"x\n"):
+        p = g.sallyport("key", *args, "-c", g.conf, stdin=stdin)
+        assert p.returncode == code, (args, p)
+        return p.stderr.decode()
+
+    assert "is a password, not a key" in fails(1, "public", NAME)
+    assert "exists already" in fails(1, "add", NAME, "--password")
+    assert "exists already" in fails(1, "generate", NAME)
+    assert "exists already" in fails(1, "add", "host_ed25519", "--password")
+    assert "no password" in fails(1, "add", "other", "--password", stdin=b"")
+    assert "1 to 1024" in fails(1, "add", "other", "--password", stdin=b"\n")
+    fails(1, "add", "other", "--password", stdin=b"x" * 1025 + b"\n")
+    # never on the command line
+    assert "usage" in fails(2, "add", "other", "secret", "--password")
+    assert "usage" in fails(2, "add", "other", "--password=secret")
+    fails(2, "generate", "other", "--password")
+    fails(2, "add", "../other", "--password")
+    assert not (g.dir / "keys" / "other").exists()
+    for file in (g.dir / "keys").iterdir():
+        assert b"first" not in file.read_bytes() or file.name == ".unlock"
+    g.command("key", "rewrap")
+    g.command("key", "remove", NAME)
+    assert NAME not in g.command("key", "list")
+
+
+def test_check_and_route_say_what_is_missing(make_gateway, make_sshd, ring):
+    g = make_gateway()
+    g.route("alice", make_sshd(), [ring.get("client")], Password=NAME)
+    p = g.sallyport("check", "-c", g.conf)
+    assert p.returncode == 78
+    assert re.search(
+        rf"10-alice.ini:\d+: Password: there is no password {NAME} in the key store .*; "
+        rf"make it with: sallyport key add {NAME} --password -c ", p.stderr.decode())
+    p = g.sallyport("route", "alice", "-c", g.conf)
+    assert p.returncode == 1 and f"password   {NAME}: " in p.stdout.decode()
+    store(g, "x")
+    assert g.sallyport("check", "-c", g.conf).returncode == 0
+    p = g.sallyport("route", "alice", "-c", g.conf)
+    assert f"password   {NAME}\n" in p.stdout.decode()
+    # the one for the other
+    g.route("alice", make_sshd(), [ring.get("client")], Key=NAME, Password="alice")
+    said = g.sallyport("check", "-c", g.conf).stderr.decode()
+    assert "is a password, not a key" in said and "is a key, not a password" in said
+
+
+# The login.
+
+
+def test_password(gated, person):  # noqa: F811
+    w = stored(gated, person)
+    r = w.ssh("id -un")
+    assert r.text == person + "\n", r.err
+    assert w.sshd.log.find(f"Accepted password for {person} from")
+    assert PASSWORD not in w.gateway.log.text()
+
+
+def test_one_hidden_question(gated, person):  # noqa: F811
+    """A machine that asks by keyboard-interactive (PAM) and nothing else."""
+    w = stored(gated, person, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    assert w.ssh("id -un").text == person + "\n"
+    assert w.sshd.log.find(f"Accepted keyboard-interactive/pam for {person} from")
+
+
+@pytest.mark.parametrize("methods", [
+    "publickey,password", "password,publickey", "publickey,keyboard-interactive",
+    "keyboard-interactive,publickey",
+])
+def test_key_and_password(gated, person, short, methods):  # noqa: F811
+    """AuthenticationMethods of the machine, in its order."""
+    short.chmod(0o755)
+    keys = short / "authorized_keys"  # where the person can read it
+    w = stored(
+        gated, person, Key="alice",
+        sshd={"AuthenticationMethods": methods, "AuthorizedKeysFile": keys,
+              "KbdInteractiveAuthentication": "yes"},
+    )
+    keys.write_text(w.sshd.authorized_keys.read_text())
+    assert w.ssh("id -un").text == person + "\n", w.gateway.log.text()
+    assert not w.sshd.log.find("Failed")
+
+
+@pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
+def test_wrong_one(gated, person, asks):  # noqa: F811
+    """Sent once; the person reads a line, the log says what to do."""
+    w = stored(gated, person, "wrong horse", sshd={
+        "PasswordAuthentication": "yes" if asks == "password" else "no",
+        "KbdInteractiveAuthentication": "yes",
+    })
+    assert "your machine did not let the gateway in; ask your administrator" in refused(w)
+    found = w.gateway.log.wait(rf"{person}@127\.0\.0\.1: upstream refused the password stored as {NAME}; .*")
+    assert f"sallyport key add {NAME} --password" in found[0]
+    assert "wrong horse" not in w.gateway.log.text()
+    w.sshd.quiet()
+    assert len(re.findall(r"Failed \S+ for|error: PAM: Authentication failure", w.sshd.log.text())) == 1
+    # set anew, it counts at once
+    w.gateway.command("key", "remove", NAME)
+    store(w.gateway, PASSWORD)
+    w.answers()
+
+
+def test_machine_that_has_enough_at_once(gated, person):  # noqa: F811
+    """MaxAuthTries 1: the answer to a wrong password is the end."""
+    w = stored(gated, person, "wrong", sshd={"MaxAuthTries": "1"})
+    assert "your machine did not let the gateway in" in refused(w)
+    w.gateway.log.wait("ended after the stored password: .*Too many authentication failures")
+
+
+def test_removed_meanwhile(gated, person):  # noqa: F811
+    w = stored(gated, person)
+    w.answers()
+    w.gateway.command("key", "remove", NAME)
+    assert "your machine did not let the gateway in" in refused(w)
+    w.gateway.log.wait(f"there is no such password; make it with: sallyport key add {NAME} --password")
+    assert not w.sshd.log.find("Failed password")
+
+
+def test_not_before_the_host_key(gated, person):  # noqa: F811
+    """Nor for a key that has changed, even with StrictHostKeyChecking = no."""
+    w = stored(gated, person, StrictHostKeyChecking="no")
+    w.answers()
+    hosts = w.gateway.known_hosts_of("alice")
+    hosts.write_text("".join(
+        f"[127.0.0.1]:{w.sshd.port} {k.public}\n" for k in w.gateway.host_keys))
+    mark = w.sshd.log.mark()
+    assert "your machine did not let the gateway in" in refused(w)
+    w.gateway.log.wait("has CHANGED: it does not get the stored password")
+    w.sshd.quiet()
+    assert not w.sshd.log.find("(Accepted|Failed) password", mark)
+
+
+def test_client_that_has_proven_nothing(gated, person, ring):  # noqa: F811
+    """The machine is not even dialled."""
+    w = stored(gated, person)
+    mark = w.sshd.log.mark()
+    assert w.new_client(ring.get("wrong0")).ssh("true").code == 255
+    w.gateway.quiet()
+    assert not w.sshd.log.find("Connection from", mark)
+
+
+def test_expired_there(gated, person):  # noqa: F811
+    """PAM asks for the old password again and for a new one: that is for a person."""
+    if not shutil.which("chage"):
+        pytest.skip("no chage")
+    w = stored(gated, person, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    subprocess.run(["chage", "-d", "0", person], check=True)
+    assert "or for a new one; ask your administrator" in refused(w)
+    w.gateway.log.wait(r"asks more than a stored password answers \(it may want another one\)")
+    subprocess.run(["chage", "-d", "2020-01-01", person], check=True)
+    w.answers()
+
+
+def test_from_the_other_backends(gated, person, tmp_path):  # noqa: F811
+    """route.ini of a directory, and a program."""
+    program = tmp_path / "lookup"
+    w = gated(sshd={"UsePAM": "yes", "PasswordAuthentication": "yes"})
+    store(w.gateway, PASSWORD, "pw-dave")
+    lines = f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {person}\nPassword = pw-dave\n"
+    program.write_text(
+        f"#!/bin/sh\ncat <<'END'\n{lines}"
+        f"UserKnownHostsFile = {w.gateway.known_hosts_of('alice')}\n"
+        f"AuthorizedKeysFile = {w.gateway.conf}/alice.pub\nEND\n")
+    program.chmod(0o755)
+    tree = tmp_path / "users"
+    (tree / "dave").mkdir(parents=True)
+    (tree / "dave" / "route.ini").write_text(lines)
+    shutil.copy(w.gateway.conf / "alice.pub", tree / "dave" / "authorized_keys")
+    shutil.copy(w.gateway.known_hosts_of("alice"), tree / "dave" / "known_hosts")
+    w.gateway.stop()
+    w.gateway.write("20-lookup.ini", "lookup", {"Order": "ini directory exec"},
+                    f"[lookup directory]\nPath = {tree}\n[lookup exec]\nCommand = {program}\n")
+    w.gateway.start()
+    for login in ("dave", "erin"):
+        r = w.new_client(user=login).ssh("id -un")
+        assert r.text == person + "\n", (login, r.err, w.gateway.log.text())
+
+
+# A machine that asks what it likes.
+
+
+def asked_by(gated, ring, monkeypatch, rounds, **words):
+    return machine(gated, ring, rounds=rounds, Passthrough=None, Password=NAME,
+                   AuthorizedKeysFile="conf.d/alice.pub", **words)
+
+
+@pytest.mark.parametrize("rounds", [
+    [[("Password: ", True, PASSWORD)]],
+    [[("Password: ", False, PASSWORD), ("Code: ", False, "")]],
+    [[("Password: ", False, PASSWORD)], [("New password: ", False, "")]],
+])
+def test_questions_for_a_person(gated, ring, monkeypatch, rounds):
+    """An echo, two prompts, a second question: none of it gets an answer."""
+    answers = []
+    real = Machine.check_auth_interactive_response
+    monkeypatch.setattr(Machine, "get_allowed_auths", lambda *a: "keyboard-interactive")
+    monkeypatch.setattr(Machine, "check_auth_interactive_response",
+                        lambda self, r: answers.extend(r) or real(self, r))
+    with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
+        store(w.gateway, PASSWORD)
+        assert "asks the gateway for more than the password it has for it" in refused(w)
+        w.gateway.log.wait("upstream asks more than a stored password answers.*assword: ")
+        assert answers == ([PASSWORD] if len(rounds) > 1 else [])
+
+
+def test_something_to_read_first(gated, ring, monkeypatch):
+    monkeypatch.setattr(Machine, "get_allowed_auths", lambda *a: "keyboard-interactive")
+    rounds = [[], [("Password: ", False, PASSWORD)], []]
+    with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
+        store(w.gateway, PASSWORD)
+        assert w.ssh("x").text == "in\n"
+
+
+def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
+    """PASSWD_CHANGEREQ: a clear line, a reason, and no second try."""
+    asked = []
+
+    def parse(handler, m):
+        _, _, method = m.get_text(), m.get_text(), m.get_text()
+        reply = paramiko.Message()
+        if method == "password":
+            asked.append((m.get_boolean(), m.get_text()))
+            reply.add_byte(bytes([60]))
+            reply.add_string("Your password is too old.")
+            reply.add_string("en")
+        else:
+            reply.add_byte(bytes([51]))
+            reply.add_string("password")
+            reply.add_boolean(False)
+        handler.transport._send_message(reply)
+
+    monkeypatch.setattr(paramiko.auth_handler.AuthHandler, "_parse_userauth_request", parse)
+    table = getattr(paramiko.auth_handler.AuthHandler, "_server_handler_table", None)
+    if isinstance(table, dict):
+        monkeypatch.setattr(paramiko.auth_handler.AuthHandler, "_server_handler_table",
+                            {**table, 50: parse})
+    with asked_by(gated, ring, monkeypatch, ROUNDS) as (w, _):
+        store(w.gateway, PASSWORD)
+        assert "or for a new one; ask your administrator" in refused(w)
+        w.gateway.log.wait(f"wants the password stored as {NAME} changed; .*sallyport key remove {NAME}")
+        assert asked == [(False, PASSWORD)]
+
+
+# Secrets.
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
+@pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
+def test_password_is_nowhere_afterwards(gated, person, asks):  # noqa: F811
+    """Not in the session, which encrypted it, nor the keeper, nor the master; rekeyed or not."""
+    from test_secrets import found_in
+
+    if sanitized():
+        pytest.skip("a sanitizer keeps freed memory")
+    w = stored(gated, person, sshd={
+        "PasswordAuthentication": "yes" if asks == "password" else "no",
+        "KbdInteractiveAuthentication": "yes",
+    })
+    control = {"user": person.encode()}
+    for _ in range(2):
+        p = w.client.spawn("echo up; cat")
+        assert p.stdout.readline() == b"up\n"
+        for proc in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
+            assert not found_in(proc, {"password": PASSWORD.encode()}), proc.title()
+        for session in w.gateway.sessions():
+            assert found_in(session, control) == set(control), "the search itself does not work"
+        procs.end(p)
+    # a refused one as well
+    w.gateway.command("key", "remove", NAME)
+    store(w.gateway, "staple-battery-horse")
+    refused(w)
+    for proc in [w.gateway.master, *w.gateway.keepers()]:
+        assert not found_in(proc, {"password": b"staple-battery-horse"}), proc.title()
+
+
+def test_password_never_reaches_the_person(gated, person):  # noqa: F811
+    """A session that may be traced by nobody; the client's debug output has no trace of it either."""
+    w = stored(gated, person)
+    r = w.ssh("-vvv", "env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
+    assert r.code == 0 and PASSWORD not in r.text + r.err
+    assert subprocess.run(["grep", "-rqF", PASSWORD, w.gateway.dir], check=False).returncode == 1
+    wait_for("the end", lambda: not w.gateway.sessions())

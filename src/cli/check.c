@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 
@@ -326,42 +326,25 @@ check(const char *dir, int dumping)
 int
 cli_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "dump", no_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	static const char usage[] = "usage: sallyport check [-c DIR] [--dump]\n";
+	static const char help[] =
+	    "\n"
+	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
+	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
+	    "error as file:line: message.  With --dump, prints the effective configuration,\n"
+	    "defaults included, in a form that reads back in.\n"
+	    "\n"
+	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n";
 	const char *dir = NULL;
-	int dumping = 0, ch;
+	int dumping = 0, at;
+	const struct cli_option options[] = {
+		{ "config", 'c', &dir, NULL },
+		{ "dump", 0, NULL, &dumping },
+		{ 0 },
+	};
 
-	opterr = 0;
-	while ((ch = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (ch) {
-		case 'c':
-			dir = optarg;
-			break;
-		case 'd':
-			dumping = 1;
-			break;
-		case 'h':
-			printf("%s\n", usage);
-			puts("Reads the configuration in DIR (default: /etc/sallyport/conf.d if it "
-			     "exists, else\n./conf.d), looks whether the files and keys it names "
-			     "are there, and prints every\nerror as file:line: message.  With "
-			     "--dump, prints the effective configuration,\ndefaults included, in a "
-			     "form that reads back in.");
-			puts("\nExit status: 0 no error, 2 wrong usage, 78 errors.");
-			return CLI_OK;
-		default:
-			fputs(usage, stderr);
-			return CLI_USAGE;
-		}
-	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	return check(dir, dumping);
+	at = cli_options(argc, argv, options, usage, help);
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	return at == argc ? check(dir, dumping) : cli_wrong_usage(usage);
 }

@@ -2,12 +2,12 @@
  * sallyport reload: the running gateway reads its configuration anew.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "conf/conf.h"
 #include "master/control.h"
 
@@ -81,29 +81,11 @@ reload(const char *dir)
 int
 cli_reload(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *dir = NULL;
-	int ch;
+	const struct cli_option options[] = { { "config", 'c', &dir, NULL }, { 0 } };
+	int at = cli_options(argc, argv, options, usage, help);
 
-	opterr = 0;
-	while ((ch = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (ch == 'c') {
-			dir = optarg;
-		} else if (ch == 'h') {
-			printf("%s%s", usage, help);
-			return CLI_OK;
-		} else {
-			fputs(usage, stderr);
-			return CLI_USAGE;
-		}
-	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	return reload(dir);
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	return at == argc ? reload(dir) : cli_wrong_usage(usage);
 }

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "keeper/authorize.h"
+#include "cli/options.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
 
@@ -451,52 +451,30 @@ out:
 int
 cli_route(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "dial", no_argument, NULL, 'd' },
-		{ "from", required_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "key", required_argument, NULL, 'k' },
-		{ NULL, 0, NULL, 0 },
-	};
 	static const char usage[] = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
 				    "[--from ADDRESS] [--dial]\n";
+	static const char help[] =
+	    "\n"
+	    "Says which lookup backend answers for LOGIN, where it leads, who may log in and\n"
+	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
+	    "that public key may log in (coming from ADDRESS); with --dial, whether the\n"
+	    "machine behind can be reached.\n"
+	    "\n"
+	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n";
 	struct args a = { 0 };
-	int ch;
+	const struct cli_option options[] = {
+		{ "config", 'c', &a.dir, NULL },
+		{ "dial", 0, NULL, &a.dial },
+		{ "from", 0, &a.from, NULL },
+		{ "key", 0, &a.key, NULL },
+		{ 0 },
+	};
+	int at = cli_options(argc, argv, options, usage, help);
 
-	opterr = 0;
-	while ((ch = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (ch) {
-		case 'c':
-			a.dir = optarg;
-			break;
-		case 'd':
-			a.dial = 1;
-			break;
-		case 'f':
-			a.from = optarg;
-			break;
-		case 'h':
-			printf("%s\n", usage);
-			puts("Says which lookup backend answers for LOGIN, where it leads, who may "
-			     "log in and\nhow the machine behind is told from an impostor.  With "
-			     "--key, whether the owner of\nthat public key may log in (coming from "
-			     "ADDRESS); with --dial, whether the\nmachine behind can be reached.");
-			puts("\nExit status: 0 all of it works, 1 something does not, 78 errors in "
-			     "the configuration.");
-			return CLI_OK;
-		case 'k':
-			a.key = optarg;
-			break;
-		default:
-			fputs(usage, stderr);
-			return CLI_USAGE;
-		}
-	}
-	if (optind != argc - 1) {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	a.login = argv[optind];
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	if (at != argc - 1)
+		return cli_wrong_usage(usage);
+	a.login = argv[at];
 	return explain(&a);
 }

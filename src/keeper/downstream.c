@@ -8,10 +8,12 @@
 #include "auth/pubkey.h"
 #include "base/log.h"
 #include "keeper/authorize.h"
+#include "keeper/carry.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
 #include "keeper/lookups.h"
+#include "keeper/upstream.h"
 #include "transport/keys.h"
 
 /* As in sshd. */
@@ -352,7 +354,7 @@ carry(struct ward *w)
 	struct bytes message;
 
 	if (w->route != NULL && w->route->passthrough)
-		upstream_carry(w);
+		carry_begin(w);
 	else if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION)
 		ask_unknown(w);
 	else
@@ -382,7 +384,7 @@ passed(struct ward *w)
 	if (w->upstream_in) {
 		upstream_finish(w);
 	} else if (w->route->passthrough) {
-		upstream_carry(w);
+		carry_begin(w);
 	} else {
 		downstream_log(w, "Accepted");
 		upstream_dial(w);

@@ -10,51 +10,14 @@
 
 #include <sodium.h>
 
-#include "auth/pubkey.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/keystore.h"
+#include "keeper/keystore_private.h"
 #include "keeper/safefile.h"
 #include "keeper/unlock.h"
-#include "transport/keys.h"
-#include "wire/wire.h"
 
-/*
- * A sealed key, keys/NAME:
- *
- *	byte[16]	"SALLYPORT-KEY-1\n"
- *	byte[24]	nonce
- *	byte[]		XChaCha20-Poly1305-IETF under the store key, NAME being the
- *			associated data, of
- *		string	type ("ssh-ed25519")
- *		string	public key blob
- *		string	private key (transport/keys.h)
- *
- * For .store see unlock.c.
- */
-#define KEY_MAGIC "SALLYPORT-KEY-1\n"
-#define KEY_MAGIC_LEN (sizeof(KEY_MAGIC) - 1)
-#define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define KEY_FILE_MAX KEYSTORE_FILE_MAX
-#define NAME_MAX_LEN 64
 #define STORE_NAME ".store"
-
-struct keystore {
-	unsigned int refs;
-	char *path;
-	char *unlock; /* the spec it was opened with */
-	struct safedir dir;
-	struct secret *key; /* the store key */
-};
-
-/* A key, unsealed.  The bytes are in plain, which is open meanwhile. */
-struct key {
-	struct secret *plain;
-	char type[64];
-	struct bytes pub;
-	struct bytes priv;
-};
 
 void
 keystore_why_set(struct keystore_why *why, const char *fmt, ...)
@@ -73,15 +36,15 @@ keystore_name_ok(const char *name)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 	    "._@+-");
 
-	if (len == 0 || len > NAME_MAX_LEN || name[len] != '\0')
+	if (len == 0 || len > KEYSTORE_NAME_MAX || name[len] != '\0')
 		return 0;
 	if (name[0] == '.' || name[0] == '-')
 		return 0;
 	return len < 4 || strcmp(name + len - 4, ".pub") != 0;
 }
 
-static int
-name_check(const char *name, struct keystore_why *why)
+int
+keystore_name_check(const char *name, struct keystore_why *why)
 {
 	char shown[80];
 
@@ -90,11 +53,9 @@ name_check(const char *name, struct keystore_why *why)
 	keystore_why_set(why,
 	    "\"%s\" cannot be the name of a key: 1 to %d of A-Z a-z 0-9 . _ @ + -, not starting "
 	    "with . or -, not ending in .pub",
-	    log_vis(shown, sizeof(shown), name, strlen(name)), NAME_MAX_LEN);
+	    log_vis(shown, sizeof(shown), name, strlen(name)), KEYSTORE_NAME_MAX);
 	return ERR_FORMAT;
 }
-
-/* --- the store ------------------------------------------------------------- */
 
 /* Read .store and unlock it. */
 static int
@@ -267,227 +228,12 @@ keystore_rewrap(struct keystore *ks, const char *unlock, struct keystore_why *wh
 	return 0;
 }
 
-/* --- keys ------------------------------------------------------------------ */
-
-static void
-key_close(struct key *k)
-{
-	if (k->plain != NULL)
-		secret_close(k->plain);
-	secret_free(&k->plain);
-}
-
-/* Take the plaintext apart. */
-static int
-key_parse(struct key *k)
-{
-	struct bytes inner;
-	struct wire w, blob;
-
-	wire_init(&w, secret_open(k->plain), secret_len(k->plain)); /* until key_close() */
-	wire_text(&w, k->type, sizeof(k->type));
-	k->pub = wire_string(&w);
-	k->priv = wire_string(&w);
-	if (wire_end(&w) != 0 || k->priv.len == 0)
-		return ERR_FORMAT;
-	wire_init(&blob, k->pub.p, k->pub.len);
-	inner = wire_string(&blob);
-	if (wire_err(&blob) != 0 || !bytes_is(inner, k->type))
-		return ERR_FORMAT;
-	return 0;
-}
-
-static int
-key_unseal(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
-    struct keystore_why *why)
-{
-	size_t head = KEY_MAGIC_LEN + NONCE_SIZE;
-	const uint8_t *nonce = file->data + KEY_MAGIC_LEN;
-	int bad;
-
-	if (file->len < KEY_MAGIC_LEN || memcmp(file->data, KEY_MAGIC, KEY_MAGIC_LEN) != 0) {
-		keystore_why_set(why,
-		    "%s/%s: is not a sealed key; bring a key in with: sallyport "
-		    "key add",
-		    ks->path, name);
-		return ERR_FORMAT;
-	}
-	if (file->len < head + TAG_SIZE) {
-		keystore_why_set(why, "%s/%s: is cut short; restore it from a copy", ks->path,
-		    name);
-		return ERR_FORMAT;
-	}
-	k->plain = secret_new(file->len - head - TAG_SIZE);
-	if (k->plain == NULL) {
-		keystore_why_set(why, "out of memory");
-		return ERR_NOMEM;
-	}
-	bad = crypto_aead_xchacha20poly1305_ietf_decrypt(secret_open(k->plain), NULL, NULL,
-	    file->data + head, file->len - head, (const uint8_t *)name, strlen(name), nonce,
-	    secret_open(ks->key));
-	secret_close(ks->key);
-	secret_close(k->plain);
-	if (bad) {
-		secret_free(&k->plain);
-		keystore_why_set(why,
-		    "%s/%s: is damaged, renamed or from another store; restore it from a copy",
-		    ks->path, name);
-		return ERR_AUTH;
-	}
-	return 0;
-}
-
-/* The sealed bytes of a key, to the end of file. */
-static int
-key_read(struct keystore *ks, const char *name, struct buf *file, struct keystore_why *why)
-{
-	int r;
-
-	if ((r = name_check(name, why)) != 0)
-		return r;
-	r = safefile_read(&ks->dir, name, 077, file, why);
-	if (r == ERR_NOTFOUND)
-		keystore_why_set(why,
-		    "%s/%s: there is no such key; make it with: sallyport key generate %s",
-		    ks->path, name, name);
-	return r;
-}
-
-/* Unseal and parse: key_close() it in any case. */
-static int
-key_open_file(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
-    struct keystore_why *why)
-{
-	int r;
-
-	*k = (struct key){ 0 };
-	if ((r = key_unseal(ks, name, file, k, why)) != 0)
-		return r;
-	if ((r = key_parse(k)) != 0)
-		keystore_why_set(why, "%s/%s: holds no key that this version knows", ks->path,
-		    name);
-	return r;
-}
-
-/* Read and unseal a key; the caller closes it, also after a failure. */
-static int
-key_open(struct keystore *ks, const char *name, struct key *k, struct keystore_why *why)
-{
-	struct buf file;
-	int r;
-
-	*k = (struct key){ 0 };
-	buf_init(&file, KEY_FILE_MAX);
-	r = key_read(ks, name, &file, why);
-	if (r == 0)
-		r = key_open_file(ks, name, &file, k, why);
-	buf_free(&file);
-	return r;
-}
-
-/* The sealed file of a key, put together in a secret and encrypted into out. */
-static int
-key_seal(struct keystore *ks, const char *name, const char *type, struct secret *priv,
-    const struct buf *pub, struct buf *out)
-{
-	uint8_t nonce[NONCE_SIZE], *to;
-	struct secret *plain;
-	struct buf head;
-	size_t len;
-	int r;
-
-	/* All but the private key's bytes, which are put into the secret alone. */
-	buf_init(&head, KEY_FILE_MAX);
-	wire_put_text(&head, type);
-	wire_put_string(&head, pub->data, pub->len);
-	wire_put_u32(&head, (uint32_t)secret_len(priv));
-	if ((r = buf_err(&head)) != 0)
-		goto out;
-	len = head.len + secret_len(priv);
-	plain = secret_new(len);
-	if (plain == NULL) {
-		r = ERR_NOMEM;
-		goto out;
-	}
-	memcpy(secret_open(plain), head.data, head.len);
-	memcpy(secret_open(plain) + head.len, secret_open(priv), secret_len(priv));
-	secret_close(priv);
-	randombytes_buf(nonce, sizeof(nonce));
-	buf_put(out, KEY_MAGIC, KEY_MAGIC_LEN);
-	buf_put(out, nonce, sizeof(nonce));
-	to = buf_reserve(out, len + TAG_SIZE);
-	if (to != NULL) {
-		crypto_aead_xchacha20poly1305_ietf_encrypt(to, NULL, secret_open(plain), len,
-		    (const uint8_t *)name, strlen(name), NULL, nonce, secret_open(ks->key));
-		secret_close(ks->key);
-		out->len += len + TAG_SIZE;
-	}
-	secret_free(&plain);
-	r = buf_err(out);
-out:
-	buf_free(&head);
-	return r;
-}
-
-/* Put the key and its public half in place: both, or neither. */
-static int
-key_place(struct keystore *ks, const char *name, const struct buf *sealed, const struct buf *line,
-    struct keystore_why *why)
-{
-	char temp[SAFEFILE_TEMP_SIZE], temp_pub[SAFEFILE_TEMP_SIZE], name_pub[NAME_MAX_LEN + 5];
-	int r;
-
-	snprintf(name_pub, sizeof(name_pub), "%s.pub", name);
-	if ((r = safefile_stage(&ks->dir, line->data, line->len, 0644, temp_pub, why)) != 0)
-		return r;
-	r = safefile_stage(&ks->dir, sealed->data, sealed->len, 0600, temp, why);
-	if (r == 0)
-		r = safefile_place(&ks->dir, temp, name, 0, why);
-	if (r != 0) {
-		unlinkat(ks->dir.fd, temp_pub, 0);
-		if (r == ERR_EXISTS)
-			keystore_why_set(why,
-			    "%s/%s: exists already; choose another name, or: sallyport key remove %s",
-			    ks->path, name, name);
-		return r;
-	}
-	r = safefile_place(&ks->dir, temp_pub, name_pub, 1, why);
-	if (r != 0)
-		unlinkat(ks->dir.fd, name, 0);
-	return r;
-}
-
-int
-keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
-    const struct buf *pub, struct keystore_why *why)
-{
-	struct buf sealed, line;
-	int r;
-
-	if ((r = name_check(name, why)) != 0)
-		return r;
-	buf_init(&sealed, KEY_FILE_MAX);
-	buf_init(&line, KEY_FILE_MAX);
-	pubkey_format((struct bytes){ pub->data, pub->len }, &line);
-	buf_putf(&line, " %s\n", name);
-	r = key_seal(ks, name, type, priv, pub, &sealed);
-	if (r == 0)
-		r = buf_err(&line);
-	if (r != 0)
-		keystore_why_set(why, "%s/%s: %s", ks->path, name, err_str(r));
-	else
-		r = key_place(ks, name, &sealed, &line, why);
-	buf_free(&line);
-	buf_free(&sealed);
-	return r;
-}
-
 /* Is it a key of ours, sound or not?  By its first bytes, or by the public half
  * beside it: then it has been one. */
 static int
 key_is_ours(struct keystore *ks, const char *name)
 {
-	char head[KEY_MAGIC_LEN], name_pub[NAME_MAX_LEN + 5];
+	char head[KEYSTORE_MAGIC_LEN], name_pub[KEYSTORE_NAME_MAX + 5];
 	struct stat st;
 	int fd, ours;
 
@@ -498,7 +244,7 @@ key_is_ours(struct keystore *ks, const char *name)
 	if (fd == -1)
 		return 0;
 	ours = read(fd, head, sizeof(head)) == (ssize_t)sizeof(head) &&
-	    memcmp(head, KEY_MAGIC, sizeof(head)) == 0;
+	    memcmp(head, KEYSTORE_MAGIC, sizeof(head)) == 0;
 	fd_close(&fd);
 	return ours;
 }
@@ -506,10 +252,10 @@ key_is_ours(struct keystore *ks, const char *name)
 int
 keystore_remove(struct keystore *ks, const char *name, struct keystore_why *why)
 {
-	char name_pub[NAME_MAX_LEN + 5];
+	char name_pub[KEYSTORE_NAME_MAX + 5];
 	int r;
 
-	if ((r = name_check(name, why)) != 0)
+	if ((r = keystore_name_check(name, why)) != 0)
 		return r;
 	if (faccessat(ks->dir.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT) {
 		keystore_why_set(why, "%s/%s: there is no such key; see: sallyport key list",
@@ -559,77 +305,5 @@ keystore_list(struct keystore *ks, struct strlist *names, struct keystore_why *w
 		keystore_why_set(why, "%s: %s", ks->path, err_str(r));
 	else if (names->n > 1)
 		qsort(names->v, names->n, sizeof(*names->v), name_compare);
-	return r;
-}
-
-int
-keystore_public(struct keystore *ks, const char *name, struct buf *pub, char type[64],
-    struct keystore_why *why)
-{
-	struct key k;
-	int r;
-
-	type[0] = '\0';
-	r = key_open(ks, name, &k, why);
-	if (r == 0) {
-		buf_put(pub, k.pub.p, k.pub.len);
-		memcpy(type, k.type, sizeof(k.type));
-		if ((r = buf_err(pub)) != 0)
-			keystore_why_set(why, "%s/%s: %s", ks->path, name, err_str(r));
-	}
-	key_close(&k);
-	return r;
-}
-
-/* Sign with what is open, or say why it is not. */
-static int
-sign_open(struct keystore *ks, const char *name, struct key *k, const char *alg, const void *data,
-    size_t len, struct buf *sig, struct keystore_why *why)
-{
-	struct secret *priv;
-	int r;
-
-	if (alg == NULL)
-		alg = strcmp(k->type, "ssh-rsa") == 0 ? "rsa-sha2-512" : k->type;
-	priv = secret_from(k->priv.p, k->priv.len);
-	r = priv == NULL ? ERR_NOMEM : key_sign(priv, k->type, alg, data, len, sig);
-	if (r != 0)
-		keystore_why_set(why, "%s/%s: cannot sign with %s: %s", ks->path, name, alg,
-		    err_str(r));
-	secret_free(&priv);
-	return r;
-}
-
-int
-keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data, size_t len,
-    struct buf *sig, struct keystore_why *why)
-{
-	struct key k;
-	int r;
-
-	r = key_open(ks, name, &k, why);
-	if (r == 0)
-		r = sign_open(ks, name, &k, alg, data, len, sig, why);
-	key_close(&k);
-	return r;
-}
-
-int
-keystore_take(struct keystore *ks, const char *name, struct buf *sealed, struct keystore_why *why)
-{
-	return key_read(ks, name, sealed, why);
-}
-
-int
-keystore_sign_with(struct keystore *ks, const char *name, const struct buf *sealed, const char *alg,
-    const void *data, size_t len, struct buf *sig, struct keystore_why *why)
-{
-	struct key k;
-	int r;
-
-	r = key_open_file(ks, name, sealed, &k, why);
-	if (r == 0)
-		r = sign_open(ks, name, &k, alg, data, len, sig, why);
-	key_close(&k);
 	return r;
 }

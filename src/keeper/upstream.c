@@ -1,26 +1,21 @@
 /*
- * From a proven client to a session on the machine behind: dial, host key, login.
+ * From a proven client to a session on the machine behind: dial and login.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "auth/known_hosts.h"
-#include "auth/pubkey.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/carry.h"
 #include "keeper/downstream.h"
 #include "keeper/route_files.h"
-#include "keeper/ward.h"
-#include "transport/keys.h"
-
-#define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
+#include "keeper/upstream.h"
 
 /* All names we know, in the order we like them. */
 #define HOST_KEY_ALGORITHMS                                                        \
@@ -29,13 +24,8 @@
 
 static const char *const text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
-static const char *const text_host_key =
-    "the host key of your machine could not be verified, so nothing was sent to it; "
-    "ask your administrator";
-static const char *const text_login =
+const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
-static const char *const text_ended =
-    "your machine has ended the login: too many tries, or too much time; try again";
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
@@ -106,30 +96,6 @@ upstream_dial(struct ward *w)
 		ward_refuse(w, text_gateway, "cannot dial: %s", err_str(r));
 }
 
-/*
- * The text of all UserKnownHostsFiles, one after the other.  A file that is not there
- * holds nothing; one that cannot be read might hold a revocation.
- */
-static int
-read_known_hosts(struct ward *w, struct buf *text)
-{
-	struct keystore_why why;
-	size_t i;
-	int r;
-
-	for (i = 0; i < w->route->known_hosts_files.n; i++) {
-		r = route_file_read(w->route, w->route->known_hosts_files.v[i], text, &why);
-		if (r == ERR_NOTFOUND)
-			r = 0;
-		if (r != 0) {
-			log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
-			return r;
-		}
-		buf_put(text, "\n", 1);
-	}
-	return buf_err(text);
-}
-
 /* Tell the session about its upstream, and hand over the connection. */
 static void
 send_upstream_fd(struct ward *w, int fd)
@@ -143,7 +109,7 @@ send_upstream_fd(struct ward *w, int fd)
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	buf_init(&algorithms, 1000);
 	/* unreadable, it is found out when the key is checked */
-	if (read_known_hosts(w, &text) != 0)
+	if (upstream_known_hosts(w, &text) != 0)
 		buf_reset(&text);
 	known_hosts_algorithms((const char *)text.data, text.len, w->host, route->port, all, 0,
 	    &algorithms);
@@ -194,158 +160,6 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 }
 
 static int
-fingerprint_known(const struct route *route, struct bytes blob)
-{
-	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
-
-	pubkey_fingerprint(blob, fingerprint);
-	return strlist_has(&route->host_key_fingerprints, fingerprint);
-}
-
-/*
- * accept-new: write the key down, once, however many first logins there are.  The
- * file is looked at again under a lock, so that the first key seen is the one kept.
- */
-static enum known_hosts_result
-learn_host_key(struct ward *w, struct bytes blob)
-{
-	const char *path = w->route->known_hosts_files.v[0];
-	enum known_hosts_result result = KNOWN_HOST_NEW;
-	struct keystore_why why;
-	struct buf text, line;
-	int fd, r;
-
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	buf_init(&line, 16384);
-	r = route_file_append(w->route, path, &fd, &why);
-	if (r != 0 || flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		r = ERR_SYS;
-		goto out;
-	}
-	r = fd_read_all(fd, &text);
-	if (r != 0)
-		goto out;
-	result = known_hosts_check((const char *)text.data, text.len, w->host, w->route->port,
-	    blob);
-	if (result != KNOWN_HOST_NEW)
-		goto out;
-	if (text.len > 0 && text.data[text.len - 1] != '\n')
-		buf_put(&line, "\n", 1);
-	known_hosts_line(w->host, w->route->port, blob, &line);
-	r = buf_err(&line);
-	if (r == 0)
-		r = fd_write_all(fd, line.data, line.len);
-	if (r == 0)
-		result = KNOWN_HOST_OK;
-out:
-	if (r != 0)
-		log_warn("session %04jx: cannot add the host key of %s to %s: %s", (uintmax_t)w->id,
-		    w->host, path, err_str(r));
-	fd_close(&fd); /* and with it the lock */
-	buf_free(&line);
-	buf_free(&text);
-	return result;
-}
-
-/* Is this the key of the machine meant?  0 or an ERR_*, with the reason for the log. */
-static int
-check_host_key(struct ward *w, struct bytes blob, const char **reason)
-{
-	const struct route *route = w->route;
-	enum known_hosts_result result;
-	struct buf text;
-
-	*reason = "";
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	if (read_known_hosts(w, &text) != 0) {
-		buf_free(&text);
-		*reason = "the known hosts cannot be read";
-		return ERR_AUTH;
-	}
-	result = known_hosts_check((const char *)text.data, text.len, w->host, route->port, blob);
-	buf_free(&text);
-	if (result == KNOWN_HOST_REVOKED) {
-		*reason = "the key is marked @revoked";
-		return ERR_AUTH;
-	}
-	if (result == KNOWN_HOST_OK || fingerprint_known(route, blob))
-		return 0;
-	if (result == KNOWN_HOST_NEW && route->host_key_fingerprints.n > 0)
-		result = KNOWN_HOST_CHANGED; /* we know what it should be, and it is not */
-	if (result == KNOWN_HOST_NEW && route->strict == ROUTE_STRICT_ACCEPT_NEW) {
-		result = learn_host_key(w, blob);
-		if (result == KNOWN_HOST_OK)
-			return 0;
-	}
-	if (route->strict == ROUTE_STRICT_NO) {
-		*reason = result == KNOWN_HOST_NEW ? "unknown" : "CHANGED";
-		return 0;
-	}
-	*reason = result == KNOWN_HOST_NEW ?
-	    "the key is not known" :
-	    "the key has CHANGED: somebody may be in between, or the machine was set up anew";
-	return ERR_AUTH;
-}
-
-static void
-log_host_key(struct ward *w, struct bytes blob, const char *reason)
-{
-	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
-
-	pubkey_fingerprint(blob, fingerprint);
-	if (pubkey_type(blob, type) != 0)
-		type[0] = '\0';
-	log_warn("session %04jx: Host key verification failed for %s port %u: %s %s: %s; "
-		 "known keys are in %s",
-	    (uintmax_t)w->id, w->host, w->route->port, pubkey_type_short(type), fingerprint, reason,
-	    w->route->known_hosts_files.n > 0 ? w->route->known_hosts_files.v[0] :
-						"HostKeyFingerprint");
-}
-
-/*
- * The session says that its upstream has signed this exchange hash with this key.
- * The signature is checked here: it binds the hash, which the upstream login signs in
- * turn, to the machine meant, whatever the session may say.
- */
-void
-upstream_host_key(struct ward *w, struct wire *body)
-{
-	struct bytes hash, blob, sig;
-	const char *reason = "bad signature";
-	uint8_t flags;
-	char alg[64];
-	struct buf b;
-	int r;
-
-	wire_text(body, alg, sizeof(alg));
-	hash = wire_string(body);
-	blob = wire_string(body);
-	sig = wire_string(body);
-	if (wire_end(body) != 0 || hash.len < 20 || hash.len > sizeof(w->upstream_id)) {
-		ward_end(w);
-		return;
-	}
-	r = key_verify(blob, alg, sig, hash.p, hash.len, &flags);
-	if (r == 0)
-		r = check_host_key(w, blob, &reason);
-	if (r == 0) {
-		if (reason[0] != '\0')
-			log_warn(
-			    "session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
-			    (uintmax_t)w->id, w->host, reason);
-		memcpy(w->upstream_id, hash.p, hash.len);
-		w->upstream_id_len = hash.len;
-		w->phase = IPC_PHASE_UPSTREAM_AUTH;
-	}
-	ipc_begin(&b, IPC_HOST_KEY_OK);
-	wire_put_bool(&b, r == 0);
-	if (ward_send(w, &b, -1) != 0 || r == 0)
-		return;
-	log_host_key(w, blob, reason);
-	ward_refuse(w, text_host_key, "host key of %s not accepted", w->host);
-}
-
-static int
 sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 {
 	struct ward *w = ctx;
@@ -364,11 +178,7 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 
 static const struct auth_client_ops client_ops = { sign };
 
-static void carry_next(struct ward *w);
-static void upstream_refused(struct ward *w);
-static void upstream_success(struct ward *w);
-
-static void
+void
 upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 {
 	struct buf b, banner;
@@ -376,7 +186,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 
 	switch (v) {
 	case AUTH_CLIENT_REFUSED:
-		upstream_refused(w);
+		carry_refused(w);
 		break;
 	case AUTH_CLIENT_ASKED:
 		downstream_ask(w, auth_client_question(w->upstream));
@@ -398,10 +208,13 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		(void)ward_send(w, &b, -1);
 		break;
 	case AUTH_CLIENT_SUCCESS:
-		upstream_success(w);
+		if (w->route->passthrough)
+			carry_success(w);
+		else
+			upstream_finish(w);
 		break;
 	case AUTH_CLIENT_FAILED:
-		ward_refuse(w, text_login, "%s@%s: %s", w->user, w->host,
+		ward_refuse(w, upstream_text_login, "%s@%s: %s", w->user, w->host,
 		    auth_client_reason(w->upstream));
 		break;
 	}
@@ -426,129 +239,6 @@ upstream_finish(struct ward *w)
 	wire_put_u64(&b, w->id);
 	if (ipc_send(w->keeper->master, &b, -1) != 0)
 		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
-}
-
-/* --- Passthrough: the upstream judges what the client says --- */
-
-/* The client's answer to this is awaited by the upstream: 1 unless it has proven a key. */
-static int
-carries(const struct ward *w)
-{
-	struct bytes message;
-
-	return auth_server_carried(w->server, &message) != AUTH_SERVER_NOTHING;
-}
-
-static void
-upstream_success(struct ward *w)
-{
-	if (!w->route->passthrough) {
-		upstream_finish(w);
-		return;
-	}
-	/* nobody has looked at what AuthenticationMethods wants to be looked at */
-	if (w->asked == UPSTREAM_PROBE && w->route->authentication_methods.n > 0) {
-		ward_refuse(w, text_login,
-		    "%s@%s lets anybody in without a password, but AuthenticationMethods asks for one",
-		    w->user, w->host);
-		return;
-	}
-	w->upstream_in = 1;
-	if (carries(w))
-		(void)auth_methods_step(&w->methods, auth_server_method(w->server));
-	if (w->methods.complete)
-		upstream_finish(w);
-	else
-		downstream_passed(w);
-}
-
-static void
-upstream_refused(struct ward *w)
-{
-	int partial = auth_client_partial(w->upstream);
-	const char *offers;
-
-	w->upstream_known = 1;
-	switch (w->asked) {
-	case UPSTREAM_NOTHING:
-		break;
-	case UPSTREAM_PROBE:
-		carry_next(w);
-		break;
-	case UPSTREAM_KEY:
-		if (partial) {
-			downstream_passed(w);
-			break;
-		}
-		log_warn("session %04jx: %s@%s refused the mapped key", (uintmax_t)w->id, w->user,
-		    w->host);
-		offers = auth_client_methods(w->upstream);
-		if (namelist_has(offers, "password") ||
-		    namelist_has(offers, "keyboard-interactive"))
-			downstream_declined(w);
-		else
-			ward_refuse(w, text_login, "%s@%s: nothing else is offered", w->user,
-			    w->host);
-		break;
-	case UPSTREAM_CARRIED:
-		if (partial) {
-			(void)auth_methods_step(&w->methods, auth_server_method(w->server));
-			downstream_passed(w);
-		} else {
-			downstream_failed(w);
-		}
-		break;
-	}
-}
-
-/* Send the upstream what the client has in hand, if it takes that. */
-static void
-carry_next(struct ward *w)
-{
-	enum auth_server_carried what;
-	enum auth_client_verdict v;
-	struct bytes message;
-	struct buf out;
-
-	what = auth_server_carried(w->server, &message);
-	if (w->upstream_in) {
-		downstream_declined(w); /* there is nobody left to judge it */
-		return;
-	}
-	buf_init(&out, IPC_MAX - 16);
-	if (what == AUTH_SERVER_NOTHING) {
-		if (w->upstream_key) {
-			buf_free(&out);
-			downstream_declined(w);
-			return;
-		}
-		w->asked = UPSTREAM_KEY;
-		w->upstream_key = 1;
-		v = auth_client_start(w->upstream, &out);
-	} else if (what == AUTH_SERVER_RESPONSE) {
-		v = auth_client_respond(w->upstream, message, &out);
-	} else if (!w->upstream_known) {
-		w->asked = UPSTREAM_PROBE;
-		v = auth_client_probe(w->upstream, &out);
-	} else if (namelist_has(auth_client_methods(w->upstream), auth_server_method(w->server))) {
-		w->asked = UPSTREAM_CARRIED;
-		v = auth_client_carry(w->upstream, auth_server_method(w->server), message, &out);
-	} else {
-		buf_free(&out);
-		downstream_declined(w);
-		return;
-	}
-	upstream_verdict(w, v, &out);
-	buf_wipe(&out);
-}
-
-void
-upstream_carry(struct ward *w)
-{
-	if (w->upstream != NULL)
-		carry_next(w);
-	else if (w->phase == IPC_PHASE_AUTH)
-		upstream_dial(w);
 }
 
 void
@@ -625,10 +315,7 @@ upstream_failed(struct ward *w, struct wire *body)
 	if (w->phase == IPC_PHASE_END)
 		return; /* refused already: this is its echo */
 	if (w->upstream != NULL && w->route->passthrough) {
-		/* the last try that it allows is answered with its end */
-		if (w->asked == UPSTREAM_CARRIED && carries(w))
-			downstream_log(w, "Failed");
-		ward_refuse(w, text_ended, "%s port %u: %s", w->host, w->route->port, reason);
+		carry_ended(w, reason);
 		return;
 	}
 	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);

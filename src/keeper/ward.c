@@ -12,6 +12,7 @@
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
+#include "keeper/upstream.h"
 #include "keeper/ward.h"
 
 static int

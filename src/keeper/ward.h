@@ -151,18 +151,6 @@ const char *ward_login(const struct ward *w);
 /* Send what an auth machine appended to out, and free it. */
 void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);
 
-/* The client has proven itself: on to the machine behind (upstream.c). */
-void upstream_dial(struct ward *w);
-/* Passthrough: what auth_server has in hand is for the upstream to judge. */
-void upstream_carry(struct ward *w);
-/* The client and the upstream have both let each other in. */
-void upstream_finish(struct ward *w);
-void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
-void upstream_host_key(struct ward *w, struct wire *body);
-void upstream_ready(struct ward *w, struct wire *body);
-void upstream_auth(struct ward *w, struct wire *body);
-void upstream_failed(struct ward *w, struct wire *body);
-
 /* Read a small file whole; NULL-safe errors as ERR_*, the reason in errno for ERR_SYS. */
 int keeper_read_file(const char *path, struct buf *b) MUST_CHECK;
 

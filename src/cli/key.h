@@ -1,0 +1,48 @@
+/*
+ * What the files of `sallyport key` share.
+ */
+#ifndef CLI_KEY_H
+#define CLI_KEY_H
+
+#include "base/buf.h"
+#include "keeper/keystore.h"
+
+#define KEY_BLOB_MAX 16384
+
+struct key_args {
+	const char *conf_dir;
+	const char *store;
+	const char *unlock;
+	const char *from;
+	const char *type;
+	const char *name;
+	const char *file;
+};
+
+/* Where the store is and what opens it. */
+struct key_place {
+	char *path;
+	char *unlock;
+	char *run_as; /* NULL: no configuration */
+};
+
+/* Where the store is, by the options or by the configuration.  A CLI_*, the reason said;
+ * key_place_free() it in any case. */
+int key_place_get(const struct key_args *a, struct key_place *p);
+void key_place_free(struct key_place *p);
+
+/* Open it; with create, make it if there is none.  A CLI_*, the reason said. */
+int key_store_open(const struct key_args *a, int create, struct keystore **ks);
+
+/* Say why.  The CLI_* for this ERR_*. */
+int key_fail(const struct keystore_why *why, int err);
+int key_fail_memory(void);
+
+/* The public half as a line of authorized_keys, on standard output. */
+int key_print_public(const char *name, const struct buf *pub);
+
+/* The commands: a CLI_*, the reason said. */
+int key_generate_cmd(const struct key_args *a);
+int key_add_cmd(const struct key_args *a);
+
+#endif

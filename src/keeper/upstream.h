@@ -1,0 +1,34 @@
+/*
+ * The way to the machine behind: dial, host key, login.
+ */
+#ifndef KEEPER_UPSTREAM_H
+#define KEEPER_UPSTREAM_H
+
+#include "keeper/ward.h"
+
+#define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
+
+/* For the person, when the machine behind does not let the gateway in. */
+extern const char *const upstream_text_login;
+
+/* The client has proven itself: on to the machine behind. */
+void upstream_dial(struct ward *w);
+/* An errand has connected, or not. */
+void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
+
+/* The text of all UserKnownHostsFiles, one after the other.  0 or an ERR_*, logged. */
+int upstream_known_hosts(struct ward *w, struct buf *text) MUST_CHECK;
+/* HOST_KEY: the session asks whether its upstream has shown the right key. */
+void upstream_host_key(struct ward *w, struct wire *body);
+
+/* UPSTREAM_READY, UPSTREAM_AUTH, UPSTREAM_FAILED: the login there. */
+void upstream_ready(struct ward *w, struct wire *body);
+void upstream_auth(struct ward *w, struct wire *body);
+void upstream_failed(struct ward *w, struct wire *body);
+
+/* Do what auth_client says; what it appended to out is sent. */
+void upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out);
+/* The client and the upstream have both let each other in. */
+void upstream_finish(struct ward *w);
+
+#endif

@@ -4,8 +4,8 @@
  *
  * PATH/LOGIN/route.ini holds the keys of [route]; or sshpiper_upstream says where it
  * leads, as sshpiper's workingdir has it.  Beside either: authorized_keys,
- * trusted_user_ca_keys, known_hosts and id_rsa, used where route.ini does not say
- * otherwise.
+ * trusted_user_ca_keys, known_hosts, id_rsa and a certificate for it, id_rsa-cert.pub,
+ * used where route.ini does not say otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -297,6 +297,9 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	if (r == 0 && there != -1 && !has_key(t, "Key")) {
 		there = file_there(p, "id_rsa", BENEATH_SECRET);
 		*has_id = there == 1;
+		if (there == 1 &&
+		    file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
+			return ERR_FORMAT;
 		if (there == 0 && t->errors.n == 0) {
 			snprintf(p->why, PLUGIN_WHY_SIZE,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "

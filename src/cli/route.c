@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "keeper/authorize.h"
+#include "keeper/route_files.h"
 #include "cli/options.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
@@ -90,6 +91,27 @@ describe(struct bytes blob, char out[160])
 	return out;
 }
 
+/* CertificateFile, for the mapped key. */
+static int
+show_certificate(const struct route *r, struct bytes key)
+{
+	char text[CERT_SHOW_SIZE];
+	struct keystore_why why;
+	struct cert cert;
+	struct buf blob;
+	int err;
+
+	buf_init(&blob, 65536);
+	err = route_certificate(r, key, time(NULL), &blob, &why);
+	if (err == 0 && cert_parse(&cert, bytes_of(&blob)) == 0)
+		printf("           with the certificate %s: %s\n", r->certificate_file,
+		    cert_show(&cert, text));
+	else
+		printf("           without its certificate: %s\n", why.text);
+	buf_free(&blob);
+	return err;
+}
+
 static int
 show_key(const struct conf *conf, const struct route *r)
 {
@@ -116,6 +138,8 @@ show_key(const struct conf *conf, const struct route *r)
 		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
 	else
 		printf("key        %s: %s: %s\n", r->key, path, err_str(err));
+	if (err == 0 && r->certificate_file != NULL)
+		err = show_certificate(r, bytes_of(&blob));
 	buf_free(&blob);
 	free(path);
 	return err == 0 ? CLI_OK : CLI_FAILED;

@@ -40,6 +40,7 @@ static const struct keyword route_table[] = {
 	{ "AuthorizedPrincipals", &route_template_words, R(authorized_principals) },
 	{ "RevokedKeys", &route_template_path, R(revoked_keys) },
 	{ "Key", &route_template, R(key), .check = route_check_key },
+	{ "CertificateFile", &route_template_path, R(certificate_file) },
 	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
 	{ "Passthrough", &keyword_choice, R(passthrough), .choices = yes_no, .value = "no" },
 	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
@@ -247,6 +248,10 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		conf_error(errors, e->file, e->line,
 		    "AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
 		    "cert-authority line there is principals=\"\"");
+	e = conf_entry_find(s, "CertificateFile");
+	if (e != NULL && !has(s, "Key") && r->key_file == NULL)
+		conf_error(errors, e->file, e->line,
+		    "CertificateFile needs Key: the key that it certifies");
 	e = conf_entry_find(s, "StrictHostKeyChecking");
 	if (r->strict == ROUTE_STRICT_ACCEPT_NEW && !has(s, "UserKnownHostsFile"))
 		conf_error(errors, e->file, e->line,

@@ -43,8 +43,9 @@ struct route {
 	struct strlist authorized_principals; /* empty: the login */
 	char *revoked_keys;		      /* resolved path, or NULL */
 
-	char *key;	/* Key: name in the key store, or NULL */
-	char *key_file; /* path of a private key in its place, or NULL */
+	char *key;		/* Key: name in the key store, or NULL */
+	char *certificate_file; /* CertificateFile: resolved path, or NULL */
+	char *key_file;		/* path of a private key in its place, or NULL */
 
 	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
 	 * as base/beneath.h has it, whoever opens them. */

@@ -4,7 +4,8 @@
  *
  * PATH/LOGIN/route.ini holds the keys of [route]; or sshpiper_upstream says where it
  * leads, as sshpiper's workingdir has it.  Beside either: authorized_keys,
- * known_hosts and id_rsa, used where route.ini does not say otherwise.
+ * trusted_user_ca_keys, known_hosts, id_rsa and a certificate for it, id_rsa-cert.pub,
+ * used where route.ini does not say otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -259,23 +260,34 @@ has_key(const struct route_text *t, const char *key)
 	return conf_entry_find(&s, key) != NULL;
 }
 
+/* A key that is the name of a file, if it is there; as file_there(). */
+static int
+file_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
+    const char *key, const char *name)
+{
+	int there = has_key(t, key) ? 0 : file_there(p, name, BENEATH_TRUSTED);
+
+	if (there == 1 && route_text_add(t, origin, key, name) != 0)
+		return -1;
+	return there;
+}
+
 /* The files beside it. */
 static int
 files_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
     int *has_id)
 {
-	int r = 0, there = 0;
+	int r = 0, there;
 
-	if (!has_key(t, "AuthorizedKeysFile")) {
-		there = file_there(p, "authorized_keys", BENEATH_TRUSTED);
-		if (there == 1)
-			r = route_text_add(t, origin, "AuthorizedKeysFile", "authorized_keys");
-		/* in sshpiper an id_rsa alone lets everybody in who has any password */
-		if (there == 0 && t->errors.n == 0 && !has_key(t, "AuthorizedKey")) {
-			snprintf(p->why, PLUGIN_WHY_SIZE,
-			    "%.80s: has no authorized_keys: nobody can log in", p->login);
-			return ERR_FORMAT;
-		}
+	there = file_add(p, t, origin, "AuthorizedKeysFile", "authorized_keys");
+	if (there != -1)
+		there = file_add(p, t, origin, "TrustedUserCAKeys", "trusted_user_ca_keys");
+	/* in sshpiper an id_rsa alone lets everybody in who has any password */
+	if (there != -1 && t->errors.n == 0 && !has_key(t, "AuthorizedKeysFile") &&
+	    !has_key(t, "TrustedUserCAKeys") && !has_key(t, "AuthorizedKey")) {
+		snprintf(p->why, PLUGIN_WHY_SIZE,
+		    "%.80s: has no authorized_keys: nobody can log in", p->login);
+		return ERR_FORMAT;
 	}
 	if (r == 0 && there != -1 && !has_key(t, "UserKnownHostsFile")) {
 		there = file_there(p, "known_hosts", BENEATH_TRUSTED);
@@ -285,6 +297,9 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	if (r == 0 && there != -1 && !has_key(t, "Key")) {
 		there = file_there(p, "id_rsa", BENEATH_SECRET);
 		*has_id = there == 1;
+		if (there == 1 &&
+		    file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
+			return ERR_FORMAT;
 		if (there == 0 && t->errors.n == 0 && !has_key(t, "Password")) {
 			snprintf(p->why, PLUGIN_WHY_SIZE,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "

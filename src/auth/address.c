@@ -122,6 +122,34 @@ address_match(const char *address, const char *list)
 }
 
 int
+address_match_blocks(const char *address, const char *list)
+{
+	struct bytes text = { (const uint8_t *)address, strlen(address) };
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
+	struct address a, b;
+	const uint8_t *slash;
+	int negated, match, found = 0;
+
+	if (rest.len == 0 || list[rest.len - 1] == ',' || !address_parse(&a, text))
+		return -1;
+	while (pattern_list_next(&rest, &item, &negated)) {
+		if (negated || item.len == 0 || memchr(item.p, '%', item.len) != NULL)
+			return -1;
+		slash = memchr(item.p, '/', item.len);
+		if (slash != NULL)
+			match = block_match(&a, item, slash);
+		else if (address_parse(&b, item))
+			match = a.bits == b.bits && memcmp(a.p, b.p, sizeof(a.p)) == 0;
+		else
+			match = -1;
+		if (match == -1)
+			return -1;
+		found |= match;
+	}
+	return found;
+}
+
+int
 address_list_ok(const char *list)
 {
 	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;

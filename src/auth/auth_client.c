@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "wire/ssh.h"
 #include "auth/auth_client.h"
+#include "auth/cert.h"
 #include "auth/pubkey.h"
 
 #define SIGNATURE_MAX 16384
@@ -27,6 +28,7 @@ struct auth_client {
 	int several;
 	enum {
 		SENT_NONE,
+		SENT_CERTIFICATE,
 		SENT_KEY,
 		SENT_PASSWORD,
 		SENT_KBDINT
@@ -34,6 +36,8 @@ struct auth_client {
 
 	struct buf session_id;
 	struct buf blob;
+	struct buf certificate; /* what is to be tried of it; empty: the key alone */
+	int certificate_refused;
 	char *user;
 	char *server_sig_algs; /* or NULL */
 
@@ -86,17 +90,20 @@ auth_client_new(const struct auth_client_config *config, const struct auth_clien
 	ac->banner_left = AUTH_CLIENT_BANNER_MAX;
 	buf_init(&ac->session_id, 1024);
 	buf_init(&ac->blob, 65536);
+	buf_init(&ac->certificate, 65536);
 	buf_init(&ac->banner, AUTH_CLIENT_BANNER_MAX);
 	buf_init(&ac->banner_last, AUTH_CLIENT_BANNER_MAX);
 	buf_init(&ac->question, AUTH_CLIENT_MESSAGE_MAX);
 	ac->several = config->several;
 	buf_put(&ac->session_id, config->session_id, config->session_id_len);
 	buf_put(&ac->blob, config->blob.p, config->blob.len);
+	buf_put(&ac->certificate, config->certificate.p, config->certificate.len);
 	ac->user = strdup(config->user);
 	if (config->server_sig_algs != NULL)
 		ac->server_sig_algs = strdup(config->server_sig_algs);
 	if (ac->user == NULL || (config->server_sig_algs != NULL && ac->server_sig_algs == NULL) ||
-	    buf_err(&ac->session_id) != 0 || buf_err(&ac->blob) != 0)
+	    buf_err(&ac->session_id) != 0 || buf_err(&ac->blob) != 0 ||
+	    buf_err(&ac->certificate) != 0)
 		auth_client_free(&ac);
 	return ac;
 }
@@ -111,6 +118,7 @@ auth_client_free(struct auth_client **acp)
 		return;
 	buf_free(&ac->session_id);
 	buf_free(&ac->blob);
+	buf_free(&ac->certificate);
 	buf_free(&ac->banner);
 	buf_free(&ac->banner_last);
 	buf_free(&ac->question);
@@ -136,7 +144,7 @@ algorithm(const struct auth_client *ac, const char *type)
 /* RFC 4252 section 7: data is what is signed.  Behind the session identifier it
  * is the request itself, up to its signature. */
 static void
-put_request(const struct auth_client *ac, const char *alg, struct buf *data)
+put_request(const struct auth_client *ac, const char *alg, const struct buf *blob, struct buf *data)
 {
 	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_text(data, ac->user);
@@ -144,7 +152,20 @@ put_request(const struct auth_client *ac, const char *alg, struct buf *data)
 	wire_put_text(data, "publickey");
 	wire_put_bool(data, 1);
 	wire_put_text(data, alg);
-	wire_put_string(data, ac->blob.data, ac->blob.len);
+	wire_put_string(data, blob->data, blob->len);
+}
+
+/* The name of the algorithm for a signature that comes with the certificate; NULL if it is
+ * none for such a key. */
+static const char *
+certificate_algorithm(const struct auth_client *ac, const char *alg)
+{
+	char type[64];
+
+	if (ac->certificate.len == 0 ||
+	    pubkey_type((struct bytes){ ac->certificate.data, ac->certificate.len }, type) != 0)
+		return NULL;
+	return cert_algorithm_for(type, alg);
 }
 
 /* May a request be made now? */
@@ -160,7 +181,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	struct buf data, sig;
 	size_t front;
 	char type[64];
-	const char *alg;
+	const char *alg, *cert_alg;
 	int ret;
 
 	if (!ready(ac))
@@ -174,7 +195,11 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	buf_init(&sig, SIGNATURE_MAX);
 	wire_put_string(&data, ac->session_id.data, ac->session_id.len);
 	front = data.len;
-	put_request(ac, alg, &data);
+	cert_alg = certificate_algorithm(ac, alg);
+	if (cert_alg != NULL)
+		put_request(ac, cert_alg, &ac->certificate, &data);
+	else
+		put_request(ac, alg, &ac->blob, &data);
 	ret = buf_err(&data);
 	if (ret == 0)
 		ret = ac->ops->sign(ac->ctx, alg, data.data, data.len, &sig);
@@ -188,7 +213,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	buf_free(&sig);
 	if (ret != 0)
 		return fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
-	ac->sent = SENT_KEY;
+	ac->sent = cert_alg != NULL ? SENT_CERTIFICATE : SENT_KEY;
 	state_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
 }
@@ -261,8 +286,24 @@ names_show(struct bytes names, char *out, size_t size)
 	return out;
 }
 
+/* 1 if what was refused is the certificate, and the key may be tried alone. */
+static int
+key_is_next(struct auth_client *ac, struct bytes names, int partial)
+{
+	char list[AUTH_CLIENT_METHODS_SIZE] = "";
+
+	if (ac->sent != SENT_CERTIFICATE || partial)
+		return 0;
+	ac->certificate_refused = 1;
+	buf_reset(&ac->certificate);
+	if (names.len == 0 || names.len >= sizeof(list) || memchr(names.p, '\0', names.len) != NULL)
+		return 0;
+	memcpy(list, names.p, names.len);
+	return namelist_has(list, "publickey");
+}
+
 static enum auth_client_verdict
-input_failure(struct auth_client *ac, struct wire *w)
+input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
 {
 	struct bytes names = wire_string(w);
 	int partial = wire_bool(w);
@@ -270,6 +311,10 @@ input_failure(struct auth_client *ac, struct wire *w)
 
 	if (wire_end(w) != 0)
 		return fail(ac, "malformed login reply from upstream");
+	if (key_is_next(ac, names, partial)) {
+		state_set(ac, STATE_REFUSED);
+		return auth_client_start(ac, out);
+	}
 	if (ac->several) {
 		if (names.len >= sizeof(ac->methods) ||
 		    (names.len > 0 && memchr(names.p, '\0', names.len) != NULL))
@@ -285,7 +330,8 @@ input_failure(struct auth_client *ac, struct wire *w)
 		return fail(ac,
 		    "upstream accepted the mapped key but wants more, which is not supported: %s",
 		    names_show(names, show, sizeof(show)));
-	return fail(ac, "upstream refused the mapped key; it offers %s",
+	return fail(ac, "upstream refused the mapped key%s; it offers %s",
+	    ac->certificate_refused ? " and its certificate" : "",
 	    names_show(names, show, sizeof(show)));
 }
 
@@ -362,7 +408,6 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	struct wire w;
 	uint8_t type;
 
-	(void)out; /* nothing is answered at once */
 	if (ac->state == STATE_FAILED)
 		return AUTH_CLIENT_FAILED;
 	buf_reset(&ac->banner);
@@ -379,7 +424,7 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	case SSH_MSG_USERAUTH_BANNER:
 		return input_banner(ac, &w);
 	case SSH_MSG_USERAUTH_FAILURE:
-		return input_failure(ac, &w);
+		return input_failure(ac, &w, out);
 	case SSH_MSG_USERAUTH_INFO_REQUEST:
 		return input_question(ac, &w, payload, len);
 	case SSH_MSG_USERAUTH_SUCCESS:
@@ -419,4 +464,10 @@ const char *
 auth_client_reason(const struct auth_client *ac)
 {
 	return ac->reason;
+}
+
+int
+auth_client_certificate_refused(const struct auth_client *ac)
+{
+	return ac->certificate_refused;
 }

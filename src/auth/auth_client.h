@@ -20,6 +20,7 @@ struct auth_client_config {
 	size_t session_id_len;
 	const char *user;
 	struct bytes blob;	     /* public half of the mapped key; may be empty */
+	struct bytes certificate;    /* one for that key, or empty */
 	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
 	/* A request that fails is not the end: REFUSED instead of FAILED. */
 	int several;
@@ -52,7 +53,8 @@ struct auth_client *auth_client_new(const struct auth_client_config *config,
     const struct auth_client_ops *ops, void *ctx);
 void auth_client_free(struct auth_client **ac);
 
-/* publickey with its signature, at once: the first request, or one after REFUSED. */
+/* publickey with its signature, at once: the first request, or one after REFUSED.  The
+ * certificate, if there is one, comes first; the key alone when it is refused. */
 enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
 
 /* "none" (RFC 4252 section 5.2): what does the upstream offer?  First or later. */
@@ -84,6 +86,8 @@ struct bytes auth_client_question(const struct auth_client *ac);
  * was passed all the same. */
 const char *auth_client_methods(const struct auth_client *ac);
 int auth_client_partial(const struct auth_client *ac);
+/* 1 if the certificate has been refused. */
+int auth_client_certificate_refused(const struct auth_client *ac);
 /* One line of printable US-ASCII, e.g. "upstream refused the mapped key; it
  * offers password,keyboard-interactive". */
 const char *auth_client_reason(const struct auth_client *ac);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "wire/ssh.h"
 #include "auth/auth_server_private.h"
+#include "auth/cert.h"
 
 void
 auth_state_set(struct auth_server *as, enum auth_state state)
@@ -46,6 +47,7 @@ auth_server_new(const struct auth_server_config *config, const struct auth_serve
 	buf_init(&as->session_id, 1024);
 	buf_init(&as->host_key, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->key, AUTH_SERVER_MESSAGE_MAX);
+	buf_init(&as->looked_up, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->current, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->pending, AUTH_SERVER_PENDING_BYTES);
 	buf_init(&as->carried, AUTH_SERVER_MESSAGE_MAX);
@@ -74,6 +76,7 @@ auth_server_free(struct auth_server **asp)
 	buf_free(&as->session_id);
 	buf_free(&as->host_key);
 	buf_free(&as->key);
+	buf_free(&as->looked_up);
 	/* passwords may be in these */
 	buf_wipe(&as->current);
 	buf_wipe(&as->pending);
@@ -133,11 +136,12 @@ login_set(struct auth_server *as, const struct auth_request *r)
 	as->login_ok = login_name_ok(r->user.p, r->user.len);
 }
 
+/* alg is what the signature itself is made with, by the certified key of a certificate. */
 static int
 signature_ok(struct auth_server *as, const struct auth_request *r, const char *alg)
 {
 	struct wire w;
-	struct buf data;
+	struct buf data, key;
 	int ok;
 
 	wire_init(&w, r->signature.p, r->signature.len);
@@ -145,8 +149,12 @@ signature_ok(struct auth_server *as, const struct auth_request *r, const char *a
 		return 0;
 	buf_init(&data, 2 * AUTH_SERVER_MESSAGE_MAX);
 	auth_request_signed(r, (struct bytes){ as->session_id.data, as->session_id.len }, &data);
-	ok = buf_err(&data) == 0 &&
-	    as->ops->verify(as->ctx, alg, r->blob, r->signature, data.data, data.len) == 0;
+	buf_init(&key, AUTH_SERVER_MESSAGE_MAX);
+	cert_put_key(r->blob, &key);
+	ok = buf_err(&data) == 0 && buf_err(&key) == 0 &&
+	    as->ops->verify(as->ctx, alg, (struct bytes){ key.data, key.len }, r->signature,
+		data.data, data.len) == 0;
+	buf_free(&key);
 	buf_free(&data);
 	return ok;
 }
@@ -161,10 +169,23 @@ refuse_key(struct auth_server *as, struct buf *out)
 	return auth_reply_failure(as, out);
 }
 
+/* The algorithm of the signature: for certificates it has another name than the request's.
+ * NULL if the key is none that may be used with it. */
+static const char *
+signature_algorithm(const struct auth_server *as, struct bytes blob, const char *alg)
+{
+	struct cert cert;
+
+	if (pubkey_algorithm_ok(as->key_type, alg))
+		return pubkey_check(blob) == 0 ? alg : NULL;
+	return cert_parse(&cert, blob) == 0 ? cert_algorithm(as->key_type, alg) : NULL;
+}
+
 static enum auth_server_verdict
 handle_publickey(struct auth_server *as, const struct auth_request *r, struct buf *out)
 {
 	struct bytes host_key = { as->host_key.data, as->host_key.len };
+	const char *plain;
 	char alg[64] = "";
 	int usable, allowed, proven;
 
@@ -172,15 +193,15 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 		return auth_deny(as, TOO_MANY_FAILURES);
 	if (auth_name_ok(r->alg, sizeof(alg)))
 		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
-	usable = namelist_has(as->methods, "publickey") && pubkey_algorithm_ok(as->key_type, alg) &&
-	    pubkey_check(r->blob) == 0 &&
+	plain = signature_algorithm(as, r->blob, alg);
+	usable = namelist_has(as->methods, "publickey") && plain != NULL &&
 	    (!r->hostbound || (host_key.len > 0 && bytes_equal(r->host_key, host_key)));
 	allowed = usable && as->login_ok && as->ops->key_allowed(as->ctx, alg, r->blob) == 1;
 	if (!r->has_signature)
 		return allowed ? auth_reply_pk_ok(as, r, out) : refuse_key(as, out);
 	/* A key that is not allowed must not be told from one that is by the time
 	 * its answer takes: the signature is checked in any case. */
-	proven = usable && signature_ok(as, r, alg);
+	proven = usable && signature_ok(as, r, plain);
 	if (!proven || !allowed) {
 		as->key_refused = 1;
 		return auth_fail(as, out);
@@ -268,11 +289,12 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 static enum auth_server_verdict
 ask_lookup(struct auth_server *as, const uint8_t *payload, size_t len)
 {
-	memcpy(as->looked_up, as->fingerprint, sizeof(as->looked_up));
+	buf_reset(&as->looked_up);
+	buf_put(&as->looked_up, as->key.data, as->key.len);
 	buf_wipe(&as->current);
 	buf_put(&as->current, payload, len);
-	if (buf_err(&as->current) != 0)
-		return auth_deny(as, "%s", err_str(buf_err(&as->current)));
+	if (buf_err(&as->current) != 0 || buf_err(&as->looked_up) != 0)
+		return auth_deny(as, "%s", err_str(ERR_NOMEM));
 	auth_state_set(as, STATE_LOOKUP);
 	return AUTH_SERVER_LOOKUP;
 }
@@ -300,7 +322,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
 			auth_state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&
-		    strcmp(as->fingerprint, as->looked_up) != 0)
+		    !bytes_equal(r.blob, (struct bytes){ as->looked_up.data, as->looked_up.len }))
 			return ask_lookup(as, payload, len);
 		return handle_method(as, &r, out);
 	}

@@ -15,8 +15,10 @@ struct auth_server_ops {
 	/* May this key (with this signature algorithm) log in as the login last
 	 * given to resume?  1 or 0.  Called for queries and for proofs. */
 	int (*key_allowed)(void *ctx, const char *alg, struct bytes blob);
-	/* Verify sig over data; 0 or an ERR_*.  The blob has passed pubkey_check(),
-	 * alg fits it and is the name inside sig.  A security key's flags are not
+	/* Verify sig over data; 0 or an ERR_*.  The blob has passed pubkey_check(), alg fits
+	 * it and is the name inside sig; for a certificate, it is that of the key certified,
+	 * where key_allowed has had all of it, well-formed but for the CA's signature, and
+	 * the name of an algorithm for certificates.  A security key's flags are not
 	 * looked at: see pubkey_signature_flags(). */
 	int (*verify)(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
 	    const void *data, size_t len);

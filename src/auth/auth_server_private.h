@@ -53,7 +53,7 @@ struct auth_server {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
 
 	int each_key;
-	char looked_up[PUBKEY_FINGERPRINT_SIZE]; /* the key of the last lookup, or "" */
+	struct buf looked_up; /* the key of the last lookup, or empty */
 
 	struct buf current; /* the request that waits for the lookup */
 	struct buf pending; /* those behind it, each as a string */

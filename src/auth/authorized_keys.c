@@ -3,6 +3,7 @@
 
 #include "auth/authorized_keys.h"
 #include "auth/authorized_options.h"
+#include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "auth/text.h"
 
@@ -44,11 +45,38 @@ line_has_key(struct bytes line, struct bytes blob, struct buf *key, struct bytes
 	return bytes_equal((struct bytes){ key->data, key->len }, blob);
 }
 
+/* Does a certificate of this line's CA hold for the request? */
+static int
+cert_holds(const struct authorized_request *request, struct authorized_options *options,
+    char *reason, size_t size)
+{
+	struct authorized_options own;
+	size_t i;
+	int ok = 0;
+
+	/* sshd has taken one without principals here for anybody's; what has none is nobody's */
+	if (!options->has_principals)
+		ok = cert_has_principal(request->cert, request->login);
+	for (i = 0; !ok && i < options->principals.n; i++)
+		ok = cert_has_principal(request->cert, options->principals.v[i]);
+	if (!ok) {
+		snprintf(reason, size, "%s a principal of the certificate",
+		    options->has_principals ? "none of principals= is" : "the login is not");
+		return 0;
+	}
+	if (!cert_options(request->cert, request->address, &own, reason, size))
+		return 0;
+	ok = authorized_options_merge(options, &own, reason, size);
+	authorized_options_free(&own);
+	return ok;
+}
+
 int
 authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256])
 {
 	struct bytes rest = { (const uint8_t *)text, len }, line, words;
+	struct bytes key_wanted = request->cert != NULL ? request->cert->ca : request->blob;
 	struct buf key;
 	char reason[WHY_SIZE - 32];
 	unsigned int number = 0;
@@ -61,10 +89,12 @@ authorized_keys_find(const char *text, size_t len, const struct authorized_reque
 		number++;
 		text_skip_blanks(&line);
 		if (line.len == 0 || line.len > AUTHORIZED_LINE_MAX || line.p[0] == '#' ||
-		    !line_has_key(line, request->blob, &key, &words))
+		    !line_has_key(line, key_wanted, &key, &words))
 			continue;
 		options->line = number;
 		found = authorized_options_parse(words, request, options, reason, sizeof(reason));
+		if (found && request->cert != NULL)
+			found = cert_holds(request, options, reason, sizeof(reason));
 		if (found)
 			break;
 		authorized_options_free(options);

@@ -35,15 +35,22 @@ struct authorized_options {
 	int has_tunnel;
 	uint32_t tunnel; /* the unit of tunnel=, or AUTHORIZED_TUNNEL_ANY */
 	int cert_authority;
+	struct strlist principals; /* principals= of a cert-authority line */
+	int has_principals;
 	int no_touch_required;
 	int verify_required;
 	unsigned int line; /* of the file, for the log */
 };
 
+struct cert;
+
 struct authorized_request {
-	struct bytes blob;   /* the key offered */
-	const char *address; /* numeric, of the client: for from= */
-	time_t now;	     /* for expiry-time= */
+	struct bytes blob;	 /* the key offered */
+	const struct cert *cert; /* the same, if it is a certificate, or NULL: its signature and
+				  * validity are for the caller to check */
+	const char *login;	 /* which principals= are in place of; for a certificate */
+	const char *address;	 /* numeric, of the client: for from= */
+	time_t now;		 /* for expiry-time= */
 };
 
 /*
@@ -52,8 +59,10 @@ struct authorized_request {
  * 0: no line allows it; why says so if one had the key but its options did not
  * hold ("line 3: expired", "line 3: from= does not match", "line 3: unknown
  * option foo": such a line never matches), else it is "".
- * Lines with cert-authority never match a plain key; nor do lines longer than
- * AUTHORIZED_LINE_MAX.
+ * Lines with cert-authority never match a plain key, and a certificate matches no other: its
+ * CA stands there, principals= or the login is one of its principals, and its own options
+ * hold.  What it permits is then what both do.  Lines longer than AUTHORIZED_LINE_MAX match
+ * nothing.
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256]);

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "auth/authorized_options.h"
+#include "auth/pattern.h"
 
 #define OPTION_NAME_MAX 64
 
@@ -13,7 +14,7 @@ struct parser {
 	const struct authorized_request *request;
 	struct authorized_options *options;
 	time_t expiry; /* the earliest; 0 is none */
-	int has_from, has_principals;
+	int has_from;
 	char *why;
 	size_t why_size;
 };
@@ -153,11 +154,19 @@ option_permitlisten(struct parser *p, const char *value)
 static int
 option_principals(struct parser *p, const char *value)
 {
-	(void)value; /* certificates are not taken yet */
-	if (p->has_principals)
+	struct bytes rest = { (const uint8_t *)value, strlen(value) }, name;
+	int negated;
+
+	if (p->options->has_principals)
 		return refuse(p, "principals= is given twice");
-	p->has_principals = 1;
-	return 1;
+	p->options->has_principals = 1;
+	while (pattern_list_next(&rest, &name, &negated)) {
+		if (negated || name.len == 0)
+			return refuse(p, "bad principals=");
+		if (strlist_add(&p->options->principals, (const char *)name.p, name.len) != 0)
+			return refuse(p, "%s", err_str(ERR_NOMEM));
+	}
+	return p->options->principals.n > 0 ? 1 : refuse(p, "bad principals=");
 }
 
 static int
@@ -310,9 +319,11 @@ handle_option(struct parser *p)
 static int
 check_together(struct parser *p)
 {
-	if (p->options->cert_authority)
+	if (p->request->cert == NULL && p->options->cert_authority)
 		return refuse(p, "the key is there as cert-authority");
-	if (p->has_principals)
+	if (p->request->cert != NULL && !p->options->cert_authority)
+		return refuse(p, "the CA is there without cert-authority");
+	if (p->options->has_principals && !p->options->cert_authority)
 		return refuse(p, "principals= without cert-authority");
 	return 1;
 }
@@ -327,7 +338,7 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 
 	options->permits = AUTHORIZED_ALL;
 	if (text.len == 0)
-		return 1;
+		return check_together(&p);
 	copy = memchr(text.p, '\0', text.len) != NULL ? NULL :
 							strndup((const char *)text.p, text.len);
 	if (copy == NULL)
@@ -345,10 +356,33 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 	return ok && check_together(&p);
 }
 
+int
+authorized_options_merge(struct authorized_options *options, const struct authorized_options *cert,
+    char *why, size_t size)
+{
+	if (options->command != NULL && cert->command != NULL &&
+	    strcmp(options->command, cert->command) != 0) {
+		snprintf(why, size, "command= is not what the certificate has as force-command");
+		return 0;
+	}
+	if (options->command == NULL && cert->command != NULL) {
+		options->command = strdup(cert->command);
+		if (options->command == NULL) {
+			snprintf(why, size, "%s", err_str(ERR_NOMEM));
+			return 0;
+		}
+	}
+	options->permits &= cert->permits;
+	options->no_touch_required &= cert->no_touch_required;
+	options->verify_required |= cert->verify_required;
+	return 1;
+}
+
 void
 authorized_options_free(struct authorized_options *options)
 {
 	free(options->command);
+	strlist_free(&options->principals);
 	strlist_free(&options->environment);
 	strlist_free(&options->permit_open);
 	strlist_free(&options->permit_listen);

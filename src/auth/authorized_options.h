@@ -15,6 +15,13 @@ int authorized_options_parse(struct bytes text, const struct authorized_request 
     struct authorized_options *options, char *why, size_t size);
 
 /*
+ * Narrow the options of a cert-authority line by those of a certificate.  1, or 0 with why if
+ * each has a command of its own.
+ */
+int authorized_options_merge(struct authorized_options *options,
+    const struct authorized_options *cert, char *why, size_t size);
+
+/*
  * A time as in expiry-time=: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in the
  * local time zone unless a Z follows.  0 or ERR_FORMAT.
  */

@@ -1,6 +1,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "auth/text.h"
 
@@ -53,9 +54,21 @@ kind_find(const char *type)
 void
 pubkey_fingerprint(struct bytes blob, char out[PUBKEY_FINGERPRINT_SIZE])
 {
-	uint8_t hash[crypto_hash_sha256_BYTES];
+	uint8_t hash[crypto_hash_sha256_BYTES], len[4] = { 0 };
+	crypto_hash_sha256_state state;
+	struct bytes numbers = blob;
+	const char *type;
 
-	crypto_hash_sha256(hash, blob.p, blob.len);
+	crypto_hash_sha256_init(&state);
+	if (cert_key(blob, &type, &numbers) == 0) {
+		len[3] = (uint8_t)strlen(type);
+		crypto_hash_sha256_update(&state, len, sizeof(len));
+		crypto_hash_sha256_update(&state, (const uint8_t *)type, len[3]);
+	} else {
+		numbers = blob;
+	}
+	crypto_hash_sha256_update(&state, numbers.p, numbers.len);
+	crypto_hash_sha256_final(&state, hash);
 	memcpy(out, "SHA256:", 7);
 	sodium_bin2base64(out + 7, PUBKEY_FINGERPRINT_SIZE - 7, hash, sizeof(hash),
 	    sodium_base64_VARIANT_ORIGINAL_NO_PADDING);

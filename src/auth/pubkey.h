@@ -9,7 +9,7 @@
 
 #define PUBKEY_FINGERPRINT_SIZE 64
 
-/* "SHA256:" and unpadded base64, as ssh-keygen -l prints. */
+/* "SHA256:" and unpadded base64, as ssh-keygen -l prints: of a certificate, that of its key. */
 void pubkey_fingerprint(struct bytes blob, char out[PUBKEY_FINGERPRINT_SIZE]);
 
 /* The type name inside a blob ("ssh-ed25519"), terminated; ERR_FORMAT. */

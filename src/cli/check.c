@@ -9,13 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "auth/pubkey.h"
+#include "auth/revoked.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "keeper/keystore.h"
+#include "keeper/route_files.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 
@@ -170,6 +174,76 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 }
 
 static void
+check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = place(s, "TrustedUserCAKeys");
+	int fd = trusted_open(c, &e, "TrustedUserCAKeys", r->trusted_user_ca_keys,
+	    "; put the public keys of the authorities there");
+
+	if (fd != -1 && !has_public_key(fd))
+		conf_error(&c->notes, e.file, e.line,
+		    "TrustedUserCAKeys: there is no public key in %s: no certificate is accepted",
+		    r->trusted_user_ca_keys);
+	fd_close(&fd);
+}
+
+/* RevokedKeys that are not understood refuse every key. */
+static void
+check_revoked(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = place(s, "RevokedKeys");
+	struct buf list;
+	int fd;
+
+	fd = trusted_open(c, &e, "RevokedKeys", r->revoked_keys, "; no key is accepted without it");
+	if (fd == -1)
+		return;
+	buf_init(&list, KEYS_FILE_MAX);
+	if (fd_read_all(fd, &list) != 0 ||
+	    revoked_check((struct bytes){ list.data, list.len },
+		(struct bytes){ (const uint8_t *)"", 0 }, NULL) < 0)
+		conf_error(c->errors, e.file, e.line,
+		    "RevokedKeys: %s is neither a list of public keys nor what ssh-keygen -k makes: "
+		    "no key is accepted",
+		    r->revoked_keys);
+	buf_free(&list);
+	fd_close(&fd);
+}
+
+/* Does the certificate go with the key? */
+static void
+check_certificate(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = place(s, "CertificateFile");
+	struct keystore_why why;
+	struct buf text, key, certificate;
+	char *path;
+	int fd, err;
+
+	if (c->conf->keystore.path == NULL ||
+	    asprintf(&path, "%s/%s.pub", c->conf->keystore.path, r->key) == -1)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	buf_init(&text, KEYS_FILE_MAX);
+	buf_init(&key, KEYS_FILE_MAX);
+	buf_init(&certificate, KEYS_FILE_MAX);
+	/* a key that is not there has its error already */
+	if (fd != -1 && fd_read_all(fd, &text) == 0 &&
+	    pubkey_parse((const char *)text.data, text.len, &key) == 0) {
+		err = route_certificate(r, (struct bytes){ key.data, key.len }, time(NULL),
+		    &certificate, &why);
+		if (err != 0)
+			conf_error(err == ERR_TIMEOUT ? &c->notes : c->errors, e.file, e.line,
+			    "CertificateFile: %s", why.text);
+	}
+	buf_free(&certificate);
+	buf_free(&key);
+	buf_free(&text);
+	fd_close(&fd);
+	free(path);
+}
+
+static void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = place(s, "UserKnownHostsFile");
@@ -247,6 +321,12 @@ check_route(struct check *c, const struct conf_section *s)
 		check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line, c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
+	if (is_known(s, r->trusted_user_ca_keys))
+		check_trusted_cas(c, s, r);
+	if (is_known(s, r->revoked_keys))
+		check_revoked(c, s, r);
+	if (is_known(s, r->certificate_file) && is_known(s, r->key))
+		check_certificate(c, s, r);
 	check_known_hosts(c, s, r);
 	check_loop(c, s, r);
 out:

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/login.h"
-#include "auth/authorized_keys.h"
+#include "auth/cert.h"
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
 #include "base/buf.h"
@@ -21,6 +21,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "keeper/authorize.h"
+#include "keeper/route_files.h"
 #include "cli/options.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
@@ -91,6 +93,27 @@ describe(struct bytes blob, char out[160])
 	return out;
 }
 
+/* CertificateFile, for the mapped key. */
+static int
+show_certificate(const struct route *r, struct bytes key)
+{
+	char text[CERT_SHOW_SIZE];
+	struct keystore_why why;
+	struct cert cert;
+	struct buf blob;
+	int err;
+
+	buf_init(&blob, 65536);
+	err = route_certificate(r, key, time(NULL), &blob, &why);
+	if (err == 0 && cert_parse(&cert, bytes_of(&blob)) == 0)
+		printf("           with the certificate %s: %s\n", r->certificate_file,
+		    cert_show(&cert, text));
+	else
+		printf("           without its certificate: %s\n", why.text);
+	buf_free(&blob);
+	return err;
+}
+
 static int
 show_key(const struct conf *conf, const struct route *r)
 {
@@ -119,6 +142,8 @@ show_key(const struct conf *conf, const struct route *r)
 		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
 	else
 		printf("key        %s: %s: %s\n", r->key, path, err_str(err));
+	if (err == 0 && r->certificate_file != NULL)
+		err = show_certificate(r, bytes_of(&blob));
 	buf_free(&blob);
 	free(path);
 	return err == 0 ? CLI_OK : CLI_FAILED;
@@ -149,75 +174,54 @@ show_password(const struct conf *conf, const struct route *r)
 
 /* --- who may log in --- */
 
-struct verdict {
-	int allowed;
-	char where[512];
-	char why[512];
-};
-
-static void
-try_list(const struct buf *text, const char *name, const struct authorized_request *request,
-    struct verdict *v)
-{
-	struct authorized_options options = { 0 };
-	char why[256] = "";
-
-	if (v->allowed || text->len == 0)
-		return;
-	if (authorized_keys_find((const char *)text->data, text->len, request, &options, why)) {
-		v->allowed = 1;
-		snprintf(v->where, sizeof(v->where), "line %u of %.400s", options.line, name);
-		authorized_options_free(&options);
-	} else if (why[0] != '\0') {
-		snprintf(v->why, sizeof(v->why), "%.200s: %s", name, why);
-	}
-}
-
 static int
 show_may(const struct args *a, const struct route *r)
 {
-	struct authorized_request request = { .address = a->from != NULL ? a->from : "0.0.0.0",
+	const struct authorize_request request = { .route = r,
+		.login = a->login,
+		.address = a->from != NULL ? a->from : "0.0.0.0",
 		.now = time(NULL) };
-	struct buf blob, file, lines;
-	struct verdict v = { 0 };
-	char text[160];
-	size_t i;
+	struct authorize_answer answer = { 0 };
+	char text[160], id[CERT_SHOW_SIZE];
+	struct cert cert;
+	struct buf blob;
 	int err;
 
 	buf_init(&blob, 65536);
-	buf_init(&file, FILE_MAX);
-	buf_init(&lines, FILE_MAX);
 	err = read_public(a->key, &blob);
 	if (err != 0) {
 		fprintf(stderr, "sallyport: %s: %s\n", a->key,
 		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
 		goto out;
 	}
-	request.blob = bytes_of(&blob);
-	if (r->authorized_keys_file != NULL) {
-		if (read_file(r->authorized_keys_file, &file) != 0)
-			snprintf(v.why, sizeof(v.why), "%.400s: %s", r->authorized_keys_file,
-			    strerror(errno));
-		try_list(&file, r->authorized_keys_file, &request, &v);
-	}
-	for (i = 0; i < r->authorized_keys.n; i++)
-		buf_putf(&lines, "%s\n", r->authorized_keys.v[i]);
-	if (buf_err(&lines) == 0)
-		try_list(&lines, "the AuthorizedKey lines", &request, &v);
-	describe(request.blob, text);
-	if (v.allowed)
-		printf("--key      %s may log in: %s\n", text, v.where);
-	else
+	if (cert_parse(&cert, bytes_of(&blob)) == 0)
+		printf("--key      %s\n", cert_show(&cert, id));
+	describe(bytes_of(&blob), text);
+	if (authorize_key(&request, bytes_of(&blob), &answer)) {
+		printf("--key      %s may log in: %s\n", text, answer.where);
+	} else {
+		err = ERR_AUTH;
 		printf("--key      %s may not log in: %s%s\n", text,
-		    v.why[0] != '\0' ? v.why : "it is on no list",
-		    a->from == NULL && strstr(v.why, "from=") != NULL ? " (try --from ADDRESS)" :
-									"");
-	err = v.allowed ? 0 : ERR_AUTH;
+		    answer.why[0] != '\0' ? answer.why : "it is on no list",
+		    a->from == NULL &&
+			    (strstr(answer.why, "from=") != NULL ||
+				strstr(answer.why, "source-address") != NULL) ?
+			" (try --from ADDRESS)" :
+			"");
+	}
+	authorized_options_free(&answer.options);
 out:
 	buf_free(&blob);
-	buf_free(&file);
-	buf_free(&lines);
 	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* A file of keys that decides who is let in. */
+static void
+show_file(const char *what, const char *path)
+{
+	if (path != NULL)
+		printf("who        %s %s%s\n", what, path,
+		    access(path, R_OK) == 0 ? "" : " (can't be read!)");
 }
 
 static void
@@ -225,12 +229,16 @@ show_proofs(const struct route *r)
 {
 	size_t i;
 
-	if (r->authorized_keys_file != NULL)
-		printf("who        the keys in %s%s\n", r->authorized_keys_file,
-		    access(r->authorized_keys_file, R_OK) == 0 ? "" : " (can't be read!)");
+	show_file("the keys in", r->authorized_keys_file);
 	if (r->authorized_keys.n > 0)
 		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
 		    r->authorized_keys.n == 1 ? "" : "s");
+	show_file("the certificates of the CAs in", r->trusted_user_ca_keys);
+	for (i = 0; i < r->authorized_principals.n; i++)
+		printf("%s %s\n",
+		    i == 0 ? "           with principal" : "                       or",
+		    r->authorized_principals.v[i]);
+	show_file("but no key that is revoked in", r->revoked_keys);
 	if (r->password_hash != NULL)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)

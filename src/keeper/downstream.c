@@ -4,19 +4,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "base/log.h"
+#include "keeper/authorize.h"
 #include "keeper/carry.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
 #include "keeper/lookups.h"
-#include "keeper/route_files.h"
 #include "keeper/upstream.h"
 #include "transport/keys.h"
 
-/* An authorized_keys file is read at each login; this is a lot of keys. */
-#define AUTHORIZED_KEYS_MAX (1024 * 1024)
 /* As in sshd. */
 #define PASSWORD_MAX 1024
 
@@ -36,51 +35,24 @@ static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, cons
 	    auth_server_fingerprint(w->server), text);
 }
 
-/* 1 if a line of the text lets the key in. */
-static int
-text_allows(struct ward *w, struct bytes blob, const char *text, size_t len, const char *where)
-{
-	struct authorized_request request = { .blob = blob,
-		.address = w->client,
-		.now = time(NULL) };
-	struct authorized_options options = { 0 };
-	char why[256];
-
-	if (!authorized_keys_find(text, len, &request, &options, why)) {
-		if (why[0] != '\0')
-			not_taken(w, "%s: %s", where, why);
-		return 0;
-	}
-	authorized_options_free(&w->options);
-	w->options = options;
-	return 1;
-}
-
 static int
 key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
 	struct ward *w = ctx;
-	struct keystore_why why;
-	struct buf text;
-	size_t i;
-	int r, ok = 0;
+	const struct authorize_request request = { .route = w->route,
+		.login = auth_server_login(w->server),
+		.address = w->client,
+		.now = time(NULL) };
+	struct authorize_answer answer;
 
-	if (w->route == NULL)
+	if (!authorize_key(&request, blob, &answer)) {
+		if (answer.why[0] != '\0')
+			not_taken(w, "%s", answer.why);
 		return 0;
-	for (i = 0; i < w->route->authorized_keys.n && !ok; i++)
-		ok = text_allows(w, blob, w->route->authorized_keys.v[i],
-		    strlen(w->route->authorized_keys.v[i]), w->route->source);
-	if (ok || w->route->authorized_keys_file == NULL)
-		return ok;
-	buf_init(&text, AUTHORIZED_KEYS_MAX);
-	r = route_file_read(w->route, w->route->authorized_keys_file, &text, &why);
-	if (r == 0)
-		ok = text_allows(w, blob, (const char *)text.data, text.len,
-		    w->route->authorized_keys_file);
-	else
-		not_taken(w, "%s", why.text);
-	buf_free(&text);
-	return ok;
+	}
+	authorized_options_free(&w->options);
+	w->options = answer.options;
+	return 1;
 }
 
 static int
@@ -110,18 +82,23 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 	return 0;
 }
 
-/* sshd's words, for the eyes and filters that know them. */
+/* sshd's words, for the eyes and filters that know them.  What a certificate says of itself is
+ * told of one that has been accepted: a stranger's says what a stranger likes. */
 void
 downstream_log(struct ward *w, const char *what)
 {
-	char key[160] = "";
+	char key[160] = "", id[CERT_SHOW_SIZE] = "";
+	struct cert cert;
 
 	if (auth_server_fingerprint(w->server)[0] != '\0')
 		snprintf(key, sizeof(key), ": %s %s",
 		    pubkey_type_short(auth_server_key_type(w->server)),
 		    auth_server_fingerprint(w->server));
-	log_info("%s %s for %s%s from %s port %u ssh2%s", what, auth_server_method(w->server),
-	    w->route == NULL ? "invalid user " : "", ward_login(w), w->client, w->client_port, key);
+	if (strcmp(what, "Failed") != 0 && cert_parse(&cert, auth_server_key(w->server)) == 0)
+		cert_show(&cert, id);
+	log_info("%s %s for %s%s from %s port %u ssh2%s%s%s", what, auth_server_method(w->server),
+	    w->route == NULL ? "invalid user " : "", ward_login(w), w->client, w->client_port, key,
+	    id[0] != '\0' ? " " : "", id);
 }
 
 static void

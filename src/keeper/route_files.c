@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "auth/cert.h"
+#include "auth/pubkey.h"
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/secret.h"
@@ -11,6 +14,8 @@
 
 /* An RSA key of 16384 bits takes 13 KiB. */
 #define KEY_FILE_MAX 32768
+/* Of what is sent in one message with it. */
+#define CERTIFICATE_MAX 65536
 
 int
 route_file_read(const struct route *r, const char *path, struct buf *out, struct keystore_why *why)
@@ -127,5 +132,63 @@ route_key_sign(const struct route *r, struct keystore *ks, const char *alg, cons
 	}
 	secret_free(&priv);
 	buf_free(&pub);
+	return err;
+}
+
+/* Is this a user's certificate for the key, valid now? */
+static int
+certificate_check(struct bytes blob, struct bytes key, time_t now, char *why, size_t size)
+{
+	struct buf certified;
+	struct cert cert;
+	int err;
+
+	if (cert_parse(&cert, blob) != 0) {
+		snprintf(why, size, "is not an OpenSSH certificate");
+		return ERR_FORMAT;
+	}
+	buf_init(&certified, CERTIFICATE_MAX);
+	cert_put_key(blob, &certified);
+	err = buf_err(&certified);
+	if (err == 0 && !bytes_equal((struct bytes){ certified.data, certified.len }, key))
+		err = ERR_AUTH;
+	buf_free(&certified);
+	if (err == ERR_AUTH)
+		snprintf(why, size, "is for another key than the route's Key");
+	else if (err != 0)
+		snprintf(why, size, "%s", err_str(err));
+	else if (!cert_valid(&cert, now, why, size))
+		err = cert.kind == CERT_USER ? ERR_TIMEOUT : ERR_FORMAT;
+	return err;
+}
+
+int
+route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
+    struct keystore_why *why)
+{
+	size_t start = out->len, len;
+	struct buf text;
+	char reason[160];
+	int err;
+
+	buf_init(&text, CERTIFICATE_MAX);
+	err = route_file_read(r, r->certificate_file, &text, why);
+	if (err == 0) {
+		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
+			;
+		if (pubkey_parse((const char *)text.data, len, out) != 0) {
+			snprintf(reason, sizeof(reason), "is not an OpenSSH certificate");
+			err = ERR_FORMAT;
+		} else {
+			err = certificate_check((struct bytes){ out->data + start,
+						    out->len - start },
+			    key, now, reason, sizeof(reason));
+		}
+		if (err != 0) {
+			out->len = start;
+			keystore_why_set(why, "%s: %s", r->certificate_file, reason);
+		}
+	}
+	buf_free(&text);
 	return err;
 }

@@ -4,9 +4,12 @@
 #ifndef KEEPER_ROUTE_FILES_H
 #define KEEPER_ROUTE_FILES_H
 
+#include <time.h>
+
 #include "base/buf.h"
 #include "keeper/keystore.h"
 #include "lookup/route.h"
+#include "wire/wire.h"
 
 /* Append one of the route's files.  0 or an ERR_*, with why: one line that names it;
  * ERR_NOTFOUND if it is not there. */
@@ -23,5 +26,13 @@ int route_key_public(const struct route *r, struct keystore *ks, struct buf *pub
     struct keystore_why *why) MUST_CHECK;
 int route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
     size_t len, struct buf *sig, struct keystore_why *why) MUST_CHECK;
+
+/*
+ * The certificate of CertificateFile, for a key with this public blob: append it.
+ * ERR_NOTFOUND; ERR_FORMAT: it is none; ERR_AUTH: it is another key's; ERR_TIMEOUT: it has
+ * expired, or is not valid yet; always with why.
+ */
+int route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
+    struct keystore_why *why) MUST_CHECK;
 
 #endif

@@ -269,6 +269,10 @@ upstream_finish(struct ward *w)
 	w->logged_in = 1;
 	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 	    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
+	if (auth_client_certificate_refused(w->upstream))
+		log_warn("session %04jx: %s@%s refused the certificate of the mapped key, but not "
+			 "the key",
+		    (uintmax_t)w->id, w->user, w->host);
 	downstream_success(w);
 	auth_client_free(&w->upstream);
 	if (w->keeper->master == -1)
@@ -289,12 +293,24 @@ begin_stored(struct ward *w, int has_key, struct buf *out)
 	return auth_stored_begin(&w->stored, w->upstream, out);
 }
 
+/* One that is not good does not keep the key from being tried, but it is no secret. */
+static void
+read_certificate(struct ward *w, struct bytes key, struct buf *certificate)
+{
+	struct keystore_why why;
+
+	if (w->route->certificate_file != NULL &&
+	    route_certificate(w->route, key, time(NULL), certificate, &why) != 0)
+		log_warn("session %04jx: CertificateFile: %s; the key is tried without it",
+		    (uintmax_t)w->id, why.text);
+}
+
 void
 upstream_ready(struct ward *w, struct wire *body)
 {
 	struct auth_client_config config = { 0 };
 	struct keystore_why why;
-	struct buf pub, out;
+	struct buf pub, certificate, out;
 	struct bytes id;
 	char algs[4100], type[64];
 	int r;
@@ -307,6 +323,7 @@ upstream_ready(struct ward *w, struct wire *body)
 		return;
 	}
 	buf_init(&pub, 16384);
+	buf_init(&certificate, 65536);
 	buf_init(&out, IPC_MAX - 16);
 	r = w->route->key == NULL && w->route->key_file == NULL ?
 	    0 :
@@ -315,10 +332,13 @@ upstream_ready(struct ward *w, struct wire *body)
 		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
 		goto out;
 	}
+	if (pub.len > 0)
+		read_certificate(w, (struct bytes){ pub.data, pub.len }, &certificate);
 	config.session_id = w->upstream_id;
 	config.session_id_len = w->upstream_id_len;
 	config.user = w->user;
 	config.blob = (struct bytes){ pub.data, pub.len };
+	config.certificate = (struct bytes){ certificate.data, certificate.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
 	config.several = w->route->passthrough || w->route->password != NULL;
 	w->upstream = auth_client_new(&config, &client_ops, w);
@@ -334,6 +354,7 @@ upstream_ready(struct ward *w, struct wire *body)
 		upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
 out:
 	buf_wipe(&out);
+	buf_free(&certificate);
 	buf_free(&pub);
 }
 

@@ -36,8 +36,12 @@ static const struct keyword route_table[] = {
 	{ "AuthorizedKeysFile", &route_template_path, R(authorized_keys_file) },
 	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
 	    .flags = KEYWORD_REPEAT | KEYWORD_HASH },
+	{ "TrustedUserCAKeys", &route_template_path, R(trusted_user_ca_keys) },
+	{ "AuthorizedPrincipals", &route_template_words, R(authorized_principals) },
+	{ "RevokedKeys", &route_template_path, R(revoked_keys) },
 	{ "Key", &route_template, R(key), .check = route_check_key },
 	{ "Password", &route_template, R(password), .check = route_check_key },
+	{ "CertificateFile", &route_template_path, R(certificate_file) },
 	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
 	{ "Passthrough", &keyword_choice, R(passthrough), .choices = yes_no, .value = "no" },
 	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
@@ -80,10 +84,8 @@ static const struct keyword route_table[] = {
 	    .check = route_check_fingerprint },
 
 	/* Known and refused: a policy that is written down must not be passed over. */
-	{ .name = "AuthorizedPrincipals" },
 	{ .name = "Record" },
 	{ .name = "SendProxy" },
-	{ .name = "TrustedUserCAKeys" },
 };
 
 #define NKEYWORDS (sizeof(route_table) / sizeof(route_table[0]))
@@ -144,7 +146,8 @@ check_alone(const struct conf_section *s, const char *key, const struct strlist 
 static int
 has_keys(const struct conf_section *s)
 {
-	return has(s, "AuthorizedKeysFile") || has(s, "AuthorizedKey");
+	return has(s, "AuthorizedKeysFile") || has(s, "AuthorizedKey") ||
+	    has(s, "TrustedUserCAKeys");
 }
 
 /* Can the login pass this method at all? */
@@ -241,8 +244,18 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    s->name);
 	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs AuthorizedKeysFile or AuthorizedKey: who may log in",
+		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey or TrustedUserCAKeys: "
+		    "who may log in",
 		    s->name);
+	e = conf_entry_find(s, "AuthorizedPrincipals");
+	if (e != NULL && !has(s, "TrustedUserCAKeys"))
+		conf_error(errors, e->file, e->line,
+		    "AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
+		    "cert-authority line there is principals=\"\"");
+	e = conf_entry_find(s, "CertificateFile");
+	if (e != NULL && !has(s, "Key") && r->key_file == NULL)
+		conf_error(errors, e->file, e->line,
+		    "CertificateFile needs Key: the key that it certifies");
 	e = conf_entry_find(s, "StrictHostKeyChecking");
 	if (r->strict == ROUTE_STRICT_ACCEPT_NEW && !has(s, "UserKnownHostsFile"))
 		conf_error(errors, e->file, e->line,

@@ -39,8 +39,13 @@ struct route {
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */
 
-	char *key;	/* Key: name in the key store, or NULL */
-	char *key_file; /* path of a private key in its place, or NULL */
+	char *trusted_user_ca_keys;	      /* resolved path, or NULL */
+	struct strlist authorized_principals; /* empty: the login */
+	char *revoked_keys;		      /* resolved path, or NULL */
+
+	char *key;		/* Key: name in the key store, or NULL */
+	char *certificate_file; /* CertificateFile: resolved path, or NULL */
+	char *key_file;		/* path of a private key in its place, or NULL */
 	char *password; /* Password: name in the key store, or NULL */
 
 	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
@@ -85,7 +90,7 @@ struct route {
  * Make a route of key = value entries.  Unknown keys, duplicates and bad values
  * are added to errors with their places; 0 with *out set (one reference) if
  * there was none, else ERR_CONFIG.  %1, %u and %% in HostName, User, Key and
- * AuthorizedKeysFile stay as they are until route_expand() (lookup/plugin.h).
+ * AuthorizedKeysFile, to name some, stay as they are until route_expand() (lookup/plugin.h).
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;

@@ -151,7 +151,7 @@ bytes_is(struct bytes s, const char *text)
 int
 bytes_equal(struct bytes a, struct bytes b)
 {
-	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
 int

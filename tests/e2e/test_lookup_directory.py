@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from lab.ca import CA
 from lab.sshd import ME
 from lab.way import Way
 
@@ -72,6 +73,19 @@ def test_sshpiper_workingdir(tree, ring, kind):
     t.lets_in(login)
     fingerprint = re.escape(ring.get("piper", kind).fingerprint)
     assert t.sshd.log.find(rf"Accepted publickey .* {fingerprint}")
+
+
+def test_certificates_by_the_cas_beside_it(tree, ring, tmp_path):
+    t = tree()
+    ca = CA(tmp_path / "ca", ring.get("ca"))
+    key = ring.get("person")
+    (t.path / "alice" / "authorized_keys").unlink()
+    shutil.copy(ca.file, t.path / "alice" / "trusted_user_ca_keys")
+    for principal, text in (("alice", "in\n"), ("bob", "")):
+        c = t.way.new_client(key, CertificateFile=ca.sign(key, principal))
+        assert c.ssh("echo in").text == text
+    (t.path / "alice" / "trusted_user_ca_keys").chmod(0o666)
+    t.refused(r"alice/trusted_user_ca_keys: others may write")
 
 
 def test_entries_are_read_afresh(tree, ring):

@@ -32,7 +32,8 @@ run_several(const uint8_t *data, size_t len)
 		.session_id_len = 2,
 		.user = "alice",
 		.several = 1,
-		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 } };
+		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 },
+		.certificate = { (const uint8_t *)"\0\0\0\34ssh-rsa-cert-v01@openssh.com", 32 } };
 	struct auth_client *ac = auth_client_new(&config, &ops, NULL);
 	enum auth_client_verdict verdict = AUTH_CLIENT_REFUSED;
 	struct bytes m;

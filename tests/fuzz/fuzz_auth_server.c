@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "auth/auth_server.h"
+#include "auth/cert.h"
 #include "base/login.h"
 #include "fuzz.h"
 #include "wire/ssh.h"
@@ -25,8 +26,10 @@ static int
 key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
 	struct client *c = ctx;
+	struct cert cert;
 
-	CHECK(strcmp(alg, "ssh-ed25519") == 0 && blob.len == sizeof(c->blob));
+	CHECK(strcmp(alg, "ssh-ed25519") == 0 ? blob.len == sizeof(c->blob) :
+						cert_parse(&cert, blob) == 0);
 	c->allowed = c->allow;
 	return c->allow;
 }
@@ -182,7 +185,7 @@ run(struct auth_server *as, struct client *c, struct wire *w)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct auth_server_ops ops = { key_allowed, verify, failed };
+	static const struct auth_server_ops ops = { key_allowed, verify, failed, NULL };
 	const struct auth_server_config config = { .session_id = (const uint8_t *)"id",
 		.session_id_len = 2,
 		.max_tries = MAX_TRIES,

@@ -189,7 +189,7 @@ test_bad_routes(void **state)
 		 "StrictHostKeyChecking = accept-new\n",
 	    "conf.d/a.ini:1: [route a] needs HostName: where it leads to\n"
 	    "conf.d/a.ini:1: [route a] needs Key (or Password): the key in the key store to log in there with\n"
-	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile or AuthorizedKey: who may log in\n"
+	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey or TrustedUserCAKeys: who may log in\n"
 	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: how to "
 	    "tell the machine behind from an impostor\n"
 	    "conf.d/a.ini:6: StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where "
@@ -249,7 +249,7 @@ test_bad_routes(void **state)
 static void
 test_keys_to_come_are_refused(void **state)
 {
-	static const char *const keys[] = { "SendProxy", "TrustedUserCAKeys", "Record" };
+	static const char *const keys[] = { "SendProxy", "Record" };
 	char text[512], expected[256];
 	size_t i;
 

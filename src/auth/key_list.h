@@ -1,0 +1,19 @@
+/*
+ * Files of public keys, one "TYPE BASE64 [comment]" a line, blank lines and '#' comments
+ * besides: TrustedUserCAKeys, and RevokedKeys in its plain form.
+ */
+#ifndef AUTH_KEY_LIST_H
+#define AUTH_KEY_LIST_H
+
+#include "wire/wire.h"
+
+enum key_list {
+	KEY_LIST_TRUSTED, /* a line that holds no plain key is passed over */
+	KEY_LIST_REVOKED, /* a certificate stands for its key, and what is no key is an error */
+};
+
+/* 1 if one of the plain keys is in the text, 0 if not, or ERR_FORMAT. */
+int key_list_has(struct bytes text, const struct bytes *keys, size_t n,
+    enum key_list kind) MUST_CHECK;
+
+#endif

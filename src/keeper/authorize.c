@@ -1,0 +1,218 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auth/authorized_options.h"
+#include "auth/cert.h"
+#include "auth/key_list.h"
+#include "auth/pubkey.h"
+#include "auth/revoked.h"
+#include "keeper/authorize.h"
+#include "keeper/route_files.h"
+#include "transport/keys.h"
+
+/* An authorized_keys file is read at each login; this is a lot of keys. */
+#define AUTHORIZED_KEYS_MAX (1024 * 1024)
+#define REVOKED_MAX (16 * 1024 * 1024)
+
+/* 1 if the CA has signed it.  That a token had to be touched for it is the CA's affair. */
+static int
+ca_signed(const struct cert *cert)
+{
+	uint8_t flags;
+	char alg[64];
+
+	cert_signature_algorithm(cert, alg);
+	return key_verify(cert->ca, alg, cert->signature, cert->covered.p, cert->covered.len,
+		   &flags) == 0;
+}
+
+/* Of several reasons the first is told. */
+static void __attribute__((format(printf, 2, 3)))
+tell(struct authorize_answer *answer, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (answer->why[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(answer->why, sizeof(answer->why), fmt, ap);
+	va_end(ap);
+}
+
+/* 1 if a line of the text lets the key in. */
+static int
+text_allows(const struct buf *text, const struct authorized_request *request, const char *name,
+    struct authorize_answer *answer)
+{
+	char why[256];
+
+	if (text->len == 0)
+		return 0;
+	if (!authorized_keys_find((const char *)text->data, text->len, request, &answer->options,
+		why)) {
+		if (why[0] != '\0')
+			tell(answer, "%.250s: %s", name, why);
+		return 0;
+	}
+	snprintf(answer->where, sizeof(answer->where), "line %u of %.400s", answer->options.line,
+	    name);
+	return 1;
+}
+
+/* AuthorizedKey lines and AuthorizedKeysFile. */
+static int
+lists_allow(const struct route *route, const struct authorized_request *request,
+    struct authorize_answer *answer)
+{
+	struct keystore_why why;
+	struct buf text;
+	size_t i;
+	int ok;
+
+	buf_init(&text, AUTHORIZED_KEYS_MAX);
+	for (i = 0; i < route->authorized_keys.n; i++)
+		buf_putf(&text, "%s\n", route->authorized_keys.v[i]);
+	ok = buf_err(&text) == 0 && text_allows(&text, request, "the AuthorizedKey lines", answer);
+	if (!ok && route->authorized_keys_file != NULL) {
+		buf_reset(&text);
+		if (route_file_read(route, route->authorized_keys_file, &text, &why) != 0)
+			tell(answer, "%s", why.text);
+		else
+			ok = text_allows(&text, request, route->authorized_keys_file, answer);
+	}
+	buf_free(&text);
+	return ok;
+}
+
+/* 1 if TrustedUserCAKeys has the certificate's CA. */
+static int
+ca_trusted(const struct route *route, const struct cert *cert, struct authorize_answer *answer)
+{
+	struct keystore_why why;
+	struct buf text;
+	int r;
+
+	buf_init(&text, AUTHORIZED_KEYS_MAX);
+	r = route_file_read(route, route->trusted_user_ca_keys, &text, &why);
+	if (r != 0) {
+		tell(answer, "%s", why.text);
+		r = 0;
+	} else {
+		r = key_list_has((struct bytes){ text.data, text.len }, &cert->ca, 1,
+		    KEY_LIST_TRUSTED);
+	}
+	buf_free(&text);
+	return r == 1;
+}
+
+static int
+principal_ok(const struct route *route, const struct cert *cert, const char *login)
+{
+	size_t i;
+
+	if (route->authorized_principals.n == 0)
+		return cert_has_principal(cert, login);
+	for (i = 0; i < route->authorized_principals.n; i++)
+		if (cert_has_principal(cert, route->authorized_principals.v[i]))
+			return 1;
+	return 0;
+}
+
+static int
+ca_allows(const struct authorize_request *request, const struct cert *cert,
+    struct authorize_answer *answer)
+{
+	const struct route *route = request->route;
+	char why[256];
+
+	if (route->trusted_user_ca_keys == NULL || !ca_trusted(route, cert, answer))
+		return 0;
+	if (!principal_ok(route, cert, request->login)) {
+		tell(answer, "%s",
+		    cert->principals.len == 0 ?
+			"the certificate has no principals" :
+			route->authorized_principals.n == 0 ?
+			"the login is not a principal of the certificate" :
+			"none of AuthorizedPrincipals is a principal of the certificate");
+		return 0;
+	}
+	if (!cert_options(cert, request->address, &answer->options, why, sizeof(why))) {
+		tell(answer, "%s", why);
+		return 0;
+	}
+	snprintf(answer->where, sizeof(answer->where), "a CA in %.400s",
+	    route->trusted_user_ca_keys);
+	return 1;
+}
+
+/* As in sshd, a list that can't be read, or not be understood, refuses every key. */
+static int
+is_revoked(const struct route *route, struct bytes blob, const struct cert *cert,
+    struct authorize_answer *answer)
+{
+	struct keystore_why why;
+	struct buf list;
+	int r;
+
+	if (route->revoked_keys == NULL)
+		return 0;
+	answer->why[0] = '\0';
+	buf_init(&list, REVOKED_MAX);
+	r = route_file_read(route, route->revoked_keys, &list, &why);
+	if (r != 0) {
+		tell(answer, "RevokedKeys: %s: no key is accepted", why.text);
+		r = 1;
+	} else {
+		r = revoked_check((struct bytes){ list.data, list.len }, blob, cert);
+		if (r == 1)
+			tell(answer, "revoked by %.400s", route->revoked_keys);
+		else if (r != 0)
+			tell(answer, "RevokedKeys: %.400s: %s: no key is accepted",
+			    route->revoked_keys, err_str(r));
+	}
+	buf_free(&list);
+	return r != 0;
+}
+
+int
+authorize_key(const struct authorize_request *request, struct bytes blob,
+    struct authorize_answer *answer)
+{
+	const struct route *route = request->route;
+	struct authorized_request key = { .blob = blob,
+		.address = request->address,
+		.login = request->login,
+		.now = request->now };
+	struct cert cert;
+	char type[64];
+	int is_cert, signed_ok, ok;
+
+	*answer = (struct authorize_answer){ 0 };
+	if (pubkey_type(blob, type) != 0)
+		return 0;
+	is_cert = cert_parse(&cert, blob) == 0;
+	/* in any case, so that the time it takes tells nothing of the login */
+	signed_ok = is_cert && ca_signed(&cert);
+	if (route == NULL)
+		return 0;
+	if (is_cert)
+		key.cert = &cert;
+	ok = (is_cert && ca_allows(request, &cert, answer)) || lists_allow(route, &key, answer);
+	if (ok && is_cert && !signed_ok) {
+		answer->why[0] = '\0';
+		tell(answer, "the signature of the certificate is not its CA's");
+		ok = 0;
+	}
+	if (ok && is_cert) {
+		answer->why[0] = '\0';
+		ok = cert_valid(&cert, request->now, answer->why, sizeof(answer->why));
+	}
+	if (ok)
+		ok = !is_revoked(route, blob, is_cert ? &cert : NULL, answer);
+	if (ok)
+		answer->why[0] = '\0';
+	else
+		authorized_options_free(&answer->options);
+	return ok;
+}

@@ -1,0 +1,33 @@
+/*
+ * Which keys and certificates a route lets in: its lists, its CAs, and what is revoked.
+ */
+#ifndef KEEPER_AUTHORIZE_H
+#define KEEPER_AUTHORIZE_H
+
+#include <time.h>
+
+#include "auth/authorized_keys.h"
+#include "lookup/route.h"
+
+struct authorize_request {
+	const struct route *route;
+	const char *login;
+	const char *address; /* numeric, of the client */
+	time_t now;
+};
+
+struct authorize_answer {
+	struct authorized_options options; /* of who is let in; free them then */
+	char where[512];		   /* what lets it in: "line 3 of FILE" */
+	char why[512];			   /* or why not, if there is a reason worth telling */
+};
+
+/*
+ * May the key, or the certificate, log in?  1, or 0.  Files are read, all of them small or
+ * bounded.  The route may be NULL, for a login that does not exist: that takes as much
+ * reckoning, and is 0.
+ */
+int authorize_key(const struct authorize_request *request, struct bytes blob,
+    struct authorize_answer *answer);
+
+#endif

@@ -1,0 +1,67 @@
+"""Certificate authorities and what they sign, by ssh-keygen."""
+
+import base64
+import subprocess
+
+from .keys import Key
+
+
+def keygen(*args):
+    subprocess.run(["ssh-keygen", "-q", *map(str, args)], check=True, stdin=subprocess.DEVNULL)
+
+
+class CA:
+    def __init__(self, directory, key):
+        self.dir = directory
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.key = key
+        self.signed = 0
+        # what TrustedUserCAKeys names
+        self.file = self.dir / "ca_keys"
+        self.file.write_text(f"# the authority\n\n{key.public} somebody\n")
+
+    def sign(self, key, principals="", key_id="an id", serial=0, validity="-1h:+1h", options=(),
+             host=False, algorithm=None):
+        """The path of a certificate for the key, valid from an hour ago for another hour."""
+        self.signed += 1
+        public = self.dir / f"key{self.signed}.pub"
+        public.write_text(key.public + "\n")
+        argv = ["-s", self.key.path, "-I", key_id, "-z", serial, "-V", validity]
+        if principals:
+            argv += ["-n", principals]
+        if host:
+            argv += ["-h"]
+        if algorithm:
+            argv += ["-t", algorithm]
+        for option in options:
+            argv += ["-O", option]
+        keygen(*argv, public)
+        return self.dir / f"key{self.signed}-cert.pub"
+
+
+def blob_of(path):
+    return base64.b64decode(path.read_text().split()[1])
+
+
+def rewrite(path, change):
+    """Another certificate file, with other bytes."""
+    kind, text = path.read_text().split()[:2]
+    blob = bytearray(base64.b64decode(text))
+    change(blob)
+    other = path.with_name("other-" + path.name)
+    other.write_text(f"{kind} {base64.b64encode(bytes(blob)).decode()}\n")
+    return other
+
+
+def krl(path, *, spec="", keys=(), ca=None):
+    """A KRL of these keys or certificates, or of what the specification says."""
+    argv = ["-k", "-f", path]
+    if ca is not None:
+        argv += ["-s", ca if ca == "none" else ca.key.path.with_suffix(".pub")]
+    files = [k.path.with_suffix(".pub") if isinstance(k, Key) else k for k in keys]
+    if spec:
+        text = path.with_name(path.name + ".spec")
+        text.write_text(spec + "\n")
+        files.append(text)
+    keygen(*argv, *files)
+    return path

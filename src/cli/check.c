@@ -230,7 +230,7 @@ check_route(struct check *c, const struct conf_section *s)
 		conf_error(c->errors, s->file, s->line, "%s", why);
 		goto out;
 	}
-	if (is_known(s, r->key))
+	if (is_known(s, r->key) && !r->agent)
 		check_key(c, r->key, "Key", e.file, e.line, c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);

@@ -24,6 +24,7 @@
 
 struct ward;
 struct check;
+struct agent_login;
 TAILQ_HEAD(ward_list, ward);
 
 /* What epoll gives back. */
@@ -104,6 +105,7 @@ struct ward {
 
 	/* upstream login */
 	struct auth_client *upstream;
+	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {
 		UPSTREAM_NOTHING,
 		UPSTREAM_PROBE,

@@ -8,16 +8,21 @@ import pytest
 
 from lab import net
 from lab.refusal import one_line, session_id
-from lab.wait import wait_for
+from lab.wait import Log, wait_for
+
+
+SIGN_REQUEST = "type 13$"
 
 
 class Agent:
-    """ssh-agent, and a client whose ssh forwards it."""
+    """ssh-agent, and a client whose ssh forwards it.  The log has every request: its type."""
 
     def __init__(self, way, path, *flags):
         self.way = way
         self.path = path
-        self.process = way.client.popen(["ssh-agent", "-D", "-a", path, *flags])
+        self.log = Log(way.dir / "agent.log", "\r\n")
+        with open(self.log.path, "wb") as log:
+            self.process = way.client.popen(["ssh-agent", "-d", "-a", path, *flags], stderr=log)
         wait_for("the agent's socket", path.exists)
         way.client.env["SSH_AUTH_SOCK"] = str(path)
         way.client.write_config(ForwardAgent="yes")
@@ -56,6 +61,7 @@ def test_a_key_of_the_agent_opens_the_machine(login, kind):
     r = w.ssh("echo in; exit 7")
     assert r.outcome == (7, b"in\n", ""), r
     assert w.sshd.log.find(f"Accepted publickey .* {re.escape(w.keys[0].fingerprint)}")
+    assert w.agent.log.find(SIGN_REQUEST)
     assert w.gateway.log.find(rf"the agent is asked to sign for .* {re.escape(w.keys[0].fingerprint)}")
 
 
@@ -107,12 +113,10 @@ def test_control_master(login, short, bulk):
     """The first session of the master is the one whose agent is asked; all others come after."""
     w = login()
     b = bulk(20)
-    path = short / "c"
-    master = w.client.spawn("-M", "cat", ControlPath=path, ControlMaster="yes")
-    wait_for("the master", path.exists)
-    several = [
-        w.client.spawn(f"cat {b.path} | sha256sum; exit {n}", ControlPath=path) for n in range(5)
-    ]
+    path = str(short / "c")
+    master = w.client.spawn("-M", "-S", path, "cat")
+    wait_for("the control socket", lambda: net.accepts(path))
+    several = [w.client.spawn("-S", path, f"cat {b.path} | sha256sum; exit {n}") for n in range(5)]
     for n, p in enumerate(several):
         assert p.communicate(timeout=30)[0].split()[0].decode() == b.sha256
         assert p.returncode == n
@@ -187,7 +191,7 @@ def test_agent_that_does_not_sign(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
-    assert not w.sshd.log.find("Accepted")
+    assert not w.sshd.log.find("Accepted publickey")
 
 
 def test_keys_the_machine_does_not_take(login, ring):
@@ -228,3 +232,115 @@ def test_certificate(gated, ring, short, tmp_path):
     w.client.run(["ssh-add", "-q", key], check=True)
     assert w.ssh("echo in").text == "in\n"
     assert w.sshd.log.find(r"Accepted publickey .* RSA-CERT .* ID somebody")
+
+
+@pytest.mark.parametrize("side", ["client", "machine", "both"])
+def test_rekeys_all_the_time(login, bulk, side):
+    """So often that keys are exchanged while the agent is asked, too."""
+    w = login(["rsa3072", "ed25519"], sshd={"RekeyLimit": "1K"} if side != "client" else {})
+    options = {"RekeyLimit": "1K"} if side != "machine" else {}
+    r = w.ssh("-v", "echo in", **options)
+    assert r.outcome[:2] == (0, b"in\n"), r
+    if side != "machine":
+        early = r.err[: r.err.index("free: authentication agent connection")]
+        assert len(re.findall("SSH2_MSG_NEWKEYS received", early)) > 2, r.err
+    b = bulk(1)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-T", "cat", stdin=f, **options)
+    assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
+
+
+def test_only_a_session_will_do(login):
+    """-W and -N -L: the reason comes with the channel that is not opened."""
+    w = login(door={"LoginGraceTime": "3s"})
+    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{w.sshd.port}", "machine"))
+    assert r.code == 255 and "needs your agent" in r.err, r
+    port = net.free_port()
+    p = w.client.forward("-v", "-L", f"{port}:127.0.0.1:{w.sshd.port}", ready=[("127.0.0.1", port)])
+    with net.connect(("127.0.0.1", port)) as s:
+        assert s.recv(100) == b""
+    _, err = p.communicate(timeout=15)
+    assert p.returncode == 255 and b"needs your agent" in err, err
+    assert b"not heard in time" in err, err
+    w.gateway.quiet()
+
+
+def test_nobody_confirms(gated, ring, short):
+    """LoginGraceTime ends the waiting for an agent as well, with a line."""
+    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "3s"})
+    askpass = w.client.dir / "askpass"
+    askpass.write_text("#!/bin/sh\nexec sleep 30\n")
+    askpass.chmod(0o755)
+    w.client.env.update(SSH_ASKPASS=str(askpass), SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
+    w.agent = Agent(w, short / "a")
+    w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
+    r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
+    refused(w, r, "not heard in time", "LoginGraceTime was over")
+
+
+def test_the_machine_is_down(login):
+    w = login()
+    w.sshd.stop()
+    r = w.ssh("echo in")
+    assert r.code == 255 and "cannot be reached" in one_line(r.err), r
+    assert not w.agent.log.find(SIGN_REQUEST)
+
+
+def test_the_machine_is_another(login, ring):
+    """A changed host key: the agent is never asked for a signature."""
+    w = login()
+    w.gateway.known_hosts_of("alice").write_text(
+        f"[127.0.0.1]:{w.sshd.port} {ring.get('wrong_host').public}\n")
+    r = w.ssh("echo in")
+    assert r.code == 255 and "host key" in one_line(r.err), r
+    assert not w.agent.log.find(SIGN_REQUEST)
+
+
+def named_host_keys(w, tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("".join(f"gateway {k.public}\n" for k in w.gateway.host_keys)
+                    + "".join(f"machine {k.public}\n" for k in w.sshd.host_keys))
+    return path
+
+
+def test_key_for_this_machine_by_this_gateway(gated, ring, short, tmp_path):
+    """ssh-add -h: the agent has to be told where it signs, and for whom."""
+    w = gated(route={"key": "agent"})
+    w.agent = Agent(w, short / "a")
+    hosts = named_host_keys(w, tmp_path)
+    key = ring.get("agent")
+    w.sshd.authorize(key.public)
+    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>machine")
+    assert w.ssh("echo in").text == "in\n"
+
+
+def test_key_for_another_machine(gated, ring, short, tmp_path):
+    w = gated(route={"key": "agent"})
+    w.agent = Agent(w, short / "a")
+    hosts = named_host_keys(w, tmp_path)
+    with open(hosts, "a", encoding="ascii") as f:
+        f.write(f"other {ring.get('other_host').public}\n")
+    key = ring.get("agent")
+    w.sshd.authorize(key.public)
+    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>other")
+    refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
+    assert not w.sshd.log.find("Accepted publickey")
+
+
+def test_no_session_allowed(login):
+    """MaxSessions counts the one that was confirmed in advance."""
+    w = login(route={"MaxSessions": "0"})
+    r = w.ssh("echo in")
+    assert r.code == 255 and "may not open a session" in one_line(r.err), r
+    w.gateway.quiet()
+
+
+def test_session_timeout(login):
+    w = login(route={"SessionTimeout": "1s"})
+    r = w.ssh("echo in; exec sleep 30")
+    assert r.code == 255 and r.out == b"in\n" and "ends after a time" in r.err, r
+
+
+def test_forced_command(login):
+    w = login(route={"ForceCommand": "echo forced"})
+    assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")

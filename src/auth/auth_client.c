@@ -185,16 +185,6 @@ put_request(const struct auth_client *ac, const char *method, int sign, const ch
 	wire_put_string(data, ac->blob.data, ac->blob.len);
 }
 
-/* Append a finished message to what is to be sent. */
-static void
-put_message(struct buf *out, struct buf *message)
-{
-	if (message->err != 0)
-		out->err = message->err;
-	wire_put_string(out, message->data, message->len);
-	buf_free(message);
-}
-
 /* May a request be made now? */
 static int
 ready(const struct auth_client *ac)
@@ -253,7 +243,7 @@ auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out)
 		return 0;
 	buf_init(&b, REQUEST_MAX);
 	put_request(ac, "publickey", 0, ac->alg, &b);
-	put_message(out, &b);
+	wire_put_message(out, &b);
 	ac->sent = SENT_QUERY;
 	state_set(ac, STATE_WAITING);
 	return 1;
@@ -294,7 +284,7 @@ auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out)
 	buf_init(&b, REQUEST_MAX);
 	put_signed(ac, &b);
 	wire_put_bytes(&b, sig);
-	put_message(out, &b);
+	wire_put_message(out, &b);
 	ac->sent = SENT_KEY;
 	state_set(ac, STATE_WAITING);
 	return 1;

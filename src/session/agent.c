@@ -1,18 +1,11 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "session/agent.h"
-#include "session/agent_channel.h"
-#include "session/session_private.h"
+#include "session/agent_private.h"
 #include "wire/ssh.h"
-
-/* Our numbers, far from those that any upstream counts to. */
-#define SESSION_NUMBER 0x7fff0000
-#define AGENT_NUMBER 0x7fff0001
 
 /* What the client may send at once on its session: all that RFC 4253 section 6.1 has
  * everybody take. */
@@ -22,37 +15,13 @@
 #define HELD_MAX (256 * 1024)
 
 /* How long one that is turned away has to read why. */
-#define REFUSED_MS 10000
+#define REFUSED_MS 4000
 
 static const char no_session[] =
     "sallyport: this login needs your agent, so it needs a session: ssh -A without -N and -W";
 
-struct agent {
-	enum {
-		AGENT_WAITING, /* for the upstream to let us in */
-		AGENT_OPENING, /* for the upstream to confirm the session */
-		AGENT_RELAYING,
-	} stage;
-	struct agent_channel channel;
-	struct buf held;    /* messages of the client, as strings */
-	size_t open_at;	    /* where the session's OPEN is among them */
-	unsigned int asked; /* global requests among them that want a reply */
-	int failed;	    /* the keeper knows */
-
-	/* the session */
-	int open;
-	int shut;	      /* it has been refused */
-	unsigned int replies; /* that the client waits for */
-	uint32_t client;      /* its number there */
-	uint32_t window;      /* what it takes, at first */
-	uint32_t client_packet;
-	uint32_t upstream; /* its number there */
-	uint32_t upstream_packet;
-};
-
-/* Send what was made for the client, as strings, and free it. */
-static void
-send_down(struct session *s, struct buf *out)
+void
+agent_send_down(struct session *s, struct buf *out)
 {
 	struct wire body;
 
@@ -64,9 +33,8 @@ send_down(struct session *s, struct buf *out)
 	buf_free(out);
 }
 
-/* A message about a channel, begun. */
-static void
-begin(struct buf *b, uint8_t type, uint32_t recipient)
+void
+agent_message(struct buf *b, uint8_t type, uint32_t recipient)
 {
 	buf_init(b, 2048);
 	buf_put_u8(b, type);
@@ -74,21 +42,12 @@ begin(struct buf *b, uint8_t type, uint32_t recipient)
 }
 
 static void
-put(struct buf *out, struct buf *b)
-{
-	if (b->err != 0)
-		out->err = b->err;
-	wire_put_string(out, b->data, b->len);
-	buf_free(b);
-}
-
-static void
 put_bare(struct buf *out, uint8_t type, uint32_t recipient)
 {
 	struct buf b;
 
-	begin(&b, type, recipient);
-	put(out, &b);
+	agent_message(&b, type, recipient);
+	wire_put_message(out, &b);
 }
 
 void
@@ -105,7 +64,7 @@ agent_begin(struct session *s, struct wire *body)
 		session_end(s, "%s", err_str(ERR_NOMEM));
 		return;
 	}
-	agent_channel_init(&a->channel, AGENT_NUMBER);
+	agent_channel_init(&a->channel, AGENT_CHANNEL_NUMBER);
 	buf_init(&a->held, HELD_MAX);
 	s->agent = a;
 	session_send_payloads(s, s->down, body);
@@ -148,7 +107,7 @@ agent_request(struct session *s, struct wire *body)
 	}
 	buf_init(&out, IPC_MAX * 2);
 	agent_channel_request(&a->channel, request, &out);
-	send_down(s, &out);
+	agent_send_down(s, &out);
 }
 
 static void
@@ -214,16 +173,16 @@ put_refusal(const struct agent *a, const char *text, struct buf *out)
 	if (len > a->client_packet)
 		len = a->client_packet;
 	if (len > 0) {
-		begin(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
+		agent_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
 		wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
 		wire_put_string(&b, line, len);
-		put(out, &b);
+		wire_put_message(out, &b);
 	}
-	begin(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
+	agent_message(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);
 	wire_put_u32(&b, 255);
-	put(out, &b);
+	wire_put_message(out, &b);
 	put_bare(out, SSH_MSG_CHANNEL_EOF, a->client);
 	put_bare(out, SSH_MSG_CHANNEL_CLOSE, a->client);
 }
@@ -238,7 +197,7 @@ agent_refuse(struct session *s, const char *text)
 	agent_channel_close(&a->channel, &out);
 	if (a->open && !a->shut)
 		put_refusal(a, text, &out);
-	send_down(s, &out);
+	agent_send_down(s, &out);
 	if (s->state == SESSION_AGENT && s->up != NULL)
 		leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, "sallyport: refused");
 	a->failed = 1;
@@ -260,12 +219,12 @@ put_open_failure(struct session *s, uint32_t number)
 		log_info("session %04jx: refused: a channel before a session with an agent",
 		    (uintmax_t)s->config->id);
 	buf_init(&out, 1024);
-	begin(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
+	agent_message(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
 	wire_put_u32(&b, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	wire_put_text(&b, no_session);
 	wire_put_text(&b, "");
-	put(&out, &b);
-	send_down(s, &out);
+	wire_put_message(&out, &b);
+	agent_send_down(s, &out);
 }
 
 /* What the client says after that: no other channel is opened. */
@@ -278,7 +237,7 @@ refused_message(struct session *s, const uint8_t *payload, size_t len)
 	wire_init(&w, payload, len);
 	type = wire_u8(&w);
 	/* it has seen all of it */
-	if (type == SSH_MSG_CHANNEL_CLOSE && wire_u32(&w) == SESSION_NUMBER)
+	if (type == SSH_MSG_CHANNEL_CLOSE && wire_u32(&w) == AGENT_SESSION_NUMBER)
 		session_end(s, "refused");
 	if (type != SSH_MSG_CHANNEL_OPEN)
 		return;
@@ -288,8 +247,8 @@ refused_message(struct session *s, const uint8_t *payload, size_t len)
 
 /* --- waiting --- */
 
-static void
-hold(struct session *s, const uint8_t *payload, size_t len)
+void
+agent_hold(struct session *s, const uint8_t *payload, size_t len)
 {
 	struct agent *a = s->agent;
 
@@ -323,14 +282,14 @@ first_open(struct session *s, const uint8_t *payload, size_t len)
 	}
 	a->open = 1;
 	a->open_at = a->held.len;
-	hold(s, payload, len);
+	agent_hold(s, payload, len);
 	buf_init(&out, 128);
-	begin(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
-	wire_put_u32(&b, SESSION_NUMBER);
+	agent_message(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
+	wire_put_u32(&b, AGENT_SESSION_NUMBER);
 	wire_put_u32(&b, 0);
 	wire_put_u32(&b, SESSION_PACKET);
-	put(&out, &b);
-	send_down(s, &out);
+	wire_put_message(&out, &b);
+	agent_send_down(s, &out);
 }
 
 static void
@@ -345,13 +304,13 @@ session_request(struct session *s, const uint8_t *payload, size_t len)
 	name = wire_string(&w);
 	if (wire_bool(&w))
 		a->replies++;
-	hold(s, payload, len);
+	agent_hold(s, payload, len);
 	if (wire_err(&w) != 0 || a->channel.state != AGENT_CHANNEL_NONE)
 		return;
 	if (bytes_is(name, "auth-agent-req@openssh.com") || bytes_is(name, "auth-agent-req")) {
 		buf_init(&out, 128);
 		agent_channel_open(&a->channel, &out);
-		send_down(s, &out);
+		agent_send_down(s, &out);
 	} else if (bytes_is(name, "shell") || bytes_is(name, "exec") ||
 	    bytes_is(name, "subsystem")) {
 		fail(s, IPC_AGENT_NOT_OFFERED);
@@ -380,24 +339,11 @@ global_request(struct session *s, const uint8_t *payload, size_t len)
 		return;
 	}
 	a->asked += want_reply != 0;
-	hold(s, payload, len);
-}
-
-/* The channel that a message of type 91 to 100 is for; 0: it is none, and SESSION_NUMBER
- * and AGENT_NUMBER are not. */
-static uint32_t
-recipient(const uint8_t *payload, size_t len)
-{
-	struct wire w;
-
-	if (payload[0] <= SSH_MSG_CHANNEL_OPEN || payload[0] > SSH_MSG_CHANNEL_FAILURE)
-		return 0;
-	wire_init(&w, payload + 1, len - 1);
-	return wire_u32(&w);
+	agent_hold(s, payload, len);
 }
 
 static void
-agent_message(struct session *s, const uint8_t *payload, size_t len)
+agent_channel_input(struct session *s, const uint8_t *payload, size_t len)
 {
 	enum agent_channel_event event;
 	struct buf out;
@@ -406,228 +352,26 @@ agent_message(struct session *s, const uint8_t *payload, size_t len)
 	event = agent_channel_message(&s->agent->channel, payload, len, &out);
 	if (event == AGENT_CHANNEL_GARBLED)
 		agent_channel_close(&s->agent->channel, &out);
-	send_down(s, &out);
+	agent_send_down(s, &out);
 	channel_event(s, event);
 }
 
-static void
-waiting_message(struct session *s, const uint8_t *payload, size_t len)
+void
+agent_waiting(struct session *s, const uint8_t *payload, size_t len)
 {
 	struct agent *a = s->agent;
-	uint32_t to = recipient(payload, len);
+	uint32_t to = agent_recipient(payload, len);
 
 	if (a->shut)
 		refused_message(s, payload, len);
-	else if (to == AGENT_NUMBER)
-		agent_message(s, payload, len);
-	else if (to == SESSION_NUMBER && payload[0] == SSH_MSG_CHANNEL_REQUEST)
+	else if (to == AGENT_CHANNEL_NUMBER)
+		agent_channel_input(s, payload, len);
+	else if (to == AGENT_SESSION_NUMBER && payload[0] == SSH_MSG_CHANNEL_REQUEST)
 		session_request(s, payload, len);
 	else if (payload[0] == SSH_MSG_CHANNEL_OPEN && !a->open)
 		first_open(s, payload, len);
 	else if (payload[0] == SSH_MSG_GLOBAL_REQUEST)
 		global_request(s, payload, len);
 	else
-		hold(s, payload, len);
-}
-
-/* --- in the relay --- */
-
-static void
-put_u32_at(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 24);
-	p[1] = (uint8_t)(v >> 16);
-	p[2] = (uint8_t)(v >> 8);
-	p[3] = (uint8_t)v;
-}
-
-/* The upstream takes less at once than the client was promised: 1 if it went in pieces. */
-static int
-in_pieces(struct session *s, const uint8_t *payload, size_t len)
-{
-	struct agent *a = s->agent;
-	struct bytes data;
-	struct buf b;
-	struct wire w;
-	size_t n;
-
-	if (payload[0] != SSH_MSG_CHANNEL_DATA || len - 5 <= a->upstream_packet ||
-	    a->upstream_packet == 0)
-		return 0;
-	wire_init(&w, payload + 5, len - 5);
-	for (data = wire_string(&w); data.len > 0; data.p += n, data.len -= n) {
-		n = data.len < a->upstream_packet ? data.len : a->upstream_packet;
-		buf_init(&b, n + 16);
-		buf_put_u8(&b, SSH_MSG_CHANNEL_DATA);
-		wire_put_u32(&b, a->upstream);
-		wire_put_string(&b, data.p, n);
-		if (buf_err(&b) == 0)
-			session_relay(s, RELAY_DOWNSTREAM, b.data, b.len);
-		else
-			session_end(s, "%s", err_str(buf_err(&b)));
-		buf_free(&b);
-	}
-	return 1;
-}
-
-int
-agent_from_client(struct session *s, uint8_t *payload, size_t len)
-{
-	struct agent *a = s->agent;
-	uint32_t to;
-
-	if (a->stage == AGENT_WAITING) {
-		waiting_message(s, payload, len);
-		return 0;
-	}
-	to = recipient(payload, len);
-	if (to == AGENT_NUMBER)
-		return 0; /* it has been closed: what was under way */
-	if (a->stage == AGENT_OPENING) {
-		hold(s, payload, len);
-		return 0;
-	}
-	if (to != SESSION_NUMBER)
-		return 1;
-	if (a->shut)
-		return 0;
-	put_u32_at(payload + 1, a->upstream);
-	return !in_pieces(s, payload, len);
-}
-
-/* What is held, from there on: the next message, or an empty one. */
-static struct bytes
-held_message(const struct agent *a, size_t at)
-{
-	struct wire w;
-
-	wire_init(&w, a->held.data + at, a->held.len - at);
-	return wire_string(&w);
-}
-
-/* The session is open at the upstream, or never will be: on with what is held. */
-static void
-relay_held(struct session *s)
-{
-	struct agent *a = s->agent;
-	size_t at = a->open_at, len;
-	uint8_t *payload;
-
-	a->stage = AGENT_RELAYING;
-	for (at += 4 + held_message(a, at).len; at < a->held.len; at += 4 + len) {
-		len = held_message(a, at).len;
-		payload = a->held.data + at + 4;
-		if (s->state == SESSION_RELAY && agent_from_client(s, payload, len))
-			session_relay(s, RELAY_DOWNSTREAM, payload, len);
-	}
-	buf_free(&a->held);
-}
-
-static void __attribute__((format(printf, 2, 3)))
-refuse_session(struct session *s, const char *fmt, ...)
-{
-	char text[400], line[500];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text,
-	    (uintmax_t)s->config->id);
-	agent_refuse(s, line);
-	relay_held(s);
-}
-
-void
-agent_relay(struct session *s)
-{
-	struct agent *a = s->agent;
-	enum relay_action action;
-	struct bytes message;
-	struct buf out;
-	size_t at;
-
-	buf_init(&out, 128);
-	agent_channel_close(&a->channel, &out);
-	send_down(s, &out);
-	if (!a->open || a->shut) {
-		session_end(s, "unexpected message from the keeper");
-		return;
-	}
-	a->stage = AGENT_OPENING;
-	for (at = 0; at < a->open_at && s->state == SESSION_RELAY; at += 4 + message.len) {
-		message = held_message(a, at);
-		session_relay(s, RELAY_DOWNSTREAM, message.p, message.len);
-	}
-	message = held_message(a, a->open_at);
-	action = relay_message(&s->relay, RELAY_DOWNSTREAM, message.p, message.len);
-	if (action == RELAY_PASS) {
-		if (leg_send(s->up, message.p, message.len) != 0)
-			session_end(s, "upstream: %s", leg_error(s->up));
-		return;
-	}
-	/* to the client it is open already */
-	if (relay_made(&s->relay, RELAY_DOWNSTREAM) != NULL)
-		buf_free(relay_made(&s->relay, RELAY_DOWNSTREAM));
-	session_relay_aftermath(s, action);
-	refuse_session(s, "this login may not open a session");
-}
-
-static void
-session_confirmed(struct session *s, uint32_t number, uint32_t window, uint32_t packet)
-{
-	struct agent *a = s->agent;
-	struct buf out, b;
-
-	a->upstream = number;
-	a->upstream_packet = packet;
-	buf_init(&out, 64);
-	begin(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, a->client);
-	wire_put_u32(&b, window);
-	put(&out, &b);
-	send_down(s, &out);
-	relay_held(s);
-}
-
-int
-agent_from_upstream(struct session *s, const uint8_t *payload, size_t len)
-{
-	struct agent *a = s->agent;
-	uint32_t to = 0, number = 0, window, packet;
-	enum relay_action action;
-	struct wire w;
-
-	wire_init(&w, payload + 1, len - 1);
-	switch (payload[0]) {
-	case SSH_MSG_CHANNEL_OPEN:
-		(void)wire_string(&w);
-		number = wire_u32(&w);
-		break;
-	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
-		to = wire_u32(&w);
-		number = wire_u32(&w);
-		break;
-	case SSH_MSG_CHANNEL_OPEN_FAILURE:
-		to = wire_u32(&w);
-		break;
-	default:
-		return 1;
-	}
-	if (number == SESSION_NUMBER || number == AGENT_NUMBER) {
-		session_end(s, "upstream opens a channel under a number of ours");
-		return 0;
-	}
-	if (payload[0] == SSH_MSG_CHANNEL_OPEN || a->stage != AGENT_OPENING || to != a->client)
-		return 1;
-	window = wire_u32(&w);
-	packet = wire_u32(&w);
-	action = relay_message(&s->relay, RELAY_UPSTREAM, payload, len);
-	session_relay_aftermath(s, action);
-	if (action != RELAY_PASS)
-		return 0;
-	if (payload[0] == SSH_MSG_CHANNEL_OPEN_FAILURE)
-		refuse_session(s, "your machine does not open a session");
-	else if (wire_err(&w) == 0)
-		session_confirmed(s, number, window, packet);
-	return 0;
+		agent_hold(s, payload, len);
 }

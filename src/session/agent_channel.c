@@ -23,22 +23,13 @@ agent_channel_free(struct agent_channel *c)
 	buf_free(&c->answer);
 }
 
-/* A message about the channel, begun; finish() puts it into out. */
+/* A message about the channel, begun. */
 static void
 begin(const struct agent_channel *c, struct buf *b, uint8_t type)
 {
 	buf_init(b, PACKET + 64);
 	buf_put_u8(b, type);
 	wire_put_u32(b, c->client);
-}
-
-static void
-finish(struct buf *b, struct buf *out)
-{
-	if (b->err != 0)
-		out->err = b->err;
-	wire_put_string(out, b->data, b->len);
-	buf_free(b);
 }
 
 void
@@ -52,7 +43,7 @@ agent_channel_open(struct agent_channel *c, struct buf *out)
 	wire_put_u32(&b, c->number);
 	wire_put_u32(&b, WINDOW);
 	wire_put_u32(&b, PACKET);
-	finish(&b, out);
+	wire_put_message(out, &b);
 	c->left = WINDOW;
 	c->state = AGENT_CHANNEL_OPENING;
 }
@@ -74,7 +65,7 @@ send_request(struct agent_channel *c, struct buf *out)
 			n = PACKET;
 		begin(c, &b, SSH_MSG_CHANNEL_DATA);
 		wire_put_string(&b, c->request.data, n);
-		finish(&b, out);
+		wire_put_message(out, &b);
 		buf_consume(&c->request, n);
 		c->window -= (uint32_t)n;
 	}
@@ -89,7 +80,7 @@ agent_channel_request(struct agent_channel *c, struct bytes request, struct buf 
 	if (c->left < WINDOW) {
 		begin(c, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
 		wire_put_u32(&b, WINDOW - c->left);
-		finish(&b, out);
+		wire_put_message(out, &b);
 		c->left = WINDOW;
 	}
 	buf_reset(&c->answer);
@@ -198,7 +189,7 @@ agent_channel_close(struct agent_channel *c, struct buf *out)
 
 	if (c->state == AGENT_CHANNEL_OPEN) {
 		begin(c, &b, SSH_MSG_CHANNEL_CLOSE);
-		finish(&b, out);
+		wire_put_message(out, &b);
 	}
 	c->state = AGENT_CHANNEL_CLOSED;
 	buf_free(&c->request);

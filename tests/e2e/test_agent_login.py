@@ -344,3 +344,29 @@ def test_session_timeout(login):
 def test_forced_command(login):
     w = login(route={"ForceCommand": "echo forced"})
     assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
+
+
+def test_commands_know_it(login, ring):
+    w = login()
+    g = w.gateway
+    g.command("check")
+    assert "Key = agent\n" in re.sub(" +", " ", g.command("check", "--dump"))
+    assert re.search(r"^key +the person's own agent", g.command("route", "alice"), re.M)
+    for words in (["generate", "agent"], ["add", "agent", ring.get("client").path]):
+        p = g.sallyport("key", *words, "-c", g.conf)
+        assert p.returncode == 2 and b"the person's own agent" in p.stderr, p
+    # one that is called so from before
+    g.command("key", "generate", "old")
+    (g.dir / "keys" / "old").rename(g.dir / "keys" / "agent")
+    p = g.sallyport("check", "-c", g.conf)
+    assert p.returncode == 78 and b"it is not used any more" in p.stderr, p
+
+
+def test_login_called_agent_gets_no_agent_by_its_name(login):
+    """Key = %u: the word is reserved where it is written, not where a name is filled in."""
+    w = login()
+    (w.gateway.conf / "20-any.ini").write_text(
+        (w.gateway.conf / "10-alice.ini").read_text().replace("[route alice]", "[route *]")
+        .replace("Key = agent", "Key = %u"))
+    p = w.gateway.sallyport("route", "agent", "-c", w.gateway.conf)
+    assert p.returncode == 1 and b"own agent" not in p.stdout and b"agent.pub" in p.stdout, p

@@ -17,6 +17,7 @@ enum state {
 	STATE_WAITING, /* for the answer to our request */
 	STATE_REFUSED, /* for the next request */
 	STATE_ASKED,   /* for the person's answer */
+	STATE_WANTED,  /* for a signature, or the next request */
 	STATE_DONE,
 	STATE_FAILED,
 };
@@ -30,6 +31,7 @@ struct auth_client {
 		SENT_NONE,
 		SENT_CERTIFICATE,
 		SENT_KEY,
+		SENT_QUERY,
 		SENT_PASSWORD,
 		SENT_KBDINT
 	} sent; /* the last request */
@@ -38,6 +40,9 @@ struct auth_client {
 	struct buf blob;
 	struct buf certificate; /* what is to be tried of it; empty: the key alone */
 	int certificate_refused;
+	struct buf host_key; /* empty: not bound to it */
+	char alg[64];	     /* of the last query */
+	char sig_alg[64];    /* and how its signature calls it */
 	char *user;
 	char *server_sig_algs; /* or NULL */
 
@@ -55,7 +60,7 @@ struct auth_client {
 static void
 state_set(struct auth_client *ac, enum state state)
 {
-	static const char *const names[] = { "new", "waiting", "refused", "asked", "done",
+	static const char *const names[] = { "new", "waiting", "refused", "asked", "wanted", "done",
 		"failed" };
 
 	log_debug("auth client: %s -> %s", names[ac->state], names[state]);
@@ -91,6 +96,7 @@ auth_client_new(const struct auth_client_config *config, const struct auth_clien
 	buf_init(&ac->session_id, 1024);
 	buf_init(&ac->blob, 65536);
 	buf_init(&ac->certificate, 65536);
+	buf_init(&ac->host_key, 65536);
 	buf_init(&ac->banner, AUTH_CLIENT_BANNER_MAX);
 	buf_init(&ac->banner_last, AUTH_CLIENT_BANNER_MAX);
 	buf_init(&ac->question, AUTH_CLIENT_MESSAGE_MAX);
@@ -98,12 +104,13 @@ auth_client_new(const struct auth_client_config *config, const struct auth_clien
 	buf_put(&ac->session_id, config->session_id, config->session_id_len);
 	buf_put(&ac->blob, config->blob.p, config->blob.len);
 	buf_put(&ac->certificate, config->certificate.p, config->certificate.len);
+	buf_put(&ac->host_key, config->host_key.p, config->host_key.len);
 	ac->user = strdup(config->user);
 	if (config->server_sig_algs != NULL)
 		ac->server_sig_algs = strdup(config->server_sig_algs);
 	if (ac->user == NULL || (config->server_sig_algs != NULL && ac->server_sig_algs == NULL) ||
 	    buf_err(&ac->session_id) != 0 || buf_err(&ac->blob) != 0 ||
-	    buf_err(&ac->certificate) != 0)
+	    buf_err(&ac->certificate) != 0 || buf_err(&ac->host_key) != 0)
 		auth_client_free(&ac);
 	return ac;
 }
@@ -119,6 +126,7 @@ auth_client_free(struct auth_client **acp)
 	buf_free(&ac->session_id);
 	buf_free(&ac->blob);
 	buf_free(&ac->certificate);
+	buf_free(&ac->host_key);
 	buf_free(&ac->banner);
 	buf_free(&ac->banner_last);
 	buf_free(&ac->question);
@@ -132,25 +140,55 @@ static const char *
 algorithm(const struct auth_client *ac, const char *type)
 {
 	const char *algs = ac->server_sig_algs;
+	int sha256 = algs != NULL && !namelist_has(algs, "rsa-sha2-512") &&
+	    namelist_has(algs, "rsa-sha2-256");
 
 	if (strcmp(type, "ssh-rsa") == 0)
-		return algs != NULL && !namelist_has(algs, "rsa-sha2-512") &&
-			namelist_has(algs, "rsa-sha2-256") ?
-		    "rsa-sha2-256" :
-		    "rsa-sha2-512";
+		return sha256 ? "rsa-sha2-256" : "rsa-sha2-512";
 	return pubkey_algorithm_ok(type, type) ? type : NULL;
+}
+
+/* Likewise for a key that somebody else has, which may be a certificate: to ac->alg, and
+ * what its signature is called to ac->sig_alg. */
+static int
+set_algorithm(struct auth_client *ac)
+{
+	static const char cert[] = "-cert-v01@openssh.com";
+	char type[64], plain[64];
+	const char *suffix, *alg;
+
+	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
+		return ERR_FORMAT;
+	suffix = strstr(type, cert);
+	if (suffix == NULL)
+		snprintf(plain, sizeof(plain), "%s", type);
+	else
+		snprintf(plain, sizeof(plain), "%.*s%s", (int)(suffix - type), type,
+		    strncmp(type, "sk-", 3) == 0 ? "@openssh.com" : "");
+	alg = algorithm(ac, plain);
+	if (alg == NULL)
+		return ERR_ALGORITHM;
+	snprintf(ac->sig_alg, sizeof(ac->sig_alg), "%s", alg);
+	if (suffix == NULL)
+		snprintf(ac->alg, sizeof(ac->alg), "%s", alg);
+	else if (alg != plain)
+		snprintf(ac->alg, sizeof(ac->alg), "%s%s", alg, cert);
+	else
+		snprintf(ac->alg, sizeof(ac->alg), "%s", type);
+	return 0;
 }
 
 /* RFC 4252 section 7: data is what is signed.  Behind the session identifier it
  * is the request itself, up to its signature. */
 static void
-put_request(const struct auth_client *ac, const char *alg, const struct buf *blob, struct buf *data)
+put_request(const struct auth_client *ac, const char *method, int sign, const char *alg,
+    const struct buf *blob, struct buf *data)
 {
 	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_text(data, ac->user);
 	wire_put_text(data, "ssh-connection");
-	wire_put_text(data, "publickey");
-	wire_put_bool(data, 1);
+	wire_put_text(data, method);
+	wire_put_bool(data, sign);
 	wire_put_text(data, alg);
 	wire_put_string(data, blob->data, blob->len);
 }
@@ -172,7 +210,8 @@ certificate_algorithm(const struct auth_client *ac, const char *alg)
 static int
 ready(const struct auth_client *ac)
 {
-	return ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED;
+	return ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED ||
+	    ac->state == STATE_WANTED;
 }
 
 enum auth_client_verdict
@@ -197,9 +236,9 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	front = data.len;
 	cert_alg = certificate_algorithm(ac, alg);
 	if (cert_alg != NULL)
-		put_request(ac, cert_alg, &ac->certificate, &data);
+		put_request(ac, "publickey", 1, cert_alg, &ac->certificate, &data);
 	else
-		put_request(ac, alg, &ac->blob, &data);
+		put_request(ac, "publickey", 1, alg, &ac->blob, &data);
 	ret = buf_err(&data);
 	if (ret == 0)
 		ret = ac->ops->sign(ac->ctx, alg, data.data, data.len, &sig);
@@ -216,6 +255,64 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	ac->sent = cert_alg != NULL ? SENT_CERTIFICATE : SENT_KEY;
 	state_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
+}
+
+int
+auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out)
+{
+	struct buf b;
+
+	buf_reset(&ac->blob);
+	buf_put(&ac->blob, blob.p, blob.len);
+	if (!ready(ac) || buf_err(&ac->blob) != 0 || set_algorithm(ac) != 0)
+		return 0;
+	buf_init(&b, REQUEST_MAX);
+	put_request(ac, "publickey", 0, ac->alg, &ac->blob, &b);
+	wire_put_message(out, &b);
+	ac->sent = SENT_QUERY;
+	state_set(ac, STATE_WAITING);
+	return 1;
+}
+
+/* Bound, the request names the upstream's host key, and the signature is for it alone. */
+static void
+put_signed(const struct auth_client *ac, struct buf *data)
+{
+	static const char bound[] = "publickey-hostbound-v00@openssh.com";
+
+	put_request(ac, ac->host_key.len > 0 ? bound : "publickey", 1, ac->alg, &ac->blob, data);
+	if (ac->host_key.len > 0)
+		wire_put_string(data, ac->host_key.data, ac->host_key.len);
+}
+
+int
+auth_client_to_sign(struct auth_client *ac, struct buf *data, const char **alg)
+{
+	*alg = ac->sig_alg;
+	if (ac->state != STATE_WANTED)
+		return ERR_BADSTATE;
+	wire_put_string(data, ac->session_id.data, ac->session_id.len);
+	put_signed(ac, data);
+	return buf_err(data);
+}
+
+int
+auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out)
+{
+	struct wire w;
+	struct buf b;
+
+	wire_init(&w, sig.p, sig.len);
+	if (ac->state != STATE_WANTED || sig.len > SIGNATURE_MAX ||
+	    !bytes_is(wire_string(&w), ac->sig_alg))
+		return 0;
+	buf_init(&b, REQUEST_MAX);
+	put_signed(ac, &b);
+	wire_put_bytes(&b, sig);
+	wire_put_message(out, &b);
+	ac->sent = SENT_KEY;
+	state_set(ac, STATE_WAITING);
+	return 1;
 }
 
 /* A request without a signature. */
@@ -402,6 +499,19 @@ input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, s
 	return AUTH_CLIENT_ASKED;
 }
 
+/* PK_OK: for just what was asked. */
+static enum auth_client_verdict
+input_wanted(struct auth_client *ac, struct wire *w)
+{
+	struct bytes alg = wire_string(w), blob = wire_string(w);
+
+	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) ||
+	    !bytes_equal(blob, (struct bytes){ ac->blob.data, ac->blob.len }))
+		return fail(ac, "upstream takes a key it was not asked about");
+	state_set(ac, STATE_WANTED);
+	return AUTH_CLIENT_WANTED;
+}
+
 enum auth_client_verdict
 auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, struct buf *out)
 {
@@ -416,7 +526,7 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	type = wire_u8(&w);
 	/* a banner may come at any time before success */
 	if (type == SSH_MSG_USERAUTH_BANNER &&
-	    (ac->state == STATE_REFUSED || ac->state == STATE_ASKED))
+	    (ac->state == STATE_REFUSED || ac->state == STATE_ASKED || ac->state == STATE_WANTED))
 		return input_banner(ac, &w);
 	if (ac->state != STATE_WAITING)
 		return fail(ac, "unexpected login message from upstream: type %u", type);
@@ -426,7 +536,8 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	case SSH_MSG_USERAUTH_FAILURE:
 		return input_failure(ac, &w, out);
 	case SSH_MSG_USERAUTH_INFO_REQUEST:
-		return input_question(ac, &w, payload, len);
+		return ac->sent == SENT_QUERY ? input_wanted(ac, &w) :
+						input_question(ac, &w, payload, len);
 	case SSH_MSG_USERAUTH_SUCCESS:
 		if (wire_end(&w) != 0)
 			return fail(ac, "malformed login reply from upstream");

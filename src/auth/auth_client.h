@@ -24,6 +24,9 @@ struct auth_client_config {
 	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
 	/* A request that fails is not the end: REFUSED instead of FAILED. */
 	int several;
+	/* Its host key, if it takes publickey-hostbound-v00@openssh.com, else empty: what
+	 * auth_client_to_sign() gives then says which machine it is for. */
+	struct bytes host_key;
 };
 
 enum auth_client_verdict {
@@ -37,6 +40,8 @@ enum auth_client_verdict {
 			      * another request may be made */
 	AUTH_CLIENT_ASKED,   /* auth_client_question() is for the person: answer with
 			      * auth_client_respond(), or make another request */
+	AUTH_CLIENT_WANTED,  /* the upstream would take the key: have it sign what
+			      * auth_client_to_sign() gives, or make another request */
 };
 
 /* Of all its banners together, that much is passed on. */
@@ -56,6 +61,20 @@ void auth_client_free(struct auth_client **ac);
 /* publickey with its signature, at once: the first request, or one after REFUSED.  The
  * certificate, if there is one, comes first; the key alone when it is refused. */
 enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
+
+/*
+ * Would the upstream take this key, which somebody else has?  First or after REFUSED,
+ * WANTED.  1 if that was asked, 0 if the key is of no use: nothing was done.
+ */
+int auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out) MUST_CHECK;
+
+/* After WANTED: append what is to be signed, and the algorithm to do it with, which is
+ * valid until the next query.  0 or an ERR_*. */
+int auth_client_to_sign(struct auth_client *ac, struct buf *data, const char **alg) MUST_CHECK;
+
+/* After WANTED: the request with this signature.  1 if it was made, 0 if that is no
+ * signature with this algorithm: nothing was done. */
+int auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out) MUST_CHECK;
 
 /* "none" (RFC 4252 section 5.2): what does the upstream offer?  First or later. */
 enum auth_client_verdict auth_client_probe(struct auth_client *ac, struct buf *out);

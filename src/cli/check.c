@@ -99,6 +99,23 @@ check_key(const struct check *c, const char *name, const char *what, enum keysto
 	free(path);
 }
 
+/* Before the word was reserved it could be the name of a key. */
+static void
+check_agent(const struct check *c, const struct conf_entry *e)
+{
+	char *path;
+
+	if (c->conf->keystore.path == NULL ||
+	    asprintf(&path, "%s/" CONF_KEY_AGENT, c->conf->keystore.path) == -1)
+		return;
+	if (access(path, F_OK) == 0)
+		conf_error(c->errors, e->file, e->line,
+		    "Key: agent is the person's own agent; there is a key %s, and it is not used "
+		    "any more: remove it",
+		    path);
+	free(path);
+}
+
 /* A gateway that has just been installed has no keys yet, and that is no error. */
 static void
 check_gateway(struct check *c)
@@ -314,7 +331,9 @@ check_route(struct check *c, const struct conf_section *s)
 		conf_error(c->errors, s->file, s->line, "%s", why);
 		goto out;
 	}
-	if (is_known(s, r->key))
+	if (r->agent)
+		check_agent(c, &e);
+	else if (is_known(s, r->key))
 		check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
 	e = place(s, "Password");
 	if (is_known(s, r->password))

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/key.h"
+#include "conf/conf.h"
 #include "keeper/passphrase.h"
 #include "transport/keys.h"
 
@@ -27,6 +28,12 @@ name_ok(const char *name)
 {
 	char shown[80];
 
+	if (strcmp(name, CONF_KEY_AGENT) == 0) {
+		fputs("sallyport: no key can be called agent: Key = agent means the person's own "
+		      "agent\n",
+		    stderr);
+		return 0;
+	}
 	if (keystore_name_ok(name))
 		return 1;
 	fprintf(stderr,

@@ -121,6 +121,10 @@ show_key(const struct conf *conf, const struct route *r)
 	char text[160], *path;
 	int err;
 
+	if (r->agent) {
+		puts("key        the person's own agent (ssh -A)");
+		return CLI_OK;
+	}
 	if (r->key == NULL) {
 		if (r->key_file == NULL && r->password != NULL)
 			return CLI_OK;

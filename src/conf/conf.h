@@ -153,6 +153,9 @@ char *conf_path(const struct conf *conf, const char *path);
 /* 1 if it can be a name in the key store: the rule of keystore_name_ok(). */
 int conf_key_name_ok(const char *name);
 
+/* In place of such a name: the person's own agent.  So no key may be called that. */
+#define CONF_KEY_AGENT "agent"
+
 /* Values.  Each returns 0 or ERR_FORMAT. */
 int conf_time(const char *value,
     int *ms) MUST_CHECK; /* sshd_config TIME FORMATS: 30, 30s, 5m, 1h30m, none (0) */

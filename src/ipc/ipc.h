@@ -52,27 +52,34 @@ enum ipc_type {
 	IPC_PASSWORD, /* string hash, string password */
 
 	/* keeper -> session */
-	IPC_HELLO,	 /* u32 n, n x string: public blobs of the host keys */
-	IPC_SIGNATURE,	 /* bool ok, string signature blob */
-	IPC_DOWNSTREAM,	 /* strings to the end: payloads for the client */
-	IPC_UPSTREAM_FD, /* + connected socket.  strings: title, kex, host key algorithms,
+	IPC_HELLO,	   /* u32 n, n x string: public blobs of the host keys */
+	IPC_SIGNATURE,	   /* bool ok, string signature blob */
+	IPC_DOWNSTREAM,	   /* strings to the end: payloads for the client */
+	IPC_UPSTREAM_FD,   /* + connected socket.  strings: title, kex, host key algorithms,
 			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms,
 			  * bool: a person is asked meanwhile, so that it ends with the keys */
-	IPC_HOST_KEY_OK, /* bool ok */
-	IPC_UPSTREAM,	 /* strings to the end: payloads for the upstream */
-	IPC_POLICY,	 /* what may be done in the relay: rules_put(); before RELAY */
-	IPC_RELAY,	 /* both are logged in.  strings to the end: what the client gets before
+	IPC_HOST_KEY_OK,   /* bool ok */
+	IPC_UPSTREAM,	   /* strings to the end: payloads for the upstream */
+	IPC_POLICY,	   /* what may be done in the relay: rules_put(); before RELAY */
+	IPC_RELAY,	   /* both are logged in.  strings to the end: what the client gets before
 			  * USERAUTH_SUCCESS */
-	IPC_REFUSE,	 /* string text of the DISCONNECT; strings to the end: last payloads
-			  * for the client */
+	IPC_REFUSE,	   /* string text of the DISCONNECT; strings to the end: last payloads
+			  * for the client.  After AGENT: string line for its session, no payloads */
+	IPC_AGENT,	   /* the client is in, and its own agent is to log in upstream.  strings to
+			  * the end: what the client gets before USERAUTH_SUCCESS */
+	IPC_AGENT_REQUEST, /* string request for that agent, without its length */
 
 	/* session -> keeper */
 	IPC_SIGN,	     /* string algorithm, string exchange hash */
 	IPC_AUTH,	     /* string USERAUTH payload of the client */
 	IPC_HOST_KEY,	     /* string algorithm, exchange hash, key blob, signature blob */
-	IPC_UPSTREAM_READY,  /* string session id, string server-sig-algs */
+	IPC_UPSTREAM_READY,  /* string session id, string server-sig-algs, bool: takes
+			      * publickey-hostbound-v00@openssh.com */
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
 	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
+	IPC_AGENT_OPEN,	     /* the client has opened a channel to its agent */
+	IPC_AGENT_ANSWER,    /* string answer to AGENT_REQUEST, without its length */
+	IPC_AGENT_FAILED,    /* u8 enum ipc_agent_failure */
 	IPC_END,	     /* string reason; u64 bytes from client, to client */
 };
 
@@ -93,8 +100,18 @@ enum ipc_phase {
 	IPC_PHASE_UPSTREAM_KEX = 1 << 3,
 	IPC_PHASE_UPSTREAM_AUTH = 1 << 4,
 	IPC_PHASE_RELAY = 1 << 5,
-	IPC_PHASE_END = 1 << 6, /* refused, or END has come */
-	IPC_PHASE_ANY = 0x7f,
+	IPC_PHASE_END = 1 << 6,	  /* refused, or END has come */
+	IPC_PHASE_AGENT = 1 << 7, /* as UPSTREAM_AUTH, with the client let in already */
+	IPC_PHASE_ANY = 0xff,
+};
+
+/* Why the person's agent does not sign. */
+enum ipc_agent_failure {
+	IPC_AGENT_NOT_OFFERED, /* the session began without it */
+	IPC_AGENT_DENIED,      /* the client has not opened a channel to it */
+	IPC_AGENT_GONE,
+	IPC_AGENT_GARBLED, /* its answer makes no sense, or is too large */
+	IPC_AGENT_TIMEOUT, /* LoginGraceTime is over */
 };
 
 struct ipc_msg {

@@ -512,17 +512,13 @@ send_policy(struct ward *w)
  * USERAUTH_SUCCESS itself is made by the session's transport, which has to change its
  * state with it; a banner may have to come first.
  */
-void
-downstream_success(struct ward *w)
+static void
+send_success(struct ward *w, enum ipc_type type)
 {
 	struct bytes payload;
 	struct buf out, b;
 	struct wire r;
 
-	if (send_policy(w) != 0) {
-		ward_end(w);
-		return;
-	}
 	buf_init(&out, IPC_MAX - 16);
 	if (auth_server_success(w->server, &out) != AUTH_SERVER_REPLY || buf_err(&out) != 0) {
 		buf_free(&out);
@@ -530,10 +526,34 @@ downstream_success(struct ward *w)
 		return;
 	}
 	wire_init(&r, out.data, out.len);
-	ipc_begin(&b, IPC_RELAY);
+	ipc_begin(&b, type);
 	for (payload = wire_string(&r); payload.len > 0; payload = wire_string(&r))
 		if (payload.p[0] != SSH_MSG_USERAUTH_SUCCESS)
 			wire_put_bytes(&b, payload);
 	buf_free(&out);
+	(void)ward_send(w, &b, -1);
+}
+
+void
+downstream_let_in(struct ward *w)
+{
+	send_success(w, IPC_AGENT);
+}
+
+void
+downstream_success(struct ward *w)
+{
+	struct buf b;
+
+	if (send_policy(w) != 0) {
+		ward_end(w);
+		return;
+	}
+	if (w->agent == NULL) {
+		send_success(w, IPC_RELAY);
+		return;
+	}
+	/* it is in already */
+	ipc_begin(&b, IPC_RELAY);
 	(void)ward_send(w, &b, -1);
 }

@@ -11,6 +11,8 @@ void downstream_sign(struct ward *w, struct wire *body);
 
 /* Both logins are done: tell the session, with what the client has yet to see. */
 void downstream_success(struct ward *w);
+/* The client's is, and the other needs its agent: likewise. */
+void downstream_let_in(struct ward *w);
 
 /* The program that was to be asked where the login leads has answered, or not. */
 void downstream_looked_up(struct ward *w, const struct lookup_reply *reply);

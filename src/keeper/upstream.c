@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/agent_login.h"
 #include "keeper/carry.h"
 #include "keeper/downstream.h"
 #include "keeper/route_files.h"
@@ -127,7 +128,7 @@ send_upstream_fd(struct ward *w, int fd)
 	wire_put_text(&b, route->macs != NULL ? route->macs : "");
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
-	wire_put_bool(&b, route->passthrough);
+	wire_put_bool(&b, route->passthrough || route->agent);
 	buf_free(&algorithms);
 	buf_free(&text);
 	w->phase = IPC_PHASE_UPSTREAM_KEX;
@@ -225,7 +226,13 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		v = auth_stored_step(&w->stored, w->upstream, v, out);
 	switch (v) {
 	case AUTH_CLIENT_REFUSED:
-		carry_refused(w);
+		if (w->agent != NULL)
+			agent_login_refused(w);
+		else
+			carry_refused(w);
+		break;
+	case AUTH_CLIENT_WANTED:
+		agent_login_wanted(w);
 		break;
 	case AUTH_CLIENT_ASKED:
 		downstream_ask(w, auth_client_question(w->upstream));
@@ -236,6 +243,9 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	case AUTH_CLIENT_WAIT:
 		break;
 	case AUTH_CLIENT_BANNER:
+		/* banners are for before the login */
+		if (w->agent != NULL)
+			break;
 		text = auth_client_banner(w->upstream);
 		buf_init(&banner, IPC_MAX - 16);
 		buf_put_u8(&banner, SSH_MSG_USERAUTH_BANNER);
@@ -275,6 +285,7 @@ upstream_finish(struct ward *w)
 		    (uintmax_t)w->id, w->user, w->host);
 	downstream_success(w);
 	auth_client_free(&w->upstream);
+	agent_login_free(&w->agent);
 	if (w->keeper->master == -1)
 		return;
 	ipc_begin(&b, IPC_LOGGED_IN);
@@ -313,10 +324,11 @@ upstream_ready(struct ward *w, struct wire *body)
 	struct buf pub, certificate, out;
 	struct bytes id;
 	char algs[4100], type[64];
-	int r;
+	int r, bound;
 
 	id = wire_string(body);
 	wire_text(body, algs, sizeof(algs));
+	bound = wire_bool(body);
 	if (wire_end(body) != 0 || w->upstream != NULL ||
 	    !bytes_equal(id, (struct bytes){ w->upstream_id, w->upstream_id_len })) {
 		ward_end(w);
@@ -325,7 +337,7 @@ upstream_ready(struct ward *w, struct wire *body)
 	buf_init(&pub, 16384);
 	buf_init(&certificate, 65536);
 	buf_init(&out, IPC_MAX - 16);
-	r = w->route->key == NULL && w->route->key_file == NULL ?
+	r = w->agent != NULL || (w->route->key == NULL && w->route->key_file == NULL) ?
 	    0 :
 	    route_key_public(w->route, w->identity->keystore, &pub, type, &why);
 	if (r != 0) {
@@ -340,13 +352,17 @@ upstream_ready(struct ward *w, struct wire *body)
 	config.blob = (struct bytes){ pub.data, pub.len };
 	config.certificate = (struct bytes){ certificate.data, certificate.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
-	config.several = w->route->passthrough || w->route->password != NULL;
+	config.several = w->route->passthrough || w->route->password != NULL || w->agent != NULL;
+	if (w->agent != NULL && bound)
+		config.host_key = agent_login_host_key(w);
 	w->upstream = auth_client_new(&config, &client_ops, w);
 	if (w->upstream == NULL) {
 		ward_refuse(w, text_gateway, "out of memory");
 		goto out;
 	}
-	if (w->route->passthrough)
+	if (w->agent != NULL)
+		agent_login_begin(w);
+	else if (w->route->passthrough)
 		carry_next(w);
 	else if (w->route->password != NULL)
 		upstream_verdict(w, begin_stored(w, pub.len > 0, &out), &out);
@@ -385,6 +401,10 @@ upstream_failed(struct ward *w, struct wire *body)
 	}
 	if (w->phase == IPC_PHASE_END)
 		return; /* refused already: this is its echo */
+	if (w->phase == IPC_PHASE_AGENT) {
+		agent_login_ended(w, reason);
+		return;
+	}
 	if (w->upstream != NULL && w->route->passthrough) {
 		carry_ended(w, reason);
 		return;

@@ -9,6 +9,7 @@
 #include "auth/pubkey.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/agent_login.h"
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 #include "transport/keys.h"
@@ -185,6 +186,10 @@ upstream_host_key(struct ward *w, struct wire *body)
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
 		w->phase = IPC_PHASE_UPSTREAM_AUTH;
+		if (w->route->agent && agent_login_new(w, blob, sig) != 0) {
+			ward_end(w);
+			return;
+		}
 	}
 	ipc_begin(&b, IPC_HOST_KEY_OK);
 	wire_put_bool(&b, r == 0);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "keeper/agent_login.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
@@ -93,6 +94,7 @@ ward_free(struct ward *w)
 {
 	auth_server_free(&w->server);
 	auth_client_free(&w->upstream);
+	agent_login_free(&w->agent);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);
 	lookup_pending_free(&w->pending);
@@ -155,6 +157,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	char line[512], reason[512];
 	struct buf b, banner;
 	va_list ap;
+	int let_in;
 
 	if (w->phase == IPC_PHASE_END)
 		return;
@@ -165,6 +168,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 		log_warn("session %04jx: %s from %s port %u refused: %s", (uintmax_t)w->id,
 		    ward_login(w), w->client, w->client_port, reason);
 	}
+	let_in = w->phase == IPC_PHASE_AGENT;
 	w->phase = IPC_PHASE_END;
 	w->refused = 1;
 	lookups_cancel(w);
@@ -172,9 +176,11 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);
-	auth_server_banner(line, &banner);
-	/* clients show both, so the DISCONNECT does not say it again */
-	snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)w->id);
+	if (!let_in) {
+		auth_server_banner(line, &banner);
+		/* clients show both, so the DISCONNECT does not say it again */
+		snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)w->id);
+	}
 	ipc_begin(&b, IPC_REFUSE);
 	wire_put_text(&b, line);
 	buf_put(&b, banner.data, banner.len);
@@ -259,6 +265,15 @@ dispatch(struct ward *w, struct ipc_msg *msg)
 		break;
 	case IPC_UPSTREAM_FAILED:
 		upstream_failed(w, &msg->body);
+		break;
+	case IPC_AGENT_OPEN:
+		agent_login_opened(w);
+		break;
+	case IPC_AGENT_ANSWER:
+		agent_login_answer(w, &msg->body);
+		break;
+	case IPC_AGENT_FAILED:
+		agent_login_failed(w, &msg->body);
 		break;
 	case IPC_END:
 		ended(w, &msg->body);

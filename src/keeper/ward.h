@@ -25,6 +25,7 @@
 
 struct ward;
 struct check;
+struct agent_login;
 TAILQ_HEAD(ward_list, ward);
 
 /* What epoll gives back. */
@@ -107,6 +108,7 @@ struct ward {
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
+	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {
 		UPSTREAM_NOTHING,
 		UPSTREAM_PROBE,

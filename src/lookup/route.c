@@ -190,7 +190,12 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "[route %.100s]: who checks a password, PasswordHash or, with Passthrough, the "
 		    "machine behind?  Leave one out",
 		    s->name);
-	if (r->passthrough && (has(s, "Key") || r->key_file != NULL) != has_keys(s))
+	if (r->passthrough && r->agent)
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: Key = agent and Passthrough do not go together: who logs in "
+		    "there, the person's agent or the person?",
+		    s->name);
+	else if (r->passthrough && (has(s, "Key") || r->key_file != NULL) != has_keys(s))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
 		    "AuthorizedKey) go together: the one is used for who has shown the other",
@@ -329,6 +334,8 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		conf_error(errors, section->file, section->line, "out of memory");
 	} else {
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
+		/* as it is written: a login that is called so does not make it so */
+		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
 		route_check(conf, section, r, errors);
 		if (set_methods(section, r) != 0)
 			conf_error(errors, section->file, section->line, "out of memory");

@@ -46,7 +46,8 @@ struct route {
 	char *key;		/* Key: name in the key store, or NULL */
 	char *certificate_file; /* CertificateFile: resolved path, or NULL */
 	char *key_file;		/* path of a private key in its place, or NULL */
-	char *password; /* Password: name in the key store, or NULL */
+	char *password;		/* Password: name in the key store, or NULL */
+	int agent;		/* Key = agent: the person's own, none of the key store */
 
 	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
 	 * as base/beneath.h has it, whoever opens them. */

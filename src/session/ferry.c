@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "session/agent.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
@@ -51,9 +52,12 @@ session_keeper_wait(struct session *s, struct ipc_msg *msg)
 	return ERR_TIMEOUT;
 }
 
+/* Two messages at most come without having been asked for: POLICY and what follows it. */
+#define HELD_MAX 2
+
 /*
- * Ask the keeper and wait for the answer.  One message of another kind may have been
- * on its way: it is held back, and acted on afterwards.
+ * Ask the keeper and wait for the answer.  Messages of another kind may have been on
+ * their way: they are held back, and acted on afterwards.
  */
 static int
 session_ask(struct session *s, struct buf *question, enum ipc_type answer, struct ipc_msg *msg)
@@ -67,19 +71,21 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 	r = ipc_send(s->keeper, question, -1);
 	if (r != 0)
 		return r;
-	for (tries = 0; tries < 2; tries++) {
+	for (tries = 0; tries <= HELD_MAX; tries++) {
 		r = session_keeper_wait(s, msg);
 		if (r != 0)
 			return r;
 		if (msg->type == answer)
 			return 0;
-		if (s->held.len > 0) {
+		if (msg->fd != -1 && s->held_fd != -1) {
 			fd_close(&msg->fd);
 			return ERR_BADSTATE;
 		}
+		if (msg->fd != -1)
+			s->held_fd = msg->fd;
+		wire_put_u32(&s->held, (uint32_t)msg->body.left + 1);
 		buf_put_u8(&s->held, (uint8_t)msg->type);
 		buf_put(&s->held, msg->body.p, msg->body.left);
-		s->held_fd = msg->fd;
 		r = buf_err(&s->held);
 		if (r != 0)
 			return r;
@@ -171,7 +177,17 @@ carry(struct session *s, enum ipc_type type, const uint8_t *payload, size_t len)
 	session_tell(s, &b);
 }
 
-static void send_payloads(struct session *s, struct leg *leg, struct wire *body);
+void
+session_send_payloads(struct session *s, struct leg *leg, struct wire *body)
+{
+	struct bytes payload;
+
+	while (body->left > 0 && wire_err(body) == 0) {
+		payload = wire_string(body);
+		if (payload.len > 0 && leg_send(leg, payload.p, payload.len) != 0)
+			session_end(s, "%s", leg_error(leg));
+	}
+}
 
 static void
 send_made(struct session *s)
@@ -185,14 +201,13 @@ send_made(struct session *s)
 		if (made == NULL)
 			continue;
 		wire_init(&body, made->data, made->len);
-		send_payloads(s, to == RELAY_DOWNSTREAM ? s->down : s->up, &body);
+		session_send_payloads(s, to == RELAY_DOWNSTREAM ? s->down : s->up, &body);
 		buf_wipe(made);
 	}
 }
 
-/* What comes with the rarer messages: replies made here, refusals for the log, the end. */
-static void
-relay_aftermath(struct session *s, enum relay_action action)
+void
+session_relay_aftermath(struct session *s, enum relay_action action)
 {
 	const char *refused = relay_refused(&s->relay);
 
@@ -209,8 +224,8 @@ relay_aftermath(struct session *s, enum relay_action action)
 }
 
 /* The hot path: one message from one leg to the other. */
-static void
-relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len)
+void
+session_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len)
 {
 	struct leg *to = from == RELAY_DOWNSTREAM ? s->up : s->down;
 	enum relay_action action = relay_message(&s->relay, from, payload, len);
@@ -225,34 +240,40 @@ relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t le
 			    leg_error(to));
 	}
 	if (rare)
-		relay_aftermath(s, action);
+		session_relay_aftermath(s, action);
 }
 
 static void
-down_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+down_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 	struct session *s = ctx;
 
 	if (s->state == SESSION_CLOSING)
 		return;
+	if (s->agent != NULL && payload[0] >= SSH_MSG_CONNECTION_MIN &&
+	    !agent_from_client(s, payload, len))
+		return;
 	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY)
-		relay(s, RELAY_DOWNSTREAM, payload, len);
-	else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY)
+		session_relay(s, RELAY_DOWNSTREAM, payload, len);
+	else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY &&
+	    s->agent == NULL)
 		carry(s, IPC_AUTH, payload, len);
 	else
 		session_end(s, "client sent message %u out of place", payload[0]);
 }
 
 static void
-up_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+up_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 	struct session *s = ctx;
 
 	if (s->state == SESSION_CLOSING)
 		return;
 	if (s->state == SESSION_RELAY && payload[0] >= SSH_MSG_CONNECTION_MIN) {
-		relay(s, RELAY_UPSTREAM, payload, len);
-	} else if (s->state == SESSION_UPSTREAM_AUTH && payload[0] <= SSH_MSG_USERAUTH_MAX) {
+		if (s->agent == NULL || agent_from_upstream(s, payload, len))
+			session_relay(s, RELAY_UPSTREAM, payload, len);
+	} else if ((s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT) &&
+	    payload[0] <= SSH_MSG_USERAUTH_MAX) {
 		carry(s, IPC_UPSTREAM_AUTH, payload, len);
 		/* What follows success is for a client that is not logged in yet. */
 		if (payload[0] == SSH_MSG_USERAUTH_SUCCESS)
@@ -264,18 +285,6 @@ up_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
 
 const struct leg_ops session_down_ops = { down_sign, never_host_key, down_packet };
 const struct leg_ops session_up_ops = { never_sign, up_host_key, up_packet };
-
-static void
-send_payloads(struct session *s, struct leg *leg, struct wire *body)
-{
-	struct bytes payload;
-
-	while (body->left > 0 && wire_err(body) == 0) {
-		payload = wire_string(body);
-		if (payload.len > 0 && leg_send(leg, payload.p, payload.len) != 0)
-			session_end(s, "%s", leg_error(leg));
-	}
-}
 
 /* The upstream's socket: from here on there are two legs. */
 static void
@@ -313,10 +322,16 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }
 
+static int
+at_upstream_login(const struct session *s)
+{
+	return s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT;
+}
+
 static void
 take_rules(struct session *s, struct wire *body)
 {
-	if (s->state != SESSION_UPSTREAM_AUTH || s->have_rules || rules_get(body, &s->rules) != 0) {
+	if (!at_upstream_login(s) || s->have_rules || rules_get(body, &s->rules) != 0) {
 		session_end(s, "unreadable policy from the keeper");
 		return;
 	}
@@ -328,12 +343,12 @@ start_relay(struct session *s, struct wire *body)
 {
 	int r;
 
-	if (s->state != SESSION_UPSTREAM_AUTH || !s->have_rules) {
+	if (!at_upstream_login(s) || !s->have_rules) {
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
-	send_payloads(s, s->down, body);
-	if (leg_send_success(s->down) != 0) {
+	session_send_payloads(s, s->down, body);
+	if (s->agent == NULL && leg_send_success(s->down) != 0) {
 		session_end(s, "client: %s", leg_error(s->down));
 		return;
 	}
@@ -350,6 +365,8 @@ start_relay(struct session *s, struct wire *body)
 	r = leg_resume(s->up);
 	if (r != 0)
 		session_end(s, "upstream: %s", leg_error(s->up));
+	else if (s->agent != NULL)
+		agent_relay(s);
 }
 
 static void
@@ -358,7 +375,11 @@ refuse(struct session *s, struct wire *body)
 	char text[512];
 
 	wire_text(body, text, sizeof(text));
-	send_payloads(s, s->down, body);
+	if (s->agent != NULL) {
+		agent_refuse(s, text);
+		return;
+	}
+	session_send_payloads(s, s->down, body);
 	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, text);
 	session_end(s, "refused");
 }
@@ -372,14 +393,14 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 	}
 	switch (msg->type) {
 	case IPC_DOWNSTREAM:
-		send_payloads(s, s->down, &msg->body);
+		session_send_payloads(s, s->down, &msg->body);
 		break;
 	case IPC_UPSTREAM_FD:
 		start_upstream(s, msg);
 		break;
 	case IPC_UPSTREAM:
 		if (s->up != NULL)
-			send_payloads(s, s->up, &msg->body);
+			session_send_payloads(s, s->up, &msg->body);
 		/* there may have been a password in it */
 		explicit_bzero(s->message, (size_t)(msg->body.p + msg->body.left - s->message));
 		break;
@@ -391,6 +412,12 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 		break;
 	case IPC_REFUSE:
 		refuse(s, &msg->body);
+		break;
+	case IPC_AGENT:
+		agent_begin(s, &msg->body);
+		break;
+	case IPC_AGENT_REQUEST:
+		agent_request(s, &msg->body);
 		break;
 	default:
 		fd_close(&msg->fd);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/title.h"
+#include "session/agent.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
@@ -41,7 +42,7 @@ void
 session_set_state(struct session *s, enum session_state state)
 {
 	static const char *const names[] = { "KEX", "AUTH", "UPSTREAM_KEX", "UPSTREAM_AUTH",
-		"RELAY", "CLOSING" };
+		"AGENT", "RELAY", "CLOSING" };
 
 	log_debug("session %04jx: %s -> %s", (uintmax_t)s->config->id, names[s->state],
 	    names[state]);
@@ -99,7 +100,8 @@ up_failed(struct session *s, const char *reason)
 	wire_put_text(&b, reason);
 	leg_free(&s->up);
 	s->up_deadline = CLOCK_NEVER;
-	session_set_state(s, SESSION_AUTH);
+	if (s->agent == NULL)
+		session_set_state(s, SESSION_AUTH);
 	session_tell(s, &b);
 }
 
@@ -142,6 +144,7 @@ check_ready(struct session *s)
 		ipc_begin(&b, IPC_UPSTREAM_READY);
 		wire_put_bytes(&b, leg_session_id(s->up));
 		wire_put_text(&b, algs != NULL ? algs : "");
+		wire_put_bool(&b, leg_host_bound(s->up));
 		session_tell(s, &b);
 		if (s->up_patient)
 			s->up_deadline = CLOCK_NEVER;
@@ -259,7 +262,9 @@ timers(struct session *s, int64_t now)
 	}
 	if (now >= s->up_deadline && s->up != NULL && s->state != SESSION_CLOSING)
 		up_failed(s, "timed out");
-	if (now >= s->deadline && s->state != SESSION_CLOSING)
+	if (now >= s->deadline && s->state == SESSION_AGENT)
+		agent_timeout(s, now);
+	else if (now >= s->deadline && s->state != SESSION_CLOSING)
 		session_end(s, "LoginGraceTime is over");
 	if (now >= s->trim_at) {
 		s->trim_at = CLOCK_NEVER;
@@ -298,21 +303,30 @@ wanted(const struct leg *leg, const struct leg *other)
 	return events;
 }
 
-/* A message held back while an answer was awaited. */
+/* Messages held back while an answer was awaited. */
 static void
 take_held(struct session *s)
 {
 	struct ipc_msg msg;
+	struct bytes message;
+	struct wire w;
 
 	if (s->held.len == 0)
 		return;
-	memcpy(s->message, s->held.data, s->held.len);
-	wire_init(&msg.body, s->message, s->held.len);
-	msg.type = wire_u8(&msg.body);
-	msg.fd = s->held_fd;
-	s->held_fd = -1;
+	wire_init(&w, s->held.data, s->held.len);
+	for (message = wire_string(&w); message.len > 0; message = wire_string(&w)) {
+		memcpy(s->message, message.p, message.len);
+		wire_init(&msg.body, s->message, message.len);
+		msg.type = wire_u8(&msg.body);
+		msg.fd = -1;
+		/* no other comes with one */
+		if (msg.type == IPC_UPSTREAM_FD) {
+			msg.fd = s->held_fd;
+			s->held_fd = -1;
+		}
+		session_keeper_message(s, &msg);
+	}
 	buf_wipe(&s->held);
-	session_keeper_message(s, &msg);
 }
 
 static void
@@ -460,7 +474,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	s->keeper = keeper;
 	s->held_fd = -1;
 	s->trim_at = s->up_deadline = CLOCK_NEVER;
-	buf_init(&s->held, IPC_MAX);
+	buf_init(&s->held, 2 * (IPC_MAX + 4));
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
 						   CLOCK_NEVER;
 	title_set("session %04jx %s", (uintmax_t)config->id, config->client);

@@ -15,6 +15,7 @@ enum session_state {
 	SESSION_AUTH, /* USERAUTH messages go to the keeper and back */
 	SESSION_UPSTREAM_KEX,
 	SESSION_UPSTREAM_AUTH,
+	SESSION_AGENT, /* the same, with the client let in already */
 	SESSION_RELAY,
 	SESSION_CLOSING, /* what waits is written, then it is over */
 };
@@ -27,6 +28,7 @@ struct session {
 	int keeper; /* -1 once it is gone */
 	int signals;
 	struct leg *down, *up;
+	struct agent *agent; /* NULL unless the person's own is asked: agent.h */
 	struct relay relay;
 	struct rules rules; /* until the relay has them */
 	int have_rules;
@@ -42,9 +44,9 @@ struct session {
 	uint8_t host_key[SESSION_HOST_KEY_MAX];
 	size_t host_key_len;
 
-	/* A message that came while the answer to a question was awaited. */
+	/* Messages that came while the answer to a question was awaited, as strings. */
 	struct buf held;
-	int held_fd;
+	int held_fd; /* -1, or the descriptor of one of them */
 
 	uint8_t message[IPC_MAX];
 };
@@ -68,5 +70,15 @@ int session_keeper_wait(struct session *s, struct ipc_msg *msg);
 
 /* Send to the keeper; an error ends the session. */
 void session_tell(struct session *s, struct buf *b);
+
+/* Send each of these strings as a message on a leg. */
+void session_send_payloads(struct session *s, struct leg *leg, struct wire *body);
+
+/* Relay one message, as far as it may pass. */
+void session_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len);
+
+/* After relay_message() for one that is no data: replies made here, refusals for the log,
+ * the end. */
+void session_relay_aftermath(struct session *s, enum relay_action action);
 
 #endif

@@ -315,6 +315,12 @@ leg_peer_disconnect(const struct leg *leg, const char **text)
 	return leg->peer_reason;
 }
 
+int
+leg_host_bound(const struct leg *leg)
+{
+	return leg->host_bound;
+}
+
 const char *
 leg_server_sig_algs(const struct leg *leg)
 {

@@ -45,9 +45,9 @@ struct leg_ops {
 	    struct bytes sig);
 	/*
 	 * A message of type 50 to 127; payload[0] is its type.  Valid during the
-	 * call.  May send on any leg and may pause this one.
+	 * call, and may be changed.  May send on any leg and may pause this one.
 	 */
-	void (*packet)(void *ctx, struct leg *leg, const uint8_t *payload, size_t len);
+	void (*packet)(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
 };
 
 struct leg_config {
@@ -137,6 +137,9 @@ uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 
 /* server-sig-algs of the peer's EXT_INFO (RFC 8308), or NULL. */
 const char *leg_server_sig_algs(const struct leg *leg);
+
+/* 1 if its EXT_INFO has publickey-hostbound@openssh.com (PROTOCOL of OpenSSH). */
+int leg_host_bound(const struct leg *leg);
 
 /* The session identifier (first exchange hash); empty before leg_ready(). */
 struct bytes leg_session_id(const struct leg *leg);

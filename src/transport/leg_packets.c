@@ -97,6 +97,9 @@ on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 		if (wire_err(&w) == 0 && bytes_is(name, "server-sig-algs") &&
 		    leg->sig_algs == NULL && value.len <= 4096)
 			leg->sig_algs = strndup((const char *)value.p, value.len);
+		if (wire_err(&w) == 0 && bytes_is(name, "publickey-hostbound@openssh.com") &&
+		    bytes_is(value, "0"))
+			leg->host_bound = 1;
 	}
 	return SSH_PACKET_USED;
 }
@@ -114,7 +117,7 @@ hold(struct leg *leg, const uint8_t *payload, size_t len)
 }
 
 static void
-deliver(struct leg *leg, const uint8_t *payload, size_t len)
+deliver(struct leg *leg, uint8_t *payload, size_t len)
 {
 	if (leg->paused)
 		hold(leg, payload, len);
@@ -134,7 +137,7 @@ leg_deliver_held(struct leg *leg)
 	buf_init(&leg->held, LEG_INPUT_SIZE);
 	wire_init(&w, held.data, held.len);
 	for (payload = wire_string(&w); payload.len > 0; payload = wire_string(&w))
-		deliver(leg, payload.p, payload.len);
+		deliver(leg, held.data + (payload.p - held.data), payload.len);
 	buf_wipe(&held);
 }
 

@@ -49,6 +49,7 @@ struct leg {
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;
+	int host_bound;
 	char error[512];
 };
 

@@ -37,7 +37,7 @@ warmup_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob
 }
 
 static void
-warmup_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+warmup_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 }
 

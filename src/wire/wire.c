@@ -142,6 +142,15 @@ wire_put_bytes(struct buf *b, struct bytes s)
 	wire_put_string(b, s.p, s.len);
 }
 
+void
+wire_put_message(struct buf *b, struct buf *message)
+{
+	if (message->err != 0)
+		b->err = message->err;
+	wire_put_string(b, message->data, message->len);
+	buf_free(message);
+}
+
 int
 bytes_is(struct bytes s, const char *text)
 {

@@ -60,6 +60,8 @@ void wire_put_bool(struct buf *b, int v);
 void wire_put_string(struct buf *b, const void *p, size_t len);
 void wire_put_text(struct buf *b, const char *text);
 void wire_put_bytes(struct buf *b, struct bytes s); /* as a string */
+/* A finished message as a string, with the error it may have; it is freed. */
+void wire_put_message(struct buf *b, struct buf *message);
 
 /* 1 if the bytes are those of the text. */
 int bytes_is(struct bytes s, const char *text);

@@ -57,6 +57,12 @@ run_several(const uint8_t *data, size_t len)
 			    op & 8 ? "password" : "keyboard-interactive", m, &out);
 		else if ((op & 7) == 4)
 			verdict = auth_client_respond(ac, m, &out);
+		else if ((op & 7) == 5)
+			verdict = auth_client_query(ac, m, &out) ? AUTH_CLIENT_SEND :
+								   AUTH_CLIENT_WAIT;
+		else if ((op & 7) == 6)
+			verdict = auth_client_signed(ac, m, &out) ? AUTH_CLIENT_SEND :
+								    AUTH_CLIENT_WAIT;
 		else
 			verdict = auth_client_input(ac, m.p, m.len, &out);
 		CHECK((verdict == AUTH_CLIENT_SEND) == (out.len > 0));

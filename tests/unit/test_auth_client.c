@@ -268,6 +268,152 @@ test_algorithms(void **state)
 	expect_algorithm(f, "", NULL, "");
 }
 
+/* A query for a key of this type and its name; f->blob is that key. */
+static int
+query(struct fixture *f, const char *type, const char *sig_algs, struct bytes host_key)
+{
+	const struct auth_client_config config = { .session_id = session_id,
+		.session_id_len = sizeof(session_id),
+		.user = "ubuntu",
+		.several = 1,
+		.host_key = host_key,
+		.server_sig_algs = sig_algs };
+
+	auth_client_free(&f->ac);
+	buf_reset(&f->blob);
+	wire_put_text(&f->blob, type);
+	wire_put_text(&f->blob, "the rest");
+	f->ac = auth_client_new(&config, &ops, f);
+	buf_reset(&f->out);
+	return auth_client_query(f->ac, (struct bytes){ f->blob.data, f->blob.len }, &f->out);
+}
+
+static void
+wanted(struct fixture *f, const char *alg, struct bytes blob)
+{
+	buf_reset(&f->in);
+	buf_put_u8(&f->in, SSH_MSG_USERAUTH_PK_OK);
+	wire_put_text(&f->in, alg);
+	wire_put_bytes(&f->in, blob);
+}
+
+/* What is asked with, and what the signature has to call itself. */
+static void
+expect_query(struct fixture *f, const char *type, const char *sig_algs, const char *alg,
+    const char *sig_alg)
+{
+	const char *got;
+	struct buf data;
+	struct wire w, r;
+	int i;
+
+	assert_int_equal(query(f, type, sig_algs, (struct bytes){ NULL, 0 }), 1);
+	wire_init(&r, f->out.data, f->out.len);
+	wire_init(&w, r.p + 4, r.left - 4);
+	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
+	for (i = 0; i < 3; i++)
+		(void)wire_string(&w);
+	assert_int_equal(wire_bool(&w), 0);
+	assert_true(bytes_is(wire_string(&w), alg));
+	assert_true(bytes_equal(wire_string(&w), (struct bytes){ f->blob.data, f->blob.len }));
+	assert_int_equal(wire_end(&w), 0);
+	wanted(f, alg, (struct bytes){ f->blob.data, f->blob.len });
+	assert_int_equal(receive(f), AUTH_CLIENT_WANTED);
+	buf_init(&data, 10000);
+	assert_int_equal(auth_client_to_sign(f->ac, &data, &got), 0);
+	assert_string_equal(got, sig_alg);
+	buf_free(&data);
+}
+
+static void
+test_query(void **state)
+{
+	static const char *const plain[] = { "ssh-ed25519", "ecdsa-sha2-nistp521",
+		"sk-ssh-ed25519@openssh.com" };
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		expect_query(f, plain[i], NULL, plain[i], plain[i]);
+	expect_query(f, "ssh-rsa", NULL, "rsa-sha2-512", "rsa-sha2-512");
+	expect_query(f, "ssh-rsa", "rsa-sha2-256", "rsa-sha2-256", "rsa-sha2-256");
+	expect_query(f, "ssh-rsa-cert-v01@openssh.com", NULL, "rsa-sha2-512-cert-v01@openssh.com",
+	    "rsa-sha2-512");
+	expect_query(f, "ssh-ed25519-cert-v01@openssh.com", NULL,
+	    "ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519");
+	expect_query(f, "sk-ssh-ed25519-cert-v01@openssh.com", NULL,
+	    "sk-ssh-ed25519-cert-v01@openssh.com", "sk-ssh-ed25519@openssh.com");
+	assert_int_equal(query(f, "ssh-dss", NULL, (struct bytes){ NULL, 0 }), 0);
+	assert_int_equal(query(f, "ssh-foo-cert-v01@openssh.com", NULL, (struct bytes){ NULL, 0 }),
+	    0);
+	assert_int_equal(f->out.len, 0);
+}
+
+/* PK_OK for a key nobody asked about, or with another algorithm, is no PK_OK. */
+static void
+test_query_answered_wrongly(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(query(f, ALG, NULL, (struct bytes){ NULL, 0 }), 1);
+	wanted(f, ALG, (struct bytes){ session_id, sizeof(session_id) });
+	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
+	assert_int_equal(query(f, "ssh-rsa", NULL, (struct bytes){ NULL, 0 }), 1);
+	wanted(f, "ssh-rsa", (struct bytes){ f->blob.data, f->blob.len });
+	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
+	/* nor without a query */
+	start(f);
+	wanted(f, ALG, (struct bytes){ f->blob.data, f->blob.len });
+	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
+}
+
+/* The request carries what was signed, byte for byte, host key and all. */
+static void
+test_bound_signature(void **state)
+{
+	static const struct bytes host_key = { (const uint8_t *)"host key", 8 };
+	struct fixture *f = *state;
+	struct bytes m, none = { NULL, 0 };
+	struct buf data, sig;
+	const char *alg;
+	struct wire w;
+
+	assert_int_equal(query(f, ALG, NULL, host_key), 1);
+	wanted(f, ALG, (struct bytes){ f->blob.data, f->blob.len });
+	assert_int_equal(receive(f), AUTH_CLIENT_WANTED);
+	buf_init(&data, 10000);
+	buf_init(&sig, 10000);
+	assert_int_equal(auth_client_to_sign(f->ac, &data, &alg), 0);
+	/* no signature, and one with SHA-1 instead */
+	assert_int_equal(auth_client_signed(f->ac, none, &f->out), 0);
+	wire_put_text(&sig, "ssh-rsa");
+	wire_put_text(&sig, "signature");
+	buf_reset(&f->out);
+	assert_int_equal(auth_client_signed(f->ac, (struct bytes){ sig.data, sig.len }, &f->out),
+	    0);
+	assert_int_equal(f->out.len, 0);
+	buf_reset(&sig);
+	wire_put_text(&sig, alg);
+	wire_put_text(&sig, "signature");
+	assert_int_equal(auth_client_signed(f->ac, (struct bytes){ sig.data, sig.len }, &f->out),
+	    1);
+	wire_init(&w, f->out.data, f->out.len);
+	m = wire_string(&w);
+	assert_int_equal(wire_end(&w), 0);
+	/* behind the session identifier it is what was signed, and then the signature */
+	assert_int_equal(m.len, data.len - 4 - sizeof(session_id) + 4 + sig.len);
+	assert_memory_equal(data.data, "\0\0\0\x20", 4);
+	assert_memory_equal(data.data + 4, session_id, sizeof(session_id));
+	assert_memory_equal(m.p, data.data + 4 + sizeof(session_id),
+	    data.len - 4 - sizeof(session_id));
+	assert_non_null(memmem(m.p, m.len, "publickey-hostbound-v00@openssh.com", 35));
+	assert_memory_equal(m.p + m.len - 4 - sig.len - host_key.len, host_key.p, host_key.len);
+	/* once is enough */
+	assert_int_equal(auth_client_to_sign(f->ac, &data, &alg), ERR_BADSTATE);
+	buf_free(&data);
+	buf_free(&sig);
+}
+
 static void
 test_signing_fails(void **state)
 {
@@ -482,6 +628,9 @@ main(void)
 		T(test_login_at_our_own_server),
 		T(test_request),
 		T(test_algorithms),
+		T(test_query),
+		T(test_query_answered_wrongly),
+		T(test_bound_signature),
 		T(test_signing_fails),
 		T(test_refused),
 		T(test_partial_success),

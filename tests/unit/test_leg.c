@@ -64,7 +64,7 @@ host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, struc
 }
 
 static void
-packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
+packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 	struct fixture *f = ctx;
 	struct end *end = leg == f->server.leg ? &f->server : &f->client;

@@ -245,6 +245,17 @@ test_bad_routes(void **state)
 	    "generate NAME\n");
 }
 
+/* Key = agent: nobody else's key, and nothing else to log in with. */
+static void
+test_key_agent(void **state)
+{
+	(void)state;
+	load_bad("[route a]\nHostName = h\nKey = agent\nPassthrough = yes\n"
+		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
+	    "conf.d/a.ini:1: [route a]: Key = agent and Passthrough do not go together: who logs "
+	    "in there, the person's agent or the person?\n");
+}
+
 /* A policy that is written down and not kept would be worse than none. */
 static void
 test_keys_to_come_are_refused(void **state)
@@ -602,6 +613,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_route),
 		cmocka_unit_test(test_bad_routes),
+		cmocka_unit_test(test_key_agent),
 		cmocka_unit_test(test_keys_to_come_are_refused),
 		cmocka_unit_test(test_policy_keys),
 		cmocka_unit_test(test_patterns),

@@ -113,7 +113,7 @@ class Gateway:
         )
         if key is None:
             key = login
-        if key not in self.keys:
+        if key not in self.keys and key != "agent":
             sshd.authorize(self.generate_key(key))
         route = {
             "HostName": sshd.host,

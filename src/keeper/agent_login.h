@@ -1,0 +1,33 @@
+/*
+ * Key = agent: the login upstream with a key of the person's own agent.
+ */
+#ifndef KEEPER_AGENT_LOGIN_H
+#define KEEPER_AGENT_LOGIN_H
+
+#include "keeper/ward.h"
+
+/* As sshd has MaxAuthTries by default: it ends the login after so many. */
+#define AGENT_TRIES_MAX 6
+
+/* The upstream's host key, and its signature over the session identifier, as they have
+ * been verified: agents want to know whom they sign for.  0 or ERR_NOMEM. */
+int agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature) MUST_CHECK;
+void agent_login_free(struct agent_login **a);
+
+/* The verified host key. */
+struct bytes agent_login_host_key(const struct ward *w);
+
+/* The upstream is ready for a login: let the client in, whose agent is needed. */
+void agent_login_begin(struct ward *w);
+
+/* AGENT_OPEN, AGENT_ANSWER, AGENT_FAILED. */
+void agent_login_opened(struct ward *w);
+void agent_login_answer(struct ward *w, struct wire *body);
+void agent_login_failed(struct ward *w, struct wire *body);
+
+/* The upstream would take the key it was asked about; it has refused one; it has ended. */
+void agent_login_wanted(struct ward *w);
+void agent_login_refused(struct ward *w);
+void agent_login_ended(struct ward *w, const char *reason);
+
+#endif

@@ -1,0 +1,395 @@
+"""Key = agent under attack: clients, agents and machines that do not keep to the protocol."""
+
+import socket
+import struct
+import threading
+
+import pytest
+
+paramiko = pytest.importorskip("paramiko")
+
+from lab.attack import (  # noqa: E402
+    CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_FAILURE, CHANNEL_OPEN,
+    CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_REQUEST, CHANNEL_SUCCESS,
+    CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS,
+    Attacker, key_of, proof,
+)
+from lab import net  # noqa: E402
+from lab.refusal import one_line  # noqa: E402
+
+SESSION = 0x7FFF0000  # the gateway's number of the first session
+AGENT = 0x7FFF0001
+MINE = 5
+
+
+@pytest.fixture
+def way(gated, ring):
+    """Nobody's agent opens this machine: whoever gets a session there has broken in."""
+    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "4s"})
+    yield w
+    assert not w.sshd.log.find("Accepted publickey")
+    assert not w.gateway.log.find("killed by signal|process died|bad message")
+    assert all(p.alive() for p in [w.gateway.master, *w.gateway.keepers()])
+    for client in w.clients:
+        client.close()
+    w.gateway.quiet(20)
+
+
+@pytest.fixture
+def attack(way):
+    made = []
+
+    def connect():
+        a = Attacker(way.door.port)
+        a.service()
+        a.send(*proof(a, way.login, key_of(way.client)))
+        assert a.hears(USERAUTH_SUCCESS)
+        made.append(a)
+        return a
+
+    yield connect
+    for a in made:
+        a.close()
+
+
+def session(a):
+    a.send(CHANNEL_OPEN, "session", 0, 1 << 20, 32768)
+    assert a.hears(CHANNEL_OPEN_CONFIRMATION)
+
+
+def offer(a, window=1 << 20, packet=32768):
+    """A session, an agent, and the gateway's first question to it, if it has a window."""
+    session(a)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    assert a.hears(CHANNEL_OPEN)
+    a.send(CHANNEL_OPEN_CONFIRMATION, AGENT, MINE, window, packet)
+    if window:
+        assert a.hears(CHANNEL_DATA)
+
+
+def answer(a, body):
+    """One answer of the agent; back when there is another question, or the end."""
+    before = len(a.received)
+    a.send(CHANNEL_DATA, AGENT, struct.pack(">I", len(body)) + body)
+    return a.hears(CHANNEL_DATA, CHANNEL_CLOSE, after=before)
+
+
+def turned_away(way, a, why):
+    """The session is closed with a line and an exit status, and the log says why."""
+    assert a.hears(CHANNEL_CLOSE), a.received
+    assert way.gateway.log.wait(rf"alice from .* refused: .*{why}")
+    a.send(CHANNEL_CLOSE, SESSION)
+    assert a.ends()
+
+
+def string(b):
+    return struct.pack(">I", len(b)) + b
+
+
+ED25519 = string(string(b"ssh-ed25519") + string(bytes(32)))
+
+LISTS = {
+    "not-a-list": b"\x06",
+    "empty-answer": b"\x0c",
+    "more-than-said": b"\x0c" + struct.pack(">I", 0) + b"x",
+    "fewer-than-said": b"\x0c" + struct.pack(">I", 2) + ED25519 + string(b""),
+    "4294967295-keys": b"\x0c" + struct.pack(">I", 0xFFFFFFFF) + string(b"") * 4000,
+    "long-key": b"\x0c" + struct.pack(">I", 1) + struct.pack(">I", 0xFFFFFFF0) + b"x" * 100,
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_list_of_keys(way, attack, case):
+    a = attack()
+    offer(a)
+    assert answer(a, b"\x05") == CHANNEL_DATA  # to session-bind
+    answer(a, LISTS[case])
+    turned_away(way, a, "unreadable answer of the agent")
+
+
+def test_thousands_of_keys(way, attack):
+    """What is no key is passed over; six are tried, whatever there is."""
+    a = attack()
+    offer(a)
+    answer(a, b"\x05")
+    answer(a, b"\x0c" + struct.pack(">I", 1000) + (ED25519 + string(b"")) * 500
+           + (string(b"junk") + string(b"")) * 500)
+    turned_away(way, a, "takes none|Too many authentication failures")
+    assert len(way.sshd.log.text().split("Failed publickey")) <= 7
+
+
+RAW = {
+    "length-too-large": [(CHANNEL_DATA, AGENT, struct.pack(">I", 1 << 30))],
+    "two-answers": [(CHANNEL_DATA, AGENT, b"\0\0\0\1\5\0\0\0\1\5")],
+    "more-than-the-window": [(CHANNEL_DATA, AGENT, b"\0\0\xff\xff" + bytes(30000))] * 3,
+    "window-overflow": [(CHANNEL_WINDOW_ADJUST, AGENT, 0xFFFFFFFF)],
+    "cut": [(CHANNEL_DATA, AGENT, bytearray())],
+    "confirmed-twice": [(CHANNEL_OPEN_CONFIRMATION, AGENT, 6, 1, 1)],
+    "request": [(CHANNEL_REQUEST, AGENT, "exec", True, "id")],
+    "success": [(CHANNEL_SUCCESS, AGENT)],
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_channel_to_the_agent(way, attack, case):
+    a = attack()
+    offer(a)
+    for m in RAW[case]:
+        a.send(*m)
+    turned_away(way, a, "unreadable answer of the agent")
+
+
+@pytest.mark.parametrize("last", [(CHANNEL_EOF, AGENT), (CHANNEL_CLOSE, AGENT)])
+def test_agent_closed_in_the_middle(way, attack, last):
+    a = attack()
+    offer(a)
+    a.send(*last)
+    turned_away(way, a, "the agent went away")
+
+
+def test_agent_not_opened(way, attack):
+    a = attack()
+    session(a)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    assert a.hears(CHANNEL_OPEN)
+    a.send(CHANNEL_OPEN_FAILURE, AGENT, 2, "no", "")
+    turned_away(way, a, "does not open a channel to its agent")
+
+
+@pytest.mark.parametrize("window, packet", [(0, 32768), (1 << 20, 0), (10, 1)])
+def test_question_that_is_not_taken(way, attack, window, packet):
+    """LoginGraceTime ends that."""
+    a = attack()
+    offer(a, window if packet else 0, packet)
+    turned_away(way, a, "LoginGraceTime was over")
+
+
+@pytest.mark.parametrize("flood", [
+    (CHANNEL_REQUEST, SESSION, "env", True, "A", "b" * 1000),
+    (GLOBAL_REQUEST, "tcpip-forward", True, "127.0.0.1", 1),
+    (CHANNEL_OPEN, "session", 1, 1 << 20, 32768),
+    (CHANNEL_DATA, SESSION, b"x" * 30000),
+    (CHANNEL_DATA, 77, b"x" * 30000),
+])
+def test_flood_while_waiting(way, attack, flood):
+    """What is held back has an end."""
+    a = attack()
+    session(a)
+    with pytest.raises((OSError, EOFError, paramiko.SSHException)):
+        for _ in range(100_000):
+            a.send(*flood)
+            if not a.is_active():
+                raise EOFError
+    assert a.ends()
+    assert way.gateway.log.wait("client sends too much before the upstream")
+
+
+def test_keepalives_are_answered_and_cost_nothing(way, attack):
+    a = attack()
+    for _ in range(5000):
+        a.send(GLOBAL_REQUEST, "keepalive@openssh.com", True)
+    session(a)
+    assert a.received.count(REQUEST_FAILURE) == 5000
+
+
+def test_login_messages_after_the_login(way, attack):
+    a = attack()
+    a.send(USERAUTH_REQUEST, "alice", "ssh-connection", "none")
+    assert a.ends()
+
+
+def test_second_agent_request_opens_nothing(way, attack):
+    a = attack()
+    offer(a)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    a.send(CHANNEL_DATA, AGENT, bytearray())
+    turned_away(way, a, "unreadable answer of the agent")
+    assert a.received.count(CHANNEL_OPEN) == 1
+
+
+def test_no_shell_without_the_agent(way, attack):
+    """The request is answered, so that clients that wait for that see the line."""
+    a = attack()
+    session(a)
+    a.send(CHANNEL_REQUEST, SESSION, "shell", True)
+    turned_away(way, a, "no agent is offered")
+    assert CHANNEL_SUCCESS in a.received and CHANNEL_FAILURE not in a.received
+    assert CHANNEL_REQUEST in a.received  # exit-status
+
+
+# Agents: ssh forwards them faithfully.
+
+
+class FakeAgent:
+    """A Unix socket that answers with answers(type, body): bytes, or None to hang up."""
+
+    def __init__(self, path, answers):
+        self.answers = answers
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(8)
+        self.types = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+
+    def serve(self, s):
+        with s, s.makefile("rb") as f:
+            while len(head := f.read(4)) == 4:
+                body = f.read(struct.unpack(">I", head)[0])
+                self.types.append(body[0])
+                reply = self.answers(body[0], body[1:])
+                if reply is None:
+                    return
+                s.sendall(struct.pack(">I", len(reply)) + reply)
+
+
+AGENTS = {
+    "hangs-up-at-once": (lambda kind: None, "went away"),
+    "hangs-up-when-it-is-to-sign": (lambda kind: None if kind == 13 else "list", "went away"),
+    "empty-signature": (lambda kind: b"\x0e\0\0\0\0" if kind == 13 else "list", "did not sign"),
+    "signature-of-another-kind": (
+        lambda kind: b"\x0e" + string(string(b"ssh-rsa") + string(b"x" * 64)) if kind == 13 else "list",
+        "did not sign"),
+    "wrong-signature": (
+        lambda kind: b"\x0e" + string(string(b"ssh-ed25519") + string(b"x" * 64)) if kind == 13 else "list",
+        "takes none"),
+    "large-signature": (
+        lambda kind: b"\x0e" + string(string(b"ssh-ed25519") + bytes(60000)) if kind == 13 else "list",
+        "did not sign"),
+    "says-it-succeeded": (lambda kind: b"\x06" if kind == 13 else "list", "cannot be used"),
+    "65-kilobytes": (lambda kind: b"\x0c" + bytes(65536), "cannot be used"),
+}
+
+
+@pytest.mark.parametrize("case", AGENTS)
+def test_agent(way, ring, short, case):
+    answers, says = AGENTS[case]
+    key = paramiko.Ed25519Key.from_private_key_file(str(ring.get("agent").path))
+    way.sshd.authorize(ring.get("agent").public)
+    keys = b"\x0c" + struct.pack(">I", 1) + string(key.asbytes()) + string(b"")
+
+    def give(kind, body):
+        if kind == 27:
+            return b"\x05"
+        reply = answers(kind)
+        return keys if reply == "list" else reply
+
+    agent = FakeAgent(short / "fake", give)
+    way.client.env["SSH_AUTH_SOCK"] = str(short / "fake")
+    r = way.client.ssh("-A", "echo in")  # the login at the gateway is with a file
+    assert r.code == 255 and r.out == b"" and says in one_line(r.err), r
+    assert 11 in agent.types
+    agent.listener.close()
+
+
+# Machines: what only a hostile or odd one does.
+
+
+class Machine(paramiko.ServerInterface):
+    """A server that lets anybody in; session=False: opens no session."""
+
+    def __init__(self, key, session=True, first=0, packet=32768, window=None):
+        self.key, self.session, self.first, self.packet = key, session, first, packet
+        self.window = window or 1 << 21
+        self.got = b""
+        self.done = threading.Event()
+        self.host = "127.0.0.1"
+        self.listener = socket.create_server((self.host, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def known_hosts(self):
+        return f"[{self.host}]:{self.port} {self.key.get_name()} {self.key.get_base64()}\n"
+
+    def authorize(self, *publics):
+        pass
+
+    def run(self):
+        s, _ = self.listener.accept()
+        t = paramiko.Transport(s, default_window_size=self.window, default_max_packet_size=self.packet)
+        t._channel_counter = self.first
+        t.add_server_key(self.key)
+        t.start_server(server=self)
+        channel = t.accept(20)
+        try:
+            while data := channel.recv(1 << 20):
+                self.got += data
+            channel.sendall(b"%d" % len(self.got))
+            channel.send_exit_status(0)
+            channel.close()
+        except (AttributeError, OSError):
+            pass  # none was opened, or it is gone
+        self.done.wait(20)
+        t.close()
+
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind, chanid):
+        return paramiko.OPEN_SUCCEEDED if self.session else paramiko.OPEN_FAILED_RESOURCE_SHORTAGE
+
+    def check_channel_exec_request(self, channel, command):
+        return True
+
+
+@pytest.fixture
+def odd(make_gateway, ring, tmp_path, short):
+    """odd(...): a client and an agent, with such a machine behind the gateway."""
+    from lab.way import Way
+    from test_agent_login import Agent
+
+    made = []
+
+    def make(**options):
+        machine = Machine(
+            paramiko.Ed25519Key.from_private_key_file(str(ring.get("odd_host").path)), **options)
+        g = make_gateway()
+        g.route("alice", machine, [ring.get("client")], key="agent")
+        g.start()
+        w = Way("gateway", tmp_path / "odd", ring, machine, g)
+        agent = Agent(w, short / "a")
+        agent.add(ring.get("agent"))
+        made.append(w)
+        w.machine = machine
+        return w
+
+    yield make
+    for w in made:
+        w.machine.done.set()
+        w.machine.listener.close()
+        w.close()
+        w.gateway.quiet(20)
+
+
+def test_machine_that_takes_small_packets(odd, bulk):
+    """The client was promised more before the machine was known: it goes in pieces."""
+    w = odd(packet=4096, window=1 << 16)
+    b = bulk(1)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-T", "count", stdin=f)
+    assert r.outcome == (0, b"%d" % b.size, ""), r
+    assert w.machine.got == b.path.read_bytes()
+
+
+def test_machine_that_opens_no_session(odd):
+    w = odd(session=False)
+    r = w.ssh("echo in")
+    assert r.code == 255 and "does not open a session" in one_line(r.err), r
+
+
+@pytest.mark.parametrize("number", [SESSION, AGENT])
+def test_machine_that_takes_our_numbers(odd, number):
+    w = odd(first=number)
+    r = w.ssh("echo in")
+    assert r.code == 255 and r.out == b"", r
+    assert w.gateway.log.wait("under a number of ours")

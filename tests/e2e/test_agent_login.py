@@ -1,0 +1,372 @@
+"""Key = agent: the gateway logs in to the machine with a key of the person's own agent."""
+
+import hashlib
+import re
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.refusal import one_line, session_id
+from lab.wait import Log, wait_for
+
+
+SIGN_REQUEST = "type 13$"
+
+
+class Agent:
+    """ssh-agent, and a client whose ssh forwards it.  The log has every request: its type."""
+
+    def __init__(self, way, path, *flags):
+        self.way = way
+        self.path = path
+        self.log = Log(way.dir / "agent.log", "\r\n")
+        with open(self.log.path, "wb") as log:
+            self.process = way.client.popen(["ssh-agent", "-d", "-a", path, *flags], stderr=log)
+        wait_for("the agent's socket", path.exists)
+        way.client.env["SSH_AUTH_SOCK"] = str(path)
+        way.client.write_config(ForwardAgent="yes")
+
+    def add(self, key, *flags, **env):
+        self.way.client.run(["ssh-add", "-q", *flags, key.path], env=env, check=True)
+        return key
+
+
+@pytest.fixture
+def login(gated, ring, short):
+    """login(keys=..., machine=...): a way with Key = agent, and an agent with these keys."""
+
+    def make(keys=("ed25519",), machine=None, route=None, agent=(), **options):
+        w = gated(route={"key": "agent", **(route or {})}, **options)
+        w.agent = Agent(w, short / "a", *agent)
+        w.keys = [w.agent.add(ring.get("agent", kind)) for kind in keys]
+        w.sshd.authorize(*(k.public for k in (w.keys if machine is None else machine)))
+        return w
+
+    return make
+
+
+def refused(w, r, says, why):
+    """Exit status 255 and one line, which the log knows."""
+    assert r.code == 255 and r.out == b"", r
+    assert re.search(says, one_line(r.err)), r.err
+    sid = session_id(r.err)
+    assert w.gateway.log.wait(rf"session {sid}: alice from .* refused: .*{why}")
+    w.gateway.quiet()
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa3072", "ecdsa256", "ecdsa521"])
+def test_a_key_of_the_agent_opens_the_machine(login, kind):
+    w = login([kind])
+    r = w.ssh("echo in; exit 7")
+    assert r.outcome == (7, b"in\n", ""), r
+    assert w.sshd.log.find(f"Accepted publickey .* {re.escape(w.keys[0].fingerprint)}")
+    assert w.agent.log.find(SIGN_REQUEST)
+    assert w.gateway.log.find(rf"the agent is asked to sign for .* {re.escape(w.keys[0].fingerprint)}")
+
+
+def test_terminal(login):
+    w = login()
+    t = w.client.terminal("-tt", None)
+    t.send("test -t 0 && echo on-a-$((6 * 7))-terminal; exit 3\n")
+    t.expect("on-a-42-terminal")
+    assert t.wait() == 3
+
+
+def test_20_megabytes_each_way(login, bulk):
+    w = login()
+    b = bulk(20)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-T", "cat", stdin=f)
+    assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
+
+
+@pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
+def test_files(login, bulk, tmp_path, program):
+    w = login()
+    b = bulk(20)
+    there, back = tmp_path / "there", tmp_path / "back"
+    if program == "sftp":
+        w.client.sftp(f"put {b.path} {there}\nget {there} {back}\n", "-A")
+    else:
+        flags = program.split()[1:]
+        w.client.scp(*flags, "-A", b.path, f"machine:{there}")
+        w.client.scp(*flags, "-A", f"machine:{there}", back)
+    assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
+
+
+def test_git(login, tmp_path):
+    w = login()
+    work, bare, copy = tmp_path / "work", tmp_path / "bare.git", tmp_path / "copy"
+    w.client.env["GIT_SSH_COMMAND"] += " -A"
+    w.client.git("init", "-q", work)
+    (work / "file").write_text("text\n" * 1000)
+    w.client.git("add", "file", cwd=work)
+    w.client.git("commit", "-q", "-m", "first", cwd=work)
+    w.client.git("init", "-q", "--bare", bare)
+    w.client.git("push", "-q", f"machine:{bare}", "HEAD:refs/heads/main", cwd=work)
+    w.client.git("clone", "-q", "-b", "main", f"machine:{bare}", copy)
+    assert (copy / "file").read_text() == (work / "file").read_text()
+
+
+def test_control_master(login, short, bulk):
+    """The first session of the master is the one whose agent is asked; all others come after."""
+    w = login()
+    b = bulk(20)
+    path = str(short / "c")
+    master = w.client.spawn("-M", "-S", path, "cat")
+    wait_for("the control socket", lambda: net.accepts(path))
+    several = [w.client.spawn("-S", path, f"cat {b.path} | sha256sum; exit {n}") for n in range(5)]
+    for n, p in enumerate(several):
+        assert p.communicate(timeout=30)[0].split()[0].decode() == b.sha256
+        assert p.returncode == n
+    assert master.communicate(b"bye\n", timeout=10)[0] == b"bye\n"
+    assert len(re.findall("Accepted publickey", w.sshd.log.text())) == 1
+
+
+def test_forwards_together_with_a_session(login, make_sshd):
+    """tcpip-forward comes before the session: it is held back, and works."""
+    w = login()
+    local, remote, dynamic = net.free_port(), net.free_port(), net.free_port()
+    p = w.client.spawn(
+        "-L", f"{local}:127.0.0.1:{w.sshd.port}", "-R", f"{remote}:127.0.0.1:{w.sshd.port}",
+        "-D", dynamic, "echo ready; cat", ExitOnForwardFailure="yes",
+    )
+    assert p.stdout.readline() == b"ready\n"
+    for port in (local, remote):
+        with net.connect(("127.0.0.1", port)) as s:
+            assert s.makefile("rb").readline().startswith(b"SSH-2.0-OpenSSH")
+    with net.connect(("127.0.0.1", dynamic)) as s:
+        s.sendall(b"\5\1\0")
+        assert s.recv(2) == b"\5\0"
+        s.sendall(b"\5\1\0\1\x7f\0\0\1" + w.sshd.port.to_bytes(2, "big"))
+        assert s.recv(10)[:2] == b"\5\0"
+        assert s.makefile("rb").readline().startswith(b"SSH-2.0-OpenSSH")
+    assert p.communicate(b"", timeout=10)[0] == b"" and p.returncode == 0
+
+
+def test_the_agent_is_there_on_the_machine_too(login):
+    w = login()
+    assert w.ssh("ssh-add -L").text.split()[:2] == w.keys[0].public.split()
+
+
+def test_login_only(login):
+    """AllowAgentForwarding = no: the agent logs in, and stays where it is."""
+    w = login(route={"AllowAgentForwarding": "no"})
+    r = w.ssh("test -z \"$SSH_AUTH_SOCK\" && echo none")
+    assert r.outcome[:2] == (0, b"none\n"), r
+
+
+@pytest.mark.parametrize("flags", [(), ("-tt",)])
+def test_no_agent(login, flags):
+    w = login()
+    del w.client.env["SSH_AUTH_SOCK"]
+    refused(w, w.ssh(*flags, "echo in"), "ssh -A", "no agent is offered")
+
+
+def test_not_forwarded(login):
+    w = login()
+    refused(w, w.ssh("-a", "echo in"), "ssh -A", "no agent is offered")
+    assert w.client.sftp("pwd\n", check=False).code == 255
+
+
+def test_empty_agent(login):
+    refused_with = login(keys=[])
+    refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
+
+
+def test_locked_agent(login):
+    w = login()
+    askpass = w.client.dir / "askpass"
+    askpass.write_text("#!/bin/sh\necho secret\n")
+    askpass.chmod(0o755)
+    w.client.run(["ssh-add", "-x"], env={"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
+                 check=True)
+    refused(w, w.ssh("echo in"), "locked", "shows no key")
+
+
+def test_agent_that_does_not_sign(gated, ring, short):
+    w = gated(route={"key": "agent"})
+    w.client.env.update(SSH_ASKPASS="/bin/false", SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
+    w.agent = Agent(w, short / "a")
+    w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
+    refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
+    assert not w.sshd.log.find("Accepted publickey")
+
+
+def test_keys_the_machine_does_not_take(login, ring):
+    w = login(["ed25519", "ecdsa256"], machine=[ring.get("other")])
+    refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
+
+
+def test_the_last_of_six_is_tried_and_no_more(login, ring):
+    kinds = ["rsa3072", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"]
+    w = login(kinds, machine=[ring.get("sixth")])
+    w.agent.add(ring.get("sixth"))
+    assert w.ssh("echo in").text == "in\n"
+    w.client.run(["ssh-add", "-q", "-d", ring.get("sixth").path], check=True)
+    w.agent.add(ring.get("seventh"))
+    w.agent.add(ring.get("sixth"))
+    refused(w, w.ssh("echo in"), "first keys|none of the keys", ".")
+
+
+def test_the_key_logged_in_with_is_tried_first(login, ring):
+    """Behind ten others in the agent it would never have its turn."""
+    w = login(machine=[ring.get("client")])
+    for n in range(9):
+        w.agent.add(ring.get(f"many{n}"))
+    w.agent.add(ring.get("client"))
+    assert w.ssh("echo in").text == "in\n"
+
+
+def test_certificate(gated, ring, short, tmp_path):
+    """ssh-add adds the key and its certificate; the machine trusts who has signed that."""
+    authority, key = ring.get("authority"), tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", key], check=True)
+    w = gated(route={"key": "agent"}, sshd={"TrustedUserCAKeys": authority.path.with_suffix(".pub")})
+    user = w.sshd.options.get("User") or subprocess.run(
+        ["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(["ssh-keygen", "-q", "-s", authority.path, "-I", "somebody", "-n", user,
+                    tmp_path / "key.pub"], check=True)
+    w.agent = Agent(w, short / "a")
+    w.client.run(["ssh-add", "-q", key], check=True)
+    assert w.ssh("echo in").text == "in\n"
+    assert w.sshd.log.find(r"Accepted publickey .* RSA-CERT .* ID somebody")
+
+
+@pytest.mark.parametrize("side", ["client", "machine", "both"])
+def test_rekeys_all_the_time(login, bulk, side):
+    """So often that keys are exchanged while the agent is asked, too."""
+    w = login(["rsa3072", "ed25519"], sshd={"RekeyLimit": "1K"} if side != "client" else {})
+    options = {"RekeyLimit": "1K"} if side != "machine" else {}
+    r = w.ssh("-v", "echo in", **options)
+    assert r.outcome[:2] == (0, b"in\n"), r
+    if side != "machine":
+        early = r.err[: r.err.index("free: authentication agent connection")]
+        assert len(re.findall("SSH2_MSG_NEWKEYS received", early)) > 2, r.err
+    b = bulk(1)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-T", "cat", stdin=f, **options)
+    assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
+
+
+def test_only_a_session_will_do(login):
+    """-W and -N -L: the reason comes with the channel that is not opened."""
+    w = login(door={"LoginGraceTime": "3s"})
+    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{w.sshd.port}", "machine"))
+    assert r.code == 255 and "needs your agent" in r.err, r
+    port = net.free_port()
+    p = w.client.forward("-v", "-L", f"{port}:127.0.0.1:{w.sshd.port}", ready=[("127.0.0.1", port)])
+    with net.connect(("127.0.0.1", port)) as s:
+        assert s.recv(100) == b""
+    _, err = p.communicate(timeout=15)
+    assert p.returncode == 255 and b"needs your agent" in err, err
+    assert b"not heard in time" in err, err
+    w.gateway.quiet()
+
+
+def test_nobody_confirms(gated, ring, short):
+    """LoginGraceTime ends the waiting for an agent as well, with a line."""
+    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "3s"})
+    askpass = w.client.dir / "askpass"
+    askpass.write_text("#!/bin/sh\nexec sleep 30\n")
+    askpass.chmod(0o755)
+    w.client.env.update(SSH_ASKPASS=str(askpass), SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
+    w.agent = Agent(w, short / "a")
+    w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
+    r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
+    refused(w, r, "not heard in time", "LoginGraceTime was over")
+
+
+def test_the_machine_is_down(login):
+    w = login()
+    w.sshd.stop()
+    r = w.ssh("echo in")
+    assert r.code == 255 and "cannot be reached" in one_line(r.err), r
+    assert not w.agent.log.find(SIGN_REQUEST)
+
+
+def test_the_machine_is_another(login, ring):
+    """A changed host key: the agent is never asked for a signature."""
+    w = login()
+    w.gateway.known_hosts_of("alice").write_text(
+        f"[127.0.0.1]:{w.sshd.port} {ring.get('wrong_host').public}\n")
+    r = w.ssh("echo in")
+    assert r.code == 255 and "host key" in one_line(r.err), r
+    assert not w.agent.log.find(SIGN_REQUEST)
+
+
+def named_host_keys(w, tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("".join(f"gateway {k.public}\n" for k in w.gateway.host_keys)
+                    + "".join(f"machine {k.public}\n" for k in w.sshd.host_keys))
+    return path
+
+
+def test_key_for_this_machine_by_this_gateway(gated, ring, short, tmp_path):
+    """ssh-add -h: the agent has to be told where it signs, and for whom."""
+    w = gated(route={"key": "agent"})
+    w.agent = Agent(w, short / "a")
+    hosts = named_host_keys(w, tmp_path)
+    key = ring.get("agent")
+    w.sshd.authorize(key.public)
+    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>machine")
+    assert w.ssh("echo in").text == "in\n"
+
+
+def test_key_for_another_machine(gated, ring, short, tmp_path):
+    w = gated(route={"key": "agent"})
+    w.agent = Agent(w, short / "a")
+    hosts = named_host_keys(w, tmp_path)
+    with open(hosts, "a", encoding="ascii") as f:
+        f.write(f"other {ring.get('other_host').public}\n")
+    key = ring.get("agent")
+    w.sshd.authorize(key.public)
+    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>other")
+    refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
+    assert not w.sshd.log.find("Accepted publickey")
+
+
+def test_no_session_allowed(login):
+    """MaxSessions counts the one that was confirmed in advance."""
+    w = login(route={"MaxSessions": "0"})
+    r = w.ssh("echo in")
+    assert r.code == 255 and "may not open a session" in one_line(r.err), r
+    w.gateway.quiet()
+
+
+def test_session_timeout(login):
+    w = login(route={"SessionTimeout": "1s"})
+    r = w.ssh("echo in; exec sleep 30")
+    assert r.code == 255 and r.out == b"in\n" and "ends after a time" in r.err, r
+
+
+def test_forced_command(login):
+    w = login(route={"ForceCommand": "echo forced"})
+    assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
+
+
+def test_commands_know_it(login, ring):
+    w = login()
+    g = w.gateway
+    g.command("check")
+    assert "Key = agent\n" in re.sub(" +", " ", g.command("check", "--dump"))
+    assert re.search(r"^key +the person's own agent", g.command("route", "alice"), re.M)
+    for words in (["generate", "agent"], ["add", "agent", ring.get("client").path]):
+        p = g.sallyport("key", *words, "-c", g.conf)
+        assert p.returncode == 2 and b"the person's own agent" in p.stderr, p
+    # one that is called so from before
+    g.command("key", "generate", "old")
+    (g.dir / "keys" / "old").rename(g.dir / "keys" / "agent")
+    p = g.sallyport("check", "-c", g.conf)
+    assert p.returncode == 78 and b"it is not used any more" in p.stderr, p
+
+
+def test_login_called_agent_gets_no_agent_by_its_name(login):
+    """Key = %u: the word is reserved where it is written, not where a name is filled in."""
+    w = login()
+    (w.gateway.conf / "20-any.ini").write_text(
+        (w.gateway.conf / "10-alice.ini").read_text().replace("[route alice]", "[route *]")
+        .replace("Key = agent", "Key = %u"))
+    p = w.gateway.sallyport("route", "agent", "-c", w.gateway.conf)
+    assert p.returncode == 1 and b"own agent" not in p.stdout and b"agent.pub" in p.stdout, p

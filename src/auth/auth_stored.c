@@ -185,8 +185,13 @@ asked(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 	if (n == 1 && !echo && !s->given)
 		return answer(s, ac, 1, out);
 	s->asks_more = 1;
-	return fail(s, "upstream asks more than a stored password answers%s: \"%s\"",
-	    s->given ? " (it may want another one)" : "",
+	/* what it says after it has had the password is not for the log: it may say it back */
+	if (s->given)
+		return fail(s,
+		    "upstream asks more than a stored password answers: it may want the password "
+		    "stored as %s changed",
+		    s->name);
+	return fail(s, "upstream asks more than a stored password answers: \"%s\"",
 	    log_vis(shown, sizeof(shown), prompt.p, prompt.len));
 }
 

@@ -328,10 +328,11 @@ test_conversation_that_goes_on(void **state)
 	begin(f);
 	assert_int_equal(failure(f, KBDINT, 0), AUTH_CLIENT_SEND);
 	assert_int_equal(question(f, 1, "Password: ", 0), AUTH_CLIENT_SEND);
-	assert_int_equal(question(f, 1, "New password: ", 0), AUTH_CLIENT_FAILED);
+	assert_int_equal(question(f, 1, SECRET ", you say?  New password: ", 0),
+	    AUTH_CLIENT_FAILED);
 	assert_int_equal(f->asked, 1);
 	assert_true(f->s.asks_more);
-	assert_reason(f, "it may want another one");
+	assert_reason(f, "it may want the password stored as pw changed");
 }
 
 static void

@@ -16,6 +16,10 @@ enum cert_kind {
 
 #define CERT_PRINCIPALS_MAX 256 /* as in sshd */
 #define CERT_OPTIONS_MAX 128	/* critical options, and again extensions */
+/* Anybody can have a signature checked by a CA of their own making, as often as they may
+ * show keys: what an RSA key may cost.  In bytes of the numbers. */
+#define CERT_CA_MODULUS_MAX (8192 / 8 + 1)
+#define CERT_CA_EXPONENT_MAX 5
 
 /* All borrowed from the blob. */
 struct cert {

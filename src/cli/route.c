@@ -117,8 +117,9 @@ show_certificate(const struct route *r, struct bytes key)
 static int
 show_key(const struct conf *conf, const struct route *r)
 {
+	struct keystore_why why;
 	struct buf blob;
-	char text[160], *path;
+	char text[160], type[64], *path;
 	int err;
 
 	if (r->agent) {
@@ -136,6 +137,12 @@ show_key(const struct conf *conf, const struct route *r)
 		err = access(r->key_file, R_OK);
 		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
 		    err == 0 ? "" : strerror(errno));
+		if (err == 0 && r->certificate_file != NULL) {
+			buf_init(&blob, 65536);
+			if (route_key_public(r, NULL, &blob, type, &why) == 0)
+				err = show_certificate(r, bytes_of(&blob));
+			buf_free(&blob);
+		}
 		return err == 0 ? CLI_OK : CLI_FAILED;
 	}
 	if (asprintf(&path, "%s/%s.pub", conf->keystore.path, r->key) == -1)

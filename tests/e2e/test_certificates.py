@@ -4,7 +4,9 @@
 """
 
 import base64
+import hashlib
 import re
+import subprocess
 
 import paramiko
 import pytest
@@ -12,6 +14,7 @@ from paramiko.message import Message
 
 from lab import attack
 from lab.ca import CA, blob_of, krl, rewrite
+from lab.gateway import SALLYPORT
 from lab.keys import TYPES
 from lab.sshd import ME
 from lab.way import Way
@@ -298,6 +301,79 @@ def proof_of(way, key, blob, algorithm="ssh-ed25519-cert-v01@openssh.com", inner
         t.close()
 
 
+class Token:
+    """A security key in software: an ordinary key, with an application, flags and a counter."""
+
+    def __init__(self, key):
+        blob = base64.b64decode(key.public.split()[1])
+        self.signer = paramiko.Ed25519Key.from_private_key_file(str(key.path))
+        self.kind = "sk-ssh-ed25519@openssh.com"
+        m = Message()
+        m.add_string(self.kind)
+        m.add_bytes(blob[4 + len("ssh-ed25519"):])
+        m.add_string("ssh:")
+        self.public = f"{self.kind} {base64.b64encode(m.asbytes()).decode()}"
+
+    def sign(self, data, flags):
+        digest = hashlib.sha256(b"ssh:").digest() + bytes([flags]) + (7).to_bytes(4, "big")
+        digest += hashlib.sha256(data).digest()
+        made = Message(self.signer.sign_ssh_data(digest).asbytes())
+        made.get_string()
+        m = Message()
+        m.add_string(self.kind)
+        m.add_string(made.get_string())
+        m.add_bytes(bytes([flags]) + (7).to_bytes(4, "big"))
+        return m.asbytes()
+
+    def logs_in(self, way, blob, flags):
+        t = attack.Attacker(way.door.port)
+        try:
+            assert t.service()
+            request = [attack.USERAUTH_REQUEST, way.login, "ssh-connection", "publickey", True,
+                       "sk-ssh-ed25519-cert-v01@openssh.com", blob]
+            signed = Message()
+            signed.add_string(t.session_id)
+            signed.add_bytes(attack.message(*request).asbytes())
+            t.send(*request, self.sign(signed.asbytes(), flags))
+            return t.hears(attack.USERAUTH_SUCCESS, attack.USERAUTH_FAILURE) == attack.USERAUTH_SUCCESS
+        finally:
+            t.close()
+
+
+TOUCHED, VERIFIED = 1, 4
+
+
+def test_security_key(trusting, ca, person):
+    """Touched, and its user verified, as the certificate has it."""
+    token = Token(person)
+    w = trusting()
+    plain = blob_of(ca.sign(token, w.login))
+    assert token.logs_in(w, plain, TOUCHED)
+    assert not token.logs_in(w, plain, 0)
+    free = blob_of(ca.sign(token, w.login, options=["no-touch-required"]))
+    assert token.logs_in(w, free, 0)
+    strict = blob_of(ca.sign(token, w.login, options=["verify-required"]))
+    assert not token.logs_in(w, strict, TOUCHED)
+    assert token.logs_in(w, strict, TOUCHED | VERIFIED)
+    assert said(w, r"Accepted publickey for \S+ .* ED25519-SK-CERT SHA256:\S+ ID an id \(serial 0\)")
+
+
+def test_security_key_by_a_line(own_way, ca, person):
+    """That it need not be touched, line and certificate both have to say."""
+    token = Token(person)
+    w = own_way()
+    free = blob_of(ca.sign(token, w.login, options=["no-touch-required"]))
+    lines(w, f"cert-authority {ca.key.public}")
+    assert not token.logs_in(w, free, 0)
+    assert token.logs_in(w, free, TOUCHED)
+    lines(w, f"cert-authority,no-touch-required {ca.key.public}")
+    assert token.logs_in(w, free, 0)
+    assert not token.logs_in(w, blob_of(ca.sign(token, w.login)), 0)
+    lines(w, f"cert-authority,verify-required {ca.key.public}")
+    assert not token.logs_in(w, free, TOUCHED)
+    assert token.logs_in(w, free, TOUCHED | VERIFIED)
+
+
 def test_signed_by_another_ca(trusting, ring, person, tmp_path):
     w = trusting()
     other = CA(tmp_path / "other", ring.get("other_ca"))
@@ -504,6 +580,48 @@ def test_list_that_cannot_be_read_refuses_every_key(revoking, ring, what):
         assert said(w, r"not accepted: RevokedKeys: \S+/revoked: .*no key is accepted$")
 
 
+# With what else a route may ask for.
+
+
+def test_route_that_depends_on_the_key(gated, ca, ring, person, make_sshd):
+    """MatchFingerprint is about the key in a certificate; the key without it is another matter."""
+    w = gated(route={"TrustedUserCAKeys": ca.file})
+    other = make_sshd()
+    g = w.gateway
+    g.route("alice/person", other, [], MatchFingerprint=person.fingerprint, User=ME,
+            TrustedUserCAKeys=ca.file, key="person_key")
+    assert g.command("reload") is not None
+    certificate = ca.sign(person, "alice")
+    assert w.new_client(person).ssh("true").code == 255
+    assert is_in(w, person, certificate)
+    assert other.log.find(r"Accepted publickey")
+    assert not w.sshd.log.find(r"Accepted publickey")
+    w.answers()
+    assert w.sshd.log.find(r"Accepted publickey")
+
+
+def test_certificate_and_password(gated, ca, person, tmp_path):
+    """AuthenticationMethods asks for both; what the certificate permits still holds."""
+    made = subprocess.run([SALLYPORT, "hash-password"], input=b"correct horse\n", capture_output=True,
+                          check=True)
+    w = gated(route={
+        "TrustedUserCAKeys": ca.file, "AuthenticationMethods": "publickey,password",
+        "PasswordHash": made.stdout.decode().strip().split(" = ")[1],
+    })
+    certificate = ca.sign(person, "alice", options=["force-command=echo forced"])
+    ask = tmp_path / "ask"
+    ask.write_text("#!/bin/sh\necho correct horse\n")
+    ask.chmod(0o755)
+    c = bearer(w, person, certificate)
+    env = {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+    words = {"BatchMode": "no", "NumberOfPasswordPrompts": "1",
+             "PreferredAuthentications": "publickey,password"}
+    assert c.ssh("echo in", env=env, **words).text == "forced\n"
+    assert said(w, r"Partial publickey for alice .*ED25519-CERT \S+ ID an id \(serial 0\) CA ED25519")
+    ask.write_text("#!/bin/sh\necho wrong\n")
+    assert c.ssh("echo in", env=env, **words).code == 255
+
+
 # What `sallyport route` says.
 
 
@@ -680,6 +798,7 @@ def test_certificate_in_a_directory(make_gateway, make_sshd, ring, ca, tmp_path)
     try:
         w.answers()
         assert s.log.find(r"Accepted publickey .*ED25519-CERT")
+        assert f"with the certificate {d}/id_rsa-cert.pub: ID an id" in g.command("route", "alice")
     finally:
         w.close()
 

@@ -402,6 +402,40 @@ test_sha1_is_refused(void **state)
 	buf_free(&blob);
 }
 
+/* A CA whose signatures take long to check; nobody has to have made one. */
+static int
+parse_rsa_ca(size_t modulus, size_t exponent)
+{
+	static uint8_t number[4096];
+	struct buf ca, line;
+	struct fields f = good_fields();
+	int r;
+
+	number[0] = 0x7f;
+	buf_init(&ca, 65536);
+	buf_init(&line, 65536);
+	wire_put_text(&ca, "ssh-rsa");
+	wire_put_string(&ca, number, exponent);
+	wire_put_string(&ca, number, modulus);
+	pubkey_format(bytes_of(&ca), &line);
+	f.ca = buf_cstr(&line);
+	f.signature = "rsa-sha2-512";
+	r = parse_fields(&f);
+	buf_free(&line);
+	buf_free(&ca);
+	return r;
+}
+
+static void
+test_ca_that_costs_much(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_rsa_ca(256, 3), 0);
+	assert_int_equal(parse_rsa_ca(1024, 4), 0);
+	assert_int_equal(parse_rsa_ca(2048, 3), ERR_TOOBIG);
+	assert_int_equal(parse_rsa_ca(256, 8), ERR_TOOBIG);
+}
+
 /* A certificate in which one bit is another, or that ends early, is none that is signed. */
 static void
 test_every_bit_counts(void **state)
@@ -725,6 +759,7 @@ main(void)
 		cmocka_unit_test(test_source_address),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_sha1_is_refused),
+		cmocka_unit_test(test_ca_that_costs_much),
 		cmocka_unit_test(test_every_bit_counts),
 		cmocka_unit_test(test_cert_authority),
 		cmocka_unit_test(test_merge),

@@ -314,6 +314,39 @@ test_policy_keys(void **state)
 	    "conf.d/a.ini:4: PermitListen: any stands alone\n");
 }
 
+static void
+test_certificate_keys(void **state)
+{
+	static const char route[] =
+	    "[route %s]\nHostName = h\nKey = k\nStrictHostKeyChecking = no\n%s";
+	struct fixture f;
+	struct route *r;
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof(text), route, "*+*",
+	    "TrustedUserCAKeys = cas/%2\nAuthorizedPrincipals = %1 %2-admins\n"
+	    "RevokedKeys = revoked\nCertificateFile = %u-cert.pub\n");
+	load_ok(&f, text);
+	assert_int_equal(find(&f, "alice+web", &r), LOOKUP_FOUND);
+	assert_string_equal(strrchr(r->trusted_user_ca_keys, '/') - 3, "cas/web");
+	assert_int_equal(r->authorized_principals.n, 2);
+	assert_string_equal(r->authorized_principals.v[0], "alice");
+	assert_string_equal(r->authorized_principals.v[1], "web-admins");
+	assert_string_equal(strrchr(r->revoked_keys, '/'), "/revoked");
+	assert_string_equal(strrchr(r->certificate_file, '/'), "/alice+web-cert.pub");
+	assert_true(strlist_has(&r->methods, "publickey"));
+	route_unref(&r);
+	fixture_free(&f);
+
+	load_bad("[route a]\nHostName = h\nAuthorizedPrincipals = b\n" NEEDED,
+	    "conf.d/a.ini:3: AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
+	    "cert-authority line there is principals=\"\"\n");
+	load_bad("[route a]\nHostName = h\nPassthrough = yes\nStrictHostKeyChecking = no\n"
+		 "CertificateFile = c\n",
+	    "conf.d/a.ini:5: CertificateFile needs Key: the key that it certifies\n");
+}
+
 #define PATTERN(name, host, rest)                                                 \
 	"[route " name "]\nHostName = " host "\n" rest "AuthorizedKey = t AAAA\n" \
 	"StrictHostKeyChecking = no\n"
@@ -616,6 +649,7 @@ main(void)
 		cmocka_unit_test(test_key_agent),
 		cmocka_unit_test(test_keys_to_come_are_refused),
 		cmocka_unit_test(test_policy_keys),
+		cmocka_unit_test(test_certificate_keys),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_wildcard),
 		cmocka_unit_test(test_wildcard_is_linear),

@@ -114,7 +114,7 @@ def test_ldap_names_stay_names(settings, login):
         assert run("ldap", settings(), login).returncode == 0
         return
     r = run("ldap", settings(), login)
-    assert (r.returncode, r.stdout, r.stderr) == (1, "", "")
+    assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), r.stderr
 
 
 def test_ldap_finds_odd_names(settings, slapd):

@@ -2,6 +2,8 @@
 
 import base64
 import signal
+import socket
+import time
 
 import pytest
 
@@ -69,7 +71,7 @@ ROUTE = ("HostName = {ipHostNumber}\nUser = ubuntu ; as everybody\nAuthorizedKey
 def settings(place, slapd):
     """settings(route lines, URI=…): the path of a file for the program."""
     def write(route=ROUTE, **words):
-        words = {"URI": slapd.uri, "Base": "ou=open,dc=test", "CACert": slapd.cert, **words}
+        words = {"URI": slapd.uri, "Base": "ou=open,dc=test", "CACert": slapd.cert, "NetworkTimeout": 20, **words}
         file = place / "ldap"
         file.write_text("# where\n\n" + "".join(f"{k} = {v}\n" for k, v in words.items() if v) + route)
         return file
@@ -112,7 +114,7 @@ def test_ldap_names_stay_names(settings, login):
         assert run("ldap", settings(), login).returncode == 0
         return
     r = run("ldap", settings(), login)
-    assert (r.returncode, r.stdout, r.stderr) == (1, "", "")
+    assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), r.stderr
 
 
 def test_ldap_finds_odd_names(settings, slapd):
@@ -191,6 +193,12 @@ def test_ldap_no_answer(settings, slapd):
     r = run("ldap", settings(URI="ldap://127.0.0.1:1"), "alice")
     assert r.returncode == 2 and "Can't contact LDAP server" in r.stderr
     assert run("ldap", settings(URI=f"ldap://127.0.0.1:1 {slapd.uri}"), "alice").returncode == 0
+    # One that takes the connection and stays silent: its handshake has the same time.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        uri = f"ldaps://127.0.0.1:{silent.getsockname()[1]}"
+        assert run("ldap", settings(URI=uri, NetworkTimeout=1), "alice").returncode == 2
+        assert time.monotonic() - start < 15
     r = run("ldap", settings(Base="ou=gone,dc=test"), "alice")
     assert r.returncode == 2 and "No such object" in r.stderr
 

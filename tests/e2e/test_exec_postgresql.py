@@ -42,7 +42,7 @@ def services(place, database):
     """services(word=…): a service file."""
     def write(**words):
         words = {"host": "127.0.0.1", "port": database.port, "dbname": "postgres", "user": "sallyport",
-                 "passfile": place / "pgpass", **words}
+                 "passfile": place / "pgpass", "connect_timeout": 20, **words}
         (place / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
         (place / "pgpass").chmod(0o600)
         file = place / "services"
@@ -174,7 +174,7 @@ def test_postgresql_passwords_are_not_seen(ask, place):
 def test_postgresql_lets_in(gateway, database, services, ring):
     """Relative paths begin where those of conf.d do.  What is in the database counts at once."""
     w = gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=2)
-    services(passfile="pgpass").rename(w.gateway.dir / "services")
+    services(passfile="pgpass", connect_timeout=None).rename(w.gateway.dir / "services")
     (w.gateway.dir / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
     (w.gateway.dir / "pgpass").chmod(0o600)
     (w.gateway.dir / "route.sql").write_text(

@@ -34,10 +34,11 @@ class Daemon:
         assert p.returncode == 0, f"{argv}: {p.stderr}"
         return p.stdout
 
-    def serve(self, *argv):
-        """argv with {port} in it, until it accepts connections there."""
+    def serve(self, ready, *argv):
+        """argv with {port} in it, until its log says that it is ready."""
         for _ in range(5):
             self.port = net.free_port()
+            mark = self.log.mark()
             with open(self.log.path, "ab") as log:
                 self.process = subprocess.Popen(
                     [str(a).replace("{port}", str(self.port)) for a in argv],
@@ -46,8 +47,8 @@ class Daemon:
                     start_new_session=True, preexec_fn=procs.end_with_us, **self.user,
                 )
             wait_for(
-                f"{argv[0]} to accept connections or to end",
-                lambda: self.process.poll() is not None or net.accepts(("127.0.0.1", self.port)), 20,
+                f"{argv[0]} to be ready or to end",
+                lambda: self.process.poll() is not None or self.log.find(ready, mark), 30,
             )
             if self.process.poll() is None:
                 return
@@ -102,7 +103,7 @@ class Slapd(Daemon):
             self.run("/usr/sbin/slapadd", "-q", "-f", conf, stdin=ldif)
             self.uri = None
             self.ldapi = "ldapi://" + str(self.dir / "ldapi").replace("/", "%2F")
-            self.serve("/usr/sbin/slapd", "-d", "stats", "-f", conf, "-h",
+            self.serve("slapd starting", "/usr/sbin/slapd", "-d", "stats", "-f", conf, "-h",
                        f"ldap://127.0.0.1:{{port}}/ {self.ldapi}")
             self.uri = f"ldap://127.0.0.1:{self.port}"
         except BaseException:
@@ -126,9 +127,8 @@ class Postgres(Daemon):
             (self.dir / "password").chmod(0o644)
             self.run(bin_dir / "initdb", "-D", "data", "-U", "postgres", "-A", "scram-sha-256", "-N",
                      "--pwfile=password", "--no-locale", "-E", "UTF8")
-            self.serve(bin_dir / "postgres", "-D", "data", "-k", self.dir, "-p", "{port}",
-                       "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
-            self.log.wait("ready to accept connections", timeout=20)
+            self.serve("ready to accept connections", bin_dir / "postgres", "-D", "data", "-k", self.dir,
+                       "-p", "{port}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
             self.sql(sql)
         except BaseException:
             self.stop()

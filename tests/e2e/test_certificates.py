@@ -431,6 +431,10 @@ def test_ca_that_signs_with_sha1(own_way, ring, tmp_path, person):
     old = ca.sign(person, w.login, algorithm="ssh-rsa")
     assert b"ssh-rsa" in blob_of(old)[-500:]
     assert proof_of(w, person, blob_of(old)) == attack.USERAUTH_FAILURE
+    if not w.direct:
+        p = w.gateway.sallyport("route", "alice", "-c", w.gateway.conf, "--key", old)
+        assert p.returncode == 1
+        assert b"may not log in: the certificate is signed with an algorithm that is not" in p.stdout
 
 
 def test_certificate_signed_by_a_certificate(trusting, ca, ring, person, tmp_path):

@@ -5,7 +5,6 @@
 #include "auth/authorized_options.h"
 #include "auth/cert.h"
 #include "auth/key_list.h"
-#include "auth/pubkey.h"
 #include "auth/revoked.h"
 #include "keeper/authorize.h"
 #include "keeper/route_files.h"
@@ -184,14 +183,20 @@ authorize_key(const struct authorize_request *request, struct bytes blob,
 		.address = request->address,
 		.login = request->login,
 		.now = request->now };
+	struct bytes numbers;
+	const char *type;
 	struct cert cert;
-	char type[64];
-	int is_cert, signed_ok, ok;
+	int is_cert, signed_ok, ok, r;
 
 	*answer = (struct authorize_answer){ 0 };
-	if (pubkey_type(blob, type) != 0)
+	is_cert = cert_key(blob, &type, &numbers) != ERR_ALGORITHM;
+	r = is_cert ? cert_parse(&cert, blob) : 0;
+	if (r != 0) {
+		tell(answer, "the certificate is %s",
+		    r == ERR_ALGORITHM ? "signed with an algorithm that is not accepted" :
+					 "malformed, or too large");
 		return 0;
-	is_cert = cert_parse(&cert, blob) == 0;
+	}
 	/* in any case, so that the time it takes tells nothing of the login */
 	signed_ok = is_cert && ca_signed(&cert);
 	if (route == NULL)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import procs
+from lab.ca import CA
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.keys import Ring
 from lab.sshd import Sshd
@@ -144,6 +145,27 @@ def make_gateway(tmp_path, ring):
     yield make
     for g in made:
         g.stop()
+
+
+@pytest.fixture
+def ca(ring, tmp_path):
+    return CA(tmp_path / "ca", ring.get("ca"))
+
+
+@pytest.fixture
+def person(ring):
+    return ring.get("person")
+
+
+@pytest.fixture
+def trusting(own_way, ca):
+    """trusting(**words): a door with TrustedUserCAKeys and more words of sshd_config."""
+
+    def make(**words):
+        words.setdefault("TrustedUserCAKeys", ca.file)
+        return own_way(**{"sshd" if own_way.name == "direct" else "route": words})
+
+    return make
 
 
 class Bulk:

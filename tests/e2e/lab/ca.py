@@ -65,3 +65,18 @@ def krl(path, *, spec="", keys=(), ca=None):
         files.append(text)
     keygen(*argv, *files)
     return path
+
+
+def bearer(way, key, certificate):
+    """A client that has the certificate, and the key in it."""
+    return way.new_client(key, CertificateFile=certificate)
+
+
+def is_in(way, key, certificate, **options):
+    r = bearer(way, key, certificate).ssh("echo in", **options)
+    assert r.code in (0, 255), r
+    return r.text == "in\n"
+
+
+def said(way, pattern):
+    return way.door.log.find(pattern)

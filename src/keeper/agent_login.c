@@ -1,25 +1,11 @@
 #include <stdlib.h>
-#include <string.h>
 
+#include "auth/agent_proto.h"
 #include "auth/pubkey.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/downstream.h"
 #include "keeper/upstream.h"
-
-/* draft-ietf-sshm-ssh-agent section 6.1 */
-#define AGENT_FAILURE 5
-#define AGENT_REQUEST_IDENTITIES 11
-#define AGENT_IDENTITIES_ANSWER 12
-#define AGENT_SIGN_REQUEST 13
-#define AGENT_SIGN_RESPONSE 14
-#define AGENT_EXTENSION 27
-
-#define AGENT_RSA_SHA2_256 2
-#define AGENT_RSA_SHA2_512 4
-
-/* More keys than that are not looked at. */
-#define AGENT_KEYS_MAX 64
 
 struct agent_login {
 	enum {
@@ -27,13 +13,13 @@ struct agent_login {
 		ASKED_BIND,
 		ASKED_KEYS,
 		ASKED_SIGNATURE
-	} asked;	 /* what the next answer is to */
-	int open;	 /* AGENT_OPEN has come */
-	struct buf bind; /* session-bind@openssh.com, to be sent */
-	size_t host_key; /* where in it the host key is */
-	struct buf keys; /* the agent's answer */
-	struct bytes key[AGENT_KEYS_MAX];
-	size_t n, next;
+	} asked;  /* what the next answer is to */
+	int open; /* AGENT_OPEN has come */
+	struct buf host_key;
+	struct buf bind;   /* session-bind@openssh.com, to be sent */
+	struct buf answer; /* what keys there are */
+	struct agent_keys keys;
+	size_t next; /* of them, to be tried */
 	unsigned int tries;
 	unsigned int not_signed; /* keys the upstream would take, and the agent did not use */
 };
@@ -66,17 +52,13 @@ agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature)
 		return ERR_NOMEM;
 	agent_login_free(&w->agent);
 	w->agent = a;
+	buf_init(&a->host_key, IPC_PAYLOAD_MAX);
 	buf_init(&a->bind, IPC_PAYLOAD_MAX);
-	buf_init(&a->keys, IPC_PAYLOAD_MAX);
-	/* PROTOCOL.agent section 1 */
-	buf_put_u8(&a->bind, AGENT_EXTENSION);
-	wire_put_text(&a->bind, "session-bind@openssh.com");
-	a->host_key = a->bind.len;
-	wire_put_bytes(&a->bind, host_key);
-	wire_put_string(&a->bind, w->upstream_id, w->upstream_id_len);
-	wire_put_bytes(&a->bind, signature);
-	wire_put_bool(&a->bind, 0); /* to log in, not to be forwarded */
-	return buf_err(&a->bind);
+	buf_init(&a->answer, IPC_PAYLOAD_MAX);
+	buf_put(&a->host_key, host_key.p, host_key.len);
+	agent_proto_put_bind(&a->bind, host_key,
+	    (struct bytes){ w->upstream_id, w->upstream_id_len }, signature);
+	return buf_err(&a->host_key) != 0 ? buf_err(&a->host_key) : buf_err(&a->bind);
 }
 
 void
@@ -87,19 +69,16 @@ agent_login_free(struct agent_login **agent)
 	*agent = NULL;
 	if (a == NULL)
 		return;
+	buf_free(&a->host_key);
 	buf_free(&a->bind);
-	buf_free(&a->keys);
+	buf_free(&a->answer);
 	free(a);
 }
 
 struct bytes
 agent_login_host_key(const struct ward *w)
 {
-	struct wire r;
-
-	wire_init(&r, w->agent->bind.data + w->agent->host_key,
-	    w->agent->bind.len - w->agent->host_key);
-	return wire_string(&r);
+	return (struct bytes){ w->agent->host_key.data, w->agent->host_key.len };
 }
 
 void
@@ -153,7 +132,7 @@ no_key(struct ward *w)
 {
 	const struct agent_login *a = w->agent;
 
-	if (a->n == 0)
+	if (a->keys.n == 0)
 		ward_refuse(w,
 		    "there is no key in your agent, or it is locked: see that ssh-add -l lists yours",
 		    "the agent shows no key");
@@ -166,7 +145,7 @@ no_key(struct ward *w)
 		ward_refuse(w,
 		    "your machine takes none of the keys in your agent; ask your administrator",
 		    "%s@%s takes none of the %zu keys of the agent, %u tried", w->user, w->host,
-		    a->n, a->tries);
+		    a->keys.n, a->tries);
 }
 
 static void
@@ -176,8 +155,8 @@ try_next(struct ward *w)
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
-	while (a->next < a->n && a->tries < AGENT_TRIES_MAX) {
-		if (!auth_client_query(w->upstream, a->key[a->next++], &out))
+	while (a->next < a->keys.n && a->tries < AGENT_TRIES_MAX) {
+		if (!auth_client_query(w->upstream, a->keys.v[a->next++], &out))
 			continue;
 		a->tries++;
 		ward_send_payloads(w, IPC_UPSTREAM, &out);
@@ -188,64 +167,37 @@ try_next(struct ward *w)
 	no_key(w);
 }
 
-/* The list of keys, the one that the person has just used first. */
-static int
-take_keys(struct ward *w, struct bytes list)
+/* The one that the person has just used comes first. */
+static void
+keys_answer(struct ward *w, struct bytes answer)
 {
 	struct agent_login *a = w->agent;
-	struct bytes blob, used = { NULL, 0 };
-	struct wire r;
-	uint32_t n;
+	struct bytes used = { NULL, 0 };
 
 	if (w->key_proven)
 		used = auth_server_key(w->server);
-	buf_put(&a->keys, list.p, list.len);
-	if (buf_err(&a->keys) != 0)
-		return buf_err(&a->keys);
-	wire_init(&r, a->keys.data, a->keys.len);
-	for (n = wire_u32(&r); n > 0 && wire_err(&r) == 0; n--) {
-		blob = wire_string(&r);
-		(void)wire_string(&r); /* comment */
-		if (wire_err(&r) != 0 || pubkey_check(blob) != 0 || a->n >= AGENT_KEYS_MAX)
-			continue;
-		if (used.len > 0 && bytes_equal(blob, used)) {
-			memmove(a->key + 1, a->key, a->n * sizeof(a->key[0]));
-			a->key[0] = blob;
-		} else {
-			a->key[a->n] = blob;
-		}
-		a->n++;
-	}
-	return wire_end(&r);
-}
-
-static void
-keys_answer(struct ward *w, uint8_t type, struct bytes rest)
-{
-	/* some say so when they are locked */
-	if (type == AGENT_FAILURE)
-		no_key(w);
-	else if (type != AGENT_IDENTITIES_ANSWER || take_keys(w, rest) != 0)
+	buf_put(&a->answer, answer.p, answer.len);
+	if (buf_err(&a->answer) != 0 ||
+	    agent_proto_keys((struct bytes){ a->answer.data, a->answer.len }, used, &a->keys) != 0)
 		fail(w, IPC_AGENT_GARBLED);
 	else
 		try_next(w);
 }
 
 static void
-signature_answer(struct ward *w, uint8_t type, struct bytes rest)
+signature_answer(struct ward *w, struct bytes answer)
 {
 	struct bytes sig;
 	struct buf out;
-	struct wire r;
+	int r;
 
-	wire_init(&r, rest.p, rest.len);
-	sig = wire_string(&r);
-	if (type != AGENT_FAILURE && (type != AGENT_SIGN_RESPONSE || wire_end(&r) != 0)) {
+	r = agent_proto_signature(answer, &sig);
+	if (r == ERR_FORMAT) {
 		fail(w, IPC_AGENT_GARBLED);
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
-	if (type == AGENT_SIGN_RESPONSE && auth_client_signed(w->upstream, sig, &out)) {
+	if (r == 0 && auth_client_signed(w->upstream, sig, &out)) {
 		ward_send_payloads(w, IPC_UPSTREAM, &out);
 	} else {
 		w->agent->not_signed++;
@@ -257,11 +209,9 @@ signature_answer(struct ward *w, uint8_t type, struct bytes rest)
 void
 agent_login_answer(struct ward *w, struct wire *body)
 {
-	struct bytes answer = wire_string(body), rest;
+	struct bytes answer = wire_string(body);
 	struct agent_login *a = w->agent;
 	struct buf request;
-	struct wire r;
-	uint8_t type;
 	int asked;
 
 	if (w->phase != IPC_PHASE_AGENT)
@@ -272,19 +222,16 @@ agent_login_answer(struct ward *w, struct wire *body)
 		ward_end(w);
 		return;
 	}
-	wire_init(&r, answer.p, answer.len);
-	type = wire_u8(&r);
-	rest = wire_rest(&r);
 	if (asked == ASKED_BIND) {
 		/* an agent that does not know it says so, and that is fine */
 		buf_init(&request, 16);
-		buf_put_u8(&request, AGENT_REQUEST_IDENTITIES);
+		agent_proto_put_list(&request);
 		ask(w, ASKED_KEYS, &request);
 		buf_free(&request);
 	} else if (asked == ASKED_KEYS) {
-		keys_answer(w, type, rest);
+		keys_answer(w, answer);
 	} else {
-		signature_answer(w, type, rest);
+		signature_answer(w, answer);
 	}
 }
 
@@ -305,24 +252,16 @@ void
 agent_login_wanted(struct ward *w)
 {
 	const struct agent_login *a = w->agent;
-	struct bytes key = a->key[a->next - 1];
+	struct bytes key = a->keys.v[a->next - 1];
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
 	struct buf data, request;
 	const char *alg;
-	uint32_t flags = 0;
 	int r;
 
 	buf_init(&data, IPC_PAYLOAD_MAX);
 	buf_init(&request, IPC_PAYLOAD_MAX);
 	r = auth_client_to_sign(w->upstream, &data, &alg);
-	if (strcmp(alg, "rsa-sha2-512") == 0)
-		flags = AGENT_RSA_SHA2_512;
-	else if (strcmp(alg, "rsa-sha2-256") == 0)
-		flags = AGENT_RSA_SHA2_256;
-	buf_put_u8(&request, AGENT_SIGN_REQUEST);
-	wire_put_bytes(&request, key);
-	wire_put_string(&request, data.data, data.len);
-	wire_put_u32(&request, flags);
+	agent_proto_put_sign(&request, key, (struct bytes){ data.data, data.len }, alg);
 	if (r == 0 && buf_err(&request) == 0 && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
 		log_info("session %04jx: the agent is asked to sign for %s@%s with %s %s",

@@ -346,6 +346,23 @@ def test_forced_command(login):
     assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
 
 
+def test_paramiko(login, monkeypatch):
+    """A client that waits for the reply to each of its requests."""
+    paramiko = pytest.importorskip("paramiko")
+    w = login()
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
+    with paramiko.Transport(net.connect(("127.0.0.1", w.door.port))) as t:
+        t.start_client(timeout=10)
+        t.auth_publickey("alice", paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path)))
+        channel = t.open_session()
+        handler = paramiko.agent.AgentRequestHandler(channel)
+        channel.exec_command("cat; exit 3")
+        channel.sendall(b"text")
+        channel.shutdown_write()
+        assert channel.recv(100) == b"text" and channel.recv_exit_status() == 3
+        handler.close()
+
+
 def test_commands_know_it(login, ring):
     w = login()
     g = w.gateway

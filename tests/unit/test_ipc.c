@@ -87,7 +87,8 @@ static void
 test_wrong_way_phase_or_type(void **state)
 {
 	struct pair *p = *state;
-	int type;
+	unsigned int phase;
+	int type, may;
 
 	assert_int_equal(send_type(p, IPC_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_AUTH), 0);
 	/* no proof counts before the session identifier is known */
@@ -96,6 +97,19 @@ test_wrong_way_phase_or_type(void **state)
 	/* nor does the mapped key sign for a client that has not proven itself */
 	assert_int_equal(send_type(p, IPC_UPSTREAM_READY, -1, IPC_SESSION_TO_KEEPER,
 			     IPC_PHASE_AUTH),
+	    ERR_BADSTATE);
+	/* and no agent speaks for one, nor before the upstream's host key has been looked at */
+	for (phase = 1; phase < IPC_PHASE_ANY; phase <<= 1) {
+		may = phase == IPC_PHASE_AGENT || phase == IPC_PHASE_END;
+		assert_int_equal(send_type(p, IPC_AGENT_OPEN, -1, IPC_SESSION_TO_KEEPER, phase),
+		    may ? 0 : ERR_BADSTATE);
+		assert_int_equal(send_type(p, IPC_AGENT_ANSWER, -1, IPC_SESSION_TO_KEEPER, phase),
+		    may ? 0 : ERR_BADSTATE);
+	}
+	assert_int_equal(send_type(p, IPC_AGENT_FAILED, -1, IPC_SESSION_TO_KEEPER,
+			     IPC_PHASE_UPSTREAM_AUTH),
+	    ERR_BADSTATE);
+	assert_int_equal(send_type(p, IPC_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_AGENT),
 	    ERR_BADSTATE);
 	/* a session cannot pose as the master or as an errand */
 	assert_int_equal(send_type(p, IPC_CONNECTION, p->a, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),

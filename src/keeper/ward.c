@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/check.h"
+#include "keeper/dials.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
 #include "keeper/ward.h"
@@ -80,6 +81,7 @@ ward_end(struct ward *w)
 		return;
 	lookups_cancel(w);
 	check_cancel(w);
+	dials_done(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -168,6 +170,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	w->refused = 1;
 	lookups_cancel(w);
 	check_cancel(w);
+	dials_done(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);
@@ -311,6 +314,7 @@ ward_errand_input(struct ward *w)
 		return;
 	}
 	fd_close(&w->errand);
+	dials_done(w);
 	if (r != 0) {
 		ward_refuse(w,
 		    "the gateway cannot log you in right now; try again later or ask "

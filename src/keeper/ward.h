@@ -20,7 +20,7 @@
 
 /* Passwords that are checked at once. */
 #define KEEPER_CHECKS_MAX 2
-#define KEEPER_HASH_SIZE 128
+#define KEEPER_HASH_SIZE 160
 
 struct ward;
 struct check;
@@ -48,14 +48,19 @@ struct check {
 
 struct keeper {
 	int master; /* -1 once it is gone */
+	struct source from_master;
 	int epoll;
 	struct generation *now;	 /* in force: what a new login begins with */
 	struct generation *next; /* loaded, until the master says whether it is to be */
 	struct dead_hosts dead;
 	struct ward_list wards;
-	struct ward_list asking; /* lookups that wait for their turn (lookups.h) */
-	unsigned int running;	 /* those that have it */
-	struct ward_list ended;	 /* freed after each round of events */
+	struct ward_list asking;   /* lookups that wait for their turn (lookups.h) */
+	unsigned int running;	   /* those that have it */
+	struct ward_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
+	struct ward_list dialling; /* those who have it */
+	unsigned int n_dialling;
+	STAILQ_HEAD(, letter) outbox; /* for the master (outbox.h) */
+	struct ward_list ended;	      /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct ward_list check_queue; /* those who wait for a place, by check_entry */
 	/* What logins look like that do not exist: as most of those that do. */
@@ -103,6 +108,13 @@ struct ward {
 	char said[256]; /* the last reason a key was not taken, to be logged once */
 
 	/* upstream login */
+	TAILQ_ENTRY(ward) dial_entry;
+	enum {
+		WARD_DIALS_NOT,
+		WARD_DIALS_LATER, /* in line */
+		WARD_DIALS	  /* an errand does */
+	} dial;
+	int64_t dial_deadline; /* in line no longer than that */
 	struct auth_client *upstream;
 	enum {
 		UPSTREAM_NOTHING,
@@ -157,6 +169,8 @@ void upstream_dial(struct ward *w);
 void upstream_carry(struct ward *w);
 /* The client and the upstream have both let each other in. */
 void upstream_finish(struct ward *w);
+/* No errand dials: ERR_AGAIN if its turn has not come, or why there is none. */
+void upstream_not_dialled(struct ward *w, int err);
 void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 void upstream_host_key(struct ward *w, struct wire *body);
 void upstream_ready(struct ward *w, struct wire *body);

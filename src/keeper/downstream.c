@@ -9,6 +9,7 @@
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
+#include "keeper/imitate.h"
 #include "keeper/lookups.h"
 #include "keeper/route_files.h"
 #include "transport/keys.h"
@@ -142,7 +143,7 @@ begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
 		.banner = w->generation->banner,
 		.host_key = { key->blob.data, key->blob.len },
 		.hint = hint,
-		.unknown_methods = w->keeper->unknown_methods,
+		.unknown_methods = unknown_common(w->keeper)->methods,
 	};
 
 	snprintf(hint, sizeof(hint),
@@ -214,6 +215,12 @@ request_of(struct ward *w, char session[24], struct buf *key)
 	};
 }
 
+static const struct unknown_shape *
+shape_of(const struct ward *w)
+{
+	return unknown_shape(w->keeper, auth_server_login(w->server));
+}
+
 /* What became of the lookup: go on with the login, or wait for a program. */
 static enum auth_server_verdict
 looked_up(struct ward *w, enum lookup_result result, struct buf *out)
@@ -240,7 +247,8 @@ looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 	}
 	auth_server_each_key(w->server, w->by_key);
 	if (w->route == NULL)
-		return auth_server_resume(w->server, NULL, out);
+		return auth_server_resume(w->server, shape_of(w)->methods, out);
+	unknown_learn(w->keeper, w->route);
 	auth_methods_init(&w->methods, &w->route->methods);
 	auth_methods_next(&w->methods, methods);
 	return auth_server_resume(w->server, methods, out);
@@ -346,38 +354,19 @@ downstream_ask(struct ward *w, struct bytes question)
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
+	ward_pace(w);
 	verdict(w, auth_server_ask(w->server, question.p, question.len, &out), &out);
 	buf_free(&out);
-}
-
-/* What PAM asks in most places, so that an unknown login is asked it as well. */
-static void
-ask_unknown(struct ward *w)
-{
-	struct buf b;
-
-	buf_init(&b, 256);
-	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_REQUEST);
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
-	wire_put_u32(&b, 1);
-	wire_put_text(&b, "Password: ");
-	wire_put_bool(&b, 0);
-	downstream_ask(w, (struct bytes){ b.data, b.len });
-	buf_free(&b);
 }
 
 /* Something that this process cannot judge. */
 static void
 carry(struct ward *w)
 {
-	struct bytes message;
-
 	if (w->route != NULL && w->route->passthrough)
 		upstream_carry(w);
-	else if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION)
-		ask_unknown(w);
+	else if (w->route == NULL && shape_of(w)->passthrough)
+		imitate_carry(w);
 	else
 		check_begin(w);
 }
@@ -386,11 +375,10 @@ void
 downstream_password(struct ward *w, const char **hash, struct bytes *password)
 {
 	*hash = w->route != NULL && w->route->password_hash != NULL ? w->route->password_hash :
-								      w->keeper->unknown_hash;
+								      shape_of(w)->hash;
 	/* what is none costs as much, and fails */
 	if (auth_server_password(w->server, password) != 0 || password->len > PASSWORD_MAX) {
 		*password = (struct bytes){ (const uint8_t *)"", 0 };
-		*hash = w->keeper->unknown_hash;
 	}
 }
 
@@ -452,11 +440,29 @@ look_up(struct ward *w, struct buf *out)
 	return looked_up(w, result, out);
 }
 
+/* Is there a FAILURE among the payloads? */
+static int
+refuses(const struct buf *out)
+{
+	struct bytes payload;
+	struct wire r;
+
+	wire_init(&r, out->data, out->len);
+	while (r.left > 0 && wire_err(&r) == 0) {
+		payload = wire_string(&r);
+		if (payload.len > 0 && payload.p[0] == SSH_MSG_USERAUTH_FAILURE)
+			return 1;
+	}
+	return 0;
+}
+
 static void
 verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 {
 	while (v == AUTH_SERVER_LOOKUP)
 		v = look_up(w, out);
+	if (v == AUTH_SERVER_DENIED || refuses(out))
+		ward_pace(w);
 	if (v == AUTH_SERVER_DENIED) {
 		log_info("Disconnecting %s user %s %s port %u: %s [preauth]",
 		    w->route == NULL ? "invalid" : "authenticating", ward_login(w), w->client,

@@ -63,6 +63,7 @@ void
 upstream_dial(struct ward *w)
 {
 	w->phase = IPC_PHASE_DIAL;
+	w->asked_at = clock_us();
 	dials_ask(w);
 }
 
@@ -350,6 +351,8 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		upstream_refused(w);
 		break;
 	case AUTH_CLIENT_ASKED:
+		if (auth_server_carried(w->server, &text) == AUTH_SERVER_CONVERSATION)
+			unknown_note(w->keeper, UNKNOWN_QUESTION, clock_us() - w->asked_at);
 		downstream_ask(w, auth_client_question(w->upstream));
 		break;
 	case AUTH_CLIENT_SEND:
@@ -433,6 +436,24 @@ upstream_success(struct ward *w)
 		downstream_passed(w);
 }
 
+/* It was dialled for a client that has not proven anything: so could it have been for one that
+ * does not exist. */
+static void
+note_offers(struct ward *w)
+{
+	static const char *const carried[] = { "password", "keyboard-interactive" };
+	char *behind = w->keeper->unknown.behind;
+	size_t i;
+
+	if (w->key_proven)
+		return;
+	unknown_note(w->keeper, UNKNOWN_CONNECT, clock_us() - w->asked_at);
+	behind[0] = '\0';
+	for (i = 0; i < 2; i++)
+		if (namelist_has(auth_client_methods(w->upstream), carried[i]))
+			auth_methods_add(behind, AUTH_METHODS_NEXT_SIZE, carried[i]);
+}
+
 static void
 upstream_refused(struct ward *w)
 {
@@ -444,6 +465,7 @@ upstream_refused(struct ward *w)
 	case UPSTREAM_NOTHING:
 		break;
 	case UPSTREAM_PROBE:
+		note_offers(w);
 		carry_next(w);
 		break;
 	case UPSTREAM_KEY:
@@ -462,6 +484,7 @@ upstream_refused(struct ward *w)
 			    w->host);
 		break;
 	case UPSTREAM_CARRIED:
+		unknown_note(w->keeper, UNKNOWN_REFUSAL, clock_us() - w->asked_at);
 		if (partial) {
 			(void)auth_methods_step(&w->methods, auth_server_method(w->server));
 			downstream_passed(w);
@@ -487,6 +510,8 @@ carry_next(struct ward *w)
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
+	if (w->upstream_known)
+		w->asked_at = clock_us();
 	if (what == AUTH_SERVER_NOTHING) {
 		if (w->upstream_key) {
 			buf_free(&out);
@@ -597,8 +622,15 @@ upstream_failed(struct ward *w, struct wire *body)
 		return; /* refused already: this is its echo */
 	if (w->upstream != NULL && w->route->passthrough) {
 		/* the last try that it allows is answered with its end */
-		if (w->asked == UPSTREAM_CARRIED && carries(w))
+		if (w->asked == UPSTREAM_CARRIED && carries(w)) {
+			/* as it is for who has no machine */
+			if (auth_server_tries(w->server) + 1 >=
+			    w->generation->conf->gateway.max_auth_tries) {
+				downstream_failed(w);
+				return;
+			}
 			downstream_log(w, "Failed");
+		}
 		ward_refuse(w, text_ended, "%s port %u: %s", w->host, w->route->port, reason);
 		return;
 	}

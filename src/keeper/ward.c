@@ -138,6 +138,22 @@ ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out)
 	(void)ward_send(w, &b, -1);
 }
 
+void
+ward_pace(struct ward *w)
+{
+	uint32_t us = unknown_pace(w->keeper, auth_server_login(w->server));
+	struct buf b;
+
+	/* every login begins with "none": that one is not to be felt */
+	if (strcmp(auth_server_method(w->server), "none") == 0)
+		us /= 4;
+	ipc_begin(&b, IPC_PACE);
+	wire_put_u32(&b, us);
+	wire_put_u32(&b, w->at_least_us);
+	w->at_least_us = 0;
+	(void)ward_send(w, &b, -1);
+}
+
 const char *
 ward_login(const struct ward *w)
 {

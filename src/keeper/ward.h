@@ -14,13 +14,13 @@
 #include "wire/ssh.h"
 #include "keeper/dead_hosts.h"
 #include "keeper/generation.h"
+#include "keeper/unknown.h"
 
 /* A login of 255 bytes, each escaped. */
 #define LOGIN_VIS_SIZE (255 * 4 + 8)
 
 /* Passwords that are checked at once. */
 #define KEEPER_CHECKS_MAX 2
-#define KEEPER_HASH_SIZE 160
 
 struct ward;
 struct check;
@@ -63,9 +63,7 @@ struct keeper {
 	struct ward_list ended;	      /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct ward_list check_queue; /* those who wait for a place, by check_entry */
-	/* What logins look like that do not exist: as most of those that do. */
-	char unknown_methods[AUTH_METHODS_NEXT_SIZE];
-	char unknown_hash[KEEPER_HASH_SIZE]; /* of nothing anybody knows */
+	struct unknown unknown;	      /* what logins look like that do not exist */
 	uint8_t message[IPC_MAX];
 };
 
@@ -105,7 +103,9 @@ struct ward {
 	TAILQ_ENTRY(ward) check_entry;
 	struct check *check; /* looks at this one's password, or NULL */
 	int check_waits;
-	char said[256]; /* the last reason a key was not taken, to be logged once */
+	int imitated;	      /* an unknown login has been "carried" once */
+	uint32_t at_least_us; /* which the next refusal takes */
+	char said[256];	      /* the last reason a key was not taken, to be logged once */
 
 	/* upstream login */
 	TAILQ_ENTRY(ward) dial_entry;
@@ -129,6 +129,7 @@ struct ward {
 	char user[256];
 	uint8_t upstream_id[64]; /* session identifier: the hash its host key signed */
 	size_t upstream_id_len;
+	int64_t asked_at; /* in us: the upstream, or that it be dialled */
 	int logged_in;
 	int refused;
 };
@@ -156,6 +157,9 @@ int ward_send(struct ward *w, struct buf *b, int pass_fd);
  */
 void ward_refuse(struct ward *w, const char *text, const char *why, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* What is sent next is a refusal or may give one away: it waits its time (unknown_pace()). */
+void ward_pace(struct ward *w);
 
 /* The login as the log shows it, escaped. */
 const char *ward_login(const struct ward *w);

@@ -51,6 +51,8 @@ session_keeper_wait(struct session *s, struct ipc_msg *msg)
 	return ERR_TIMEOUT;
 }
 
+static void pace(struct session *s, struct wire *body);
+
 /*
  * Ask the keeper and wait for the answer.  One message of another kind may have been
  * on its way: it is held back, and acted on afterwards.
@@ -73,6 +75,11 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 			return r;
 		if (msg->type == answer)
 			return 0;
+		if (msg->type == IPC_PACE) {
+			pace(s, &msg->body);
+			tries--;
+			continue;
+		}
 		if (s->held.len > 0) {
 			fd_close(&msg->fd);
 			return ERR_BADSTATE;
@@ -235,12 +242,14 @@ down_packet(void *ctx, struct leg *leg, const uint8_t *payload, size_t len)
 
 	if (s->state == SESSION_CLOSING)
 		return;
-	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY)
+	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY) {
 		relay(s, RELAY_DOWNSTREAM, payload, len);
-	else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY)
+	} else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY) {
+		s->asked_at = clock_us();
 		carry(s, IPC_AUTH, payload, len);
-	else
+	} else {
 		session_end(s, "client sent message %u out of place", payload[0]);
+	}
 }
 
 static void
@@ -313,6 +322,24 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }
 
+/* Cut off what gives away how long it took: RFC 4252 has nothing against a slow server. */
+#define PACE_MAX_US 1000000
+
+static void
+pace(struct session *s, struct wire *body)
+{
+	int64_t us = wire_u32(body), at_least = wire_u32(body), until, now = clock_us();
+
+	if (wire_end(body) != 0 || us == 0) {
+		session_end(s, "unreadable pace from the keeper");
+		return;
+	}
+	until = s->asked_at + (us > at_least ? us : at_least);
+	for (; until < now && us <= PACE_MAX_US; us *= 2)
+		until = s->asked_at + us;
+	s->pace_until = until;
+}
+
 static void
 take_rules(struct session *s, struct wire *body)
 {
@@ -373,6 +400,9 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 	switch (msg->type) {
 	case IPC_DOWNSTREAM:
 		send_payloads(s, s->down, &msg->body);
+		break;
+	case IPC_PACE:
+		pace(s, &msg->body);
 		break;
 	case IPC_UPSTREAM_FD:
 		start_upstream(s, msg);

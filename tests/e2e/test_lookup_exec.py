@@ -237,7 +237,7 @@ def test_many_at_once_stay_bounded(lab):
     counts = [int(n) for n in (x.here / "counts").read_text().split()]
     assert len(counts) == 400 and 8 < max(counts) <= 16, counts
     x.gateway.quiet()
-    assert len(keeper.descriptors()) == descriptors
+    wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
     if not sanitized():
         assert int(keeper.status("VmHWM").split()[0]) < 32 * 1024
 

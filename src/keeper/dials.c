@@ -67,21 +67,26 @@ start(struct ward *w)
 	r = send_errand(w);
 	if (r == 0)
 		return;
-	dials_done(w);
+	dials_cancel(w);
 	upstream_not_dialled(w, r);
 }
 
-/* How many dial the machine that is the first of this one's. */
+static int
+same_machine(const struct ward *a, const struct ward *b)
+{
+	return a->route->port == b->route->port &&
+	    strcmp(a->route->hosts.v[0], b->route->hosts.v[0]) == 0;
+}
+
+/* How many are on their way to the machine that is the first of this one's. */
 static unsigned int
 dialling_same(const struct ward *w)
 {
-	const struct route *route = w->route;
 	const struct ward *other;
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(other, &w->keeper->dialling, dial_entry)
-		n += other->route->port == route->port &&
-		    strcmp(other->route->hosts.v[0], route->hosts.v[0]) == 0;
+		n += same_machine(other, w);
 	return n;
 }
 
@@ -116,7 +121,22 @@ dials_ask(struct ward *w)
 }
 
 void
-dials_done(struct ward *w)
+dials_arrived(struct ward *w)
+{
+	int64_t now = clock_ms();
+	struct ward *other;
+
+	if (w->dial != WARD_DIALS)
+		return;
+	dials_cancel(w);
+	/* the machine is alive: the line moves */
+	TAILQ_FOREACH(other, &w->keeper->to_dial, dial_entry)
+		if (same_machine(other, w))
+			other->dial_deadline = now + other->route->connect_timeout_ms;
+}
+
+void
+dials_cancel(struct ward *w)
 {
 	struct keeper *k = w->keeper;
 
@@ -138,7 +158,7 @@ dials_sweep(struct keeper *k, int64_t now)
 		after = TAILQ_NEXT(w, dial_entry);
 		if (now < w->dial_deadline)
 			continue;
-		dials_done(w);
+		dials_cancel(w);
 		upstream_not_dialled(w, ERR_AGAIN);
 	}
 }

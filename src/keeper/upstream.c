@@ -71,7 +71,7 @@ void
 upstream_not_dialled(struct ward *w, int err)
 {
 	if (err == ERR_AGAIN)
-		ward_refuse(w, text_unreachable, "too many others wait for %s port %u to answer",
+		ward_refuse(w, text_unreachable, "too many others wait for %s port %u",
 		    w->route->hosts.v[0], w->route->port);
 	else
 		ward_refuse(w, text_gateway, "cannot dial: %s",
@@ -389,6 +389,7 @@ upstream_finish(struct ward *w)
 	if (w->route->passthrough)
 		downstream_log(w, "Accepted");
 	w->phase = IPC_PHASE_RELAY;
+	dials_arrived(w);
 	w->logged_in = 1;
 	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 	    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
@@ -584,10 +585,12 @@ upstream_ready(struct ward *w, struct wire *body)
 		ward_refuse(w, text_gateway, "out of memory");
 		goto out;
 	}
-	if (w->route->passthrough)
+	if (w->route->passthrough) {
+		dials_arrived(w);
 		carry_next(w);
-	else
+	} else {
 		upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
+	}
 out:
 	buf_free(&out);
 	buf_free(&pub);

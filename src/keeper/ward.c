@@ -81,7 +81,7 @@ ward_end(struct ward *w)
 		return;
 	lookups_cancel(w);
 	check_cancel(w);
-	dials_done(w);
+	dials_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -186,7 +186,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	w->refused = 1;
 	lookups_cancel(w);
 	check_cancel(w);
-	dials_done(w);
+	dials_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);
@@ -330,7 +330,6 @@ ward_errand_input(struct ward *w)
 		return;
 	}
 	fd_close(&w->errand);
-	dials_done(w);
 	if (r != 0) {
 		ward_refuse(w,
 		    "the gateway cannot log you in right now; try again later or ask "

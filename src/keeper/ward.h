@@ -112,7 +112,7 @@ struct ward {
 	enum {
 		WARD_DIALS_NOT,
 		WARD_DIALS_LATER, /* in line */
-		WARD_DIALS	  /* an errand does */
+		WARD_DIALS	  /* on its way */
 	} dial;
 	int64_t dial_deadline; /* in line no longer than that */
 	struct auth_client *upstream;

@@ -30,7 +30,7 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
     made = []
 
     class Lab:
-        def __init__(self, cases="", more="", order="exec", machine=None, **options):
+        def __init__(self, cases="", more="", order="exec", machine=None, timeout=TIMEOUT, **options):
             self.sshd = make_sshd(**(machine or {}))
             self.gateway = g = make_gateway(**options)
             self.here = g.dir / "exec"
@@ -48,7 +48,7 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
             self.script.chmod(0o755)
             (g.conf / "20-lookup.ini").write_text(
                 f"[lookup]\nOrder = {order}\n[lookup exec]\nCommand = exec/lookup\n"
-                f"Timeout = {TIMEOUT}s\n{more}"
+                f"Timeout = {timeout}s\n{more}"
             )
             g.start()
             self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
@@ -212,7 +212,7 @@ def test_next_backend_is_asked(lab, ring):
 
 
 COUNTED = (
-    'many*) : >"$here/run.$$"; set -- "$here"/run.*; echo $# >>"$here/counts"; sleep 0.1; '
+    'many*) : >"$here/run.$$"; set -- "$here"/run.*; echo $# >>"$here/counts"; sleep 0.3; '
     'set -- "$here"/run.*; echo $# >>"$here/counts"; rm "$here/run.$$"; answer ;;'
 )
 
@@ -228,14 +228,16 @@ def all_at_once(x, n):
 
 def test_many_at_once_stay_bounded(lab):
     """FAULTS F25: 200 logins at once.  Each program counts those that run, itself included."""
-    x = lab(COUNTED, machine={"MaxStartups": "300"}, MaxStartups="300", LoginGraceTime="120s")
+    # the machine has sshd's defaults, by which it refuses when more than 10 log in at once
+    x = lab(COUNTED, machine={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
+            LoginGraceTime="120s")
     keeper = x.gateway.keepers()[0]
     descriptors = len(keeper.descriptors())
     ends = all_at_once(x, 200)
     bad = [end for end in ends if end[0] != b"in\n"]
     assert not bad, (len(bad), bad[:5], x.gateway.log.text()[-3000:])
     counts = [int(n) for n in (x.here / "counts").read_text().split()]
-    assert len(counts) == 400 and 8 < max(counts) <= 16, counts
+    assert len(counts) == 400 and 2 < max(counts) <= 16, counts
     x.gateway.quiet()
     wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
     if not sanitized():
@@ -244,7 +246,7 @@ def test_many_at_once_stay_bounded(lab):
 
 def test_many_at_once_beyond_the_limit_are_told(lab):
     """Who does not get in has been refused in so many words; nobody else is any the worse."""
-    x = lab(COUNTED, MaxStartups="20", LoginGraceTime="60s")
+    x = lab(COUNTED, timeout=20, MaxStartups="20", LoginGraceTime="60s")
     ends = all_at_once(x, 60)
     let_in = sum(end[0] == b"in\n" for end in ends)
     refused = len(re.findall("drop connection from .*: MaxStartups", x.gateway.log.text()))

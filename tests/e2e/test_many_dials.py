@@ -64,8 +64,8 @@ def test_who_leaves_takes_the_errand_along(gated):
 
 
 def test_many_at_once_to_one_machine(gated):
-    """More than may dial it at once: they take turns, and all get in."""
-    w = gated(door={"MaxStartups": "200"}, sshd={"MaxStartups": "200"})
+    """More than sshd takes at once by default (10:30:100): they take turns, and all get in."""
+    w = gated(door={"MaxStartups": "200"}, sshd={"MaxStartups": "10:30:100"})
     clients = [w.new_client(ConnectTimeout="60").spawn("echo in", stdin=subprocess.DEVNULL)
                for _ in range(5 * SAME)]
     ends = [c.communicate(timeout=60) for c in clients]

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "auth/pubkey.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
@@ -221,6 +222,21 @@ shape_of(const struct ward *w)
 	return unknown_shape(w->keeper, auth_server_login(w->server));
 }
 
+/* A program may take longer for logins that exist, or for the others: so do now both. */
+static void
+even_out(struct ward *w, enum lookup_result result)
+{
+	struct keeper *k = w->keeper;
+
+	if (result == LOOKUP_FOUND || result == LOOKUP_NOT_FOUND) {
+		w->at_least_us = unknown_draw(k,
+		    result == LOOKUP_FOUND ? UNKNOWN_NOT_FOUND : UNKNOWN_FOUND);
+		unknown_note(k, result == LOOKUP_FOUND ? UNKNOWN_FOUND : UNKNOWN_NOT_FOUND,
+		    clock_us() - w->lookup_at);
+	}
+	w->lookup_at = 0;
+}
+
 /* What became of the lookup: go on with the login, or wait for a program. */
 static enum auth_server_verdict
 looked_up(struct ward *w, enum lookup_result result, struct buf *out)
@@ -242,6 +258,8 @@ looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 	case LOOKUP_FAILED:
 		break; /* logged where it failed; closed like an unknown login */
 	case LOOKUP_ASK:
+		if (w->lookup_at == 0)
+			w->lookup_at = clock_us();
 		lookups_ask(w);
 		return AUTH_SERVER_REPLY; /* nothing yet */
 	}
@@ -495,6 +513,8 @@ downstream_looked_up(struct ward *w, const struct lookup_reply *reply)
 	request = request_of(w, session, &key);
 	result = lookup_answer(w->generation->lookup, &request, &w->pending, reply, &w->route);
 	buf_free(&key);
+	if (result != LOOKUP_ASK)
+		even_out(w, result);
 	buf_init(&out, IPC_MAX - 16);
 	verdict(w, looked_up(w, result, &out), &out);
 	buf_free(&out);

@@ -18,7 +18,11 @@ static const char secret_of[] =
     "is ever to be signed like this";
 
 /* Until a machine has been seen: sshd with PAM on a machine nearby. */
-static const uint32_t times_at_first[UNKNOWN_NTIMES] = { 150000, 5000, 2000000 };
+static const uint32_t times_at_first[UNKNOWN_NTIMES] = {
+	[UNKNOWN_CONNECT] = 150000,
+	[UNKNOWN_QUESTION] = 5000,
+	[UNKNOWN_REFUSAL] = 2000000,
+};
 
 static void
 shape_hash(struct unknown_shape *s)

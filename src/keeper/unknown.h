@@ -26,16 +26,20 @@ struct unknown_shape {
 	size_t weight;		      /* how many are like that */
 };
 
-/* How long the machines behind Passthrough have taken of late, in microseconds. */
+/* How long something has taken of late, in microseconds. */
 struct unknown_times {
 	uint32_t us[UNKNOWN_TIMES];
 	size_t n, next;
 };
 
 enum unknown_time {
-	UNKNOWN_CONNECT,  /* until they say what they offer */
-	UNKNOWN_QUESTION, /* until they ask something */
-	UNKNOWN_REFUSAL,  /* until they refuse what they were told */
+	/* programs that look logins up */
+	UNKNOWN_FOUND,
+	UNKNOWN_NOT_FOUND,
+	/* the machines behind Passthrough, until they */
+	UNKNOWN_CONNECT,  /* say what they offer */
+	UNKNOWN_QUESTION, /* ask something */
+	UNKNOWN_REFUSAL,  /* refuse what they were told */
 	UNKNOWN_NTIMES
 };
 

@@ -96,6 +96,7 @@ struct ward {
 	} run;
 	TAILQ_ENTRY(ward) run_entry;
 	int64_t run_deadline;
+	int64_t lookup_at;		   /* in us: when the first program was asked for */
 	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options options; /* of the line that let the key in */
 	struct auth_methods methods;	   /* what has been passed */

@@ -323,7 +323,7 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 }
 
 /* Cut off what gives away how long it took: RFC 4252 has nothing against a slow server. */
-#define PACE_MAX_US 1000000
+#define PACE_MAX_US 100000
 
 static void
 pace(struct session *s, struct wire *body)
@@ -334,10 +334,10 @@ pace(struct session *s, struct wire *body)
 		session_end(s, "unreadable pace from the keeper");
 		return;
 	}
-	until = s->asked_at + (us > at_least ? us : at_least);
-	for (; until < now && us <= PACE_MAX_US; us *= 2)
-		until = s->asked_at + us;
-	s->pace_until = until;
+	until = s->asked_at + at_least > now ? s->asked_at + at_least : now;
+	while (s->asked_at + us < until && us <= PACE_MAX_US)
+		us *= 2;
+	s->pace_until = us <= PACE_MAX_US ? s->asked_at + us : until;
 }
 
 static void

@@ -224,5 +224,5 @@ unknown_draw(const struct keeper *k, enum unknown_time what)
 	uint32_t us = t->n > 0 ? t->us[randombytes_uniform((uint32_t)t->n)] : times_at_first[what];
 
 	/* a machine does not take the very same time twice */
-	return us + us / 64 * randombytes_uniform(5);
+	return us - us / 32 + us / 64 * randombytes_uniform(5);
 }

@@ -15,7 +15,7 @@ struct keeper;
 
 #define UNKNOWN_SHAPES_MAX 16
 #define UNKNOWN_HASH_SIZE 160
-#define UNKNOWN_TIMES 32
+#define UNKNOWN_TIMES 16 /* few, as what is long ago was under another load */
 
 /* What a login looks like from outside. */
 struct unknown_shape {

@@ -25,6 +25,7 @@
 struct ward;
 struct check;
 TAILQ_HEAD(ward_list, ward);
+STAILQ_HEAD(letter_list, letter);
 
 /* What epoll gives back. */
 struct source {
@@ -59,8 +60,8 @@ struct keeper {
 	struct ward_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
 	struct ward_list dialling; /* those who have it */
 	unsigned int n_dialling;
-	STAILQ_HEAD(, letter) outbox; /* for the master (outbox.h) */
-	struct ward_list ended;	      /* freed after each round of events */
+	struct letter_list outbox; /* for the master (outbox.h) */
+	struct ward_list ended;	   /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct ward_list check_queue; /* those who wait for a place, by check_entry */
 	struct unknown unknown;	      /* what logins look like that do not exist */

@@ -86,6 +86,10 @@ outbox_flush(struct keeper *k)
 		r = fd_send(k->master, l->body.data, l->body.len, l->fd);
 		if (r == ERR_AGAIN)
 			return;
+		if (r == ERR_EOF) {
+			outbox_drop(k); /* who reads from it finds out, and says so */
+			return;
+		}
 		if (r != 0)
 			log_error("the master does not get %s: %s", ipc_name(l->body.data[0]),
 			    err_str(r));

@@ -255,6 +255,17 @@ def test_many_at_once_beyond_the_limit_are_told(lab):
     x.gateway.quiet()
 
 
+def test_errand_that_is_killed(lab):
+    """The login fails, closed; the program does not outlive the errand, and the next one gets its turn."""
+    x = lab("slow) exec sleep 8461.7 ;;", timeout=30)
+    for _ in range(17):
+        c = x.way.new_client(user="slow").spawn("true", stdin=subprocess.DEVNULL)
+        wait_for("the errand", lambda: x.gateway.role("errand exec"))[0].kill()
+        assert b"Permission denied" in c.communicate(timeout=10)[1]
+    assert x.gateway.log.find("lookup exec: slow: .*the errand died")
+    assert x.login("good").text == "in\n"
+
+
 def test_client_that_leaves_gives_its_turn_up(lab):
     x = lab("slow*) sleep 8461.7 ;;")
     clients = [x.way.new_client(user=f"slow{n}").spawn("true") for n in range(16)]

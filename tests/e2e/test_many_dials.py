@@ -63,6 +63,20 @@ def test_who_leaves_takes_the_errand_along(gated):
         hole.close()
 
 
+def test_errand_that_is_killed(gated):
+    """That login is told, and the place is free."""
+    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+    hole = Hole("127.0.0.7", w.sshd.port)
+    try:
+        for _ in range(SAME + 1):
+            c = w.client.spawn("true", stdin=subprocess.DEVNULL)
+            wait_for("the errand", lambda: w.gateway.role("errand dial"))[0].kill()
+            assert b"the gateway cannot log you in right now" in c.communicate(timeout=10)[1]
+        w.gateway.quiet()
+    finally:
+        hole.close()
+
+
 def test_many_at_once_to_one_machine(gated):
     """More than sshd takes at once by default (10:30:100): they take turns, and all get in."""
     w = gated(door={"MaxStartups": "200"}, sshd={"MaxStartups": "10:30:100"})

@@ -44,6 +44,9 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
             )
             (self.here / "answer").write_text(self.answer)
             self.script = self.here / "lookup"
+            # tests run side by side: each looks for its own that sleep
+            self.nap = f"8461.{os.getpid()}{len(made)}"
+            cases = cases.replace("8461.7", self.nap)
             self.script.write_text(SCRIPT.format(here=self.here, cases=f"good*) answer ;;\n{cases}"))
             self.script.chmod(0o755)
             (g.conf / "20-lookup.ini").write_text(
@@ -78,7 +81,7 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
                         words = f.read().decode(errors="replace").split("\0")
                 except OSError:
                     continue
-                if mark in words or "8461.7" in words:
+                if mark in words or self.nap in words:
                     found.append((pid, words))
             return found
 

@@ -180,7 +180,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 # --- what to run ---------------------------------------------------------------------------------
 
 .PHONY: deps deps-lint check run-tests unit e2e run-unit run-e2e asan fuzz \
-    run-fuzz demo bench bench-quick
+    run-fuzz demo bench bench-quick bench-timing
 deps:
 	@build-aux/deps build run check
 deps-lint:
@@ -242,6 +242,8 @@ demo:
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
 bench bench-quick: all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/$(if $(filter bench,$@),run,quick)
+bench-timing: all
+	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/timing
 
 # --- how it reads --------------------------------------------------------------------------------
 
@@ -322,6 +324,7 @@ help:
 	@echo 'make lint             format, static analysis, shell scripts, include directions, manual pages'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
 	@echo 'make bench-quick      the short benchmark; make bench is the long one'
+	@echo 'make bench-timing     can it be told from the time of a refusal whether a login exists?'
 	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'

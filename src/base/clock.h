@@ -10,6 +10,7 @@
 #define CLOCK_NEVER INT64_MAX
 
 int64_t clock_ms(void);
+int64_t clock_us(void);
 
 /* Milliseconds from now until deadline for poll(2): 0 if it has passed, -1 for
  * CLOCK_NEVER. */

@@ -55,6 +55,8 @@ enum ipc_type {
 	IPC_HELLO,	   /* u32 n, n x string: public blobs of the host keys */
 	IPC_SIGNATURE,	   /* bool ok, string signature blob */
 	IPC_DOWNSTREAM,	   /* strings to the end: payloads for the client */
+	IPC_PACE,	   /* u32 us, u32 at least us: what follows waits until so long after the
+			    * client's last message; the former doubles until it is enough */
 	IPC_UPSTREAM_FD,   /* + connected socket.  strings: title, kex, host key algorithms,
 			  * ciphers, MACs; u32 keepalive interval ms, u32 time for its login ms,
 			  * bool: a person is asked meanwhile, so that it ends with the keys */

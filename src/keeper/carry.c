@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "keeper/carry.h"
 #include "keeper/downstream.h"
@@ -13,6 +14,24 @@ carries(const struct ward *w)
 	struct bytes message;
 
 	return auth_server_carried(w->server, &message) != AUTH_SERVER_NOTHING;
+}
+
+/* It was dialled for a client that has not proven anything: so could it have been for one that
+ * does not exist. */
+static void
+note_offers(struct ward *w)
+{
+	static const char *const carried[] = { "password", "keyboard-interactive" };
+	char *behind = w->keeper->unknown.behind;
+	size_t i;
+
+	if (w->key_proven)
+		return;
+	unknown_note(w->keeper, UNKNOWN_CONNECT, clock_us() - w->asked_at);
+	behind[0] = '\0';
+	for (i = 0; i < 2; i++)
+		if (namelist_has(auth_client_methods(w->upstream), carried[i]))
+			auth_methods_add(behind, AUTH_METHODS_NEXT_SIZE, carried[i]);
 }
 
 void
@@ -45,6 +64,7 @@ carry_refused(struct ward *w)
 	case UPSTREAM_NOTHING:
 		break;
 	case UPSTREAM_PROBE:
+		note_offers(w);
 		carry_next(w);
 		break;
 	case UPSTREAM_KEY:
@@ -63,6 +83,7 @@ carry_refused(struct ward *w)
 			    w->user, w->host);
 		break;
 	case UPSTREAM_CARRIED:
+		unknown_note(w->keeper, UNKNOWN_REFUSAL, clock_us() - w->asked_at);
 		if (partial) {
 			(void)auth_methods_step(&w->methods, auth_server_method(w->server));
 			downstream_passed(w);
@@ -88,6 +109,8 @@ carry_next(struct ward *w)
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
+	if (w->upstream_known)
+		w->asked_at = clock_us();
 	if (what == AUTH_SERVER_NOTHING) {
 		if (w->upstream_key) {
 			buf_free(&out);
@@ -127,7 +150,14 @@ void
 carry_ended(struct ward *w, const char *reason)
 {
 	/* the last try that it allows is answered with its end */
-	if (w->asked == UPSTREAM_CARRIED && carries(w))
+	if (w->asked == UPSTREAM_CARRIED && carries(w)) {
+		/* as it is for who has no machine */
+		if (auth_server_tries(w->server) + 1 >=
+		    w->generation->conf->gateway.max_auth_tries) {
+			downstream_failed(w);
+			return;
+		}
 		downstream_log(w, "Failed");
+	}
 	ward_refuse(w, text_ended, "%s port %u: %s", w->host, w->route->port, reason);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
+#include "keeper/outbox.h"
 
 void
 check_init(struct keeper *k)
@@ -65,9 +66,10 @@ check_start(struct check *c, struct ward *w)
 		r = ERR_SYS;
 	if (r == 0) {
 		ipc_begin(&b, IPC_CHECK);
-		r = ipc_send(c->keeper->master, &b, pair[1]);
+		r = outbox_send(c->keeper, &b, pair[1]);
+	} else {
+		fd_close(&pair[1]);
 	}
-	fd_close(&pair[1]);
 	if (r != 0) {
 		fd_close(&pair[0]);
 		return r;

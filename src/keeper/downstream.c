@@ -6,12 +6,14 @@
 
 #include "auth/cert.h"
 #include "auth/pubkey.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "keeper/authorize.h"
 #include "keeper/carry.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
+#include "keeper/imitate.h"
 #include "keeper/lookups.h"
 #include "keeper/upstream.h"
 #include "transport/keys.h"
@@ -121,7 +123,7 @@ begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
 		.banner = w->generation->banner,
 		.host_key = { key->blob.data, key->blob.len },
 		.hint = hint,
-		.unknown_methods = w->keeper->unknown_methods,
+		.unknown_methods = unknown_common(w->keeper)->methods,
 	};
 
 	snprintf(hint, sizeof(hint),
@@ -193,6 +195,27 @@ request_of(struct ward *w, char session[24], struct buf *key)
 	};
 }
 
+static const struct unknown_shape *
+shape_of(const struct ward *w)
+{
+	return unknown_shape(w->keeper, auth_server_login(w->server));
+}
+
+/* A program may take longer for logins that exist, or for the others: so do now both. */
+static void
+even_out(struct ward *w, enum lookup_result result)
+{
+	struct keeper *k = w->keeper;
+
+	if (result == LOOKUP_FOUND || result == LOOKUP_NOT_FOUND) {
+		w->at_least_us = unknown_draw(k,
+		    result == LOOKUP_FOUND ? UNKNOWN_NOT_FOUND : UNKNOWN_FOUND);
+		unknown_note(k, result == LOOKUP_FOUND ? UNKNOWN_FOUND : UNKNOWN_NOT_FOUND,
+		    clock_us() - w->lookup_at);
+	}
+	w->lookup_at = 0;
+}
+
 /* What became of the lookup: go on with the login, or wait for a program. */
 static enum auth_server_verdict
 looked_up(struct ward *w, enum lookup_result result, struct buf *out)
@@ -214,12 +237,15 @@ looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 	case LOOKUP_FAILED:
 		break; /* logged where it failed; closed like an unknown login */
 	case LOOKUP_ASK:
+		if (w->lookup_at == 0)
+			w->lookup_at = clock_us();
 		lookups_ask(w);
 		return AUTH_SERVER_REPLY; /* nothing yet */
 	}
 	auth_server_each_key(w->server, w->by_key);
 	if (w->route == NULL)
-		return auth_server_resume(w->server, NULL, out);
+		return auth_server_resume(w->server, shape_of(w)->methods, out);
+	unknown_learn(w->keeper, w->route);
 	auth_methods_init(&w->methods, &w->route->methods);
 	auth_methods_next(&w->methods, methods);
 	return auth_server_resume(w->server, methods, out);
@@ -325,14 +351,13 @@ downstream_ask(struct ward *w, struct bytes question)
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
+	ward_pace(w);
 	verdict(w, auth_server_ask(w->server, question.p, question.len, &out), &out);
 	buf_free(&out);
 }
 
-/* What PAM asks in most places: for PasswordHash, and so that an unknown login is asked it
- * as well. */
-static void
-ask_password(struct ward *w)
+void
+downstream_ask_password(struct ward *w)
 {
 	struct buf b;
 
@@ -356,8 +381,10 @@ carry(struct ward *w)
 
 	if (w->route != NULL && w->route->passthrough)
 		carry_begin(w);
+	else if (w->route == NULL && shape_of(w)->passthrough)
+		imitate_carry(w);
 	else if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION)
-		ask_password(w);
+		downstream_ask_password(w);
 	else
 		check_begin(w);
 }
@@ -366,11 +393,10 @@ void
 downstream_password(struct ward *w, const char **hash, struct bytes *password)
 {
 	*hash = w->route != NULL && w->route->password_hash != NULL ? w->route->password_hash :
-								      w->keeper->unknown_hash;
+								      shape_of(w)->hash;
 	/* what is none costs as much, and fails */
 	if (auth_server_password(w->server, password) != 0 || password->len > PASSWORD_MAX) {
 		*password = (struct bytes){ (const uint8_t *)"", 0 };
-		*hash = w->keeper->unknown_hash;
 	}
 }
 
@@ -432,11 +458,29 @@ look_up(struct ward *w, struct buf *out)
 	return looked_up(w, result, out);
 }
 
+/* Is there a FAILURE among the payloads? */
+static int
+refuses(const struct buf *out)
+{
+	struct bytes payload;
+	struct wire r;
+
+	wire_init(&r, out->data, out->len);
+	while (r.left > 0 && wire_err(&r) == 0) {
+		payload = wire_string(&r);
+		if (payload.len > 0 && payload.p[0] == SSH_MSG_USERAUTH_FAILURE)
+			return 1;
+	}
+	return 0;
+}
+
 static void
 verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 {
 	while (v == AUTH_SERVER_LOOKUP)
 		v = look_up(w, out);
+	if (v == AUTH_SERVER_DENIED || refuses(out))
+		ward_pace(w);
 	if (v == AUTH_SERVER_DENIED) {
 		log_info("Disconnecting %s user %s %s port %u: %s [preauth]",
 		    w->route == NULL ? "invalid" : "authenticating", ward_login(w), w->client,
@@ -469,6 +513,8 @@ downstream_looked_up(struct ward *w, const struct lookup_reply *reply)
 	request = request_of(w, session, &key);
 	result = lookup_answer(w->generation->lookup, &request, &w->pending, reply, &w->route);
 	buf_free(&key);
+	if (result != LOOKUP_ASK)
+		even_out(w, result);
 	buf_init(&out, IPC_MAX - 16);
 	verdict(w, looked_up(w, result, &out), &out);
 	buf_free(&out);

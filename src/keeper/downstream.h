@@ -31,6 +31,9 @@ void downstream_failed(struct ward *w);	  /* it was wrong */
 void downstream_declined(struct ward *w); /* the upstream does not do that */
 void downstream_passed(struct ward *w);	  /* one step of several */
 void downstream_ask(struct ward *w, struct bytes question);
+/* What PAM asks in most places: for PasswordHash, and so that an unknown login is asked it as
+ * well. */
+void downstream_ask_password(struct ward *w);
 /* In sshd's words: "Accepted", "Failed". */
 void downstream_log(struct ward *w, const char *what);
 

@@ -18,8 +18,10 @@
 #include "base/privs.h"
 #include "base/title.h"
 #include "keeper/check.h"
+#include "keeper/dials.h"
 #include "keeper/keeper.h"
 #include "keeper/lookups.h"
+#include "keeper/outbox.h"
 #include "keeper/unknown.h"
 #include "keeper/ward.h"
 
@@ -89,7 +91,7 @@ prepare(struct keeper *k)
 	put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
 	free(text);
 	conf_errors_free(&errors);
-	if (ipc_send(k->master, &b, -1) != 0)
+	if (outbox_send(k, &b, -1) != 0)
 		log_error("reload: the master does not listen");
 }
 
@@ -115,9 +117,9 @@ commit(struct keeper *k, struct wire *body)
 }
 
 static int
-watch_master(struct keeper *k, struct source *source)
+watch_master(struct keeper *k)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &k->from_master };
 	struct buf b;
 
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -149,6 +151,7 @@ master_input(struct keeper *k)
 		log_error("message of the master: %s", err_str(r));
 	/* gone, or not to be understood: what runs goes on, nothing new comes */
 	fd_close(&k->master);
+	outbox_drop(k);
 }
 
 static void
@@ -188,19 +191,22 @@ keeper_loop(struct keeper *k)
 		n = epoll_wait(k->epoll, events, EVENTS, TAILQ_EMPTY(&k->wards) ? -1 : SWEEP_MS);
 		for (i = 0; i < n; i++) {
 			source = events[i].data.ptr;
-			if (source->kind == SOURCE_MASTER)
+			if (source->kind == SOURCE_MASTER) {
+				outbox_flush(k);
 				master_input(k);
-			else if (source->kind == SOURCE_WARD)
+			} else if (source->kind == SOURCE_WARD)
 				ward_session_input(source->ward);
 			else if (source->kind == SOURCE_CHECK)
 				check_input(source->check);
 			else
 				ward_errand_input(source->ward);
 		}
+		dials_start(k);
 		now = clock_ms();
 		if (now >= next_sweep) {
 			sweep(k, now);
 			lookups_sweep(k, now);
+			dials_sweep(k, now);
 			next_sweep = now + SWEEP_MS;
 		}
 		reap(k);
@@ -211,7 +217,6 @@ int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
 	struct keeper k = { .master = master, .epoll = -1 };
-	struct source source = { SOURCE_MASTER, NULL, NULL };
 	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
 	struct generation *early = NULL;
@@ -220,6 +225,10 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	TAILQ_INIT(&k.wards);
 	TAILQ_INIT(&k.ended);
 	TAILQ_INIT(&k.asking);
+	TAILQ_INIT(&k.to_dial);
+	TAILQ_INIT(&k.dialling);
+	outbox_init(&k);
+	k.from_master.kind = SOURCE_MASTER;
 	check_init(&k);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
@@ -248,7 +257,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	if (r != 0)
 		return EXIT_CONFIG;
 	unknown_init(&k);
-	r = watch_master(&k, &source);
+	r = watch_master(&k);
 	if (r != 0) {
 		log_error("keeper: %s", err_str(r));
 		return 1;

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
+#include "keeper/outbox.h"
 
 /* An errand keeps to the timeout itself; this is for one that does not. */
 #define ERRAND_SLACK_MS 3000
@@ -41,8 +42,7 @@ send_errand(struct ward *w)
 	wire_put_u32(&b, (uint32_t)w->pending.command.timeout_ms);
 	put_words(&b, &w->pending.command.argv);
 	put_words(&b, &w->pending.command.env);
-	r = ipc_send(k->master, &b, pair[1]);
-	close(pair[1]);
+	r = outbox_send(k, &b, pair[1]);
 	if (r == 0 && epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1)
 		r = ERR_SYS;
 	if (r != 0) {

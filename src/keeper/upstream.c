@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "auth/known_hosts.h"
@@ -14,7 +12,9 @@
 #include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/carry.h"
+#include "keeper/dials.h"
 #include "keeper/downstream.h"
+#include "keeper/outbox.h"
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 
@@ -33,24 +33,7 @@ static const char *const text_asks_more =
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
-/* The hosts of the route, those that did not answer lately after the others. */
-static void
-put_hosts(struct ward *w, struct buf *b)
-{
-	const struct strlist *hosts = &w->route->hosts;
-	size_t i, n = hosts->n > IPC_HOSTS_MAX ? IPC_HOSTS_MAX : hosts->n;
-	int64_t now = clock_ms();
-	int dead;
-
-	wire_put_u32(b, (uint32_t)n);
-	for (dead = 0; dead <= 1; dead++)
-		for (i = 0; i < n; i++)
-			if (dead_hosts_has(&w->keeper->dead, hosts->v[i], w->route->port, now) ==
-			    dead)
-				wire_put_text(b, hosts->v[i]);
-}
-
-/* Note which of them did not answer an errand.  Returns 0, or ERR_FORMAT if it names others. */
+/* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names others. */
 static int
 take_dead_hosts(struct ward *w, struct wire *body)
 {
@@ -73,31 +56,20 @@ take_dead_hosts(struct ward *w, struct wire *body)
 void
 upstream_dial(struct ward *w)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &w->from_errand };
-	struct buf b;
-	int pair[2], r;
-
 	w->phase = IPC_PHASE_DIAL;
-	if (w->keeper->master == -1) {
-		ward_refuse(w, text_gateway, "the gateway is being restarted");
-		return;
-	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
-		ward_refuse(w, text_gateway, "socketpair: %s", strerror(errno));
-		return;
-	}
-	w->errand = pair[0];
-	ipc_begin(&b, IPC_DIAL);
-	wire_put_u64(&b, w->id);
-	wire_put_u32(&b, (uint32_t)w->route->connect_timeout_ms);
-	wire_put_u32(&b, w->route->port);
-	put_hosts(w, &b);
-	r = ipc_send(w->keeper->master, &b, pair[1]);
-	close(pair[1]);
-	if (r == 0 && epoll_ctl(w->keeper->epoll, EPOLL_CTL_ADD, w->errand, &event) == -1)
-		r = ERR_SYS;
-	if (r != 0)
-		ward_refuse(w, text_gateway, "cannot dial: %s", err_str(r));
+	w->asked_at = clock_us();
+	dials_ask(w);
+}
+
+void
+upstream_not_dialled(struct ward *w, int err)
+{
+	if (err == ERR_AGAIN)
+		ward_refuse(w, text_unreachable, "too many others wait for %s port %u",
+		    w->route->hosts.v[0], w->route->port);
+	else
+		ward_refuse(w, text_gateway, "cannot dial: %s",
+		    err == ERR_EOF ? "the gateway is being restarted" : err_str(err));
 }
 
 /* Tell the session about its upstream, and hand over the connection. */
@@ -235,6 +207,8 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		agent_login_wanted(w);
 		break;
 	case AUTH_CLIENT_ASKED:
+		if (auth_server_carried(w->server, &text) == AUTH_SERVER_CONVERSATION)
+			unknown_note(w->keeper, UNKNOWN_QUESTION, clock_us() - w->asked_at);
 		downstream_ask(w, auth_client_question(w->upstream));
 		break;
 	case AUTH_CLIENT_SEND:
@@ -276,6 +250,7 @@ upstream_finish(struct ward *w)
 	if (w->route->passthrough)
 		downstream_log(w, "Accepted");
 	w->phase = IPC_PHASE_RELAY;
+	dials_arrived(w);
 	w->logged_in = 1;
 	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
 	    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
@@ -290,7 +265,7 @@ upstream_finish(struct ward *w)
 		return;
 	ipc_begin(&b, IPC_LOGGED_IN);
 	wire_put_u64(&b, w->id);
-	if (ipc_send(w->keeper->master, &b, -1) != 0)
+	if (outbox_send(w->keeper, &b, -1) != 0)
 		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
 }
 
@@ -360,6 +335,8 @@ upstream_ready(struct ward *w, struct wire *body)
 		ward_refuse(w, text_gateway, "out of memory");
 		goto out;
 	}
+	if (w->agent != NULL || w->route->passthrough)
+		dials_arrived(w); /* a person may take their time from here on */
 	if (w->agent != NULL)
 		agent_login_begin(w);
 	else if (w->route->passthrough)

@@ -13,6 +13,8 @@ extern const char *const upstream_text_login;
 
 /* The client has proven itself: on to the machine behind. */
 void upstream_dial(struct ward *w);
+/* No errand dials: ERR_AGAIN if its turn has not come, or why there is none. */
+void upstream_not_dialled(struct ward *w, int err);
 /* An errand has connected, or not. */
 void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 

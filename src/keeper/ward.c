@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/check.h"
+#include "keeper/dials.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
 #include "keeper/upstream.h"
@@ -82,6 +83,7 @@ ward_end(struct ward *w)
 		return;
 	lookups_cancel(w);
 	check_cancel(w);
+	dials_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -139,6 +141,22 @@ ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out)
 	(void)ward_send(w, &b, -1);
 }
 
+void
+ward_pace(struct ward *w)
+{
+	uint32_t us = unknown_pace(w->keeper, auth_server_login(w->server));
+	struct buf b;
+
+	/* every login begins with "none": that one is not to be felt */
+	if (strcmp(auth_server_method(w->server), "none") == 0)
+		us /= 4;
+	ipc_begin(&b, IPC_PACE);
+	wire_put_u32(&b, us);
+	wire_put_u32(&b, w->at_least_us);
+	w->at_least_us = 0;
+	(void)ward_send(w, &b, -1);
+}
+
 const char *
 ward_login(const struct ward *w)
 {
@@ -173,6 +191,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	w->refused = 1;
 	lookups_cancel(w);
 	check_cancel(w);
+	dials_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);

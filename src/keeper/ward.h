@@ -15,18 +15,19 @@
 #include "wire/ssh.h"
 #include "keeper/dead_hosts.h"
 #include "keeper/generation.h"
+#include "keeper/unknown.h"
 
 /* A login of 255 bytes, each escaped. */
 #define LOGIN_VIS_SIZE (255 * 4 + 8)
 
 /* Passwords that are checked at once. */
 #define KEEPER_CHECKS_MAX 2
-#define KEEPER_HASH_SIZE 128
 
 struct ward;
 struct check;
 struct agent_login;
 TAILQ_HEAD(ward_list, ward);
+STAILQ_HEAD(letter_list, letter);
 
 /* What epoll gives back. */
 struct source {
@@ -50,19 +51,22 @@ struct check {
 
 struct keeper {
 	int master; /* -1 once it is gone */
+	struct source from_master;
 	int epoll;
 	struct generation *now;	 /* in force: what a new login begins with */
 	struct generation *next; /* loaded, until the master says whether it is to be */
 	struct dead_hosts dead;
 	struct ward_list wards;
-	struct ward_list asking; /* lookups that wait for their turn (lookups.h) */
-	unsigned int running;	 /* those that have it */
-	struct ward_list ended;	 /* freed after each round of events */
+	struct ward_list asking;   /* lookups that wait for their turn (lookups.h) */
+	unsigned int running;	   /* those that have it */
+	struct ward_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
+	struct ward_list dialling; /* those who have it */
+	unsigned int n_dialling;
+	struct letter_list outbox; /* for the master (outbox.h) */
+	struct ward_list ended;	   /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct ward_list check_queue; /* those who wait for a place, by check_entry */
-	/* What logins look like that do not exist: as most of those that do. */
-	char unknown_methods[AUTH_METHODS_NEXT_SIZE];
-	char unknown_hash[KEEPER_HASH_SIZE]; /* of nothing anybody knows */
+	struct unknown unknown;	      /* what logins look like that do not exist */
 	uint8_t message[IPC_MAX];
 };
 
@@ -95,6 +99,7 @@ struct ward {
 	} run;
 	TAILQ_ENTRY(ward) run_entry;
 	int64_t run_deadline;
+	int64_t lookup_at;		   /* in us: when the first program was asked for */
 	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options options; /* of the line that let the key in */
 	struct auth_methods methods;	   /* what has been passed */
@@ -102,9 +107,18 @@ struct ward {
 	TAILQ_ENTRY(ward) check_entry;
 	struct check *check; /* looks at this one's password, or NULL */
 	int check_waits;
-	char said[256]; /* the last reason a key was not taken, to be logged once */
+	int imitated;	      /* an unknown login has been "carried" once */
+	uint32_t at_least_us; /* which the next refusal takes */
+	char said[256];	      /* the last reason a key was not taken, to be logged once */
 
 	/* upstream login */
+	TAILQ_ENTRY(ward) dial_entry;
+	enum {
+		WARD_DIALS_NOT,
+		WARD_DIALS_LATER, /* in line */
+		WARD_DIALS	  /* on its way */
+	} dial;
+	int64_t dial_deadline; /* in line no longer than that */
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
@@ -122,6 +136,7 @@ struct ward {
 	char user[256];
 	uint8_t upstream_id[64]; /* session identifier: the hash its host key signed */
 	size_t upstream_id_len;
+	int64_t asked_at; /* in us: the upstream, or that it be dialled */
 	int logged_in;
 	int refused;
 };
@@ -149,6 +164,9 @@ int ward_send(struct ward *w, struct buf *b, int pass_fd);
  */
 void ward_refuse(struct ward *w, const char *text, const char *why, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* What is sent next is a refusal or may give one away: it waits its time (unknown_pace()). */
+void ward_pace(struct ward *w);
 
 /* The login as the log shows it, escaped. */
 const char *ward_login(const struct ward *w);

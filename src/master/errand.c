@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -116,6 +117,19 @@ answer_dialled(int answer, const char *host, int fd, const struct buf *why, cons
 	return ipc_send(answer, &b, fd);
 }
 
+/* A resolver cannot be told to stop: with nobody there any more who waits for the answer, the
+ * kernel ends this process (SIGIO, whose default action that is). */
+static void
+end_with(int answer)
+{
+	struct pollfd pfd = { answer, POLLIN, 0 };
+
+	signal(SIGIO, SIG_DFL);
+	if (fcntl(answer, F_SETOWN, getpid()) == -1 ||
+	    fcntl(answer, F_SETFL, O_NONBLOCK | O_ASYNC) == -1 || poll(&pfd, 1, 0) != 0)
+		_exit(1);
+}
+
 void
 errand_dial(struct wire *body, int answer)
 {
@@ -131,6 +145,7 @@ errand_dial(struct wire *body, int answer)
 	n = wire_u32(body);
 	deadline = clock_ms() + timeout_ms;
 	signal(SIGTERM, SIG_DFL);
+	end_with(answer);
 	/* a resolver may take longer than asked: this is the end of it */
 	alarm(timeout_ms / 1000 + 2);
 	snprintf(port, sizeof(port), "%u", port_number);
@@ -151,6 +166,7 @@ errand_dial(struct wire *body, int answer)
 	buf_init(&dead, names.max + 4);
 	wire_put_u32(&dead, n_dead);
 	buf_put(&dead, names.data, names.len);
+	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
 	if (fd != -1)
 		_exit(answer_dialled(answer, host, fd, &why, &dead) == 0 ? 0 : 1);
 	ipc_begin(&b, IPC_DIAL_FAILED);

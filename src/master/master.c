@@ -27,8 +27,10 @@
 
 /* Connections taken from one listener before the others have their turn. */
 #define ACCEPT_BURST 16
-/* Out of descriptors: how long nothing is accepted. */
-#define ACCEPT_PAUSE_MS 100
+/* Messages taken from the keeper before that. */
+#define KEEPER_BURST 64
+/* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
+#define ACCEPT_PAUSE_MS 50
 /* The keeper takes what waits for it at once, unless it is loading: that long at most. */
 #define COMMIT_WAIT_MS 5000
 /* A reload that has not been answered for so long has been lost. */
@@ -128,6 +130,15 @@ out:
 	return r;
 }
 
+/* With nobody to tell about them, connections wait in the queue of the kernel. */
+static int
+keeper_has_room(const struct master *m)
+{
+	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
 static void
 accept_some(struct master *m, const struct listener *l)
 {
@@ -136,6 +147,10 @@ accept_some(struct master *m, const struct listener *l)
 	int i, r;
 
 	for (i = 0; i < ACCEPT_BURST; i++) {
+		if (!keeper_has_room(m)) {
+			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
+			return;
+		}
 		r = listener_accept(l, &c);
 		if (r == ERR_TOOBIG) {
 			log_warn("accept: %s; waiting", strerror(errno));
@@ -368,21 +383,22 @@ control_request(void *ctx, int client, const char *request)
 	reload_begin(m);
 }
 
-static void
-keeper_input(struct master *m)
+/* One message: 0, or an ERR_* when there is none. */
+static int
+keeper_message(struct master *m)
 {
 	struct ipc_msg msg;
 	int r;
 
 	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
 	if (r == ERR_AGAIN)
-		return;
+		return r;
 	if (r != 0) {
 		/* no logins without it: whoever watches us starts us anew */
 		log_error("the keeper is gone (%s): ending; running sessions go on", err_str(r));
 		m->done = 1;
 		m->status = 1;
-		return;
+		return r;
 	}
 	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK)
 		run_errand(m, &msg);
@@ -391,6 +407,17 @@ keeper_input(struct master *m)
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
 	fd_close(&msg.fd);
+	return 0;
+}
+
+/* A flood of connections does not keep back those who are about to get in. */
+static void
+keeper_input(struct master *m)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_BURST && keeper_message(m) == 0; i++)
+		;
 }
 
 static void

@@ -55,6 +55,8 @@ session_keeper_wait(struct session *s, struct ipc_msg *msg)
 /* Two messages at most come without having been asked for: POLICY and what follows it. */
 #define HELD_MAX 2
 
+static void pace(struct session *s, struct wire *body);
+
 /*
  * Ask the keeper and wait for the answer.  Messages of another kind may have been on
  * their way: they are held back, and acted on afterwards.
@@ -77,6 +79,11 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 			return r;
 		if (msg->type == answer)
 			return 0;
+		if (msg->type == IPC_PACE) {
+			pace(s, &msg->body);
+			tries--;
+			continue;
+		}
 		if (msg->fd != -1 && s->held_fd != -1) {
 			fd_close(&msg->fd);
 			return ERR_BADSTATE;
@@ -253,13 +260,15 @@ down_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 	if (s->agent != NULL && payload[0] >= SSH_MSG_CONNECTION_MIN &&
 	    !agent_from_client(s, payload, len))
 		return;
-	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY)
+	if (payload[0] >= SSH_MSG_CONNECTION_MIN && s->state == SESSION_RELAY) {
 		session_relay(s, RELAY_DOWNSTREAM, payload, len);
-	else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY &&
-	    s->agent == NULL)
+	} else if (payload[0] <= SSH_MSG_USERAUTH_MAX && s->state != SESSION_RELAY &&
+	    s->agent == NULL) {
+		s->asked_at = clock_us();
 		carry(s, IPC_AUTH, payload, len);
-	else
+	} else {
 		session_end(s, "client sent message %u out of place", payload[0]);
+	}
 }
 
 static void
@@ -328,6 +337,24 @@ at_upstream_login(const struct session *s)
 	return s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT;
 }
 
+/* Cut off what gives away how long it took: RFC 4252 has nothing against a slow server. */
+#define PACE_MAX_US 100000
+
+static void
+pace(struct session *s, struct wire *body)
+{
+	int64_t us = wire_u32(body), at_least = wire_u32(body), until, now = clock_us();
+
+	if (wire_end(body) != 0 || us == 0) {
+		session_end(s, "unreadable pace from the keeper");
+		return;
+	}
+	until = s->asked_at + at_least > now ? s->asked_at + at_least : now;
+	while (s->asked_at + us < until && us <= PACE_MAX_US)
+		us *= 2;
+	s->pace_until = us <= PACE_MAX_US ? s->asked_at + us : until;
+}
+
 static void
 take_rules(struct session *s, struct wire *body)
 {
@@ -394,6 +421,9 @@ session_keeper_message(struct session *s, struct ipc_msg *msg)
 	switch (msg->type) {
 	case IPC_DOWNSTREAM:
 		session_send_payloads(s, s->down, &msg->body);
+		break;
+	case IPC_PACE:
+		pace(s, &msg->body);
 		break;
 	case IPC_UPSTREAM_FD:
 		start_upstream(s, msg);

@@ -279,6 +279,15 @@ timers(struct session *s, int64_t now)
 	}
 }
 
+/* Until when nothing of the keeper is acted on: 0, or how many microseconds it is. */
+static int64_t
+pace_left(const struct session *s)
+{
+	int64_t left = s->pace_until > 0 ? s->pace_until - clock_us() : 0;
+
+	return left > 0 ? left : 0;
+}
+
 static int
 next_timeout(const struct session *s, int64_t now)
 {
@@ -311,7 +320,7 @@ take_held(struct session *s)
 	struct bytes message;
 	struct wire w;
 
-	if (s->held.len == 0)
+	if (s->held.len == 0 || pace_left(s) > 0)
 		return;
 	wire_init(&w, s->held.data, s->held.len);
 	for (message = wire_string(&w); message.len > 0; message = wire_string(&w)) {
@@ -329,20 +338,33 @@ take_held(struct session *s)
 	buf_wipe(&s->held);
 }
 
+/* poll(2), and no longer than so many microseconds unless they are none. */
+static int
+wait_for(struct pollfd *fds, nfds_t n, int timeout_ms, int64_t us)
+{
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+
+	if (us == 0 || (timeout_ms >= 0 && us / 1000 >= timeout_ms))
+		return poll(fds, n, timeout_ms);
+	return ppoll(fds, n, &ts, NULL);
+}
+
 static void
 session_loop(struct session *s)
 {
 	struct pollfd fds[4];
-	int64_t now;
+	int64_t now, pace;
 
 	while (s->state != SESSION_CLOSING) {
 		now = clock_ms();
 		fds[0] = (struct pollfd){ leg_fd(s->down), wanted(s->down, s->up), 0 };
 		fds[1] = (struct pollfd){ s->up != NULL ? leg_fd(s->up) : -1,
 			wanted(s->up, s->down), 0 };
-		fds[2] = (struct pollfd){ s->keeper, POLLIN, 0 };
+		pace = pace_left(s);
+		/* a message that is held comes first */
+		fds[2] = (struct pollfd){ pace > 0 || s->held.len > 0 ? -1 : s->keeper, POLLIN, 0 };
 		fds[3] = (struct pollfd){ s->signals, POLLIN, 0 };
-		if (poll(fds, 4, next_timeout(s, now)) == -1 && errno != EINTR) {
+		if (wait_for(fds, 4, next_timeout(s, now), pace) == -1 && errno != EINTR) {
 			session_end(s, "poll: %s", strerror(errno));
 			break;
 		}

@@ -38,6 +38,8 @@ struct session {
 	int up_patient;	      /* a person is asked meanwhile: only its handshake has one */
 	int64_t trim_at;      /* give back memory then */
 	uint64_t trim_bytes;  /* relayed since the last time */
+	int64_t asked_at;     /* in us: the client's last login message */
+	int64_t pace_until;   /* in us: the keeper is not listened to before */
 	char reason[512];     /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */

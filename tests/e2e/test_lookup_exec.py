@@ -2,11 +2,12 @@
 
 import os
 import re
-import threading
+import subprocess
 import time
 
 import pytest
 
+from lab.gateway import sanitized
 from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way
@@ -29,8 +30,8 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
     made = []
 
     class Lab:
-        def __init__(self, cases="", more="", order="exec", **options):
-            self.sshd = make_sshd()
+        def __init__(self, cases="", more="", order="exec", machine=None, timeout=TIMEOUT, **options):
+            self.sshd = make_sshd(**(machine or {}))
             self.gateway = g = make_gateway(**options)
             self.here = g.dir / "exec"
             self.here.mkdir()
@@ -43,11 +44,14 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
             )
             (self.here / "answer").write_text(self.answer)
             self.script = self.here / "lookup"
+            # tests run side by side: each looks for its own that sleep
+            self.nap = f"8461.{os.getpid()}{len(made)}"
+            cases = cases.replace("8461.7", self.nap)
             self.script.write_text(SCRIPT.format(here=self.here, cases=f"good*) answer ;;\n{cases}"))
             self.script.chmod(0o755)
             (g.conf / "20-lookup.ini").write_text(
                 f"[lookup]\nOrder = {order}\n[lookup exec]\nCommand = exec/lookup\n"
-                f"Timeout = {TIMEOUT}s\n{more}"
+                f"Timeout = {timeout}s\n{more}"
             )
             g.start()
             self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
@@ -77,7 +81,7 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
                         words = f.read().decode(errors="replace").split("\0")
                 except OSError:
                     continue
-                if mark in words or "8461.7" in words:
+                if mark in words or self.nap in words:
                     found.append((pid, words))
             return found
 
@@ -209,6 +213,61 @@ def test_next_backend_is_asked(lab, ring):
     x.gateway.route("carol", x.sshd, [ring.get("client")])
     x.gateway.start()
     assert x.login("carol").text == "in\n"
+
+
+COUNTED = (
+    'many*) : >"$here/run.$$"; set -- "$here"/run.*; echo $# >>"$here/counts"; sleep 0.3; '
+    'set -- "$here"/run.*; echo $# >>"$here/counts"; rm "$here/run.$$"; answer ;;'
+)
+
+
+def all_at_once(x, n):
+    """What becomes of n clients that log in as many0, many1... together."""
+    clients = [
+        x.way.new_client(user=f"many{i}", ConnectTimeout="90").spawn("echo in", stdin=subprocess.DEVNULL)
+        for i in range(n)
+    ]
+    return [(*c.communicate(timeout=120), c.returncode) for c in clients]
+
+
+def test_many_at_once_stay_bounded(lab):
+    """FAULTS F25: 200 logins at once.  Each program counts those that run, itself included."""
+    # the machine has sshd's defaults, by which it refuses when more than 10 log in at once
+    x = lab(COUNTED, machine={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
+            LoginGraceTime="120s")
+    keeper = x.gateway.keepers()[0]
+    descriptors = len(keeper.descriptors())
+    ends = all_at_once(x, 200)
+    bad = [end for end in ends if end[0] != b"in\n"]
+    assert not bad, (len(bad), bad[:5], x.gateway.log.text()[-3000:])
+    counts = [int(n) for n in (x.here / "counts").read_text().split()]
+    assert len(counts) == 400 and 2 < max(counts) <= 16, counts
+    x.gateway.quiet()
+    wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
+    if not sanitized():
+        assert int(keeper.status("VmHWM").split()[0]) < 32 * 1024
+
+
+def test_many_at_once_beyond_the_limit_are_told(lab):
+    """Who does not get in has been refused in so many words; nobody else is any the worse."""
+    x = lab(COUNTED, timeout=20, MaxStartups="20", LoginGraceTime="60s")
+    ends = all_at_once(x, 60)
+    let_in = sum(end[0] == b"in\n" for end in ends)
+    refused = len(re.findall("drop connection from .*: MaxStartups", x.gateway.log.text()))
+    assert 20 <= let_in < 60 and let_in + refused == 60, ends
+    assert all(code == 255 and b"closed" in err for out, err, code in ends if not out), ends
+    x.gateway.quiet()
+
+
+def test_errand_that_is_killed(lab):
+    """The login fails, closed; the program does not outlive the errand, and the next one gets its turn."""
+    x = lab("slow) exec sleep 8461.7 ;;", timeout=30)
+    for _ in range(17):
+        c = x.way.new_client(user="slow").spawn("true", stdin=subprocess.DEVNULL)
+        wait_for("the errand", lambda: x.gateway.role("errand exec"))[0].kill()
+        assert b"Permission denied" in c.communicate(timeout=10)[1]
+    assert x.gateway.log.find("lookup exec: slow: .*the errand died")
+    assert x.login("good").text == "in\n"
 
 
 def test_client_that_leaves_gives_its_turn_up(lab):

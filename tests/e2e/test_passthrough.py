@@ -236,7 +236,7 @@ ROUNDS = [
 
 
 @contextlib.contextmanager
-def machine(gated, ring, rounds=None, handler=None, **route):
+def machine(gated, ring, rounds=None, handler=None, judge=None, **route):
     key = ring.get("upstream_host", "ed25519")
     done = threading.Event()
 
@@ -244,7 +244,7 @@ def machine(gated, ring, rounds=None, handler=None, **route):
         t = paramiko.Transport(s)
         t.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key.path)))
         with contextlib.suppress(paramiko.SSHException, EOFError):
-            t.start_server(server=Machine(rounds or ROUNDS), event=threading.Event())
+            t.start_server(server=judge() if judge else Machine(rounds or ROUNDS), event=threading.Event())
             if handler:
                 handler(t)
             done.wait(30)

@@ -166,6 +166,33 @@ def test_two_at_once(gated, hashed):
     w.answers()
 
 
+def test_many_at_once_stay_bounded(gated, hashed):
+    """60 that guess at once: two errands, the others wait; who has a key gets in meanwhile."""
+    from lab.attack import Attacker, password
+
+    w = with_password(gated, hashed)
+    w.answers()
+    keeper = w.gateway.keepers()[0]
+    before = int(keeper.status("VmRSS").split()[0])
+    guessers = [Attacker(w.gateway.port) for _ in range(60)]
+    for n, t in enumerate(guessers):
+        t.service()
+        t.send(*password("alice" if n % 2 else "nobody-here", "wrong" * 200))
+    most = slowest = 0
+    while any(51 not in t.received for t in guessers):
+        most = max(most, len(w.gateway.role("errand password")))
+        start = time.monotonic()
+        w.answers()
+        slowest = max(slowest, time.monotonic() - start)
+        assert all(t.is_active() for t in guessers)
+    assert 1 <= most <= 2 and slowest < 2, (most, slowest)
+    if not sanitized():
+        assert int(keeper.status("VmHWM").split()[0]) < before + 16 * 1024
+    for t in guessers:
+        t.close()
+    w.gateway.quiet()
+
+
 def test_errand_that_is_killed(gated, hashed):
     """That login fails, closed; the place is free again."""
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from lab import net
-from lab.gateway import Gateway, SALLYPORT
+from lab.gateway import Gateway, SALLYPORT, sanitized
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -354,8 +354,10 @@ def test_old_generations_are_given_back(w):
     before = kib(), descriptors()
     for _ in range(20):
         hup(w, DONE)
-    assert descriptors() <= before[1]
-    assert kib() < before[0] + 4096
+    # the keeper drops the last one after the master has said that it is done
+    wait_for("its descriptors", lambda: descriptors() <= before[1])
+    if not sanitized():
+        assert kib() < before[0] + 4096
     echoes(running)
 
 

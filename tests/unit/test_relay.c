@@ -22,6 +22,14 @@ request(struct buf *b, const char *name, int want_reply)
 	wire_put_bool(b, want_reply);
 }
 
+/* A session's end is that of its process: the relay itself frees nothing. */
+static void
+end(struct relay *r)
+{
+	replies_free(&r->side[RELAY_DOWNSTREAM].replies);
+	replies_free(&r->side[RELAY_UPSTREAM].replies);
+}
+
 static enum relay_action
 global(struct relay *r, enum relay_from from, const char *name, int want_reply)
 {
@@ -58,6 +66,7 @@ test_everything_passes(void **state)
 	}
 	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "tcpip-forward", 1), RELAY_PASS);
 	assert_int_equal(global(&r, RELAY_UPSTREAM, "whatever@example.com", 0), RELAY_PASS);
+	end(&r);
 }
 
 static void
@@ -70,6 +79,7 @@ test_hostkeys_00_is_never_relayed(void **state)
 	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "hostkeys-00@openssh.com", 1), RELAY_DROP);
 	/* and it leaves no reply to wait for */
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
+	end(&r);
 }
 
 static void
@@ -85,6 +95,7 @@ test_malformed_global_request_is_dropped(void **state)
 		assert_int_equal(relay_message(&r, RELAY_DOWNSTREAM, b.data, len), RELAY_DROP);
 	buf_free(&b);
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
+	end(&r);
 }
 
 static void
@@ -100,6 +111,7 @@ test_unasked_reply_is_dropped(void **state)
 	assert_int_equal(reply(&r, RELAY_DOWNSTREAM), RELAY_DROP);
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_PASS);
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
+	end(&r);
 }
 
 /* Replies come in the order of requests: ours is found among those relayed. */
@@ -118,6 +130,7 @@ test_keepalive_reply_stays_here(void **state)
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_PASS);
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
+	end(&r);
 }
 
 static void
@@ -134,6 +147,7 @@ test_silent_leg_is_dead_after_count_max(void **state)
 	assert_int_equal(relay_tick(&r, RELAY_DOWNSTREAM, 4000), RELAY_TICK_DEAD);
 	/* the other leg has no keepalive */
 	assert_int_equal(relay_tick(&r, RELAY_UPSTREAM, 100000), RELAY_TICK_NOTHING);
+	end(&r);
 }
 
 static void
@@ -148,6 +162,7 @@ test_any_sign_of_life_counts(void **state)
 		assert_int_equal(relay_tick(&r, RELAY_DOWNSTREAM, now), RELAY_TICK_NOTHING);
 	}
 	assert_int_equal(relay_next(&r), now - 500);
+	end(&r);
 }
 
 static void

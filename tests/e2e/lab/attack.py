@@ -41,11 +41,13 @@ class Attacker(paramiko.Transport):
         super().__init__(net.connect(("127.0.0.1", port)))
         self.port = self.sock.getsockname()[1]
         self.received = []
+        self.messages = []  # when, type, the rest
         read = self.packetizer.read_message
 
         def recording():
             while True:
                 kind, m = read()
+                self.messages.append((time.perf_counter(), kind, m.asbytes()))
                 self.received.append(kind)
                 if kind in range(DISCONNECT, UNIMPLEMENTED) or kind in range(KEXINIT, 50):
                     return kind, m
@@ -70,6 +72,19 @@ class Attacker(paramiko.Transport):
             time.sleep(0.005)
         return heard()
 
+    def ask(self, *parts, timeout=10.0):
+        """Send, and wait for a reply that is no banner, or the end: how long it took, and all that came."""
+        before = len(self.messages)
+        start = time.perf_counter()
+        self.send(*parts)
+        while time.perf_counter() < start + timeout and self.is_active():
+            if any(kind != USERAUTH_BANNER for _, kind, _ in self.messages[before:]):
+                break
+            time.sleep(0.0005)
+        came = self.messages[before:]
+        assert came or not self.is_active(), f"no reply within {timeout} s"
+        return (came[-1][0] if came else time.perf_counter()) - start, [m[1:] for m in came]
+
     def ends(self, timeout=10.0):
         self.join(timeout)
         return not self.is_active()
@@ -77,6 +92,27 @@ class Attacker(paramiko.Transport):
 
 def key_of(client):
     return paramiko.Ed25519Key.from_private_key_file(str(client.key.path))
+
+
+def none(login):
+    return [USERAUTH_REQUEST, login, "ssh-connection", "none"]
+
+
+def query(login, key):
+    """Is this key taken?"""
+    return [USERAUTH_REQUEST, login, "ssh-connection", "publickey", False, key.get_name(), key.asbytes()]
+
+
+def password(login, word):
+    return [USERAUTH_REQUEST, login, "ssh-connection", "password", False, word]
+
+
+def conversation(login):
+    return [USERAUTH_REQUEST, login, "ssh-connection", "keyboard-interactive", "", ""]
+
+
+def answers(*words):
+    return [USERAUTH_INFO_RESPONSE, len(words), *words]
 
 
 def proof(transport, login, key, session_id=None, service="ssh-connection", algorithm=None):

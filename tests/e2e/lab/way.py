@@ -1,5 +1,7 @@
 """A way from a client to a machine: straight to its sshd, or through the gateway."""
 
+import itertools
+
 from .client import Client
 from .gateway import Gateway
 from .sshd import ME, Sshd
@@ -22,6 +24,7 @@ class Way:
         self.login = login if gateway else ME
         self.kex = {} if post_quantum else {"KexAlgorithms": QUICK_KEX}
         self.clients = []
+        self.numbers = itertools.count()  # threads make clients too: no two get the same
         self.client = self.new_client()
 
     @property
@@ -30,7 +33,7 @@ class Way:
 
     def new_client(self, key=None, user=None, known_hosts=None, **options):
         c = Client(
-            self.dir / f"client{len(self.clients)}",
+            self.dir / f"client{next(self.numbers)}",
             self.door.port,
             user or self.login,
             key or self.ring.get("client"),

@@ -1,0 +1,112 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "keeper/outbox.h"
+
+struct letter {
+	STAILQ_ENTRY(letter) entry;
+	struct buf body;
+	int fd;
+};
+
+void
+outbox_init(struct keeper *k)
+{
+	STAILQ_INIT(&k->outbox);
+}
+
+/* Be told when the master takes messages again, or no longer. */
+static int
+watch(struct keeper *k, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = &k->from_master };
+
+	return epoll_ctl(k->epoll, EPOLL_CTL_MOD, k->master, &event) == -1 ? ERR_SYS : 0;
+}
+
+static void
+letter_free(struct letter *l)
+{
+	buf_wipe(&l->body);
+	fd_close(&l->fd);
+	free(l);
+}
+
+/* Takes b and fd over if it succeeds. */
+static int
+put_in_line(struct keeper *k, struct buf *b, int fd)
+{
+	struct letter *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return ERR_NOMEM;
+	if (STAILQ_EMPTY(&k->outbox) && watch(k, EPOLLIN | EPOLLOUT) != 0) {
+		free(l);
+		return ERR_SYS;
+	}
+	l->body = *b;
+	l->fd = fd;
+	buf_init(b, 0);
+	STAILQ_INSERT_TAIL(&k->outbox, l, entry);
+	return 0;
+}
+
+int
+outbox_send(struct keeper *k, struct buf *b, int pass_fd)
+{
+	int r = buf_err(b);
+
+	if (r == 0 && k->master == -1)
+		r = ERR_EOF;
+	if (r == 0)
+		r = STAILQ_EMPTY(&k->outbox) ? fd_send(k->master, b->data, b->len, pass_fd) :
+					       ERR_AGAIN;
+	if (r == ERR_AGAIN) {
+		r = put_in_line(k, b, pass_fd);
+		if (r == 0)
+			return 0;
+	}
+	buf_wipe(b);
+	fd_close(&pass_fd);
+	return r;
+}
+
+void
+outbox_flush(struct keeper *k)
+{
+	struct letter *l;
+	int r;
+
+	if (STAILQ_EMPTY(&k->outbox))
+		return;
+	while ((l = STAILQ_FIRST(&k->outbox)) != NULL) {
+		r = fd_send(k->master, l->body.data, l->body.len, l->fd);
+		if (r == ERR_AGAIN)
+			return;
+		if (r == ERR_EOF) {
+			outbox_drop(k); /* who reads from it finds out, and says so */
+			return;
+		}
+		if (r != 0)
+			log_error("the master does not get %s: %s", ipc_name(l->body.data[0]),
+			    err_str(r));
+		STAILQ_REMOVE_HEAD(&k->outbox, entry);
+		letter_free(l);
+	}
+	if (watch(k, EPOLLIN) != 0)
+		log_error("epoll: %s", err_str(ERR_SYS));
+}
+
+void
+outbox_drop(struct keeper *k)
+{
+	struct letter *l;
+
+	while ((l = STAILQ_FIRST(&k->outbox)) != NULL) {
+		STAILQ_REMOVE_HEAD(&k->outbox, entry);
+		letter_free(l);
+	}
+}

@@ -1,0 +1,24 @@
+/*
+ * What the keeper has to tell the master.  The master may be busy with a flood of connections
+ * while its socket is full: nothing is lost for that, and the keeper does not wait.
+ */
+#ifndef KEEPER_OUTBOX_H
+#define KEEPER_OUTBOX_H
+
+#include "keeper/ward.h"
+
+void outbox_init(struct keeper *k);
+
+/*
+ * Send a message begun with ipc_begin(), or put it in line; it is freed, and pass_fd (or -1)
+ * closed.  0, or an ERR_* if it is never going to arrive.
+ */
+int outbox_send(struct keeper *k, struct buf *b, int pass_fd) MUST_CHECK;
+
+/* The master takes messages again. */
+void outbox_flush(struct keeper *k);
+
+/* There is no master any more: whoever waits for an errand sees its socket close. */
+void outbox_drop(struct keeper *k);
+
+#endif

@@ -1,0 +1,87 @@
+"""Machines that never answer, and many who want to go there: nobody else waits for that."""
+
+import subprocess
+import time
+
+from lab.wait import wait_for
+
+from test_dead_hosts import Hole
+
+# As in src/keeper/dials.h
+SAME = 8
+EACH = 2
+
+
+def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
+    """40 logins to a machine that never answers: all are told, and others get in meanwhile."""
+    w = gated(door={"LoginGraceTime": "30s", "MaxStartups": "200"})
+    w.gateway.stop()
+    w.gateway.route("dead", w.sshd, [ring.get("client")], HostName="127.0.0.6", ConnectTimeout=f"{EACH}s")
+    w.gateway.start()
+    hole = Hole("127.0.0.6", w.sshd.port)
+    keeper = w.gateway.keepers()[0]
+    descriptors = len(keeper.descriptors())
+    try:
+        dead = [w.new_client(user="dead").spawn("true", stdin=subprocess.DEVNULL) for _ in range(40)]
+        most = []
+
+        def errands():
+            most.append(len(w.gateway.role("errand dial")))
+            return most[-1]
+
+        wait_for("the errands", lambda: errands() >= SAME)
+        while any(p.poll() is None for p in dead):
+            start = time.monotonic()
+            w.answers()
+            assert time.monotonic() - start < 2
+            errands()
+        assert max(most) == SAME
+        for p in dead:
+            err = p.communicate(timeout=20)[1]
+            assert p.returncode == 255 and b"cannot be reached right now" in err, err
+        log = w.gateway.log.text()
+        tried, late = log.count("Connection timed out"), log.count("too many others wait for 127.0.0.6")
+        assert tried + late == 40 and tried >= SAME and late > 0, log
+        w.gateway.quiet()
+        wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
+    finally:
+        hole.close()
+
+
+def test_who_leaves_takes_the_errand_along(gated):
+    """Dial and run: the errand ends with the login it dials for."""
+    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+    hole = Hole("127.0.0.7", w.sshd.port)
+    try:
+        clients = [w.new_client().spawn("true", stdin=subprocess.DEVNULL) for _ in range(SAME + 1)]
+        wait_for("the errands", lambda: len(w.gateway.role("errand dial")) == SAME)
+        for c in clients:
+            c.kill()
+        wait_for("the end of them all", lambda: not w.gateway.role("errand") + w.gateway.sessions(), 5)
+        w.gateway.quiet()
+    finally:
+        hole.close()
+
+
+def test_errand_that_is_killed(gated):
+    """That login is told, and the place is free."""
+    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+    hole = Hole("127.0.0.7", w.sshd.port)
+    try:
+        for _ in range(SAME + 1):
+            c = w.client.spawn("true", stdin=subprocess.DEVNULL)
+            wait_for("the errand", lambda: w.gateway.role("errand dial"))[0].kill()
+            assert b"the gateway cannot log you in right now" in c.communicate(timeout=10)[1]
+        w.gateway.quiet()
+    finally:
+        hole.close()
+
+
+def test_many_at_once_to_one_machine(gated):
+    """More than sshd takes at once by default (10:30:100): they take turns, and all get in."""
+    w = gated(door={"MaxStartups": "200"}, sshd={"MaxStartups": "10:30:100"})
+    clients = [w.new_client(ConnectTimeout="60").spawn("echo in", stdin=subprocess.DEVNULL)
+               for _ in range(5 * SAME)]
+    ends = [c.communicate(timeout=60) for c in clients]
+    assert [out for out, _ in ends] == [b"in\n"] * len(ends), ends
+    w.gateway.quiet()

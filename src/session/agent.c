@@ -292,6 +292,10 @@ first_open(struct session *s, const uint8_t *payload, size_t len)
 	agent_send_down(s, &out);
 }
 
+/*
+ * The agent is asked with the request that follows its own: some clients are ready for it
+ * only when they have sent that (paramiko).  Unless they wait for a reply.
+ */
 static void
 session_request(struct session *s, const uint8_t *payload, size_t len)
 {
@@ -299,15 +303,21 @@ session_request(struct session *s, const uint8_t *payload, size_t len)
 	struct bytes name;
 	struct buf out;
 	struct wire w;
+	int want_reply;
 
 	wire_init(&w, payload + 5, len - 5);
 	name = wire_string(&w);
-	if (wire_bool(&w))
-		a->replies++;
+	want_reply = wire_bool(&w);
+	a->replies += want_reply != 0;
 	agent_hold(s, payload, len);
 	if (wire_err(&w) != 0 || a->channel.state != AGENT_CHANNEL_NONE)
 		return;
 	if (bytes_is(name, "auth-agent-req@openssh.com") || bytes_is(name, "auth-agent-req")) {
+		a->offered = 1;
+		if (!want_reply)
+			return;
+	}
+	if (a->offered) {
 		buf_init(&out, 128);
 		agent_channel_open(&a->channel, &out);
 		agent_send_down(s, &out);

@@ -26,6 +26,7 @@ struct agent {
 
 	/* the session */
 	int open;
+	int offered;	      /* the agent, on it */
 	int shut;	      /* it has been refused */
 	unsigned int replies; /* that the client waits for */
 	uint32_t client;      /* its number there */

@@ -60,7 +60,7 @@ def session(a):
 def offer(a, window=1 << 20, packet=32768):
     """A session, an agent, and the gateway's first question to it, if it has a window."""
     session(a)
-    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
     assert a.hears(CHANNEL_OPEN)
     a.send(CHANNEL_OPEN_CONFIRMATION, AGENT, MINE, window, packet)
     if window:
@@ -150,7 +150,7 @@ def test_agent_closed_in_the_middle(way, attack, last):
 def test_agent_not_opened(way, attack):
     a = attack()
     session(a)
-    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
     assert a.hears(CHANNEL_OPEN)
     a.send(CHANNEL_OPEN_FAILURE, AGENT, 2, "no", "")
     turned_away(way, a, "does not open a channel to its agent")
@@ -201,7 +201,7 @@ def test_login_messages_after_the_login(way, attack):
 def test_second_agent_request_opens_nothing(way, attack):
     a = attack()
     offer(a)
-    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", False)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
     a.send(CHANNEL_DATA, AGENT, bytearray())
     turned_away(way, a, "unreadable answer of the agent")
     assert a.received.count(CHANNEL_OPEN) == 1

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from lab import net
+from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import Log, wait_for
 
@@ -346,14 +347,13 @@ def test_forced_command(login):
     assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
 
 
-def test_paramiko(login, monkeypatch):
+def by_paramiko(w, monkeypatch, prove):
     """A client that waits for the reply to each of its requests."""
     paramiko = pytest.importorskip("paramiko")
-    w = login()
     monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
     with paramiko.Transport(net.connect(("127.0.0.1", w.door.port))) as t:
         t.start_client(timeout=10)
-        t.auth_publickey("alice", paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path)))
+        prove(t)
         channel = t.open_session()
         handler = paramiko.agent.AgentRequestHandler(channel)
         channel.exec_command("cat; exit 3")
@@ -361,6 +361,22 @@ def test_paramiko(login, monkeypatch):
         channel.shutdown_write()
         assert channel.recv(100) == b"text" and channel.recv_exit_status() == 3
         handler.close()
+
+
+def test_paramiko(login, monkeypatch):
+    w = login()
+    paramiko = pytest.importorskip("paramiko")
+    key = paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path))
+    by_paramiko(w, monkeypatch, lambda t: t.auth_publickey("alice", key))
+
+
+def test_password_at_the_gateway(login, monkeypatch):
+    """Who they are, the password says; the machine wants the agent."""
+    hashed = subprocess.run([SALLYPORT, "hash-password"], input=b"a long secret\n",
+                            capture_output=True, check=True).stdout.decode().split(" = ")[1]
+    w = login(route={"AuthorizedKeysFile": None, "PasswordHash": hashed.strip()})
+    by_paramiko(w, monkeypatch, lambda t: t.auth_password("alice", "a long secret"))
+    assert w.gateway.log.find("Accepted password for alice")
 
 
 def test_commands_know_it(login, ring):

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/title.h"
 #include "session/agent.h"
+#include "session/gather.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
@@ -352,8 +353,10 @@ wait_for(struct pollfd *fds, nfds_t n, int timeout_ms, int64_t us)
 static void
 session_loop(struct session *s)
 {
+	struct gather gather = { 0 };
 	struct pollfd fds[4];
 	int64_t now, pace;
+	int n;
 
 	while (s->state != SESSION_CLOSING) {
 		now = clock_ms();
@@ -364,14 +367,18 @@ session_loop(struct session *s)
 		/* a message that is held comes first */
 		fds[2] = (struct pollfd){ pace > 0 || s->held.len > 0 ? -1 : s->keeper, POLLIN, 0 };
 		fds[3] = (struct pollfd){ s->signals, POLLIN, 0 };
-		if (wait_for(fds, 4, next_timeout(s, now), pace) == -1 && errno != EINTR) {
+		n = wait_for(fds, 4, gather_before(&gather, fds, next_timeout(s, now)), pace);
+		if (n == -1 && errno != EINTR) {
 			session_end(s, "poll: %s", strerror(errno));
 			break;
 		}
+		gather_after(&gather, fds, n);
 		now = clock_ms();
 		if (fds[2].revents != 0)
 			session_keeper_input(s);
 		leg_events(s, s->down, fds[0].revents, RELAY_DOWNSTREAM, now);
+		if (s->state == SESSION_RELAY && fds[0].revents != 0)
+			gather_count(&gather, s->down, now);
 		if (s->up != NULL && s->state != SESSION_CLOSING)
 			leg_events(s, s->up, fds[1].revents, RELAY_UPSTREAM, now);
 		take_held(s);

@@ -63,7 +63,7 @@ leg_input(struct leg *leg)
 
 	if (leg->peer_closed)
 		return ERR_EOF;
-	if (leg->input_off > 0 && room < LEG_INPUT_SIZE / 2) {
+	if (leg->input_off > 0) { /* what is left is a part of a packet */
 		memmove(leg->input, leg->input + leg->input_off, leg->input_len);
 		leg->input_off = 0;
 		room = LEG_INPUT_SIZE - leg->input_len;

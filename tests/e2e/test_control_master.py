@@ -1,6 +1,7 @@
 """Many channels on one connection."""
 
 import subprocess
+import time
 
 import pytest
 
@@ -87,3 +88,22 @@ def test_end_of_the_connection_ends_its_sessions(shared):
     p.wait(10)
     assert p.returncode == 255
     wait_for("the end of it at the door", lambda: not w.servers())
+
+
+def test_a_terminal_beside_an_upload_answers_at_once(shared):
+    """An upload is read in large pieces: what else happens on the connection does not wait for them."""
+    w = shared()
+    w.upload = w.session("cat >/dev/null", stdin=open("/dev/zero", "rb"), stdout=subprocess.DEVNULL)
+    cat = w.session("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started = time.monotonic()
+    for i in range(200):
+        cat.stdin.write(b"%d\n" % i)
+        cat.stdin.flush()
+        assert cat.stdout.readline() == b"%d\n" % i
+    taken = time.monotonic() - started
+    assert w.upload.poll() is None
+    procs.end(w.upload)
+    cat.stdin.close()
+    assert cat.wait(10) == 0
+    # it is a few ms each; the rest is for a machine that is busy otherwise
+    assert taken < 200 * 0.05

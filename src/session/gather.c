@@ -1,0 +1,64 @@
+#include "session/gather.h"
+
+#include <sys/socket.h>
+
+#define GATHER_BYTES (256 * 1024)
+#define GATHER_WAIT_MS 1
+
+/* As fast as this it is no long way, where a larger SO_RCVLOWAT could keep TCP's window
+ * from growing. */
+#define FAST_BYTES (1024 * 1024)
+#define FAST_MS 10
+
+static void
+turn(struct gather *g, const struct leg *client, int on)
+{
+	int bytes = on ? GATHER_BYTES : 1;
+
+	if (setsockopt(leg_fd(client), SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)) == 0)
+		g->on = on;
+}
+
+int
+gather_before(struct gather *g, struct pollfd fds[2], int timeout_ms)
+{
+	g->held = 0;
+	if (!g->on || (fds[0].events & POLLIN) == 0)
+		return timeout_ms;
+	g->held = fds[1].events & POLLIN;
+	fds[1].events &= ~POLLIN;
+	return timeout_ms < 0 || timeout_ms > GATHER_WAIT_MS ? GATHER_WAIT_MS : timeout_ms;
+}
+
+void
+gather_after(struct gather *g, struct pollfd fds[2], int n)
+{
+	if (g->held)
+		fds[1].revents |= POLLIN;
+	if (n == 0 && g->on)
+		fds[0].revents |= fds[0].events & POLLIN;
+}
+
+void
+gather_count(struct gather *g, const struct leg *client, int64_t now)
+{
+	uint64_t in, out, got;
+
+	leg_counts(client, &in, &out);
+	got = in - g->seen;
+	g->seen = in;
+	if (g->on) {
+		if (got < GATHER_BYTES)
+			turn(g, client, 0);
+		return;
+	}
+	if (now - g->since_ms > FAST_MS) {
+		g->since_ms = now;
+		g->run = 0;
+	}
+	g->run += got;
+	if (g->run >= FAST_BYTES) {
+		g->run = 0;
+		turn(g, client, 1);
+	}
+}

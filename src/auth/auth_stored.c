@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/auth_methods.h"
 #include "auth/auth_stored.h"
 #include "base/log.h"
 #include "wire/ssh.h"
@@ -37,14 +38,34 @@ auth_stored_sent(const struct auth_stored *s)
 	return names[s->sent];
 }
 
+/* What it still offers; once it has had the password, only in words that are not its own: it
+ * may say it back. */
+static const char *
+offers_show(const struct auth_stored *s, const struct auth_client *ac, char out[96])
+{
+	static const char *const known[] = { "publickey", "password", KBDINT, "hostbased",
+		"gssapi-with-mic" };
+	const char *offers = auth_client_methods(ac);
+	size_t i;
+
+	if (offers[0] == '\0')
+		return "nothing else";
+	if (!s->given)
+		return offers;
+	out[0] = '\0';
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (namelist_has(offers, known[i]))
+			auth_methods_add(out, 96, known[i]);
+	return out[0] != '\0' ? out : "something else";
+}
+
 /* There is nothing left to try. */
 static enum auth_client_verdict
 give_up(struct auth_stored *s, struct auth_client *ac)
 {
-	const char *offers = auth_client_methods(ac);
+	char shown[96];
+	const char *offers = offers_show(s, ac, shown);
 
-	if (offers[0] == '\0')
-		offers = "nothing else";
 	if (s->password_refused)
 		return fail(s,
 		    "upstream refused %sthe password stored as %s; if it is another one there now: "

@@ -52,8 +52,8 @@ key_allowed(void *ctx, const char *alg, struct bytes blob)
 			not_taken(w, "%s", answer.why);
 		return 0;
 	}
-	authorized_options_free(&w->options);
-	w->options = answer.options;
+	authorized_options_free(&w->shown);
+	w->shown = answer.options;
 	return 1;
 }
 
@@ -73,11 +73,11 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 	if (r != 0 || strncmp(type, "sk-", 3) != 0)
 		return r;
 	/* a signature made without a touch is as good to the mathematics */
-	if (!w->options.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
+	if (!w->shown.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
 		not_taken(w, "signed without a touch of the security key");
 		return ERR_AUTH;
 	}
-	if (w->options.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
+	if (w->shown.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
 		not_taken(w, "signed without verification of the user");
 		return ERR_AUTH;
 	}
@@ -437,6 +437,18 @@ downstream_password_checked(struct ward *w, int ok)
 		downstream_failed(w);
 }
 
+/* What has been proven, and what it lets do, was for this one. */
+static void
+forget_route(struct ward *w)
+{
+	route_unref(&w->route);
+	w->methods = (struct auth_methods){ 0 };
+	w->key_proven = 0;
+	authorized_options_free(&w->shown);
+	authorized_options_free(&w->options);
+	w->options.permits = AUTHORIZED_ALL; /* a login without a key has none */
+}
+
 static enum auth_server_verdict
 look_up(struct ward *w, struct buf *out)
 {
@@ -451,7 +463,7 @@ look_up(struct ward *w, struct buf *out)
 		auth_server_each_key(w->server, 0);
 		return auth_server_resume(w->server, NULL, out);
 	}
-	route_unref(&w->route);
+	forget_route(w);
 	request = request_of(w, session, &key);
 	result = lookup_begin(w->generation->lookup, &request, &w->pending, &w->route);
 	buf_free(&key);
@@ -496,6 +508,9 @@ verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 		carry(w);
 	} else if (v == AUTH_SERVER_PROVEN) {
 		w->key_proven = 1;
+		authorized_options_free(&w->options);
+		w->options = w->shown;
+		w->shown = (struct authorized_options){ 0 };
 		passed(w);
 	}
 }

@@ -194,7 +194,7 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	struct buf b, banner;
 	struct bytes text;
 
-	if (w->route->password != NULL)
+	if (w->stored.ops != NULL)
 		v = auth_stored_step(&w->stored, w->upstream, v, out);
 	switch (v) {
 	case AUTH_CLIENT_REFUSED:
@@ -376,8 +376,8 @@ upstream_failed(struct ward *w, struct wire *body)
 		ward_end(w);
 		return;
 	}
-	if (w->phase == IPC_PHASE_END)
-		return; /* refused already: this is its echo */
+	if (w->phase == IPC_PHASE_END || w->phase == IPC_PHASE_RELAY)
+		return; /* refused already: this is its echo; or END says it */
 	if (w->phase == IPC_PHASE_AGENT) {
 		agent_login_ended(w, reason);
 		return;

@@ -49,7 +49,6 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 	w->sock = sock;
 	w->errand = -1;
 	w->phase = IPC_PHASE_KEX;
-	w->options.permits = AUTHORIZED_ALL; /* a login without a key has none */
 	w->id = wire_u64(body);
 	wire_text(body, w->client, sizeof(w->client));
 	w->client_port = wire_u32(body);
@@ -97,6 +96,7 @@ ward_free(struct ward *w)
 	auth_server_free(&w->server);
 	auth_client_free(&w->upstream);
 	agent_login_free(&w->agent);
+	authorized_options_free(&w->shown);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);
 	lookup_pending_free(&w->pending);

@@ -101,7 +101,8 @@ struct ward {
 	int64_t run_deadline;
 	int64_t lookup_at;		   /* in us: when the first program was asked for */
 	int run_err;			   /* why there is no errand, or 0 */
-	struct authorized_options options; /* of the line that let the key in */
+	struct authorized_options shown;   /* of the line for the key that was shown last */
+	struct authorized_options options; /* the same, of the key that has been proven */
 	struct auth_methods methods;	   /* what has been passed */
 	int key_proven;
 	TAILQ_ENTRY(ward) check_entry;

@@ -200,6 +200,11 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
 		    "AuthorizedKey) go together: the one is used for who has shown the other",
 		    s->name);
+	if (r->agent && has(s, "Password"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: Key = agent and Password do not go together: who logs in there, "
+		    "the person's agent or the gateway?",
+		    s->name);
 	if (r->passthrough && has(s, "Password"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: whose password goes to the machine behind, the stored one of "
@@ -258,7 +263,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    "AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
 		    "cert-authority line there is principals=\"\"");
 	e = conf_entry_find(s, "CertificateFile");
-	if (e != NULL && !has(s, "Key") && r->key_file == NULL)
+	if (e != NULL && (r->agent || (!has(s, "Key") && r->key_file == NULL)))
 		conf_error(errors, e->file, e->line,
 		    "CertificateFile needs Key: the key that it certifies");
 	e = conf_entry_find(s, "StrictHostKeyChecking");

@@ -3,6 +3,7 @@
  * both logins, which a session carries without looking into them.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -331,10 +332,22 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }
 
+/* The upstream may have ended just when it had let us in: 0 then, and s is ended. */
 static int
-at_upstream_login(const struct session *s)
+at_upstream_login(struct session *s)
 {
-	return s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT;
+	char line[128];
+
+	if (s->up != NULL && (s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT))
+		return 1;
+	if (s->up != NULL) {
+		session_end(s, "unexpected message from the keeper");
+		return 0;
+	}
+	session_end(s, "upstream: ended as soon as it had let us in");
+	snprintf(line, sizeof(line), SESSION_UP_LOST, (uintmax_t)s->config->id);
+	leg_disconnect(s->down, SSH_DISCONNECT_CONNECTION_LOST, line);
+	return 0;
 }
 
 /* Cut off what gives away how long it took: RFC 4252 has nothing against a slow server. */
@@ -358,7 +371,9 @@ pace(struct session *s, struct wire *body)
 static void
 take_rules(struct session *s, struct wire *body)
 {
-	if (!at_upstream_login(s) || s->have_rules || rules_get(body, &s->rules) != 0) {
+	if (!at_upstream_login(s))
+		return;
+	if (s->have_rules || rules_get(body, &s->rules) != 0) {
 		session_end(s, "unreadable policy from the keeper");
 		return;
 	}
@@ -370,7 +385,9 @@ start_relay(struct session *s, struct wire *body)
 {
 	int r;
 
-	if (!at_upstream_login(s) || !s->have_rules) {
+	if (!at_upstream_login(s))
+		return;
+	if (!s->have_rules) {
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}

@@ -120,9 +120,7 @@ up_ended(struct session *s)
 		session_end(s, "upstream disconnected: %s", text);
 	else
 		session_end(s, "upstream: %s", leg_error(s->up));
-	snprintf(line, sizeof(line),
-	    "sallyport: connection to the machine behind lost (session %04jx)",
-	    (uintmax_t)s->config->id);
+	snprintf(line, sizeof(line), SESSION_UP_LOST, (uintmax_t)s->config->id);
 	pass_on_disconnect(s->up, s->down, line);
 }
 

@@ -22,6 +22,9 @@ enum session_state {
 
 #define SESSION_HOST_KEY_MAX 4096
 
+/* For the person. */
+#define SESSION_UP_LOST "sallyport: connection to the machine behind lost (session %04jx)"
+
 struct session {
 	const struct session_config *config;
 	enum session_state state;

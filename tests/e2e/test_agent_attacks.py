@@ -293,11 +293,12 @@ def test_agent(way, ring, short, case):
 
 
 class Machine(paramiko.ServerInterface):
-    """A server that lets anybody in; session=False: opens no session."""
+    """A server that lets anybody in; session=False: opens no session; hang_up=True: is gone with that."""
 
-    def __init__(self, key, session=True, first=0, packet=32768, window=None):
+    def __init__(self, key, session=True, first=0, packet=32768, window=None, hang_up=False):
         self.key, self.session, self.first, self.packet = key, session, first, packet
         self.window = window or 1 << 21
+        self.hang_up = hang_up
         self.got = b""
         self.done = threading.Event()
         self.host = "127.0.0.1"
@@ -312,9 +313,27 @@ class Machine(paramiko.ServerInterface):
         pass
 
     def run(self):
-        s, _ = self.listener.accept()
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+
+    def serve(self, s):
         t = paramiko.Transport(s, default_window_size=self.window, default_max_packet_size=self.packet)
         t._channel_counter = self.first
+        send = t._send_message
+
+        def last(m):
+            over = self.hang_up and m.asbytes()[0] == USERAUTH_SUCCESS
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            send(m)
+            if over:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                s.close()  # a reset
+
+        t._send_message = last
         t.add_server_key(self.key)
         t.start_server(server=self)
         channel = t.accept(20)
@@ -385,6 +404,15 @@ def test_machine_that_opens_no_session(odd):
     w = odd(session=False)
     r = w.ssh("echo in")
     assert r.code == 255 and "does not open a session" in one_line(r.err), r
+
+
+def test_machine_that_lets_in_and_hangs_up(odd):
+    """All in one breath: nothing crashes for it, and nobody is shut out."""
+    w = odd(hang_up=True)
+    for _ in range(8):
+        r = w.ssh("echo in")
+        assert r.code == 255 and r.out == b"" and "to the machine behind lost" in r.err, r
+    assert not w.gateway.log.find("killed by signal|process died|bad message")
 
 
 @pytest.mark.parametrize("number", [SESSION, AGENT])

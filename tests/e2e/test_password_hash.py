@@ -88,6 +88,32 @@ def test_key_or_password(gated, hashed):
     t.close()
 
 
+def test_key_that_was_only_shown_leaves_no_options(gated, hashed):
+    """Whose agent does not sign, say: the options of that line are not for who has the password."""
+    import struct
+
+    from lab import attack
+
+    w = with_password(gated, hashed)
+    g = w.gateway
+    (g.conf / "alice.pub").write_text(f'restrict,command="echo forced" {w.client.key.public}\n')
+    a = attack.Attacker(w.door.port)
+    try:
+        a.service()
+        assert a.ask(*attack.query("alice", attack.key_of(w.client)))[1][-1][0] == attack.USERAUTH_PK_OK
+        assert a.ask(*attack.password("alice", PASSWORD))[1][-1][0] == attack.USERAUTH_SUCCESS
+        a.send(attack.CHANNEL_OPEN, "session", 0, 1 << 20, 32768)
+        assert a.hears(attack.CHANNEL_OPEN_CONFIRMATION)
+        number = struct.unpack(">I", next(
+            m for _, kind, m in a.messages if kind == attack.CHANNEL_OPEN_CONFIRMATION)[4:8])[0]
+        a.send(attack.CHANNEL_REQUEST, number, "exec", True, "echo in")
+        assert a.hears(attack.CHANNEL_DATA)
+        assert b"in\n" in next(m for _, kind, m in a.messages if kind == attack.CHANNEL_DATA)
+    finally:
+        a.close()
+    assert w.ssh("echo in").text == "forced\n"
+
+
 def test_machine_is_not_contacted_for_a_wrong_one(gated, hashed):
     w = with_password(gated, hashed)
     mark = w.sshd.log.mark()

@@ -121,10 +121,12 @@ def test_key(gated, ring, banner):
 def test_password_hash(gated, ring, banner):
     w = gated(door={"Banner": banner, "MaxAuthTries": "5"}, route={"PasswordHash": HASH})
     s = Stranger(w, ring)
-    heard = s.same([none, s.query, wrong, empty, long, to_be_changed, conversation],
+    heard = s.same([none, s.query, wrong, empty, long, conversation, reply, to_be_changed],
                    last=attack.DISCONNECT)
-    assert offered(heard) == "publickey,password"
+    assert offered(heard) == "publickey,password,keyboard-interactive"
+    assert b"Password: " in dict(heard)["conversation"][0][1]
     s.same([wrong, broken])
+    s.same([conversation, reply, conversation, conversation, wrong, conversation, none])
 
 
 def test_key_and_password(gated, ring):
@@ -231,7 +233,7 @@ def test_routes_that_differ(gated, ring):
 
     before = shapes()
     count = collections.Counter(before.values())
-    assert set(count) == {"publickey", "publickey,password"}
+    assert set(count) == {"publickey", "publickey,password,keyboard-interactive"}
     assert 24 <= count["publickey"] <= 40, count  # of 48, where 32 are to be expected
     g.stop()
     g.start()

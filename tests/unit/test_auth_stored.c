@@ -359,6 +359,29 @@ test_wants_more(void **state)
 	assert_reason(f, "accepted what is stored (key and password) but wants more: hostbased");
 }
 
+/* The log does not get to see what the upstream has made of the password. */
+static void
+test_offers_that_say_it_back(void **state)
+{
+	struct fixture *f = *state;
+
+	f->s.has_key = 0;
+	begin(f);
+	assert_int_equal(failure(f, "password", 0), AUTH_CLIENT_SEND);
+	assert_int_equal(failure(f, "hostbased," SECRET, 0), AUTH_CLIENT_FAILED);
+	assert_null(strstr(f->s.reason, SECRET));
+	assert_reason(f, "it offers hostbased");
+	assert_int_equal(teardown(state), 0);
+
+	assert_int_equal(setup(state), 0);
+	f = *state;
+	begin(f);
+	assert_int_equal(failure(f, "password", 0), AUTH_CLIENT_SEND);
+	assert_int_equal(failure(f, SECRET, 1), AUTH_CLIENT_FAILED);
+	assert_null(strstr(f->s.reason, SECRET));
+	assert_reason(f, "wants more: something else");
+}
+
 static void
 test_nothing_fits(void **state)
 {
@@ -408,6 +431,7 @@ main(void)
 		TEST(test_conversation_that_goes_on),
 		TEST(test_change_request),
 		TEST(test_wants_more),
+		TEST(test_offers_that_say_it_back),
 		TEST(test_nothing_fits),
 		TEST(test_no_password_there),
 		TEST(test_question_out_of_place),

@@ -254,6 +254,13 @@ test_key_agent(void **state)
 		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
 	    "conf.d/a.ini:1: [route a]: Key = agent and Passthrough do not go together: who logs "
 	    "in there, the person's agent or the person?\n");
+	load_bad("[route a]\nHostName = h\nKey = agent\nPassword = p\n"
+		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
+	    "conf.d/a.ini:1: [route a]: Key = agent and Password do not go together: who logs in "
+	    "there, the person's agent or the gateway?\n");
+	load_bad("[route a]\nHostName = h\nKey = agent\nCertificateFile = c\n"
+		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
+	    "conf.d/a.ini:4: CertificateFile needs Key: the key that it certifies\n");
 }
 
 /* A policy that is written down and not kept would be worse than none. */

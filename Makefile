@@ -292,7 +292,8 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf
 	install -d -m 700 $(CONF)/keys
 	if [ -d conf.d ] && [ ! -e $(CONF)/conf.d ]; then \
-		install -d $(CONF)/conf.d && install -m 644 conf.d/* $(CONF)/conf.d; \
+		install -d $(CONF)/conf.d && cp -R --preserve=mode conf.d/. $(CONF)/conf.d && \
+		    chmod -R go-w $(CONF)/conf.d; \
 	fi
 	install -d $(PROGRAMS)/lib $(CONF)/plugins/exec
 	install -m 755 $(filter-out %.md %/lib,$(wildcard plugins/exec/*)) $(PROGRAMS)

@@ -22,10 +22,11 @@
 struct directory {
 	const struct conf *conf;
 	char *path;
-	char *strict; /* for those without a route.ini */
+	char *strict, *passthrough; /* for those without a route.ini */
 };
 
 static const char *const stricts[] = { "yes", "accept-new", "no", NULL };
+static const char *const yes_no[] = { "yes", "no", NULL };
 
 static const struct keyword directory_table[] = {
 	{ .name = "Path", .type = &keyword_path, .offset = offsetof(struct directory, path) },
@@ -34,6 +35,11 @@ static const struct keyword directory_table[] = {
 	    .offset = offsetof(struct directory, strict),
 	    .choices = stricts,
 	    .value = "yes" },
+	{ .name = "Passthrough",
+	    .type = &keyword_name,
+	    .offset = offsetof(struct directory, passthrough),
+	    .choices = yes_no,
+	    .value = "no" },
 };
 
 #define NKEYWORDS (sizeof(directory_table) / sizeof(directory_table[0]))
@@ -247,6 +253,8 @@ entries_read(const struct place *p, struct route_text *t, const struct route_ori
 		r = upstream_read(t, origin, &b, p);
 		if (r == 0)
 			r = route_text_add(t, origin, "StrictHostKeyChecking", p->d->strict);
+		if (r == 0 && strcmp(p->d->passthrough, "yes") == 0)
+			r = route_text_add(t, origin, "Passthrough", "yes");
 	}
 	buf_free(&b);
 	return r;
@@ -284,7 +292,8 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 		there = file_add(p, t, origin, "TrustedUserCAKeys", "trusted_user_ca_keys");
 	/* in sshpiper an id_rsa alone lets everybody in who has any password */
 	if (there != -1 && t->errors.n == 0 && !has_key(t, "AuthorizedKeysFile") &&
-	    !has_key(t, "TrustedUserCAKeys") && !has_key(t, "AuthorizedKey")) {
+	    !has_key(t, "TrustedUserCAKeys") && !has_key(t, "AuthorizedKey") &&
+	    !has_key(t, "PasswordHash") && !has_key(t, "Passthrough")) {
 		snprintf(p->why, PLUGIN_WHY_SIZE,
 		    "%.80s: has no authorized_keys: nobody can log in", p->login);
 		return ERR_FORMAT;
@@ -300,7 +309,8 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 		if (there == 1 &&
 		    file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
 			return ERR_FORMAT;
-		if (there == 0 && t->errors.n == 0 && !has_key(t, "Password")) {
+		if (there == 0 && t->errors.n == 0 && !has_key(t, "Password") &&
+		    !has_key(t, "Passthrough")) {
 			snprintf(p->why, PLUGIN_WHY_SIZE,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
 			    "to the machine",

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "keeper/authorize.h"
 #include "keeper/keystore.h"
 #include "keeper/route_files.h"
 #include "lookup/lookup.h"
@@ -154,7 +155,7 @@ has_public_key(int fd)
 /* A descriptor on a file that decides who is trusted; -1: said why it can't. */
 static int
 trusted_open(struct check *c, const struct conf_entry *e, const char *key, const char *path,
-    const char *remedy)
+    size_t max, const char *remedy)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -167,6 +168,9 @@ trusted_open(struct check *c, const struct conf_entry *e, const char *key, const
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
 		conf_error(c->errors, e->file, e->line,
 		    "%s: others than its owner may write to %s: chmod go-w %s", key, path, path);
+	else if (st.st_size > (off_t)max)
+		conf_error(c->errors, e->file, e->line, "%s: %s is larger than %zu MiB", key, path,
+		    max >> 20);
 	else
 		return fd;
 	fd_close(&fd);
@@ -179,7 +183,7 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 	struct conf_entry e = place(s, "AuthorizedKeysFile");
 	int fd;
 
-	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file,
+	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file, AUTHORIZED_KEYS_MAX,
 	    "; put the public keys of who may log in there");
 	if (fd == -1)
 		return;
@@ -195,7 +199,7 @@ check_trusted_cas(struct check *c, const struct conf_section *s, const struct ro
 {
 	struct conf_entry e = place(s, "TrustedUserCAKeys");
 	int fd = trusted_open(c, &e, "TrustedUserCAKeys", r->trusted_user_ca_keys,
-	    "; put the public keys of the authorities there");
+	    AUTHORIZED_KEYS_MAX, "; put the public keys of the authorities there");
 
 	if (fd != -1 && !has_public_key(fd))
 		conf_error(&c->notes, e.file, e.line,
@@ -212,7 +216,8 @@ check_revoked(struct check *c, const struct conf_section *s, const struct route 
 	struct buf list;
 	int fd;
 
-	fd = trusted_open(c, &e, "RevokedKeys", r->revoked_keys, "; no key is accepted without it");
+	fd = trusted_open(c, &e, "RevokedKeys", r->revoked_keys, REVOKED_MAX,
+	    "; no key is accepted without it");
 	if (fd == -1)
 		return;
 	buf_init(&list, KEYS_FILE_MAX);
@@ -273,7 +278,8 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	for (i = 0; i < r->known_hosts_files.n; i++) {
 		if (r->strict != ROUTE_STRICT_YES && access(r->known_hosts_files.v[i], F_OK) == -1)
 			continue;
-		fd = trusted_open(c, &e, "UserKnownHostsFile", r->known_hosts_files.v[i], remedy);
+		fd = trusted_open(c, &e, "UserKnownHostsFile", r->known_hosts_files.v[i],
+		    KEYS_FILE_MAX, remedy);
 		fd_close(&fd);
 	}
 }

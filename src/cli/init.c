@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,9 @@ static const char usage[] = "usage: sallyport init DIR\n";
 
 static const char help[] =
     "\n"
-    "Make DIR/conf.d with a commented configuration, and DIR/keys with a host key.  What is\n"
-    "there already is never touched: then nothing is made.\n"
+    "Make DIR/conf.d with a commented configuration, DIR/keys with a host key, and\n"
+    "DIR/plugins/exec with links to the ready lookup programs, if they are installed.  What is\n"
+    "there already is never touched: with a conf.d or keys, nothing is made.\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -100,6 +102,88 @@ write_files(const char *conf)
 	return status;
 }
 
+/* Where the ready lookup programs are: installed, or in the tree we were built in.  -1 if nowhere. */
+static int
+programs_open(char **path)
+{
+	static const char *const places[] = { "../share/sallyport/exec", "../plugins/exec" };
+	char exe[PATH_MAX], *slash, *place;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	size_t i;
+	int fd = -1;
+
+	*path = NULL;
+	exe[n > 0 ? n : 0] = '\0';
+	slash = strrchr(exe, '/');
+	for (i = 0; slash != NULL && fd == -1 && i < sizeof(places) / sizeof(places[0]); i++) {
+		if (asprintf(&place, "%.*s/%s", (int)(slash - exe), exe, places[i]) == -1)
+			return -1;
+		*path = realpath(place, NULL);
+		free(place);
+		if (*path == NULL)
+			continue;
+		fd = open(*path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd == -1 || faccessat(fd, "table", X_OK, 0) == -1) {
+			fd_close(&fd);
+			free(*path);
+			*path = NULL;
+		}
+	}
+	return fd;
+}
+
+static int
+is_program(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, 0) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
+}
+
+/* plugins/exec in the directory, made if need be.  -1 if there can't be one. */
+static int
+plugins_open(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+
+	if (dir == -1)
+		return -1;
+	if ((mkdirat(dir, "plugins", 0755) == 0 || errno == EEXIST) &&
+	    (mkdirat(dir, "plugins/exec", 0755) == 0 || errno == EEXIST))
+		fd = openat(dir, "plugins/exec", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd_close(&dir);
+	return fd;
+}
+
+/* plugins/exec/NAME of the sample configuration.  A gateway does without: no failure counts. */
+static void
+link_programs(const struct init *in)
+{
+	char *from = NULL, *target;
+	int fd = programs_open(&from), to_fd = -1, made = 0;
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (dir == NULL)
+		goto out;
+	to_fd = plugins_open(in->dir);
+	while (to_fd != -1 && (d = readdir(dir)) != NULL) {
+		if (!is_program(fd, d->d_name) || asprintf(&target, "%s/%s", from, d->d_name) == -1)
+			continue;
+		made += symlinkat(target, to_fd, d->d_name) == 0;
+		free(target);
+	}
+	if (made > 0)
+		printf("made %s/plugins/exec: links to the programs in %s\n", in->dir, from);
+out:
+	fd_close(&to_fd);
+	if (dir != NULL)
+		closedir(dir);
+	else
+		fd_close(&fd);
+	free(from);
+}
+
 static int
 make(const struct init *in)
 {
@@ -119,8 +203,9 @@ make(const struct init *in)
 		status = cli_key_make(in->conf, HOST_KEY, fingerprint, sizeof(fingerprint));
 	if (status != CLI_OK)
 		return status;
-	printf("made %s/" HOST_KEY ": %s\n\n", in->keys, fingerprint);
-	printf("Say in %s/10-routes.ini who goes where, and then:\n"
+	printf("made %s/" HOST_KEY ": %s\n", in->keys, fingerprint);
+	link_programs(in);
+	printf("\nSay in %s/10-routes.ini who goes where, and then:\n"
 	       "    sallyport key generate alice -c %s\n"
 	       "    sallyport check -c %s\n"
 	       "    sallyport serve -c %s\n",

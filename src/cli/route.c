@@ -451,6 +451,23 @@ show_as(const char *path, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct buf 
 	buf_free(&blob);
 }
 
+/* Nobody has that login: whoever was asked. */
+static void
+show_unknown(const char *login, const struct conf *conf)
+{
+	const struct strlist *order = &conf->lookup.order;
+	size_t i;
+
+	if (order->n == 1 && strcmp(order->v[0], "ini") == 0) {
+		printf("%s: no such login: no [route] in %s is for it\n", login, conf->dir);
+		return;
+	}
+	printf("%s: no such login: it is unknown to", login);
+	for (i = 0; i < order->n; i++)
+		printf(" %s", order->v[i]);
+	printf(", all of [lookup] Order\n");
+}
+
 static int
 explain(const struct args *a)
 {
@@ -493,7 +510,7 @@ explain(const struct args *a)
 		status = show_route(a, conf, r);
 		break;
 	case LOOKUP_NOT_FOUND:
-		printf("%s: no such login: no [route] in %s is for it\n", login, conf->dir);
+		show_unknown(login, conf);
 		if (by_key && a->key == NULL)
 			printf("%s: it may depend on the key: try --key FILE.pub\n", login);
 		break;

@@ -10,10 +10,6 @@
 #include "keeper/route_files.h"
 #include "transport/keys.h"
 
-/* An authorized_keys file is read at each login; this is a lot of keys. */
-#define AUTHORIZED_KEYS_MAX (1024 * 1024)
-#define REVOKED_MAX (16 * 1024 * 1024)
-
 /* 1 if the CA has signed it.  That a token had to be touched for it is the CA's affair. */
 static int
 ca_signed(const struct cert *cert)
@@ -167,8 +163,10 @@ is_revoked(const struct route *route, struct bytes blob, const struct cert *cert
 		if (r == 1)
 			tell(answer, "revoked by %.400s", route->revoked_keys);
 		else if (r != 0)
-			tell(answer, "RevokedKeys: %.400s: %s: no key is accepted",
-			    route->revoked_keys, err_str(r));
+			tell(answer,
+			    "RevokedKeys: %.400s: is neither a list of public keys nor what "
+			    "ssh-keygen -k makes: no key is accepted",
+			    route->revoked_keys);
 	}
 	buf_free(&list);
 	return r != 0;

@@ -9,6 +9,10 @@
 #include "auth/authorized_keys.h"
 #include "lookup/route.h"
 
+/* Lists of keys are read at each login; this is a lot of keys. */
+#define AUTHORIZED_KEYS_MAX (1024 * 1024)
+#define REVOKED_MAX (16 * 1024 * 1024)
+
 struct authorize_request {
 	const struct route *route;
 	const char *login;

@@ -97,6 +97,7 @@ static int
 load_banner(struct generation *g, struct conf_errors *errors)
 {
 	const char *path = g->conf->gateway.banner;
+	const char *why;
 	char text[512];
 	struct buf b;
 	int r;
@@ -105,15 +106,20 @@ load_banner(struct generation *g, struct conf_errors *errors)
 		return 0;
 	buf_init(&b, BANNER_MAX);
 	r = keeper_read_file(path, &b);
-	if (r == 0 && buf_cstr(&b) == NULL)
+	why = keeper_read_why(r);
+	if (r == 0 && buf_cstr(&b) == NULL) {
 		r = ERR_FORMAT;
-	if (r == 0 && (g->banner = strdup((const char *)b.data)) == NULL)
+		why = "holds a NUL";
+	}
+	if (r == 0 && (g->banner = strdup((const char *)b.data)) == NULL) {
 		r = ERR_NOMEM;
+		why = err_str(r);
+	}
 	buf_free(&b);
 	if (r == 0)
 		return 0;
 	snprintf(text, sizeof(text), "Banner %s", path);
-	return blame(g->conf, errors, "gateway", "Banner", text, err_str(r));
+	return blame(g->conf, errors, "gateway", "Banner", text, why);
 }
 
 int

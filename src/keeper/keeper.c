@@ -45,10 +45,25 @@ keeper_read_file(const char *path, struct buf *b)
 		r = ERR_FORMAT;
 	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		r = ERR_PERM;
+	else if (st.st_size > (off_t)(b->max - b->len))
+		r = ERR_TOOBIG;
 	else
 		r = fd_read_all(fd, b);
 	fd_close(&fd);
 	return r;
+}
+
+const char *
+keeper_read_why(int err)
+{
+	switch (err) {
+	case ERR_FORMAT:
+		return "is not a regular file";
+	case ERR_PERM:
+		return "others than its owner may write to it; chmod go-w";
+	default:
+		return err_str(err);
+	}
 }
 
 /* --- reload --- */

@@ -32,7 +32,7 @@ route_file_read(const struct route *r, const char *path, struct buf *out, struct
 	}
 	err = keeper_read_file(path, out);
 	if (err != 0)
-		keystore_why_set(why, "%s: %s", path, err_str(err));
+		keystore_why_set(why, "%s: %s", path, keeper_read_why(err));
 	return err == ERR_SYS && errno == ENOENT ? ERR_NOTFOUND : err;
 }
 

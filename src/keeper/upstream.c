@@ -172,6 +172,7 @@ stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_S
 		    "the host key of %s has CHANGED: it does not get the stored password", w->host);
 	else if (w->methods.complete && w->phase == IPC_PHASE_UPSTREAM_AUTH)
 		r = keystore_password(w->identity->keystore, w->route->password, out, &why);
+	w->password_missing = r != 0 && !w->host_changed;
 	snprintf(reason, AUTH_STORED_REASON_SIZE, "%s", why.text);
 	return r;
 }
@@ -182,10 +183,14 @@ static const struct auth_stored_ops stored_ops = { stored_password };
 static void
 refuse_login(struct ward *w)
 {
-	const char *reason = w->stored.reason;
+	const char *reason = w->stored.reason, *text = upstream_text_login;
 
-	ward_refuse(w, w->stored.asks_more ? text_asks_more : upstream_text_login, "%s@%s: %s",
-	    w->user, w->host, reason[0] != '\0' ? reason : auth_client_reason(w->upstream));
+	if (w->stored.asks_more)
+		text = text_asks_more;
+	else if (w->password_missing)
+		text = text_gateway;
+	ward_refuse(w, text, "%s@%s: %s", w->user, w->host,
+	    reason[0] != '\0' ? reason : auth_client_reason(w->upstream));
 }
 
 void

@@ -122,6 +122,7 @@ struct ward {
 	int64_t dial_deadline; /* in line no longer than that */
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
+	int password_missing;	   /* the stored password is not to be had */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
 	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {
@@ -177,5 +178,8 @@ void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);
 
 /* Read a small file whole; NULL-safe errors as ERR_*, the reason in errno for ERR_SYS. */
 int keeper_read_file(const char *path, struct buf *b) MUST_CHECK;
+
+/* What such an error means.  Static. */
+const char *keeper_read_why(int err);
 
 #endif

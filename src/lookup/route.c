@@ -249,13 +249,13 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	check_proofs(s, r, errors);
 	if (!has(s, "Key") && r->key_file == NULL && !has(s, "Password") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs Key (or Password): the key in the key store to log in "
+		    "[route %.100s] needs Key (or Password, or Passthrough): what to log in "
 		    "there with",
 		    s->name);
 	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey or TrustedUserCAKeys: "
-		    "who may log in",
+		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
+		    "PasswordHash: who may log in",
 		    s->name);
 	e = conf_entry_find(s, "AuthorizedPrincipals");
 	if (e != NULL && !has(s, "TrustedUserCAKeys"))

@@ -5,6 +5,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import subprocess
 
@@ -534,6 +535,10 @@ def test_check_looks_at_the_files(gated, ca, tmp_path):
     status, text = check()
     assert status == 0 and f"note: {w.gateway.conf}/10-alice.ini" in text
     assert "no certificate is accepted" in text
+    os.truncate(ca.file, 1 << 30)
+    status, text = check()
+    assert status == 78 and f"TrustedUserCAKeys: {ca.file} is larger than 1 MiB" in text
+    ca.file.write_text("")
     ca.file.chmod(0o666)
     status, text = check()
     assert status == 78 and f"others than its owner may write to {ca.file}" in text

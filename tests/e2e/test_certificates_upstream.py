@@ -1,5 +1,6 @@
 """CertificateFile: the mapped key and a certificate for it, in front of a real sshd."""
 
+import os
 import re
 
 import pytest
@@ -80,6 +81,8 @@ BAD = {
     "none": (lambda m, ring: m.file.write_text("x\n"), "is not an OpenSSH certificate", 78),
     "a plain key": (lambda m, ring: m.file.write_text(m.key.public), "is not an OpenSSH certificate", 78),
     "gone": (lambda m, ring: m.file.unlink(), "No such file", 78),
+    "a directory": (lambda m, ring: (m.file.unlink(), m.file.mkdir()), "is not a regular file", 78),
+    "huge": (lambda m, ring: os.truncate(m.file, 1 << 30), "too large", 78),
 }
 
 

@@ -1,6 +1,8 @@
 """`sallyport init`: from nothing to a gateway."""
 
 import os
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -36,6 +38,35 @@ def test_init_makes_the_sample_configuration(tmp_path):
         argv = c.split()
         r = subprocess.run([SALLYPORT, *argv[1:]], capture_output=True, check=False)
         assert r.returncode == 0, r
+
+
+def test_the_programs_of_the_sample_are_there(tmp_path):
+    p = init(tmp_path / "gate")
+    sample = (TREE / "conf.d" / "00-gateway.ini").read_text()
+    named = set(re.findall(r"^;?Command\s*=\s*(plugins/exec/\S+)", sample, re.M))
+    assert named and f"made {tmp_path}/gate/plugins/exec: links to" in p.stdout
+    there = {str(f.relative_to(tmp_path / "gate")) for f in (tmp_path / "gate/plugins/exec").iterdir()}
+    assert there == named
+    for name in named:
+        assert os.path.samefile(tmp_path / "gate" / name, TREE / name)
+
+
+def test_own_programs_stay(tmp_path):
+    own = tmp_path / "plugins" / "exec" / "table"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine\n")
+    assert init(tmp_path).returncode == 0
+    assert own.read_text() == "mine\n" and not own.is_symlink()
+    assert (own.parent / "http").is_symlink()
+
+
+def test_without_any_programs_it_does_as_well(tmp_path):
+    alone = tmp_path / "bin" / "sallyport"
+    alone.parent.mkdir()
+    shutil.copy(SALLYPORT, alone)
+    p = subprocess.run([alone, "init", tmp_path / "gate"], capture_output=True, text=True, check=False)
+    assert p.returncode == 0 and p.stderr == "" and "plugins" not in p.stdout
+    assert not (tmp_path / "gate" / "plugins").exists()
 
 
 def test_the_gateway_serves_with_it(tmp_path, ring, make_sshd):

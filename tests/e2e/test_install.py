@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_programs_find_what_they_share(installed):
     p = subprocess.run([exec_dir / "ldap", exec_dir.parent / "ldap", "alice"], capture_output=True, text=True,
                        timeout=30, check=False)
     assert p.returncode == 2 and "URI is missing" in p.stderr
+
+
+def test_configuration_comes_along_as_it_is(installed):
+    """Directories too; and what not everybody may read stays so."""
+    mine = TREE / "conf.d" / f"mine{os.getpid()}"
+    mine.mkdir()
+    try:
+        (mine / "alice.pub").write_text("key\n")
+        (mine / "password").write_text("secret\n")
+        (mine / "password").chmod(0o620)
+        there = installed() / "etc" / "sallyport" / "conf.d" / mine.name
+    finally:
+        shutil.rmtree(mine)
+    assert (there / "alice.pub").read_text() == "key\n"
+    assert (there / "password").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_there_stays(installed):

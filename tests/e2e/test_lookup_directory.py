@@ -256,3 +256,49 @@ def test_route_and_check_explain(tree):
     p = t.gateway.sallyport("check", "-c", t.gateway.conf)
     assert p.returncode == 78 and b"20-lookup.ini:4: Path: " in p.stderr
     assert b"others may write" in p.stderr
+
+
+def test_password_hash_alone(tree, monkeypatch):
+    """A route.ini that lets in by password needs no authorized_keys."""
+    t = tree()
+    d = t.path / "alice"
+    (d / "sshpiper_upstream").unlink()
+    (d / "authorized_keys").unlink()
+    line = t.gateway.sallyport("hash-password", stdin=b"open sesame\n").stdout.decode()
+    (d / "route.ini").write_text(f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nUser = {ME}\n{line}")
+    paramiko = pytest.importorskip("paramiko")
+    monkeypatch.setenv("HOME", str(t.path))
+
+    def password(word):
+        c = paramiko.SSHClient()
+        c.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        with c:
+            c.connect(t.gateway.host, t.gateway.port, "alice", word, look_for_keys=False, allow_agent=False)
+            return c.exec_command("echo in")[1].read()
+
+    assert password("open sesame") == b"in\n"
+    with pytest.raises(paramiko.AuthenticationException):
+        password("open barley")
+
+
+@pytest.mark.parametrize("form", ["sshpiper", "route.ini"])
+def test_passthrough_without_any_key(tree, ring, form):
+    """As in an sshpiper workingdir that has sshpiper_upstream alone; but only if the operator says so."""
+    t = tree(more="Passthrough = yes\n" if form == "sshpiper" else "")
+    d = t.path / "alice"
+    (d / "authorized_keys").unlink()
+    out = t.gateway.sallyport("route", "alice", "-c", t.gateway.conf)
+    if form == "sshpiper":  # id_rsa alone lets nobody in
+        assert out.returncode == 1 and b"go together" in out.stderr + out.stdout
+    (d / "id_rsa").unlink()
+    if form == "route.ini":
+        (d / "sshpiper_upstream").unlink()
+        (d / "route.ini").write_text(f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nPassthrough = yes\n")
+    out = t.gateway.command("route", "alice", "--dial")
+    assert "whom the machine behind lets in with a password" in out
+
+
+def test_route_says_who_was_asked(tree):
+    t = tree(order="ini directory")
+    out = t.gateway.sallyport("route", "nobody", "-c", t.gateway.conf).stdout
+    assert b"nobody: no such login: it is unknown to ini directory, all of [lookup] Order" in out

@@ -177,7 +177,7 @@ def test_removed_meanwhile(gated, person):  # noqa: F811
     w = stored(gated, person)
     w.answers()
     w.gateway.command("key", "remove", NAME)
-    assert "your machine did not let the gateway in" in refused(w)
+    assert "the gateway cannot log you in right now" in refused(w)
     w.gateway.log.wait(f"there is no such password; make it with: sallyport key add {NAME} --password")
     assert not w.sshd.log.find("Failed password")
 

@@ -188,8 +188,8 @@ test_bad_routes(void **state)
 	load_bad("[route a]\n[route b]\nHostName = h\nKey = k\nAuthorizedKeysFile = x\n"
 		 "StrictHostKeyChecking = accept-new\n",
 	    "conf.d/a.ini:1: [route a] needs HostName: where it leads to\n"
-	    "conf.d/a.ini:1: [route a] needs Key (or Password): the key in the key store to log in there with\n"
-	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey or TrustedUserCAKeys: who may log in\n"
+	    "conf.d/a.ini:1: [route a] needs Key (or Password, or Passthrough): what to log in there with\n"
+	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or PasswordHash: who may log in\n"
 	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: how to "
 	    "tell the machine behind from an impostor\n"
 	    "conf.d/a.ini:6: StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where "

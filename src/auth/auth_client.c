@@ -153,28 +153,18 @@ algorithm(const struct auth_client *ac, const char *type)
 static int
 set_algorithm(struct auth_client *ac)
 {
-	static const char cert[] = "-cert-v01@openssh.com";
-	char type[64], plain[64];
-	const char *suffix, *alg;
+	const char *plain, *alg, *name;
+	char type[64];
 
 	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
 		return ERR_FORMAT;
-	suffix = strstr(type, cert);
-	if (suffix == NULL)
-		snprintf(plain, sizeof(plain), "%s", type);
-	else
-		snprintf(plain, sizeof(plain), "%.*s%s", (int)(suffix - type), type,
-		    strncmp(type, "sk-", 3) == 0 ? "@openssh.com" : "");
-	alg = algorithm(ac, plain);
-	if (alg == NULL)
+	plain = cert_key_type(type);
+	alg = algorithm(ac, plain != NULL ? plain : type);
+	name = alg != NULL && plain != NULL ? cert_algorithm_for(type, alg) : alg;
+	if (name == NULL)
 		return ERR_ALGORITHM;
 	snprintf(ac->sig_alg, sizeof(ac->sig_alg), "%s", alg);
-	if (suffix == NULL)
-		snprintf(ac->alg, sizeof(ac->alg), "%s", alg);
-	else if (alg != plain)
-		snprintf(ac->alg, sizeof(ac->alg), "%s%s", alg, cert);
-	else
-		snprintf(ac->alg, sizeof(ac->alg), "%s", type);
+	snprintf(ac->alg, sizeof(ac->alg), "%s", name);
 	return 0;
 }
 

@@ -53,10 +53,10 @@ struct auth_server_config {
  * requests there can be replies to earlier ones in front.
  */
 enum auth_server_verdict {
-	AUTH_SERVER_REPLY, /* send what was appended to out: nothing, if the request
+	AUTH_SERVER_REPLY,  /* send what was appended to out: nothing, if the request
 			     * was put aside until the one before it is answered */
-	AUTH_SERVER_LOOKUP, /* first request, or another key (auth_server_each_key()): find the route of auth_server_login(),
-			     * then call auth_server_resume() */
+	AUTH_SERVER_LOOKUP, /* first request, or another key (auth_server_each_key()): find the
+			     * route of auth_server_login(), then call auth_server_resume() */
 	AUTH_SERVER_PROVEN, /* the client has proven itself; this request is not
 			     * answered until auth_server_success() or _failure() */
 	AUTH_SERVER_CARRY,  /* somebody else has to judge what auth_server_carried() gives; it

@@ -41,6 +41,14 @@ type_find(const char *name)
 }
 
 const char *
+cert_key_type(const char *type)
+{
+	const struct cert_type *t = type_find(type);
+
+	return t == NULL ? NULL : t->key;
+}
+
+const char *
 cert_algorithm(const char *type, const char *alg)
 {
 	const struct cert_type *t = type_find(type);

@@ -50,6 +50,9 @@ int cert_key(struct bytes blob, const char **type, struct bytes *numbers) MUST_C
 /* Append the blob of the certified key; what is no certificate, as it is. */
 void cert_put_key(struct bytes blob, struct buf *out);
 
+/* The type of the certified key, for that of a certificate; NULL if it is none.  Static. */
+const char *cert_key_type(const char *type);
+
 /* The algorithm the client signs with, for the name by which it asks to log in with a
  * certificate of this type: "rsa-sha2-256" for "rsa-sha2-256-cert-v01@openssh.com".  NULL if
  * it is not to be taken, or the type is not that of a certificate.  Static. */

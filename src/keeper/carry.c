@@ -108,6 +108,14 @@ carry_next(struct ward *w)
 		downstream_declined(w); /* there is nobody left to judge it */
 		return;
 	}
+	/* as ssh: what the person types is not for a machine whose key has changed, even where
+	 * that is let pass */
+	if (what != AUTH_SERVER_NOTHING && w->host_changed) {
+		ward_refuse(w, upstream_text_host_key,
+		    "the host key of %s has CHANGED: it does not get what the person types",
+		    w->host);
+		return;
+	}
 	buf_init(&out, IPC_MAX - 16);
 	if (w->upstream_known)
 		w->asked_at = clock_us();

@@ -13,8 +13,9 @@
 #define DIALS_MAX 128
 #define DIALS_SAME_MAX 8
 
-/* Get in line (for ConnectTimeout, or as long as it moves) for the machine of w->route.  The errand's answer comes to
- * upstream_errand_answer(); that there is none, to upstream_not_dialled(). */
+/* Get in line (for ConnectTimeout, or as long as it moves) for the machine of w->route.  The
+ * errand's answer comes to upstream_errand_answer(); that there is none, to
+ * upstream_not_dialled(). */
 void dials_ask(struct ward *w);
 
 /* It is there, or not needed any more: the place is free.  An errand ends with the socket it

@@ -1,14 +1,10 @@
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "keeper/authorize.h"
 #include "keeper/carry.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
@@ -16,73 +12,9 @@
 #include "keeper/imitate.h"
 #include "keeper/lookups.h"
 #include "keeper/upstream.h"
-#include "transport/keys.h"
 
 /* As in sshd. */
 #define PASSWORD_MAX 1024
-
-/* Say once why a key that stands in a file was not taken. */
-static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, const char *fmt, ...)
-{
-	char text[sizeof(w->said)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (strcmp(text, w->said) == 0)
-		return;
-	memcpy(w->said, text, sizeof(text));
-	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)w->id, ward_login(w),
-	    auth_server_fingerprint(w->server), text);
-}
-
-static int
-key_allowed(void *ctx, const char *alg, struct bytes blob)
-{
-	struct ward *w = ctx;
-	const struct authorize_request request = { .route = w->route,
-		.login = auth_server_login(w->server),
-		.address = w->client,
-		.now = time(NULL) };
-	struct authorize_answer answer;
-
-	if (!authorize_key(&request, blob, &answer)) {
-		if (answer.why[0] != '\0')
-			not_taken(w, "%s", answer.why);
-		return 0;
-	}
-	authorized_options_free(&w->shown);
-	w->shown = answer.options;
-	return 1;
-}
-
-static int
-verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const void *data,
-    size_t len)
-{
-	struct ward *w = ctx;
-	uint8_t flags;
-	char type[64];
-	int r;
-
-	r = key_verify(blob, alg, sig, data, len, &flags);
-	if (r != 0)
-		return r;
-	r = pubkey_type(blob, type);
-	if (r != 0 || strncmp(type, "sk-", 3) != 0)
-		return r;
-	/* a signature made without a touch is as good to the mathematics */
-	if (!w->shown.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
-		not_taken(w, "signed without a touch of the security key");
-		return ERR_AUTH;
-	}
-	if (w->shown.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
-		not_taken(w, "signed without verification of the user");
-		return ERR_AUTH;
-	}
-	return 0;
-}
 
 /* sshd's words, for the eyes and filters that know them.  What a certificate says of itself is
  * told of one that has been accepted: a stranger's says what a stranger likes. */
@@ -109,7 +41,8 @@ failed(void *ctx)
 	downstream_log(ctx, "Failed");
 }
 
-static const struct auth_server_ops auth_ops = { key_allowed, verify, failed, failed };
+static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstream_key_verify,
+	failed, failed };
 
 /* The first hash signed is the session identifier: from here on proofs count. */
 static int

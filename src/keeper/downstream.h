@@ -26,6 +26,11 @@ void downstream_password(struct ward *w, const char **hash, struct bytes *passwo
 /* The answer: 1, 0, or -1 if none is to be had. */
 void downstream_password_checked(struct ward *w, int ok);
 
+/* For auth_server_ops, with the ward: may this key log in, and is this its signature? */
+int downstream_key_allowed(void *ward, const char *alg, struct bytes blob);
+int downstream_key_verify(void *ward, const char *alg, struct bytes blob, struct bytes sig,
+    const void *data, size_t len);
+
 /* What upstream.c has to tell the client in answer to what it carried. */
 void downstream_failed(struct ward *w);	  /* it was wrong */
 void downstream_declined(struct ward *w); /* the upstream does not do that */

@@ -1,10 +1,8 @@
 /*
  * From a proven client to a session on the machine behind: dial and login.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth/known_hosts.h"
 #include "base/clock.h"
@@ -33,7 +31,8 @@ static const char *const text_asks_more =
 static const char *const text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
 
-/* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names others. */
+/* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names
+ * others. */
 static int
 take_dead_hosts(struct ward *w, struct wire *body)
 {

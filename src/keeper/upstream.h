@@ -10,6 +10,8 @@
 
 /* For the person, when the machine behind does not let the gateway in. */
 extern const char *const upstream_text_login;
+/* When it may not be the machine meant. */
+extern const char *const upstream_text_host_key;
 
 /* The client has proven itself: on to the machine behind. */
 void upstream_dial(struct ward *w);

@@ -14,7 +14,7 @@
 #include "keeper/upstream.h"
 #include "transport/keys.h"
 
-static const char *const text_host_key =
+const char *const upstream_text_host_key =
     "the host key of your machine could not be verified, so nothing was sent to it; "
     "ask your administrator";
 
@@ -196,5 +196,5 @@ upstream_host_key(struct ward *w, struct wire *body)
 	if (ward_send(w, &b, -1) != 0 || r == 0)
 		return;
 	log_host_key(w, blob, reason);
-	ward_refuse(w, text_host_key, "host key of %s not accepted", w->host);
+	ward_refuse(w, upstream_text_host_key, "host key of %s not accepted", w->host);
 }

@@ -129,6 +129,11 @@ aes_gcm_init(void)
 		return;
 	}
 	init_mb_mgr_auto(mgr, NULL);
+	if (imb_get_errno(mgr) != 0) {
+		free_mb_mgr(mgr); /* it has tested itself, and is not well */
+		mgr = NULL;
+		return;
+	}
 	for (cipher = ssh_get_ciphertab(); cipher->name != NULL; cipher++) {
 		if (cipher->ciphertype != SSH_AEAD_AES128_GCM &&
 		    cipher->ciphertype != SSH_AEAD_AES256_GCM)

@@ -335,15 +335,15 @@ class Machine(paramiko.ServerInterface):
 
         t._send_message = last
         t.add_server_key(self.key)
-        t.start_server(server=self)
-        channel = t.accept(20)
         try:
+            t.start_server(server=self)
+            channel = t.accept(20)
             while data := channel.recv(1 << 20):
                 self.got += data
             channel.sendall(b"%d" % len(self.got))
             channel.send_exit_status(0)
             channel.close()
-        except (AttributeError, OSError):
+        except (AttributeError, EOFError, OSError, paramiko.SSHException):
             pass  # none was opened, or it is gone
         self.done.wait(20)
         t.close()

@@ -140,6 +140,25 @@ def test_banner_of_the_machine_once(gated, person, tmp_path):
     t.close()
 
 
+@pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
+def test_not_for_a_machine_whose_key_has_changed(gated, person, method):
+    """Even with StrictHostKeyChecking = no, as ssh has it."""
+    w = real(gated, person, StrictHostKeyChecking="no")
+    hosts = w.gateway.known_hosts_of("alice")
+    hosts.write_text("".join(f"[127.0.0.1]:{w.sshd.port} {k.public}\n" for k in w.gateway.host_keys))
+    mark = w.sshd.log.mark()
+    t = asking(w, "true", PreferredAuthentications=method)
+    if method == "password":  # the machine would be asked for a question first
+        t.expect("password: ")
+        t.send(PASSWORD + "\n")
+    t.expect(r"sallyport: the host key of your machine could not be verified.*\(session [0-9a-f]+\)")
+    assert t.wait() == 255
+    t.close()
+    w.gateway.log.wait("has CHANGED: it does not get what the person types")
+    w.sshd.quiet()
+    assert not w.sshd.log.find("(Accepted|Failed) (password|keyboard)", mark)
+
+
 def test_machine_that_is_not_there(gated):
     w = gated(route=PASSTHROUGH)
     w.sshd.stop()

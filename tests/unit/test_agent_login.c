@@ -1,0 +1,307 @@
+/*
+ * keeper/agent_login: what a session says that has been taken over, in any order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "base/fd.h"
+#include "keeper/agent_login.h"
+#include "keeper/check.h"
+#include "keeper/outbox.h"
+#include "wire/ssh.h"
+
+#define AGENT_IDENTITIES 12
+
+static struct keeper keeper;
+static struct ward ward;
+static struct route route;
+static int session;
+static uint8_t heard[IPC_MAX];
+
+static int
+setup(void **state)
+{
+	const struct auth_client_config config = { .session_id = (const uint8_t *)"id",
+		.session_id_len = 2,
+		.user = "ubuntu",
+		.several = 1 };
+	static const struct auth_client_ops ops;
+	const struct bytes any = { (const uint8_t *)"any", 3 };
+	int pair[2];
+
+	(void)state;
+	keeper = (struct keeper){ .master = -1, .epoll = -1 };
+	TAILQ_INIT(&keeper.wards);
+	TAILQ_INIT(&keeper.ended);
+	TAILQ_INIT(&keeper.asking);
+	TAILQ_INIT(&keeper.to_dial);
+	TAILQ_INIT(&keeper.dialling);
+	outbox_init(&keeper);
+	check_init(&keeper);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+		return -1;
+	session = pair[1];
+	ward = (struct ward){ .keeper = &keeper,
+		.route = &route,
+		.sock = pair[0],
+		.errand = -1,
+		.phase = IPC_PHASE_AGENT,
+		.methods = { .complete = 1 } };
+	TAILQ_INSERT_TAIL(&keeper.wards, &ward, entry);
+	ward.upstream = auth_client_new(&config, &ops, &ward);
+	return ward.upstream == NULL ? -1 : agent_login_new(&ward, any, any);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	auth_client_free(&ward.upstream);
+	agent_login_free(&ward.agent);
+	fd_close(&ward.sock);
+	fd_close(&session);
+	return 0;
+}
+
+/* The session sends a message with one string, or with this byte instead, or with nothing. */
+static void
+say(enum ipc_type type, const struct buf *string, int byte)
+{
+	struct buf b;
+
+	ipc_begin(&b, type);
+	if (string != NULL)
+		wire_put_string(&b, string->data, string->len);
+	else if (byte != -1)
+		buf_put_u8(&b, (uint8_t)byte);
+	assert_int_equal(ipc_send(session, &b, -1), 0);
+	ward_session_input(&ward);
+}
+
+static void
+opened(void)
+{
+	say(IPC_AGENT_OPEN, NULL, -1);
+}
+
+static void
+answer(const void *p, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, IPC_PAYLOAD_MAX);
+	buf_put(&b, p, len);
+	say(IPC_AGENT_ANSWER, &b, -1);
+	buf_free(&b);
+}
+
+static void
+answer_success(void)
+{
+	answer("\6", 1);
+}
+
+static void
+put_key(struct buf *b, uint8_t fill)
+{
+	uint8_t raw[32];
+	struct buf key;
+
+	memset(raw, fill, sizeof(raw));
+	buf_init(&key, 256);
+	wire_put_text(&key, "ssh-ed25519");
+	wire_put_string(&key, raw, sizeof(raw));
+	wire_put_string(b, key.data, key.len);
+	buf_free(&key);
+}
+
+static void
+answer_one_key(void)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	buf_put_u8(&b, AGENT_IDENTITIES);
+	wire_put_u32(&b, 1);
+	put_key(&b, 0);
+	wire_put_text(&b, "comment");
+	answer(b.data, b.len);
+	buf_free(&b);
+}
+
+/* The upstream would take the key that is full of this. */
+static void
+wanted(uint8_t fill)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	buf_put_u8(&b, SSH_MSG_USERAUTH_PK_OK);
+	wire_put_text(&b, "ssh-ed25519");
+	put_key(&b, fill);
+	say(IPC_UPSTREAM_AUTH, &b, -1);
+	buf_free(&b);
+}
+
+/* The next message for the session, or 0. */
+static int
+hears(void)
+{
+	struct ipc_msg msg;
+
+	return ipc_recv(session, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg) == 0 ?
+	    (int)msg.type :
+	    0;
+}
+
+static void
+assert_ended(void)
+{
+	assert_int_equal(ward.sock, -1);
+	assert_ptr_equal(TAILQ_FIRST(&keeper.ended), &ward);
+}
+
+static void
+test_answers_that_nobody_asked_for(void **state)
+{
+	(void)state;
+	answer_success();
+	assert_ended();
+}
+
+static void
+test_opened_twice(void **state)
+{
+	(void)state;
+	opened();
+	assert_int_equal(hears(), IPC_AGENT_REQUEST);
+	opened();
+	assert_ended();
+}
+
+/* Up to where the upstream has been asked about a key. */
+static void
+asked_about_a_key(void)
+{
+	opened();
+	assert_int_equal(hears(), IPC_AGENT_REQUEST);
+	answer_success();
+	assert_int_equal(hears(), IPC_AGENT_REQUEST);
+	answer_one_key();
+	assert_int_equal(hears(), IPC_UPSTREAM);
+}
+
+static void
+test_second_answer(void **state)
+{
+	(void)state;
+	asked_about_a_key();
+	answer_one_key();
+	assert_ended();
+}
+
+/* The agent signs for what it was asked about, or not at all. */
+static void
+test_another_key_is_wanted(void **state)
+{
+	(void)state;
+	asked_about_a_key();
+	wanted(1);
+	assert_int_equal(hears(), IPC_REFUSE);
+	assert_int_equal(ward.phase, IPC_PHASE_END);
+}
+
+static void
+test_wanted_twice(void **state)
+{
+	(void)state;
+	asked_about_a_key();
+	wanted(0);
+	assert_int_equal(hears(), IPC_AGENT_REQUEST);
+	wanted(0);
+	assert_int_equal(hears(), IPC_REFUSE);
+	/* the answer is still on its way */
+	answer("\5", 1);
+	assert_int_equal(hears(), 0);
+	assert_int_not_equal(ward.sock, -1);
+}
+
+static void
+test_failures(void **state)
+{
+	int failure;
+
+	for (failure = IPC_AGENT_NOT_OFFERED; failure <= IPC_AGENT_TIMEOUT; failure++) {
+		say(IPC_AGENT_FAILED, NULL, failure);
+		assert_int_equal(hears(), IPC_REFUSE);
+		assert_int_equal(ward.phase, IPC_PHASE_END);
+		/* once, and what comes late is nothing */
+		say(IPC_AGENT_FAILED, NULL, failure);
+		opened();
+		answer_one_key();
+		assert_int_equal(hears(), 0);
+		assert_int_not_equal(ward.sock, -1);
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_TIMEOUT + 1);
+	assert_ended();
+}
+
+static void
+test_in_the_relay(void **state)
+{
+	struct buf reason;
+
+	(void)state;
+	ward.phase = IPC_PHASE_RELAY;
+	auth_client_free(&ward.upstream);
+	agent_login_free(&ward.agent);
+	/* it ended just then, or time was over */
+	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_TIMEOUT);
+	buf_init(&reason, 64);
+	buf_put(&reason, "gone", 4);
+	say(IPC_UPSTREAM_FAILED, &reason, -1);
+	buf_free(&reason);
+	assert_int_equal(hears(), 0);
+	assert_int_not_equal(ward.sock, -1);
+	opened();
+	assert_ended();
+}
+
+static void
+test_not_for_who_has_proven_nothing(void **state)
+{
+	(void)state;
+	ward.phase = IPC_PHASE_UPSTREAM_AUTH;
+	ward.methods.complete = 0;
+	agent_login_begin(&ward);
+	assert_ended();
+	assert_int_equal(hears(), 0);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		TEST(test_answers_that_nobody_asked_for),
+		TEST(test_opened_twice),
+		TEST(test_second_answer),
+		TEST(test_another_key_is_wanted),
+		TEST(test_wanted_twice),
+		TEST(test_failures),
+		TEST(test_in_the_relay),
+		TEST(test_not_for_who_has_proven_nothing),
+	};
+
+	if (sodium_init() == -1)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

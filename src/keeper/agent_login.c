@@ -244,8 +244,7 @@ agent_login_failed(struct ward *w, struct wire *body)
 		return;
 	if (wire_end(body) != 0 || failure >= sizeof(failures) / sizeof(failures[0]))
 		ward_end(w);
-	else if (failure == IPC_AGENT_TIMEOUT && w->agent->open &&
-	    w->agent->asked == ASKED_NOTHING)
+	else if (failure == IPC_AGENT_TIMEOUT && w->agent->open && w->agent->asked == ASKED_NOTHING)
 		ward_refuse(w,
 		    "your machine did not answer in time; try again later or ask your "
 		    "administrator",

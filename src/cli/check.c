@@ -118,6 +118,20 @@ check_agent(const struct check *c, const struct conf_entry *e)
 }
 
 /* A gateway that has just been installed has no keys yet, and that is no error. */
+/* The file that opens a key store in use.  Whether it is the right one, only opening it tells. */
+static void
+check_unlock(struct check *c)
+{
+	const char *spec = c->conf->keystore.unlock, *file;
+	unsigned int line;
+
+	if (spec == NULL || strncmp(spec, "file:", 5) != 0 || access(spec + 5, F_OK) == 0)
+		return;
+	file = conf_where(c->conf, "keystore", "Unlock", &line);
+	conf_error(c->errors, file, line, "Unlock: %s: %s; nothing else opens the key store",
+	    spec + 5, strerror(errno));
+}
+
 static void
 check_gateway(struct check *c)
 {
@@ -129,6 +143,8 @@ check_gateway(struct check *c)
 
 	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
 		list = &c->notes;
+	else
+		check_unlock(c);
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);

@@ -3,6 +3,8 @@
 import os
 import re
 
+import pytest
+
 from lab import net
 from lab.gateway import SALLYPORT
 from lab.tty import Terminal
@@ -72,6 +74,16 @@ def test_passphrase(make_gateway, make_sshd, ring, tmp_path):
         else:
             assert t.wait() == 78
         t.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it is root who starts it as somebody else")
+def test_user_that_is_missing(make_gateway):
+    """check is content, since the user may come later, and serve is not."""
+    g = make_gateway(RunAs="nobody-there")
+    status, text = check(g)
+    assert status == 0 and re.search(r'note: \S+:\d+: RunAs: there is no user "nobody-there"', text), text
+    p = g.sallyport("serve", "-c", g.conf)
+    assert p.returncode == 78 and b'RunAs: there is no user "nobody-there"' in p.stderr
 
 
 def test_file_that_is_gone(make_gateway, make_sshd, ring):

@@ -16,6 +16,7 @@
 #include "auth/revoked.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/privs.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "keeper/authorize.h"
@@ -23,6 +24,7 @@
 #include "keeper/route_files.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
+#include "master/users.h"
 
 #define KEYS_FILE_MAX (16 * 1024 * 1024)
 
@@ -118,6 +120,37 @@ check_agent(const struct check *c, const struct conf_entry *e)
 }
 
 /* A gateway that has just been installed has no keys yet, and that is no error. */
+/* The file that opens a key store in use.  Whether it is the right one, only opening it tells. */
+static void
+check_unlock(struct check *c)
+{
+	const char *spec = c->conf->keystore.unlock, *file;
+	unsigned int line;
+
+	if (spec == NULL || strncmp(spec, "file:", 5) != 0 || access(spec + 5, F_OK) == 0)
+		return;
+	file = conf_where(c->conf, "keystore", "Unlock", &line);
+	conf_error(c->errors, file, line, "Unlock: %s: %s; nothing else opens the key store",
+	    spec + 5, strerror(errno));
+}
+
+/* Root checks what root will start. */
+static void
+check_users(struct check *c)
+{
+	const struct conf_gateway *g = &c->conf->gateway;
+	const char *user = g->run_as != NULL ? g->run_as : USERS_KEEPER, *file;
+	unsigned int line;
+
+	if (geteuid() != 0 || privs_user_exists(user))
+		return;
+	file = conf_where(c->conf, "gateway", "RunAs", &line);
+	conf_error(&c->notes, file, line,
+	    "RunAs: there is no user \"%s\", and without it the gateway does not start as root; "
+	    "make one (adduser --system --group %s) or set RunAs",
+	    user, user);
+}
+
 static void
 check_gateway(struct check *c)
 {
@@ -129,9 +162,12 @@ check_gateway(struct check *c)
 
 	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
 		list = &c->notes;
+	else
+		check_unlock(c);
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
+	check_users(c);
 	file = conf_where(c->conf, "gateway", "Banner", &line);
 	if (g->banner != NULL && access(g->banner, R_OK) == -1)
 		conf_error(c->errors, file, line, "Banner: %s: %s", g->banner, strerror(errno));

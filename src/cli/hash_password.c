@@ -43,7 +43,8 @@ hash_password(void)
 		return CLI_FAILED;
 	r = passphrase_read_new("Password: ", &password);
 	if (r != 0) {
-		fprintf(stderr, "sallyport: no password: %s\n", err_str(r));
+		fprintf(stderr, "sallyport: no password: %s\n",
+		    r == ERR_EOF ? "end of input" : err_str(r));
 		return CLI_FAILED;
 	}
 	status = hash_print(password);

@@ -208,7 +208,8 @@ add_password(const struct key_args *a)
 		return status;
 	r = passphrase_read_new("Password: ", &password);
 	if (r != 0)
-		keystore_why_set(&why, "no password: %s", err_str(r));
+		keystore_why_set(&why, "no password: %s",
+		    r == ERR_EOF ? "end of input" : err_str(r));
 	else
 		r = keystore_add_password(ks, a->name, password, &why);
 	if (r != 0)

@@ -1,6 +1,7 @@
 /*
  * sallyport route: who answers for a login, where it leads, why not.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -529,6 +530,18 @@ out:
 	return status;
 }
 
+static int
+is_address(const char *option, const char *text)
+{
+	struct in6_addr raw;
+
+	if (text == NULL || inet_pton(AF_INET, text, &raw) == 1 ||
+	    inet_pton(AF_INET6, text, &raw) == 1)
+		return 1;
+	fprintf(stderr, "sallyport: %s: \"%.100s\" is not an IPv4 or IPv6 address\n", option, text);
+	return 0;
+}
+
 int
 cli_route(int argc, char **argv)
 {
@@ -558,6 +571,8 @@ cli_route(int argc, char **argv)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at != argc - 1)
 		return cli_wrong_usage(usage);
+	if (!is_address("--from", a.from) || !is_address("--to", a.to))
+		return CLI_USAGE;
 	a.login = argv[at];
 	return explain(&a);
 }

@@ -244,6 +244,12 @@ agent_login_failed(struct ward *w, struct wire *body)
 		return;
 	if (wire_end(body) != 0 || failure >= sizeof(failures) / sizeof(failures[0]))
 		ward_end(w);
+	else if (failure == IPC_AGENT_TIMEOUT && w->agent->open && w->agent->asked == ASKED_NOTHING)
+		ward_refuse(w,
+		    "your machine did not answer in time; try again later or ask your "
+		    "administrator",
+		    "%s port %u: LoginGraceTime was over before it had answered the login", w->host,
+		    w->route->port);
 	else
 		fail(w, failure);
 }

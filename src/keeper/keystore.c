@@ -144,7 +144,9 @@ store_open(struct keystore *ks, int create, struct keystore_why *why)
 	r = safedir_open(ks->path, &ks->dir, why);
 	if (r == 0)
 		r = store_unlock(ks, why);
-	if (r != ERR_NOTFOUND)
+	/* what is not there may also be what unlocks it: that is no reason for another store */
+	if (r != ERR_NOTFOUND ||
+	    (ks->dir.fd != -1 && faccessat(ks->dir.fd, STORE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
 		return r;
 	if (create)
 		return store_create(ks, why);

@@ -22,6 +22,7 @@
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/reloaded.h"
+#include "master/run.h"
 #include "master/startups.h"
 #include "master/users.h"
 
@@ -430,8 +431,11 @@ reap(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == m->keeper_pid)
 			m->keeper_pid = -1;
-		if (!startups_remove(m->startups, pid, &id))
+		if (!startups_remove(m->startups, pid, &id)) {
+			if (WIFSIGNALED(status))
+				run_sweep();
 			continue;
+		}
 		m->accept_at = 0; /* what was lacking may be there again */
 		if (WIFSIGNALED(status))
 			log_warn("session %04jx: process %d killed by signal %d%s", (uintmax_t)id,
@@ -537,6 +541,7 @@ block_signals(struct master *m)
 	sigset_t mask;
 
 	signal(SIGPIPE, SIG_IGN);
+	run_adopt();
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigaddset(&mask, SIGTERM);

@@ -198,28 +198,50 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 	}
 }
 
+/* Our children, but for those of this session, if there is one. */
+static void
+kill_children(pid_t spared)
+{
+	char path[64], pids[4096], *p, *end;
+	ssize_t n;
+	long pid;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd == -1 ? 0 : read(fd, pids, sizeof(pids) - 1);
+	fd_close(&fd);
+	pids[n > 0 ? n : 0] = '\0';
+	for (p = pids; (pid = strtol(p, &end, 10)) > 0 && end != p; p = end)
+		if (spared == 0 || getsid((pid_t)pid) != spared)
+			(void)kill((pid_t)pid, SIGKILL);
+}
+
+void
+run_adopt(void)
+{
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+void
+run_sweep(void)
+{
+	kill_children(getsid(0));
+}
+
 /* What is left of it: its group, and, as it comes to us, what has left its group. */
 static void
 clean_up(struct run *run)
 {
-	char path[64], pids[4096], *p, *end;
 	const struct timespec tick = { 0, 1000000 };
-	int fd, tries;
-	ssize_t n;
-	long pid;
+	int tries;
 
 	(void)kill(-run->pid, SIGKILL);
 	(void)kill(run->pid, SIGKILL);
 	while (waitpid(run->pid, &run->status, 0) == -1 && errno == EINTR)
 		;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	for (tries = 0; tries < 1000; tries++) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		n = fd == -1 ? 0 : read(fd, pids, sizeof(pids) - 1);
-		fd_close(&fd);
-		pids[n > 0 ? n : 0] = '\0';
-		for (p = pids; (pid = strtol(p, &end, 10)) > 0 && end != p; p = end)
-			(void)kill((pid_t)pid, SIGKILL);
+		kill_children(0);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		if (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD)
@@ -240,7 +262,7 @@ run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int
 	*result = (struct run_result){ 0 };
 	buf_init(&result->out, max);
 	/* what it leaves behind becomes ours, to be ended */
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	run_adopt();
 	if (start(&run, argv, env) != 0) {
 		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
 		    strerror(errno));

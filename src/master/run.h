@@ -27,4 +27,12 @@ struct run_result {
 void run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int watched,
     struct run_result *result);
 
+/*
+ * For the parent of the process that runs it, in case that one is killed: what the program
+ * leaves behind then comes to the parent, which ends it each time that somebody it does not
+ * know has been killed.  Programs are in sessions of their own, and our processes in ours.
+ */
+void run_adopt(void);
+void run_sweep(void);
+
 #endif

@@ -5,7 +5,6 @@
 #include "base/privs.h"
 #include "master/users.h"
 
-#define KEEPER_USER "sallyport"
 #define NETWORK_USER "sallyport-net"
 /* Where there is none of our own: what other programs are as well. */
 #define SHARED_USER "nobody"
@@ -37,7 +36,7 @@ users_choose(const struct conf_gateway *gateway, struct users *users)
 	*users = (struct users){ NULL, NULL };
 	if (geteuid() != 0)
 		return 0;
-	users->keeper = gateway->run_as != NULL ? gateway->run_as : KEEPER_USER;
+	users->keeper = gateway->run_as != NULL ? gateway->run_as : USERS_KEEPER;
 	if (strcmp(users->keeper, "root") == 0)
 		users->keeper = NULL;
 	else if (need_user("RunAs", users->keeper) != 0)

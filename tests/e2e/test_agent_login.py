@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import signal
 import subprocess
 
 import pytest
@@ -277,6 +278,22 @@ def test_nobody_confirms(gated, ring, short):
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
     refused(w, r, "not heard in time", "LoginGraceTime was over")
+
+
+def test_the_machine_freezes_after_the_signature(gated, ring, short):
+    """That is not the agent's fault, and nobody is sent to look there."""
+    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "3s"})
+    askpass = w.client.dir / "askpass"
+    askpass.write_text(f"#!/bin/sh\nexec kill -STOP $(pgrep -P {w.sshd.process.pid})\n")
+    askpass.chmod(0o755)
+    w.client.env.update(SSH_ASKPASS=str(askpass), SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
+    w.agent = Agent(w, short / "a")
+    w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
+    try:
+        refused(w, w.ssh("echo in"), "your machine did not answer in time", "before it had answered the login")
+    finally:
+        for p in w.sshd.processes():
+            p.kill(signal.SIGCONT)
 
 
 def test_the_machine_is_down(login):

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -234,7 +235,6 @@ def test_accept_new_for_a_tree_without_known_hosts(tree):
 
 
 def test_key_with_a_passphrase(tree, tmp_path):
-    import subprocess
 
     t = tree()
     subprocess.run(

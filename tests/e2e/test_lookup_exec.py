@@ -93,7 +93,7 @@ def lab(make_gateway, make_sshd, ring, tmp_path):
     for x in made:
         x.way.close()
         wait_for("the end of all that was run", lambda: not x.left(), 10)
-        assert not x.gateway.zombies()
+        wait_for("the master to collect its dead", lambda: not x.gateway.zombies(), 10)
 
 
 def test_answer_is_a_route(lab):
@@ -267,6 +267,23 @@ def test_errand_that_is_killed(lab):
         wait_for("the errand", lambda: x.gateway.role("errand exec"))[0].kill()
         assert b"Permission denied" in c.communicate(timeout=10)[1]
     assert x.gateway.log.find("lookup exec: slow: .*the errand died")
+    assert x.login("good").text == "in\n"
+
+
+def test_errand_that_is_killed_leaves_nothing_behind(lab):
+    """What its program has started ends with it, also what has a session of its own; others go on."""
+    x = lab("slow) sleep 8461.7 & setsid sleep 8461.7 & sleep 8461.7 ;;", timeout=30)
+    stays = x.way.new_client(user="good").spawn("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    stays.stdin.write(b"one\n")
+    stays.stdin.flush()
+    assert stays.stdout.readline() == b"one\n"
+    c = x.way.new_client(user="slow").spawn("true", stdin=subprocess.DEVNULL)
+    wait_for("all of it", lambda: len(x.left()) >= 3)
+    for errand in x.gateway.role("errand exec"):
+        errand.kill()
+    assert b"Permission denied" in c.communicate(timeout=10)[1]
+    wait_for("the end of it", lambda: not x.left(), 5)
+    assert stays.communicate(b"two\n", timeout=10)[0] == b"two\n"
     assert x.login("good").text == "in\n"
 
 

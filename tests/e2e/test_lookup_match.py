@@ -49,6 +49,15 @@ def test_agent_with_several_keys(git, ring, short):
     assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
 
 
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_route_takes_addresses_alone(make_gateway, option):
+    g = make_gateway()
+    for text in ("gateway.example.com", "10.0.0", "10.0.0.0/8", ""):
+        p = g.sallyport("route", "alice", option, text, "-c", g.conf)
+        assert p.returncode == 2 and p.stderr.decode() == (
+            f'sallyport: {option}: "{text}" is not an IPv4 or IPv6 address\n')
+
+
 def test_key_of_nobody(git, ring):
     r = git.new_client(ring.get("stranger")).ssh("true")
     assert r.code == 255 and "Permission denied" in r.err

@@ -3,6 +3,7 @@
 import os
 import re
 import statistics
+import subprocess
 import threading
 import time
 
@@ -20,7 +21,6 @@ PASSWORD = "a pass; phrase # with = all ☂"
 
 @pytest.fixture(scope="module")
 def hashed():
-    import subprocess
 
     p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode() + b"\nmore\n",
                        capture_output=True, check=True, timeout=20)
@@ -52,6 +52,11 @@ def test_hash_password_on_a_terminal(tmp_path):
     assert t.wait() == 0
     assert "three" not in t.seen
     t.close()
+
+
+def test_hash_password_without_any():
+    p = subprocess.run([SALLYPORT, "hash-password"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert p.returncode == 1 and p.stderr == b"sallyport: no password: end of input\n"
 
 
 def test_hash_password_of_nothing(gated):

@@ -537,6 +537,12 @@ test_credential(void **state)
 	keystore_free(&ks);
 	write_file("cred/other", "0123456789abcdeg", 16, 0400);
 	assert_open_refused("credential:other", ERR_AUTH, "credential:other");
+	assert_open_refused("credential:absent", ERR_AUTH, "cred/absent");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_open_refused("credential:store", ERR_NOTFOUND, "LoadCredential");
+	assert_int_equal(keystore_open("keys", "credential:store", 0, &ks, &why), ERR_NOTFOUND);
+	assert_non_null(strstr(why.text, "LoadCredential"));
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
 	assert_int_equal(chmod("cred/store", 0444), 0);
 	assert_open_refused("credential:store", ERR_PERM, "mode 0444");
 	unsetenv("CREDENTIALS_DIRECTORY");

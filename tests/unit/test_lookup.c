@@ -609,8 +609,9 @@ seconds(void)
 /* Ten times the time is given, for a sanitizer or a machine that is busy. */
 #define SLACK 10
 
-static void
-test_100000_routes(void **state)
+/* The time to find one, in microseconds. */
+static double
+many_routes(int n)
 {
 	double start, loaded, found;
 	struct fixture f;
@@ -619,10 +620,9 @@ test_100000_routes(void **state)
 	FILE *to;
 	int i;
 
-	(void)state;
 	to = fopen("conf.d/a.ini", "w");
 	assert_non_null(to);
-	for (i = 0; i < 100000; i++)
+	for (i = 0; i < n; i++)
 		fprintf(to,
 		    "[route user%06d]\nHostName = 10.%d.%d.%d\nUser = ubuntu\n"
 		    "AuthorizedKeysFile = conf.d/users/user%06d.pub\nKey = user%06d\n"
@@ -633,18 +633,31 @@ test_100000_routes(void **state)
 	load_ok(&f, NULL);
 	loaded = seconds();
 	for (i = 0; i < 100000; i++) {
-		snprintf(login, sizeof(login), "user%06d", (i * 7919) % 100000);
+		snprintf(login, sizeof(login), "user%06d", (int)(i * 7919LL % n));
 		assert_int_equal(find(&f, login, &r), LOOKUP_FOUND);
 		assert_string_equal(r->key, login);
 		route_unref(&r);
 	}
 	found = seconds();
-	not_found(&f, "user100000");
-	print_message("100,000 routes: loaded in %.3f s, one found in %.2f us\n", loaded - start,
+	snprintf(login, sizeof(login), "user%06d", n);
+	not_found(&f, login);
+	print_message("%d routes: loaded in %.3f s, one found in %.2f us\n", n, loaded - start,
 	    (found - loaded) * 10);
 	assert_true(loaded - start < 1.0 * SLACK);
-	assert_true(found - loaded < 1.0 * SLACK);
 	fixture_free(&f);
+	return (found - loaded) * 10;
+}
+
+/* What memory is not in a cache costs is not what a search would: that is a hundred times. */
+static void
+test_100000_routes(void **state)
+{
+	double one;
+
+	(void)state;
+	one = many_routes(1000);
+	(void)many_routes(10000);
+	assert_true(many_routes(100000) < one * SLACK);
 }
 
 int

@@ -109,8 +109,11 @@ dials_start(struct keeper *k)
 {
 	struct ward *w;
 
-	while ((w = next(k)) != NULL)
-		start(w);
+	while (k->dials_changed) {
+		k->dials_changed = 0;
+		while ((w = next(k)) != NULL)
+			start(w);
+	}
 }
 
 void
@@ -119,6 +122,7 @@ dials_ask(struct ward *w)
 	w->dial = WARD_DIALS_LATER;
 	w->dial_deadline = clock_ms() + w->route->connect_timeout_ms;
 	TAILQ_INSERT_TAIL(&w->keeper->to_dial, w, dial_entry);
+	w->keeper->dials_changed = 1;
 }
 
 void
@@ -146,6 +150,7 @@ dials_cancel(struct ward *w)
 	} else if (w->dial == WARD_DIALS) {
 		TAILQ_REMOVE(&k->dialling, w, dial_entry);
 		k->n_dialling--;
+		k->dials_changed = 1;
 	}
 	w->dial = WARD_DIALS_NOT;
 }

@@ -235,7 +235,6 @@ def test_accept_new_for_a_tree_without_known_hosts(tree):
 
 
 def test_key_with_a_passphrase(tree, tmp_path):
-
     t = tree()
     subprocess.run(
         ["ssh-keygen", "-q", "-p", "-N", "secret", "-P", "", "-f", t.path / "alice" / "id_rsa"], check=True

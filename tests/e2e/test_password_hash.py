@@ -21,7 +21,6 @@ PASSWORD = "a pass; phrase # with = all ☂"
 
 @pytest.fixture(scope="module")
 def hashed():
-
     p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode() + b"\nmore\n",
                        capture_output=True, check=True, timeout=20)
     assert p.stderr == b""

@@ -62,7 +62,7 @@ struct keeper {
 	struct ward_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
 	struct ward_list dialling; /* those who have it */
 	unsigned int n_dialling;
-	int dials_changed; /* since dials_start() last looked */
+	int dials_changed;	   /* since dials_start() last looked */
 	struct letter_list outbox; /* for the master (outbox.h) */
 	struct ward_list ended;	   /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];

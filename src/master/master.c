@@ -16,14 +16,9 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/title.h"
-#include "ipc/ipc.h"
-#include "master/control.h"
 #include "master/errand.h"
-#include "master/listener.h"
-#include "master/master.h"
-#include "master/reloaded.h"
+#include "master/master_private.h"
 #include "master/run.h"
-#include "master/startups.h"
 #include "master/users.h"
 
 /* Connections taken from one listener before the others have their turn. */
@@ -32,41 +27,6 @@
 #define KEEPER_BURST 64
 /* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 50
-/* The keeper takes what waits for it at once, unless it is loading: that long at most. */
-#define COMMIT_WAIT_MS 5000
-/* A reload that has not been answered for so long has been lost. */
-#define RELOAD_LOST_MS 60000
-
-struct master {
-	const struct conf *conf;
-	struct conf *reloaded; /* conf, once there was a reload: ours to free */
-	const struct master_roles *roles;
-	struct listener listeners[LISTENERS_MAX];
-	size_t n_listeners;
-	struct startups *startups;
-	uint64_t next_id;
-	int keeper; /* socket */
-	pid_t keeper_pid;
-	int signals;
-	int64_t accept_at; /* nothing is accepted before */
-	struct control *control;
-	enum {
-		RELOAD_NONE,
-		RELOAD_ASKED, /* the keeper loads */
-		RELOAD_AGAIN  /* and was asked to once more meanwhile */
-	} reload;
-	int64_t reload_since;
-	enum {
-		ASKER_NONE,
-		ASKER_THIS, /* waits for the reload under way */
-		ASKER_NEXT  /* came after it began: the one after that is for him */
-	} askers[CONTROL_CLIENTS_MAX];
-	int as_json[CONTROL_CLIENTS_MAX]; /* his answer */
-	int done;
-	int status;
-	sigset_t old_mask;
-	uint8_t message[IPC_MAX];
-};
 
 /* In a child: only its own descriptors, and signals as they were. */
 static void
@@ -140,8 +100,8 @@ keeper_has_room(const struct master *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
-static void
-accept_some(struct master *m, const struct listener *l)
+void
+master_accept(struct master *m, const struct listener *l)
 {
 	struct connection c;
 	const char *why;
@@ -186,202 +146,6 @@ run_errand(struct master *m, struct ipc_msg *msg)
 	/* the keeper sees its socket close */
 	if (pid == -1)
 		log_error("cannot fork: %s", strerror(errno));
-}
-
-/* --- reload: the keeper loads it all, the master does its part, then both swap --- */
-
-static void
-reload_ask(struct master *m)
-{
-	struct buf b;
-	int i;
-
-	m->reload = RELOAD_ASKED;
-	m->reload_since = clock_ms();
-	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (m->askers[i] == ASKER_NEXT)
-			m->askers[i] = ASKER_THIS;
-	ipc_begin(&b, IPC_RELOAD);
-	if (ipc_send(m->keeper, &b, -1) != 0)
-		log_error("reload: the keeper does not listen"); /* the loop finds out */
-}
-
-static void
-reload_begin(struct master *m)
-{
-	if (m->reload == RELOAD_NONE || clock_ms() > m->reload_since + RELOAD_LOST_MS)
-		reload_ask(m);
-	else
-		m->reload = RELOAD_AGAIN;
-}
-
-/* Say how it went to who has asked, and go on to the next if there is one. */
-static void
-reload_end(struct master *m, int status, unsigned int count, const char *text)
-{
-	int i, again = m->reload == RELOAD_AGAIN;
-	const char *json;
-	struct buf b;
-
-	buf_init(&b, CONTROL_ANSWER_MAX - 16);
-	reloaded_put_json(&b, status == 0, count, text);
-	json = buf_cstr(&b);
-	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-		if (m->askers[i] != ASKER_THIS)
-			continue;
-		control_answer(m->control, i, status,
-		    !m->as_json[i]   ? text :
-			json != NULL ? json :
-				       "");
-		m->askers[i] = ASKER_NONE;
-	}
-	buf_free(&b);
-	m->reload = RELOAD_NONE;
-	if (again)
-		reload_ask(m);
-}
-
-/* From here on the two have to agree: this message must not be lost. */
-static void
-reload_commit(struct master *m, int yes)
-{
-	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
-	int64_t end = clock_ms() + COMMIT_WAIT_MS;
-	struct buf b;
-	int r;
-
-	do {
-		ipc_begin(&b, IPC_COMMIT);
-		wire_put_bool(&b, yes);
-		r = ipc_send(m->keeper, &b, -1);
-		if (r == ERR_AGAIN)
-			(void)poll(&pfd, 1, clock_until(end, clock_ms()));
-	} while (r == ERR_AGAIN && clock_ms() < end);
-	if (r != 0)
-		log_error("reload: the keeper does not listen: %s", err_str(r));
-}
-
-static int
-same_name(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* What was read at the start only. */
-static void
-reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
-{
-	if (!same_name(old->run_as, new->run_as) ||
-	    !same_name(old->run_network_as, new->run_network_as))
-		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
-	if (strcmp(old->control_socket, new->control_socket) != 0)
-		log_warn("reload: ControlSocket changes at a restart only");
-}
-
-/* The keeper is ready: listen where it says now, and swap.  0 or an ERR_*, with why. */
-static int
-reload_apply(struct master *m, const char *text, char *why, size_t size)
-{
-	struct listener next[LISTENERS_MAX];
-	struct conf_errors errors = { 0 };
-	struct conf *conf;
-	size_t i;
-	int r;
-
-	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
-	conf_errors_free(&errors);
-	if (r == 0 && conf->gateway.n_listen > LISTENERS_MAX)
-		r = ERR_TOOBIG;
-	if (r != 0) {
-		snprintf(why, size, "%s", err_str(r));
-		conf_free(&conf);
-		return r;
-	}
-	r = listeners_change(m->listeners, m->n_listeners, &conf->gateway, next, why, size);
-	if (r != 0) {
-		conf_free(&conf);
-		return r;
-	}
-	/* who has come to those that are closed now, and waits */
-	for (i = 0; i < m->n_listeners; i++)
-		if (m->listeners[i].fd != -1)
-			accept_some(m, &m->listeners[i]);
-	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
-	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
-	m->n_listeners = conf->gateway.n_listen;
-	reload_note(&m->conf->gateway, &conf->gateway);
-	startups_set_limits(m->startups, &conf->gateway);
-	conf_free(&m->reloaded);
-	m->conf = m->reloaded = conf;
-	return 0;
-}
-
-/* Each whole line of text to the log. */
-static void
-reload_log(char *text)
-{
-	char *line, *end;
-
-	for (line = text; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-		*end = '\0';
-		log_error("reload: %s", line);
-		*end = '\n';
-	}
-	*line = '\0'; /* a last one that was cut */
-}
-
-static void
-reload_answer(struct master *m, struct wire *body)
-{
-	int ok = wire_bool(body), status = 78;
-	unsigned int n = wire_u32(body);
-	struct bytes raw = wire_string(body);
-	char why[256] = "", *text, *told = NULL;
-
-	text = wire_end(body) == 0 ? strndup((const char *)raw.p, raw.len) : NULL;
-	if (text == NULL || m->reload == RELOAD_NONE) {
-		log_error("reload: unreadable answer of the keeper");
-		ok = 0;
-		n = 1;
-	} else if (ok) {
-		ok = reload_apply(m, text, why, sizeof(why)) == 0;
-		reload_commit(m, ok);
-		if (!ok) {
-			n = 1;
-			log_error("reload: %s", why);
-			(void)!asprintf(&told, "%s\n", why);
-		}
-	} else {
-		reload_log(text);
-	}
-	if (ok) {
-		conf_set_log(&m->conf->gateway);
-		log_info("reload: the new configuration is in force");
-		status = 0;
-		(void)!asprintf(&told, "the new configuration is in force\n");
-	} else {
-		log_error("reload: %u error%s; the configuration stays as it was", n,
-		    n == 1 ? "" : "s");
-	}
-	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
-	free(told);
-	free(text);
-}
-
-/* An order from the control socket. */
-static void
-control_request(void *ctx, int client, const char *request)
-{
-	struct master *m = ctx;
-
-	m->as_json[client] = strcmp(request, "reload json") == 0;
-	if (!m->as_json[client] && strcmp(request, "reload") != 0) {
-		control_answer(m->control, client, 2, "unknown request\n");
-		return;
-	}
-	log_info("control: reload");
-	m->askers[client] = m->reload == RELOAD_NONE ? ASKER_THIS : ASKER_NEXT;
-	reload_begin(m);
 }
 
 /* One message: 0, or an ERR_* when there is none. */
@@ -487,11 +251,11 @@ master_loop(struct master *m)
 			signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			keeper_input(m);
-		control_input(m->control, &fds[2], control_request, m);
+		control_input(m->control, &fds[2], reload_control, m);
 		/* a reload may have closed one and made another of the same number */
 		for (i = 0; i < m->n_listeners && !m->done; i++)
 			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
-				accept_some(m, &m->listeners[i]);
+				master_accept(m, &m->listeners[i]);
 	}
 }
 

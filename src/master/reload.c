@@ -1,0 +1,210 @@
+/*
+ * Reload: the keeper loads it all, the master does its part, then both swap.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/master_private.h"
+#include "master/reloaded.h"
+
+/* The keeper takes what waits for it at once, unless it is loading: that long at most. */
+#define COMMIT_WAIT_MS 5000
+/* A reload that has not been answered for so long has been lost. */
+#define RELOAD_LOST_MS 60000
+
+static void
+reload_ask(struct master *m)
+{
+	struct buf b;
+	int i;
+
+	m->reload = RELOAD_ASKED;
+	m->reload_since = clock_ms();
+	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (m->askers[i] == ASKER_NEXT)
+			m->askers[i] = ASKER_THIS;
+	ipc_begin(&b, IPC_RELOAD);
+	if (ipc_send(m->keeper, &b, -1) != 0)
+		log_error("reload: the keeper does not listen"); /* the loop finds out */
+}
+
+void
+reload_begin(struct master *m)
+{
+	if (m->reload == RELOAD_NONE || clock_ms() > m->reload_since + RELOAD_LOST_MS)
+		reload_ask(m);
+	else
+		m->reload = RELOAD_AGAIN;
+}
+
+/* Say how it went to who has asked, and go on to the next if there is one. */
+static void
+reload_end(struct master *m, int status, unsigned int count, const char *text)
+{
+	int i, again = m->reload == RELOAD_AGAIN;
+	const char *json;
+	struct buf b;
+
+	buf_init(&b, CONTROL_ANSWER_MAX - 16);
+	reloaded_put_json(&b, status == 0, count, text);
+	json = buf_cstr(&b);
+	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		if (m->askers[i] != ASKER_THIS)
+			continue;
+		control_answer(m->control, i, status,
+		    !m->as_json[i]   ? text :
+			json != NULL ? json :
+				       "");
+		m->askers[i] = ASKER_NONE;
+	}
+	buf_free(&b);
+	m->reload = RELOAD_NONE;
+	if (again)
+		reload_ask(m);
+}
+
+/* From here on the two have to agree: this message must not be lost. */
+static void
+reload_commit(struct master *m, int yes)
+{
+	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
+	int64_t end = clock_ms() + COMMIT_WAIT_MS;
+	struct buf b;
+	int r;
+
+	do {
+		ipc_begin(&b, IPC_COMMIT);
+		wire_put_bool(&b, yes);
+		r = ipc_send(m->keeper, &b, -1);
+		if (r == ERR_AGAIN)
+			(void)poll(&pfd, 1, clock_until(end, clock_ms()));
+	} while (r == ERR_AGAIN && clock_ms() < end);
+	if (r != 0)
+		log_error("reload: the keeper does not listen: %s", err_str(r));
+}
+
+static int
+same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* What was read at the start only. */
+static void
+reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
+{
+	if (!same_name(old->run_as, new->run_as) ||
+	    !same_name(old->run_network_as, new->run_network_as))
+		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
+	if (strcmp(old->control_socket, new->control_socket) != 0)
+		log_warn("reload: ControlSocket changes at a restart only");
+}
+
+/* The keeper is ready: listen where it says now, and swap.  0 or an ERR_*, with why. */
+static int
+reload_apply(struct master *m, const char *text, char *why, size_t size)
+{
+	struct listener next[LISTENERS_MAX];
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	size_t i;
+	int r;
+
+	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
+	conf_errors_free(&errors);
+	if (r == 0 && conf->gateway.n_listen > LISTENERS_MAX)
+		r = ERR_TOOBIG;
+	if (r != 0) {
+		snprintf(why, size, "%s", err_str(r));
+		conf_free(&conf);
+		return r;
+	}
+	r = listeners_change(m->listeners, m->n_listeners, &conf->gateway, next, why, size);
+	if (r != 0) {
+		conf_free(&conf);
+		return r;
+	}
+	/* who has come to those that are closed now, and waits */
+	for (i = 0; i < m->n_listeners; i++)
+		if (m->listeners[i].fd != -1)
+			master_accept(m, &m->listeners[i]);
+	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
+	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
+	m->n_listeners = conf->gateway.n_listen;
+	reload_note(&m->conf->gateway, &conf->gateway);
+	startups_set_limits(m->startups, &conf->gateway);
+	conf_free(&m->reloaded);
+	m->conf = m->reloaded = conf;
+	return 0;
+}
+
+/* Each whole line of text to the log. */
+static void
+reload_log(char *text)
+{
+	char *line, *end;
+
+	for (line = text; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		log_error("reload: %s", line);
+		*end = '\n';
+	}
+	*line = '\0'; /* a last one that was cut */
+}
+
+void
+reload_answer(struct master *m, struct wire *body)
+{
+	int ok = wire_bool(body), status = 78;
+	unsigned int n = wire_u32(body);
+	struct bytes raw = wire_string(body);
+	char why[256] = "", *text, *told = NULL;
+
+	text = wire_end(body) == 0 ? strndup((const char *)raw.p, raw.len) : NULL;
+	if (text == NULL || m->reload == RELOAD_NONE) {
+		log_error("reload: unreadable answer of the keeper");
+		ok = 0;
+		n = 1;
+	} else if (ok) {
+		ok = reload_apply(m, text, why, sizeof(why)) == 0;
+		reload_commit(m, ok);
+		if (!ok) {
+			n = 1;
+			log_error("reload: %s", why);
+			(void)!asprintf(&told, "%s\n", why);
+		}
+	} else {
+		reload_log(text);
+	}
+	if (ok) {
+		conf_set_log(&m->conf->gateway);
+		log_info("reload: the new configuration is in force");
+		status = 0;
+		(void)!asprintf(&told, "the new configuration is in force\n");
+	} else {
+		log_error("reload: %u error%s; the configuration stays as it was", n,
+		    n == 1 ? "" : "s");
+	}
+	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
+	free(told);
+	free(text);
+}
+
+void
+reload_control(void *ctx, int client, const char *request)
+{
+	struct master *m = ctx;
+
+	m->as_json[client] = strcmp(request, "reload json") == 0;
+	if (!m->as_json[client] && strcmp(request, "reload") != 0) {
+		control_answer(m->control, client, 2, "unknown request\n");
+		return;
+	}
+	log_info("control: reload");
+	m->askers[client] = m->reload == RELOAD_NONE ? ASKER_THIS : ASKER_NEXT;
+	reload_begin(m);
+}

@@ -1,5 +1,6 @@
 """Key = agent under attack: clients, agents and machines that do not keep to the protocol."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -240,7 +241,8 @@ class FakeAgent:
             threading.Thread(target=self.serve, args=(s,), daemon=True).start()
 
     def serve(self, s):
-        with s, s.makefile("rb") as f:
+        # who asks may end as it likes
+        with contextlib.suppress(ConnectionResetError), s, s.makefile("rb") as f:
             while len(head := f.read(4)) == 4:
                 body = f.read(struct.unpack(">I", head)[0])
                 self.types.append(body[0])

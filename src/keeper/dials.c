@@ -1,11 +1,6 @@
-#include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "keeper/dials.h"
 #include "keeper/outbox.h"
 #include "keeper/upstream.h"
@@ -31,28 +26,14 @@ put_hosts(struct ward *w, struct buf *b)
 static int
 send_errand(struct ward *w)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &w->from_errand };
-	struct keeper *k = w->keeper;
-	int pair[2], r;
 	struct buf b;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
-		return ERR_SYS;
-	if (epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1) {
-		fd_close(&pair[0]);
-		fd_close(&pair[1]);
-		return ERR_SYS;
-	}
 	ipc_begin(&b, IPC_DIAL);
 	wire_put_u64(&b, w->id);
 	wire_put_u32(&b, (uint32_t)w->route->connect_timeout_ms);
 	wire_put_u32(&b, w->route->port);
 	put_hosts(w, &b);
-	r = outbox_send(k, &b, pair[1]);
-	if (r != 0)
-		fd_close(&pair[0]);
-	w->errand = pair[0];
-	return r;
+	return outbox_errand(w->keeper, &w->from_errand, &b, &w->errand);
 }
 
 static void

@@ -1,9 +1,4 @@
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -28,28 +23,17 @@ put_words(struct buf *b, const struct strlist *words)
 static int
 send_errand(struct ward *w)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &w->from_errand };
-	struct keeper *k = w->keeper;
-	int pair[2], r;
 	struct buf b;
+	int r;
 
-	if (k->master == -1)
-		return ERR_EOF;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
-		return ERR_SYS;
 	ipc_begin(&b, IPC_RUN);
 	wire_put_u64(&b, w->id);
 	wire_put_u32(&b, (uint32_t)w->pending.command.timeout_ms);
 	put_words(&b, &w->pending.command.argv);
 	put_words(&b, &w->pending.command.env);
-	r = outbox_send(k, &b, pair[1]);
-	if (r == 0 && epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1)
-		r = ERR_SYS;
-	if (r != 0) {
-		fd_close(&pair[0]);
+	r = outbox_errand(w->keeper, &w->from_errand, &b, &w->errand);
+	if (r != 0)
 		return r;
-	}
-	w->errand = pair[0];
 	w->run_deadline = clock_ms() + w->pending.command.timeout_ms + ERRAND_SLACK_MS;
 	return 0;
 }

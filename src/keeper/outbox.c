@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -71,6 +72,30 @@ outbox_send(struct keeper *k, struct buf *b, int pass_fd)
 	}
 	buf_wipe(b);
 	fd_close(&pass_fd);
+	return r;
+}
+
+int
+outbox_errand(struct keeper *k, struct source *source, struct buf *order, int *sock)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
+	int pair[2], r = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+		buf_wipe(order);
+		return ERR_SYS;
+	}
+	if (epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1) {
+		r = ERR_SYS;
+		buf_wipe(order);
+		fd_close(&pair[1]);
+	} else {
+		r = outbox_send(k, order, pair[1]);
+	}
+	if (r != 0)
+		fd_close(&pair[0]);
+	else
+		*sock = pair[0];
 	return r;
 }
 

@@ -15,6 +15,12 @@ void outbox_init(struct keeper *k);
  */
 int outbox_send(struct keeper *k, struct buf *b, int pass_fd) MUST_CHECK;
 
+/*
+ * Send an order for an errand, which gets the other end of *sock: epoll gives source back when
+ * it says something.  order is freed.  0, or an ERR_*, with *sock as it was.
+ */
+int outbox_errand(struct keeper *k, struct source *source, struct buf *order, int *sock) MUST_CHECK;
+
 /* The master takes messages again. */
 void outbox_flush(struct keeper *k);
 

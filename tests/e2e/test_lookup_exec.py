@@ -255,7 +255,10 @@ def test_many_at_once_beyond_the_limit_are_told(lab):
     let_in = sum(end[0] == b"in\n" for end in ends)
     refused = len(re.findall("drop connection from .*: MaxStartups", x.gateway.log.text()))
     assert 20 <= let_in < 60 and let_in + refused == 60, ends
-    assert all(code == 255 and b"closed" in err for out, err, code in ends if not out), ends
+    # its end can overtake the text
+    assert all(
+        code == 255 and (b"closed" in err or b"reset" in err) for out, err, code in ends if not out
+    ), ends
     x.gateway.quiet()
 
 

@@ -514,9 +514,10 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 	buf_reset(&ac->question);
 	wire_init(&w, payload, len);
 	type = wire_u8(&w);
-	/* a banner may come at any time before success */
+	/* a banner may come at any time before success, and before any request */
 	if (type == SSH_MSG_USERAUTH_BANNER &&
-	    (ac->state == STATE_REFUSED || ac->state == STATE_ASKED || ac->state == STATE_WANTED))
+	    (ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED ||
+		ac->state == STATE_WANTED))
 		return input_banner(ac, &w);
 	if (ac->state != STATE_WAITING)
 		return fail(ac, "unexpected login message from upstream: type %u", type);

@@ -64,9 +64,10 @@ enum ipc_type {
 	IPC_UPSTREAM,	   /* strings to the end: payloads for the upstream */
 	IPC_POLICY,	   /* what may be done in the relay: rules_put(); before RELAY */
 	IPC_RELAY,	   /* both are logged in.  strings to the end: what the client gets before
-			  * USERAUTH_SUCCESS */
+			  * USERAUTH_SUCCESS.  After AGENT: the upstream's banner, or nothing */
 	IPC_REFUSE,	   /* string text of the DISCONNECT; strings to the end: last payloads
-			  * for the client.  After AGENT: string line for its session, no payloads */
+			  * for the client.  After AGENT: string line for its session; the upstream's banner,
+			  * or nothing */
 	IPC_AGENT,	   /* the client is in, and its own agent is to log in upstream.  strings to
 			  * the end: what the client gets before USERAUTH_SUCCESS */
 	IPC_AGENT_REQUEST, /* string request for that agent, without its length */

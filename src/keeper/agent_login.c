@@ -18,6 +18,7 @@ struct agent_login {
 	struct buf host_key;
 	struct buf bind;   /* session-bind@openssh.com, to be sent */
 	struct buf answer; /* what keys there are */
+	struct buf banner; /* the upstream's, for when the client's session goes on or ends */
 	struct agent_keys keys;
 	size_t next; /* of them, to be tried */
 	unsigned int tries;
@@ -55,6 +56,7 @@ agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature)
 	buf_init(&a->host_key, IPC_PAYLOAD_MAX);
 	buf_init(&a->bind, IPC_PAYLOAD_MAX);
 	buf_init(&a->answer, IPC_PAYLOAD_MAX);
+	buf_init(&a->banner, AUTH_CLIENT_BANNER_MAX);
 	buf_put(&a->host_key, host_key.p, host_key.len);
 	agent_proto_put_bind(&a->bind, host_key,
 	    (struct bytes){ w->upstream_id, w->upstream_id_len }, signature);
@@ -72,6 +74,7 @@ agent_login_free(struct agent_login **agent)
 	buf_free(&a->host_key);
 	buf_free(&a->bind);
 	buf_free(&a->answer);
+	buf_free(&a->banner);
 	free(a);
 }
 
@@ -252,6 +255,21 @@ agent_login_failed(struct ward *w, struct wire *body)
 		    w->route->port);
 	else
 		fail(w, failure);
+}
+
+void
+agent_login_banner(struct ward *w, struct bytes text)
+{
+	buf_put(&w->agent->banner, text.p, text.len);
+}
+
+void
+agent_login_put_banner(const struct ward *w, struct buf *b)
+{
+	const struct buf *banner = &w->agent->banner;
+
+	if (banner->len > 0)
+		wire_put_string(b, banner->data, banner->len);
 }
 
 void

@@ -25,6 +25,11 @@ void agent_login_opened(struct ward *w);
 void agent_login_answer(struct ward *w, struct wire *body);
 void agent_login_failed(struct ward *w, struct wire *body);
 
+/* A banner of the upstream's: kept, and added to the message that the client's session goes
+ * on or ends with. */
+void agent_login_banner(struct ward *w, struct bytes text);
+void agent_login_put_banner(const struct ward *w, struct buf *b);
+
 /* The upstream would take the key it was asked about; it has refused one; it has ended. */
 void agent_login_wanted(struct ward *w);
 void agent_login_refused(struct ward *w);

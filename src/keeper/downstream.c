@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "keeper/carry.h"
 #include "keeper/check.h"
+#include "keeper/agent_login.h"
 #include "keeper/downstream.h"
 #include "keeper/grant.h"
 #include "keeper/imitate.h"
@@ -549,5 +550,6 @@ downstream_success(struct ward *w)
 	}
 	/* it is in already */
 	ipc_begin(&b, IPC_RELAY);
+	agent_login_put_banner(w, &b);
 	(void)ward_send(w, &b, -1);
 }

@@ -221,10 +221,11 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 	case AUTH_CLIENT_WAIT:
 		break;
 	case AUTH_CLIENT_BANNER:
-		/* banners are for before the login */
-		if (w->agent != NULL)
-			break;
 		text = auth_client_banner(w->upstream);
+		if (w->agent != NULL) {
+			agent_login_banner(w, text);
+			break;
+		}
 		buf_init(&banner, IPC_MAX - 16);
 		buf_put_u8(&banner, SSH_MSG_USERAUTH_BANNER);
 		wire_put_bytes(&banner, text);

@@ -204,6 +204,8 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	wire_put_text(&b, line);
 	buf_put(&b, banner.data, banner.len);
 	buf_free(&banner);
+	if (let_in)
+		agent_login_put_banner(w, &b);
 	(void)ward_send(w, &b, -1);
 }
 

@@ -14,6 +14,9 @@
 /* What the client says in the meantime: requests, no data. */
 #define HELD_MAX (256 * 1024)
 
+/* Of what is shown on its stderr, at once; agent_message() has room for it. */
+#define STDERR_PIECE 1024
+
 /* How long one that is turned away has to read why. */
 #define REFUSED_MS 4000
 
@@ -153,31 +156,87 @@ agent_timeout(struct session *s, int64_t now)
 	s->deadline = now + REFUSED_MS;
 }
 
+/* --- on the session's stderr --- */
+
+/* As much of it as goes into one message, and as the client takes: how much that was. */
+static size_t
+put_stderr(struct agent *a, const void *p, size_t len, struct buf *out)
+{
+	struct buf b;
+
+	if (len > a->window)
+		len = a->window;
+	if (len > a->client_packet)
+		len = a->client_packet;
+	if (len > STDERR_PIECE)
+		len = STDERR_PIECE;
+	if (len == 0)
+		return 0;
+	agent_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
+	wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
+	wire_put_string(&b, p, len);
+	wire_put_message(out, &b);
+	a->window -= (uint32_t)len;
+	return len;
+}
+
+/* For a terminal that may be raw already.  What a client shows of a banner has no control
+ * characters, and what comes on stderr it does not look at. */
+static void
+put_shown(struct buf *b, struct bytes text)
+{
+	uint8_t c, before = 0;
+	size_t i;
+
+	for (i = 0; i < text.len; before = c, i++) {
+		c = text.p[i];
+		if (c == '\n')
+			buf_put(b, "\r\n", 2);
+		else if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f ||
+		    (before == 0xc2 && c >= 0x80 && c < 0xa0))
+			buf_put_u8(b, '?');
+		else if (c != '\r')
+			buf_put_u8(b, c);
+	}
+}
+
+void
+agent_banner(struct session *s, struct wire *body)
+{
+	struct agent *a = s->agent;
+	struct buf shown, out;
+	struct bytes text;
+	size_t at, n;
+
+	if (body->left == 0 || !a->open || a->shut)
+		return;
+	text = wire_string(body);
+	if (wire_end(body) != 0) {
+		session_end(s, "unreadable banner from the keeper");
+		return;
+	}
+	buf_init(&shown, 2 * IPC_PAYLOAD_MAX);
+	buf_init(&out, 2 * STDERR_PIECE);
+	put_shown(&shown, text);
+	for (at = 0; (n = put_stderr(a, shown.data + at, shown.len - at, &out)) > 0; at += n)
+		agent_send_down(s, &out);
+	buf_free(&shown);
+}
+
 /* --- turned away --- */
 
 /* The session ends with a line on its stderr and exit status 255. */
 static void
-put_refusal(const struct agent *a, const char *text, struct buf *out)
+put_refusal(struct agent *a, const char *text, struct buf *out)
 {
 	char line[600];
 	unsigned int i;
-	size_t len;
 	struct buf b;
 
 	for (i = 0; i < a->replies; i++)
 		put_bare(out, SSH_MSG_CHANNEL_SUCCESS, a->client);
 	snprintf(line, sizeof(line), "%s\r\n", text);
-	len = strlen(line);
-	if (len > a->window)
-		len = a->window;
-	if (len > a->client_packet)
-		len = a->client_packet;
-	if (len > 0) {
-		agent_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
-		wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
-		wire_put_string(&b, line, len);
-		wire_put_message(out, &b);
-	}
+	(void)put_stderr(a, line, strlen(line), out);
 	agent_message(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);

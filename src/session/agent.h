@@ -22,6 +22,10 @@ void agent_begin(struct session *s, struct wire *body);
 /* IPC_AGENT_REQUEST: for the person's agent. */
 void agent_request(struct session *s, struct wire *body);
 
+/* What comes with IPC_RELAY and IPC_REFUSE once the client is in, before all else: the
+ * machine's banner, for the stderr of its session, or nothing. */
+void agent_banner(struct session *s, struct wire *body);
+
 /* IPC_REFUSE once the client is in: text is the line it sees. */
 void agent_refuse(struct session *s, const char *text);
 

@@ -30,7 +30,7 @@ struct agent {
 	int shut;	      /* it has been refused */
 	unsigned int replies; /* that the client waits for */
 	uint32_t client;      /* its number there */
-	uint32_t window;      /* what it takes, at first */
+	uint32_t window;      /* what it takes, until the relay begins */
 	uint32_t client_packet;
 	uint32_t upstream; /* its number there */
 	uint32_t upstream_packet;

@@ -7,6 +7,9 @@
 #include "session/agent_private.h"
 #include "wire/ssh.h"
 
+/* The initial window in an OPEN of a session: after the type, that word, and a number. */
+#define OPEN_WINDOW_AT (1 + 4 + sizeof("session") - 1 + 4)
+
 uint32_t
 agent_recipient(const uint8_t *payload, size_t len)
 {
@@ -141,6 +144,8 @@ agent_relay(struct session *s)
 		message = held_message(a, at);
 		session_relay(s, RELAY_DOWNSTREAM, message.p, message.len);
 	}
+	/* the banner has used some of the client's window */
+	put_u32_at(a->held.data + a->open_at + 4 + OPEN_WINDOW_AT, a->window);
 	message = held_message(a, a->open_at);
 	action = relay_message(&s->relay, RELAY_DOWNSTREAM, message.p, message.len);
 	if (action == RELAY_PASS) {

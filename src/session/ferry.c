@@ -391,7 +391,10 @@ start_relay(struct session *s, struct wire *body)
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
-	session_send_payloads(s, s->down, body);
+	if (s->agent != NULL)
+		agent_banner(s, body);
+	else
+		session_send_payloads(s, s->down, body);
 	if (s->agent == NULL && leg_send_success(s->down) != 0) {
 		session_end(s, "client: %s", leg_error(s->down));
 		return;
@@ -420,6 +423,7 @@ refuse(struct session *s, struct wire *body)
 
 	wire_text(body, text, sizeof(text));
 	if (s->agent != NULL) {
+		agent_banner(s, body);
 		agent_refuse(s, text);
 		return;
 	}

@@ -11,8 +11,8 @@ paramiko = pytest.importorskip("paramiko")
 
 from lab.attack import (  # noqa: E402
     CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_FAILURE, CHANNEL_OPEN,
-    CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_REQUEST, CHANNEL_SUCCESS,
-    CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS,
+    CHANNEL_EXTENDED_DATA, CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_REQUEST,
+    CHANNEL_SUCCESS, CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS,
     Attacker, key_of, proof,
 )
 from lab import net  # noqa: E402
@@ -21,12 +21,18 @@ from lab.refusal import one_line  # noqa: E402
 SESSION = 0x7FFF0000  # the gateway's number of the first session
 AGENT = 0x7FFF0001
 MINE = 5
+BANNER = "0123456789abcdef"
 
 
 @pytest.fixture
-def way(gated, ring):
-    """Nobody's agent opens this machine: whoever gets a session there has broken in."""
-    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "4s"})
+def way(gated, ring, tmp_path, request):
+    """Nobody's agent opens this machine: whoever gets a session there has broken in.  Its param:
+    how often the machine says BANNER."""
+    sshd = {}
+    if times := getattr(request, "param", 0):
+        sshd["Banner"] = tmp_path / "banner"
+        sshd["Banner"].write_text(BANNER * times)
+    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "4s"}, sshd=sshd)
     yield w
     assert not w.sshd.log.find("Accepted publickey")
     assert not w.gateway.log.find("killed by signal|process died|bad message")
@@ -53,8 +59,8 @@ def attack(way):
         a.close()
 
 
-def session(a):
-    a.send(CHANNEL_OPEN, "session", 0, 1 << 20, 32768)
+def session(a, window=1 << 20, packet=32768):
+    a.send(CHANNEL_OPEN, "session", 0, window, packet)
     assert a.hears(CHANNEL_OPEN_CONFIRMATION)
 
 
@@ -218,6 +224,30 @@ def test_no_shell_without_the_agent(way, attack):
     assert CHANNEL_REQUEST in a.received  # exit-status
 
 
+@pytest.mark.parametrize("way", [2000], indirect=True)
+@pytest.mark.parametrize("window, packet, shown", [
+    (0, 32768, 0), (1, 32768, 1), (10_000, 32768, 10_000), (1 << 20, 0, 0), (1 << 20, 1, 16384),
+    (0xFFFFFFFF, 0xFFFFFFFF, 16384),
+])
+def test_banner_for_a_client_that_takes_little(way, attack, window, packet, shown):
+    a = attack()
+    session(a, window, packet)
+    a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
+    assert a.hears(CHANNEL_OPEN)
+    a.send(CHANNEL_OPEN_CONFIRMATION, AGENT, MINE, 1 << 20, 32768)
+    assert a.hears(CHANNEL_DATA)
+    answer(a, b"\x05")
+    answer(a, b"\x0c" + struct.pack(">I", 1) + ED25519 + string(b""))
+    turned_away(way, a, "takes none")
+    pieces = [m[12:] for _, kind, m in a.messages if kind == CHANNEL_EXTENDED_DATA]
+    assert all(len(p) <= packet for p in pieces)
+    text = b"".join(pieces)
+    assert len(text) <= window
+    banner = BANNER.encode() * 1024
+    assert text[:shown] == banner[:shown]
+    assert text[shown:] == b"" or text[shown:].startswith(b"sallyport: "[:packet])
+
+
 # Agents: ssh forwards them faithfully.
 
 
@@ -297,10 +327,11 @@ def test_agent(way, ring, short, case):
 class Machine(paramiko.ServerInterface):
     """A server that lets anybody in; session=False: opens no session; hang_up=True: is gone with that."""
 
-    def __init__(self, key, session=True, first=0, packet=32768, window=None, hang_up=False):
+    def __init__(self, key, session=True, first=0, packet=32768, window=None, hang_up=False, banner=None):
         self.key, self.session, self.first, self.packet = key, session, first, packet
         self.window = window or 1 << 21
         self.hang_up = hang_up
+        self.banner = banner
         self.got = b""
         self.done = threading.Event()
         self.host = "127.0.0.1"
@@ -349,6 +380,9 @@ class Machine(paramiko.ServerInterface):
             pass  # none was opened, or it is gone
         self.done.wait(20)
         t.close()
+
+    def get_banner(self):
+        return self.banner, "en"
 
     def get_allowed_auths(self, username):
         return "publickey"
@@ -400,6 +434,14 @@ def test_machine_that_takes_small_packets(odd, bulk):
         r = w.ssh("-T", "count", stdin=f)
     assert r.outcome == (0, b"%d" % b.size, ""), r
     assert w.machine.got == b.path.read_bytes()
+
+
+def test_machine_whose_banner_commands_the_terminal(odd):
+    """As OpenSSH's client has it for a banner that comes before the login."""
+    w = odd(banner="\x1b[2J\x9b31mred\x07\x7f\0\rover\r\n\xe9\t.\n")
+    r = w.ssh("count")
+    assert r.code == 0 and r.out == b"0", r
+    assert r.err == "?[2J\N{REPLACEMENT CHARACTER}?31mred???over\r\n\xe9\t.\r\n"
 
 
 def test_machine_that_opens_no_session(odd):

@@ -1,5 +1,6 @@
 """Key = agent: the gateway logs in to the machine with a key of the person's own agent."""
 
+import contextlib
 import hashlib
 import re
 import signal
@@ -364,27 +365,37 @@ def test_forced_command(login):
     assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
 
 
-def by_paramiko(w, monkeypatch, prove):
-    """A client that waits for the reply to each of its requests."""
+@contextlib.contextmanager
+def paramiko_runs(w, monkeypatch, prove, command, **sizes):
+    """A client that waits for the reply to each of its requests: its channel."""
     paramiko = pytest.importorskip("paramiko")
     monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
     with paramiko.Transport(net.connect(("127.0.0.1", w.door.port))) as t:
         t.start_client(timeout=10)
         prove(t)
-        channel = t.open_session()
+        channel = t.open_session(**sizes)
         handler = paramiko.agent.AgentRequestHandler(channel)
-        channel.exec_command("cat; exit 3")
+        channel.exec_command(command)
+        yield channel
+        handler.close()
+
+
+def by_paramiko(w, monkeypatch, prove):
+    with paramiko_runs(w, monkeypatch, prove, "cat; exit 3") as channel:
         channel.sendall(b"text")
         channel.shutdown_write()
         assert channel.recv(100) == b"text" and channel.recv_exit_status() == 3
-        handler.close()
+
+
+def with_key(w):
+    paramiko = pytest.importorskip("paramiko")
+    key = paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path))
+    return lambda t: t.auth_publickey("alice", key)
 
 
 def test_paramiko(login, monkeypatch):
     w = login()
-    paramiko = pytest.importorskip("paramiko")
-    key = paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path))
-    by_paramiko(w, monkeypatch, lambda t: t.auth_publickey("alice", key))
+    by_paramiko(w, monkeypatch, with_key(w))
 
 
 def test_password_at_the_gateway(login, monkeypatch):
@@ -420,3 +431,97 @@ def test_login_called_agent_gets_no_agent_by_its_name(login):
         .replace("Key = agent", "Key = %u"))
     p = w.gateway.sallyport("route", "agent", "-c", w.gateway.conf)
     assert p.returncode == 1 and b"own agent" not in p.stdout and b"agent.pub" in p.stdout, p
+
+
+# The machine's banner: on the stderr of the session, because the client is in before it comes.
+
+
+@pytest.fixture
+def banner(tmp_path):
+    path = tmp_path / "banner"
+    path.write_text("The machine says hello.\n\tSecond line \N{UMBRELLA}.\n")
+    return path
+
+
+def test_banner(login, banner):
+    w = login(sshd={"Banner": banner})
+    for _ in range(2):
+        r = w.ssh("-T", "echo in; echo err >&2; exit 7")
+        assert (r.code, r.out) == (7, b"in\n"), r
+        assert r.err == banner.read_text().replace("\n", "\r\n") + "err\n"
+
+
+def test_banner_comes_once_though_keys_are_refused(login, banner, ring):
+    w = login(["rsa3072", "ecdsa256"], machine=[ring.get("last")], sshd={"Banner": banner})
+    w.agent.add(ring.get("last"))
+    r = w.ssh("echo in")
+    assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()
+
+
+def test_banner_of_a_machine_that_lets_nobody_in(login, banner, ring):
+    """It may say why."""
+    w = login(machine=[ring.get("other")], sshd={"Banner": banner})
+    r = w.ssh("echo in")
+    assert r.code == 255 and r.out == b"", r
+    assert r.err.replace("\r", "").startswith(banner.read_text() + "sallyport: your machine takes none")
+
+
+def test_banner_on_a_terminal(login, banner):
+    w = login(sshd={"Banner": banner})
+    t = w.client.terminal("-tt", "stty -a; exit 3")
+    t.expect("The machine says hello.\r\n\tSecond line \N{UMBRELLA}.\r\n")
+    t.expect("speed")
+    assert t.wait() == 3
+
+
+def test_banner_that_is_long(login, banner):
+    """16 KiB of it, as with all other keys."""
+    banner.write_text("long line\n" * 4000)
+    r = login(sshd={"Banner": banner}).ssh("echo in")
+    assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()[:16384]
+
+
+def test_banner_and_20_megabytes(login, banner, bulk):
+    banner.write_text("long line\n" * 1600)
+    w = login(sshd={"Banner": banner})
+    b = bulk(20)
+    r = w.ssh("-T", f"cat {b.path}; read line; echo $line >&2", stdin=b"on\n")
+    assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
+    assert r.err.replace("\r", "") == banner.read_text() + "on\n"
+
+
+def test_banner_is_taken_off_the_window(login, banner, monkeypatch, bulk):
+    """OpenSSH lets a tenth too much pass; this one has a small window and counts."""
+    window = 1 << 15
+    banner.write_text("long line\n" * 1000)
+    shown = banner.read_bytes().replace(b"\n", b"\r\n")
+    w = login(sshd={"Banner": banner})
+    b = bulk(1)
+    with paramiko_runs(w, monkeypatch, with_key(w), f"cat {b.path}", window_size=window,
+                       max_packet_size=4096) as channel:
+        def unread():
+            return len(channel.in_buffer) + len(channel.in_stderr_buffer)
+
+        wait_for("a full window", lambda: unread() >= window)
+        channel.transport.global_request("keepalive@openssh.com")
+        assert unread() == window
+        assert channel.recv_stderr(1 << 16) == shown
+        out = bytearray()
+        while data := channel.recv(1 << 16):
+            out += data
+        assert out == b.path.read_bytes() and channel.recv_exit_status() == 0
+
+
+@pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
+def test_files_with_a_banner(login, banner, bulk, tmp_path, program):
+    w = login(sshd={"Banner": banner})
+    b = bulk(1)
+    there, back = tmp_path / "there", tmp_path / "back"
+    if program == "sftp":
+        r = w.client.sftp(f"put {b.path} {there}\nget {there} {back}\n", "-A")
+    else:
+        flags = program.split()[1:]
+        w.client.scp(*flags, "-A", b.path, f"machine:{there}")
+        r = w.client.scp(*flags, "-A", f"machine:{there}", back)
+    assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
+    assert r.err.replace("\r", "").count(banner.read_text()) == 1

@@ -149,6 +149,22 @@ wanted(uint8_t fill)
 	buf_free(&b);
 }
 
+/* The upstream sends a banner of so many of this letter. */
+static void
+banner(char letter, size_t n)
+{
+	char text[30000];
+	struct buf b;
+
+	memset(text, letter, n);
+	buf_init(&b, IPC_PAYLOAD_MAX);
+	buf_put_u8(&b, SSH_MSG_USERAUTH_BANNER);
+	wire_put_string(&b, text, n);
+	wire_put_text(&b, "");
+	say(IPC_UPSTREAM_AUTH, &b, -1);
+	buf_free(&b);
+}
+
 /* The next message for the session, or 0. */
 static int
 hears(void)
@@ -232,6 +248,33 @@ test_wanted_twice(void **state)
 	assert_int_not_equal(ward.sock, -1);
 }
 
+/* It has to wait for the end of the login, each of them once, and no more than that. */
+static void
+test_banners(void **state)
+{
+	static char text[600], expected[AUTH_CLIENT_BANNER_MAX];
+	struct ipc_msg msg;
+	struct bytes shown;
+
+	(void)state;
+	asked_about_a_key();
+	banner('a', 10);
+	banner('a', 10);
+	banner('b', 30000);
+	banner('c', 1);
+	assert_int_equal(hears(), 0);
+	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_GONE);
+	assert_int_equal(ipc_recv(session, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg), 0);
+	assert_int_equal(msg.type, IPC_REFUSE);
+	wire_text(&msg.body, text, sizeof(text));
+	shown = wire_string(&msg.body);
+	assert_int_equal(wire_end(&msg.body), 0);
+	memset(expected, 'b', sizeof(expected));
+	memset(expected, 'a', 10);
+	assert_int_equal(shown.len, AUTH_CLIENT_BANNER_MAX - 10);
+	assert_memory_equal(shown.p, expected, shown.len);
+}
+
 static void
 test_failures(void **state)
 {
@@ -296,6 +339,7 @@ main(void)
 		TEST(test_second_answer),
 		TEST(test_another_key_is_wanted),
 		TEST(test_wanted_twice),
+		TEST(test_banners),
 		TEST(test_failures),
 		TEST(test_in_the_relay),
 		TEST(test_not_for_who_has_proven_nothing),

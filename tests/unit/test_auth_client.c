@@ -488,6 +488,11 @@ test_banners(void **state)
 {
 	struct fixture *f = *state;
 
+	/* right after SERVICE_ACCEPT: the first request may take a person's time */
+	new_client(f, NULL);
+	banner(f, "early\n", 6);
+	assert_int_equal(receive(f), AUTH_CLIENT_BANNER);
+	assert_true(bytes_is(auth_client_banner(f->ac), "early\n"));
 	start(f);
 	banner(f, "hello\n", 6);
 	assert_int_equal(receive(f), AUTH_CLIENT_BANNER);

@@ -53,9 +53,6 @@ session_keeper_wait(struct session *s, struct ipc_msg *msg)
 	return ERR_TIMEOUT;
 }
 
-/* Two messages at most come without having been asked for: POLICY and what follows it. */
-#define HELD_MAX 2
-
 static void pace(struct session *s, struct wire *body);
 
 /*
@@ -74,7 +71,7 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 	r = ipc_send(s->keeper, question, -1);
 	if (r != 0)
 		return r;
-	for (tries = 0; tries <= HELD_MAX; tries++) {
+	for (tries = 0; tries <= SESSION_HELD_MAX; tries++) {
 		r = session_keeper_wait(s, msg);
 		if (r != 0)
 			return r;

@@ -501,7 +501,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	s->keeper = keeper;
 	s->held_fd = -1;
 	s->trim_at = s->up_deadline = CLOCK_NEVER;
-	buf_init(&s->held, 2 * (IPC_MAX + 4));
+	buf_init(&s->held, SESSION_HELD_MAX * (IPC_MAX + 4));
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
 						   CLOCK_NEVER;
 	title_set("session %04jx %s", (uintmax_t)config->id, config->client);

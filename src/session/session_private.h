@@ -22,6 +22,10 @@ enum session_state {
 
 #define SESSION_HOST_KEY_MAX 4096
 
+/* Messages that may come from the keeper without having been asked for, while it is asked
+ * something: a banner, POLICY and what follows it are three. */
+#define SESSION_HELD_MAX 4
+
 /* For the person. */
 #define SESSION_UP_LOST "sallyport: connection to the machine behind lost (session %04jx)"
 

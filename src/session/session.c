@@ -182,15 +182,14 @@ leg_events(struct session *s, struct leg *leg, short revents, enum relay_from wh
 }
 
 static void
-flush(struct session *s, struct leg *leg, const char *who)
+flush(struct session *s)
 {
-	int r;
-
-	if (leg == NULL || leg_writable(leg) == 0)
-		return;
-	r = leg_flush(leg);
-	if (r != 0)
-		session_end(s, "%s: %s", who, leg_error(leg));
+	if (leg_writable(s->down) > 0 && leg_flush(s->down) != 0)
+		session_end(s, "client: %s", leg_error(s->down));
+	/* the client is told, as when nothing more can be read */
+	if (s->up != NULL && leg_writable(s->up) > 0 && leg_flush(s->up) != 0 &&
+	    s->state != SESSION_CLOSING)
+		up_ended(s);
 }
 
 static void
@@ -385,8 +384,7 @@ session_loop(struct session *s)
 		if (fds[3].revents != 0)
 			session_end(s, "ended by the operator");
 		timers(s, now);
-		flush(s, s->down, "client");
-		flush(s, s->up, "upstream");
+		flush(s);
 	}
 }
 

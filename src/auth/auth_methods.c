@@ -91,3 +91,14 @@ auth_methods_add(char *list, size_t size, const char *name)
 		list[len++] = ',';
 	memcpy(list + len, name, more + 1);
 }
+
+void
+auth_methods_add_carried(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b)
+{
+	static const char *const carried[] = { "password", "keyboard-interactive" };
+	size_t i;
+
+	for (i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
+		if (namelist_has(a, carried[i]) && namelist_has(b, carried[i]))
+			auth_methods_add(list, AUTH_METHODS_NEXT_SIZE, carried[i]);
+}

@@ -31,4 +31,8 @@ void auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_
 /* Add a name to a name-list of this size, unless it is there. */
 void auth_methods_add(char *list, size_t size, const char *name);
 
+/* Add what can be carried to an upstream, passwords and conversations, of what both
+ * name-lists have. */
+void auth_methods_add_carried(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b);
+
 #endif

@@ -21,17 +21,14 @@ carries(const struct ward *w)
 static void
 note_offers(struct ward *w)
 {
-	static const char *const carried[] = { "password", "keyboard-interactive" };
+	const char *methods = auth_client_methods(w->upstream);
 	char *behind = w->keeper->unknown.behind;
-	size_t i;
 
 	if (w->key_proven)
 		return;
 	unknown_note(w->keeper, UNKNOWN_CONNECT, clock_us() - w->asked_at);
 	behind[0] = '\0';
-	for (i = 0; i < 2; i++)
-		if (namelist_has(auth_client_methods(w->upstream), carried[i]))
-			auth_methods_add(behind, AUTH_METHODS_NEXT_SIZE, carried[i]);
+	auth_methods_add_carried(behind, methods, methods);
 }
 
 void

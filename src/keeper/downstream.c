@@ -207,11 +207,7 @@ offers(const struct ward *w, char out[AUTH_METHODS_NEXT_SIZE])
 	if (namelist_has(next, "publickey") && !w->upstream_key &&
 	    (w->upstream_in || !w->methods.complete || namelist_has(upstream, "publickey")))
 		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
-	if (namelist_has(next, "password") && namelist_has(upstream, "password"))
-		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "password");
-	if (namelist_has(next, "keyboard-interactive") &&
-	    namelist_has(upstream, "keyboard-interactive"))
-		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "keyboard-interactive");
+	auth_methods_add_carried(out, next, upstream);
 }
 
 static void verdict(struct ward *w, enum auth_server_verdict v, struct buf *out);

@@ -7,15 +7,10 @@
 static void
 offers(const char *methods, const char *behind, char out[AUTH_METHODS_NEXT_SIZE])
 {
-	static const char *const carried[] = { "password", "keyboard-interactive" };
-	size_t i;
-
 	out[0] = '\0';
 	if (namelist_has(methods, "publickey"))
 		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
-	for (i = 0; i < 2; i++)
-		if (namelist_has(methods, carried[i]) && namelist_has(behind, carried[i]))
-			auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, carried[i]);
+	auth_methods_add_carried(out, methods, behind);
 }
 
 void

@@ -62,7 +62,7 @@ static void pace(struct session *s, struct wire *body);
 static int
 session_ask(struct session *s, struct buf *question, enum ipc_type answer, struct ipc_msg *msg)
 {
-	int r, tries;
+	int r, held = 0;
 
 	if (s->keeper == -1) {
 		buf_wipe(question);
@@ -71,7 +71,7 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 	r = ipc_send(s->keeper, question, -1);
 	if (r != 0)
 		return r;
-	for (tries = 0; tries <= SESSION_HELD_MAX; tries++) {
+	while (held <= SESSION_HELD_MAX) {
 		r = session_keeper_wait(s, msg);
 		if (r != 0)
 			return r;
@@ -79,7 +79,6 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 			return 0;
 		if (msg->type == IPC_PACE) {
 			pace(s, &msg->body);
-			tries--;
 			continue;
 		}
 		if (msg->fd != -1 && s->held_fd != -1) {
@@ -94,6 +93,7 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 		r = buf_err(&s->held);
 		if (r != 0)
 			return r;
+		held++;
 	}
 	return ERR_BADSTATE;
 }

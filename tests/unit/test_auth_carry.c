@@ -15,6 +15,7 @@
 #include "auth/auth_methods.h"
 #include "auth/auth_server.h"
 #include "wire/ssh.h"
+#include "auth_messages.h"
 
 #define KBDINT "keyboard-interactive"
 
@@ -154,10 +155,7 @@ begin(struct fixture *f, const char *methods)
 static void
 upstream_failure(struct fixture *f, const char *methods, int partial)
 {
-	buf_reset(&f->in);
-	buf_put_u8(&f->in, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_text(&f->in, methods);
-	wire_put_bool(&f->in, partial);
+	put_failure(&f->in, methods, partial);
 }
 
 static void
@@ -237,14 +235,7 @@ test_password_byte_for_byte(void **state)
 	assert_int_equal(auth_server_password(f->as, &p), 0);
 	assert_true(bytes_is(p, "secret"));
 	carry(f, AUTH_SERVER_PASSWORD);
-	wire_init(&w, f->up.data, f->up.len);
-	m = wire_string(&w);
-	assert_int_equal(wire_end(&w), 0);
-	wire_init(&w, m.p, m.len);
-	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
-	assert_true(bytes_is(wire_string(&w), "ubuntu"));
-	assert_true(bytes_is(wire_string(&w), "ssh-connection"));
-	assert_true(bytes_is(wire_string(&w), "password"));
+	m = sent_request(&f->up, "password", &w);
 	assert_int_equal(wire_bool(&w), 0);
 	assert_true(bytes_is(wire_string(&w), "secret"));
 	assert_int_equal(wire_end(&w), 0);

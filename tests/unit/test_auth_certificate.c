@@ -17,6 +17,7 @@
 #include "auth/pubkey.h"
 #include "cert_samples.h"
 #include "wire/ssh.h"
+#include "auth_messages.h"
 
 #define ED25519_CERT_ALG "ssh-ed25519-cert-v01@openssh.com"
 #define RSA_CERT_TYPE "ssh-rsa-cert-v01@openssh.com"
@@ -276,17 +277,9 @@ client(struct fixture *f, const char *sig_algs)
 static void
 expect_request(struct fixture *f, const char *alg, const struct buf *blob, const char *inner)
 {
-	struct bytes m;
 	struct wire w;
 
-	wire_init(&w, f->out.data, f->out.len);
-	m = wire_string(&w);
-	assert_int_equal(wire_end(&w), 0);
-	wire_init(&w, m.p, m.len);
-	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
-	assert_true(bytes_is(wire_string(&w), "ubuntu"));
-	assert_true(bytes_is(wire_string(&w), "ssh-connection"));
-	assert_true(bytes_is(wire_string(&w), "publickey"));
+	(void)sent_request(&f->out, "publickey", &w);
 	assert_true(wire_bool(&w));
 	assert_true(bytes_is(wire_string(&w), alg));
 	assert_true(bytes_equal(wire_string(&w), (struct bytes){ blob->data, blob->len }));
@@ -299,10 +292,7 @@ expect_request(struct fixture *f, const char *alg, const struct buf *blob, const
 static enum auth_client_verdict
 refuse(struct fixture *f, struct auth_client *ac, const char *methods, int partial)
 {
-	buf_reset(&f->message);
-	buf_put_u8(&f->message, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_text(&f->message, methods);
-	wire_put_bool(&f->message, partial);
+	put_failure(&f->message, methods, partial);
 	return auth_client_input(ac, f->message.data, f->message.len, &f->out);
 }
 

@@ -15,6 +15,7 @@
 #include "auth/auth_client.h"
 #include "auth/auth_server.h"
 #include "wire/ssh.h"
+#include "auth_messages.h"
 
 #define ALG "ssh-ed25519"
 
@@ -119,9 +120,7 @@ message(struct fixture *f, uint8_t type)
 static void
 failure(struct fixture *f, const char *methods, int partial)
 {
-	message(f, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_text(&f->in, methods);
-	wire_put_bool(&f->in, partial);
+	put_failure(&f->in, methods, partial);
 }
 
 static void
@@ -211,14 +210,7 @@ test_request(void **state)
 	size_t front;
 
 	start(f);
-	wire_init(&w, f->out.data, f->out.len);
-	m = wire_string(&w);
-	assert_int_equal(wire_end(&w), 0);
-	wire_init(&w, m.p, m.len);
-	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
-	assert_true(bytes_is(wire_string(&w), "ubuntu"));
-	assert_true(bytes_is(wire_string(&w), "ssh-connection"));
-	assert_true(bytes_is(wire_string(&w), "publickey"));
+	m = sent_request(&f->out, "publickey", &w);
 	assert_int_equal(wire_bool(&w), 1);
 	assert_true(bytes_is(wire_string(&w), ALG));
 	assert_true(bytes_equal(wire_string(&w), (struct bytes){ f->blob.data, f->blob.len }));

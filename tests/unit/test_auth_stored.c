@@ -14,6 +14,7 @@
 
 #include "auth/auth_stored.h"
 #include "wire/ssh.h"
+#include "auth_messages.h"
 
 #define KBDINT "keyboard-interactive"
 #define SECRET "the secret"
@@ -98,10 +99,7 @@ input(struct fixture *f)
 static enum auth_client_verdict
 failure(struct fixture *f, const char *methods, int partial)
 {
-	buf_reset(&f->in);
-	buf_put_u8(&f->in, SSH_MSG_USERAUTH_FAILURE);
-	wire_put_text(&f->in, methods);
-	wire_put_bool(&f->in, partial);
+	put_failure(&f->in, methods, partial);
 	return input(f);
 }
 
@@ -150,17 +148,9 @@ secret_in(const struct buf *b)
 static void
 assert_sent(struct fixture *f, const char *method)
 {
-	struct bytes m;
 	struct wire w;
 
-	wire_init(&w, f->out.data, f->out.len);
-	m = wire_string(&w);
-	assert_int_equal(wire_end(&w), 0);
-	wire_init(&w, m.p, m.len);
-	assert_int_equal(wire_u8(&w), SSH_MSG_USERAUTH_REQUEST);
-	assert_true(bytes_is(wire_string(&w), "ubuntu"));
-	assert_true(bytes_is(wire_string(&w), "ssh-connection"));
-	assert_true(bytes_is(wire_string(&w), method));
+	(void)sent_request(&f->out, method, &w);
 	if (strcmp(method, "password") == 0) {
 		assert_int_equal(wire_bool(&w), 0);
 		assert_true(bytes_is(wire_string(&w), SECRET));

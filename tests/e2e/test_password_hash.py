@@ -11,7 +11,7 @@ import pytest
 
 from lab import procs
 from lab.gateway import SALLYPORT, sanitized
-from lab.timing import takes_as_long
+from lab.timing import PACE, takes_as_long
 from lab.tty import Terminal
 from lab.wait import wait_for
 
@@ -148,7 +148,7 @@ def test_unknown_login_takes_as_long(gated, hashed):
     """And looks the same."""
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     logins = ("alice", "nobody-here")
-    known, _ = takes_as_long(*(functools.partial(attempt, w, login) for login in logins))
+    known, _ = takes_as_long(*(functools.partial(attempt, w, login) for login in logins), share=PACE)
     assert known > 0.03  # there was work
     said = []
     for login in logins:
@@ -400,7 +400,7 @@ def test_unknown_login_is_asked_the_same(gated, hashed):
         finally:
             t.close()
 
-    known, _ = takes_as_long(*(functools.partial(attempt, login) for login in logins))
+    known, _ = takes_as_long(*(functools.partial(attempt, login) for login in logins), share=PACE)
     assert prompts == {("", "", ("Password: ", False))}
     assert known > 0.03  # there was work
 

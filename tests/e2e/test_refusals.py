@@ -10,7 +10,7 @@ import pytest
 
 from lab import net
 from lab.refusal import masked, one_line, session_id
-from lab.timing import takes_as_long
+from lab.timing import PACE, takes_as_long
 
 
 def refused(client, *flags, **options):
@@ -67,7 +67,7 @@ def test_unknown_login_and_wrong_key_take_the_same_time(own_way, ring):
         return time.monotonic() - start
 
     clients = [w.new_client(stranger), w.new_client(stranger, user="nobody-by-this-name")]
-    takes_as_long(*(functools.partial(attempt, c) for c in clients))
+    takes_as_long(*(functools.partial(attempt, c) for c in clients), share=PACE)
 
 
 def test_refused_login_is_in_the_log(own_way, ring):

@@ -64,6 +64,17 @@ cert_algorithm(const char *type, const char *alg)
 	return NULL;
 }
 
+int
+cert_is_algorithm(const char *alg)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (cert_algorithm(types[i].name, alg) != NULL)
+			return 1;
+	return 0;
+}
+
 const char *
 cert_algorithm_for(const char *type, const char *plain)
 {
@@ -258,12 +269,13 @@ show_time(uint64_t when, char out[32])
 }
 
 int
-cert_valid(const struct cert *c, time_t now, char *why, size_t size)
+cert_valid(const struct cert *c, enum cert_kind kind, time_t now, char *why, size_t size)
 {
 	char when[32];
 
-	if (c->kind != CERT_USER) {
-		snprintf(why, size, "the certificate is a host's, not a user's");
+	if (c->kind != (uint32_t)kind) {
+		snprintf(why, size, "the certificate is a %s's, not a %s's",
+		    kind == CERT_USER ? "host" : "user", kind == CERT_USER ? "user" : "host");
 		return 0;
 	}
 	if (now < 0 || (uint64_t)now < c->valid_after) {
@@ -289,6 +301,22 @@ cert_has_principal(const struct cert *c, const char *name)
 		if (bytes_is(wire_string(&w), name))
 			return 1;
 	return 0;
+}
+
+int
+cert_names_host(const struct cert *c, const char *host, time_t now, char *why, size_t size)
+{
+	if (!cert_valid(c, CERT_HOST, now, why, size))
+		return 0;
+	if (c->principals.len > 0 && !cert_has_principal(c, host)) {
+		snprintf(why, size, "%s is not a principal of the certificate", host);
+		return 0;
+	}
+	if (c->critical.len > 0) {
+		snprintf(why, size, "the certificate has a critical option, and hosts have none");
+		return 0;
+	}
+	return 1;
 }
 
 const char *

@@ -57,14 +57,16 @@ const char *cert_key_type(const char *type);
  * certificate of this type: "rsa-sha2-256" for "rsa-sha2-256-cert-v01@openssh.com".  NULL if
  * it is not to be taken, or the type is not that of a certificate.  Static. */
 const char *cert_algorithm(const char *type, const char *alg);
+/* 1 if that takes the name, for a type. */
+int cert_is_algorithm(const char *alg);
 /* The other way round, for a plain algorithm. */
 const char *cert_algorithm_for(const char *type, const char *plain);
 
 /* The algorithm inside its signature, as the CA made it. */
 void cert_signature_algorithm(const struct cert *c, char alg[64]);
 
-/* 1 if it is a user's and valid now, or 0 with why: "expired on ...". */
-int cert_valid(const struct cert *c, time_t now, char *why, size_t size);
+/* 1 if it is of the kind and valid now, or 0 with why: "expired on ...". */
+int cert_valid(const struct cert *c, enum cert_kind kind, time_t now, char *why, size_t size);
 
 /* 1 if the name is one of its principals, letter by letter. */
 int cert_has_principal(const struct cert *c, const char *name);
@@ -76,6 +78,13 @@ int cert_has_principal(const struct cert *c, const char *name);
  */
 int cert_options(const struct cert *c, const char *address, struct authorized_options *options,
     char *why, size_t size);
+
+/*
+ * Is it a host's, for the host of this name (as it is connected to, in lower case), and good
+ * now?  As in ssh: principals are compared letter by letter, without any it is for all hosts,
+ * and a critical option is one more than we know.  1, or 0 with why.
+ */
+int cert_names_host(const struct cert *c, const char *host, time_t now, char *why, size_t size);
 
 /* What sshd says of it in its log: "ID alice (serial 7) CA ED25519 SHA256:...".  A long
  * ID is cut. */

@@ -121,43 +121,73 @@ line_key(const struct line *line, struct buf *blob)
 	return pubkey_parse((const char *)line->key.p, line->key.len, blob);
 }
 
+/* A look at the lines for a host, one after the other. */
+struct look {
+	struct bytes rest;
+	struct host host;
+	struct line line;
+	struct buf key;	      /* of the line */
+	int with_port, plain; /* it is for the host under that name */
+	int nomem;	      /* one went unread that might have been for it */
+};
+
+static int
+look_init(struct look *l, const char *text, size_t len, const char *host, uint16_t port)
+{
+	*l = (struct look){ .rest = { (const uint8_t *)text, len } };
+	buf_init(&l->key, KNOWN_HOSTS_LINE_MAX);
+	return host_init(&l->host, host, port);
+}
+
+/* The next line for the host that has a key; 0 at the end. */
+static int
+look_next(struct look *l)
+{
+	while (next_entry(&l->rest, &l->line)) {
+		l->with_port = names_match(l->line.names, l->host.port);
+		l->plain = l->host.has_port && names_match(l->line.names, l->host.plain);
+		if (!l->with_port && !l->plain)
+			continue;
+		if (line_key(&l->line, &l->key) == 0)
+			return 1;
+		l->nomem |= buf_err(&l->key) == ERR_NOMEM;
+	}
+	return 0;
+}
+
+static int
+look_has(const struct look *l, struct bytes blob)
+{
+	return bytes_equal((struct bytes){ l->key.data, l->key.len }, blob);
+}
+
 enum known_hosts_result
 known_hosts_check(const char *text, size_t len, const char *host, uint16_t port, struct bytes blob)
 {
-	struct bytes rest = { (const uint8_t *)text, len };
-	struct host h;
-	struct line line;
-	struct buf key;
-	int same, with_port, plain;
-	int equal = 0, other = 0, plain_equal = 0, revoked = 0, nomem = 0;
+	int equal = 0, other = 0, plain_equal = 0, revoked = 0, same;
+	struct look l;
 
-	if (host_init(&h, host, port) != 0)
+	if (look_init(&l, text, len, host, port) != 0)
 		return KNOWN_HOST_NEW;
-	buf_init(&key, KNOWN_HOSTS_LINE_MAX);
-	while (!revoked && next_entry(&rest, &line)) {
-		if (line.marker == MARKER_CA)
-			continue;
-		with_port = names_match(line.names, h.port);
-		plain = h.has_port && names_match(line.names, h.plain);
-		if (!with_port && !plain)
-			continue;
-		if (line_key(&line, &key) != 0) {
-			nomem |= buf_err(&key) == ERR_NOMEM;
-			continue;
-		}
-		same = bytes_equal((struct bytes){ key.data, key.len }, blob);
-		if (line.marker == MARKER_REVOKED) {
+	while (!revoked && look_next(&l)) {
+		same = look_has(&l, blob);
+		switch (l.line.marker) {
+		case MARKER_CA:
+			break;
+		case MARKER_REVOKED:
 			revoked |= same;
-			continue;
+			break;
+		case MARKER_NONE:
+			equal |= l.with_port && same;
+			other |= l.with_port && !same;
+			plain_equal |= l.plain && same;
+			break;
 		}
-		equal |= with_port && same;
-		other |= with_port && !same;
-		plain_equal |= plain && same;
 	}
-	buf_free(&key);
+	buf_free(&l.key);
 	if (revoked)
 		return KNOWN_HOST_REVOKED;
-	if (nomem) /* a line that went unread could have refused it */
+	if (l.nomem) /* a line that went unread could have refused it */
 		return KNOWN_HOST_CHANGED;
 	if (equal)
 		return KNOWN_HOST_OK;
@@ -166,35 +196,86 @@ known_hosts_check(const char *text, size_t len, const char *host, uint16_t port,
 	return plain_equal ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
 }
 
-/* The types of the keys known for the host under one of its names. */
-static int
-known_types(struct bytes rest, const char *name, struct strlist *types)
+enum known_hosts_result
+known_hosts_authority(const char *text, size_t len, const char *host, uint16_t port,
+    const struct cert *cert)
 {
-	struct line line;
-	struct buf key;
+	int trusted = 0, revoked = 0;
+	struct buf certified;
+	struct look l;
+
+	if (look_init(&l, text, len, host, port) != 0)
+		return KNOWN_HOST_NEW;
+	buf_init(&certified, KNOWN_HOSTS_LINE_MAX);
+	wire_put_text(&certified, cert->key_type);
+	buf_put(&certified, cert->numbers.p, cert->numbers.len);
+	while (!revoked && look_next(&l)) {
+		if (l.line.marker == MARKER_CA)
+			trusted |= look_has(&l, cert->ca);
+		else if (l.line.marker == MARKER_REVOKED)
+			revoked |= look_has(&l, cert->ca) ||
+			    look_has(&l, (struct bytes){ certified.data, certified.len });
+	}
+	/* a line that went unread could have refused it */
+	trusted &= !l.nomem && buf_err(&certified) == 0;
+	buf_free(&certified);
+	buf_free(&l.key);
+	if (revoked)
+		return KNOWN_HOST_REVOKED;
+	return trusted ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
+}
+
+/* What is known for a host: the types of its keys, and whether there is an authority. */
+struct known {
+	struct strlist types;
+	int authority;
+};
+
+static int
+known_add(struct strlist *types, const struct buf *key)
+{
 	char type[64];
+
+	if (pubkey_type((struct bytes){ key->data, key->len }, type) != 0 ||
+	    strlist_has(types, type))
+		return 0;
+	return strlist_add(types, type, strlen(type));
+}
+
+/* The keys of the name with the port count alone, if there are any. */
+static int
+known_find(struct known *known, const char *text, size_t len, const char *host, uint16_t port)
+{
+	struct strlist plain = { 0 };
+	struct look l;
 	int ret = 0;
 
-	buf_init(&key, KNOWN_HOSTS_LINE_MAX);
-	while (ret == 0 && next_entry(&rest, &line)) {
-		if (line.marker != MARKER_NONE || !names_match(line.names, name) ||
-		    line_key(&line, &key) != 0 ||
-		    pubkey_type((struct bytes){ key.data, key.len }, type) != 0)
-			continue;
-		if (!strlist_has(types, type))
-			ret = strlist_add(types, type, strlen(type));
+	if (look_init(&l, text, len, host, port) != 0)
+		return 0;
+	while (ret == 0 && look_next(&l)) {
+		if (l.line.marker == MARKER_CA)
+			known->authority = 1;
+		else if (l.line.marker == MARKER_NONE)
+			ret = known_add(l.with_port ? &known->types : &plain, &l.key);
 	}
-	buf_free(&key);
+	if (ret == 0 && known->types.n == 0) {
+		known->types = plain;
+		plain = (struct strlist){ 0 };
+	}
+	strlist_free(&plain);
+	buf_free(&l.key);
 	return ret;
 }
 
 static int
-algorithm_known(const struct strlist *types, const char *alg)
+algorithm_known(const struct known *known, const char *alg)
 {
 	size_t i;
 
-	for (i = 0; i < types->n; i++)
-		if (pubkey_algorithm_ok(types->v[i], alg))
+	if (known->authority && cert_is_algorithm(alg))
+		return 1;
+	for (i = 0; i < known->types.n; i++)
+		if (pubkey_algorithm_ok(known->types.v[i], alg))
 			return 1;
 	return 0;
 }
@@ -218,13 +299,13 @@ names_split(const char *all, struct strlist *names)
 
 /* Append those of the names that are for known keys, or those that are not. */
 static void
-put_names(const struct strlist *names, const struct strlist *types, int known, int *first,
+put_names(const struct strlist *names, const struct known *known, int is_known, int *first,
     struct buf *out)
 {
 	size_t i;
 
 	for (i = 0; i < names->n; i++) {
-		if (algorithm_known(types, names->v[i]) != known)
+		if (algorithm_known(known, names->v[i]) != is_known)
 			continue;
 		buf_putf(out, "%s%s", *first ? "" : ",", names->v[i]);
 		*first = 0;
@@ -235,26 +316,36 @@ void
 known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,
     const char *all, int only_known, struct buf *out)
 {
-	struct bytes file = { (const uint8_t *)text, len };
-	struct strlist types = { 0 }, names = { 0 };
-	struct host h;
+	struct known known = { 0 };
+	struct strlist names = { 0 };
 	int ret, first = 1;
 
 	ret = names_split(all, &names);
-	if (ret == 0 && host_init(&h, host, port) == 0) {
-		ret = known_types(file, h.port, &types);
-		if (ret == 0 && h.has_port && types.n == 0)
-			ret = known_types(file, h.plain, &types);
-	}
+	if (ret == 0)
+		ret = known_find(&known, text, len, host, port);
 	if (ret == 0) {
-		put_names(&names, &types, 1, &first, out);
+		put_names(&names, &known, 1, &first, out);
 		if (!only_known)
-			put_names(&names, &types, 0, &first, out);
+			put_names(&names, &known, 0, &first, out);
 	} else {
 		out->err = ret;
 	}
-	strlist_free(&types);
+	strlist_free(&known.types);
 	strlist_free(&names);
+}
+
+int
+known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port)
+{
+	struct look l;
+	int found = 0;
+
+	if (look_init(&l, text, len, host, port) != 0)
+		return 0;
+	while (!found && look_next(&l))
+		found = l.line.marker == MARKER_CA;
+	buf_free(&l.key);
+	return found;
 }
 
 void

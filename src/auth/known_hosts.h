@@ -6,8 +6,7 @@
 
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "wire/wire.h"
+#include "auth/cert.h"
 
 enum known_hosts_result {
 	KNOWN_HOST_OK,
@@ -25,16 +24,28 @@ enum known_hosts_result {
  * for the plain name with this very key will do.  @revoked counts under either
  * name.  Plain names, patterns with * ? !, hashed names (|1|) and @revoked are
  * understood, in any case of letters; @cert-authority lines do not count for
- * plain keys; lines that do not parse or are longer than KNOWN_HOSTS_LINE_MAX are
+ * plain keys (known_hosts_authority() is for those); lines that do not parse or are longer than KNOWN_HOSTS_LINE_MAX are
  * passed over.
  */
 enum known_hosts_result known_hosts_check(const char *text, size_t len, const char *host,
     uint16_t port, struct bytes blob);
 
 /*
+ * The same for the certificate of a host: KNOWN_HOST_OK if a @cert-authority line for the
+ * host has its CA, KNOWN_HOST_REVOKED if a @revoked one has the CA or the certified key,
+ * else KNOWN_HOST_NEW: then the certified key counts for itself.  What the certificate says
+ * and whether the CA has signed it is not looked at.
+ */
+enum known_hosts_result known_hosts_authority(const char *text, size_t len, const char *host,
+    uint16_t port, const struct cert *cert);
+
+/* 1 if there is an authority for the host: a @cert-authority line with a key. */
+int known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port);
+
+/*
  * The host key algorithms to ask for, comma-separated: those of the keys known
- * for this host first (RSA as rsa-sha2-512,rsa-sha2-256), and, unless only_known,
- * then the other names of all in their order.  Only names of all are given, each
+ * for this host first (RSA as rsa-sha2-512,rsa-sha2-256; those of all certificates, if there
+ * is an authority for it), and, unless only_known, then the other names of all in their order.  Only names of all are given, each
  * once.  Appends nothing if only_known and none is known.
  */
 void known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,

@@ -262,19 +262,40 @@ show_proofs(const struct route *r)
 
 /* --- the machine behind --- */
 
+/* What is known of one of its addresses, in the text of the known hosts. */
 static void
-show_host_keys(const struct route *r)
+show_host_key(const struct route *r, const char *host, const struct buf *text)
 {
 	static const char *const unknown[] = {
 		[ROUTE_STRICT_YES] = "none is known: connections will be refused",
 		[ROUTE_STRICT_ACCEPT_NEW] = "none is known: the first one seen will be kept",
 		[ROUTE_STRICT_NO] = "none is known, and any is taken",
 	};
-	struct buf text, known;
+	const char *known = (const char *)text->data;
+	struct buf types;
+	int authority;
+
+	buf_init(&types, 4096);
+	known_hosts_algorithms(known, text->len, host, r->port, host_key_algorithms, 1, &types);
+	authority = known_hosts_has_authority(known, text->len, host, r->port);
+	if (authority)
+		printf("host key   %s port %u: a certificate, by an authority that is known\n",
+		    host, r->port);
+	if (types.len > 0)
+		printf("host key   %s port %u: known for %.*s\n", host, r->port, (int)types.len,
+		    (const char *)types.data);
+	else if (!authority && r->host_key_fingerprints.n == 0)
+		printf("host key   %s port %u: %s\n", host, r->port, unknown[r->strict]);
+	buf_free(&types);
+}
+
+static void
+show_host_keys(const struct route *r)
+{
+	struct buf text;
 	size_t i;
 
 	buf_init(&text, FILE_MAX);
-	buf_init(&known, 4096);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
 		if (read_file(r->known_hosts_files.v[i], &text) != 0)
 			printf("host key   %s: %s\n", r->known_hosts_files.v[i], strerror(errno));
@@ -282,20 +303,9 @@ show_host_keys(const struct route *r)
 	}
 	for (i = 0; i < r->host_key_fingerprints.n; i++)
 		printf("host key   %s\n", r->host_key_fingerprints.v[i]);
-	for (i = 0; i < r->hosts.n; i++) {
-		buf_reset(&known);
-		if (text.len > 0)
-			known_hosts_algorithms((const char *)text.data, text.len, r->hosts.v[i],
-			    r->port, host_key_algorithms, 1, &known);
-		if (known.len > 0)
-			printf("host key   %s port %u: known for %.*s\n", r->hosts.v[i], r->port,
-			    (int)known.len, (const char *)known.data);
-		else if (r->host_key_fingerprints.n == 0)
-			printf("host key   %s port %u: %s\n", r->hosts.v[i], r->port,
-			    unknown[r->strict]);
-	}
+	for (i = 0; i < r->hosts.n; i++)
+		show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-	buf_free(&known);
 }
 
 /* Connect and hang up: 0, or an errno. */

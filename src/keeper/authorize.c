@@ -10,9 +10,8 @@
 #include "keeper/route_files.h"
 #include "transport/keys.h"
 
-/* 1 if the CA has signed it.  That a token had to be touched for it is the CA's affair. */
-static int
-ca_signed(const struct cert *cert)
+int
+authorize_ca_signed(const struct cert *cert)
 {
 	uint8_t flags;
 	char alg[64];
@@ -196,7 +195,7 @@ authorize_key(const struct authorize_request *request, struct bytes blob,
 		return 0;
 	}
 	/* in any case, so that the time it takes tells nothing of the login */
-	signed_ok = is_cert && ca_signed(&cert);
+	signed_ok = is_cert && authorize_ca_signed(&cert);
 	if (route == NULL)
 		return 0;
 	if (is_cert)
@@ -209,7 +208,7 @@ authorize_key(const struct authorize_request *request, struct bytes blob,
 	}
 	if (ok && is_cert) {
 		answer->why[0] = '\0';
-		ok = cert_valid(&cert, request->now, answer->why, sizeof(answer->why));
+		ok = cert_valid(&cert, CERT_USER, request->now, answer->why, sizeof(answer->why));
 	}
 	if (ok)
 		ok = !is_revoked(route, blob, is_cert ? &cert : NULL, answer);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "auth/authorized_keys.h"
+#include "auth/cert.h"
 #include "lookup/route.h"
 
 /* Lists of keys are read at each login; this is a lot of keys. */
@@ -25,6 +26,10 @@ struct authorize_answer {
 	char where[512];		   /* what lets it in: "line 3 of FILE" */
 	char why[512];			   /* or why not, if there is a reason worth telling */
 };
+
+/* 1 if the CA has signed the certificate.  That a token had to be touched for it is the CA's
+ * affair. */
+int authorize_ca_signed(const struct cert *cert);
 
 /*
  * May the key, or the certificate, log in?  1, or 0.  Files are read, all of them small or

@@ -157,7 +157,7 @@ certificate_check(struct bytes blob, struct bytes key, time_t now, char *why, si
 		snprintf(why, size, "is for another key than the route's Key");
 	else if (err != 0)
 		snprintf(why, size, "%s", err_str(err));
-	else if (!cert_valid(&cert, now, why, size))
+	else if (!cert_valid(&cert, CERT_USER, now, why, size))
 		err = cert.kind == CERT_USER ? ERR_TIMEOUT : ERR_FORMAT;
 	return err;
 }

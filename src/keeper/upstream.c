@@ -16,9 +16,13 @@
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 
-/* All names we know, in the order we like them. */
-#define HOST_KEY_ALGORITHMS                                                        \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
+/* All names we know, in the order we like them: those of certificates count where there is an
+ * authority for the host. */
+#define HOST_KEY_ALGORITHMS                                                                  \
+	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"         \
+	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com," \
+	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"               \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"           \
 	"rsa-sha2-512,rsa-sha2-256"
 
 static const char *const text_unreachable =

@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 
+#include "auth/cert.h"
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
+#include "keeper/authorize.h"
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 #include "transport/keys.h"
@@ -96,43 +99,105 @@ out:
 	return result;
 }
 
-/* Is this the key of the machine meant?  0 or an ERR_*, with the reason for the log. */
+/* The host as its certificate has to have it among its principals. */
+static void
+host_name(const struct ward *w, char *out, size_t size)
+{
+	size_t i;
+
+	snprintf(out, size, "%s", w->host);
+	for (i = 0; out[i] != '\0'; i++)
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] += 'a' - 'A';
+}
+
+/*
+ * What the certificate of a machine is good for.  KNOWN_HOST_NEW: nothing, with why if there
+ * is an authority for the machine that it has not; then its key counts for itself, as for
+ * ssh.
+ */
+static enum known_hosts_result
+check_certificate(const struct ward *w, const struct buf *text, struct bytes blob, char *why,
+    size_t size)
+{
+	enum known_hosts_result result;
+	char name[sizeof(w->host)];
+	struct cert cert;
+
+	if (cert_parse(&cert, blob) != 0) {
+		snprintf(why, size,
+		    "the certificate is malformed, too large, or signed with an "
+		    "algorithm that is not accepted; its key");
+		return KNOWN_HOST_NEW;
+	}
+	result = known_hosts_authority((const char *)text->data, text->len, w->host, w->route->port,
+	    &cert);
+	if (result != KNOWN_HOST_OK)
+		return result;
+	host_name(w, name, sizeof(name));
+	if (!authorize_ca_signed(&cert))
+		snprintf(why, size, "the signature of the certificate is not its CA's");
+	else if (cert_names_host(&cert, name, time(NULL), why, size))
+		return KNOWN_HOST_OK;
+	return KNOWN_HOST_NEW;
+}
+
+/* Is the machine meant known by this, a key or a certificate, of which key is the key? */
+static enum known_hosts_result
+look_up(struct ward *w, struct bytes blob, struct bytes key, char *why, size_t size)
+{
+	enum known_hosts_result result = KNOWN_HOST_NEW;
+	struct buf text;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	if (upstream_known_hosts(w, &text) != 0) {
+		snprintf(why, size, "the known hosts cannot be read");
+		result = KNOWN_HOST_REVOKED;
+	} else {
+		if (!bytes_equal(blob, key))
+			result = check_certificate(w, &text, blob, why, size);
+		if (result == KNOWN_HOST_NEW)
+			result = known_hosts_check((const char *)text.data, text.len, w->host,
+			    w->route->port, key);
+		if (result == KNOWN_HOST_REVOKED)
+			snprintf(why, size, "the key is marked @revoked");
+	}
+	buf_free(&text);
+	return result;
+}
+
+/* Is this the key of the machine meant?  0 or ERR_AUTH, with the reason for the log. */
 static int
-check_host_key(struct ward *w, struct bytes blob, const char **reason)
+check_host_key(struct ward *w, struct bytes blob, struct bytes key, char *why, size_t size)
 {
 	const struct route *route = w->route;
 	enum known_hosts_result result;
-	struct buf text;
+	size_t len;
 
-	*reason = "";
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	if (upstream_known_hosts(w, &text) != 0) {
-		buf_free(&text);
-		*reason = "the known hosts cannot be read";
+	why[0] = '\0';
+	result = look_up(w, blob, key, why, size);
+	if (result == KNOWN_HOST_REVOKED)
 		return ERR_AUTH;
-	}
-	result = known_hosts_check((const char *)text.data, text.len, w->host, route->port, blob);
-	buf_free(&text);
-	if (result == KNOWN_HOST_REVOKED) {
-		*reason = "the key is marked @revoked";
-		return ERR_AUTH;
-	}
-	if (result == KNOWN_HOST_OK || fingerprint_known(route, blob))
+	if (result == KNOWN_HOST_OK || fingerprint_known(route, key))
 		return 0;
 	if (result == KNOWN_HOST_NEW && route->host_key_fingerprints.n > 0)
 		result = KNOWN_HOST_CHANGED; /* we know what it should be, and it is not */
 	if (result == KNOWN_HOST_NEW && route->strict == ROUTE_STRICT_ACCEPT_NEW) {
-		result = learn_host_key(w, blob);
+		result = learn_host_key(w, key);
 		if (result == KNOWN_HOST_OK)
 			return 0;
 	}
 	if (route->strict == ROUTE_STRICT_NO) {
-		*reason = result == KNOWN_HOST_NEW ? "unknown" : "CHANGED";
+		w->host_changed = result == KNOWN_HOST_CHANGED;
+		log_warn("session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
+		    (uintmax_t)w->id, w->host, w->host_changed ? "CHANGED" : "unknown");
 		return 0;
 	}
-	*reason = result == KNOWN_HOST_NEW ?
-	    "the key is not known" :
-	    "the key has CHANGED: somebody may be in between, or the machine was set up anew";
+	len = strlen(why);
+	snprintf(why + len, size - len, "%s%s", len > 0 ? ", and " : "",
+	    result == KNOWN_HOST_NEW ? "the key is not known" :
+				       "the key has CHANGED: somebody may be in between, or the "
+				       "machine was set up anew");
 	return ERR_AUTH;
 }
 
@@ -151,6 +216,46 @@ log_host_key(struct ward *w, struct bytes blob, const char *reason)
 						"HostKeyFingerprint");
 }
 
+/* Append the key that signs: of a certificate the certified one, and alg, the algorithm
+ * agreed upon, becomes the one in its signatures. */
+static int
+signing_key(struct bytes blob, char alg[64], struct buf *key)
+{
+	const char *plain;
+	char type[64];
+
+	cert_put_key(blob, key);
+	if (buf_err(key) != 0 || pubkey_type(blob, type) != 0)
+		return ERR_FORMAT;
+	if (cert_key_type(type) == NULL)
+		return 0;
+	plain = cert_algorithm(type, alg);
+	if (plain == NULL)
+		return ERR_ALGORITHM;
+	snprintf(alg, 64, "%s", plain);
+	return 0;
+}
+
+static int
+verify_host_key(struct ward *w, struct bytes blob, char alg[64], struct bytes sig,
+    struct bytes hash, char *why, size_t size)
+{
+	struct buf key;
+	uint8_t flags;
+	int r;
+
+	snprintf(why, size, "bad signature");
+	buf_init(&key, IPC_MAX);
+	r = signing_key(blob, alg, &key);
+	if (r == 0)
+		r = key_verify((struct bytes){ key.data, key.len }, alg, sig, hash.p, hash.len,
+		    &flags);
+	if (r == 0)
+		r = check_host_key(w, blob, (struct bytes){ key.data, key.len }, why, size);
+	buf_free(&key);
+	return r;
+}
+
 /*
  * The session says that its upstream has signed this exchange hash with this key.
  * The signature is checked here: it binds the hash, which the upstream login signs in
@@ -160,9 +265,7 @@ void
 upstream_host_key(struct ward *w, struct wire *body)
 {
 	struct bytes hash, blob, sig;
-	const char *reason = "bad signature";
-	uint8_t flags;
-	char alg[64];
+	char alg[64], reason[512];
 	struct buf b;
 	int r;
 
@@ -174,15 +277,8 @@ upstream_host_key(struct ward *w, struct wire *body)
 		ward_end(w);
 		return;
 	}
-	r = key_verify(blob, alg, sig, hash.p, hash.len, &flags);
-	if (r == 0)
-		r = check_host_key(w, blob, &reason);
+	r = verify_host_key(w, blob, alg, sig, hash, reason, sizeof(reason));
 	if (r == 0) {
-		if (reason[0] != '\0')
-			log_warn(
-			    "session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
-			    (uintmax_t)w->id, w->host, reason);
-		w->host_changed = strcmp(reason, "CHANGED") == 0;
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
 		w->phase = IPC_PHASE_UPSTREAM_AUTH;

@@ -20,7 +20,7 @@ enum session_state {
 	SESSION_CLOSING, /* what waits is written, then it is over */
 };
 
-#define SESSION_HOST_KEY_MAX 4096
+#define SESSION_HOST_KEY_MAX 8192 /* that of a certificate with an RSA key and CA is 3 KiB */
 
 /* Messages that may come from the keeper without having been asked for, while it is asked
  * something: a banner, POLICY and what follows it are three. */

@@ -67,6 +67,8 @@ int __real_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, cons
     const unsigned char *input, size_t input_len);
 int __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
     const unsigned char *input, size_t input_len);
+char *__real_ssh_find_all_matching(const char *available, const char *preferred);
+char *__wrap_ssh_find_all_matching(const char *available, const char *preferred);
 char *__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session);
 int __wrap_ssh_options_apply(ssh_session session);
 
@@ -226,13 +228,27 @@ __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ss
 	    (struct bytes){ ssh_string_data(blob), ssh_string_len(blob) },
 	    (struct bytes){ ssh_string_data(sig_blob), ssh_string_len(sig_blob) });
 	if (r != 0) {
-		leg_set_error(leg, "host key refused");
+		leg_set_error(leg, r == ERR_AUTH ? "host key refused" : "host key: %s", err_str(r));
 		r = SSH_ERROR;
 	}
 out:
 	ssh_string_free(blob);
 	ssh_string_free(sig_blob);
 	return r;
+}
+
+/* Before it asks for host keys, libssh takes the certificates out of what is wanted: it knows
+ * no authorities.  Our keeper does. */
+char *
+__wrap_ssh_find_all_matching(const char *available, const char *preferred)
+{
+	const struct leg *leg;
+
+	for (leg = legs; leg != NULL; leg = leg->next)
+		if (leg->host_key_algorithms != NULL && leg->ssh != NULL &&
+		    preferred == leg->ssh->opts.wanted_methods[SSH_HOSTKEYS])
+			return strdup(leg->host_key_algorithms);
+	return __real_ssh_find_all_matching(available, preferred);
 }
 
 /* The keeper knows the known hosts; libssh is to open no file. */

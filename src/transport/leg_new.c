@@ -229,6 +229,29 @@ fail:
 	return NULL;
 }
 
+/*
+ * The host key algorithms to ask for, for __wrap_ssh_find_all_matching().  libssh looks in its
+ * own list whether the signature's is wanted, and that of a certificate has a plain name;
+ * which one it has to be is for ops->host_key to say.
+ */
+static int
+set_host_key_algorithms(struct leg *leg, const char *list)
+{
+	char *const *wanted = &leg->ssh->opts.wanted_methods[SSH_HOSTKEYS];
+	struct buf all;
+	int r = ERR_ALGORITHM;
+
+	buf_init(&all, 4096);
+	if (set_methods(leg->ssh, SSH_HOSTKEYS, list) == 0 &&
+	    (leg->host_key_algorithms = strdup(*wanted)) != NULL) {
+		buf_putf(&all, "%s,%s", *wanted, HOST_KEYS_DEFAULT);
+		if (buf_cstr(&all) != NULL)
+			r = set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)all.data);
+	}
+	buf_free(&all);
+	return r;
+}
+
 struct leg *
 leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
     const char **why)
@@ -238,7 +261,7 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 
 	if (leg == NULL)
 		return NULL;
-	if (set_methods(leg->ssh, SSH_HOSTKEYS,
+	if (set_host_key_algorithms(leg,
 		host_keys != NULL && host_keys[0] != '\0' ? host_keys : HOST_KEYS_DEFAULT) != 0) {
 		*why = "HostKeyAlgorithms: no algorithm of the list is supported";
 		leg_free(&leg);
@@ -271,6 +294,7 @@ leg_free(struct leg **legp)
 	free(leg->output);
 	buf_wipe(&leg->held);
 	free(leg->sig_algs);
+	free(leg->host_key_algorithms);
 	fd_close(&leg->fd);
 	free(leg);
 }

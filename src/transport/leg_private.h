@@ -49,6 +49,7 @@ struct leg {
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;
+	char *host_key_algorithms; /* client: to ask for */
 	int host_bound;
 	char error[512];
 };

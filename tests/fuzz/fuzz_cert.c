@@ -61,8 +61,9 @@ look_at_cert(struct bytes blob)
 		cert_signature_algorithm(&c, alg);
 		CHECK(pubkey_algorithm_ok(type, alg) && strstr(alg, "cert") == NULL);
 		CHECK(memchr(cert_show(&c, shown), '\n', strlen(shown)) == NULL);
-		(void)cert_valid(&c, 1700000000, why, sizeof(why));
+		(void)cert_valid(&c, CERT_USER, 1700000000, why, sizeof(why));
 		(void)cert_has_principal(&c, "alice");
+		(void)cert_names_host(&c, "alice", 1700000000, why, sizeof(why));
 		look_at_options(&c);
 		CHECK(revoked_check((struct bytes){ (const uint8_t *)"", 0 }, blob, &c) == 0);
 	}

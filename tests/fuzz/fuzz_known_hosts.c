@@ -10,7 +10,8 @@
 
 static const char line[] =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
-static const char all[] = "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256";
+static const char all[] =
+    "ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256";
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -20,6 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	enum known_hosts_result result;
 	struct bytes blob;
 	struct buf key, out;
+	struct cert cert;
 	uint16_t port;
 
 	if (len == 0)
@@ -40,6 +42,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CHECK(buf_err(&out) == 0 && out.len <= strlen(all));
 
 	result = known_hosts_check(text, len, host, port, blob);
+	/* a certificate of the key, signed by itself */
+	cert = (struct cert){ .key_type = "ssh-ed25519",
+		.numbers = { blob.p + 15, blob.len - 15 },
+		.ca = blob };
+	CHECK((known_hosts_authority(text, len, host, port, &cert) == KNOWN_HOST_REVOKED) ==
+	    (result == KNOWN_HOST_REVOKED));
 	if (result == KNOWN_HOST_NEW) {
 		buf_reset(&out);
 		buf_put(&out, text, len);

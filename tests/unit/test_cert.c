@@ -84,7 +84,7 @@ test_every_type(void **state)
 		assert_false(cert_has_principal(&c, "carol") || cert_has_principal(&c, "") ||
 		    cert_has_principal(&c, "alic") || cert_has_principal(&c, "*") ||
 		    cert_has_principal(&c, "alice,bob"));
-		assert_true(cert_valid(&c, NOW, why, sizeof(why)));
+		assert_true(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
 		assert_true(signed_well(&c));
 		cert_put_key(bytes_of(&blob), &plain);
 		assert_true(bytes_equal(bytes_of(&plain), bytes_of(&key)));
@@ -154,26 +154,59 @@ test_validity(void **state)
 	decode(ED25519_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
 	assert_int_equal(c.valid_after, 1577836800);
-	assert_true(cert_valid(&c, 1577836800, why, sizeof(why)));
-	assert_false(cert_valid(&c, 1577836799, why, sizeof(why)));
+	assert_true(cert_valid(&c, CERT_USER, 1577836800, why, sizeof(why)));
+	assert_false(cert_valid(&c, CERT_USER, 1577836799, why, sizeof(why)));
 	assert_string_equal(why, "the certificate is not valid before 2020-01-01 00:00:00Z");
-	assert_false(cert_valid(&c, -1, why, sizeof(why)));
-	assert_true(cert_valid(&c, (time_t)c.valid_before - 1, why, sizeof(why)));
-	assert_false(cert_valid(&c, (time_t)c.valid_before, why, sizeof(why)));
+	assert_false(cert_valid(&c, CERT_USER, -1, why, sizeof(why)));
+	assert_true(cert_valid(&c, CERT_USER, (time_t)c.valid_before - 1, why, sizeof(why)));
+	assert_false(cert_valid(&c, CERT_USER, (time_t)c.valid_before, why, sizeof(why)));
 	assert_string_equal(why,
 	    "the certificate has expired: it was valid until 2040-01-01 00:00:00Z");
 	c.valid_before = UINT64_MAX;
-	assert_true(cert_valid(&c, (time_t)INT64_MAX, why, sizeof(why)));
+	assert_true(cert_valid(&c, CERT_USER, (time_t)INT64_MAX, why, sizeof(why)));
 	c.valid_after = UINT64_MAX;
-	assert_false(cert_valid(&c, NOW, why, sizeof(why)));
+	assert_false(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
 	assert_string_equal(why, "the certificate is not valid before a distant day");
 	buf_free(&blob);
 
 	decode(HOST_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
-	assert_false(cert_valid(&c, NOW, why, sizeof(why)));
+	assert_false(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
 	assert_string_equal(why, "the certificate is a host's, not a user's");
 	buf_free(&blob);
+}
+
+static void
+test_hosts(void **state)
+{
+	struct buf blob;
+	struct cert c;
+	char why[256];
+
+	(void)state;
+	decode(HOST_CERT, &blob);
+	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_true(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
+	assert_false(cert_names_host(&c, "carol", NOW, why, sizeof(why)));
+	assert_string_equal(why, "carol is not a principal of the certificate");
+	assert_false(cert_names_host(&c, "Alice", NOW, why, sizeof(why)));
+	assert_false(cert_names_host(&c, "alice", (time_t)c.valid_before, why, sizeof(why)));
+	c.critical = c.principals;
+	assert_false(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
+	c.critical.len = c.principals.len = 0;
+	assert_true(cert_names_host(&c, "carol", NOW, why, sizeof(why)));
+	buf_free(&blob);
+
+	decode(ED25519_CERT, &blob);
+	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_false(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
+	assert_string_equal(why, "the certificate is a user's, not a host's");
+	buf_free(&blob);
+
+	assert_true(cert_is_algorithm("rsa-sha2-256-cert-v01@openssh.com"));
+	assert_true(cert_is_algorithm("ssh-ed25519-cert-v01@openssh.com"));
+	assert_false(cert_is_algorithm("ssh-rsa-cert-v01@openssh.com"));
+	assert_false(cert_is_algorithm("ssh-ed25519"));
 }
 
 /* Options of a certificate for this address: 1 or 0. */
@@ -755,6 +788,7 @@ main(void)
 		cmocka_unit_test(test_what_the_log_says),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_validity),
+		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_source_address),
 		cmocka_unit_test(test_fields),

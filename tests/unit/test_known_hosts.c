@@ -13,6 +13,7 @@
 
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
+#include "cert_samples.h"
 
 /* host keys of github.com and gitlab.com */
 #define ED25519 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -361,6 +362,55 @@ test_no_line_for_odd_names(void **state)
 	buf_free(&out);
 }
 
+/* --- authorities --- */
+
+static enum known_hosts_result
+authority(const char *text, const char *host, uint16_t port)
+{
+	enum known_hosts_result result;
+	struct cert cert;
+	struct buf blob;
+
+	buf_init(&blob, 10000);
+	assert_int_equal(pubkey_parse(HOST_CERT, strlen(HOST_CERT), &blob), 0);
+	assert_int_equal(cert_parse(&cert, bytes_of(&blob)), 0);
+	result = known_hosts_authority(text, strlen(text), host, port, &cert);
+	buf_free(&blob);
+	return result;
+}
+
+#define CA "@cert-authority "
+
+static void
+test_authority(void **state)
+{
+	(void)state;
+	assert_int_equal(authority("", "a", 22), KNOWN_HOST_NEW);
+	assert_int_equal(authority(CA "a " CA_KEY "\n", "a", 22), KNOWN_HOST_OK);
+	assert_int_equal(authority(CA "a " CA_KEY "\n", "A", 22), KNOWN_HOST_OK);
+	assert_int_equal(authority(CA "a " CA_KEY "\n", "b", 22), KNOWN_HOST_NEW);
+	assert_int_equal(authority(CA "*,!b " CA_KEY "\n", "a", 22), KNOWN_HOST_OK);
+	assert_int_equal(authority(CA "*,!b " CA_KEY "\n", "b", 22), KNOWN_HOST_NEW);
+	/* under the name with the port, and without */
+	assert_int_equal(authority(CA "a " CA_KEY "\n", "a", 2222), KNOWN_HOST_OK);
+	assert_int_equal(authority(CA "[a]:2222 " CA_KEY "\n", "a", 2222), KNOWN_HOST_OK);
+	assert_int_equal(authority(CA "[a]:2222 " CA_KEY "\n", "a", 22), KNOWN_HOST_NEW);
+	/* the CA's key as a host's, the host's key as a CA's, another CA */
+	assert_int_equal(authority("a " CA_KEY "\n", "a", 22), KNOWN_HOST_NEW);
+	assert_int_equal(authority(CA "a " ED25519_KEY "\n", "a", 22), KNOWN_HOST_NEW);
+	assert_int_equal(authority(CA "a " OTHER "\n", "a", 22), KNOWN_HOST_NEW);
+	assert_int_equal(authority(CA "a " OTHER "\n" CA "* " CA_KEY "\n", "a", 22), KNOWN_HOST_OK);
+	/* revoked: the CA or the key, before or after */
+	assert_int_equal(authority(CA "a " CA_KEY "\n@revoked * " CA_KEY "\n", "a", 22),
+	    KNOWN_HOST_REVOKED);
+	assert_int_equal(authority("@revoked a " ED25519_KEY "\n" CA "a " CA_KEY "\n", "a", 2222),
+	    KNOWN_HOST_REVOKED);
+	assert_int_equal(authority("@revoked b " CA_KEY "\n" CA "a " CA_KEY "\n", "a", 22),
+	    KNOWN_HOST_OK);
+	assert_int_equal(authority("@revoked a " OTHER "\n" CA "a " CA_KEY "\n", "a", 22),
+	    KNOWN_HOST_OK);
+}
+
 /* --- algorithms --- */
 
 static void
@@ -394,6 +444,14 @@ test_algorithms(void **state)
 	    "ecdsa-sha2-nistp256,ssh-ed25519,x");
 	algorithms("a " ECDSA "\n", 22, "", 0, "");
 	algorithms("@cert-authority a " ECDSA "\n@revoked a " ED25519 "\n", 22, all, 1, "");
+	/* certificates of any type, where there is an authority */
+	algorithms("a " ECDSA "\n" CA "* " ED25519 "\n", 22,
+	    "rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,"
+	    "ecdsa-sha2-nistp256",
+	    0,
+	    "rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519-cert-v01@openssh.com,"
+	    "ecdsa-sha2-nistp256,ssh-ed25519");
+	algorithms(CA "b " ED25519 "\n", 22, "ssh-ed25519-cert-v01@openssh.com,ssh-ed25519", 1, "");
 	/* the port's own lines, else those of the plain name */
 	algorithms("[a]:2222 " ED25519 "\na " ECDSA "\n", 2222, all, 1, "ssh-ed25519");
 	algorithms("a " ECDSA "\n", 2222, all, 1, "ecdsa-sha2-nistp256");
@@ -437,6 +495,7 @@ main(void)
 		cmocka_unit_test(test_same_as_ssh_keygen),
 		cmocka_unit_test(test_new_line_is_found_by_ssh_keygen),
 		cmocka_unit_test(test_no_line_for_odd_names),
+		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_algorithms_of_rsa),
 	};

@@ -44,7 +44,7 @@ int known_hosts_has_authority(const char *text, size_t len, const char *host, ui
 
 /*
  * The host key algorithms to ask for, comma-separated: those of the keys known
- * for this host first (RSA as rsa-sha2-512,rsa-sha2-256; those of all certificates, if there
+ * for this host first (RSA as rsa-sha2-512,rsa-sha2-256,ssh-rsa; those of all certificates, if there
  * is an authority for it), and, unless only_known, then the other names of all in their order.  Only names of all are given, each
  * once.  Appends nothing if only_known and none is known.
  */

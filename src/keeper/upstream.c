@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth/known_hosts.h"
+#include "base/algorithms.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -15,15 +16,6 @@
 #include "keeper/outbox.h"
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
-
-/* All names we know, in the order we like them: those of certificates count where there is an
- * authority for the host. */
-#define HOST_KEY_ALGORITHMS                                                                  \
-	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"         \
-	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com," \
-	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"               \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"           \
-	"rsa-sha2-512,rsa-sha2-256"
 
 static const char *const text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
@@ -80,8 +72,9 @@ static void
 send_upstream_fd(struct ward *w, int fd)
 {
 	const struct route *route = w->route;
-	const char *all = route->host_key_algorithms != NULL ? route->host_key_algorithms :
-							       HOST_KEY_ALGORITHMS;
+	const char *all = route->host_key_algorithms != NULL ?
+	    route->host_key_algorithms :
+	    algorithms_default(ALGORITHMS_HOST_KEY);
 	struct buf b, text, algorithms;
 	char title[600];
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/algorithms.h"
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
@@ -54,11 +55,11 @@ static const struct keyword route_table[] = {
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
-	{ "Ciphers", &keyword_string, R(ciphers), .check = route_check_algorithms },
-	{ "KexAlgorithms", &keyword_string, R(kex_algorithms), .check = route_check_algorithms },
-	{ "HostKeyAlgorithms", &keyword_string, R(host_key_algorithms),
-	    .check = route_check_algorithms },
-	{ "MACs", &keyword_string, R(macs), .check = route_check_algorithms },
+	{ "Ciphers", &route_algorithms, R(ciphers), .min = ALGORITHMS_CIPHER },
+	{ "KexAlgorithms", &route_algorithms, R(kex_algorithms), .min = ALGORITHMS_KEX },
+	{ "HostKeyAlgorithms", &route_algorithms, R(host_key_algorithms),
+	    .min = ALGORITHMS_HOST_KEY },
+	{ "MACs", &route_algorithms, R(macs), .min = ALGORITHMS_MAC },
 	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = forwards,
 	    .value = "yes" },
 	{ "AllowStreamLocalForwarding", &keyword_choice, R(allow_stream), .choices = forwards,

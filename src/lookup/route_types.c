@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/algorithms.h"
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
@@ -105,6 +106,34 @@ const struct keyword_type route_template = { set_template, print_text, clear_tex
 const struct keyword_type route_template_words = { set_template_words, print_words, clear_words };
 const struct keyword_type route_template_path = { set_template_path, print_text, clear_text };
 
+static int
+set_algorithms(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	char **p = field;
+	struct buf list;
+	int err;
+
+	buf_init(&list, 2048);
+	err = algorithms_expand((enum algorithms)kw->min, value, &list, ctx->why, sizeof(ctx->why));
+	if (err == 0) {
+		*p = strndup((const char *)list.data, list.len);
+		err = *p == NULL ? ERR_NOMEM : 0;
+	}
+	buf_free(&list);
+	return err;
+}
+
+static void
+print_algorithms(const struct keyword *kw, const void *field, FILE *to)
+{
+	const char *list = *(char *const *)field;
+
+	fprintf(to, "%s = %s\n", kw->name,
+	    list != NULL ? list : algorithms_default((enum algorithms)kw->min));
+}
+
+const struct keyword_type route_algorithms = { set_algorithms, print_algorithms, clear_text };
+
 /* --- checks --- */
 
 /* "fe80::1" or "fe80::1%eth0" */
@@ -188,14 +217,6 @@ route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE])
 	    "\"%.60s\" is not a line of authorized_keys: [OPTIONS] TYPE "
 	    "BASE64 [COMMENT]; for the name of a file there is AuthorizedKeysFile",
 	    line);
-}
-
-int
-route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE])
-{
-	if (strspn(list, LETTERS DIGITS "@.,+^-") == strlen(list))
-		return 0;
-	return keyword_bad(why, "\"%.80s\" is not a list of algorithms: NAME,NAME", list);
 }
 
 /*

@@ -11,6 +11,9 @@ extern const struct keyword_type route_template;       /* char * */
 extern const struct keyword_type route_template_words; /* struct strlist */
 extern const struct keyword_type route_template_path;  /* char *: resolved */
 
+/* Lists of algorithms, of the kind in min, written out; NULL is the default. */
+extern const struct keyword_type route_algorithms; /* char * */
+
 /* The keys of a [route]. */
 const struct keyword *route_keywords(size_t *n);
 /* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */
@@ -23,7 +26,6 @@ int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);
 int route_check_key(const char *name, char why[KEYWORD_WHY_SIZE]);
 int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
 int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
-int route_check_algorithms(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_addresses(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE]);
 int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);

@@ -26,8 +26,8 @@ enum family {
 	FAMILY_ECDSA,
 };
 
-/* Every signature algorithm we make or take.  What is not here does not exist:
- * ssh-rsa (SHA-1), DSA, certificates (their plain keys are what signs). */
+/* Every signature algorithm we make or take.  What is not here does not exist: DSA,
+ * certificates (their plain keys are what signs), ssh-rsa (SHA-1) but for one use below. */
 static const struct algorithm {
 	const char *name;
 	const char *type; /* of the keys it is for */
@@ -224,19 +224,16 @@ parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct
 	return 0;
 }
 
-int
-key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
+static int
+verify(const struct algorithm *a, struct bytes blob, struct bytes sig, const void *data, size_t len,
     uint8_t *sk_flags)
 {
-	const struct algorithm *a = algorithm_find(alg);
 	const char *plain;
 	struct buf key, signature, message;
 	struct parts p;
 	int r;
 
 	*sk_flags = 0;
-	if (a == NULL)
-		return ERR_ALGORITHM;
 	if ((r = parts_get(a, blob, sig, &p)) != 0)
 		return r;
 	buf_init(&key, KEY_BLOB_MAX);
@@ -267,6 +264,26 @@ out:
 	buf_free(&signature);
 	buf_free(&key);
 	return r;
+}
+
+int
+key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
+    uint8_t *sk_flags)
+{
+	const struct algorithm *a = algorithm_find(alg);
+
+	*sk_flags = 0;
+	return a == NULL ? ERR_ALGORITHM : verify(a, blob, sig, data, len, sk_flags);
+}
+
+int
+key_verify_sha1(struct bytes blob, struct bytes sig, const void *data, size_t len)
+{
+	static const struct algorithm rsa_sha1 = { "ssh-rsa", "ssh-rsa", FAMILY_RSA, NULL, NULL,
+		SSH_DIGEST_SHA1 };
+	uint8_t flags;
+
+	return verify(&rsa_sha1, blob, sig, data, len, &flags);
 }
 
 /* The private key as libssh has it, from the secret.  Its own memory is wiped

@@ -11,26 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/algorithms.h"
 #include "base/fd.h"
 #include "libssh/options.h"
 #include "libssh/pki.h"
 #include "transport/leg_private.h"
 
-/* No group exchange: it reads a file of moduli and needs a second round trip. */
-#define KEX_DEFAULT                                                                             \
-	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"      \
-	"curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384," \
-	"ecdh-sha2-nistp521,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256"
-/* AES-GCM first: where we are the client our order decides, and with AES
- * instructions nothing is faster. */
-#define CIPHERS_DEFAULT                                                                \
-	"aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com," \
-	"aes128-ctr,aes192-ctr,aes256-ctr"
-#define MACS_DEFAULT \
-	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-#define HOST_KEYS_DEFAULT                                                          \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521," \
-	"rsa-sha2-512,rsa-sha2-256"
 /* What our keeper verifies of a person's signatures: server-sig-algs. */
 #define SIG_ALGS                                                                          \
 	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
@@ -56,11 +42,13 @@ static int
 set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
 {
 	const char *compression = c->compression != NULL ? c->compression : "none";
-	const char *ciphers = c->ciphers != NULL ? c->ciphers : CIPHERS_DEFAULT;
-	const char *macs = c->macs != NULL ? c->macs : MACS_DEFAULT;
+	const char *ciphers = c->ciphers != NULL ? c->ciphers :
+						   algorithms_default(ALGORITHMS_CIPHER);
+	const char *macs = c->macs != NULL ? c->macs : algorithms_default(ALGORITHMS_MAC);
 
 	if (set_methods(leg->ssh, SSH_KEX,
-		c->kex_algorithms != NULL ? c->kex_algorithms : KEX_DEFAULT) != 0) {
+		c->kex_algorithms != NULL ? c->kex_algorithms :
+					    algorithms_default(ALGORITHMS_KEX)) != 0) {
 		*why = "KexAlgorithms: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
@@ -244,7 +232,7 @@ set_host_key_algorithms(struct leg *leg, const char *list)
 	buf_init(&all, 4096);
 	if (set_methods(leg->ssh, SSH_HOSTKEYS, list) == 0 &&
 	    (leg->host_key_algorithms = strdup(*wanted)) != NULL) {
-		buf_putf(&all, "%s,%s", *wanted, HOST_KEYS_DEFAULT);
+		buf_putf(&all, "%s,%s", *wanted, algorithms_default(ALGORITHMS_HOST_KEY));
 		if (buf_cstr(&all) != NULL)
 			r = set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)all.data);
 	}
@@ -262,7 +250,9 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 	if (leg == NULL)
 		return NULL;
 	if (set_host_key_algorithms(leg,
-		host_keys != NULL && host_keys[0] != '\0' ? host_keys : HOST_KEYS_DEFAULT) != 0) {
+		host_keys != NULL && host_keys[0] != '\0' ?
+		    host_keys :
+		    algorithms_default(ALGORITHMS_HOST_KEY)) != 0) {
 		*why = "HostKeyAlgorithms: no algorithm of the list is supported";
 		leg_free(&leg);
 		return NULL;

@@ -53,6 +53,45 @@ def test_weak_algorithms_are_refused(way):
         assert r.code == 255 and "Unable to negotiate" in r.err, (options, r)
 
 
+# What the machine alone has, and a word of its route.  (warpgate #961)
+OLD = [
+    ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "+diffie-hellman-group1-sha1"),
+    ({"KexAlgorithms": "diffie-hellman-group14-sha1"}, "diffie-hellman-group14-sha1"),
+    ({"HostKeyAlgorithms": "ssh-rsa"}, "+ssh-rsa"),
+    ({"Ciphers": "3des-cbc"}, "+3des-cbc"),
+    ({"Ciphers": "aes128-cbc"}, "^aes128-cbc"),
+    ({"Ciphers": "aes256-cbc", "MACs": "hmac-sha1"}, "+aes256-cbc"),
+    ({"Ciphers": "aes128-ctr", "MACs": "hmac-sha1-etm@openssh.com"}, "aes128-ctr"),
+]
+
+
+@pytest.mark.parametrize("machine, words", OLD, ids=[" ".join(m.values()) for m, _ in OLD])
+def test_old_machine(gated, bulk, machine, words):
+    """Only the route that names it speaks its weak algorithms; and then as well as any other."""
+    route = dict.fromkeys(machine, words)
+    if "MACs" in machine:
+        route["MACs"] = "+" + machine["MACs"]
+    w = gated(sshd={**machine, "RekeyLimit": "4M"}, route=route)
+    b = bulk(20)
+    with open(b.path, "rb") as f:
+        assert w.ssh("sha256sum", stdin=f).text.split()[0] == b.sha256
+    assert w.ssh(f"cat {b.path}").out == b.path.read_bytes()
+    w.gateway.stop()
+    w.gateway.route("bob", w.sshd, [w.client.key], key="alice")
+    w.gateway.start()
+    r = w.new_client(user="bob").ssh("true")
+    assert r.code == 255 and "no match" in w.gateway.log.text(), (r, w.gateway.log.text())
+
+
+def test_route_without_certain_algorithms(gated):
+    kex = "curve25519-sha256,diffie-hellman-group16-sha512"
+    w = gated(sshd={"LogLevel": "DEBUG1", "KexAlgorithms": kex},
+              route={"Ciphers": "-aes*", "KexAlgorithms": "-*25519*"})
+    w.answers()
+    assert w.sshd.log.find(r"kex: algorithm: diffie-hellman-group16-sha512")
+    assert w.sshd.log.find(r"cipher: chacha20-poly1305@openssh.com")
+
+
 def test_compression(way, bulk):
     b = bulk(20)
     with open(b.path, "rb") as f:

@@ -210,7 +210,7 @@ test_bad_routes(void **state)
 	    "conf.d/a.ini:5: User: \"-x\" can't be a user: up to 255 bytes of printable text, no "
 	    "/, no leading -\n"
 	    "conf.d/a.ini:6: unknown key \"Keyy\" in [route a] (did you mean Key?)\n"
-	    "conf.d/a.ini:7: MACs: \"a b\" is not a list of algorithms: NAME,NAME\n"
+	    "conf.d/a.ini:7: MACs: \"a b\" is no MAC that is supported\n"
 	    "conf.d/a.ini:8: ConnectTimeout: \"none\" is too short: at least 1s\n"
 	    "conf.d/a.ini:9: HostKeyFingerprint: \"MD5:00\" is not SHA256: and 43 characters, as "
 	    "ssh-keygen -l prints it\n");

@@ -35,7 +35,8 @@ differ = $(if $(and $(findstring $(1),$(2)),$(findstring $(2),$(1))),,force)
 LIB_SRC    := $(sort $(wildcard src/*/*.c plugins/*.c))
 TEST_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 HELPER_SRC := $(filter-out $(TEST_SRC),$(sort $(wildcard tests/unit/*.c)))
-C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] tests/*/*.[ch]))
+C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] tests/*/*.[ch] \
+    tests/e2e/lab/*.c))
 
 obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ    := $(call obj,$(LIB_SRC))
@@ -43,6 +44,8 @@ HELPER_OBJ := $(call obj,$(HELPER_SRC))
 TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
+# What the end-to-end tests give to ssh: a security key.
+PROVIDER   := $(BUILD)/tests/sk_provider.so
 
 # --- what it needs -------------------------------------------------------------------------------
 
@@ -134,7 +137,7 @@ $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
 
 .PHONY: all tests force
 all: $(BUILD)/sallyport
-tests: $(TESTS)
+tests: $(TESTS) $(PROVIDER)
 
 # What was used last time: other flags compile everything again, other files make another archive.
 $(BUILD)/.flags: $(call changed,$(BUILD)/.flags,$(COMPILE) $(LINK)) | $(if $(MISSING),missing)
@@ -168,6 +171,13 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $< $(HELPER_OBJ) $(LIBS) $(TEST_LIBS)
 
+# Without sanitizers, which ssh is built without.
+$(PROVIDER): tests/e2e/lab/sk_provider.c $(BUILD)/.flags
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -shared -o $@ $< \
+	    $(shell $(PKG_CONFIG) --cflags --libs libcrypto)
+
 $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
@@ -200,7 +210,7 @@ run-tests:
 
 unit: tests
 	+@$(MAKE) --no-print-directory run-unit
-e2e: all
+e2e: all $(PROVIDER)
 	+@$(MAKE) --no-print-directory run-e2e
 
 # The end-to-end tests wait more than they work: three at a time keep two processors busy.

@@ -176,14 +176,17 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 	return r;
 }
 
+/* type: that of the key, if it is known. */
 static const char *
-import_reason(int err, const struct buf *text)
+import_reason(int err, const char *type, const struct buf *text)
 {
 	if (err == ERR_AUTH)
 		return "wrong passphrase, or none given";
+	if (err == ERR_ALGORITHM && strncmp(type, "sk-", 3) == 0)
+		return "is a security key's, and the key itself does not leave its token: with "
+		       "Key = agent in the route it is used from the person's own agent";
 	if (err == ERR_ALGORITHM)
-		return "is of a kind that cannot be used: DSA, RSA below 2048 bits, or the handle "
-		       "of a security key";
+		return "is of a kind that cannot be used: DSA, or RSA below 2048 bits";
 	if (err != ERR_FORMAT)
 		return err_str(err);
 	if (text->len > 20 && memcmp(text->data, "PuTTY-User-Key-File-", 20) == 0)
@@ -241,7 +244,7 @@ key_add_cmd(const struct key_args *a)
 	if (r == ERR_AUTH)
 		r = import_encrypted(a->file, &text, &priv, &pub, type);
 	if (r != 0) {
-		fprintf(stderr, "sallyport: %s: %s\n", a->file, import_reason(r, &text));
+		fprintf(stderr, "sallyport: %s: %s\n", a->file, import_reason(r, type, &text));
 		status = CLI_FAILED;
 	} else {
 		if (is_open)

@@ -478,9 +478,12 @@ import_text(const char *text, const char *passphrase, struct secret **priv, stru
 
 	if ((r = key_file_look(text, &f)) != 0)
 		goto out;
-	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL)
+	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL) {
+		memcpy(type, f.type, sizeof(f.type));
 		r = ERR_ALGORITHM;
-	else if (f.encrypted && passphrase == NULL)
+		goto out;
+	}
+	if (f.encrypted && passphrase == NULL)
 		r = ERR_AUTH;
 	/* Never NULL: OpenSSL would ask for it on the terminal by itself. */
 	else if (ssh_pki_import_privkey_base64(text, passphrase == NULL ? "" : passphrase, NULL,

@@ -20,7 +20,7 @@
  * NULL.  On success *priv is the caller's and the public blob is appended to pub,
  * the key type's name ("ssh-ed25519") goes to type.
  * ERR_AUTH: a passphrase is needed or wrong; ERR_FORMAT; ERR_ALGORITHM (DSA, sk-,
- * RSA below 2048 bits). */
+ * RSA below 2048 bits), where type is set as well if the file says it. */
 int key_import(const char *text, size_t len, const char *passphrase, struct secret **priv,
     struct buf *pub, char type[64]) MUST_CHECK;
 

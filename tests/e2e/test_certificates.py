@@ -4,7 +4,6 @@
 """
 
 import base64
-import hashlib
 import os
 import re
 import subprocess
@@ -18,6 +17,7 @@ from lab.ca import CA, bearer, blob_of, is_in, krl, rewrite, said
 from lab.gateway import SALLYPORT
 from lab.keys import TYPES
 from lab.sshd import ME
+from lab.way import lines
 
 
 # Let in.
@@ -96,13 +96,6 @@ def test_named_principals_in_place_of_the_login(own_way, ca, person, tmp_path):
 
 
 # In authorized_keys.
-
-
-def lines(way, *texts):
-    if way.direct:
-        way.sshd.authorized_keys.write_text("\n".join(texts) + "\n")
-    else:
-        (way.gateway.conf / "alice.pub").write_text("\n".join(texts) + "\n")
 
 
 def test_cert_authority_in_authorized_keys(own_way, ca, person):
@@ -263,79 +256,6 @@ def proof_of(way, key, blob, algorithm="ssh-ed25519-cert-v01@openssh.com", inner
         return t.hears(attack.USERAUTH_SUCCESS, attack.USERAUTH_FAILURE)
     finally:
         t.close()
-
-
-class Token:
-    """A security key in software: an ordinary key, with an application, flags and a counter."""
-
-    def __init__(self, key):
-        blob = base64.b64decode(key.public.split()[1])
-        self.signer = paramiko.Ed25519Key.from_private_key_file(str(key.path))
-        self.kind = "sk-ssh-ed25519@openssh.com"
-        m = Message()
-        m.add_string(self.kind)
-        m.add_bytes(blob[4 + len("ssh-ed25519"):])
-        m.add_string("ssh:")
-        self.public = f"{self.kind} {base64.b64encode(m.asbytes()).decode()}"
-
-    def sign(self, data, flags):
-        digest = hashlib.sha256(b"ssh:").digest() + bytes([flags]) + (7).to_bytes(4, "big")
-        digest += hashlib.sha256(data).digest()
-        made = Message(self.signer.sign_ssh_data(digest).asbytes())
-        made.get_string()
-        m = Message()
-        m.add_string(self.kind)
-        m.add_string(made.get_string())
-        m.add_bytes(bytes([flags]) + (7).to_bytes(4, "big"))
-        return m.asbytes()
-
-    def logs_in(self, way, blob, flags):
-        t = attack.Attacker(way.door.port)
-        try:
-            assert t.service()
-            request = [attack.USERAUTH_REQUEST, way.login, "ssh-connection", "publickey", True,
-                       "sk-ssh-ed25519-cert-v01@openssh.com", blob]
-            signed = Message()
-            signed.add_string(t.session_id)
-            signed.add_bytes(attack.message(*request).asbytes())
-            t.send(*request, self.sign(signed.asbytes(), flags))
-            return t.hears(attack.USERAUTH_SUCCESS, attack.USERAUTH_FAILURE) == attack.USERAUTH_SUCCESS
-        finally:
-            t.close()
-
-
-TOUCHED, VERIFIED = 1, 4
-
-
-def test_security_key(trusting, ca, person):
-    """Touched, and its user verified, as the certificate has it."""
-    token = Token(person)
-    w = trusting()
-    plain = blob_of(ca.sign(token, w.login))
-    assert token.logs_in(w, plain, TOUCHED)
-    assert not token.logs_in(w, plain, 0)
-    free = blob_of(ca.sign(token, w.login, options=["no-touch-required"]))
-    assert token.logs_in(w, free, 0)
-    strict = blob_of(ca.sign(token, w.login, options=["verify-required"]))
-    assert not token.logs_in(w, strict, TOUCHED)
-    assert token.logs_in(w, strict, TOUCHED | VERIFIED)
-    assert said(w, r"Accepted publickey for \S+ .* ED25519-SK-CERT SHA256:\S+ ID an id \(serial 0\)")
-
-
-def test_security_key_by_a_line(own_way, ca, person):
-    """That it need not be touched, line and certificate both have to say."""
-    token = Token(person)
-    w = own_way()
-    free = blob_of(ca.sign(token, w.login, options=["no-touch-required"]))
-    lines(w, f"cert-authority {ca.key.public}")
-    assert not token.logs_in(w, free, 0)
-    assert token.logs_in(w, free, TOUCHED)
-    lines(w, f"cert-authority,no-touch-required {ca.key.public}")
-    assert token.logs_in(w, free, 0)
-    assert not token.logs_in(w, blob_of(ca.sign(token, w.login)), 0)
-    lines(w, f"cert-authority,verify-required {ca.key.public}")
-    assert not token.logs_in(w, free, TOUCHED)
-    assert token.logs_in(w, free, TOUCHED | VERIFIED)
 
 
 def test_signed_by_another_ca(trusting, ring, person, tmp_path):

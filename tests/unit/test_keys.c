@@ -224,11 +224,10 @@ test_import(void **state)
 }
 
 static int
-import_text(const char *text, size_t len)
+import_text_type(const char *text, size_t len, char type[64])
 {
 	struct secret *priv;
 	struct buf pub;
-	char type[64];
 	int r;
 
 	buf_init(&pub, 16384);
@@ -242,12 +241,20 @@ import_text(const char *text, size_t len)
 	return r;
 }
 
+static int
+import_text(const char *text, size_t len)
+{
+	char type[64];
+
+	return import_text_type(text, len, type);
+}
+
 static void
 test_import_refused(void **state)
 {
 	static const char sk[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 	struct buf text, raw;
-	char *big, b64[1024];
+	char *big, b64[1024], type[64];
 	size_t i;
 
 	(void)state;
@@ -282,7 +289,8 @@ test_import_refused(void **state)
 	wire_put_text(&raw, "sk-ssh-ed25519@openssh.com");
 	sodium_bin2base64(b64, sizeof(b64), raw.data, raw.len, sodium_base64_VARIANT_ORIGINAL);
 	buf_putf(&text, "%s%s\n-----END OPENSSH PRIVATE KEY-----\n", sk, b64);
-	assert_int_equal(import_text((char *)text.data, text.len), ERR_ALGORITHM);
+	assert_int_equal(import_text_type((char *)text.data, text.len, type), ERR_ALGORITHM);
+	assert_string_equal(type, "sk-ssh-ed25519@openssh.com");
 	buf_free(&raw);
 	buf_free(&text);
 

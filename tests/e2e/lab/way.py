@@ -60,6 +60,12 @@ class Way:
             c.close()
 
 
+def lines(way, *texts):
+    """The authorized_keys of the door, from the next login on."""
+    file = way.sshd.authorized_keys if way.direct else way.gateway.conf / "alice.pub"
+    file.write_text("\n".join(texts) + "\n")
+
+
 def build(name, directory, ring, sshd=None, door=None, route=None, client_keys=None, host_keys=None,
           post_quantum=False):
     """A way of its own: its own sshd and, if it is to, its own gateway.

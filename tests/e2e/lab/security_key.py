@@ -1,0 +1,37 @@
+"""Security keys (FIDO): made by ssh-keygen, on the authenticator in software of sk_provider.c."""
+
+import subprocess
+from pathlib import Path
+
+from .gateway import SALLYPORT
+from .keys import Key
+
+PROVIDER = Path(SALLYPORT).parent / "tests" / "sk_provider.so"
+PIN = "314159"
+
+# What ssh-keygen calls them, and the word for them in sshd's log.
+KINDS = {"ed25519-sk": "ED25519-SK", "ecdsa-sk": "ECDSA-SK"}
+
+
+def enroll(path, kind="ed25519-sk", *options):
+    """options: no-touch-required, verify-required, application=ssh:..."""
+    argv = ["ssh-keygen", "-q", "-t", kind, "-w", PROVIDER, "-N", "", "-C", path.name, "-f", path]
+    for option in options:
+        argv += ["-O", option]
+    subprocess.run([str(a) for a in argv], check=True, stdin=subprocess.DEVNULL)
+    return Key(path)
+
+
+def pin_at_hand(client):
+    """Whoever asks for a PIN there is given it."""
+    ask = client.dir / "pin"
+    ask.write_text(f"#!/bin/sh\necho {PIN}\n")
+    ask.chmod(0o755)
+    client.env.update(SK_PIN=PIN, SSH_ASKPASS=str(ask), SSH_ASKPASS_REQUIRE="force")
+
+
+def holder(way, key, **options):
+    """A client with this key and the authenticator to use it, by somebody who knows its PIN."""
+    c = way.new_client(key, SecurityKeyProvider=PROVIDER, **options)
+    pin_at_hand(c)
+    return c

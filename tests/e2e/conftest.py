@@ -2,6 +2,7 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,8 @@ os.umask(0o022)
 for name in [n for n in os.environ if n.startswith("SSH_")]:
     del os.environ[name]
 procs.adopt_orphans()
+# A shell that starts the tests in the background has it ignored, and so would have every ssh.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NO_SERVE = f"{SALLYPORT} has no `serve` command (yet)"
 

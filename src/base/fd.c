@@ -132,14 +132,16 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 	} control;
 	struct iovec iov = { .iov_base = p, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int resets = 0;
 	ssize_t n;
 
 	*passed = -1;
 	msg.msg_control = control.bytes;
 	msg.msg_controllen = sizeof(control.bytes);
+	/* A peer that has left something unread resets: once, ahead of what it had sent. */
 	do
 		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
 	if (n == -1) {
 		if (errno == EAGAIN)
 			return ERR_AGAIN;

@@ -303,6 +303,8 @@ upstream_ready(struct ward *w, struct wire *body)
 	char algs[4100], type[64];
 	int r, bound;
 
+	if (w->phase == IPC_PHASE_END)
+		return; /* refused while the upstream's keys were exchanged */
 	id = wire_string(body);
 	wire_text(body, algs, sizeof(algs));
 	bound = wire_bool(body);
@@ -359,6 +361,8 @@ upstream_auth(struct ward *w, struct wire *body)
 	struct bytes payload = wire_string(body);
 	struct buf out;
 
+	if (w->phase == IPC_PHASE_END)
+		return;
 	if (wire_end(body) != 0 || payload.len == 0 || w->upstream == NULL) {
 		ward_end(w);
 		return;

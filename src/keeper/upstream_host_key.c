@@ -288,7 +288,10 @@ upstream_host_key(struct ward *w, struct wire *body)
 		ward_end(w);
 		return;
 	}
-	r = verify_host_key(w, blob, alg, sig, hash, reason, sizeof(reason));
+	/* refused meanwhile: its machine is of no interest any more */
+	r = w->phase == IPC_PHASE_END ?
+	    ERR_BADSTATE :
+	    verify_host_key(w, blob, alg, sig, hash, reason, sizeof(reason));
 	if (r == 0) {
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
@@ -300,7 +303,7 @@ upstream_host_key(struct ward *w, struct wire *body)
 	}
 	ipc_begin(&b, IPC_HOST_KEY_OK);
 	wire_put_bool(&b, r == 0);
-	if (ward_send(w, &b, -1) != 0 || r == 0)
+	if (ward_send(w, &b, -1) != 0 || r == 0 || w->phase == IPC_PHASE_END)
 		return;
 	log_host_key(w, blob, reason);
 	ward_refuse(w, upstream_text_host_key, "host key of %s not accepted", w->host);

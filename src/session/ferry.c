@@ -31,7 +31,8 @@ session_tell(struct session *s, struct buf *b)
 		return;
 	}
 	r = ipc_send(s->keeper, b, -1);
-	if (r != 0)
+	/* one that is gone may have said why: that is read first, and then its end */
+	if (r != 0 && r != ERR_EOF)
 		session_end(s, "cannot reach the keeper: %s", err_str(r));
 }
 

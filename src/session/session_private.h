@@ -77,7 +77,8 @@ void session_keeper_input(struct session *s);
 /* Wait for one message, until the deadline.  0 or an ERR_*. */
 int session_keeper_wait(struct session *s, struct ipc_msg *msg);
 
-/* Send to the keeper; an error ends the session. */
+/* Send to the keeper; an error ends the session.  That it is gone, its end says, behind what it
+ * has said before. */
 void session_tell(struct session *s, struct buf *b);
 
 /* Send each of these strings as a message on a leg. */

@@ -98,6 +98,12 @@ test_wrong_way_phase_or_type(void **state)
 	assert_int_equal(send_type(p, IPC_UPSTREAM_READY, -1, IPC_SESSION_TO_KEEPER,
 			     IPC_PHASE_AUTH),
 	    ERR_BADSTATE);
+	/* what the upstream says while its client is being refused is no fault */
+	assert_int_equal(send_type(p, IPC_HOST_KEY, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_END), 0);
+	assert_int_equal(send_type(p, IPC_UPSTREAM_READY, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_END),
+	    0);
+	assert_int_equal(send_type(p, IPC_UPSTREAM_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_END),
+	    0);
 	/* and no agent speaks for one, nor before the upstream's host key has been looked at */
 	for (phase = 1; phase < IPC_PHASE_ANY; phase <<= 1) {
 		may = phase == IPC_PHASE_AGENT || phase == IPC_PHASE_END;
@@ -128,6 +134,25 @@ test_wrong_way_phase_or_type(void **state)
 	for (; type < 256; type++)
 		assert_int_equal(send_type(p, type, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY),
 		    ERR_FORMAT);
+}
+
+/* A peer that goes with something unread resets the socket: what it had said comes all the same. */
+static void
+test_last_words(void **state)
+{
+	struct pair *p = *state;
+	struct ipc_msg msg;
+	struct buf b;
+
+	ipc_begin(&b, IPC_END);
+	assert_int_equal(ipc_send(p->b, &b, -1), 0);
+	ipc_begin(&b, IPC_REFUSE);
+	assert_int_equal(ipc_send(p->a, &b, -1), 0);
+	fd_close(&p->a);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg), 0);
+	assert_int_equal(msg.type, IPC_REFUSE);
+	assert_int_equal(ipc_recv(p->b, p->message, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg),
+	    ERR_EOF);
 }
 
 static int
@@ -185,6 +210,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_way_phase_or_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptors_only_where_they_belong, setup,
 		    teardown),

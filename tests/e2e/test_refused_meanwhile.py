@@ -1,0 +1,160 @@
+"""A client that is refused while its upstream is still at work hears why, and nobody is blamed for it."""
+
+import signal
+import socket
+import threading
+
+import pytest
+
+pytest.importorskip("paramiko")
+
+from lab import net, procs  # noqa: E402
+from lab.attack import DISCONNECT, IGNORE, USERAUTH_BANNER, Attacker, answers, none, password  # noqa: E402
+from lab.wait import wait_for  # noqa: E402
+
+# The answer to no question is refused at once.
+REFUSED = answers("x")
+
+
+class Door:
+    """In front of a machine: what it says passes once it is opened."""
+
+    def __init__(self, port):
+        self.open = threading.Event()
+        self.server = net.Server(lambda s: self.pass_on(s, port))
+        self.port = self.server.port
+
+    def pass_on(self, s, port):
+        with net.connect(("127.0.0.1", port)) as machine:
+            machine.settimeout(None)
+            threading.Thread(target=self.pump, args=(machine, s, self.open), daemon=True).start()
+            self.pump(s, machine, None)
+
+    @staticmethod
+    def pump(source, to, when):
+        try:
+            if when:
+                when.wait(60)
+            while data := source.recv(65536):
+                to.sendall(data)
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def door(gated):
+    """A gateway whose machine has a door in front; Passthrough, so that it is dialled early."""
+    w = gated(sshd={"PasswordAuthentication": "yes"}, route={"Passthrough": "yes"})
+    d = Door(w.sshd.port)
+    w.gateway.route("alice", w.sshd, [w.client.key], known_hosts=f"[127.0.0.1]:{d.port} "
+                    + w.sshd.known_hosts().split(" ", 1)[1], Port=d.port, Passthrough="yes")
+    w.gateway.command("reload")
+    d.way = w
+    yield d
+    d.open.set()
+    d.server.close()
+
+
+def idle(session, port):
+    """How many bytes of its client's it has not read, while it waits for something; else None."""
+    client = f"0100007F:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    on_their_way = [row[4] for row in rows if row[1] == client and not row[4].startswith("00000000:")]
+    arrived = [int(row[4].partition(":")[2], 16) for row in rows if row[2] == client]
+    if on_their_way or not arrived or procs.Proc(session.pid).state != "S":
+        return None
+    return arrived[0]
+
+
+def taken(session, port):
+    return idle(session, port) == 0
+
+
+def unread(session, port):
+    return idle(session, port)
+
+
+def told(a, log):
+    """The one line for the person, with the session id, and one line with it in the log."""
+    assert a.hears(USERAUTH_BANNER), a.received
+    a.hears(DISCONNECT)
+    assert a.ends()
+    text = next(m for _, kind, m in a.messages if kind == USERAUTH_BANNER)
+    assert text.count(b"(session ") == 1 and b"sallyport: " in text, text
+    assert "bad message" not in log(), log()
+
+
+def test_refused_before_the_host_key(door):
+    w = door.way
+    mark = w.gateway.log.mark()
+    a = Attacker(w.gateway.port)
+    keeper, = w.gateway.keepers()
+    try:
+        a.service()
+        a.send(*password("alice", "x"))
+        wait_for("the dial", lambda: door.server.accepted == 1)
+        session, = w.gateway.sessions()
+        wait_for("its title", lambda: "->" in session.title())
+        keeper.kill(signal.SIGSTOP)
+        try:
+            a.send(*REFUSED)
+            wait_for("the refused message to be passed on", lambda: taken(session, a.port))
+            door.open.set()
+            # Whoever asks the keeper does not listen to the client.
+            wait_for("the host key to be asked for", lambda: unread(session, a.port) or a.send(IGNORE, ""))
+        finally:
+            keeper.kill(signal.SIGCONT)
+        told(a, lambda: w.gateway.log.text(mark))
+        assert w.gateway.log.text(mark).count("Disconnecting ") == 1
+    finally:
+        a.close()
+
+
+def test_refused_at_any_moment(gated):
+    """Whatever the upstream is about to say: its host key, that it is ready, what it answers."""
+    w = gated(sshd={"PasswordAuthentication": "yes"}, route={"Passthrough": "yes"})
+    for i in range(60):
+        a = Attacker(w.gateway.port)
+        try:
+            a.service()
+            a.send(*password("alice", "x"))
+            threading.Event().wait(i * 0.0005)  # the moment is the subject
+            a.send(*REFUSED)
+            told(a, w.gateway.log.text)
+        finally:
+            a.close()
+
+
+def test_last_word_of_a_keeper(make_gateway, make_sshd, ring, tmp_path):
+    """It refuses and dies: the refusal is heard, though the session finds it dead before that."""
+    program, go = tmp_path / "lookup.sh", tmp_path / "go"
+    program.write_text(f"#!/bin/sh\nwhile ! [ -e {go} ]; do sleep 0.02; done\nexit 1\n")
+    program.chmod(0o755)
+    g = make_gateway()
+    g.route("alice", make_sshd(), [ring.get("client")])
+    g.write("50-lookup.ini", "lookup", {"Order": "ini exec"}, f"[lookup exec]\nCommand = {program}\n")
+    g.start()
+    a = Attacker(g.port)
+    try:
+        a.service()
+        a.send(*none("slow"))
+        a.send(50, "slow")  # cut short: to be refused when its turn comes
+        wait_for("the program", lambda: g.role("errand"))
+        session, = g.sessions()
+        wait_for("both to be passed on", lambda: taken(session, a.port))
+        session.kill(signal.SIGSTOP)
+        try:
+            a.send(*none("slow"))
+            mark = g.log.mark()
+            go.touch()
+            wait_for("the refusal", lambda: g.log.find("Disconnecting ", mark))
+            keeper, = g.keepers()
+            keeper.kill()
+            wait_for("the end of the keeper", lambda: not keeper.alive())
+        finally:
+            session.kill(signal.SIGCONT)
+        told(a, g.log.text)
+    finally:
+        a.close()

@@ -55,6 +55,7 @@ agent_proto_keys(struct bytes answer, struct bytes first, struct agent_keys *key
 	struct wire w;
 	uint32_t n;
 	uint8_t type;
+	int r;
 
 	keys->n = 0;
 	wire_init(&w, answer.p, answer.len);
@@ -66,7 +67,9 @@ agent_proto_keys(struct bytes answer, struct bytes first, struct agent_keys *key
 	for (n = wire_u32(&w); n > 0 && wire_err(&w) == 0; n--) {
 		blob = wire_string(&w);
 		(void)wire_string(&w); /* comment */
-		if (wire_err(&w) != 0 || pubkey_check(blob) != 0 || keys->n >= AGENT_PROTO_KEYS_MAX)
+		r = wire_err(&w) != 0 ? ERR_FORMAT : pubkey_check(blob);
+		/* how weak a key may be is for the machine to say that it is for */
+		if ((r != 0 && r != ERR_WEAK) || keys->n >= AGENT_PROTO_KEYS_MAX)
 			continue;
 		if (first.len > 0 && bytes_equal(blob, first)) {
 			memmove(keys->v + 1, keys->v, keys->n * sizeof(keys->v[0]));

@@ -4,13 +4,11 @@
 #include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "auth/text.h"
+#include "wire/rsa.h"
 
 #define PUBKEY_BLOB_MAX 65536
 
-/* Smaller moduli are no protection (sshd's RequiredRSASize), larger ones or a
- * long exponent let a stranger buy much of our time with little of his. */
-#define RSA_BITS_MIN 1024
-#define RSA_BITS_MAX 16384
+/* A long one lets a stranger buy much of our time with little of his. */
 #define RSA_EXPONENT_BYTES_MAX 8
 
 /* How the fields after the type name look, one letter each: s any string, k 32
@@ -120,48 +118,28 @@ point_ok(struct bytes curve, struct bytes point)
 	return point.len == 1 + 2 * size && point.p[0] == 4;
 }
 
-/* The length in bits of a positive mpint (RFC 4251 section 5), 0 if it is none. */
-static size_t
-mpint_bits(struct bytes s)
-{
-	size_t bits;
-	uint8_t top;
-
-	if (s.len == 0 || (s.p[0] & 0x80) != 0)
-		return 0;
-	while (s.len > 0 && s.p[0] == 0) {
-		s.p++;
-		s.len--;
-	}
-	if (s.len == 0)
-		return 0;
-	bits = (s.len - 1) * 8;
-	for (top = s.p[0]; top != 0; top >>= 1)
-		bits++;
-	return bits;
-}
-
+/* 0, ERR_FORMAT or ERR_WEAK. */
 static int
-field_ok(char field, const char *type, struct bytes curve, struct bytes s)
+field_check(char field, const char *type, struct bytes curve, struct bytes s)
 {
 	const char *want;
 
 	switch (field) {
 	case 'k':
-		return s.len == 32;
+		return s.len == 32 ? 0 : ERR_FORMAT;
 	case 'm':
-		return mpint_bits(s) > 0;
+		return mpint_bits(s) > 0 ? 0 : ERR_FORMAT;
 	case 'e':
-		return mpint_bits(s) > 1 && s.len <= RSA_EXPONENT_BYTES_MAX;
+		return mpint_bits(s) > 1 && s.len <= RSA_EXPONENT_BYTES_MAX ? 0 : ERR_FORMAT;
 	case 'n':
-		return mpint_bits(s) >= RSA_BITS_MIN && mpint_bits(s) <= RSA_BITS_MAX;
+		return rsa_modulus_check(s);
 	case 'c':
 		want = strstr(type, "nistp");
-		return want != NULL && s.len == 8 && memcmp(want, s.p, 8) == 0;
+		return want != NULL && s.len == 8 && memcmp(want, s.p, 8) == 0 ? 0 : ERR_FORMAT;
 	case 'p':
-		return point_ok(curve, s);
+		return point_ok(curve, s) ? 0 : ERR_FORMAT;
 	}
-	return 1;
+	return 0;
 }
 
 int
@@ -172,6 +150,7 @@ pubkey_check(struct bytes blob)
 	struct wire w;
 	const char *f;
 	char type[64];
+	int r = 0;
 
 	if (pubkey_type(blob, type) != 0)
 		return ERR_FORMAT;
@@ -182,14 +161,14 @@ pubkey_check(struct bytes blob)
 		return 0;
 	wire_init(&w, blob.p, blob.len);
 	(void)wire_string(&w);
-	for (f = kind->fields; *f != '\0'; f++) {
+	for (f = kind->fields; *f != '\0' && r == 0; f++) {
 		field = wire_string(&w);
 		if (*f == 'c')
 			curve = field;
-		if (wire_err(&w) != 0 || !field_ok(*f, type, curve, field))
-			return ERR_FORMAT;
+		r = wire_err(&w) != 0 ? ERR_FORMAT : field_check(*f, type, curve, field);
 	}
-	return wire_end(&w);
+	/* the modulus is the last one */
+	return (r == 0 || r == ERR_WEAK) && wire_end(&w) != 0 ? ERR_FORMAT : r;
 }
 
 int
@@ -222,6 +201,9 @@ pubkey_parse(const char *line, size_t len, struct buf *blob)
 		ret = ERR_FORMAT;
 	if (ret == 0)
 		ret = pubkey_check(key);
+	/* too short for anything, it can still be named, and revoked */
+	if (ret == ERR_WEAK)
+		ret = 0;
 	if (ret == 0)
 		blob->len = start + n;
 	return ret;

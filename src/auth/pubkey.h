@@ -20,11 +20,13 @@ int pubkey_type(struct bytes blob, char type[64]) MUST_CHECK;
 const char *pubkey_type_short(const char *type);
 
 /* 0 if the blob is a whole key of a type we know (certificates are not looked
- * into), ERR_ALGORITHM if the type is unknown, or ERR_FORMAT. */
+ * into), ERR_ALGORITHM if the type is unknown, ERR_WEAK if it is a whole RSA key that is too
+ * short for anything, or ERR_FORMAT. */
 int pubkey_check(struct bytes blob) MUST_CHECK;
 
 /* Decode "TYPE BASE64 [comment]": the blob is appended, unless it fails.  Its
- * inner type must be TYPE and it must pass pubkey_check(). */
+ * inner type must be TYPE and it must pass pubkey_check(), but for ERR_WEAK: lists may hold
+ * such a key, which is no use to whoever has it. */
 int pubkey_parse(const char *line, size_t len, struct buf *blob) MUST_CHECK;
 
 /* Append "TYPE BASE64" for a blob. */

@@ -39,6 +39,8 @@ err_str(int err)
 		return "configuration error";
 	case ERR_SSH:
 		return "SSH protocol failure";
+	case ERR_WEAK:
+		return "the RSA key is shorter than 2048 bits";
 	}
 	return "unknown error";
 }

@@ -22,6 +22,7 @@ enum err {
 	ERR_TIMEOUT = -13,  /* a deadline passed */
 	ERR_CONFIG = -14,   /* configuration error, already reported */
 	ERR_SSH = -15,	    /* the SSH transport failed: its own text says why */
+	ERR_WEAK = -16,	    /* an RSA key is too short to protect anything */
 };
 
 /* A short English text for an ERR_* (for ERR_SYS: that of errno).  Static. */

@@ -186,7 +186,7 @@ import_reason(int err, const char *type, const struct buf *text)
 		return "is a security key's, and the key itself does not leave its token: with "
 		       "Key = agent in the route it is used from the person's own agent";
 	if (err == ERR_ALGORITHM)
-		return "is of a kind that cannot be used: DSA, or RSA below 2048 bits";
+		return "is of a kind that cannot be used: DSA";
 	if (err != ERR_FORMAT)
 		return err_str(err);
 	if (text->len > 20 && memcmp(text->data, "PuTTY-User-Key-File-", 20) == 0)

@@ -5,6 +5,7 @@
 #include "auth/authorized_options.h"
 #include "auth/cert.h"
 #include "auth/key_list.h"
+#include "auth/pubkey.h"
 #include "auth/revoked.h"
 #include "keeper/authorize.h"
 #include "keeper/route_files.h"
@@ -190,8 +191,12 @@ authorize_key(const struct authorize_request *request, struct bytes blob,
 
 	*answer = (struct authorize_answer){ 0 };
 	is_cert = cert_key(blob, &type, &numbers) != ERR_ALGORITHM;
-	r = is_cert ? cert_parse(&cert, blob) : 0;
-	if (r != 0) {
+	r = is_cert ? cert_parse(&cert, blob) : pubkey_check(blob);
+	if (r == ERR_WEAK) {
+		tell(answer, "%s%s", err_str(r), is_cert ? ", the certificate's or its CA's" : "");
+		return 0;
+	}
+	if (is_cert && r != 0) {
 		tell(answer, "the certificate is %s",
 		    r == ERR_ALGORITHM ? "signed with an algorithm that is not accepted" :
 					 "malformed, or too large");

@@ -123,11 +123,14 @@ check_certificate(const struct ward *w, const struct buf *text, struct bytes blo
 	enum known_hosts_result result;
 	char name[sizeof(w->host)];
 	struct cert cert;
+	int r = cert_parse(&cert, blob);
 
-	if (cert_parse(&cert, blob) != 0) {
+	if (r != 0) {
 		snprintf(why, size,
-		    "the certificate is malformed, too large, or signed with an "
-		    "algorithm that is not accepted; its key");
+		    r == ERR_WEAK ?
+			"the RSA key of the certificate's CA is shorter than 2048 bits" :
+			"the certificate is malformed, too large, or signed with an "
+			"algorithm that is not accepted");
 		return KNOWN_HOST_NEW;
 	}
 	result = known_hosts_authority((const char *)text->data, text->len, w->host, w->route->port,
@@ -261,6 +264,8 @@ verify_host_key(struct ward *w, struct bytes blob, char alg[64], struct bytes si
 	r = signing_key(blob, alg, &key);
 	if (r == 0)
 		r = signed_by(w, (struct bytes){ key.data, key.len }, alg, sig, hash);
+	if (r == ERR_WEAK)
+		snprintf(why, size, "%s", err_str(r));
 	if (r == 0)
 		r = check_host_key(w, blob, (struct bytes){ key.data, key.len }, why, size);
 	buf_free(&key);

@@ -12,9 +12,8 @@
 
 #include "transport/key_file.h"
 #include "transport/keys.h"
+#include "wire/rsa.h"
 
-#define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 16384 /* OpenSSL verifies with no more */
 #define RSA_BITS_NEW 3072
 
 #define KEY_TEXT_MAX 65536 /* of a private key file */
@@ -74,27 +73,6 @@ algorithm_for_type(const char *type)
 		if (strcmp(algorithms[i].type, type) == 0 && algorithms[i].plain == NULL)
 			return &algorithms[i];
 	return NULL;
-}
-
-/* Bits of a positive mpint; 0 for a negative one. */
-static size_t
-mpint_bits(struct bytes n)
-{
-	size_t bits;
-	uint8_t top;
-
-	if (n.len == 0 || (n.p[0] & 0x80) != 0)
-		return 0;
-	while (n.len > 0 && n.p[0] == 0) {
-		n.p++;
-		n.len--;
-	}
-	if (n.len == 0)
-		return 0;
-	bits = (n.len - 1) * 8;
-	for (top = n.p[0]; top != 0; top >>= 1)
-		bits++;
-	return bits;
 }
 
 /* libssh's counted string with a copy of the bytes. */
@@ -186,7 +164,6 @@ parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct
 {
 	struct bytes name;
 	struct wire w;
-	size_t bits;
 
 	*p = (struct parts){ 0 };
 	if (blob.len > KEY_BLOB_MAX || sig.len > KEY_BLOB_MAX)
@@ -216,12 +193,7 @@ parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct
 		return ERR_FORMAT;
 	if (a->family == FAMILY_ECDSA && !bytes_is(p->first, a->curve))
 		return ERR_FORMAT;
-	if (a->family == FAMILY_RSA) {
-		bits = mpint_bits(p->second);
-		if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
-			return ERR_ALGORITHM;
-	}
-	return 0;
+	return a->family == FAMILY_RSA ? rsa_modulus_check(p->second) : 0;
 }
 
 static int
@@ -315,7 +287,7 @@ private_load(struct secret *priv, const char *type, ssh_key *out)
 	if (ssh_buffer_get_len(numbers) != 0)
 		r = ERR_FORMAT;
 	else if (strcmp(type, "ssh-rsa") == 0 && ssh_key_size(*out) < RSA_BITS_MIN)
-		r = ERR_ALGORITHM;
+		r = ERR_WEAK;
 	if (r != 0)
 		SSH_KEY_FREE(*out);
 out:
@@ -441,8 +413,10 @@ key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 	uint8_t flags;
 	int r;
 
-	if (a == NULL || (a->family == FAMILY_RSA && ssh_key_size(key) < RSA_BITS_MIN))
+	if (a == NULL)
 		return ERR_ALGORITHM;
+	if (a->family == FAMILY_RSA && ssh_key_size(key) < RSA_BITS_MIN)
+		return ERR_WEAK;
 	buf_init(&blob, KEY_BLOB_MAX);
 	buf_init(&sig, KEY_BLOB_MAX);
 	if ((r = public_from_libssh(key, &blob)) != 0 ||

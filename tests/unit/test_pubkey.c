@@ -75,7 +75,6 @@ test_keys_of_ssh_keygen(void **state)
 		{ "ecdsa -b 256", "ecdsa-sha2-nistp256", "ECDSA" },
 		{ "ecdsa -b 384", "ecdsa-sha2-nistp384", "ECDSA" },
 		{ "ecdsa -b 521", "ecdsa-sha2-nistp521", "ECDSA" },
-		{ "rsa -b 1024", "ssh-rsa", "RSA" },
 		{ "rsa -b 2048", "ssh-rsa", "RSA" },
 		{ "dsa", "ssh-dss", "DSA" },
 	};
@@ -113,7 +112,7 @@ test_keys_of_ssh_keygen(void **state)
 static void
 test_every_truncation_is_refused(void **state)
 {
-	static const char *const makes[] = { "ed25519", "ecdsa", "rsa -b 1024" };
+	static const char *const makes[] = { "ed25519", "ecdsa", "rsa -b 1024", "rsa -b 2048" };
 	char line[2000], shown[2000];
 	struct buf blob, other;
 	uint8_t *cut;
@@ -260,21 +259,25 @@ test_rsa_limits(void **state)
 	(void)state;
 	buf_init(&b, 10000);
 	put_rsa(&b, 3, 128, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT); /* 1023 bits */
-	put_rsa(&b, 3, 129, 0);
-	b.data[b.len - 128] = 0x80;
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 1024 bits */
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_WEAK);
+	buf_put_u8(&b, 0);
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	put_rsa(&b, 3, 256, 0x7f);
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_WEAK); /* 2047 bits */
+	put_rsa(&b, 3, 257, 0);
+	b.data[b.len - 256] = 0x80;
+	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 2048 bits */
 	put_rsa(&b, 3, 2048, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
 	put_rsa(&b, 3, 2049, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
 	put_rsa(&b, 3, 256, 0x80);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT); /* negative */
-	put_rsa(&b, 8, 256, 0x7f);
+	put_rsa(&b, 8, 300, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
-	put_rsa(&b, 9, 256, 0x7f);
+	put_rsa(&b, 9, 300, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
-	put_rsa(&b, 0, 256, 0x7f);
+	put_rsa(&b, 0, 300, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
 	buf_free(&b);
 }

@@ -10,6 +10,8 @@ TYPES = {
     "ecdsa521": ("ecdsa", 521),
     "rsa3072": ("rsa", 3072),
 }
+# What opens nothing any more.
+WEAK = {"rsa1024": ("rsa", 1024)}
 
 
 class Key:
@@ -38,7 +40,7 @@ def fingerprint(public):
 
 
 def generate(path, kind="ed25519"):
-    name, bits = TYPES[kind]
+    name, bits = (TYPES | WEAK)[kind]
     argv = ["ssh-keygen", "-q", "-t", name, "-N", "", "-C", path.name, "-f", str(path)]
     subprocess.run(argv + (["-b", str(bits)] if bits else []), check=True, stdin=subprocess.DEVNULL)
     return Key(path)

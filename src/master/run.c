@@ -202,19 +202,25 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 static void
 kill_children(pid_t spared)
 {
-	char path[64], pids[4096], *p, *end;
-	ssize_t n;
+	char path[64], *word = NULL, *end;
+	size_t size = 0;
+	FILE *children;
 	long pid;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd == -1 ? 0 : read(fd, pids, sizeof(pids) - 1);
-	fd_close(&fd);
-	pids[n > 0 ? n : 0] = '\0';
-	for (p = pids; (pid = strtol(p, &end, 10)) > 0 && end != p; p = end)
+	children = fopen(path, "re");
+	if (children == NULL)
+		return;
+	/* the numbers, a blank behind each; a master may have more than fit in one read */
+	while (getdelim(&word, &size, ' ', children) > 0) {
+		pid = strtol(word, &end, 10);
+		if (end == word || pid <= 0)
+			break;
 		if (spared == 0 || getsid((pid_t)pid) != spared)
 			(void)kill((pid_t)pid, SIGKILL);
+	}
+	free(word);
+	(void)fclose(children);
 }
 
 void

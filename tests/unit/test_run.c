@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -264,6 +265,46 @@ test_words_are_bytes(void **state)
 	buf_free(&result.out);
 }
 
+/* Of many children all are looked at: what a killed errand left behind is the last one here. */
+static void
+test_sweep_of_many(void **state)
+{
+	pid_t ours[900], left;
+	size_t i, n = sizeof(ours) / sizeof(ours[0]);
+	int pipe_fds[2], status;
+	char byte;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	for (i = 0; i < n + 1; i++) {
+		left = fork();
+		assert_int_not_equal(left, -1);
+		if (left == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (i == n && (setsid() == -1 || write(pipe_fds[1], "", 1) != 1))
+				_exit(1);
+			pause();
+			_exit(0);
+		}
+		if (i < n)
+			ours[i] = left;
+	}
+	assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
+	run_sweep();
+	/* one that is missed would never end */
+	alarm(20);
+	assert_int_equal(waitpid(left, &status, 0), left);
+	alarm(0);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(waitpid(-1, &status, WNOHANG), 0);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(kill(ours[i], SIGTERM), 0);
+		assert_int_equal(waitpid(ours[i], &status, 0), ours[i]);
+		assert_int_equal(WTERMSIG(status), SIGTERM);
+	}
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 int
 main(void)
 {
@@ -284,6 +325,7 @@ main(void)
 		cmocka_unit_test(test_cannot_be_run),
 		cmocka_unit_test(test_watched_socket_closes),
 		cmocka_unit_test(test_words_are_bytes),
+		cmocka_unit_test(test_sweep_of_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

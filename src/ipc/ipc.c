@@ -39,8 +39,10 @@ static const struct ipc_entry ipc_table[] = {
 	[IPC_AGENT_REQUEST] = { "AGENT_REQUEST", IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, 0 },
 	[IPC_SIGN] = { "SIGN", IPC_SESSION_TO_KEEPER,
 	    IPC_PHASE_KEX | AUTHING | IPC_PHASE_AGENT | IPC_PHASE_RELAY, 0 },
-	/* a client may send more than it should while its proof is looked at */
-	[IPC_AUTH] = { "AUTH", IPC_SESSION_TO_KEEPER, AUTHING | IPC_PHASE_END, 0 },
+	/* a client may send more than it should while its proof is looked at, or on the way to
+	 * where it is let in */
+	[IPC_AUTH] = { "AUTH", IPC_SESSION_TO_KEEPER,
+	    AUTHING | IPC_PHASE_AGENT | IPC_PHASE_RELAY | IPC_PHASE_END, 0 },
 	/* the upstream goes on while a REFUSE is on its way */
 	[IPC_HOST_KEY] = { "HOST_KEY", IPC_SESSION_TO_KEEPER,
 	    IPC_PHASE_UPSTREAM_KEX | IPC_PHASE_END, 0 },

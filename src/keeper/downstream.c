@@ -475,7 +475,8 @@ downstream_auth(struct ward *w, struct wire *body)
 		ward_end(w);
 		return;
 	}
-	if (w->phase == IPC_PHASE_END)
+	/* refused, or let in: that is its answer */
+	if (w->phase == IPC_PHASE_END || w->phase == IPC_PHASE_AGENT || w->phase == IPC_PHASE_RELAY)
 		return;
 	buf_init(&out, IPC_MAX - 16);
 	verdict(w, auth_server_input(w->server, payload.p, payload.len, &out), &out);

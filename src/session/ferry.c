@@ -265,6 +265,9 @@ down_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 	    s->agent == NULL) {
 		s->asked_at = clock_us();
 		carry(s, IPC_AUTH, payload, len);
+	} else if (payload[0] <= SSH_MSG_USERAUTH_MAX) {
+		/* RFC 4252 section 5.1: it is in, and what it asks for beyond that is ignored */
+		return;
 	} else {
 		session_end(s, "client sent message %u out of place", payload[0]);
 	}

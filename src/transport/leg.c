@@ -25,10 +25,33 @@ leg_set_error(struct leg *leg, const char *fmt, ...)
 	va_end(ap);
 }
 
+/*
+ * Who asks to be let in once more is to be ignored (RFC 4252 section 5.1), and libssh gives the
+ * session up for it: with the packet read to its end, but not handed on.
+ */
+static int
+leg_forgives(struct leg *leg)
+{
+	ssh_session ssh = leg->ssh;
+
+	if (!leg->server || (ssh->flags & SSH_SESSION_FLAG_AUTHENTICATED) == 0 ||
+	    ssh->dh_handshake_state != DH_STATE_FINISHED ||
+	    ssh->packet_state != PACKET_STATE_PROCESSING ||
+	    ssh->in_packet.type < SSH_MSG_USERAUTH_MIN ||
+	    ssh->in_packet.type > SSH_MSG_USERAUTH_MAX)
+		return 0;
+	/* it may have been a password */
+	if (ssh_buffer_get_len(ssh->in_buffer) > 0)
+		explicit_bzero(ssh_buffer_get(ssh->in_buffer), ssh_buffer_get_len(ssh->in_buffer));
+	ssh->session_state = SSH_SESSION_STATE_AUTHENTICATED;
+	ssh->packet_state = PACKET_STATE_INIT;
+	return 1;
+}
+
 static int
 leg_failed(struct leg *leg)
 {
-	if (leg->ssh->session_state != SSH_SESSION_STATE_ERROR)
+	if (leg->ssh->session_state != SSH_SESSION_STATE_ERROR || leg_forgives(leg))
 		return 0;
 	leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
 	return 1;

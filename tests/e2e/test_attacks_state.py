@@ -283,6 +283,23 @@ def test_after_login(attack):
     assert other.hears(CHANNEL_OPEN_CONFIRMATION)
 
 
+def test_login_messages_after_login_do_nothing(attack):
+    """RFC 4252 section 5.1: further requests are ignored."""
+    a = logged_in(attack)
+    before = len(a.received)
+    send_all(a, [
+        (USERAUTH_REQUEST, login(a), "ssh-connection", "none"),
+        tuple(proof(a, login(a), a.key)),
+        (USERAUTH_REQUEST, "root", "ssh-connection", "none"),
+        (USERAUTH_REQUEST, bytearray(b"\xff")),
+        (USERAUTH_INFO_RESPONSE, 0),
+        (79,),
+        (CHANNEL_OPEN, *SESSION),
+    ])
+    assert a.hears(CHANNEL_OPEN_CONFIRMATION, after=before), a.received
+    assert not {USERAUTH_FAILURE, USERAUTH_SUCCESS} & set(a.received[before:])
+
+
 def logged_in(attack):
     a = attack()
     assert a.service()

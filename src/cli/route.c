@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "keeper/authorize.h"
+#include "keeper/grant.h"
 #include "keeper/route_files.h"
 #include "cli/options.h"
 #include "keeper/keystore.h"
@@ -194,7 +195,7 @@ show_may(const struct args *a, const struct route *r)
 		.address = a->from != NULL ? a->from : "0.0.0.0",
 		.now = time(NULL) };
 	struct authorize_answer answer = { 0 };
-	char text[160], id[CERT_SHOW_SIZE];
+	char text[160], id[CERT_SHOW_SIZE], why[GRANT_WHY_SIZE];
 	struct cert cert;
 	struct buf blob;
 	int err;
@@ -210,7 +211,9 @@ show_may(const struct args *a, const struct route *r)
 		printf("--key      %s\n", cert_show(&cert, id));
 	describe(bytes_of(&blob), text);
 	if (authorize_key(&request, bytes_of(&blob), &answer)) {
-		printf("--key      %s may log in: %s\n", text, answer.where);
+		err = grant_check(r, &answer.options, why);
+		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
+		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why);
 	} else {
 		err = ERR_AUTH;
 		printf("--key      %s may not log in: %s%s\n", text,

@@ -334,6 +334,16 @@ downstream_password(struct ward *w, const char **hash, struct bytes *password)
 static void
 passed(struct ward *w)
 {
+	char why[GRANT_WHY_SIZE];
+
+	/* found out now, and not when it is in */
+	if (grant_check(w->route, &w->options, why) != 0) {
+		ward_refuse(w,
+		    "what your key may do is more than the gateway can keep in mind; ask your "
+		    "administrator",
+		    "%s", why);
+		return;
+	}
 	if (!auth_methods_step(&w->methods, auth_server_method(w->server))) {
 		downstream_passed(w);
 		return;

@@ -1,7 +1,9 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "ipc/ipc.h"
 #include "keeper/grant.h"
 
 static int
@@ -121,5 +123,34 @@ grant_rules(const struct route *route, const struct authorized_options *options,
 	}
 	if (r != 0)
 		rules_free(rules);
+	return r;
+}
+
+int
+grant_check(const struct route *route, const struct authorized_options *options,
+    char why[GRANT_WHY_SIZE])
+{
+	const char *overfull;
+	struct rules rules;
+	struct buf b;
+	int r;
+
+	r = grant_rules(route, options, &rules);
+	if (r != 0) {
+		snprintf(why, GRANT_WHY_SIZE, "%s", err_str(r));
+		return r;
+	}
+	ipc_begin(&b, IPC_POLICY);
+	rules_put(&b, &rules);
+	r = buf_err(&b);
+	overfull = rules_overfull(&rules);
+	if (overfull != NULL)
+		snprintf(why, GRANT_WHY_SIZE, "more than %d of %s", RULES_LIST_MAX, overfull);
+	else if (r != 0)
+		snprintf(why, GRANT_WHY_SIZE,
+		    "what the options of the key and the route permit is longer than %d KiB",
+		    IPC_MAX / 1024);
+	buf_free(&b);
+	rules_free(&rules);
 	return r;
 }

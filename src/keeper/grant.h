@@ -13,4 +13,11 @@
 int grant_rules(const struct route *route, const struct authorized_options *options,
     struct rules *rules) MUST_CHECK;
 
+#define GRANT_WHY_SIZE 160
+
+/* Can a session be told of it?  0; ERR_TOOBIG with why: a line for the administrator;
+ * ERR_NOMEM, likewise. */
+int grant_check(const struct route *route, const struct authorized_options *options,
+    char why[GRANT_WHY_SIZE]) MUST_CHECK;
+
 #endif

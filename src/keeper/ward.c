@@ -75,11 +75,16 @@ ward_follow(struct ward *w)
 	w->generation = generation_ref(w->keeper->now);
 }
 
+static void log_end(struct ward *, const char *, uint64_t, uint64_t);
+
 void
 ward_end(struct ward *w)
 {
 	if (w->sock == -1 && w->errand == -1)
 		return;
+	/* whatever it was, who has been let in has an end in the log */
+	if (w->logged_in && !w->end_logged)
+		log_end(w, "ended by the gateway", 0, 0);
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);
@@ -229,6 +234,7 @@ log_end(struct ward *w, const char *reason, uint64_t from_client, uint64_t to_cl
 	int64_t seconds = (clock_ms() - w->started) / 1000;
 	char user[LOGIN_VIS_SIZE + 32];
 
+	w->end_logged = 1;
 	if (w->logged_in) {
 		log_info("session %04jx: %s from %s port %u closed after %jd s: %s; %ju bytes from "
 			 "client, %ju to client",

@@ -142,6 +142,7 @@ struct ward {
 	int64_t asked_at; /* in us: the upstream, or that it be dialled */
 	int logged_in;
 	int refused;
+	int end_logged;
 };
 
 /* A new session on sock, which the ward owns from then on.  0 or an ERR_*. */

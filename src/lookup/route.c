@@ -280,6 +280,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    s->name);
 	check_alone(s, "PermitOpen", &r->permit_open, errors);
 	check_alone(s, "PermitListen", &r->permit_listen, errors);
+	route_check_policy_size(s, r, errors);
 	e = conf_entry_find(s, "Key");
 	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))
 		conf_error(errors, e->file, e->line,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lookup/route.h"
 #include "lookup/route_types.h"
 
 static int
@@ -110,3 +111,35 @@ clear_env(void *field)
 }
 
 const struct keyword_type route_set_env = { set_env, print_env, clear_env };
+
+void
+route_check_policy_size(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors)
+{
+	const struct {
+		const char *key;
+		const struct strlist *list;
+	} lists[] = {
+		{ "PermitOpen", &r->permit_open },
+		{ "PermitListen", &r->permit_listen },
+		{ "PermitCommands", &r->permit_commands },
+		{ "AcceptEnv", &r->accept_env },
+		{ "SetEnv", &r->set_env },
+	};
+	size_t size = r->force_command != NULL ? strlen(r->force_command) : 0, i, j;
+	const struct conf_entry *e;
+
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		e = conf_entry_find(s, lists[i].key);
+		if (e != NULL && lists[i].list->n > ROUTE_POLICY_LIST_MAX)
+			conf_error(errors, e->file, e->line, "%s: more than %d of them",
+			    lists[i].key, ROUTE_POLICY_LIST_MAX);
+		for (j = 0; j < lists[i].list->n; j++)
+			size += strlen(lists[i].list->v[j]) + 4;
+	}
+	if (size > ROUTE_POLICY_SIZE_MAX)
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: PermitOpen, PermitListen, PermitCommands, AcceptEnv, SetEnv and "
+		    "ForceCommand together are longer than %d KiB",
+		    s->name, ROUTE_POLICY_SIZE_MAX / 1024);
+}

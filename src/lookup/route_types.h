@@ -20,6 +20,11 @@ const struct keyword *route_keywords(size_t *n);
 extern const struct keyword_type route_set_env; /* struct strlist */
 #define ROUTE_SET_ENV_MAX 40
 
+/* What a session is told of its route's policy: elements of a list, and bytes of all of it,
+ * with 4 more for each element.  The rest of a message is for the options of a key. */
+#define ROUTE_POLICY_LIST_MAX 1024
+#define ROUTE_POLICY_SIZE_MAX (48 * 1024)
+
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
 int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);
@@ -32,5 +37,10 @@ int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);
 int route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE]);
 int route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
+
+/* Is there more policy than a session can be told?  The errors are appended. */
+struct route;
+void route_check_policy_size(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
 
 #endif

@@ -59,6 +59,20 @@ rules_put(struct buf *b, const struct rules *rules)
 	}
 }
 
+const char *
+rules_overfull(const struct rules *rules)
+{
+	static const char *const names[LISTS] = { "PermitOpen", "permitopen=", "PermitListen",
+		"permitlisten=", "PermitCommands", "AcceptEnv", "SetEnv" };
+	struct rules copy = *rules;
+	unsigned int i;
+
+	for (i = 0; i < LISTS; i++)
+		if (rules_list(&copy, i)->n > RULES_LIST_MAX)
+			return names[i];
+	return NULL;
+}
+
 /* A string without a NUL in it. */
 static int
 get_text(struct wire *w, struct bytes *text)

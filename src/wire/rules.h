@@ -52,7 +52,11 @@ struct rules {
 void rules_init(struct rules *rules);
 void rules_free(struct rules *rules);
 
+/* More than RULES_LIST_MAX in a list is ERR_TOOBIG in b. */
 void rules_put(struct buf *b, const struct rules *rules);
+
+/* What has more than RULES_LIST_MAX, in the words of an administrator; or NULL.  Static. */
+const char *rules_overfull(const struct rules *rules);
 
 /* Read to the end of w.  0; ERR_FORMAT or ERR_NOMEM with rules freed. */
 int rules_get(struct wire *w, struct rules *rules) MUST_CHECK;

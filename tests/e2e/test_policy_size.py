@@ -1,0 +1,108 @@
+"""More policy than a session can be told of is found out before anybody is dialled."""
+
+import ctypes
+import os
+import socket
+
+import pytest
+
+from lab.gateway import END_LINE
+from lab.refusal import one_line, session_id
+from lab.wait import wait_for
+from lab.way import lines
+
+TEXT = "what your key may do is more than the gateway can keep in mind; ask your administrator"
+
+
+def permits(n):
+    return ",".join(f'permitopen="h:{i + 1}"' for i in range(n))
+
+
+@pytest.mark.parametrize("options, why", [
+    (permits(1025), "more than 1024 of permitopen="),
+    (",".join(f'permitlisten="{i + 1}"' for i in range(3000)), "more than 1024 of permitlisten="),
+], ids=["open", "listen"])
+def test_options_of_a_key(gated, options, why):
+    w = gated()
+    lines(w, f"{options} {w.client.key.public}")
+    mark, machine = w.gateway.log.mark(), w.sshd.log.mark()
+    r = w.client.ssh("echo in")
+    assert r.code == 255 and r.text == "", r
+    assert TEXT in one_line(r.err)
+    text = w.gateway.log.text(mark)
+    refused = [line for line in text.splitlines() if " refused: " in line]
+    assert len(refused) == 1 and refused[0].endswith(f"refused: {why}"), text
+    assert f"session {session_id(r.err)}: " in refused[0]
+    assert "Accepted" not in text and "Connection from" not in w.sshd.log.text(machine)
+    p = w.gateway.sallyport("route", "alice", "--key", w.client.key.path.with_suffix(".pub"), "-c", w.gateway.conf)
+    assert p.returncode == 1 and f"may not log in: line 1 of {w.gateway.conf}/alice.pub: {why}" in p.stdout.decode(), p
+
+
+def test_as_many_as_there_may_be(gated):
+    w = gated()
+    lines(w, f"{permits(1024)} {w.client.key.public}")
+    w.answers()
+
+
+def test_key_and_route_together(gated):
+    """Each is short enough, but there is one message for both."""
+    w = gated(route={"PermitOpen": " ".join(f"{'h' * 12}{i}:22" for i in range(700)),
+                     "PermitListen": " ".join(f"{'h' * 12}{i}:22" for i in range(700))})
+    lines(w, f"command=\"{'x' * 60000}\" {w.client.key.public}")
+    mark = w.gateway.log.mark()
+    r = w.client.ssh("echo in")
+    assert TEXT in one_line(r.err)
+    assert "refused: what the options of the key and the route permit is longer than 68 KiB" in w.gateway.log.text(mark)
+    lines(w, w.client.key.public)
+    w.answers()
+
+
+@pytest.mark.parametrize("words, line, why", [
+    ({"PermitOpen": " ".join(f"h:{i + 1}" for i in range(1025))}, 8, "PermitOpen: more than 1024 of them"),
+    ({"AcceptEnv": " ".join(f"V{i}" for i in range(1025))}, 8, "AcceptEnv: more than 1024 of them"),
+    ({key: " ".join(f"{'h' * 20}{i}:22" for i in range(600)) for key in ("PermitOpen", "PermitListen")}
+     | {"AcceptEnv": " ".join(f"{'V' * 20}{i}" for i in range(600)), "ForceCommand": "x" * 5000}, 1,
+     "[route alice]: PermitOpen, PermitListen, PermitCommands, AcceptEnv, SetEnv and ForceCommand together are "
+     "longer than 48 KiB"),
+], ids=["open", "env", "all"])
+def test_check_says_so_of_a_route(gated, words, line, why):
+    w = gated()
+    w.gateway.route("alice", w.sshd, [w.client.key], **words)
+    p = w.gateway.sallyport("check", "-c", w.gateway.conf)
+    assert p.returncode == 78
+    assert f"{w.gateway.conf}/10-alice.ini:{line}: {why}\n" in p.stderr.decode(), p.stderr.decode()[-600:]
+
+
+def keeper_socket(session):
+    """The session's own end, taken by pidfd_getfd(2): to be in its place."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(session.pid)
+    try:
+        for number, where in session.descriptors().items():
+            if not where.startswith("socket:"):
+                continue
+            fd = libc.syscall(438, pidfd, number, 0)
+            if fd == -1:
+                pytest.skip(f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
+            s = socket.socket(fileno=fd)
+            if s.family == socket.AF_UNIX:
+                return s
+            s.close()
+    finally:
+        os.close(pidfd)
+    raise AssertionError("it has no socket to the keeper")
+
+
+def test_end_of_who_is_cut_off_is_logged(gated):
+    """A session that was taken over speaks out of turn: it ends, and the log closes it."""
+    w = gated()
+    with w.client.spawn("echo in; cat") as p:
+        assert p.stdout.readline() == b"in\n"
+        session, = w.gateway.sessions()
+        mark = w.gateway.log.mark()
+        with keeper_socket(session) as s:
+            s.send(bytes([250]))
+        wait_for("its end in the log", lambda: w.gateway.log.find(END_LINE, mark))
+    text = w.gateway.log.text(mark)
+    assert text.count("ended for a bad message") == 1
+    assert text.count(" closed after ") == 1 and "ended by the gateway" in text

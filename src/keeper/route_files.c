@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "auth/cert.h"
 #include "auth/pubkey.h"
@@ -36,6 +37,26 @@ route_file_read(const struct route *r, const char *path, struct buf *out, struct
 	return err == ERR_SYS && errno == ENOENT ? ERR_NOTFOUND : err;
 }
 
+/* As keeper_read_file() has it, for one to be written as well. */
+static int
+append_anywhere(const char *path, int flags, int *fd)
+{
+	struct stat st;
+	int r = 0;
+
+	/* a FIFO put in the place of the file would be waited for */
+	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
+	if (*fd == -1 || fstat(*fd, &st) == -1)
+		r = ERR_SYS;
+	else if (!S_ISREG(st.st_mode))
+		r = ERR_FORMAT;
+	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		r = ERR_PERM;
+	if (r != 0)
+		fd_close(fd);
+	return r;
+}
+
 int
 route_file_append(const struct route *r, const char *path, int *fd, struct keystore_why *why)
 {
@@ -56,11 +77,10 @@ route_file_append(const struct route *r, const char *path, int *fd, struct keyst
 			keystore_why_set(why, "%s/%s", r->tree, reason);
 		return err;
 	}
-	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (*fd != -1)
-		return 0;
-	keystore_why_set(why, "%s: %s", path, strerror(errno));
-	return ERR_SYS;
+	err = append_anywhere(path, flags, fd);
+	if (err != 0)
+		keystore_why_set(why, "%s: %s", path, keeper_read_why(err));
+	return err;
 }
 
 /* The private key in the route's key file.  0, with *priv the caller's, or an ERR_*. */

@@ -16,7 +16,8 @@
 int route_file_read(const struct route *r, const char *path, struct buf *out,
     struct keystore_why *why) MUST_CHECK;
 
-/* A descriptor to read it and add to it; made if it is not there. */
+/* A descriptor to read it and add to it; made if it is not there.  Never waits: what is no
+ * regular file, or others may write to, is ERR_FORMAT or ERR_PERM. */
 int route_file_append(const struct route *r, const char *path, int *fd,
     struct keystore_why *why) MUST_CHECK;
 

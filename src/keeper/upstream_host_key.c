@@ -70,7 +70,13 @@ learn_host_key(struct ward *w, struct bytes blob)
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	buf_init(&line, 16384);
 	r = route_file_append(w->route, path, &fd, &why);
-	if (r != 0 || flock(fd, LOCK_EX | LOCK_NB) == -1) {
+	if (r != 0) {
+		log_warn("session %04jx: cannot add the host key of %s: %s", (uintmax_t)w->id,
+		    w->host, why.text);
+		r = 0;
+		goto out;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		r = ERR_SYS;
 		goto out;
 	}

@@ -1,0 +1,83 @@
+/*
+ * The files of a route outside of trees: what the keeper opens never makes it wait.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "keeper/route_files.h"
+#include "tmp_dir.h"
+
+static int
+append(const char *path, struct keystore_why *why)
+{
+	struct route route = { 0 };
+	int fd, r;
+
+	/* one that waits is killed, and fails */
+	alarm(20);
+	r = route_file_append(&route, path, &fd, why);
+	alarm(0);
+	assert_true(r == 0 ? fd >= 0 : fd == -1);
+	fd_close(&fd);
+	return r;
+}
+
+static void
+test_append_to_what_is_no_file(void **state)
+{
+	struct keystore_why why;
+
+	(void)state;
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(append("fifo", &why), ERR_FORMAT);
+	assert_string_equal(why.text, "fifo: is not a regular file");
+	assert_int_equal(append("/dev/null", &why), ERR_FORMAT);
+	assert_int_equal(mkdir("directory", 0700), 0);
+	assert_int_equal(append("directory", &why), ERR_SYS);
+	assert_int_equal(symlink("elsewhere", "link"), 0);
+	assert_int_equal(append("link", &why), ERR_SYS);
+	assert_int_equal(access("elsewhere", F_OK), -1);
+}
+
+static void
+test_append_to_what_others_write_to(void **state)
+{
+	struct keystore_why why;
+
+	(void)state;
+	write_text("shared", "");
+	assert_int_equal(chmod("shared", 0620), 0);
+	assert_int_equal(append("shared", &why), ERR_PERM);
+	assert_string_equal(why.text, "shared: others than its owner may write to it; chmod go-w");
+}
+
+static void
+test_append_makes_it(void **state)
+{
+	struct keystore_why why;
+
+	(void)state;
+	assert_int_equal(append("new", &why), 0);
+	assert_int_equal(access("new", F_OK), 0);
+	assert_int_equal(append("new", &why), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_append_to_what_is_no_file),
+		cmocka_unit_test(test_append_to_what_others_write_to),
+		cmocka_unit_test(test_append_makes_it),
+	};
+
+	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);
+}

@@ -39,6 +39,7 @@ struct session {
 	struct relay relay;
 	struct rules rules; /* until the relay has them */
 	int have_rules;
+	int relayed;	      /* the client was let through */
 	unsigned int refused; /* how many lines of the log it has got for that */
 	int64_t deadline;     /* of the login */
 	int64_t up_deadline;  /* of the login upstream */

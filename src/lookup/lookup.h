@@ -94,4 +94,7 @@ int lookup_keywords(size_t i, const char **name, const struct keyword **table, s
 /* Look at what the backends need: directories, programs.  Errors are added. */
 void lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
 
+/* Can we run their programs?  For who has become the user that does. */
+void lookup_check_run(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
+
 #endif

@@ -159,8 +159,8 @@ exec_find(void *self, const struct lookup_request *request, struct route **out,
 	const struct exec *x = self;
 
 	(void)out;
-	if (x->per_key && request->by_key != NULL)
-		*request->by_key = 1;
+	if (x->per_key && request->by_key != NULL && *request->by_key == 0)
+		*request->by_key = LOOKUP_BY_KEY;
 	return program_ok(x->path, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
 }
 

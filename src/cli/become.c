@@ -28,8 +28,9 @@ become_init(struct become *b, const char *dir)
 	if (b->conf == NULL)
 		return;
 	users_named(&b->conf->gateway, &b->users);
+	/* a gateway that would not start becomes nobody */
 	if (b->users.keeper != NULL && !privs_user_exists(b->users.keeper))
-		b->users.keeper = NULL;
+		b->users = (struct users){ NULL, NULL };
 	if (b->users.network != NULL && !privs_user_exists(b->users.network))
 		b->users.network = NULL;
 }

@@ -21,6 +21,25 @@
 #define REFUSED_LINES 20
 
 void
+session_orphan(struct session *s)
+{
+	char line[256];
+
+	if (s->keeper == -1)
+		return;
+	fd_close(&s->keeper);
+	if (s->state == SESSION_RELAY || s->state == SESSION_CLOSING)
+		return;
+	s->orphan = 1;
+	if (s->state != SESSION_AGENT) {
+		session_end(s, "the keeper has hung up");
+		return;
+	}
+	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
+	agent_refuse(s, line);
+}
+
+void
 session_tell(struct session *s, struct buf *b)
 {
 	int r;
@@ -31,7 +50,9 @@ session_tell(struct session *s, struct buf *b)
 		return;
 	}
 	r = ipc_send(s->keeper, b, -1);
-	if (r != 0)
+	if (r == ERR_EOF)
+		session_orphan(s);
+	else if (r != 0)
 		session_end(s, "cannot reach the keeper: %s", err_str(r));
 }
 
@@ -69,12 +90,10 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 		return ERR_EOF;
 	}
 	r = ipc_send(s->keeper, question, -1);
-	if (r != 0)
-		return r;
-	while (held <= SESSION_HELD_MAX) {
+	while (r == 0 && held <= SESSION_HELD_MAX) {
 		r = session_keeper_wait(s, msg);
 		if (r != 0)
-			return r;
+			break;
 		if (msg->type == answer)
 			return 0;
 		if (msg->type == IPC_PACE) {
@@ -95,7 +114,9 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 			return r;
 		held++;
 	}
-	return ERR_BADSTATE;
+	if (r == ERR_EOF)
+		session_orphan(s);
+	return r != 0 ? r : ERR_BADSTATE;
 }
 
 static int
@@ -486,8 +507,5 @@ session_keeper_input(struct session *s)
 	}
 	if (r == ERR_AGAIN)
 		return;
-	fd_close(&s->keeper);
-	/* a relay goes on without it, until keys are to be exchanged */
-	if (s->state != SESSION_RELAY)
-		session_end(s, "the keeper is gone: %s", err_str(r));
+	session_orphan(s);
 }

@@ -467,13 +467,51 @@ linger(struct session *s)
 	}
 }
 
+/* Nobody else is there to tell the person: as the keeper does when it refuses. */
+static void
+farewell(struct session *s)
+{
+	char line[256];
+	struct buf b;
+
+	if (!s->orphan || s->agent != NULL)
+		return;
+	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
+	/* before its first login message the client may not be sent a banner */
+	if (s->asked_at != 0) {
+		buf_init(&b, 512);
+		buf_put_u8(&b, SSH_MSG_USERAUTH_BANNER);
+		wire_put_u32(&b, (uint32_t)strlen(line) + 2);
+		buf_putf(&b, "%s\r\n", line);
+		wire_put_text(&b, "");
+		/* if that fails, so does the DISCONNECT */
+		if (buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0)
+			snprintf(line, sizeof(line), "refused, session %04jx",
+			    (uintmax_t)s->config->id);
+		buf_free(&b);
+	}
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+}
+
+/* The one line at the end is the keeper's, or else ours. */
 static void
 report(struct session *s)
 {
 	struct buf b;
 
-	if (s->keeper == -1)
+	if (s->orphan) {
+		log_warn("session %04jx: %s was not let in: the keeper has hung up",
+		    (uintmax_t)s->config->id, s->config->client);
 		return;
+	}
+	if (s->keeper == -1) {
+		log_info("session %04jx: %s closed, without a keeper: %s; %ju bytes from client, "
+			 "%ju to client",
+		    (uintmax_t)s->config->id, s->config->client, s->reason,
+		    (uintmax_t)s->relay.side[RELAY_DOWNSTREAM].bytes,
+		    (uintmax_t)s->relay.side[RELAY_UPSTREAM].bytes);
+		return;
+	}
 	ipc_begin(&b, IPC_END);
 	wire_put_text(&b, s->reason);
 	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
@@ -496,6 +534,9 @@ start(struct session *s, int client)
 	int r;
 
 	r = session_keeper_wait(s, &msg);
+	if (r == ERR_EOF)
+		log_warn("session %04jx: %s was not let in: the keeper has hung up",
+		    (uintmax_t)s->config->id, s->config->client);
 	if (r == 0 && msg.type != IPC_HELLO)
 		r = ERR_BADSTATE;
 	if (r != 0)
@@ -541,6 +582,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	if (start(s, client) != 0)
 		_exit(1);
 	session_loop(s);
+	farewell(s);
 	report(s);
 	drain(s);
 	linger(s);

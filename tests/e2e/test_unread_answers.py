@@ -14,7 +14,7 @@ from test_slow_reader import bounded, settles
 pytest.importorskip("paramiko")
 
 from lab import attack, net  # noqa: E402
-from lab.attack import Attacker, key_of, message, proof  # noqa: E402
+from lab.attack import Attacker, key_of, proof  # noqa: E402
 
 GRACE = 3
 UNKNOWN = 192  # a message that nobody knows is answered, too
@@ -29,8 +29,7 @@ class Deaf(Attacker):
         self.hearing.set()
         super().__init__(port)
 
-    def send_only(self, *parts):
-        """From now on: the message, again and again, as long as it is taken."""
+    def deafen(self):
         read = self.packetizer.read_message
 
         def deaf():
@@ -40,14 +39,16 @@ class Deaf(Attacker):
         self.packetizer.read_message = deaf
         self.hearing.clear()
 
+    def send_only(self, *parts):
+        """From now on: the message, again and again, as long as it is taken."""
+        self.deafen()
+
         def flood():
             with contextlib.suppress(Exception):  # the end of it, of whatever kind
                 while not self.hearing.is_set():
                     self.send(*parts)
 
-        thread = threading.Thread(target=flood, daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=flood, daemon=True).start()
 
 
 @pytest.fixture
@@ -108,16 +109,45 @@ def test_answers_that_are_taken_a_little_at_a_time(gated, deaf):
     wait_for("its end", lambda: not session.alive(), start + GRACE + 3 - time.monotonic())
 
 
-def test_refusals_after_the_login(gated, deaf):
+REFUSED = [attack.CHANNEL_OPEN, "direct-tcpip", 7, 1 << 20, 32768, "127.0.0.1", 1, "127.0.0.1", 1]
+
+
+@pytest.fixture
+def inside(gated, deaf):
+    """alice, who may not forward; her connection and its session."""
     w = gated(route={"AllowTcpForwarding": "no"})
     a = deaf(w.gateway.port)
     assert a.service()
     a.send(*proof(a, "alice", key_of(w.client)))
     assert a.hears(attack.USERAUTH_SUCCESS)
     (session,) = w.gateway.sessions("alice")
-    a.send_only(attack.CHANNEL_OPEN, "direct-tcpip", 7, 1 << 20, 32768, "127.0.0.1", 1, "127.0.0.1", 1)
+    return w, a, session
+
+
+def test_refusals_after_the_login(inside):
+    w, a, session = inside
+    a.send_only(*REFUSED)
     bounded(session)
     rss, _ = settles(session)
     if not sanitized():
         assert rss < MORE + (8 << 20), f"{rss >> 20} MiB"
+    w.answers()
+
+
+def test_refusals_that_wait_for_new_keys(inside):
+    """A key exchange that is begun and left so: the answers are kept for its end."""
+    w, a, session = inside
+    before = session.rss()
+    a.deafen()
+    a.send(attack.KEXINIT, bytearray(16 * b"x"), "curve25519-sha256", "ssh-ed25519", "aes128-ctr", "aes128-ctr",
+           "hmac-sha2-256", "hmac-sha2-256", "none", "none", "", "", False, 0)
+    a.send_only(*REFUSED)
+    most = before
+    while session.alive():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration):
+            most = max(most, session.rss())
+        time.sleep(0.02)
+    if not sanitized():
+        assert most < before + MORE, f"{before >> 20} to {most >> 20} MiB"
+    assert w.gateway.log.wait("rejected packet")
     w.answers()

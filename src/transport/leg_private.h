@@ -22,10 +22,10 @@
 /* A peer that leaves more than this unread is given up. */
 #define LEG_OUTPUT_MAX (16 * 1024 * 1024)
 
-/* So much of a peer's is taken in the middle of a key exchange: the window of a channel, or
- * as many questions, the answers to which have to wait. */
-#define LEG_LATE_BYTES (2 * 1024 * 1024)
-#define LEG_LATE_MESSAGES 1024
+/* So much of a peer's is taken in the middle of a key exchange: a few windows of channels, and
+ * questions, the answers to which have to wait. */
+#define LEG_LATE_BYTES (8 * 1024 * 1024)
+#define LEG_LATE_MESSAGES 16384
 
 /* In sealed_len: a packet could not be encrypted, nothing may be written. */
 #define SEALED_NOT SIZE_MAX

@@ -13,11 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lookup/plugin.h"
 
 /* The most a route.ini or sshpiper_upstream may hold. */
 #define FILE_MAX 65536
+/* Which can't be a login. */
+#define NOBODY "-"
 
 struct directory {
 	const struct conf *conf;
@@ -390,13 +393,13 @@ static void
 directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct directory *d = self;
-	char why[BENEATH_WHY_SIZE];
+	char why[BENEATH_WHY_SIZE], closed[CLOSED_WHY_SIZE];
 	unsigned int line = 0;
 	const char *file = conf->dir;
 	const struct conf_entry *e;
 	uid_t owner;
 	size_t i;
-	int fd;
+	int fd, r;
 
 	for (i = 0; i < conf->lookup.n; i++) {
 		if (strcmp(conf->lookup.sections[i].name, "directory") != 0)
@@ -405,7 +408,14 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 		file = e->file;
 		line = e->line;
 	}
-	if (beneath_dir(d->path, ".", &fd, &owner, why) != 0)
+	/* to list it is nobody's need: what a login does is to enter it */
+	if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) == -1 && errno == EACCES) {
+		(void)closed_why(d->path, X_OK, closed);
+		conf_error(errors, file, line, "Path: %s: %s", d->path, closed);
+		return;
+	}
+	r = beneath_dir(d->path, NOBODY, &fd, &owner, why);
+	if (r != 0 && r != ERR_NOTFOUND)
 		conf_error(errors, file, line, "Path: %s", why);
 	fd_close(&fd);
 }

@@ -3,6 +3,7 @@
  * errand (or by `sallyport route`); here is what it is given and what its answer means.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,8 +159,8 @@ exec_find(void *self, const struct lookup_request *request, struct route **out,
 	const struct exec *x = self;
 
 	(void)out;
-	if (x->per_key && request->by_key != NULL)
-		*request->by_key = 1;
+	if (x->per_key && request->by_key != NULL && *request->by_key == 0)
+		*request->by_key = LOOKUP_BY_KEY;
 	return program_ok(x->path, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
 }
 
@@ -238,22 +239,47 @@ exec_answer(void *self, const struct lookup_request *request, const struct looku
 	return route_text_make(x->conf, &t, &origin, out, why) == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
 
+/* An error where Command stands. */
 static void
-exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
+blame(const struct conf *conf, struct conf_errors *errors, const char *path, const char *why)
 {
-	const struct exec *x = self;
 	const struct conf_entry *e;
-	char why[PLUGIN_WHY_SIZE];
 	size_t i;
 
-	if (program_ok(x->path, why) == 0)
-		return;
 	for (i = 0; i < conf->lookup.n; i++) {
 		if (strcmp(conf->lookup.sections[i].name, "exec") != 0)
 			continue;
 		e = conf_entry_find(&conf->lookup.sections[i], "Command");
-		conf_error(errors, e->file, e->line, "Command: %s", why);
+		conf_error(errors, e->file, e->line, "Command: %s%s%s", path,
+		    path[0] == '\0' ? "" : ": ", why);
 	}
+}
+
+static void
+exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
+{
+	const struct exec *x = self;
+	char why[PLUGIN_WHY_SIZE], closed[CLOSED_WHY_SIZE];
+	struct stat st;
+
+	if (stat(x->path, &st) == -1 && errno == EACCES) {
+		(void)closed_why(x->path, X_OK, closed);
+		blame(conf, errors, x->path, closed);
+	} else if (program_ok(x->path, why) != 0) {
+		blame(conf, errors, "", why);
+	}
+}
+
+static void
+exec_check_run(void *self, const struct conf *conf, struct conf_errors *errors)
+{
+	const struct exec *x = self;
+	char closed[CLOSED_WHY_SIZE];
+
+	if (faccessat(AT_FDCWD, x->path, X_OK, AT_EACCESS) == 0 || errno != EACCES)
+		return;
+	(void)closed_why(x->path, X_OK, closed);
+	blame(conf, errors, x->path, closed);
 }
 
 const struct lookup_plugin plugin_exec = {
@@ -265,5 +291,6 @@ const struct lookup_plugin plugin_exec = {
 	.command = exec_command,
 	.answer = exec_answer,
 	.check = exec_check,
+	.check_run = exec_check_run,
 	.free = exec_free,
 };

@@ -1,39 +1,87 @@
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "auth/address.h"
 #include "auth/pattern.h"
 
+#define ITEM_MAX 63	       /* what is longer is no address for sshd either */
+#define BLOCK_LIST_ITEM_MAX 49 /* likewise in source-address */
+
 struct address {
 	int bits; /* 32 or 128 */
 	uint8_t p[16];
+	struct bytes scope; /* behind the '%' of an IPv6 address, or "" */
 };
 
-/* A numeric address, the scope behind a '%' left out.  1 or 0. */
-static int
-address_parse(struct address *a, struct bytes s)
-{
-	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-	char text[INET6_ADDRSTRLEN];
-	const uint8_t *scope = s.len == 0 ? NULL : memchr(s.p, '%', s.len);
+/* How the IPv4 addresses of a list may be written. */
+enum notation {
+	DOTTED, /* four decimal numbers */
+	ANY,	/* and what else inet_aton(3) reads, as sshd has it: 127.1, 0x7f.1 */
+};
 
-	if (scope != NULL)
-		s.len = (size_t)(scope - s.p);
-	if (s.len >= sizeof(text) || memchr(s.p, '\0', s.len) != NULL)
+static int
+v4_parse(const char *text, enum notation notation, uint8_t *p)
+{
+	struct in_addr in;
+
+	if (notation == DOTTED)
+		return inet_pton(AF_INET, text, p) == 1;
+	/* of blanks and what follows them inet_aton() says nothing */
+	if (strpbrk(text, " \t\n\v\f\r") != NULL || inet_aton(text, &in) == 0)
+		return 0;
+	memcpy(p, &in, sizeof(in));
+	return 1;
+}
+
+/* A numeric address; its scope points into s.  1 or 0. */
+static int
+address_parse(struct address *a, struct bytes s, enum notation notation)
+{
+	char text[ITEM_MAX + 1];
+	const uint8_t *percent;
+
+	*a = (struct address){ .bits = 32 };
+	if (s.len == 0 || s.len >= sizeof(text) || memchr(s.p, '\0', s.len) != NULL)
 		return 0;
 	memcpy(text, s.p, s.len);
 	text[s.len] = '\0';
-	memset(a, 0, sizeof(*a));
-	a->bits = 32;
-	if (inet_pton(AF_INET, text, a->p) == 1)
+	if (v4_parse(text, notation, a->p))
 		return 1;
 	a->bits = 128;
-	if (inet_pton(AF_INET6, text, a->p) != 1)
+	percent = memchr(s.p, '%', s.len);
+	if (percent != NULL) {
+		text[percent - s.p] = '\0';
+		a->scope.p = percent + 1;
+		a->scope.len = (size_t)(s.p + s.len - a->scope.p);
+		if (a->scope.len == 0)
+			return 0;
+	}
+	return inet_pton(AF_INET6, text, a->p) == 1;
+}
+
+static int
+is_mapped(const struct address *a)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+	return a->bits == 128 && memcmp(a->p, mapped, sizeof(mapped)) == 0;
+}
+
+/* The address of a client: IPv4 if it is mapped, as sshd takes it. */
+static int
+client_parse(struct address *a, const char *address)
+{
+	struct bytes s = { (const uint8_t *)address, strlen(address) };
+
+	if (!address_parse(a, s, DOTTED))
 		return 0;
-	if (memcmp(a->p, mapped, sizeof(mapped)) == 0) {
+	if (is_mapped(a)) {
 		memmove(a->p, a->p + 12, 4);
 		memset(a->p + 4, 0, 12);
 		a->bits = 32;
+		a->scope.len = 0;
 	}
 	return 1;
 }
@@ -48,73 +96,93 @@ prefix_equal(const uint8_t *a, const uint8_t *b, int bits)
 	return rest == 0 || ((a[whole] ^ b[whole]) & (0xff << (8 - rest) & 0xff)) == 0;
 }
 
-/* A decimal number of at most three digits; -1 if it is none. */
+/* A decimal number up to 128; -1 if it is none. */
 static int
 bits_parse(struct bytes s)
 {
 	int n = 0;
 	size_t i;
 
-	if (s.len == 0 || s.len > 3)
-		return -1;
 	for (i = 0; i < s.len; i++) {
 		if (s.p[i] < '0' || s.p[i] > '9')
 			return -1;
 		n = n * 10 + (s.p[i] - '0');
+		if (n > 128)
+			return -1;
 	}
-	return n;
+	return s.len == 0 ? -1 : n;
 }
 
-/* 1 if the address is in the block, 0 if not, -1 if it is no block at all: not
- * an address, too many bits, or bits set behind the prefix as sshd has it. */
+/* "address" or "address/bits".  1, 0 if it is neither, -1 if it makes no sense: more bits
+ * than the address has, or some set behind the prefix. */
 static int
-block_match(const struct address *a, struct bytes item, const uint8_t *slash)
+block_parse(struct address *net, int *bits, struct bytes item, enum notation notation)
 {
 	static const uint8_t zero[16];
-	struct address net, host;
-	struct bytes head = { item.p, (size_t)(slash - item.p) };
-	struct bytes tail = { slash + 1, item.len - head.len - 1 };
-	int bits = bits_parse(tail), i;
+	const uint8_t *slash = item.len == 0 ? NULL : memchr(item.p, '/', item.len);
+	struct bytes head = item;
+	struct address host;
+	int i;
 
-	if (!address_parse(&net, head))
+	if (item.len > ITEM_MAX)
+		return 0;
+	if (slash != NULL) {
+		head.len = (size_t)(slash - item.p);
+		*bits = bits_parse((struct bytes){ slash + 1, item.len - head.len - 1 });
+		if (*bits == -1)
+			return 0;
+	}
+	if (!address_parse(net, head, notation))
+		return 0;
+	if (slash == NULL)
+		*bits = net->bits;
+	if (*bits > net->bits)
 		return -1;
-	if (memchr(head.p, ':', head.len) != NULL && net.bits == 32)
-		bits -= 96; /* of an IPv4-mapped block */
-	if (bits < 0 || bits > net.bits)
-		return -1;
-	host = net;
-	for (i = 0; i < bits; i++)
+	host = *net;
+	for (i = 0; i < *bits; i++)
 		host.p[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-	if (memcmp(host.p, zero, sizeof(zero)) != 0)
-		return -1;
-	return a->bits == net.bits && prefix_equal(a->p, net.p, bits);
+	return memcmp(host.p, zero, sizeof(zero)) == 0 ? 1 : -1;
+}
+
+static int
+in_block(const struct address *a, const struct address *net, int bits)
+{
+	return a->bits == net->bits && prefix_equal(a->p, net->p, bits);
+}
+
+static int
+same_scope(const struct address *a, const struct address *b)
+{
+	return bytes_equal(a->scope, b->scope);
 }
 
 int
 address_match(const char *address, const char *list)
 {
-	struct bytes text = { (const uint8_t *)address, strlen(address) };
-	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
-	struct address a, b;
-	const uint8_t *slash;
-	char shown[INET6_ADDRSTRLEN];
-	int negated, match, found = 0;
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item, text;
+	struct address a, net;
+	char ip[INET6_ADDRSTRLEN], shown[sizeof(ip) + 1 + ITEM_MAX];
+	int bits, block, negated, match, found = 0;
 
-	if (!address_parse(&a, text))
+	if (!client_parse(&a, address) || (rest.len > 0 && list[rest.len - 1] == ','))
 		return -1;
 	/* the way it is written is what wildcards are matched with */
-	if (inet_ntop(a.bits == 32 ? AF_INET : AF_INET6, a.p, shown, sizeof(shown)) == NULL)
+	if (inet_ntop(a.bits == 32 ? AF_INET : AF_INET6, a.p, ip, sizeof(ip)) == NULL)
 		return -1;
+	snprintf(shown, sizeof(shown), "%s%s%.*s", ip, a.scope.len > 0 ? "%" : "", (int)a.scope.len,
+	    a.scope.len > 0 ? (const char *)a.scope.p : "");
 	text = (struct bytes){ (const uint8_t *)shown, strlen(shown) };
 	while (pattern_list_next(&rest, &item, &negated)) {
-		slash = item.len == 0 ? NULL : memchr(item.p, '/', item.len);
-		if (slash != NULL)
-			match = block_match(&a, item, slash);
-		else if (address_parse(&b, item))
-			match = a.bits == b.bits && memcmp(a.p, b.p, sizeof(a.p)) == 0;
+		block = block_parse(&net, &bits, item, ANY);
+		if (item.len == 0 || block == -1)
+			return -1;
+		/* sshd knows that %eth0 may be %2: a name that is not the same is not let in,
+		 * and does not help against a '!' */
+		if (block == 1)
+			match = in_block(&a, &net, bits) && (negated || same_scope(&a, &net));
 		else
-			match = item.len == 0 ? -1 : pattern_match(text, item);
-		if (match == -1 || (match && negated))
+			match = pattern_match(text, item);
+		if (match && negated)
 			return -1;
 		found |= match;
 	}
@@ -124,58 +192,50 @@ address_match(const char *address, const char *list)
 int
 address_match_blocks(const char *address, const char *list)
 {
-	struct bytes text = { (const uint8_t *)address, strlen(address) };
 	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
-	struct address a, b;
-	const uint8_t *slash;
-	int negated, match, found = 0;
+	struct address a, net;
+	int bits, negated, found = 0;
 
-	if (rest.len == 0 || list[rest.len - 1] == ',' || !address_parse(&a, text))
+	if (rest.len == 0 || list[rest.len - 1] == ',' || !client_parse(&a, address))
+		return -1;
+	if (strspn(list, "0123456789abcdefABCDEF.:/,") != rest.len)
 		return -1;
 	while (pattern_list_next(&rest, &item, &negated)) {
-		if (negated || item.len == 0 || memchr(item.p, '%', item.len) != NULL)
+		if (item.len > BLOCK_LIST_ITEM_MAX || block_parse(&net, &bits, item, ANY) != 1)
 			return -1;
-		slash = memchr(item.p, '/', item.len);
-		if (slash != NULL)
-			match = block_match(&a, item, slash);
-		else if (address_parse(&b, item))
-			match = a.bits == b.bits && memcmp(a.p, b.p, sizeof(a.p)) == 0;
-		else
-			match = -1;
-		if (match == -1)
-			return -1;
-		found |= match;
+		found |= in_block(&a, &net, bits) && same_scope(&a, &net);
 	}
 	return found;
+}
+
+/* Is this an address with wildcards, rather than a name? */
+static int
+is_wildcard(struct bytes item)
+{
+	size_t i, wild = 0;
+
+	for (i = 0; i < item.len; i++) {
+		if (strchr("0123456789abcdefABCDEF.:*?", item.p[i]) == NULL)
+			return 0;
+		wild += item.p[i] == '*' || item.p[i] == '?';
+	}
+	return wild > 0;
 }
 
 int
 address_list_ok(const char *list)
 {
 	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
-	struct address any = { .bits = 32 }, b;
-	const uint8_t *slash;
-	int negated;
-	size_t i;
+	struct address net;
+	int bits, block, negated;
 
-	if (rest.len == 0)
+	if (rest.len == 0 || list[rest.len - 1] == ',')
 		return 0;
 	while (pattern_list_next(&rest, &item, &negated)) {
-		if (item.len == 0)
-			return 0;
-		slash = memchr(item.p, '/', item.len);
-		if (slash != NULL) {
-			if (block_match(&any, item, slash) == -1)
-				return 0;
-			continue;
-		}
-		if (address_parse(&b, item))
-			continue;
-		for (i = 0; i < item.len; i++)
-			if (strchr("0123456789abcdefABCDEF.:*?", item.p[i]) == NULL)
-				return 0;
-		if (memchr(item.p, '*', item.len) == NULL && memchr(item.p, '?', item.len) == NULL)
+		block = block_parse(&net, &bits, item, DOTTED);
+		if (block == -1 || (block == 1 && is_mapped(&net)) ||
+		    (block == 0 && !is_wildcard(item)))
 			return 0;
 	}
-	return list[strlen(list) - 1] != ',';
+	return 1;
 }

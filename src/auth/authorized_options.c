@@ -5,9 +5,11 @@
 #include <strings.h>
 
 #include "auth/authorized_options.h"
-#include "auth/pattern.h"
 
 #define OPTION_NAME_MAX 64
+#define HOST_MAX 1024 /* of permitopen= and permitlisten=, brackets and all */
+
+#define ENVIRONMENT_MAX 1025
 
 struct parser {
 	char *next; /* what is left of the options */
@@ -58,6 +60,8 @@ option_environment(struct parser *p, const char *value)
 		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
 			(*c >= '0' && *c <= '9') || *c == '_'))
 			return refuse(p, "bad environment=");
+	if (p->options->environment.n == ENVIRONMENT_MAX)
+		return refuse(p, "too many environment=");
 	if (strlist_add(&p->options->environment, value, strlen(value)) != 0)
 		return refuse(p, "%s", err_str(ERR_NOMEM));
 	return 1;
@@ -88,51 +92,46 @@ option_from(struct parser *p, const char *value)
 	return 1;
 }
 
-static int
-port_ok(const char *port)
+/* A number as strtonum(3) reads it, with blanks and a sign in front; -1 if it is none. */
+static long long
+number(const char *text, long long max)
 {
-	unsigned int n = 0;
+	char *end;
+	long long n = strtoll(text, &end, 10);
 
-	if (strcmp(port, "*") == 0)
-		return 1;
-	if (*port == '\0' || strlen(port) > 5)
-		return 0;
-	for (; *port != '\0'; port++) {
-		if (*port < '0' || *port > '9')
-			return 0;
-		n = n * 10 + (unsigned int)(*port - '0');
-	}
-	return n > 0 && n <= 65535;
+	return end == text || *end != '\0' || n < 0 || n > max ? -1 : n;
 }
 
-/* "host:port" or "[address]:port". */
+/* Add "host:port" of "host:port", "host/port" or either with the host in brackets.  The host
+ * may be empty.  1, 0 with the reason set. */
 static int
-host_port_ok(const char *value)
+add_permit(struct parser *p, struct strlist *list, const char *option, const char *value)
 {
+	size_t len = value[0] == '[' ? strcspn(value, "]") + 1 : strcspn(value, ":/");
+	char entry[HOST_MAX + sizeof(":65535")];
 	const char *port;
-	size_t len;
+	long long n = 0;
 
-	if (value[0] == '[') {
-		len = strcspn(value, "]");
-		if (len < 2 || value[len] == '\0')
-			return 0;
-		port = value + len + 1;
-	} else {
-		port = value + strcspn(value, ":");
-		if (port == value)
-			return 0;
-	}
-	return port[0] == ':' && port - value < 1025 && port_ok(port + 1);
+	if (len > HOST_MAX || len >= strlen(value) || strchr(":/", value[len]) == NULL)
+		return refuse(p, "bad %s=", option);
+	port = value + len + 1;
+	if (strcmp(port, "*") != 0)
+		n = number(port, 65535);
+	if (n == -1 || (n == 0 && *port != '*'))
+		return refuse(p, "bad %s=", option);
+	if (n == 0)
+		snprintf(entry, sizeof(entry), "%.*s:*", (int)len, value);
+	else
+		snprintf(entry, sizeof(entry), "%.*s:%lld", (int)len, value, n);
+	if (strlist_add(list, entry, strlen(entry)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
 }
 
 static int
 option_permitopen(struct parser *p, const char *value)
 {
-	if (!host_port_ok(value))
-		return refuse(p, "bad permitopen=");
-	if (strlist_add(&p->options->permit_open, value, strlen(value)) != 0)
-		return refuse(p, "%s", err_str(ERR_NOMEM));
-	return 1;
+	return add_permit(p, &p->options->permit_open, "permitopen", value);
 }
 
 static int
@@ -140,52 +139,43 @@ option_permitlisten(struct parser *p, const char *value)
 {
 	char any[16];
 
-	if (port_ok(value)) {
+	if (strchr(value, ':') == NULL) {
+		if (strlen(value) >= sizeof(any) - 2)
+			return refuse(p, "bad permitlisten=");
 		snprintf(any, sizeof(any), "*:%s", value);
 		value = any;
 	}
-	if (!host_port_ok(value))
-		return refuse(p, "bad permitlisten=");
-	if (strlist_add(&p->options->permit_listen, value, strlen(value)) != 0)
-		return refuse(p, "%s", err_str(ERR_NOMEM));
-	return 1;
+	return add_permit(p, &p->options->permit_listen, "permitlisten", value);
 }
 
+/* Names as they are, and nothing behind an empty one. */
 static int
 option_principals(struct parser *p, const char *value)
 {
-	struct bytes rest = { (const uint8_t *)value, strlen(value) }, name;
-	int negated;
+	size_t len;
 
 	if (p->options->has_principals)
 		return refuse(p, "principals= is given twice");
 	p->options->has_principals = 1;
-	while (pattern_list_next(&rest, &name, &negated)) {
-		if (negated || name.len == 0)
-			return refuse(p, "bad principals=");
-		if (strlist_add(&p->options->principals, (const char *)name.p, name.len) != 0)
+	while ((len = strcspn(value, ",")) > 0) {
+		if (strlist_add(&p->options->principals, value, len) != 0)
 			return refuse(p, "%s", err_str(ERR_NOMEM));
+		value += len + (value[len] == ',');
 	}
 	return p->options->principals.n > 0 ? 1 : refuse(p, "bad principals=");
 }
 
+/* The last one counts. */
 static int
 option_tunnel(struct parser *p, const char *value)
 {
-	size_t len = strlen(value);
-	unsigned long unit;
+	long long unit = AUTHORIZED_TUNNEL_ANY;
 
-	if (p->options->has_tunnel)
-		return refuse(p, "tunnel= is given twice");
-	p->options->has_tunnel = 1;
-	p->options->tunnel = AUTHORIZED_TUNNEL_ANY;
-	if (strcasecmp(value, "any") == 0)
-		return 1;
-	unit = len > 0 && len <= 10 && strspn(value, "0123456789") == len ?
-	    strtoul(value, NULL, 10) :
-	    AUTHORIZED_TUNNEL_ANY;
-	if (unit > AUTHORIZED_TUNNEL_MAX)
+	if (strcasecmp(value, "any") != 0)
+		unit = number(value, AUTHORIZED_TUNNEL_MAX);
+	if (unit == -1)
 		return refuse(p, "bad tunnel=");
+	p->options->has_tunnel = 1;
 	p->options->tunnel = (uint32_t)unit;
 	return 1;
 }
@@ -344,13 +334,14 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 	if (copy == NULL)
 		return refuse(&p, "bad options");
 	p.next = copy;
-	while (ok) {
+	while (ok && *p.next != '\0') {
+		if (*p.next == ',') { /* sshd does not mind one too many */
+			p.next++;
+			continue;
+		}
 		ok = handle_option(&p);
-		if (!ok || *p.next == '\0')
-			break;
-		if (*p.next != ',')
+		if (ok && *p.next != '\0' && *p.next != ',')
 			ok = refuse(&p, "bad options");
-		p.next++;
 	}
 	free(copy);
 	return ok && check_together(&p);
@@ -389,54 +380,34 @@ authorized_options_free(struct authorized_options *options)
 	*options = (struct authorized_options){ 0 };
 }
 
-/* n digits, *text moved behind them; -1 if they are not all digits. */
-static int
-take_digits(const char **text, int n)
-{
-	int v = 0;
-
-	for (; n > 0; n--, (*text)++) {
-		if (**text < '0' || **text > '9')
-			return -1;
-		v = v * 10 + (**text - '0');
-	}
-	return v;
-}
-
 int
 authorized_time_parse(const char *text, time_t *when)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	size_t digits = strspn(text, "0123456789");
-	int year, month, day, leap;
-	struct tm tm = { .tm_isdst = -1 };
+	size_t len = strlen(text);
+	struct tm tm = { 0 }; /* tm_isdst too: what sshd reads is standard time */
+	char split[32];
+	const char *end;
+	int utc = 0;
 
 	*when = 0;
-	if (digits != 8 && digits != 12 && digits != 14)
-		return ERR_FORMAT;
-	year = take_digits(&text, 4);
-	month = take_digits(&text, 2);
-	day = take_digits(&text, 2);
-	leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-	if (year < 1970 || month < 1 || month > 12 || day < 1 ||
-	    day > days[month - 1] + (leap && month == 2))
-		return ERR_FORMAT;
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	tm.tm_mday = day;
-	if (digits > 8) {
-		tm.tm_hour = take_digits(&text, 2);
-		tm.tm_min = take_digits(&text, 2);
+	if (len > 1 && strcasecmp(text + len - 1, "Z") == 0) {
+		utc = 1;
+		len--;
+	} else if (len > 3 && strcasecmp(text + len - 3, "UTC") == 0) {
+		utc = 1;
+		len -= 3;
 	}
-	if (digits > 12)
-		tm.tm_sec = take_digits(&text, 2);
-	if (tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
+	if (len != 8 && len != 12 && len != 14)
 		return ERR_FORMAT;
-	if (strcmp(text, "Z") == 0)
-		*when = timegm(&tm);
-	else if (*text == '\0')
-		*when = mktime(&tm);
-	else
+	/* strptime() wants something between the numbers */
+	snprintf(split, sizeof(split), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s", text, text + 4, text + 6,
+	    len > 8 ? text + 8 : "00", len > 8 ? text + 10 : "00", len > 12 ? text + 12 : "00");
+	end = strptime(split, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (end == NULL || *end != '\0')
 		return ERR_FORMAT;
-	return *when == (time_t)-1 ? ERR_FORMAT : 0;
+	*when = utc ? timegm(&tm) : mktime(&tm);
+	if (*when > 0)
+		return 0;
+	*when = 0;
+	return ERR_FORMAT;
 }

@@ -22,8 +22,9 @@ int authorized_options_merge(struct authorized_options *options,
     const struct authorized_options *cert, char *why, size_t size);
 
 /*
- * A time as in expiry-time=: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in the
- * local time zone unless a Z follows.  0 or ERR_FORMAT.
+ * A time as in expiry-time=, as sshd reads it: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in the
+ * local time zone (its standard time, also in summer) unless Z or UTC follows.  A day that the
+ * month has not is one of the next.  0 or ERR_FORMAT.
  */
 int authorized_time_parse(const char *text, time_t *when) MUST_CHECK;
 

@@ -35,6 +35,26 @@ privs_same_user(const char *a, const char *b)
 }
 
 int
+privs_as(const char *user)
+{
+	struct passwd *pw;
+
+	if (getuid() != 0)
+		return user == NULL ? 0 : ERR_PERM;
+	if (seteuid(0) == -1 || setegid(getgid()) == -1)
+		return ERR_SYS;
+	if (user == NULL || strcmp(user, "root") == 0)
+		return 0;
+	pw = getpwnam(user);
+	if (pw == NULL)
+		return ERR_NOTFOUND;
+	if (initgroups(pw->pw_name, pw->pw_gid) == -1 || setegid(pw->pw_gid) == -1 ||
+	    seteuid(pw->pw_uid) == -1)
+		return ERR_SYS;
+	return 0;
+}
+
+int
 privs_drop(const char *user)
 {
 	struct passwd *pw;

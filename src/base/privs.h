@@ -10,6 +10,11 @@
  * ERR_NOTFOUND: no such user; ERR_SYS. */
 int privs_drop(const char *user) MUST_CHECK;
 
+/* Until the next call, root opens files as this user would, groups included; it remains able
+ * to come back: to itself with NULL (or "root").  Nothing may be run meanwhile.  As privs_drop();
+ * for who is not root, NULL alone is possible (ERR_PERM). */
+int privs_as(const char *user) MUST_CHECK;
+
 /* What root makes from now on is this user's, NULL: its own.  A port is shared with sockets
  * of one's own alone (SO_REUSEPORT of socket(7)), and after privs_drop() that is the user. */
 void privs_make_as(const char *user);

@@ -15,8 +15,10 @@
 #include "auth/pubkey.h"
 #include "auth/revoked.h"
 #include "base/buf.h"
+#include "base/closed.h"
 #include "base/fd.h"
 #include "base/privs.h"
+#include "cli/become.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "keeper/authorize.h"
@@ -33,7 +35,22 @@ struct check {
 	const char *dir; /* of -c, or NULL */
 	struct conf_errors *errors;
 	struct conf_errors notes; /* what is worth a word, and no error */
+	struct become become;
+	int store_closed; /* the keeper may not use the key store: said once */
 };
+
+/* Why a file can't be opened, for errno; the rest is added unless it is closed to us. */
+static void
+cannot_open(const struct check *c, const struct conf_entry *e, const char *key, const char *path,
+    int mode, const char *remedy)
+{
+	char why[CLOSED_WHY_SIZE];
+
+	snprintf(why, sizeof(why), "%s%s", strerror(errno), errno == ENOENT ? remedy : "");
+	if (errno == EACCES)
+		(void)closed_why(path, mode, why);
+	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why);
+}
 
 /* The entry with this key, or where it would stand. */
 static struct conf_entry
@@ -73,11 +90,12 @@ check_key(const struct check *c, const char *name, const char *what, enum keysto
     const char *file, unsigned int line, struct conf_errors *list)
 {
 	const char *noun = kind == KEYSTORE_PASSWORD ? "password" : "key";
+	struct keystore_why why;
 	enum keystore_kind is;
 	struct stat st;
 	char *path;
 
-	if (c->conf->keystore.path == NULL ||
+	if (c->conf->keystore.path == NULL || c->store_closed ||
 	    asprintf(&path, "%s/%s", c->conf->keystore.path, name) == -1)
 		return;
 	if (stat(path, &st) == 0) {
@@ -88,6 +106,9 @@ check_key(const struct check *c, const char *name, const char *what, enum keysto
 			conf_error(list, file, line, "%s: %s in the key store %s is a %s, not a %s",
 			    what, name, c->conf->keystore.path,
 			    is == KEYSTORE_PASSWORD ? "password" : "key", noun);
+		else if (become_other(&c->become) && S_ISREG(st.st_mode) &&
+		    keystore_look(c->conf->keystore.path, "", name, &why) != 0)
+			conf_error(list, file, line, "%s: %s", what, why.text);
 	} else if (errno == ENOENT) {
 		conf_error(list, file, line,
 		    "%s: there is no %s %s in the key store %s; make it with: "
@@ -119,19 +140,37 @@ check_agent(const struct check *c, const struct conf_entry *e)
 	free(path);
 }
 
-/* A gateway that has just been installed has no keys yet, and that is no error. */
-/* The file that opens a key store in use.  Whether it is the right one, only opening it tells. */
-static void
+/* The file that opens a key store in use: 1 if it is not there.  Whether it is the right one,
+ * only opening it tells. */
+static int
 check_unlock(struct check *c)
 {
 	const char *spec = c->conf->keystore.unlock, *file;
 	unsigned int line;
 
 	if (spec == NULL || strncmp(spec, "file:", 5) != 0 || access(spec + 5, F_OK) == 0)
-		return;
+		return 0;
 	file = conf_where(c->conf, "keystore", "Unlock", &line);
 	conf_error(c->errors, file, line, "Unlock: %s: %s; nothing else opens the key store",
 	    spec + 5, strerror(errno));
+	return 1;
+}
+
+/* The store is unlocked by the keeper, as the user it becomes. */
+static void
+check_store(struct check *c)
+{
+	const struct conf_keystore *k = &c->conf->keystore;
+	struct keystore_why why;
+	const char *file;
+	unsigned int line;
+
+	if (!become_other(&c->become) || k->path == NULL || k->unlock == NULL ||
+	    keystore_look(k->path, k->unlock, NULL, &why) == 0)
+		return;
+	c->store_closed = 1;
+	file = conf_where(c->conf, "keystore", "Path", &line);
+	conf_error(c->errors, file, line, "%s", why.text);
 }
 
 /* Root checks what root will start. */
@@ -142,7 +181,7 @@ check_users(struct check *c)
 	const char *user = g->run_as != NULL ? g->run_as : USERS_KEEPER, *file;
 	unsigned int line;
 
-	if (geteuid() != 0 || privs_user_exists(user))
+	if (getuid() != 0 || privs_user_exists(user))
 		return;
 	file = conf_where(c->conf, "gateway", "RunAs", &line);
 	conf_error(&c->notes, file, line,
@@ -158,19 +197,21 @@ check_gateway(struct check *c)
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
+	struct conf_entry e = { 0 };
 	size_t i;
 
+	/* a gateway that has just been installed has no keys yet, and that is no error */
 	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
 		list = &c->notes;
-	else
-		check_unlock(c);
+	else if (!check_unlock(c))
+		check_store(c);
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
 	check_users(c);
-	file = conf_where(c->conf, "gateway", "Banner", &line);
-	if (g->banner != NULL && access(g->banner, R_OK) == -1)
-		conf_error(c->errors, file, line, "Banner: %s: %s", g->banner, strerror(errno));
+	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
+	if (g->banner != NULL && faccessat(AT_FDCWD, g->banner, R_OK, AT_EACCESS) == -1)
+		cannot_open(c, &e, "Banner", g->banner, R_OK, "");
 }
 
 /* --- the files of a route --- */
@@ -197,8 +238,7 @@ trusted_open(struct check *c, const struct conf_entry *e, const char *key, const
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd == -1 || fstat(fd, &st) == -1)
-		conf_error(c->errors, e->file, e->line, "%s: %s: %s%s", key, path, strerror(errno),
-		    errno == ENOENT ? remedy : "");
+		cannot_open(c, e, key, path, R_OK, remedy);
 	else if (!S_ISREG(st.st_mode))
 		conf_error(c->errors, e->file, e->line, "%s: %s is not a regular file", key, path);
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
@@ -305,19 +345,27 @@ static void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = place(s, "UserKnownHostsFile");
-	char remedy[600];
-	size_t i;
-	int fd;
+	char remedy[600], why[BECOME_WHY_SIZE];
+	size_t before = c->errors->n, i;
+	int fd, learns;
 
 	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
 	    r->port, r->hosts.v[0]);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		if (r->strict != ROUTE_STRICT_YES && access(r->known_hosts_files.v[i], F_OK) == -1)
+		if (r->strict != ROUTE_STRICT_YES &&
+		    faccessat(AT_FDCWD, r->known_hosts_files.v[i], F_OK, AT_EACCESS) == -1 &&
+		    errno == ENOENT)
 			continue;
 		fd = trusted_open(c, &e, "UserKnownHostsFile", r->known_hosts_files.v[i],
 		    KEYS_FILE_MAX, remedy);
 		fd_close(&fd);
 	}
+	if (!become_other(&c->become) || c->errors->n != before)
+		return;
+	learns = become_accept_new(r, why);
+	if (learns != 0)
+		conf_error(learns < 0 ? c->errors : &c->notes, e.file, e.line,
+		    "UserKnownHostsFile: %s", why);
 }
 
 /* Would a connection to this host and port come back to this gateway? */
@@ -446,6 +494,17 @@ dump(const struct conf *conf, const struct lookup *lookup)
 	conf_errors_free(&errors);
 }
 
+static void
+check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
+{
+	lookup_check(lookup, conf, c->errors);
+	if (c->become.users.network == NULL)
+		return;
+	become_network(&c->become);
+	lookup_check_run(lookup, conf, c->errors);
+	become_keeper(&c->become);
+}
+
 static int
 check(const char *dir, int dumping)
 {
@@ -456,10 +515,13 @@ check(const char *dir, int dumping)
 	size_t i;
 	int status;
 
+	become_init(&c.become, dir);
+	become_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
-	if (conf != NULL) {
+	/* what the keeper can't read has its error: no guessing what it would say */
+	if (conf != NULL && (!become_other(&c.become) || conf->n_own == c.become.conf->n_own)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
-			lookup_check(lookup, conf, &errors);
+			check_lookup(&c, lookup, conf);
 		c.conf = conf;
 		check_gateway(&c);
 		for (i = 0; i < conf->n_routes; i++)
@@ -471,10 +533,12 @@ check(const char *dir, int dumping)
 	if (status == CLI_OK)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
+	become_self();
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);
 	conf_errors_free(&c.notes);
+	become_free(&c.become);
 	return status;
 }
 
@@ -486,7 +550,8 @@ cli_check(int argc, char **argv)
 	    "\n"
 	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
 	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
-	    "error as file:line: message.  With --dump, prints the effective configuration,\n"
+	    "error as file:line: message.  For root, files are looked at as the user of RunAs, who\n"
+	    "will have to read them.  With --dump, prints the effective configuration,\n"
 	    "defaults included, in a form that reads back in.\n"
 	    "\n"
 	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n";

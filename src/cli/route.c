@@ -4,12 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,14 +15,16 @@
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
 #include "base/buf.h"
-#include "base/clock.h"
+#include "base/closed.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "cli/become.h"
 #include "cli/cli.h"
 #include "keeper/authorize.h"
 #include "keeper/grant.h"
 #include "keeper/route_files.h"
 #include "cli/options.h"
+#include "cli/route_dial.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
@@ -39,6 +38,9 @@ struct args {
 	const char *from;
 	const char *to;
 	int dial;
+
+	struct buf blob; /* of --key */
+	struct become become;
 };
 
 static const char host_key_algorithms[] =
@@ -56,6 +58,17 @@ read_file(const char *path, struct buf *b)
 	err = fd_read_all(fd, b);
 	fd_close(&fd);
 	return err;
+}
+
+/* Why we can't open it, for errno. */
+static const char *
+why_not(const char *path, char why[CLOSED_WHY_SIZE])
+{
+	if (errno == EACCES)
+		(void)closed_why(path, R_OK, why);
+	else
+		snprintf(why, CLOSED_WHY_SIZE, "%s", strerror(errno));
+	return why;
 }
 
 static struct bytes
@@ -117,11 +130,11 @@ show_certificate(const struct route *r, struct bytes key)
 }
 
 static int
-show_key(const struct conf *conf, const struct route *r)
+show_key(const struct args *a, const struct conf *conf, const struct route *r)
 {
 	struct keystore_why why;
 	struct buf blob;
-	char text[160], type[64], *path;
+	char text[160], type[64], why_closed[CLOSED_WHY_SIZE], *path;
 	int err;
 
 	if (r->agent) {
@@ -136,9 +149,9 @@ show_key(const struct conf *conf, const struct route *r)
 			    "key        none: the person's password or answers go to the machine behind");
 			return CLI_OK;
 		}
-		err = access(r->key_file, R_OK);
+		err = faccessat(AT_FDCWD, r->key_file, R_OK, AT_EACCESS);
 		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
-		    err == 0 ? "" : strerror(errno));
+		    err == 0 ? "" : why_not(r->key_file, why_closed));
 		if (err == 0 && r->certificate_file != NULL) {
 			buf_init(&blob, 65536);
 			if (route_key_public(r, NULL, &blob, type, &why) == 0)
@@ -154,7 +167,13 @@ show_key(const struct conf *conf, const struct route *r)
 	if (err == 0)
 		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
 	else
-		printf("key        %s: %s: %s\n", r->key, path, err_str(err));
+		printf("key        %s: %s: %s\n", r->key, path,
+		    err == ERR_SYS ? why_not(path, why_closed) : err_str(err));
+	if (err == 0 && become_other(&a->become) &&
+	    keystore_look(conf->keystore.path, "", r->key, &why) != 0) {
+		printf("           which can't be used: %s\n", why.text);
+		err = ERR_PERM;
+	}
 	if (err == 0 && r->certificate_file != NULL)
 		err = show_certificate(r, bytes_of(&blob));
 	buf_free(&blob);
@@ -163,8 +182,9 @@ show_key(const struct conf *conf, const struct route *r)
 }
 
 static int
-show_password(const struct conf *conf, const struct route *r)
+show_password(const struct args *a, const struct conf *conf, const struct route *r)
 {
+	struct keystore_why why;
 	enum keystore_kind kind;
 	int error, status = CLI_OK;
 	char *path;
@@ -178,6 +198,10 @@ show_password(const struct conf *conf, const struct route *r)
 	printf("password   %s", r->password);
 	if (error != 0 || kind == KEYSTORE_KEY) {
 		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
+		status = CLI_FAILED;
+	} else if (become_other(&a->become) &&
+	    keystore_look(conf->keystore.path, "", r->password, &why) != 0) {
+		printf(": %s", why.text);
 		status = CLI_FAILED;
 	}
 	putchar('\n');
@@ -196,21 +220,14 @@ show_may(const struct args *a, const struct route *r)
 		.now = time(NULL) };
 	struct authorize_answer answer = { 0 };
 	char text[160], id[CERT_SHOW_SIZE], why[GRANT_WHY_SIZE];
+	const struct bytes blob = bytes_of(&a->blob);
 	struct cert cert;
-	struct buf blob;
-	int err;
+	int err = 0;
 
-	buf_init(&blob, 65536);
-	err = read_public(a->key, &blob);
-	if (err != 0) {
-		fprintf(stderr, "sallyport: %s: %s\n", a->key,
-		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
-		goto out;
-	}
-	if (cert_parse(&cert, bytes_of(&blob)) == 0)
+	if (cert_parse(&cert, blob) == 0)
 		printf("--key      %s\n", cert_show(&cert, id));
-	describe(bytes_of(&blob), text);
-	if (authorize_key(&request, bytes_of(&blob), &answer)) {
+	describe(blob, text);
+	if (authorize_key(&request, blob, &answer)) {
 		err = grant_check(r, &answer.options, why);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
 		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why);
@@ -225,35 +242,44 @@ show_may(const struct args *a, const struct route *r)
 			"");
 	}
 	authorized_options_free(&answer.options);
-out:
-	buf_free(&blob);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
 /* A file of keys that decides who is let in. */
-static void
+static int
 show_file(const char *what, const char *path)
 {
-	if (path != NULL)
-		printf("who        %s %s%s\n", what, path,
-		    access(path, R_OK) == 0 ? "" : " (can't be read!)");
+	char why[CLOSED_WHY_SIZE];
+
+	if (path == NULL)
+		return CLI_OK;
+	printf("who        %s %s", what, path);
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0) {
+		putchar('\n');
+		return CLI_OK;
+	}
+	printf(" (can't be read!): %s\n", why_not(path, why));
+	return CLI_FAILED;
 }
 
-static void
+static int
 show_proofs(const struct route *r)
 {
+	int status, other;
 	size_t i;
 
-	show_file("the keys in", r->authorized_keys_file);
+	status = show_file("the keys in", r->authorized_keys_file);
 	if (r->authorized_keys.n > 0)
 		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
 		    r->authorized_keys.n == 1 ? "" : "s");
-	show_file("the certificates of the CAs in", r->trusted_user_ca_keys);
+	other = show_file("the certificates of the CAs in", r->trusted_user_ca_keys);
+	status = status != CLI_OK ? status : other;
 	for (i = 0; i < r->authorized_principals.n; i++)
 		printf("%s %s\n",
 		    i == 0 ? "           with principal" : "                       or",
 		    r->authorized_principals.v[i]);
-	show_file("but no key that is revoked in", r->revoked_keys);
+	other = show_file("but no key that is revoked in", r->revoked_keys);
+	status = status != CLI_OK ? status : other;
 	if (r->password_hash != NULL)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)
@@ -261,6 +287,7 @@ show_proofs(const struct route *r)
 	if (r->authentication_methods.n > 0)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
+	return status;
 }
 
 /* --- the machine behind --- */
@@ -292,16 +319,23 @@ show_host_key(const struct route *r, const char *host, const struct buf *text)
 	buf_free(&types);
 }
 
-static void
-show_host_keys(const struct route *r)
+static int
+show_host_keys(const struct args *a, const struct route *r)
 {
+	char closed[CLOSED_WHY_SIZE], why[BECOME_WHY_SIZE];
+	int status = CLI_OK, learns;
 	struct buf text;
 	size_t i;
 
 	buf_init(&text, FILE_MAX);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		if (read_file(r->known_hosts_files.v[i], &text) != 0)
-			printf("host key   %s: %s\n", r->known_hosts_files.v[i], strerror(errno));
+		if (read_file(r->known_hosts_files.v[i], &text) != 0) {
+			/* the keeper trusts no machine where it might have missed a revocation */
+			if (errno == EACCES)
+				status = CLI_FAILED;
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i],
+			    why_not(r->known_hosts_files.v[i], closed));
+		}
 		buf_put_u8(&text, '\n');
 	}
 	for (i = 0; i < r->host_key_fingerprints.n; i++)
@@ -309,72 +343,10 @@ show_host_keys(const struct route *r)
 	for (i = 0; i < r->hosts.n; i++)
 		show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-}
-
-/* Connect and hang up: 0, or an errno. */
-static int
-dial_address(const struct addrinfo *ai, int64_t deadline)
-{
-	struct pollfd p = { .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int error = 0, n;
-
-	p.fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p.fd == -1)
-		return errno;
-	if (connect(p.fd, ai->ai_addr, ai->ai_addrlen) == -1)
-		error = errno;
-	if (error == EINPROGRESS) {
-		do
-			n = poll(&p, 1, clock_until(deadline, clock_ms()));
-		while (n == -1 && errno == EINTR);
-		error = n == 0 ? ETIMEDOUT : errno;
-		if (n > 0 && getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
-			error = errno;
-	}
-	close(p.fd);
-	return error;
-}
-
-static int
-dial_host(const struct route *r, const char *host, int64_t deadline)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
-	char port[8], addr[NI_MAXHOST] = "?";
-	int64_t start;
-	int error = 1;
-
-	snprintf(port, sizeof(port), "%u", r->port);
-	error = getaddrinfo(host, port, &hints, &list);
-	if (error != 0) {
-		printf("dial       %s: %s\n", host, gai_strerror(error));
-		return 0;
-	}
-	for (ai = list, error = 1; ai != NULL && error != 0; ai = ai->ai_next) {
-		(void)getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0,
-		    NI_NUMERICHOST);
-		start = clock_ms();
-		error = dial_address(ai, deadline);
-		if (error == 0)
-			printf("dial       %s port %s: connected in %d ms\n", addr, port,
-			    (int)(clock_ms() - start));
-		else
-			printf("dial       %s port %s: %s\n", addr, port, strerror(error));
-	}
-	freeaddrinfo(list);
-	return error == 0;
-}
-
-static int
-show_dial(const struct route *r)
-{
-	int64_t deadline = clock_ms() + r->connect_timeout_ms;
-	size_t i;
-
-	for (i = 0; i < r->hosts.n; i++)
-		if (dial_host(r, r->hosts.v[i], deadline))
-			return CLI_OK;
-	return CLI_FAILED;
+	learns = become_other(&a->become) && status == CLI_OK ? become_accept_new(r, why) : 0;
+	if (learns != 0)
+		printf("host key   %s\n", why);
+	return learns < 0 ? CLI_FAILED : status;
 }
 
 /* --- the command --- */
@@ -391,17 +363,19 @@ show_route(const struct args *a, const struct conf *conf, const struct route *r)
 	for (i = 0; i < r->hosts.n; i++)
 		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
 		    r->hosts.v[i], r->port);
-	show_proofs(r);
-	status = show_key(conf, r);
-	other = show_password(conf, r);
+	status = show_proofs(r);
+	other = show_key(a, conf, r);
 	status = status != CLI_OK ? status : other;
-	show_host_keys(r);
+	other = show_password(a, conf, r);
+	status = status != CLI_OK ? status : other;
+	other = show_host_keys(a, r);
+	status = status != CLI_OK ? status : other;
 	if (a->key != NULL) {
 		other = show_may(a, r);
 		status = status != CLI_OK ? status : other;
 	}
 	if (a->dial) {
-		other = show_dial(r);
+		other = route_dial(r);
 		status = status != CLI_OK ? status : other;
 	}
 	return status;
@@ -420,7 +394,8 @@ words_of(const struct strlist *l)
 
 /* The whole chain; what a backend wants run is run here and now. */
 static enum lookup_result
-find(struct lookup *lookup, const struct lookup_request *request, struct route **r)
+find(const struct args *a, struct lookup *lookup, const struct lookup_request *request,
+    struct route **r)
 {
 	struct lookup_pending pending;
 	struct lookup_reply reply;
@@ -434,7 +409,10 @@ find(struct lookup *lookup, const struct lookup_request *request, struct route *
 		env = words_of(&pending.command.env);
 		if (argv == NULL || env == NULL)
 			fatal("out of memory");
-		run_program(argv, env, pending.command.timeout_ms, LOOKUP_REPLY_MAX, -1, &ran);
+		become_self();
+		run_program(argv, env, a->become.users.network, pending.command.timeout_ms,
+		    LOOKUP_REPLY_MAX, -1, &ran);
+		become_keeper(&a->become);
 		if (ran.failure[0] == '\0')
 			printf("asked      %s: exit status %d, %zu bytes\n", argv[0], ran.status,
 			    ran.out.len);
@@ -452,17 +430,13 @@ find(struct lookup *lookup, const struct lookup_request *request, struct route *
 
 /* The key of --key, as the lookup wants it: "SHA256:..." and "TYPE BASE64". */
 static void
-show_as(const char *path, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct buf *key)
+show_as(const struct args *a, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct buf *key)
 {
-	struct buf blob;
-
 	fingerprint[0] = '\0';
-	buf_init(&blob, 65536);
-	if (path != NULL && read_public(path, &blob) == 0) {
-		pubkey_fingerprint(bytes_of(&blob), fingerprint);
-		pubkey_format(bytes_of(&blob), key);
+	if (a->key != NULL) {
+		pubkey_fingerprint(bytes_of(&a->blob), fingerprint);
+		pubkey_format(bytes_of(&a->blob), key);
 	}
-	buf_free(&blob);
 }
 
 /* Nobody has that login: whoever was asked. */
@@ -517,9 +491,9 @@ explain(const struct args *a)
 	}
 	status = CLI_FAILED;
 	buf_init(&key, 65536);
-	show_as(a->key, fingerprint, &key);
+	show_as(a, fingerprint, &key);
 	request.public_key = buf_cstr(&key);
-	switch (find(lookup, &request, &r)) {
+	switch (find(a, lookup, &request, &r)) {
 	case LOOKUP_FOUND:
 		status = show_route(a, conf, r);
 		break;
@@ -578,7 +552,7 @@ cli_route(int argc, char **argv)
 		{ "to", 0, &a.to, NULL },
 		{ 0 },
 	};
-	int at = cli_options(argc, argv, options, usage, help);
+	int at = cli_options(argc, argv, options, usage, help), status, err;
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
@@ -587,5 +561,20 @@ cli_route(int argc, char **argv)
 	if (!is_address("--from", a.from) || !is_address("--to", a.to))
 		return CLI_USAGE;
 	a.login = argv[at];
-	return explain(&a);
+	buf_init(&a.blob, 65536);
+	/* that one is the operator's, and no file of the gateway's */
+	err = a.key == NULL ? 0 : read_public(a.key, &a.blob);
+	if (err != 0) {
+		fprintf(stderr, "sallyport: %s: %s\n", a.key,
+		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
+		buf_free(&a.blob);
+		return CLI_FAILED;
+	}
+	become_init(&a.become, a.dir);
+	become_keeper(&a.become);
+	status = explain(&a);
+	become_self();
+	become_free(&a.become);
+	buf_free(&a.blob);
+	return status;
 }

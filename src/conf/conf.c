@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/closed.h"
 #include "conf/arena.h"
 #include "conf/conf.h"
 #include "conf/own.h"
@@ -21,7 +22,8 @@ dir_choose(const char *dir, struct conf_errors *errors)
 {
 	size_t len;
 
-	if (dir == NULL && access(SYSTEM_DIR, F_OK) == 0)
+	/* one that is closed to us is not passed over for another */
+	if (dir == NULL && (access(SYSTEM_DIR, F_OK) == 0 || errno == EACCES))
 		dir = SYSTEM_DIR;
 	if (dir == NULL && access(LOCAL_DIR, F_OK) == 0)
 		dir = LOCAL_DIR;
@@ -94,11 +96,16 @@ static void
 dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 {
 	struct dirent **list = NULL;
+	char *path, *name, why[CLOSED_WHY_SIZE];
 	struct stat st;
-	char *path, *name;
 	int i, n;
 
 	n = scandir(conf->dir, &list, dir_filter, dir_order);
+	if (n == -1 && errno == EACCES) {
+		(void)closed_why(conf->dir, R_OK | X_OK, why);
+		conf_error(errors, conf->dir, 0, "%s", why);
+		return;
+	}
 	if (n == -1) {
 		conf_error(errors, conf->dir, 0, "%s: this must be a directory with *.ini files",
 		    strerror(errno));

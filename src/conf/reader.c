@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/closed.h"
 #include "base/fd.h"
 #include "conf/keyword.h"
 #include "conf/reader.h"
@@ -395,10 +396,14 @@ line_entry(void *ctx, const char *section, const char *key, const char *value)
 static int
 file_open(struct reader *r)
 {
+	char why[CLOSED_WHY_SIZE];
 	struct stat st;
 	int fd = open(r->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd == -1 || fstat(fd, &st) == -1) {
+	if (fd == -1 && errno == EACCES) {
+		(void)closed_why(r->file, R_OK, why);
+		conf_error(r->errors, r->file, 0, "%s", why);
+	} else if (fd == -1 || fstat(fd, &st) == -1) {
 		conf_error(r->errors, r->file, 0, "%s", strerror(errno));
 	} else if (!S_ISREG(st.st_mode)) {
 		conf_error(r->errors, r->file, 0, "not a regular file");

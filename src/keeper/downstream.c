@@ -132,7 +132,8 @@ request_of(struct ward *w, char session[24], struct buf *key)
 static const struct unknown_shape *
 shape_of(const struct ward *w)
 {
-	return unknown_shape(w->keeper, auth_server_login(w->server));
+	return unknown_shape(w->keeper, auth_server_login(w->server),
+	    w->by_key == LOOKUP_WANTS_KEY);
 }
 
 /* A program may take longer for logins that exist, or for the others: so do now both. */

@@ -1,7 +1,10 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth/pubkey.h"
+#include "base/closed.h"
 #include "keeper/generation.h"
 #include "keeper/ward.h"
 
@@ -98,7 +101,7 @@ load_banner(struct generation *g, struct conf_errors *errors)
 {
 	const char *path = g->conf->gateway.banner;
 	const char *why;
-	char text[512];
+	char text[512], closed[CLOSED_WHY_SIZE];
 	struct buf b;
 	int r;
 
@@ -107,6 +110,10 @@ load_banner(struct generation *g, struct conf_errors *errors)
 	buf_init(&b, BANNER_MAX);
 	r = keeper_read_file(path, &b);
 	why = keeper_read_why(r);
+	if (r == ERR_SYS && errno == EACCES) {
+		(void)closed_why(path, R_OK, closed);
+		why = closed;
+	}
 	if (r == 0 && buf_cstr(&b) == NULL) {
 		r = ERR_FORMAT;
 		why = "holds a NUL";

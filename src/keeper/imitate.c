@@ -22,7 +22,9 @@ imitate_carry(struct ward *w)
 
 	w->at_least_us = w->imitated ? 0 : unknown_draw(k, UNKNOWN_CONNECT);
 	w->imitated = 1;
-	offers(unknown_shape(k, auth_server_login(w->server))->methods, k->unknown.behind, methods);
+	offers(unknown_shape(k, auth_server_login(w->server), w->by_key == LOOKUP_WANTS_KEY)
+		   ->methods,
+	    k->unknown.behind, methods);
 	if (strcmp(methods, "") != 0 && strcmp(methods, "publickey") != 0) {
 		if (auth_server_set_methods(w->server, methods) != 0) {
 			ward_end(w);

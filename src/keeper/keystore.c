@@ -187,6 +187,25 @@ keystore_open(const char *path, const char *unlock, int create, struct keystore 
 	return r;
 }
 
+int
+keystore_look(const char *path, const char *unlock, const char *name, struct keystore_why *why)
+{
+	struct safedir dir;
+	struct buf file;
+	int r;
+
+	r = safedir_open(path, &dir, why);
+	if (r != 0)
+		return r;
+	buf_init(&file, name == NULL ? UNLOCK_FILE_MAX : KEYSTORE_FILE_MAX);
+	r = safefile_read(&dir, name == NULL ? STORE_NAME : name, 077, &file, why);
+	buf_free(&file);
+	if (r == 0 && name == NULL)
+		r = unlock_look(unlock, &dir, why);
+	safedir_close(&dir);
+	return r;
+}
+
 struct keystore *
 keystore_ref(struct keystore *ks)
 {

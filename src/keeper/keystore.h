@@ -39,6 +39,13 @@ int keystore_open(const char *path, const char *unlock, int create, struct keyst
 struct keystore *keystore_ref(struct keystore *ks);
 void keystore_free(struct keystore **ks);
 
+/*
+ * Without opening it: may we read what opens the store, or, with a name, that key or password
+ * in it?  0, ERR_NOTFOUND or another ERR_*.
+ */
+int keystore_look(const char *path, const char *unlock, const char *name,
+    struct keystore_why *why) MUST_CHECK;
+
 /* 1 to 64 of A-Z a-z 0-9 . _ @ + -, not starting with '.' or '-', not ending in ".pub". */
 int keystore_name_ok(const char *name);
 

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "base/closed.h"
 #include "base/fd.h"
 #include "keeper/safefile.h"
 
@@ -21,6 +22,7 @@ owner_ok(uid_t uid, uid_t dir_uid)
 int
 safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
 {
+	char closed[CLOSED_WHY_SIZE];
 	struct stat st;
 
 	*dir = (struct safedir){ .fd = -1, .path = path };
@@ -28,6 +30,10 @@ safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
 	if (dir->fd == -1 && errno == ENOENT) {
 		keystore_why_set(why, "%s: there is no such directory", path);
 		return ERR_NOTFOUND;
+	}
+	if (dir->fd == -1 && errno == EACCES && closed_why(path, R_OK | X_OK, closed)) {
+		keystore_why_set(why, "%s: %s", path, closed);
+		return ERR_PERM;
 	}
 	if (dir->fd == -1 && errno == EACCES) {
 		keystore_why_set(why,

@@ -5,6 +5,7 @@
 
 #include "keeper/unknown.h"
 #include "keeper/ward.h"
+#include "wire/wire.h"
 
 /* As in sshd: a refusal takes 5 ms and, by the login, up to 4 ms more. */
 #define PACE_US 5000
@@ -94,7 +95,8 @@ section_add(struct keeper *k, const struct conf_section *s)
 	struct conf_errors errors = { 0 };
 	struct route *route;
 
-	if (is_plain(s)) {
+	/* without the key of MatchFingerprint, it is not seen */
+	if (is_plain(s) || conf_entry_find(s, "MatchFingerprint") != NULL) {
 		shape_add(&k->unknown, &plain);
 		return;
 	}
@@ -164,22 +166,38 @@ hash_login(const struct keeper *k, const char *login, uint64_t out[2])
 	    k->unknown.secret, sizeof(k->unknown.secret));
 }
 
+/* How many logins have this shape; of those that ask for a key, if that is what is wanted. */
+static double
+weight(const struct unknown_shape *s, int wants_key)
+{
+	return wants_key && !namelist_has(s->methods, "publickey") ? 0 : (double)s->weight;
+}
+
 const struct unknown_shape *
-unknown_shape(const struct keeper *k, const char *login)
+unknown_shape(const struct keeper *k, const char *login, int wants_key)
 {
 	const struct unknown *u = &k->unknown;
-	size_t i, total = 0;
+	size_t i, last = 0;
+	double at, total = 0;
 	uint64_t h[2];
-	double at;
 
 	for (i = 0; i < u->n_shapes; i++)
-		total += u->shapes[i].weight;
+		total += weight(&u->shapes[i], wants_key);
+	/* the route is of a backend that can't be looked through, and none was seen yet */
+	if (total == 0)
+		return unknown_shape(k, login, 0);
 	hash_login(k, login, h);
 	/* a share, not a remainder: one route more moves few logins to another shape */
-	at = (double)(h[0] >> 11) / (double)(UINT64_C(1) << 53) * (double)total;
-	for (i = 0; i + 1 < u->n_shapes && at >= (double)u->shapes[i].weight; i++)
-		at -= (double)u->shapes[i].weight;
-	return &u->shapes[i];
+	at = (double)(h[0] >> 11) / (double)(UINT64_C(1) << 53) * total;
+	for (i = 0; i < u->n_shapes; i++) {
+		if (weight(&u->shapes[i], wants_key) == 0)
+			continue;
+		last = i;
+		if (at < weight(&u->shapes[i], wants_key))
+			break;
+		at -= weight(&u->shapes[i], wants_key);
+	}
+	return &u->shapes[last];
 }
 
 const struct unknown_shape *

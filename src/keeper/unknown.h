@@ -60,9 +60,10 @@ void unknown_learn(struct keeper *k, const struct route *route);
 /*
  * The shape of a login that does not exist: always the same one as long as the routes are,
  * and of many such logins as many have each shape as of those that exist.  Valid until the
- * next unknown_init() or unknown_learn().
+ * next unknown_init() or unknown_learn().  Where a route waits for its key (MatchFingerprint),
+ * the shape is one that asks for keys: who is not asked shows none.
  */
-const struct unknown_shape *unknown_shape(const struct keeper *k, const char *login);
+const struct unknown_shape *unknown_shape(const struct keeper *k, const char *login, int wants_key);
 
 /* The shape that most have. */
 const struct unknown_shape *unknown_common(const struct keeper *k);

@@ -170,6 +170,25 @@ contents_read(const struct spec *s, struct buf *out, struct keystore_why *why)
 	return 0;
 }
 
+int
+unlock_look(const char *spec, const struct safedir *store, struct keystore_why *why)
+{
+	struct buf contents;
+	struct spec s;
+	int r;
+
+	if (strncmp(spec, "file:", 5) != 0)
+		return 0;
+	r = spec_parse(spec, store, &s, why);
+	if (r != 0)
+		return r;
+	buf_init(&contents, UNLOCK_FILE_MAX);
+	r = contents_read(&s, &contents, why);
+	buf_wipe(&contents);
+	spec_free(&s);
+	return r;
+}
+
 static int
 derive_contents(const struct spec *s, const struct lock *lock, struct secret *key,
     struct keystore_why *why)

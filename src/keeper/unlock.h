@@ -33,6 +33,9 @@ void unlock_remove_file(const char *spec);
 int unlock_wrap(const char *spec, const struct safedir *store, struct secret *key, struct buf *out,
     struct keystore_why *why) MUST_CHECK;
 
+/* Can the file of file:PATH be read, and is it fit for it?  0 for the other specs. */
+int unlock_look(const char *spec, const struct safedir *store, struct keystore_why *why) MUST_CHECK;
+
 /* The key from the contents of a .store; shown is that file's name for messages.
  * ERR_AUTH: this spec does not open it. */
 int unlock_unwrap(const char *spec, const struct safedir *store, const struct buf *in,

@@ -91,7 +91,7 @@ struct ward {
 	struct auth_server *server;
 	struct route *route;	       /* NULL: unknown login */
 	int invalid;		       /* looked up, and there is none */
-	int by_key;		       /* another key may lead elsewhere */
+	int by_key;		       /* another key may lead elsewhere: LOOKUP_... */
 	struct lookup_pending pending; /* the lookup that waits for a program */
 	enum {
 		WARD_IDLE,

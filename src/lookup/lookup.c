@@ -237,6 +237,16 @@ lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *erro
 			l->chain[i].plugin->check(l->chain[i].self, conf, errors);
 }
 
+void
+lookup_check_run(struct lookup *l, const struct conf *conf, struct conf_errors *errors)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->chain[i].plugin->check_run != NULL)
+			l->chain[i].plugin->check_run(l->chain[i].self, conf, errors);
+}
+
 /* The link of the chain that this section is for, or NULL. */
 static const struct link *
 link_find(const struct lookup *l, const char *name)

@@ -23,8 +23,13 @@ struct lookup_request {
 	const char *session;
 	unsigned int client_port;
 
-	/* Set to 1 if another key could get another answer; NULL: nobody asks. */
+	/* Set to LOOKUP_BY_KEY if another key could get another answer; NULL: nobody asks. */
 	int *by_key;
+};
+
+enum {
+	LOOKUP_BY_KEY = 1,
+	LOOKUP_WANTS_KEY, /* there is a route for this login that waits for its key */
 };
 
 /* A program that a backend wants run; no shell is involved. */
@@ -93,5 +98,8 @@ int lookup_keywords(size_t i, const char **name, const struct keyword **table, s
 
 /* Look at what the backends need: directories, programs.  Errors are added. */
 void lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
+
+/* Can we run their programs?  For who has become the user that does. */
+void lookup_check_run(struct lookup *l, const struct conf *conf, struct conf_errors *errors);
 
 #endif

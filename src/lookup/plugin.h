@@ -6,6 +6,7 @@
 #define LOOKUP_PLUGIN_H
 
 #include "base/beneath.h"
+#include "base/closed.h"
 #include "base/fd.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"
@@ -49,6 +50,10 @@ struct lookup_plugin {
 
 	/* Look at what is outside the configuration; NULL: nothing is. */
 	void (*check)(void *self, const struct conf *conf, struct conf_errors *errors);
+
+	/* Likewise, as the user who runs the programs, not the one who looks up; NULL: none are
+	 * run. */
+	void (*check_run)(void *self, const struct conf *conf, struct conf_errors *errors);
 
 	void (*free)(void *self); /* takes NULL */
 };

@@ -177,6 +177,33 @@ set_methods(const struct conf_section *s, struct route *r)
 	return err;
 }
 
+/* With MatchFingerprint it takes a key to find the route: no password can come before it. */
+static void
+check_key_first(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+{
+	static const char then[] = ",publickey";
+	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
+	const char *list, *at, *later = NULL;
+	size_t i;
+
+	if (e == NULL || !has(s, "MatchFingerprint"))
+		return;
+	for (i = 0; i < r->authentication_methods.n; i++) {
+		list = r->authentication_methods.v[i];
+		if (strncmp(list, "publickey", 9) == 0)
+			return;
+		if (strstr(list, then) != NULL)
+			later = list;
+	}
+	if (later == NULL)
+		return;
+	at = strstr(later, then);
+	conf_error(errors, e->file, e->line,
+	    "AuthenticationMethods: %s can't be completed with MatchFingerprint: the key says which "
+	    "route it is, so it has to come first; write publickey,%.*s%s",
+	    later, (int)(at - later), later, at + strlen(then));
+}
+
 /* How a person may prove who they are. */
 static void
 check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
@@ -211,6 +238,7 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "[route %.100s]: whose password goes to the machine behind, the stored one of "
 		    "Password or, with Passthrough, the person's?  Leave one out",
 		    s->name);
+	check_key_first(s, r, errors);
 	if (r->authentication_methods.n > 16)
 		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
 	for (i = 0; i < r->authentication_methods.n; i++) {

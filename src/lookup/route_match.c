@@ -68,6 +68,6 @@ route_matches(const struct route *r, const struct lookup_request *request)
 	if (r->match_fingerprints.n == 0)
 		return 1;
 	if (request->by_key != NULL)
-		*request->by_key = 1;
+		*request->by_key = LOOKUP_WANTS_KEY;
 	return strlist_has(&r->match_fingerprints, request->fingerprint);
 }

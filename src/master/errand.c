@@ -217,7 +217,7 @@ errand_run(struct wire *body, int answer)
 	/* nothing here waits longer; should it, this is the end of it */
 	alarm(timeout_ms / 1000 + 5);
 	title_set("errand exec %s", argv[0]);
-	run_program(argv, env, (int)timeout_ms, ERRAND_OUTPUT_MAX, answer, &result);
+	run_program(argv, env, NULL, (int)timeout_ms, ERRAND_OUTPUT_MAX, answer, &result);
 	ipc_begin(&b, IPC_RAN);
 	wire_put_text(&b, result.failure);
 	wire_put_u32(&b, (uint32_t)result.status);

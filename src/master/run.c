@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/privs.h"
 #include "master/run.h"
 
 /* Even what writes without a pause gives way to the clock every now and then. */
@@ -38,12 +39,16 @@ change_dir(char *const *env)
 
 /* In the child: nothing of ours but 0 to 2. */
 static void
-become(char *const *argv, char *const *env, int out, int err, int exec_fail)
+become(char *const *argv, char *const *env, const char *user, int out, int err, int exec_fail)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
 	int null, i, error;
 
+	errno = EPERM;
+	/* before the death signal, which a change of user undoes */
+	if (privs_drop(user) != 0)
+		goto fail;
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (i = 1; i < NSIG; i++)
@@ -85,7 +90,7 @@ pipe_high(int fds[2])
 }
 
 static int
-start(struct run *run, char *const *argv, char *const *env)
+start(struct run *run, char *const *argv, char *const *env, const char *user)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, fail[2] = { -1, -1 }, r = ERR_SYS;
 
@@ -93,7 +98,7 @@ start(struct run *run, char *const *argv, char *const *env)
 	    fd_set_nonblock(out[0]) == 0 && fd_set_nonblock(err[0]) == 0) {
 		run->pid = fork();
 		if (run->pid == 0)
-			become(argv, env, out[1], err[1], fail[1]);
+			become(argv, env, user, out[1], err[1], fail[1]);
 		r = run->pid == -1 ? ERR_SYS : 0;
 	}
 	fd_close(&out[1]);
@@ -257,8 +262,8 @@ clean_up(struct run *run)
 }
 
 void
-run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int watched,
-    struct run_result *result)
+run_program(char *const *argv, char *const *env, const char *user, int timeout_ms, size_t max,
+    int watched, struct run_result *result)
 {
 	struct run run = { .out = -1, .err = -1, .exec_fail = -1 };
 	int64_t deadline = clock_ms() + timeout_ms;
@@ -269,7 +274,7 @@ run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int
 	buf_init(&result->out, max);
 	/* what it leaves behind becomes ours, to be ended */
 	run_adopt();
-	if (start(&run, argv, env) != 0) {
+	if (start(&run, argv, env, user) != 0) {
 		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
 		    strerror(errno));
 		return;

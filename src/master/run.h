@@ -18,14 +18,15 @@ struct run_result {
 
 /*
  * argv and env end with NULL; argv[0] is the program's absolute path; it begins in the
- * directory that PWD of env names, or in / if that can't be entered.  More than max bytes on
+ * directory that PWD of env names, or in / if that can't be entered.  It runs as user, whom
+ * root alone can choose; NULL: as we do.  More than max bytes on
  * standard output (or error) end it.  When watched (a socket, or -1) closes, nobody
  * wants to know any more, and it is ended too.
  *
  * For a process that has no other children: all of its descendants are killed.
  */
-void run_program(char *const *argv, char *const *env, int timeout_ms, size_t max, int watched,
-    struct run_result *result);
+void run_program(char *const *argv, char *const *env, const char *user, int timeout_ms, size_t max,
+    int watched, struct run_result *result);
 
 /*
  * For the parent of the process that runs it, in case that one is killed: what the program

@@ -20,31 +20,33 @@ need_user(const char *key, const char *name)
 	return ERR_CONFIG;
 }
 
-static const char *
-network_user(void)
+void
+users_named(const struct conf_gateway *gateway, struct users *users)
 {
-	if (privs_user_exists(NETWORK_USER))
-		return NETWORK_USER;
-	log_warn("there is no user " NETWORK_USER ": all but the keeper become " SHARED_USER
-		 ", as other programs may be");
-	return SHARED_USER;
+	*users = (struct users){ NULL, NULL };
+	if (geteuid() != 0)
+		return;
+	users->keeper = gateway->run_as != NULL ? gateway->run_as : USERS_KEEPER;
+	if (strcmp(users->keeper, "root") == 0)
+		users->keeper = NULL;
+	users->network = gateway->run_network_as;
+	if (users->network == NULL && users->keeper != NULL)
+		users->network = privs_user_exists(NETWORK_USER) ? NETWORK_USER : SHARED_USER;
 }
 
 int
 users_choose(const struct conf_gateway *gateway, struct users *users)
 {
-	*users = (struct users){ NULL, NULL };
+	users_named(gateway, users);
 	if (geteuid() != 0)
 		return 0;
-	users->keeper = gateway->run_as != NULL ? gateway->run_as : USERS_KEEPER;
-	if (strcmp(users->keeper, "root") == 0)
-		users->keeper = NULL;
-	else if (need_user("RunAs", users->keeper) != 0)
+	if (users->keeper != NULL && need_user("RunAs", users->keeper) != 0)
 		return ERR_CONFIG;
-	users->network = gateway->run_network_as;
-	if (users->network == NULL) {
-		if (users->keeper != NULL)
-			users->network = network_user();
+	if (gateway->run_network_as == NULL) {
+		if (users->network != NULL && strcmp(users->network, SHARED_USER) == 0)
+			log_warn("there is no user " NETWORK_USER
+				 ": all but the keeper become " SHARED_USER
+				 ", as other programs may be");
 		return 0;
 	}
 	if (need_user("RunNetworkAs", users->network) != 0)

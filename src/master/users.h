@@ -15,6 +15,9 @@ struct users {
 	const char *network; /* everything else: master, sessions, errands */
 };
 
+/* As the configuration has it, whether they are there or not. */
+void users_named(const struct conf_gateway *gateway, struct users *users);
+
 /* 0; or ERR_CONFIG, with what is wrong logged.  The names live as long as the gateway. */
 int users_choose(const struct conf_gateway *gateway, struct users *users) MUST_CHECK;
 

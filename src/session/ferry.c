@@ -21,6 +21,25 @@
 #define REFUSED_LINES 20
 
 void
+session_orphan(struct session *s)
+{
+	char line[256];
+
+	if (s->keeper == -1)
+		return;
+	fd_close(&s->keeper);
+	if (s->state == SESSION_RELAY || s->state == SESSION_CLOSING)
+		return;
+	s->orphan = 1;
+	if (s->state != SESSION_AGENT) {
+		session_end(s, "the keeper has hung up");
+		return;
+	}
+	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
+	agent_refuse(s, line);
+}
+
+void
 session_tell(struct session *s, struct buf *b)
 {
 	int r;
@@ -70,12 +89,11 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 		return ERR_EOF;
 	}
 	r = ipc_send(s->keeper, question, -1);
-	if (r != 0)
-		return r;
-	while (held <= SESSION_HELD_MAX) {
+	/* one that is gone may have said why */
+	while ((r == 0 || r == ERR_EOF) && held <= SESSION_HELD_MAX) {
 		r = session_keeper_wait(s, msg);
 		if (r != 0)
-			return r;
+			break;
 		if (msg->type == answer)
 			return 0;
 		if (msg->type == IPC_PACE) {
@@ -96,7 +114,10 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 			return r;
 		held++;
 	}
-	return ERR_BADSTATE;
+	/* what it has said last is acted on before its end is */
+	if (r == ERR_EOF && s->held.len == 0)
+		session_orphan(s);
+	return r != 0 ? r : ERR_BADSTATE;
 }
 
 static int
@@ -490,8 +511,5 @@ session_keeper_input(struct session *s)
 	}
 	if (r == ERR_AGAIN)
 		return;
-	fd_close(&s->keeper);
-	/* a relay goes on without it, until keys are to be exchanged */
-	if (s->state != SESSION_RELAY)
-		session_end(s, "the keeper is gone: %s", err_str(r));
+	session_orphan(s);
 }

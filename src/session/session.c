@@ -26,10 +26,19 @@
 /* With this much waiting for one leg, the other is not read. */
 #define SESSION_HIGH_WATER (1024 * 1024)
 
-/* A peer that takes nothing for so long while we close is left alone. */
+/* With this much ready for a leg, it is not read itself: who asks has to take the answers.  In a
+ * relay it is more than the other leg can bring about. */
+#define SESSION_ANSWERS_LOGIN (64 * 1024)
+#define SESSION_ANSWERS_RELAY (2 * SESSION_HIGH_WATER)
+
+/* A peer that takes nothing for so long while we close is left alone, and so is one that has not
+ * taken all after the second. */
 #define SESSION_CLOSE_MS 15000
+#define SESSION_CLOSE_MAX_MS 120000
 /* How long a closed socket is drained, so that no reset overtakes what was sent. */
 #define SESSION_LINGER_MS 2000
+/* Either, for who was not let through. */
+#define SESSION_REFUSED_MS 1000
 
 /* Relayed bytes after which memory may have grown. */
 #define SESSION_TRIM_BYTES (256 * 1024)
@@ -48,6 +57,7 @@ session_set_state(struct session *s, enum session_state state)
 	log_debug("session %04jx: %s -> %s", (uintmax_t)s->config->id, names[s->state],
 	    names[state]);
 	s->state = state;
+	s->relayed |= state == SESSION_RELAY;
 }
 
 void
@@ -150,8 +160,9 @@ check_ready(struct session *s)
 	}
 }
 
+/* As far as the other leg goes. */
 static int
-may_read(const struct leg *leg, const struct leg *other)
+may_relay(const struct leg *leg, const struct leg *other)
 {
 	if (leg == NULL || leg_paused(leg))
 		return 0;
@@ -159,6 +170,14 @@ may_read(const struct leg *leg, const struct leg *other)
 		return 1;
 	/* two legs that exchange keys must not wait for each other */
 	return leg_in_kex(leg);
+}
+
+static int
+may_read(const struct session *s, const struct leg *leg, const struct leg *other)
+{
+	size_t answers = s->state == SESSION_RELAY ? SESSION_ANSWERS_RELAY : SESSION_ANSWERS_LOGIN;
+
+	return may_relay(leg, other) && leg_writable(leg) < answers;
 }
 
 static void
@@ -199,7 +218,7 @@ keepalive(struct session *s, struct leg *leg, enum relay_from which, int64_t now
 	size_t len;
 
 	/* not reading it, we cannot say that it is silent */
-	if (!may_read(leg, which == RELAY_DOWNSTREAM ? s->up : s->down))
+	if (!may_relay(leg, which == RELAY_DOWNSTREAM ? s->up : s->down))
 		relay_heard(&s->relay, which, now);
 	switch (relay_tick(&s->relay, which, now)) {
 	case RELAY_TICK_NOTHING:
@@ -301,9 +320,9 @@ next_timeout(const struct session *s, int64_t now)
 }
 
 static short
-wanted(const struct leg *leg, const struct leg *other)
+wanted(const struct session *s, const struct leg *leg, const struct leg *other)
 {
-	short events = may_read(leg, other) ? POLLIN : 0;
+	short events = may_read(s, leg, other) ? POLLIN : 0;
 
 	if (leg != NULL && leg_writable(leg) > 0)
 		events |= POLLOUT;
@@ -357,9 +376,9 @@ session_loop(struct session *s)
 
 	while (s->state != SESSION_CLOSING) {
 		now = clock_ms();
-		fds[0] = (struct pollfd){ leg_fd(s->down), wanted(s->down, s->up), 0 };
+		fds[0] = (struct pollfd){ leg_fd(s->down), wanted(s, s->down, s->up), 0 };
 		fds[1] = (struct pollfd){ s->up != NULL ? leg_fd(s->up) : -1,
-			wanted(s->up, s->down), 0 };
+			wanted(s, s->up, s->down), 0 };
 		pace = pace_left(s);
 		/* a message that is held comes first */
 		fds[2] = (struct pollfd){ pace > 0 || s->held.len > 0 ? -1 : s->keeper, POLLIN, 0 };
@@ -388,13 +407,15 @@ session_loop(struct session *s)
 	}
 }
 
-/* Write what waits for both, as long as they take something. */
+/* Write what waits for both, as long as they take something, and not for ever. */
 static void
 drain(struct session *s)
 {
 	struct pollfd fds[2];
 	struct leg *legs[2] = { s->down, s->up };
-	int64_t deadline = clock_ms() + SESSION_CLOSE_MS, now;
+	int64_t now = clock_ms(), patience = s->relayed ? SESSION_CLOSE_MS : SESSION_REFUSED_MS;
+	int64_t last = now + (s->relayed ? SESSION_CLOSE_MAX_MS : SESSION_REFUSED_MS);
+	int64_t deadline = now + patience;
 	int i, busy;
 
 	for (;;) {
@@ -416,7 +437,7 @@ drain(struct session *s)
 		if (!busy || now >= deadline)
 			return;
 		if (poll(fds, 2, clock_until(deadline, now)) > 0)
-			deadline = now + SESSION_CLOSE_MS;
+			deadline = now + patience < last ? now + patience : last;
 	}
 }
 
@@ -425,7 +446,7 @@ static void
 linger(struct session *s)
 {
 	struct pollfd fds[2] = { { -1, POLLIN, 0 }, { -1, POLLIN, 0 } };
-	int64_t deadline = clock_ms() + SESSION_LINGER_MS, now;
+	int64_t deadline, now;
 	int i;
 
 	fds[0].fd = leg_fd(s->down);
@@ -434,8 +455,9 @@ linger(struct session *s)
 	for (i = 0; i < 2; i++)
 		if (fds[i].fd != -1 && shutdown(fds[i].fd, SHUT_WR) == -1)
 			fds[i].fd = -1;
-	for (now = clock_ms(); now < deadline && (fds[0].fd != -1 || fds[1].fd != -1);
-	     now = clock_ms()) {
+	now = clock_ms();
+	deadline = now + (s->relayed ? SESSION_LINGER_MS : SESSION_REFUSED_MS);
+	for (; now < deadline && (fds[0].fd != -1 || fds[1].fd != -1); now = clock_ms()) {
 		if (poll(fds, 2, clock_until(deadline, now)) <= 0)
 			continue;
 		for (i = 0; i < 2; i++)
@@ -445,13 +467,51 @@ linger(struct session *s)
 	}
 }
 
+/* Nobody else is there to tell the person: as the keeper does when it refuses. */
+static void
+farewell(struct session *s)
+{
+	char line[256];
+	struct buf b;
+
+	if (!s->orphan || s->agent != NULL)
+		return;
+	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
+	/* before its first login message the client may not be sent a banner */
+	if (s->asked_at != 0) {
+		buf_init(&b, 512);
+		buf_put_u8(&b, SSH_MSG_USERAUTH_BANNER);
+		wire_put_u32(&b, (uint32_t)strlen(line) + 2);
+		buf_putf(&b, "%s\r\n", line);
+		wire_put_text(&b, "");
+		/* if that fails, so does the DISCONNECT */
+		if (buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0)
+			snprintf(line, sizeof(line), "refused, session %04jx",
+			    (uintmax_t)s->config->id);
+		buf_free(&b);
+	}
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+}
+
+/* The one line at the end is the keeper's, or else ours. */
 static void
 report(struct session *s)
 {
 	struct buf b;
 
-	if (s->keeper == -1)
+	if (s->orphan) {
+		log_warn("session %04jx: %s was not let in: the keeper has hung up",
+		    (uintmax_t)s->config->id, s->config->client);
 		return;
+	}
+	if (s->keeper == -1) {
+		log_info("session %04jx: %s closed, without a keeper: %s; %ju bytes from client, "
+			 "%ju to client",
+		    (uintmax_t)s->config->id, s->config->client, s->reason,
+		    (uintmax_t)s->relay.side[RELAY_DOWNSTREAM].bytes,
+		    (uintmax_t)s->relay.side[RELAY_UPSTREAM].bytes);
+		return;
+	}
 	ipc_begin(&b, IPC_END);
 	wire_put_text(&b, s->reason);
 	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
@@ -474,6 +534,9 @@ start(struct session *s, int client)
 	int r;
 
 	r = session_keeper_wait(s, &msg);
+	if (r == ERR_EOF)
+		log_warn("session %04jx: %s was not let in: the keeper has hung up",
+		    (uintmax_t)s->config->id, s->config->client);
 	if (r == 0 && msg.type != IPC_HELLO)
 		r = ERR_BADSTATE;
 	if (r != 0)
@@ -519,6 +582,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	if (start(s, client) != 0)
 		_exit(1);
 	session_loop(s);
+	farewell(s);
 	report(s);
 	drain(s);
 	linger(s);

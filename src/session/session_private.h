@@ -27,6 +27,9 @@ enum session_state {
 #define SESSION_HELD_MAX 4
 
 /* For the person. */
+#define SESSION_ORPHANED                                                                   \
+	"sallyport: the gateway cannot log you in right now; try again later or ask your " \
+	"administrator (session %04jx)"
 #define SESSION_UP_LOST "sallyport: connection to the machine behind lost (session %04jx)"
 
 struct session {
@@ -39,6 +42,8 @@ struct session {
 	struct relay relay;
 	struct rules rules; /* until the relay has them */
 	int have_rules;
+	int relayed;	      /* the client was let through */
+	int orphan;	      /* the keeper was lost before the client was let through */
 	unsigned int refused; /* how many lines of the log it has got for that */
 	int64_t deadline;     /* of the login */
 	int64_t up_deadline;  /* of the login upstream */
@@ -76,6 +81,10 @@ void session_keeper_input(struct session *s);
 
 /* Wait for one message, until the deadline.  0 or an ERR_*. */
 int session_keeper_wait(struct session *s, struct ipc_msg *msg);
+
+/* The keeper is gone, or has done with this session: a relay goes on without it, until keys
+ * are to be exchanged; a login is over. */
+void session_orphan(struct session *s);
 
 /* Send to the keeper; an error ends the session.  That it is gone, its end says, behind what it
  * has said before. */

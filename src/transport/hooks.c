@@ -11,6 +11,7 @@
 #include "libssh/knownhosts.h"
 #include "libssh/options.h"
 #include "libssh/pki.h"
+#include "wire/ssh.h"
 
 /* libssh gives these functions a session or a socket and no context of ours.  A
  * process has two legs at most, so a list is searched quickly. */
@@ -67,6 +68,10 @@ int __real_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, cons
     const unsigned char *input, size_t input_len);
 int __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
     const unsigned char *input, size_t input_len);
+uint32_t __real_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len);
+uint32_t __wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len);
+int __real_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen);
+int __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen);
 char *__real_ssh_find_all_matching(const char *available, const char *preferred);
 char *__wrap_ssh_find_all_matching(const char *available, const char *preferred);
 char *__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session);
@@ -176,6 +181,14 @@ __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest
 	return r == 0 ? SSH_OK : SSH_ERROR;
 }
 
+/* Another key exchange, another count. */
+static void
+forget_late(struct leg *leg)
+{
+	leg->late_messages = 0;
+	leg->late_bytes = 0;
+}
+
 ssh_string
 __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
     const enum ssh_digest_e digest)
@@ -188,6 +201,7 @@ __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
 	int r;
 
 	buf_init(&sig, 4096);
+	forget_late(leg);
 	if (crypto->secret_hash == NULL)
 		goto out;
 	r = leg->ops->sign(leg->ctx, crypto->kex_methods[SSH_HOSTKEYS], hash, &sig);
@@ -215,6 +229,7 @@ __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ss
 	ssh_string blob = NULL, sig_blob = NULL;
 	int r;
 
+	forget_late(leg);
 	r = __real_ssh_pki_signature_verify(session, sig, key, input, input_len);
 	if (r != SSH_OK)
 		return r;
@@ -234,6 +249,76 @@ __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ss
 out:
 	ssh_string_free(blob);
 	ssh_string_free(sig_blob);
+	return r;
+}
+
+static int
+in_rekey(ssh_session ssh)
+{
+	return (ssh->flags & SSH_SESSION_FLAG_AUTHENTICATED) != 0 &&
+	    (ssh->session_state == SSH_SESSION_STATE_KEXINIT_RECEIVED ||
+		ssh->session_state == SSH_SESSION_STATE_DH);
+}
+
+/*
+ * Some clients say another message or two after they have begun to exchange keys again.
+ * RFC 4253 section 7.1 forbids it, OpenSSH takes it, asyncssh lives by it; libssh lets messages
+ * of the connection protocol pass only in the state between exchanges, so that is what its
+ * filter is shown.
+ */
+static void
+hide_kex(struct leg *leg)
+{
+	ssh_session ssh = leg->ssh;
+	const uint8_t *type = ssh_buffer_get(ssh->in_buffer);
+
+	if (!in_rekey(ssh) || ssh_buffer_get_len(ssh->in_buffer) == 0 ||
+	    *type < SSH_MSG_CONNECTION_MIN || *type > SSH_MSG_CONNECTION_MAX)
+		return;
+	leg->late_bytes += ssh_buffer_get_len(ssh->in_buffer);
+	if (++leg->late_messages > LEG_LATE_MESSAGES || leg->late_bytes > LEG_LATE_BYTES)
+		return;
+	leg->kex_state = ssh->session_state;
+	leg->kex_hidden = 1;
+	ssh->session_state = SSH_SESSION_STATE_AUTHENTICATED;
+}
+
+void
+leg_show_kex(struct leg *leg)
+{
+	if (!leg->kex_hidden)
+		return;
+	leg->kex_hidden = 0;
+	if (leg->ssh->session_state == SSH_SESSION_STATE_AUTHENTICATED)
+		leg->ssh->session_state = leg->kex_state;
+}
+
+/* Called once for each packet, when it has been verified: what is left then is its payload,
+ * unless that is compressed. */
+uint32_t
+__wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len)
+{
+	uint32_t passed = __real_ssh_buffer_pass_bytes_end(buffer, len);
+	const struct ssh_crypto_struct *crypto;
+	struct leg *leg;
+
+	for (leg = legs; leg != NULL; leg = leg->next) {
+		if (leg->ssh == NULL || leg->ssh->in_buffer != buffer || !in_rekey(leg->ssh))
+			continue;
+		crypto = ssh_packet_get_current_crypto(leg->ssh, SSH_DIRECTION_IN);
+		if (crypto != NULL && !crypto->do_compress_in)
+			hide_kex(leg);
+	}
+	return passed;
+}
+
+int
+__wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
+{
+	int r = __real_decompress_buffer(session, buf, maxlen);
+
+	if (r == 0)
+		hide_kex(leg_of_session(session));
 	return r;
 }
 

@@ -66,6 +66,7 @@ leg_process(struct leg *leg)
 	while (!leg->paused && leg->input_len > 0 && !leg->peer_closed) {
 		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
 		    leg->ssh->socket_callbacks.userdata);
+		leg_show_kex(leg);
 		leg->input_off += n;
 		leg->input_len -= n;
 		if (leg_failed(leg))

@@ -147,6 +147,7 @@ on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	struct leg *leg = user;
 	size_t len = ssh_buffer_get_len(packet);
 
+	leg_show_kex(leg);
 	/* libssh has taken the type off; it stands in front of the rest.  An empty
 	 * rest may have reset the buffer. */
 	if (len == 0)

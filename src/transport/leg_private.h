@@ -22,6 +22,11 @@
 /* A peer that leaves more than this unread is given up. */
 #define LEG_OUTPUT_MAX (16 * 1024 * 1024)
 
+/* So much of a peer's is taken in the middle of a key exchange: a few windows of channels, and
+ * questions, the answers to which have to wait. */
+#define LEG_LATE_BYTES (8 * 1024 * 1024)
+#define LEG_LATE_MESSAGES 16384
+
 /* In sealed_len: a packet could not be encrypted, nothing may be written. */
 #define SEALED_NOT SIZE_MAX
 
@@ -40,6 +45,12 @@ struct leg {
 	size_t output_off, output_len, output_cap;
 	size_t sealed_len; /* of a packet behind output_len that libssh has yet to write */
 	uint64_t bytes_in, bytes_out;
+
+	/* where it is in exchanging keys, while it is to look as if it were not: hooks.c */
+	enum ssh_session_state_e kex_state;
+	int kex_hidden;
+	unsigned int late_messages; /* and how many there were of those, in one exchange */
+	size_t late_bytes;
 
 	int paused;
 	struct buf held;  /* messages that came while it was, as strings */
@@ -68,6 +79,9 @@ int leg_output_add(struct leg *leg, const void *p, size_t len);
 
 /* Note the first error of a leg. */
 void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The message that came in the middle of a key exchange is through libssh's filter. */
+void leg_show_kex(struct leg *leg);
 
 /* After a pause: what has been held back. */
 void leg_deliver_held(struct leg *leg);

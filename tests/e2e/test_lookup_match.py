@@ -1,10 +1,12 @@
 """Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress."""
 
 import re
+import subprocess
 
 import pytest
 
 from lab import net
+from lab.gateway import SALLYPORT
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -47,6 +49,76 @@ def test_agent_with_several_keys(git, ring, short):
     assert c.ssh(WHOSE, env=env).text == "person\n"
     log = git.gateway.log.text()
     assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
+
+
+PASSWORD = "open sesame"
+
+
+@pytest.fixture(scope="module")
+def hashed():
+    p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode(), capture_output=True, check=True)
+    return p.stdout.decode().strip().partition(" = ")[2]
+
+
+@pytest.fixture
+def crowd(gated, ring, hashed):
+    """Most logins have a password and no key; of a few, the key says where they lead."""
+    def make(**words):
+        w = gated()
+        for i in range(12):
+            w.gateway.route(f"other{i}", w.sshd, [], key="alice", AuthorizedKeysFile=None, PasswordHash=hashed)
+        for i in range(4):
+            w.gateway.route(f"git{i}/x", w.sshd, [ring.get("client")], key="alice",
+                            MatchFingerprint=ring.get("client").fingerprint, **words)
+        w.gateway.command("reload")
+        return w
+
+    return make
+
+
+def test_key_is_asked_for_where_it_decides(crowd):
+    """Though a login that does not exist may look as if there were only passwords."""
+    w = crowd()
+    for i in range(4):
+        assert w.new_client(user=f"git{i}").ssh("echo in").text == "in\n"
+
+
+@pytest.mark.parametrize("words, steps", [
+    ({"AuthenticationMethods": "publickey,password"}, '"publickey" with partial success'),
+    ({"AuthorizedKeysFile": None}, "Offering public key"),
+])
+def test_key_then_password(crowd, hashed, words, steps):
+    """A password at the route that the key has led to: as well as it, or in its place."""
+    w = crowd(PasswordHash=hashed, **words)
+    c = w.new_client(user="git1")
+    t = c.terminal("-v", "echo in", BatchMode="no", PreferredAuthentications="publickey,password")
+    t.expect(steps)
+    t.expect("password: ")
+    t.send(PASSWORD + "\n")
+    t.expect("^in")
+    assert t.wait() == 0
+    t.close()
+
+
+@pytest.mark.parametrize("methods, better", [
+    ("password,publickey", "publickey,password"),
+    ("keyboard-interactive,publickey,password", "publickey,keyboard-interactive,password"),
+    ("password keyboard-interactive,publickey", "publickey,keyboard-interactive"),
+])
+def test_key_that_decides_comes_first(make_gateway, make_sshd, ring, hashed, methods, better):
+    g = make_gateway()
+    words = {"PasswordHash": hashed, "AuthenticationMethods": methods}
+    g.route("git", make_sshd(), [ring.get("client")], **words)
+    g.command("check")  # without MatchFingerprint any order will do
+    g.route("git", make_sshd(), [ring.get("client")], MatchFingerprint=ring.get("client").fingerprint, **words)
+    p = g.sallyport("check", "-c", g.conf)
+    said = p.stderr.decode()
+    assert p.returncode == 78 and len(said.splitlines()) == 1, said
+    assert re.match(rf"\S+/10-git\.ini:\d+: AuthenticationMethods: \S+ can't be completed with "
+                    rf"MatchFingerprint: .*; write {better}$", said), said
+    words["AuthenticationMethods"] = f"{methods} {better}"
+    g.route("git", make_sshd(), [ring.get("client")], MatchFingerprint=ring.get("client").fingerprint, **words)
+    g.command("check")
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])

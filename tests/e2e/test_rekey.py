@@ -1,8 +1,11 @@
 """New keys in the middle of things (FAULTS F14: 1 GB scaled to 30 and 100 MB)."""
 
+import asyncio
 import hashlib
+import random
 import re
 import subprocess
+import warnings
 
 import pytest
 
@@ -142,3 +145,30 @@ def test_sftp(rekeying, bulk, tmp_path):
     b = bulk(10)
     w.client.sftp(f"put {b.path} {tmp_path}/a\nget {tmp_path}/a {tmp_path}/b\n", **w.options)
     assert (tmp_path / "b").read_bytes() == b.path.read_bytes()
+
+
+@pytest.mark.parametrize("compression, cipher", [
+    ("none", "aes128-gcm@openssh.com"), ("none", "aes128-ctr"), ("zlib@openssh.com", "aes128-gcm@openssh.com"),
+])
+def test_client_that_goes_on_when_it_has_begun(own_way, compression, cipher):
+    """asyncssh says one thing more behind its KEXINIT, which RFC 4253 forbids and sshd takes."""
+    asyncssh = importorskip("asyncssh")
+    w = own_way()
+    data = random.Random(0).randbytes(6_000_000)
+
+    async def talk():
+        async with asyncssh.connect(
+            "127.0.0.1", w.door.port, username=w.login, client_keys=[str(w.client.key.path)],
+            known_hosts=None, config=None, agent_path=None, rekey_bytes=500_000,
+            compression_algs=[compression], encryption_algs=[cipher],
+        ) as c:
+            r = await c.run("cat; exit 7", input=data, encoding=None)
+            return r.exit_status, r.stdout == data
+
+    assert asyncio.run(talk()) == (7, True)
+
+
+def importorskip(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it imports
+        return pytest.importorskip(name)

@@ -273,7 +273,10 @@ test_source_address(void **state)
 		{ "198.51.100.1,192.0.2.0/28", 1 },
 		{ "0.0.0.0/0", 1 },
 		{ "::/0", 0 },
-		{ "::ffff:192.0.2.9", 1 },
+		{ "192.0.2.9/032", 1 },
+		{ "192.521", 1 },
+		{ "::ffff:192.0.2.9", 0 }, /* nor is it for sshd */
+		{ "::ffff:192.0.2.9,192.0.2.9", 1 },
 		{ "198.51.100.0/24", 0 },
 		{ "", -1 },
 		{ "192.0.2.0/24,", -1 },
@@ -281,6 +284,11 @@ test_source_address(void **state)
 		{ "192.0.2.9/24", -1 }, /* bits behind the prefix */
 		{ "192.0.2.0/33", -1 },
 		{ "192.0.2.*", -1 },
+		{ "192.0.2.9/", -1 },
+		{ "192.0.2.9/129", -1 },
+		{ "192.0.2.9,,192.0.2.9", -1 },
+		{ "192.0.2.9,fe80::1%eth0", -1 },
+		{ "192.0.2.9,0000000000000000000000000000000000000000000000300.0.2.9", -1 },
 		{ "!198.51.100.1", -1 },
 		{ "192.0.2.0/24,host.example", -1 },
 		{ "192.0.2.0/24, 198.51.100.1", -1 },
@@ -550,6 +558,18 @@ test_cert_authority(void **state)
 	expect_refused("cert-authority", ED25519_CERT, ED25519_CERT, "");
 	expect_refused("cert-authority,principals=\"Alice,alice2\"", CA_KEY, ED25519_CERT,
 	    "line 2: none of principals= is a principal of the certificate");
+	/* names as they are, and none behind an empty one */
+	assert_int_equal(line_takes("cert-authority,principals=\"!x,bob,\"", CA_KEY, STRICT_CERT,
+			     &o, why),
+	    1);
+	assert_int_equal(o.principals.n, 2);
+	authorized_options_free(&o);
+	expect_refused("cert-authority,principals=\"x,,bob\"", CA_KEY, STRICT_CERT,
+	    "line 2: none of principals= is a principal of the certificate");
+	expect_refused("cert-authority,principals=\"!bob\"", CA_KEY, STRICT_CERT,
+	    "line 2: none of principals= is a principal of the certificate");
+	expect_refused("cert-authority,principals=\",bob\"", CA_KEY, STRICT_CERT,
+	    "line 2: bad principals=");
 	expect_refused("cert-authority,principals=\"\"", CA_KEY, NOBODY_CERT,
 	    "line 2: bad principals=");
 	expect_refused("cert-authority", CA_KEY, NOBODY_CERT,

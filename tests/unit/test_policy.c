@@ -494,6 +494,15 @@ test_permission_lists(void **state)
 	assert_true(permission_open(l, host, PERMISSION_PATH));
 	strlist_free(&l[0]);
 	strlist_free(&l[1]);
+	/* the host of an entry may be empty, and is then that of no other name */
+	add(&l[0], ":80");
+	assert_false(permission_listen(l, host, 80));
+	assert_false(permission_open(l, host, 80));
+	host.len = 0;
+	assert_true(permission_listen(l, host, 80));
+	assert_true(permission_open(l, host, 80));
+	assert_false(permission_open(l, host, 81));
+	strlist_free(&l[0]);
 }
 
 static void

@@ -33,7 +33,7 @@ shell_for(const char *script, int timeout_ms, struct run_result *result)
 		(char *)(uintptr_t)script, NULL };
 	char *const env[] = { (char *)(uintptr_t) "PATH=/usr/bin:/bin", NULL };
 
-	run_program(argv, env, timeout_ms, MAX, -1, result);
+	run_program(argv, env, NULL, timeout_ms, MAX, -1, result);
 	/* whatever it was: nobody is left */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -217,15 +217,15 @@ test_cannot_be_run(void **state)
 	char *argv[] = { (char *)(uintptr_t) "/no/such/program", NULL }, *env[] = { NULL };
 	struct run_result result;
 
-	run_program(argv, env, LONG_MS, MAX, -1, &result);
+	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
 	assert_string_equal(result.failure, "cannot be run: No such file or directory");
 	buf_free(&result.out);
 	argv[0] = (char *)(uintptr_t) "/etc/passwd";
-	run_program(argv, env, LONG_MS, MAX, -1, &result);
+	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
 	assert_string_equal(result.failure, "cannot be run: Permission denied");
 	buf_free(&result.out);
 	argv[0] = (char *)(uintptr_t) "/etc";
-	run_program(argv, env, LONG_MS, MAX, -1, &result);
+	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
 	assert_non_null(strstr(result.failure, "cannot be run: "));
 	buf_free(&result.out);
 }
@@ -243,7 +243,7 @@ test_watched_socket_closes(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	fd_close(&pair[0]);
-	run_program(argv, env, LONG_MS, MAX, pair[1], &result);
+	run_program(argv, env, NULL, LONG_MS, MAX, pair[1], &result);
 	fd_close(&pair[1]);
 	assert_string_equal(result.failure, "nobody waits for it");
 	assert_true(clock_ms() - start < LONG_MS / 2);
@@ -259,7 +259,7 @@ test_words_are_bytes(void **state)
 	char *const env[] = { NULL };
 	struct run_result result;
 
-	run_program(argv, env, LONG_MS, MAX, -1, &result);
+	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
 	assert_string_equal(result.failure, "");
 	assert_string_equal(buf_cstr(&result.out), "$(touch x)|a b\n`id`;&|\xff|");
 	buf_free(&result.out);

@@ -1,0 +1,17 @@
+/*
+ * Why a path is closed to this process, in words that say what to do about it: "user daemon
+ * may not pass through /root; run: chgrp daemon /root && chmod g+x /root, or keep it elsewhere".
+ */
+#ifndef BASE_CLOSED_H
+#define BASE_CLOSED_H
+
+#define CLOSED_WHY_SIZE 2048
+
+/*
+ * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for
+ * access(2), with the effective ids.  1: it is a directory on the way that is closed, 0: the
+ * path itself.  Looks up who we are: not for who must never wait.
+ */
+int closed_why(const char *path, int mode, char why[CLOSED_WHY_SIZE]);
+
+#endif

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,15 +156,31 @@ talk(struct talker *k, int fd, const struct leg_config *config)
 	return why;
 }
 
+/* Nothing that is to be heard comes from here but by its messages. */
+static int
+be_silent(void)
+{
+	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (null == -1 || dup2(null, fd) == -1)
+			return ERR_SYS;
+	close(null);
+	return 0;
+}
+
 static void __attribute__((noreturn))
 talker_run(const struct trial *t, int fd, int sock, const struct leg_config *config)
 {
 	const struct users *users = &t->become->users;
 	const char *user = users->network != NULL ? users->network : users->keeper;
-	struct talker k = { .sock = sock };
-	const int keep[] = { fd, sock };
+	/* out of the way of 0 to 2, which may have been closed */
+	const int keep[] = { fcntl(fd, F_DUPFD_CLOEXEC, 3), fcntl(sock, F_DUPFD_CLOEXEC, 3) };
+	struct talker k = { .sock = keep[1] };
 	const char *why;
 
+	if (keep[0] == -1 || keep[1] == -1 || be_silent() != 0)
+		_exit(1);
 	fd_close_others(3, keep, 2);
 	become_self();
 	/* should nobody be there to end it: a change of user clears the first */
@@ -171,7 +188,7 @@ talker_run(const struct trial *t, int fd, int sock, const struct leg_config *con
 	if (privs_drop(user) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		why = "cannot give up root";
 	else
-		why = talk(&k, fd, config);
+		why = talk(&k, keep[0], config);
 	_exit(tell_text(&k, TRIAL_END, why != NULL ? why : "", 512) == 0 ? 0 : 1);
 }
 

@@ -82,10 +82,11 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, ch
     size_t size)
 {
 	enum known_hosts_result result;
-	struct cert cert;
 	char name[256];
+	struct cert cert;
+	int r = cert_parse(&cert, shown->blob);
 
-	if (cert_parse(&cert, shown->blob) != 0) {
+	if (r != 0) {
 		snprintf(why, size,
 		    "the certificate is malformed, too large, or signed with an "
 		    "algorithm that is not accepted; its key");
@@ -210,6 +211,7 @@ void
 host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 {
 	char alg[64];
+	int r;
 
 	*j = (struct host_key_judgement){ .verdict = HOST_KEY_REFUSED };
 	buf_init(&j->key, HOST_KEY_MAX);
@@ -218,8 +220,10 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 	    strlen(shown->alg) >= sizeof(alg))
 		return;
 	snprintf(alg, sizeof(alg), "%s", shown->alg);
-	if (signing_key(shown->blob, alg, &j->key) == 0 &&
-	    signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg) == 0)
+	r = signing_key(shown->blob, alg, &j->key);
+	if (r == 0)
+		r = signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg);
+	if (r == 0)
 		check_host_key(shown, j);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Is the machine behind the one meant?  host_key.h judges; here is what follows.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -90,6 +91,31 @@ act_on(struct ward *w, struct host_key_judgement *j)
 	return ERR_AUTH;
 }
 
+static void
+log_host_key(struct ward *w, struct bytes blob, const char *reason)
+{
+	char failed[HOST_KEY_WHY_SIZE];
+
+	log_warn("session %04jx: Host key verification failed for %s port %u: %s", (uintmax_t)w->id,
+	    w->host, w->route->port, host_key_failed(w->route, blob, reason, failed));
+}
+
+/* 0; or an error, with the reason for the log. */
+static int
+verify_host_key(struct ward *w, struct bytes blob, char alg[64], struct bytes sig,
+    struct bytes hash, char *why, size_t size)
+{
+	const struct host_key_shown shown = { w->route, w->host, alg, hash, blob, sig };
+	struct host_key_judgement j;
+	int r;
+
+	host_key_judge(&shown, &j);
+	r = act_on(w, &j);
+	snprintf(why, size, "%s", j.why);
+	host_key_judgement_free(&j);
+	return r;
+}
+
 /*
  * The session says that its upstream has signed this exchange hash with this key.
  * The signature is checked here: it binds the hash, which the upstream login signs in
@@ -98,8 +124,6 @@ act_on(struct ward *w, struct host_key_judgement *j)
 void
 upstream_host_key(struct ward *w, struct wire *body)
 {
-	struct host_key_shown shown = { .route = w->route, .host = w->host };
-	struct host_key_judgement j;
 	struct bytes hash, blob, sig;
 	char alg[64], reason[HOST_KEY_WHY_SIZE];
 	struct buf b;
@@ -109,20 +133,11 @@ upstream_host_key(struct ward *w, struct wire *body)
 	hash = wire_string(body);
 	blob = wire_string(body);
 	sig = wire_string(body);
-	if (wire_end(body) != 0 || hash.len < HOST_KEY_HASH_MIN ||
-	    hash.len > sizeof(w->upstream_id)) {
+	if (wire_end(body) != 0 || hash.len < 20 || hash.len > sizeof(w->upstream_id)) {
 		ward_end(w);
 		return;
 	}
-	shown.alg = alg;
-	shown.hash = hash;
-	shown.blob = blob;
-	shown.sig = sig;
-	host_key_judge(&shown, &j);
-	r = act_on(w, &j);
-	if (r != 0)
-		host_key_failed(w->route, blob, j.why, reason);
-	host_key_judgement_free(&j);
+	r = verify_host_key(w, blob, alg, sig, hash, reason, sizeof(reason));
 	if (r == 0) {
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
@@ -136,7 +151,6 @@ upstream_host_key(struct ward *w, struct wire *body)
 	wire_put_bool(&b, r == 0);
 	if (ward_send(w, &b, -1) != 0 || r == 0)
 		return;
-	log_warn("session %04jx: Host key verification failed for %s port %u: %s", (uintmax_t)w->id,
-	    w->host, w->route->port, reason);
+	log_host_key(w, blob, reason);
 	ward_refuse(w, upstream_text_host_key, "host key of %s not accepted", w->host);
 }

@@ -350,6 +350,26 @@ known_hosts_has_authority(const char *text, size_t len, const char *host, uint16
 	return found;
 }
 
+size_t
+known_hosts_place(const char *text, size_t len, const char *host, uint16_t port, int authority,
+    struct bytes blob)
+{
+	const enum marker marker = authority ? MARKER_CA : MARKER_NONE;
+	const uint8_t *p = (const uint8_t *)text;
+	size_t line = 0;
+	struct look l;
+
+	if (look_init(&l, text, len, host, port) != 0)
+		return 0;
+	while (line == 0 && look_next(&l))
+		if (l.line.marker == marker && look_has(&l, blob))
+			line = 1;
+	for (; line > 0 && p < l.line.names.p; p++)
+		line += *p == '\n';
+	buf_free(&l.key);
+	return line;
+}
+
 void
 known_hosts_line(const char *host, uint16_t port, struct bytes blob, struct buf *out)
 {

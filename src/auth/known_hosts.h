@@ -43,6 +43,13 @@ enum known_hosts_result known_hosts_authority(const char *text, size_t len, cons
 int known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port);
 
 /*
+ * For who explains: the number of the first line of a file that has this key for the host, or,
+ * with authority, that has it as its @cert-authority.  0: there is none.
+ */
+size_t known_hosts_place(const char *text, size_t len, const char *host, uint16_t port,
+    int authority, struct bytes blob);
+
+/*
  * The host key algorithms to ask for, comma-separated: those of the keys known
  * for this host first (RSA as rsa-sha2-512,rsa-sha2-256,ssh-rsa; those of all certificates, if there
  * is an authority for it), and, unless only_known, then the other names of all in their order.  Only names of all are given, each

@@ -375,7 +375,7 @@ show_route(const struct args *a, const struct conf *conf, const struct route *r)
 		status = status != CLI_OK ? status : other;
 	}
 	if (a->dial) {
-		other = route_dial(r);
+		other = route_dial(r, conf, &a->become);
 		status = status != CLI_OK ? status : other;
 	}
 	return status;
@@ -540,7 +540,7 @@ cli_route(int argc, char **argv)
 	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
 	    "that public key may log in; with --from and --to, for a person who comes from that\n"
 	    "address, and to that address of the gateway; with --dial, whether the machine behind\n"
-	    "can be reached.\n"
+	    "can be reached and shows a host key that is accepted; it does not log in there.\n"
 	    "\n"
 	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n";
 	struct args a = { 0 };

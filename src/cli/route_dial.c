@@ -1,77 +1,269 @@
-#include <errno.h>
+#include <arpa/inet.h>
 #include <netdb.h>
-#include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "auth/cert.h"
+#include "auth/known_hosts.h"
+#include "auth/pubkey.h"
 #include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/route_dial.h"
+#include "cli/trial.h"
+#include "keeper/route_files.h"
+#include "master/dial.h"
 
-/* Connect and hang up: 0, or an errno. */
-static int
-dial_address(const struct addrinfo *ai, int64_t deadline)
+#define WHY_MAX 4096
+#define LINE_SIZE 4096
+#define ADDRESS_SIZE 64
+
+/* A line; the machine may have had a hand in it. */
+static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 {
-	struct pollfd p = { .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int error = 0, n;
+	char line[LINE_SIZE], vis[4 * LINE_SIZE];
+	va_list ap;
 
-	p.fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p.fd == -1)
-		return errno;
-	if (connect(p.fd, ai->ai_addr, ai->ai_addrlen) == -1)
-		error = errno;
-	if (error == EINPROGRESS) {
-		do
-			n = poll(&p, 1, clock_until(deadline, clock_ms()));
-		while (n == -1 && errno == EINTR);
-		error = n == 0 ? ETIMEDOUT : errno;
-		if (n > 0 && getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
-			error = errno;
-	}
-	close(p.fd);
-	return error;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	printf("dial       %s\n", log_vis(vis, sizeof(vis), line, strlen(line)));
+}
+
+/* --- is it the gateway itself? --- */
+
+static int
+numeric(const struct sockaddr *sa, socklen_t len, char out[ADDRESS_SIZE])
+{
+	return getnameinfo(sa, len, out, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0;
+}
+
+/* An address of this machine?  Then that is where we would come from; nothing is sent. */
+static int
+is_local(const struct addrinfo *ai, const char *address)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	char own[ADDRESS_SIZE] = "";
+	int fd;
+
+	if (ai->ai_family == AF_INET && strncmp(address, "127.", 4) == 0)
+		return 1;
+	fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return 0;
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&from, &len) == 0)
+		(void)numeric((struct sockaddr *)&from, len, own);
+	fd_close(&fd);
+	return strcmp(own, address) == 0;
 }
 
 static int
-dial_host(const struct route *r, const char *host, int64_t deadline)
+listens_at(const struct conf_gateway *g, const struct addrinfo *ai, const char *address,
+    uint16_t port)
+{
+	const char *any = ai->ai_family == AF_INET ? "0.0.0.0" : "::", *host;
+	size_t i;
+
+	for (i = 0; i < g->n_listen; i++) {
+		host = g->listen[i].host;
+		if (g->listen[i].port == port &&
+		    (strcmp(host, address) == 0 ||
+			(strcmp(host, any) == 0 && is_local(ai, address))))
+			return 1;
+	}
+	return 0;
+}
+
+/* Would a connection to that host come back to the gateway, whether it runs or not? */
+static int
+leads_back(const struct conf_gateway *g, const char *host, uint16_t port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
-	char port[8], addr[NI_MAXHOST] = "?";
-	int64_t start;
-	int error = 1;
+	char address[ADDRESS_SIZE];
+	int back = 0;
+
+	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+		return 0; /* who dials says why */
+	for (ai = list; ai != NULL && !back; ai = ai->ai_next)
+		back = numeric(ai->ai_addr, ai->ai_addrlen, address) &&
+		    listens_at(g, ai, address, port);
+	freeaddrinfo(list);
+	return back;
+}
+
+/* --- what has come of it --- */
+
+/* By what the key is known: "FILE:LINE". */
+static void
+known_by(const struct trial *t, char *out, size_t size)
+{
+	const int authority = t->judgement.by == HOST_KEY_BY_AUTHORITY;
+	struct bytes key = { t->judgement.key.data, t->judgement.key.len };
+	const struct route *r = t->route;
+	struct keystore_why why;
+	struct cert cert;
+	struct buf text;
+	size_t i, line = 0;
+
+	snprintf(out, size, "HostKeyFingerprint");
+	if (t->judgement.by == HOST_KEY_BY_FINGERPRINT)
+		return;
+	if (authority && cert_parse(&cert, (struct bytes){ t->blob.data, t->blob.len }) == 0)
+		key = cert.ca;
+	for (i = 0; i < r->known_hosts_files.n && line == 0; i++) {
+		buf_init(&text, KNOWN_HOSTS_MAX);
+		if (route_file_read(r, r->known_hosts_files.v[i], &text, &why) == 0)
+			line = known_hosts_place((const char *)text.data, text.len, t->host,
+			    r->port, authority, key);
+		buf_free(&text);
+	}
+	/* 0: it has just been changed */
+	if (line > 0)
+		snprintf(out, size, "%s:%zu%s", r->known_hosts_files.v[i - 1], line,
+		    authority ? ", @cert-authority" : "");
+}
+
+/* A key that is another than the one known, and let pass: what is secret it does not get. */
+static int
+say_changed(const struct trial *t, const char *at, const char *key)
+{
+	const char *secret = t->route->passthrough ? "what the person types" :
+	    t->route->password != NULL		   ? "the stored password" :
+						     NULL;
+
+	say("%s: %s, %s has CHANGED, and StrictHostKeyChecking is no%s%s", at, t->version, key,
+	    secret != NULL ? ": it does not get " : "", secret != NULL ? secret : "");
+	return secret != NULL ? CLI_FAILED : CLI_OK;
+}
+
+/* One that the first login is to keep: can it? */
+static int
+say_new(const struct trial *t, const char *at, const char *key)
+{
+	char why[BECOME_WHY_SIZE];
+
+	if (become_accept_new(t->route, why) != 0) {
+		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key, why);
+		return CLI_FAILED;
+	}
+	say("%s: %s, %s is not known: the first login will keep it in %s", at, t->version, key,
+	    t->route->known_hosts_files.v[0]);
+	return CLI_OK;
+}
+
+static int
+say_accepted(const struct trial *t, const char *at)
+{
+	const struct host_key_judgement *j = &t->judgement;
+	const struct bytes blob = { t->blob.data, t->blob.len };
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64], key[160], by[LINE_SIZE / 2];
+
+	pubkey_fingerprint(blob, fingerprint);
+	if (pubkey_type(blob, type) != 0)
+		type[0] = '\0';
+	snprintf(key, sizeof(key), "%s %s", pubkey_type_short(type), fingerprint);
+	switch (j->verdict) {
+	case HOST_KEY_REFUSED:
+		break; /* with a reason */
+	case HOST_KEY_KNOWN:
+		known_by(t, by, sizeof(by));
+		say("%s: %s, %s is known (%s)%s%s", at, t->version, key, by,
+		    j->why[0] != '\0' ? "; " : "", j->why);
+		return CLI_OK;
+	case HOST_KEY_NEW:
+		return say_new(t, at, key);
+	case HOST_KEY_ANY:
+		say("%s: %s, %s is not known, and StrictHostKeyChecking is no", at, t->version,
+		    key);
+		return CLI_OK;
+	case HOST_KEY_CHANGED:
+		return say_changed(t, at, key);
+	}
+	return CLI_FAILED;
+}
+
+static int
+say_trial(const struct trial *t, const char *at)
+{
+	char failed[HOST_KEY_WHY_SIZE];
+
+	if (t->version[0] == '\0')
+		say("%s: connected, but no SSH server answers there: %s", at, t->reason);
+	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
+		say("%s: %s: Host key verification failed: %s", at, t->version,
+		    host_key_failed(t->route, (struct bytes){ t->blob.data, t->blob.len },
+			t->judgement.why, failed));
+	else if (t->reason[0] != '\0')
+		say("%s: %s: %s", at, t->version, t->reason);
+	else
+		return say_accepted(t, at);
+	return CLI_FAILED;
+}
+
+/* "HOST port N", with the address if that is another. */
+static void
+place_of(const struct trial *t, int fd, char *out, size_t size)
+{
+	struct sockaddr_storage to;
+	socklen_t len = sizeof(to);
+	char address[ADDRESS_SIZE];
+
+	if (getpeername(fd, (struct sockaddr *)&to, &len) == 0 &&
+	    numeric((struct sockaddr *)&to, len, address) && strcmp(address, t->host) != 0)
+		snprintf(out, size, "%s (%s) port %u", t->host, address, t->route->port);
+	else
+		snprintf(out, size, "%s port %u", t->host, t->route->port);
+}
+
+/* --- the trial --- */
+
+/* A connected socket, or -1: said why.  Made by whom the errands become. */
+static int
+dial(const struct route *r, const char *host, int64_t deadline, const struct become *become)
+{
+	struct buf why;
+	char port[8];
+	int fd;
 
 	snprintf(port, sizeof(port), "%u", r->port);
-	error = getaddrinfo(host, port, &hints, &list);
-	if (error != 0) {
-		printf("dial       %s: %s\n", host, gai_strerror(error));
-		return 0;
-	}
-	for (ai = list, error = 1; ai != NULL && error != 0; ai = ai->ai_next) {
-		(void)getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0,
-		    NI_NUMERICHOST);
-		start = clock_ms();
-		error = dial_address(ai, deadline);
-		if (error == 0)
-			printf("dial       %s port %s: connected in %d ms\n", addr, port,
-			    (int)(clock_ms() - start));
-		else
-			printf("dial       %s port %s: %s\n", addr, port, strerror(error));
-	}
-	freeaddrinfo(list);
-	return error == 0;
+	buf_init(&why, WHY_MAX);
+	if (become->users.network != NULL)
+		become_network(become);
+	fd = dial_host(host, port, deadline, &why);
+	become_keeper(become);
+	if (fd == -1)
+		say("%s", buf_cstr(&why) != NULL ? buf_cstr(&why) : host);
+	buf_free(&why);
+	return fd;
 }
 
 int
-route_dial(const struct route *r)
+route_dial(const struct route *r, const struct conf *conf, const struct become *become)
 {
-	int64_t deadline = clock_ms() + r->connect_timeout_ms;
+	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
+	struct trial t = { .route = r, .become = become };
+	char at[LINE_SIZE / 4];
+	int fd = -1, status;
 	size_t i;
 
-	for (i = 0; i < r->hosts.n; i++)
-		if (dial_host(r, r->hosts.v[i], deadline))
-			return CLI_OK;
-	return CLI_FAILED;
+	for (i = 0; i < r->hosts.n && fd == -1; i++) {
+		t.host = r->hosts.v[i];
+		if (leads_back(&conf->gateway, t.host, r->port)) {
+			say("%s port %u: leads back to this gateway", t.host, r->port);
+			return CLI_FAILED;
+		}
+		fd = dial(r, t.host, dial_share(deadline, (unsigned int)(r->hosts.n - i)), become);
+	}
+	if (fd == -1)
+		return CLI_FAILED;
+	place_of(&t, fd, at, sizeof(at));
+	trial_run(&t, fd, clock_ms() + r->connect_timeout_ms);
+	status = say_trial(&t, at);
+	trial_free(&t);
+	return status;
 }

@@ -4,9 +4,13 @@
 #ifndef CLI_ROUTE_DIAL_H
 #define CLI_ROUTE_DIAL_H
 
-#include "lookup/route.h"
+#include "cli/become.h"
 
-/* Print how each host of the route is reached, up to the first that is.  CLI_OK if one is. */
-int route_dial(const struct route *r);
+/*
+ * Print what a login would find behind: the first host of the route that connects, which version
+ * of SSH it speaks, and whether its host key is accepted.  Nothing is written down.  CLI_OK if
+ * a login would come as far as proving itself there.
+ */
+int route_dial(const struct route *r, const struct conf *conf, const struct become *become);
 
 #endif

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/known_hosts.h"
-#include "base/algorithms.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -13,6 +11,7 @@
 #include "keeper/carry.h"
 #include "keeper/dials.h"
 #include "keeper/downstream.h"
+#include "keeper/host_key.h"
 #include "keeper/outbox.h"
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
@@ -72,19 +71,14 @@ static void
 send_upstream_fd(struct ward *w, int fd)
 {
 	const struct route *route = w->route;
-	const char *all = route->host_key_algorithms != NULL ?
-	    route->host_key_algorithms :
-	    algorithms_default(ALGORITHMS_HOST_KEY);
-	struct buf b, text, algorithms;
+	struct buf b, algorithms;
+	struct keystore_why why;
 	char title[600];
 
-	buf_init(&text, KNOWN_HOSTS_MAX);
 	buf_init(&algorithms, 1000);
-	/* unreadable, it is found out when the key is checked */
-	if (upstream_known_hosts(w, &text) != 0)
-		buf_reset(&text);
-	known_hosts_algorithms((const char *)text.data, text.len, w->host, route->port, all, 0,
-	    &algorithms);
+	/* the key is refused for it, when it has been shown */
+	if (host_key_algorithms(route, w->host, &algorithms, &why) != 0)
+		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(w->server), w->client,
 	    w->user, w->host);
 	title[500] = '\0';
@@ -98,7 +92,6 @@ send_upstream_fd(struct ward *w, int fd)
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
 	wire_put_bool(&b, route->passthrough || route->agent);
 	buf_free(&algorithms);
-	buf_free(&text);
 	w->phase = IPC_PHASE_UPSTREAM_KEX;
 	(void)ward_send(w, &b, fd);
 }

@@ -6,8 +6,6 @@
 
 #include "keeper/ward.h"
 
-#define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
-
 /* For the person, when the machine behind does not let the gateway in. */
 extern const char *const upstream_text_login;
 /* When it may not be the machine meant. */
@@ -20,8 +18,6 @@ void upstream_not_dialled(struct ward *w, int err);
 /* An errand has connected, or not. */
 void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 
-/* The text of all UserKnownHostsFiles, one after the other.  0 or an ERR_*, logged. */
-int upstream_known_hosts(struct ward *w, struct buf *text) MUST_CHECK;
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ward *w, struct wire *body);
 

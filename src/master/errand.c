@@ -1,18 +1,16 @@
-#include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/title.h"
 #include "ipc/ipc.h"
+#include "master/dial.h"
 #include "master/errand.h"
 #include "master/run.h"
 
@@ -20,90 +18,6 @@
 #define ERRAND_HOST_SIZE 256
 #define ERRAND_WORDS_MAX 128
 #define ERRAND_OUTPUT_MAX 65536
-
-/* Connect within the deadline: a descriptor, or -1 with errno set. */
-static int
-connect_within(const struct addrinfo *ai, int64_t deadline)
-{
-	struct pollfd pfd = { .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int fd, error = 0;
-
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -1;
-	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
-		return fd;
-	if (errno == EINPROGRESS) {
-		pfd.fd = fd;
-		if (poll(&pfd, 1, clock_until(deadline, clock_ms())) != 1)
-			error = ETIMEDOUT;
-		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
-			error = errno;
-		if (error == 0)
-			return fd;
-		errno = error;
-	}
-	fd_close(&fd);
-	return -1;
-}
-
-/* The end of the part of the time that is for this one, of so many that are to come. */
-static int64_t
-share(int64_t deadline, unsigned int n)
-{
-	int64_t now = clock_ms();
-
-	return now >= deadline ? deadline : now + (deadline - now) / (n > 0 ? n : 1);
-}
-
-/* Add why there was no connection to this address of the host. */
-static void
-put_why(struct buf *why, const char *host, const char *port, const struct addrinfo *ai, int error)
-{
-	const char *before = why->len > 0 ? "; " : "";
-	char addr[64];
-
-	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0, NI_NUMERICHOST) !=
-		0 ||
-	    strcmp(addr, host) == 0)
-		buf_putf(why, "%s%s port %s: %s", before, host, port, strerror(error));
-	else
-		buf_putf(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
-}
-
-/* Each address of one host in turn. */
-static int
-dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	struct addrinfo *list = NULL, *ai;
-	unsigned int n = 0;
-	int fd = -1, r;
-
-	r = getaddrinfo(host, port, &hints, &list);
-	if (r == EAI_ADDRFAMILY || r == EAI_NONAME) {
-		/* loopback alone does not count as an address of the machine */
-		hints.ai_flags = 0;
-		r = getaddrinfo(host, port, &hints, &list);
-	}
-	if (r != 0) {
-		buf_putf(why, "%s%s: %s", why->len > 0 ? "; " : "", host, gai_strerror(r));
-		return -1;
-	}
-	for (ai = list; ai != NULL; ai = ai->ai_next)
-		n++;
-	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next, n--) {
-		if (clock_ms() >= deadline)
-			errno = ETIMEDOUT;
-		else
-			fd = connect_within(ai, share(deadline, n));
-		if (fd == -1)
-			put_why(why, host, port, ai, errno);
-	}
-	freeaddrinfo(list);
-	return fd;
-}
 
 static int
 answer_dialled(int answer, const char *host, int fd, const struct buf *why, const struct buf *dead)
@@ -157,7 +71,7 @@ errand_dial(struct wire *body, int answer)
 			break;
 		title_set("errand dial %s", host);
 		/* one that does not answer leaves time for the next */
-		fd = dial_host(host, port, share(deadline, n), &why);
+		fd = dial_host(host, port, dial_share(deadline, n), &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);

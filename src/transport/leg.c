@@ -339,6 +339,12 @@ leg_peer_disconnect(const struct leg *leg, const char **text)
 	return leg->peer_reason;
 }
 
+const char *
+leg_server_version(const struct leg *leg)
+{
+	return leg->ssh->serverbanner;
+}
+
 int
 leg_host_bound(const struct leg *leg)
 {

@@ -135,6 +135,9 @@ const char *leg_error(const struct leg *leg);
 /* The peer's DISCONNECT, if one came: its reason code and text, else 0 and "". */
 uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 
+/* Client: the server's version string, "SSH-2.0-...", as it came; NULL before. */
+const char *leg_server_version(const struct leg *leg);
+
 /* server-sig-algs of the peer's EXT_INFO (RFC 8308), or NULL. */
 const char *leg_server_sig_algs(const struct leg *leg);
 

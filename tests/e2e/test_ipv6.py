@@ -52,7 +52,8 @@ def test_all_the_way(v6):
     data = bytes(range(256)) * 4096
     assert w.ssh("cat", stdin=data).out == data
     out = w.gateway.command("route", "alice", "--dial", "--from", "::1")
-    assert f"@::1 port {w.sshd.port}" in out and f"dial       ::1 port {w.sshd.port}: connected" in out
+    assert f"@::1 port {w.sshd.port}" in out and f"dial       ::1 port {w.sshd.port}: SSH-2.0-" in out
+    assert re.search(r" SHA256:\S+ is known \(.*alice\.known_hosts:\d\)$", out, re.M)
 
 
 def test_the_machine_is_another(v6, ring):

@@ -250,6 +250,7 @@ def test_route_and_check_explain(tree):
     assert "found by   directory: [route alice] at" in out and "sshpiper_upstream" in out
     assert f"leads to   {ME}@{t.sshd.host} port {t.sshd.port}" in out
     assert "key        " in out and "/alice/id_rsa" in out
+    assert re.search(r"^dial       .*: SSH-2\.0-.* is known \(.*/alice/known_hosts:1\)$", out, re.M), out
     assert "ok" in t.gateway.command("check")
     t.path.chmod(0o777)
     p = t.gateway.sallyport("check", "-c", t.gateway.conf)

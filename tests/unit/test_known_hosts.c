@@ -479,6 +479,32 @@ test_algorithms_of_rsa(void **state)
 	buf_free(&text);
 }
 
+static size_t
+place(const char *text, uint16_t port, int authority, const struct buf *key)
+{
+	return known_hosts_place(text, strlen(text), "a", port, authority, bytes_of(key));
+}
+
+static void
+test_place(void **state)
+{
+	static const char text[] = "# a\n\nrubbish\nb " ED25519 "\n@revoked a " OTHER
+				   "\n@cert-authority a,[a]:* " ECDSA "\na " ED25519
+				   "\r\n[a]:7 " OTHER;
+
+	(void)state;
+	assert_int_equal(place(text, 22, 0, &ed25519), 7);
+	assert_int_equal(place(text, 7, 0, &ed25519), 7);
+	assert_int_equal(place(text, 7, 0, &other), 8);
+	assert_int_equal(place(text, 22, 0, &other), 0);
+	assert_int_equal(place(text, 22, 0, &ecdsa), 0);
+	assert_int_equal(place(text, 22, 1, &ecdsa), 6);
+	assert_int_equal(place(text, 7, 1, &ecdsa), 6);
+	assert_int_equal(place(text, 22, 1, &ed25519), 0);
+	assert_int_equal(place("a " ED25519, 22, 0, &ed25519), 1);
+	assert_int_equal(place("", 22, 0, &ed25519), 0);
+}
+
 int
 main(void)
 {
@@ -498,6 +524,7 @@ main(void)
 		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_algorithms_of_rsa),
+		cmocka_unit_test(test_place),
 	};
 
 	return cmocka_run_group_tests_name("known_hosts", tests, setup, teardown);

@@ -1,0 +1,32 @@
+/*
+ * A trial connection: the SSH key exchange with a machine, as for a login, and no login.
+ * What the machine says is read by a process of its own that can do nothing else, as in the
+ * gateway; whether its host key is the right one is judged here.
+ */
+#ifndef CLI_TRIAL_H
+#define CLI_TRIAL_H
+
+#include <stdint.h>
+
+#include "cli/become.h"
+#include "keeper/host_key.h"
+
+struct trial {
+	const struct route *route;
+	const char *host; /* of route->hosts */
+	const struct become *become;
+
+	/* What has come of it; all that the machine has said is to be escaped. */
+	char version[300]; /* "SSH-2.0-..."; "" if there was none */
+	int shown;	   /* it has shown a key: blob, and what that is worth */
+	struct buf blob;
+	struct host_key_judgement judgement;
+	char reason[600]; /* why it went no further, "" if all is well */
+};
+
+/* Make one on the connected socket fd, which is closed, until the deadline.  trial_free() it in
+ * any case. */
+void trial_run(struct trial *t, int fd, int64_t deadline);
+void trial_free(struct trial *t);
+
+#endif

@@ -1,0 +1,92 @@
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "master/dial.h"
+
+/* Connect within the deadline: a descriptor, or -1 with errno set. */
+static int
+connect_within(const struct addrinfo *ai, int64_t deadline)
+{
+	struct pollfd pfd = { .events = POLLOUT };
+	socklen_t len = sizeof(int);
+	int fd, error = 0;
+
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
+		return fd;
+	if (errno == EINPROGRESS) {
+		pfd.fd = fd;
+		if (poll(&pfd, 1, clock_until(deadline, clock_ms())) != 1)
+			error = ETIMEDOUT;
+		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+			error = errno;
+		if (error == 0)
+			return fd;
+		errno = error;
+	}
+	fd_close(&fd);
+	return -1;
+}
+
+int64_t
+dial_share(int64_t deadline, unsigned int n)
+{
+	int64_t now = clock_ms();
+
+	return now >= deadline ? deadline : now + (deadline - now) / (n > 0 ? n : 1);
+}
+
+/* Add why there was no connection to this address of the host. */
+static void
+put_why(struct buf *why, const char *host, const char *port, const struct addrinfo *ai, int error)
+{
+	const char *before = why->len > 0 ? "; " : "";
+	char addr[64];
+
+	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0, NI_NUMERICHOST) !=
+		0 ||
+	    strcmp(addr, host) == 0)
+		buf_putf(why, "%s%s port %s: %s", before, host, port, strerror(error));
+	else
+		buf_putf(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
+}
+
+int
+dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	struct addrinfo *list = NULL, *ai;
+	unsigned int n = 0;
+	int fd = -1, r;
+
+	r = getaddrinfo(host, port, &hints, &list);
+	if (r == EAI_ADDRFAMILY || r == EAI_NONAME) {
+		/* loopback alone does not count as an address of the machine */
+		hints.ai_flags = 0;
+		r = getaddrinfo(host, port, &hints, &list);
+	}
+	if (r != 0) {
+		buf_putf(why, "%s%s: %s", why->len > 0 ? "; " : "", host, gai_strerror(r));
+		return -1;
+	}
+	for (ai = list; ai != NULL; ai = ai->ai_next)
+		n++;
+	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next, n--) {
+		if (clock_ms() >= deadline)
+			errno = ETIMEDOUT;
+		else
+			fd = connect_within(ai, dial_share(deadline, n));
+		if (fd == -1)
+			put_why(why, host, port, ai, errno);
+	}
+	freeaddrinfo(list);
+	return fd;
+}

@@ -1,0 +1,260 @@
+/*
+ * keeper/host_key.c: what a machine has to show, and what is made of it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "auth/known_hosts.h"
+#include "auth/pubkey.h"
+#include "keeper/host_key.h"
+#include "tmp_dir.h"
+#include "transport/keys.h"
+
+#define ALG "ssh-ed25519"
+
+static const uint8_t hash[HOST_KEY_HASH_MAX + 1] = { 1, 2, 3 };
+
+static char known[] = "known_hosts", missing[] = "missing", another[] = "SHA256:another";
+static char list[] = "rsa-sha2-512," ALG, fingerprint[PUBKEY_FINGERPRINT_SIZE];
+static char *files[] = { known }, *fingerprints[] = { fingerprint };
+static struct secret *priv;
+static struct buf pub, other, sig;
+
+static struct bytes
+bytes_of(const struct buf *b)
+{
+	return (struct bytes){ b->data, b->len };
+}
+
+static int
+setup(void **state)
+{
+	struct secret *unused;
+	char name[64];
+
+	buf_init(&pub, 4096);
+	buf_init(&other, 4096);
+	buf_init(&sig, 4096);
+	if (tmp_dir_setup(state) != 0 || key_generate("ed25519", &priv, &pub, name) != 0 ||
+	    key_generate("ed25519", &unused, &other, name) != 0)
+		return -1;
+	secret_free(&unused);
+	pubkey_fingerprint(bytes_of(&pub), fingerprint);
+	return key_sign(priv, ALG, ALG, hash, 32, &sig);
+}
+
+static int
+teardown(void **state)
+{
+	secret_free(&priv);
+	buf_free(&pub);
+	buf_free(&other);
+	buf_free(&sig);
+	return tmp_dir_teardown(state);
+}
+
+/* known_hosts has this key for the host, or, NULL, none. */
+static struct route
+route_with(const struct buf *key, enum route_strict strict)
+{
+	struct buf line;
+
+	buf_init(&line, 4096);
+	if (key != NULL)
+		known_hosts_line("machine", 22, bytes_of(key), &line);
+	write_bytes(known, line.data, line.len, 0600);
+	buf_free(&line);
+	return (struct route){ .port = 22, .known_hosts_files = { files, 1 }, .strict = strict };
+}
+
+static struct host_key_shown
+shown(const struct route *r)
+{
+	return (struct host_key_shown){ .route = r,
+		.host = "machine",
+		.alg = ALG,
+		.hash = { hash, 32 },
+		.blob = bytes_of(&pub),
+		.sig = bytes_of(&sig) };
+}
+
+/* The verdict, and whether the reason has these words. */
+static void
+judged(const struct host_key_shown *s, int verdict, const char *words)
+{
+	struct host_key_judgement j;
+
+	host_key_judge(s, &j);
+	assert_int_equal(j.verdict, verdict);
+	if (words[0] == '\0')
+		assert_string_equal(j.why, "");
+	else
+		assert_non_null(strstr(j.why, words));
+	host_key_judgement_free(&j);
+}
+
+static void
+test_strict(void **state)
+{
+	static const struct {
+		const struct buf *known;
+		enum route_strict strict;
+		int verdict;
+		const char *words;
+	} cases[] = {
+		{ &pub, ROUTE_STRICT_YES, HOST_KEY_KNOWN, "" },
+		{ &pub, ROUTE_STRICT_ACCEPT_NEW, HOST_KEY_KNOWN, "" },
+		{ &pub, ROUTE_STRICT_NO, HOST_KEY_KNOWN, "" },
+		{ NULL, ROUTE_STRICT_YES, HOST_KEY_REFUSED, "not known" },
+		{ NULL, ROUTE_STRICT_ACCEPT_NEW, HOST_KEY_NEW, "" },
+		{ NULL, ROUTE_STRICT_NO, HOST_KEY_ANY, "" },
+		{ &other, ROUTE_STRICT_YES, HOST_KEY_REFUSED, "CHANGED" },
+		{ &other, ROUTE_STRICT_ACCEPT_NEW, HOST_KEY_REFUSED, "CHANGED" },
+		{ &other, ROUTE_STRICT_NO, HOST_KEY_CHANGED, "" },
+	};
+	struct host_key_shown s;
+	struct route r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		r = route_with(cases[i].known, cases[i].strict);
+		s = shown(&r);
+		judged(&s, cases[i].verdict, cases[i].words);
+	}
+}
+
+static void
+test_fingerprint(void **state)
+{
+	struct route r = route_with(&other, ROUTE_STRICT_YES);
+	struct host_key_shown s = shown(&r);
+
+	(void)state;
+	r.host_key_fingerprints = (struct strlist){ fingerprints, 1 };
+	judged(&s, HOST_KEY_KNOWN, "");
+	r = route_with(NULL, ROUTE_STRICT_ACCEPT_NEW);
+	fingerprints[0] = another;
+	r.host_key_fingerprints = (struct strlist){ fingerprints, 1 };
+	judged(&s, HOST_KEY_REFUSED, "CHANGED");
+	fingerprints[0] = fingerprint;
+}
+
+/* Whatever is known of the key it shows, and if any will do. */
+static void
+test_bad_signatures(void **state)
+{
+	struct route r = route_with(&pub, ROUTE_STRICT_NO);
+	struct host_key_shown s = shown(&r);
+	struct buf bad;
+	size_t i;
+
+	(void)state;
+	s.hash.len = 31;
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	s.hash.len = HOST_KEY_HASH_MIN - 1;
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	s.hash.len = HOST_KEY_HASH_MAX + 1;
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	s = shown(&r);
+	s.alg = "rsa-sha2-512";
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	s.alg = "an-algorithm-with-a-name-of-more-than-sixty-three-bytes@example.com";
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	s = shown(&r);
+	s.blob = bytes_of(&other);
+	judged(&s, HOST_KEY_REFUSED, "bad signature");
+	for (i = 0; i < pub.len; i++) {
+		s.blob = (struct bytes){ pub.data, i };
+		judged(&s, HOST_KEY_REFUSED, "bad signature");
+	}
+	s = shown(&r);
+	for (i = 0; i < sig.len; i++) {
+		s.sig.len = i;
+		judged(&s, HOST_KEY_REFUSED, "bad signature");
+		buf_init(&bad, 4096);
+		buf_put(&bad, sig.data, sig.len);
+		bad.data[i] ^= 1;
+		s.sig = bytes_of(&bad);
+		judged(&s, HOST_KEY_REFUSED, "bad signature");
+		buf_free(&bad);
+		s = shown(&r);
+	}
+	judged(&s, HOST_KEY_KNOWN, "");
+}
+
+/* Known hosts that others may write to say nothing, and may have said that it is revoked. */
+static void
+test_known_hosts_that_cannot_be_read(void **state)
+{
+	struct route r = route_with(&pub, ROUTE_STRICT_NO);
+	struct host_key_shown s = shown(&r);
+	struct keystore_why why;
+	struct buf algorithms;
+
+	(void)state;
+	write_bytes(known, "", 0, 0666);
+	judged(&s, HOST_KEY_REFUSED, "the known hosts cannot be read: known_hosts: ");
+	buf_init(&algorithms, 1000);
+	r.host_key_algorithms = list;
+	assert_int_equal(host_key_algorithms(&r, "machine", &algorithms, &why), ERR_PERM);
+	assert_string_equal(buf_cstr(&algorithms), list);
+	buf_free(&algorithms);
+}
+
+static void
+test_algorithms(void **state)
+{
+	struct route r = route_with(&pub, ROUTE_STRICT_YES);
+	struct keystore_why why;
+	struct buf algorithms;
+
+	(void)state;
+	buf_init(&algorithms, 1000);
+	r.host_key_algorithms = list;
+	assert_int_equal(host_key_algorithms(&r, "machine", &algorithms, &why), 0);
+	assert_string_equal(buf_cstr(&algorithms), ALG ",rsa-sha2-512");
+	buf_reset(&algorithms);
+	/* a file that is not there holds nothing */
+	files[0] = missing;
+	assert_int_equal(host_key_algorithms(&r, "machine", &algorithms, &why), 0);
+	assert_string_equal(buf_cstr(&algorithms), list);
+	files[0] = known;
+	buf_free(&algorithms);
+}
+
+/* What becomes of a new key that could not be kept. */
+static void
+test_refuse(void **state)
+{
+	struct host_key_judgement j = { .verdict = HOST_KEY_NEW };
+
+	(void)state;
+	host_key_refuse(&j, 0);
+	assert_int_equal(j.verdict, HOST_KEY_REFUSED);
+	assert_string_equal(j.why, "the key is not known");
+	memset(j.why, 'x', sizeof(j.why) - 1);
+	j.why[sizeof(j.why) - 1] = '\0';
+	host_key_refuse(&j, 1);
+	assert_int_equal(strlen(j.why), sizeof(j.why) - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strict),
+		cmocka_unit_test(test_fingerprint),
+		cmocka_unit_test(test_bad_signatures),
+		cmocka_unit_test(test_known_hosts_that_cannot_be_read),
+		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_refuse),
+	};
+
+	return cmocka_run_group_tests_name("host_key", tests, setup, teardown);
+}

@@ -17,10 +17,12 @@
 #include "base/buf.h"
 #include "base/closed.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/privs.h"
 #include "cli/become.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/store_probe.h"
 #include "keeper/authorize.h"
 #include "keeper/keystore.h"
 #include "keeper/route_files.h"
@@ -36,7 +38,7 @@ struct check {
 	struct conf_errors *errors;
 	struct conf_errors notes; /* what is worth a word, and no error */
 	struct become become;
-	int store_closed; /* the keeper may not use the key store: said once */
+	struct store_probe store;
 };
 
 /* Why a file can't be opened, for errno; the rest is added unless it is closed to us. */
@@ -84,43 +86,41 @@ keystore_is_empty(const char *path)
 	return empty;
 }
 
-/* Is this key, or password, in the key store?  What is missing goes to list. */
+/* Has it been one, whatever is in it? */
+static int
+keystore_is_made(const char *path)
+{
+	char *store;
+	int made;
+
+	if (asprintf(&store, "%s/.store", path) == -1)
+		fatal("out of memory");
+	made = access(store, F_OK) == 0;
+	free(store);
+	return made;
+}
+
+/* Will the keeper be able to use this key, or password?  What is missing goes to list. */
 static void
-check_key(const struct check *c, const char *name, const char *what, enum keystore_kind kind,
+check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
     const char *file, unsigned int line, struct conf_errors *list)
 {
-	const char *noun = kind == KEYSTORE_PASSWORD ? "password" : "key";
-	struct keystore_why why;
-	enum keystore_kind is;
-	struct stat st;
-	char *path;
+	const char *why;
+	int err;
 
-	if (c->conf->keystore.path == NULL || c->store_closed ||
-	    asprintf(&path, "%s/%s", c->conf->keystore.path, name) == -1)
+	if (c->store.path == NULL)
 		return;
-	if (stat(path, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			conf_error(list, file, line, "%s: %s is not a regular file", what, path);
-		is = keystore_file_kind(AT_FDCWD, path);
-		if (is != KEYSTORE_OTHER && is != kind)
-			conf_error(list, file, line, "%s: %s in the key store %s is a %s, not a %s",
-			    what, name, c->conf->keystore.path,
-			    is == KEYSTORE_PASSWORD ? "password" : "key", noun);
-		else if (become_other(&c->become) && S_ISREG(st.st_mode) &&
-		    keystore_look(c->conf->keystore.path, "", name, &why) != 0)
-			conf_error(list, file, line, "%s: %s", what, why.text);
-	} else if (errno == ENOENT) {
+	err = store_probe_try(&c->store, kind, name, &why);
+	if (err == ERR_NOTFOUND)
 		conf_error(list, file, line,
 		    "%s: there is no %s %s in the key store %s; make it with: "
 		    "sallyport key %s %s%s%s%s",
-		    what, noun, name, c->conf->keystore.path,
+		    what, kind == KEYSTORE_PASSWORD ? "password" : "key", name, c->store.path,
 		    kind == KEYSTORE_PASSWORD ? "add" : "generate", name,
 		    kind == KEYSTORE_PASSWORD ? " --password" : "", c->dir == NULL ? "" : " -c ",
 		    c->dir == NULL ? "" : c->dir);
-	} else {
-		conf_error(list, file, line, "%s: %s: %s", what, path, strerror(errno));
-	}
-	free(path);
+	else if (err != 0)
+		conf_error(c->errors, file, line, "%s: %s", what, why);
 }
 
 /* Before the word was reserved it could be the name of a key. */
@@ -140,23 +140,7 @@ check_agent(const struct check *c, const struct conf_entry *e)
 	free(path);
 }
 
-/* The file that opens a key store in use: 1 if it is not there.  Whether it is the right one,
- * only opening it tells. */
-static int
-check_unlock(struct check *c)
-{
-	const char *spec = c->conf->keystore.unlock, *file;
-	unsigned int line;
-
-	if (spec == NULL || strncmp(spec, "file:", 5) != 0 || access(spec + 5, F_OK) == 0)
-		return 0;
-	file = conf_where(c->conf, "keystore", "Unlock", &line);
-	conf_error(c->errors, file, line, "Unlock: %s: %s; nothing else opens the key store",
-	    spec + 5, strerror(errno));
-	return 1;
-}
-
-/* The store is unlocked by the keeper, as the user it becomes. */
+/* As the keeper opens it when it starts; and what it says then. */
 static void
 check_store(struct check *c)
 {
@@ -165,10 +149,8 @@ check_store(struct check *c)
 	const char *file;
 	unsigned int line;
 
-	if (!become_other(&c->become) || k->path == NULL || k->unlock == NULL ||
-	    keystore_look(k->path, k->unlock, NULL, &why) == 0)
+	if (store_probe_open(&c->store, k, &c->become, &why) == 0)
 		return;
-	c->store_closed = 1;
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	conf_error(c->errors, file, line, "%s", why.text);
 }
@@ -194,6 +176,7 @@ static void
 check_gateway(struct check *c)
 {
 	const struct conf_gateway *g = &c->conf->gateway;
+	const struct conf_keystore *k = &c->conf->keystore;
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
@@ -201,10 +184,13 @@ check_gateway(struct check *c)
 	size_t i;
 
 	/* a gateway that has just been installed has no keys yet, and that is no error */
-	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
+	if (k->path != NULL && keystore_is_empty(k->path))
 		list = &c->notes;
-	else if (!check_unlock(c))
+	if (k->path != NULL && k->unlock != NULL &&
+	    (list != &c->notes || keystore_is_made(k->path)))
 		check_store(c);
+	else /* without one, nothing is in it */
+		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
@@ -534,6 +520,7 @@ check(const char *dir, int dumping)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
 	become_self();
+	store_probe_close(&c.store);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);

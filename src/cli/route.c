@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #include "keeper/route_files.h"
 #include "cli/options.h"
 #include "cli/route_dial.h"
+#include "cli/store_probe.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
@@ -128,6 +130,26 @@ show_certificate(const struct route *r, struct bytes key)
 	return err;
 }
 
+/* Will the keeper be able to use it?  Only who is the keeper, or can become it, can tell. */
+static int
+usable(const struct args *a, const struct conf *conf, enum keystore_kind kind, const char *name,
+    struct keystore_why *why)
+{
+	struct store_probe store;
+	const char *text;
+	struct stat st;
+	int err;
+
+	if (!become_other(&a->become) && geteuid() != 0 &&
+	    (stat(conf->keystore.path, &st) == -1 || st.st_uid != geteuid()))
+		return 0;
+	err = store_probe_open(&store, &conf->keystore, &a->become, why);
+	if (err == 0 && (err = store_probe_try(&store, kind, name, &text)) != 0)
+		keystore_why_set(why, "%s", text);
+	store_probe_close(&store);
+	return err;
+}
+
 static int
 show_key(const struct args *a, const struct conf *conf, const struct route *r)
 {
@@ -168,10 +190,10 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 	else
 		printf("key        %s: %s: %s\n", r->key, path,
 		    err == ERR_SYS ? why_not(path, why_closed) : err_str(err));
-	if (err == 0 && become_other(&a->become) &&
-	    keystore_look(conf->keystore.path, "", r->key, &why) != 0) {
-		printf("           which can't be used: %s\n", why.text);
-		err = ERR_PERM;
+	if (err == 0) {
+		err = usable(a, conf, KEYSTORE_KEY, r->key, &why);
+		if (err != 0)
+			printf("           which can't be used: %s\n", why.text);
 	}
 	if (err == 0 && r->certificate_file != NULL)
 		err = show_certificate(r, bytes_of(&blob));
@@ -198,8 +220,7 @@ show_password(const struct args *a, const struct conf *conf, const struct route 
 	if (error != 0 || kind == KEYSTORE_KEY) {
 		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
 		status = CLI_FAILED;
-	} else if (become_other(&a->become) &&
-	    keystore_look(conf->keystore.path, "", r->password, &why) != 0) {
+	} else if (usable(a, conf, KEYSTORE_PASSWORD, r->password, &why) != 0) {
 		printf(": %s", why.text);
 		status = CLI_FAILED;
 	}

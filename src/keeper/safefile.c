@@ -101,6 +101,8 @@ safefile_check(const struct safedir *dir, const char *name, const struct stat *s
 static int
 safefile_open(const struct safedir *dir, const char *name, int *fd, struct keystore_why *why)
 {
+	struct stat st;
+
 	/* Without waiting: opening a FIFO would otherwise last until it has a writer. */
 	*fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (*fd != -1)
@@ -119,8 +121,13 @@ safefile_open(const struct safedir *dir, const char *name, int *fd, struct keyst
 		return ERR_FORMAT;
 	case EACCES:
 	case EPERM:
-		keystore_why_set(why, "%s/%s: cannot be read by user %u; chown it", dir->path, name,
-		    geteuid());
+		if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid())
+			keystore_why_set(why,
+			    "%s/%s: its owner, user %u, may not read it; run: chmod 600 %s/%s",
+			    dir->path, name, geteuid(), dir->path, name);
+		else
+			keystore_why_set(why, "%s/%s: cannot be read by user %u; chown it",
+			    dir->path, name, geteuid());
 		return ERR_PERM;
 	default:
 		keystore_why_set(why, "%s/%s: %s", dir->path, name, strerror(errno));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "base/privs.h"
 #include "cli/become.h"
 #include "cli/cli.h"
+#include "cli/key_files.h"
 #include "cli/options.h"
 #include "cli/store_probe.h"
 #include "keeper/authorize.h"
@@ -39,6 +41,7 @@ struct check {
 	struct conf_errors notes; /* what is worth a word, and no error */
 	struct become become;
 	struct store_probe store;
+	struct key_files files;
 };
 
 /* Why a file can't be opened, for errno; the rest is added unless it is closed to us. */
@@ -202,19 +205,6 @@ check_gateway(struct check *c)
 
 /* --- the files of a route --- */
 
-/* Does it look like a list of public keys? */
-static int
-has_public_key(int fd)
-{
-	struct buf b;
-	int yes;
-
-	buf_init(&b, KEYS_FILE_MAX);
-	yes = fd_read_all(fd, &b) != 0 || (b.len > 0 && memmem(b.data, b.len, " AAAA", 5) != NULL);
-	buf_free(&b);
-	return yes;
-}
-
 /* A descriptor on a file that decides who is trusted; -1: said why it can't. */
 static int
 trusted_open(struct check *c, const struct conf_entry *e, const char *key, const char *path,
@@ -242,32 +232,43 @@ trusted_open(struct check *c, const struct conf_entry *e, const char *key, const
 static void
 check_authorized_keys(struct check *c, const struct conf_section *s, const struct route *r)
 {
+	const char *path = r->authorized_keys_file;
 	struct conf_entry e = place(s, "AuthorizedKeysFile");
 	int fd;
 
-	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file, AUTHORIZED_KEYS_MAX,
+	fd = trusted_open(c, &e, "AuthorizedKeysFile", path, AUTHORIZED_KEYS_MAX,
 	    "; put the public keys of who may log in there");
 	if (fd == -1)
 		return;
-	if (!has_public_key(fd))
+	if (key_files_count(&c->files, KEY_FILES_AUTHORIZED, path, fd) == 0)
 		conf_error(&c->notes, e.file, e.line,
-		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in",
-		    r->authorized_keys_file);
+		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in", path);
 	fd_close(&fd);
 }
 
 static void
 check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r)
 {
+	const char *path = r->trusted_user_ca_keys;
 	struct conf_entry e = place(s, "TrustedUserCAKeys");
-	int fd = trusted_open(c, &e, "TrustedUserCAKeys", r->trusted_user_ca_keys,
-	    AUTHORIZED_KEYS_MAX, "; put the public keys of the authorities there");
+	int fd = trusted_open(c, &e, "TrustedUserCAKeys", path, AUTHORIZED_KEYS_MAX,
+	    "; put the public keys of the authorities there");
 
-	if (fd != -1 && !has_public_key(fd))
+	if (fd != -1 && key_files_count(&c->files, KEY_FILES_PLAIN, path, fd) == 0)
 		conf_error(&c->notes, e.file, e.line,
 		    "TrustedUserCAKeys: there is no public key in %s: no certificate is accepted",
-		    r->trusted_user_ca_keys);
+		    path);
 	fd_close(&fd);
+}
+
+static void
+check_inline_keys(struct check *c, const struct conf_section *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (strcasecmp(s->entries[i].key, "AuthorizedKey") == 0)
+			key_files_value(&c->files, &s->entries[i]);
 }
 
 /* RevokedKeys that are not understood refuse every key. */
@@ -327,6 +328,25 @@ check_certificate(struct check *c, const struct conf_section *s, const struct ro
 	free(path);
 }
 
+/* Machines that every connection to is refused. */
+static void
+check_unknown_hosts(struct check *c, const struct conf_section *s, const struct route *r,
+    const struct conf_entry *e)
+{
+	const char *host;
+
+	if (r->strict != ROUTE_STRICT_YES || r->host_key_fingerprints.n > 0)
+		return;
+	host = key_files_unknown_host(&c->files, r, wildcard_stars(s->name) > 0, e);
+	if (host != NULL && r->known_hosts_files.n > 0)
+		conf_error(&c->notes, e->file, e->line,
+		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it will "
+		    "be refused; add what ssh-keyscan -p %u %s prints, when you have made sure "
+		    "that it is that machine's key",
+		    r->known_hosts_files.v[r->known_hosts_files.n - 1], host, r->port, r->port,
+		    host);
+}
+
 static void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
@@ -346,7 +366,10 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 		    KEYS_FILE_MAX, remedy);
 		fd_close(&fd);
 	}
-	if (!become_other(&c->become) || c->errors->n != before)
+	if (c->errors->n != before)
+		return;
+	check_unknown_hosts(c, s, r, &e);
+	if (!become_other(&c->become))
 		return;
 	learns = become_accept_new(r, why);
 	if (learns != 0)
@@ -416,6 +439,7 @@ check_route(struct check *c, const struct conf_section *s)
 		check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line, c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
+	check_inline_keys(c, s);
 	if (is_known(s, r->trusted_user_ca_keys))
 		check_trusted_cas(c, s, r);
 	if (is_known(s, r->revoked_keys))
@@ -501,6 +525,7 @@ check(const char *dir, int dumping)
 	size_t i;
 	int status;
 
+	key_files_init(&c.files, &c.notes);
 	become_init(&c.become, dir);
 	become_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
@@ -521,6 +546,7 @@ check(const char *dir, int dumping)
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
 	become_self();
 	store_probe_close(&c.store);
+	key_files_free(&c.files);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);

@@ -477,9 +477,10 @@ report(const struct check *c)
 	if (c->errors->n > 1)
 		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), error_order);
 	conf_errors_print(c->errors, stderr);
-	for (i = 0; i < c->notes.n; i++)
-		fprintf(stderr, "note: %s:%u: %s\n", c->notes.v[i].file, c->notes.v[i].line,
-		    c->notes.v[i].text);
+	for (i = 0; i < c->notes.n; i++) {
+		fputs("note: ", stderr);
+		conf_errors_print(&(struct conf_errors){ &c->notes.v[i], 1 }, stderr);
+	}
 	if (c->errors->n > 0)
 		return CLI_CONFIG;
 	return CLI_OK;

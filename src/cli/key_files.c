@@ -87,7 +87,7 @@ why_no_key(enum key_files_kind kind, struct bytes line)
 {
 	if (begins(line, "\xef\xbb\xbf"))
 		return "a byte order mark stands before it; save the file without one";
-	if (begins(line, "-----BEGIN ") && memmem(line.p, line.len, " PRIVATE KEY", 12) != NULL)
+	if (pubkey_is_private(line.p, line.len))
 		return "a private key begins here; its public half is wanted, FILE.pub";
 	if (begins(line, "-----BEGIN ") || begins(line, "---- BEGIN "))
 		return "it is in another format; ssh-keygen -i -f FILE converts it";

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +78,7 @@ bytes_of(const struct buf *b)
 }
 
 /* The public key in a file, as OpenSSH writes it. */
+/* ERR_PERM: it is a private key, which is none of our business. */
 static int
 read_public(const char *path, struct buf *blob)
 {
@@ -91,9 +91,11 @@ read_public(const char *path, struct buf *blob)
 	if (err == 0) {
 		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
 			;
-		err = pubkey_parse((const char *)text.data, len, blob);
+		err = pubkey_is_private(text.data, text.len) ?
+		    ERR_PERM :
+		    pubkey_parse((const char *)text.data, len, blob);
 	}
-	buf_free(&text);
+	buf_wipe(&text);
 	return err;
 }
 
@@ -127,26 +129,6 @@ show_certificate(const struct route *r, struct bytes key)
 	else
 		printf("           without its certificate: %s\n", why.text);
 	buf_free(&blob);
-	return err;
-}
-
-/* Will the keeper be able to use it?  Only who is the keeper, or can become it, can tell. */
-static int
-usable(const struct args *a, const struct conf *conf, enum keystore_kind kind, const char *name,
-    struct keystore_why *why)
-{
-	struct store_probe store;
-	const char *text;
-	struct stat st;
-	int err;
-
-	if (!become_other(&a->become) && geteuid() != 0 &&
-	    (stat(conf->keystore.path, &st) == -1 || st.st_uid != geteuid()))
-		return 0;
-	err = store_probe_open(&store, &conf->keystore, &a->become, why);
-	if (err == 0 && (err = store_probe_try(&store, kind, name, &text)) != 0)
-		keystore_why_set(why, "%s", text);
-	store_probe_close(&store);
 	return err;
 }
 
@@ -191,7 +173,7 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 		printf("key        %s: %s: %s\n", r->key, path,
 		    err == ERR_SYS ? why_not(path, why_closed) : err_str(err));
 	if (err == 0) {
-		err = usable(a, conf, KEYSTORE_KEY, r->key, &why);
+		err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
 		if (err != 0)
 			printf("           which can't be used: %s\n", why.text);
 	}
@@ -220,7 +202,8 @@ show_password(const struct args *a, const struct conf *conf, const struct route 
 	if (error != 0 || kind == KEYSTORE_KEY) {
 		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
 		status = CLI_FAILED;
-	} else if (usable(a, conf, KEYSTORE_PASSWORD, r->password, &why) != 0) {
+	} else if (store_probe_one(&conf->keystore, &a->become, KEYSTORE_PASSWORD, r->password,
+		       &why) != 0) {
 		printf(": %s", why.text);
 		status = CLI_FAILED;
 	}
@@ -583,8 +566,14 @@ cli_route(int argc, char **argv)
 	/* that one is the operator's, and no file of the gateway's */
 	err = a.key == NULL ? 0 : read_public(a.key, &a.blob);
 	if (err != 0) {
-		fprintf(stderr, "sallyport: %s: %s\n", a.key,
-		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
+		if (err == ERR_PERM)
+			fprintf(stderr,
+			    "sallyport: %s: is a private key; --key takes its public half: --key "
+			    "%s.pub\n",
+			    a.key, a.key);
+		else
+			fprintf(stderr, "sallyport: %s: %s\n", a.key,
+			    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
 		buf_free(&a.blob);
 		return CLI_FAILED;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -133,4 +134,23 @@ store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name
 	}
 	*why = (*found)->why;
 	return (*found)->err;
+}
+
+int
+store_probe_one(const struct conf_keystore *k, const struct become *b, enum keystore_kind kind,
+    const char *name, struct keystore_why *why)
+{
+	struct store_probe store;
+	const char *text;
+	struct stat st;
+	int err;
+
+	if (!become_other(b) && geteuid() != 0 &&
+	    (stat(k->path, &st) == -1 || st.st_uid != geteuid()))
+		return 0;
+	err = store_probe_open(&store, k, b, why);
+	if (err == 0 && (err = store_probe_try(&store, kind, name, &text)) != 0)
+		keystore_why_set(why, "%s", text);
+	store_probe_close(&store);
+	return err;
 }

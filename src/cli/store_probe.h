@@ -27,4 +27,8 @@ void store_probe_close(struct store_probe *p);
 int store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name,
     const char **why) MUST_CHECK;
 
+/* All of it for one.  Who is not the keeper, and cannot become it, can't tell, and gets 0. */
+int store_probe_one(const struct conf_keystore *k, const struct become *b, enum keystore_kind kind,
+    const char *name, struct keystore_why *why) MUST_CHECK;
+
 #endif

@@ -26,6 +26,7 @@
 #include "cli/options.h"
 #include "cli/store_probe.h"
 #include "keeper/authorize.h"
+#include "keeper/generation.h"
 #include "keeper/keystore.h"
 #include "keeper/route_files.h"
 #include "lookup/lookup.h"
@@ -183,6 +184,7 @@ check_gateway(struct check *c)
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
+	char why[CLOSED_WHY_SIZE], *banner = NULL;
 	struct conf_entry e = { 0 };
 	size_t i;
 
@@ -195,12 +197,16 @@ check_gateway(struct check *c)
 	else /* without one, nothing is in it */
 		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
+	if (g->host_keys.n > KEEPER_HOST_KEYS_MAX)
+		conf_error(c->errors, file, line,
+		    "HostKey: at most one each of ed25519, ecdsa and rsa");
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && faccessat(AT_FDCWD, g->banner, R_OK, AT_EACCESS) == -1)
-		cannot_open(c, &e, "Banner", g->banner, R_OK, "");
+	if (g->banner != NULL && generation_banner(g->banner, &banner, why) != 0)
+		conf_error(c->errors, e.file, e.line, "Banner: %s: %s", g->banner, why);
+	free(banner);
 }
 
 /* --- the files of a route --- */

@@ -213,3 +213,30 @@ def test_one_key_of_many_routes(g):
     flip(keys(g) / "alice", None)
     status, text = check(g)
     assert status == 78 and len(text.splitlines()) == 51
+
+
+BANNER = {
+    "a directory": lambda p: p.mkdir(),
+    "gone": lambda p: None,
+    "too large": lambda p: p.write_text("x" * 20000),
+    "a NUL": lambda p: p.write_bytes(b"x\0y"),
+}
+
+
+@pytest.mark.parametrize("harm", BANNER)
+def test_banner(g, harm):
+    BANNER[harm](g.dir / "banner")
+    g.options["Banner"] = g.dir / "banner"
+    g.write_gateway()
+    status, text = check(g)
+    assert status == 78 and text.startswith(line_of(g, "00-gateway.ini", "Banner") + f"Banner: {g.dir}/banner: "), text
+    p = g.sallyport("serve", "-c", g.conf)
+    assert p.returncode == 78 and text.split(": ", 3)[3] in p.stderr.decode()
+
+
+def test_too_many_host_keys(g):
+    for name in ("one", "two"):
+        g.generate_key(name)
+    g.host_key_names += ["one", "two"]
+    g.write_gateway()
+    as_serve(g, "HostKey: at most one each of")

@@ -31,15 +31,14 @@ safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
 		keystore_why_set(why, "%s: there is no such directory", path);
 		return ERR_NOTFOUND;
 	}
-	if (dir->fd == -1 && errno == EACCES && closed_why(path, R_OK | X_OK, closed)) {
-		keystore_why_set(why, "%s: %s", path, closed);
-		return ERR_PERM;
-	}
 	if (dir->fd == -1 && errno == EACCES) {
-		keystore_why_set(why,
-		    "%s: not open to user %u, which is who uses it; chown -R it to "
-		    "that user",
-		    path, geteuid());
+		if (closed_why(path, R_OK | X_OK, closed))
+			keystore_why_set(why, "%s: %s", path, closed);
+		else
+			keystore_why_set(why,
+			    "%s: not open to user %u, which is who uses it; chown -R it to "
+			    "that user",
+			    path, geteuid());
 		return ERR_PERM;
 	}
 	if (dir->fd == -1 || fstat(dir->fd, &st) == -1) {

@@ -205,6 +205,7 @@ def test_store_of_root(d, what):
     os.chown(path, 0, 0)
     status, text = d.check()
     assert status == 78 and len(text.splitlines()) == 1 and f": {str(path).rstrip('/')}: " in text, text
+    assert "; chown" in text
     p = d.gateway.sallyport("serve", "-c", d.gateway.conf)
     assert p.returncode == 78 and text in p.stderr.decode()
 

@@ -29,9 +29,9 @@ take_options(struct bytes *s, struct bytes *options)
 	return !quoted;
 }
 
-/* Does the line hold this key?  Its options are what stands before it. */
+/* Take the key of a line.  Its options are what stands before it. */
 static int
-line_has_key(struct bytes line, struct bytes blob, struct buf *key, struct bytes *options)
+line_key(struct bytes line, struct buf *key, struct bytes *options)
 {
 	*options = (struct bytes){ line.p, 0 };
 	buf_reset(key);
@@ -42,7 +42,23 @@ line_has_key(struct bytes line, struct bytes blob, struct buf *key, struct bytes
 		if (pubkey_parse((const char *)line.p, line.len, key) != 0)
 			return 0;
 	}
-	return bytes_equal((struct bytes){ key->data, key->len }, blob);
+	return 1;
+}
+
+int
+authorized_keys_line(struct bytes line)
+{
+	struct bytes options;
+	struct buf key;
+	int found;
+
+	if (line.len > AUTHORIZED_LINE_MAX)
+		return 0;
+	buf_init(&key, AUTHORIZED_LINE_MAX);
+	text_skip_blanks(&line);
+	found = line_key(line, &key, &options);
+	buf_free(&key);
+	return found;
 }
 
 /* Does a certificate of this line's CA hold for the request? */
@@ -89,7 +105,8 @@ authorized_keys_find(const char *text, size_t len, const struct authorized_reque
 		number++;
 		text_skip_blanks(&line);
 		if (line.len == 0 || line.len > AUTHORIZED_LINE_MAX || line.p[0] == '#' ||
-		    !line_has_key(line, key_wanted, &key, &words))
+		    !line_key(line, &key, &words) ||
+		    !bytes_equal((struct bytes){ key.data, key.len }, key_wanted))
 			continue;
 		options->line = number;
 		found = authorized_options_parse(words, request, options, reason, sizeof(reason));

@@ -66,6 +66,10 @@ struct authorized_request {
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256]);
+
+/* 1 if there is a key on this line, behind options or not, which are not looked into. */
+int authorized_keys_line(struct bytes line);
+
 void authorized_options_free(struct authorized_options *options);
 
 #endif

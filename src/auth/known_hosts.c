@@ -225,6 +225,20 @@ known_hosts_authority(const char *text, size_t len, const char *host, uint16_t p
 	return trusted ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
 }
 
+int
+known_hosts_has(const char *text, size_t len, const char *host, uint16_t port)
+{
+	struct look l;
+	int found = 0;
+
+	if (look_init(&l, text, len, host, port) != 0)
+		return 0;
+	while (!found && look_next(&l))
+		found = l.line.marker != MARKER_REVOKED;
+	buf_free(&l.key);
+	return found;
+}
+
 /* What is known for a host: the types of its keys, and whether there is an authority. */
 struct known {
 	struct strlist types;

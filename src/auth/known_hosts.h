@@ -39,6 +39,9 @@ enum known_hosts_result known_hosts_check(const char *text, size_t len, const ch
 enum known_hosts_result known_hosts_authority(const char *text, size_t len, const char *host,
     uint16_t port, const struct cert *cert);
 
+/* 1 if a line for the host has a key, its own or an authority's, that is not there to revoke it. */
+int known_hosts_has(const char *text, size_t len, const char *host, uint16_t port);
+
 /* 1 if there is an authority for the host: a @cert-authority line with a key. */
 int known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port);
 

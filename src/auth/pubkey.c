@@ -209,6 +209,20 @@ pubkey_parse(const char *line, size_t len, struct buf *blob)
 	return ret;
 }
 
+int
+pubkey_is_private(const void *text, size_t len)
+{
+	static const char pem[] = "-----BEGIN ", putty[] = "PuTTY-User-Key-File-";
+	const char *end = memchr(text, '\n', len);
+
+	if (end != NULL)
+		len = (size_t)(end - (const char *)text);
+	if (len >= sizeof(putty) - 1 && memcmp(text, putty, sizeof(putty) - 1) == 0)
+		return 1;
+	return len >= sizeof(pem) - 1 && memcmp(text, pem, sizeof(pem) - 1) == 0 &&
+	    memmem(text, len, "PRIVATE KEY", 11) != NULL;
+}
+
 void
 pubkey_format(struct bytes blob, struct buf *out)
 {

@@ -29,6 +29,9 @@ int pubkey_check(struct bytes blob) MUST_CHECK;
  * such a key, which is no use to whoever has it. */
 int pubkey_parse(const char *line, size_t len, struct buf *blob) MUST_CHECK;
 
+/* 1 if the text begins as a private key does: in PEM, OpenSSH's or PuTTY's format. */
+int pubkey_is_private(const void *text, size_t len);
+
 /* Append "TYPE BASE64" for a blob. */
 void pubkey_format(struct bytes blob, struct buf *out);
 

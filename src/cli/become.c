@@ -81,29 +81,20 @@ static int
 some_unknown(const struct route *r)
 {
 	struct keystore_why why;
-	struct buf text, known;
+	struct buf text;
 	int unknown = 0;
 	size_t i;
 
 	buf_init(&text, FILE_MAX);
-	buf_init(&known, 4096);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
 		/* one that can't be read is another matter */
 		(void)!route_file_read(r, r->known_hosts_files.v[i], &text, &why);
 		buf_put_u8(&text, '\n');
 	}
-	for (i = 0; i < r->hosts.n && !unknown; i++) {
-		buf_reset(&known);
-		known_hosts_algorithms((const char *)text.data, text.len, r->hosts.v[i], r->port,
-		    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
-		    "rsa-sha2-512",
-		    1, &known);
-		unknown = known.len == 0 &&
-		    !known_hosts_has_authority((const char *)text.data, text.len, r->hosts.v[i],
-			r->port);
-	}
+	for (i = 0; i < r->hosts.n && !unknown; i++)
+		unknown = !known_hosts_has((const char *)text.data, text.len, r->hosts.v[i],
+		    r->port);
 	buf_free(&text);
-	buf_free(&known);
 	return unknown;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,11 +18,15 @@
 #include "base/buf.h"
 #include "base/closed.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/privs.h"
 #include "cli/become.h"
 #include "cli/cli.h"
+#include "cli/key_files.h"
 #include "cli/options.h"
+#include "cli/store_probe.h"
 #include "keeper/authorize.h"
+#include "keeper/generation.h"
 #include "keeper/keystore.h"
 #include "keeper/route_files.h"
 #include "lookup/lookup.h"
@@ -36,7 +41,8 @@ struct check {
 	struct conf_errors *errors;
 	struct conf_errors notes; /* what is worth a word, and no error */
 	struct become become;
-	int store_closed; /* the keeper may not use the key store: said once */
+	struct store_probe store;
+	struct key_files files;
 };
 
 /* Why a file can't be opened, for errno; the rest is added unless it is closed to us. */
@@ -84,43 +90,41 @@ keystore_is_empty(const char *path)
 	return empty;
 }
 
-/* Is this key, or password, in the key store?  What is missing goes to list. */
+/* Has it been one, whatever is in it? */
+static int
+keystore_is_made(const char *path)
+{
+	char *store;
+	int made;
+
+	if (asprintf(&store, "%s/.store", path) == -1)
+		fatal("out of memory");
+	made = access(store, F_OK) == 0;
+	free(store);
+	return made;
+}
+
+/* Will the keeper be able to use this key, or password?  What is missing goes to list. */
 static void
-check_key(const struct check *c, const char *name, const char *what, enum keystore_kind kind,
+check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
     const char *file, unsigned int line, struct conf_errors *list)
 {
-	const char *noun = kind == KEYSTORE_PASSWORD ? "password" : "key";
-	struct keystore_why why;
-	enum keystore_kind is;
-	struct stat st;
-	char *path;
+	const char *why;
+	int err;
 
-	if (c->conf->keystore.path == NULL || c->store_closed ||
-	    asprintf(&path, "%s/%s", c->conf->keystore.path, name) == -1)
+	if (c->store.path == NULL)
 		return;
-	if (stat(path, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			conf_error(list, file, line, "%s: %s is not a regular file", what, path);
-		is = keystore_file_kind(AT_FDCWD, path);
-		if (is != KEYSTORE_OTHER && is != kind)
-			conf_error(list, file, line, "%s: %s in the key store %s is a %s, not a %s",
-			    what, name, c->conf->keystore.path,
-			    is == KEYSTORE_PASSWORD ? "password" : "key", noun);
-		else if (become_other(&c->become) && S_ISREG(st.st_mode) &&
-		    keystore_look(c->conf->keystore.path, "", name, &why) != 0)
-			conf_error(list, file, line, "%s: %s", what, why.text);
-	} else if (errno == ENOENT) {
+	err = store_probe_try(&c->store, kind, name, &why);
+	if (err == ERR_NOTFOUND)
 		conf_error(list, file, line,
 		    "%s: there is no %s %s in the key store %s; make it with: "
 		    "sallyport key %s %s%s%s%s",
-		    what, noun, name, c->conf->keystore.path,
+		    what, kind == KEYSTORE_PASSWORD ? "password" : "key", name, c->store.path,
 		    kind == KEYSTORE_PASSWORD ? "add" : "generate", name,
 		    kind == KEYSTORE_PASSWORD ? " --password" : "", c->dir == NULL ? "" : " -c ",
 		    c->dir == NULL ? "" : c->dir);
-	} else {
-		conf_error(list, file, line, "%s: %s: %s", what, path, strerror(errno));
-	}
-	free(path);
+	else if (err != 0)
+		conf_error(c->errors, file, line, "%s: %s", what, why);
 }
 
 /* Before the word was reserved it could be the name of a key. */
@@ -140,23 +144,7 @@ check_agent(const struct check *c, const struct conf_entry *e)
 	free(path);
 }
 
-/* The file that opens a key store in use: 1 if it is not there.  Whether it is the right one,
- * only opening it tells. */
-static int
-check_unlock(struct check *c)
-{
-	const char *spec = c->conf->keystore.unlock, *file;
-	unsigned int line;
-
-	if (spec == NULL || strncmp(spec, "file:", 5) != 0 || access(spec + 5, F_OK) == 0)
-		return 0;
-	file = conf_where(c->conf, "keystore", "Unlock", &line);
-	conf_error(c->errors, file, line, "Unlock: %s: %s; nothing else opens the key store",
-	    spec + 5, strerror(errno));
-	return 1;
-}
-
-/* The store is unlocked by the keeper, as the user it becomes. */
+/* As the keeper opens it when it starts; and what it says then. */
 static void
 check_store(struct check *c)
 {
@@ -165,10 +153,8 @@ check_store(struct check *c)
 	const char *file;
 	unsigned int line;
 
-	if (!become_other(&c->become) || k->path == NULL || k->unlock == NULL ||
-	    keystore_look(k->path, k->unlock, NULL, &why) == 0)
+	if (store_probe_open(&c->store, k, &c->become, &why) == 0)
 		return;
-	c->store_closed = 1;
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	conf_error(c->errors, file, line, "%s", why.text);
 }
@@ -194,40 +180,36 @@ static void
 check_gateway(struct check *c)
 {
 	const struct conf_gateway *g = &c->conf->gateway;
+	const struct conf_keystore *k = &c->conf->keystore;
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
+	char why[CLOSED_WHY_SIZE], *banner = NULL;
 	struct conf_entry e = { 0 };
 	size_t i;
 
 	/* a gateway that has just been installed has no keys yet, and that is no error */
-	if (c->conf->keystore.path != NULL && keystore_is_empty(c->conf->keystore.path))
+	if (k->path != NULL && keystore_is_empty(k->path))
 		list = &c->notes;
-	else if (!check_unlock(c))
+	if (k->path != NULL && k->unlock != NULL &&
+	    (list != &c->notes || keystore_is_made(k->path)))
 		check_store(c);
+	else /* without one, nothing is in it */
+		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
 	file = conf_where(c->conf, "gateway", "HostKey", &line);
+	if (g->host_keys.n > KEEPER_HOST_KEYS_MAX)
+		conf_error(c->errors, file, line,
+		    "HostKey: at most one each of ed25519, ecdsa and rsa");
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && faccessat(AT_FDCWD, g->banner, R_OK, AT_EACCESS) == -1)
-		cannot_open(c, &e, "Banner", g->banner, R_OK, "");
+	if (g->banner != NULL && generation_banner(g->banner, &banner, why) != 0)
+		conf_error(c->errors, e.file, e.line, "Banner: %s: %s", g->banner, why);
+	free(banner);
 }
 
 /* --- the files of a route --- */
-
-/* Does it look like a list of public keys? */
-static int
-has_public_key(int fd)
-{
-	struct buf b;
-	int yes;
-
-	buf_init(&b, KEYS_FILE_MAX);
-	yes = fd_read_all(fd, &b) != 0 || (b.len > 0 && memmem(b.data, b.len, " AAAA", 5) != NULL);
-	buf_free(&b);
-	return yes;
-}
 
 /* A descriptor on a file that decides who is trusted; -1: said why it can't. */
 static int
@@ -256,32 +238,43 @@ trusted_open(struct check *c, const struct conf_entry *e, const char *key, const
 static void
 check_authorized_keys(struct check *c, const struct conf_section *s, const struct route *r)
 {
+	const char *path = r->authorized_keys_file;
 	struct conf_entry e = place(s, "AuthorizedKeysFile");
 	int fd;
 
-	fd = trusted_open(c, &e, "AuthorizedKeysFile", r->authorized_keys_file, AUTHORIZED_KEYS_MAX,
+	fd = trusted_open(c, &e, "AuthorizedKeysFile", path, AUTHORIZED_KEYS_MAX,
 	    "; put the public keys of who may log in there");
 	if (fd == -1)
 		return;
-	if (!has_public_key(fd))
+	if (key_files_count(&c->files, KEY_FILES_AUTHORIZED, path, fd) == 0)
 		conf_error(&c->notes, e.file, e.line,
-		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in",
-		    r->authorized_keys_file);
+		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in", path);
 	fd_close(&fd);
 }
 
 static void
 check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r)
 {
+	const char *path = r->trusted_user_ca_keys;
 	struct conf_entry e = place(s, "TrustedUserCAKeys");
-	int fd = trusted_open(c, &e, "TrustedUserCAKeys", r->trusted_user_ca_keys,
-	    AUTHORIZED_KEYS_MAX, "; put the public keys of the authorities there");
+	int fd = trusted_open(c, &e, "TrustedUserCAKeys", path, AUTHORIZED_KEYS_MAX,
+	    "; put the public keys of the authorities there");
 
-	if (fd != -1 && !has_public_key(fd))
+	if (fd != -1 && key_files_count(&c->files, KEY_FILES_PLAIN, path, fd) == 0)
 		conf_error(&c->notes, e.file, e.line,
 		    "TrustedUserCAKeys: there is no public key in %s: no certificate is accepted",
-		    r->trusted_user_ca_keys);
+		    path);
 	fd_close(&fd);
+}
+
+static void
+check_inline_keys(struct check *c, const struct conf_section *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (strcasecmp(s->entries[i].key, "AuthorizedKey") == 0)
+			key_files_value(&c->files, &s->entries[i]);
 }
 
 /* RevokedKeys that are not understood refuse every key. */
@@ -341,6 +334,25 @@ check_certificate(struct check *c, const struct conf_section *s, const struct ro
 	free(path);
 }
 
+/* Machines that every connection to is refused. */
+static void
+check_unknown_hosts(struct check *c, const struct conf_section *s, const struct route *r,
+    const struct conf_entry *e)
+{
+	const char *host;
+
+	if (r->strict != ROUTE_STRICT_YES || r->host_key_fingerprints.n > 0)
+		return;
+	host = key_files_unknown_host(&c->files, r, wildcard_stars(s->name) > 0, e);
+	if (host != NULL && r->known_hosts_files.n > 0)
+		conf_error(&c->notes, e->file, e->line,
+		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it will "
+		    "be refused; add what ssh-keyscan -p %u %s prints, when you have made sure "
+		    "that it is that machine's key",
+		    r->known_hosts_files.v[r->known_hosts_files.n - 1], host, r->port, r->port,
+		    host);
+}
+
 static void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
@@ -360,7 +372,10 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 		    KEYS_FILE_MAX, remedy);
 		fd_close(&fd);
 	}
-	if (!become_other(&c->become) || c->errors->n != before)
+	if (c->errors->n != before)
+		return;
+	check_unknown_hosts(c, s, r, &e);
+	if (!become_other(&c->become))
 		return;
 	learns = become_accept_new(r, why);
 	if (learns != 0)
@@ -430,6 +445,7 @@ check_route(struct check *c, const struct conf_section *s)
 		check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line, c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
+	check_inline_keys(c, s);
 	if (is_known(s, r->trusted_user_ca_keys))
 		check_trusted_cas(c, s, r);
 	if (is_known(s, r->revoked_keys))
@@ -467,9 +483,10 @@ report(const struct check *c)
 	if (c->errors->n > 1)
 		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), error_order);
 	conf_errors_print(c->errors, stderr);
-	for (i = 0; i < c->notes.n; i++)
-		fprintf(stderr, "note: %s:%u: %s\n", c->notes.v[i].file, c->notes.v[i].line,
-		    c->notes.v[i].text);
+	for (i = 0; i < c->notes.n; i++) {
+		fputs("note: ", stderr);
+		conf_errors_print(&(struct conf_errors){ &c->notes.v[i], 1 }, stderr);
+	}
 	if (c->errors->n > 0)
 		return CLI_CONFIG;
 	return CLI_OK;
@@ -515,6 +532,7 @@ check(const char *dir, int dumping)
 	size_t i;
 	int status;
 
+	key_files_init(&c.files, &c.notes);
 	become_init(&c.become, dir);
 	become_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
@@ -534,6 +552,8 @@ check(const char *dir, int dumping)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
 	become_self();
+	store_probe_close(&c.store);
+	key_files_free(&c.files);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);

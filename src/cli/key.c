@@ -16,7 +16,7 @@ static const char usage[] =
     "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
     "       sallyport key add NAME FILE | add NAME --password\n"
     "       sallyport key list | public NAME | remove NAME\n"
-    "       sallyport key rewrap [--unlock SPEC]\n"
+    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
     "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n";
 
 static const char help[] =

@@ -163,9 +163,7 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 		return ERR_NOMEM;
 	for (tries = isatty(STDIN_FILENO) ? TRIES : 1; tries > 0 && r == ERR_AUTH; tries--) {
 		r = passphrase_read(prompt, &passphrase);
-		if (r == ERR_EOF)
-			r = ERR_AUTH;
-		else if (r == 0) {
+		if (r == 0) {
 			r = key_import((const char *)text->data, text->len,
 			    (const char *)secret_open(passphrase), priv, pub, type);
 			secret_close(passphrase);
@@ -180,8 +178,15 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 static const char *
 import_reason(int err, const char *type, const struct buf *text)
 {
+	if (err == ERR_EOF)
+		return "has a passphrase, and none was given: run this on a terminal, where it is "
+		       "asked for, or take it off a copy of the file with: ssh-keygen -p -f COPY";
+	if (err == ERR_AUTH && !isatty(STDIN_FILENO))
+		return "the first line of standard input is not its passphrase: run this on a "
+		       "terminal, where it is asked for, or take it off a copy of the file with: "
+		       "ssh-keygen -p -f COPY";
 	if (err == ERR_AUTH)
-		return "wrong passphrase, or none given";
+		return "wrong passphrase";
 	if (err == ERR_ALGORITHM && strncmp(type, "sk-", 3) == 0)
 		return "is a security key's, and the key itself does not leave its token: with "
 		       "Key = agent in the route it is used from the person's own agent";

@@ -25,6 +25,7 @@
 #include "keeper/route_files.h"
 #include "cli/options.h"
 #include "cli/route_dial.h"
+#include "cli/store_probe.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
 #include "master/run.h"
@@ -78,6 +79,7 @@ bytes_of(const struct buf *b)
 }
 
 /* The public key in a file, as OpenSSH writes it. */
+/* ERR_PERM: it is a private key, which is none of our business. */
 static int
 read_public(const char *path, struct buf *blob)
 {
@@ -90,9 +92,11 @@ read_public(const char *path, struct buf *blob)
 	if (err == 0) {
 		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
 			;
-		err = pubkey_parse((const char *)text.data, len, blob);
+		err = pubkey_is_private(text.data, text.len) ?
+		    ERR_PERM :
+		    pubkey_parse((const char *)text.data, len, blob);
 	}
-	buf_free(&text);
+	buf_wipe(&text);
 	return err;
 }
 
@@ -169,10 +173,10 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 	else
 		printf("key        %s: %s: %s\n", r->key, path,
 		    err == ERR_SYS ? why_not(path, why_closed) : err_str(err));
-	if (err == 0 && become_other(&a->become) &&
-	    keystore_look(conf->keystore.path, "", r->key, &why) != 0) {
-		printf("           which can't be used: %s\n", why.text);
-		err = ERR_PERM;
+	if (err == 0) {
+		err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
+		if (err != 0)
+			printf("           which can't be used: %s\n", why.text);
 	}
 	if (err == 0 && r->certificate_file != NULL)
 		err = show_certificate(r, bytes_of(&blob));
@@ -199,8 +203,8 @@ show_password(const struct args *a, const struct conf *conf, const struct route 
 	if (error != 0 || kind == KEYSTORE_KEY) {
 		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
 		status = CLI_FAILED;
-	} else if (become_other(&a->become) &&
-	    keystore_look(conf->keystore.path, "", r->password, &why) != 0) {
+	} else if (store_probe_one(&conf->keystore, &a->become, KEYSTORE_PASSWORD, r->password,
+		       &why) != 0) {
 		printf(": %s", why.text);
 		status = CLI_FAILED;
 	}
@@ -565,8 +569,14 @@ cli_route(int argc, char **argv)
 	/* that one is the operator's, and no file of the gateway's */
 	err = a.key == NULL ? 0 : read_public(a.key, &a.blob);
 	if (err != 0) {
-		fprintf(stderr, "sallyport: %s: %s\n", a.key,
-		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
+		if (err == ERR_PERM)
+			fprintf(stderr,
+			    "sallyport: %s: is a private key; --key takes its public half: --key "
+			    "%s.pub\n",
+			    a.key, a.key);
+		else
+			fprintf(stderr, "sallyport: %s: %s\n", a.key,
+			    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
 		buf_free(&a.blob);
 		return CLI_FAILED;
 	}

@@ -92,7 +92,8 @@ dir_order(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void
+/* 0, or ERR_CONFIG if there is nothing to read. */
+static int
 dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 {
 	struct dirent **list = NULL;
@@ -104,12 +105,12 @@ dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 	if (n == -1 && errno == EACCES) {
 		(void)closed_why(conf->dir, R_OK | X_OK, why);
 		conf_error(errors, conf->dir, 0, "%s", why);
-		return;
+		return ERR_CONFIG;
 	}
 	if (n == -1) {
 		conf_error(errors, conf->dir, 0, "%s: this must be a directory with *.ini files",
 		    strerror(errno));
-		return;
+		return ERR_CONFIG;
 	}
 	if (stat(conf->dir, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
 		conf_error(errors, conf->dir, 0,
@@ -132,6 +133,7 @@ dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 		free(list[i]);
 	}
 	free(list);
+	return n == 0 ? ERR_CONFIG : 0;
 }
 
 /* Put each section on its list. */
@@ -187,7 +189,8 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 		conf_error(errors, conf->dir, 0,
 		    "the directory that holds it has a control character, or a blank and then ; "
 		    "or #, in its path: no value could say that path; give it another name");
-	dir_read(conf, reader, errors);
+	if (dir_read(conf, reader, errors) != 0)
+		goto out;
 	all = reader_sections(reader, &n);
 	if (conf_sort(conf, all, n) != 0)
 		goto nomem;

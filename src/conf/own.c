@@ -31,6 +31,10 @@ listen_split(char *word, struct conf_listen *l, char why[KEYWORD_WHY_SIZE])
 	char plain[64], *host = word, *colon = strrchr(word, ':'), *scope;
 	int family = AF_INET;
 
+	if (conf_port(word, &l->port) == 0)
+		return keyword_bad(why,
+		    "\"%.80s\" has no address: write 0.0.0.0:%u, and [::]:%u for IPv6", word,
+		    l->port, l->port);
 	if (strchr(word, ':') != colon && word[0] != '[')
 		return keyword_bad(why, "\"%.80s\": an IPv6 address goes in brackets: [::]:2222",
 		    word);

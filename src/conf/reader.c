@@ -252,6 +252,10 @@ section_header(struct reader *r, const char *text, size_t len)
 		conf_error(r->errors, r->file, r->line, "[%s] takes no name", section_kinds[i]);
 	} else if (i == 3 && r->what == CONF_GATEWAY) {
 		return;
+	} else if (close - name > 1 && (*name == '"' || *name == '\'') && close[-1] == *name) {
+		conf_error(r->errors, r->file, r->line,
+		    "a name is written without quotes: [%s %.*s]", section_kinds[i],
+		    (int)(close - name > 102 ? 100 : close - name - 2), name + 1);
 	} else {
 		section_begin(r, section_kinds[i], name, (size_t)(close - name));
 	}
@@ -311,6 +315,43 @@ line_ok(struct reader *r, const char *text, size_t len, size_t max)
 	return 1;
 }
 
+/*
+ * To inih a ':' is as good as a '='.  Here it is not, since a line without the '=' but with an
+ * address in its value would have its key end there.
+ */
+static int
+line_has_equals(struct reader *r, const char *text, size_t len)
+{
+	const char *end = text + len, *p, *value;
+	size_t key;
+
+	for (p = text; p < end && *p != '=' && *p != ':'; p++)
+		;
+	for (key = 0; key < len && isalnum((unsigned char)text[key]); key++)
+		;
+	if (p == end || *p == '=' || key == 0)
+		return 1;
+	value = text + key;
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	if (value < end && *value == ':')
+		value++;
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	for (p = value; p < end && !(*p == ';' && (p[-1] == ' ' || p[-1] == '\t')); p++)
+		;
+	while (p > value && (p[-1] == ' ' || p[-1] == '\t'))
+		p--;
+	/* a long one, or a hash, may be better kept to oneself */
+	if (p - value > 40 || (p > value && *value == '$'))
+		conf_error(r->errors, r->file, r->line, "there is no = after %.*s",
+		    (int)(key > 60 ? 60 : key), text);
+	else
+		conf_error(r->errors, r->file, r->line, "there is no =: write %.*s = %.*s",
+		    (int)(key > 60 ? 60 : key), text, (int)(p - value), value);
+	return 0;
+}
+
 /* The line before was given to inih; if it made no entry of it, it is none. */
 static void
 line_settle(struct reader *r)
@@ -352,6 +393,8 @@ line_next(char *out, int size, void *ctx)
 			section_header(r, text, (size_t)(end - text));
 			continue;
 		}
+		if (!line_has_equals(r, text, (size_t)(end - text)))
+			continue;
 		memcpy(out, text, (size_t)(end - text));
 		out[end - text] = '\n';
 		out[end - text + 1] = '\0';

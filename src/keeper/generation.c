@@ -96,17 +96,15 @@ load_identity(struct generation *g, const struct generation *old, struct conf_er
 	return r;
 }
 
-static int
-load_banner(struct generation *g, struct conf_errors *errors)
+int
+generation_banner(const char *path, char **text, char reason[CLOSED_WHY_SIZE])
 {
-	const char *path = g->conf->gateway.banner;
+	char closed[CLOSED_WHY_SIZE];
 	const char *why;
-	char text[512], closed[CLOSED_WHY_SIZE];
 	struct buf b;
 	int r;
 
-	if (path == NULL)
-		return 0;
+	*text = NULL;
 	buf_init(&b, BANNER_MAX);
 	r = keeper_read_file(path, &b);
 	why = keeper_read_why(r);
@@ -118,12 +116,23 @@ load_banner(struct generation *g, struct conf_errors *errors)
 		r = ERR_FORMAT;
 		why = "holds a NUL";
 	}
-	if (r == 0 && (g->banner = strdup((const char *)b.data)) == NULL) {
+	if (r == 0 && (*text = strdup((const char *)b.data)) == NULL) {
 		r = ERR_NOMEM;
 		why = err_str(r);
 	}
 	buf_free(&b);
-	if (r == 0)
+	if (r != 0)
+		snprintf(reason, CLOSED_WHY_SIZE, "%s", why);
+	return r;
+}
+
+static int
+load_banner(struct generation *g, struct conf_errors *errors)
+{
+	const char *path = g->conf->gateway.banner;
+	char text[512], why[CLOSED_WHY_SIZE];
+
+	if (path == NULL || generation_banner(path, &g->banner, why) == 0)
 		return 0;
 	snprintf(text, sizeof(text), "Banner %s", path);
 	return blame(g->conf, errors, "gateway", "Banner", text, why);

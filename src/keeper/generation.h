@@ -7,6 +7,7 @@
 #define KEEPER_GENERATION_H
 
 #include "base/buf.h"
+#include "base/closed.h"
 #include "conf/conf.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
@@ -51,6 +52,9 @@ int generation_load(const char *dir, const struct generation *old, struct genera
  */
 int generation_unlock(const char *dir, struct generation **out,
     struct conf_errors *errors) MUST_CHECK;
+
+/* The text of Banner, which is the caller's; or an ERR_*, and why it can't be shown. */
+int generation_banner(const char *path, char **text, char why[CLOSED_WHY_SIZE]) MUST_CHECK;
 
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation **g); /* takes NULL */

@@ -57,6 +57,19 @@ keystore_name_check(const char *name, struct keystore_why *why)
 	return ERR_FORMAT;
 }
 
+static int
+store_read(const struct safedir *dir, struct buf *store, struct keystore_why *why)
+{
+	return safefile_read(dir, STORE_NAME, 077, store, why);
+}
+
+static void
+why_no_store(const char *path, struct keystore_why *why)
+{
+	keystore_why_set(why,
+	    "%s: there is no key store yet; make one with: sallyport key generate", path);
+}
+
 /* Read .store and unlock it. */
 static int
 store_unlock(struct keystore *ks, struct keystore_why *why)
@@ -67,7 +80,7 @@ store_unlock(struct keystore *ks, struct keystore_why *why)
 
 	buf_init(&store, UNLOCK_FILE_MAX);
 	snprintf(shown, sizeof(shown), "%s/" STORE_NAME, ks->path);
-	r = safefile_read(&ks->dir, STORE_NAME, 077, &store, why);
+	r = store_read(&ks->dir, &store, why);
 	if (r == 0)
 		r = unlock_unwrap(ks->unlock, &ks->dir, &store, shown, &ks->key, why);
 	buf_free(&store);
@@ -150,8 +163,7 @@ store_open(struct keystore *ks, int create, struct keystore_why *why)
 		return r;
 	if (create)
 		return store_create(ks, why);
-	keystore_why_set(why,
-	    "%s: there is no key store yet; make one with: sallyport key generate", ks->path);
+	why_no_store(ks->path, why);
 	return ERR_NOTFOUND;
 }
 
@@ -188,20 +200,47 @@ keystore_open(const char *path, const char *unlock, int create, struct keystore 
 }
 
 int
-keystore_look(const char *path, const char *unlock, const char *name, struct keystore_why *why)
+keystore_probe(const char *path, const char *unlock, struct keystore **out,
+    struct keystore_why *why)
+{
+	struct safedir dir;
+	char shown[512];
+	struct buf store;
+	int r;
+
+	if (unlock_at_hand(unlock))
+		return keystore_open(path, unlock, 0, out, why);
+	*out = NULL;
+	r = safedir_open(path, &dir, why);
+	if (r != 0)
+		return r;
+	buf_init(&store, UNLOCK_FILE_MAX);
+	r = store_read(&dir, &store, why);
+	if (r == ERR_NOTFOUND) {
+		why_no_store(path, why);
+	} else if (r == 0) {
+		snprintf(shown, sizeof(shown), "%s/" STORE_NAME, path);
+		r = unlock_look(unlock, &store, shown, why);
+	}
+	buf_free(&store);
+	safedir_close(&dir);
+	return r;
+}
+
+int
+keystore_look(const char *path, enum keystore_kind kind, const char *name, struct keystore_why *why)
 {
 	struct safedir dir;
 	struct buf file;
 	int r;
 
-	r = safedir_open(path, &dir, why);
-	if (r != 0)
+	if ((r = keystore_name_check(name, why)) != 0 || (r = safedir_open(path, &dir, why)) != 0)
 		return r;
-	buf_init(&file, name == NULL ? UNLOCK_FILE_MAX : KEYSTORE_FILE_MAX);
-	r = safefile_read(&dir, name == NULL ? STORE_NAME : name, 077, &file, why);
+	buf_init(&file, KEYSTORE_FILE_MAX);
+	r = safefile_read(&dir, name, 077, &file, why);
+	if (r == 0)
+		r = keystore_sealed_check(path, kind, name, &file, why);
 	buf_free(&file);
-	if (r == 0 && name == NULL)
-		r = unlock_look(unlock, &dir, why);
 	safedir_close(&dir);
 	return r;
 }

@@ -40,10 +40,11 @@ struct keystore *keystore_ref(struct keystore *ks);
 void keystore_free(struct keystore **ks);
 
 /*
- * Without opening it: may we read what opens the store, or, with a name, that key or password
- * in it?  0, ERR_NOTFOUND or another ERR_*.
+ * As keystore_open(), if what opens the store is at hand: a passphrase is not asked for, and a
+ * credential is there for who was started by systemd.  Without it, 0 and *out is NULL if the
+ * store is locked with such a thing, as far as it says so itself.
  */
-int keystore_look(const char *path, const char *unlock, const char *name,
+int keystore_probe(const char *path, const char *unlock, struct keystore **out,
     struct keystore_why *why) MUST_CHECK;
 
 /* 1 to 64 of A-Z a-z 0-9 . _ @ + -, not starting with '.' or '-', not ending in ".pub". */
@@ -59,6 +60,11 @@ enum keystore_kind {
 	KEYSTORE_KEY,
 	KEYSTORE_PASSWORD,
 };
+
+/* All there is to say about a key or password in a store that is not open: may we read it, and
+ * does it look like one?  0, ERR_NOTFOUND or another ERR_*. */
+int keystore_look(const char *path, enum keystore_kind kind, const char *name,
+    struct keystore_why *why) MUST_CHECK;
 
 /* What a file is by its first bytes: one of the store, or by its path (AT_FDCWD). */
 enum keystore_kind keystore_kind(const struct keystore *ks, const char *name);

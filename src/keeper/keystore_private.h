@@ -28,6 +28,11 @@ void keystore_why_exists(const struct keystore *ks, const char *name, struct key
 int keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, struct buf *file,
     struct keystore_why *why) MUST_CHECK;
 
+/* Is it the whole of a sealed file of this kind, by what can be told without the store key?
+ * 0, ERR_FORMAT, or ERR_ALGORITHM if it is of the other kind. */
+int keystore_sealed_check(const char *path, enum keystore_kind kind, const char *name,
+    const struct buf *file, struct keystore_why *why) MUST_CHECK;
+
 /* Append the sealed file to out.  0 or an ERR_* of buf_err(). */
 int keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name,
     struct secret *plain, struct buf *out) MUST_CHECK;

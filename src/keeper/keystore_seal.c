@@ -120,37 +120,45 @@ keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name, st
 
 /* The file says that it is something else than what is wanted. */
 static int
-other_kind(const struct keystore *ks, enum keystore_kind kind, enum keystore_kind is,
-    const char *name, struct keystore_why *why)
+other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is, const char *name,
+    struct keystore_why *why)
 {
 	if (is == KEYSTORE_OTHER)
 		keystore_why_set(why,
-		    "%s/%s: is not a sealed %s; bring a %s in with: sallyport key add%s", ks->path,
+		    "%s/%s: is not a sealed %s; bring a %s in with: sallyport key add%s", path,
 		    name, kinds[kind].what, kinds[kind].what,
 		    kind == KEYSTORE_PASSWORD ? " NAME --password" : "");
 	else
-		keystore_why_set(why, "%s/%s: is a %s, not a %s", ks->path, name, kinds[is].what,
+		keystore_why_set(why, "%s/%s: is a %s, not a %s", path, name, kinds[is].what,
 		    kinds[kind].what);
 	return is == KEYSTORE_OTHER ? ERR_FORMAT : ERR_ALGORITHM;
+}
+
+int
+keystore_sealed_check(const char *path, enum keystore_kind kind, const char *name,
+    const struct buf *file, struct keystore_why *why)
+{
+	enum keystore_kind is = kind_of(file->data, file->len);
+
+	if (is != kind)
+		return other_kind(path, kind, is, name, why);
+	if (file->len >= HEAD_SIZE + TAG_SIZE)
+		return 0;
+	keystore_why_set(why, "%s/%s: is cut short; restore it from a copy", path, name);
+	return ERR_FORMAT;
 }
 
 int
 keystore_unseal(struct keystore *ks, enum keystore_kind kind, const char *name,
     const struct buf *file, struct secret **plain, struct keystore_why *why)
 {
-	enum keystore_kind is = kind_of(file->data, file->len);
 	size_t ad_len;
 	char ad[AD_SIZE];
-	int bad;
+	int bad, r;
 
 	*plain = NULL;
-	if (is != kind)
-		return other_kind(ks, kind, is, name, why);
-	if (file->len < HEAD_SIZE + TAG_SIZE) {
-		keystore_why_set(why, "%s/%s: is cut short; restore it from a copy", ks->path,
-		    name);
-		return ERR_FORMAT;
-	}
+	if ((r = keystore_sealed_check(ks->path, kind, name, file, why)) != 0)
+		return r;
 	*plain = secret_new(file->len - HEAD_SIZE - TAG_SIZE);
 	if (*plain == NULL) {
 		keystore_why_set(why, "out of memory");

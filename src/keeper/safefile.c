@@ -31,15 +31,14 @@ safedir_open(const char *path, struct safedir *dir, struct keystore_why *why)
 		keystore_why_set(why, "%s: there is no such directory", path);
 		return ERR_NOTFOUND;
 	}
-	if (dir->fd == -1 && errno == EACCES && closed_why(path, R_OK | X_OK, closed)) {
-		keystore_why_set(why, "%s: %s", path, closed);
-		return ERR_PERM;
-	}
 	if (dir->fd == -1 && errno == EACCES) {
-		keystore_why_set(why,
-		    "%s: not open to user %u, which is who uses it; chown -R it to "
-		    "that user",
-		    path, geteuid());
+		if (closed_why(path, R_OK | X_OK, closed))
+			keystore_why_set(why, "%s: %s", path, closed);
+		else
+			keystore_why_set(why,
+			    "%s: not open to user %u, which is who uses it; chown -R it to "
+			    "that user",
+			    path, geteuid());
 		return ERR_PERM;
 	}
 	if (dir->fd == -1 || fstat(dir->fd, &st) == -1) {
@@ -101,6 +100,8 @@ safefile_check(const struct safedir *dir, const char *name, const struct stat *s
 static int
 safefile_open(const struct safedir *dir, const char *name, int *fd, struct keystore_why *why)
 {
+	struct stat st;
+
 	/* Without waiting: opening a FIFO would otherwise last until it has a writer. */
 	*fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (*fd != -1)
@@ -119,8 +120,13 @@ safefile_open(const struct safedir *dir, const char *name, int *fd, struct keyst
 		return ERR_FORMAT;
 	case EACCES:
 	case EPERM:
-		keystore_why_set(why, "%s/%s: cannot be read by user %u; chown it", dir->path, name,
-		    geteuid());
+		if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid())
+			keystore_why_set(why,
+			    "%s/%s: its owner, user %u, may not read it; run: chmod 600 %s/%s",
+			    dir->path, name, geteuid(), dir->path, name);
+		else
+			keystore_why_set(why, "%s/%s: cannot be read by user %u; chown it",
+			    dir->path, name, geteuid());
 		return ERR_PERM;
 	default:
 		keystore_why_set(why, "%s/%s: %s", dir->path, name, strerror(errno));

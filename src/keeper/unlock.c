@@ -171,22 +171,21 @@ contents_read(const struct spec *s, struct buf *out, struct keystore_why *why)
 }
 
 int
-unlock_look(const char *spec, const struct safedir *store, struct keystore_why *why)
+unlock_at_hand(const char *spec)
 {
-	struct buf contents;
+	const struct safedir none = { .fd = -1 };
+	struct keystore_why why;
+	char *path = NULL;
 	struct spec s;
-	int r;
+	int there;
 
-	if (strncmp(spec, "file:", 5) != 0)
-		return 0;
-	r = spec_parse(spec, store, &s, why);
-	if (r != 0)
-		return r;
-	buf_init(&contents, UNLOCK_FILE_MAX);
-	r = contents_read(&s, &contents, why);
-	buf_wipe(&contents);
+	if (strncmp(spec, "credential:", 11) != 0)
+		return strcmp(spec, "passphrase") != 0;
+	there = spec_parse(spec, &none, &s, &why) == 0 &&
+	    asprintf(&path, "%s/%s", s.dir, s.name) != -1 && access(path, F_OK) == 0;
+	free(path);
 	spec_free(&s);
-	return r;
+	return there;
 }
 
 static int
@@ -415,20 +414,37 @@ why_mismatch(const struct spec *s, const char *spec, const char *shown, struct k
 }
 
 static int
+kdf_check(const char *spec, const struct wrapped *x, const char *shown, struct keystore_why *why)
+{
+	int wanted = strcmp(spec, "passphrase") == 0, is = bytes_is(x->kdf, "argon2id");
+
+	if (wanted == is)
+		return 0;
+	keystore_why_set(why, "%s: is locked with a %s, not with %s; %s", shown,
+	    is ? "passphrase" : "file or credential", wanted ? "a passphrase" : spec,
+	    is ? "set Unlock = passphrase" : "set Unlock to that again");
+	return ERR_AUTH;
+}
+
+int
+unlock_look(const char *spec, const struct buf *in, const char *shown, struct keystore_why *why)
+{
+	struct wrapped x;
+	int r;
+
+	r = wrapped_parse(in, shown, &x, why);
+	return r != 0 ? r : kdf_check(spec, &x, shown, why);
+}
+
+static int
 unwrap(const struct spec *s, const char *spec, const struct wrapped *x, const char *shown,
     struct secret **key, struct keystore_why *why)
 {
 	struct secret *under;
 	int r;
 
-	if (!bytes_is(x->kdf, s->kdf)) {
-		keystore_why_set(why, "%s: is locked with a %s, not with %s; %s", shown,
-		    bytes_is(x->kdf, "argon2id") ? "passphrase" : "file or credential",
-		    s->source == SOURCE_PASSPHRASE ? "a passphrase" : spec,
-		    bytes_is(x->kdf, "argon2id") ? "set Unlock = passphrase" :
-						   "set Unlock to that again");
-		return ERR_AUTH;
-	}
+	if ((r = kdf_check(spec, x, shown, why)) != 0)
+		return r;
 	r = derive(s, &x->lock, 0, &under, why);
 	if (r == ERR_NOTFOUND) { /* which would mean that there is no store */
 		if (s->source == SOURCE_FILE)

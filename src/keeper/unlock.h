@@ -33,8 +33,13 @@ void unlock_remove_file(const char *spec);
 int unlock_wrap(const char *spec, const struct safedir *store, struct secret *key, struct buf *out,
     struct keystore_why *why) MUST_CHECK;
 
-/* Can the file of file:PATH be read, and is it fit for it?  0 for the other specs. */
-int unlock_look(const char *spec, const struct safedir *store, struct keystore_why *why) MUST_CHECK;
+/* 1 if nobody has to be asked and nothing is missing that systemd alone hands out. */
+int unlock_at_hand(const char *spec);
+
+/* Does the .store say that it is locked with such a thing?  0, ERR_FORMAT or ERR_TOOBIG if it
+ * is damaged, or ERR_AUTH. */
+int unlock_look(const char *spec, const struct buf *in, const char *shown,
+    struct keystore_why *why) MUST_CHECK;
 
 /* The key from the contents of a .store; shown is that file's name for messages.
  * ERR_AUTH: this spec does not open it. */

@@ -188,6 +188,16 @@ def test_key_of_root_in_the_store(d):
     assert p.returncode == 1 and b"cannot be read by user 1" in p.stdout
 
 
+@pytest.mark.parametrize("file,key,name", [("00-gateway.ini", "HostKey", "host_ed25519"), ("10-alice.ini", "Key", "alice")])
+def test_key_of_the_keepers_own_that_is_closed(d, file, key, name):
+    path = d.gateway.dir / "keys" / name
+    path.chmod(0)
+    status, text = d.check()
+    assert status == 78 and re.fullmatch(
+        rf"\S+{file}:\d+: {key}: {path}: its owner, user 1, may not read it; run: chmod 600 {path}\n", text), text
+    d.mended(re.search("; run: (.*)", text)[1])
+
+
 @pytest.mark.parametrize("what", ["", ".store", ".unlock"])
 def test_store_of_root(d, what):
     """Said once, and as when the gateway is started."""
@@ -195,6 +205,7 @@ def test_store_of_root(d, what):
     os.chown(path, 0, 0)
     status, text = d.check()
     assert status == 78 and len(text.splitlines()) == 1 and f": {str(path).rstrip('/')}: " in text, text
+    assert "; chown" in text
     p = d.gateway.sallyport("serve", "-c", d.gateway.conf)
     assert p.returncode == 78 and text in p.stderr.decode()
 

@@ -93,7 +93,7 @@ def test_file_that_is_gone(make_gateway, make_sshd, ring):
     store = (g.dir / "keys" / ".store").read_bytes()
     (g.dir / "keys" / ".unlock").unlink()
     status, text = check(g)
-    assert status == 78 and re.search(r"Unlock: \S+/keys/\.unlock: No such file", text)
+    assert status == 78 and re.search(r"locked with a file, and file:\S+/keys/\.unlock is not there; restore it", text)
     for args in (["key", "generate", "new"], ["serve"]):
         p = g.sallyport(*args, "-c", g.conf)
         assert p.returncode in (1, 78) and b"is not there; restore it" in p.stderr, p

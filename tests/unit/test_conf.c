@@ -134,7 +134,7 @@ test_values(void **state)
 	    "  LISTENADDRESS = 127.0.0.1:22 [fe80::1%eth0]:2022 ; a comment\r\n"
 	    "hostkey=one two\r\n"
 	    "# another\r\n"
-	    "LoginGraceTime : 1m30s\r\n"
+	    "LoginGraceTime = 1m30s\r\n"
 	    "MaxStartups = 10\r\n"
 	    "PerSourceMaxStartups = 5\r\n"
 	    "ClientAliveInterval = none\r\n"
@@ -244,6 +244,8 @@ test_bad_values(void **state)
 	gateway_bad("ListenAddress = 127.0.0.1",
 	    "ListenAddress: \"127.0.0.1\" has no port: write 127.0.0.1:2222");
 	gateway_bad("ListenAddress = [::]", "ListenAddress: \"[::]\" has no port: write [::]:2222");
+	gateway_bad("ListenAddress = 2222",
+	    "ListenAddress: \"2222\" has no address: write 0.0.0.0:2222, and [::]:2222 for IPv6");
 	gateway_bad("ListenAddress = 127.0.0.1:65536",
 	    "ListenAddress: \"127.0.0.1:65536\": the port is not one from 1 to 65535");
 	gateway_bad("ListenAddress = 127.0.0.1:22 127.0.0.1:22",
@@ -267,6 +269,46 @@ test_bad_values(void **state)
 	gateway_bad("MaxAuthTries = 3 # three",
 	    "MaxAuthTries: '#' begins a comment only at the start of a line; after a value write "
 	    "';'");
+}
+
+/* inih would take a ':' for a '=', and so an address for the end of a key. */
+static void
+test_colon_is_no_equals(void **state)
+{
+	struct conf *conf;
+
+	(void)state;
+	gateway_bad("MaxAuthTries: 2210", "there is no =: write MaxAuthTries = 2210");
+	gateway_bad("MaxAuthTries : 3 ; three", "there is no =: write MaxAuthTries = 3");
+	gateway_bad("ListenAddress 0.0.0.0:2222",
+	    "there is no =: write ListenAddress = 0.0.0.0:2222");
+	gateway_bad("Banner:a=b", "there is no =: write Banner = a=b");
+	gateway_bad("PasswordHash: $argon2id$v", "there is no = after PasswordHash");
+	gateway_bad(": 3", "there is no key before the =");
+	write_text("conf.d/a.ini", "[gateway]\nListenAddress=127.0.0.1:22\nControlSocket = a:b\n");
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->gateway.listen[0].port, 22);
+	assert_non_null(strstr(conf->gateway.control_socket, "/a:b"));
+	conf_free(&conf);
+}
+
+static void
+test_quoted_name(void **state)
+{
+	struct conf *conf;
+
+	(void)state;
+	write_text("conf.d/a.ini",
+	    "[route \"alice\"]\nUser = a\n[route 'x y']\n[lookup \"exec\"]\n[route b]\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:1: a name is written without quotes: [route alice]\n"
+	    "conf.d/a.ini:3: a name is written without quotes: [route x y]\n"
+	    "conf.d/a.ini:4: a name is written without quotes: [lookup exec]\n");
+	/* a quote is as good as any other letter */
+	write_text("conf.d/a.ini", "[route o'neil]\n[route \"]\n[route a\"b\"]\n");
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->n_routes, 3);
+	conf_free(&conf);
 }
 
 static void
@@ -476,6 +518,8 @@ main(void)
 		cmocka_unit_test_setup(test_order_and_places, setup),
 		cmocka_unit_test_setup(test_all_errors_are_reported, setup),
 		cmocka_unit_test_setup(test_bad_values, setup),
+		cmocka_unit_test_setup(test_colon_is_no_equals, setup),
+		cmocka_unit_test_setup(test_quoted_name, setup),
 		cmocka_unit_test_setup(test_duplicate_key, setup),
 		cmocka_unit_test_setup(test_nothing_is_cut, setup),
 		cmocka_unit_test_setup(test_files, setup),

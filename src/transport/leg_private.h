@@ -51,6 +51,7 @@ struct leg {
 	char *sig_algs;
 	char *host_key_algorithms; /* client: to ask for */
 	int host_bound;
+	enum leg_failure failure;
 	char error[512];
 };
 
@@ -68,6 +69,10 @@ int leg_output_add(struct leg *leg, const void *p, size_t len);
 
 /* Note the first error of a leg. */
 void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Note why it ended, in sshd's words: an error of libssh's, or one of the socket. */
+void leg_set_failure(struct leg *leg);
+void leg_set_failure_errno(struct leg *leg, int err);
 
 /* After a pause: what has been held back. */
 void leg_deliver_held(struct leg *leg);

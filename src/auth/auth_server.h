@@ -66,6 +66,8 @@ enum auth_server_verdict {
 			     * auth_server_reason() says why, in sshd's words */
 };
 
+/* Why it is denied: max_tries, or one of the numbers below. */
+#define AUTH_SERVER_TOO_MANY "Too many authentication failures"
 /* Longer messages are denied. */
 #define AUTH_SERVER_MESSAGE_MAX 65536
 /* Requests that wait while one is being decided. */

@@ -11,7 +11,7 @@
 #include "auth/pubkey.h"
 
 #define KBDINT "keyboard-interactive"
-#define TOO_MANY_FAILURES "Too many authentication failures"
+#define TOO_MANY_FAILURES AUTH_SERVER_TOO_MANY
 /* Instead of a number of prompts: a request is the answer (a password changed). */
 #define NO_ANSWER UINT32_MAX
 

@@ -83,7 +83,9 @@ enum ipc_type {
 	IPC_AGENT_OPEN,	     /* the client has opened a channel to its agent */
 	IPC_AGENT_ANSWER,    /* string answer to AGENT_REQUEST, without its length */
 	IPC_AGENT_FAILED,    /* u8 enum ipc_agent_failure */
-	IPC_END,	     /* string reason; u64 bytes from client, to client */
+	IPC_END, /* string reason; u64 bytes from client, to client; u8 enum ipc_end, u32
+			      * reason code of a DISCONNECT, string: what the client has made of it,
+			      * in sshd's words or its own */
 };
 
 enum ipc_way {
@@ -115,6 +117,17 @@ enum ipc_agent_failure {
 	IPC_AGENT_GONE,
 	IPC_AGENT_GARBLED, /* its answer makes no sense, or is too large */
 	IPC_AGENT_TIMEOUT, /* LoginGraceTime is over */
+};
+
+/* What the client has done when it ended a connection. */
+enum ipc_end {
+	IPC_END_OTHER, /* nothing: it has been ended, or the upstream has ended it */
+	IPC_END_CLOSED,
+	IPC_END_RESET,
+	IPC_END_DISCONNECT, /* sent one */
+	IPC_END_NOT_SSH,
+	IPC_END_NO_MATCH, /* offered no algorithm of ours */
+	IPC_END_BROKEN,	  /* not kept to the protocol */
 };
 
 struct ipc_msg {

@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/cert.h"
 #include "auth/pubkey.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,33 +16,8 @@
 /* As in sshd. */
 #define PASSWORD_MAX 1024
 
-/* sshd's words, for the eyes and filters that know them.  What a certificate says of itself is
- * told of one that has been accepted: a stranger's says what a stranger likes. */
-void
-downstream_log(struct ward *w, const char *what)
-{
-	char key[160] = "", id[CERT_SHOW_SIZE] = "";
-	struct cert cert;
-
-	if (auth_server_fingerprint(w->server)[0] != '\0')
-		snprintf(key, sizeof(key), ": %s %s",
-		    pubkey_type_short(auth_server_key_type(w->server)),
-		    auth_server_fingerprint(w->server));
-	if (strcmp(what, "Failed") != 0 && cert_parse(&cert, auth_server_key(w->server)) == 0)
-		cert_show(&cert, id);
-	log_info("%s %s for %s%s from %s port %u ssh2%s%s%s", what, auth_server_method(w->server),
-	    w->route == NULL ? "invalid user " : "", ward_login(w), w->client, w->client_port, key,
-	    id[0] != '\0' ? " " : "", id);
-}
-
-static void
-failed(void *ctx)
-{
-	downstream_log(ctx, "Failed");
-}
-
 static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstream_key_verify,
-	failed, failed };
+	downstream_log_failed, downstream_log_refused };
 
 /* The first hash signed is the session identifier: from here on proofs count. */
 static int
@@ -435,9 +409,7 @@ verdict(struct ward *w, enum auth_server_verdict v, struct buf *out)
 	if (v == AUTH_SERVER_DENIED || refuses(out))
 		ward_pace(w);
 	if (v == AUTH_SERVER_DENIED) {
-		log_info("Disconnecting %s user %s %s port %u: %s [preauth]",
-		    w->route == NULL ? "invalid" : "authenticating", ward_login(w), w->client,
-		    w->client_port, auth_server_reason(w->server));
+		downstream_log_denied(w);
 		ward_send_payloads(w, IPC_DOWNSTREAM, out);
 		ward_refuse(w, auth_server_reason(w->server), NULL);
 		return;

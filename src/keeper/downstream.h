@@ -41,5 +41,10 @@ void downstream_ask(struct ward *w, struct bytes question);
 void downstream_ask_password(struct ward *w);
 /* In sshd's words: "Accepted", "Failed". */
 void downstream_log(struct ward *w, const char *what);
+/* For auth_server_ops, with the ward: a try was wrong, a key was shown in vain. */
+void downstream_log_failed(void *ward);
+void downstream_log_refused(void *ward);
+/* AUTH_SERVER_DENIED, and why. */
+void downstream_log_denied(const struct ward *w);
 
 #endif

@@ -75,16 +75,27 @@ ward_follow(struct ward *w)
 	w->generation = generation_ref(w->keeper->now);
 }
 
-static void log_end(struct ward *, const char *, uint64_t, uint64_t);
+/* The end of a connection, as its session tells it. */
+struct report {
+	char reason[600];
+	uint64_t from_client, to_client;
+	uint8_t how; /* enum ipc_end */
+	uint32_t code;
+	char text[600];
+};
+
+static void log_end(struct ward *, struct report *);
 
 void
 ward_end(struct ward *w)
 {
+	struct report cut = { .reason = "ended by the gateway" };
+
 	if (w->sock == -1 && w->errand == -1)
 		return;
 	/* whatever it was, who has been let in has an end in the log */
 	if (w->logged_in && !w->end_logged)
-		log_end(w, "ended by the gateway", 0, 0);
+		log_end(w, &cut);
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);
@@ -165,13 +176,25 @@ ward_pace(struct ward *w)
 const char *
 ward_login(const struct ward *w)
 {
-	static char vis[LOGIN_VIS_SIZE];
+	static char login[LOGIN_VIS_SIZE];
+	char vis[LOGIN_VIS_SIZE];
 	struct bytes raw;
+	const char *p;
+	size_t o = 0;
 
 	if (w->server == NULL)
 		return "";
 	raw = auth_server_raw_login(w->server);
-	return log_vis(vis, sizeof(vis), raw.p, raw.len);
+	log_vis(vis, sizeof(vis), raw.p, raw.len);
+	/* "x from 192.0.2.1 port 1 ssh2:" is a login, too: without spaces no filter finds the
+	 * address of somebody else in it */
+	for (p = vis; *p != '\0' && o + 5 < sizeof(login); p++)
+		if (*p == ' ')
+			o += (size_t)snprintf(login + o, sizeof(login) - o, "\\040");
+		else
+			login[o++] = *p;
+	login[o] = '\0';
+	return login;
 }
 
 void
@@ -214,9 +237,8 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	(void)ward_send(w, &b, -1);
 }
 
-/* "authenticating user alice", "invalid user bob", or nothing: sshd's words. */
-static void
-who(const struct ward *w, char *out, size_t size)
+void
+ward_who(const struct ward *w, char *out, size_t size)
 {
 	const char *login = ward_login(w);
 
@@ -227,47 +249,107 @@ who(const struct ward *w, char *out, size_t size)
 		    login);
 }
 
+/*
+ * sshd says of a DISCONNECT what is in it, and then that the client has disconnected.  One line
+ * is enough: the one that fail2ban's filter counts, which knows by their text those who say that
+ * they cannot log in.
+ */
+static void
+log_disconnect(const struct ward *w, const char *user, const struct report *r)
+{
+	if (r->code == SSH_DISCONNECT_KEY_EXCHANGE_FAILED ||
+	    r->code == SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
+		log_info("Received disconnect from %s port %u:%u: %s [preauth]", w->client,
+		    w->client_port, r->code, r->text);
+	else
+		log_info("Disconnected from %s%s port %u [preauth]", user, w->client,
+		    w->client_port);
+}
+
+/*
+ * How a connection ended that has not logged in, in the words of sshd 9.2.  The address comes
+ * before any text of the client's or the session's, so that a filter cannot take one out of that;
+ * the login stands in front of it, and there is no space in it.
+ */
+static void
+log_preauth_end(const struct ward *w, const char *user, const struct report *r)
+{
+	const char *client = w->client;
+	unsigned int port = w->client_port;
+
+	switch (r->how) {
+	case IPC_END_CLOSED:
+		log_info("Connection closed by %s%s port %u [preauth]", user, client, port);
+		break;
+	case IPC_END_RESET:
+		log_info("Connection reset by %s%s port %u [preauth]", user, client, port);
+		break;
+	case IPC_END_DISCONNECT:
+		log_disconnect(w, user, r);
+		break;
+	case IPC_END_NOT_SSH:
+		log_info("banner exchange: Connection from %s port %u: %s", client, port, r->text);
+		break;
+	case IPC_END_NO_MATCH:
+		log_info("Unable to negotiate with %s%s port %u: %s [preauth]", user, client, port,
+		    r->text);
+		break;
+	case IPC_END_BROKEN:
+		log_info("ssh_dispatch_run_fatal: Connection from %s%s port %u: %s [preauth]", user,
+		    client, port, r->text);
+		break;
+	default:
+		log_info("Disconnecting %s%s port %u: %s [preauth]", user, client, port, r->text);
+	}
+}
+
 /* One line at the end, whatever the end was. */
 static void
-log_end(struct ward *w, const char *reason, uint64_t from_client, uint64_t to_client)
+log_end(struct ward *w, struct report *r)
 {
+	const char *reason = r->reason;
 	int64_t seconds = (clock_ms() - w->started) / 1000;
-	char user[LOGIN_VIS_SIZE + 32];
+	char user[WARD_WHO_SIZE], more[64] = "";
 
 	w->end_logged = 1;
+	if (w->not_logged > 0)
+		snprintf(more, sizeof(more), "; %u more failures are not in the log",
+		    w->not_logged);
 	if (w->logged_in) {
-		log_info("session %04jx: %s from %s port %u closed after %jd s: %s; %ju bytes from "
-			 "client, %ju to client",
+		log_info(
+		    "session %04jx: %s from %s port %u closed after %jd s: %s%s; %ju bytes from "
+		    "client, %ju to client",
 		    (uintmax_t)w->id, ward_login(w), w->client, w->client_port, (intmax_t)seconds,
-		    reason, (uintmax_t)from_client, (uintmax_t)to_client);
+		    reason, more, (uintmax_t)r->from_client, (uintmax_t)r->to_client);
 		return;
 	}
 	if (w->refused)
 		return; /* said when it was refused */
-	who(w, user, sizeof(user));
+	ward_who(w, user, sizeof(user));
 	if (strstr(reason, "LoginGraceTime") != NULL)
 		log_info("Timeout before authentication for %s port %u", w->client, w->client_port);
 	else
-		log_info("Connection closed by %s%s port %u [preauth]", user, w->client,
-		    w->client_port);
+		log_preauth_end(w, user, r);
 	/* who comes to the administrator has the session id, and sshd has no words for that */
 	log_line(user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
-	    "session %04jx: %s from %s port %u was not let in: %s", (uintmax_t)w->id, ward_login(w),
-	    w->client, w->client_port, reason);
+	    "session %04jx: %s from %s port %u was not let in: %s%s", (uintmax_t)w->id,
+	    ward_login(w), w->client, w->client_port, reason, more);
 }
 
 static void
 ended(struct ward *w, struct wire *body)
 {
-	uint64_t from_client, to_client;
-	char reason[600];
+	struct report r;
 
-	wire_text(body, reason, sizeof(reason));
-	from_client = wire_u64(body);
-	to_client = wire_u64(body);
+	wire_text(body, r.reason, sizeof(r.reason));
+	r.from_client = wire_u64(body);
+	r.to_client = wire_u64(body);
+	r.how = wire_u8(body);
+	r.code = wire_u32(body);
+	wire_text(body, r.text, sizeof(r.text));
 	if (wire_end(body) != 0)
-		snprintf(reason, sizeof(reason), "unreadable report");
-	log_end(w, reason, from_client, to_client);
+		r = (struct report){ .reason = "unreadable report", .text = "unreadable report" };
+	log_end(w, &r);
 	ward_end(w);
 }
 
@@ -313,6 +395,7 @@ dispatch(struct ward *w, struct ipc_msg *msg)
 void
 ward_session_input(struct ward *w)
 {
+	struct report died = { .reason = "its process died", .text = "its process died" };
 	struct ipc_msg msg;
 	size_t end;
 	int r;
@@ -331,7 +414,7 @@ ward_session_input(struct ward *w)
 		return;
 	}
 	if (r == ERR_EOF)
-		log_end(w, "its process died", 0, 0);
+		log_end(w, &died);
 	else
 		log_error("session %04jx: ended for a bad message (%s in phase %u): %s",
 		    (uintmax_t)w->id, ipc_name(msg.type), w->phase, err_str(r));

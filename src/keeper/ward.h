@@ -143,6 +143,9 @@ struct ward {
 	int logged_in;
 	int refused;
 	int end_logged;
+	unsigned int failures;	   /* tries that were wrong, and keys that were shown in vain */
+	unsigned int failed_lines; /* of them in the log */
+	unsigned int not_logged;   /* because there were too many already */
 };
 
 /* A new session on sock, which the ward owns from then on.  0 or an ERR_*. */
@@ -172,8 +175,13 @@ void ward_refuse(struct ward *w, const char *text, const char *why, ...)
 /* What is sent next is a refusal or may give one away: it waits its time (unknown_pace()). */
 void ward_pace(struct ward *w);
 
-/* The login as the log shows it, escaped. */
+/* The login as the log shows it, escaped, spaces as well. */
 const char *ward_login(const struct ward *w);
+
+/* "authenticating user alice ", "invalid user bob ", or nothing: sshd's words in front of the
+ * address. */
+void ward_who(const struct ward *w, char *out, size_t size);
+#define WARD_WHO_SIZE (LOGIN_VIS_SIZE + 32)
 
 /* Send what an auth machine appended to out, and free it. */
 void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);

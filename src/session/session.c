@@ -91,12 +91,7 @@ pass_on_disconnect(struct leg *from, struct leg *to, const char *without)
 static void
 down_ended(struct session *s)
 {
-	const char *text;
-
-	if (leg_peer_disconnect(s->down, &text) != 0)
-		session_end(s, "client disconnected: %s", text);
-	else
-		session_end(s, "client: %s", leg_error(s->down));
+	session_client_ended(s);
 	pass_on_disconnect(s->down, s->up, NULL);
 }
 
@@ -204,7 +199,7 @@ static void
 flush(struct session *s)
 {
 	if (leg_writable(s->down) > 0 && leg_flush(s->down) != 0)
-		session_end(s, "client: %s", leg_error(s->down));
+		session_client_ended(s);
 	/* the client is told, as when nothing more can be read */
 	if (s->up != NULL && leg_writable(s->up) > 0 && leg_flush(s->up) != 0 &&
 	    s->state != SESSION_CLOSING)
@@ -467,59 +462,6 @@ linger(struct session *s)
 	}
 }
 
-/* Nobody else is there to tell the person: as the keeper does when it refuses. */
-static void
-farewell(struct session *s)
-{
-	char line[256];
-	struct buf b;
-
-	if (!s->orphan || s->agent != NULL)
-		return;
-	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
-	/* before its first login message the client may not be sent a banner */
-	if (s->asked_at != 0) {
-		buf_init(&b, 512);
-		buf_put_u8(&b, SSH_MSG_USERAUTH_BANNER);
-		wire_put_u32(&b, (uint32_t)strlen(line) + 2);
-		buf_putf(&b, "%s\r\n", line);
-		wire_put_text(&b, "");
-		/* if that fails, so does the DISCONNECT */
-		if (buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0)
-			snprintf(line, sizeof(line), "refused, session %04jx",
-			    (uintmax_t)s->config->id);
-		buf_free(&b);
-	}
-	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
-}
-
-/* The one line at the end is the keeper's, or else ours. */
-static void
-report(struct session *s)
-{
-	struct buf b;
-
-	if (s->orphan) {
-		log_warn("session %04jx: %s was not let in: the keeper has hung up",
-		    (uintmax_t)s->config->id, s->config->client);
-		return;
-	}
-	if (s->keeper == -1) {
-		log_info("session %04jx: %s closed, without a keeper: %s; %ju bytes from client, "
-			 "%ju to client",
-		    (uintmax_t)s->config->id, s->config->client, s->reason,
-		    (uintmax_t)s->relay.side[RELAY_DOWNSTREAM].bytes,
-		    (uintmax_t)s->relay.side[RELAY_UPSTREAM].bytes);
-		return;
-	}
-	ipc_begin(&b, IPC_END);
-	wire_put_text(&b, s->reason);
-	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
-	wire_put_u64(&b, s->relay.side[RELAY_UPSTREAM].bytes);
-	if (ipc_send(s->keeper, &b, -1) != 0)
-		fd_close(&s->keeper);
-}
-
 /* The keeper's first message, and the leg made of it. */
 static int
 start(struct session *s, int client)
@@ -582,8 +524,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	if (start(s, client) != 0)
 		_exit(1);
 	session_loop(s);
-	farewell(s);
-	report(s);
+	session_report(s);
 	drain(s);
 	linger(s);
 	_exit(0);

@@ -43,6 +43,7 @@ struct session {
 	struct rules rules; /* until the relay has them */
 	int have_rules;
 	int relayed;	      /* the client was let through */
+	int by_client;	      /* it is the client who has ended it */
 	int orphan;	      /* the keeper was lost before the client was let through */
 	unsigned int refused; /* how many lines of the log it has got for that */
 	int64_t deadline;     /* of the login */
@@ -70,6 +71,12 @@ extern const struct leg_ops session_up_ops;
 
 /* Begin to end it, with a reason for the log; the first one counts. */
 void session_end(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* End it for what the client's leg says. */
+void session_client_ended(struct session *s);
+
+/* It is over: tell the person, if nobody else has, and the keeper. */
+void session_report(struct session *s);
 
 void session_set_state(struct session *s, enum session_state state);
 

@@ -53,7 +53,7 @@ leg_failed(struct leg *leg)
 {
 	if (leg->ssh->session_state != SSH_SESSION_STATE_ERROR || leg_forgives(leg))
 		return 0;
-	leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
+	leg_set_failure(leg);
 	return 1;
 }
 
@@ -96,10 +96,12 @@ leg_input(struct leg *leg)
 	if (n == -1) {
 		if (errno == EAGAIN || errno == EINTR)
 			return ERR_AGAIN;
-		leg_set_error(leg, "%s", strerror(errno));
+		leg_set_failure_errno(leg, errno);
 		return ERR_SYS;
 	}
 	if (n == 0) {
+		if (leg->error[0] == '\0')
+			leg->failure = LEG_CLOSED;
 		leg_set_error(leg, "closed by the other side");
 		return ERR_EOF;
 	}
@@ -223,7 +225,7 @@ leg_flush(struct leg *leg)
 	if (n == -1) {
 		if (errno == EAGAIN || errno == EINTR)
 			return 0;
-		leg_set_error(leg, "%s", strerror(errno));
+		leg_set_failure_errno(leg, errno);
 		return errno == EPIPE || errno == ECONNRESET ? ERR_EOF : ERR_SYS;
 	}
 	leg->output_off += (size_t)n;

@@ -129,7 +129,19 @@ void leg_disconnect(struct leg *leg, uint32_t reason, const char *text);
 /* Give back memory that only large transfers need. */
 void leg_trim(struct leg *leg);
 
-/* Why it ended, one line; "" if it has not.  Valid until the leg is freed. */
+enum leg_failure {
+	LEG_OTHER,	  /* ended by us: leg_error() says why */
+	LEG_CLOSED,	  /* the peer has closed */
+	LEG_RESET,	  /* its connection has been reset */
+	LEG_DISCONNECTED, /* its DISCONNECT has come */
+	LEG_NOT_SSH,	  /* its first line is not what SSH 2.0 begins with */
+	LEG_NO_MATCH,	  /* no algorithm in common; leg_error() has its offer in it */
+	LEG_BROKEN,	  /* it does not keep to the protocol, or its socket has failed */
+};
+
+/* What ended it, and in one line, where sshd has words in those; LEG_OTHER and "" if it has
+ * not.  There may be text of the peer's in it.  Valid until the leg is freed. */
+enum leg_failure leg_failure(const struct leg *leg);
 const char *leg_error(const struct leg *leg);
 
 /* The peer's DISCONNECT, if one came: its reason code and text, else 0 and "". */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "transport/leg_private.h"
 #include "wire/ssh.h"
 
@@ -45,6 +46,17 @@ on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	return SSH_PACKET_USED;
 }
 
+/* sshd's words. */
+static int
+bad_service(struct leg *leg, struct bytes name)
+{
+	char shown[64];
+
+	log_vis(shown, sizeof(shown), name.p, name.len);
+	leg_set_error(leg, "bad service request %s", shown);
+	return protocol_error(leg, "");
+}
+
 static int
 on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
@@ -58,7 +70,7 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	wire_init(&w, all.p, all.len);
 	name = wire_string(&w);
 	if (wire_end(&w) != 0 || !bytes_is(name, service))
-		return protocol_error(leg, "service request for something else than ssh-userauth");
+		return bad_service(leg, name);
 	/* some clients ask again before each try to log in, and sshd answers them */
 	if (leg->ssh->session_state == SSH_SESSION_STATE_AUTHENTICATED ||
 	    ++leg->services > SERVICES_MAX)

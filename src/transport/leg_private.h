@@ -62,6 +62,7 @@ struct leg {
 	char *sig_algs;
 	char *host_key_algorithms; /* client: to ask for */
 	int host_bound;
+	enum leg_failure failure;
 	char error[512];
 };
 
@@ -82,6 +83,10 @@ void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(
 
 /* The message that came in the middle of a key exchange is through libssh's filter. */
 void leg_show_kex(struct leg *leg);
+
+/* Note why it ended, in sshd's words: an error of libssh's, or one of the socket. */
+void leg_set_failure(struct leg *leg);
+void leg_set_failure_errno(struct leg *leg, int err);
 
 /* After a pause: what has been held back. */
 void leg_deliver_held(struct leg *leg);

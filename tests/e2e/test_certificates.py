@@ -338,7 +338,7 @@ def test_certificate_in_the_list_of_cas_makes_no_ca(trusting, ca, ring, person, 
 
 def test_id_of_a_stranger_is_not_in_the_log(gated, ca, ring, person, tmp_path):
     """It could be made to look as if somebody else had failed."""
-    w = gated(route={"TrustedUserCAKeys": ca.file})
+    w = gated(route={"TrustedUserCAKeys": ca.file}, door={"MaxAuthTries": "1"})
     other = CA(tmp_path / "other", ring.get("other_ca"))
     bad = other.sign(person, w.login, key_id="x from 192.0.2.1 port 22 ssh2")
     assert not is_in(w, person, bad)

@@ -163,7 +163,7 @@ def test_accept_new_that_cannot_write(d, started, there):
     p = d.gateway.sallyport("route", "alice", "-c", d.gateway.conf)
     assert p.returncode == 1 and b"accept-new writes new host keys to it" in p.stdout
     assert started.ssh("true").code == 255
-    d.gateway.log.wait(f"cannot add the host key of 127.0.0.1 to {path}: Permission denied")
+    d.gateway.log.wait(f"cannot add the host key of 127.0.0.1: {path}: Permission denied")
     assert path.exists() == there
     d.mended(re.search("; run: (.*)", text)[1])
     started.answers()

@@ -98,7 +98,7 @@ def test_entries_are_read_afresh(tree, ring):
     assert t.way.ssh("true").code == 255
     shutil.rmtree(t.path / "new@host (ö)")
     assert t.way.new_client(user="new@host (ö)").ssh("true").code == 255
-    assert t.gateway.log.find(r"Invalid user new@host \(ö\) from")
+    assert t.gateway.log.find(r"Invalid user new@host\\134040\(ö\) from")
 
 
 def test_route_ini(tree):

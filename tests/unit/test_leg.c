@@ -405,6 +405,81 @@ test_garbage(void **state)
 	}
 }
 
+/* What has been read from who then closes is why it ended, in sshd's words. */
+static void
+test_why_it_ended(void **state)
+{
+#define SAYS(text) text, sizeof(text) - 1
+	static const struct {
+		const char *said;
+		size_t len;
+		enum leg_failure failure;
+		const char *error;
+	} cases[] = {
+		{ SAYS(""), LEG_CLOSED, "closed by the other side" },
+		{ SAYS("SSH-2.0-x\r\n"), LEG_CLOSED, "closed by the other side" },
+		{ SAYS("GET / HTTP/1.1\r\n\r\n"), LEG_NOT_SSH, "invalid format" },
+		{ SAYS("SSH-\r\n"), LEG_NOT_SSH, "invalid format" },
+		{ SAYS("SSH-1.5-old\r\n"), LEG_NOT_SSH, "could not read protocol version" },
+		{ SAYS("SSH-2.0-x\r\n\xff\xff\xff\xff\0\0\0\0"), LEG_BROKEN,
+		    "message authentication code incorrect" },
+		{ SAYS("SSH-2.0-x\r\n\0\0\0\x0c\xff\0\0\0\0\0\0\0\0\0\0\0"), LEG_BROKEN,
+		    "incomplete message" },
+		{ SAYS("SSH-2.0-x\r\n\0\0\0\x0c\x0a\x5a\0\0\0\0\0\0\0\0\0\0"), LEG_OTHER,
+		    "unexpected message type 90" },
+		{ SAYS("SSH-2.0-x\r\n\0\0\0\x14\x07\x01\0\0\0\x0b\0\0\0\x03"
+		       "bye\0\0\0\0\0\0\0"),
+		    LEG_DISCONNECTED, "" },
+	};
+	struct fixture *f = *state;
+	struct leg_config config = { .software = "test", .host_keys = &f->key, .n_host_keys = 1 };
+	struct leg *leg;
+	const char *why;
+	size_t i;
+	int pair[2], r;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		leg = leg_new_server(pair[0], &config, &ops, f, &why);
+		assert_non_null(leg);
+		assert_int_equal(leg_failure(leg), LEG_OTHER);
+		assert_int_equal(write(pair[1], cases[i].said, cases[i].len), cases[i].len);
+		close(pair[1]);
+		for (r = 0; r == 0;)
+			r = leg_input(leg);
+		assert_int_equal(leg_failure(leg), cases[i].failure);
+		assert_string_equal(leg_error(leg), cases[i].error);
+		leg_free(&leg);
+	}
+}
+
+/* The list that was offered, as far as there is room for it. */
+static void
+test_nothing_in_common(void **state)
+{
+	struct fixture *f = *state;
+	struct leg_config config = { .ciphers = "aes256-ctr" };
+	struct leg *client = f->client.leg;
+	const char *why;
+	int pair[2];
+
+	leg_free(&client);
+	leg_free(&f->server.leg);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	f->client.leg = leg_new_client(pair[1], &config, &ops, f, &why);
+	config = (struct leg_config){ .software = "test", .ciphers = "aes128-ctr" };
+	config.host_keys = &f->key;
+	config.n_host_keys = 1;
+	f->server.leg = leg_new_server(pair[0], &config, &ops, f, &why);
+	assert_int_equal(pump(f), ERR_SSH);
+	while (leg_failure(f->server.leg) == LEG_OTHER)
+		if (leg_input(f->server.leg) == ERR_AGAIN)
+			break;
+	assert_int_equal(leg_failure(f->server.leg), LEG_NO_MATCH);
+	assert_string_equal(leg_error(f->server.leg),
+	    "no matching cipher found. Their offer: aes256-ctr");
+}
+
 int
 main(void)
 {
@@ -422,6 +497,8 @@ main(void)
 		IT(test_disconnect_is_heard),
 		IT(test_peer_that_does_not_read_is_bounded),
 		IT(test_garbage),
+		IT(test_why_it_ended),
+		IT(test_nothing_in_common),
 	};
 
 	if (sodium_init() == -1 || leg_global_init() != 0)

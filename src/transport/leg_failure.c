@@ -1,0 +1,134 @@
+/*
+ * Why a leg ended, in sshd's words.  libssh has words of its own, which no filter knows.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "transport/leg_private.h"
+
+/* As in sshd's ssherr.c: what its log says of a peer that does not keep to the protocol. */
+#define BAD_MAC "message authentication code incorrect"
+#define INCOMPLETE "incomplete message"
+#define INVALID "invalid format"
+
+static const struct {
+	const char *libssh; /* how its text begins */
+	const char *words;
+} broken[] = {
+	{ "HMAC error", BAD_MAC },
+	{ "Decryption error", BAD_MAC },
+	{ "read_packet(): Packet len too high", BAD_MAC },
+	{ "Given numbers of bytes left", BAD_MAC },
+	{ "Invalid packet length", BAD_MAC },
+	{ "Packet too short", INCOMPLETE },
+	{ "Invalid padding", INCOMPLETE },
+	{ "ssh_packet_kexinit: no cookie", INCOMPLETE },
+	{ "No Q_C ECC point", INCOMPLETE },
+	{ "No e number", INCOMPLETE },
+};
+
+static const char *
+words_for(const char *text)
+{
+	size_t i;
+
+	/* a message that it cannot read to its end is an error without a text */
+	if (text[0] == '\0')
+		return INCOMPLETE;
+	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+		if (strncmp(text, broken[i].libssh, strlen(broken[i].libssh)) == 0)
+			return broken[i].words;
+	return NULL;
+}
+
+/* What could not be agreed upon, if that is it: SSH_ERR_NO_*_ALG_MATCH. */
+static int
+no_match(struct leg *leg)
+{
+	static const char *const what[SSH_KEX_METHODS] = {
+		[SSH_KEX] = "key exchange method",
+		[SSH_HOSTKEYS] = "host key type",
+		[SSH_CRYPT_C_S] = "cipher",
+		[SSH_CRYPT_S_C] = "cipher",
+		[SSH_MAC_C_S] = "MAC",
+		[SSH_MAC_S_C] = "MAC",
+		[SSH_COMP_C_S] = "compression method",
+		[SSH_COMP_S_C] = "compression method",
+	};
+	struct ssh_crypto_struct *crypto = leg->ssh->next_crypto;
+	const char *offer;
+	int i;
+
+	if (crypto == NULL)
+		return 0;
+	for (i = 0; i < SSH_KEX_METHODS && crypto->kex_methods[i] != NULL; i++)
+		continue;
+	if (i == SSH_KEX_METHODS || what[i] == NULL)
+		return 0;
+	offer = leg->server ? crypto->client_kex.methods[i] : crypto->server_kex.methods[i];
+	leg->failure = LEG_NO_MATCH;
+	leg_set_error(leg, "no matching %s found. Their offer: %s", what[i],
+	    offer != NULL ? offer : "");
+	return 1;
+}
+
+/* The first line was none of SSH 2.0: what sshd calls a version is one of another protocol. */
+static void
+bad_version(struct leg *leg)
+{
+	const char *line = leg->server ? leg->ssh->clientbanner : leg->ssh->serverbanner;
+	int another = line != NULL && strncmp(line, "SSH-", 4) == 0 && line[4] >= '0' &&
+	    line[4] <= '9' && line[5] == '.' && line[6] >= '0' && line[6] <= '9' &&
+	    strchr(line + 6, '-') != NULL;
+
+	leg->failure = LEG_NOT_SSH;
+	leg_set_error(leg, "%s", another ? "could not read protocol version" : INVALID);
+}
+
+void
+leg_set_failure(struct leg *leg)
+{
+	static const char filter[] = "Packet filter: rejected packet (type ";
+	const char *text = ssh_get_error(leg->ssh), *words;
+
+	/* said already, and better */
+	if (leg->error[0] != '\0')
+		return;
+	log_debug("%s: %s", leg->server ? "client" : "upstream", text);
+	if (strncmp(text, "No version of SSH", 17) == 0 ||
+	    strncmp(text, "Receiving banner", 16) == 0) {
+		bad_version(leg);
+		return;
+	}
+	if (strncmp(text, "kex error", 9) == 0 && no_match(leg))
+		return;
+	if (strncmp(text, filter, sizeof(filter) - 1) == 0) {
+		leg_set_error(leg, "unexpected message type %.*s",
+		    (int)strspn(text + sizeof(filter) - 1, "0123456789"),
+		    text + sizeof(filter) - 1);
+		return;
+	}
+	words = words_for(text);
+	if (words == NULL && (leg->ssh->connected || !leg->server)) {
+		leg_set_error(leg, "%s", text);
+		return;
+	}
+	leg->failure = LEG_BROKEN;
+	leg_set_error(leg, "%s", words != NULL ? words : INVALID);
+}
+
+void
+leg_set_failure_errno(struct leg *leg, int err)
+{
+	if (leg->error[0] != '\0')
+		return;
+	leg->failure = err == ECONNRESET ? LEG_RESET : err == EPIPE ? LEG_CLOSED : LEG_BROKEN;
+	leg_set_error(leg, "%s", strerror(err));
+}
+
+enum leg_failure
+leg_failure(const struct leg *leg)
+{
+	return leg->peer_closed ? LEG_DISCONNECTED : leg->failure;
+}

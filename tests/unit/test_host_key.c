@@ -67,7 +67,7 @@ route_with(const struct buf *key, enum route_strict strict)
 	buf_init(&line, 4096);
 	if (key != NULL)
 		known_hosts_line("machine", 22, bytes_of(key), &line);
-	write_bytes(known, line.data, line.len, 0600);
+	write_bytes(known, line.len > 0 ? (const char *)line.data : "", line.len, 0600);
 	buf_free(&line);
 	return (struct route){ .port = 22, .known_hosts_files = { files, 1 }, .strict = strict };
 }

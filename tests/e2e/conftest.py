@@ -19,8 +19,10 @@ os.umask(0o022)
 for name in [n for n in os.environ if n.startswith("SSH_")]:
     del os.environ[name]
 procs.adopt_orphans()
-# A shell that starts the tests in the background has it ignored, and so would have every ssh.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background, or under nohup, these are ignored, and so they would be by every ssh.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 NO_SERVE = f"{SALLYPORT} has no `serve` command (yet)"
 

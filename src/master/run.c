@@ -203,7 +203,9 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 	}
 }
 
-/* Our children, but for those of this session, if there is one. */
+#define NO_SESSION (-1)
+
+/* Our children, but for those of this session.  0 is one too: it began outside our PID namespace. */
 static void
 kill_children(pid_t spared)
 {
@@ -221,7 +223,7 @@ kill_children(pid_t spared)
 		pid = strtol(word, &end, 10);
 		if (end == word || pid <= 0)
 			break;
-		if (spared == 0 || getsid((pid_t)pid) != spared)
+		if (spared == NO_SESSION || getsid((pid_t)pid) != spared)
 			(void)kill((pid_t)pid, SIGKILL);
 	}
 	free(word);
@@ -252,7 +254,7 @@ clean_up(struct run *run)
 	while (waitpid(run->pid, &run->status, 0) == -1 && errno == EINTR)
 		;
 	for (tries = 0; tries < 1000; tries++) {
-		kill_children(0);
+		kill_children(NO_SESSION);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		if (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD)

@@ -32,13 +32,12 @@ struct line {
 static int
 host_init(struct host *h, const char *host, uint16_t port)
 {
-	size_t i, len = strlen(host);
+	size_t len = strlen(host);
 
 	if (len == 0 || len >= sizeof(h->plain))
 		return ERR_TOOBIG;
-	for (i = 0; i <= len; i++)
-		h->plain[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] + ('a' - 'A')) :
-								 host[i];
+	memcpy(h->plain, host, len + 1);
+	text_lower(h->plain);
 	h->has_port = port != SSH_PORT;
 	if (h->has_port)
 		snprintf(h->port, sizeof(h->port), "[%s]:%u", h->plain, port);
@@ -225,8 +224,10 @@ known_hosts_authority(const char *text, size_t len, const char *host, uint16_t p
 	return trusted ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
 }
 
-int
-known_hosts_has(const char *text, size_t len, const char *host, uint16_t port)
+/* Is there a line for the host with this marker, or that? */
+static int
+has_line(const char *text, size_t len, const char *host, uint16_t port, enum marker this,
+    enum marker that)
 {
 	struct look l;
 	int found = 0;
@@ -234,9 +235,21 @@ known_hosts_has(const char *text, size_t len, const char *host, uint16_t port)
 	if (look_init(&l, text, len, host, port) != 0)
 		return 0;
 	while (!found && look_next(&l))
-		found = l.line.marker != MARKER_REVOKED;
+		found = l.line.marker == this || l.line.marker == that;
 	buf_free(&l.key);
 	return found;
+}
+
+int
+known_hosts_has(const char *text, size_t len, const char *host, uint16_t port)
+{
+	return has_line(text, len, host, port, MARKER_NONE, MARKER_CA);
+}
+
+int
+known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port)
+{
+	return has_line(text, len, host, port, MARKER_CA, MARKER_CA);
 }
 
 /* What is known for a host: the types of its keys, and whether there is an authority. */
@@ -348,20 +361,6 @@ known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t 
 	}
 	strlist_free(&known.types);
 	strlist_free(&names);
-}
-
-int
-known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port)
-{
-	struct look l;
-	int found = 0;
-
-	if (look_init(&l, text, len, host, port) != 0)
-		return 0;
-	while (!found && look_next(&l))
-		found = l.line.marker == MARKER_CA;
-	buf_free(&l.key);
-	return found;
 }
 
 size_t

@@ -52,3 +52,11 @@ text_word(struct bytes *s)
 	text_skip_blanks(s);
 	return word;
 }
+
+void
+text_lower(char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s = (char)(*s + ('a' - 'A'));
+}

@@ -18,4 +18,7 @@ struct bytes text_word(struct bytes *s);
 
 int text_is_blank(uint8_t c);
 
+/* Make the US-ASCII letters of a host name small. */
+void text_lower(char *s);
+
 #endif

@@ -183,14 +183,12 @@ name_compare(const void *a, const void *b)
 static void
 host_add(struct key_files *f, const uint8_t *p, size_t len)
 {
-	char *name = strndup((const char *)p, len), *c;
+	char *name = strndup((const char *)p, len);
 	void *found;
 
 	if (name == NULL)
 		fatal("out of memory");
-	for (c = name; *c != '\0'; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c + ('a' - 'A'));
+	text_lower(name);
 	found = tsearch(name, &f->hosts, name_compare);
 	if (found == NULL)
 		fatal("out of memory");
@@ -258,14 +256,12 @@ hosts_read(struct key_files *f, const struct route *r)
 static int
 host_known(struct key_files *f, const char *host, uint16_t port, const struct conf_entry *e)
 {
-	char *name, *c;
+	char *name;
 	int known;
 
 	if (asprintf(&name, port == SSH_PORT ? "%s" : "[%s]:%u", host, port) == -1)
 		fatal("out of memory");
-	for (c = name; *c != '\0'; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c + ('a' - 'A'));
+	text_lower(name);
 	known = tfind(name, &f->hosts, name_compare) != NULL;
 	free(name);
 	if (known || f->searched > SEARCH_MAX)

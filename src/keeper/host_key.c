@@ -5,6 +5,7 @@
 #include "auth/cert.h"
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
+#include "auth/text.h"
 #include "base/algorithms.h"
 #include "keeper/authorize.h"
 #include "keeper/host_key.h"
@@ -60,18 +61,6 @@ fingerprint_known(const struct route *route, struct bytes blob)
 	return strlist_has(&route->host_key_fingerprints, fingerprint);
 }
 
-/* The host as its certificate has to have it among its principals. */
-static void
-host_name(const char *host, char *out, size_t size)
-{
-	size_t i;
-
-	snprintf(out, size, "%s", host);
-	for (i = 0; out[i] != '\0'; i++)
-		if (out[i] >= 'A' && out[i] <= 'Z')
-			out[i] += 'a' - 'A';
-}
-
 /*
  * What the certificate of a machine is good for.  KNOWN_HOST_NEW: nothing, with why if there
  * is an authority for the machine that it has not; then its key counts for itself, as for
@@ -98,7 +87,9 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, ch
 	    shown->route->port, &cert);
 	if (result != KNOWN_HOST_OK)
 		return result;
-	host_name(shown->host, name, sizeof(name));
+	/* as it has to be among the principals */
+	snprintf(name, sizeof(name), "%s", shown->host);
+	text_lower(name);
 	if (!authorize_ca_signed(&cert))
 		snprintf(why, size, "the signature of the certificate is not its CA's");
 	else if (cert_names_host(&cert, name, time(NULL), why, size))

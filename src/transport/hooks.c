@@ -272,8 +272,8 @@ hide_kex(struct leg *leg)
 	ssh_session ssh = leg->ssh;
 	const uint8_t *type = ssh_buffer_get(ssh->in_buffer);
 
-	if (!in_rekey(ssh) || ssh_buffer_get_len(ssh->in_buffer) == 0 ||
-	    *type < SSH_MSG_CONNECTION_MIN || *type > SSH_MSG_CONNECTION_MAX)
+	if (ssh_buffer_get_len(ssh->in_buffer) == 0 || *type < SSH_MSG_CONNECTION_MIN ||
+	    *type > SSH_MSG_CONNECTION_MAX)
 		return;
 	leg->late_bytes += ssh_buffer_get_len(ssh->in_buffer);
 	if (++leg->late_messages > LEG_LATE_MESSAGES || leg->late_bytes > LEG_LATE_BYTES)
@@ -317,7 +317,7 @@ __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
 {
 	int r = __real_decompress_buffer(session, buf, maxlen);
 
-	if (r == 0)
+	if (r == 0 && in_rekey(session))
 		hide_kex(leg_of_session(session));
 	return r;
 }

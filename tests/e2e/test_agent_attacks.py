@@ -1,6 +1,5 @@
 """Key = agent under attack: clients, agents and machines that do not keep to the protocol."""
 
-import contextlib
 import socket
 import struct
 import threading
@@ -256,23 +255,11 @@ class FakeAgent:
 
     def __init__(self, path, answers):
         self.answers = answers
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen(8)
         self.types = []
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+        self.server = net.Server(self.serve, path)
 
     def serve(self, s):
-        # who asks may end as it likes
-        with contextlib.suppress(ConnectionResetError), s, s.makefile("rb") as f:
+        with s.makefile("rb") as f:
             while len(head := f.read(4)) == 4:
                 body = f.read(struct.unpack(">I", head)[0])
                 self.types.append(body[0])
@@ -318,7 +305,7 @@ def test_agent(way, ring, short, case):
     r = way.client.ssh("-A", "echo in")  # the login at the gateway is with a file
     assert r.code == 255 and r.out == b"" and says in one_line(r.err), r
     assert 11 in agent.types
-    agent.listener.close()
+    agent.server.close()
 
 
 # Machines: what only a hostile or odd one does.
@@ -334,24 +321,14 @@ class Machine(paramiko.ServerInterface):
         self.banner = banner
         self.got = b""
         self.done = threading.Event()
-        self.host = "127.0.0.1"
-        self.listener = socket.create_server((self.host, 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        self.server = net.Server(self.serve)
+        self.host, self.port = self.server.address
 
     def known_hosts(self):
         return f"[{self.host}]:{self.port} {self.key.get_name()} {self.key.get_base64()}\n"
 
     def authorize(self, *publics):
         pass
-
-    def run(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
 
     def serve(self, s):
         t = paramiko.Transport(s, default_window_size=self.window, default_max_packet_size=self.packet)
@@ -421,7 +398,7 @@ def odd(make_gateway, ring, tmp_path, short):
     yield make
     for w in made:
         w.machine.done.set()
-        w.machine.listener.close()
+        w.machine.server.close()
         w.close()
         w.gateway.quiet(20)
 

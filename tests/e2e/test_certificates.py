@@ -13,7 +13,7 @@ import pytest
 from paramiko.message import Message
 
 from lab import attack
-from lab.ca import CA, bearer, blob_of, is_in, krl, rewrite, said
+from lab.ca import CA, bearer, blob_of, is_in, krl, named_principals, rewrite, said
 from lab.gateway import SALLYPORT
 from lab.keys import TYPES
 from lab.sshd import ME
@@ -85,12 +85,7 @@ def test_session_is_relayed_whole(trusting, ca, person):
 
 
 def test_named_principals_in_place_of_the_login(own_way, ca, person, tmp_path):
-    names = tmp_path / "principals"
-    names.write_text("operators\nadmins\n")
-    if own_way.name == "direct":
-        w = own_way(sshd={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipalsFile": names})
-    else:
-        w = own_way(route={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipals": "operators admins"})
+    w = named_principals(own_way, ca, tmp_path, "operators", "admins")
     assert is_in(w, person, ca.sign(person, "admins"))
     assert not is_in(w, person, ca.sign(person, w.login)), "the login alone is not enough then"
 

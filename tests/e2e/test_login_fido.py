@@ -9,7 +9,7 @@ import re
 import pytest
 
 from lab import net
-from lab.ca import CA, krl, said
+from lab.ca import CA, krl, named_principals, said
 from lab.refusal import one_line
 from lab.security_key import KINDS, PROVIDER, enroll, holder
 from lab.sshd import ME
@@ -255,12 +255,7 @@ def test_line_and_certificate_together(own_way, ca, tokens, line):
 
 def test_named_principals_and_touch(own_way, ca, tokens, tmp_path):
     """A list of names without no-touch-required in front of them wants a touch."""
-    names = tmp_path / "principals"
-    names.write_text("operators\n")
-    if own_way.name == "direct":
-        w = own_way(sshd={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipalsFile": names})
-    else:
-        w = own_way(route={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipals": "operators"})
+    w = named_principals(own_way, ca, tmp_path, "operators")
     for option in OPTIONS:
         options = option.split(",") if option else []
         want = "verify-required" if "verify-required" in option else ""

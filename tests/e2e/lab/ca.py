@@ -67,6 +67,15 @@ def krl(path, *, spec="", keys=(), ca=None):
     return path
 
 
+def named_principals(own_way, ca, directory, *names):
+    """A way that trusts the authority, and where a certificate has to have one of these names."""
+    if own_way.name != "direct":
+        return own_way(route={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipals": " ".join(names)})
+    file = directory / "principals"
+    file.write_text("".join(name + "\n" for name in names))
+    return own_way(sshd={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipalsFile": file})
+
+
 def bearer(way, key, certificate):
     """A client that has the certificate, and the key in it."""
     return way.new_client(key, CertificateFile=certificate)

@@ -138,15 +138,24 @@ look_init(struct look *l, const char *text, size_t len, const char *host, uint16
 	return host_init(&l->host, host, port);
 }
 
-/* The next line for the host that has a key; 0 at the end. */
+/* The next line for the host; 0 at the end. */
 static int
-look_next(struct look *l)
+look_next_line(struct look *l)
 {
 	while (next_entry(&l->rest, &l->line)) {
 		l->with_port = names_match(l->line.names, l->host.port);
 		l->plain = l->host.has_port && names_match(l->line.names, l->host.plain);
-		if (!l->with_port && !l->plain)
-			continue;
+		if (l->with_port || l->plain)
+			return 1;
+	}
+	return 0;
+}
+
+/* The next one that has a key. */
+static int
+look_next(struct look *l)
+{
+	while (look_next_line(l)) {
 		if (line_key(&l->line, &l->key) == 0)
 			return 1;
 		l->nomem |= buf_err(&l->key) == ERR_NOMEM;
@@ -381,6 +390,27 @@ known_hosts_place(const char *text, size_t len, const char *host, uint16_t port,
 		line += *p == '\n';
 	buf_free(&l.key);
 	return line;
+}
+
+void
+known_hosts_lines(const char *text, size_t len, const char *host, uint16_t port, struct buf *out)
+{
+	static const char *const markers[] = {
+		[MARKER_NONE] = "",
+		[MARKER_CA] = "@cert-authority ",
+		[MARKER_REVOKED] = "@revoked ",
+	};
+	struct look l;
+
+	if (look_init(&l, text, len, host, port) != 0)
+		return;
+	while (look_next_line(&l)) {
+		buf_putf(out, "%s", markers[l.line.marker]);
+		buf_put(out, l.line.names.p,
+		    (size_t)(l.line.key.p - l.line.names.p) + l.line.key.len);
+		buf_put_u8(out, '\n');
+	}
+	buf_free(&l.key);
 }
 
 void

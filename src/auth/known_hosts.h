@@ -61,6 +61,13 @@ size_t known_hosts_place(const char *text, size_t len, const char *host, uint16_
 void known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,
     const char *all, int only_known, struct buf *out);
 
+/*
+ * Append the lines for the host, one after the other: to look it up in them gives what it
+ * gives in the text.
+ */
+void known_hosts_lines(const char *text, size_t len, const char *host, uint16_t port,
+    struct buf *out);
+
 /* The line to add for a new host, '\n' included: plain name, "[host]:port" form
  * where needed.  A host that would not stay one name on one line is an error of
  * out, ERR_FORMAT. */

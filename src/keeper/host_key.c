@@ -9,14 +9,19 @@
 #include "base/algorithms.h"
 #include "keeper/authorize.h"
 #include "keeper/host_key.h"
+#include "keeper/known_lines.h"
 #include "keeper/route_files.h"
 #include "transport/keys.h"
 
 #define HOST_KEY_MAX 65536
 
-/* A file that is not there holds nothing; one that cannot be read might hold a revocation. */
-int
-host_key_known_hosts(const struct route *r, struct buf *text, struct keystore_why *why)
+/*
+ * What the UserKnownHostsFiles have of the host.  A file that is not there holds nothing; one
+ * that cannot be read might hold a revocation.
+ */
+static int
+read_known_hosts(const struct route *r, const char *host, struct buf *text,
+    struct keystore_why *why)
 {
 	size_t i;
 	int err;
@@ -27,7 +32,7 @@ host_key_known_hosts(const struct route *r, struct buf *text, struct keystore_wh
 			return err;
 		buf_put(text, "\n", 1);
 	}
-	err = buf_err(text);
+	err = known_lines(text, host, r->port);
 	if (err != 0)
 		keystore_why_set(why, "the known hosts: %s", err_str(err));
 	return err;
@@ -43,7 +48,7 @@ host_key_algorithms(const struct route *r, const char *host, struct buf *algorit
 	int err;
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
-	err = host_key_known_hosts(r, &text, why);
+	err = read_known_hosts(r, host, &text, why);
 	if (err != 0)
 		buf_reset(&text);
 	known_hosts_algorithms((const char *)text.data, text.len, host, r->port, all, 0,
@@ -106,7 +111,7 @@ look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_ju
 	struct buf text;
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
-	if (host_key_known_hosts(shown->route, &text, &why) != 0) {
+	if (read_known_hosts(shown->route, shown->host, &text, &why) != 0) {
 		snprintf(j->why, sizeof(j->why), "the known hosts cannot be read: %s", why.text);
 		result = KNOWN_HOST_REVOKED;
 	} else {

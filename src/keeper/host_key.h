@@ -48,10 +48,6 @@ void host_key_judgement_free(struct host_key_judgement *j);
 /* A HOST_KEY_NEW that could not be kept, or is not new any more: why says so. */
 void host_key_refuse(struct host_key_judgement *j, int changed);
 
-/* The text of all UserKnownHostsFiles, one after the other.  0 or an ERR_*, with why. */
-int host_key_known_hosts(const struct route *r, struct buf *text,
-    struct keystore_why *why) MUST_CHECK;
-
 /* Append the algorithms to ask the host for: those of the keys that are known come first.
  * 0; or an ERR_*, with why, if what is known can't be read: then all of the route's. */
 int host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,

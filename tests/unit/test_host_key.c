@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
+#include "auth/hmac_sha1.h"
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
 #include "keeper/host_key.h"
@@ -228,6 +230,97 @@ test_algorithms(void **state)
 	buf_free(&algorithms);
 }
 
+/* |1|SALT|HASH, as ssh-keygen -H writes it, and a key. */
+static void
+put_hashed(struct buf *text, const char *marker, const char *host, const struct buf *key)
+{
+	char salt[32], hashed[32];
+	uint8_t raw[HMAC_SHA1_SIZE], mac[HMAC_SHA1_SIZE];
+
+	randombytes_buf(raw, sizeof(raw));
+	assert_true(hmac_sha1(raw, sizeof(raw), host, strlen(host), mac));
+	sodium_bin2base64(salt, sizeof(salt), raw, sizeof(raw), sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(hashed, sizeof(hashed), mac, sizeof(mac), sodium_base64_VARIANT_ORIGINAL);
+	buf_putf(text, "%s|1|%s|%s ", marker, salt, hashed);
+	pubkey_format(bytes_of(key), text);
+	buf_put_u8(text, '\n');
+}
+
+static void
+write_known(const struct buf *text)
+{
+	assert_int_equal(buf_err(text), 0);
+	write_bytes(known, (const char *)text->data, text->len, 0600);
+}
+
+/* So many hashed names that what was found is remembered: never longer than it is true. */
+static void
+test_many_hashed_names(void **state)
+{
+	struct route r = route_with(NULL, ROUTE_STRICT_YES), r2;
+	struct host_key_shown s = shown(&r), s2;
+	struct buf text;
+	char name[64];
+	size_t i, before;
+	int round;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	for (i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "other%zu", i);
+		put_hashed(&text, "", name, &other);
+	}
+	before = text.len;
+	write_known(&text);
+	for (round = 0; round < 3; round++)
+		judged(&s, HOST_KEY_REFUSED, "not known");
+	/* a line is added */
+	put_hashed(&text, "", "machine", &pub);
+	write_known(&text);
+	for (round = 0; round < 3; round++)
+		judged(&s, HOST_KEY_KNOWN, "");
+	/* another host and another port are others */
+	s2 = s;
+	s2.host = "other7";
+	judged(&s2, HOST_KEY_REFUSED, "CHANGED");
+	r2 = r;
+	r2.port = 2222;
+	s2 = s;
+	s2.route = &r2;
+	for (round = 0; round < 2; round++)
+		judged(&s2, HOST_KEY_KNOWN, "");
+	put_hashed(&text, "", "[machine]:2222", &other);
+	write_known(&text);
+	for (round = 0; round < 2; round++) {
+		judged(&s, HOST_KEY_KNOWN, "");
+		judged(&s2, HOST_KEY_REFUSED, "CHANGED");
+	}
+	/* it is revoked, and not any more */
+	i = text.len;
+	put_hashed(&text, "@revoked ", "machine", &pub);
+	write_known(&text);
+	for (round = 0; round < 2; round++)
+		judged(&s, HOST_KEY_REFUSED, "revoked");
+	text.len = i;
+	write_known(&text);
+	judged(&s, HOST_KEY_KNOWN, "");
+	/* it is gone, and has come back as another */
+	text.len = before;
+	write_known(&text);
+	judged(&s, HOST_KEY_REFUSED, "not known");
+	put_hashed(&text, "", "machine", &other);
+	write_known(&text);
+	judged(&s, HOST_KEY_REFUSED, "CHANGED");
+	/* more than is remembered */
+	for (i = 0; i < 40; i++)
+		put_hashed(&text, "", "machine", &other);
+	put_hashed(&text, "", "machine", &pub);
+	write_known(&text);
+	for (round = 0; round < 2; round++)
+		judged(&s, HOST_KEY_KNOWN, "");
+	buf_free(&text);
+}
+
 /* What becomes of a new key that could not be kept. */
 static void
 test_refuse(void **state)
@@ -253,6 +346,7 @@ main(void)
 		cmocka_unit_test(test_bad_signatures),
 		cmocka_unit_test(test_known_hosts_that_cannot_be_read),
 		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_many_hashed_names),
 		cmocka_unit_test(test_refuse),
 	};
 

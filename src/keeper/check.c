@@ -15,7 +15,7 @@ check_init(struct keeper *k)
 {
 	size_t i;
 
-	TAILQ_INIT(&k->check_queue);
+	turns_init(&k->checks_line);
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++) {
 		k->checks[i].keeper = k;
 		k->checks[i].sock = -1;
@@ -88,9 +88,7 @@ check_next(struct keeper *k)
 	struct ward *w;
 	int r;
 
-	while ((c = check_free_place(k)) != NULL && (w = TAILQ_FIRST(&k->check_queue)) != NULL) {
-		TAILQ_REMOVE(&k->check_queue, w, check_entry);
-		w->check_waits = 0;
+	while ((c = check_free_place(k)) != NULL && (w = turns_next(&k->checks_line)) != NULL) {
 		r = check_start(c, w);
 		if (r != 0) {
 			log_error("session %04jx: cannot have a password checked: %s",
@@ -103,19 +101,16 @@ check_next(struct keeper *k)
 void
 check_begin(struct ward *w)
 {
-	if (w->check != NULL || w->check_waits)
+	if (w->check != NULL || w->check_turn.waits)
 		return;
-	w->check_waits = 1;
-	TAILQ_INSERT_TAIL(&w->keeper->check_queue, w, check_entry);
+	turns_wait(&w->keeper->checks_line, &w->check_turn, w, w->client);
 	check_next(w->keeper);
 }
 
 void
 check_cancel(struct ward *w)
 {
-	if (w->check_waits)
-		TAILQ_REMOVE(&w->keeper->check_queue, w, check_entry);
-	w->check_waits = 0;
+	turns_leave(&w->keeper->checks_line, &w->check_turn);
 	if (w->check != NULL)
 		w->check->ward = NULL;
 	w->check = NULL;

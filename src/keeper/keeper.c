@@ -239,7 +239,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 
 	TAILQ_INIT(&k.wards);
 	TAILQ_INIT(&k.ended);
-	TAILQ_INIT(&k.asking);
+	turns_init(&k.asking);
 	TAILQ_INIT(&k.to_dial);
 	TAILQ_INIT(&k.dialling);
 	outbox_init(&k);

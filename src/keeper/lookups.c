@@ -54,17 +54,15 @@ start_next(struct keeper *k)
 {
 	struct ward *w;
 
-	while (k->running < LOOKUPS_MAX && (w = TAILQ_FIRST(&k->asking)) != NULL) {
-		TAILQ_REMOVE(&k->asking, w, run_entry);
+	while (k->running < LOOKUPS_MAX && (w = turns_next(&k->asking)) != NULL)
 		start(w);
-	}
 }
 
 void
 lookups_ask(struct ward *w)
 {
 	w->run = WARD_ASKING;
-	TAILQ_INSERT_TAIL(&w->keeper->asking, w, run_entry);
+	turns_wait(&w->keeper->asking, &w->run_turn, w, w->client);
 	start_next(w->keeper);
 }
 
@@ -72,9 +70,8 @@ lookups_ask(struct ward *w)
 static void
 settle(struct ward *w)
 {
-	if (w->run == WARD_ASKING)
-		TAILQ_REMOVE(&w->keeper->asking, w, run_entry);
-	else if (w->run == WARD_RUNNING)
+	turns_leave(&w->keeper->asking, &w->run_turn);
+	if (w->run == WARD_RUNNING)
 		w->keeper->running--;
 	w->run = WARD_IDLE;
 }

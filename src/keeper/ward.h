@@ -15,6 +15,7 @@
 #include "wire/ssh.h"
 #include "keeper/dead_hosts.h"
 #include "keeper/generation.h"
+#include "keeper/turns.h"
 #include "keeper/unknown.h"
 
 /* A login of 255 bytes, each escaped. */
@@ -57,8 +58,8 @@ struct keeper {
 	struct generation *next; /* loaded, until the master says whether it is to be */
 	struct dead_hosts dead;
 	struct ward_list wards;
-	struct ward_list asking;   /* lookups that wait for their turn (lookups.h) */
-	unsigned int running;	   /* those that have it */
+	struct turns asking;	   /* lookups that wait (lookups.h) */
+	unsigned int running;	   /* those that run */
 	struct ward_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
 	struct ward_list dialling; /* those who have it */
 	unsigned int n_dialling;
@@ -66,8 +67,8 @@ struct keeper {
 	struct letter_list outbox; /* for the master (outbox.h) */
 	struct ward_list ended;	   /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
-	struct ward_list check_queue; /* those who wait for a place, by check_entry */
-	struct unknown unknown;	      /* what logins look like that do not exist */
+	struct turns checks_line; /* passwords that wait for a place (check.h) */
+	struct unknown unknown;	  /* what logins look like that do not exist */
 	uint8_t message[IPC_MAX];
 };
 
@@ -98,7 +99,7 @@ struct ward {
 		WARD_ASKING, /* in line */
 		WARD_RUNNING /* an errand runs it */
 	} run;
-	TAILQ_ENTRY(ward) run_entry;
+	struct turn run_turn;
 	int64_t run_deadline;
 	int64_t lookup_at;		   /* in us: when the first program was asked for */
 	int run_err;			   /* why there is no errand, or 0 */
@@ -106,9 +107,8 @@ struct ward {
 	struct authorized_options options; /* the same, of the key that has been proven */
 	struct auth_methods methods;	   /* what has been passed */
 	int key_proven;
-	TAILQ_ENTRY(ward) check_entry;
-	struct check *check; /* looks at this one's password, or NULL */
-	int check_waits;
+	struct turn check_turn;
+	struct check *check;  /* looks at this one's password, or NULL */
 	int imitated;	      /* an unknown login has been "carried" once */
 	uint32_t at_least_us; /* which the next refusal takes */
 	char said[256];	      /* the last reason a key was not taken, to be logged once */

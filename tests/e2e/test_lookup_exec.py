@@ -262,6 +262,19 @@ def test_many_at_once_beyond_the_limit_are_told(lab):
     x.gateway.quiet()
 
 
+def test_crowd_from_one_address_waits_for_itself(lab):
+    """40 logins whose program is slow, from one address: who comes from another is next, not last."""
+    x = lab('slow*) sleep 4; exit 1 ;;', timeout=20, MaxStartups="300", LoginGraceTime="120s")
+    crowd = [x.way.new_client(user=f"slow{i}").spawn("true", stdin=subprocess.DEVNULL) for i in range(40)]
+    wait_for("the crowd", lambda: len(x.gateway.sessions()) == 40, 20)
+    r = x.way.new_client(user="good", BindAddress="127.0.0.2").ssh("echo in", timeout=30)
+    assert r.text == "in\n", r
+    asked = (x.here / "asked").read_text().split()
+    assert 16 <= asked.index("good") < 30, asked
+    for c in crowd:
+        c.communicate(timeout=60)
+
+
 def test_errand_that_is_killed(lab):
     """The login fails, closed; the program does not outlive the errand, and the next one gets its turn."""
     x = lab("slow) exec sleep 8461.7 ;;", timeout=30)

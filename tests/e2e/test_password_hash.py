@@ -214,6 +214,29 @@ def test_many_at_once_stay_bounded(gated, hashed):
     w.gateway.quiet()
 
 
+def test_crowd_from_one_address_waits_for_itself(gated, hashed):
+    """40 that guess at once, from one address: who comes from another is next, not last."""
+    from lab.attack import USERAUTH_FAILURE, Attacker, password
+
+    w = with_password(gated, hashed)
+    crowd = [Attacker(w.gateway.port) for _ in range(40)]
+    t = asking(w.client, "echo in", BindAddress="127.0.0.2")
+    t.expect("password: ")
+    for a in crowd:
+        a.service()
+    for a in crowd:
+        a.send(*password("nobody-here", "wrong"))
+    crowd[0].hears(USERAUTH_FAILURE)
+    t.send(PASSWORD + "\n")
+    t.expect("in\r\n", timeout=60)
+    assert t.wait() == 0
+    t.close()
+    still = [a for a in crowd if USERAUTH_FAILURE not in a.received]
+    assert len(still) > 15
+    for a in crowd:
+        a.close()
+
+
 def test_errand_that_is_killed(gated, hashed):
     """That login fails, closed; the place is free again."""
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43

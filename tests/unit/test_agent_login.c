@@ -39,7 +39,7 @@ setup(void **state)
 	keeper = (struct keeper){ .master = -1, .epoll = -1 };
 	TAILQ_INIT(&keeper.wards);
 	TAILQ_INIT(&keeper.ended);
-	TAILQ_INIT(&keeper.asking);
+	turns_init(&keeper.asking);
 	TAILQ_INIT(&keeper.to_dial);
 	TAILQ_INIT(&keeper.dialling);
 	outbox_init(&keeper);

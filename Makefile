@@ -251,7 +251,7 @@ demo:
 	+@$(MAKE) $(jobs) all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
 bench bench-quick: all
-	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/$(if $(filter bench,$@),run,quick)
+	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/quick --times $(if $(filter bench,$@),5,1)
 bench-timing: all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/timing
 
@@ -334,7 +334,7 @@ help:
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
 	@echo 'make lint             format, static analysis, shell scripts, include directions, manual pages'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
-	@echo 'make bench-quick      the short benchmark; make bench is the long one'
+	@echo 'make bench-quick      next to HAProxy, ssh -J and a direct connection; make bench: more rounds'
 	@echo 'make bench-timing     can it be told from the time of a refusal whether a login exists?'
 	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='

@@ -17,6 +17,7 @@ from lab.ca import CA, bearer, blob_of, is_in, krl, named_principals, rewrite, s
 from lab.gateway import SALLYPORT
 from lab.keys import TYPES
 from lab.sshd import ME
+from lab.tty import needs_terminals
 from lab.way import lines
 
 
@@ -156,6 +157,7 @@ def test_source_address(trusting, ca, person):
 
 
 def test_terminal_only_where_it_is_permitted(trusting, ca, person):
+    needs_terminals()
     w = trusting()
     plain = bearer(w, person, ca.sign(person, w.login)).ssh("-tt", "tty")
     assert "/dev/pts/" in plain.text

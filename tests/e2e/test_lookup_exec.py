@@ -236,14 +236,14 @@ def test_many_at_once_stay_bounded(lab):
     x = lab(COUNTED, machine={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
             LoginGraceTime="120s")
     keeper = x.gateway.keepers()[0]
-    descriptors = len(keeper.descriptors())
+    descriptors = keeper.n_descriptors()
     ends = all_at_once(x, 200)
     bad = [end for end in ends if end[0] != b"in\n"]
     assert not bad, (len(bad), bad[:5], x.gateway.log.text()[-3000:])
     counts = [int(n) for n in (x.here / "counts").read_text().split()]
     assert len(counts) == 400 and 2 < max(counts) <= 16, counts
     x.gateway.quiet()
-    wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
+    wait_for("its descriptors to be as before", lambda: keeper.n_descriptors() == descriptors, 3)
     if not sanitized():
         assert int(keeper.status("VmHWM").split()[0]) < 32 * 1024
 

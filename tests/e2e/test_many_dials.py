@@ -20,7 +20,7 @@ def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
     w.gateway.start()
     hole = Hole("127.0.0.6", w.sshd.port)
     keeper = w.gateway.keepers()[0]
-    descriptors = len(keeper.descriptors())
+    descriptors = keeper.n_descriptors()
     try:
         dead = [w.new_client(user="dead").spawn("true", stdin=subprocess.DEVNULL) for _ in range(40)]
         most = []
@@ -43,7 +43,7 @@ def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
         tried, late = log.count("Connection timed out"), log.count("too many others wait for 127.0.0.6")
         assert tried + late == 40 and tried >= SAME and late > 0, log
         w.gateway.quiet()
-        wait_for("its descriptors to be as before", lambda: len(keeper.descriptors()) == descriptors, 3)
+        wait_for("its descriptors to be as before", lambda: keeper.n_descriptors() == descriptors, 3)
     finally:
         hole.close()
 

@@ -219,8 +219,8 @@ def test_crowd_from_one_address_waits_for_itself(gated, hashed):
     from lab.attack import USERAUTH_FAILURE, Attacker, password
 
     w = with_password(gated, hashed)
-    crowd = [Attacker(w.gateway.port) for _ in range(40)]
     t = asking(w.client, "echo in", BindAddress="127.0.0.2")
+    crowd = [Attacker(w.gateway.port) for _ in range(40)]
     t.expect("password: ")
     for a in crowd:
         a.service()

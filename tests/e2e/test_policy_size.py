@@ -75,6 +75,8 @@ def test_check_says_so_of_a_route(gated, words, line, why):
 
 def keeper_socket(session):
     """The session's own end, taken by pidfd_getfd(2): to be in its place."""
+    if not session.n_descriptors():
+        pytest.skip("only root may look into a process that cannot be dumped")
     libc = ctypes.CDLL(None, use_errno=True)
     pidfd = os.pidfd_open(session.pid)
     try:

@@ -167,15 +167,12 @@ def test_listeners_change(w):
         assert re.search(rf"reload: cannot listen on 127\.0\.0\.1 port {port}: Address already in use", text)
     assert answers(first) and answers(second)
 
-    def descriptors():
-        return len(os.listdir(f"/proc/{master.pid}/fd"))
-
     w.gateway.quiet()  # a connection just begun has descriptors of its own for a moment
-    before = descriptors()
+    before = master.n_descriptors()
     listen(second)
     hup(w, DONE)
     assert not answers(first) and answers(second)
-    wait_for("one descriptor less", lambda: descriptors() == before - 1)
+    wait_for("one descriptor less", lambda: master.n_descriptors() == before - 1)
 
 
 @pytest.fixture(params=["same user", "other user"])
@@ -348,14 +345,11 @@ def test_old_generations_are_given_back(w):
         with open(f"/proc/{keeper.pid}/status") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
 
-    def descriptors():
-        return len(os.listdir(f"/proc/{keeper.pid}/fd"))
-
-    before = kib(), descriptors()
+    before = kib(), keeper.n_descriptors()
     for _ in range(20):
         hup(w, DONE)
     # the keeper drops the last one after the master has said that it is done
-    wait_for("its descriptors", lambda: descriptors() <= before[1])
+    wait_for("its descriptors", lambda: keeper.n_descriptors() <= before[1])
     if not sanitized():
         assert kib() < before[0] + 4096
     echoes(running)

@@ -389,7 +389,7 @@ test_bad_files(void **state)
 	assert_use(ks, "alice");
 	if (geteuid() != 0) {
 		write_file("keys/alice", good, len, 0000);
-		assert_refused(ks, "alice", ERR_PERM, "chown");
+		assert_refused(ks, "alice", ERR_PERM, "chmod 600 keys/alice");
 		assert_int_equal(chmod("keys/alice", 0600), 0);
 	} else {
 		assert_int_equal(chown("keys/alice", 12345, 12345), 0);

@@ -67,7 +67,7 @@ class Gateway:
 
     def write_gateway(self):
         words = {
-            "ListenAddress": net.at(self.host, self.port or 1),
+            "ListenAddress": net.at(self.host, self.port or net.free_port()),
             "HostKey": " ".join(self.host_key_names),
         }
         if os.getuid() == 0:

@@ -79,6 +79,13 @@ class Proc:
                 pass
         return found
 
+    def n_descriptors(self):
+        """How many; 0 where one may not know: who is not root cannot look into a keeper."""
+        try:
+            return len(self.descriptors())
+        except PermissionError:
+            return 0
+
     def environment(self):
         try:
             with open(f"/proc/{self.pid}/environ", "rb") as f:

@@ -48,6 +48,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.ca = blob };
 	CHECK((known_hosts_authority(text, len, host, port, &cert) == KNOWN_HOST_REVOKED) ==
 	    (result == KNOWN_HOST_REVOKED));
+	/* the lines of the host are all that counts, and they are theirs */
+	buf_reset(&out);
+	known_hosts_lines(text, len, host, port, &out);
+	CHECK(buf_err(&out) == 0 && out.len <= len + 1);
+	CHECK(known_hosts_check((const char *)out.data, out.len, host, port, blob) == result);
+	CHECK(known_hosts_has((const char *)out.data, out.len, host, port) ==
+	    known_hosts_has(text, len, host, port));
+	CHECK(known_hosts_has_authority((const char *)out.data, out.len, host, port) ==
+	    known_hosts_has_authority(text, len, host, port));
+
 	if (result == KNOWN_HOST_NEW) {
 		buf_reset(&out);
 		buf_put(&out, text, len);

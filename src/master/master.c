@@ -158,6 +158,11 @@ keeper_message(struct master *m)
 	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
 	if (r == ERR_AGAIN)
 		return r;
+	if (r == ERR_NOFILE) {
+		/* the keeper sees its socket close */
+		log_error("an errand cannot be run: %s", err_str(r));
+		return 0;
+	}
 	if (r != 0) {
 		/* no logins without it: whoever watches us starts us anew */
 		log_error("the keeper is gone (%s): ending; running sessions go on", err_str(r));

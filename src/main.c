@@ -67,6 +67,8 @@ main(int argc, char **argv)
 		return CLI_FAILED;
 	}
 	(void)signal(SIGCHLD, SIG_DFL);
+	/* a log that may not grow is no reason to end, as one that nobody reads is none */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		fprintf(stderr, "sallyport: no command given; `sallyport help` lists them\n");
 		return CLI_USAGE;

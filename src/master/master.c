@@ -45,7 +45,6 @@ turn_away(struct connection *c, const char *text, const char *why)
 
 	if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n)
 		(void)shutdown(c->fd, SHUT_WR);
-	log_info("drop connection from %s port %u: %s", c->client, c->client_port, why);
 }
 
 static int
@@ -73,9 +72,7 @@ serve(struct master *m, struct connection *c)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return ERR_SYS;
-	r = announce(m, c, session.id, pair[0]);
-	if (r != 0)
-		goto out;
+	/* before the keeper is told: of one that is not to be had it never hears */
 	pid = fork();
 	if (pid == 0) {
 		child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
@@ -84,8 +81,10 @@ serve(struct master *m, struct connection *c)
 		m->roles->session(c->fd, pair[1], &session);
 		_exit(0);
 	}
-	r = pid == -1 ? ERR_SYS : startups_add(m->startups, pid, session.id, c->client);
-out:
+	if (pid != -1)
+		r = startups_add(m->startups, pid, session.id, c->client);
+	if (r == 0)
+		r = announce(m, c, session.id, pair[0]);
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
 	return r;
@@ -121,8 +120,10 @@ master_accept(struct master *m, const struct listener *l)
 			return;
 		if (!startups_admit(m->startups, c.client, &why)) {
 			turn_away(&c, "Exceeded", why);
+			log_info("drop connection from %s port %u: %s", c.client, c.client_port,
+			    why);
 		} else if ((r = serve(m, &c)) != 0) {
-			log_error("connection from %s port %u: %s", c.client, c.client_port,
+			log_error("drop connection from %s port %u: %s", c.client, c.client_port,
 			    err_str(r));
 			turn_away(&c, "Gateway is out of resources, try again later:", err_str(r));
 		}

@@ -1,6 +1,7 @@
 """Started by somebody who has left things in an odd state, or gives little (FAULTS F23)."""
 
 import contextlib
+import os
 import signal
 import subprocess
 
@@ -60,6 +61,20 @@ def test_children_ignored(started):
     w.answers()
 
 
+def test_log_that_may_not_grow(gated):
+    """FAULTS F22: RLIMIT_FSIZE ends no process that writes to the log."""
+    w = gated()
+    w.gateway.kill(signal.SIGTERM)
+    size = w.gateway.log.mark()
+    w.gateway.within = ("prlimit", f"--fsize={size + 500}", "--")
+    w.gateway.start()
+    for _ in range(5):
+        w.answers()
+    w.gateway.quiet()
+    assert w.gateway.log.mark() <= size + 500
+    assert w.gateway.process.poll() is None
+
+
 def test_out_of_descriptors(started):
     """Who cannot be taken is turned away; who is in stays, and there is room again at once."""
     w = started("prlimit", "--nofile=40", "--", MaxStartups="200")
@@ -83,6 +98,27 @@ def test_out_of_descriptors(started):
     assert (running.returncode, out) == (0, b"still here"), err
     assert not w.gateway.log.find(r"the keeper is gone")
     w.gateway.quiet()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes a user who has no other process")
+def test_out_of_processes(started):
+    """FAULTS F24: each is turned away in words, with one line in the log, and there is room again at once."""
+    w = started("prlimit", "--nproc=12", "--", MaxStartups="200", RunNetworkAs="uucp")
+    running = w.client.spawn("echo up; cat")
+    assert running.stdout.readline() == b"up\n"
+    mark = w.gateway.log.mark()
+    with contextlib.ExitStack() as waiting:
+        heard = [waiting.enter_context(net.connect(("127.0.0.1", w.gateway.port))).recv(100) for _ in range(30)]
+        refused = [text for text in heard if not text.startswith(b"SSH-")]
+        assert 10 < len(refused) < 30
+        assert all(text.startswith(b"Gateway is out of resources, try again later: ") for text in refused)
+        lines = w.gateway.log.lines(mark)
+        assert len(lines) == len(refused), lines
+        assert all("error: drop connection from 127.0.0.1 port " in line for line in lines)
+    wait_for("room", lambda: len(w.gateway.sessions()) == 1)
+    w.answers()
+    out, err = running.communicate(b"still here", timeout=10)
+    assert (running.returncode, out) == (0, b"still here"), err
 
 
 def test_logins_near_the_limit_of_descriptors(started):

@@ -27,6 +27,8 @@
 #define KEEPER_BURST 64
 /* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 50
+/* Docker waits for 10 s before it kills. */
+#define CONTAINER_END_MS 5000
 
 /* In a child: only its own descriptors, and signals as they were. */
 static void
@@ -214,6 +216,13 @@ reap(struct master *m)
 	}
 }
 
+/* The first process of a container: when it ends, the kernel kills all others. */
+static int
+is_init(void)
+{
+	return getpid() == 1;
+}
+
 static void
 signal_input(struct master *m)
 {
@@ -226,8 +235,8 @@ signal_input(struct master *m)
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
 		} else {
-			log_info("Received signal %u; terminating. %u sessions go on.",
-			    info.ssi_signo, startups_sessions(m->startups));
+			log_info("Received signal %u; terminating. %u sessions %s.", info.ssi_signo,
+			    startups_sessions(m->startups), is_init() ? "end" : "go on");
 			m->done = 1;
 		}
 	}
@@ -262,6 +271,26 @@ master_loop(struct master *m)
 		for (i = 0; i < m->n_listeners && !m->done; i++)
 			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
 				master_accept(m, &m->listeners[i]);
+	}
+}
+
+/* Have the sessions end while somebody can still tell their clients and the log. */
+static void
+end_sessions(struct master *m)
+{
+	struct pollfd pfd = { m->signals, POLLIN, 0 };
+	int64_t end = clock_ms() + CONTAINER_END_MS, now;
+	struct signalfd_siginfo info;
+
+	listeners_drop(m->listeners, m->n_listeners, NULL, 0);
+	startups_signal(m->startups, SIGTERM);
+	fd_close(&m->keeper);
+	for (now = clock_ms(); now < end; now = clock_ms()) {
+		reap(m);
+		if (m->keeper_pid == -1 && startups_sessions(m->startups) == 0)
+			return;
+		if (poll(&pfd, 1, clock_until(end, now)) == 1)
+			(void)!read(m->signals, &info, sizeof(info));
 	}
 }
 
@@ -373,6 +402,8 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (listeners_listen(m.listeners, m.n_listeners) != 0)
 		return 1;
 	master_loop(&m);
+	if (is_init())
+		end_sessions(&m);
 	control_close(&m.control);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);

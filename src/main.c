@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/title.h"
 #include "cli/cli.h"
 
@@ -59,6 +61,14 @@ main(int argc, char **argv)
 	int status;
 
 	title_init(argc, argv);
+	/* whoever started us may have closed these, or not have wanted to hear of its children */
+	if (fd_fill_standard() != 0) {
+		perror("sallyport: /dev/null");
+		return CLI_FAILED;
+	}
+	(void)signal(SIGCHLD, SIG_DFL);
+	/* a log that may not grow is no reason to end, as one that nobody reads is none */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		fprintf(stderr, "sallyport: no command given; `sallyport help` lists them\n");
 		return CLI_USAGE;

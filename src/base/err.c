@@ -41,6 +41,8 @@ err_str(int err)
 		return "SSH protocol failure";
 	case ERR_WEAK:
 		return "the RSA key is shorter than 2048 bits";
+	case ERR_NOFILE:
+		return strerror(EMFILE);
 	}
 	return "unknown error";
 }

@@ -28,6 +28,17 @@ fd_close(int *fd)
 	errno = saved;
 }
 
+int
+fd_fill_standard(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
+			return ERR_SYS;
+	return 0;
+}
+
 static int
 fd_compare(const void *a, const void *b)
 {
@@ -100,13 +111,14 @@ fd_take(struct msghdr *msg, int *passed)
 {
 	struct cmsghdr *cmsg;
 	size_t n, i;
-	int fd, ret = 0;
+	int fd, ret = 0, came = 0;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
+			came = 1;
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
 			if (n == 1 && *passed == -1) {
 				*passed = fd;
@@ -116,6 +128,9 @@ fd_take(struct msghdr *msg, int *passed)
 			}
 		}
 	}
+	/* there was room in the buffer, so what was lacking is room in this process */
+	if (!came && (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC)
+		return ERR_NOFILE;
 	if (ret != 0 || (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		fd_close(passed);
 		return ERR_TOOBIG;
@@ -132,7 +147,7 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 	} control;
 	struct iovec iov = { .iov_base = p, .iov_len = size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int resets = 0;
+	int resets = 0, taken;
 	ssize_t n;
 
 	*passed = -1;
@@ -147,7 +162,8 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 			return ERR_AGAIN;
 		return errno == ECONNRESET ? 0 : ERR_SYS;
 	}
-	return fd_take(&msg, passed) == 0 ? n : ERR_TOOBIG;
+	taken = fd_take(&msg, passed);
+	return taken == 0 ? n : taken;
 }
 
 int

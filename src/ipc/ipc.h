@@ -142,7 +142,7 @@ const char *ipc_name(enum ipc_type type);
 /*
  * Receive one message into buffer (IPC_MAX bytes) and check it against the table.
  * 0; ERR_EOF; ERR_AGAIN; ERR_FORMAT, ERR_BADSTATE, ERR_TOOBIG for what does not fit (a
- * descriptor that came is closed); ERR_SYS.
+ * descriptor that came is closed); ERR_NOFILE when one that came could not be taken; ERR_SYS.
  */
 int ipc_recv(int sock, uint8_t *buffer, enum ipc_way way, unsigned int phase,
     struct ipc_msg *msg) MUST_CHECK;

@@ -153,6 +153,11 @@ master_input(struct keeper *k)
 	r = ipc_recv(k->master, k->message, IPC_MASTER_TO_KEEPER, IPC_PHASE_ANY, &msg);
 	if (r == ERR_AGAIN)
 		return;
+	if (r == ERR_NOFILE) {
+		/* its session sees the socket close, and tells the client */
+		log_error("a connection is not taken: %s", err_str(r));
+		return;
+	}
 	if (r == 0) {
 		if (msg.type == IPC_RELOAD)
 			prepare(k);

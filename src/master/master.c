@@ -27,6 +27,8 @@
 #define KEEPER_BURST 64
 /* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 50
+/* Docker waits for 10 s before it kills. */
+#define CONTAINER_END_MS 5000
 
 /* In a child: only its own descriptors, and signals as they were. */
 static void
@@ -45,7 +47,6 @@ turn_away(struct connection *c, const char *text, const char *why)
 
 	if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n)
 		(void)shutdown(c->fd, SHUT_WR);
-	log_info("drop connection from %s port %u: %s", c->client, c->client_port, why);
 }
 
 static int
@@ -73,9 +74,7 @@ serve(struct master *m, struct connection *c)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return ERR_SYS;
-	r = announce(m, c, session.id, pair[0]);
-	if (r != 0)
-		goto out;
+	/* before the keeper is told: of one that is not to be had it never hears */
 	pid = fork();
 	if (pid == 0) {
 		child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
@@ -84,8 +83,10 @@ serve(struct master *m, struct connection *c)
 		m->roles->session(c->fd, pair[1], &session);
 		_exit(0);
 	}
-	r = pid == -1 ? ERR_SYS : startups_add(m->startups, pid, session.id, c->client);
-out:
+	if (pid != -1)
+		r = startups_add(m->startups, pid, session.id, c->client);
+	if (r == 0)
+		r = announce(m, c, session.id, pair[0]);
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
 	return r;
@@ -121,8 +122,10 @@ master_accept(struct master *m, const struct listener *l)
 			return;
 		if (!startups_admit(m->startups, c.client, &why)) {
 			turn_away(&c, "Exceeded", why);
+			log_info("drop connection from %s port %u: %s", c.client, c.client_port,
+			    why);
 		} else if ((r = serve(m, &c)) != 0) {
-			log_error("connection from %s port %u: %s", c.client, c.client_port,
+			log_error("drop connection from %s port %u: %s", c.client, c.client_port,
 			    err_str(r));
 			turn_away(&c, "Gateway is out of resources, try again later:", err_str(r));
 		}
@@ -158,6 +161,11 @@ keeper_message(struct master *m)
 	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
 	if (r == ERR_AGAIN)
 		return r;
+	if (r == ERR_NOFILE) {
+		/* the keeper sees its socket close */
+		log_error("an errand cannot be run: %s", err_str(r));
+		return 0;
+	}
 	if (r != 0) {
 		/* no logins without it: whoever watches us starts us anew */
 		log_error("the keeper is gone (%s): ending; running sessions go on", err_str(r));
@@ -208,6 +216,13 @@ reap(struct master *m)
 	}
 }
 
+/* The first process of a container: when it ends, the kernel kills all others. */
+static int
+is_init(void)
+{
+	return getpid() == 1;
+}
+
 static void
 signal_input(struct master *m)
 {
@@ -220,8 +235,8 @@ signal_input(struct master *m)
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
 		} else {
-			log_info("Received signal %u; terminating. %u sessions go on.",
-			    info.ssi_signo, startups_sessions(m->startups));
+			log_info("Received signal %u; terminating. %u sessions %s.", info.ssi_signo,
+			    startups_sessions(m->startups), is_init() ? "end" : "go on");
 			m->done = 1;
 		}
 	}
@@ -256,6 +271,26 @@ master_loop(struct master *m)
 		for (i = 0; i < m->n_listeners && !m->done; i++)
 			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
 				master_accept(m, &m->listeners[i]);
+	}
+}
+
+/* Have the sessions end while somebody can still tell their clients and the log. */
+static void
+end_sessions(struct master *m)
+{
+	struct pollfd pfd = { m->signals, POLLIN, 0 };
+	int64_t end = clock_ms() + CONTAINER_END_MS, now;
+	struct signalfd_siginfo info;
+
+	listeners_drop(m->listeners, m->n_listeners, NULL, 0);
+	startups_signal(m->startups, SIGTERM);
+	fd_close(&m->keeper);
+	for (now = clock_ms(); now < end; now = clock_ms()) {
+		reap(m);
+		if (m->keeper_pid == -1 && startups_sessions(m->startups) == 0)
+			return;
+		if (poll(&pfd, 1, clock_until(end, now)) == 1)
+			(void)!read(m->signals, &info, sizeof(info));
 	}
 }
 
@@ -367,6 +402,8 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (listeners_listen(m.listeners, m.n_listeners) != 0)
 		return 1;
 	master_loop(&m);
+	if (is_init())
+		end_sessions(&m);
 	control_close(&m.control);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);

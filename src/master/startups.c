@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,17 @@ startups_remove(struct startups *s, pid_t pid, uint64_t *id)
 		return 1;
 	}
 	return 0;
+}
+
+void
+startups_signal(const struct startups *s, int sig)
+{
+	const struct startup *e;
+	size_t i;
+
+	for (i = 0; i < BUCKETS; i++)
+		for (e = s->by_pid[i]; e != NULL; e = e->next)
+			(void)kill(e->pid, sig);
 }
 
 unsigned int

@@ -31,6 +31,9 @@ void startups_logged_in(struct startups *s, uint64_t id);
 /* The process has ended.  1 if it was one of ours, with its session id. */
 int startups_remove(struct startups *s, pid_t pid, uint64_t *id);
 
+/* Send a signal to the process of each session. */
+void startups_signal(const struct startups *s, int sig);
+
 /* All sessions, logged in or not. */
 unsigned int startups_sessions(const struct startups *s);
 

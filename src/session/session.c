@@ -261,6 +261,23 @@ limits(struct session *s, int64_t now)
 	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, why);
 }
 
+/* SIGTERM. */
+static void
+ended_by_operator(struct session *s)
+{
+	static const char why[] = "ended by the operator";
+	int told = s->state == SESSION_RELAY;
+	char line[128];
+
+	session_end(s, "%s", why);
+	if (!told)
+		return;
+	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", why,
+	    (uintmax_t)s->config->id);
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, why);
+}
+
 /* What time brings: deadlines, keepalives, memory to give back. */
 static void
 timers(struct session *s, int64_t now)
@@ -396,7 +413,7 @@ session_loop(struct session *s)
 		if (s->state != SESSION_CLOSING)
 			check_ready(s);
 		if (fds[3].revents != 0)
-			session_end(s, "ended by the operator");
+			ended_by_operator(s);
 		timers(s, now);
 		flush(s);
 	}

@@ -120,7 +120,7 @@ test_err_str_knows_every_error(void **state)
 	int err;
 
 	(void)state;
-	for (err = 0; err >= ERR_SSH; err--)
+	for (err = 0; err >= ERR_NOFILE; err--)
 		assert_string_not_equal(err_str(err), "unknown error");
 	assert_string_equal(err_str(-1000), "unknown error");
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -179,6 +180,23 @@ test_descriptors_only_where_they_belong(void **state)
 	assert_int_equal(descriptors(), before);
 }
 
+/* Out of descriptors: that message alone is lost, and it is not taken for one that is malformed. */
+static void
+test_no_room_for_a_descriptor(void **state)
+{
+	struct pair *p = *state;
+	struct rlimit few, limit;
+	int r;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = (struct rlimit){ (rlim_t)descriptors(), limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = send_type(p, IPC_DIALLED, p->a, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(r, ERR_NOFILE);
+	assert_int_equal(send_type(p, IPC_DIALLED, p->a, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL), 0);
+}
+
 static void
 test_too_large(void **state)
 {
@@ -215,6 +233,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_way_phase_or_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptors_only_where_they_belong, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(test_no_room_for_a_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
 		cmocka_unit_test(test_every_type_has_a_name),
 	};

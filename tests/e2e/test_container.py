@@ -1,0 +1,77 @@
+"""The gateway as the first process of a PID namespace, as `docker run` has it."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.gateway import END_LINE
+from lab.wait import wait_for
+
+WITHIN = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+@pytest.fixture
+def w(gated):
+    if os.getuid() != 0 or subprocess.run([*WITHIN, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("takes a PID namespace")
+    w = gated()
+    w.gateway.kill(signal.SIGTERM)
+    w.gateway.within = WITHIN
+    w.gateway.start()
+    return w
+
+
+def held(w, command="echo up; cat"):
+    p = w.client.spawn(command)
+    assert p.stdout.readline() == b"up\n"
+    return p
+
+
+def master_of(w):
+    (master,) = w.gateway.role("master")
+    return master
+
+
+def test_stopping_it_ends_the_sessions_in_order(w):
+    """Nobody outlives the first process: the clients and the log are told before."""
+    running = [held(w) for _ in range(3)]
+    stranger = net.connect(("127.0.0.1", w.gateway.port))
+    assert stranger.recv(4) == b"SSH-"
+    mark = w.gateway.log.mark()
+    master_of(w).kill(signal.SIGTERM)
+    for p in running:
+        out, err = p.communicate(timeout=10)
+        assert (p.returncode, out) == (255, b"")
+        assert re.search(rb"sallyport: ended by the operator \(session [0-9a-f]+\)", err), err
+    stranger.close()
+    assert w.gateway.process.wait(10) == 0
+    wait_for("the end of all", lambda: not w.gateway.processes())
+    lines = re.findall(END_LINE, w.gateway.log.text(mark), re.M)
+    assert len(lines) == 3 and all("ended by the operator" in line for line in lines), lines
+    w.sshd.quiet()
+
+
+def test_client_that_takes_nothing_does_not_hold_it_up(w):
+    p = held(w, "echo up; exec cat /dev/zero")
+    p.send_signal(signal.SIGSTOP)
+    try:
+        master_of(w).kill(signal.SIGTERM)
+        assert w.gateway.process.wait(10) == 0
+    finally:
+        p.send_signal(signal.SIGCONT)
+    assert w.gateway.log.find(r"closed after .*ended by the operator")
+
+
+def test_dead_children_are_collected(w):
+    p = held(w)
+    for _ in range(3):
+        q = held(w)
+        w.gateway.sessions("alice")[-1].kill()
+        assert q.wait(10) == 255
+    wait_for("no dead child", lambda: not w.gateway.zombies())
+    assert p.poll() is None
+    w.answers()

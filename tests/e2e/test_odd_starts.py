@@ -1,0 +1,142 @@
+"""Started by somebody who has left things in an odd state, or gives little (FAULTS F23)."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.gateway import SALLYPORT
+from lab.wait import wait_for
+
+
+@pytest.fixture
+def started(gated):
+    """started(words of a command, ...): the gateway anew, by that command."""
+
+    def make(*within, **door):
+        w = gated(door=door)
+        w.gateway.kill(signal.SIGTERM)
+        w.gateway.within = within
+        w.gateway.start()
+        return w
+
+    return make
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_descriptors_closed(started, closed):
+    w = started("sh", "-c", f'exec "$@" {closed}', "sh")
+    w.answers()
+    for p in [w.gateway.master, *w.gateway.keepers()]:
+        open_on = p.descriptors()
+        assert all(open_on[fd] == "/dev/null" for fd, sign in ((0, "<"), (1, ">")) if sign in closed)
+        assert open_on[2] == str(w.gateway.log.path)
+
+
+def test_nowhere_to_log_to(gated):
+    """What is meant for standard error goes to no other descriptor, least of all to a socket."""
+    w = gated()
+    w.gateway.kill(signal.SIGTERM)
+    w.gateway.process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", SALLYPORT, "serve", "-c", w.gateway.conf],
+        start_new_session=True,
+    )
+    w.gateway.group.add(w.gateway.process.pid)
+    wait_for("the gateway to listen", lambda: net.accepts(("127.0.0.1", w.gateway.port))
+             or w.gateway.process.poll() is not None)
+    w.answers()
+    w.gateway.quiet()
+
+
+def test_children_ignored(started):
+    """Those that end are counted out all the same."""
+    w = started("env", "--ignore-signal=CHLD", MaxStartups="3")
+    for _ in range(10):
+        with net.connect(("127.0.0.1", w.gateway.port)) as s:
+            assert s.recv(4) == b"SSH-"
+        wait_for("the end of it", lambda: not w.gateway.sessions())
+    w.answers()
+
+
+def test_log_that_may_not_grow(gated):
+    """FAULTS F22: RLIMIT_FSIZE ends no process that writes to the log."""
+    w = gated()
+    w.gateway.kill(signal.SIGTERM)
+    size = w.gateway.log.mark()
+    w.gateway.within = ("prlimit", f"--fsize={size + 500}", "--")
+    w.gateway.start()
+    for _ in range(5):
+        w.answers()
+    w.gateway.quiet()
+    assert w.gateway.log.mark() <= size + 500
+    assert w.gateway.process.poll() is None
+
+
+def test_out_of_descriptors(started):
+    """Who cannot be taken is turned away; who is in stays, and there is room again at once."""
+    w = started("prlimit", "--nofile=40", "--", MaxStartups="200")
+    running = w.client.spawn("echo up; cat")
+    assert running.stdout.readline() == b"up\n"
+    heard = []
+    waiting = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(60)]
+    for s in waiting:
+        try:
+            heard.append(s.recv(4))
+        except ConnectionResetError:
+            heard.append(b"")
+    assert heard.count(b"SSH-") > 10 and heard.count(b"") > 10
+    assert w.gateway.log.find(r"^sallyport\[\d+\]: error: a connection is not taken: Too many open files$")
+    assert w.ssh("true").code == 255
+    for s in waiting:
+        s.close()
+    wait_for("room", lambda: len(w.gateway.sessions()) == 1)
+    w.answers()
+    out, err = running.communicate(b"still here", timeout=10)
+    assert (running.returncode, out) == (0, b"still here"), err
+    assert not w.gateway.log.find(r"the keeper is gone")
+    w.gateway.quiet()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes a user who has no other process")
+def test_out_of_processes(started):
+    """FAULTS F24: each is turned away in words, with one line in the log, and there is room again at once."""
+    w = started("prlimit", "--nproc=12", "--", MaxStartups="200", RunNetworkAs="uucp")
+    running = w.client.spawn("echo up; cat")
+    assert running.stdout.readline() == b"up\n"
+    mark = w.gateway.log.mark()
+    with contextlib.ExitStack() as waiting:
+        heard = [waiting.enter_context(net.connect(("127.0.0.1", w.gateway.port))).recv(100) for _ in range(30)]
+        refused = [text for text in heard if not text.startswith(b"SSH-")]
+        assert 10 < len(refused) < 30
+        assert all(text.startswith(b"Gateway is out of resources, try again later: ") for text in refused)
+        lines = w.gateway.log.lines(mark)
+        assert len(lines) == len(refused), lines
+        assert all("error: drop connection from 127.0.0.1 port " in line for line in lines)
+    wait_for("room", lambda: len(w.gateway.sessions()) == 1)
+    w.answers()
+    out, err = running.communicate(b"still here", timeout=10)
+    assert (running.returncode, out) == (0, b"still here"), err
+
+
+def test_logins_near_the_limit_of_descriptors(started):
+    """However few are left: in, or refused for a reason that is in the log."""
+    w = started("prlimit", "--nofile=24", "--", MaxStartups="200")
+    with contextlib.ExitStack() as waiting:
+        codes = []
+        taken = True
+        while taken:
+            mark = w.gateway.log.mark()
+            codes.append(w.ssh("true", timeout=20).code)
+            assert codes[-1] == 0 or w.gateway.log.find("Too many open files", mark)
+            s = waiting.enter_context(net.connect(("127.0.0.1", w.gateway.port)))
+            try:
+                taken = s.recv(4) == b"SSH-"
+            except ConnectionResetError:
+                taken = False
+            assert len(codes) <= 24
+    assert codes[0] == 0 and codes[-1] == 255
+    wait_for("room", lambda: not w.gateway.sessions())
+    w.answers()

@@ -301,6 +301,9 @@ up_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 
 	if (s->state == SESSION_CLOSING)
 		return;
+	/* a banner right behind SERVICE_ACCEPT */
+	if (s->state == SESSION_UPSTREAM_SERVICE)
+		session_upstream_ready(s);
 	if (s->state == SESSION_RELAY && payload[0] >= SSH_MSG_CONNECTION_MIN) {
 		if (s->agent == NULL || agent_from_upstream(s, payload, len))
 			session_relay(s, RELAY_UPSTREAM, payload, len);

@@ -90,6 +90,9 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 static int
 on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
+	struct leg *leg = user;
+
+	leg->service_accepted = 1;
 	return SSH_PACKET_USED;
 }
 

@@ -56,7 +56,8 @@ struct leg {
 	struct buf held;  /* messages that came while it was, as strings */
 	int version_sent; /* client: our version string instead of libssh's */
 	int services;	  /* server: SERVICE_REQUESTs answered */
-	int peer_closed;  /* a DISCONNECT came */
+	int service_accepted;
+	int peer_closed; /* a DISCONNECT came */
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;

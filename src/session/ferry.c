@@ -426,6 +426,7 @@ start_relay(struct session *s, struct wire *body)
 	}
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
+	relay_set_version(&s->relay, leg_server_version(s->up));
 	r = relay_set_rules(&s->relay, &s->rules, s->config->id, clock_ms());
 	if (r != 0) {
 		session_end(s, "%s", err_str(r));

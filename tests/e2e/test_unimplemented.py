@@ -118,3 +118,11 @@ def test_keepalives_of_ssh_are_answered(build, name):
 def test_keepalives_of_the_gateway_are_answered(build, further):
     """It gives a machine up that has not answered three of them."""
     lives_on(build("gateway", further, ServerAliveInterval="1s"), 6)
+
+
+@pytest.mark.parametrize("name", ["direct", "gateway"])
+def test_no_more_sessions_is_for_openssh_alone(build, name):
+    """Apache MINA would open nothing at all after that, and ssh -L failed."""
+    way = build(name, 0, ServerAliveInterval="none")
+    lives_on(way, 0)
+    assert way.sshd.asked == 0

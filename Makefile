@@ -44,8 +44,8 @@ HELPER_OBJ := $(call obj,$(HELPER_SRC))
 TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
-# What the end-to-end tests give to ssh: a security key.
-PROVIDER   := $(BUILD)/tests/sk_provider.so
+# What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
+PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
 
 # --- what it needs -------------------------------------------------------------------------------
 
@@ -171,8 +171,8 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $< $(HELPER_OBJ) $(LIBS) $(TEST_LIBS)
 
-# Without sanitizers, which ssh is built without.
-$(PROVIDER): tests/e2e/lab/sk_provider.c $(BUILD)/.flags
+# Without sanitizers, which ssh and Dropbear are built without.
+$(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -shared -o $@ $< \

@@ -32,6 +32,12 @@ relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t 
 	return r->policy == NULL ? ERR_NOMEM : 0;
 }
 
+void
+relay_set_version(struct relay *r, const char *version)
+{
+	r->foreign = version == NULL || strstr(version, "-OpenSSH") == NULL;
+}
+
 /* Give the replies made here whose turn it is; to is where the requests went. */
 static void
 relay_release(struct relay *r, struct relay_side *to)
@@ -63,7 +69,11 @@ relay_global_request(struct relay *r, enum relay_from from, const uint8_t *paylo
 		return RELAY_DROP;
 	if (bytes_is(name, "hostkeys-00@openssh.com"))
 		return RELAY_DROP;
-	if (r->policy != NULL && from == RELAY_DOWNSTREAM)
+	/* Apache MINA would open nothing more at all, no forwards either */
+	if (r->foreign && from == RELAY_DOWNSTREAM &&
+	    bytes_is(name, "no-more-sessions@openssh.com"))
+		permitted = 0;
+	else if (r->policy != NULL && from == RELAY_DOWNSTREAM)
 		permitted = policy_global_request(r->policy, name, &w);
 	if (want_reply &&
 	    replies_add(&to->replies, permitted ? REPLY_RELAYED : REPLY_FAILURE) != 0) {

@@ -53,6 +53,7 @@ struct relay {
 	struct relay_side side[2]; /* by enum relay_from */
 	struct policy *policy;	   /* NULL: all is permitted */
 	const char *why;	   /* it has to end */
+	int foreign;		   /* the upstream is not OpenSSH */
 	/* IdleTimeout and SessionTimeout */
 	int data;	 /* came since relay_heard() */
 	int64_t idle_ms; /* 0: none */
@@ -66,6 +67,9 @@ void relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int up
 
 /* From now on these rules hold, which it takes over.  0 or ERR_NOMEM. */
 int relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t now) MUST_CHECK;
+
+/* The upstream's version string.  What ssh says to OpenSSH alone is not for another. */
+void relay_set_version(struct relay *r, const char *version);
 
 /* A message came from a leg; payload[0] is its type.  PASS: send it to the other.  In
  * any case relay_made() is to be sent after that. */

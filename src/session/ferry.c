@@ -301,6 +301,9 @@ up_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 
 	if (s->state == SESSION_CLOSING)
 		return;
+	/* a banner right behind SERVICE_ACCEPT */
+	if (s->state == SESSION_UPSTREAM_SERVICE)
+		session_upstream_ready(s);
 	if (s->state == SESSION_RELAY && payload[0] >= SSH_MSG_CONNECTION_MIN) {
 		if (s->agent == NULL || agent_from_upstream(s, payload, len))
 			session_relay(s, RELAY_UPSTREAM, payload, len);
@@ -423,6 +426,7 @@ start_relay(struct session *s, struct wire *body)
 	}
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
+	relay_set_version(&s->relay, leg_server_version(s->up));
 	r = relay_set_rules(&s->relay, &s->rules, s->config->id, clock_ms());
 	if (r != 0) {
 		session_end(s, "%s", err_str(r));

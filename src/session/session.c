@@ -51,8 +51,8 @@
 void
 session_set_state(struct session *s, enum session_state state)
 {
-	static const char *const names[] = { "KEX", "AUTH", "UPSTREAM_KEX", "UPSTREAM_AUTH",
-		"AGENT", "RELAY", "CLOSING" };
+	static const char *const names[] = { "KEX", "AUTH", "UPSTREAM_KEX", "UPSTREAM_SERVICE",
+		"UPSTREAM_AUTH", "AGENT", "RELAY", "CLOSING" };
 
 	log_debug("session %04jx: %s -> %s", (uintmax_t)s->config->id, names[s->state],
 	    names[state]);
@@ -129,30 +129,37 @@ up_ended(struct session *s)
 	pass_on_disconnect(s->up, s->down, line);
 }
 
+void
+session_upstream_ready(struct session *s)
+{
+	const char *algs = leg_server_sig_algs(s->up);
+	struct buf b;
+
+	session_set_state(s, SESSION_UPSTREAM_AUTH);
+	ipc_begin(&b, IPC_UPSTREAM_READY);
+	wire_put_bytes(&b, leg_session_id(s->up));
+	wire_put_text(&b, algs != NULL ? algs : "");
+	wire_put_bool(&b, leg_host_bound(s->up));
+	session_tell(s, &b);
+	if (s->up_patient)
+		s->up_deadline = CLOCK_NEVER;
+}
+
 /* Both handshakes are seen to end here. */
 static void
 check_ready(struct session *s)
 {
-	struct buf b;
-	const char *algs;
-
 	if (s->state == SESSION_KEX && leg_ready(s->down))
 		session_set_state(s, SESSION_AUTH);
 	if (s->state == SESSION_UPSTREAM_KEX && leg_ready(s->up)) {
-		session_set_state(s, SESSION_UPSTREAM_AUTH);
+		session_set_state(s, SESSION_UPSTREAM_SERVICE);
 		if (leg_request_auth(s->up) != 0) {
 			session_end(s, "upstream: %s", leg_error(s->up));
 			return;
 		}
-		algs = leg_server_sig_algs(s->up);
-		ipc_begin(&b, IPC_UPSTREAM_READY);
-		wire_put_bytes(&b, leg_session_id(s->up));
-		wire_put_text(&b, algs != NULL ? algs : "");
-		wire_put_bool(&b, leg_host_bound(s->up));
-		session_tell(s, &b);
-		if (s->up_patient)
-			s->up_deadline = CLOCK_NEVER;
 	}
+	if (s->state == SESSION_UPSTREAM_SERVICE && leg_ext_info_known(s->up))
+		session_upstream_ready(s);
 }
 
 /* As far as the other leg goes. */

@@ -14,6 +14,7 @@ enum session_state {
 	SESSION_KEX,  /* downstream key exchange */
 	SESSION_AUTH, /* USERAUTH messages go to the keeper and back */
 	SESSION_UPSTREAM_KEX,
+	SESSION_UPSTREAM_SERVICE, /* it has been asked for, and what the upstream takes is not known */
 	SESSION_UPSTREAM_AUTH,
 	SESSION_AGENT, /* the same, with the client let in already */
 	SESSION_RELAY,
@@ -96,6 +97,9 @@ void session_orphan(struct session *s);
 /* Send to the keeper; an error ends the session.  That it is gone, its end says, behind what it
  * has said before. */
 void session_tell(struct session *s, struct buf *b);
+
+/* The login upstream begins, now that it is known what it takes. */
+void session_upstream_ready(struct session *s);
 
 /* Send each of these strings as a message on a leg. */
 void session_send_payloads(struct session *s, struct leg *leg, struct wire *body);

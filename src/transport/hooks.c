@@ -111,6 +111,9 @@ __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
 
 	if (crypto == NULL)
 		return NULL;
+	if (!crypto->do_compress_out &&
+	    ((const uint8_t *)data)[LEG_PACKET_PAYLOAD] == SSH_MSG_GLOBAL_REQUEST)
+		leg_requests_sent(leg, session->send_seq, data, len);
 	cipher = crypto->out_cipher;
 	/* libssh takes NULL for "not encrypted" and writes all the same: not then */
 	leg->sealed_len = SEALED_NOT;

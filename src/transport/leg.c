@@ -353,6 +353,12 @@ leg_host_bound(const struct leg *leg)
 	return leg->host_bound;
 }
 
+int
+leg_ext_info_known(const struct leg *leg)
+{
+	return leg->sig_algs != NULL || leg->service_accepted;
+}
+
 const char *
 leg_server_sig_algs(const struct leg *leg)
 {

@@ -150,6 +150,10 @@ uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 /* Client: the server's version string, "SSH-2.0-...", as it came; NULL before. */
 const char *leg_server_version(const struct leg *leg);
 
+/* Client: 1 once its EXT_INFO is here, or comes no more before the login (RFC 8308 section 2.4):
+ * it stands behind the first NEWKEYS, in a segment of its own maybe, but before SERVICE_ACCEPT. */
+int leg_ext_info_known(const struct leg *leg);
+
 /* server-sig-algs of the peer's EXT_INFO (RFC 8308), or NULL. */
 const char *leg_server_sig_algs(const struct leg *leg);
 

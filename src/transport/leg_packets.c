@@ -1,7 +1,7 @@
 /*
  * What comes out of libssh: the packet handlers of a leg.  They stand in front of
  * libssh's own; a type not named here stays with the library (key exchange, IGNORE,
- * DEBUG, UNIMPLEMENTED).
+ * DEBUG).
  */
 #include <string.h>
 
@@ -90,6 +90,9 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 static int
 on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
+	struct leg *leg = user;
+
+	leg->service_accepted = 1;
 	return SSH_PACKET_USED;
 }
 
@@ -154,12 +157,31 @@ leg_deliver_held(struct leg *leg)
 }
 
 static int
+on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct bytes all = packet_bytes(packet);
+	uint8_t failure = SSH_MSG_REQUEST_FAILURE;
+	struct leg *leg = user;
+	struct wire w;
+	uint32_t seq;
+
+	wire_init(&w, all.p, all.len);
+	seq = wire_u32(&w);
+	if (wire_err(&w) != 0 || !leg_requests_unknown(leg, seq))
+		return SSH_PACKET_NOT_USED;
+	deliver(leg, &failure, 1);
+	return SSH_PACKET_USED;
+}
+
+static int
 on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct leg *leg = user;
 	size_t len = ssh_buffer_get_len(packet);
 
 	leg_show_kex(leg);
+	if (type == SSH_MSG_REQUEST_SUCCESS || type == SSH_MSG_REQUEST_FAILURE)
+		leg_requests_answered(leg);
 	/* libssh has taken the type off; it stands in front of the rest.  An empty
 	 * rest may have reset the buffer. */
 	if (len == 0)
@@ -186,6 +208,7 @@ leg_packets_init(struct leg *leg)
 
 	/* index 0 is type 1 */
 	h[SSH_MSG_DISCONNECT - 1] = on_disconnect;
+	h[SSH_MSG_UNIMPLEMENTED - 1] = on_unimplemented;
 	h[SSH_MSG_SERVICE_REQUEST - 1] = leg->server ? on_service_request : NULL;
 	h[SSH_MSG_SERVICE_ACCEPT - 1] = leg->server ? NULL : on_service_accept;
 	h[SSH_MSG_EXT_INFO - 1] = on_ext_info;

@@ -27,6 +27,17 @@
 #define LEG_LATE_BYTES (8 * 1024 * 1024)
 #define LEG_LATE_MESSAGES 16384
 
+/* Of so many global requests it is known that they wait for a reply; a client has a few. */
+#define LEG_REQUESTS_MAX 64
+
+/* Where the payload of a packet begins: RFC 4253 section 6. */
+#define LEG_PACKET_PAYLOAD 5
+
+struct leg_requests {
+	uint32_t seq[LEG_REQUESTS_MAX]; /* the oldest first */
+	size_t n;
+};
+
 /* In sealed_len: a packet could not be encrypted, nothing may be written. */
 #define SEALED_NOT SIZE_MAX
 
@@ -52,11 +63,14 @@ struct leg {
 	unsigned int late_messages; /* and how many there were of those, in one exchange */
 	size_t late_bytes;
 
+	struct leg_requests requests; /* global ones, sent and not answered */
+
 	int paused;
 	struct buf held;  /* messages that came while it was, as strings */
 	int version_sent; /* client: our version string instead of libssh's */
 	int services;	  /* server: SERVICE_REQUESTs answered */
-	int peer_closed;  /* a DISCONNECT came */
+	int service_accepted;
+	int peer_closed; /* a DISCONNECT came */
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;
@@ -90,6 +104,12 @@ void leg_set_failure_errno(struct leg *leg, int err);
 
 /* After a pause: what has been held back. */
 void leg_deliver_held(struct leg *leg);
+
+/* A packet, not encrypted yet, whose message is a GLOBAL_REQUEST; its oldest is answered; it does
+ * not know the message with this number: 1 if that was one of them. */
+void leg_requests_sent(struct leg *leg, uint32_t seq, const uint8_t *packet, size_t len);
+void leg_requests_answered(struct leg *leg);
+int leg_requests_unknown(struct leg *leg, uint32_t seq);
 
 /* Once: AES-GCM by a faster library from here on, if there is one. */
 void aes_gcm_init(void);

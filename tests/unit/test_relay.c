@@ -83,6 +83,22 @@ test_hostkeys_00_is_never_relayed(void **state)
 }
 
 static void
+test_no_more_sessions_is_for_openssh_alone(void **state)
+{
+	static const char name[] = "no-more-sessions@openssh.com";
+	struct relay r;
+
+	relay_init(&r, 0, 0, 0, 3);
+	relay_set_version(&r, "SSH-2.0-OpenSSH_9.2p1");
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, name, 0), RELAY_PASS);
+	relay_set_version(&r, "SSH-2.0-APACHE-SSHD-2.14.0");
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, name, 0), RELAY_DROP);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "tcpip-forward", 1), RELAY_PASS);
+	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_PASS);
+	end(&r);
+}
+
+static void
 test_malformed_global_request_is_dropped(void **state)
 {
 	struct relay r;
@@ -186,6 +202,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_passes),
 		cmocka_unit_test(test_hostkeys_00_is_never_relayed),
+		cmocka_unit_test(test_no_more_sessions_is_for_openssh_alone),
 		cmocka_unit_test(test_malformed_global_request_is_dropped),
 		cmocka_unit_test(test_unasked_reply_is_dropped),
 		cmocka_unit_test(test_keepalive_reply_stays_here),

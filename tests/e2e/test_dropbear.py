@@ -1,0 +1,223 @@
+"""Dropbear, as routers have it: as the machine, straight and through the gateway, and as the client."""
+
+import hashlib
+import select
+import socket
+import subprocess
+
+import pytest
+
+from lab import dropbear, net
+from lab.dropbear import PASSWORD, Dropbear
+from lab.gateway import Gateway
+from lab.sshd import ME
+from lab.way import Way
+from test_bulk import sha256_of
+from test_forward import streams
+
+pytestmark = pytest.mark.skipif(not dropbear.installed(), reason="no Dropbear")
+
+# What Dropbear takes of an RSA key is rsa-sha2-256 alone.
+KINDS = ["ed25519", "ecdsa256", "ecdsa521", "rsa3072"]
+REKEY = {"RekeyLimit": "1M"}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory, ring):
+    m = Dropbear(tmp_path_factory.mktemp("dropbear") / "machine", ring).start()
+    m.authorize(*(ring.get("client", kind).public for kind in KINDS))
+    yield m
+    m.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, ring, machine):
+    """A route for each key, one for a stored password, and one that asks the person for it."""
+    g = Gateway(tmp_path_factory.mktemp("dropbear") / "gateway", ring)
+    people = [ring.get("client")]
+    for kind in KINDS:
+        machine.authorize(ring.get("mapped", kind).public)
+        g.add_key(kind, ring.get("mapped", kind))
+        g.route(kind, machine, people)
+    p = g.sallyport("key", "add", "stored", "--password", "-c", g.conf, stdin=PASSWORD.encode())
+    assert p.returncode == 0, p.stderr
+    g.route("alice", machine, people)
+    for key in machine.host_keys:
+        g.route(key.type, machine, people, key="alice", known_hosts=machine.known_hosts([key.type]))
+    for login, word in (("stored", {"Password": "stored"}), ("passed", {"Passthrough": "yes"})):
+        g.route(login, machine, people, key="alice", **word, Key=None,
+                **({"AuthorizedKeysFile": None} if login == "passed" else {}))
+    g.start()
+    yield g
+    g.stop()
+
+
+@pytest.fixture(params=["direct", "gateway"])
+def way(request, tmp_path, ring, machine):
+    g = request.getfixturevalue("gateway") if request.param == "gateway" else None
+    w = Way(request.param, tmp_path, ring, machine, g)
+    yield w
+    w.close()
+
+
+def person(way, kind="ed25519", login="alice", **options):
+    """Who has this key on the machine: theirs, or the mapped one of the login."""
+    if way.direct:
+        return way.new_client(way.ring.get("client", kind), **options)
+    return way.new_client(user=login, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_login_with_each_key(way, kind):
+    assert person(way, kind, login=kind).ssh("echo in; exit 7").outcome == (7, b"in\n", "")
+
+
+@pytest.mark.parametrize("host_key", dropbear.HOST_KEYS)
+def test_host_key_of_each_type(way, host_key):
+    key = way.ring.get("upstream_host", host_key)
+    c = person(way, login=key.type, **({"known_hosts": way.sshd.known_hosts([key.type])} if way.direct else {}))
+    assert c.ssh("echo in").outcome == (0, b"in\n", "")
+    if not way.direct:
+        assert key.fingerprint in way.gateway.command("route", key.type, "--dial")
+
+
+def askpass(client, word):
+    """Who is asked there answers with this."""
+    ask = client.dir / "ask"
+    ask.write_text(f"#!/bin/sh\necho '{word}'\n")
+    ask.chmod(0o755)
+    client.env.update(SSH_ASKPASS=str(ask), SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
+
+
+@pytest.mark.parametrize("word, code", [(PASSWORD, 0), ("another", 255)], ids=["right", "wrong"])
+def test_password_of_the_person(way, word, code):
+    c = person(way, login="passed", PreferredAuthentications="password", BatchMode="no",
+               NumberOfPasswordPrompts="1")
+    askpass(c, word)
+    r = c.ssh("echo in")
+    assert (r.code, r.out) == (code, b"" if code else b"in\n"), r
+    assert not code or "Permission denied" in r.err
+
+
+def test_stored_password(gateway, tmp_path, ring, machine):
+    w = Way("gateway", tmp_path, ring, machine, gateway, login="stored")
+    assert w.ssh("echo in").outcome == (0, b"in\n", "")
+    w.close()
+
+
+def test_streams_and_exit_codes(way):
+    data = bytes(range(256)) * 4000
+    assert way.ssh("cat; echo err >&2; exit 9", stdin=data).outcome == (9, data, "err\n")
+    assert way.ssh("kill -TERM $$").outcome == (255, b"", "")
+
+
+def test_terminal(way):
+    t = way.client.terminal("-tt", "stty size; exit 4", rows=33, columns=99)
+    t.expect(r"^33 99\r")
+    assert t.wait() == 4
+
+
+def test_new_keys_each_way(way, bulk):
+    b = bulk(10)
+    with open(b.path, "rb") as f:
+        assert way.ssh("sha256sum", stdin=f, **REKEY).text.split()[0] == b.sha256
+    p = way.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL, **REKEY)
+    assert sha256_of(p.stdout) == b.sha256 and p.wait(10) == 0
+
+
+def test_files(way, bulk, tmp_path):
+    b = bulk(10)
+    way.client.scp("-O", b.path, f"machine:{tmp_path}/a")
+    way.client.scp("-O", f"machine:{tmp_path}/a", f"{tmp_path}/b")
+    assert (tmp_path / "b").read_bytes() == b.path.read_bytes()
+
+
+@pytest.mark.parametrize("flag", ["-L", "-R"])
+def test_forwards(way, flag):
+    echo = net.Server(net.echo)
+    port = net.free_port()
+    way.client.forward(flag, f"127.0.0.1:{port}:127.0.0.1:{echo.port}", ready=[("127.0.0.1", port)])
+    data = hashlib.sha256(b"seed").digest() * 20_000
+    assert streams(("127.0.0.1", port), 4, data) == [data + b"%d" % i for i in range(4)]
+    echo.close()
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa256", "rsa3072"])
+def test_dbclient(way, kind, tmp_path):
+    """It guesses a key exchange, and says the first message of it at once."""
+    key = dropbear.convert(way.ring.get("client", kind), tmp_path / "key")
+    if not way.direct:
+        (way.gateway.conf / "alice.pub").write_text(
+            "".join(way.ring.get("client", k).public + "\n" for k in KINDS))
+    argv = ["dbclient", "-y", "-y", "-i", key, "-p", way.door.port, f"{way.login}@127.0.0.1"]
+    data = bytes(range(256)) * 4000
+    r = way.client.run([*argv, "cat; exit 9"], data)
+    assert (r.code, r.out) == (9, data), r.err
+
+
+class Late:
+    """Before a machine: what is behind its NEWKEYS comes when the client has gone on, as it may
+    (RFC 8308 section 2.4 has EXT_INFO there)."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.server = net.Server(self.relay)
+        self.port = self.server.port
+
+    def known_hosts(self):
+        return self.machine.known_hosts().replace(f":{self.machine.port} ", f":{self.port} ")
+
+    def relay(self, client):
+        with net.connect((self.machine.host, self.machine.port)) as machine:
+            up, down = client.makefile("rb", 0), machine.makefile("rb", 0)
+            machine.sendall(up.readline())
+            client.sendall(down.readline())
+            machine.sendall(packet(up))  # KEXINIT
+            client.sendall(packet(down))
+            machine.sendall(packet(up))  # ECDH
+            client.sendall(packet(down))
+            machine.sendall(packet(up))  # NEWKEYS
+            client.sendall(packet(down))
+            machine.sendall(client.recv(65536))
+            ends = {client: machine, machine: client}
+            while ends:
+                for s in select.select(list(ends), [], [], 60)[0]:
+                    data = s.recv(65536)
+                    if data:
+                        ends[s].sendall(data)
+                    else:
+                        ends.pop(s).shutdown(socket.SHUT_WR)
+
+
+def packet(f):
+    """One that is not encrypted, from a file without a buffer."""
+    data = b""
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+        size = 4 if len(data) < 4 else 4 + int.from_bytes(data[:4], "big")
+        more = f.read(size - len(data))
+        if not more:
+            raise OSError("the end")
+        data += more
+    return data
+
+
+@pytest.mark.parametrize("name", ["direct", "gateway"])
+def test_rsa_where_ext_info_comes_late(name, machine, make_gateway, tmp_path, ring):
+    late = Late(machine)
+    key = ring.get("client", "rsa3072")
+    if name == "direct":
+        w = Way(name, tmp_path, ring, late)
+        c = w.new_client(key)
+    else:
+        g = make_gateway()
+        g.add_key("alice", key)
+        g.route("alice", late, [ring.get("client")])
+        g.start()
+        w = Way(name, tmp_path, ring, late, g)
+        c = w.client
+    assert c.user in (ME, "alice")
+    assert c.ssh("echo in").outcome == (0, b"in\n", "")
+    w.close()
+    late.server.close()

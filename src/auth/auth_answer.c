@@ -104,7 +104,7 @@ auth_fail(struct auth_server *as, struct buf *out)
 	if (as->ops->failed != NULL)
 		as->ops->failed(as->ctx);
 	if (as->tries >= as->max_tries)
-		return auth_deny(as, TOO_MANY_FAILURES);
+		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	return auth_reply_failure(as, out);
 }
 
@@ -173,7 +173,7 @@ auth_server_decline(struct auth_server *as, struct buf *out)
 	if (!judged(as))
 		return AUTH_SERVER_DENIED;
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return auth_deny(as, TOO_MANY_FAILURES);
+		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	auth_state_set(as, STATE_WAITING);
 	return auth_pending(as, auth_reply_failure(as, out), out);
 }

@@ -195,7 +195,7 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 	int usable, allowed, proven;
 
 	if (!r->has_signature && ++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return auth_deny(as, TOO_MANY_FAILURES);
+		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	if (auth_name_ok(r->alg, sizeof(alg)))
 		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
 	plain = signature_algorithm(as, r->blob, alg);
@@ -286,7 +286,7 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 	if (!bytes_is(r->method, "none"))
 		return auth_fail(as, out);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
-		return auth_deny(as, TOO_MANY_FAILURES);
+		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	return auth_reply_failure(as, out);
 }
 
@@ -323,7 +323,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	if (as->state != STATE_FIRST) {
 		/* a conversation that is given up costs as much as a query */
 		if (as->state == STATE_ASKED && ++as->queries > AUTH_SERVER_QUERIES_MAX)
-			return auth_deny(as, TOO_MANY_FAILURES);
+			return auth_deny(as, AUTH_SERVER_TOO_MANY);
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
 			auth_state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&

@@ -11,7 +11,6 @@
 #include "auth/pubkey.h"
 
 #define KBDINT "keyboard-interactive"
-#define TOO_MANY_FAILURES AUTH_SERVER_TOO_MANY
 /* Instead of a number of prompts: a request is the answer (a password changed). */
 #define NO_ANSWER UINT32_MAX
 

@@ -111,14 +111,13 @@ fd_take(struct msghdr *msg, int *passed)
 {
 	struct cmsghdr *cmsg;
 	size_t n, i;
-	int fd, ret = 0, came = 0;
+	int fd, ret = 0;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
-			came = 1;
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
 			if (n == 1 && *passed == -1) {
 				*passed = fd;
@@ -129,7 +128,7 @@ fd_take(struct msghdr *msg, int *passed)
 		}
 	}
 	/* there was room in the buffer, so what was lacking is room in this process */
-	if (!came && (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC)
+	if (ret == 0 && *passed == -1 && (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC)
 		return ERR_NOFILE;
 	if (ret != 0 || (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		fd_close(passed);

@@ -6,6 +6,7 @@ import pytest
 
 from lab import net
 from lab.gateway import sanitized
+from lab.procs import only_root
 from lab.wait import wait_for
 
 
@@ -24,23 +25,9 @@ def check_session(gateway, session):
     assert not shared, "a session holds a socket of the master's"
 
 
-def readable(session):
-    try:
-        session.descriptors()
-        return True
-    except PermissionError:
-        return False
-
-
 @pytest.fixture
 def w(gated):
     return gated()
-
-
-def only_root(session):
-    if not readable(session):
-        assert os.getuid() != 0
-        pytest.skip("only root may look into a process that cannot be dumped")
 
 
 def test_session_from_its_first_byte(w):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lab import net
+from lab.client import held
 from lab.gateway import END_LINE
 from lab.wait import wait_for
 
@@ -25,12 +26,6 @@ def w(gated):
     return w
 
 
-def held(w, command="echo up; cat"):
-    p = w.client.spawn(command)
-    assert p.stdout.readline() == b"up\n"
-    return p
-
-
 def master_of(w):
     (master,) = w.gateway.role("master")
     return master
@@ -38,7 +33,7 @@ def master_of(w):
 
 def test_stopping_it_ends_the_sessions_in_order(w):
     """Nobody outlives the first process: the clients and the log are told before."""
-    running = [held(w) for _ in range(3)]
+    running = [held(w.client) for _ in range(3)]
     stranger = net.connect(("127.0.0.1", w.gateway.port))
     assert stranger.recv(4) == b"SSH-"
     mark = w.gateway.log.mark()
@@ -56,7 +51,7 @@ def test_stopping_it_ends_the_sessions_in_order(w):
 
 
 def test_client_that_takes_nothing_does_not_hold_it_up(w):
-    p = held(w, "echo up; exec cat /dev/zero")
+    p = held(w.client, "echo up; exec cat /dev/zero")
     p.send_signal(signal.SIGSTOP)
     try:
         master_of(w).kill(signal.SIGTERM)
@@ -67,9 +62,9 @@ def test_client_that_takes_nothing_does_not_hold_it_up(w):
 
 
 def test_dead_children_are_collected(w):
-    p = held(w)
+    p = held(w.client)
     for _ in range(3):
-        q = held(w)
+        q = held(w.client)
         w.gateway.sessions("alice")[-1].kill()
         assert q.wait(10) == 255
     wait_for("no dead child", lambda: not w.gateway.zombies())

@@ -8,16 +8,10 @@ import subprocess
 import pytest
 
 from lab import procs
+from lab.client import held
 from lab.gateway import END_LINE, sanitized
 from lab.sshd import ME
 from lab.wait import wait_for
-
-
-def held(client, command="echo up; cat", **options):
-    """A running session that gives back what it is told."""
-    p = client.spawn(command, **options)
-    assert p.stdout.readline() == b"up\n"
-    return p
 
 
 def says(p, text):

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from lab import net
+from lab.client import held
 from lab.gateway import Gateway, SALLYPORT, sanitized
 from lab.wait import wait_for
 from lab.way import Way
@@ -36,12 +37,6 @@ def hup(w, pattern):
 
 def logs_in(w, login="alice", **options):
     return w.new_client(user=login).ssh("echo in", **options).text == "in\n"
-
-
-def held(client, **options):
-    p = client.spawn("echo up; cat", **options)
-    assert p.stdout.readline() == b"up\n"
-    return p
 
 
 def echoes(p, text=b"still here\n"):

@@ -174,3 +174,10 @@ class Client:
         for p in self.started:
             procs.end(p)
         self.started.clear()
+
+
+def held(client, command="echo up; cat", **options):
+    """A running session that gives back what it is told."""
+    p = client.spawn(command, **options)
+    assert p.stdout.readline() == b"up\n"
+    return p

@@ -67,19 +67,11 @@ class Dropbear:
                          "LAB_PASSWORD": CRYPTED},
                     preexec_fn=procs.end_with_us,
                 )
-            wait_for("Dropbear to listen or to end", self._settled, 20)
+            wait_for("Dropbear to listen or to end", lambda: self.process.poll() is not None
+                     or net.accepts((self.host, self.port)), 20)
             if self.process.poll() is None:
                 return self
         raise AssertionError(f"Dropbear does not start: {self.log.text()}")
-
-    def _settled(self):
-        if self.process.poll() is not None:
-            return True
-        try:
-            net.connect((self.host, self.port)).close()
-        except OSError:
-            return False
-        return True
 
     def stop(self):
         left = procs.descendants(self.process.pid)

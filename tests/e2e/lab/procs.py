@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 from .wait import wait_for
 
 PR_SET_PDEATHSIG = 1
@@ -161,3 +163,10 @@ def end(popen, timeout=5.0):
 
 def gone(proc, timeout=10.0):
     wait_for(f"end of {proc!r}", lambda: not proc.alive(), timeout)
+
+
+def only_root(process):
+    """What follows looks into it."""
+    if process.n_descriptors() == 0:
+        assert os.getuid() != 0
+        pytest.skip("only root may look into a process that cannot be dumped")

@@ -46,6 +46,8 @@ FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 # What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
+# A sallyport whose sessions obey their clients, for attacks on the other processes.
+ATTACK     := $(BUILD)/tests/sallyport-attack
 
 # --- what it needs -------------------------------------------------------------------------------
 
@@ -137,7 +139,7 @@ $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
 
 .PHONY: all tests force
 all: $(BUILD)/sallyport
-tests: $(TESTS) $(PROVIDER)
+tests: $(TESTS) $(PROVIDER) $(ATTACK)
 
 # What was used last time: other flags compile everything again, other files make another archive.
 $(BUILD)/.flags: $(call changed,$(BUILD)/.flags,$(COMPILE) $(LINK)) | $(if $(MISSING),missing)
@@ -171,6 +173,12 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $< $(HELPER_OBJ) $(LIBS) $(TEST_LIBS)
 
+$(ATTACK): $(BUILD)/obj/tests/attack/attack.o $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
+    $(LIBSSH_OBJ)/.stamp
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -o $@ $(filter %.o,$^) $(LIBS)
+
 # Without sanitizers, which ssh and Dropbear are built without.
 $(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags
 	$(call say,LINK,$@)
@@ -185,7 +193,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS)
 
 .SECONDARY:
--include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c $(LIB_SRC) $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c tests/attack/attack.c $(LIB_SRC) $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC))
 
 # --- what to run ---------------------------------------------------------------------------------
 
@@ -210,7 +218,7 @@ run-tests:
 
 unit: tests
 	+@$(MAKE) --no-print-directory run-unit
-e2e: all $(PROVIDER)
+e2e: all $(PROVIDER) $(ATTACK)
 	+@$(MAKE) --no-print-directory run-e2e
 
 # The end-to-end tests wait more than they work: three at a time keep two processors busy.

@@ -42,14 +42,16 @@ class Gateway:
     """DIR/conf.d and DIR/keys, and a running `sallyport serve`."""
 
     def __init__(self, directory, ring, host_keys=("ed25519", "rsa3072"), port=None, host="127.0.0.1",
-                 within=(), **options):
-        """within: the beginning of a command that runs the rest of it, in a namespace say."""
+                 within=(), program=None, **options):
+        """within: the beginning of a command that runs the rest of it, in a namespace say.
+        program: another build of sallyport to serve with."""
         self.dir = directory
         self.conf = directory / "conf.d"
         self.conf.mkdir(parents=True)
         self.ring = ring
         self.host = host
         self.within = within
+        self.program = program or SALLYPORT
         self.port = port
         self.options = options
         self.keys = {}
@@ -145,7 +147,7 @@ class Gateway:
         mark = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.within, SALLYPORT, "serve", "-c", str(self.conf)],
+                [*self.within, self.program, "serve", "-c", str(self.conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
                 preexec_fn=procs.end_with_us,
             )

@@ -1,0 +1,227 @@
+"""A session that has been taken over: it sends the keeper what it likes, and calls what its filter leaves.
+
+The gateway is build/tests/sallyport-attack (tests/attack/attack.c): its sessions serve usual clients as
+always, and obey one that begins with a magic word.
+"""
+
+import errno
+import functools
+import os
+import re
+import struct
+
+import paramiko
+import pytest
+
+from . import net
+from .attack import USERAUTH_REQUEST, message
+from .gateway import SALLYPORT, TREE
+
+PROGRAM = os.path.join(os.path.dirname(SALLYPORT), "tests", "sallyport-attack")
+MAGIC = b"ATTACK!\n"
+INFO, SEND, RECEIVE, CALL, SCRATCH_PUT, SCRATCH_GET, FILL, ALLOCATE, CRASH, CANARY = range(1, 11)
+
+
+def program():
+    """The attack build; the test is skipped where it has not been made."""
+    if not os.access(PROGRAM, os.X_OK):
+        pytest.skip(f"{PROGRAM} is not there: make tests")
+    return PROGRAM
+
+
+@functools.cache
+def types():
+    """IPC_* by name, as src/ipc/ipc.h numbers them."""
+    text = re.sub(r"/\*.*?\*/", "", (TREE / "src/ipc/ipc.h").read_text(), flags=re.S)
+    body = re.search(r"enum ipc_type \{(.*?)\};", text, re.S).group(1)
+    numbers, n = {}, 0
+    for name, value in re.findall(r"IPC_(\w+)(?:\s*=\s*(\d+))?", body):
+        n = int(value) if value else n + 1
+        numbers[name] = n
+    return numbers
+
+
+def string(value):
+    value = value.encode() if isinstance(value, str) else value
+    return struct.pack(">I", len(value)) + value
+
+
+def body(*parts):
+    """As message(), without a type: bool, int (uint32), bytes or str (string), bytearray (as it is)."""
+    out = b""
+    for part in parts:
+        if isinstance(part, bool):
+            out += bytes([part])
+        elif isinstance(part, int):
+            out += struct.pack(">I", part)
+        elif isinstance(part, bytearray):
+            out += bytes(part)
+        else:
+            out += string(part)
+    return out
+
+
+class Reader:
+    """The body of a message of the keeper."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def take(self, n):
+        assert len(self.data) >= n, "a message of the keeper is short"
+        out, self.data = self.data[:n], self.data[n:]
+        return out
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def bool(self):
+        return self.u8() != 0
+
+    def u32(self):
+        return struct.unpack(">I", self.take(4))[0]
+
+    def string(self):
+        return self.take(self.u32())
+
+    def strings(self):
+        out = []
+        while self.data:
+            out.append(self.string())
+        return out
+
+
+class Gone(Exception):
+    """The session has ended: killed by its filter, by the keeper hanging up, or by the master."""
+
+
+class TakenOver:
+    """One connection to the gateway, whose session obeys."""
+
+    def __init__(self, port, host="127.0.0.1", timeout=20):
+        self.sock = net.connect((host, port))
+        self.sock.settimeout(timeout)
+        self.sock.sendall(MAGIC)
+        info = Reader(self.ask(INFO))
+        self.pid, self.client_fd, self.keeper_fd = info.u32(), info.u32(), info.u32()
+        self.scratch = struct.unpack(">Q", info.data)[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    # Frames.
+
+    def _read(self, n):
+        data = b""
+        while len(data) < n:
+            try:
+                got = self.sock.recv(n - len(data))
+            except (ConnectionResetError, BrokenPipeError) as e:
+                raise Gone from e
+            if not got:
+                raise Gone
+            data += got
+        return data
+
+    def ask(self, op, payload=b""):
+        try:
+            self.sock.sendall(struct.pack(">IB", len(payload), op) + payload)
+        except (ConnectionResetError, BrokenPipeError) as e:
+            raise Gone from e
+        return self._read(struct.unpack(">I", self._read(4))[0])
+
+    # System calls.
+
+    def call(self, number, *args):
+        """The result of a system call by its number, or -errno; Gone if that ended the session."""
+        args = [a & (2**64 - 1) for a in (*args, *[0] * (6 - len(args)))]
+        return struct.unpack(">q", self.ask(CALL, struct.pack(">7Q", number, *args)))[0]
+
+    def put(self, data):
+        """Into the session's memory; the address."""
+        self.ask(SCRATCH_PUT, data)
+        return self.scratch
+
+    def get(self, n):
+        return self.ask(SCRATCH_GET, struct.pack(">I", n))
+
+    def allocate(self, n):
+        """malloc(3) and use so many bytes: how many there were."""
+        return struct.unpack(">Q", self.ask(ALLOCATE, struct.pack(">Q", n)))[0]
+
+    def fill(self, address, n):
+        self.ask(FILL, struct.pack(">QQ", address, n))
+
+    def crash(self):
+        """Die of SIGILL."""
+        with pytest.raises(Gone):
+            self.ask(CRASH)
+
+    def canary(self):
+        return struct.unpack(">Q", self.ask(CANARY))[0]
+
+    # The keeper.
+
+    def send(self, name, *parts):
+        """A message to the keeper; Gone if it does not listen any more."""
+        result = struct.unpack(">q", self.ask(SEND, bytes([types()[name]]) + body(*parts)))[0]
+        if result in (-errno.EPIPE, -errno.ECONNRESET):
+            raise Gone
+        assert result > 0, os.strerror(-result)
+
+    def receive(self, timeout=10.0):
+        """The next message: name, body, descriptor (in the session) or None.  None: none came; Gone: the end."""
+        answer = Reader(self.ask(RECEIVE, struct.pack(">I", int(timeout * 1000))))
+        status, fd = answer.u8(), answer.u32()
+        if status == 0:
+            return None
+        if status == 2:
+            raise Gone
+        kind = answer.u8()
+        name = next(n for n, number in types().items() if number == kind)
+        return name, answer, None if fd == 2**32 - 1 else fd
+
+    def expect(self, *names, timeout=10.0):
+        """The next message of one of these names, passing over others."""
+        while True:
+            got = self.receive(timeout)
+            assert got is not None, f"none of {names} came"
+            if got[0] in names:
+                return got
+
+    def ended(self, timeout=10.0):
+        """The keeper hangs up on this session: True, or False if it does not."""
+        try:
+            while self.receive(timeout) is not None:
+                pass
+        except Gone:
+            return True
+        return False
+
+    # A login, without any key exchange: the hash is of this session's own making.
+
+    def sign(self, algorithm="ssh-ed25519", data=None):
+        """SIGN: the signature, or None if it is refused.  The first one begins the login."""
+        data = os.urandom(32) if data is None else data
+        self.send("SIGN", algorithm, data)
+        _, answer, _ = self.expect("SIGNATURE")
+        ok = answer.bool()
+        signature = answer.string()
+        if not hasattr(self, "session_id"):
+            self.session_id = data
+        return signature if ok else None
+
+    def auth(self, *parts):
+        """A USERAUTH message of the client's."""
+        self.send("AUTH", message(*parts).asbytes())
+
+    def prove(self, login, key, service="ssh-connection"):
+        """publickey with a key (lab.keys.Key, ed25519) over the hash that was signed first."""
+        private = paramiko.Ed25519Key.from_private_key_file(str(key.path))
+        request = (USERAUTH_REQUEST, login, service, "publickey", True, "ssh-ed25519", private.asbytes())
+        signed = string(self.session_id) + message(*request).asbytes()
+        signature = private.sign_ssh_data(signed)
+        self.auth(*request, signature.asbytes())

@@ -73,6 +73,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "sallyport: no command given; `sallyport help` lists them\n");
 		return CLI_USAGE;
 	}
+	status = cli_role(argc - 1, argv + 1);
+	if (status != CLI_NO_ROLE)
+		return status;
 	command = command_find(argv[1]);
 	if (command == NULL) {
 		fprintf(stderr, "sallyport: unknown command \"%s\"; `sallyport help` lists them\n",

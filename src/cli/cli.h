@@ -18,6 +18,10 @@ enum cli_status {
 	CLI_CONFIG = 78, /* EX_CONFIG: the configuration has errors, each reported */
 };
 
+/* A role of the gateway's that the program was executed anew for (role.c); CLI_NO_ROLE: argv[0] is none. */
+#define CLI_NO_ROLE (-1)
+int cli_role(int argc, char **argv);
+
 int cli_check(int argc, char **argv);
 int cli_hash_password(int argc, char **argv);
 int cli_init(int argc, char **argv);

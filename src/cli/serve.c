@@ -2,9 +2,9 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/reexec.h"
 #include "cli/cli.h"
 #include "conf/conf.h"
-#include "keeper/keeper.h"
 #include "master/master.h"
 #include "session/session.h"
 #include "transport/leg.h"
@@ -38,7 +38,7 @@ cli_serve(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 		{ "config", required_argument, NULL, 'c' }, { 0 } };
-	static const struct master_roles roles = { keeper_run, run_session };
+	static const struct master_roles roles = { run_session };
 	struct conf_errors errors = { 0 };
 	struct conf *conf = NULL;
 	const char *dir = NULL;
@@ -65,6 +65,10 @@ cli_serve(int argc, char **argv)
 	conf_errors_free(&errors);
 	if (r != 0)
 		return CLI_CONFIG;
+	if (reexec_init() != 0) {
+		perror("sallyport: /proc/self/exe");
+		return CLI_FAILED;
+	}
 	log_detect_journal();
 	conf_set_log(&conf->gateway);
 	r = leg_global_init();

@@ -276,6 +276,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	conf_errors_free(&errors);
 	if (r != 0)
 		return EXIT_CONFIG;
+	conf_set_log(&k.now->conf->gateway);
 	unknown_init(&k);
 	r = watch_master(&k);
 	if (r != 0) {

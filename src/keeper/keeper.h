@@ -9,8 +9,9 @@
 /*
  * Read the configuration below conf_dir (NULL: the default place), unlock the key
  * store, tell the master READY, and serve until the master and the last session are
- * gone.  run_as is the user to become, or NULL.  Called right after fork, with the
- * socket to the master; returns the process's exit status.
+ * gone.  run_as is the user to become, or NULL.  Called in a process that was executed
+ * anew, with the socket to the master; returns the process's exit status, 78 for errors in the
+ * configuration, all printed.
  */
 int keeper_run(int master, const char *conf_dir, const char *run_as);
 

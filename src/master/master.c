@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privs.h"
+#include "base/reexec.h"
 #include "base/title.h"
 #include "master/errand.h"
 #include "master/master_private.h"
@@ -308,8 +309,10 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	}
 	m->keeper_pid = fork();
 	if (m->keeper_pid == 0) {
-		child_begin(m, &pair[1], 1);
-		_exit(m->roles->keeper(pair[1], conf_dir, run_as));
+		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
+		reexec_role(pair[1],
+		    (const char *const[]){ "role-keeper", conf_dir == NULL ? "" : conf_dir,
+			run_as == NULL ? "" : run_as, NULL });
 	}
 	close(pair[1]);
 	m->keeper = pair[0];

@@ -17,10 +17,8 @@ struct master_session {
 	const struct conf_gateway *gateway;
 };
 
-/* What the master forks.  Each runs in a process of its own. */
+/* What the master forks, besides what it executes anew.  Each runs in a process of its own. */
 struct master_roles {
-	/* Returns its exit status; 78 for errors in configuration, all printed. */
-	int (*keeper)(int master, const char *conf_dir, const char *run_as);
 	void (*session)(int client, int keeper, const struct master_session *session);
 };
 

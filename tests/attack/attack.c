@@ -25,16 +25,16 @@
 #define ATTACK_SCRATCH_SIZE (128 * 1024)
 
 enum attack_op {
-	ATTACK_INFO = 1,	/* -> u32 pid, u32 client fd, u32 keeper fd, u64 scratch address */
-	ATTACK_SEND = 2,	/* message for the keeper -> u64 result or -errno */
-	ATTACK_RECEIVE = 3,	/* u32 ms -> u8 0 nothing, 1 message, 2 end; u32 descriptor; message */
-	ATTACK_CALL = 4,	/* u64 number, six u64 arguments -> u64 result or -errno */
+	ATTACK_INFO = 1,    /* -> u32 pid, u32 client fd, u32 keeper fd, u64 scratch address */
+	ATTACK_SEND = 2,    /* message for the keeper -> u64 result or -errno */
+	ATTACK_RECEIVE = 3, /* u32 ms -> u8 0 nothing, 1 message, 2 end; u32 descriptor; message */
+	ATTACK_CALL = 4,    /* u64 number, six u64 arguments -> u64 result or -errno */
 	ATTACK_SCRATCH_PUT = 5, /* bytes -> nothing */
 	ATTACK_SCRATCH_GET = 6, /* u32 length -> bytes */
 	ATTACK_FILL = 7,	/* u64 address, u64 length: write to each page -> nothing */
-	ATTACK_ALLOCATE = 8,	/* u64 bytes: malloc(3) and fill 64 KiB at a time -> u64 bytes got */
-	ATTACK_CRASH = 9,	/* write to address 0 */
-	ATTACK_CANARY = 10,	/* -> u64, of the stack protector; 0 if not known here */
+	ATTACK_ALLOCATE = 8, /* u64 bytes: malloc(3) and fill 64 KiB at a time -> u64 bytes got */
+	ATTACK_CRASH = 9,    /* write to address 0 */
+	ATTACK_CANARY = 10,  /* -> u64, of the stack protector; 0 if not known here */
 };
 
 extern void __real_session_run(int client, int keeper, const struct session_config *config)
@@ -70,15 +70,16 @@ static void
 attack_answer(const struct buf *b)
 {
 	struct pollfd pfd = { attack_client, POLLOUT, 0 };
-	uint8_t head[4] = { (uint8_t)(b->len >> 24), (uint8_t)(b->len >> 16), (uint8_t)(b->len >> 8),
-		(uint8_t)b->len };
+	uint8_t head[4] = { (uint8_t)(b->len >> 24), (uint8_t)(b->len >> 16),
+		(uint8_t)(b->len >> 8), (uint8_t)b->len };
 	const struct bytes parts[2] = { { head, sizeof(head) }, { b->data, b->len } };
 	size_t i, done;
 	ssize_t n;
 
 	for (i = 0; i < 2; i++)
 		for (done = 0; done < parts[i].len;) {
-			n = send(attack_client, parts[i].p + done, parts[i].len - done, MSG_NOSIGNAL);
+			n = send(attack_client, parts[i].p + done, parts[i].len - done,
+			    MSG_NOSIGNAL);
 			if (n > 0)
 				done += (size_t)n;
 			else if (errno != EAGAIN && errno != EINTR)
@@ -97,7 +98,8 @@ attack_receive(uint32_t ms, struct buf *out)
 	int fd = -1;
 
 	if (poll(&pfd, 1, (int)ms) == 1) {
-		n = fd_recv(attack_keeper, attack_scratch, sizeof(attack_scratch), &fd, MSG_DONTWAIT);
+		n = fd_recv(attack_keeper, attack_scratch, sizeof(attack_scratch), &fd,
+		    MSG_DONTWAIT);
 		status = n > 0 ? 1 : 2;
 	}
 	buf_put_u8(out, status);

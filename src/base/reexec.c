@@ -1,0 +1,49 @@
+/*
+ * Executing our own program anew; the master's children do so to become the keeper or an errand.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/reexec.h"
+
+#define REEXEC_ARGS_MAX 8
+/* The program's descriptor stays clear of those that children are given fixed numbers for. */
+#define REEXEC_FD_LOWEST 10
+
+static int reexec_program = -1;
+
+int
+reexec_init(void)
+{
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	if (fd == -1)
+		return ERR_SYS;
+	reexec_program = fcntl(fd, F_DUPFD_CLOEXEC, REEXEC_FD_LOWEST);
+	fd_close(&fd);
+	return reexec_program == -1 ? ERR_SYS : 0;
+}
+
+void
+reexec_role(int sock, const char *const *argv)
+{
+	const char *args[REEXEC_ARGS_MAX + 2] = { "sallyport" };
+	size_t i;
+
+	for (i = 0; argv[i] != NULL && i < REEXEC_ARGS_MAX; i++)
+		args[i + 1] = argv[i];
+	fd_close_others(REEXEC_SOCKET, (const int[]){ sock, reexec_program }, 2);
+	/* dup2() takes close-on-exec off, but not where both are the same */
+	if (sock == REEXEC_SOCKET ? fcntl(sock, F_SETFD, 0) == 0 :
+				    dup2(sock, REEXEC_SOCKET) != -1) {
+		if (sock != REEXEC_SOCKET)
+			close(sock);
+		(void)execveat(reexec_program, "", (char *const *)args, environ, AT_EMPTY_PATH);
+	}
+	log_error("cannot execute the program anew as %s: %s", argv[0], strerror(errno));
+	_exit(1);
+}

@@ -1,0 +1,51 @@
+/*
+ * The roles that the master executes the program anew for, with the socket they serve on as descriptor
+ * REEXEC_SOCKET.  main() tries these words before the subcommands; they are no commands for people.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/reexec.h"
+#include "cli/cli.h"
+#include "keeper/keeper.h"
+
+/* keeper CONF_DIR RUN_AS: "" for the default place, and for staying the user that it is. */
+static int
+role_keeper(char **argv)
+{
+	return keeper_run(REEXEC_SOCKET, argv[0][0] == '\0' ? NULL : argv[0],
+	    argv[1][0] == '\0' ? NULL : argv[1]);
+}
+
+static const struct role {
+	const char *name;
+	int args;
+	int (*run)(char **argv);
+} roles[] = {
+	{ "role-keeper", 2, role_keeper },
+};
+
+int
+cli_role(int argc, char **argv)
+{
+	socklen_t len = sizeof(int);
+	int type;
+	size_t i;
+
+	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (strcmp(argv[0], roles[i].name) != 0)
+			continue;
+		if (argc - 1 != roles[i].args ||
+		    getsockopt(REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
+		    type != SOCK_SEQPACKET) {
+			fprintf(stderr, "sallyport: %s is started by `sallyport serve` alone\n",
+			    argv[0]);
+			return CLI_USAGE;
+		}
+		log_detect_journal();
+		return roles[i].run(argv + 1);
+	}
+	return CLI_NO_ROLE;
+}

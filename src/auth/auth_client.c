@@ -48,6 +48,7 @@ struct auth_client {
 
 	struct buf banner;
 	size_t banner_left; /* how much more of it is passed on */
+	int banner_cut;	    /* and that was not all; until the caller has been told */
 	struct buf banner_last;
 	struct buf question;
 	uint32_t prompts; /* in it */
@@ -438,6 +439,7 @@ input_banner(struct auth_client *ac, struct wire *w)
 			;
 		len -= n;
 		ac->banner_left = 0;
+		ac->banner_cut = 1;
 	} else {
 		ac->banner_left -= len;
 	}
@@ -548,6 +550,15 @@ struct bytes
 auth_client_question(const struct auth_client *ac)
 {
 	return (struct bytes){ ac->question.data, ac->question.len };
+}
+
+int
+auth_client_banner_cut(struct auth_client *ac)
+{
+	int cut = ac->banner_cut;
+
+	ac->banner_cut = 0;
+	return cut;
 }
 
 const char *

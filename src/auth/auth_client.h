@@ -98,6 +98,8 @@ enum auth_client_verdict auth_client_input(struct auth_client *ac, const uint8_t
 /* As the upstream sent it, control characters and all, cut between characters;
  * valid until the next input. */
 struct bytes auth_client_banner(const struct auth_client *ac);
+/* 1 if a banner has been cut, at AUTH_CLIENT_BANNER_MAX of all of them, since this was last called. */
+int auth_client_banner_cut(struct auth_client *ac);
 /* The INFO_REQUEST or PASSWD_CHANGEREQ, type byte included, looked through: it is
  * well-formed.  Valid until the next input. */
 struct bytes auth_client_question(const struct auth_client *ac);

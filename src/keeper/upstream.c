@@ -352,6 +352,7 @@ void
 upstream_auth(struct ward *w, struct wire *body)
 {
 	struct bytes payload = wire_string(body);
+	enum auth_client_verdict v;
 	struct buf out;
 
 	if (w->phase == IPC_PHASE_END)
@@ -361,7 +362,13 @@ upstream_auth(struct ward *w, struct wire *body)
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
-	upstream_verdict(w, auth_client_input(w->upstream, payload.p, payload.len, &out), &out);
+	v = auth_client_input(w->upstream, payload.p, payload.len, &out);
+	if (auth_client_banner_cut(w->upstream) && !w->banner_cut) {
+		w->banner_cut = 1;
+		log_warn("session %04jx: the banner of %s@%s is longer than %u KiB and was cut",
+		    (uintmax_t)w->id, w->user, w->host, AUTH_CLIENT_BANNER_MAX / 1024);
+	}
+	upstream_verdict(w, v, &out);
 	buf_wipe(&out); /* a password may be in it */
 }
 

@@ -124,6 +124,7 @@ struct ward {
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
 	int password_missing;	   /* the stored password is not to be had */
+	int banner_cut;		   /* the log has been told that it was */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
 	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {

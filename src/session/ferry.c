@@ -190,11 +190,43 @@ never_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
 	return ERR_BADSTATE;
 }
 
+/* More of a machine's banner than the keeper passes on, so that it sees what is too long. */
+#define BANNER_CARRIED_MAX (32 * 1024)
+
+/* A banner that is too large for a message: its beginning is as good a banner. */
+static void
+carry_banner_cut(struct session *s, const uint8_t *payload, size_t len)
+{
+	struct buf cut, b;
+	struct bytes text;
+	struct wire w;
+
+	wire_init(&w, payload + 1, len - 1);
+	text = wire_string(&w);
+	if (wire_err(&w) != 0) {
+		session_end(s, "unreadable banner of %zu bytes", len);
+		return;
+	}
+	buf_init(&cut, IPC_PAYLOAD_MAX);
+	buf_put_u8(&cut, SSH_MSG_USERAUTH_BANNER);
+	wire_put_string(&cut, text.p,
+	    text.len < BANNER_CARRIED_MAX ? text.len : BANNER_CARRIED_MAX);
+	wire_put_text(&cut, "");
+	ipc_begin(&b, IPC_UPSTREAM_AUTH);
+	wire_put_message(&b, &cut);
+	session_tell(s, &b);
+}
+
 static void
 carry(struct session *s, enum ipc_type type, const uint8_t *payload, size_t len)
 {
 	struct buf b;
 
+	if (len > IPC_PAYLOAD_MAX && type == IPC_UPSTREAM_AUTH &&
+	    payload[0] == SSH_MSG_USERAUTH_BANNER) {
+		carry_banner_cut(s, payload, len);
+		return;
+	}
 	if (len > IPC_PAYLOAD_MAX) {
 		session_end(s, "login message of %zu bytes", len);
 		return;

@@ -12,6 +12,10 @@
 #define INCOMPLETE "incomplete message"
 #define INVALID "invalid format"
 
+/* In the clear, before any key exchange: sshd's kex_exchange_identification(). */
+#define TEXT_NOT_SSH "Invalid SSH identification string.\r\n"
+#define TEXT_OTHER_VERSION "Protocol major versions differ.\r\n"
+
 static const struct {
 	const char *libssh; /* how its text begins */
 	const char *words;
@@ -83,6 +87,12 @@ bad_version(struct leg *leg)
 	    strchr(line + 6, '-') != NULL;
 
 	leg->failure = LEG_NOT_SSH;
+	/* as sshd does: a person who came with a browser or an old client sees what is here */
+	if (leg->server) {
+		const char *text = another ? TEXT_OTHER_VERSION : TEXT_NOT_SSH;
+
+		(void)leg_output_add(leg, text, strlen(text));
+	}
 	leg_set_error(leg, "%s", another ? "could not read protocol version" : INVALID);
 }
 

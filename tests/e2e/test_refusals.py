@@ -200,6 +200,18 @@ def test_banner_of_the_machine_is_shown_once(own_way, tmp_path):
     assert w.ssh("true").err.replace("\r", "") == text.read_text()
 
 
+@pytest.mark.parametrize("kib", [20, 200], ids=["20k", "200k"])
+def test_a_long_banner_of_the_machine_is_cut_and_keeps_nobody_out(gated, tmp_path, kib):
+    text = tmp_path / "banner"
+    text.write_text("The machine says very much.\n".ljust(64, "-") * (kib * 16))
+    w = gated(sshd={"Banner": text})
+    r = w.ssh("echo in")
+    assert (r.code, r.text) == (0, "in\n"), r.err[-300:]
+    shown = r.err.replace("\r", "")
+    assert len(shown) >= 16 * 1024 and text.read_text().startswith(shown.rstrip("\n"))
+    assert w.gateway.log.text().count(" is longer than 16 KiB and was cut") == 1
+
+
 def test_fifty_refusals_leave_nothing_behind(own_way, ring):
     """FAULTS F7, scaled from 2,000 to 50: two cores."""
     w = own_way()

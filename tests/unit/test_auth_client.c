@@ -512,6 +512,8 @@ test_banner_is_capped(void **state)
 	banner(f, text, 1 << 20);
 	assert_int_equal(receive(f), AUTH_CLIENT_BANNER);
 	assert_int_equal(auth_client_banner(f->ac).len, AUTH_CLIENT_BANNER_MAX);
+	assert_true(auth_client_banner_cut(f->ac));
+	assert_false(auth_client_banner_cut(f->ac));
 	text[0] = 'x'; /* the limit falls inside a character */
 	start(f);
 	banner(f, text, 1);

@@ -176,6 +176,35 @@ check_users(struct check *c)
 	    user, user);
 }
 
+/* A second host key of one kind keeps the gateway from starting. */
+static void
+check_host_key_kinds(struct check *c, const char *file, unsigned int line)
+{
+	const struct strlist *names = &c->conf->gateway.host_keys;
+	const char *kinds[KEEPER_HOST_KEYS_MAX];
+	struct keystore_why why;
+	char type[64];
+	struct buf blob;
+	size_t i, j;
+
+	/* that there are too many is an error of its own */
+	if (c->store.ks == NULL || names->n > KEEPER_HOST_KEYS_MAX)
+		return;
+	for (i = 0; i < names->n; i++) {
+		buf_init(&blob, KEYSTORE_FILE_MAX);
+		kinds[i] = keystore_public(c->store.ks, names->v[i], &blob, type, &why) == 0 ?
+		    host_key_kind(type) :
+		    "";
+		buf_free(&blob);
+		for (j = 0; j < i && kinds[i][0] != '\0'; j++)
+			if (strcmp(kinds[i], kinds[j]) == 0)
+				conf_error(c->errors, file, line,
+				    "HostKey %s: a second %s key, beside %s; a gateway has one of each "
+				    "kind",
+				    names->v[i], kinds[i], names->v[j]);
+	}
+}
+
 static void
 check_gateway(struct check *c)
 {
@@ -202,6 +231,7 @@ check_gateway(struct check *c)
 		    "HostKey: at most one each of ed25519, ecdsa and rsa");
 	for (i = 0; i < g->host_keys.n; i++)
 		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
+	check_host_key_kinds(c, file, line);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
 	if (g->banner != NULL && generation_banner(g->banner, &banner, why) != 0)

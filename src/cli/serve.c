@@ -38,7 +38,7 @@ cli_serve(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 		{ "config", required_argument, NULL, 'c' }, { 0 } };
-	static const struct master_roles roles = { run_session };
+	static const struct master_roles roles = { leg_try_host_keys, run_session };
 	struct conf_errors errors = { 0 };
 	struct conf *conf = NULL;
 	const char *dir = NULL;

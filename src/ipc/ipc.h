@@ -23,12 +23,14 @@
 
 enum ipc_type {
 	/* keeper -> master */
-	IPC_READY = 1, /* configuration and key store are good */
+	IPC_READY = 1, /* configuration and key store are good.  u32 n, n x string: public blobs of
+			* the host keys */
 	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
 	IPC_RELOADED, /* the answer to RELOAD.  bool ok; u32 routes, or errors; string: [gateway] as it
-			* would be, or the errors, a line each (as many as there is room for) */
+			* would be, or the errors, a line each (as many as there is room for); u32 n,
+			* n x string: public blobs of the host keys, none with errors */
 	IPC_CHECK,    /* + socket: fork an errand that checks the password that comes there */
 	IPC_RUN,      /* + socket: fork an errand that runs a program and answers there.
 			* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,

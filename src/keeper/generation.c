@@ -23,6 +23,14 @@ blame(const struct conf *conf, struct conf_errors *errors, const char *kind, con
 	return ERR_CONFIG;
 }
 
+const char *
+host_key_kind(const char *type)
+{
+	if (strncmp(type, "ecdsa-", 6) == 0)
+		return "ecdsa";
+	return strcmp(type, "ssh-rsa") == 0 ? "rsa" : "ed25519";
+}
+
 static int
 load_host_key(struct identity *id, const struct conf *conf, const char *name,
     struct conf_errors *errors)
@@ -30,13 +38,22 @@ load_host_key(struct identity *id, const struct conf *conf, const char *name,
 	struct host_key *key = &id->host_keys[id->n_host_keys++];
 	struct keystore_why why = { "out of memory" };
 	char text[128];
+	size_t i;
 
 	buf_init(&key->blob, BLOB_MAX);
 	buf_init(&key->sealed, KEYSTORE_FILE_MAX);
 	key->name = strdup(name);
 	if (key->name != NULL && keystore_take(id->keystore, name, &key->sealed, &why) == 0 &&
-	    keystore_public(id->keystore, name, &key->blob, key->type, &why) == 0)
-		return 0;
+	    keystore_public(id->keystore, name, &key->blob, key->type, &why) == 0) {
+		for (i = 0; i + 1 < id->n_host_keys; i++)
+			if (strcmp(host_key_kind(id->host_keys[i].type),
+				host_key_kind(key->type)) == 0)
+				break;
+		if (i + 1 == id->n_host_keys)
+			return 0;
+		keystore_why_set(&why, "a second %s key, beside %s; a gateway has one of each kind",
+		    host_key_kind(key->type), id->host_keys[i].name);
+	}
 	snprintf(text, sizeof(text), "HostKey %s", name);
 	return blame(conf, errors, "gateway", "HostKey", text, why.text);
 }

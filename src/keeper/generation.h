@@ -21,6 +21,10 @@ struct host_key {
 	struct buf sealed; /* as it was when it was loaded: a rekey needs the same key */
 };
 
+/* "ed25519", "ecdsa" or "rsa" for the type of a public key: a server has at most one key of each.
+ * Static. */
+const char *host_key_kind(const char *type);
+
 /* Who the gateway is, and what signs for it.  A session keeps its own to its end. */
 struct identity {
 	unsigned int refs;

@@ -78,6 +78,18 @@ put_text(struct buf *b, const char *text, size_t len)
 	wire_put_string(b, text, len > ANSWER_MAX ? ANSWER_MAX : len);
 }
 
+/* u32 n, n x string: for the master to try them. */
+static void
+put_host_keys(struct buf *b, const struct generation *g)
+{
+	size_t i;
+
+	wire_put_u32(b, g == NULL ? 0 : (uint32_t)g->identity->n_host_keys);
+	for (i = 0; g != NULL && i < g->identity->n_host_keys; i++)
+		wire_put_string(b, g->identity->host_keys[i].blob.data,
+		    g->identity->host_keys[i].blob.len);
+}
+
 /* Load everything anew beside what is in force, and tell the master how it went. */
 static void
 prepare(struct keeper *k)
@@ -104,6 +116,7 @@ prepare(struct keeper *k)
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
 	put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
+	put_host_keys(&b, k->next);
 	free(text);
 	conf_errors_free(&errors);
 	if (outbox_send(k, &b, -1) != 0)
@@ -141,6 +154,7 @@ watch_master(struct keeper *k)
 	if (k->epoll == -1 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->master, &event) == -1)
 		return ERR_SYS;
 	ipc_begin(&b, IPC_READY);
+	put_host_keys(&b, k->now);
 	return ipc_send(k->master, &b, -1);
 }
 

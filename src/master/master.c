@@ -295,6 +295,24 @@ end_sessions(struct master *m)
 	}
 }
 
+#define HOST_KEYS_MAX 8
+
+int
+master_try_host_keys(const struct master *m, struct wire *body, const char **why)
+{
+	struct bytes keys[HOST_KEYS_MAX];
+	uint32_t n = wire_u32(body), i;
+
+	*why = "unreadable message of the keeper";
+	if (n > HOST_KEYS_MAX)
+		return ERR_FORMAT;
+	for (i = 0; i < n; i++)
+		keys[i] = wire_string(body);
+	if (wire_end(body) != 0)
+		return ERR_FORMAT;
+	return m->roles->try_host_keys(keys, n, why);
+}
+
 /* Fork the keeper and wait until it is ready.  0, or the exit status to end with. */
 static int
 start_keeper(struct master *m, const char *conf_dir, const char *run_as)
@@ -302,6 +320,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	struct pollfd pfd = { .events = POLLIN };
 	struct ipc_msg msg;
 	int pair[2], status = 0, r;
+	const char *why;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
 		log_error("socketpair: %s", strerror(errno));
@@ -328,8 +347,12 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 			return 1;
 	}
 	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
-	if (r == 0 && msg.type == IPC_READY)
-		return 0;
+	if (r == 0 && msg.type == IPC_READY) {
+		if (master_try_host_keys(m, &msg.body, &why) == 0)
+			return 0;
+		log_error("HostKey: no session could begin with these keys: %s", why);
+		return 78;
+	}
 	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &status, 0) == m->keeper_pid &&
 	    WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return WEXITSTATUS(status);

@@ -19,6 +19,9 @@ struct master_session {
 
 /* What the master forks, besides what it executes anew.  Each runs in a process of its own. */
 struct master_roles {
+	/* Would these host keys (public blobs) serve?  0; or an ERR_*, with the reason in why, which
+	 * is static.  Called at the start and at each reload, before either says yes. */
+	int (*try_host_keys)(const struct bytes *keys, size_t n, const char **why);
 	void (*session)(int client, int keeper, const struct master_session *session);
 };
 

@@ -43,6 +43,10 @@ struct master {
 	uint8_t message[IPC_MAX];
 };
 
+/* Read u32 n, n x string, the host keys the keeper has loaded, and try them.  0; or an ERR_* with the
+ * reason in why, which is static. */
+int master_try_host_keys(const struct master *m, struct wire *body, const char **why) MUST_CHECK;
+
 /* Take connections that wait at a listener. */
 void master_accept(struct master *m, const struct listener *l);
 

@@ -163,14 +163,19 @@ reload_answer(struct master *m, struct wire *body)
 	unsigned int n = wire_u32(body);
 	struct bytes raw = wire_string(body);
 	char why[256] = "", *text, *told = NULL;
+	const char *keys_why = "";
+	int keys = master_try_host_keys(m, body, &keys_why);
 
-	text = wire_end(body) == 0 ? strndup((const char *)raw.p, raw.len) : NULL;
+	text = keys != ERR_FORMAT ? strndup((const char *)raw.p, raw.len) : NULL;
 	if (text == NULL || m->reload == RELOAD_NONE) {
 		log_error("reload: unreadable answer of the keeper");
 		ok = 0;
 		n = 1;
 	} else if (ok) {
-		ok = reload_apply(m, text, why, sizeof(why)) == 0;
+		if (keys != 0)
+			snprintf(why, sizeof(why),
+			    "HostKey: no session could begin with these keys: %s", keys_why);
+		ok = keys == 0 && reload_apply(m, text, why, sizeof(why)) == 0;
 		reload_commit(m, ok);
 		if (!ok) {
 			n = 1;

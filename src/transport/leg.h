@@ -71,6 +71,10 @@ int leg_global_init(void) MUST_CHECK;
  * ERR_*: then the libraries do not work. */
 int leg_warm_up(void) MUST_CHECK;
 
+/* Make a server leg with these host keys (public blobs), and throw it away.  0 with none or good ones;
+ * or an ERR_*, the reason in why, which is static. */
+int leg_try_host_keys(const struct bytes *keys, size_t n, const char **why) MUST_CHECK;
+
 /*
  * A leg on the connected socket fd, which it owns from then on, also on error.
  * The version string and KEXINIT wait in its buffer for leg_flush().  NULL: out of

@@ -193,13 +193,20 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 	struct leg *leg = leg_new(fd, 1, config, ops, ctx, why);
 	struct buf algorithms;
 	size_t i;
+	int r;
 
 	if (leg == NULL)
 		return NULL;
 	buf_init(&algorithms, 1024);
-	for (i = 0; i < config->n_host_keys; i++)
-		if (add_host_key(leg, config->host_keys[i], &algorithms) != 0)
+	for (i = 0; i < config->n_host_keys; i++) {
+		r = add_host_key(leg, config->host_keys[i], &algorithms);
+		if (r != 0) {
+			*why = r == ERR_EXISTS ? "two host keys of one kind" :
+						 "a host key of a kind that is not supported";
 			goto fail;
+		}
+	}
+	*why = "host keys do not fit";
 	if (buf_cstr(&algorithms) == NULL ||
 	    set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0)
 		goto fail;
@@ -212,7 +219,6 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 	buf_free(&algorithms);
 	return leg;
 fail:
-	*why = "host keys do not fit";
 	buf_free(&algorithms);
 	leg_free(&leg);
 	return NULL;

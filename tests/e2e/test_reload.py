@@ -49,6 +49,25 @@ def reload(w):
     return w.gateway.sallyport("reload", "-c", w.gateway.conf)
 
 
+SECOND = r"HostKey new2026: a second ed25519 key, beside host_ed25519; a gateway has one of each kind"
+
+
+def test_a_second_host_key_of_one_kind_is_refused(w):
+    """newcomer P1: check and reload said yes, and then nobody could log in."""
+    w.gateway.generate_key("new2026")
+    w.gateway.host_key_names = ["host_ed25519", "new2026"]
+    w.gateway.write_gateway()
+    check = w.gateway.sallyport("check", "-c", w.gateway.conf)
+    assert check.returncode == 78 and SECOND in check.stderr.decode()
+    p = reload(w)
+    assert p.returncode == 78 and SECOND in (p.stdout + p.stderr).decode()
+    assert logs_in(w)
+    w.gateway.port = net.free_port()
+    w.gateway.write_gateway()
+    serve = w.gateway.sallyport("serve", "-c", w.gateway.conf)
+    assert serve.returncode == 78 and SECOND in serve.stderr.decode()
+
+
 def test_a_route_comes_and_one_goes(w):
     running = held(w.client)
     assert not logs_in(w, "bob")

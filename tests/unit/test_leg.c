@@ -480,6 +480,21 @@ test_nothing_in_common(void **state)
 	    "no matching cipher found. Their offer: aes256-ctr");
 }
 
+/* Two host keys of one kind let everybody down, and only a leg made of them shows it. */
+static void
+test_host_keys_are_tried(void **state)
+{
+	struct fixture *f = *state;
+	const struct bytes twice[2] = { f->key, f->key }, garbled = { (const uint8_t *)"no key", 6 };
+	const char *why;
+
+	assert_int_equal(leg_try_host_keys(&f->key, 1, &why), 0);
+	assert_int_equal(leg_try_host_keys(NULL, 0, &why), 0);
+	assert_int_not_equal(leg_try_host_keys(twice, 2, &why), 0);
+	assert_string_equal(why, "two host keys of one kind");
+	assert_int_not_equal(leg_try_host_keys(&garbled, 1, &why), 0);
+}
+
 int
 main(void)
 {
@@ -489,6 +504,7 @@ main(void)
 		IT(test_post_quantum_by_default),
 		IT(test_refused_host_key_ends_the_leg),
 		IT(test_messages_of_every_size),
+		IT(test_host_keys_are_tried),
 		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_turned_bit_ends_it),
 		IT(test_paused_leg_delivers_nothing),

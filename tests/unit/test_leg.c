@@ -485,7 +485,8 @@ static void
 test_host_keys_are_tried(void **state)
 {
 	struct fixture *f = *state;
-	const struct bytes twice[2] = { f->key, f->key }, garbled = { (const uint8_t *)"no key", 6 };
+	const struct bytes twice[2] = { f->key, f->key },
+			   garbled = { (const uint8_t *)"no key", 6 };
 	const char *why;
 
 	assert_int_equal(leg_try_host_keys(&f->key, 1, &why), 0);

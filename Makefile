@@ -44,6 +44,8 @@ HELPER_OBJ := $(call obj,$(HELPER_SRC))
 TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
+# What plays the keeper's part of the processes around it, for a fuzzer and a unit test.
+DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
 # What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
 # A sallyport whose sessions obey their clients, for attacks on the other processes.
@@ -171,7 +173,10 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $< $(HELPER_OBJ) $(LIBS) $(TEST_LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/test_keeper_messages $(BUILD)/fuzzers/fuzz_keeper: $(call obj,$(DRIVER_SRC))
+$(BUILD)/obj/tests/unit/test_keeper_messages.o: EXTRA = $(TEST_CFLAGS) -Itests/fuzz
 
 $(ATTACK): $(BUILD)/obj/tests/attack/attack.o $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
@@ -190,10 +195,11 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(LIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBS)
 
 .SECONDARY:
--include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c tests/attack/attack.c $(LIB_SRC) $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c tests/attack/attack.c $(LIB_SRC) \
+    $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC) $(DRIVER_SRC))
 
 # --- what to run ---------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ agent_proto_keys(struct bytes answer, struct bytes first, struct agent_keys *key
 		(void)wire_string(&w); /* comment */
 		r = wire_err(&w) != 0 ? ERR_FORMAT : pubkey_check(blob);
 		/* how weak a key may be is for the machine to say that it is for */
-		if ((r != 0 && r != ERR_WEAK) || keys->n >= AGENT_PROTO_KEYS_MAX)
+		if (!pubkey_is_whole(r) || keys->n >= AGENT_PROTO_KEYS_MAX)
 			continue;
 		if (first.len > 0 && bytes_equal(blob, first)) {
 			memmove(keys->v + 1, keys->v, keys->n * sizeof(keys->v[0]));

@@ -170,8 +170,8 @@ refuse_key(struct auth_server *as, struct buf *out)
 }
 
 /* The algorithm of the signature: for certificates it has another name than the request's.
- * NULL if the key is none that may be used with it.  One that is too weak gets as far as to
- * be refused with a reason. */
+ * NULL if the key is none that may be used with it.  One that is too short or too large gets as
+ * far as to be refused with a reason. */
 static const char *
 signature_algorithm(const struct auth_server *as, struct bytes blob, const char *alg)
 {
@@ -180,10 +180,10 @@ signature_algorithm(const struct auth_server *as, struct bytes blob, const char 
 
 	if (pubkey_algorithm_ok(as->key_type, alg)) {
 		r = pubkey_check(blob);
-		return r == 0 || r == ERR_WEAK ? alg : NULL;
+		return pubkey_is_whole(r) ? alg : NULL;
 	}
 	r = cert_parse(&cert, blob);
-	return r == 0 || r == ERR_WEAK ? cert_algorithm(as->key_type, alg) : NULL;
+	return pubkey_is_whole(r) ? cert_algorithm(as->key_type, alg) : NULL;
 }
 
 static enum auth_server_verdict

@@ -158,22 +158,6 @@ key_check(struct bytes blob)
 	return r;
 }
 
-/* Is it quick enough to verify with? */
-static int
-ca_affordable(struct bytes blob, const char *type)
-{
-	struct bytes e, n;
-	struct wire w;
-
-	if (strcmp(type, "ssh-rsa") != 0)
-		return 1;
-	wire_init(&w, blob.p, blob.len);
-	(void)wire_string(&w);
-	e = wire_string(&w);
-	n = wire_string(&w);
-	return wire_end(&w) == 0 && e.len <= CERT_CA_EXPONENT_MAX && n.len <= CERT_CA_MODULUS_MAX;
-}
-
 /* A key that may sign certificates, with an algorithm that is good enough. */
 static int
 ca_check(const struct cert *c)
@@ -186,8 +170,6 @@ ca_check(const struct cert *c)
 		return r;
 	if (pubkey_type(c->ca, type) != 0)
 		return ERR_FORMAT;
-	if (!ca_affordable(c->ca, type))
-		return ERR_TOOBIG;
 	cert_signature_algorithm(c, alg);
 	return pubkey_algorithm_ok(type, alg) ? 0 : ERR_ALGORITHM;
 }

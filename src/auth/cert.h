@@ -16,10 +16,6 @@ enum cert_kind {
 
 #define CERT_PRINCIPALS_MAX 256 /* as in sshd */
 #define CERT_OPTIONS_MAX 128	/* critical options, and again extensions */
-/* Anybody can have a signature checked by a CA of their own making, as often as they may
- * show keys: what an RSA key may cost.  In bytes of the numbers. */
-#define CERT_CA_MODULUS_MAX (8192 / 8 + 1)
-#define CERT_CA_EXPONENT_MAX 5
 
 /* All borrowed from the blob. */
 struct cert {
@@ -38,8 +34,8 @@ struct cert {
 /*
  * Take it apart.  0 if it is well-formed, the key and the CA's are good (pubkey_check()) and
  * of a type that is taken, and it is signed with an algorithm that is: SHA-1 is not, nor is
- * a CA that is a certificate.  ERR_FORMAT, ERR_TOOBIG (more than the above), or
- * ERR_ALGORITHM, also for what is no certificate.
+ * a CA that is a certificate.  ERR_FORMAT, ERR_TOOBIG (more than the above), ERR_WEAK or
+ * ERR_COSTLY for either key, or ERR_ALGORITHM, also for what is no certificate.
  */
 int cert_parse(struct cert *c, struct bytes blob) MUST_CHECK;
 

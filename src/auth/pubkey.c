@@ -8,12 +8,9 @@
 
 #define PUBKEY_BLOB_MAX 65536
 
-/* A long one lets a stranger buy much of our time with little of his. */
-#define RSA_EXPONENT_BYTES_MAX 8
-
 /* How the fields after the type name look, one letter each: s any string, k 32
  * bytes, m a positive mpint, e and n those of an RSA key, c the curve name, p an
- * uncompressed point. */
+ * uncompressed point.  The fields n and p are judged with the field before. */
 static const struct pubkey_kind {
 	const char *type;
 	const char *word; /* in sshd's log */
@@ -118,9 +115,9 @@ point_ok(struct bytes curve, struct bytes point)
 	return point.len == 1 + 2 * size && point.p[0] == 4;
 }
 
-/* 0, ERR_FORMAT or ERR_WEAK. */
+/* 0, ERR_FORMAT, ERR_WEAK or ERR_COSTLY. */
 static int
-field_check(char field, const char *type, struct bytes curve, struct bytes s)
+field_check(char field, const char *type, struct bytes before, struct bytes s)
 {
 	const char *want;
 
@@ -129,15 +126,13 @@ field_check(char field, const char *type, struct bytes curve, struct bytes s)
 		return s.len == 32 ? 0 : ERR_FORMAT;
 	case 'm':
 		return mpint_bits(s) > 0 ? 0 : ERR_FORMAT;
-	case 'e':
-		return mpint_bits(s) > 1 && s.len <= RSA_EXPONENT_BYTES_MAX ? 0 : ERR_FORMAT;
 	case 'n':
-		return rsa_modulus_check(s);
+		return rsa_check(before, s);
 	case 'c':
 		want = strstr(type, "nistp");
 		return want != NULL && s.len == 8 && memcmp(want, s.p, 8) == 0 ? 0 : ERR_FORMAT;
 	case 'p':
-		return point_ok(curve, s) ? 0 : ERR_FORMAT;
+		return point_ok(before, s) ? 0 : ERR_FORMAT;
 	}
 	return 0;
 }
@@ -146,7 +141,7 @@ int
 pubkey_check(struct bytes blob)
 {
 	const struct pubkey_kind *kind;
-	struct bytes field, curve = { (const uint8_t *)"", 0 };
+	struct bytes field, before = { (const uint8_t *)"", 0 };
 	struct wire w;
 	const char *f;
 	char type[64];
@@ -163,12 +158,17 @@ pubkey_check(struct bytes blob)
 	(void)wire_string(&w);
 	for (f = kind->fields; *f != '\0' && r == 0; f++) {
 		field = wire_string(&w);
-		if (*f == 'c')
-			curve = field;
-		r = wire_err(&w) != 0 ? ERR_FORMAT : field_check(*f, type, curve, field);
+		r = wire_err(&w) != 0 ? ERR_FORMAT : field_check(*f, type, before, field);
+		before = field;
 	}
 	/* the modulus is the last one */
-	return (r == 0 || r == ERR_WEAK) && wire_end(&w) != 0 ? ERR_FORMAT : r;
+	return pubkey_is_whole(r) && wire_end(&w) != 0 ? ERR_FORMAT : r;
+}
+
+int
+pubkey_is_whole(int err)
+{
+	return err == 0 || err == ERR_WEAK || err == ERR_COSTLY;
 }
 
 int
@@ -201,8 +201,8 @@ pubkey_parse(const char *line, size_t len, struct buf *blob)
 		ret = ERR_FORMAT;
 	if (ret == 0)
 		ret = pubkey_check(key);
-	/* too short for anything, it can still be named, and revoked */
-	if (ret == ERR_WEAK)
+	/* one that opens nothing can still be named, and revoked */
+	if (pubkey_is_whole(ret))
 		ret = 0;
 	if (ret == 0)
 		blob->len = start + n;

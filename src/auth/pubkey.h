@@ -20,13 +20,17 @@ int pubkey_type(struct bytes blob, char type[64]) MUST_CHECK;
 const char *pubkey_type_short(const char *type);
 
 /* 0 if the blob is a whole key of a type we know (certificates are not looked
- * into), ERR_ALGORITHM if the type is unknown, ERR_WEAK if it is a whole RSA key that is too
- * short for anything, or ERR_FORMAT. */
+ * into), ERR_ALGORITHM if the type is unknown, ERR_WEAK or ERR_COSTLY if it is a whole RSA key
+ * that is too short or too large for use (wire/rsa.h), or ERR_FORMAT. */
 int pubkey_check(struct bytes blob) MUST_CHECK;
 
+/* 1 for what pubkey_check() says of a whole key, also of one that is of no use: such a key can
+ * be shown, listed and revoked, and is refused with that reason. */
+int pubkey_is_whole(int err);
+
 /* Decode "TYPE BASE64 [comment]": the blob is appended, unless it fails.  Its
- * inner type must be TYPE and it must pass pubkey_check(), but for ERR_WEAK: lists may hold
- * such a key, which is no use to whoever has it. */
+ * inner type must be TYPE and it must be a whole key (pubkey_is_whole()): lists may hold one
+ * that is too short or too large, which is no use to whoever has it. */
 int pubkey_parse(const char *line, size_t len, struct buf *blob) MUST_CHECK;
 
 /* 1 if the text begins as a private key does: in PEM, OpenSSH's or PuTTY's format. */

@@ -41,6 +41,8 @@ err_str(int err)
 		return "SSH protocol failure";
 	case ERR_WEAK:
 		return "the RSA key is shorter than 2048 bits";
+	case ERR_COSTLY:
+		return "the RSA key is larger than 8192 bits, or its exponent than 5 bytes";
 	case ERR_NOFILE:
 		return strerror(EMFILE);
 	}

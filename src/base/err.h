@@ -24,6 +24,7 @@ enum err {
 	ERR_SSH = -15,	    /* the SSH transport failed: its own text says why */
 	ERR_WEAK = -16,	    /* an RSA key is too short to protect anything */
 	ERR_NOFILE = -17,   /* no descriptor is left for the one that came */
+	ERR_COSTLY = -18,   /* an RSA key is so large that its use takes too long */
 };
 
 /* A short English text for an ERR_* (for ERR_SYS: that of errno).  Static. */

@@ -192,7 +192,7 @@ authorize_key(const struct authorize_request *request, struct bytes blob,
 	*answer = (struct authorize_answer){ 0 };
 	is_cert = cert_key(blob, &type, &numbers) != ERR_ALGORITHM;
 	r = is_cert ? cert_parse(&cert, blob) : pubkey_check(blob);
-	if (r == ERR_WEAK) {
+	if (r == ERR_WEAK || r == ERR_COSTLY) {
 		tell(answer, "%s%s", err_str(r), is_cert ? ", the certificate's or its CA's" : "");
 		return 0;
 	}

@@ -84,6 +84,9 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, ch
 		snprintf(why, size,
 		    r == ERR_WEAK ?
 			"the RSA key of the certificate's CA is shorter than 2048 bits" :
+			r == ERR_COSTLY ?
+			"the RSA key of the certificate's CA is larger than 8192 bits, or its "
+			"exponent than 5 bytes" :
 			"the certificate is malformed, too large, or signed with an "
 			"algorithm that is not accepted");
 		return KNOWN_HOST_NEW;
@@ -221,7 +224,7 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 	r = signing_key(shown->blob, alg, &j->key);
 	if (r == 0)
 		r = signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg);
-	if (r == ERR_WEAK)
+	if (r == ERR_WEAK || r == ERR_COSTLY)
 		snprintf(j->why, sizeof(j->why), "%s", err_str(r));
 	if (r == 0)
 		check_host_key(shown, j);

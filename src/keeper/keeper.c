@@ -144,8 +144,8 @@ commit(struct keeper *k, struct wire *body)
 	unknown_init(k);
 }
 
-static int
-watch_master(struct keeper *k)
+int
+keeper_ready(struct keeper *k)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &k->from_master };
 	struct buf b;
@@ -213,57 +213,70 @@ reap(struct keeper *k)
 	}
 }
 
+int
+keeper_step(struct keeper *k, int timeout_ms)
+{
+	struct epoll_event events[EVENTS];
+	struct source *source;
+	int64_t now;
+	int i, n;
+
+	n = epoll_wait(k->epoll, events, EVENTS, timeout_ms);
+	for (i = 0; i < n; i++) {
+		source = events[i].data.ptr;
+		if (source->kind == SOURCE_MASTER) {
+			outbox_flush(k);
+			master_input(k);
+		} else if (source->kind == SOURCE_WARD)
+			ward_session_input(source->ward);
+		else if (source->kind == SOURCE_CHECK)
+			check_input(source->check);
+		else
+			ward_errand_input(source->ward);
+	}
+	dials_start(k);
+	now = clock_ms();
+	if (now >= k->next_sweep) {
+		sweep(k, now);
+		lookups_sweep(k, now);
+		dials_sweep(k, now);
+		k->next_sweep = now + SWEEP_MS;
+	}
+	reap(k);
+	return n;
+}
+
 static void
 keeper_loop(struct keeper *k)
 {
-	struct epoll_event events[EVENTS];
-	int64_t now, next_sweep = 0;
-	struct source *source;
-	int i, n;
+	while (k->master != -1 || !TAILQ_EMPTY(&k->wards))
+		(void)keeper_step(k, TAILQ_EMPTY(&k->wards) ? -1 : SWEEP_MS);
+}
 
-	while (k->master != -1 || !TAILQ_EMPTY(&k->wards)) {
-		n = epoll_wait(k->epoll, events, EVENTS, TAILQ_EMPTY(&k->wards) ? -1 : SWEEP_MS);
-		for (i = 0; i < n; i++) {
-			source = events[i].data.ptr;
-			if (source->kind == SOURCE_MASTER) {
-				outbox_flush(k);
-				master_input(k);
-			} else if (source->kind == SOURCE_WARD)
-				ward_session_input(source->ward);
-			else if (source->kind == SOURCE_CHECK)
-				check_input(source->check);
-			else
-				ward_errand_input(source->ward);
-		}
-		dials_start(k);
-		now = clock_ms();
-		if (now >= next_sweep) {
-			sweep(k, now);
-			lookups_sweep(k, now);
-			dials_sweep(k, now);
-			next_sweep = now + SWEEP_MS;
-		}
-		reap(k);
-	}
+void
+keeper_init(struct keeper *k, int master)
+{
+	*k = (struct keeper){ .master = master, .epoll = -1 };
+	TAILQ_INIT(&k->wards);
+	TAILQ_INIT(&k->ended);
+	turns_init(&k->asking);
+	TAILQ_INIT(&k->to_dial);
+	TAILQ_INIT(&k->dialling);
+	outbox_init(k);
+	k->from_master.kind = SOURCE_MASTER;
+	check_init(k);
 }
 
 int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
-	struct keeper k = { .master = master, .epoll = -1 };
+	struct keeper k;
 	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
 	struct generation *early = NULL;
 	int r;
 
-	TAILQ_INIT(&k.wards);
-	TAILQ_INIT(&k.ended);
-	turns_init(&k.asking);
-	TAILQ_INIT(&k.to_dial);
-	TAILQ_INIT(&k.dialling);
-	outbox_init(&k);
-	k.from_master.kind = SOURCE_MASTER;
-	check_init(&k);
+	keeper_init(&k, master);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -292,7 +305,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return EXIT_CONFIG;
 	conf_set_log(&k.now->conf->gateway);
 	unknown_init(&k);
-	r = watch_master(&k);
+	r = keeper_ready(&k);
 	if (r != 0) {
 		log_error("keeper: %s", err_str(r));
 		return 1;

@@ -66,6 +66,8 @@ key_open_file(struct keystore *ks, const char *name, const struct buf *file, str
 	if ((r = key_parse(k)) != 0)
 		keystore_why_set(why, "%s/%s: holds no key that this version knows", ks->path,
 		    name);
+	else if ((r = pubkey_check(k->pub)) != 0)
+		keystore_why_set(why, "%s/%s: %s", ks->path, name, err_str(r));
 	return r;
 }
 

@@ -69,8 +69,16 @@ struct keeper {
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct turns checks_line; /* passwords that wait for a place (check.h) */
 	struct unknown unknown;	  /* what logins look like that do not exist */
+	int64_t next_sweep;	  /* when wards that overstay are looked for next */
 	uint8_t message[IPC_MAX];
 };
+
+/* The parts of keeper_run(): a keeper without a configuration yet; the loop's descriptors, and
+ * READY for the master (0 or an ERR_*); and one round of the loop, which returns how many events
+ * it had. */
+void keeper_init(struct keeper *k, int master);
+int keeper_ready(struct keeper *k) MUST_CHECK;
+int keeper_step(struct keeper *k, int timeout_ms);
 
 struct ward {
 	TAILQ_ENTRY(ward) entry;

@@ -193,7 +193,7 @@ parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct
 		return ERR_FORMAT;
 	if (a->family == FAMILY_ECDSA && !bytes_is(p->first, a->curve))
 		return ERR_FORMAT;
-	return a->family == FAMILY_RSA ? rsa_modulus_check(p->second) : 0;
+	return a->family == FAMILY_RSA ? rsa_check(p->first, p->second) : 0;
 }
 
 static int
@@ -271,6 +271,13 @@ private_load(struct secret *priv, const char *type, ssh_key *out)
 	wire_init(&w, secret_open(priv), secret_len(priv));
 	if (!bytes_is(wire_string(&w), type))
 		goto out;
+	if (strcmp(type, "ssh-rsa") == 0) {
+		struct wire public = w;
+		struct bytes n = wire_string(&public);
+
+		if ((r = rsa_check(wire_string(&public), n)) != 0)
+			goto out;
+	}
 	numbers = ssh_buffer_new();
 	if (numbers == NULL) {
 		r = ERR_NOMEM;
@@ -284,12 +291,10 @@ private_load(struct secret *priv, const char *type, ssh_key *out)
 	if (pki_import_privkey_buffer(ssh_key_type_from_name(type), numbers, out) != SSH_OK)
 		goto out;
 	r = 0;
-	if (ssh_buffer_get_len(numbers) != 0)
+	if (ssh_buffer_get_len(numbers) != 0) {
 		r = ERR_FORMAT;
-	else if (strcmp(type, "ssh-rsa") == 0 && ssh_key_size(*out) < RSA_BITS_MIN)
-		r = ERR_WEAK;
-	if (r != 0)
 		SSH_KEY_FREE(*out);
+	}
 out:
 	SSH_BUFFER_FREE(numbers);
 	secret_close(priv);
@@ -415,8 +420,6 @@ key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 
 	if (a == NULL)
 		return ERR_ALGORITHM;
-	if (a->family == FAMILY_RSA && ssh_key_size(key) < RSA_BITS_MIN)
-		return ERR_WEAK;
 	buf_init(&blob, KEY_BLOB_MAX);
 	buf_init(&sig, KEY_BLOB_MAX);
 	if ((r = public_from_libssh(key, &blob)) != 0 ||

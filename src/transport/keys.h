@@ -19,8 +19,8 @@
 /* Parse an OpenSSH or PEM private key (text of the file).  passphrase may be
  * NULL.  On success *priv is the caller's and the public blob is appended to pub,
  * the key type's name ("ssh-ed25519") goes to type.
- * ERR_AUTH: a passphrase is needed or wrong; ERR_FORMAT; ERR_WEAK: RSA below 2048 bits;
- * ERR_ALGORITHM (DSA, sk-), where type is set as well if the file says it. */
+ * ERR_AUTH: a passphrase is needed or wrong; ERR_FORMAT; ERR_WEAK, ERR_COSTLY
+ * (wire/rsa.h); ERR_ALGORITHM (DSA, sk-), where type is set as well if the file says it. */
 int key_import(const char *text, size_t len, const char *passphrase, struct secret **priv,
     struct buf *pub, char type[64]) MUST_CHECK;
 
@@ -41,7 +41,8 @@ int key_sign(struct secret *priv, const char *type, const char *alg, const void 
  * Verify the signature blob sig over data by the public key blob.  alg is the
  * algorithm that has been announced: the signature must be of just that one,
  * and it must be one that fits the key's type (SHA-1 never).  *sk_flags is 0
- * for keys that are not sk-.  0, ERR_AUTH, ERR_ALGORITHM, ERR_WEAK or ERR_FORMAT.
+ * for keys that are not sk-.  0, ERR_AUTH, ERR_ALGORITHM, ERR_WEAK, ERR_COSTLY or
+ * ERR_FORMAT.
  */
 int key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
     uint8_t *sk_flags) MUST_CHECK;

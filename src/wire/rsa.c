@@ -1,6 +1,8 @@
 #include "wire/rsa.h"
 
 _Static_assert(RSA_BITS_MIN == 2048, "err_str() says how short ERR_WEAK is");
+_Static_assert(RSA_BITS_MAX == 8192 && RSA_EXPONENT_BYTES_MAX == 5,
+    "err_str() says how large ERR_COSTLY is");
 
 size_t
 mpint_bits(struct bytes s)
@@ -23,11 +25,13 @@ mpint_bits(struct bytes s)
 }
 
 int
-rsa_modulus_check(struct bytes n)
+rsa_check(struct bytes e, struct bytes n)
 {
 	size_t bits = mpint_bits(n);
 
-	if (bits == 0 || bits > RSA_BITS_MAX)
+	if (bits == 0 || mpint_bits(e) < 2)
 		return ERR_FORMAT;
+	if (bits > RSA_BITS_MAX || e.len > RSA_EXPONENT_BYTES_MAX)
+		return ERR_COSTLY;
 	return bits < RSA_BITS_MIN ? ERR_WEAK : 0;
 }

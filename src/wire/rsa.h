@@ -8,16 +8,18 @@
 
 #include "wire/wire.h"
 
-/* Smaller moduli are no protection (sshd's RequiredRSASize), larger ones let a stranger buy
- * much of our time with little of his; OpenSSL verifies with no more. */
+/* Smaller moduli are no protection (sshd's RequiredRSASize).  Larger ones, and long exponents,
+ * let a stranger buy much of our time with little of his: anybody may have a signature by a key
+ * of their own making checked.  At these limits that takes 0.7 ms, at 16384 and 8 bytes 4.3 ms. */
 #define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 16384
+#define RSA_BITS_MAX 8192
+#define RSA_EXPONENT_BYTES_MAX 5
 
 /* The length in bits of a positive mpint (RFC 4251 section 5), 0 if it is none. */
 size_t mpint_bits(struct bytes s);
 
-/* An RSA key's modulus.  0, ERR_WEAK if it is too short, ERR_FORMAT if it is none, or too
- * large. */
-int rsa_modulus_check(struct bytes n) MUST_CHECK;
+/* The public numbers of an RSA key, as mpints.  0, ERR_WEAK if the modulus is too short,
+ * ERR_COSTLY if it or the exponent is too large, ERR_FORMAT if they are no key's. */
+int rsa_check(struct bytes e, struct bytes n) MUST_CHECK;
 
 #endif

@@ -474,8 +474,9 @@ test_ca_that_costs_much(void **state)
 	assert_int_equal(parse_rsa_ca(256, 3), ERR_WEAK);
 	assert_int_equal(parse_rsa_ca(257, 3), 0);
 	assert_int_equal(parse_rsa_ca(1024, 4), 0);
-	assert_int_equal(parse_rsa_ca(2048, 3), ERR_TOOBIG);
-	assert_int_equal(parse_rsa_ca(257, 8), ERR_TOOBIG);
+	assert_int_equal(parse_rsa_ca(1025, 3), ERR_COSTLY);
+	assert_int_equal(parse_rsa_ca(257, 5), 0);
+	assert_int_equal(parse_rsa_ca(257, 6), ERR_COSTLY);
 }
 
 /* A certificate in which one bit is another, or that ends early, is none that is signed. */

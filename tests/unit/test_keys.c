@@ -453,6 +453,44 @@ test_verify_small_rsa(void **state)
 	buf_free(&pub);
 }
 
+/* A signature by a key of 8193 bits, or with an exponent of six bytes, costs no arithmetic: both
+ * are refused by their sizes. */
+static void
+test_verify_costly_rsa(void **state)
+{
+	static const struct {
+		size_t exponent, modulus;
+		int err;
+	} cases[] = {
+		{ 3, 1024, ERR_AUTH },
+		{ 3, 1025, ERR_COSTLY },
+		{ 3, 2048, ERR_COSTLY },
+		{ 5, 512, ERR_AUTH },
+		{ 6, 512, ERR_COSTLY },
+	};
+	static const uint8_t junk[2048] = { 1 };
+	uint8_t number[2048], flags;
+	struct buf pub, sig;
+	size_t i;
+
+	(void)state;
+	memset(number, 0x55, sizeof(number));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_init(&pub, 8192);
+		buf_init(&sig, 8192);
+		wire_put_text(&pub, "ssh-rsa");
+		wire_put_string(&pub, number, cases[i].exponent);
+		wire_put_string(&pub, number, cases[i].modulus);
+		wire_put_text(&sig, "rsa-sha2-256");
+		wire_put_string(&sig, junk, cases[i].modulus);
+		assert_int_equal(key_verify(as_bytes(&pub), "rsa-sha2-256", as_bytes(&sig), DATA,
+				     DATALEN, &flags),
+		    cases[i].err);
+		buf_free(&sig);
+		buf_free(&pub);
+	}
+}
+
 /* What a token signs: SHA-256 of the application, flags, counter, SHA-256 of the data. */
 static void
 sk_message(const char *application, uint8_t flags, uint32_t counter, struct buf *out)
@@ -630,6 +668,7 @@ main(void)
 		cmocka_unit_test(test_generate),
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_verify_small_rsa),
+		cmocka_unit_test(test_verify_costly_rsa),
 		cmocka_unit_test(test_sk_ed25519),
 		cmocka_unit_test(test_sk_ecdsa),
 		cmocka_unit_test(test_nonsense),

@@ -267,16 +267,23 @@ test_rsa_limits(void **state)
 	put_rsa(&b, 3, 257, 0);
 	b.data[b.len - 256] = 0x80;
 	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 2048 bits */
-	put_rsa(&b, 3, 2048, 0x7f);
+	put_rsa(&b, 3, 1024, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
-	put_rsa(&b, 3, 2049, 0x7f);
+	put_rsa(&b, 3, 1025, 0);
+	b.data[b.len - 1024] = 0x80;
+	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 8192 bits */
+	put_rsa(&b, 3, 1025, 1);
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY); /* 8193 bits */
+	buf_put_u8(&b, 0);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	put_rsa(&b, 3, 9000, 0x7f);
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY);
 	put_rsa(&b, 3, 256, 0x80);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT); /* negative */
-	put_rsa(&b, 8, 300, 0x7f);
+	put_rsa(&b, 5, 300, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
-	put_rsa(&b, 9, 300, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	put_rsa(&b, 6, 300, 0x7f);
+	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY);
 	put_rsa(&b, 0, 300, 0x7f);
 	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
 	buf_free(&b);

@@ -1,6 +1,7 @@
 """SSH keys, made once for a run of the tests by ssh-keygen."""
 
 import base64
+import math
 import subprocess
 
 TYPES = {
@@ -12,6 +13,8 @@ TYPES = {
 }
 # What opens nothing any more.
 WEAK = {"rsa1024": ("rsa", 1024)}
+# An RSA key of 2048 bits whose public exponent has six bytes: a signature by it is dear to check.
+COSTLY = "rsa_e48"
 
 
 class Key:
@@ -39,7 +42,28 @@ def fingerprint(public):
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
+def generate_costly(path):
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    n = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
+    phi, e = (n.p - 1) * (n.q - 1), (1 << 47) + 1
+    while math.gcd(e, phi) != 1:
+        e += 2
+    d = pow(e, -1, phi)
+    public = rsa.RSAPublicNumbers(e, n.public_numbers.n)
+    key = rsa.RSAPrivateNumbers(n.p, n.q, d, d % (n.p - 1), d % (n.q - 1), n.iqmp, public).private_key()
+    # pyca writes OpenSSH's own format for it too, whatever the exponent
+    path.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption()))
+    path.chmod(0o600)
+    line = key.public_key().public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH)
+    path.with_suffix(".pub").write_bytes(line + b" " + path.name.encode() + b"\n")
+    return Key(path)
+
+
 def generate(path, kind="ed25519"):
+    if kind == COSTLY:
+        return generate_costly(path)
     name, bits = (TYPES | WEAK)[kind]
     argv = ["ssh-keygen", "-q", "-t", name, "-N", "", "-C", path.name, "-f", str(path)]
     subprocess.run(argv + (["-b", str(bits)] if bits else []), check=True, stdin=subprocess.DEVNULL)

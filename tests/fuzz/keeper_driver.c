@@ -1,0 +1,407 @@
+/*
+ * What the keeper answers to the steps of a script (keeper_steps.c), and what it may not.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "auth/auth_request.h"
+#include "base/fd.h"
+#include "fuzz.h"
+#include "keeper_driver_private.h"
+#include "transport/keys.h"
+
+#define STEPS_MAX 400
+/* Rounds of the keeper's loop that one step may cause. */
+#define ROUNDS_MAX 1000
+
+static struct driver driver = { .master = -1 };
+
+unsigned int
+login_bit(char login)
+{
+	const char *at = login == '\0' ? NULL : strchr(world_logins, login);
+
+	return at == NULL ? 0 : 1U << (at - world_logins);
+}
+
+static struct bytes
+bytes_of(const struct buf *b)
+{
+	return (struct bytes){ b->data, b->len };
+}
+
+/* --- what the keeper says --- */
+
+static struct ward *
+ward_of(const struct slot *s)
+{
+	struct ward *w;
+
+	TAILQ_FOREACH(w, &driver.keeper.wards, entry)
+		if (w->id == s->id)
+			return w;
+	return NULL;
+}
+
+/* Has the session earned what its login opens? */
+static int
+earned(const struct slot *s)
+{
+	const struct ward *w = ward_of(s);
+	const char *login;
+	int needs;
+
+	CHECK(w != NULL && w->server != NULL);
+	login = auth_server_login(w->server);
+	needs = world_needs(login[0]);
+	CHECK(login[0] != '\0' && login[1] == '\0');
+	return ((needs & WORLD_KEY) == 0 || (s->proofs & login_bit(login[0])) != 0) &&
+	    ((needs & WORLD_PASSWORD) == 0 || (s->passwords & login_bit(login[0])) != 0);
+}
+
+static int
+needs_of(const struct slot *s)
+{
+	return world_needs(auth_server_login(ward_of(s)->server)[0]);
+}
+
+/* It may be told this machine by this session. */
+static int
+judged(const struct slot *s)
+{
+	return s->host == HOST_KNOWN || (s->host == HOST_FOREIGN && (needs_of(s) & WORLD_ANY_HOST));
+}
+
+static void
+check_signature(const struct slot *s, const struct auth_request *r)
+{
+	uint8_t flags;
+	struct buf data;
+	char alg[64];
+
+	if (!r->has_signature)
+		return;
+	if (!bytes_equal(r->blob, bytes_of(&driver.world.mapped.pub)) &&
+	    !bytes_equal(r->blob, bytes_of(&driver.world.mapped_ec.pub))) {
+		/* the agent's, or whatever the agent says */
+		CHECK(s->agent_request.len > 0);
+		return;
+	}
+	CHECK(earned(s) && judged(s));
+	buf_init(&data, IPC_MAX * 2);
+	auth_request_signed(r, (struct bytes){ s->machine_hash, HASH_SIZE }, &data);
+	CHECK(auth_name_ok(r->alg, sizeof(alg)));
+	memcpy(alg, r->alg.p, r->alg.len);
+	alg[r->alg.len] = '\0';
+	CHECK(key_verify(r->blob, alg, r->signature, data.data, data.len, &flags) == 0);
+	buf_free(&data);
+}
+
+/* A payload for the machine behind. */
+static void
+to_upstream(struct slot *s, struct bytes payload)
+{
+	struct auth_request r;
+	struct bytes password;
+	int change;
+
+	buf_reset(&s->request);
+	buf_put(&s->request, payload.p, payload.len);
+	CHECK(payload.len > 0 && judged(s));
+	if (payload.p[0] != SSH_MSG_USERAUTH_REQUEST)
+		return;
+	CHECK(auth_request_parse(&r, payload.p, payload.len) == 0);
+	if (r.publickey)
+		check_signature(s, &r);
+	if (bytes_is(r.method, "password") &&
+	    auth_request_password(r.rest, &change, &password) == 0 &&
+	    bytes_is(password, WORLD_PASSWORD_TEXT))
+		CHECK(earned(s) && s->host == HOST_KNOWN);
+}
+
+void
+slot_close(struct slot *s)
+{
+	fd_close(&s->sock);
+	fd_close(&s->errand);
+	buf_free(&s->request);
+	buf_free(&s->agent_request);
+	*s = (struct slot){ .sock = -1, .errand = -1 };
+}
+
+/* One message for a session. */
+static void
+to_session(struct slot *s, uint8_t type, struct wire *w)
+{
+	struct bytes payload;
+
+	switch (type) {
+	case IPC_SIGNATURE:
+		if (wire_bool(w) && !s->has_hash) {
+			s->has_hash = 1;
+			memcpy(s->hash, s->asked_hash, HASH_SIZE);
+		}
+		break;
+	case IPC_UPSTREAM_FD:
+		CHECK(earned(s) || (needs_of(s) & WORLD_CARRIED));
+		break;
+	case IPC_HOST_KEY_OK:
+		s->host = wire_bool(w) ? s->shown : HOST_NONE;
+		CHECK(s->host == HOST_NONE || judged(s));
+		break;
+	case IPC_UPSTREAM:
+		while (w->left > 0) {
+			payload = wire_string(w);
+			CHECK(wire_err(w) == 0);
+			to_upstream(s, payload);
+		}
+		break;
+	case IPC_AGENT:
+		CHECK(earned(s) && judged(s));
+		break;
+	case IPC_AGENT_REQUEST:
+		payload = wire_string(w);
+		buf_reset(&s->agent_request);
+		buf_put(&s->agent_request, payload.p, payload.len);
+		CHECK(earned(s) && judged(s));
+		break;
+	case IPC_RELAY:
+		CHECK(s->success && judged(s));
+		CHECK(earned(s) || (needs_of(s) & WORLD_CARRIED));
+		break;
+	}
+}
+
+/* Read all that the keeper has sent it. */
+static void
+slot_drain(struct slot *s)
+{
+	static uint8_t message[IPC_MAX];
+	struct wire w;
+	ssize_t n;
+	int fd;
+
+	while (s->sock != -1) {
+		n = fd_recv(s->sock, message, sizeof(message), &fd, MSG_DONTWAIT);
+		if (n == ERR_AGAIN)
+			return;
+		if (n <= 0) {
+			slot_close(s);
+			return;
+		}
+		wire_init(&w, message + 1, (size_t)n - 1);
+		CHECK((fd != -1) == (message[0] == IPC_UPSTREAM_FD));
+		fd_close(&fd);
+		if (ward_of(s) != NULL)
+			to_session(s, message[0], &w);
+	}
+}
+
+/* A password that is to be checked: it waits in the socket. */
+static void
+take_check(int fd)
+{
+	static uint8_t message[IPC_MAX];
+	struct bytes password;
+	const struct ward *ward;
+	struct wire w;
+	uintmax_t id;
+	size_t i;
+	ssize_t n;
+	int none;
+
+	for (i = 0; i < CHECKS && driver.checks[i].sock != -1; i++)
+		;
+	CHECK(i < CHECKS);
+	n = fd_recv(fd, message, sizeof(message), &none, MSG_DONTWAIT);
+	CHECK(n > 0 && none == -1 && message[0] == IPC_PASSWORD);
+	wire_init(&w, message + 1, (size_t)n - 1);
+	CHECK(wire_string(&w).len > 0); /* hash */
+	password = wire_string(&w);
+	CHECK(wire_end(&w) == 0);
+	driver.checks[i].sock = fd;
+	driver.checks[i].login = '\0';
+	snprintf(driver.checks[i].text, sizeof(driver.checks[i].text), "%.*s", (int)password.len,
+	    (const char *)password.p);
+	if (sscanf(driver.checks[i].text, "good:%ju", &id) != 1)
+		return;
+	TAILQ_FOREACH(ward, &driver.keeper.wards, entry)
+		if (ward->server != NULL && ward->id == id)
+			driver.checks[i].login = auth_server_login(ward->server)[0];
+}
+
+static void
+master_drain(void)
+{
+	static uint8_t message[IPC_MAX];
+	struct wire w;
+	uint64_t id;
+	ssize_t n;
+	size_t i;
+	int fd;
+
+	if (driver.master == -1)
+		return;
+	while ((n = fd_recv(driver.master, message, sizeof(message), &fd, MSG_DONTWAIT)) > 0) {
+		wire_init(&w, message + 1, (size_t)n - 1);
+		if (message[0] == IPC_CHECK) {
+			take_check(fd);
+			continue;
+		}
+		CHECK((fd != -1) == (message[0] == IPC_DIAL || message[0] == IPC_RUN));
+		if (fd == -1)
+			continue;
+		id = wire_u64(&w);
+		for (i = 0; i < SLOTS && (driver.slots[i].sock == -1 || driver.slots[i].id != id);
+		     i++)
+			;
+		if (i < SLOTS) {
+			if (message[0] == IPC_DIAL)
+				CHECK(earned(&driver.slots[i]) ||
+				    (needs_of(&driver.slots[i]) & WORLD_CARRIED));
+			fd_close(&driver.slots[i].errand);
+			driver.slots[i].errand = fd;
+		} else {
+			fd_close(&fd);
+		}
+	}
+	CHECK(n == ERR_AGAIN);
+}
+
+/* Let the keeper work until it waits. */
+static void
+settle(void)
+{
+	const struct ward *w;
+	size_t i;
+	int n;
+
+	for (n = 0; n < ROUNDS_MAX; n++) {
+		i = keeper_step(&driver.keeper, 0) == 0;
+		TAILQ_FOREACH(w, &driver.keeper.wards, entry)
+			driver.reached |= w->phase;
+		if (i == 1)
+			break;
+		master_drain();
+		for (i = 0; i < SLOTS; i++)
+			slot_drain(&driver.slots[i]);
+	}
+	CHECK(n < ROUNDS_MAX);
+	for (i = 0; i < SLOTS; i++)
+		CHECK(!driver.slots[i].bad || driver.slots[i].sock == -1);
+}
+
+/* --- from the beginning to the end --- */
+
+void
+driver_start(void)
+{
+	struct conf_errors errors = { 0 };
+	char conf[96];
+	int pair[2];
+	size_t i;
+
+	world_make(&driver.world);
+	randombytes_buf(driver.nonce, sizeof(driver.nonce));
+	for (i = 0; i < SLOTS; i++)
+		driver.slots[i] = (struct slot){ .sock = -1, .errand = -1 };
+	for (i = 0; i < CHECKS; i++)
+		driver.checks[i].sock = -1;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+	driver.master = pair[0];
+	keeper_init(&driver.keeper, pair[1]);
+	snprintf(conf, sizeof(conf), "%s/conf.d", driver.world.dir);
+	if (generation_load(conf, NULL, &driver.keeper.now, &errors) != 0) {
+		conf_errors_print(&errors, stderr);
+		abort();
+	}
+	unknown_init(&driver.keeper);
+	CHECK(keeper_ready(&driver.keeper) == 0);
+	conf_set_log(&driver.keeper.now->conf->gateway);
+	settle();
+}
+
+void
+driver_stop(void)
+{
+	fd_close(&driver.master);
+	settle();
+	CHECK(driver.keeper.master == -1);
+	fd_close(&driver.keeper.epoll);
+	generation_unref(&driver.keeper.now);
+	world_remove(&driver.world);
+}
+
+/* More than the keeper and its sessions here ever have. */
+#define FDS_MAX 128
+
+static int
+fds_open(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < FDS_MAX; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+static int
+any_check(void)
+{
+	int i;
+
+	for (i = 0; i < CHECKS; i++)
+		if (driver.checks[i].sock != -1)
+			return 1;
+	return 0;
+}
+
+/* All hang up; and nothing may be left. */
+static void
+hang_up(void)
+{
+	size_t i;
+
+	step_master(&driver, 'n');
+	for (i = 0; i < SLOTS; i++)
+		slot_close(&driver.slots[i]);
+	settle();
+	/* a password is checked to the end, whose ever it was */
+	for (i = 0; i < 64 && any_check(); i++) {
+		step_answer_check(&driver, 0);
+		settle();
+	}
+	for (i = 0; i < CHECKS; i++)
+		CHECK(driver.checks[i].sock == -1);
+	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
+		CHECK(driver.keeper.checks[i].sock == -1);
+	CHECK(TAILQ_EMPTY(&driver.keeper.wards) && TAILQ_EMPTY(&driver.keeper.ended));
+	CHECK(TAILQ_EMPTY(&driver.keeper.to_dial) && TAILQ_EMPTY(&driver.keeper.dialling));
+	CHECK(driver.keeper.n_dialling == 0 && driver.keeper.running == 0 &&
+	    STAILQ_EMPTY(&driver.keeper.outbox));
+	CHECK(driver.keeper.next == NULL && driver.keeper.now->refs == 1 &&
+	    driver.keeper.master != -1);
+}
+
+unsigned int
+driver_play(const uint8_t *script, size_t len)
+{
+	int n, fds = fds_open();
+	struct wire w;
+
+	driver.reached = 0;
+	wire_init(&w, script, len);
+	for (n = 0; n < STEPS_MAX && w.left > 0 && wire_err(&w) == 0; n++) {
+		step_play(&driver, &w);
+		settle();
+	}
+	hang_up();
+	CHECK(fds_open() == fds);
+	world_forget_hosts(&driver.world);
+	return driver.reached;
+}

@@ -1,0 +1,54 @@
+/*
+ * A gateway's directory for tests of the keeper in process: routes of each kind, a key store, and
+ * the private keys of the people and machines around it.
+ */
+#ifndef KEEPER_WORLD_H
+#define KEEPER_WORLD_H
+
+#include "base/secret.h"
+#include "wire/wire.h"
+
+struct world_key {
+	struct secret *priv;
+	struct buf pub;
+	char type[64];
+};
+
+/* What a login has to show before the mapped key signs for it. */
+#define WORLD_KEY 1	 /* a key, or a certificate, of the person */
+#define WORLD_PASSWORD 2 /* the password of PasswordHash */
+/* The machine: */
+#define WORLD_ANY_HOST 4 /* any host key will do */
+#define WORLD_CARRIED 8	 /* judges what the person types (Passthrough) */
+
+/* A login is one letter; 0 for one that does not exist. */
+int world_needs(char login);
+
+/* "k" and so on: all of them, and one that does not exist. */
+extern const char world_logins[];
+
+struct world {
+	char dir[64];
+	struct world_key host, host_ec;	    /* the gateway's */
+	struct world_key mapped, mapped_ec; /* the key store's */
+	struct world_key person, stranger;  /* who is let in, and who is not */
+	struct world_key machine, foreign;  /* the host key that is known, and another */
+	struct world_key ca;
+	struct buf certificate; /* of the person, by the CA, for login c */
+	struct buf forged;	/* the same, by the stranger */
+};
+
+#define WORLD_PASSWORD_TEXT "stored password"
+
+/* Make it all, in a new directory below /tmp; the process ends if that fails. */
+void world_make(struct world *w);
+void world_remove(struct world *w);
+
+/* What a program answers for the login x, and what accept-new has learnt is forgotten. */
+void world_route_text(const struct world *w, struct buf *out);
+void world_forget_hosts(const struct world *w);
+
+/* Sign, with the algorithm that has the key type's name. */
+void world_sign(const struct world_key *key, const void *data, size_t len, struct buf *sig);
+
+#endif

@@ -15,7 +15,7 @@
 static const char usage[] =
     "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
     "       sallyport key add NAME FILE | add NAME --password\n"
-    "       sallyport key list | public NAME | remove NAME\n"
+    "       sallyport key list | public NAME [--for ROUTE [--from LIST]] | remove NAME\n"
     "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
     "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n";
 
@@ -27,6 +27,8 @@ static const char help[] =
     "            it is asked for twice, or is a line of standard input\n"
     "  list      name, type and fingerprint of every key; which are passwords\n"
     "  public    print the public half, as authorized_keys wants it\n"
+    "            with --for ROUTE (a login): with the options by which the machine keeps for\n"
+    "            itself what the route allows: from, restrict, command and the like\n"
     "  remove    delete a key or password\n"
     "  rewrap    unlock the store with something else from now on; its keys stay\n"
     "\n"
@@ -36,6 +38,8 @@ static const char help[] =
     "  --unlock SPEC  file:PATH, credential:NAME or passphrase; for rewrap the new one\n"
     "                 (default with --store: file:DIR/.unlock)\n"
     "  --from SPEC    for rewrap: the old one, if not what the configuration says\n"
+    "  --from LIST    for public --for: the addresses the machine sees the gateway at (default:\n"
+    "                 those of this host on its way there)\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 78 configuration error.\n";
 
@@ -135,7 +139,11 @@ key_public_cmd(const struct key_args *a)
 		return status;
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = keystore_public(ks, a->name, &pub, type, &why);
-	status = r == 0 ? key_print_public(a->name, &pub) : key_fail(&why, r);
+	if (r != 0)
+		status = key_fail(&why, r);
+	else
+		status = a->route != NULL ? key_public_for(a, &pub) :
+					    key_print_public(a->name, &pub);
 	buf_free(&pub);
 	keystore_free(&ks);
 	return status;
@@ -230,7 +238,8 @@ run(struct key_args *a, int n, char **operands)
 		    (a->store != NULL && a->conf_dir != NULL) ||
 		    (a->type != NULL && c->run != key_generate_cmd) ||
 		    (a->password && c->run != key_add_cmd) ||
-		    (a->from != NULL && c->run != key_rewrap_cmd))
+		    (a->route != NULL && (c->run != key_public_cmd || a->store != NULL)) ||
+		    (a->from != NULL && c->run != key_rewrap_cmd && a->route == NULL))
 			return cli_wrong_usage(usage);
 		a->name = n > 1 ? operands[1] : NULL;
 		a->file = n > 2 ? operands[2] : NULL;
@@ -247,6 +256,7 @@ cli_key(int argc, char **argv)
 		{ "config", 'c', &a.conf_dir, NULL },
 		{ "store", 0, &a.store, NULL },
 		{ "unlock", 0, &a.unlock, NULL },
+		{ "for", 0, &a.route, NULL },
 		{ "from", 0, &a.from, NULL },
 		{ "type", 0, &a.type, NULL },
 		{ "password", 0, NULL, &a.password },

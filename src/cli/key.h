@@ -13,7 +13,8 @@ struct key_args {
 	const char *conf_dir;
 	const char *store;
 	const char *unlock;
-	const char *from;
+	const char *from;  /* rewrap: the old SPEC; public --for: addresses */
+	const char *route; /* --for: a login */
 	const char *type;
 	const char *name;
 	const char *file;
@@ -45,5 +46,9 @@ int key_print_public(const char *name, const struct buf *pub);
 /* The commands: a CLI_*, the reason said. */
 int key_generate_cmd(const struct key_args *a);
 int key_add_cmd(const struct key_args *a);
+
+/* public --for: the line of authorized_keys for the machine that the login a->route leads to,
+ * with options; what to know beside it is said on standard error.  A CLI_*, the reason said. */
+int key_public_for(const struct key_args *a, const struct buf *pub);
 
 #endif

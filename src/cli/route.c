@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "cli/become.h"
 #include "cli/cli.h"
+#include "cli/find_route.h"
 #include "keeper/authorize.h"
 #include "keeper/grant.h"
 #include "keeper/route_files.h"
@@ -28,7 +29,6 @@
 #include "cli/store_probe.h"
 #include "keeper/keystore.h"
 #include "lookup/lookup.h"
-#include "master/run.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
 
@@ -385,53 +385,6 @@ show_route(const struct args *a, const struct conf *conf, const struct route *r)
 	return status;
 }
 
-/* A list as execve(2) wants it. */
-static char **
-words_of(const struct strlist *l)
-{
-	char **v = calloc(l->n + 1, sizeof(*v));
-
-	if (v != NULL && l->n > 0)
-		memcpy(v, l->v, l->n * sizeof(*v));
-	return v;
-}
-
-/* The whole chain; what a backend wants run is run here and now. */
-static enum lookup_result
-find(const struct args *a, struct lookup *lookup, const struct lookup_request *request,
-    struct route **r)
-{
-	struct lookup_pending pending;
-	struct lookup_reply reply;
-	struct run_result ran;
-	enum lookup_result result;
-	char **argv, **env;
-
-	result = lookup_begin(lookup, request, &pending, r);
-	while (result == LOOKUP_ASK) {
-		argv = words_of(&pending.command.argv);
-		env = words_of(&pending.command.env);
-		if (argv == NULL || env == NULL)
-			fatal("out of memory");
-		become_self();
-		run_program(argv, env, a->become.users.network, pending.command.timeout_ms,
-		    LOOKUP_REPLY_MAX, -1, &ran);
-		become_keeper(&a->become);
-		if (ran.failure[0] == '\0')
-			printf("asked      %s: exit status %d, %zu bytes\n", argv[0], ran.status,
-			    ran.out.len);
-		else
-			printf("asked      %s: %s\n", argv[0], ran.failure);
-		reply = (struct lookup_reply){ ran.failure, ran.status, ran.out.data, ran.out.len,
-			ran.said };
-		result = lookup_answer(lookup, request, &pending, &reply, r);
-		buf_free(&ran.out);
-		free(argv);
-		free(env);
-	}
-	return result;
-}
-
 /* The key of --key, as the lookup wants it: "SHA256:..." and "TYPE BASE64". */
 static void
 show_as(const struct args *a, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct buf *key)
@@ -497,7 +450,7 @@ explain(const struct args *a)
 	buf_init(&key, 65536);
 	show_as(a, fingerprint, &key);
 	request.public_key = buf_cstr(&key);
-	switch (find(a, lookup, &request, &r)) {
+	switch (find_route(&a->become, lookup, &request, stdout, &r)) {
 	case LOOKUP_FOUND:
 		status = show_route(a, conf, r);
 		break;
@@ -510,7 +463,7 @@ explain(const struct args *a)
 		printf("%s: the lookup failed: logins are refused until it works again\n", login);
 		break;
 	case LOOKUP_ASK:
-		break; /* find() does not come back with it */
+		break; /* find_route() does not come back with it */
 	}
 	buf_free(&key);
 out:

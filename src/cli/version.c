@@ -13,7 +13,8 @@ cli_version(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		puts("usage: sallyport version\n");
-		puts("Prints the versions of sallyport and of the libraries under it.");
+		puts("Prints the versions of sallyport and of the libraries under it.  libssh is part\n"
+		     "of the program: where its source was from, and when it was built.");
 		return CLI_OK;
 	}
 	if (argc != 1) {
@@ -21,7 +22,8 @@ cli_version(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	printf("sallyport %s\n", SALLYPORT_VERSION);
-	printf("libssh %s\n", transport_libssh_version());
+	printf("libssh %s, of %s, built %s\n", transport_libssh_version(),
+	    transport_libssh_origin(), transport_libssh_built());
 	printf("libsodium %s\n", sodium_version_string());
 	printf("%s\n", OpenSSL_version(OPENSSL_VERSION));
 	if (leg_global_init() == 0 && transport_aes_gcm_version() != NULL)

@@ -60,6 +60,7 @@ static const struct keyword route_table[] = {
 	{ "HostKeyAlgorithms", &route_algorithms, R(host_key_algorithms),
 	    .min = ALGORITHMS_HOST_KEY },
 	{ "MACs", &route_algorithms, R(macs), .min = ALGORITHMS_MAC },
+	{ "Restrict", &keyword_choice, R(restrict_all), .choices = yes_no, .value = "no" },
 	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = forwards,
 	    .value = "yes" },
 	{ "AllowStreamLocalForwarding", &keyword_choice, R(allow_stream), .choices = forwards,
@@ -175,6 +176,25 @@ set_methods(const struct conf_section *s, struct route *r)
 		if (method_there(s, r, all[i]))
 			err = strlist_add(&r->methods, all[i], strlen(all[i]));
 	return err;
+}
+
+/* Restrict = yes, like the option restrict of authorized_keys(5): what has no key of its own in
+ * the section is closed. */
+static void
+apply_restrict(const struct conf_section *s, struct route *r)
+{
+	if (!r->restrict_all)
+		return;
+	if (!has(s, "AllowTcpForwarding"))
+		r->allow_tcp = ROUTE_FORWARD_NO;
+	if (!has(s, "AllowStreamLocalForwarding"))
+		r->allow_stream = ROUTE_FORWARD_NO;
+	if (!has(s, "AllowAgentForwarding"))
+		r->allow_agent = 0;
+	if (!has(s, "X11Forwarding"))
+		r->x11 = 0;
+	if (!has(s, "PermitTTY"))
+		r->permit_tty = 0;
 }
 
 /* With MatchFingerprint it takes a key to find the route: no password can come before it. */
@@ -371,6 +391,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		/* as it is written: a login that is called so does not make it so */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
+		apply_restrict(section, r);
 		route_check(conf, section, r, errors);
 		if (set_methods(section, r) != 0)
 			conf_error(errors, section->file, section->line, "out of memory");

@@ -76,6 +76,7 @@ struct route {
 	char *macs;
 
 	/* Policy: what may be done once logged in (keeper/grant.h). */
+	int restrict_all; /* Restrict: the five below are closed unless they are written */
 	enum route_forward allow_tcp, allow_stream;
 	int allow_agent, x11, permit_tty;
 	struct strlist permit_open, permit_listen; /* words as written; empty: any */

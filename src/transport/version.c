@@ -1,4 +1,5 @@
 #include <libssh/libssh.h>
+#include <sallyport_origin.h>
 
 #include "transport/version.h"
 
@@ -7,4 +8,16 @@ const char *
 transport_libssh_version(void)
 {
 	return SSH_STRINGIFY(LIBSSH_VERSION);
+}
+
+const char *
+transport_libssh_origin(void)
+{
+	return LIBSSH_ORIGIN;
+}
+
+const char *
+transport_libssh_built(void)
+{
+	return LIBSSH_BUILT;
 }

@@ -5,11 +5,11 @@ The oracle is sshd with the same options: by both ways the same assertions hold.
 
 import os
 import socket
-import subprocess
 
 import pytest
 
 from lab import net, procs
+from lab.allowed import agent, listens, opens, pty
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
@@ -49,44 +49,6 @@ def echo():
     s = net.Server(net.echo)
     yield s
     s.close()
-
-
-def opens(w, port, host="127.0.0.1"):
-    """What becomes of ssh -W: 1 if the echo comes back."""
-    r = w.client.run(w.client.argv("ssh", "-W", f"{host}:{port}", "machine"), b"ping")
-    assert r.out in (b"ping", b""), r
-    if not r.out:
-        assert "open failed: administratively prohibited: open failed" in r.err, r
-    return r.out == b"ping"
-
-
-def listens(w, port, host="127.0.0.1"):
-    r = w.ssh("-R", f"{host}:{port}:127.0.0.1:9", "echo in", ExitOnForwardFailure="yes")
-    if r.code == 255:
-        assert f"remote port forwarding failed for listen port {port}" in r.err
-    else:
-        assert r.text == "in\n", r
-    return r.code == 0
-
-
-def pty(w):
-    t = w.client.terminal("-tt", "tty; exit 7")
-    with_one = t.expect(r"(/dev/pts/\d+|PTY allocation request failed)")[1][0] == "/"
-    assert t.wait() == (7 if with_one else 255)
-    t.close()
-    return with_one
-
-
-def agent(w, tmp_path):
-    p = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "a")], stdout=subprocess.DEVNULL)
-    try:
-        wait_for("the agent", (tmp_path / "a").exists)
-        r = w.ssh("-A", "echo ${SSH_AUTH_SOCK:+yes}", env={"SSH_AUTH_SOCK": str(tmp_path / "a")})
-        assert r.code == 0
-        return r.text == "yes\n"
-    finally:
-        p.terminate()
-        p.wait()
 
 
 def tunnel(w, unit):

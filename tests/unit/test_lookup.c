@@ -321,6 +321,37 @@ test_policy_keys(void **state)
 	    "conf.d/a.ini:4: PermitListen: any stands alone\n");
 }
 
+/* What is written beside Restrict wins, wherever it stands. */
+static void
+test_restrict(void **state)
+{
+	struct fixture f;
+	struct route *r;
+
+	(void)state;
+	load_ok(&f,
+	    "[route a]\nHostName = h\n" NEEDED "Restrict = yes\n"
+	    "[route b]\nHostName = h\n" NEEDED "PermitTTY = yes\nAllowTcpForwarding = remote\n"
+	    "Restrict = yes\nX11Forwarding = no\n"
+	    "[route c]\nHostName = h\n" NEEDED "Restrict = no\n");
+	assert_int_equal(find(&f, "a", &r), LOOKUP_FOUND);
+	assert_int_equal(r->allow_tcp, ROUTE_FORWARD_NO);
+	assert_int_equal(r->allow_stream, ROUTE_FORWARD_NO);
+	assert_int_equal(r->allow_agent + r->x11 + r->permit_tty, 0);
+	route_unref(&r);
+	assert_int_equal(find(&f, "b", &r), LOOKUP_FOUND);
+	assert_int_equal(r->allow_tcp, ROUTE_FORWARD_REMOTE);
+	assert_int_equal(r->allow_stream, ROUTE_FORWARD_NO);
+	assert_int_equal(r->permit_tty, 1);
+	assert_int_equal(r->allow_agent + r->x11, 0);
+	route_unref(&r);
+	assert_int_equal(find(&f, "c", &r), LOOKUP_FOUND);
+	assert_int_equal(r->allow_stream, ROUTE_FORWARD_YES);
+	assert_int_equal(r->allow_agent + r->x11 + r->permit_tty, 3);
+	route_unref(&r);
+	fixture_free(&f);
+}
+
 static void
 test_certificate_keys(void **state)
 {
@@ -669,6 +700,7 @@ main(void)
 		cmocka_unit_test(test_key_agent),
 		cmocka_unit_test(test_keys_to_come_are_refused),
 		cmocka_unit_test(test_policy_keys),
+		cmocka_unit_test(test_restrict),
 		cmocka_unit_test(test_certificate_keys),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_wildcard),

@@ -1,0 +1,55 @@
+/*
+ * The lookup chain from beginning to end, for `route LOGIN` and `key public --for`.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/find_route.h"
+#include "master/run.h"
+
+/* A list as execve(2) wants it. */
+static char **
+words_of(const struct strlist *l)
+{
+	char **v = calloc(l->n + 1, sizeof(*v));
+
+	if (v != NULL && l->n > 0)
+		memcpy(v, l->v, l->n * sizeof(*v));
+	return v;
+}
+
+enum lookup_result
+find_route(const struct become *become, struct lookup *lookup, const struct lookup_request *request,
+    FILE *to, struct route **r)
+{
+	struct lookup_pending pending;
+	struct lookup_reply reply;
+	struct run_result ran;
+	enum lookup_result result;
+	char **argv, **env;
+
+	result = lookup_begin(lookup, request, &pending, r);
+	while (result == LOOKUP_ASK) {
+		argv = words_of(&pending.command.argv);
+		env = words_of(&pending.command.env);
+		if (argv == NULL || env == NULL)
+			fatal("out of memory");
+		become_self();
+		run_program(argv, env, become->users.network, pending.command.timeout_ms,
+		    LOOKUP_REPLY_MAX, -1, &ran);
+		become_keeper(become);
+		if (ran.failure[0] == '\0')
+			fprintf(to, "asked      %s: exit status %d, %zu bytes\n", argv[0],
+			    ran.status, ran.out.len);
+		else
+			fprintf(to, "asked      %s: %s\n", argv[0], ran.failure);
+		reply = (struct lookup_reply){ ran.failure, ran.status, ran.out.data, ran.out.len,
+			ran.said };
+		result = lookup_answer(lookup, request, &pending, &reply, r);
+		buf_free(&ran.out);
+		free(argv);
+		free(env);
+	}
+	return result;
+}

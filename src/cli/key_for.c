@@ -1,0 +1,234 @@
+/*
+ * sallyport key public NAME --for ROUTE: the line for authorized_keys of the machine that the
+ * route leads to.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "auth/address.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/login.h"
+#include "cli/become.h"
+#include "cli/cli.h"
+#include "cli/find_route.h"
+#include "cli/key.h"
+#include "cli/machine_line.h"
+
+#define LINE_MAX_SIZE (256 * 1024)
+
+/* Our own address towards another one; no packet is sent.  0 or ERR_SYS with errno. */
+static int
+own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	const void *raw;
+	int fd, r = ERR_SYS;
+
+	fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return ERR_SYS;
+	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
+		raw = from.ss_family == AF_INET6 ?
+		    (const void *)&((struct sockaddr_in6 *)&from)->sin6_addr :
+		    (const void *)&((struct sockaddr_in *)&from)->sin_addr;
+		if (inet_ntop(from.ss_family, raw, own, INET6_ADDRSTRLEN) != NULL)
+			r = 0;
+	}
+	fd_close(&fd);
+	return r;
+}
+
+/* The addresses that a host of the route is reached from; what is known already is left out.
+ * 0, or ERR_NOTFOUND with the reason said, or ERR_NOMEM. */
+static int
+add_own_addresses(const char *host, uint16_t port, struct strlist *own)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
+	char address[INET6_ADDRSTRLEN], service[8];
+	const char *reason = "no address";
+	int r, found = 0;
+
+	snprintf(service, sizeof(service), "%u", port);
+	r = getaddrinfo(host, service, &hints, &list);
+	if (r != 0)
+		reason = gai_strerror(r);
+	for (ai = list, r = 0; ai != NULL && r == 0; ai = ai->ai_next) {
+		if (own_address(ai, address) != 0) {
+			reason = strerror(errno);
+			continue;
+		}
+		found = 1;
+		if (!strlist_has(own, address))
+			r = strlist_add(own, address, strlen(address));
+	}
+	if (list != NULL)
+		freeaddrinfo(list);
+	if (r == 0 && !found) {
+		fprintf(stderr, "sallyport: the way to %s is not known (%s)\n", host, reason);
+		return ERR_NOTFOUND;
+	}
+	return r;
+}
+
+/* The list for from="": as given, or found out.  A CLI_*, the reason said. */
+static int
+choose_from(const struct key_args *a, const struct route *r, struct buf *from)
+{
+	struct strlist own = { 0 };
+	int status = CLI_OK;
+	size_t i;
+
+	if (a->from != NULL) {
+		buf_putf(from, "%s", a->from);
+		return CLI_OK;
+	}
+	for (i = 0; i < r->hosts.n && status == CLI_OK; i++)
+		if (add_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
+			status = key_fail_memory();
+	for (i = 0; i < own.n; i++)
+		buf_putf(from, "%s%s", i > 0 ? "," : "", own.v[i]);
+	if (status == CLI_OK && own.n == 0) {
+		fprintf(stderr,
+		    "sallyport: from which address this gateway reaches the machine cannot be told: "
+		    "say it with --from ADDRESS[,ADDRESS...]\n");
+		status = CLI_FAILED;
+	}
+	strlist_free(&own);
+	if (status == CLI_OK && buf_cstr(from) != NULL)
+		fprintf(stderr,
+		    "sallyport: from=\"%s\": the address of this host on its way to the machine; if "
+		    "the machine sees another one (NAT, another gateway), give --from LIST\n",
+		    buf_cstr(from));
+	return status;
+}
+
+/* What belongs beside the line. */
+static void
+say_notes(const struct key_args *a, const struct route *r, const char *from,
+    const struct strlist *notes)
+{
+	size_t i;
+
+	if (r->agent)
+		fprintf(stderr,
+		    "sallyport: the route logs in there with the person's own key (Key = agent), not "
+		    "with %s\n",
+		    a->name);
+	else if (r->key == NULL || strcmp(r->key, a->name) != 0)
+		fprintf(stderr, "sallyport: the route logs in there with %s, not with %s\n",
+		    r->key != NULL	    ? r->key :
+			r->key_file != NULL ? r->key_file :
+					      "a password",
+		    a->name);
+	for (i = 0; i < notes->n; i++)
+		fprintf(stderr, "sallyport: %s\n", notes->v[i]);
+	fprintf(stderr,
+	    "sallyport: in the machine's sshd_config (OpenSSH 9.8 and later), so that failed logins "
+	    "of some do not lock out all: PerSourcePenaltyExemptList %s\n",
+	    from);
+}
+
+static int
+print_line(const struct key_args *a, const struct route *r, const struct buf *pub)
+{
+	struct strlist notes = { 0 };
+	char why[KEYWORD_WHY_SIZE];
+	struct buf line, from;
+	int status, err;
+
+	buf_init(&line, LINE_MAX_SIZE);
+	buf_init(&from, LINE_MAX_SIZE);
+	status = choose_from(a, r, &from);
+	if (status != CLI_OK)
+		goto out;
+	err = buf_cstr(&from) == NULL ?
+	    ERR_NOMEM :
+	    machine_line_options(r, buf_cstr(&from), &line, &notes, why);
+	if (err != 0 || buf_cstr(&line) == NULL) {
+		fprintf(stderr, "sallyport: %s\n", err == ERR_FORMAT ? why : err_str(err));
+		status = CLI_FAILED;
+		goto out;
+	}
+	printf("%s ", buf_cstr(&line));
+	status = key_print_public(a->name, pub);
+	if (status == CLI_OK)
+		say_notes(a, r, buf_cstr(&from), &notes);
+out:
+	strlist_free(&notes);
+	buf_free(&line);
+	buf_free(&from);
+	return status;
+}
+
+static int
+find_for(const struct key_args *a, const struct become *become, struct lookup *lookup,
+    struct route **r)
+{
+	const struct lookup_request request = { .login = a->route,
+		.client_address = "",
+		.local_address = "",
+		.fingerprint = "",
+		.method = "none" };
+	char login[1024];
+
+	log_vis(login, sizeof(login), a->route, strlen(a->route));
+	switch (find_route(become, lookup, &request, stderr, r)) {
+	case LOOKUP_FOUND:
+		return CLI_OK;
+	case LOOKUP_NOT_FOUND:
+		fprintf(stderr,
+		    "sallyport: %s: no such login; --for takes a login as people type it (sallyport "
+		    "route %s)\n",
+		    login, login);
+		break;
+	default:
+		fprintf(stderr, "sallyport: %s: the lookup failed\n", login);
+	}
+	return CLI_FAILED;
+}
+
+int
+key_public_for(const struct key_args *a, const struct buf *pub)
+{
+	struct conf_errors errors = { 0 };
+	struct lookup *lookup = NULL;
+	struct conf *conf = NULL;
+	struct route *r = NULL;
+	struct become become;
+	int status = CLI_CONFIG;
+
+	if (!login_name_ok(a->route, strlen(a->route))) {
+		fprintf(stderr, "sallyport: --for takes a login as people type it\n");
+		return CLI_USAGE;
+	}
+	if (a->from != NULL && !address_list_ok(a->from)) {
+		fprintf(stderr,
+		    "sallyport: --from takes addresses and blocks with commas between them, as "
+		    "192.0.2.1,2001:db8::/64\n");
+		return CLI_USAGE;
+	}
+	become_init(&become, a->conf_dir);
+	become_keeper(&become);
+	if (conf_load(a->conf_dir, CONF_ALL, &conf, &errors) != 0 ||
+	    lookup_new(conf, &errors, &lookup) != 0)
+		conf_errors_print(&errors, stderr);
+	else
+		status = find_for(a, &become, lookup, &r);
+	if (status == CLI_OK)
+		status = print_line(a, r, pub);
+	become_self();
+	route_unref(&r);
+	lookup_free(&lookup);
+	conf_free(&conf);
+	conf_errors_free(&errors);
+	become_free(&become);
+	return status;
+}

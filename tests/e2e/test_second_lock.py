@@ -1,0 +1,157 @@
+"""key public NAME --for ROUTE: the machine keeps for itself what the route says (finding 3).
+
+Each test takes the line that is printed for a real sshd's authorized_keys, then goes through the
+gateway, and past it with the same mapped key: what somebody with a session taken over can do.
+"""
+
+import types
+
+import pytest
+
+from lab import net
+from lab.allowed import agent, listens, opens, pty, x11, x11_machine
+from lab.keys import generate
+from lab.sshd import ME
+
+
+@pytest.fixture
+def echo():
+    s = net.Server(net.echo)
+    yield s
+    s.close()
+
+
+def line_for(gateway, name, login, *options):
+    p = gateway.sallyport("key", "public", name, "--for", login, "-c", gateway.conf, *options)
+    assert p.returncode == 0, p.stderr
+    return p.stdout.decode(), p.stderr.decode()
+
+
+@pytest.fixture
+def locked(gated, ring, tmp_path):
+    """locked(Word=value, ...): a way whose machine has the printed line and no other; beyond: the
+    mapped key, used without the gateway."""
+
+    def make(*options, sshd=None, **words):
+        w = gated(sshd={**x11_machine(tmp_path), **(sshd or {})})
+        mapped = generate(tmp_path / "mapped")
+        w.gateway.add_key("mapped", mapped)
+        w.gateway.route("alice", w.sshd, [ring.get("client")], key="mapped", **words)
+        w.gateway.command("reload")
+        text, said = line_for(w.gateway, "mapped", "alice", *options)
+        w.sshd.authorized_keys.write_text(text)
+        beyond = w.new_client(key=mapped, user=ME, known_hosts=w.sshd.known_hosts())
+        beyond.port = w.sshd.port
+        beyond.write_config()
+        w.beyond = types.SimpleNamespace(client=beyond, ssh=beyond.ssh)
+        w.line, w.said = text, said
+        return w
+
+    return make
+
+
+def test_all_that_an_open_route_allows_works_with_the_line(locked, echo, tmp_path):
+    w = locked()
+    options = w.line.split(" ssh-ed25519 ")[0]
+    assert options == ('restrict,from="127.0.0.1",pty,port-forwarding,agent-forwarding,'
+                       "X11-forwarding,user-rc")
+    assert w.ssh("echo in; exit 3").outcome[:2] == (3, b"in\n")
+    w.client.sftp("pwd")
+    assert pty(w) and opens(w, echo.port) and listens(w, net.free_port())
+    assert agent(w, tmp_path) and x11(w)
+
+
+def test_the_mapped_key_opens_nothing_from_another_address(locked):
+    """A connection of the attacker's own, which the gateway does not see."""
+    w = locked()
+    assert w.ssh("echo in").text == "in\n"
+    assert w.beyond.ssh("echo in").text == "in\n"
+    r = w.beyond.ssh("echo in", BindAddress="127.0.0.2")
+    assert r.code == 255 and "Permission denied (publickey)" in r.err, r
+    w.sshd.log.wait(r"correct key but not from a permitted host .*127\.0\.0\.2")
+
+
+def test_restrict_holds_past_the_gateway(locked, echo, tmp_path):
+    w = locked(Restrict="yes", AllowTcpForwarding="local", PermitOpen=f"127.0.0.1:{echo.port}")
+    for way in (w, w.beyond):
+        assert way.ssh("echo in").text == "in\n"
+        assert opens(way, echo.port)
+        assert not opens(way, echo.port, "localhost")
+        assert not listens(way, net.free_port())
+        assert not pty(way) and not agent(way, tmp_path) and not x11(way)
+    assert ",user-rc" not in w.line
+    assert "AllowStreamLocalForwarding in the machine's sshd_config" in w.said
+
+
+def test_remote_forwards_alone(locked, echo):
+    port = net.free_port()
+    w = locked(Restrict="yes", AllowTcpForwarding="remote", PermitListen=f"localhost:{port}")
+    for way in (w, w.beyond):
+        assert listens(way, port, "localhost")
+        assert not listens(way, net.free_port())
+        assert not opens(way, echo.port)
+
+
+def test_force_command_holds_past_the_gateway(locked):
+    w = locked(ForceCommand='echo "it\'s \\" $((1 + 1))"; exit 4')
+    for way in (w, w.beyond):
+        assert way.ssh("id").outcome[:2] == (4, b"it's \" 2\n")
+    assert "SSH_ORIGINAL_COMMAND" in w.said
+
+
+def test_sftp_alone_holds_past_the_gateway(locked, echo):
+    w = locked(PermitCommands="sftp", Restrict="yes")
+    for way in (w, w.beyond):
+        way.client.sftp("pwd")
+        assert way.ssh("echo in").text != "in\n"
+        assert not opens(way, echo.port) and not pty(way)
+    assert 'command="internal-sftp"' in w.line
+
+
+def test_what_the_machine_cannot_keep_is_said(locked):
+    w = locked("--from", "192.0.2.7,2001:db8::/64", IdleTimeout="1h", MaxSessions="3",
+               PermitCommands="sftp")
+    assert 'from="192.0.2.7,2001:db8::/64"' in w.line
+    assert "the machine cannot keep MaxSessions, IdleTimeout with this line" in w.said
+    assert "PermitCommands = sftp closes no forward" in w.said
+    assert "PerSourcePenaltyExemptList 192.0.2.7,2001:db8::/64" in w.said
+    assert w.ssh("true").code == 255  # the gateway has another address
+
+
+def test_a_login_of_a_pattern_and_one_of_a_program(make_gateway, make_sshd, tmp_path):
+    gateway, machine = make_gateway(), make_sshd()
+    gateway.route("dev-*", machine, key="shared", PermitTTY="no")
+    program = tmp_path / "lookup"
+    program.write_text("#!/bin/sh\n[ $1 = bob ] || exit 1\n"
+                       f"cat <<EOF\nHostName = 127.0.0.1\nPort = {machine.port}\nKey = shared\n"
+                       "AuthorizedKeysFile = conf.d/x.pub\nHostKeyFingerprint = SHA256:"
+                       f"{'A' * 43}\nRestrict = yes\nEOF\n")
+    program.chmod(0o755)
+    gateway.write("20-lookup.ini", "lookup", {"Order": "ini exec"},
+                  f"[lookup exec]\nCommand = {program}\n")
+    text, _ = line_for(gateway, "shared", "dev-7")
+    assert text.startswith('restrict,from="127.0.0.1",port-forwarding,')
+    text, said = line_for(gateway, "shared", "bob")
+    assert text.startswith('restrict,from="127.0.0.1" ssh-ed25519 ') and "asked" in said
+    p = gateway.sallyport("key", "public", "shared", "--for", "nobody", "-c", gateway.conf)
+    assert p.returncode == 1 and p.stdout == b"" and b"no such login" in p.stderr
+
+
+def test_another_key_than_that_of_the_route_is_noted(make_gateway, make_sshd):
+    gateway = make_gateway()
+    gateway.route("alice", make_sshd())
+    gateway.generate_key("other")
+    _, said = line_for(gateway, "other", "alice")
+    assert "the route logs in there with alice, not with other" in said
+
+
+@pytest.mark.parametrize("arguments, status", [
+    (["--for", "alice", "--from", "a b"], 2), (["--for", "-x"], 2), (["--from", "127.0.0.1"], 2),
+    (["--for", "alice", "--store", "/nowhere"], 2),
+])
+def test_wrong_usage(make_gateway, make_sshd, arguments, status):
+    gateway = make_gateway()
+    gateway.route("alice", make_sshd())
+    conf = [] if "--store" in arguments else ["-c", gateway.conf]
+    p = gateway.sallyport("key", "public", "alice", *arguments, *conf)
+    assert p.returncode == status and p.stdout == b"", p

@@ -188,7 +188,7 @@ def test_links_that_stay(tree):
     t.lets_in("alice")
     t.lets_in("bob")
     (t.path / "eve").symlink_to("/etc")
-    t.refused(r"lookup directory: eve: eve: is a symbolic link that leaves", "eve")
+    t.refused(r"lookup directory: eve: .*/users/eve: is a symbolic link that leaves", "eve")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives a file away")

@@ -323,6 +323,23 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	return there == -1 ? ERR_FORMAT : r;
 }
 
+/* sshpiper asks for a one-time code where there is a secret for them.  Without the code, the key
+ * alone would let in.  1 if there is one, with why, also if that cannot be told. */
+static int
+totp_there(const struct place *p)
+{
+	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		snprintf(p->why, PLUGIN_WHY_SIZE,
+		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not check "
+		    "yet; remove the file to let people in by key alone",
+		    p->dir.path);
+	else if (errno != ENOENT)
+		snprintf(p->why, PLUGIN_WHY_SIZE, "%.400s/totp: %s", p->dir.path, strerror(errno));
+	else
+		return 0;
+	return 1;
+}
+
 static int
 place_route(const struct place *p, struct route **out)
 {
@@ -334,6 +351,8 @@ place_route(const struct place *p, struct route **out)
 	int r = ERR_NOMEM, has_id = 0;
 
 	p->why[0] = '\0';
+	if (totp_there(p))
+		return ERR_FORMAT;
 	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
 		base = NULL;
 	if (base == NULL || asprintf(&source, "%s/%s", base, name) == -1)

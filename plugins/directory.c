@@ -96,8 +96,7 @@ directory_new(const struct conf *conf, const struct conf_section *section,
 struct place {
 	const struct directory *d;
 	const char *login;
-	int fd;
-	uid_t owner; /* of the tree */
+	struct beneath dir;
 	char *why;
 };
 
@@ -107,7 +106,7 @@ file_read(const struct place *p, const char *name, struct buf *out)
 {
 	int fd, r;
 
-	r = beneath_open(p->fd, p->owner, p->login, name, O_RDONLY, BENEATH_TRUSTED, &fd, p->why);
+	r = beneath_open(&p->dir, name, O_RDONLY, SAFE_PATH_TRUSTED, &fd, p->why);
 	if (r == ERR_NOTFOUND) {
 		p->why[0] = '\0';
 		return 0;
@@ -128,7 +127,7 @@ file_there(const struct place *p, const char *name, mode_t refused)
 {
 	int fd, r;
 
-	r = beneath_open(p->fd, p->owner, p->login, name, O_RDONLY, refused, &fd, p->why);
+	r = beneath_open(&p->dir, name, O_RDONLY, refused, &fd, p->why);
 	fd_close(&fd);
 	if (r == ERR_NOTFOUND)
 		p->why[0] = '\0';
@@ -276,7 +275,7 @@ static int
 file_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
     const char *key, const char *name)
 {
-	int there = has_key(t, key) ? 0 : file_there(p, name, BENEATH_TRUSTED);
+	int there = has_key(t, key) ? 0 : file_there(p, name, SAFE_PATH_TRUSTED);
 
 	if (there == 1 && route_text_add(t, origin, key, name) != 0)
 		return -1;
@@ -302,12 +301,12 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 		return ERR_FORMAT;
 	}
 	if (r == 0 && there != -1 && !has_key(t, "UserKnownHostsFile")) {
-		there = file_there(p, "known_hosts", BENEATH_TRUSTED);
+		there = file_there(p, "known_hosts", SAFE_PATH_TRUSTED);
 		if (there == 1 || (there == 0 && !has_key(t, "HostKeyFingerprint")))
 			r = route_text_add(t, origin, "UserKnownHostsFile", "known_hosts");
 	}
 	if (r == 0 && there != -1 && !has_key(t, "Key")) {
-		there = file_there(p, "id_rsa", BENEATH_SECRET);
+		there = file_there(p, "id_rsa", SAFE_PATH_SECRET);
 		*has_id = there == 1;
 		if (there == 1 &&
 		    file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
@@ -324,17 +323,36 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	return there == -1 ? ERR_FORMAT : r;
 }
 
+/* sshpiper asks for a one-time code where there is a secret for them.  Without the code, the key
+ * alone would let in.  1 if there is one, with why, also if that cannot be told. */
+static int
+totp_there(const struct place *p)
+{
+	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		snprintf(p->why, PLUGIN_WHY_SIZE,
+		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not check "
+		    "yet; remove the file to let people in by key alone",
+		    p->dir.path);
+	else if (errno != ENOENT)
+		snprintf(p->why, PLUGIN_WHY_SIZE, "%.400s/totp: %s", p->dir.path, strerror(errno));
+	else
+		return 0;
+	return 1;
+}
+
 static int
 place_route(const struct place *p, struct route **out)
 {
 	struct route_text t = { 0 };
 	struct route_origin origin = { .login = p->login };
-	const char *name = file_there(p, "route.ini", BENEATH_TRUSTED) != 0 ? "route.ini" :
-									      "sshpiper_upstream";
+	const char *name = file_there(p, "route.ini", SAFE_PATH_TRUSTED) != 0 ? "route.ini" :
+										"sshpiper_upstream";
 	char *source = NULL, *base = NULL, *id = NULL;
 	int r = ERR_NOMEM, has_id = 0;
 
 	p->why[0] = '\0';
+	if (totp_there(p))
+		return ERR_FORMAT;
 	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
 		base = NULL;
 	if (base == NULL || asprintf(&source, "%s/%s", base, name) == -1)
@@ -377,7 +395,7 @@ directory_find(void *self, const struct lookup_request *request, struct route **
 	struct place p = { .d = self, .login = request->login, .why = why };
 	int r;
 
-	r = beneath_dir(p.d->path, p.login, &p.fd, &p.owner, why);
+	r = beneath_dir(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
 	if (r == ERR_NOTFOUND) {
 		why[0] = '\0';
 		return PLUGIN_NEXT;
@@ -385,7 +403,7 @@ directory_find(void *self, const struct lookup_request *request, struct route **
 	if (r != 0)
 		return PLUGIN_FAILED;
 	r = place_route(&p, out);
-	fd_close(&p.fd);
+	beneath_close(&p.dir);
 	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
 
@@ -393,13 +411,13 @@ static void
 directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct directory *d = self;
-	char why[BENEATH_WHY_SIZE], closed[CLOSED_WHY_SIZE];
+	char why[SAFE_PATH_WHY_SIZE], closed[CLOSED_WHY_SIZE];
+	struct beneath dir;
 	unsigned int line = 0;
 	const char *file = conf->dir;
 	const struct conf_entry *e;
-	uid_t owner;
 	size_t i;
-	int fd, r;
+	int r;
 
 	for (i = 0; i < conf->lookup.n; i++) {
 		if (strcmp(conf->lookup.sections[i].name, "directory") != 0)
@@ -414,10 +432,10 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 		conf_error(errors, file, line, "Path: %s: %s", d->path, closed);
 		return;
 	}
-	r = beneath_dir(d->path, NOBODY, &fd, &owner, why);
+	r = beneath_dir(&conf->file_rule, d->path, NOBODY, &dir, why);
 	if (r != 0 && r != ERR_NOTFOUND)
 		conf_error(errors, file, line, "Path: %s", why);
-	fd_close(&fd);
+	beneath_close(&dir);
 }
 
 const struct lookup_plugin plugin_directory = {

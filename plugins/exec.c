@@ -133,23 +133,23 @@ exec_new(const struct conf *conf, const struct conf_section *section, struct con
 	return 0;
 }
 
-/* A program that others may write to is not run.  0 or ERR_PERM with why. */
+/* May the program be run?  0, or an ERR_* with why (ERR_SYS: errno, too). */
 static int
-program_ok(const char *path, char why[PLUGIN_WHY_SIZE])
+program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
 {
 	struct stat st;
+	int fd, r;
 
-	if (stat(path, &st) == -1)
-		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: %s", path, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: is not a regular file", path);
-	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: others may write to it; chmod go-w", path);
-	else if ((st.st_mode & 0111) == 0)
-		snprintf(why, PLUGIN_WHY_SIZE, "%.180s: is not executable; chmod +x", path);
-	else
-		return 0;
-	return ERR_PERM;
+	r = safe_path_open(&x->conf->file_rule, x->path, O_PATH, SAFE_PATH_TRUSTED, &fd, why);
+	if (r == 0 && fstat(fd, &st) == -1)
+		r = ERR_SYS;
+	if (r == 0 && (st.st_mode & 0111) == 0) {
+		snprintf(why, PLUGIN_WHY_SIZE, "%.400s: is not executable; run: chmod +x %.400s",
+		    x->path, x->path);
+		r = ERR_PERM;
+	}
+	fd_close(&fd);
+	return r;
 }
 
 static enum plugin_result
@@ -161,7 +161,7 @@ exec_find(void *self, const struct lookup_request *request, struct route **out,
 	(void)out;
 	if (x->per_key && request->by_key != NULL && *request->by_key == 0)
 		*request->by_key = LOOKUP_BY_KEY;
-	return program_ok(x->path, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
+	return program_ok(x, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
 }
 
 static int
@@ -260,12 +260,12 @@ exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
 	char why[PLUGIN_WHY_SIZE], closed[CLOSED_WHY_SIZE];
-	struct stat st;
+	int r = program_ok(x, why);
 
-	if (stat(x->path, &st) == -1 && errno == EACCES) {
+	if (r == ERR_SYS && errno == EACCES) {
 		(void)closed_why(x->path, X_OK, closed);
 		blame(conf, errors, x->path, closed);
-	} else if (program_ok(x->path, why) != 0) {
+	} else if (r != 0) {
 		blame(conf, errors, "", why);
 	}
 }

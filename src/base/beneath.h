@@ -1,39 +1,39 @@
 /*
- * Files in a tree that only its owner may have had a hand in: TREE/DIR/NAME.
+ * Files in a tree of directories, one for each login: TREE/DIR/NAME.
  *
- * The tree and the directory belong to root, to us or to the owner of the tree, and
- * nobody else may write to them; so do the files.  A symbolic link may lead to
- * another place in the tree (for DIR) or in its directory (for NAME), never out.
+ * The tree and all above it, the directory and the files are as safe_path.h has it.  A symbolic
+ * link may lead to another place in the tree (for DIR) or in its directory (for NAME), never
+ * out.  Others may write to no directory of the tree, be it a sticky one, with StrictModes = no
+ * neither.
  */
 #ifndef BASE_BENEATH_H
 #define BASE_BENEATH_H
 
-#include <sys/types.h>
+#include "base/safe_path.h"
 
-#include "base/buf.h"
-#include "base/err.h"
-
-#define BENEATH_WHY_SIZE 256
-
-/* Mode bits that must not be set: for what is trusted, and for what is secret. */
-#define BENEATH_TRUSTED 0022
-#define BENEATH_SECRET 0077
+/* A directory of a tree, open. */
+struct beneath {
+	int fd; /* -1: none */
+	struct safe_path_rule rule;
+	char *path;
+};
 
 /*
- * Open the tree and the directory in it.  0 with *fd and the owner of the tree;
- * ERR_NOTFOUND (no such DIR; a missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT or
- * ERR_SYS, with why: one line that names the file, for the log.
+ * Open the tree and the directory in it.  0 with *dir for beneath_close(); ERR_NOTFOUND (no such
+ * DIR; a missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT or ERR_SYS, with why: one line that
+ * names the file, for the log.
  */
-int beneath_dir(const char *tree, const char *dir, int *fd, uid_t *owner,
-    char why[BENEATH_WHY_SIZE]) MUST_CHECK;
+int beneath_dir(const struct safe_path_rule *rule, const char *tree, const char *name,
+    struct beneath *dir, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+void beneath_close(struct beneath *dir);
 
 /* Open the regular file NAME of a directory as above (flags as for open(2)).  refused
- * are the bits its mode must not have.  dir is its name, for why. */
-int beneath_open(int dir_fd, uid_t owner, const char *dir, const char *name, int flags,
-    mode_t refused, int *fd, char why[BENEATH_WHY_SIZE]) MUST_CHECK;
+ * are the bits its mode must not have. */
+int beneath_open(const struct beneath *dir, const char *name, int flags, mode_t refused, int *fd,
+    char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
 
 /* All of it: append TREE/DIR/NAME, at most out->max bytes. */
-int beneath_read(const char *tree, const char *dir, const char *name, mode_t refused,
-    struct buf *out, char why[BENEATH_WHY_SIZE]) MUST_CHECK;
+int beneath_read(const struct safe_path_rule *rule, const char *tree, const char *name,
+    const char *file, mode_t refused, struct buf *out, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
 
 #endif

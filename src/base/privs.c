@@ -12,6 +12,15 @@ privs_user_exists(const char *user)
 	return getpwnam(user) != NULL;
 }
 
+int
+privs_uid(const char *user, uid_t *uid)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	*uid = pw == NULL ? 0 : pw->pw_uid;
+	return pw == NULL ? ERR_NOTFOUND : 0;
+}
+
 void
 privs_make_as(const char *user)
 {

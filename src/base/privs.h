@@ -4,6 +4,8 @@
 #ifndef BASE_PRIVS_H
 #define BASE_PRIVS_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 
 /* Become a user for good, groups included.  NULL or "root": stay as it is.
@@ -24,5 +26,8 @@ int privs_same_user(const char *a, const char *b);
 
 /* 1 if there is such a user. */
 int privs_user_exists(const char *user);
+
+/* The number of a user; ERR_NOTFOUND. */
+int privs_uid(const char *user, uid_t *uid) MUST_CHECK;
 
 #endif

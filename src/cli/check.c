@@ -164,7 +164,7 @@ static void
 check_users(struct check *c)
 {
 	const struct conf_gateway *g = &c->conf->gateway;
-	const char *user = g->run_as != NULL ? g->run_as : USERS_KEEPER, *file;
+	const char *user = g->run_as != NULL ? g->run_as : CONF_RUN_AS, *file;
 	unsigned int line;
 
 	if (getuid() != 0 || privs_user_exists(user))
@@ -213,7 +213,7 @@ check_gateway(struct check *c)
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
-	char why[CLOSED_WHY_SIZE], *banner = NULL;
+	char why[GENERATION_WHY_SIZE], *banner = NULL;
 	struct conf_entry e = { 0 };
 	size_t i;
 
@@ -234,28 +234,30 @@ check_gateway(struct check *c)
 	check_host_key_kinds(c, file, line);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && generation_banner(g->banner, &banner, why) != 0)
-		conf_error(c->errors, e.file, e.line, "Banner: %s: %s", g->banner, why);
+	if (g->banner != NULL && generation_banner(c->conf, &banner, why) != 0)
+		conf_error(c->errors, e.file, e.line, "Banner: %s", why);
 	free(banner);
 }
 
 /* --- the files of a route --- */
 
-/* A descriptor on a file that decides who is trusted; -1: said why it can't. */
+/* A descriptor on a file that decides who is trusted, as the keeper opens it; -1: said why it
+ * can't.  Without a remedy one that is not there is no error. */
 static int
-trusted_open(struct check *c, const struct conf_entry *e, const char *key, const char *path,
-    size_t max, const char *remedy)
+trusted_open(struct check *c, const struct route *r, const struct conf_entry *e, const char *key,
+    const char *path, size_t max, const char *remedy)
 {
+	struct keystore_why why;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd, err;
 
-	if (fd == -1 || fstat(fd, &st) == -1)
+	err = route_file_open(r, path, &fd, &why);
+	if (err == ERR_NOTFOUND && remedy == NULL)
+		return -1;
+	if (err == ERR_NOTFOUND || err == ERR_SYS || (err == 0 && fstat(fd, &st) == -1))
 		cannot_open(c, e, key, path, R_OK, remedy);
-	else if (!S_ISREG(st.st_mode))
-		conf_error(c->errors, e->file, e->line, "%s: %s is not a regular file", key, path);
-	else if (st.st_mode & (S_IWGRP | S_IWOTH))
-		conf_error(c->errors, e->file, e->line,
-		    "%s: others than its owner may write to %s: chmod go-w %s", key, path, path);
+	else if (err != 0)
+		conf_error(c->errors, e->file, e->line, "%s: %s", key, why.text);
 	else if (st.st_size > (off_t)max)
 		conf_error(c->errors, e->file, e->line, "%s: %s is larger than %zu MiB", key, path,
 		    max >> 20);
@@ -272,7 +274,7 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 	struct conf_entry e = place(s, "AuthorizedKeysFile");
 	int fd;
 
-	fd = trusted_open(c, &e, "AuthorizedKeysFile", path, AUTHORIZED_KEYS_MAX,
+	fd = trusted_open(c, r, &e, "AuthorizedKeysFile", path, AUTHORIZED_KEYS_MAX,
 	    "; put the public keys of who may log in there");
 	if (fd == -1)
 		return;
@@ -287,7 +289,7 @@ check_trusted_cas(struct check *c, const struct conf_section *s, const struct ro
 {
 	const char *path = r->trusted_user_ca_keys;
 	struct conf_entry e = place(s, "TrustedUserCAKeys");
-	int fd = trusted_open(c, &e, "TrustedUserCAKeys", path, AUTHORIZED_KEYS_MAX,
+	int fd = trusted_open(c, r, &e, "TrustedUserCAKeys", path, AUTHORIZED_KEYS_MAX,
 	    "; put the public keys of the authorities there");
 
 	if (fd != -1 && key_files_count(&c->files, KEY_FILES_PLAIN, path, fd) == 0)
@@ -315,7 +317,7 @@ check_revoked(struct check *c, const struct conf_section *s, const struct route 
 	struct buf list;
 	int fd;
 
-	fd = trusted_open(c, &e, "RevokedKeys", r->revoked_keys, REVOKED_MAX,
+	fd = trusted_open(c, r, &e, "RevokedKeys", r->revoked_keys, REVOKED_MAX,
 	    "; no key is accepted without it");
 	if (fd == -1)
 		return;
@@ -394,12 +396,8 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
 	    r->port, r->hosts.v[0]);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		if (r->strict != ROUTE_STRICT_YES &&
-		    faccessat(AT_FDCWD, r->known_hosts_files.v[i], F_OK, AT_EACCESS) == -1 &&
-		    errno == ENOENT)
-			continue;
-		fd = trusted_open(c, &e, "UserKnownHostsFile", r->known_hosts_files.v[i],
-		    KEYS_FILE_MAX, remedy);
+		fd = trusted_open(c, r, &e, "UserKnownHostsFile", r->known_hosts_files.v[i],
+		    KEYS_FILE_MAX, r->strict != ROUTE_STRICT_YES ? NULL : remedy);
 		fd_close(&fd);
 	}
 	if (c->errors->n != before)

@@ -249,21 +249,38 @@ show_may(const struct args *a, const struct route *r)
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
+/* Can the keeper use a file of the route's?  0, or an ERR_* with why in words for a person. */
+static int
+file_usable(const struct route *r, const char *path, char why[CLOSED_WHY_SIZE])
+{
+	struct keystore_why refused;
+	int fd, err;
+
+	err = route_file_open(r, path, &fd, &refused);
+	if (err == ERR_SYS || err == ERR_NOTFOUND)
+		(void)why_not(path, why);
+	else if (err != 0)
+		snprintf(why, CLOSED_WHY_SIZE, "%s", refused.text);
+	fd_close(&fd);
+	return err;
+}
+
 /* A file of keys that decides who is let in. */
 static int
-show_file(const char *what, const char *path)
+show_file(const struct route *r, const char *what, const char *path)
 {
 	char why[CLOSED_WHY_SIZE];
+	int err;
 
 	if (path == NULL)
 		return CLI_OK;
-	printf("who        %s %s", what, path);
-	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0) {
-		putchar('\n');
-		return CLI_OK;
-	}
-	printf(" (can't be read!): %s\n", why_not(path, why));
-	return CLI_FAILED;
+	err = file_usable(r, path, why);
+	printf("who        %s %s%s%s\n", what, path,
+	    err == 0				      ? "" :
+		err == ERR_SYS || err == ERR_NOTFOUND ? " (can't be read!): " :
+							" (refused!): ",
+	    err == 0 ? "" : why);
+	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
 static int
@@ -272,17 +289,17 @@ show_proofs(const struct route *r)
 	int status, other;
 	size_t i;
 
-	status = show_file("the keys in", r->authorized_keys_file);
+	status = show_file(r, "the keys in", r->authorized_keys_file);
 	if (r->authorized_keys.n > 0)
 		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
 		    r->authorized_keys.n == 1 ? "" : "s");
-	other = show_file("the certificates of the CAs in", r->trusted_user_ca_keys);
+	other = show_file(r, "the certificates of the CAs in", r->trusted_user_ca_keys);
 	status = status != CLI_OK ? status : other;
 	for (i = 0; i < r->authorized_principals.n; i++)
 		printf("%s %s\n",
 		    i == 0 ? "           with principal" : "                       or",
 		    r->authorized_principals.v[i]);
-	other = show_file("but no key that is revoked in", r->revoked_keys);
+	other = show_file(r, "but no key that is revoked in", r->revoked_keys);
 	status = status != CLI_OK ? status : other;
 	if (r->password_hash != NULL)
 		puts("who        the password of PasswordHash");
@@ -327,19 +344,21 @@ static int
 show_host_keys(const struct args *a, const struct route *r)
 {
 	char closed[CLOSED_WHY_SIZE], why[BECOME_WHY_SIZE];
-	int status = CLI_OK, learns;
+	struct keystore_why unread;
+	int status = CLI_OK, learns, err;
 	struct buf text;
 	size_t i;
 
 	buf_init(&text, FILE_MAX);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		if (read_file(r->known_hosts_files.v[i], &text) != 0) {
-			/* the keeper trusts no machine where it might have missed a revocation */
-			if (errno == EACCES)
-				status = CLI_FAILED;
-			printf("host key   %s: %s\n", r->known_hosts_files.v[i],
-			    why_not(r->known_hosts_files.v[i], closed));
-		}
+		err = file_usable(r, r->known_hosts_files.v[i], closed);
+		/* the keeper trusts no machine where it might have missed a revocation */
+		if (err != 0 && err != ERR_NOTFOUND)
+			status = CLI_FAILED;
+		if (err != 0)
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i], closed);
+		else
+			(void)!route_file_read(r, r->known_hosts_files.v[i], &text, &unread);
 		buf_put_u8(&text, '\n');
 	}
 	for (i = 0; i < r->host_key_fingerprints.n; i++)

@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/closed.h"
+#include "base/fd.h"
 #include "conf/arena.h"
 #include "conf/conf.h"
 #include "conf/own.h"
 #include "conf/reader.h"
+#include "conf/strict.h"
 
 #define SYSTEM_DIR "/etc/sallyport/conf.d"
 #define LOCAL_DIR "conf.d"
@@ -94,12 +95,12 @@ dir_order(const struct dirent **a, const struct dirent **b)
 
 /* 0, or ERR_CONFIG if there is nothing to read. */
 static int
-dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
+dir_read(struct conf *conf, struct reader *reader, struct strict *strict,
+    struct conf_errors *errors)
 {
 	struct dirent **list = NULL;
 	char *path, *name, why[CLOSED_WHY_SIZE];
-	struct stat st;
-	int i, n;
+	int fd, i, n;
 
 	n = scandir(conf->dir, &list, dir_filter, dir_order);
 	if (n == -1 && errno == EACCES) {
@@ -112,9 +113,7 @@ dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 		    strerror(errno));
 		return ERR_CONFIG;
 	}
-	if (stat(conf->dir, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
-		conf_error(errors, conf->dir, 0,
-		    "anyone on this machine may write to it: chmod o-w %s", conf->dir);
+	strict_begin(strict, conf->dir, errors);
 	if (n == 0)
 		conf_error(errors, conf->dir, 0,
 		    "there is no *.ini file in it: copy conf.d/00-gateway.ini of the distribution "
@@ -126,10 +125,14 @@ dir_read(struct conf *conf, struct reader *reader, struct conf_errors *errors)
 			name = arena_text(conf->arena, path, strlen(path));
 			free(path);
 		}
+		fd = -1;
 		if (name == NULL)
 			conf_error(errors, conf->dir, 0, "out of memory");
 		else
-			reader_file(reader, name);
+			fd = strict_open(strict, name, errors);
+		if (fd != -1)
+			reader_file(reader, name, fd);
+		fd_close(&fd);
 		free(list[i]);
 	}
 	free(list);
@@ -164,6 +167,7 @@ int
 conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_errors *errors)
 {
 	struct reader *reader = NULL;
+	struct strict strict = { .dir_fd = -1 };
 	const struct conf_section *all;
 	struct conf *conf;
 	size_t n, before = errors->n;
@@ -189,12 +193,13 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 		conf_error(errors, conf->dir, 0,
 		    "the directory that holds it has a control character, or a blank and then ; "
 		    "or #, in its path: no value could say that path; give it another name");
-	if (dir_read(conf, reader, errors) != 0)
+	if (dir_read(conf, reader, &strict, errors) != 0)
 		goto out;
 	all = reader_sections(reader, &n);
 	if (conf_sort(conf, all, n) != 0)
 		goto nomem;
 	own_parse(conf, errors);
+	strict_judge(&strict, conf, errors);
 	*out = conf;
 	conf = NULL;
 	goto out;
@@ -202,6 +207,7 @@ nomem:
 	conf_error(errors, dir == NULL ? LOCAL_DIR : dir, 0, "out of memory");
 out:
 	reader_free(&reader);
+	strict_free(&strict);
 	conf_free(&conf);
 	return errors->n == before ? 0 : ERR_CONFIG;
 }

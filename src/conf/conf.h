@@ -12,7 +12,11 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/safe_path.h"
 #include "base/strlist.h"
+
+/* Whom the keeper becomes if the gateway is started as root and RunAs is not set. */
+#define CONF_RUN_AS "sallyport"
 
 /* One "key = value" as written; value has no blanks at either end. */
 struct conf_entry {
@@ -50,6 +54,7 @@ struct conf_gateway {
 	char *banner;		      /* path (resolved), or NULL */
 	char *run_as;		      /* user when started as root, or NULL */
 	char *run_network_as;	      /* likewise, of all but the keeper */
+	int strict_modes;	      /* default 1 */
 	char *log_format;	      /* "sshd" or "json" */
 	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
 	char *control_socket;	      /* path (resolved), or "none" */
@@ -82,6 +87,7 @@ struct conf {
 	char *dir;   /* conf.d as given */
 	char *base;  /* the directory that holds it: relative paths start here */
 	int passing; /* of a route made for one login: nothing of it is ever dumped */
+	struct safe_path_rule file_rule; /* for every file that decides who gets in */
 	struct conf_gateway gateway;
 	struct conf_keystore keystore;
 	struct conf_lookup lookup;

@@ -10,7 +10,7 @@
 
 struct keyword;
 
-#define KEYWORD_WHY_SIZE 256
+#define KEYWORD_WHY_SIZE 1024
 
 /* What a value is parsed with; why says what is wrong with it. */
 struct keyword_ctx {

@@ -221,6 +221,7 @@ check_backend(const char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static const char *const log_formats[] = { "sshd", "json", NULL };
+static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
 
 #define G(member) offsetof(struct conf_gateway, member)
@@ -270,6 +271,11 @@ static const struct keyword gateway_table[] = {
 	    .type = &keyword_string,
 	    .offset = G(run_network_as),
 	    .check = check_user },
+	{ .name = "StrictModes",
+	    .type = &keyword_choice,
+	    .offset = G(strict_modes),
+	    .choices = no_yes,
+	    .value = "yes" },
 	{ .name = "LogFormat",
 	    .type = &keyword_name,
 	    .offset = G(log_format),

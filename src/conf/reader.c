@@ -435,33 +435,6 @@ line_entry(void *ctx, const char *section, const char *key, const char *value)
 
 /* --- files --- */
 
-/* Open what is fit to be read as configuration; else -1, with the error added. */
-static int
-file_open(struct reader *r)
-{
-	char why[CLOSED_WHY_SIZE];
-	struct stat st;
-	int fd = open(r->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd == -1 && errno == EACCES) {
-		(void)closed_why(r->file, R_OK, why);
-		conf_error(r->errors, r->file, 0, "%s", why);
-	} else if (fd == -1 || fstat(fd, &st) == -1) {
-		conf_error(r->errors, r->file, 0, "%s", strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
-		conf_error(r->errors, r->file, 0, "not a regular file");
-	} else if (st.st_mode & S_IWOTH) {
-		conf_error(r->errors, r->file, 0,
-		    "anyone on this machine may write to it: chmod o-w %s", r->file);
-	} else if ((uintmax_t)st.st_size > READER_FILE_MAX) {
-		conf_error(r->errors, r->file, 0, "larger than %u MiB", READER_FILE_MAX >> 20);
-	} else {
-		return fd;
-	}
-	fd_close(&fd);
-	return -1;
-}
-
 static void
 text_read(struct reader *r, const char *text, size_t len)
 {
@@ -507,19 +480,13 @@ reader_text(struct reader *r, const char *name, const char *text, size_t len)
 }
 
 void
-reader_file(struct reader *r, const char *name)
+reader_file(struct reader *r, const char *name, int fd)
 {
 	struct buf text;
-	int fd, err;
+	int err;
 
-	r->file = name;
-	r->line = 0;
-	fd = file_open(r);
-	if (fd == -1)
-		return;
 	buf_init(&text, READER_FILE_MAX);
 	err = fd_read_all(fd, &text);
-	fd_close(&fd);
 	if (err != 0)
 		conf_error(r->errors, name, 0, "%s", err_str(err));
 	else

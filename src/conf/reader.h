@@ -22,8 +22,8 @@ struct reader *reader_new(struct conf_arena *arena, enum conf_what what,
     struct conf_errors *errors);
 void reader_free(struct reader **reader);
 
-/* Read one file; name is what errors call it and lives as long as the arena. */
-void reader_file(struct reader *reader, const char *name);
+/* Read one file that is open; name is what errors call it and lives as long as the arena. */
+void reader_file(struct reader *reader, const char *name, int fd);
 
 /* The same from memory. */
 void reader_text(struct reader *reader, const char *name, const char *text, size_t len);

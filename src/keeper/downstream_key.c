@@ -15,15 +15,15 @@
 /* Say once why a key that stands in a file was not taken. */
 static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, const char *fmt, ...)
 {
-	char text[sizeof(w->said)];
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (strcmp(text, w->said) == 0)
+	if (strncmp(text, w->said, sizeof(w->said) - 1) == 0)
 		return;
-	memcpy(w->said, text, sizeof(text));
+	snprintf(w->said, sizeof(w->said), "%.*s", (int)sizeof(w->said) - 1, text);
 	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)w->id, ward_login(w),
 	    auth_server_fingerprint(w->server), text);
 }

@@ -114,45 +114,38 @@ load_identity(struct generation *g, const struct generation *old, struct conf_er
 }
 
 int
-generation_banner(const char *path, char **text, char reason[CLOSED_WHY_SIZE])
+generation_banner(const struct conf *conf, char **text, char why[GENERATION_WHY_SIZE])
 {
+	const char *path = conf->gateway.banner;
 	char closed[CLOSED_WHY_SIZE];
-	const char *why;
 	struct buf b;
 	int r;
 
 	*text = NULL;
 	buf_init(&b, BANNER_MAX);
-	r = keeper_read_file(path, &b);
-	why = keeper_read_why(r);
+	r = safe_path_read(&conf->file_rule, path, &b, why);
 	if (r == ERR_SYS && errno == EACCES) {
 		(void)closed_why(path, R_OK, closed);
-		why = closed;
-	}
-	if (r == 0 && buf_cstr(&b) == NULL) {
+		snprintf(why, GENERATION_WHY_SIZE, "%.400s: %s", path, closed);
+	} else if (r == 0 && buf_cstr(&b) == NULL) {
 		r = ERR_FORMAT;
-		why = "holds a NUL";
-	}
-	if (r == 0 && (*text = strdup((const char *)b.data)) == NULL) {
+		snprintf(why, GENERATION_WHY_SIZE, "%.400s: holds a NUL", path);
+	} else if (r == 0 && (*text = strdup((const char *)b.data)) == NULL) {
 		r = ERR_NOMEM;
-		why = err_str(r);
+		snprintf(why, GENERATION_WHY_SIZE, "%.400s: %s", path, err_str(r));
 	}
 	buf_free(&b);
-	if (r != 0)
-		snprintf(reason, CLOSED_WHY_SIZE, "%s", why);
 	return r;
 }
 
 static int
 load_banner(struct generation *g, struct conf_errors *errors)
 {
-	const char *path = g->conf->gateway.banner;
-	char text[512], why[CLOSED_WHY_SIZE];
+	char why[GENERATION_WHY_SIZE];
 
-	if (path == NULL || generation_banner(path, &g->banner, why) == 0)
+	if (g->conf->gateway.banner == NULL || generation_banner(g->conf, &g->banner, why) == 0)
 		return 0;
-	snprintf(text, sizeof(text), "Banner %s", path);
-	return blame(g->conf, errors, "gateway", "Banner", text, why);
+	return blame(g->conf, errors, "gateway", "Banner", "Banner", why);
 }
 
 int

@@ -57,8 +57,12 @@ int generation_load(const char *dir, const struct generation *old, struct genera
 int generation_unlock(const char *dir, struct generation **out,
     struct conf_errors *errors) MUST_CHECK;
 
-/* The text of Banner, which is the caller's; or an ERR_*, and why it can't be shown. */
-int generation_banner(const char *path, char **text, char why[CLOSED_WHY_SIZE]) MUST_CHECK;
+#define GENERATION_WHY_SIZE (CLOSED_WHY_SIZE + 512)
+
+/* The text of Banner, which is set and the caller's to free; or an ERR_*, and why it can't be
+ * shown: a line that begins with its path. */
+int generation_banner(const struct conf *conf, char **text,
+    char why[GENERATION_WHY_SIZE]) MUST_CHECK;
 
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation **g); /* takes NULL */

@@ -115,7 +115,8 @@ look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_ju
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	if (read_known_hosts(shown->route, shown->host, &text, &why) != 0) {
-		snprintf(j->why, sizeof(j->why), "the known hosts cannot be read: %s", why.text);
+		snprintf(j->why, sizeof(j->why), "the known hosts cannot be read: %.900s",
+		    why.text);
 		result = KNOWN_HOST_REVOKED;
 	} else {
 		if (!bytes_equal(shown->blob, key))

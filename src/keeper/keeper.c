@@ -30,42 +30,6 @@
 /* How often wards that overstay are looked for. */
 #define SWEEP_MS 1000
 
-int
-keeper_read_file(const char *path, struct buf *b)
-{
-	struct stat st;
-	int fd, r;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd == -1)
-		return ERR_SYS;
-	if (fstat(fd, &st) == -1)
-		r = ERR_SYS;
-	else if (!S_ISREG(st.st_mode))
-		r = ERR_FORMAT;
-	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		r = ERR_PERM;
-	else if (st.st_size > (off_t)(b->max - b->len))
-		r = ERR_TOOBIG;
-	else
-		r = fd_read_all(fd, b);
-	fd_close(&fd);
-	return r;
-}
-
-const char *
-keeper_read_why(int err)
-{
-	switch (err) {
-	case ERR_FORMAT:
-		return "is not a regular file";
-	case ERR_PERM:
-		return "others than its owner may write to it; chmod go-w";
-	default:
-		return err_str(err);
-	}
-}
-
 /* --- reload --- */
 
 /* What the answer to RELOAD has room for. */
@@ -103,15 +67,20 @@ prepare(struct keeper *k)
 
 	generation_unref(&k->next);
 	r = generation_load(k->now->conf->dir, k->now, &k->next, &errors);
+	/* what would refuse every login that comes to it is a mistake as any other */
+	if (r == 0) {
+		lookup_check(k->next->lookup, k->next->conf, &errors);
+		r = errors.n > 0 ? ERR_CONFIG : 0;
+	}
 	f = open_memstream(&text, &len);
 	if (f != NULL && r == 0)
 		conf_gateway_dump(k->next->conf, f);
 	else if (f != NULL)
 		conf_errors_print(&errors, f);
-	if (f == NULL || fclose(f) != 0 || (r == 0 && len > ANSWER_MAX)) {
+	if (f == NULL || fclose(f) != 0 || (r == 0 && len > ANSWER_MAX))
 		r = ERR_NOMEM;
+	if (r != 0)
 		generation_unref(&k->next);
-	}
 	ipc_begin(&b, IPC_RELOADED);
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
@@ -267,6 +236,22 @@ keeper_init(struct keeper *k, int master)
 	check_init(k);
 }
 
+/* A program or a tree may come later, and not all logins need it: no reason not to serve. */
+static void
+warn_of_lookup(const struct generation *g)
+{
+	struct conf_errors errors = { 0 };
+	char text[2048];
+	size_t i;
+
+	lookup_check(g->lookup, g->conf, &errors);
+	for (i = 0; i < errors.n; i++) {
+		log_vis(text, sizeof(text), errors.v[i].text, strlen(errors.v[i].text));
+		log_warn("%s:%u: %s", errors.v[i].file, errors.v[i].line, text);
+	}
+	conf_errors_free(&errors);
+}
+
 int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
@@ -304,6 +289,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	if (r != 0)
 		return EXIT_CONFIG;
 	conf_set_log(&k.now->conf->gateway);
+	warn_of_lookup(k.now);
 	unknown_init(&k);
 	r = keeper_ready(&k);
 	if (r != 0) {

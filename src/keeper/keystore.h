@@ -19,7 +19,7 @@
 struct keystore;
 
 struct keystore_why {
-	char text[512];
+	char text[1024];
 };
 
 void keystore_why_set(struct keystore_why *why, const char *fmt, ...)

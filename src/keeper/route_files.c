@@ -1,8 +1,6 @@
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "auth/cert.h"
 #include "auth/pubkey.h"
@@ -18,68 +16,57 @@
 /* Of what is sent in one message with it. */
 #define CERTIFICATE_MAX 65536
 
-int
-route_file_read(const struct route *r, const char *path, struct buf *out, struct keystore_why *why)
+static int
+file_open(const struct route *r, const char *path, int flags, int *fd, struct keystore_why *why)
 {
 	const char *name = route_in_tree(r, path);
-	char reason[BENEATH_WHY_SIZE];
+	char reason[SAFE_PATH_WHY_SIZE];
+	struct beneath dir;
 	int err;
 
-	if (name != NULL) {
-		err = beneath_read(r->tree, r->tree_dir, name, BENEATH_TRUSTED, out, reason);
-		if (err != 0)
-			keystore_why_set(why, "%s/%s", r->tree, reason);
-		return err;
+	*fd = -1;
+	if (name == NULL) {
+		err = safe_path_open(&r->file_rule, path, flags, SAFE_PATH_TRUSTED, fd, reason);
+	} else {
+		err = beneath_dir(&r->file_rule, r->tree, r->tree_dir, &dir, reason);
+		if (err == 0) {
+			err = beneath_open(&dir, name, flags, SAFE_PATH_TRUSTED, fd, reason);
+			beneath_close(&dir);
+		}
 	}
-	err = keeper_read_file(path, out);
 	if (err != 0)
-		keystore_why_set(why, "%s: %s", path, keeper_read_why(err));
-	return err == ERR_SYS && errno == ENOENT ? ERR_NOTFOUND : err;
+		keystore_why_set(why, "%s", reason);
+	return err;
 }
 
-/* As keeper_read_file() has it, for one to be written as well. */
-static int
-append_anywhere(const char *path, int flags, int *fd)
+int
+route_file_open(const struct route *r, const char *path, int *fd, struct keystore_why *why)
 {
-	struct stat st;
-	int r = 0;
-
-	/* a FIFO put in the place of the file would be waited for */
-	*fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644);
-	if (*fd == -1 || fstat(*fd, &st) == -1)
-		r = ERR_SYS;
-	else if (!S_ISREG(st.st_mode))
-		r = ERR_FORMAT;
-	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		r = ERR_PERM;
-	if (r != 0)
-		fd_close(fd);
-	return r;
+	return file_open(r, path, O_RDONLY, fd, why);
 }
 
 int
 route_file_append(const struct route *r, const char *path, int *fd, struct keystore_why *why)
 {
-	const int flags = O_RDWR | O_CREAT | O_APPEND;
-	const char *name = route_in_tree(r, path);
-	char reason[BENEATH_WHY_SIZE];
-	uid_t owner;
-	int dir, err;
+	/* in a tree, a link may lead to another file of the same directory */
+	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
 
-	*fd = -1;
-	if (name != NULL) {
-		err = beneath_dir(r->tree, r->tree_dir, &dir, &owner, reason);
-		if (err == 0)
-			err = beneath_open(dir, owner, r->tree_dir, name, flags, BENEATH_TRUSTED,
-			    fd, reason);
-		fd_close(&dir);
-		if (err != 0)
-			keystore_why_set(why, "%s/%s", r->tree, reason);
-		return err;
-	}
-	err = append_anywhere(path, flags, fd);
+	return file_open(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
+}
+
+int
+route_file_read(const struct route *r, const char *path, struct buf *out, struct keystore_why *why)
+{
+	int fd, err;
+
+	err = file_open(r, path, O_RDONLY, &fd, why);
 	if (err != 0)
-		keystore_why_set(why, "%s: %s", path, keeper_read_why(err));
+		return err;
+	err = fd_read_all(fd, out);
+	if (err != 0)
+		keystore_why_set(why, "%.400s: %s", path,
+		    err == ERR_TOOBIG ? "is too large" : err_str(err));
+	fd_close(&fd);
 	return err;
 }
 
@@ -89,7 +76,7 @@ key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char
     struct keystore_why *why)
 {
 	const char *name = route_in_tree(r, r->key_file);
-	char reason[BENEATH_WHY_SIZE];
+	char reason[SAFE_PATH_WHY_SIZE];
 	struct buf text;
 	int err;
 
@@ -99,9 +86,10 @@ key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char
 		return ERR_PERM;
 	}
 	buf_init(&text, KEY_FILE_MAX);
-	err = beneath_read(r->tree, r->tree_dir, name, BENEATH_SECRET, &text, reason);
+	err = beneath_read(&r->file_rule, r->tree, r->tree_dir, name, SAFE_PATH_SECRET, &text,
+	    reason);
 	if (err != 0) {
-		keystore_why_set(why, "%s/%s", r->tree, reason);
+		keystore_why_set(why, "%s", reason);
 	} else {
 		err = buf_cstr(&text) == NULL ?
 		    ERR_FORMAT :

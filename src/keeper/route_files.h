@@ -11,13 +11,17 @@
 #include "lookup/route.h"
 #include "wire/wire.h"
 
-/* Append one of the route's files.  0 or an ERR_*, with why: one line that names it;
- * ERR_NOTFOUND if it is not there. */
+/* Open one of the route's files to read it, by the rule of base/safe_path.h (in a tree
+ * base/beneath.h).  0 with *fd the caller's, or as safe_path_open(), with why: one line that names it. */
+int route_file_open(const struct route *r, const char *path, int *fd,
+    struct keystore_why *why) MUST_CHECK;
+
+/* The same, and append all of it.  ERR_TOOBIG: it does not fit. */
 int route_file_read(const struct route *r, const char *path, struct buf *out,
     struct keystore_why *why) MUST_CHECK;
 
-/* A descriptor to read it and add to it; made if it is not there.  Never waits: what is no
- * regular file, or others may write to, is ERR_FORMAT or ERR_PERM. */
+/* A descriptor to read it and add to it; made if it is not there.  No link is followed, but in
+ * a tree one that stays in its directory. */
 int route_file_append(const struct route *r, const char *path, int *fd,
     struct keystore_why *why) MUST_CHECK;
 

@@ -162,7 +162,7 @@ stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_S
 	else if (w->methods.complete && w->phase == IPC_PHASE_UPSTREAM_AUTH)
 		r = keystore_password(w->identity->keystore, w->route->password, out, &why);
 	w->password_missing = r != 0 && !w->host_changed;
-	snprintf(reason, AUTH_STORED_REASON_SIZE, "%s", why.text);
+	snprintf(reason, AUTH_STORED_REASON_SIZE, "%.500s", why.text);
 	return r;
 }
 

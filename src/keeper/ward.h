@@ -119,7 +119,7 @@ struct ward {
 	struct check *check;  /* looks at this one's password, or NULL */
 	int imitated;	      /* an unknown login has been "carried" once */
 	uint32_t at_least_us; /* which the next refusal takes */
-	char said[256];	      /* the last reason a key was not taken, to be logged once */
+	char said[256]; /* the last reason a key was not taken, its beginning, to be logged once */
 
 	/* upstream login */
 	TAILQ_ENTRY(ward) dial_entry;
@@ -194,11 +194,5 @@ void ward_who(const struct ward *w, char *out, size_t size);
 
 /* Send what an auth machine appended to out, and free it. */
 void ward_send_payloads(struct ward *w, enum ipc_type type, struct buf *out);
-
-/* Read a small file whole; NULL-safe errors as ERR_*, the reason in errno for ERR_SYS. */
-int keeper_read_file(const char *path, struct buf *b) MUST_CHECK;
-
-/* What such an error means.  Static. */
-const char *keeper_read_why(int err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/beneath.h"
 #include "base/closed.h"
 #include "base/fd.h"
+#include "base/safe_path.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"
 #include "lookup/lookup.h"
@@ -22,7 +23,7 @@ enum plugin_result {
 	PLUGIN_ASK,	  /* a program knows: command() says which, answer() takes what it says */
 };
 
-#define PLUGIN_WHY_SIZE 256
+#define PLUGIN_WHY_SIZE SAFE_PATH_WHY_SIZE
 
 struct lookup_plugin {
 	const char *name; /* as in [lookup] Order */

@@ -377,6 +377,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 	r = calloc(1, sizeof(*r));
 	if (r != NULL) {
 		r->refs = 1;
+		r->file_rule = conf->file_rule;
 		r->name = strdup(section->name);
 		if (asprintf(&r->source, section->line == 0 ? "%s" : "%s:%u", section->file,
 			section->line) == -1)

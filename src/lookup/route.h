@@ -49,6 +49,8 @@ struct route {
 	char *password;		/* Password: name in the key store, or NULL */
 	int agent;		/* Key = agent: the person's own, none of the key store */
 
+	struct safe_path_rule file_rule; /* for all files it names */
+
 	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
 	 * as base/beneath.h has it, whoever opens them. */
 	char *tree;

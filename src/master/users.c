@@ -26,7 +26,7 @@ users_named(const struct conf_gateway *gateway, struct users *users)
 	*users = (struct users){ NULL, NULL };
 	if (geteuid() != 0)
 		return;
-	users->keeper = gateway->run_as != NULL ? gateway->run_as : USERS_KEEPER;
+	users->keeper = gateway->run_as != NULL ? gateway->run_as : CONF_RUN_AS;
 	if (strcmp(users->keeper, "root") == 0)
 		users->keeper = NULL;
 	users->network = gateway->run_network_as;

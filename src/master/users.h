@@ -6,9 +6,6 @@
 
 #include "conf/conf.h"
 
-/* Whom the keeper becomes if RunAs is not set. */
-#define USERS_KEEPER "sallyport"
-
 /* NULL: stays who it is. */
 struct users {
 	const char *keeper;

@@ -41,7 +41,7 @@ static void
 test_names_and_touch(void **state)
 {
 	struct authorize_answer answer;
-	struct route route = { 0 };
+	struct route route = { .file_rule = tmp_dir_rule() };
 	char file[] = "cas";
 
 	(void)state;

@@ -386,9 +386,9 @@ test_files(void **state)
 	assert_int_equal(mkfifo("conf.d/b.ini", 0600), 0);
 	assert_int_equal(symlink("gone", "conf.d/c.ini"), 0);
 	load_bad("conf.d",
-	    "conf.d/a.ini: anyone on this machine may write to it: chmod o-w conf.d/a.ini\n"
-	    "conf.d/b.ini: not a regular file\n"
-	    "conf.d/c.ini: No such file or directory\n");
+	    "conf.d/b.ini: is not a regular file\n"
+	    "conf.d/c.ini: No such file or directory\n"
+	    "conf.d/a.ini: others may write to it (mode 0666); run: chmod go-w conf.d/a.ini\n");
 	assert_int_equal(chmod("conf.d/a.ini", 0644), 0);
 	assert_int_equal(truncate("conf.d/a.ini", 65 * 1024 * 1024), 0);
 	unlink("conf.d/b.ini");
@@ -396,7 +396,7 @@ test_files(void **state)
 	load_bad("conf.d", "conf.d/a.ini: larger than 64 MiB\n");
 	assert_int_equal(truncate("conf.d/a.ini", 0), 0);
 	assert_int_equal(chmod("conf.d", 0777), 0);
-	load_bad("conf.d", "conf.d: anyone on this machine may write to it: chmod o-w conf.d\n");
+	load_bad("conf.d", "conf.d: others may write to it (mode 0777); run: chmod go-w conf.d\n");
 }
 
 static void

@@ -71,7 +71,10 @@ route_with(const struct buf *key, enum route_strict strict)
 		known_hosts_line("machine", 22, bytes_of(key), &line);
 	write_bytes(known, line.len > 0 ? (const char *)line.data : "", line.len, 0600);
 	buf_free(&line);
-	return (struct route){ .port = 22, .known_hosts_files = { files, 1 }, .strict = strict };
+	return (struct route){ .port = 22,
+		.file_rule = tmp_dir_rule(),
+		.known_hosts_files = { files, 1 },
+		.strict = strict };
 }
 
 static struct host_key_shown

@@ -156,7 +156,8 @@ test_beneath(void **state)
 {
 	static const char *const names[] = { "../alice/known_hosts", "/etc/passwd",
 		"../../conf.d/a.ini", "link", "abs", "sub", "fifo", "." };
-	char why[BENEATH_WHY_SIZE];
+	const struct safe_path_rule rule = tmp_dir_rule();
+	char why[SAFE_PATH_WHY_SIZE];
 	struct buf b;
 	size_t i;
 
@@ -168,23 +169,27 @@ test_beneath(void **state)
 	assert_int_equal(mkfifo("users/alice/fifo", 0600), 0);
 	buf_init(&b, 100);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_int_not_equal(beneath_read("users", "alice", names[i], 022, &b, why), 0);
+		assert_int_not_equal(beneath_read(&rule, "users", "alice", names[i], 022, &b, why),
+		    0);
 		assert_int_equal(b.len, 0);
 		assert_int_not_equal(why[0], '\0');
 	}
-	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why), 0);
+	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
+	    0);
 	assert_int_equal(b.len, 6);
 	buf_reset(&b);
-	assert_int_equal(beneath_read("users", "alice", "none", 022, &b, why), ERR_NOTFOUND);
-	assert_int_equal(beneath_read("users", "none", "none", 022, &b, why), ERR_NOTFOUND);
-	assert_int_equal(beneath_read("users", "..", "conf.d/a.ini", 022, &b, why), ERR_PERM);
-	assert_int_equal(beneath_read("nowhere", "alice", "id_rsa", 022, &b, why), ERR_SYS);
+	assert_int_equal(beneath_read(&rule, "users", "alice", "none", 022, &b, why), ERR_NOTFOUND);
+	assert_int_equal(beneath_read(&rule, "users", "none", "none", 022, &b, why), ERR_NOTFOUND);
+	assert_int_equal(beneath_read(&rule, "users", "..", "conf.d/a.ini", 022, &b, why),
+	    ERR_PERM);
+	assert_int_equal(beneath_read(&rule, "nowhere", "alice", "id_rsa", 022, &b, why), ERR_SYS);
 	assert_int_equal(chmod("users/alice/id_rsa", 0604), 0);
-	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why), ERR_PERM);
+	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
+	    ERR_PERM);
 	buf_free(&b);
 	buf_init(&b, 5);
 	assert_int_equal(chmod("users/alice/id_rsa", 0600), 0);
-	assert_int_equal(beneath_read("users", "alice", "mine", BENEATH_SECRET, &b, why),
+	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
 	    ERR_TOOBIG);
 	buf_free(&b);
 }

@@ -18,7 +18,7 @@
 static int
 append(const char *path, struct keystore_why *why)
 {
-	struct route route = { 0 };
+	struct route route = { .file_rule = tmp_dir_rule() };
 	int fd, r;
 
 	/* one that waits is killed, and fails */
@@ -56,7 +56,8 @@ test_append_to_what_others_write_to(void **state)
 	write_text("shared", "");
 	assert_int_equal(chmod("shared", 0620), 0);
 	assert_int_equal(append("shared", &why), ERR_PERM);
-	assert_string_equal(why.text, "shared: others than its owner may write to it; chmod go-w");
+	assert_string_equal(why.text,
+	    "shared: others may write to it (mode 0620); run: chmod go-w shared");
 }
 
 static void

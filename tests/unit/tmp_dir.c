@@ -34,6 +34,12 @@ tmp_dir_teardown(void **state)
 	return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
 }
 
+struct safe_path_rule
+tmp_dir_rule(void)
+{
+	return (struct safe_path_rule){ .user = geteuid(), .owner = geteuid() };
+}
+
 const char *
 tmp_dir(void)
 {

@@ -1,5 +1,6 @@
 """Those who come without a key: from any address of 127/8, each a source of its own."""
 
+import re
 import socket
 
 import paramiko
@@ -54,3 +55,9 @@ def guess(port, login="alice", tries=1, source="127.0.0.1", method="password"):
     finally:
         t.close()
     return taken
+
+
+def dropped(log, reason):
+    """How many connections were turned away for this reason, by the text of the log."""
+    one = len(re.findall(rf"drop connection from \S+ port \d+: {reason}$", log, re.M))
+    return one + sum(int(n) for n in re.findall(rf"drop connection: (\d+) more within a second: {reason}$", log, re.M))

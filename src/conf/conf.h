@@ -41,13 +41,36 @@ struct conf_listen {
 	uint16_t port;
 };
 
+/* What a source earns a penalty for. */
+enum conf_penalty {
+	CONF_PENALTY_CRASH,
+	CONF_PENALTY_AUTHFAIL,
+	CONF_PENALTY_INVALIDUSER, /* costs what AUTHFAIL does */
+	CONF_PENALTY_NOAUTH,
+	CONF_PENALTY_GRACE_EXCEEDED,
+	CONF_PENALTY_REFUSECONNECTION, /* nothing of ours earns it yet */
+	CONF_PENALTIES
+};
+
+struct conf_penalties {
+	int enabled;
+	int ms[CONF_PENALTIES]; /* how long each keeps a source out */
+	int max_ms;		/* all that one source has; default 10 min */
+	int min_ms;		/* with less it is let in; default 15 s */
+	int max_sources[2];	/* IPv4, IPv6: how many are kept; default 65536 */
+	int deny_all[2];	/* if there are as many, all others are refused; default no */
+};
+
 struct conf_gateway {
 	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
 	size_t n_listen;
-	struct strlist host_keys;     /* names in the key store; default host_ed25519 */
-	int login_grace_ms;	      /* default 30 s */
-	int max_startups[3];	      /* begin, rate in percent, full; default 100:30:1000 */
-	int per_source_max_startups;  /* 0: none, the default */
+	struct strlist host_keys;    /* names in the key store; default host_ed25519 */
+	int login_grace_ms;	     /* default 30 s */
+	int max_startups[3];	     /* begin, rate in percent, full; default 100:30:1000 */
+	int per_source_max_startups; /* default 50; 0: none */
+	int per_source_net_block[2]; /* bits that make a source: IPv4, IPv6; default 32, 64 */
+	struct conf_penalties penalties;
+	char *penalty_exempt;	      /* list for address_match(), or NULL */
 	int max_auth_tries;	      /* default 6 */
 	int client_alive_interval_ms; /* default 15 s; 0: off */
 	int client_alive_count_max;   /* default 3 */

@@ -5,6 +5,7 @@
 
 #include "conf/keyword.h"
 #include "conf/own.h"
+#include "conf/persource.h"
 
 #define LISTEN_MAX 64
 
@@ -245,10 +246,22 @@ static const struct keyword gateway_table[] = {
 	{ .name = "PerSourceMaxStartups",
 	    .type = &keyword_int,
 	    .offset = G(per_source_max_startups),
-	    .value = "none",
+	    .value = "50",
 	    .min = 1,
 	    .max = 1000000,
 	    .flags = KEYWORD_NONE },
+	{ .name = "PerSourceNetBlockSize",
+	    .type = &persource_net_block,
+	    .offset = G(per_source_net_block),
+	    .value = "32:64" },
+	{ .name = "PerSourcePenalties",
+	    .type = &persource_penalties,
+	    .offset = G(penalties),
+	    .value = "yes" },
+	{ .name = "PerSourcePenaltyExemptList",
+	    .type = &keyword_string,
+	    .offset = G(penalty_exempt),
+	    .check = persource_check_exempt },
 	{ .name = "MaxAuthTries",
 	    .type = &keyword_int,
 	    .offset = G(max_auth_tries),

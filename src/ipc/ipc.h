@@ -28,6 +28,7 @@ enum ipc_type {
 	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
 			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
+	IPC_LOGIN_ENDED, /* u64 session, u8 enum ipc_login: it ended without being logged in */
 	IPC_RELOADED, /* the answer to RELOAD.  bool ok; u32 routes, or errors; string: [gateway] as it
 			* would be, or the errors, a line each (as many as there is room for); u32 n,
 			* n x string: public blobs of the host keys, none with errors */
@@ -81,7 +82,8 @@ enum ipc_type {
 	IPC_UPSTREAM_READY,  /* string session id, string server-sig-algs, bool: takes
 			      * publickey-hostbound-v00@openssh.com */
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
-	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
+	IPC_UPSTREAM_FAILED, /* string reason, string what the upstream said instead of a version,
+			      * if it did: the leg ended before the relay */
 	IPC_AGENT_OPEN,	     /* the client has opened a channel to its agent */
 	IPC_AGENT_ANSWER,    /* string answer to AGENT_REQUEST, without its length */
 	IPC_AGENT_FAILED,    /* u8 enum ipc_agent_failure */
@@ -110,6 +112,15 @@ enum ipc_phase {
 	IPC_PHASE_END = 1 << 6,	  /* refused, or END has come */
 	IPC_PHASE_AGENT = 1 << 7, /* as UPSTREAM_AUTH, with the client let in already */
 	IPC_PHASE_ANY = 0xff,
+};
+
+/* What became of a login that did not get in, as the keeper saw it: what its source pays for. */
+enum ipc_login {
+	IPC_LOGIN_EXCUSED,     /* it has proven itself, or we could not serve it */
+	IPC_LOGIN_NOAUTH,      /* nothing was tried */
+	IPC_LOGIN_AUTHFAIL,    /* tried, and not proven */
+	IPC_LOGIN_INVALIDUSER, /* the same, of a login that does not exist */
+	IPC_LOGINS
 };
 
 /* Why the person's agent does not sign. */

@@ -372,12 +372,33 @@ upstream_auth(struct ward *w, struct wire *body)
 	buf_wipe(&out); /* a password may be in it */
 }
 
+/* sshd 9.8 and later says so to a source with penalties or at MaxStartups, and closes.  To the
+ * machine all the people of the gateway are one source. */
+#define NOT_ALLOWED "Not allowed at this time"
+
+static void
+refuse_ended_early(struct ward *w, const char *reason, const char *said)
+{
+	if (strcmp(said, NOT_ALLOWED) == 0)
+		ward_refuse(w, text_unreachable,
+		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "
+		    "MaxStartups): add the gateway's address to PerSourcePenaltyExemptList in its "
+		    "sshd_config",
+		    w->host, w->route->port);
+	else if (said[0] != '\0')
+		ward_refuse(w, text_unreachable, "%s port %u: %s; before that it said: %s", w->host,
+		    w->route->port, reason, said);
+	else
+		ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+}
+
 void
 upstream_failed(struct ward *w, struct wire *body)
 {
-	char reason[600];
+	char reason[600], said[200];
 
 	wire_text(body, reason, sizeof(reason));
+	wire_text(body, said, sizeof(said));
 	if (wire_end(body) != 0) {
 		ward_end(w);
 		return;
@@ -397,5 +418,5 @@ upstream_failed(struct ward *w, struct wire *body)
 		    w->route->port, auth_stored_sent(&w->stored), reason);
 		return;
 	}
-	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+	refuse_ended_early(w, reason, said);
 }

@@ -14,6 +14,7 @@
 #include "keeper/dials.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
+#include "keeper/outbox.h"
 #include "keeper/upstream.h"
 #include "keeper/ward.h"
 
@@ -86,6 +87,37 @@ struct report {
 
 static void log_end(struct ward *, struct report *);
 
+/*
+ * What is held against its source: what its client has sent, never what its session says of it.  A
+ * login that does not exist differs in the log alone.
+ */
+static enum ipc_login
+login_end(const struct ward *w)
+{
+	const char *method = w->server == NULL ? "" : auth_server_method(w->server);
+
+	/* proven to this process: what fails then is between us and the machine */
+	if (w->excused || (w->methods.complete && w->route != NULL && !w->route->passthrough))
+		return IPC_LOGIN_EXCUSED;
+	if (w->failures == 0 && (method[0] == '\0' || strcmp(method, "none") == 0))
+		return IPC_LOGIN_NOAUTH;
+	return w->route == NULL ? IPC_LOGIN_INVALIDUSER : IPC_LOGIN_AUTHFAIL;
+}
+
+static void
+tell_login_end(const struct ward *w)
+{
+	struct buf b;
+
+	if (w->keeper->master == -1)
+		return;
+	ipc_begin(&b, IPC_LOGIN_ENDED);
+	wire_put_u64(&b, w->id);
+	buf_put_u8(&b, (uint8_t)login_end(w));
+	if (outbox_send(w->keeper, &b, -1) != 0)
+		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+}
+
 void
 ward_end(struct ward *w)
 {
@@ -93,6 +125,8 @@ ward_end(struct ward *w)
 
 	if (w->sock == -1 && w->errand == -1)
 		return;
+	if (!w->logged_in)
+		tell_login_end(w);
 	/* whatever it was, who has been let in has an end in the log */
 	if (w->logged_in && !w->end_logged)
 		log_end(w, &cut);
@@ -217,6 +251,8 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	let_in = w->phase == IPC_PHASE_AGENT;
 	w->phase = IPC_PHASE_END;
 	w->refused = 1;
+	/* a guess that has gone to the machine is one, however its session says that it went */
+	w->excused = why != NULL && w->failures == 0 && w->asked != UPSTREAM_CARRIED;
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);

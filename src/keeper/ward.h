@@ -151,6 +151,7 @@ struct ward {
 	int64_t asked_at; /* in us: the upstream, or that it be dialled */
 	int logged_in;
 	int refused;
+	int excused; /* refused for what is not its doing */
 	int end_logged;
 	unsigned int failures;	   /* tries that were wrong, and keys that were shown in vain */
 	unsigned int failed_lines; /* of them in the log */

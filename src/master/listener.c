@@ -212,22 +212,32 @@ name_of(const struct sockaddr_storage *ss, socklen_t len, char *host, size_t siz
 int
 listener_accept(const struct listener *l, struct connection *c)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	const struct sockaddr_storage *peer = &c->peer;
 
-	c->fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+	c->peer_len = sizeof(c->peer);
+	c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &c->peer_len, SOCK_CLOEXEC);
 	if (c->fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			return ERR_TOOBIG;
 		/* the rest is about this one connection, and it is gone */
 		return errno == EBADF || errno == EINVAL ? ERR_SYS : ERR_AGAIN;
 	}
-	name_of(&ss, len, c->client, sizeof(c->client), &c->client_port);
-	len = sizeof(ss);
-	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == -1) {
-		fd_close(&c->fd);
-		return ERR_AGAIN;
-	}
-	name_of(&ss, len, c->local, sizeof(c->local), &c->local_port);
+	netaddr_from(&c->address, peer);
+	c->client_port = peer->ss_family == AF_INET6 ?
+	    ntohs(((const struct sockaddr_in6 *)peer)->sin6_port) :
+	    ntohs(((const struct sockaddr_in *)peer)->sin_port);
+	return 0;
+}
+
+int
+connection_name(struct connection *c)
+{
+	struct sockaddr_storage local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(c->fd, (struct sockaddr *)&local, &len) == -1)
+		return ERR_SYS;
+	name_of(&c->peer, c->peer_len, c->client, sizeof(c->client), &c->client_port);
+	name_of(&local, len, c->local, sizeof(c->local), &c->local_port);
 	return 0;
 }

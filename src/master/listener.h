@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "base/netaddr.h"
 #include "conf/conf.h"
 
 #define LISTENERS_MAX 64
@@ -15,11 +16,14 @@ struct listener {
 	const struct conf_listen *address;
 };
 
-/* Who has connected, numeric. */
+/* Who has connected, numeric; the texts as of connection_name(). */
 struct connection {
 	int fd;
-	char client[64], local[64];
+	struct netaddr address;
 	uint32_t client_port, local_port;
+	struct sockaddr_storage peer;
+	socklen_t peer_len;
+	char client[64], local[64];
 };
 
 /* Bind them all.  0; or ERR_SYS, with what went wrong logged. */
@@ -38,8 +42,11 @@ int listeners_change(const struct listener *before, size_t n, const struct conf_
     struct listener *next, char *why, size_t size) MUST_CHECK;
 void listeners_drop(struct listener *before, size_t n, const struct listener *next, size_t n_next);
 
-/* Take one connection.  0; ERR_AGAIN when there is none; ERR_TOOBIG when there are
+/* Take one connection, without its texts.  0; ERR_AGAIN when there is none; ERR_TOOBIG when there are
  * no descriptors or memory left for it; ERR_SYS. */
 int listener_accept(const struct listener *l, struct connection *c) MUST_CHECK;
+
+/* Both addresses as text, with the scope of one that has one.  0 or ERR_SYS. */
+int connection_name(struct connection *c) MUST_CHECK;
 
 #endif

@@ -8,7 +8,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -41,13 +40,15 @@ child_begin(struct master *m, const int *keep, size_t n)
 
 /* A text before the version string: clients show it. */
 static void
-turn_away(struct connection *c, const char *text, const char *why)
+turn_away(const struct connection *c, int err)
 {
-	char line[128];
-	int n = snprintf(line, sizeof(line), "%s %s\r\n", text, why);
+	char line[128], client[NETADDR_TEXT_SIZE];
+	int n = snprintf(line, sizeof(line), "Gateway is out of resources, try again later: %s\r\n",
+	    err_str(err));
 
-	if (send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n)
-		(void)shutdown(c->fd, SHUT_WR);
+	log_error("drop connection from %s port %u: %s", netaddr_text(&c->address, client),
+	    c->client_port, err_str(err));
+	(void)!send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static int
@@ -68,12 +69,14 @@ announce(struct master *m, const struct connection *c, uint64_t id, int sock)
 static int
 serve(struct master *m, struct connection *c)
 {
-	struct master_session session = { m->next_id++, NULL, &m->conf->gateway };
+	struct master_session session = { startups_new_id(m->startups), NULL, &m->conf->gateway };
 	int pair[2] = { -1, -1 }, r = ERR_SYS;
+	int64_t now = clock_ms();
 	char client[128];
 	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+	if (connection_name(c) != 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return ERR_SYS;
 	/* before the keeper is told: of one that is not to be had it never hears */
 	pid = fork();
@@ -85,9 +88,12 @@ serve(struct master *m, struct connection *c)
 		_exit(0);
 	}
 	if (pid != -1)
-		r = startups_add(m->startups, pid, session.id, c->client);
-	if (r == 0)
+		r = startups_add(m->startups, pid, session.id, &c->address, c->client_port, now);
+	if (r == 0) {
 		r = announce(m, c, session.id, pair[0]);
+		if (r != 0) /* not its doing, and the keeper will say nothing */
+			startups_login_ended(m->startups, session.id, IPC_LOGIN_EXCUSED, now);
+	}
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);
 	return r;
@@ -102,35 +108,44 @@ keeper_has_room(const struct master *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* What comes at one listener.  1; or 0 when there is nothing more, or no room for it. */
+static int
+accept_one(struct master *m, const struct listener *l)
+{
+	enum startup_verdict verdict;
+	int64_t now = clock_ms();
+	struct connection c;
+	const char *why;
+	int r;
+
+	r = listener_accept(l, &c);
+	if (r == ERR_TOOBIG) {
+		log_warn("accept: %s; waiting", strerror(errno));
+		m->accept_at = now + ACCEPT_PAUSE_MS;
+	}
+	if (r != 0)
+		return 0;
+	verdict = startups_admit(m->startups, &c.address, now, &why);
+	if (verdict != STARTUP_ADMITTED)
+		drops_turn_away(&m->drops, &c, verdict, why, now);
+	else if ((r = serve(m, &c)) != 0)
+		turn_away(&c, r);
+	fd_close(&c.fd);
+	return 1;
+}
+
 void
 master_accept(struct master *m, const struct listener *l)
 {
-	struct connection c;
-	const char *why;
-	int i, r;
+	int i;
 
 	for (i = 0; i < ACCEPT_BURST; i++) {
 		if (!keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 			return;
 		}
-		r = listener_accept(l, &c);
-		if (r == ERR_TOOBIG) {
-			log_warn("accept: %s; waiting", strerror(errno));
-			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
-		}
-		if (r != 0)
+		if (!accept_one(m, l))
 			return;
-		if (!startups_admit(m->startups, c.client, &why)) {
-			turn_away(&c, "Exceeded", why);
-			log_info("drop connection from %s port %u: %s", c.client, c.client_port,
-			    why);
-		} else if ((r = serve(m, &c)) != 0) {
-			log_error("drop connection from %s port %u: %s", c.client, c.client_port,
-			    err_str(r));
-			turn_away(&c, "Gateway is out of resources, try again later:", err_str(r));
-		}
-		fd_close(&c.fd);
 	}
 }
 
@@ -150,6 +165,16 @@ run_errand(struct master *m, struct ipc_msg *msg)
 	/* the keeper sees its socket close */
 	if (pid == -1)
 		log_error("cannot fork: %s", strerror(errno));
+}
+
+static void
+login_ended(struct master *m, struct wire *body)
+{
+	uint64_t id = wire_u64(body);
+	uint8_t end = wire_u8(body);
+
+	if (wire_end(body) == 0 && end < IPC_LOGINS)
+		startups_login_ended(m->startups, id, (enum ipc_login)end, clock_ms());
 }
 
 /* One message: 0, or an ERR_* when there is none. */
@@ -178,6 +203,8 @@ keeper_message(struct master *m)
 		run_errand(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
+	else if (msg.type == IPC_LOGIN_ENDED)
+		login_ended(m, &msg.body);
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
 	fd_close(&msg.fd);
@@ -197,23 +224,17 @@ keeper_input(struct master *m)
 static void
 reap(struct master *m)
 {
-	uint64_t id;
+	int64_t now = clock_ms();
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == m->keeper_pid)
 			m->keeper_pid = -1;
-		if (!startups_remove(m->startups, pid, &id)) {
-			if (WIFSIGNALED(status))
-				run_sweep();
-			continue;
-		}
-		m->accept_at = 0; /* what was lacking may be there again */
-		if (WIFSIGNALED(status))
-			log_warn("session %04jx: process %d killed by signal %d%s", (uintmax_t)id,
-			    (int)pid, WTERMSIG(status),
-			    WTERMSIG(status) == SIGSYS ? " (system call not allowed)" : "");
+		if (startups_reap(m->startups, pid, status, now))
+			m->accept_at = 0; /* what was lacking may be there again */
+		else if (WIFSIGNALED(status))
+			run_sweep();
 	}
 }
 
@@ -243,25 +264,39 @@ signal_input(struct master *m)
 	}
 }
 
+/* What has to be done at a time of its own; when next, or CLOCK_NEVER. */
+static int64_t
+master_timers(struct master *m, int64_t now)
+{
+	int64_t next = now < m->accept_at ? m->accept_at : CLOCK_NEVER, sweep;
+
+	startups_sweep(m->startups, now);
+	drops_flush(&m->drops, now);
+	sweep = startups_next_sweep(m->startups);
+	if (sweep < next)
+		next = sweep;
+	return drops_next(&m->drops) < next ? drops_next(&m->drops) : next;
+}
+
 static void
 master_loop(struct master *m)
 {
 	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 2], *listening = &fds[CONTROL_FDS + 2];
-	int64_t now;
+	int64_t now, next;
 	size_t i;
 	int paused;
 
 	while (!m->done) {
 		now = clock_ms();
 		paused = now < m->accept_at;
+		next = master_timers(m, now);
 		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
 		control_poll(m->control, &fds[2]);
 		for (i = 0; i < m->n_listeners; i++)
 			listening[i] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN,
 				0 };
-		if (poll(fds, m->n_listeners + CONTROL_FDS + 2,
-			paused ? clock_until(m->accept_at, now) : -1) == -1)
+		if (poll(fds, m->n_listeners + CONTROL_FDS + 2, clock_until(next, now)) == -1)
 			continue;
 		if (fds[1].revents != 0)
 			signal_input(m);
@@ -400,8 +435,6 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 
 	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
 	m.n_listeners = conf->gateway.n_listen;
-	m.next_id = ((uint64_t)time(NULL) * 2654435761U ^ (uint64_t)getpid()) & 0xffffff;
-	srandom((unsigned int)time(NULL) ^ (unsigned int)getpid());
 	m.startups = startups_new(&conf->gateway);
 	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
 		return 1;

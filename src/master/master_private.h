@@ -8,6 +8,7 @@
 
 #include "ipc/ipc.h"
 #include "master/control.h"
+#include "master/drops.h"
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/startups.h"
@@ -19,7 +20,7 @@ struct master {
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	struct startups *startups;
-	uint64_t next_id;
+	struct drops drops;
 	int keeper; /* socket */
 	pid_t keeper_pid;
 	int signals;

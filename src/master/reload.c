@@ -136,7 +136,7 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
 	m->n_listeners = conf->gateway.n_listen;
 	reload_note(&m->conf->gateway, &conf->gateway);
-	startups_set_limits(m->startups, &conf->gateway);
+	startups_set_limits(m->startups, &conf->gateway, clock_ms());
 	conf_free(&m->reloaded);
 	m->conf = m->reloaded = conf;
 	return 0;

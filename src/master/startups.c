@@ -1,166 +1,400 @@
+/*
+ * The sessions of the master: who is let in, what becomes of each, and what its source pays.
+ */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
 
+#include <sodium.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/unforked.h"
+#include "master/penalties.h"
 #include "master/startups.h"
 
-#define BUCKETS 1024
+/* Of 10,000 sessions three are in the same bucket. */
+#define BUCKETS 4096
+#define SWEEP_MS 1000
 
 struct startup {
-	struct startup *next;
+	TAILQ_ENTRY(startup) entry; /* in starting, or in unsettled */
+	LIST_ENTRY(startup) by_pid, by_id;
 	pid_t pid;
 	uint64_t id;
+	struct netaddr address;
+	uint32_t port;
 	int logged_in;
-	char address[STARTUP_ADDRESS_SIZE];
+	int overdue; /* killed for it */
+	int told;    /* the keeper's word is in end */
+	enum ipc_login end;
+	int64_t grace_end; /* CLOCK_NEVER: it has all the time */
+	int64_t ended;	   /* its process */
 };
+
+/* How many connections of one source are logging in. */
+struct startup_source {
+	LIST_ENTRY(startup_source) chain;
+	struct netaddr source; /* masked */
+	unsigned int n;
+};
+
+LIST_HEAD(startup_chain, startup);
+LIST_HEAD(startup_sources, startup_source);
+TAILQ_HEAD(startup_list, startup);
 
 struct startups {
 	const struct conf_gateway *gateway;
-	struct startup *by_pid[BUCKETS];
-	unsigned int starting; /* not logged in yet */
-	unsigned int all;
+	struct penalties *penalties;
+	struct netaddr_key key;
+	struct startup_chain by_pid[BUCKETS], by_id[BUCKETS];
+	struct startup_sources sources[BUCKETS];
+	struct startup_list starting;  /* processes that have not logged in yet */
+	struct startup_list unsettled; /* ended, and the keeper's word is not here */
+	unsigned int n_starting, all;
+	int64_t swept;
+	int signalled; /* all of them, by startups_signal() */
 };
 
 struct startups *
 startups_new(const struct conf_gateway *gateway)
 {
-	struct startups *s = calloc(1, sizeof(*s));
+	struct startups *s = unforked_new(sizeof(*s));
 
-	if (s != NULL)
-		s->gateway = gateway;
+	if (s == NULL)
+		return NULL;
+	s->gateway = gateway;
+	TAILQ_INIT(&s->starting);
+	TAILQ_INIT(&s->unsettled);
+	netaddr_key_make(&s->key);
+	s->penalties = penalties_new(gateway);
+	if (s->penalties == NULL)
+		startups_free(&s);
 	return s;
 }
 
-void
-startups_set_limits(struct startups *s, const struct conf_gateway *gateway)
+/* --- how many come from one source --- */
+
+static struct startup_sources *
+startup_source_chain(struct startups *s, const struct netaddr *source)
 {
-	s->gateway = gateway;
+	return &s->sources[netaddr_hash(source, &s->key) % BUCKETS];
 }
 
-void
-startups_free(struct startups **sp)
+static struct netaddr
+startup_source_of(const struct startups *s, const struct netaddr *address)
 {
-	struct startup *e, *next;
+	struct netaddr source = *address;
+
+	netaddr_mask(&source, (unsigned int)s->gateway->per_source_net_block[0],
+	    (unsigned int)s->gateway->per_source_net_block[1]);
+	return source;
+}
+
+/* NULL: none. */
+static struct startup_source *
+startup_source_find(struct startups *s, const struct netaddr *address)
+{
+	struct netaddr source = startup_source_of(s, address);
+	struct startup_source *e;
+
+	LIST_FOREACH(e, startup_source_chain(s, &source), chain)
+		if (netaddr_equal(&e->source, &source))
+			break;
+	return e;
+}
+
+static int
+startup_source_add(struct startups *s, const struct netaddr *address)
+{
+	struct startup_source *e = startup_source_find(s, address);
+
+	if (e == NULL) {
+		e = calloc(1, sizeof(*e));
+		if (e == NULL)
+			return ERR_NOMEM;
+		e->source = startup_source_of(s, address);
+		LIST_INSERT_HEAD(startup_source_chain(s, &e->source), e, chain);
+	}
+	e->n++;
+	return 0;
+}
+
+static void
+startup_source_remove(struct startups *s, const struct netaddr *address)
+{
+	struct startup_source *e = startup_source_find(s, address);
+
+	if (e == NULL || --e->n > 0)
+		return;
+	LIST_REMOVE(e, chain);
+	free(e);
+}
+
+static void
+startup_sources_clear(struct startups *s)
+{
+	struct startup_source *e;
 	size_t i;
 
-	if (*sp == NULL)
-		return;
 	for (i = 0; i < BUCKETS; i++)
-		for (e = (*sp)->by_pid[i]; e != NULL; e = next) {
-			next = e->next;
+		while ((e = LIST_FIRST(&s->sources[i])) != NULL) {
+			LIST_REMOVE(e, chain);
 			free(e);
 		}
-	free(*sp);
-	*sp = NULL;
 }
 
-static unsigned int
-starting_from(const struct startups *s, const char *address)
+/* --- one of them --- */
+
+static struct startup *
+startup_by_id(struct startups *s, uint64_t id)
 {
-	const struct startup *e;
-	unsigned int n = 0;
-	size_t i;
+	struct startup *e;
 
-	for (i = 0; i < BUCKETS; i++)
-		for (e = s->by_pid[i]; e != NULL; e = e->next)
-			n += !e->logged_in && strcmp(e->address, address) == 0;
-	return n;
+	LIST_FOREACH(e, &s->by_id[id % BUCKETS], by_id)
+		if (e->id == id)
+			break;
+	return e;
 }
+
+static struct startup *
+startup_by_pid(struct startups *s, pid_t pid)
+{
+	struct startup *e;
+
+	LIST_FOREACH(e, &s->by_pid[(unsigned int)pid % BUCKETS], by_pid)
+		if (e->pid == pid)
+			break;
+	return e;
+}
+
+/* It no longer counts as logging in. */
+static void
+startup_leave(struct startups *s, struct startup *e)
+{
+	TAILQ_REMOVE(&s->starting, e, entry);
+	s->n_starting--;
+	startup_source_remove(s, &e->address);
+}
+
+static void
+startup_forget(struct startup *e)
+{
+	LIST_REMOVE(e, by_id);
+	free(e);
+}
+
+/* Its process has ended and the keeper's word is here: what does it cost? */
+static void
+startup_settle(struct startups *s, struct startup *e, int64_t now)
+{
+	static const enum conf_penalty costs[] = {
+		[IPC_LOGIN_NOAUTH] = CONF_PENALTY_NOAUTH,
+		[IPC_LOGIN_AUTHFAIL] = CONF_PENALTY_AUTHFAIL,
+		[IPC_LOGIN_INVALIDUSER] = CONF_PENALTY_INVALIDUSER,
+	};
+
+	if (!e->logged_in && e->end != IPC_LOGIN_EXCUSED)
+		penalties_add(s->penalties, &e->address,
+		    e->ended >= e->grace_end ? CONF_PENALTY_GRACE_EXCEEDED : costs[e->end], now);
+	startup_forget(e);
+}
+
+/* --- who may come in --- */
 
 /* Random early drop: from begin on with a chance of rate percent, rising to all at full. */
 static int
-drop(const struct startups *s)
+startups_drop(const struct startups *s)
 {
 	unsigned int begin = (unsigned int)s->gateway->max_startups[0];
 	unsigned int rate = (unsigned int)s->gateway->max_startups[1];
 	unsigned int full = (unsigned int)s->gateway->max_startups[2];
 	unsigned int chance;
 
-	if (s->starting < begin)
+	if (s->n_starting < begin)
 		return 0;
-	if (s->starting >= full || rate == 100)
+	if (s->n_starting >= full || rate == 100)
 		return 1;
-	chance = rate + (100 - rate) * (s->starting - begin) / (full - begin);
-	return (unsigned int)(random() % 100) < chance;
+	chance = rate + (100 - rate) * (s->n_starting - begin) / (full - begin);
+	return randombytes_uniform(100) < chance;
 }
 
-int
-startups_admit(struct startups *s, const char *address, const char **why)
+enum startup_verdict
+startups_admit(struct startups *s, const struct netaddr *address, int64_t now, const char **why)
 {
 	unsigned int per_source = (unsigned int)s->gateway->per_source_max_startups;
+	const struct startup_source *e;
 
-	if (drop(s)) {
-		*why = "MaxStartups";
-		return 0;
-	}
-	if (per_source > 0 && s->starting >= per_source &&
-	    starting_from(s, address) >= per_source) {
-		*why = "PerSourceMaxStartups";
-		return 0;
-	}
-	return 1;
+	if (!penalties_admit(s->penalties, address, now, why))
+		return STARTUP_PENALISED;
+	*why = "MaxStartups";
+	if (startups_drop(s))
+		return STARTUP_MAX;
+	*why = "PerSourceMaxStartups";
+	e = per_source == 0 ? NULL : startup_source_find(s, address);
+	if (e != NULL && e->n >= per_source)
+		return STARTUP_PER_SOURCE;
+	return STARTUP_ADMITTED;
+}
+
+/* Eight hexadecimal digits: short enough to be read to somebody. */
+uint64_t
+startups_new_id(const struct startups *s)
+{
+	const struct startup *e;
+	uint64_t id;
+
+	do {
+		id = 0x10000000U + randombytes_uniform(0xf0000000U);
+		LIST_FOREACH(e, &s->by_id[id % BUCKETS], by_id)
+			if (e->id == id)
+				break;
+	} while (e != NULL);
+	return id;
 }
 
 int
-startups_add(struct startups *s, pid_t pid, uint64_t id, const char *address)
+startups_add(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *address,
+    uint32_t port, int64_t now)
 {
-	struct startup *e = calloc(1, sizeof(*e)), **bucket;
+	struct startup *e = calloc(1, sizeof(*e));
 
-	if (e == NULL)
+	if (e == NULL || startup_source_add(s, address) != 0) {
+		free(e);
 		return ERR_NOMEM;
+	}
 	e->pid = pid;
 	e->id = id;
-	strncpy(e->address, address, sizeof(e->address) - 1);
-	bucket = &s->by_pid[(unsigned int)pid % BUCKETS];
-	e->next = *bucket;
-	*bucket = e;
-	s->starting++;
+	e->address = *address;
+	e->port = port;
+	e->grace_end = s->gateway->login_grace_ms > 0 ? now + s->gateway->login_grace_ms :
+							CLOCK_NEVER;
+	LIST_INSERT_HEAD(&s->by_pid[(unsigned int)pid % BUCKETS], e, by_pid);
+	LIST_INSERT_HEAD(&s->by_id[id % BUCKETS], e, by_id);
+	TAILQ_INSERT_TAIL(&s->starting, e, entry);
+	s->n_starting++;
 	s->all++;
 	return 0;
 }
 
+/* --- what becomes of them --- */
+
 void
 startups_logged_in(struct startups *s, uint64_t id)
 {
-	struct startup *e;
-	size_t i;
+	struct startup *e = startup_by_id(s, id);
 
-	for (i = 0; i < BUCKETS; i++)
-		for (e = s->by_pid[i]; e != NULL; e = e->next)
-			if (e->id == id && !e->logged_in) {
-				e->logged_in = 1;
-				s->starting--;
-				return;
-			}
-}
-
-int
-startups_remove(struct startups *s, pid_t pid, uint64_t *id)
-{
-	struct startup **ep, *e;
-
-	for (ep = &s->by_pid[(unsigned int)pid % BUCKETS]; (e = *ep) != NULL; ep = &e->next) {
-		if (e->pid != pid)
-			continue;
-		*ep = e->next;
-		*id = e->id;
-		if (!e->logged_in)
-			s->starting--;
-		s->all--;
-		free(e);
-		return 1;
+	if (e == NULL || e->logged_in || e->told)
+		return;
+	e->logged_in = 1;
+	if (e->ended == 0) {
+		startup_leave(s, e);
+		return;
 	}
-	return 0;
+	TAILQ_REMOVE(&s->unsettled, e, entry);
+	startup_forget(e);
 }
 
 void
-startups_signal(const struct startups *s, int sig)
+startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_t now)
+{
+	struct startup *e = startup_by_id(s, id);
+
+	if (e == NULL || e->logged_in || e->told)
+		return;
+	e->told = 1;
+	e->end = end;
+	if (e->ended == 0)
+		return;
+	TAILQ_REMOVE(&s->unsettled, e, entry);
+	startup_settle(s, e, now);
+}
+
+static void
+startup_log_crash(const struct startup *e, int sig)
+{
+	char text[NETADDR_TEXT_SIZE];
+
+	log_error("session %04jx: crashed: killed by signal %d%s, from %s port %u",
+	    (uintmax_t)e->id, sig, sig == SIGSYS ? " (system call not allowed)" : "",
+	    netaddr_text(&e->address, text), e->port);
+}
+
+int
+startups_reap(struct startups *s, pid_t pid, int status, int64_t now)
+{
+	struct startup *e = startup_by_pid(s, pid);
+
+	if (e == NULL)
+		return 0;
+	LIST_REMOVE(e, by_pid);
+	s->all--;
+	e->ended = now;
+	if (!e->logged_in)
+		startup_leave(s, e);
+	if (WIFSIGNALED(status) && !e->overdue && WTERMSIG(status) != s->signalled) {
+		startup_log_crash(e, WTERMSIG(status));
+		penalties_add(s->penalties, &e->address, CONF_PENALTY_CRASH, now);
+		startup_forget(e);
+	} else if (e->overdue) {
+		penalties_add(s->penalties, &e->address, CONF_PENALTY_GRACE_EXCEEDED, now);
+		startup_forget(e);
+	} else if (e->logged_in || e->told) {
+		startup_settle(s, e, now);
+	} else {
+		TAILQ_INSERT_TAIL(&s->unsettled, e, entry);
+	}
+	return 1;
+}
+
+static void
+startup_kill(struct startup *e)
+{
+	char text[NETADDR_TEXT_SIZE];
+
+	/* nobody has waited for it yet, so that the number is its own */
+	(void)kill(e->pid, SIGKILL);
+	e->overdue = 1;
+	log_warn("session %04jx: killed: neither logged in nor gone %d s after LoginGraceTime, "
+		 "from %s port %u",
+	    (uintmax_t)e->id, STARTUP_OVERDUE_MS / 1000, netaddr_text(&e->address, text), e->port);
+}
+
+void
+startups_sweep(struct startups *s, int64_t now)
+{
+	struct startup *e;
+
+	if (now < startups_next_sweep(s))
+		return;
+	s->swept = now;
+	TAILQ_FOREACH(e, &s->starting, entry)
+		if (!e->overdue && e->grace_end != CLOCK_NEVER &&
+		    now >= e->grace_end + STARTUP_OVERDUE_MS)
+			startup_kill(e);
+	while ((e = TAILQ_FIRST(&s->unsettled)) != NULL && now >= e->ended + STARTUP_WORD_MS)
+		startups_login_ended(s, e->id, IPC_LOGIN_NOAUTH, now);
+}
+
+int64_t
+startups_next_sweep(const struct startups *s)
+{
+	if (TAILQ_EMPTY(&s->starting) && TAILQ_EMPTY(&s->unsettled))
+		return CLOCK_NEVER;
+	return s->swept + SWEEP_MS;
+}
+
+void
+startups_signal(struct startups *s, int sig)
 {
 	const struct startup *e;
 	size_t i;
 
+	s->signalled = sig;
 	for (i = 0; i < BUCKETS; i++)
-		for (e = s->by_pid[i]; e != NULL; e = e->next)
+		LIST_FOREACH(e, &s->by_pid[i], by_pid)
 			(void)kill(e->pid, sig);
 }
 
@@ -168,4 +402,38 @@ unsigned int
 startups_sessions(const struct startups *s)
 {
 	return s->all;
+}
+
+/* --- other limits, and the end --- */
+
+void
+startups_set_limits(struct startups *s, const struct conf_gateway *gateway, int64_t now)
+{
+	const struct startup *e;
+
+	penalties_set_limits(s->penalties, gateway, now);
+	startup_sources_clear(s);
+	s->gateway = gateway;
+	/* counted anew: a source may be another block now */
+	TAILQ_FOREACH(e, &s->starting, entry)
+		if (startup_source_add(s, &e->address) != 0)
+			log_error("no memory to count connections");
+}
+
+void
+startups_free(struct startups **sp)
+{
+	struct startups *s = *sp;
+	struct startup *e;
+	size_t i;
+
+	if (s == NULL)
+		return;
+	for (i = 0; i < BUCKETS; i++)
+		while ((e = LIST_FIRST(&s->by_id[i])) != NULL)
+			startup_forget(e);
+	startup_sources_clear(s);
+	penalties_free(&s->penalties);
+	unforked_free(s, sizeof(*s));
+	*sp = NULL;
 }

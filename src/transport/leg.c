@@ -57,6 +57,17 @@ leg_failed(struct leg *leg)
 	return 1;
 }
 
+/* libssh has passed over a line that is no version, and ended it with a NUL: why a server that
+ * then goes does so. */
+static void
+leg_note_said(struct leg *leg, size_t len)
+{
+	if (leg->server || leg->ssh->serverbanner != NULL || leg->said[0] != '\0' || len == 0)
+		return;
+	(void)snprintf(leg->said, sizeof(leg->said), "%.*s", (int)len,
+	    (const char *)leg->input + leg->input_off);
+}
+
 /* Give what has been read to libssh, packet by packet. */
 static int
 leg_process(struct leg *leg)
@@ -67,6 +78,7 @@ leg_process(struct leg *leg)
 		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
 		    leg->ssh->socket_callbacks.userdata);
 		leg_show_kex(leg);
+		leg_note_said(leg, n);
 		leg->input_off += n;
 		leg->input_len -= n;
 		if (leg_failed(leg))
@@ -332,6 +344,12 @@ const char *
 leg_error(const struct leg *leg)
 {
 	return leg->error;
+}
+
+const char *
+leg_said(const struct leg *leg)
+{
+	return leg->said;
 }
 
 uint32_t

@@ -148,6 +148,9 @@ enum leg_failure {
 enum leg_failure leg_failure(const struct leg *leg);
 const char *leg_error(const struct leg *leg);
 
+/* The first line of what a server has said before its version string, "" if it has not. */
+const char *leg_said(const struct leg *leg);
+
 /* The peer's DISCONNECT, if one came: its reason code and text, else 0 and "". */
 uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 

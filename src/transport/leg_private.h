@@ -77,6 +77,7 @@ struct leg {
 	char *host_key_algorithms; /* client: to ask for */
 	int host_bound;
 	enum leg_failure failure;
+	char said[80]; /* client: the first line, if the server said something before its version */
 	char error[512];
 };
 

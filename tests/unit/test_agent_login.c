@@ -300,7 +300,7 @@ test_failures(void **state)
 static void
 test_in_the_relay(void **state)
 {
-	struct buf reason;
+	struct buf b;
 
 	(void)state;
 	ward.phase = IPC_PHASE_RELAY;
@@ -308,10 +308,11 @@ test_in_the_relay(void **state)
 	agent_login_free(&ward.agent);
 	/* it ended just then, or time was over */
 	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_TIMEOUT);
-	buf_init(&reason, 64);
-	buf_put(&reason, "gone", 4);
-	say(IPC_UPSTREAM_FAILED, &reason, -1);
-	buf_free(&reason);
+	ipc_begin(&b, IPC_UPSTREAM_FAILED);
+	wire_put_text(&b, "gone");
+	wire_put_text(&b, "");
+	assert_int_equal(ipc_send(session, &b, -1), 0);
+	ward_session_input(&ward);
 	assert_int_equal(hears(), 0);
 	assert_int_not_equal(ward.sock, -1);
 	opened();

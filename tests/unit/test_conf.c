@@ -102,7 +102,10 @@ test_defaults(void **state)
 	assert_int_equal(conf->gateway.max_startups[0], 100);
 	assert_int_equal(conf->gateway.max_startups[1], 30);
 	assert_int_equal(conf->gateway.max_startups[2], 1000);
-	assert_int_equal(conf->gateway.per_source_max_startups, 0);
+	assert_int_equal(conf->gateway.per_source_max_startups, 50);
+	assert_int_equal(conf->gateway.per_source_net_block[0], 32);
+	assert_int_equal(conf->gateway.per_source_net_block[1], 64);
+	assert_null(conf->gateway.penalty_exempt);
 	assert_int_equal(conf->gateway.max_auth_tries, 6);
 	assert_int_equal(conf->gateway.client_alive_interval_ms, 15000);
 	assert_int_equal(conf->gateway.client_alive_count_max, 3);
@@ -159,6 +162,78 @@ test_values(void **state)
 	assert_string_equal(conf->gateway.log_level, "DEBUG");
 	assert_string_equal(conf->keystore.unlock, "credential:store");
 	conf_free(&conf);
+}
+
+/* Of a gateway with PerSourcePenalties = value. */
+static struct conf_penalties
+penalties(const char *value)
+{
+	struct conf_penalties p;
+	struct conf *conf;
+	char text[400];
+
+	snprintf(text, sizeof(text), "[gateway]\nPerSourcePenalties = %s\n", value);
+	write_text("conf.d/a.ini", text);
+	conf = load_ok(CONF_ALL);
+	p = conf->gateway.penalties;
+	conf_free(&conf);
+	return p;
+}
+
+static void
+test_penalties(void **state)
+{
+	struct conf_penalties p = penalties("yes"), q;
+
+	assert_true(p.enabled);
+	assert_int_equal(p.ms[CONF_PENALTY_CRASH], 90000);
+	assert_int_equal(p.ms[CONF_PENALTY_AUTHFAIL], 5000);
+	assert_int_equal(p.ms[CONF_PENALTY_INVALIDUSER], 5000);
+	assert_int_equal(p.ms[CONF_PENALTY_NOAUTH], 1000);
+	assert_int_equal(p.ms[CONF_PENALTY_GRACE_EXCEEDED], 10000);
+	assert_int_equal(p.ms[CONF_PENALTY_REFUSECONNECTION], 10000);
+	assert_int_equal(p.max_ms, 600000);
+	assert_int_equal(p.min_ms, 15000);
+	assert_int_equal(p.max_sources[0], 65536);
+	assert_int_equal(p.max_sources[1], 65536);
+	assert_false(p.deny_all[0] || p.deny_all[1]);
+	assert_false(penalties("no").enabled);
+	/* what is not there stays, but for the two that go with another */
+	p = penalties("authfail:1m overflow:deny-all noauth:0 max-sources6:3 min:0.5s");
+	assert_int_equal(p.ms[CONF_PENALTY_AUTHFAIL], 60000);
+	assert_int_equal(p.ms[CONF_PENALTY_INVALIDUSER], 60000);
+	assert_int_equal(p.ms[CONF_PENALTY_CRASH], 90000);
+	assert_int_equal(p.ms[CONF_PENALTY_NOAUTH], 0);
+	assert_int_equal(p.min_ms, 500);
+	assert_int_equal(p.max_sources[1], 3);
+	assert_true(p.deny_all[0] && p.deny_all[1]);
+	p = penalties("invaliduser:7s overflow6:deny-all");
+	assert_int_equal(p.ms[CONF_PENALTY_AUTHFAIL], 7000);
+	assert_true(!p.deny_all[0] && p.deny_all[1]);
+	q = penalties("authfail:7 invaliduser:7s overflow6:deny-all");
+	assert_memory_equal(&p, &q, sizeof(p));
+
+	gateway_bad("PerSourcePenalties = authfail:5s invaliduser:6s",
+	    "PerSourcePenalties: invaliduser and authfail have to be the same: a difference would "
+	    "tell strangers which logins exist");
+	gateway_bad("PerSourcePenalties = crash:1m no",
+	    "PerSourcePenalties: \"no\" must stand alone");
+	gateway_bad("PerSourcePenalties = crash:1m crash:2m",
+	    "PerSourcePenalties: crash stands there twice");
+	gateway_bad("PerSourcePenalties = crash:soon",
+	    "PerSourcePenalties: crash:soon is not a time: write crash:30s or crash:5m");
+	gateway_bad("PerSourcePenalties = crash:1.2.3",
+	    "PerSourcePenalties: crash:1.2.3 is not a time: write crash:30s or crash:5m");
+	gateway_bad("PerSourcePenalties = max-sources4:0",
+	    "PerSourcePenalties: max-sources4:0 is not a number from 1 to 1048576");
+	gateway_bad("PerSourcePenalties = overflow:maybe",
+	    "PerSourcePenalties: overflow:maybe is none of: permissive deny-all");
+	gateway_bad("PerSourcePenalties = min:20m",
+	    "PerSourcePenalties: min is longer than max: nobody would ever be refused");
+	gateway_bad("PerSourcePenalties = crsh:5s",
+	    "PerSourcePenalties: \"crsh:5s\" is none of: no yes crash: authfail: invaliduser: "
+	    "noauth: grace-exceeded: refuseconnection: max: min: max-sources4: max-sources6: "
+	    "overflow: overflow6:");
 }
 
 static void
@@ -256,6 +331,16 @@ test_bad_values(void **state)
 	gateway_bad("MaxAuthTries = -1", "MaxAuthTries: \"-1\" is not a number from 1 to 1000");
 	gateway_bad("PerSourceMaxStartups = 0",
 	    "PerSourceMaxStartups: \"0\" is not a number from 1 to 1000000 or none");
+	gateway_bad("PerSourceNetBlockSize = 33",
+	    "PerSourceNetBlockSize: \"33\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64");
+	gateway_bad("PerSourceNetBlockSize = 24:",
+	    "PerSourceNetBlockSize: \"24:\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64");
+	gateway_bad("PerSourcePenaltyExemptList = localhost",
+	    "PerSourcePenaltyExemptList: \"localhost\" is not a list of addresses, as "
+	    "192.0.2.7,198.51.100.0/24,2001:db8::/32");
+	gateway_bad("PerSourcePenaltyExemptList = 192.0.2.0/8",
+	    "PerSourcePenaltyExemptList: \"192.0.2.0/8\" is not a list of addresses, as "
+	    "192.0.2.7,198.51.100.0/24,2001:db8::/32");
 	gateway_bad("HostKey = ../key",
 	    "HostKey: \"../key\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -");
 	gateway_bad("HostKey = a a", "HostKey: \"a\" stands there twice");
@@ -515,6 +600,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_defaults, setup),
 		cmocka_unit_test_setup(test_values, setup),
+		cmocka_unit_test_setup(test_penalties, setup),
 		cmocka_unit_test_setup(test_order_and_places, setup),
 		cmocka_unit_test_setup(test_all_errors_are_reported, setup),
 		cmocka_unit_test_setup(test_bad_values, setup),

@@ -302,6 +302,9 @@ test_gateway_alone(void **state)
 	go_to("100%");
 	write_text("conf.d/x.ini",
 	    "[gateway]\nListenAddress = 127.0.0.1:22 [::1]:2022\nMaxStartups = 3:50:9\n"
+	    "PerSourceNetBlockSize = 24:56\nPerSourcePenaltyExemptList = 192.0.2.0/24,::1\n"
+	    "PerSourcePenalties = authfail:0.25s max-sources4:7 overflow:deny-all "
+	    "overflow6:permissive\n"
 	    "Banner = b\nLogFormat = json\n[keystore]\nUnlock = passphrase\n");
 	assert_int_equal(conf_load("conf.d", CONF_ALL, &conf, &errors), 0);
 	f = open_memstream(&text[0], &len);
@@ -310,6 +313,9 @@ test_gateway_alone(void **state)
 	assert_int_equal(conf_gateway_parse(text[0], len, &again, &errors), 0);
 	assert_int_equal(again->gateway.n_listen, 2);
 	assert_int_equal(again->gateway.max_startups[1], 50);
+	assert_memory_equal(&again->gateway.penalties, &conf->gateway.penalties,
+	    sizeof(conf->gateway.penalties));
+	assert_int_equal(again->gateway.per_source_net_block[1], 56);
 	f = open_memstream(&text[1], &len);
 	conf_gateway_dump(again, f);
 	fclose(f);

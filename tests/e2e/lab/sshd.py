@@ -21,6 +21,18 @@ def version():
     return tuple(int(n) for n in re.search(r"OpenSSH_(\d+)\.(\d+)", text).groups())
 
 
+@functools.cache
+def penalising():
+    """An sshd with PerSourcePenalties, 9.8 or later, or None: this machine's, or that of $LAB_NEW_SSHD."""
+    for program in (os.environ.get("LAB_NEW_SSHD"), SSHD):
+        if program:
+            p = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
+            found = re.search(r"OpenSSH_(\d+)\.(\d+)", p.stderr)
+            if found and tuple(int(n) for n in found.groups()) >= (9, 8):
+                return program
+    return None
+
+
 def _locked():
     """Without PAM sshd refuses an account whose password starts with '!'."""
     try:
@@ -33,13 +45,15 @@ def _locked():
 class Sshd:
     """options: sshd_config words; a list gives a word several times.  env: what each session has."""
 
-    def __init__(self, directory, ring, host_keys=HOST_KEYS, env=None, listen="127.0.0.1", **options):
+    def __init__(self, directory, ring, host_keys=HOST_KEYS, env=None, listen="127.0.0.1", program=SSHD,
+                 **options):
         self.dir = directory
         self.dir.mkdir(parents=True, exist_ok=True)
         self.host = listen
         self.port = None
         self.host_keys = [ring.get("upstream_host", kind) for kind in host_keys]
         self.options = options
+        self.program = program
         self.env = env or {}
         self.mark = f"LAB_SSHD={uuid.uuid4().hex}"
         self.authorized_keys = self.dir / "authorized_keys"
@@ -111,7 +125,7 @@ class Sshd:
         mark = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(path)],
+                [self.program, "-D", "-e", "-f", str(path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, start_new_session=True,
                 preexec_fn=procs.end_with_us,

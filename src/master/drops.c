@@ -1,0 +1,60 @@
+/*
+ * How connections are turned away.  The master does this for each of a flood: it costs one
+ * send(2), no process, no cryptography, and no line in the log beyond the first few of a second.
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/drops.h"
+
+#define SECOND_MS 1000
+
+/* sshd's words; clients show what comes before the version string. */
+static const struct {
+	const char *text; /* for the client */
+	const char *name; /* for the log */
+} drop_words[STARTUP_VERDICTS] = {
+	[STARTUP_PENALISED] = { "Not allowed at this time\r\n", "PerSourcePenalties" },
+	[STARTUP_MAX] = { "Exceeded MaxStartups\r\n", "MaxStartups" },
+	[STARTUP_PER_SOURCE] = { "Exceeded PerSourceMaxStartups\r\n", "PerSourceMaxStartups" },
+};
+
+void
+drops_turn_away(struct drops *d, const struct connection *c, enum startup_verdict verdict,
+    const char *why, int64_t now)
+{
+	const char *text = drop_words[verdict].text;
+	char client[NETADDR_TEXT_SIZE];
+
+	(void)!send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	drops_flush(d, now);
+	if (d->since == 0)
+		d->since = now;
+	if (d->lines++ >= DROPS_LINES)
+		d->counted[verdict]++;
+	else
+		log_info("drop connection from %s port %u: %s", netaddr_text(&c->address, client),
+		    c->client_port, why);
+}
+
+void
+drops_flush(struct drops *d, int64_t now)
+{
+	size_t i;
+
+	if (d->since == 0 || now < d->since + SECOND_MS)
+		return;
+	for (i = 0; i < STARTUP_VERDICTS; i++)
+		if (d->counted[i] > 0)
+			log_info("drop connection: %u more within a second: %s", d->counted[i],
+			    drop_words[i].name);
+	*d = (struct drops){ 0 };
+}
+
+int64_t
+drops_next(const struct drops *d)
+{
+	return d->since == 0 ? CLOCK_NEVER : d->since + SECOND_MS;
+}

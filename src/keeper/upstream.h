@@ -28,6 +28,8 @@ void upstream_failed(struct ward *w, struct wire *body);
 
 /* Do what auth_client says; what it appended to out is sent. */
 void upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out);
+/* The upstream has refused the mapped key: log why, if it is for what the route says. */
+void upstream_key_refused(const struct ward *w);
 /* The client and the upstream have both let each other in. */
 void upstream_finish(struct ward *w);
 

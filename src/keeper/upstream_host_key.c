@@ -80,10 +80,12 @@ act_on(struct ward *w, struct host_key_judgement *j)
 	case HOST_KEY_REFUSED:
 		break;
 	case HOST_KEY_KNOWN:
+		w->host_known = 1;
 		return 0;
 	case HOST_KEY_NEW:
 		result = learn_host_key(w, (struct bytes){ j->key.data, j->key.len });
-		if (result == KNOWN_HOST_OK)
+		w->host_known = result == KNOWN_HOST_OK;
+		if (w->host_known)
 			return 0;
 		host_key_refuse(j, result != KNOWN_HOST_NEW);
 		break;
@@ -150,8 +152,11 @@ upstream_host_key(struct ward *w, struct wire *body)
 	if (r == 0) {
 		memcpy(w->upstream_id, hash.p, hash.len);
 		w->upstream_id_len = hash.len;
+		buf_init(&w->host_key, IPC_PAYLOAD_MAX);
+		buf_put(&w->host_key, blob.p, blob.len);
 		w->phase = IPC_PHASE_UPSTREAM_AUTH;
-		if (w->route->agent && agent_login_new(w, blob, sig) != 0) {
+		if (buf_err(&w->host_key) != 0 ||
+		    (w->route->agent && agent_login_new(w, sig) != 0)) {
 			ward_end(w);
 			return;
 		}

@@ -112,6 +112,7 @@ ward_free(struct ward *w)
 	auth_server_free(&w->server);
 	auth_client_free(&w->upstream);
 	agent_login_free(&w->agent);
+	buf_free(&w->host_key);
 	authorized_options_free(&w->shown);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);

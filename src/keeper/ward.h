@@ -106,6 +106,7 @@ struct ward {
 	struct authorized_options shown;   /* of the line for the key that was shown last */
 	struct authorized_options options; /* the same, of the key that has been proven */
 	struct auth_methods methods;	   /* what has been passed */
+	struct auth_methods judged;	   /* of that, what was judged here, not by the machine */
 	int key_proven;
 	struct turn check_turn;
 	struct check *check;  /* looks at this one's password, or NULL */
@@ -126,6 +127,9 @@ struct ward {
 	int password_missing;	   /* the stored password is not to be had */
 	int banner_cut;		   /* the log has been told that it was */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
+	int host_known;		   /* its key is the one of the machine meant */
+	int takes_bound;	   /* the session says: it takes publickey-hostbound */
+	struct buf host_key;	   /* the key, or certificate, that it has shown */
 	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {
 		UPSTREAM_NOTHING,

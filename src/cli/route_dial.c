@@ -15,7 +15,7 @@
 #include "cli/route_dial.h"
 #include "cli/trial.h"
 #include "keeper/route_files.h"
-#include "master/dial.h"
+#include "errand/dial.h"
 
 #define WHY_MAX 4096
 #define LINE_SIZE 4096

@@ -20,6 +20,7 @@
 #include "keeper/check.h"
 #include "keeper/dials.h"
 #include "keeper/keeper.h"
+#include "keeper/looks.h"
 #include "keeper/lookups.h"
 #include "keeper/outbox.h"
 #include "keeper/unknown.h"
@@ -232,6 +233,8 @@ keeper_loop(struct keeper *k)
 				ward_session_input(source->ward);
 			else if (source->kind == SOURCE_CHECK)
 				check_input(source->check);
+			else if (source->kind == SOURCE_LOOK)
+				looks_input(source->look);
 			else
 				ward_errand_input(source->ward);
 		}
@@ -264,6 +267,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	outbox_init(&k);
 	k.from_master.kind = SOURCE_MASTER;
 	check_init(&k);
+	looks_init(&k);
 	title_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

@@ -16,7 +16,7 @@
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 
-static const char *const text_unreachable =
+const char *const upstream_text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
@@ -59,7 +59,7 @@ void
 upstream_not_dialled(struct ward *w, int err)
 {
 	if (err == ERR_AGAIN)
-		ward_refuse(w, text_unreachable, "too many others wait for %s port %u",
+		ward_refuse(w, upstream_text_unreachable, "too many others wait for %s port %u",
 		    w->route->hosts.v[0], w->route->port);
 	else
 		ward_refuse(w, text_gateway, "cannot dial: %s",
@@ -75,7 +75,7 @@ send_upstream_fd(struct ward *w, int fd)
 	struct keystore_why why;
 	char title[600];
 
-	buf_init(&algorithms, 1000);
+	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
 	/* the key is refused for it, when it has been shown */
 	if (host_key_algorithms(route, w->host, &algorithms, &why) != 0)
 		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
@@ -105,7 +105,7 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 		wire_text(&msg->body, reason, sizeof(reason));
 		if (take_dead_hosts(w, &msg->body) != 0)
 			snprintf(reason, sizeof(reason), "unreadable answer");
-		ward_refuse(w, text_unreachable, "cannot connect: %s", reason);
+		ward_refuse(w, upstream_text_unreachable, "cannot connect: %s", reason);
 		return;
 	}
 	wire_text(&msg->body, w->host, sizeof(w->host));
@@ -424,5 +424,6 @@ upstream_failed(struct ward *w, struct wire *body)
 		    w->route->port, auth_stored_sent(&w->stored), reason);
 		return;
 	}
-	ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+	ward_refuse(w, upstream_text_unreachable, "%s port %u: %s", w->host, w->route->port,
+	    reason);
 }

@@ -164,18 +164,6 @@ def test_accept_new_to_a_last_line_without_newline(check):
         assert len(c.file.read_text().splitlines()) == 2
 
 
-def test_accept_new_writes_once_under_ten_first_logins_at_once(gated):
-    """FAULTS F19: 50 scaled to 10."""
-    w = gated(route={"StrictHostKeyChecking": "accept-new"})
-    file = w.gateway.known_hosts_of("alice")
-    file.write_text("")
-    running = [w.client.spawn("echo in", stdin=subprocess.DEVNULL) for _ in range(10)]
-    for p in running:
-        out, err = p.communicate(timeout=60)
-        assert out == b"in\n", err
-    assert len(file.read_text().splitlines()) == 1
-
-
 def test_no_checking(check, ring):
     c = check("no")
     c.accepted("")

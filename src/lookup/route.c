@@ -228,8 +228,8 @@ check_key_before_machine(const struct conf_section *s, const struct route *r,
 	for (i = 0; r->passthrough && i < r->authentication_methods.n; i++)
 		if (strstr(r->authentication_methods.v[i], then_key) != NULL)
 			want_key_first(e, r->authentication_methods.v[i],
-			    ": with Passthrough the machine behind judges what comes before publickey, "
-			    "and the mapped key does not sign on that",
+			    ": with Passthrough the mapped key does not sign for what the machine has "
+			    "judged",
 			    errors);
 }
 

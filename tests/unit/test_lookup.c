@@ -234,8 +234,7 @@ test_bad_routes(void **state)
 		 "StrictHostKeyChecking = no\n"
 		 "AuthenticationMethods = publickey,password keyboard-interactive,publickey\n",
 	    "conf.d/a.ini:7: AuthenticationMethods: keyboard-interactive,publickey: with "
-	    "Passthrough the machine behind judges what comes before publickey, and the mapped key "
-	    "does not sign on that; write publickey,keyboard-interactive\n");
+	    "Passthrough the mapped key does not sign for what the machine has judged; write publickey,keyboard-interactive\n");
 	load_bad("[route a/b]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
 	    "MatchFingerprint: when it is to be taken instead of [route a]\n");

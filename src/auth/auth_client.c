@@ -169,19 +169,26 @@ set_algorithm(struct auth_client *ac)
 	return 0;
 }
 
-/* RFC 4252 section 7: data is what is signed.  Behind the session identifier it
- * is the request itself, up to its signature. */
+/*
+ * RFC 4252 section 7: data is what is signed.  Behind the session identifier it is the request
+ * itself, up to its signature.  With a host key a request that is signed names it (PROTOCOL of
+ * OpenSSH, section 3.1), so that no other machine takes the signature.
+ */
 static void
-put_request(const struct auth_client *ac, const char *method, int sign, const char *alg,
-    const struct buf *blob, struct buf *data)
+put_request(const struct auth_client *ac, int sign, const char *alg, const struct buf *blob,
+    struct buf *data)
 {
+	int bound = sign && ac->host_key.len > 0;
+
 	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_text(data, ac->user);
 	wire_put_text(data, "ssh-connection");
-	wire_put_text(data, method);
+	wire_put_text(data, bound ? "publickey-hostbound-v00@openssh.com" : "publickey");
 	wire_put_bool(data, sign);
 	wire_put_text(data, alg);
 	wire_put_string(data, blob->data, blob->len);
+	if (bound)
+		wire_put_string(data, ac->host_key.data, ac->host_key.len);
 }
 
 /* The name of the algorithm for a signature that comes with the certificate; NULL if it is
@@ -227,9 +234,9 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	front = data.len;
 	cert_alg = certificate_algorithm(ac, alg);
 	if (cert_alg != NULL)
-		put_request(ac, "publickey", 1, cert_alg, &ac->certificate, &data);
+		put_request(ac, 1, cert_alg, &ac->certificate, &data);
 	else
-		put_request(ac, "publickey", 1, alg, &ac->blob, &data);
+		put_request(ac, 1, alg, &ac->blob, &data);
 	ret = buf_err(&data);
 	if (ret == 0)
 		ret = ac->ops->sign(ac->ctx, alg, data.data, data.len, &sig);
@@ -258,22 +265,11 @@ auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out)
 	if (!ready(ac) || buf_err(&ac->blob) != 0 || set_algorithm(ac) != 0)
 		return 0;
 	buf_init(&b, REQUEST_MAX);
-	put_request(ac, "publickey", 0, ac->alg, &ac->blob, &b);
+	put_request(ac, 0, ac->alg, &ac->blob, &b);
 	wire_put_message(out, &b);
 	ac->sent = SENT_QUERY;
 	state_set(ac, STATE_WAITING);
 	return 1;
-}
-
-/* Bound, the request names the upstream's host key, and the signature is for it alone. */
-static void
-put_signed(const struct auth_client *ac, struct buf *data)
-{
-	static const char bound[] = "publickey-hostbound-v00@openssh.com";
-
-	put_request(ac, ac->host_key.len > 0 ? bound : "publickey", 1, ac->alg, &ac->blob, data);
-	if (ac->host_key.len > 0)
-		wire_put_string(data, ac->host_key.data, ac->host_key.len);
 }
 
 int
@@ -283,7 +279,7 @@ auth_client_to_sign(struct auth_client *ac, struct buf *data, const char **alg)
 	if (ac->state != STATE_WANTED)
 		return ERR_BADSTATE;
 	wire_put_string(data, ac->session_id.data, ac->session_id.len);
-	put_signed(ac, data);
+	put_request(ac, 1, ac->alg, &ac->blob, data);
 	return buf_err(data);
 }
 
@@ -298,7 +294,7 @@ auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out)
 	    !bytes_is(wire_string(&w), ac->sig_alg))
 		return 0;
 	buf_init(&b, REQUEST_MAX);
-	put_signed(ac, &b);
+	put_request(ac, 1, ac->alg, &ac->blob, &b);
 	wire_put_bytes(&b, sig);
 	wire_put_message(out, &b);
 	ac->sent = SENT_KEY;

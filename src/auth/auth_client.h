@@ -24,8 +24,9 @@ struct auth_client_config {
 	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
 	/* A request that fails is not the end: REFUSED instead of FAILED. */
 	int several;
-	/* Its host key, if it takes publickey-hostbound-v00@openssh.com, else empty: what
-	 * auth_client_to_sign() gives then says which machine it is for. */
+	/* Empty; or its host key: every signature is then for a publickey-hostbound-v00@openssh.com
+	 * request that names it, which a machine with another host key refuses, and so does one
+	 * that does not know such requests. */
 	struct bytes host_key;
 };
 

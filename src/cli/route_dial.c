@@ -15,7 +15,7 @@
 #include "cli/route_dial.h"
 #include "cli/trial.h"
 #include "keeper/route_files.h"
-#include "master/dial.h"
+#include "errand/dial.h"
 
 #define WHY_MAX 4096
 #define LINE_SIZE 4096
@@ -128,16 +128,27 @@ known_by(const struct trial *t, char *out, size_t size)
 		    authority ? ", @cert-authority" : "");
 }
 
-/* A key that is another than the one known, and let pass: what is secret it does not get. */
+/* A key that is not the one known, or of which nothing is known, and let pass.  One that has changed
+ * gets nothing that is secret, and the mapped key signs for none without naming it. */
 static int
-say_changed(const struct trial *t, const char *at, const char *key)
+say_any(const struct trial *t, const char *at, const char *key)
 {
-	const char *secret = t->route->passthrough ? "what the person types" :
-	    t->route->password != NULL		   ? "the stored password" :
-						     NULL;
+	const int changed = t->judgement.verdict == HOST_KEY_CHANGED;
+	const struct route *r = t->route;
+	const char *secret = !changed ? NULL :
+	    r->passthrough	      ? "what the person types" :
+	    r->password != NULL	      ? "the stored password" :
+					NULL;
 
-	say("%s: %s, %s has CHANGED, and StrictHostKeyChecking is no%s%s", at, t->version, key,
-	    secret != NULL ? ": it does not get " : "", secret != NULL ? secret : "");
+	say("%s: %s, %s %s, and StrictHostKeyChecking is no%s%s", at, t->version, key,
+	    changed ? "has CHANGED" : "is not known", secret != NULL ? ": it does not get " : "",
+	    secret != NULL ? secret : "");
+	if (!r->agent && (r->key != NULL || r->key_file != NULL) && !t->takes_bound) {
+		say("the machine does not take publickey-hostbound (OpenSSH does since 8.9), by which "
+		    "alone the mapped key signs for it: add its host key to UserKnownHostsFile, or "
+		    "set StrictHostKeyChecking = accept-new");
+		return CLI_FAILED;
+	}
 	return secret != NULL ? CLI_FAILED : CLI_OK;
 }
 
@@ -178,11 +189,8 @@ say_accepted(const struct trial *t, const char *at)
 	case HOST_KEY_NEW:
 		return say_new(t, at, key);
 	case HOST_KEY_ANY:
-		say("%s: %s, %s is not known, and StrictHostKeyChecking is no", at, t->version,
-		    key);
-		return CLI_OK;
 	case HOST_KEY_CHANGED:
-		return say_changed(t, at, key);
+		return say_any(t, at, key);
 	}
 	return CLI_FAILED;
 }

@@ -22,7 +22,8 @@
 enum {
 	TRIAL_VERSION = 1, /* string version */
 	TRIAL_SHOWN,	   /* string alg, hash, blob, signature */
-	TRIAL_END,	   /* string why; "": the keys have been exchanged */
+	TRIAL_END,	   /* string why, "": the keys have been exchanged; bool: it takes
+			    * publickey-hostbound-v00@openssh.com */
 };
 
 #define TRIAL_MESSAGE_MAX 32768
@@ -48,25 +49,30 @@ tell(struct talker *k, struct buf *b)
 }
 
 static int
-tell_text(struct talker *k, uint8_t type, const char *text, size_t max)
-{
-	struct buf b;
-
-	buf_init(&b, TRIAL_MESSAGE_MAX);
-	buf_put_u8(&b, type);
-	wire_put_string(&b, text, strnlen(text, max));
-	return tell(k, &b);
-}
-
-static int
 tell_version(struct talker *k)
 {
 	const char *version = leg_server_version(k->leg);
+	struct buf b;
 
 	if (version == NULL || k->version_told)
 		return 0;
 	k->version_told = 1;
-	return tell_text(k, TRIAL_VERSION, version, 255);
+	buf_init(&b, TRIAL_MESSAGE_MAX);
+	buf_put_u8(&b, TRIAL_VERSION);
+	wire_put_string(&b, version, strnlen(version, 255));
+	return tell(k, &b);
+}
+
+static int
+tell_end(struct talker *k, const char *why)
+{
+	struct buf b;
+
+	buf_init(&b, TRIAL_MESSAGE_MAX);
+	buf_put_u8(&b, TRIAL_END);
+	wire_put_string(&b, why != NULL ? why : "", why != NULL ? strnlen(why, 512) : 0);
+	wire_put_bool(&b, why == NULL && leg_host_bound(k->leg));
+	return tell(k, &b);
 }
 
 static int
@@ -110,18 +116,23 @@ no_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 
 static const struct leg_ops talker_ops = { never_sign, ask_host_key, no_packet };
 
-/* NULL once the keys have been exchanged, or why they have not. */
+/* NULL once the keys have been exchanged and it is known what the machine takes, or why not. */
 static const char *
 exchange(struct talker *k)
 {
 	struct pollfd pfd = { .fd = leg_fd(k->leg) };
 	const char *text;
-	int r;
+	int r, asked = 0;
 
 	for (;;) {
+		if (leg_ready(k->leg) && !asked) {
+			asked = 1;
+			if (leg_request_auth(k->leg) != 0)
+				return leg_error(k->leg);
+		}
 		if (leg_flush(k->leg) != 0)
 			return leg_error(k->leg);
-		if (leg_ready(k->leg))
+		if (asked && leg_ext_info_known(k->leg))
 			return NULL;
 		pfd.events = leg_writable(k->leg) > 0 ? POLLIN | POLLOUT : POLLIN;
 		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
@@ -189,7 +200,7 @@ talker_run(const struct trial *t, int fd, int sock, const struct leg_config *con
 		why = "cannot give up root";
 	else
 		why = talk(&k, keep[0], config);
-	_exit(tell_text(&k, TRIAL_END, why != NULL ? why : "", 512) == 0 ? 0 : 1);
+	_exit(tell_end(&k, why) == 0 ? 0 : 1);
 }
 
 /* --- who asks --- */
@@ -228,6 +239,7 @@ take(struct trial *t, struct wire *body, int sock)
 		return take_shown(t, body, sock);
 	case TRIAL_END:
 		wire_text(body, t->reason, sizeof(t->reason));
+		t->takes_bound = wire_bool(body);
 		if (wire_end(body) != 0)
 			return ERR_FORMAT;
 		/* without a key that was accepted all is not well */

@@ -22,6 +22,7 @@ struct trial {
 	struct buf blob;
 	struct host_key_judgement judgement;
 	char reason[600]; /* why it went no further, "" if all is well */
+	int takes_bound;  /* it takes publickey-hostbound-v00@openssh.com */
 };
 
 /* Make one on the connected socket fd, which is closed, until the deadline.  trial_free() it in

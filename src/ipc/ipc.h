@@ -36,6 +36,9 @@ enum ipc_type {
 	IPC_RUN,      /* + socket: fork an errand that runs a program and answers there.
 			* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
 			* n x string env */
+	IPC_LOOK,     /* + socket: fork an errand that looks at a machine's host key and answers
+			* there.  u32 timeout ms, u32 port, strings: host, kex, host key
+			* algorithms, ciphers, MACs */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -48,6 +51,7 @@ enum ipc_type {
 			  * u32 n, n x string: hosts that did not answer */
 	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
 	IPC_CHECKED,	 /* bool: is it the password? */
+	IPC_LOOKED,	 /* string algorithm, exchange hash, key blob, signature blob */
 	IPC_RAN,	 /* string failure ("" if it ended by itself), u32 exit status, string
 			  * standard output, string beginning of standard error */
 

@@ -13,9 +13,8 @@ struct agent_login {
 		ASKED_BIND,
 		ASKED_KEYS,
 		ASKED_SIGNATURE
-	} asked;  /* what the next answer is to */
-	int open; /* AGENT_OPEN has come */
-	struct buf host_key;
+	} asked;	   /* what the next answer is to */
+	int open;	   /* AGENT_OPEN has come */
 	struct buf bind;   /* session-bind@openssh.com, to be sent */
 	struct buf answer; /* what keys there are */
 	struct buf banner; /* the upstream's, for when the client's session goes on or ends */
@@ -45,7 +44,7 @@ static const struct {
 };
 
 int
-agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature)
+agent_login_new(struct ward *w, struct bytes signature)
 {
 	struct agent_login *a = calloc(1, sizeof(*a));
 
@@ -53,14 +52,12 @@ agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature)
 		return ERR_NOMEM;
 	agent_login_free(&w->agent);
 	w->agent = a;
-	buf_init(&a->host_key, IPC_PAYLOAD_MAX);
 	buf_init(&a->bind, IPC_PAYLOAD_MAX);
 	buf_init(&a->answer, IPC_PAYLOAD_MAX);
 	buf_init(&a->banner, AUTH_CLIENT_BANNER_MAX);
-	buf_put(&a->host_key, host_key.p, host_key.len);
-	agent_proto_put_bind(&a->bind, host_key,
+	agent_proto_put_bind(&a->bind, (struct bytes){ w->host_key.data, w->host_key.len },
 	    (struct bytes){ w->upstream_id, w->upstream_id_len }, signature);
-	return buf_err(&a->host_key) != 0 ? buf_err(&a->host_key) : buf_err(&a->bind);
+	return buf_err(&a->bind);
 }
 
 void
@@ -71,17 +68,10 @@ agent_login_free(struct agent_login **agent)
 	*agent = NULL;
 	if (a == NULL)
 		return;
-	buf_free(&a->host_key);
 	buf_free(&a->bind);
 	buf_free(&a->answer);
 	buf_free(&a->banner);
 	free(a);
-}
-
-struct bytes
-agent_login_host_key(const struct ward *w)
-{
-	return (struct bytes){ w->agent->host_key.data, w->agent->host_key.len };
 }
 
 void

@@ -9,13 +9,10 @@
 /* As sshd has MaxAuthTries by default: it ends the login after so many. */
 #define AGENT_TRIES_MAX 6
 
-/* The upstream's host key, and its signature over the session identifier, as they have
- * been verified: agents want to know whom they sign for.  0 or ERR_NOMEM. */
-int agent_login_new(struct ward *w, struct bytes host_key, struct bytes signature) MUST_CHECK;
+/* With w->host_key and its signature over the session identifier, as they have been verified:
+ * agents want to know whom they sign for.  0 or ERR_NOMEM. */
+int agent_login_new(struct ward *w, struct bytes signature) MUST_CHECK;
 void agent_login_free(struct agent_login **a);
-
-/* The verified host key. */
-struct bytes agent_login_host_key(const struct ward *w);
 
 /* The upstream is ready for a login: let the client in, whose agent is needed. */
 void agent_login_begin(struct ward *w);

@@ -71,6 +71,7 @@ carry_refused(struct ward *w)
 		}
 		log_warn("session %04jx: %s@%s refused the mapped key", (uintmax_t)w->id, w->user,
 		    w->host);
+		upstream_key_refused(w);
 		offers = auth_client_methods(w->upstream);
 		if (namelist_has(offers, "password") ||
 		    namelist_has(offers, "keyboard-interactive"))

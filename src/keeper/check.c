@@ -19,7 +19,8 @@ check_init(struct keeper *k)
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++) {
 		k->checks[i].keeper = k;
 		k->checks[i].sock = -1;
-		k->checks[i].source = (struct source){ SOURCE_CHECK, NULL, &k->checks[i] };
+		k->checks[i].source = (struct source){ .kind = SOURCE_CHECK,
+			.check = &k->checks[i] };
 	}
 }
 

@@ -156,6 +156,7 @@ looked_up(struct ward *w, enum lookup_result result, struct buf *out)
 		return auth_server_resume(w->server, shape_of(w)->methods, out);
 	unknown_learn(w->keeper, w->route);
 	auth_methods_init(&w->methods, &w->route->methods);
+	auth_methods_init(&w->judged, &w->route->methods);
 	auth_methods_next(&w->methods, methods);
 	return auth_server_resume(w->server, methods, out);
 }
@@ -305,7 +306,7 @@ downstream_password(struct ward *w, const char **hash, struct bytes *password)
 	}
 }
 
-/* The client has passed one method: on to the next, or to the machine behind. */
+/* The client has passed one method, judged here: on to the next, or to the machine behind. */
 static void
 passed(struct ward *w)
 {
@@ -319,6 +320,7 @@ passed(struct ward *w)
 		    "%s", why);
 		return;
 	}
+	(void)auth_methods_step(&w->judged, auth_server_method(w->server));
 	if (!auth_methods_step(&w->methods, auth_server_method(w->server))) {
 		downstream_passed(w);
 		return;
@@ -357,7 +359,7 @@ static void
 forget_route(struct ward *w)
 {
 	route_unref(&w->route);
-	w->methods = (struct auth_methods){ 0 };
+	w->methods = w->judged = (struct auth_methods){ 0 };
 	w->key_proven = 0;
 	authorized_options_free(&w->shown);
 	authorized_options_free(&w->options);

@@ -13,6 +13,8 @@
 #define HOST_KEY_HASH_MIN 20
 #define HOST_KEY_HASH_MAX 64
 #define HOST_KEY_WHY_SIZE 1024
+/* A list of algorithms to ask a host for. */
+#define HOST_KEY_ALGORITHMS_MAX 1000
 
 /* What a machine has shown: its key or certificate, and with which algorithm it has signed the
  * exchange hash. */
@@ -27,7 +29,7 @@ struct host_key_judgement {
 	enum {
 		HOST_KEY_REFUSED, /* why says it */
 		HOST_KEY_KNOWN,
-		HOST_KEY_NEW,	  /* it is to be kept (accept-new), or refused if it can't be */
+		HOST_KEY_NEW,	  /* not known, and the first one is to be kept (accept-new) */
 		HOST_KEY_ANY,	  /* unknown, and StrictHostKeyChecking is no */
 		HOST_KEY_CHANGED, /* another is known, and StrictHostKeyChecking is no */
 	} verdict;
@@ -45,7 +47,7 @@ struct host_key_judgement {
 void host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j);
 void host_key_judgement_free(struct host_key_judgement *j);
 
-/* A HOST_KEY_NEW that could not be kept, or is not new any more: why says so. */
+/* A HOST_KEY_NEW that is not the one kept, or for which none could be kept: why says so. */
 void host_key_refuse(struct host_key_judgement *j, int changed);
 
 /* Append the algorithms to ask the host for: those of the keys that are known come first.

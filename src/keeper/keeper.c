@@ -20,6 +20,7 @@
 #include "keeper/check.h"
 #include "keeper/dials.h"
 #include "keeper/keeper.h"
+#include "keeper/looks.h"
 #include "keeper/lookups.h"
 #include "keeper/outbox.h"
 #include "keeper/unknown.h"
@@ -200,6 +201,8 @@ keeper_step(struct keeper *k, int timeout_ms)
 			ward_session_input(source->ward);
 		else if (source->kind == SOURCE_CHECK)
 			check_input(source->check);
+		else if (source->kind == SOURCE_LOOK)
+			looks_input(source->look);
 		else
 			ward_errand_input(source->ward);
 	}
@@ -234,6 +237,7 @@ keeper_init(struct keeper *k, int master)
 	outbox_init(k);
 	k->from_master.kind = SOURCE_MASTER;
 	check_init(k);
+	looks_init(k);
 }
 
 /* A program or a tree may come later, and not all logins need it: no reason not to serve. */

@@ -16,7 +16,7 @@
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 
-static const char *const text_unreachable =
+const char *const upstream_text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
@@ -59,7 +59,7 @@ void
 upstream_not_dialled(struct ward *w, int err)
 {
 	if (err == ERR_AGAIN)
-		ward_refuse(w, text_unreachable, "too many others wait for %s port %u",
+		ward_refuse(w, upstream_text_unreachable, "too many others wait for %s port %u",
 		    w->route->hosts.v[0], w->route->port);
 	else
 		ward_refuse(w, text_gateway, "cannot dial: %s",
@@ -75,7 +75,7 @@ send_upstream_fd(struct ward *w, int fd)
 	struct keystore_why why;
 	char title[600];
 
-	buf_init(&algorithms, 1000);
+	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
 	/* the key is refused for it, when it has been shown */
 	if (host_key_algorithms(route, w->host, &algorithms, &why) != 0)
 		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
@@ -105,7 +105,7 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 		wire_text(&msg->body, reason, sizeof(reason));
 		if (take_dead_hosts(w, &msg->body) != 0)
 			snprintf(reason, sizeof(reason), "unreadable answer");
-		ward_refuse(w, text_unreachable, "cannot connect: %s", reason);
+		ward_refuse(w, upstream_text_unreachable, "cannot connect: %s", reason);
 		return;
 	}
 	wire_text(&msg->body, w->host, sizeof(w->host));
@@ -131,10 +131,14 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	struct keystore_why why;
 	int r;
 
-	/* whatever the session says of its upstream: only for who has proven a key, and all
-	 * that is asked for besides */
-	if (!w->methods.complete || (w->route->passthrough && !w->key_proven))
+	/* whatever the session says of its upstream: what the machine has judged is the session's
+	 * word, and so it does not count */
+	if (!w->judged.complete) {
+		log_error("session %04jx: mapped key: it does not sign because of what %s is said "
+			  "to have judged",
+		    (uintmax_t)w->id, w->host);
 		return ERR_BADSTATE;
+	}
 	r = route_key_sign(w->route, w->identity->keystore, alg, data, len, sig, &why);
 	if (r != 0)
 		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
@@ -168,11 +172,33 @@ stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_S
 
 static const struct auth_stored_ops stored_ops = { stored_password };
 
+/* Does every signature of the mapped key have to name the host key?  Where it may be anybody's,
+ * it could be signed for another machine that takes the mapped key as well. */
+static int
+must_bind(const struct ward *w)
+{
+	return !w->host_known && w->agent == NULL;
+}
+
+void
+upstream_key_refused(const struct ward *w)
+{
+	if (must_bind(w) && !w->takes_bound)
+		log_warn("session %04jx: the host key of %s is not known, so the mapped key signs "
+			 "only by publickey-hostbound, which that machine does not take (OpenSSH "
+			 "does since 8.9): add its host key to UserKnownHostsFile, or set "
+			 "StrictHostKeyChecking = accept-new",
+		    (uintmax_t)w->id, w->host);
+}
+
 /* The upstream has not let us in with what we have. */
 static void
 refuse_login(struct ward *w)
 {
 	const char *reason = w->stored.reason, *text = upstream_text_login;
+
+	if (w->route->key != NULL || w->route->key_file != NULL)
+		upstream_key_refused(w);
 
 	if (w->stored.asks_more)
 		text = text_asks_more;
@@ -294,13 +320,13 @@ upstream_ready(struct ward *w, struct wire *body)
 	struct buf pub, certificate, out;
 	struct bytes id;
 	char algs[4100], type[64];
-	int r, bound;
+	int r;
 
 	if (w->phase == IPC_PHASE_END)
 		return; /* refused while the upstream's keys were exchanged */
 	id = wire_string(body);
 	wire_text(body, algs, sizeof(algs));
-	bound = wire_bool(body);
+	w->takes_bound = wire_bool(body);
 	if (wire_end(body) != 0 || w->upstream != NULL ||
 	    !bytes_equal(id, (struct bytes){ w->upstream_id, w->upstream_id_len })) {
 		ward_end(w);
@@ -325,8 +351,9 @@ upstream_ready(struct ward *w, struct wire *body)
 	config.certificate = (struct bytes){ certificate.data, certificate.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
 	config.several = w->route->passthrough || w->route->password != NULL || w->agent != NULL;
-	if (w->agent != NULL && bound)
-		config.host_key = agent_login_host_key(w);
+	/* that it takes none is no reason to sign what another one would take */
+	if (w->takes_bound || must_bind(w))
+		config.host_key = (struct bytes){ w->host_key.data, w->host_key.len };
 	w->upstream = auth_client_new(&config, &client_ops, w);
 	if (w->upstream == NULL) {
 		ward_refuse(w, text_gateway, "out of memory");
@@ -380,16 +407,17 @@ static void
 refuse_ended_early(struct ward *w, const char *reason, const char *said)
 {
 	if (strcmp(said, NOT_ALLOWED) == 0)
-		ward_refuse(w, text_unreachable,
+		ward_refuse(w, upstream_text_unreachable,
 		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "
 		    "MaxStartups): add the gateway's address to PerSourcePenaltyExemptList in its "
 		    "sshd_config",
 		    w->host, w->route->port);
 	else if (said[0] != '\0')
-		ward_refuse(w, text_unreachable, "%s port %u: %s; before that it said: %s", w->host,
-		    w->route->port, reason, said);
+		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s; before that it said: %s",
+		    w->host, w->route->port, reason, said);
 	else
-		ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s", w->host, w->route->port,
+		    reason);
 }
 
 void

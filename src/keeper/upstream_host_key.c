@@ -3,102 +3,50 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 
-#include "auth/known_hosts.h"
-#include "base/fd.h"
+#include "auth/pubkey.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/host_key.h"
-#include "keeper/route_files.h"
+#include "keeper/host_key_learn.h"
+#include "keeper/looks.h"
 #include "keeper/upstream.h"
 
 const char *const upstream_text_host_key =
     "the host key of your machine could not be verified, so nothing was sent to it; "
     "ask your administrator";
 
-/*
- * accept-new: write the key down, once, however many first logins there are.  The
- * file is looked at again under a lock, so that the first key seen is the one kept.
- */
-static enum known_hosts_result
-learn_host_key(struct ward *w, struct bytes blob)
-{
-	const char *path = w->route->known_hosts_files.v[0];
-	enum known_hosts_result result = KNOWN_HOST_NEW;
-	struct keystore_why why;
-	struct buf text, line;
-	int fd, r;
+/* What HOST_KEY and LOOKED say: which key has signed which exchange hash. */
+struct shown {
+	char alg[64];
+	struct bytes hash, blob, sig;
+};
 
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	buf_init(&line, 16384);
-	r = route_file_append(w->route, path, &fd, &why);
-	if (r != 0) {
-		log_warn("session %04jx: cannot add the host key of %s: %s", (uintmax_t)w->id,
-		    w->host, why.text);
-		r = 0;
-		goto out;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		r = ERR_SYS;
-		goto out;
-	}
-	r = fd_read_all(fd, &text);
-	if (r != 0)
-		goto out;
-	result = known_hosts_check((const char *)text.data, text.len, w->host, w->route->port,
-	    blob);
-	if (result != KNOWN_HOST_NEW)
-		goto out;
-	if (text.len > 0 && text.data[text.len - 1] != '\n')
-		buf_put(&line, "\n", 1);
-	known_hosts_line(w->host, w->route->port, blob, &line);
-	r = buf_err(&line);
-	if (r == 0)
-		r = fd_write_all(fd, line.data, line.len);
-	if (r == 0)
-		result = KNOWN_HOST_OK;
-out:
-	if (r != 0)
-		log_warn("session %04jx: cannot add the host key of %s to %s: %s", (uintmax_t)w->id,
-		    w->host, path, err_str(r));
-	fd_close(&fd); /* and with it the lock */
-	buf_free(&line);
-	buf_free(&text);
-	return result;
+/* 0 or ERR_FORMAT. */
+static int
+read_shown(struct wire *body, struct shown *s)
+{
+	wire_text(body, s->alg, sizeof(s->alg));
+	s->hash = wire_string(body);
+	s->blob = wire_string(body);
+	s->sig = wire_string(body);
+	if (wire_end(body) != 0 || s->hash.len < HOST_KEY_HASH_MIN ||
+	    s->hash.len > HOST_KEY_HASH_MAX)
+		return ERR_FORMAT;
+	return 0;
 }
 
-/*
- * What follows from the judgement for this login: 0, or ERR_AUTH with the reason in it.
- */
-static int
-act_on(struct ward *w, struct host_key_judgement *j)
+/* host_key_judgement_free() it. */
+static void
+judge(const struct ward *w, const struct shown *s, struct host_key_judgement *j)
 {
-	enum known_hosts_result result;
+	const struct host_key_shown shown = { w->route, w->host, s->alg, s->hash, s->blob, s->sig };
 
-	switch (j->verdict) {
-	case HOST_KEY_REFUSED:
-		break;
-	case HOST_KEY_KNOWN:
-		return 0;
-	case HOST_KEY_NEW:
-		result = learn_host_key(w, (struct bytes){ j->key.data, j->key.len });
-		if (result == KNOWN_HOST_OK)
-			return 0;
-		host_key_refuse(j, result != KNOWN_HOST_NEW);
-		break;
-	case HOST_KEY_ANY:
-	case HOST_KEY_CHANGED:
-		w->host_changed = j->verdict == HOST_KEY_CHANGED;
-		log_warn("session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
-		    (uintmax_t)w->id, w->host, w->host_changed ? "CHANGED" : "unknown");
-		return 0;
-	}
-	return ERR_AUTH;
+	host_key_judge(&shown, j);
 }
 
 static void
-log_host_key(struct ward *w, struct bytes blob, const char *reason)
+log_host_key(const struct ward *w, struct bytes blob, const char *reason)
 {
 	char failed[HOST_KEY_WHY_SIZE];
 
@@ -106,20 +54,91 @@ log_host_key(struct ward *w, struct bytes blob, const char *reason)
 	    w->host, w->route->port, host_key_failed(w->route, blob, reason, failed));
 }
 
-/* 0; or an error, with the reason for the log. */
+/* The session hears whether it may go on. */
 static int
-verify_host_key(struct ward *w, struct bytes blob, char alg[64], struct bytes sig,
-    struct bytes hash, char *why, size_t size)
+answer_host_key(struct ward *w, int ok)
 {
-	const struct host_key_shown shown = { w->route, w->host, alg, hash, blob, sig };
-	struct host_key_judgement j;
-	int r;
+	struct buf b;
 
-	host_key_judge(&shown, &j);
-	r = act_on(w, &j);
-	snprintf(why, size, "%s", j.why);
+	buf_free(&w->shown_key);
+	ipc_begin(&b, IPC_HOST_KEY_OK);
+	wire_put_bool(&b, ok);
+	return ward_send(w, &b, -1);
+}
+
+static void
+refuse_host_key(struct ward *w, const struct shown *s, const char *reason)
+{
+	log_host_key(w, s->blob, reason);
+	if (answer_host_key(w, 0) == 0)
+		ward_refuse(w, upstream_text_host_key, "host key of %s not accepted", w->host);
+}
+
+/* The login there may begin: what it signs is for who has signed this hash. */
+static void
+accept_host_key(struct ward *w, const struct shown *s)
+{
+	memcpy(w->upstream_id, s->hash.p, s->hash.len);
+	w->upstream_id_len = s->hash.len;
+	buf_init(&w->host_key, IPC_PAYLOAD_MAX);
+	buf_put(&w->host_key, s->blob.p, s->blob.len);
+	w->phase = IPC_PHASE_UPSTREAM_AUTH;
+	if (buf_err(&w->host_key) != 0 || (w->route->agent && agent_login_new(w, s->sig) != 0)) {
+		ward_end(w);
+		return;
+	}
+	(void)answer_host_key(w, 1);
+}
+
+/*
+ * accept-new, and there is no key yet.  The session has talked to a stranger, so it is not asked
+ * twice: an errand looks, and what the session has shown is judged by what that finds.
+ */
+static void
+look_first(struct ward *w)
+{
+	int r = looks_ask(w);
+
+	if (r != 0 && answer_host_key(w, 0) == 0)
+		upstream_not_dialled(w, r);
+}
+
+/* Act on what the session has shown, in w->shown_key. */
+static void
+decide(struct ward *w)
+{
+	struct host_key_judgement j;
+	struct wire body;
+	struct shown s;
+
+	wire_init(&body, w->shown_key.data, w->shown_key.len);
+	if (buf_err(&w->shown_key) != 0 || read_shown(&body, &s) != 0) {
+		ward_end(w);
+		return;
+	}
+	judge(w, &s, &j);
+	if (j.verdict == HOST_KEY_NEW && w->looked)
+		host_key_refuse(&j, 0);
+	switch (j.verdict) {
+	case HOST_KEY_REFUSED:
+		refuse_host_key(w, &s, j.why);
+		break;
+	case HOST_KEY_KNOWN:
+		w->host_known = 1;
+		accept_host_key(w, &s);
+		break;
+	case HOST_KEY_NEW:
+		look_first(w);
+		break;
+	case HOST_KEY_ANY:
+	case HOST_KEY_CHANGED:
+		w->host_changed = j.verdict == HOST_KEY_CHANGED;
+		log_warn("session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
+		    (uintmax_t)w->id, w->host, w->host_changed ? "CHANGED" : "unknown");
+		accept_host_key(w, &s);
+		break;
+	}
 	host_key_judgement_free(&j);
-	return r;
 }
 
 /*
@@ -130,36 +149,78 @@ verify_host_key(struct ward *w, struct bytes blob, char alg[64], struct bytes si
 void
 upstream_host_key(struct ward *w, struct wire *body)
 {
-	struct bytes hash, blob, sig;
-	char alg[64], reason[HOST_KEY_WHY_SIZE];
-	struct buf b;
-	int r;
-
-	wire_text(body, alg, sizeof(alg));
-	hash = wire_string(body);
-	blob = wire_string(body);
-	sig = wire_string(body);
-	if (wire_end(body) != 0 || hash.len < 20 || hash.len > sizeof(w->upstream_id)) {
-		ward_end(w);
-		return;
-	}
 	/* refused meanwhile: its machine is of no interest any more */
-	r = w->phase == IPC_PHASE_END ?
-	    ERR_BADSTATE :
-	    verify_host_key(w, blob, alg, sig, hash, reason, sizeof(reason));
-	if (r == 0) {
-		memcpy(w->upstream_id, hash.p, hash.len);
-		w->upstream_id_len = hash.len;
-		w->phase = IPC_PHASE_UPSTREAM_AUTH;
-		if (w->route->agent && agent_login_new(w, blob, sig) != 0) {
-			ward_end(w);
-			return;
-		}
-	}
-	ipc_begin(&b, IPC_HOST_KEY_OK);
-	wire_put_bool(&b, r == 0);
-	if (ward_send(w, &b, -1) != 0 || r == 0 || w->phase == IPC_PHASE_END)
+	if (w->phase == IPC_PHASE_END) {
+		(void)answer_host_key(w, 0);
 		return;
-	log_host_key(w, blob, reason);
-	ward_refuse(w, upstream_text_host_key, "host key of %s not accepted", w->host);
+	}
+	if (w->look != NULL) {
+		ward_end(w); /* it has asked already */
+		return;
+	}
+	buf_init(&w->shown_key, IPC_MAX);
+	buf_put(&w->shown_key, body->p, body->left);
+	decide(w);
+}
+
+/* The session, or somebody between the gateway and the machine, may have another key to show. */
+static void
+compare(const struct ward *w, const struct shown *looked)
+{
+	struct shown session;
+	struct wire body;
+
+	wire_init(&body, w->shown_key.data, w->shown_key.len);
+	if (read_shown(&body, &session) == 0 && !bytes_equal(session.blob, looked->blob))
+		log_warn("session %04jx: %s port %u has shown the gateway another host key than "
+			 "the one that comes from this session",
+		    (uintmax_t)w->id, w->host, w->route->port);
+}
+
+/* The machine itself has shown this key: write it down, if it is the first. */
+static void
+take_looked(struct ward *w, const struct shown *s)
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
+	struct host_key_judgement j;
+	struct keystore_why why;
+	struct bytes key;
+
+	compare(w, s);
+	judge(w, s, &j);
+	key = (struct bytes){ j.key.data, j.key.len };
+	if (j.verdict == HOST_KEY_REFUSED) {
+		log_host_key(w, s->blob, j.why);
+	} else if (j.verdict == HOST_KEY_NEW && host_key_learn(w->route, w->host, key, &why) != 0) {
+		log_warn("session %04jx: cannot add the host key of %s: %s", (uintmax_t)w->id,
+		    w->host, why.text);
+	} else if (j.verdict == HOST_KEY_NEW && pubkey_type(key, type) == 0) {
+		pubkey_fingerprint(key, fingerprint);
+		log_info("session %04jx: the host key of %s port %u is new: %s %s, added to %s",
+		    (uintmax_t)w->id, w->host, w->route->port, pubkey_type_short(type), fingerprint,
+		    w->route->known_hosts_files.v[0]);
+	}
+	host_key_judgement_free(&j);
+}
+
+void
+upstream_looked(struct ward *w, struct ipc_msg *msg, int err)
+{
+	char reason[512];
+	struct shown s;
+
+	w->looked = 1;
+	if (msg != NULL && msg->type == IPC_LOOKED && read_shown(&msg->body, &s) == 0) {
+		take_looked(w, &s);
+		decide(w);
+		return;
+	}
+	if (msg != NULL && msg->type == IPC_DIAL_FAILED)
+		wire_text(&msg->body, reason, sizeof(reason));
+	else
+		snprintf(reason, sizeof(reason), "the errand has failed: %s",
+		    err_str(err != 0 ? err : ERR_FORMAT));
+	if (answer_host_key(w, 0) == 0)
+		ward_refuse(w, upstream_text_unreachable, "cannot look at its host key: %s",
+		    reason);
 }

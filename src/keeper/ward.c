@@ -13,6 +13,7 @@
 #include "keeper/check.h"
 #include "keeper/dials.h"
 #include "keeper/downstream.h"
+#include "keeper/looks.h"
 #include "keeper/lookups.h"
 #include "keeper/outbox.h"
 #include "keeper/upstream.h"
@@ -45,8 +46,8 @@ ward_new(struct keeper *k, int sock, struct wire *body)
 	w->keeper = k;
 	w->generation = generation_ref(k->now);
 	w->identity = identity_ref(k->now->identity);
-	w->from_session = (struct source){ SOURCE_WARD, w, NULL };
-	w->from_errand = (struct source){ SOURCE_DIAL, w, NULL };
+	w->from_session = (struct source){ .kind = SOURCE_WARD, .ward = w };
+	w->from_errand = (struct source){ .kind = SOURCE_DIAL, .ward = w };
 	w->sock = sock;
 	w->errand = -1;
 	w->phase = IPC_PHASE_KEX;
@@ -133,6 +134,7 @@ ward_end(struct ward *w)
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);
+	looks_cancel(w);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&w->sock);
 	fd_close(&w->errand);
@@ -146,6 +148,8 @@ ward_free(struct ward *w)
 	auth_server_free(&w->server);
 	auth_client_free(&w->upstream);
 	agent_login_free(&w->agent);
+	buf_free(&w->shown_key);
+	buf_free(&w->host_key);
 	authorized_options_free(&w->shown);
 	authorized_options_free(&w->options);
 	route_unref(&w->route);
@@ -256,6 +260,7 @@ ward_refuse(struct ward *w, const char *text, const char *why, ...)
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);
+	looks_cancel(w);
 	fd_close(&w->errand);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)w->id);
 	buf_init(&banner, 1024);

@@ -24,8 +24,12 @@
 /* Passwords that are checked at once. */
 #define KEEPER_CHECKS_MAX 2
 
+/* Machines that are looked at at once: as many as may be dialled (dials.h). */
+#define KEEPER_LOOKS_MAX 128
+
 struct ward;
 struct check;
+struct look;
 struct agent_login;
 TAILQ_HEAD(ward_list, ward);
 STAILQ_HEAD(letter_list, letter);
@@ -36,10 +40,12 @@ struct source {
 		SOURCE_MASTER,
 		SOURCE_WARD,
 		SOURCE_DIAL,
-		SOURCE_CHECK
+		SOURCE_CHECK,
+		SOURCE_LOOK
 	} kind;
 	struct ward *ward;
 	struct check *check;
+	struct look *look;
 };
 
 /* An errand that checks a password (check.h). */
@@ -48,6 +54,15 @@ struct check {
 	struct keeper *keeper;
 	int sock;	   /* -1: a free place */
 	struct ward *ward; /* NULL: gone meanwhile */
+};
+
+/* An errand that looks at a machine's host key (looks.h). */
+struct look {
+	struct source source;
+	struct keeper *keeper;
+	int sock;		  /* -1: a free place */
+	struct buf order;	  /* the LOOK message it was sent with */
+	struct ward_list waiting; /* by look_entry */
 };
 
 struct keeper {
@@ -68,8 +83,9 @@ struct keeper {
 	struct ward_list ended;	   /* freed after each round of events */
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct turns checks_line; /* passwords that wait for a place (check.h) */
-	struct unknown unknown;	  /* what logins look like that do not exist */
-	int64_t next_sweep;	  /* when wards that overstay are looked for next */
+	struct look looks[KEEPER_LOOKS_MAX];
+	struct unknown unknown; /* what logins look like that do not exist */
+	int64_t next_sweep;	/* when wards that overstay are looked for next */
 	uint8_t message[IPC_MAX];
 };
 
@@ -114,6 +130,7 @@ struct ward {
 	struct authorized_options shown;   /* of the line for the key that was shown last */
 	struct authorized_options options; /* the same, of the key that has been proven */
 	struct auth_methods methods;	   /* what has been passed */
+	struct auth_methods judged;	   /* of that, what was judged here, not by the machine */
 	int key_proven;
 	struct turn check_turn;
 	struct check *check;  /* looks at this one's password, or NULL */
@@ -129,11 +146,18 @@ struct ward {
 		WARD_DIALS	  /* on its way */
 	} dial;
 	int64_t dial_deadline; /* in line no longer than that */
+	struct buf shown_key;  /* the body of HOST_KEY, until it is decided upon */
+	TAILQ_ENTRY(ward) look_entry;
+	struct look *look; /* at its machine, which it waits for, or NULL */
+	int looked;	   /* it has waited for one */
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
 	int password_missing;	   /* the stored password is not to be had */
 	int banner_cut;		   /* the log has been told that it was */
 	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
+	int host_known;		   /* its key is the one of the machine meant */
+	int takes_bound;	   /* the session says: it takes publickey-hostbound */
+	struct buf host_key; /* the key, or certificate, that it has shown and that is taken */
 	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
 	enum {
 		UPSTREAM_NOTHING,

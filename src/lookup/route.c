@@ -197,13 +197,25 @@ apply_restrict(const struct conf_section *s, struct route *r)
 		r->permit_tty = 0;
 }
 
+static const char then_key[] = ",publickey";
+
+/* A list of AuthenticationMethods is not to be: say so, and what to write instead. */
+static void
+want_key_first(const struct conf_entry *e, const char *list, const char *why,
+    struct conf_errors *errors)
+{
+	const char *at = strstr(list, then_key);
+
+	conf_error(errors, e->file, e->line, "AuthenticationMethods: %s%s; write publickey,%.*s%s",
+	    list, why, (int)(at - list), list, at + strlen(then_key));
+}
+
 /* With MatchFingerprint it takes a key to find the route: no password can come before it. */
 static void
 check_key_first(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
-	static const char then[] = ",publickey";
 	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
-	const char *list, *at, *later = NULL;
+	const char *list, *later = NULL;
 	size_t i;
 
 	if (e == NULL || !has(s, "MatchFingerprint"))
@@ -212,16 +224,33 @@ check_key_first(const struct conf_section *s, const struct route *r, struct conf
 		list = r->authentication_methods.v[i];
 		if (strncmp(list, "publickey", 9) == 0)
 			return;
-		if (strstr(list, then) != NULL)
+		if (strstr(list, then_key) != NULL)
 			later = list;
 	}
-	if (later == NULL)
-		return;
-	at = strstr(later, then);
-	conf_error(errors, e->file, e->line,
-	    "AuthenticationMethods: %s can't be completed with MatchFingerprint: the key says which "
-	    "route it is, so it has to come first; write publickey,%.*s%s",
-	    later, (int)(at - later), later, at + strlen(then));
+	if (later != NULL)
+		want_key_first(e, later,
+		    " can't be completed with MatchFingerprint: the key says which route it is, so "
+		    "it has to come first",
+		    errors);
+}
+
+/*
+ * With Passthrough the machine judges passwords, and the keeper learns of that from the session
+ * alone, for whose word the mapped key does not sign.
+ */
+static void
+check_key_before_machine(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
+	size_t i;
+
+	for (i = 0; r->passthrough && i < r->authentication_methods.n; i++)
+		if (strstr(r->authentication_methods.v[i], then_key) != NULL)
+			want_key_first(e, r->authentication_methods.v[i],
+			    ": with Passthrough the mapped key does not sign for what the machine has "
+			    "judged",
+			    errors);
 }
 
 /* How a person may prove who they are. */
@@ -259,6 +288,7 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "Password or, with Passthrough, the person's?  Leave one out",
 		    s->name);
 	check_key_first(s, r, errors);
+	check_key_before_machine(s, r, errors);
 	if (r->authentication_methods.n > 16)
 		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
 	for (i = 0; i < r->authentication_methods.n; i++) {

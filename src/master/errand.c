@@ -1,5 +1,3 @@
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +8,7 @@
 #include "base/fd.h"
 #include "base/title.h"
 #include "ipc/ipc.h"
-#include "master/dial.h"
+#include "errand/dial.h"
 #include "master/errand.h"
 #include "master/run.h"
 
@@ -31,19 +29,6 @@ answer_dialled(int answer, const char *host, int fd, const struct buf *why, cons
 	return ipc_send(answer, &b, fd);
 }
 
-/* A resolver cannot be told to stop: with nobody there any more who waits for the answer, the
- * kernel ends this process (SIGIO, whose default action that is). */
-static void
-end_with(int answer)
-{
-	struct pollfd pfd = { answer, POLLIN, 0 };
-
-	signal(SIGIO, SIG_DFL);
-	if (fcntl(answer, F_SETOWN, getpid()) == -1 ||
-	    fcntl(answer, F_SETFL, O_NONBLOCK | O_ASYNC) == -1 || poll(&pfd, 1, 0) != 0)
-		_exit(1);
-}
-
 void
 errand_dial(struct wire *body, int answer)
 {
@@ -59,7 +44,7 @@ errand_dial(struct wire *body, int answer)
 	n = wire_u32(body);
 	deadline = clock_ms() + timeout_ms;
 	signal(SIGTERM, SIG_DFL);
-	end_with(answer);
+	dial_end_with(answer);
 	/* a resolver may take longer than asked: this is the end of it */
 	alarm(timeout_ms / 1000 + 2);
 	snprintf(port, sizeof(port), "%u", port_number);

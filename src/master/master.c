@@ -16,6 +16,7 @@
 #include "base/privs.h"
 #include "base/reexec.h"
 #include "base/title.h"
+#include "errand/look.h"
 #include "master/errand.h"
 #include "master/master_private.h"
 #include "master/run.h"
@@ -160,6 +161,8 @@ run_errand(struct master *m, struct ipc_msg *msg)
 			errand_run(&msg->body, msg->fd);
 		if (msg->type == IPC_CHECK)
 			errand_check(msg->fd);
+		if (msg->type == IPC_LOOK)
+			errand_look(&msg->body, msg->fd);
 		errand_dial(&msg->body, msg->fd);
 	}
 	/* the keeper sees its socket close */
@@ -199,7 +202,8 @@ keeper_message(struct master *m)
 		m->status = 1;
 		return r;
 	}
-	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK)
+	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK ||
+	    msg.type == IPC_LOOK)
 		run_errand(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));

@@ -56,9 +56,9 @@ session_tell(struct session *s, struct buf *b)
 }
 
 int
-session_keeper_wait(struct session *s, struct ipc_msg *msg)
+session_keeper_wait(struct session *s, int64_t more_ms, struct ipc_msg *msg)
 {
-	int64_t now = clock_ms(), deadline = now + KEEPER_TIMEOUT_MS;
+	int64_t now = clock_ms(), deadline = now + KEEPER_TIMEOUT_MS + more_ms;
 	struct pollfd pfd = { .fd = s->keeper, .events = POLLIN };
 
 	if (s->keeper == -1)
@@ -76,11 +76,12 @@ session_keeper_wait(struct session *s, struct ipc_msg *msg)
 static void pace(struct session *s, struct wire *body);
 
 /*
- * Ask the keeper and wait for the answer.  Messages of another kind may have been on
- * their way: they are held back, and acted on afterwards.
+ * Ask the keeper and wait for the answer, which may take so much more time than usual.  Messages of
+ * another kind may have been on their way: they are held back, and acted on afterwards.
  */
 static int
-session_ask(struct session *s, struct buf *question, enum ipc_type answer, struct ipc_msg *msg)
+session_ask(struct session *s, struct buf *question, enum ipc_type answer, int64_t more_ms,
+    struct ipc_msg *msg)
 {
 	int r, held = 0;
 
@@ -91,7 +92,7 @@ session_ask(struct session *s, struct buf *question, enum ipc_type answer, struc
 	r = ipc_send(s->keeper, question, -1);
 	/* one that is gone may have said why */
 	while ((r == 0 || r == ERR_EOF) && held <= SESSION_HELD_MAX) {
-		r = session_keeper_wait(s, msg);
+		r = session_keeper_wait(s, more_ms, msg);
 		if (r != 0)
 			break;
 		if (msg->type == answer)
@@ -132,7 +133,7 @@ down_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig)
 	ipc_begin(&b, IPC_SIGN);
 	wire_put_text(&b, alg);
 	wire_put_bytes(&b, hash);
-	r = session_ask(s, &b, IPC_SIGNATURE, &msg);
+	r = session_ask(s, &b, IPC_SIGNATURE, 0, &msg);
 	if (r != 0)
 		return r;
 	ok = wire_bool(&msg.body);
@@ -150,6 +151,7 @@ static int
 up_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, struct bytes sig)
 {
 	struct session *s = ctx;
+	int64_t asked_at;
 	struct ipc_msg msg;
 	struct buf b;
 	int ok, r;
@@ -164,7 +166,10 @@ up_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, st
 	wire_put_bytes(&b, hash);
 	wire_put_bytes(&b, blob);
 	wire_put_bytes(&b, sig);
-	r = session_ask(s, &b, IPC_HOST_KEY_OK, &msg);
+	/* with accept-new the keeper has the machine looked at: that is not the machine's time */
+	asked_at = clock_ms();
+	r = session_ask(s, &b, IPC_HOST_KEY_OK, s->up_timeout_ms, &msg);
+	s->up_deadline += clock_ms() - asked_at;
 	if (r != 0)
 		return r;
 	ok = wire_bool(&msg.body);
@@ -385,6 +390,7 @@ start_upstream(struct session *s, struct ipc_msg *msg)
 		session_end(s, "upstream: %s", why);
 		return;
 	}
+	s->up_timeout_ms = timeout;
 	s->up_deadline = clock_ms() + timeout;
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }

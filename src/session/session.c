@@ -500,7 +500,7 @@ start(struct session *s, int client)
 	uint32_t n;
 	int r;
 
-	r = session_keeper_wait(s, &msg);
+	r = session_keeper_wait(s, 0, &msg);
 	if (r == ERR_EOF)
 		log_warn("session %04jx: %s was not let in: the keeper has hung up",
 		    (uintmax_t)s->config->id, s->config->client);

@@ -43,18 +43,19 @@ struct session {
 	struct relay relay;
 	struct rules rules; /* until the relay has them */
 	int have_rules;
-	int relayed;	      /* the client was let through */
-	int by_client;	      /* it is the client who has ended it */
-	int orphan;	      /* the keeper was lost before the client was let through */
-	unsigned int refused; /* how many lines of the log it has got for that */
-	int64_t deadline;     /* of the login */
-	int64_t up_deadline;  /* of the login upstream */
-	int up_patient;	      /* a person is asked meanwhile: only its handshake has one */
-	int64_t trim_at;      /* give back memory then */
-	uint64_t trim_bytes;  /* relayed since the last time */
-	int64_t asked_at;     /* in us: the client's last login message */
-	int64_t pace_until;   /* in us: the keeper is not listened to before */
-	char reason[512];     /* why it ends; "" while it does not */
+	int relayed;	       /* the client was let through */
+	int by_client;	       /* it is the client who has ended it */
+	int orphan;	       /* the keeper was lost before the client was let through */
+	unsigned int refused;  /* how many lines of the log it has got for that */
+	int64_t deadline;      /* of the login */
+	int64_t up_deadline;   /* of the login upstream */
+	int64_t up_timeout_ms; /* ConnectTimeout */
+	int up_patient;	       /* a person is asked meanwhile: only its handshake has one */
+	int64_t trim_at;       /* give back memory then */
+	uint64_t trim_bytes;   /* relayed since the last time */
+	int64_t asked_at;      /* in us: the client's last login message */
+	int64_t pace_until;    /* in us: the keeper is not listened to before */
+	char reason[512];      /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */
 	uint8_t host_key[SESSION_HOST_KEY_MAX];
@@ -87,8 +88,9 @@ void session_keeper_message(struct session *s, struct ipc_msg *msg);
 /* Read and act on one message of the keeper's socket. */
 void session_keeper_input(struct session *s);
 
-/* Wait for one message, until the deadline.  0 or an ERR_*. */
-int session_keeper_wait(struct session *s, struct ipc_msg *msg);
+/* Wait for one message, until the deadline, or as long as the keeper may take and so much more.
+ * 0 or an ERR_*. */
+int session_keeper_wait(struct session *s, int64_t more_ms, struct ipc_msg *msg);
 
 /* The keeper is gone, or has done with this session: a relay goes on without it, until keys
  * are to be exchanged; a login is over. */

@@ -1,11 +1,13 @@
 """Is it the machine meant?  (FAULTS F19)  Direct: ssh checks; else the gateway does, for its login."""
 
+import contextlib
 import subprocess
 
 import pytest
 
 from lab.keys import fingerprint
 from lab.refusal import one_line, session_id
+from test_passthrough import Machine, machine, paramiko
 
 ED25519, ECDSA, RSA = "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"
 
@@ -164,23 +166,49 @@ def test_accept_new_to_a_last_line_without_newline(check):
         assert len(c.file.read_text().splitlines()) == 2
 
 
-def test_accept_new_writes_once_under_ten_first_logins_at_once(gated):
-    """FAULTS F19: 50 scaled to 10."""
-    w = gated(route={"StrictHostKeyChecking": "accept-new"})
-    file = w.gateway.known_hosts_of("alice")
-    file.write_text("")
-    running = [w.client.spawn("echo in", stdin=subprocess.DEVNULL) for _ in range(10)]
-    for p in running:
-        out, err = p.communicate(timeout=60)
-        assert out == b"in\n", err
-    assert len(file.read_text().splitlines()) == 1
-
-
 def test_no_checking(check, ring):
     c = check("no")
     c.accepted("")
     if c.way.gateway:
         assert c.way.gateway.log.find(r"StrictHostKeyChecking is no")
+
+
+@contextlib.contextmanager
+def older(gated, ring, strict, known):
+    with machine(gated, ring, judge=lambda: OlderMachine(None), Passthrough=None, Key="alice",
+                 AuthorizedKeysFile="conf.d/alice.pub", StrictHostKeyChecking=strict) as (w, _):
+        if not known:
+            w.gateway.known_hosts_of("alice").write_text("")
+        yield w
+
+
+class OlderMachine(Machine):
+    """It takes any key, and knows no publickey-hostbound."""
+
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL
+
+
+@pytest.mark.parametrize("strict, known", [("no", True), ("accept-new", False), ("yes", True)])
+def test_machine_without_hostbound_requests(gated, ring, strict, known):
+    """Known, or looked at: the mapped key signs as it always has."""
+    with older(gated, ring, strict, known) as w:
+        assert w.ssh("x").outcome[:2] == (0, b"in\n")
+        assert "does not take" not in w.gateway.command("route", "alice", "--dial")
+
+
+def test_machine_without_hostbound_requests_that_is_not_known(gated, ring):
+    """The mapped key does not sign what another machine could take; the log says what to do."""
+    with older(gated, ring, "no", False) as w:
+        r = w.ssh("x")
+        assert r.code == 255 and "your machine did not let the gateway in" in one_line(r.err)
+        advice = "add its host key to UserKnownHostsFile, or set StrictHostKeyChecking = accept-new"
+        assert w.gateway.log.find(rf"session {session_id(r.err)}: .*publickey-hostbound.*{advice}")
+        p = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
+        assert p.returncode == 1 and advice in p.stdout.decode()
 
 
 def test_fingerprint(gated, ring):

@@ -235,6 +235,25 @@ take_check(int fd)
 			driver.checks[i].login = auth_server_login(ward->server)[0];
 }
 
+/* The machine whose key is to be learnt is the one with the foreign key. */
+static void
+answer_look(int fd)
+{
+	const struct world_key *key = &driver.world.foreign;
+	struct buf b, sig;
+
+	buf_init(&sig, IPC_MAX);
+	world_sign(key, driver.nonce, sizeof(driver.nonce), &sig);
+	ipc_begin(&b, IPC_LOOKED);
+	wire_put_text(&b, key->type);
+	wire_put_string(&b, driver.nonce, sizeof(driver.nonce));
+	wire_put_string(&b, key->pub.data, key->pub.len);
+	wire_put_string(&b, sig.data, sig.len);
+	buf_free(&sig);
+	CHECK(ipc_send(fd, &b, -1) == 0);
+	fd_close(&fd);
+}
+
 static void
 master_drain(void)
 {
@@ -251,6 +270,10 @@ master_drain(void)
 		wire_init(&w, message + 1, (size_t)n - 1);
 		if (message[0] == IPC_CHECK) {
 			take_check(fd);
+			continue;
+		}
+		if (message[0] == IPC_LOOK) {
+			answer_look(fd);
 			continue;
 		}
 		CHECK((fd != -1) == (message[0] == IPC_DIAL || message[0] == IPC_RUN));

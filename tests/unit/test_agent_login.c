@@ -55,7 +55,7 @@ setup(void **state)
 		.methods = { .complete = 1 } };
 	TAILQ_INSERT_TAIL(&keeper.wards, &ward, entry);
 	ward.upstream = auth_client_new(&config, &ops, &ward);
-	return ward.upstream == NULL ? -1 : agent_login_new(&ward, any, any);
+	return ward.upstream == NULL ? -1 : agent_login_new(&ward, any);
 }
 
 static int

@@ -406,6 +406,49 @@ test_bound_signature(void **state)
 	buf_free(&sig);
 }
 
+/* With a host key the mapped key signs for that one, and never without. */
+static void
+test_mapped_key_bound_to_the_host_key(void **state)
+{
+	struct fixture *f = *state;
+	const struct auth_client_config config = { .session_id = session_id,
+		.session_id_len = sizeof(session_id),
+		.user = "ubuntu",
+		.blob = { f->blob.data, f->blob.len },
+		.host_key = { (const uint8_t *)"host key", 8 } };
+	struct bytes sig;
+	struct wire w, m, s;
+	struct buf data;
+
+	f->ac = auth_client_new(&config, &ops, f);
+	assert_non_null(f->ac);
+	assert_int_equal(auth_client_start(f->ac, &f->out), AUTH_CLIENT_SEND);
+	wire_init(&w, f->out.data, f->out.len);
+	sig = wire_string(&w);
+	assert_int_equal(wire_end(&w), 0);
+	wire_init(&m, sig.p, sig.len);
+	assert_int_equal(wire_u8(&m), SSH_MSG_USERAUTH_REQUEST);
+	assert_true(bytes_is(wire_string(&m), "ubuntu"));
+	assert_true(bytes_is(wire_string(&m), "ssh-connection"));
+	assert_true(bytes_is(wire_string(&m), "publickey-hostbound-v00@openssh.com"));
+	assert_int_equal(wire_bool(&m), 1);
+	assert_true(bytes_is(wire_string(&m), ALG));
+	assert_true(bytes_equal(wire_string(&m), (struct bytes){ f->blob.data, f->blob.len }));
+	assert_true(bytes_is(wire_string(&m), "host key"));
+	/* all of that is signed */
+	buf_init(&data, 10000);
+	wire_put_string(&data, session_id, sizeof(session_id));
+	buf_put(&data, f->out.data + 4, sig.len - m.left);
+	sig = wire_string(&m);
+	assert_int_equal(wire_end(&m), 0);
+	wire_init(&s, sig.p, sig.len);
+	assert_true(bytes_is(wire_string(&s), ALG));
+	sig = wire_string(&s);
+	assert_int_equal(sig.len, crypto_sign_BYTES);
+	assert_int_equal(crypto_sign_verify_detached(sig.p, data.data, data.len, f->public), 0);
+	buf_free(&data);
+}
+
 static void
 test_signing_fails(void **state)
 {
@@ -630,6 +673,7 @@ main(void)
 		T(test_query),
 		T(test_query_answered_wrongly),
 		T(test_bound_signature),
+		T(test_mapped_key_bound_to_the_host_key),
 		T(test_signing_fails),
 		T(test_refused),
 		T(test_partial_success),

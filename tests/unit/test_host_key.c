@@ -1,11 +1,13 @@
 /*
- * keeper/host_key.c: what a machine has to show, and what is made of it.
+ * keeper/host_key.c and host_key_learn.c: what a machine has to show, and what is made of it.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 #include <sodium.h>
@@ -14,6 +16,7 @@
 #include "auth/known_hosts.h"
 #include "auth/pubkey.h"
 #include "keeper/host_key.h"
+#include "keeper/host_key_learn.h"
 #include "tmp_dir.h"
 #include "transport/keys.h"
 
@@ -340,6 +343,61 @@ test_refuse(void **state)
 	assert_int_equal(strlen(j.why), sizeof(j.why) - 1);
 }
 
+static void
+assert_known(const char *text)
+{
+	char have[4096] = "";
+	FILE *f = fopen(known, "r");
+
+	assert_non_null(f);
+	have[fread(have, 1, sizeof(have) - 1, f)] = '\0';
+	fclose(f);
+	assert_string_equal(have, text);
+}
+
+/* One line for a machine, behind the last one of a file that may lack its newline. */
+static void
+test_learn(void **state)
+{
+	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
+	struct keystore_why why;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 4096);
+	buf_putf(&text, "# no newline\n");
+	known_hosts_line("machine", 22, bytes_of(&pub), &text);
+	write_text(known, "# no newline");
+	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), 0);
+	assert_known(buf_cstr(&text));
+	/* nothing that is there is written again, or beside another key */
+	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), 0);
+	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&other), &why), ERR_EXISTS);
+	assert_non_null(strstr(why.text, "has another key"));
+	assert_known(buf_cstr(&text));
+	buf_free(&text);
+}
+
+/* As on a full disk: of the line there is nothing, and the file is as it was. */
+static void
+test_learn_without_room(void **state)
+{
+	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
+	struct rlimit before, little;
+	struct keystore_why why;
+
+	(void)state;
+	write_text(known, "# short\n");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	little = (struct rlimit){ strlen("# short\n") + 10, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), ERR_SYS);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_non_null(strstr(why.text, known));
+	assert_known("# short\n");
+}
+
 int
 main(void)
 {
@@ -351,6 +409,8 @@ main(void)
 		cmocka_unit_test(test_algorithms),
 		cmocka_unit_test(test_many_hashed_names),
 		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_learn),
+		cmocka_unit_test(test_learn_without_room),
 	};
 
 	return cmocka_run_group_tests_name("host_key", tests, setup, teardown);

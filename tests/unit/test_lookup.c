@@ -230,6 +230,11 @@ test_bad_routes(void **state)
 		 "StrictHostKeyChecking = no\n",
 	    "conf.d/a.ini:1: [route a]: whose password goes to the machine behind, the stored one "
 	    "of Password or, with Passthrough, the person's?  Leave one out\n");
+	load_bad("[route a]\nHostName = h\nKey = k\nAuthorizedKey = t AAAA\nPassthrough = yes\n"
+		 "StrictHostKeyChecking = no\n"
+		 "AuthenticationMethods = publickey,password keyboard-interactive,publickey\n",
+	    "conf.d/a.ini:7: AuthenticationMethods: keyboard-interactive,publickey: with "
+	    "Passthrough the mapped key does not sign for what the machine has judged; write publickey,keyboard-interactive\n");
 	load_bad("[route a/b]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
 	    "MatchFingerprint: when it is to be taken instead of [route a]\n");

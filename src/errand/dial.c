@@ -1,13 +1,16 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "master/dial.h"
+#include "errand/dial.h"
 
 /* Connect within the deadline: a descriptor, or -1 with errno set. */
 static int
@@ -89,4 +92,15 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 	}
 	freeaddrinfo(list);
 	return fd;
+}
+
+void
+dial_end_with(int answer)
+{
+	struct pollfd pfd = { answer, POLLIN, 0 };
+
+	signal(SIGIO, SIG_DFL);
+	if (fcntl(answer, F_SETOWN, getpid()) == -1 ||
+	    fcntl(answer, F_SETFL, O_NONBLOCK | O_ASYNC) == -1 || poll(&pfd, 1, 0) != 0)
+		_exit(1);
 }

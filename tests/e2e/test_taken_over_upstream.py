@@ -1,0 +1,230 @@
+"""What a session that has been taken over gets the keeper to sign and to believe of machines."""
+
+import os
+import re
+
+import paramiko
+import pytest
+
+from lab import attack, attacker
+from lab.attacker import Gone, Reader, TakenOver, string
+from lab.way import Way
+
+HOSTBOUND = b"publickey-hostbound-v00@openssh.com"
+FAILED, SUCCESS = attack.USERAUTH_FAILURE, attack.USERAUTH_SUCCESS
+
+
+@pytest.fixture
+def machines(make_gateway, make_sshd, ring, tmp_path):
+    """machines(**route): a gateway of the attack build, alice's machine, and bob's, who has the same mapped
+    key and the same user there."""
+    ways = []
+
+    def make(**route):
+        gateway = make_gateway(program=attacker.program())
+        alices, bobs = make_sshd(), make_sshd(host_keys=["rsa3072"])
+        gateway.route("alice", alices, [ring.get("client")], key="people", **route)
+        bobs.authorize(gateway.keys["people"])
+        gateway.start()
+        ways.append(Way("gateway", tmp_path / "way", ring, alices, gateway))
+        return gateway, alices, bobs
+
+    yield make
+    for way in ways:
+        way.close()
+
+
+class Liar:
+    """A session at the point where its upstream has been dialled, and a host key of its own making."""
+
+    def __init__(self, t, ring, key=None, login="alice"):
+        self.t = t
+        assert t.sign()
+        t.prove(login, key or ring.get("client"))
+        t.expect("UPSTREAM_FD")
+        private = ring.get("made_on_the_spot")
+        self.key = paramiko.Ed25519Key.from_private_key_file(str(private.path))
+
+    def shows(self, session_id, key=None, signature=None):
+        """HOST_KEY: is this key, which has signed that hash, taken for the machine's?"""
+        self.session_id = session_id
+        key = key or self.key.asbytes()
+        signature = signature or self.key.sign_ssh_data(session_id).asbytes()
+        self.t.send("HOST_KEY", "ssh-ed25519", session_id, key, signature)
+        return self.t.expect("HOST_KEY_OK")[1].bool()
+
+    def ready(self, bound=False):
+        """The login begins, at a machine that is said to take hostbound requests, or not."""
+        self.t.send("UPSTREAM_READY", self.session_id, "", bound)
+
+    def request(self, timeout=10.0):
+        """The next message for the upstream."""
+        return self.t.expect("UPSTREAM", timeout=timeout)[1].strings()[0]
+
+
+class Connection(attack.Attacker):
+    """A client's end of a connection to the machine, past its key exchange."""
+
+    def __init__(self, sshd):
+        super().__init__(sshd.port)
+        self.service()
+
+    def _verify_key(self, host_key, sig):
+        self.shown = (host_key, sig)
+        super()._verify_key(host_key, sig)
+
+
+def deliver(machine, request):
+    """The machine gets this login request: what it says to it, or None if it hangs up."""
+    machine.send(request[0], bytearray(request[1:]))
+    return machine.hears(FAILED, SUCCESS)
+
+
+def parse(request):
+    """A signed publickey request: its method and host key."""
+    r = Reader(request)
+    assert r.u8() == attack.USERAUTH_REQUEST
+    r.string(), r.string()
+    method = r.string()
+    assert r.bool()
+    r.string(), r.string()
+    return method, r.string() if method == HOSTBOUND else None
+
+
+@pytest.mark.parametrize("strict", ["no", "yes"])
+def test_the_login_that_is_tried_here_is_one_that_the_right_machine_takes(machines, ring, strict):
+    """With the true host key and hash of alice's machine, known or not."""
+    gateway, alices, _ = machines(StrictHostKeyChecking=strict, **({"known_hosts": ""} if strict == "no" else {}))
+    with TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        machine = Connection(alices)
+        assert liar.shows(machine.session_id, *machine.shown)
+        liar.ready()
+        request = liar.request()
+        assert parse(request) == ((HOSTBOUND, machine.shown[0]) if strict == "no" else (b"publickey", None))
+        assert deliver(machine, request) == SUCCESS
+        machine.close()
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_mapped_key_signs_for_no_other_machine_where_any_host_key_is_taken(machines, ring, bound):
+    """Finding 4: bob's machine has the same mapped key; alice's session shows a key of its own over bob's hash."""
+    gateway, _, bobs = machines(StrictHostKeyChecking="no", known_hosts="")
+    with TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        machine = Connection(bobs)
+        assert liar.shows(machine.session_id)
+        liar.ready(bound)
+        request = liar.request()
+        assert parse(request) == (HOSTBOUND, liar.key.asbytes())
+        assert deliver(machine, request) != SUCCESS
+        machine.close()
+    assert not bobs.log.find("Accepted publickey")
+
+
+def test_mapped_key_signs_for_no_other_machine_where_a_changed_host_key_is_taken(machines, ring):
+    gateway, alices, bobs = machines(StrictHostKeyChecking="no")
+    with TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        machine = Connection(bobs)
+        assert liar.shows(machine.session_id)
+        liar.ready()
+        request = liar.request()
+        assert parse(request) == (HOSTBOUND, liar.key.asbytes())
+        assert deliver(machine, request) != SUCCESS
+        machine.close()
+    gateway.log.wait("host key of 127.0.0.1 is CHANGED, and StrictHostKeyChecking is no")
+
+
+def test_session_does_not_say_which_host_key_is_new(machines, ring):
+    """Findings 4 and 11, accept-new: known_hosts gets the key of alice's machine, and the liar nothing."""
+    gateway, alices, bobs = machines(StrictHostKeyChecking="accept-new", known_hosts="")
+    file = gateway.known_hosts_of("alice")
+    with TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        machine = Connection(bobs)
+        assert not liar.shows(machine.session_id)
+        assert t.expect("REFUSE")
+        machine.close()
+    gateway.log.wait("has shown the gateway another host key than the one that comes from this session")
+    assert file.read_text() == f"[127.0.0.1]:{alices.port} {' '.join(alices.host_keys[0].public.split()[:2])}\n"
+
+
+def test_session_that_asks_twice_about_a_new_host_key_ends(machines, ring):
+    """While the gateway looks."""
+    gateway, _, _ = machines(StrictHostKeyChecking="accept-new", known_hosts="")
+    with TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        hash_ = os.urandom(32)
+        shown = ("ssh-ed25519", hash_, liar.key.asbytes(), liar.key.sign_ssh_data(hash_).asbytes())
+        try:
+            t.send("HOST_KEY", *shown)
+            t.send("HOST_KEY", *shown)
+        except Gone:
+            pass
+        assert t.ended()
+    gateway.quiet()
+
+
+PASSTHROUGH = {"Passthrough": "yes", "StrictHostKeyChecking": "no", "known_hosts": ""}
+
+
+@pytest.mark.parametrize("claim", ["partial", "success"])
+def test_mapped_key_does_not_sign_because_a_session_says_that_a_password_was_right(machines, ring, claim):
+    """Finding 9: publickey,password, and a machine that would take the mapped key alone."""
+    gateway, _, _ = machines(AuthenticationMethods="publickey,password", **PASSTHROUGH)
+    with TakenOver(gateway.port) as t:
+        assert t.sign()
+        t.prove("alice", ring.get("client"))
+        t.auth(*attack.password("alice", "wrong"))
+        t.expect("UPSTREAM_FD")
+        liar = Liar.__new__(Liar)
+        liar.t, liar.key = t, paramiko.Ed25519Key.from_private_key_file(str(ring.get("made_on_the_spot").path))
+        assert liar.shows(os.urandom(32))
+        liar.ready(True)
+        assert b"none" in liar.request()
+        t.send("UPSTREAM_AUTH", bytes([FAILED]) + string("password,publickey") + b"\0")
+        assert b"wrong" in liar.request()
+        if claim == "partial":
+            t.send("UPSTREAM_AUTH", bytes([FAILED]) + string("publickey") + b"\1")
+        else:
+            t.send("UPSTREAM_AUTH", bytes([SUCCESS]))
+        t.prove("alice", ring.get("client"))
+        messages = []
+        while (got := t.receive(2.0)) is not None:
+            messages.append(got)
+            if got[0] in ("REFUSE", "RELAY"):
+                break
+        assert "UPSTREAM" not in [m[0] for m in messages]
+        assert messages[-1][0] == ("REFUSE" if claim == "partial" else "RELAY")
+
+
+@pytest.mark.parametrize("where", ["ini", "directory", "exec"])
+def test_a_list_in_which_the_mapped_key_would_sign_for_a_judgement_of_the_machine_is_refused(
+        make_gateway, make_sshd, ring, where):
+    """Finding 9: password,publickey with Passthrough, wherever the route is from."""
+    text = ("HostName = 127.0.0.1\nPassthrough = yes\nKey = alice\nAuthorizedKey = "
+            f"{ring.get('client').public}\nStrictHostKeyChecking = no\n"
+            "AuthenticationMethods = password,publickey\n")
+    words = "AuthenticationMethods: password,publickey: with Passthrough"
+    g = make_gateway()
+    g.generate_key("alice")
+    if where == "ini":
+        (g.conf / "10-alice.ini").write_text("[route alice]\n" + text)
+        p = g.sallyport("check", "-c", g.conf)
+        assert p.returncode == 78
+    elif where == "directory":
+        user = g.dir / "users" / "alice"
+        user.mkdir(parents=True)
+        (user / "route.ini").write_text(text)
+        (g.conf / "20-lookup.ini").write_text(f"[lookup]\nOrder = directory\n[lookup directory]\nPath = {user.parent}\n")
+    else:
+        program = g.dir / "program"
+        program.write_text(f"#!/bin/sh\ncat <<'E'\n{text}E\n")
+        program.chmod(0o755)
+        (g.conf / "20-lookup.ini").write_text(f"[lookup]\nOrder = exec\n[lookup exec]\nCommand = {program}\n")
+    if where != "ini":
+        p = g.sallyport("route", "alice", "-c", g.conf)
+        assert p.returncode != 0
+    said = (p.stdout + p.stderr).decode()
+    assert words in said and re.search("write publickey,password$", said, re.M), said

@@ -1,0 +1,67 @@
+/*
+ * Filters of system calls, by libseccomp; for all roles but the session, which has its own
+ * (session/sandbox.c).
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <seccomp.h>
+
+#include "base/filter.h"
+
+#ifdef SALLYPORT_ASAN
+#define FILTER_VIOLATION SCMP_ACT_ERRNO(EPERM)
+#else
+#define FILTER_VIOLATION SCMP_ACT_KILL_PROCESS
+#endif
+
+static struct scmp_arg_cmp
+filter_condition(const struct filter_arg *a)
+{
+	struct scmp_arg_cmp cmp = { .arg = a->number, .op = SCMP_CMP_EQ, .datum_a = a->value };
+
+	if (a->test == FILTER_IS_OURSELVES)
+		cmp.datum_a = (scmp_datum_t)getpid();
+	if (a->test == FILTER_LACKS) {
+		cmp.op = SCMP_CMP_MASKED_EQ;
+		cmp.datum_b = 0;
+	}
+	return cmp;
+}
+
+static int
+filter_add(scmp_filter_ctx ctx, uint32_t action, const struct filter_rule *rule)
+{
+	int number = seccomp_syscall_resolve_name(rule->call);
+	struct scmp_arg_cmp conditions[FILTER_ARGS_MAX];
+	unsigned int n = 0, i;
+
+	if (number == __NR_SCMP_ERROR)
+		return 0;
+	for (i = 0; i < FILTER_ARGS_MAX; i++)
+		if (rule->args[i].test != FILTER_ANY)
+			conditions[n++] = filter_condition(&rule->args[i]);
+	return seccomp_rule_add_array(ctx, action, number, n, conditions);
+}
+
+int
+filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n)
+{
+	uint32_t on_match = kind == FILTER_ALLOW ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+	scmp_filter_ctx ctx = seccomp_init(
+	    kind == FILTER_ALLOW ? FILTER_VIOLATION : SCMP_ACT_ALLOW);
+	size_t i;
+	int r = 0;
+
+	if (ctx == NULL)
+		return ERR_NOMEM;
+	for (i = 0; i < n && r == 0; i++)
+		r = filter_add(ctx, on_match, &rules[i]);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (r == 0)
+		return 0;
+	errno = -r;
+	return ERR_SYS;
+}

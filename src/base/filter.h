@@ -1,0 +1,47 @@
+/*
+ * A filter of system calls (seccomp(2)) from a table of their names: a process gives up, for itself and
+ * its children, what it has no use for.  Nothing takes a filter off again.
+ */
+#ifndef BASE_FILTER_H
+#define BASE_FILTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A condition on one argument. */
+struct filter_arg {
+	enum {
+		FILTER_ANY,	     /* no condition */
+		FILTER_IS,	     /* the argument is value */
+		FILTER_LACKS,	     /* none of the bits in value is set */
+		FILTER_IS_OURSELVES, /* it is the process's own number */
+	} test;
+	unsigned int number; /* of the argument, from 0 */
+	uint64_t value;
+};
+
+#define FILTER_ARGS_MAX 3
+
+/*
+ * A call by its name, as in syscalls(2), and the conditions that all have to hold; several rules of one
+ * call are alternatives.  A call that this architecture or libseccomp lacks counts for nothing.
+ */
+struct filter_rule {
+	const char *call;
+	struct filter_arg args[FILTER_ARGS_MAX];
+};
+
+enum filter_kind {
+	FILTER_ALLOW, /* the rules say what is allowed; any other call kills the process */
+	/* The rules say what fails with EPERM; any other call is allowed.  Conditions are of little use
+	 * here: the kernel drops the upper half of an int, which makes FILTER_IS fail, afterwards. */
+	FILTER_REFUSE,
+};
+
+/* From now on.  Sets no-new-privileges as well.  Under sanitizers, which call more than we do, a call that
+ * is not allowed fails with EPERM.  0, ERR_NOMEM, or ERR_SYS with errno. */
+int filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n) MUST_CHECK;
+
+#endif

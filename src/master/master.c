@@ -28,6 +28,8 @@
 #define KEEPER_BURST 64
 /* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 50
+/* A process that has closed its sockets ends within microseconds; a second is what logins may be away. */
+#define KEEPER_END_MS 500
 /* Docker waits for 10 s before it kills. */
 #define CONTAINER_END_MS 5000
 
@@ -180,6 +182,43 @@ login_ended(struct master *m, struct wire *body)
 		startups_login_ended(m->startups, id, (enum ipc_login)end, clock_ms());
 }
 
+/* Collect the keeper if it has ended: 1, with how in m->keeper_status. */
+static int
+keeper_ended(struct master *m)
+{
+	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &m->keeper_status, WNOHANG) > 0)
+		m->keeper_pid = -1;
+	return m->keeper_pid == -1;
+}
+
+/* It has closed its socket, which a process that ends does a moment before it has ended. */
+static void
+keeper_await_end(struct master *m)
+{
+	int64_t end = clock_ms() + KEEPER_END_MS;
+
+	while (!keeper_ended(m) && clock_ms() < end)
+		(void)poll(NULL, 0, 5);
+}
+
+/* Log that it ended, or for ERR_*, why it is of no use any more; and end. */
+static void
+keeper_gone(struct master *m, int r)
+{
+	char how[64];
+
+	snprintf(how, sizeof(how), "%s", err_str(r));
+	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status))
+		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(m->keeper_status));
+	if (m->keeper_pid == -1 && WIFSIGNALED(m->keeper_status))
+		snprintf(how, sizeof(how), "killed by signal %d%s", WTERMSIG(m->keeper_status),
+		    WTERMSIG(m->keeper_status) == SIGSYS ? " (system call not allowed)" : "");
+	/* no logins without it: whoever watches us starts us anew */
+	log_error("the keeper is gone (%s): ending; running sessions go on", how);
+	m->done = 1;
+	m->status = 1;
+}
+
 /* One message: 0, or an ERR_* when there is none. */
 static int
 keeper_message(struct master *m)
@@ -196,10 +235,9 @@ keeper_message(struct master *m)
 		return 0;
 	}
 	if (r != 0) {
-		/* no logins without it: whoever watches us starts us anew */
-		log_error("the keeper is gone (%s): ending; running sessions go on", err_str(r));
-		m->done = 1;
-		m->status = 1;
+		if (r == ERR_EOF)
+			keeper_await_end(m);
+		keeper_gone(m, r);
 		return r;
 	}
 	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK ||
@@ -233,8 +271,11 @@ reap(struct master *m)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == m->keeper_pid)
+		if (pid == m->keeper_pid) {
 			m->keeper_pid = -1;
+			m->keeper_status = status;
+			continue;
+		}
 		if (startups_reap(m->startups, pid, status, now))
 			m->accept_at = 0; /* what was lacking may be there again */
 		else if (WIFSIGNALED(status))
@@ -257,6 +298,9 @@ signal_input(struct master *m)
 	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
 			reap(m);
+			/* whoever else may still hold its socket */
+			if (m->keeper_pid == -1 && m->serving && !m->done)
+				keeper_gone(m, ERR_EOF);
 		} else if (info.ssi_signo == SIGHUP) {
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
@@ -290,6 +334,7 @@ master_loop(struct master *m)
 	size_t i;
 	int paused;
 
+	m->serving = 1;
 	while (!m->done) {
 		now = clock_ms();
 		paused = now < m->accept_at;
@@ -358,7 +403,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 {
 	struct pollfd pfd = { .events = POLLIN };
 	struct ipc_msg msg;
-	int pair[2], status = 0, r;
+	int pair[2], r;
 	const char *why;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
@@ -392,10 +437,12 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 		log_error("HostKey: no session could begin with these keys: %s", why);
 		return 78;
 	}
-	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &status, 0) == m->keeper_pid &&
-	    WIFEXITED(status) && WEXITSTATUS(status) != 0)
-		return WEXITSTATUS(status);
-	log_error("the keeper did not start");
+	keeper_await_end(m);
+	/* it has said itself what is wrong */
+	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status) &&
+	    WEXITSTATUS(m->keeper_status) != 0)
+		return WEXITSTATUS(m->keeper_status);
+	keeper_gone(m, r == 0 ? ERR_FORMAT : r);
 	return 1;
 }
 

@@ -21,8 +21,9 @@ struct master {
 	size_t n_listeners;
 	struct startups *startups;
 	struct drops drops;
-	int keeper; /* socket */
-	pid_t keeper_pid;
+	int keeper;	   /* socket */
+	pid_t keeper_pid;  /* -1 once it has ended */
+	int keeper_status; /* of wait(2), then */
 	int signals;
 	int64_t accept_at; /* nothing is accepted before */
 	struct control *control;
@@ -38,6 +39,7 @@ struct master {
 		ASKER_NEXT  /* came after it began: the one after that is for him */
 	} askers[CONTROL_CLIENTS_MAX];
 	int as_json[CONTROL_CLIENTS_MAX]; /* his answer */
+	int serving;			  /* the keeper was ready */
 	int done;
 	int status;
 	sigset_t old_mask;

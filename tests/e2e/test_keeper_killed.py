@@ -1,16 +1,19 @@
 """The keeper is killed in the middle of a login: the person and the log have one line each."""
 
 import re
+import signal
 import socket
+import subprocess
 import threading
 
 import pytest
 
 from lab import attack, net
-from lab.gateway import END_LINE
+from lab.gateway import END_LINE, SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
+KILLED = r"error: the keeper is gone \(killed by signal 9\): ending; running sessions go on$"
 REQUEST_IDENTITIES = 11  # of an agent
 SAYS = "sallyport: the gateway cannot log you in right now; try again later or ask your administrator"
 
@@ -25,7 +28,7 @@ def logged(w, sid):
     w.gateway.quiet()
     lines = [line for line in w.gateway.log.lines() if f"session {sid}" in line]
     assert len(lines) == 1 and lines[0].endswith(" was not let in: the keeper has hung up"), lines
-    assert w.gateway.log.find(r"the keeper is gone \(closed by the other side\): ending")
+    assert w.gateway.log.find(KILLED)
 
 
 def refused(w, p):
@@ -142,9 +145,75 @@ def test_running_session_goes_on(gated):
     p = w.client.spawn("echo up; cat")
     assert p.stdout.readline() == b"up\n"
     kill(w)
-    w.gateway.log.wait(r"the keeper is gone .*: ending")
+    w.gateway.log.wait(KILLED)
     out, err = p.communicate(b"still here", timeout=10)
     assert (p.returncode, out, err) == (0, b"still here", b"")
     w.gateway.quiet()
     (line,) = [line for line in w.gateway.log.lines() if re.search(END_LINE, line)]
     assert re.search(r"session [0-9a-f]+: 127\.0\.0\.1 closed, without a keeper: ", line), line
+
+
+# The gateway: systemd is to start another at once, by the unit's Restart=on-failure.
+
+def ended(gateway):
+    """The master has ended at once (its only other way out of poll(2) is none), with a status that is no
+    success and no wrong configuration, and left nothing behind."""
+    assert gateway.process.wait(5) == 1
+    assert gateway.log.find(KILLED)
+    assert not (gateway.dir / "run" / "control").exists()
+    with pytest.raises(ConnectionRefusedError):
+        net.connect(("127.0.0.1", gateway.port)).close()
+
+
+def echoes(p, text):
+    p.stdin.write(text)
+    p.stdin.flush()
+    assert p.stdout.read(len(text)) == text
+
+
+def test_another_gateway_takes_its_place_while_sessions_of_the_old_go_on(gated):
+    w = gated()
+    assert (w.gateway.dir / "run" / "control").exists()
+    running = w.client.spawn("echo up; cat")
+    assert running.stdout.readline() == b"up\n"
+    kill(w)
+    ended(w.gateway)
+    w.gateway.start()
+    w.answers()
+    assert w.gateway.sallyport("reload", "-c", w.gateway.conf).returncode == 0
+    echoes(running, b"still here\n")
+    running.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("other", ["a session", "an errand"])
+def test_whoever_else_is_there_does_not_keep_the_master(other, gated, serve):
+    """The keeper's socket to the master is in no other process."""
+    came = threading.Event()
+
+    def hold(s):
+        came.set()
+        net.read_all(s)
+
+    w = gated(route={"Port": serve(hold).port, "ConnectTimeout": "30s"} if other == "an errand" else {})
+    p = w.client.spawn("echo up; cat")
+    if other == "an errand":
+        assert came.wait(10)
+    else:
+        assert p.stdout.readline() == b"up\n"
+    kill(w)
+    ended(w.gateway)
+    p.kill()
+    p.communicate()
+
+
+def test_a_keeper_that_is_stopped_and_killed_while_it_loads_anew(gated):
+    """A reload waits for its answer, and ends without one."""
+    w = gated()
+    (keeper,) = w.gateway.keepers()
+    keeper.kill(signal.SIGSTOP)
+    with subprocess.Popen([SALLYPORT, "reload", "-c", str(w.gateway.conf)], stderr=subprocess.PIPE) as reload:
+        w.gateway.log.wait("control: reload")
+        keeper.kill()
+        ended(w.gateway)
+        assert reload.wait(10) != 0
+        assert b"sallyport" in reload.stderr.read()

@@ -50,8 +50,9 @@ FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
 # What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
-# A sallyport whose sessions obey their clients, for attacks on the other processes.
+# A sallyport whose sessions, or whose keeper, obey a test: for attacks on the other processes.
 ATTACK     := $(BUILD)/tests/sallyport-attack
+ATTACK_OBJ := $(call obj,$(sort $(wildcard tests/attack/*.c)))
 
 # --- what it needs -------------------------------------------------------------------------------
 
@@ -194,11 +195,11 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
 $(BUILD)/tests/test_keeper_messages $(BUILD)/fuzzers/fuzz_keeper: $(call obj,$(DRIVER_SRC))
 $(BUILD)/obj/tests/unit/test_keeper_messages.o: EXTRA = $(TEST_CFLAGS) -Itests/fuzz
 
-$(ATTACK): $(BUILD)/obj/tests/attack/attack.o $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
+$(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -o $@ $(filter %.o,$^) $(LIBS)
+	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -Wl,--wrap=confine_enter -o $@ $(filter %.o,$^) $(LIBS)
 
 # Without sanitizers, which ssh and Dropbear are built without.
 $(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags
@@ -214,7 +215,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBS)
 
 .SECONDARY:
--include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c tests/attack/attack.c $(LIB_SRC) \
+-include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c $(wildcard tests/attack/*.c) $(LIB_SRC) \
     $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC) $(DRIVER_SRC))
 
 # --- what to run ---------------------------------------------------------------------------------

@@ -40,12 +40,27 @@ closed_dir(const char *path)
 	return NULL;
 }
 
+/* The names of the process's user and group. */
+static struct closed_us {
+	int known;
+	uid_t uid;
+	gid_t gid;
+	char user[64], group[64];
+} closed_us;
+
 static void
 name_us(char user[64], char group[64])
 {
-	const struct passwd *pw = getpwuid(geteuid());
-	const struct group *gr = getgrgid(getegid());
+	const struct passwd *pw;
+	const struct group *gr;
 
+	if (closed_us.known && closed_us.uid == geteuid() && closed_us.gid == getegid()) {
+		memcpy(user, closed_us.user, 64);
+		memcpy(group, closed_us.group, 64);
+		return;
+	}
+	pw = getpwuid(geteuid());
+	gr = getgrgid(getegid());
 	if (pw != NULL)
 		snprintf(user, 64, "%s", pw->pw_name);
 	else
@@ -54,6 +69,15 @@ name_us(char user[64], char group[64])
 		snprintf(group, 64, "%s", gr->gr_name);
 	else
 		snprintf(group, 64, "%u", getegid());
+}
+
+void
+closed_remember_us(void)
+{
+	name_us(closed_us.user, closed_us.group);
+	closed_us.uid = geteuid();
+	closed_us.gid = getegid();
+	closed_us.known = 1;
 }
 
 int

@@ -10,8 +10,12 @@
 /*
  * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for
  * access(2), with the effective ids.  1: it is a directory on the way that is closed, 0: the
- * path itself.  Looks up who we are: not for who must never wait.
+ * path itself.  Looks up the names of our user and group, which may wait for a server, unless they are
+ * remembered.
  */
 int closed_why(const char *path, int mode, char why[CLOSED_WHY_SIZE]);
+
+/* Look them up now: for a process that cannot later, being confined. */
+void closed_remember_us(void);
 
 #endif

@@ -13,10 +13,14 @@
 /* A condition on one argument. */
 struct filter_arg {
 	enum {
-		FILTER_ANY,	     /* no condition */
-		FILTER_IS,	     /* the argument is value */
+		FILTER_ANY, /* no condition */
+		FILTER_IS,  /* the argument is value */
+		FILTER_IS_INT, /* its lower 32 bits are, which is all that the kernel takes of an int */
+		FILTER_IS_NOT,	     /* it is anything else, upper half included */
+		FILTER_HAS,	     /* all of the bits in value are set */
 		FILTER_LACKS,	     /* none of the bits in value is set */
 		FILTER_IS_OURSELVES, /* it is the process's own number */
+		FILTER_FAILS,	     /* no condition: the call fails with the errno that value is */
 	} test;
 	unsigned int number; /* of the argument, from 0 */
 	uint64_t value;
@@ -35,8 +39,8 @@ struct filter_rule {
 
 enum filter_kind {
 	FILTER_ALLOW, /* the rules say what is allowed; any other call kills the process */
-	/* The rules say what fails with EPERM; any other call is allowed.  Conditions are of little use
-	 * here: the kernel drops the upper half of an int, which makes FILTER_IS fail, afterwards. */
+	/* The rules say what fails with EPERM; any other call is allowed.  FILTER_IS is of little use
+	 * here: the kernel drops the upper half of an int, which makes it fail, afterwards. */
 	FILTER_REFUSE,
 };
 

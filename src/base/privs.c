@@ -1,7 +1,10 @@
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/privs.h"
@@ -81,4 +84,26 @@ privs_drop(const char *user)
 	if (pw->pw_uid != 0 && setuid(0) != -1)
 		return ERR_PERM;
 	return 0;
+}
+
+int
+privs_limit_capabilities(uint64_t keep)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	int i;
+
+	/* what root would get back by executing something; only who may change that set needs to */
+	for (i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) != -1; i++)
+		if ((keep >> i & 1) == 0)
+			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capget, &header, caps) == -1)
+		return ERR_SYS;
+	for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		caps[i].permitted &= (uint32_t)(keep >> (32 * i));
+		caps[i].effective = caps[i].permitted;
+		caps[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, caps) == -1 ? ERR_SYS : 0;
 }

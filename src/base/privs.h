@@ -4,6 +4,7 @@
 #ifndef BASE_PRIVS_H
 #define BASE_PRIVS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -11,6 +12,10 @@
 /* Become a user for good, groups included.  NULL or "root": stay as it is.
  * ERR_NOTFOUND: no such user; ERR_SYS. */
 int privs_drop(const char *user) MUST_CHECK;
+
+/* Give up every capability but those of the mask (1 << CAP_...), for us and whatever we execute.  0 or
+ * ERR_SYS. */
+int privs_limit_capabilities(uint64_t keep) MUST_CHECK;
 
 /* Until the next call, root opens files as this user would, groups included; it remains able
  * to come back: to itself with NULL (or "root").  Nothing may be run meanwhile.  As privs_drop();

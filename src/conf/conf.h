@@ -90,7 +90,8 @@ struct conf_keystore {
 };
 
 struct conf_lookup {
-	struct strlist order; /* names of backends; default: ini */
+	struct strlist order;		 /* names of backends; default: ini */
+	struct strlist known_hosts_dirs; /* resolved paths, for routes that a backend makes */
 	/* [lookup NAME] sections, for the backends to check */
 	struct conf_section *sections;
 	size_t n;

@@ -322,6 +322,9 @@ static const struct keyword lookup_table[] = {
 	    .offset = offsetof(struct conf_lookup, order),
 	    .check = check_backend,
 	    .value = "ini" },
+	{ .name = "KnownHostsDirectory",
+	    .type = &keyword_paths,
+	    .offset = offsetof(struct conf_lookup, known_hosts_dirs) },
 };
 
 #define LEN(table) (sizeof(table) / sizeof((table)[0]))

@@ -18,6 +18,7 @@
 #include "base/privs.h"
 #include "base/title.h"
 #include "keeper/check.h"
+#include "keeper/confine.h"
 #include "keeper/dials.h"
 #include "keeper/keeper.h"
 #include "keeper/looks.h"
@@ -71,6 +72,7 @@ prepare(struct keeper *k)
 	/* what would refuse every login that comes to it is a mistake as any other */
 	if (r == 0) {
 		lookup_check(k->next->lookup, k->next->conf, &errors);
+		writable_check(k->writable, k->next->conf, &errors);
 		r = errors.n > 0 ? ERR_CONFIG : 0;
 	}
 	f = open_memstream(&text, &len);
@@ -295,6 +297,12 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	conf_set_log(&k.now->conf->gateway);
 	warn_of_lookup(k.now);
 	unknown_init(&k);
+	r = confine_enter(k.now->conf, &k.writable);
+	if (r != 0) {
+		log_error("keeper: cannot confine itself: %s", err_str(r));
+		generation_unref(&k.now);
+		return 1;
+	}
 	r = keeper_ready(&k);
 	if (r != 0) {
 		log_error("keeper: %s", err_str(r));
@@ -303,5 +311,6 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	keeper_loop(&k);
 	generation_unref(&k.next);
 	generation_unref(&k.now);
+	writable_free(&k.writable);
 	return 0;
 }

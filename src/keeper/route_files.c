@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/secret.h"
 #include "keeper/route_files.h"
 #include "keeper/ward.h"
+#include "keeper/writable.h"
 #include "transport/keys.h"
 
 /* An RSA key of 16384 bits takes 13 KiB. */
@@ -50,8 +52,16 @@ route_file_append(const struct route *r, const char *path, int *fd, struct keyst
 {
 	/* in a tree, a link may lead to another file of the same directory */
 	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
+	int err;
 
-	return file_open(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
+	errno = 0;
+	err = file_open(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
+	if (err != 0 && errno == EACCES && writable_is_confined(path))
+		keystore_why_set(why,
+		    "%s: is in a directory that the configuration did not name when the gateway "
+		    "was started; see KnownHostsDirectory in sallyport.conf(5)",
+		    path);
+	return err;
 }
 
 int

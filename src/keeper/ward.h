@@ -84,8 +84,9 @@ struct keeper {
 	struct check checks[KEEPER_CHECKS_MAX];
 	struct turns checks_line; /* passwords that wait for a place (check.h) */
 	struct look looks[KEEPER_LOOKS_MAX];
-	struct unknown unknown; /* what logins look like that do not exist */
-	int64_t next_sweep;	/* when wards that overstay are looked for next */
+	struct unknown unknown;	   /* what logins look like that do not exist */
+	int64_t next_sweep;	   /* when wards that overstay are looked for next */
+	struct writable *writable; /* directories, by Landlock; NULL: there is none */
 	uint8_t message[IPC_MAX];
 };
 

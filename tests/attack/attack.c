@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attack.h"
 #include "base/fd.h"
 #include "session/session.h"
 #include "wire/wire.h"
@@ -206,7 +207,9 @@ attack_obey(uint8_t op, struct wire *body, struct buf *out)
 	}
 }
 
-static void __attribute__((noreturn)) attack_loop(void)
+/* Until the other end has closed. */
+static void
+attack_loop(void)
 {
 	struct wire head, body;
 	uint8_t raw[5];
@@ -216,18 +219,26 @@ static void __attribute__((noreturn)) attack_loop(void)
 
 	for (;;) {
 		if (attack_read(raw, sizeof(raw)) != 0)
-			_exit(0);
+			return;
 		wire_init(&head, raw, sizeof(raw));
 		len = wire_u32(&head);
 		op = wire_u8(&head);
 		if (len > sizeof(attack_scratch) || attack_read(attack_frame, len) != 0)
-			_exit(0);
+			return;
 		wire_init(&body, attack_frame, len);
 		buf_init(&out, sizeof(attack_frame));
 		attack_obey(op, &body, &out);
 		attack_answer(&out);
 		buf_free(&out);
 	}
+}
+
+void
+attack_serve(int fd)
+{
+	attack_client = fd;
+	attack_loop();
+	attack_client = -1;
 }
 
 void

@@ -155,7 +155,8 @@ def test_accept_new_that_cannot_write(d, started, there):
     if there:
         path.write_text("")
     d.route(UserKnownHostsFile=path, StrictHostKeyChecking="accept-new")
-    assert d.gateway.sallyport("reload", "-c", d.gateway.conf).returncode == 0
+    d.gateway.stop()
+    d.gateway.start()
     status, text = d.check()
     assert status == 78 and re.search(
         rf"10-alice\.ini:\d+: UserKnownHostsFile: {path}: accept-new writes new host keys to it, and user "

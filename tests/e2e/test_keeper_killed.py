@@ -1,5 +1,6 @@
 """The keeper is killed in the middle of a login: the person and the log have one line each."""
 
+import os
 import re
 import signal
 import socket
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 
-from lab import attack, net
+from lab import attack, attacker, net
 from lab.gateway import END_LINE, SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
@@ -217,3 +218,22 @@ def test_a_keeper_that_is_stopped_and_killed_while_it_loads_anew(gated):
         ended(w.gateway)
         assert reload.wait(10) != 0
         assert b"sallyport" in reload.stderr.read()
+
+
+def test_before_it_is_ready(make_gateway, make_sshd, ring, short):
+    """The attack build's keeper waits for orders where it would say that it is ready."""
+    g = make_gateway(program=attacker.program())
+    g.route("alice", make_sshd(), [ring.get("client")])
+    with attacker.TakenOverKeeper(g, short) as k:
+        os.kill(k.pid, signal.SIGKILL)
+        assert g.process.wait(5) == 1
+    assert g.log.find(KILLED)
+
+
+def test_a_keeper_that_crashes_is_said_to(make_gateway, make_sshd, ring, short):
+    g = make_gateway(program=attacker.program())
+    g.route("alice", make_sshd(), [ring.get("client")])
+    with attacker.TakenOverKeeper(g, short) as k:
+        k.crash()
+        assert g.process.wait(10) == 1
+    assert g.log.find(r"the keeper is gone \(killed by signal 4\): ending")

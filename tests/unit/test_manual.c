@@ -163,20 +163,23 @@ static void
 test_differences_are_seen(void **state)
 {
 	static const struct keyword table[] = {
-		{ .name = "Order", .type = &keyword_words, .value = "ini" }
+		{ .name = "Order", .type = &keyword_words, .value = "ini" },
+		{ .name = "KnownHostsDirectory", .type = &keyword_paths }
 	};
 	static const struct keyword other[] = {
 		{ .name = "Order", .type = &keyword_words, .value = "in" },
+		{ .name = "KnownHostsDirectory", .type = &keyword_paths },
 		{ .name = "Orde", .type = &keyword_words }
 	};
-	static const struct keyword to_come[] = { { .name = "Order" } };
+	static const struct keyword to_come[] = { { .name = "Order" },
+		{ .name = "KnownHostsDirectory", .type = &keyword_paths } };
 
 	(void)state;
-	assert_int_equal(compare("lookup", table, 1), 0);
+	assert_int_equal(compare("lookup", table, 2), 0);
 	fprintf(stderr, "what follows is meant to be said:\n");
-	assert_int_equal(compare("lookup", other, 2), 2);
-	assert_int_equal(compare("lookup", to_come, 1), 1);
-	assert_int_equal(compare("lookup", table, 0), 1);
+	assert_int_equal(compare("lookup", other, 3), 2);
+	assert_int_equal(compare("lookup", to_come, 2), 1);
+	assert_int_equal(compare("lookup", table, 0), 2);
 }
 
 static int

@@ -8,6 +8,7 @@ import errno
 import functools
 import os
 import re
+import socket
 import struct
 
 import paramiko
@@ -92,25 +93,26 @@ class Reader:
 
 
 class Gone(Exception):
-    """The session has ended: killed by its filter, by the keeper hanging up, or by the master."""
+    """It has ended: killed by its filter, by the master, or a session by the keeper hanging up."""
 
 
-class TakenOver:
-    """One connection to the gateway, whose session obeys."""
+class Obedient:
+    """A process that does what comes on a socket."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20):
-        self.sock = net.connect((host, port))
+    def __init__(self, sock, timeout=20):
+        self.sock = sock
         self.sock.settimeout(timeout)
-        self.sock.sendall(MAGIC)
-        info = Reader(self.ask(INFO))
-        self.pid, self.client_fd, self.keeper_fd = info.u32(), info.u32(), info.u32()
-        self.scratch = struct.unpack(">Q", info.data)[0]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.sock.close()
+
+    def greet(self):
+        info = Reader(self.ask(INFO))
+        self.pid, self.client_fd, self.keeper_fd = info.u32(), info.u32(), info.u32()
+        self.scratch = struct.unpack(">Q", info.data)[0]
 
     # Frames.
 
@@ -162,6 +164,15 @@ class TakenOver:
 
     def canary(self):
         return struct.unpack(">Q", self.ask(CANARY))[0]
+
+
+class TakenOver(Obedient):
+    """One connection to the gateway, whose session obeys."""
+
+    def __init__(self, port, host="127.0.0.1", timeout=20):
+        super().__init__(net.connect((host, port)), timeout)
+        self.sock.sendall(MAGIC)
+        self.greet()
 
     # The keeper.
 
@@ -225,3 +236,31 @@ class TakenOver:
         signed = string(self.session_id) + message(*request).asbytes()
         signature = private.sign_ssh_data(signed)
         self.auth(*request, signature.asbytes())
+
+
+class TakenOverKeeper(Obedient):
+    """The keeper of a gateway of the attack build, which obeys when it has confined itself, before it is ready.
+
+    with TakenOverKeeper(gateway, directory) as k: the master runs and waits.  k.release() lets the keeper go
+    on, and the gateway serve."""
+
+    def __init__(self, gateway, directory):
+        self.gateway = gateway
+        path = directory / "obey"
+        gateway.within = ("env", f"SALLYPORT_ATTACK_KEEPER={path}")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen(1)
+            listening.settimeout(20)
+            gateway.port = net.free_port()
+            gateway.write_gateway()
+            self.mark = gateway.spawn()
+            sock, _ = listening.accept()
+        path.unlink()
+        gateway.within = ()
+        super().__init__(sock)
+        self.greet()
+
+    def release(self):
+        self.sock.close()
+        assert self.gateway.listens(self.mark), "somebody else has taken the port"

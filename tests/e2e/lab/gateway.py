@@ -146,7 +146,8 @@ class Gateway:
                 return self
         raise AssertionError(f"the gateway does not start: {self.log.text()}")
 
-    def _start(self):
+    def spawn(self):
+        """The process alone; where its log begins."""
         mark = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
@@ -155,6 +156,13 @@ class Gateway:
                 preexec_fn=procs.end_with_us,
             )
         self.group.add(self.process.pid)
+        return mark
+
+    def _start(self):
+        return self.listens(self.spawn())
+
+    def listens(self, mark):
+        """Wait until it does; False if somebody else has the port."""
         listening = rf"listening on {re.escape(self.host)} port {self.port}\b"
         wait_for(
             "the gateway to listen or to end",

@@ -1,0 +1,244 @@
+/*
+ * The keeper's confinement.  It holds every key, and reads what strangers send: an attacker who gets this
+ * far is to have no way to take them elsewhere, or to stay.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/closed.h"
+#include "base/filter.h"
+#include "base/log.h"
+#include "base/privs.h"
+#include "keeper/confine.h"
+#include "transport/keys.h"
+
+/* clang-format off */
+#define ALWAYS		{ { FILTER_ANY, 0, 0 } }
+#define FAILS		{ { FILTER_FAILS, 0, EPERM } }
+#define ONLY(n, v)	{ { FILTER_IS, n, v } }
+#define LACKS(n, v)	{ { FILTER_LACKS, n, v } }
+/* clang-format on */
+
+/* Names of several ages and architectures: which of them a C library calls is its own affair. */
+static const struct filter_rule calls[] = {
+	/* messages; a send to an address of its own would be a way out (TCP fast open) */
+	{ "epoll_create1", ALWAYS },
+	{ "epoll_ctl", ALWAYS },
+	{ "epoll_pwait", ALWAYS },
+	{ "epoll_pwait2", ALWAYS },
+	{ "epoll_wait", ALWAYS },
+	{ "poll", ALWAYS },
+	{ "ppoll", ALWAYS },
+	{ "ppoll_time64", ALWAYS },
+	{ "recvfrom", ALWAYS },
+	{ "recvmsg", ALWAYS },
+	{ "sendmsg", LACKS(2, MSG_FASTOPEN) },
+	{ "sendto", { { FILTER_LACKS, 3, MSG_FASTOPEN }, { FILTER_IS, 4, 0 } } },
+	{ "socketpair", ONLY(0, AF_UNIX) },
+	{ "shutdown", ALWAYS },
+	{ "getsockopt", ALWAYS },
+	/* no way out either, but names of users are looked up at a reload: getpwnam(3) asks daemons first, if
+	 * there are any, and reads /etc/passwd if it can't */
+	{ "socket", FAILS },
+	/* stdio asks whether a device is a terminal */
+	{ "ioctl", FAILS },
+
+	/* files: those that Landlock leaves */
+	{ "access", ALWAYS },
+	{ "faccessat", ALWAYS },
+	{ "faccessat2", ALWAYS },
+	{ "flock", ALWAYS },
+	{ "fstat", ALWAYS },
+	{ "fstat64", ALWAYS },
+	{ "fstatat64", ALWAYS },
+	{ "fstatfs", ALWAYS },
+	{ "fsync", ALWAYS },
+	{ "fdatasync", ALWAYS },
+	{ "ftruncate", ALWAYS },
+	{ "ftruncate64", ALWAYS },
+	{ "getcwd", ALWAYS },
+	{ "getdents", ALWAYS },
+	{ "getdents64", ALWAYS },
+	{ "lseek", ALWAYS },
+	{ "_llseek", ALWAYS },
+	{ "lstat", ALWAYS },
+	{ "lstat64", ALWAYS },
+	{ "newfstatat", ALWAYS },
+	{ "open", ALWAYS },
+	{ "openat", ALWAYS },
+	{ "openat2", ALWAYS },
+	{ "pread64", ALWAYS },
+	{ "read", ALWAYS },
+	{ "readlink", ALWAYS },
+	{ "readlinkat", ALWAYS },
+	{ "readv", ALWAYS },
+	{ "stat", ALWAYS },
+	{ "stat64", ALWAYS },
+	{ "statfs", ALWAYS },
+	{ "statx", ALWAYS },
+	{ "write", ALWAYS },
+	{ "writev", ALWAYS },
+
+	/* descriptors; F_SETOWN, which makes the kernel send signals, is not among these */
+	{ "close", ALWAYS },
+	{ "close_range", ALWAYS },
+	{ "dup", ALWAYS },
+	{ "fcntl", ONLY(1, F_GETFD) },
+	{ "fcntl", ONLY(1, F_SETFD) },
+	{ "fcntl", ONLY(1, F_GETFL) },
+	{ "fcntl", ONLY(1, F_SETFL) },
+	{ "fcntl", ONLY(1, F_DUPFD_CLOEXEC) },
+	{ "fcntl64", ONLY(1, F_GETFD) },
+	{ "fcntl64", ONLY(1, F_SETFD) },
+	{ "fcntl64", ONLY(1, F_GETFL) },
+	{ "fcntl64", ONLY(1, F_SETFL) },
+	{ "fcntl64", ONLY(1, F_DUPFD_CLOEXEC) },
+
+	/* memory, but never memory to run */
+	{ "brk", ALWAYS },
+	{ "madvise", ALWAYS },
+	{ "mlock", ALWAYS },
+	{ "mlock2", ALWAYS },
+	{ "mmap", LACKS(2, PROT_EXEC) },
+	{ "mmap2", LACKS(2, PROT_EXEC) },
+	{ "mprotect", LACKS(2, PROT_EXEC) },
+	{ "mremap", ALWAYS },
+	{ "munlock", ALWAYS },
+	{ "munmap", ALWAYS },
+
+	/* time, chance and itself */
+	{ "clock_gettime", ALWAYS },
+	{ "clock_gettime64", ALWAYS },
+	{ "clock_nanosleep", ALWAYS },
+	{ "clock_nanosleep_time64", ALWAYS },
+	{ "nanosleep", ALWAYS },
+	{ "gettimeofday", ALWAYS },
+	{ "time", ALWAYS },
+	{ "getrandom", ALWAYS },
+	{ "futex", ALWAYS },
+	{ "futex_time64", ALWAYS },
+	{ "getegid", ALWAYS },
+	{ "geteuid", ALWAYS },
+	{ "getgid", ALWAYS },
+	{ "getpid", ALWAYS },
+	{ "gettid", ALWAYS },
+	{ "getuid", ALWAYS },
+	{ "getrusage", ALWAYS },
+	{ "sysinfo", ALWAYS }, /* qsort(3) */
+	{ "uname", ALWAYS },
+	{ "getrlimit", ALWAYS },
+	{ "prlimit64", { { FILTER_IS, 0, 0 }, { FILTER_IS, 2, 0 } } }, /* the same */
+	{ "sched_yield", ALWAYS },
+	{ "rt_sigaction", ALWAYS },
+	{ "rt_sigprocmask", ALWAYS },
+	{ "rt_sigreturn", ALWAYS },
+	{ "restart_syscall", ALWAYS },
+	{ "tgkill", { { FILTER_IS_OURSELVES, 0, 0 }, { FILTER_IS, 2, SIGABRT } } }, /* abort(3) */
+	{ "exit", ALWAYS },
+	{ "exit_group", ALWAYS },
+
+#ifdef SALLYPORT_ASAN
+	/* its reports, and its search for leaks at the end, by a thread that stops the others */
+	{ "clone", ALWAYS },
+	{ "clone3", ALWAYS },
+	{ "getppid", ALWAYS },
+	{ "mprotect", ALWAYS },
+	{ "prctl", ALWAYS },
+	{ "ptrace", ALWAYS },
+	{ "sched_getaffinity", ALWAYS },
+	{ "set_robust_list", ALWAYS },
+	{ "sigaltstack", ALWAYS },
+	{ "wait4", ALWAYS },
+#endif
+};
+
+/* OpenSSL reads its configuration and loads the providers named there at the first use. */
+static int
+confine_warm_up(void)
+{
+	struct secret *priv = NULL;
+	struct buf pub, sig;
+	char type[64];
+	uint8_t flags;
+	int r;
+
+	closed_remember_us();
+	/* a name that nobody has loads all modules of nsswitch.conf(5): it is looked for in each */
+	(void)privs_user_exists("sallyport no such user");
+	buf_init(&pub, 1024);
+	buf_init(&sig, 1024);
+	r = key_generate("ecdsa", &priv, &pub, type);
+	if (r == 0)
+		r = key_sign(priv, type, type, "x", 1, &sig);
+	if (r == 0)
+		r = key_verify((struct bytes){ pub.data, pub.len }, type,
+		    (struct bytes){ sig.data, sig.len }, "x", 1, &flags);
+	secret_free(&priv);
+	buf_free(&pub);
+	buf_free(&sig);
+	return r;
+}
+
+/* What nobody keeps configuration in, and what shows other processes and the machine. */
+static const char *const closed_trees[] = { "/proc", "/sys", "/dev" };
+
+#define N_CLOSED_TREES (sizeof(closed_trees) / sizeof(closed_trees[0]))
+
+/* A keeper that stays root goes on opening other people's files, and locking memory. */
+#define ROOT_CAPABILITIES \
+	(1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_IPC_LOCK)
+
+static int
+confine_files(const struct conf *conf, struct writable **out)
+{
+	struct landlock *l;
+	int r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH);
+
+	if (r == ERR_SYS) {
+		log_info("Landlock is not available here: %s; the keeper's files are those of its "
+			 "user",
+		    strerror(errno));
+		return 0;
+	}
+	if (r == 0)
+		r = landlock_allow_except(l, closed_trees, N_CLOSED_TREES, LANDLOCK_READ);
+	/* a path that is set to it, in ssh's way, is refused in the usual words */
+	if (r == 0)
+		(void)!landlock_allow(l, "/dev/null", LANDLOCK_READ | LANDLOCK_WRITE_FILES);
+#ifdef SALLYPORT_ASAN
+	if (r == 0)
+		(void)!landlock_allow(l, "/proc", LANDLOCK_READ);
+#endif
+	if (r == 0)
+		r = writable_new(conf, l, out);
+	if (r == 0)
+		r = landlock_enter(l);
+	if (r != 0)
+		writable_free(out);
+	landlock_free(&l);
+	return r;
+}
+
+int
+confine_enter(const struct conf *conf, struct writable **out)
+{
+	int r = confine_warm_up();
+
+	*out = NULL;
+	if (r == 0)
+		r = privs_limit_capabilities(geteuid() == 0 ? ROOT_CAPABILITIES : 0);
+	if (r == 0)
+		r = confine_files(conf, out);
+	if (r == 0)
+		r = filter_enter(FILTER_ALLOW, calls, sizeof(calls) / sizeof(calls[0]));
+	if (r != 0)
+		writable_free(out);
+	return r;
+}

@@ -508,6 +508,11 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 		log_error("cannot become user %s: %s", users.network, err_str(r));
 		return 1;
 	}
+	r = master_confine();
+	if (r != 0) {
+		log_error("the master cannot confine itself: %s", err_str(r));
+		return 1;
+	}
 	title_set("master");
 	if (listeners_listen(m.listeners, m.n_listeners) != 0)
 		return 1;

@@ -50,6 +50,9 @@ struct master {
  * reason in why, which is static. */
 int master_try_host_keys(const struct master *m, struct wire *body, const char **why) MUST_CHECK;
 
+/* No new privileges from now on, and no way into other processes or the kernel.  0 or an ERR_*. */
+int master_confine(void) MUST_CHECK;
+
 /* Take connections that wait at a listener. */
 void master_accept(struct master *m, const struct listener *l);
 

@@ -241,3 +241,33 @@ def test_title_in_an_empty_environment(confined):
     w = confined(environment=("env", "-i"))
     assert [k.title() for k in w.gateway.keepers()] == ["sallyport: keeper"]
     w.answers()
+
+
+def test_a_user_that_is_looked_up_at_a_reload_and_that_nobody_knows(gated):
+    """All modules of nsswitch.conf(5) are asked, some of which load libraries and connect to daemons."""
+    if os.getuid() != 0:
+        pytest.skip("only root looks a user up")
+    w = gated()
+    w.gateway.options["RunAs"] = "no-such-user-of-the-tests"
+    w.gateway.write_gateway()
+    w.gateway.sallyport("reload", "-c", w.gateway.conf)
+    w.answers()
+    assert not w.gateway.log.find("the keeper is gone")
+
+
+def test_the_master_and_what_it_starts_get_no_new_privileges(confined):
+    """A filter keeps them out of other processes and of the kernel."""
+    w = confined()
+    (w.gateway.dir / "lookup").write_text(
+        f"#!/bin/sh\n[ $1 = bob ] && cat /proc/self/status >{w.gateway.dir}/seen/status\nexit 1\n")
+    (w.gateway.dir / "lookup").chmod(0o755)
+    (w.gateway.dir / "seen").mkdir()
+    (w.gateway.dir / "seen").chmod(0o777)
+    (w.gateway.conf / "20-lookup.ini").write_text(
+        f"[lookup]\nOrder = ini exec\n[lookup exec]\nCommand = {w.gateway.dir}/lookup\n")
+    assert w.gateway.sallyport("reload", "-c", w.gateway.conf).returncode == 0
+    assert w.new_client(user="bob").ssh("true").code == 255
+    seen = dict(line.split(":", 1) for line in (w.gateway.dir / "seen" / "status").read_text().splitlines())
+    for status in (w.gateway.master.status, lambda field: seen[field].strip()):
+        assert status("NoNewPrivs") == "1" and status("Seccomp") == "2"
+        assert int(status("CapEff"), 16) == int(status("CapPrm"), 16) == 0

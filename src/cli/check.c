@@ -149,14 +149,16 @@ static void
 check_store(struct check *c)
 {
 	const struct conf_keystore *k = &c->conf->keystore;
+	char way[SAFE_PATH_WHY_SIZE];
 	struct keystore_why why;
 	const char *file;
 	unsigned int line;
 
-	if (store_probe_open(&c->store, k, &c->become, &why) == 0)
-		return;
 	file = conf_where(c->conf, "keystore", "Path", &line);
-	conf_error(c->errors, file, line, "%s", why.text);
+	if (store_probe_open(&c->store, k, &c->become, &why) != 0)
+		conf_error(c->errors, file, line, "%s", why.text);
+	else if (generation_keystore_way(c->conf, way) != 0)
+		conf_error(c->errors, file, line, "%s", way);
 }
 
 /* Root checks what root will start. */

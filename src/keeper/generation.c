@@ -1,10 +1,13 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/pubkey.h"
 #include "base/closed.h"
+#include "base/fd.h"
 #include "keeper/generation.h"
 #include "keeper/ward.h"
 
@@ -66,11 +69,28 @@ unlocks_once(const char *unlock)
 	return strcmp(unlock, "passphrase") == 0 || strncmp(unlock, "credential:", 11) == 0;
 }
 
+int
+generation_keystore_way(const struct conf *conf, char why[SAFE_PATH_WHY_SIZE])
+{
+	struct safe_path_rule rule = conf->file_rule;
+	struct stat st;
+	int fd, r;
+
+	/* a keeper that stays root takes a store of anybody's */
+	if (rule.user == 0 && stat(conf->keystore.path, &st) == 0)
+		rule.user = st.st_uid;
+	/* who may write to it is a matter of the key store's own, stricter rule */
+	r = safe_path_open(&rule, conf->keystore.path, O_PATH | O_DIRECTORY, 0, &fd, why);
+	fd_close(&fd);
+	return r;
+}
+
 static int
 open_keystore(struct identity *id, const struct conf *conf, const struct generation *old,
     struct conf_errors *errors)
 {
 	const struct conf_keystore *now = &conf->keystore, *before;
+	char way[SAFE_PATH_WHY_SIZE];
 	struct keystore_why why;
 
 	if (old != NULL && unlocks_once(now->unlock)) {
@@ -84,6 +104,8 @@ open_keystore(struct identity *id, const struct conf *conf, const struct generat
 	}
 	if (keystore_open(now->path, now->unlock, 0, &id->keystore, &why) != 0)
 		return blame(conf, errors, "keystore", "Path", "", why.text);
+	if (generation_keystore_way(conf, way) != 0)
+		return blame(conf, errors, "keystore", "Path", "", way);
 	return 0;
 }
 

@@ -57,6 +57,10 @@ int generation_load(const char *dir, const struct generation *old, struct genera
 int generation_unlock(const char *dir, struct generation **out,
     struct conf_errors *errors) MUST_CHECK;
 
+/* Does the key store lie where nobody can put another in its place?  0, or an ERR_* of
+ * safe_path_open() with why. */
+int generation_keystore_way(const struct conf *conf, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+
 #define GENERATION_WHY_SIZE (CLOSED_WHY_SIZE + 512)
 
 /* The text of Banner, which is set and the caller's to free; or an ERR_*, and why it can't be

@@ -458,4 +458,4 @@ def test_check_looks_at_the_files(gated, ca, tmp_path):
     ca.file.write_text("")
     ca.file.chmod(0o666)
     status, text = check()
-    assert status == 78 and f"others than its owner may write to {ca.file}" in text
+    assert status == 78 and f"{ca.file}: others may write to it (mode 0666); run: chmod go-w {ca.file}" in text

@@ -125,7 +125,7 @@ def test_errors_keep_the_old_configuration(w):
 
 @pytest.mark.parametrize("option,value,reason", [
     ("HostKey", "host_ed25519 nobodys", r"00-gateway\.ini:\d+: HostKey nobodys: .*no such key"),
-    ("Banner", "conf.d/none.txt", r"00-gateway\.ini:\d+: Banner .*none\.txt"),
+    ("Banner", "conf.d/none.txt", r"00-gateway\.ini:\d+: Banner: .*none\.txt"),
 ])
 def test_what_a_key_leads_to_is_looked_at_too(w, option, value, reason):
     words = {"ListenAddress": f"127.0.0.1:{w.gateway.port}", "HostKey": "host_ed25519"}

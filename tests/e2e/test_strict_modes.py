@@ -297,6 +297,20 @@ def test_banner_in_a_directory_of_all(w, open_dir):
     assert reload(w)[0] == 0 and check(w) == (0, "")
 
 
+def test_key_store_in_a_directory_of_all(w, open_dir):
+    """Its own rule, which is stricter, does not look at what is above."""
+    path = open_dir / "keys"
+    shutil.copytree(w.gateway.dir / "keys", path)
+    with open(w.gateway.conf / "00-gateway.ini", encoding="ascii") as f:
+        text = f.read()
+    moved = text.replace("Path = keys", f"Path = {path}")
+    (w.gateway.conf / "00-gateway.ini").write_text(moved)
+    one_error(w, f"00-gateway.ini:{moved[:moved.index('Path')].count(chr(10)) + 1}: {below(path)}\n")
+    assert below(path) in reload(w)[1]
+    (w.gateway.conf / "00-gateway.ini").write_text(moved.replace("[gateway]\n", "[gateway]\nStrictModes = no\n"))
+    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+
+
 # conf.d itself.
 
 

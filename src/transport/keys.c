@@ -359,31 +359,38 @@ secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
 	return r;
 }
 
-/* The two halves of a key from libssh.  They are tried on each other: a key
- * that cannot log in anywhere is better found out now. */
+/* The halves of a key are tried on each other: one that cannot log in anywhere is better found out
+ * now. */
+static int
+key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
+{
+	static const char probe[] = "is this a key?";
+	struct buf sig;
+	uint8_t flags;
+	int r;
+
+	buf_init(&sig, KEY_BLOB_MAX);
+	r = key_sign(priv, a->type, a->name, probe, sizeof(probe), &sig);
+	if (r == 0)
+		r = key_verify((struct bytes){ pub->data, pub->len }, a->name,
+		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
+	buf_free(&sig);
+	return r == ERR_AUTH || r == ERR_ALGORITHM ? ERR_FORMAT : r;
+}
+
+/* Both halves from libssh. */
 static int
 key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 {
-	static const char probe[] = "is this a key?";
 	const struct algorithm *a = algorithm_for_type(ssh_key_type_to_char(ssh_key_type(key)));
-	struct buf blob, sig;
-	uint8_t flags;
+	struct buf blob;
 	int r;
 
 	if (a == NULL)
 		return ERR_ALGORITHM;
 	buf_init(&blob, KEY_BLOB_MAX);
-	buf_init(&sig, KEY_BLOB_MAX);
 	if ((r = public_from_libssh(key, &blob)) != 0 ||
-	    (r = secret_from_libssh(key, a, priv)) != 0)
-		goto out;
-	r = key_sign(*priv, a->type, a->name, probe, sizeof(probe), &sig);
-	if (r == 0)
-		r = key_verify((struct bytes){ blob.data, blob.len }, a->name,
-		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
-	if (r == ERR_AUTH)
-		r = ERR_FORMAT;
-	if (r != 0)
+	    (r = secret_from_libssh(key, a, priv)) != 0 || (r = key_try(*priv, a, &blob)) != 0)
 		goto out;
 	buf_put(pub, blob.data, blob.len);
 	if ((r = buf_err(pub)) == 0)
@@ -391,8 +398,36 @@ key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 out:
 	if (r != 0)
 		secret_free(priv);
-	buf_free(&sig);
 	buf_free(&blob);
+	return r;
+}
+
+/* The key of a file in OpenSSH's format that has no passphrase.  libssh would leave copies of it in
+ * memory, and the keeper reads such files, for the backend "directory". */
+static int
+take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char type[64])
+{
+	const struct algorithm *a = algorithm_for_type(f->type);
+	int r;
+
+	if (a->family == FAMILY_ED25519) {
+		r = secret_from_ed25519(secret_open(f->numbers), secret_len(f->numbers), priv);
+		secret_close(f->numbers);
+	} else {
+		*priv = f->numbers;
+		f->numbers = NULL;
+		r = 0;
+	}
+	if (r == 0)
+		r = key_try(*priv, a, &f->pub);
+	if (r == 0) {
+		buf_put(pub, f->pub.data, f->pub.len);
+		r = buf_err(pub);
+	}
+	if (r == 0)
+		memcpy(type, a->type, strlen(a->type) + 1);
+	else
+		secret_free(priv);
 	return r;
 }
 
@@ -410,6 +445,10 @@ import_text(const char *text, const char *passphrase, struct secret **priv, stru
 	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL) {
 		memcpy(type, f.type, sizeof(f.type));
 		r = ERR_ALGORITHM;
+		goto out;
+	}
+	if (f.numbers != NULL) {
+		r = take_plain(&f, priv, pub, type);
 		goto out;
 	}
 	if (f.encrypted && passphrase == NULL)

@@ -8,6 +8,7 @@ import pytest
 
 from lab.gateway import sanitized
 from lab.keys import private_parts
+from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -109,6 +110,35 @@ def test_the_keeper_holds_no_private_key_when_it_has_signed(secrets):
     (keeper,) = w.gateway.keepers()
     control = {"host key": public_blob(w.gateway.host_keys[0])}
     assert found_in(keeper, control) == set(control), "the search itself does not work"
+    assert found_in(keeper, needles) == set()
+
+
+def test_the_keeper_holds_no_key_of_a_directory(secrets, ring):
+    """The backend directory has private keys in files, which the keeper reads for each login."""
+    w, _ = secrets
+    users = w.gateway.dir / "users"
+    users.mkdir(mode=0o755)
+    (w.gateway.conf / "20-lookup.ini").write_text(
+        "[lookup]\nOrder = ini directory\n[lookup directory]\nPath = users\n"
+    )
+    needles = {}
+    for kind in KINDS:
+        key = ring.get("piper", kind)
+        w.sshd.authorize(key.public)
+        needles.update(needles_of(f"piper {kind}", key))
+        d = users / f"piper-{kind}"
+        d.mkdir()
+        (d / "sshpiper_upstream").write_text(f"{ME}@{w.sshd.host}:{w.sshd.port}\n")
+        (d / "authorized_keys").write_text(ring.get("client").public + "\n")
+        (d / "known_hosts").write_text(w.sshd.known_hosts())
+        (d / "id_rsa").touch(0o600)
+        (d / "id_rsa").write_bytes(key.path.read_bytes())
+    p = w.gateway.sallyport("reload", "-c", w.gateway.conf)
+    assert p.returncode == 0, p
+    for kind in KINDS:
+        r = w.new_client(user=f"piper-{kind}").ssh("echo in")
+        assert r.text == "in\n", r
+    (keeper,) = w.gateway.keepers()
     assert found_in(keeper, needles) == set()
 
 

@@ -4,6 +4,7 @@
 #include "auth/authorized_keys.h"
 #include "auth/authorized_options.h"
 #include "auth/cert.h"
+#include "auth/key_index.h"
 #include "auth/pubkey.h"
 #include "auth/text.h"
 
@@ -45,18 +46,31 @@ line_key(struct bytes line, struct buf *key, struct bytes *options)
 	return 1;
 }
 
+/* The same for a whole line of a file.  1, or 0: it is no line with a key. */
+static int
+take_key(struct bytes line, struct buf *key, struct bytes *options)
+{
+	text_skip_blanks(&line);
+	return line.len > 0 && line.len <= AUTHORIZED_LINE_MAX && line.p[0] != '#' &&
+	    line_key(line, key, options);
+}
+
+int
+authorized_keys_line_key(struct bytes line, struct buf *key)
+{
+	struct bytes options;
+
+	return take_key(line, key, &options);
+}
+
 int
 authorized_keys_line(struct bytes line)
 {
-	struct bytes options;
 	struct buf key;
 	int found;
 
-	if (line.len > AUTHORIZED_LINE_MAX)
-		return 0;
 	buf_init(&key, AUTHORIZED_LINE_MAX);
-	text_skip_blanks(&line);
-	found = line_key(line, &key, &options);
+	found = authorized_keys_line_key(line, &key);
 	buf_free(&key);
 	return found;
 }
@@ -87,39 +101,75 @@ cert_holds(const struct authorized_request *request, struct authorized_options *
 	return ok;
 }
 
+struct bytes
+authorized_keys_wanted(const struct authorized_request *request)
+{
+	return request->cert != NULL ? request->cert->ca : request->blob;
+}
+
+/* Does this line allow it?  key is scratch.  Of several reasons the first is told. */
+static int
+line_allows(struct bytes line, unsigned int number, const struct authorized_request *request,
+    struct buf *key, struct authorized_options *options, char why[256])
+{
+	char reason[WHY_SIZE - 32];
+	struct bytes words;
+	int found;
+
+	if (!take_key(line, key, &words) ||
+	    !bytes_equal((struct bytes){ key->data, key->len }, authorized_keys_wanted(request)))
+		return 0;
+	options->line = number;
+	found = authorized_options_parse(words, request, options, reason, sizeof(reason));
+	if (found && request->cert != NULL)
+		found = cert_holds(request, options, reason, sizeof(reason));
+	if (found) {
+		why[0] = '\0';
+		return 1;
+	}
+	authorized_options_free(options);
+	if (why[0] == '\0')
+		snprintf(why, WHY_SIZE, "line %u: %s", number, reason);
+	return 0;
+}
+
 int
 authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256])
 {
-	struct bytes rest = { (const uint8_t *)text, len }, line, words;
-	struct bytes key_wanted = request->cert != NULL ? request->cert->ca : request->blob;
-	struct buf key;
-	char reason[WHY_SIZE - 32];
+	struct bytes rest = { (const uint8_t *)text, len }, line;
 	unsigned int number = 0;
+	struct buf key;
 	int found = 0;
 
 	why[0] = '\0';
 	*options = (struct authorized_options){ 0 };
 	buf_init(&key, AUTHORIZED_LINE_MAX);
-	while (!found && text_line(&rest, &line)) {
-		number++;
-		text_skip_blanks(&line);
-		if (line.len == 0 || line.len > AUTHORIZED_LINE_MAX || line.p[0] == '#' ||
-		    !line_key(line, &key, &words) ||
-		    !bytes_equal((struct bytes){ key.data, key.len }, key_wanted))
-			continue;
-		options->line = number;
-		found = authorized_options_parse(words, request, options, reason, sizeof(reason));
-		if (found && request->cert != NULL)
-			found = cert_holds(request, options, reason, sizeof(reason));
-		if (found)
-			break;
-		authorized_options_free(options);
-		if (why[0] == '\0') /* of several, the first is told */
-			snprintf(why, WHY_SIZE, "line %u: %s", number, reason);
+	while (!found && text_line(&rest, &line))
+		found = line_allows(line, ++number, request, &key, options, why);
+	buf_free(&key);
+	return found;
+}
+
+int
+authorized_keys_find_indexed(const struct key_index *index, key_index_read *read, void *ctx,
+    const struct authorized_request *request, struct authorized_options *options, char why[256])
+{
+	const struct key_line *lines;
+	struct bytes line;
+	struct buf key;
+	size_t i, n;
+	int r = 0;
+
+	why[0] = '\0';
+	*options = (struct authorized_options){ 0 };
+	n = key_index_find(index, authorized_keys_wanted(request), &lines);
+	buf_init(&key, AUTHORIZED_LINE_MAX);
+	for (i = 0; r == 0 && i < n; i++) {
+		r = read(ctx, &lines[i], &line);
+		if (r == 0)
+			r = line_allows(line, lines[i].number, request, &key, options, why);
 	}
 	buf_free(&key);
-	if (found)
-		why[0] = '\0';
-	return found;
+	return r;
 }

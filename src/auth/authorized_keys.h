@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "auth/address.h"
+#include "auth/key_index.h"
 #include "base/strlist.h"
 #include "wire/wire.h"
 
@@ -67,8 +68,21 @@ struct authorized_request {
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, char why[256]);
 
-/* 1 if there is a key on this line, behind options or not, which are not looked into. */
+/*
+ * The same for a file with an index (KEY_INDEX_AUTHORIZED): read gives its lines.  The answer, the
+ * options and why are those of authorized_keys_find(); or the ERR_* of read.
+ */
+int authorized_keys_find_indexed(const struct key_index *index, key_index_read *read, void *ctx,
+    const struct authorized_request *request, struct authorized_options *options,
+    char why[256]) MUST_CHECK;
+
+/* The key that has to stand on a line: the one shown, or its certificate's CA. */
+struct bytes authorized_keys_wanted(const struct authorized_request *request);
+
+/* 1 if there is a key on this line, behind options or not, which are not looked into; the second
+ * leaves its blob in key. */
 int authorized_keys_line(struct bytes line);
+int authorized_keys_line_key(struct bytes line, struct buf *key);
 
 void authorized_options_free(struct authorized_options *options);
 

@@ -5,6 +5,7 @@
 #ifndef AUTH_KEY_LIST_H
 #define AUTH_KEY_LIST_H
 
+#include "auth/key_index.h"
 #include "wire/wire.h"
 
 enum key_list {
@@ -15,5 +16,13 @@ enum key_list {
 /* 1 if one of the plain keys is in the text, 0 if not, or ERR_FORMAT. */
 int key_list_has(struct bytes text, const struct bytes *keys, size_t n,
     enum key_list kind) MUST_CHECK;
+
+/* The same for a file with an index (KEY_INDEX_TRUSTED, KEY_INDEX_REVOKED). */
+int key_list_has_indexed(const struct key_index *index, const struct bytes *keys, size_t n,
+    enum key_list kind) MUST_CHECK;
+
+/* The key on one line, for key, as it is compared: 1; 0 if the line is blank or a comment; or an
+ * ERR_*. */
+int key_list_line(struct bytes line, enum key_list kind, struct buf *key) MUST_CHECK;
 
 #endif

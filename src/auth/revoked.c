@@ -276,7 +276,14 @@ hash_keys(struct subject *s)
 }
 
 int
-revoked_check(struct bytes list, struct bytes blob, const struct cert *cert)
+revoked_is_krl(struct bytes list)
+{
+	return list.len >= sizeof(magic) && memcmp(list.p, magic, sizeof(magic)) == 0;
+}
+
+/* In a text, which may have an index in its place, or a KRL. */
+static int
+check(struct bytes list, const struct key_index *index, struct bytes blob, const struct cert *cert)
 {
 	struct subject s = { .n = 1, .cert = cert };
 	struct buf key;
@@ -288,7 +295,9 @@ revoked_check(struct bytes list, struct bytes blob, const struct cert *cert)
 	s.keys[0] = (struct bytes){ key.data, key.len };
 	if (cert != NULL)
 		s.keys[s.n++] = cert->ca;
-	if (r == 0 && (list.len < sizeof(magic) || memcmp(list.p, magic, sizeof(magic)) != 0)) {
+	if (r == 0 && index != NULL) {
+		r = key_list_has_indexed(index, s.keys, s.n, KEY_LIST_REVOKED);
+	} else if (r == 0 && !revoked_is_krl(list)) {
 		r = key_list_has(list, s.keys, s.n, KEY_LIST_REVOKED);
 	} else if (r == 0) {
 		r = hash_keys(&s);
@@ -297,4 +306,16 @@ revoked_check(struct bytes list, struct bytes blob, const struct cert *cert)
 	}
 	buf_free(&key);
 	return r;
+}
+
+int
+revoked_check(struct bytes list, struct bytes blob, const struct cert *cert)
+{
+	return check(list, NULL, blob, cert);
+}
+
+int
+revoked_check_indexed(const struct key_index *index, struct bytes blob, const struct cert *cert)
+{
+	return check((struct bytes){ NULL, 0 }, index, blob, cert);
 }

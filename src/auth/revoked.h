@@ -6,6 +6,7 @@
 #define AUTH_REVOKED_H
 
 #include "auth/cert.h"
+#include "auth/key_index.h"
 
 /*
  * Does the list revoke this key?  1 or 0; ERR_FORMAT if it cannot be understood to its end,
@@ -20,5 +21,12 @@
  * blob is a key or a certificate; cert is the latter taken apart, or NULL.
  */
 int revoked_check(struct bytes list, struct bytes blob, const struct cert *cert) MUST_CHECK;
+
+/* The same for a text with an index (KEY_INDEX_REVOKED). */
+int revoked_check_indexed(const struct key_index *index, struct bytes blob,
+    const struct cert *cert) MUST_CHECK;
+
+/* 1 if the list is a KRL by its first bytes: it has no lines. */
+int revoked_is_krl(struct bytes list);
 
 #endif

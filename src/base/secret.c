@@ -7,6 +7,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 
+/* The store key, and for a signature two copies of an RSA key of 8192 bits or of a password, each
+ * in pages of its own: with room to spare. */
+#define MEMORY_LOCKED (64 * 1024)
+
 struct secret {
 	uint8_t *data; /* from sodium_malloc() */
 	size_t len;
@@ -22,6 +26,21 @@ secret_nofork(struct secret *s)
 	uintptr_t end = ((uintptr_t)s->data + s->len + page - 1) & ~(page - 1);
 
 	(void)madvise((void *)start, end - start, MADV_DONTFORK);
+}
+
+int
+secret_memory_check(void)
+{
+	void *p = mmap(NULL, MEMORY_LOCKED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	    0);
+	int r = 0;
+
+	if (p == MAP_FAILED)
+		return ERR_SYS;
+	if (mlock(p, MEMORY_LOCKED) == -1)
+		r = ERR_SYS;
+	munmap(p, MEMORY_LOCKED);
+	return r;
 }
 
 struct secret *

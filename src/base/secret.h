@@ -14,6 +14,10 @@
 
 struct secret;
 
+/* Can memory be locked here, as much as secrets take?  0, or ERR_SYS: then they may be swapped out
+ * to disk, and everything works all the same. */
+int secret_memory_check(void) MUST_CHECK;
+
 /* Room for len bytes, all zero, closed.  NULL: out of (lockable) memory. */
 struct secret *secret_new(size_t len);
 

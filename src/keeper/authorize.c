@@ -4,11 +4,9 @@
 
 #include "auth/authorized_options.h"
 #include "auth/cert.h"
-#include "auth/key_list.h"
 #include "auth/pubkey.h"
-#include "auth/revoked.h"
 #include "keeper/authorize.h"
-#include "keeper/route_files.h"
+#include "keeper/key_lists.h"
 #include "transport/keys.h"
 
 int
@@ -35,24 +33,38 @@ tell(struct authorize_answer *answer, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* 1 if a line of the text lets the key in. */
+/* What a list said of the key, and why.  1 if it lets the key in. */
 static int
-text_allows(const struct buf *text, const struct authorized_request *request, const char *name,
+list_said(struct authorize_answer *answer, int found, const char *why, const char *name)
+{
+	if (found == 1)
+		snprintf(answer->where, sizeof(answer->where), "line %u of %.400s",
+		    answer->options.line, name);
+	else if (why[0] != '\0')
+		tell(answer, "%.250s: %s", name, why);
+	return found == 1;
+}
+
+/* AuthorizedKey lines. */
+static int
+lines_allow(const struct route *route, const struct authorized_request *request,
     struct authorize_answer *answer)
 {
+	struct buf text;
 	char why[256];
+	size_t i;
+	int ok;
 
-	if (text->len == 0)
-		return 0;
-	if (!authorized_keys_find((const char *)text->data, text->len, request, &answer->options,
-		why)) {
-		if (why[0] != '\0')
-			tell(answer, "%.250s: %s", name, why);
-		return 0;
-	}
-	snprintf(answer->where, sizeof(answer->where), "line %u of %.400s", answer->options.line,
-	    name);
-	return 1;
+	buf_init(&text, AUTHORIZED_KEYS_MAX);
+	for (i = 0; i < route->authorized_keys.n; i++)
+		buf_putf(&text, "%s\n", route->authorized_keys.v[i]);
+	ok = buf_err(&text) == 0 && text.len > 0 &&
+	    list_said(answer,
+		authorized_keys_find((const char *)text.data, text.len, request, &answer->options,
+		    why),
+		why, "the AuthorizedKey lines");
+	buf_free(&text);
+	return ok;
 }
 
 /* AuthorizedKey lines and AuthorizedKeysFile. */
@@ -60,44 +72,32 @@ static int
 lists_allow(const struct route *route, const struct authorized_request *request,
     struct authorize_answer *answer)
 {
-	struct keystore_why why;
-	struct buf text;
-	size_t i;
-	int ok;
+	struct keystore_why unread;
+	char why[256];
+	int found;
 
-	buf_init(&text, AUTHORIZED_KEYS_MAX);
-	for (i = 0; i < route->authorized_keys.n; i++)
-		buf_putf(&text, "%s\n", route->authorized_keys.v[i]);
-	ok = buf_err(&text) == 0 && text_allows(&text, request, "the AuthorizedKey lines", answer);
-	if (!ok && route->authorized_keys_file != NULL) {
-		buf_reset(&text);
-		if (route_file_read(route, route->authorized_keys_file, &text, &why) != 0)
-			tell(answer, "%s", why.text);
-		else
-			ok = text_allows(&text, request, route->authorized_keys_file, answer);
+	if (lines_allow(route, request, answer))
+		return 1;
+	if (route->authorized_keys_file == NULL)
+		return 0;
+	found = key_lists_find(route, request, &answer->options, why, &unread);
+	if (found < 0) {
+		tell(answer, "%s", unread.text);
+		return 0;
 	}
-	buf_free(&text);
-	return ok;
+	return list_said(answer, found, why, route->authorized_keys_file);
 }
 
 /* 1 if TrustedUserCAKeys has the certificate's CA. */
 static int
 ca_trusted(const struct route *route, const struct cert *cert, struct authorize_answer *answer)
 {
-	struct keystore_why why;
-	struct buf text;
+	struct keystore_why unread;
 	int r;
 
-	buf_init(&text, AUTHORIZED_KEYS_MAX);
-	r = route_file_read(route, route->trusted_user_ca_keys, &text, &why);
-	if (r != 0) {
-		tell(answer, "%s", why.text);
-		r = 0;
-	} else {
-		r = key_list_has((struct bytes){ text.data, text.len }, &cert->ca, 1,
-		    KEY_LIST_TRUSTED);
-	}
-	buf_free(&text);
+	r = key_lists_trust(route, cert->ca, &unread);
+	if (r < 0)
+		tell(answer, "%s", unread.text);
 	return r == 1;
 }
 
@@ -149,29 +149,22 @@ static int
 is_revoked(const struct route *route, struct bytes blob, const struct cert *cert,
     struct authorize_answer *answer)
 {
-	struct keystore_why why;
-	struct buf list;
+	struct keystore_why unread;
 	int r;
 
 	if (route->revoked_keys == NULL)
 		return 0;
 	answer->why[0] = '\0';
-	buf_init(&list, REVOKED_MAX);
-	r = route_file_read(route, route->revoked_keys, &list, &why);
-	if (r != 0) {
-		tell(answer, "RevokedKeys: %s: no key is accepted", why.text);
-		r = 1;
-	} else {
-		r = revoked_check((struct bytes){ list.data, list.len }, blob, cert);
-		if (r == 1)
-			tell(answer, "revoked by %.400s", route->revoked_keys);
-		else if (r != 0)
-			tell(answer,
-			    "RevokedKeys: %.400s: is neither a list of public keys nor what "
-			    "ssh-keygen -k makes: no key is accepted",
-			    route->revoked_keys);
-	}
-	buf_free(&list);
+	r = key_lists_revoke(route, blob, cert, &unread);
+	if (r == 1)
+		tell(answer, "revoked by %.400s", route->revoked_keys);
+	else if (r < 0 && unread.text[0] != '\0')
+		tell(answer, "RevokedKeys: %s: no key is accepted", unread.text);
+	else if (r < 0)
+		tell(answer,
+		    "RevokedKeys: %.400s: is neither a list of public keys nor what "
+		    "ssh-keygen -k makes: no key is accepted",
+		    route->revoked_keys);
 	return r != 0;
 }
 

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privs.h"
+#include "base/secret.h"
 #include "base/title.h"
 #include "keeper/check.h"
 #include "keeper/confine.h"
@@ -26,6 +27,7 @@
 #include "keeper/outbox.h"
 #include "keeper/unknown.h"
 #include "keeper/ward.h"
+#include "transport/keys.h"
 
 #define EXIT_CONFIG 78
 #define EVENTS 64
@@ -258,6 +260,18 @@ warn_of_lookup(const struct generation *g)
 	conf_errors_free(&errors);
 }
 
+/* Only once, however many secrets there will be. */
+static void
+lock_memory(void)
+{
+	int r = key_memory_lock();
+
+	if (secret_memory_check() != 0 || r != 0)
+		log_warn("keeper: memory cannot be locked: keys and passwords may be written to "
+			 "swap space; allow at least 1 MiB (systemd: LimitMEMLOCK=, a shell: "
+			 "ulimit -l)");
+}
+
 int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
@@ -288,6 +302,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	umask(077);
+	lock_memory();
 	r = generation_load(conf_dir, early, &k.now, &errors);
 	generation_unref(&early);
 	conf_errors_print(&errors, stderr);

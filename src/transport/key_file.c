@@ -9,18 +9,65 @@
 #define MAGIC "openssh-key-v1" /* and its NUL */
 #define BLOB_MAX 16384
 
-/* The head of OpenSSH's format (its PROTOCOL.key). */
+/* How many strings a private key is, its type included.  0: none that we know. */
+static unsigned int
+strings_of(const char *type)
+{
+	if (strcmp(type, "ssh-ed25519") == 0)
+		return 3; /* type, public, secret */
+	if (strcmp(type, "ssh-rsa") == 0)
+		return 7; /* type, n, e, d, iqmp, p, q */
+	if (strncmp(type, "ecdsa-sha2-nistp", 16) == 0)
+		return 4; /* type, curve, Q, d */
+	return 0;
+}
+
+/* The part of OpenSSH's format that a passphrase would encrypt: one key, and padding. */
+static int
+private_parse(struct bytes priv, struct key_file *f)
+{
+	unsigned int strings = strings_of(f->type), check;
+	const uint8_t *start;
+	struct wire w;
+	uint8_t pad;
+
+	wire_init(&w, priv.p, priv.len);
+	check = wire_u32(&w);
+	if (wire_u32(&w) != check)
+		return ERR_FORMAT;
+	start = w.p;
+	if (!bytes_is(wire_string(&w), f->type))
+		return ERR_FORMAT;
+	if (strings == 0)
+		return 0; /* refused by its type */
+	while (--strings > 0)
+		(void)wire_string(&w);
+	if (wire_err(&w) != 0)
+		return ERR_FORMAT;
+	f->numbers = secret_from(start, (size_t)(w.p - start));
+	if (f->numbers == NULL)
+		return ERR_NOMEM;
+	(void)wire_string(&w); /* comment */
+	for (pad = 1; w.left > 0 && wire_err(&w) == 0; pad++)
+		if (wire_u8(&w) != pad)
+			return ERR_FORMAT;
+	return wire_end(&w);
+}
+
+/* OpenSSH's format (its PROTOCOL.key). */
 static int
 openssh_parse(struct wire *w, struct key_file *f)
 {
 	struct bytes magic, cipher, pub, priv;
 	struct wire inner;
+	int r;
 
 	magic = wire_bytes(w, sizeof(MAGIC));
 	cipher = wire_string(w);
 	(void)wire_string(w); /* KDF */
 	(void)wire_string(w); /* its options */
-	(void)wire_u32(w);    /* how many keys: libssh looks */
+	if (wire_u32(w) != 1) /* key */
+		return ERR_FORMAT;
 	pub = wire_string(w);
 	priv = wire_string(w);
 	wire_init(&inner, pub.p, pub.len);
@@ -28,12 +75,8 @@ openssh_parse(struct wire *w, struct key_file *f)
 	if (wire_err(w) != 0 || wire_err(&inner) != 0 || memcmp(magic.p, MAGIC, magic.len) != 0)
 		return ERR_FORMAT;
 	f->encrypted = !bytes_is(cipher, "none");
-	if (!f->encrypted) {
-		wire_init(&inner, priv.p, priv.len);
-		(void)wire_u64(&inner); /* two equal numbers: they tell a right passphrase */
-		if (!bytes_is(wire_string(&inner), f->type))
-			return ERR_FORMAT;
-	}
+	if (!f->encrypted && (r = private_parse(priv, f)) != 0)
+		return r;
 	buf_put(&f->pub, pub.p, pub.len);
 	return buf_err(&f->pub);
 }
@@ -87,4 +130,5 @@ void
 key_file_free(struct key_file *f)
 {
 	buf_free(&f->pub);
+	secret_free(&f->numbers);
 }

@@ -1,15 +1,19 @@
 /*
- * What a private key file says without its passphrase.  Pure.
+ * What a private key file says without its passphrase, and the private key of one that has none.
+ * Pure.
  */
 #ifndef TRANSPORT_KEY_FILE_H
 #define TRANSPORT_KEY_FILE_H
 
 #include "base/buf.h"
+#include "base/secret.h"
 
 struct key_file {
 	int encrypted;
-	char type[64];	/* "ssh-ed25519"; empty if that is not in the clear */
-	struct buf pub; /* the public blob; empty likewise */
+	char type[64];		/* "ssh-ed25519"; empty if that is not in the clear */
+	struct buf pub;		/* the public blob; empty likewise */
+	struct secret *numbers; /* OpenSSH's format without a passphrase: the type, and the private
+				 * key's numbers as SSH_AGENTC_ADD_IDENTITY has them; or NULL */
 };
 
 /* Look at an OpenSSH or PEM private key file; ERR_FORMAT if it is neither. */

@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "transport/key_file.h"
+#include "transport/key_private.h"
 #include "transport/keys.h"
 #include "wire/rsa.h"
 
@@ -33,21 +34,17 @@ static const struct algorithm {
 	enum family family;
 	const char *curve; /* ECDSA: its name inside the blob */
 	const char *plain; /* sk-: what the token's own signature is made with */
-	enum ssh_digest_e digest;
 } algorithms[] = {
-	{ "ssh-ed25519", "ssh-ed25519", FAMILY_ED25519, NULL, NULL, SSH_DIGEST_AUTO },
-	{ "rsa-sha2-512", "ssh-rsa", FAMILY_RSA, NULL, NULL, SSH_DIGEST_SHA512 },
-	{ "rsa-sha2-256", "ssh-rsa", FAMILY_RSA, NULL, NULL, SSH_DIGEST_SHA256 },
-	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", FAMILY_ECDSA, "nistp256", NULL,
-	    SSH_DIGEST_SHA256 },
-	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", FAMILY_ECDSA, "nistp384", NULL,
-	    SSH_DIGEST_SHA384 },
-	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", FAMILY_ECDSA, "nistp521", NULL,
-	    SSH_DIGEST_SHA512 },
+	{ "ssh-ed25519", "ssh-ed25519", FAMILY_ED25519, NULL, NULL },
+	{ "rsa-sha2-512", "ssh-rsa", FAMILY_RSA, NULL, NULL },
+	{ "rsa-sha2-256", "ssh-rsa", FAMILY_RSA, NULL, NULL },
+	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", FAMILY_ECDSA, "nistp256", NULL },
+	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", FAMILY_ECDSA, "nistp384", NULL },
+	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", FAMILY_ECDSA, "nistp521", NULL },
 	{ "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", FAMILY_ED25519, NULL,
-	    "ssh-ed25519", SSH_DIGEST_AUTO },
+	    "ssh-ed25519" },
 	{ "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", FAMILY_ECDSA,
-	    "nistp256", "ecdsa-sha2-nistp256", SSH_DIGEST_SHA256 },
+	    "nistp256", "ecdsa-sha2-nistp256" },
 };
 
 #define NALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
@@ -251,77 +248,32 @@ key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *dat
 int
 key_verify_sha1(struct bytes blob, struct bytes sig, const void *data, size_t len)
 {
-	static const struct algorithm rsa_sha1 = { "ssh-rsa", "ssh-rsa", FAMILY_RSA, NULL, NULL,
-		SSH_DIGEST_SHA1 };
+	static const struct algorithm rsa_sha1 = { "ssh-rsa", "ssh-rsa", FAMILY_RSA, NULL, NULL };
 	uint8_t flags;
 
 	return verify(&rsa_sha1, blob, sig, data, len, &flags);
 }
 
-/* The private key as libssh has it, from the secret.  Its own memory is wiped
- * by OpenSSL when the key is freed. */
+/* RSA and ECDSA. */
 static int
-private_load(struct secret *priv, const char *type, ssh_key *out)
-{
-	ssh_buffer numbers = NULL;
-	struct wire w;
-	int r = ERR_FORMAT;
-
-	*out = NULL;
-	wire_init(&w, secret_open(priv), secret_len(priv));
-	if (!bytes_is(wire_string(&w), type))
-		goto out;
-	if (strcmp(type, "ssh-rsa") == 0) {
-		struct wire public = w;
-		struct bytes n = wire_string(&public);
-
-		if ((r = rsa_check(wire_string(&public), n)) != 0)
-			goto out;
-	}
-	numbers = ssh_buffer_new();
-	if (numbers == NULL) {
-		r = ERR_NOMEM;
-		goto out;
-	}
-	ssh_buffer_set_secure(numbers);
-	if (ssh_buffer_add_data(numbers, w.p, (uint32_t)w.left) != SSH_OK) {
-		r = ERR_NOMEM;
-		goto out;
-	}
-	if (pki_import_privkey_buffer(ssh_key_type_from_name(type), numbers, out) != SSH_OK)
-		goto out;
-	r = 0;
-	if (ssh_buffer_get_len(numbers) != 0) {
-		r = ERR_FORMAT;
-		SSH_KEY_FREE(*out);
-	}
-out:
-	SSH_BUFFER_FREE(numbers);
-	secret_close(priv);
-	return r;
-}
-
-static int
-sign_libssh(struct secret *priv, const struct algorithm *a, const void *data, size_t len,
+sign_openssl(struct secret *priv, const struct algorithm *a, const void *data, size_t len,
     struct buf *sig)
 {
-	ssh_signature signature = NULL;
-	ssh_string blob = NULL;
-	ssh_key key = NULL;
+	struct key_private key;
+	struct buf raw;
 	int r;
 
-	if ((r = private_load(priv, a->type, &key)) != 0)
+	if ((r = key_private_load(priv, a->type, &key)) != 0)
 		return r;
-	r = ERR_FORMAT; /* numbers that are no key */
-	signature = pki_do_sign(key, data, len, a->digest);
-	if (signature == NULL || ssh_pki_export_signature_blob(signature, &blob) != SSH_OK)
-		goto out;
-	buf_put(sig, ssh_string_data(blob), ssh_string_len(blob));
-	r = buf_err(sig);
-out:
-	SSH_STRING_FREE(blob);
-	ssh_signature_free(signature);
-	SSH_KEY_FREE(key);
+	buf_init(&raw, KEY_BLOB_MAX);
+	r = key_private_sign(&key, a->name, data, len, &raw);
+	key_private_free(&key);
+	if (r == 0) {
+		wire_put_text(sig, a->name);
+		wire_put_string(sig, raw.data, raw.len);
+		r = buf_err(sig);
+	}
+	buf_free(&raw);
 	return r;
 }
 
@@ -335,7 +287,7 @@ key_sign(struct secret *priv, const char *type, const char *alg, const void *dat
 	if (a == NULL || a->plain != NULL || strcmp(a->type, type) != 0)
 		return ERR_ALGORITHM;
 	if (a->family != FAMILY_ED25519)
-		return sign_libssh(priv, a, data, len, sig);
+		return sign_openssl(priv, a, data, len, sig);
 	if (secret_len(priv) != crypto_sign_SECRETKEYBYTES)
 		return ERR_FORMAT;
 	crypto_sign_detached(raw, NULL, data, len, secret_open(priv));
@@ -407,31 +359,38 @@ secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
 	return r;
 }
 
-/* The two halves of a key from libssh.  They are tried on each other: a key
- * that cannot log in anywhere is better found out now. */
+/* The halves of a key are tried on each other: one that cannot log in anywhere is better found out
+ * now. */
+static int
+key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
+{
+	static const char probe[] = "is this a key?";
+	struct buf sig;
+	uint8_t flags;
+	int r;
+
+	buf_init(&sig, KEY_BLOB_MAX);
+	r = key_sign(priv, a->type, a->name, probe, sizeof(probe), &sig);
+	if (r == 0)
+		r = key_verify((struct bytes){ pub->data, pub->len }, a->name,
+		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
+	buf_free(&sig);
+	return r == ERR_AUTH || r == ERR_ALGORITHM ? ERR_FORMAT : r;
+}
+
+/* Both halves from libssh. */
 static int
 key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 {
-	static const char probe[] = "is this a key?";
 	const struct algorithm *a = algorithm_for_type(ssh_key_type_to_char(ssh_key_type(key)));
-	struct buf blob, sig;
-	uint8_t flags;
+	struct buf blob;
 	int r;
 
 	if (a == NULL)
 		return ERR_ALGORITHM;
 	buf_init(&blob, KEY_BLOB_MAX);
-	buf_init(&sig, KEY_BLOB_MAX);
 	if ((r = public_from_libssh(key, &blob)) != 0 ||
-	    (r = secret_from_libssh(key, a, priv)) != 0)
-		goto out;
-	r = key_sign(*priv, a->type, a->name, probe, sizeof(probe), &sig);
-	if (r == 0)
-		r = key_verify((struct bytes){ blob.data, blob.len }, a->name,
-		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
-	if (r == ERR_AUTH)
-		r = ERR_FORMAT;
-	if (r != 0)
+	    (r = secret_from_libssh(key, a, priv)) != 0 || (r = key_try(*priv, a, &blob)) != 0)
 		goto out;
 	buf_put(pub, blob.data, blob.len);
 	if ((r = buf_err(pub)) == 0)
@@ -439,8 +398,36 @@ key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 out:
 	if (r != 0)
 		secret_free(priv);
-	buf_free(&sig);
 	buf_free(&blob);
+	return r;
+}
+
+/* The key of a file in OpenSSH's format that has no passphrase.  libssh would leave copies of it in
+ * memory, and the keeper reads such files, for the backend "directory". */
+static int
+take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char type[64])
+{
+	const struct algorithm *a = algorithm_for_type(f->type);
+	int r;
+
+	if (a->family == FAMILY_ED25519) {
+		r = secret_from_ed25519(secret_open(f->numbers), secret_len(f->numbers), priv);
+		secret_close(f->numbers);
+	} else {
+		*priv = f->numbers;
+		f->numbers = NULL;
+		r = 0;
+	}
+	if (r == 0)
+		r = key_try(*priv, a, &f->pub);
+	if (r == 0) {
+		buf_put(pub, f->pub.data, f->pub.len);
+		r = buf_err(pub);
+	}
+	if (r == 0)
+		memcpy(type, a->type, strlen(a->type) + 1);
+	else
+		secret_free(priv);
 	return r;
 }
 
@@ -458,6 +445,10 @@ import_text(const char *text, const char *passphrase, struct secret **priv, stru
 	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL) {
 		memcpy(type, f.type, sizeof(f.type));
 		r = ERR_ALGORITHM;
+		goto out;
+	}
+	if (f.numbers != NULL) {
+		r = take_plain(&f, priv, pub, type);
 		goto out;
 	}
 	if (f.encrypted && passphrase == NULL)

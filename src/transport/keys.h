@@ -27,6 +27,11 @@ int key_import(const char *text, size_t len, const char *passphrase, struct secr
 /* Make a new key; type is "ed25519", "rsa" (3072 bits) or "ecdsa" (nistp256). */
 int key_generate(const char *type, struct secret **priv, struct buf *pub, char name[64]) MUST_CHECK;
 
+/* Set up locked memory for RSA and ECDSA private keys while they sign: before the first, or it is
+ * done then.  ERR_PERM: they will be in memory that cannot be locked; ERR_NOMEM: in ordinary
+ * memory. */
+int key_memory_lock(void) MUST_CHECK;
+
 /* Sign with algorithm alg ("ssh-ed25519", "rsa-sha2-512", ...); the signature
  * blob (algorithm name and signature) is appended to sig.  The private key is
  * open for the time of this call only. */

@@ -2,12 +2,15 @@
 
 import os
 import re
+import resource
 
 import pytest
 
 from lab.gateway import sanitized
 from lab.keys import private_parts
+from lab.sshd import ME
 from lab.wait import wait_for
+from lab.way import Way
 
 
 def memory(proc):
@@ -51,6 +54,7 @@ def needles_of(name, key):
 
 
 KINDS = ["ed25519", "rsa3072", "ecdsa256"]
+HOST_KEY_ALGORITHMS = ["ssh-ed25519", "rsa-sha2-512", "ecdsa-sha2-nistp256"]
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def secrets(gated, ring):
         pytest.skip("only root may read the memory of a process that cannot be dumped")
     if sanitized():
         pytest.skip("the sanitizer maps terabytes, and keeps what was freed")
-    w = gated()
+    w = gated(door={"host_keys": KINDS})
     w.gateway.stop()
     needles = {"store key": (w.gateway.dir / "keys" / ".unlock").read_bytes().strip()}
     for kind in KINDS:
@@ -69,7 +73,7 @@ def secrets(gated, ring):
         w.sshd.authorize(key.public)
         w.gateway.route(kind, w.sshd, [ring.get("client")], key=f"mapped_{kind}")
         needles.update(needles_of(f"mapped {kind}", key))
-    for key, kind in zip(w.gateway.host_keys, ("ed25519", "rsa3072")):
+    for key, kind in zip(w.gateway.host_keys, KINDS):
         needles.update(needles_of(f"host {kind}", key))
     w.gateway.start()
     return w, needles
@@ -94,6 +98,78 @@ def test_master_and_sessions_hold_no_private_key(secrets):
         assert found_in(session, control) == set(control), "the search itself does not work"
         assert found_in(session, needles) == set()
     assert found_in(w.gateway.master, needles) == set()
+
+
+def test_the_keeper_holds_no_private_key_when_it_has_signed(secrets):
+    """Finding 22: RSA and ECDSA keys as well, the mapped ones and the host's, are wiped after each use."""
+    w, needles = secrets
+    for algorithm in HOST_KEY_ALGORITHMS:
+        for kind in KINDS:
+            r = w.new_client(user=kind, HostKeyAlgorithms=algorithm).ssh("echo in")
+            assert r.text == "in\n", r
+    (keeper,) = w.gateway.keepers()
+    control = {"host key": public_blob(w.gateway.host_keys[0])}
+    assert found_in(keeper, control) == set(control), "the search itself does not work"
+    assert found_in(keeper, needles) == set()
+
+
+def test_the_keeper_holds_no_key_of_a_directory(secrets, ring):
+    """The backend directory has private keys in files, which the keeper reads for each login."""
+    w, _ = secrets
+    users = w.gateway.dir / "users"
+    users.mkdir(mode=0o755)
+    (w.gateway.conf / "20-lookup.ini").write_text(
+        "[lookup]\nOrder = ini directory\n[lookup directory]\nPath = users\n"
+    )
+    needles = {}
+    for kind in KINDS:
+        key = ring.get("piper", kind)
+        w.sshd.authorize(key.public)
+        needles.update(needles_of(f"piper {kind}", key))
+        d = users / f"piper-{kind}"
+        d.mkdir()
+        (d / "sshpiper_upstream").write_text(f"{ME}@{w.sshd.host}:{w.sshd.port}\n")
+        (d / "authorized_keys").write_text(ring.get("client").public + "\n")
+        (d / "known_hosts").write_text(w.sshd.known_hosts())
+        (d / "id_rsa").touch(0o600)
+        (d / "id_rsa").write_bytes(key.path.read_bytes())
+    p = w.gateway.sallyport("reload", "-c", w.gateway.conf)
+    assert p.returncode == 0, p
+    for kind in KINDS:
+        r = w.new_client(user=f"piper-{kind}").ssh("echo in")
+        assert r.text == "in\n", r
+    (keeper,) = w.gateway.keepers()
+    assert found_in(keeper, needles) == set()
+
+
+def test_memory_that_cannot_be_locked_is_one_warning(make_gateway, make_sshd, ring):
+    """Finding 22: said once, with what to do; all else works."""
+    limit = ["prlimit", "--memlock=0:0"]
+    if os.getuid() == 0:  # whom the limit is not for
+        limit = ["setpriv", "--bounding-set=-ipc_lock", *limit]
+    g = make_gateway(within=limit)
+    sshd = make_sshd()
+    g.route("alice", sshd, [ring.get("client")])
+    g.start()
+    w = Way("gateway", g.dir / "way", ring, sshd, g)
+    try:
+        w.answers()
+        assert g.sallyport("reload", "-c", g.conf).returncode == 0
+        w.answers()
+    finally:
+        w.close()
+    said = re.findall(r"memory cannot be locked: .*LimitMEMLOCK=.*ulimit -l", g.log.text())
+    assert len(said) == 1, g.log.text()
+
+
+def test_memory_that_can_be_locked_is_no_warning(make_gateway, make_sshd, ring):
+    hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    if os.getuid() != 0 and hard != resource.RLIM_INFINITY and hard < 1 << 20:
+        pytest.skip("no more than that may be locked here")
+    g = make_gateway(within=["prlimit", "--memlock=1048576:1048576"])
+    g.route("alice", make_sshd(), [ring.get("client")])
+    g.start()
+    assert "cannot be locked" not in g.log.text()
 
 
 def public_blob(key):

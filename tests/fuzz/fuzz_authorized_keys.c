@@ -1,16 +1,58 @@
 /*
  * auth/authorized_keys: the input is a file.  The key is looked for in it, alone
- * and with its own line behind the rest, where it has to be found.
+ * and with its own line behind the rest, where it has to be found.  With an index the answer is
+ * the same; so it is for the file as a list of plain keys.
  */
 #include <string.h>
 
 #include "auth/authorized_keys.h"
 #include "auth/authorized_options.h"
+#include "auth/key_list.h"
 #include "auth/pubkey.h"
 #include "fuzz.h"
 
 static const char line[] =
     "\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
+
+static int
+read_line(void *ctx, const struct key_line *at, struct bytes *out)
+{
+	const struct bytes *text = ctx;
+
+	CHECK(at->offset <= text->len && at->len <= text->len - at->offset && at->number > 0);
+	*out = (struct bytes){ text->p + at->offset, at->len };
+	return 0;
+}
+
+/* found, o and why are what the text without an index gives. */
+static void
+check_index(struct bytes text, const struct authorized_request *request, int found,
+    const struct authorized_options *o, const char *why)
+{
+	struct authorized_options other;
+	struct key_index *index;
+	char reason[256];
+
+	CHECK(key_index_new(text, KEY_INDEX_AUTHORIZED, &index) == 0);
+	CHECK(authorized_keys_find_indexed(index, read_line, &text, request, &other, reason) ==
+	    found);
+	CHECK(strcmp(reason, why) == 0 && other.line == o->line && other.permits == o->permits);
+	CHECK((other.command == NULL) == (o->command == NULL));
+	CHECK(o->command == NULL || strcmp(o->command, other.command) == 0);
+	authorized_options_free(&other);
+	key_index_free(&index);
+}
+
+static void
+check_list(struct bytes text, struct bytes blob, enum key_list kind)
+{
+	struct key_index *index;
+
+	CHECK(key_index_new(text, kind == KEY_LIST_TRUSTED ? KEY_INDEX_TRUSTED : KEY_INDEX_REVOKED,
+		  &index) == 0);
+	CHECK(key_list_has(text, &blob, 1, kind) == key_list_has_indexed(index, &blob, 1, kind));
+	key_index_free(&index);
+}
 
 static int
 find(const char *text, size_t len, struct bytes blob)
@@ -32,6 +74,9 @@ find(const char *text, size_t len, struct bytes blob)
 	} else {
 		CHECK(o.command == NULL && o.environment.v == NULL && o.permits == 0);
 	}
+	check_index((struct bytes){ (const uint8_t *)text, len }, &request, found, &o, why);
+	check_list((struct bytes){ (const uint8_t *)text, len }, blob, KEY_LIST_TRUSTED);
+	check_list((struct bytes){ (const uint8_t *)text, len }, blob, KEY_LIST_REVOKED);
 	authorized_options_free(&o);
 	return found;
 }

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "auth/auth_request.h"
+#include "auth/pubkey.h"
 #include "base/fd.h"
 #include "fuzz.h"
 #include "keeper_driver_private.h"
@@ -77,6 +78,25 @@ judged(const struct slot *s)
 	return s->host == HOST_KNOWN || (s->host == HOST_FOREIGN && (needs_of(s) & WORLD_ANY_HOST));
 }
 
+/* Does the file of accept-new have this key? */
+static int
+learnt(const struct world_key *key)
+{
+	struct buf text, line;
+	int found = 0;
+
+	buf_init(&text, 65536);
+	buf_init(&line, 1024);
+	if (world_learnt(&driver.world, &text)) {
+		pubkey_format(bytes_of(&key->pub), &line);
+		CHECK(buf_err(&line) == 0);
+		found = memmem(text.data, text.len, line.data, line.len) != NULL;
+	}
+	buf_free(&line);
+	buf_free(&text);
+	return found;
+}
+
 static void
 check_signature(const struct slot *s, const struct auth_request *r)
 {
@@ -93,6 +113,10 @@ check_signature(const struct slot *s, const struct auth_request *r)
 		return;
 	}
 	CHECK(earned(s) && judged(s));
+	/* where any host key will do, the signature is for that one alone */
+	if (s->host != HOST_KNOWN && !learnt(&driver.world.foreign))
+		CHECK(
+		    r->hostbound && bytes_equal(r->host_key, bytes_of(&driver.world.foreign.pub)));
 	buf_init(&data, IPC_MAX * 2);
 	auth_request_signed(r, (struct bytes){ s->machine_hash, HASH_SIZE }, &data);
 	CHECK(auth_name_ok(r->alg, sizeof(alg)));
@@ -235,23 +259,17 @@ take_check(int fd)
 			driver.checks[i].login = auth_server_login(ward->server)[0];
 }
 
-/* The machine whose key is to be learnt is the one with the foreign key. */
 static void
-answer_look(int fd)
+take_look(int fd)
 {
-	const struct world_key *key = &driver.world.foreign;
-	struct buf b, sig;
+	size_t i;
 
-	buf_init(&sig, IPC_MAX);
-	world_sign(key, driver.nonce, sizeof(driver.nonce), &sig);
-	ipc_begin(&b, IPC_LOOKED);
-	wire_put_text(&b, key->type);
-	wire_put_string(&b, driver.nonce, sizeof(driver.nonce));
-	wire_put_string(&b, key->pub.data, key->pub.len);
-	wire_put_string(&b, sig.data, sig.len);
-	buf_free(&sig);
-	CHECK(ipc_send(fd, &b, -1) == 0);
-	fd_close(&fd);
+	for (i = 0; i < LOOKS && driver.looks[i] != -1; i++)
+		;
+	if (i < LOOKS)
+		driver.looks[i] = fd;
+	else
+		fd_close(&fd);
 }
 
 static void
@@ -273,7 +291,7 @@ master_drain(void)
 			continue;
 		}
 		if (message[0] == IPC_LOOK) {
-			answer_look(fd);
+			take_look(fd);
 			continue;
 		}
 		CHECK((fd != -1) == (message[0] == IPC_DIAL || message[0] == IPC_RUN));
@@ -317,6 +335,9 @@ settle(void)
 	CHECK(n < ROUNDS_MAX);
 	for (i = 0; i < SLOTS; i++)
 		CHECK(!driver.slots[i].bad || driver.slots[i].sock == -1);
+	/* no session has a host key written down that the gateway itself has not been shown */
+	CHECK(driver.looked_foreign || !learnt(&driver.world.foreign));
+	CHECK(driver.looked_machine || !learnt(&driver.world.machine));
 }
 
 /* --- from the beginning to the end --- */
@@ -335,6 +356,8 @@ driver_start(void)
 		driver.slots[i] = (struct slot){ .sock = -1, .errand = -1 };
 	for (i = 0; i < CHECKS; i++)
 		driver.checks[i].sock = -1;
+	for (i = 0; i < LOOKS; i++)
+		driver.looks[i] = -1;
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	driver.master = pair[0];
 	keeper_init(&driver.keeper, pair[1]);
@@ -391,6 +414,8 @@ hang_up(void)
 	size_t i;
 
 	step_master(&driver, 'n');
+	for (i = 0; i < LOOKS; i++)
+		fd_close(&driver.looks[i]);
 	for (i = 0; i < SLOTS; i++)
 		slot_close(&driver.slots[i]);
 	settle();
@@ -401,6 +426,8 @@ hang_up(void)
 	}
 	for (i = 0; i < CHECKS; i++)
 		CHECK(driver.checks[i].sock == -1);
+	for (i = 0; i < KEEPER_LOOKS_MAX; i++)
+		CHECK(driver.keeper.looks[i].sock == -1);
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
 		CHECK(driver.keeper.checks[i].sock == -1);
 	CHECK(TAILQ_EMPTY(&driver.keeper.wards) && TAILQ_EMPTY(&driver.keeper.ended));
@@ -417,6 +444,8 @@ driver_play(const uint8_t *script, size_t len)
 	int n, fds = fds_open();
 	struct wire w;
 
+	world_forget_hosts(&driver.world);
+	driver.looked_foreign = driver.looked_machine = 0;
 	driver.reached = 0;
 	wire_init(&w, script, len);
 	for (n = 0; n < STEPS_MAX && w.left > 0 && wire_err(&w) == 0; n++) {
@@ -425,6 +454,5 @@ driver_play(const uint8_t *script, size_t len)
 	}
 	hang_up();
 	CHECK(fds_open() == fds);
-	world_forget_hosts(&driver.world);
 	return driver.reached;
 }

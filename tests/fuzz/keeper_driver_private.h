@@ -10,6 +10,7 @@
 
 #define SLOTS 3
 #define CHECKS 4
+#define LOOKS 8
 #define HASH_SIZE 32
 
 /* A session, as its process sees itself, and what it has earned. */
@@ -43,6 +44,8 @@ struct driver {
 		char login;    /* that of the session which asks, as the keeper has it */
 		char text[64]; /* the password */
 	} checks[CHECKS];
+	int looks[LOOKS]; /* -1: none; errands that look at a machine's host key */
+	int looked_foreign, looked_machine; /* one has found this key */
 	uint64_t last_id, hashes;
 	uint8_t nonce[HASH_SIZE]; /* of this process: no signature in a script is good */
 	unsigned int reached;	  /* phases */
@@ -68,6 +71,7 @@ void step_send(int sock, struct buf *b, int fd);
 /* A payload of the machine behind. */
 void step_upstream_auth(struct slot *s, const struct buf *payload);
 
+void step_looked(struct driver *d, struct slot *s, uint8_t arg);
 void step_host_key(struct driver *d, struct slot *s, uint8_t arg);
 void step_foreign_key(struct driver *d, struct slot *s, uint8_t arg);
 void step_ready(struct driver *d, struct slot *s, uint8_t arg);

@@ -396,6 +396,7 @@ static const struct {
 	{ 'e', step_errand_dies },
 	{ 'H', step_host_key },
 	{ 'h', step_foreign_key },
+	{ 'l', step_looked },
 	{ 'U', step_ready },
 	{ 'u', step_upstream },
 	{ 'G', step_agent },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "auth/auth_request.h"
+#include "base/fd.h"
 #include "fuzz.h"
 #include "keeper_driver_private.h"
 
@@ -36,6 +37,42 @@ void
 step_foreign_key(struct driver *d, struct slot *s, uint8_t arg)
 {
 	send_host_key(d, s, arg, &d->world.foreign);
+}
+
+/* The first errand that looks at a host key finds it: m, the machine's; f, the foreign one; !, that
+ * with a signature for something else; or d, it fails, or it dies. */
+void
+step_looked(struct driver *d, struct slot *s, uint8_t arg)
+{
+	const struct world_key *key = arg == 'm' ? &d->world.machine : &d->world.foreign;
+	uint8_t hash[HASH_SIZE];
+	struct buf b, sig;
+	size_t i;
+
+	for (i = 0; i < LOOKS && d->looks[i] == -1; i++)
+		;
+	if (i == LOOKS)
+		return;
+	step_hash(d, hash);
+	buf_init(&sig, 512);
+	world_sign(key, arg == '!' ? d->nonce : hash, HASH_SIZE, &sig);
+	if (arg == 'm' || arg == 'f' || arg == '!') {
+		d->looked_machine |= arg == 'm';
+		d->looked_foreign |= arg == 'f';
+		ipc_begin(&b, IPC_LOOKED);
+		wire_put_text(&b, key->type);
+		wire_put_string(&b, hash, HASH_SIZE);
+		wire_put_string(&b, key->pub.data, key->pub.len);
+		wire_put_string(&b, sig.data, sig.len);
+		step_send(d->looks[i], &b, -1);
+	} else if (arg == 'd') {
+		ipc_begin(&b, IPC_DIAL_FAILED);
+		wire_put_text(&b, "nobody is there");
+		wire_put_u32(&b, 0);
+		step_send(d->looks[i], &b, -1);
+	}
+	buf_free(&sig);
+	fd_close(&d->looks[i]);
 }
 
 void
@@ -163,5 +200,6 @@ step_upstream_failed(struct driver *d, struct slot *s, uint8_t arg)
 
 	ipc_begin(&b, IPC_UPSTREAM_FAILED);
 	wire_put_text(&b, "it went away");
+	wire_put_text(&b, arg == 'n' ? "Not allowed at this time" : "");
 	step_send(s->sock, &b, -1);
 }

@@ -1,6 +1,7 @@
 /*
  * The directory, the keys and the certificates that the driver of the keeper plays with.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <sodium.h>
 
 #include "auth/pubkey.h"
+#include "base/fd.h"
 #include "fuzz.h"
 #include "keeper/keystore.h"
 #include "keeper_world.h"
@@ -282,6 +284,21 @@ world_route_text(const struct world *w, struct buf *out)
 	buf_putf(out, "HostName = 127.0.0.1\nKey = mapped\nUserKnownHostsFile = %s/known_hosts\n",
 	    w->dir);
 	put_line(out, "AuthorizedKey = ", &w->person);
+}
+
+int
+world_learnt(const struct world *w, struct buf *out)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/learnt", w->dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return 0;
+	CHECK(fd_read_all(fd, out) == 0);
+	fd_close(&fd);
+	return 1;
 }
 
 void

@@ -44,8 +44,11 @@ struct world {
 void world_make(struct world *w);
 void world_remove(struct world *w);
 
-/* What a program answers for the login x, and what accept-new has learnt is forgotten. */
+/* What a program answers for the login x. */
 void world_route_text(const struct world *w, struct buf *out);
+
+/* What accept-new has written down: 1, or 0 if there is nothing; and forget it. */
+int world_learnt(const struct world *w, struct buf *out);
 void world_forget_hosts(const struct world *w);
 
 /* Sign, with the algorithm that has the key type's name. */

@@ -93,6 +93,9 @@ test_scripts_get_where_they_mean_to(void **state)
 		{ "passthrough-key", IPC_PHASE_RELAY, 1 },
 		{ "agent", IPC_PHASE_RELAY, 1 },
 		{ "accept-new", IPC_PHASE_RELAY, 1 },
+		{ "accept-new-another", IPC_PHASE_UPSTREAM_AUTH, 0 },
+		{ "accept-new-fails", IPC_PHASE_UPSTREAM_AUTH, 0 },
+		{ "any-host", IPC_PHASE_RELAY, 1 },
 		{ "program", IPC_PHASE_RELAY, 1 },
 	};
 	size_t i;

@@ -1,0 +1,34 @@
+/*
+ * RSA and ECDSA private keys, taken out of their secret for one signature.  Their numbers are in
+ * OpenSSL's secure heap, which is locked in memory, left out of core dumps, and wiped where it is
+ * freed.
+ */
+#ifndef TRANSPORT_KEY_PRIVATE_H
+#define TRANSPORT_KEY_PRIVATE_H
+
+#include <openssl/ossl_typ.h>
+
+#include "base/buf.h"
+#include "base/secret.h"
+
+struct key_private {
+	RSA *rsa;   /* or NULL */
+	EC_KEY *ec; /* or NULL */
+};
+
+/* Load the key of a secret in the form of keys.h.  0; ERR_FORMAT if that is none of the type,
+ * ERR_WEAK or ERR_COSTLY (wire/rsa.h), ERR_ALGORITHM, ERR_NOMEM. */
+int key_private_load(struct secret *priv, const char *type, struct key_private *k) MUST_CHECK;
+
+/* Wipe it. */
+void key_private_free(struct key_private *k);
+
+/*
+ * Sign with an algorithm for keys of its type, "rsa-sha2-512" say: the signature proper is
+ * appended, as RFC 8332 section 3 and RFC 5656 section 3.1.2 have it behind the algorithm's name.
+ * 0, ERR_ALGORITHM, ERR_FORMAT if the numbers are no key, or ERR_NOMEM.
+ */
+int key_private_sign(const struct key_private *k, const char *alg, const void *data, size_t len,
+    struct buf *sig) MUST_CHECK;
+
+#endif

@@ -23,9 +23,17 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	return 0;
 }
 
+/* The data has a request with a signature by the mapped key that does not name the host key. */
+static int
+unbound(const struct buf *out)
+{
+	return out->len > 0 && memmem(out->data, out->len, "\0\0\0\11signature", 13) != NULL &&
+	    memmem(out->data, out->len, "publickey-hostbound-v00@openssh.com", 35) == NULL;
+}
+
 /* With Passthrough: the first byte before each message says what is asked before it. */
 static void
-run_several(const uint8_t *data, size_t len)
+run_several(const uint8_t *data, size_t len, struct bytes host_key)
 {
 	static const struct auth_client_ops ops = { sign };
 	const struct auth_client_config config = { .session_id = (const uint8_t *)"id",
@@ -33,7 +41,8 @@ run_several(const uint8_t *data, size_t len)
 		.user = "alice",
 		.several = 1,
 		.blob = { (const uint8_t *)"\0\0\0\7ssh-rsa", 11 },
-		.certificate = { (const uint8_t *)"\0\0\0\34ssh-rsa-cert-v01@openssh.com", 32 } };
+		.certificate = { (const uint8_t *)"\0\0\0\34ssh-rsa-cert-v01@openssh.com", 32 },
+		.host_key = host_key };
 	struct auth_client *ac = auth_client_new(&config, &ops, NULL);
 	enum auth_client_verdict verdict = AUTH_CLIENT_REFUSED;
 	struct bytes m;
@@ -66,6 +75,8 @@ run_several(const uint8_t *data, size_t len)
 		else
 			verdict = auth_client_input(ac, m.p, m.len, &out);
 		CHECK((verdict == AUTH_CLIENT_SEND) == (out.len > 0));
+		if ((op & 7) == 1 && host_key.len > 0)
+			CHECK(!unbound(&out));
 		if (verdict == AUTH_CLIENT_SUCCESS)
 			CHECK(m.len == 1 && m.p[0] == SSH_MSG_USERAUTH_SUCCESS);
 		if (verdict == AUTH_CLIENT_ASKED)
@@ -145,7 +156,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const char *p;
 	size_t banner = 0, sent;
 
-	run_several(data, len);
+	run_several(data, len, (struct bytes){ NULL, 0 });
+	run_several(data, len, (struct bytes){ (const uint8_t *)"host key", 8 });
 	if (memmem(data, len, SECRET, strlen(SECRET)) == NULL)
 		run_stored(data, len);
 	CHECK(ac != NULL);

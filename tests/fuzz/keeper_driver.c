@@ -112,7 +112,7 @@ check_signature(const struct slot *s, const struct auth_request *r)
 		CHECK(s->agent_request.len > 0);
 		return;
 	}
-	CHECK(earned(s) && judged(s));
+	CHECK(earned(s) && judged(s) && (needs_of(s) & WORLD_UNSIGNED) == 0);
 	/* where any host key will do, the signature is for that one alone */
 	if (s->host != HOST_KNOWN && !learnt(&driver.world.foreign))
 		CHECK(
@@ -427,7 +427,8 @@ hang_up(void)
 	for (i = 0; i < CHECKS; i++)
 		CHECK(driver.checks[i].sock == -1);
 	for (i = 0; i < KEEPER_LOOKS_MAX; i++)
-		CHECK(driver.keeper.looks[i].sock == -1);
+		CHECK(driver.keeper.looks[i].sock == -1 &&
+		    TAILQ_EMPTY(&driver.keeper.looks[i].waiting));
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
 		CHECK(driver.keeper.checks[i].sock == -1);
 	CHECK(TAILQ_EMPTY(&driver.keeper.wards) && TAILQ_EMPTY(&driver.keeper.ended));

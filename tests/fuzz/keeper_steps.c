@@ -368,7 +368,7 @@ step_reload(struct driver *d, struct slot *s, uint8_t arg)
 }
 
 /* Messages of any kind; see raw_step(). */
-#define RAW "@!#%$^&"
+#define RAW "@!#~%$^&"
 
 static const struct {
 	char name;
@@ -428,8 +428,8 @@ from_session(uint8_t type)
 }
 
 /*
- * Bytes as they are: @ a session's message, ! with a descriptor, # an errand's, % that of one that
- * checks passwords; or wrapped as the payload of a client ($), of the upstream (^), of the agent (&).
+ * Bytes as they are: @ a session's message, ! with a descriptor, # an errand's, ~ that of one that
+ * looks at a machine, % that of one that checks passwords; or wrapped as the payload of a client ($), of the upstream (^), of the agent (&).
  */
 static void
 raw_step(struct driver *d, struct slot *s, char what, uint8_t type, struct bytes body)
@@ -452,6 +452,9 @@ raw_step(struct driver *d, struct slot *s, char what, uint8_t type, struct bytes
 		break;
 	case '#':
 		step_send(s->errand, &b, -1);
+		break;
+	case '~':
+		step_send(d->looks[0], &b, -1);
 		break;
 	case '%':
 		/* it must not say yes, which is step_checked()'s to say */

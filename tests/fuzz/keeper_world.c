@@ -33,6 +33,9 @@ static const struct {
 	{ 't', WORLD_KEY, "%KPassword = secret\nKey = mapped\nUserKnownHostsFile = known_hosts\n" },
 	{ 'p', WORLD_KEY | WORLD_CARRIED,
 	    "%KPassthrough = yes\nKey = mapped\nUserKnownHostsFile = known_hosts\n" },
+	{ 'r', WORLD_KEY | WORLD_CARRIED | WORLD_UNSIGNED,
+	    "%KPassthrough = yes\nKey = mapped\nAuthenticationMethods = publickey,password\n"
+	    "UserKnownHostsFile = known_hosts\n" },
 	{ 'q', WORLD_KEY | WORLD_CARRIED, "Passthrough = yes\nUserKnownHostsFile = known_hosts\n" },
 	{ 'a', WORLD_KEY, "%KKey = agent\nUserKnownHostsFile = known_hosts\n" },
 	{ 'n', WORLD_KEY | WORLD_ANY_HOST,
@@ -45,7 +48,7 @@ static const struct {
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxu";
+const char world_logins[] = "kehmcstpqanofxur";
 
 int
 world_needs(char login)

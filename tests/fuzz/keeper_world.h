@@ -20,6 +20,8 @@ struct world_key {
 /* The machine: */
 #define WORLD_ANY_HOST 4 /* any host key will do */
 #define WORLD_CARRIED 8	 /* judges what the person types (Passthrough) */
+#define WORLD_UNSIGNED \
+	16 /* judges what AuthenticationMethods asks for: the mapped key never signs */
 
 /* A login is one letter; 0 for one that does not exist. */
 int world_needs(char login);

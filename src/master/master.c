@@ -115,6 +115,7 @@ keeper_has_room(const struct master *m)
 static int
 accept_one(struct master *m, const struct listener *l)
 {
+	static const char stray[] = "Nobody is served at this address: it is no ListenAddress\r\n";
 	enum startup_verdict verdict;
 	int64_t now = clock_ms();
 	struct connection c;
@@ -128,6 +129,11 @@ accept_one(struct master *m, const struct listener *l)
 	}
 	if (r != 0)
 		return 0;
+	if (l->address == NULL) {
+		(void)!send(c.fd, stray, sizeof(stray) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		fd_close(&c.fd);
+		return 1;
+	}
 	verdict = startups_admit(m->startups, &c.address, now, &why);
 	if (verdict != STARTUP_ADMITTED)
 		drops_turn_away(&m->drops, &c, verdict, why, now);
@@ -492,11 +498,15 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	raise_descriptor_limit();
 	if (users_choose(&conf->gateway, &users) != 0)
 		return 78;
+	if (inherited_take(&m.inherited) != 0)
+		return 1;
 	privs_make_as(users.network);
-	r = listeners_bind(&conf->gateway, m.listeners);
+	r = listeners_bind(&m.inherited, &conf->gateway, m.listeners);
 	privs_make_as(NULL);
 	if (r != 0)
 		return 1;
+	m.n_listeners = listeners_add_strays(&m.inherited, &conf->gateway, m.listeners,
+	    m.n_listeners);
 	r = start_keeper(&m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;

@@ -24,7 +24,7 @@
 
 /* Our own address towards another one; no packet is sent.  0 or ERR_SYS with errno. */
 static int
-own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
+key_for_own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
@@ -49,7 +49,7 @@ own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
 /* The addresses that a host of the route is reached from; what is known already is left out.
  * 0, or ERR_NOTFOUND with the reason said, or ERR_NOMEM. */
 static int
-add_own_addresses(const char *host, uint16_t port, struct strlist *own)
+key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
 	char address[INET6_ADDRSTRLEN], service[8];
@@ -61,7 +61,7 @@ add_own_addresses(const char *host, uint16_t port, struct strlist *own)
 	if (r != 0)
 		reason = gai_strerror(r);
 	for (ai = list, r = 0; ai != NULL && r == 0; ai = ai->ai_next) {
-		if (own_address(ai, address) != 0) {
+		if (key_for_own_address(ai, address) != 0) {
 			reason = strerror(errno);
 			continue;
 		}
@@ -80,7 +80,7 @@ add_own_addresses(const char *host, uint16_t port, struct strlist *own)
 
 /* The list for from="": as given, or found out.  A CLI_*, the reason said. */
 static int
-choose_from(const struct key_args *a, const struct route *r, struct buf *from)
+key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 {
 	struct strlist own = { 0 };
 	int status = CLI_OK;
@@ -91,7 +91,7 @@ choose_from(const struct key_args *a, const struct route *r, struct buf *from)
 		return CLI_OK;
 	}
 	for (i = 0; i < r->hosts.n && status == CLI_OK; i++)
-		if (add_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
+		if (key_for_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
 			status = key_fail_memory();
 	for (i = 0; i < own.n; i++)
 		buf_putf(from, "%s%s", i > 0 ? "," : "", own.v[i]);
@@ -112,7 +112,7 @@ choose_from(const struct key_args *a, const struct route *r, struct buf *from)
 
 /* What belongs beside the line. */
 static void
-say_notes(const struct key_args *a, const struct route *r, const char *from,
+key_for_say_notes(const struct key_args *a, const struct route *r, const char *from,
     const struct strlist *notes)
 {
 	size_t i;
@@ -137,7 +137,7 @@ say_notes(const struct key_args *a, const struct route *r, const char *from,
 }
 
 static int
-print_line(const struct key_args *a, const struct route *r, const struct buf *pub)
+key_for_print(const struct key_args *a, const struct route *r, const struct buf *pub)
 {
 	struct strlist notes = { 0 };
 	char why[KEYWORD_WHY_SIZE];
@@ -146,7 +146,7 @@ print_line(const struct key_args *a, const struct route *r, const struct buf *pu
 
 	buf_init(&line, LINE_MAX_SIZE);
 	buf_init(&from, LINE_MAX_SIZE);
-	status = choose_from(a, r, &from);
+	status = key_for_from(a, r, &from);
 	if (status != CLI_OK)
 		goto out;
 	err = buf_cstr(&from) == NULL ?
@@ -160,7 +160,7 @@ print_line(const struct key_args *a, const struct route *r, const struct buf *pu
 	printf("%s ", buf_cstr(&line));
 	status = key_print_public(a->name, pub);
 	if (status == CLI_OK)
-		say_notes(a, r, buf_cstr(&from), &notes);
+		key_for_say_notes(a, r, buf_cstr(&from), &notes);
 out:
 	strlist_free(&notes);
 	buf_free(&line);
@@ -169,7 +169,7 @@ out:
 }
 
 static int
-find_for(const struct key_args *a, const struct become *become, struct lookup *lookup,
+key_for_find(const struct key_args *a, const struct become *become, struct lookup *lookup,
     struct route **r)
 {
 	const struct lookup_request request = { .login = a->route,
@@ -221,9 +221,9 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	    lookup_new(conf, &errors, &lookup) != 0)
 		conf_errors_print(&errors, stderr);
 	else
-		status = find_for(a, &become, lookup, &r);
+		status = key_for_find(a, &become, lookup, &r);
 	if (status == CLI_OK)
-		status = print_line(a, r, pub);
+		status = key_for_print(a, r, pub);
 	become_self();
 	route_unref(&r);
 	lookup_free(&lookup);

@@ -2,10 +2,8 @@
  * sallyport key public NAME --for ROUTE: the line for authorized_keys of the machine that the
  * route leads to.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,15 +18,16 @@
 #include "cli/key.h"
 #include "cli/machine_line.h"
 
+/* An address with its scope, as getnameinfo(3) writes it. */
+#define ADDRESS_SIZE 80
 #define LINE_MAX_SIZE (256 * 1024)
 
 /* Our own address towards another one; no packet is sent.  0 or ERR_SYS with errno. */
 static int
-key_for_own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
+key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
-	const void *raw;
 	int fd, r = ERR_SYS;
 
 	fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -36,11 +35,14 @@ key_for_own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
 		return ERR_SYS;
 	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
-		raw = from.ss_family == AF_INET6 ?
-		    (const void *)&((struct sockaddr_in6 *)&from)->sin6_addr :
-		    (const void *)&((struct sockaddr_in *)&from)->sin_addr;
-		if (inet_ntop(from.ss_family, raw, own, INET6_ADDRSTRLEN) != NULL)
+		if (getnameinfo((struct sockaddr *)&from, len, own, ADDRESS_SIZE, NULL, 0,
+			NI_NUMERICHOST) == 0)
 			r = 0;
+		/* with a scope, which has another name on the machine */
+		if (r == 0 && strchr(own, '%') != NULL) {
+			errno = EADDRNOTAVAIL;
+			r = ERR_SYS;
+		}
 	}
 	fd_close(&fd);
 	return r;
@@ -52,7 +54,7 @@ static int
 key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
-	char address[INET6_ADDRSTRLEN], service[8];
+	char address[ADDRESS_SIZE], service[8];
 	const char *reason = "no address";
 	int r, found = 0;
 
@@ -104,8 +106,9 @@ key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 	strlist_free(&own);
 	if (status == CLI_OK && buf_cstr(from) != NULL)
 		fprintf(stderr,
-		    "sallyport: from=\"%s\": the address of this host on its way to the machine; if "
-		    "the machine sees another one (NAT, another gateway), give --from LIST\n",
+		    "sallyport: from=\"%s\" is what this host uses on its way to the machine; if "
+		    "the machine sees it at another address (NAT), or several gateways use the key, "
+		    "give --from LIST\n",
 		    buf_cstr(from));
 	return status;
 }

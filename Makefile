@@ -328,6 +328,7 @@ install: all
 	sed 's,/usr/bin/sallyport,$(PREFIX)/bin/sallyport,' contrib/sallyport.service \
 	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
+	install -m 644 contrib/sallyport.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 644 contrib/sallyport.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf

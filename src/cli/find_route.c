@@ -10,7 +10,7 @@
 
 /* A list as execve(2) wants it. */
 static char **
-words_of(const struct strlist *l)
+find_route_words(const struct strlist *l)
 {
 	char **v = calloc(l->n + 1, sizeof(*v));
 
@@ -31,8 +31,8 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 
 	result = lookup_begin(lookup, request, &pending, r);
 	while (result == LOOKUP_ASK) {
-		argv = words_of(&pending.command.argv);
-		env = words_of(&pending.command.env);
+		argv = find_route_words(&pending.command.argv);
+		env = find_route_words(&pending.command.env);
 		if (argv == NULL || env == NULL)
 			fatal("out of memory");
 		become_self();

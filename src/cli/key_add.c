@@ -64,9 +64,10 @@ keep(const struct key_args *a, const char *type, struct secret *priv, const stru
 		pubkey_fingerprint((struct bytes){ pub->data, pub->len }, fingerprint);
 		fprintf(stderr,
 		    "To log in with it upstream (Key = %s in a route), append this line to\n"
-		    "~/.ssh/authorized_keys there.  As a key of the gateway itself (HostKey = %s),\n"
-		    "its fingerprint is %s.\n",
-		    a->name, a->name, fingerprint);
+		    "~/.ssh/authorized_keys there, or better, with the options by which the machine\n"
+		    "keeps what the route says, that of: sallyport key public %s --for LOGIN\n"
+		    "As a key of the gateway itself (HostKey = %s), its fingerprint is\n%s.\n",
+		    a->name, a->name, a->name, fingerprint);
 	}
 	return status;
 }

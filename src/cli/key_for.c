@@ -2,10 +2,8 @@
  * sallyport key public NAME --for ROUTE: the line for authorized_keys of the machine that the
  * route leads to.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,15 +18,16 @@
 #include "cli/key.h"
 #include "cli/machine_line.h"
 
+/* An address with its scope, as getnameinfo(3) writes it. */
+#define ADDRESS_SIZE 80
 #define LINE_MAX_SIZE (256 * 1024)
 
 /* Our own address towards another one; no packet is sent.  0 or ERR_SYS with errno. */
 static int
-own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
+key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
-	const void *raw;
 	int fd, r = ERR_SYS;
 
 	fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -36,11 +35,14 @@ own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
 		return ERR_SYS;
 	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
-		raw = from.ss_family == AF_INET6 ?
-		    (const void *)&((struct sockaddr_in6 *)&from)->sin6_addr :
-		    (const void *)&((struct sockaddr_in *)&from)->sin_addr;
-		if (inet_ntop(from.ss_family, raw, own, INET6_ADDRSTRLEN) != NULL)
+		if (getnameinfo((struct sockaddr *)&from, len, own, ADDRESS_SIZE, NULL, 0,
+			NI_NUMERICHOST) == 0)
 			r = 0;
+		/* with a scope, which has another name on the machine */
+		if (r == 0 && strchr(own, '%') != NULL) {
+			errno = EADDRNOTAVAIL;
+			r = ERR_SYS;
+		}
 	}
 	fd_close(&fd);
 	return r;
@@ -49,10 +51,10 @@ own_address(const struct addrinfo *to, char own[INET6_ADDRSTRLEN])
 /* The addresses that a host of the route is reached from; what is known already is left out.
  * 0, or ERR_NOTFOUND with the reason said, or ERR_NOMEM. */
 static int
-add_own_addresses(const char *host, uint16_t port, struct strlist *own)
+key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
-	char address[INET6_ADDRSTRLEN], service[8];
+	char address[ADDRESS_SIZE], service[8];
 	const char *reason = "no address";
 	int r, found = 0;
 
@@ -61,7 +63,7 @@ add_own_addresses(const char *host, uint16_t port, struct strlist *own)
 	if (r != 0)
 		reason = gai_strerror(r);
 	for (ai = list, r = 0; ai != NULL && r == 0; ai = ai->ai_next) {
-		if (own_address(ai, address) != 0) {
+		if (key_for_own_address(ai, address) != 0) {
 			reason = strerror(errno);
 			continue;
 		}
@@ -80,7 +82,7 @@ add_own_addresses(const char *host, uint16_t port, struct strlist *own)
 
 /* The list for from="": as given, or found out.  A CLI_*, the reason said. */
 static int
-choose_from(const struct key_args *a, const struct route *r, struct buf *from)
+key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 {
 	struct strlist own = { 0 };
 	int status = CLI_OK;
@@ -91,7 +93,7 @@ choose_from(const struct key_args *a, const struct route *r, struct buf *from)
 		return CLI_OK;
 	}
 	for (i = 0; i < r->hosts.n && status == CLI_OK; i++)
-		if (add_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
+		if (key_for_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
 			status = key_fail_memory();
 	for (i = 0; i < own.n; i++)
 		buf_putf(from, "%s%s", i > 0 ? "," : "", own.v[i]);
@@ -104,15 +106,16 @@ choose_from(const struct key_args *a, const struct route *r, struct buf *from)
 	strlist_free(&own);
 	if (status == CLI_OK && buf_cstr(from) != NULL)
 		fprintf(stderr,
-		    "sallyport: from=\"%s\": the address of this host on its way to the machine; if "
-		    "the machine sees another one (NAT, another gateway), give --from LIST\n",
+		    "sallyport: from=\"%s\" is what this host uses on its way to the machine; if "
+		    "the machine sees it at another address (NAT), or several gateways use the key, "
+		    "give --from LIST\n",
 		    buf_cstr(from));
 	return status;
 }
 
 /* What belongs beside the line. */
 static void
-say_notes(const struct key_args *a, const struct route *r, const char *from,
+key_for_say_notes(const struct key_args *a, const struct route *r, const char *from,
     const struct strlist *notes)
 {
 	size_t i;
@@ -137,7 +140,7 @@ say_notes(const struct key_args *a, const struct route *r, const char *from,
 }
 
 static int
-print_line(const struct key_args *a, const struct route *r, const struct buf *pub)
+key_for_print(const struct key_args *a, const struct route *r, const struct buf *pub)
 {
 	struct strlist notes = { 0 };
 	char why[KEYWORD_WHY_SIZE];
@@ -146,7 +149,7 @@ print_line(const struct key_args *a, const struct route *r, const struct buf *pu
 
 	buf_init(&line, LINE_MAX_SIZE);
 	buf_init(&from, LINE_MAX_SIZE);
-	status = choose_from(a, r, &from);
+	status = key_for_from(a, r, &from);
 	if (status != CLI_OK)
 		goto out;
 	err = buf_cstr(&from) == NULL ?
@@ -160,7 +163,7 @@ print_line(const struct key_args *a, const struct route *r, const struct buf *pu
 	printf("%s ", buf_cstr(&line));
 	status = key_print_public(a->name, pub);
 	if (status == CLI_OK)
-		say_notes(a, r, buf_cstr(&from), &notes);
+		key_for_say_notes(a, r, buf_cstr(&from), &notes);
 out:
 	strlist_free(&notes);
 	buf_free(&line);
@@ -169,7 +172,7 @@ out:
 }
 
 static int
-find_for(const struct key_args *a, const struct become *become, struct lookup *lookup,
+key_for_find(const struct key_args *a, const struct become *become, struct lookup *lookup,
     struct route **r)
 {
 	const struct lookup_request request = { .login = a->route,
@@ -221,9 +224,9 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	    lookup_new(conf, &errors, &lookup) != 0)
 		conf_errors_print(&errors, stderr);
 	else
-		status = find_for(a, &become, lookup, &r);
+		status = key_for_find(a, &become, lookup, &r);
 	if (status == CLI_OK)
-		status = print_line(a, r, pub);
+		status = key_for_print(a, r, pub);
 	become_self();
 	route_unref(&r);
 	lookup_free(&lookup);

@@ -13,8 +13,9 @@ cli_version(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		puts("usage: sallyport version\n");
-		puts("Prints the versions of sallyport and of the libraries under it.  libssh is part\n"
-		     "of the program: where its source was from, and when it was built.");
+		puts(
+		    "Prints the versions of sallyport and of the libraries under it.  libssh is part\n"
+		    "of the program: where its source was from, and when it was built.");
 		return CLI_OK;
 	}
 	if (argc != 1) {

@@ -181,7 +181,7 @@ set_methods(const struct conf_section *s, struct route *r)
 /* Restrict = yes, like the option restrict of authorized_keys(5): what has no key of its own in
  * the section is closed. */
 static void
-apply_restrict(const struct conf_section *s, struct route *r)
+route_apply_restrict(const struct conf_section *s, struct route *r)
 {
 	if (!r->restrict_all)
 		return;
@@ -422,7 +422,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		/* as it is written: a login that is called so does not make it so */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
-		apply_restrict(section, r);
+		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);
 		if (set_methods(section, r) != 0)
 			conf_error(errors, section->file, section->line, "out of memory");

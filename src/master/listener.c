@@ -51,14 +51,28 @@ out:
 	return r;
 }
 
+/* 1 if the address of the listener is one that is inherited. */
+static int
+listener_inherit(const struct inherited *in, struct listener *l)
+{
+	int fd = inherited_find(in, l->address);
+
+	if (fd == -1)
+		return 0;
+	l->fd = fd;
+	l->inherited = 1;
+	return 1;
+}
+
 int
-listeners_bind(const struct conf_gateway *gateway, struct listener *listeners)
+listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
+    struct listener *listeners)
 {
 	size_t i;
 
 	for (i = 0; i < gateway->n_listen; i++) {
-		listeners[i] = (struct listener){ -1, &gateway->listen[i] };
-		if (bind_one(&listeners[i], 0) == 0)
+		listeners[i] = (struct listener){ -1, &gateway->listen[i], 0 };
+		if (listener_inherit(in, &listeners[i]) || bind_one(&listeners[i], 0) == 0)
 			continue;
 		/* a machine without IPv6 may still have [::] among the defaults */
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
@@ -72,21 +86,41 @@ listeners_bind(const struct conf_gateway *gateway, struct listener *listeners)
 	return 0;
 }
 
+size_t
+listeners_add_strays(const struct inherited *in, const struct conf_gateway *gateway,
+    struct listener *listeners, size_t n)
+{
+	char name[INHERITED_NAME_SIZE];
+	size_t i;
+
+	for (i = 0; i < in->n && n < LISTENERS_MAX; i++) {
+		if (inherited_meant(in->fds[i], gateway))
+			continue;
+		inherited_name(in->fds[i], name);
+		log_warn("the socket unit listens on %s, which is no ListenAddress: who connects "
+			 "there is turned away",
+		    name);
+		listeners[n++] = (struct listener){ in->fds[i], NULL, 1 };
+	}
+	return n;
+}
+
 int
 listeners_listen(struct listener *listeners, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (listeners[i].fd == -1)
+		if (listeners[i].fd == -1 || listeners[i].address == NULL)
 			continue;
 		if (listen(listeners[i].fd, SOMAXCONN) == -1) {
 			log_error("cannot listen on %s port %u: %s", listeners[i].address->host,
 			    listeners[i].address->port, strerror(errno));
 			return ERR_SYS;
 		}
-		log_info("Server listening on %s port %u.", listeners[i].address->host,
-		    listeners[i].address->port);
+		log_info("Server listening on %s port %u%s.", listeners[i].address->host,
+		    listeners[i].address->port,
+		    listeners[i].inherited ? " (of the socket unit)" : "");
 	}
 	return 0;
 }
@@ -99,7 +133,7 @@ listeners_drop(struct listener *before, size_t n, const struct listener *next, s
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < n_next && next[j].fd != before[i].fd; j++)
 			;
-		if (j < n_next || before[i].fd == -1)
+		if (j < n_next || before[i].fd == -1 || before[i].inherited)
 			continue;
 		/* a child just forked may have it still, and would let people queue up on it */
 		(void)!shutdown(before[i].fd, SHUT_RD);
@@ -114,7 +148,7 @@ listening_on(const struct listener *listeners, size_t n, const struct conf_liste
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (listeners[i].address->port == address->port &&
+		if (listeners[i].address != NULL && listeners[i].address->port == address->port &&
 		    strcmp(listeners[i].address->host, address->host) == 0)
 			return listeners[i].fd;
 	return -1;
@@ -152,8 +186,8 @@ take_over(const struct listener *before, size_t n, const struct conf_gateway *ga
 		if (overlap(&gateway->listen[i], l->address))
 			return ERR_SYS;
 	for (i = 0; i < n && i < LISTENERS_MAX; i++)
-		if (before[i].fd != -1 && overlap(before[i].address, l->address) &&
-		    set_shared(before[i].fd, 1) == 0)
+		if (before[i].fd != -1 && !before[i].inherited &&
+		    overlap(before[i].address, l->address) && set_shared(before[i].fd, 1) == 0)
 			shares[n_shares++] = before[i].fd;
 	if (n_shares > 0 && bind_one(l, 1) == 0) {
 		if (listen(l->fd, SOMAXCONN) == 0 && set_shared(l->fd, 0) == 0)
@@ -169,16 +203,18 @@ take_over(const struct listener *before, size_t n, const struct conf_gateway *ga
 }
 
 int
-listeners_change(const struct listener *before, size_t n, const struct conf_gateway *gateway,
-    struct listener *next, char *why, size_t size)
+listeners_change(const struct inherited *in, const struct listener *before, size_t n,
+    const struct conf_gateway *gateway, struct listener *next, char *why, size_t size)
 {
 	struct listener *l;
 	size_t i;
 
 	for (i = 0; i < gateway->n_listen; i++) {
 		l = &next[i];
-		*l = (struct listener){ listening_on(before, n, &gateway->listen[i]),
-			&gateway->listen[i] };
+		*l = (struct listener){ -1, &gateway->listen[i], 0 };
+		if (listener_inherit(in, l))
+			continue;
+		l->fd = listening_on(before, n, l->address);
 		if (l->fd != -1 || (bind_one(l, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
 			continue;
 		if (errno == EADDRINUSE && take_over(before, n, gateway, l) == 0)

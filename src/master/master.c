@@ -115,6 +115,7 @@ keeper_has_room(const struct master *m)
 static int
 accept_one(struct master *m, const struct listener *l)
 {
+	static const char stray[] = "Nobody is served at this address: it is no ListenAddress\r\n";
 	enum startup_verdict verdict;
 	int64_t now = clock_ms();
 	struct connection c;
@@ -128,6 +129,11 @@ accept_one(struct master *m, const struct listener *l)
 	}
 	if (r != 0)
 		return 0;
+	if (l->address == NULL) {
+		(void)!send(c.fd, stray, sizeof(stray) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		fd_close(&c.fd);
+		return 1;
+	}
 	verdict = startups_admit(m->startups, &c.address, now, &why);
 	if (verdict != STARTUP_ADMITTED)
 		drops_turn_away(&m->drops, &c, verdict, why, now);
@@ -477,32 +483,35 @@ raise_descriptor_limit(void)
 		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 }
 
-int
-master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles)
+/* All that comes before the first connection.  0, or the exit status to end with. */
+static int
+master_start(struct master *m, const char *conf_dir)
 {
-	static struct master m;
+	const struct conf_gateway *gateway = &m->conf->gateway;
 	struct users users;
 	int r;
 
-	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
-	m.n_listeners = conf->gateway.n_listen;
-	m.startups = startups_new(&conf->gateway);
-	if (m.startups == NULL || m.n_listeners > LISTENERS_MAX || block_signals(&m) != 0)
+	m->n_listeners = gateway->n_listen;
+	m->startups = startups_new(gateway);
+	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || block_signals(m) != 0)
 		return 1;
 	raise_descriptor_limit();
-	if (users_choose(&conf->gateway, &users) != 0)
+	if (users_choose(gateway, &users) != 0)
 		return 78;
+	if (inherited_take(&m->inherited) != 0)
+		return 1;
 	privs_make_as(users.network);
-	r = listeners_bind(&conf->gateway, m.listeners);
+	r = listeners_bind(&m->inherited, gateway, m->listeners);
 	privs_make_as(NULL);
 	if (r != 0)
 		return 1;
-	r = start_keeper(&m, conf_dir, users.keeper);
+	m->n_listeners = listeners_add_strays(&m->inherited, gateway, m->listeners, m->n_listeners);
+	r = start_keeper(m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
 	/* without it the gateway is as good to those who log in: no reason not to serve */
-	if (strcmp(conf->gateway.control_socket, "none") != 0)
-		(void)!control_open(conf->gateway.control_socket, &m.control);
+	if (strcmp(gateway->control_socket, "none") != 0)
+		(void)!control_open(gateway->control_socket, &m->control);
 	r = privs_drop(users.network);
 	if (r != 0) {
 		log_error("cannot become user %s: %s", users.network, err_str(r));
@@ -514,11 +523,21 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 		return 1;
 	}
 	title_set("master");
-	if (listeners_listen(m.listeners, m.n_listeners) != 0)
-		return 1;
-	master_loop(&m);
-	if (is_init())
-		end_sessions(&m);
+	return listeners_listen(m->listeners, m->n_listeners) != 0;
+}
+
+int
+master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles)
+{
+	static struct master m;
+
+	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
+	m.status = master_start(&m, conf_dir);
+	if (m.status == 0) {
+		master_loop(&m);
+		if (is_init())
+			end_sessions(&m);
+	}
 	control_close(&m.control);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);

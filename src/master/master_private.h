@@ -17,6 +17,7 @@ struct master {
 	const struct conf *conf;
 	struct conf *reloaded; /* conf, once there was a reload: ours to free */
 	const struct master_roles *roles;
+	struct inherited inherited;
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	struct startups *startups;

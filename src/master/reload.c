@@ -111,7 +111,7 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	struct listener next[LISTENERS_MAX];
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
-	size_t i;
+	size_t n_next, i;
 	int r;
 
 	r = conf_gateway_parse(text, strlen(text), &conf, &errors);
@@ -123,18 +123,20 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 		conf_free(&conf);
 		return r;
 	}
-	r = listeners_change(m->listeners, m->n_listeners, &conf->gateway, next, why, size);
+	r = listeners_change(&m->inherited, m->listeners, m->n_listeners, &conf->gateway, next, why,
+	    size);
 	if (r != 0) {
 		conf_free(&conf);
 		return r;
 	}
+	n_next = listeners_add_strays(&m->inherited, &conf->gateway, next, conf->gateway.n_listen);
 	/* who has come to those that are closed now, and waits */
 	for (i = 0; i < m->n_listeners; i++)
 		if (m->listeners[i].fd != -1)
 			master_accept(m, &m->listeners[i]);
-	listeners_drop(m->listeners, m->n_listeners, next, conf->gateway.n_listen);
-	memcpy(m->listeners, next, conf->gateway.n_listen * sizeof(*next));
-	m->n_listeners = conf->gateway.n_listen;
+	listeners_drop(m->listeners, m->n_listeners, next, n_next);
+	memcpy(m->listeners, next, n_next * sizeof(*next));
+	m->n_listeners = n_next;
 	reload_note(&m->conf->gateway, &conf->gateway);
 	startups_set_limits(m->startups, &conf->gateway, clock_ms());
 	conf_free(&m->reloaded);

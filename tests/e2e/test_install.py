@@ -88,3 +88,10 @@ def test_what_is_there_stays(installed):
     assert not (etc / "conf.d" / "10-routes.ini").exists()
     assert own.read_text() == "#!/bin/sh\n" and not own.is_symlink()
     assert gone.is_symlink()
+
+
+def test_units_are_installed(installed):
+    root = installed()
+    units = root / "usr" / "lib" / "systemd" / "system"
+    assert f"ExecStart={root}/usr/bin/sallyport serve\n" in (units / "sallyport.service").read_text()
+    assert (units / "sallyport.socket").read_text() == (TREE / "contrib" / "sallyport.socket").read_text()

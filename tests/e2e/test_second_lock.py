@@ -8,10 +8,11 @@ import types
 
 import pytest
 
-from lab import net
+from lab import attack, attacker, net
 from lab.allowed import agent, listens, opens, pty, x11, x11_machine
 from lab.keys import generate
 from lab.sshd import ME
+from test_taken_over_upstream import Connection, Liar, deliver
 
 
 @pytest.fixture
@@ -69,6 +70,27 @@ def test_the_mapped_key_opens_nothing_from_another_address(locked):
     r = w.beyond.ssh("echo in", BindAddress="127.0.0.2")
     assert r.code == 255 and "Permission denied (publickey)" in r.err, r
     w.sshd.log.wait(r"correct key but not from a permitted host .*127\.0\.0\.2")
+
+
+@pytest.mark.parametrize("second_lock", [False, True])
+def test_a_session_taken_over_does_not_get_in_over_a_connection_of_its_own(
+    make_gateway, make_sshd, ring, second_lock
+):
+    """Finding 3: the keeper signs for alice's machine; the session gives that to a connection that the
+    gateway does not see.  Without the line's from= it has the account."""
+    gateway, machine = make_gateway(program=attacker.program()), make_sshd()
+    gateway.route("alice", machine, [ring.get("client")], Restrict="yes", ForceCommand="true")
+    if second_lock:
+        machine.authorized_keys.write_text(line_for(gateway, "alice", "alice")[0])
+    gateway.start()
+    with attacker.TakenOver(gateway.port) as t:
+        liar = Liar(t, ring)
+        own = Connection(machine, source="127.0.0.2")
+        assert liar.shows(own.session_id, *own.shown)
+        liar.ready()
+        said = deliver(own, liar.request())
+        assert said == (attack.USERAUTH_FAILURE if second_lock else attack.USERAUTH_SUCCESS)
+        own.close()
 
 
 def test_restrict_holds_past_the_gateway(locked, echo, tmp_path):

@@ -65,8 +65,8 @@ class Liar:
 class Connection(attack.Attacker):
     """A client's end of a connection to the machine, past its key exchange."""
 
-    def __init__(self, sshd):
-        super().__init__(sshd.port)
+    def __init__(self, sshd, source=None):
+        super().__init__(sshd.port, source)
         self.service()
 
     def _verify_key(self, host_key, sig):

@@ -37,8 +37,8 @@ def message(*parts):
 class Attacker(paramiko.Transport):
     """A client past its key exchange.  It takes down what it is sent, and reacts to none of it."""
 
-    def __init__(self, port):
-        super().__init__(net.connect(("127.0.0.1", port)))
+    def __init__(self, port, source=None):
+        super().__init__(net.connect(("127.0.0.1", port), source=source))
         self.port = self.sock.getsockname()[1]
         self.received = []
         self.messages = []  # when, type, the rest

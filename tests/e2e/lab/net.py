@@ -30,12 +30,14 @@ def at(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def connect(address, timeout=20.0):
-    """A connection to (host, port) or to the path of a Unix socket."""
+def connect(address, timeout=20.0, source=None):
+    """A connection to (host, port), from this address of ours, or to the path of a Unix socket."""
     family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
     s = socket.socket(family)
     s.settimeout(timeout)
     try:
+        if source is not None:
+            s.bind((source, 0))
         s.connect(address)
     except BaseException:
         s.close()

@@ -1,0 +1,59 @@
+"""What systemd is to a service with a socket unit: activate.py ADDRESS... -- COMMAND binds the addresses,
+runs the command with the sockets (sd_listen_fds(3)), and runs it again when it fails.
+
+SIGTERM goes to the command, and then that is the end.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+
+FIRST = 3
+
+
+def bound(address):
+    host, _, port = address.rpartition(":")
+    s = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if s.family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    s.bind((host.strip("[]"), int(port)))
+    s.listen(128)
+    return s
+
+
+def main():
+    split = sys.argv.index("--")
+    words, command = sys.argv[1:split], sys.argv[split + 1:]
+    sockets = [bound(word) for word in words]
+    child, ended = 0, False
+
+    def end(*_):
+        nonlocal ended
+        ended = True
+        if child:
+            os.kill(child, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    while not ended:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            # clear of each other
+            high = [os.dup(os.dup2(s.fileno(), 100 + i)) for i, s in enumerate(sockets)]
+            for i, fd in enumerate(high):
+                os.dup2(fd, FIRST + i, inheritable=True)
+            os.closerange(FIRST + len(high), 200)
+            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)))
+            os.execvp(command[0], command)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        child = 0
+        if status in (0, 2, 78):
+            sys.exit(status)
+        time.sleep(0.1)  # RestartSec of contrib/sallyport.service
+
+
+if __name__ == "__main__":
+    main()

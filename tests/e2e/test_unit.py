@@ -1,0 +1,143 @@
+"""contrib/sallyport.service: how tight it is, and that the gateway can do within it all that it has to."""
+
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab import net
+from lab.gateway import SALLYPORT, TREE, Gateway, sanitized
+from lab.way import Way
+
+UNIT = TREE / "contrib" / "sallyport.service"
+SOCKET = TREE / "contrib" / "sallyport.socket"
+WITHIN = Path(__file__).parent / "lab" / "unit.py"
+
+
+def analyze(*args):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("takes systemd-analyze")
+    return subprocess.run(["systemd-analyze", *map(str, args)], capture_output=True, text=True, timeout=60,
+                          check=False, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
+
+
+def test_exposure_is_at_most_2_2():
+    """One that starts as root and binds low ports cannot come below 2.1."""
+    p = analyze("security", "--offline=true", "--no-pager", UNIT)
+    found = re.search(r"Overall exposure level for sallyport.service: (\d+\.\d+)", p.stdout)
+    if found is None:
+        pytest.skip(f"this systemd does not look at files: {p.stderr}")
+    assert float(found[1]) <= 2.2, p.stdout
+
+
+def test_a_gateway_that_has_ended_is_there_again_at_once():
+    text = UNIT.read_text()
+    assert re.search(r"^Restart=on-failure$", text, re.M) and re.search(r"^RestartSec=100ms$", text, re.M)
+    assert re.search(r"^StartLimitIntervalSec=0$", text, re.M)
+
+
+def test_the_sockets_are_the_listenaddress_of_the_sample():
+    streams = re.findall(r"^ListenStream=(\S+)$", SOCKET.read_text(), re.M)
+    sample = (TREE / "conf.d" / "00-gateway.ini").read_text()
+    (addresses,) = re.findall(r"^;?ListenAddress\s*=\s*(.*?)\s*(?:;.*)?$", sample, re.M)
+    assert streams == addresses.split()
+    assert "BindIPv6Only=ipv6-only" in SOCKET.read_text()
+
+
+class Directory(http.server.BaseHTTPRequestHandler):
+    """Answers a lookup program."""
+
+    answer = b""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def directory():
+    s = http.server.HTTPServer(("127.0.0.1", 0), Directory)
+    thread = threading.Thread(target=s.serve_forever)
+    thread.start()
+    yield s
+    s.shutdown()
+    thread.join()
+    s.server_close()
+
+
+@pytest.fixture
+def confined(short):
+    """The beginning of a command within what the unit leaves."""
+    if os.getuid() != 0:
+        pytest.skip("root alone can do what systemd does")
+    if sanitized():
+        pytest.skip("sanitizers want /proc and memory as they are used to")
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("takes systemd-analyze, which knows the sets of system calls")
+    words = [sys.executable, "-B", str(WITHIN), str(UNIT), str(short), "--"]
+    p = subprocess.run([*words, "true"], capture_output=True, text=True, timeout=60, check=False)
+    if p.returncode == 77:
+        pytest.skip(p.stderr)
+    assert p.returncode == 0, p.stderr
+    return words
+
+
+def test_all_that_has_to_work_does_within_the_unit(confined, short, ring, make_sshd, tmp_path, directory):
+    """A low port, two users, a lookup program that runs curl, a password, accept-new, a reload, a rekey."""
+    if not shutil.which("curl"):
+        pytest.skip("takes curl")
+    os.chmod(short, 0o755)
+    host = "127.0.0.1"
+    port = next(p for p in range(1023, 600, -1) if not net.accepts((host, p)))
+    machine = make_sshd()
+    known = short / "known"
+    known.mkdir()
+    shutil.chown(known, "daemon")
+    g = Gateway(short / "gateway", ring, port=port, within=confined, RunAs="daemon", RunNetworkAs="games")
+    try:
+        p = g.sallyport("hash-password", stdin=b"secret\n")
+        hashed = re.search(rb"\$argon2id\S+", p.stdout)[0].decode()
+        g.route("alice", machine, [ring.get("client")], UserKnownHostsFile=known / "hosts",
+                StrictHostKeyChecking="accept-new")
+        g.route("carol", machine, [ring.get("client")], PasswordHash=hashed,
+                AuthenticationMethods="publickey,password")
+        Directory.answer = (g.conf / "10-alice.ini").read_bytes().partition(b"\n")[2]
+        program = short / "lookup"
+        program.write_text(f"#!/bin/sh\n[ $1 = bob ] || exit 1\n"
+                           f"curl -s http://127.0.0.1:{directory.server_port}/$1 | cat\n")
+        program.chmod(0o755)
+        g.write("20-lookup.ini", "lookup", {"Order": "ini exec"}, f"[lookup exec]\nCommand = {program}\n")
+        g.start()
+        (keeper,) = g.keepers()
+        assert keeper.status("NoNewPrivs") == "1" and keeper.status("Uid").split()[0] != "0"
+        w = Way("gateway", tmp_path, ring, machine, g)
+        w.answers()
+        assert str(machine.port) in (known / "hosts").read_text()
+        assert w.new_client(user="bob").ssh("echo in").text == "in\n"
+        t = w.new_client(user="carol", BatchMode="no", PreferredAuthentications="publickey,password").terminal(
+            "echo in")
+        t.expect("password:")
+        t.send("secret\n")
+        t.expect("in")
+        assert t.wait() == 0
+        t.close()
+        g.write("30-none.ini", "route dave/x", {"MatchAddress": "192.0.2.1", "HostName": "x", "Key": "alice",
+                "AuthorizedKeysFile": "conf.d/alice.pub", "HostKeyFingerprint": "SHA256:" + "A" * 43})
+        mark = g.log.mark()
+        g.command("reload")
+        assert g.log.find("eload", mark)
+        r = w.ssh("head -c 3000000 /dev/zero | wc -c; cat | wc -c", stdin=bytes(3000000), RekeyLimit="1M")
+        assert r.text.split() == ["3000000", "3000000"]
+        w.close()
+    finally:
+        g.stop()

@@ -21,7 +21,6 @@
 #include "wire/ssh.h"
 
 #define LOOK_WHY_MAX 400
-#define LOOK_SAID_MAX 200 /* as much as the keeper takes */
 #define LOOK_KEY_MAX 8192 /* a session takes no larger ones */
 
 /* What a LOOK message says. */
@@ -34,7 +33,6 @@ struct look_order {
 struct look_result {
 	struct buf looked; /* the LOOKED message, once the machine has shown its key */
 	struct buf why;	   /* why it has not */
-	struct buf said;   /* and what it said then */
 };
 
 static int
@@ -109,9 +107,7 @@ look_at(int fd, const struct look_order *order, int answer, struct look_result *
 	if (leg != NULL)
 		why = look_exchange(leg, answer, order->deadline);
 	if (why != NULL) {
-		buf_putf(&result->why, "%.300s", why);
-		if (leg != NULL)
-			buf_putf(&result->said, "%.190s", leg_said(leg));
+		buf_putf(&result->why, "%s port %s: %.300s", order->host, order->port, why);
 		return;
 	}
 	leg_disconnect(leg, SSH_DISCONNECT_BY_APPLICATION, "sallyport: a look at the host key");
@@ -159,7 +155,6 @@ errand_look(struct wire *body, int answer)
 	alarm(timeout_ms / 1000 + 2);
 	buf_init(&result.looked, 0);
 	buf_init(&result.why, LOOK_WHY_MAX);
-	buf_init(&result.said, LOOK_SAID_MAX);
 	fd = dial_host(order.host, order.port, order.deadline, &result.why);
 	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
 	if (fd != -1 && look_confine() != 0)
@@ -168,8 +163,8 @@ errand_look(struct wire *body, int answer)
 		look_at(fd, &order, answer, &result);
 	if (result.why.len == 0)
 		_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
-	ipc_begin(&result.looked, IPC_LOOK_FAILED);
+	ipc_begin(&result.looked, IPC_DIAL_FAILED);
 	wire_put_string(&result.looked, result.why.data, result.why.len);
-	wire_put_string(&result.looked, result.said.data, result.said.len);
+	wire_put_u32(&result.looked, 0);
 	_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
 }

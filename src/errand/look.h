@@ -9,7 +9,7 @@
 
 /*
  * Connect to the host of a LOOK message, exchange keys with it, log in nowhere, and send LOOKED, or
- * LOOK_FAILED with the reason, on the answer socket.  Runs in a process of its own, whose libraries
+ * DIAL_FAILED with the reason, on the answer socket.  Runs in a process of its own, whose libraries
  * are warm (leg_warm_up()), and ends it, or ends when the other side of the socket is closed.
  */
 void errand_look(struct wire *body, int answer) __attribute__((noreturn));

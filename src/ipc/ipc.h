@@ -52,7 +52,6 @@ enum ipc_type {
 	IPC_DIAL_FAILED, /* string reason; u32 n, n x string: hosts that did not answer */
 	IPC_CHECKED,	 /* bool: is it the password? */
 	IPC_LOOKED,	 /* string algorithm, exchange hash, key blob, signature blob */
-	IPC_LOOK_FAILED, /* string reason, string what the machine said instead of a version */
 	IPC_RAN,	 /* string failure ("" if it ended by itself), u32 exit status, string
 			  * standard output, string beginning of standard error */
 

@@ -16,7 +16,7 @@
 #include "keeper/route_files.h"
 #include "keeper/upstream.h"
 
-static const char *const text_unreachable =
+const char *const upstream_text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
@@ -59,7 +59,7 @@ void
 upstream_not_dialled(struct ward *w, int err)
 {
 	if (err == ERR_AGAIN)
-		ward_refuse(w, text_unreachable, "too many others wait for %s port %u",
+		ward_refuse(w, upstream_text_unreachable, "too many others wait for %s port %u",
 		    w->route->hosts.v[0], w->route->port);
 	else
 		ward_refuse(w, text_gateway, "cannot dial: %s",
@@ -105,7 +105,7 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 		wire_text(&msg->body, reason, sizeof(reason));
 		if (take_dead_hosts(w, &msg->body) != 0)
 			snprintf(reason, sizeof(reason), "unreadable answer");
-		ward_refuse(w, text_unreachable, "cannot connect: %s", reason);
+		ward_refuse(w, upstream_text_unreachable, "cannot connect: %s", reason);
 		return;
 	}
 	wire_text(&msg->body, w->host, sizeof(w->host));
@@ -403,20 +403,21 @@ upstream_auth(struct ward *w, struct wire *body)
  * machine all the people of the gateway are one source. */
 #define NOT_ALLOWED "Not allowed at this time"
 
-void
-upstream_ended_early(struct ward *w, const char *reason, const char *said)
+static void
+refuse_ended_early(struct ward *w, const char *reason, const char *said)
 {
 	if (strcmp(said, NOT_ALLOWED) == 0)
-		ward_refuse(w, text_unreachable,
+		ward_refuse(w, upstream_text_unreachable,
 		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "
 		    "MaxStartups): add the gateway's address to PerSourcePenaltyExemptList in its "
 		    "sshd_config",
 		    w->host, w->route->port);
 	else if (said[0] != '\0')
-		ward_refuse(w, text_unreachable, "%s port %u: %s; before that it said: %s", w->host,
-		    w->route->port, reason, said);
+		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s; before that it said: %s",
+		    w->host, w->route->port, reason, said);
 	else
-		ward_refuse(w, text_unreachable, "%s port %u: %s", w->host, w->route->port, reason);
+		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s", w->host, w->route->port,
+		    reason);
 }
 
 void
@@ -445,5 +446,5 @@ upstream_failed(struct ward *w, struct wire *body)
 		    w->route->port, auth_stored_sent(&w->stored), reason);
 		return;
 	}
-	upstream_ended_early(w, reason, said);
+	refuse_ended_early(w, reason, said);
 }

@@ -10,6 +10,8 @@
 extern const char *const upstream_text_login;
 /* When it may not be the machine meant. */
 extern const char *const upstream_text_host_key;
+/* When it does not answer. */
+extern const char *const upstream_text_unreachable;
 
 /* The client has proven itself: on to the machine behind. */
 void upstream_dial(struct ward *w);
@@ -20,17 +22,13 @@ void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ward *w, struct wire *body);
-/* The look that this waited for: LOOKED or LOOK_FAILED; or NULL, and why there is none. */
+/* The look that this waited for: LOOKED or DIAL_FAILED; or NULL, and why there is none. */
 void upstream_looked(struct ward *w, struct ipc_msg *msg, int err);
 
 /* UPSTREAM_READY, UPSTREAM_AUTH, UPSTREAM_FAILED: the login there. */
 void upstream_ready(struct ward *w, struct wire *body);
 void upstream_auth(struct ward *w, struct wire *body);
 void upstream_failed(struct ward *w, struct wire *body);
-
-/* The machine has ended the connection before a login could begin: said is its text before its
- * version, or "". */
-void upstream_ended_early(struct ward *w, const char *reason, const char *said);
 
 /* Do what auth_client says; what it appended to out is sent. */
 void upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out);

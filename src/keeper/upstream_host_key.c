@@ -206,7 +206,7 @@ take_looked(struct ward *w, const struct shown *s)
 void
 upstream_looked(struct ward *w, struct ipc_msg *msg, int err)
 {
-	char why[512], reason[600], said[200] = "";
+	char reason[512];
 	struct shown s;
 
 	w->looked = 1;
@@ -215,13 +215,12 @@ upstream_looked(struct ward *w, struct ipc_msg *msg, int err)
 		decide(w);
 		return;
 	}
-	snprintf(why, sizeof(why), "the errand has failed: %s",
-	    err_str(err != 0 ? err : ERR_FORMAT));
-	if (msg != NULL && msg->type == IPC_LOOK_FAILED) {
-		wire_text(&msg->body, why, sizeof(why));
-		wire_text(&msg->body, said, sizeof(said));
-	}
-	snprintf(reason, sizeof(reason), "looking at its host key: %s", why);
+	if (msg != NULL && msg->type == IPC_DIAL_FAILED)
+		wire_text(&msg->body, reason, sizeof(reason));
+	else
+		snprintf(reason, sizeof(reason), "the errand has failed: %s",
+		    err_str(err != 0 ? err : ERR_FORMAT));
 	if (answer_host_key(w, 0) == 0)
-		upstream_ended_early(w, reason, said);
+		ward_refuse(w, upstream_text_unreachable, "cannot look at its host key: %s",
+		    reason);
 }

@@ -50,6 +50,8 @@ FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
 # What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
+# What the end-to-end tests compare the refusal of a connection with.
+LOOP       := $(BUILD)/tests/accept_loop
 # A sallyport whose sessions, or whose keeper, obey a test: for attacks on the other processes.
 ATTACK     := $(BUILD)/tests/sallyport-attack
 ATTACK_OBJ := $(call obj,$(sort $(wildcard tests/attack/*.c)))
@@ -158,7 +160,7 @@ $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
 
 .PHONY: all tests force
 all: $(BUILD)/sallyport
-tests: $(TESTS) $(PROVIDER) $(ATTACK)
+tests: $(TESTS) $(PROVIDER) $(LOOP) $(ATTACK)
 
 # What was used last time: other flags compile everything again, other files make another archive.
 $(BUILD)/.flags: $(call changed,$(BUILD)/.flags,$(COMPILE) $(LINK)) | $(if $(MISSING),missing)
@@ -208,6 +210,11 @@ $(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -fPIC -shared -o $@ $< \
 	    $(shell $(PKG_CONFIG) --cflags --libs libcrypto)
 
+$(LOOP): tests/e2e/lab/accept_loop.c $(BUILD)/.flags
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
+
 $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
@@ -241,7 +248,7 @@ run-tests:
 
 unit: tests
 	+@$(MAKE) --no-print-directory run-unit
-e2e: all $(PROVIDER) $(ATTACK)
+e2e: all $(PROVIDER) $(LOOP) $(ATTACK)
 	+@$(MAKE) --no-print-directory run-e2e
 
 # The end-to-end tests wait more than they work: three at a time keep two processors busy.

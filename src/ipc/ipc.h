@@ -86,8 +86,7 @@ enum ipc_type {
 	IPC_UPSTREAM_READY,  /* string session id, string server-sig-algs, bool: takes
 			      * publickey-hostbound-v00@openssh.com */
 	IPC_UPSTREAM_AUTH,   /* string USERAUTH payload of the upstream */
-	IPC_UPSTREAM_FAILED, /* string reason, string what the upstream said instead of a version,
-			      * if it did: the leg ended before the relay */
+	IPC_UPSTREAM_FAILED, /* string reason: the upstream leg ended before the relay */
 	IPC_AGENT_OPEN,	     /* the client has opened a channel to its agent */
 	IPC_AGENT_ANSWER,    /* string answer to AGENT_REQUEST, without its length */
 	IPC_AGENT_FAILED,    /* u8 enum ipc_agent_failure */

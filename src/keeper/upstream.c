@@ -399,34 +399,32 @@ upstream_auth(struct ward *w, struct wire *body)
 	buf_wipe(&out); /* a password may be in it */
 }
 
-/* sshd 9.8 and later says so to a source with penalties or at MaxStartups, and closes.  To the
- * machine all the people of the gateway are one source. */
-#define NOT_ALLOWED "Not allowed at this time"
+/* How a reason ends (leg_error()) where sshd 9.8 or later has turned a source away that has
+ * penalties, or that came at MaxStartups. */
+#define NOT_ALLOWED "; before that it said: Not allowed at this time"
 
-static void
-refuse_ended_early(struct ward *w, const char *reason, const char *said)
+void
+upstream_refuse_unreachable(struct ward *w, const char *what, const char *reason)
 {
-	if (strcmp(said, NOT_ALLOWED) == 0)
+	size_t len = strlen(reason), end = sizeof(NOT_ALLOWED) - 1;
+
+	/* to the machine all the people of the gateway are one source */
+	if (len >= end && strcmp(reason + len - end, NOT_ALLOWED) == 0)
 		ward_refuse(w, upstream_text_unreachable,
 		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "
 		    "MaxStartups): add the gateway's address to PerSourcePenaltyExemptList in its "
 		    "sshd_config",
 		    w->host, w->route->port);
-	else if (said[0] != '\0')
-		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s; before that it said: %s",
-		    w->host, w->route->port, reason, said);
 	else
-		ward_refuse(w, upstream_text_unreachable, "%s port %u: %s", w->host, w->route->port,
-		    reason);
+		ward_refuse(w, upstream_text_unreachable, "%s%s", what, reason);
 }
 
 void
 upstream_failed(struct ward *w, struct wire *body)
 {
-	char reason[600], said[200];
+	char reason[600], place[300];
 
 	wire_text(body, reason, sizeof(reason));
-	wire_text(body, said, sizeof(said));
 	if (wire_end(body) != 0) {
 		ward_end(w);
 		return;
@@ -446,5 +444,6 @@ upstream_failed(struct ward *w, struct wire *body)
 		    w->route->port, auth_stored_sent(&w->stored), reason);
 		return;
 	}
-	refuse_ended_early(w, reason, said);
+	snprintf(place, sizeof(place), "%s port %u: ", w->host, w->route->port);
+	upstream_refuse_unreachable(w, place, reason);
 }

@@ -30,6 +30,10 @@ void upstream_ready(struct ward *w, struct wire *body);
 void upstream_auth(struct ward *w, struct wire *body);
 void upstream_failed(struct ward *w, struct wire *body);
 
+/* Turn the client away: the machine has ended the connection before a login, for this reason.  The
+ * log has what and the reason; or what to do, where the machine refuses the gateway for a time. */
+void upstream_refuse_unreachable(struct ward *w, const char *what, const char *reason);
+
 /* Do what auth_client says; what it appended to out is sent. */
 void upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out);
 /* The upstream has refused the mapped key: log why, if it is for what the route says. */

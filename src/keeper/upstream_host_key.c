@@ -221,6 +221,5 @@ upstream_looked(struct ward *w, struct ipc_msg *msg, int err)
 		snprintf(reason, sizeof(reason), "the errand has failed: %s",
 		    err_str(err != 0 ? err : ERR_FORMAT));
 	if (answer_host_key(w, 0) == 0)
-		ward_refuse(w, upstream_text_unreachable, "cannot look at its host key: %s",
-		    reason);
+		upstream_refuse_unreachable(w, "cannot look at its host key: ", reason);
 }

@@ -111,28 +111,35 @@ keeper_has_room(const struct master *m)
 	return poll(&pfd, 1, 0) == 1;
 }
 
-/* What comes at one listener.  1; or 0 when there is nothing more, or no room for it. */
-static int
+enum accepted {
+	ACCEPTED_NOTHING, /* nothing more is there, or no room for it */
+	ACCEPTED_SERVED,  /* the keeper has been told */
+	ACCEPTED_REFUSED
+};
+
+/* One of what waits at a listener. */
+static enum accepted
 accept_one(struct master *m, const struct listener *l)
 {
 	static const char stray[] = "Nobody is served at this address: it is no ListenAddress\r\n";
 	enum startup_verdict verdict;
-	int64_t now = clock_ms();
 	struct connection c;
 	const char *why;
+	int64_t now;
 	int r;
 
 	r = listener_accept(l, &c);
+	now = clock_ms();
 	if (r == ERR_TOOBIG) {
 		log_warn("accept: %s; waiting", strerror(errno));
 		m->accept_at = now + ACCEPT_PAUSE_MS;
 	}
 	if (r != 0)
-		return 0;
+		return ACCEPTED_NOTHING;
 	if (l->address == NULL) {
 		(void)!send(c.fd, stray, sizeof(stray) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		fd_close(&c.fd);
-		return 1;
+		return ACCEPTED_REFUSED;
 	}
 	verdict = startups_admit(m->startups, &c.address, now, &why);
 	if (verdict != STARTUP_ADMITTED)
@@ -140,21 +147,22 @@ accept_one(struct master *m, const struct listener *l)
 	else if ((r = serve(m, &c)) != 0)
 		turn_away(&c, r);
 	fd_close(&c.fd);
-	return 1;
+	return verdict == STARTUP_ADMITTED ? ACCEPTED_SERVED : ACCEPTED_REFUSED;
 }
 
 void
 master_accept(struct master *m, const struct listener *l)
 {
+	enum accepted last = ACCEPTED_SERVED;
 	int i;
 
-	for (i = 0; i < ACCEPT_BURST; i++) {
-		if (!keeper_has_room(m)) {
+	for (i = 0; i < ACCEPT_BURST && last != ACCEPTED_NOTHING; i++) {
+		/* those who are refused do not fill it */
+		if (last == ACCEPTED_SERVED && !keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 			return;
 		}
-		if (!accept_one(m, l))
-			return;
+		last = accept_one(m, l);
 	}
 }
 

@@ -27,6 +27,7 @@ struct startup {
 	struct netaddr address;
 	uint32_t port;
 	int logged_in;
+	int late;    /* it was overdue when swept last */
 	int overdue; /* killed for it */
 	int told;    /* the keeper's word is in end */
 	enum ipc_login end;
@@ -370,10 +371,15 @@ startups_sweep(struct startups *s, int64_t now)
 	if (now < startups_next_sweep(s))
 		return;
 	s->swept = now;
-	TAILQ_FOREACH(e, &s->starting, entry)
-		if (!e->overdue && e->grace_end != CLOCK_NEVER &&
-		    now >= e->grace_end + STARTUP_OVERDUE_MS)
+	TAILQ_FOREACH(e, &s->starting, entry) {
+		if (e->overdue || e->grace_end == CLOCK_NEVER ||
+		    now < e->grace_end + STARTUP_OVERDUE_MS)
+			continue;
+		/* after a standstill of the master, LOGGED_IN may still wait to be read */
+		if (e->late)
 			startup_kill(e);
+		e->late = 1;
+	}
 	while ((e = TAILQ_FIRST(&s->unsettled)) != NULL && now >= e->ended + STARTUP_WORD_MS)
 		startups_login_ended(s, e->id, IPC_LOGIN_NOAUTH, now);
 }

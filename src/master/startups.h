@@ -54,7 +54,8 @@ void startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, i
  */
 int startups_reap(struct startups *s, pid_t pid, int status, int64_t now);
 
-/* Kill sessions that are neither logged in nor gone, STARTUP_OVERDUE_MS after LoginGraceTime. */
+/* Kill sessions that are neither logged in nor gone, STARTUP_OVERDUE_MS after LoginGraceTime and
+ * once more at the next sweep. */
 void startups_sweep(struct startups *s, int64_t now);
 /* When to call it next, or CLOCK_NEVER. */
 int64_t startups_next_sweep(const struct startups *s);

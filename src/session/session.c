@@ -104,7 +104,6 @@ up_failed(struct session *s, const char *reason)
 
 	ipc_begin(&b, IPC_UPSTREAM_FAILED);
 	wire_put_text(&b, reason);
-	wire_put_text(&b, leg_said(s->up));
 	leg_free(&s->up);
 	s->up_deadline = CLOCK_NEVER;
 	if (s->agent == NULL)

@@ -17,12 +17,17 @@ void
 leg_set_error(struct leg *leg, const char *fmt, ...)
 {
 	va_list ap;
+	size_t len;
 
 	if (leg->error[0] != '\0')
 		return;
 	va_start(ap, fmt);
 	vsnprintf(leg->error, sizeof(leg->error), fmt, ap);
 	va_end(ap);
+	len = strlen(leg->error);
+	if (leg->said[0] != '\0' && leg->ssh->serverbanner == NULL)
+		snprintf(leg->error + len, sizeof(leg->error) - len, "; before that it said: %s",
+		    leg->said);
 }
 
 /*
@@ -344,12 +349,6 @@ const char *
 leg_error(const struct leg *leg)
 {
 	return leg->error;
-}
-
-const char *
-leg_said(const struct leg *leg)
-{
-	return leg->said;
 }
 
 uint32_t

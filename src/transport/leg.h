@@ -144,12 +144,10 @@ enum leg_failure {
 };
 
 /* What ended it, and in one line, where sshd has words in those; LEG_OTHER and "" if it has
- * not.  There may be text of the peer's in it.  Valid until the leg is freed. */
+ * not.  There may be text of the peer's in it; of a server that went before its version, at the
+ * end, "; before that it said: " and its first line.  Valid until the leg is freed. */
 enum leg_failure leg_failure(const struct leg *leg);
 const char *leg_error(const struct leg *leg);
-
-/* The first line of what a server has said before its version string, "" if it has not. */
-const char *leg_said(const struct leg *leg);
 
 /* The peer's DISCONNECT, if one came: its reason code and text, else 0 and "". */
 uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);

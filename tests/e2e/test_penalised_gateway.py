@@ -55,14 +55,14 @@ def test_strangers_by_passthrough_lock_everybody_out_unless_the_gateway_is_exemp
 
 @pytest.fixture
 def says(make_gateway, make_sshd, ring, tmp_path):
-    """says(bytes): by a gateway to a machine that says this and closes."""
+    """says(bytes, ...): by a gateway to a machine that says this and closes."""
     servers = []
 
-    def make(words):
+    def make(words, **route):
         servers.append(net.Server(lambda s: s.sendall(words)))
         machine = make_sshd()
         g = make_gateway()
-        g.route("alice", machine, [ring.get("client")], Port=servers[-1].port)
+        g.route("alice", machine, [ring.get("client")], Port=servers[-1].port, **route)
         return Way("gateway", tmp_path, ring, machine, g.start())
 
     yield make
@@ -74,6 +74,13 @@ def test_words_of_such_an_sshd(says):
     """The same without one: these bytes are all that it sends."""
     w = says(b"Not allowed at this time\r\n")
     told(w, w.client)
+
+
+def test_look_at_a_host_key_is_refused(says):
+    w = says(b"Not allowed at this time\r\n", StrictHostKeyChecking="accept-new", known_hosts="")
+    told(w, w.client)
+    r = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
+    assert r.returncode == 1 and b"before that it said: Not allowed at this time" in r.stderr + r.stdout, r
 
 
 def test_other_words_before_the_version_are_in_the_log(says):

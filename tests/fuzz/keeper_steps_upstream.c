@@ -66,9 +66,9 @@ step_looked(struct driver *d, struct slot *s, uint8_t arg)
 		wire_put_string(&b, sig.data, sig.len);
 		step_send(d->looks[i], &b, -1);
 	} else if (arg == 'd') {
-		ipc_begin(&b, IPC_LOOK_FAILED);
+		ipc_begin(&b, IPC_DIAL_FAILED);
 		wire_put_text(&b, "nobody is there");
-		wire_put_text(&b, "");
+		wire_put_u32(&b, 0);
 		step_send(d->looks[i], &b, -1);
 	}
 	buf_free(&sig);

@@ -303,7 +303,10 @@ walk_step(struct walk *w, const char *name)
 		return walk_fail(w, ERR_PERM, "is a symbolic link that leaves the directory");
 	if ((r = walk_path(w, name, path)) != 0)
 		return r;
-	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	/* without O_DIRECTORY an automount would not be made */
+	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOTDIR)
+		fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		r = walk_fail_errno(w);
 	} else if (S_ISLNK(st.st_mode)) {

@@ -196,34 +196,38 @@ static const char *const closed_trees[] = { "/proc", "/sys", "/dev" };
 	(1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_IPC_LOCK)
 
 static int
+confine_rules(struct landlock *l, const struct conf *conf, struct writable **out)
+{
+	int r = landlock_allow_except(l, closed_trees, N_CLOSED_TREES, LANDLOCK_READ);
+
+	if (r != 0)
+		return r;
+	/* a path that is set to it, in ssh's way, is refused in the usual words */
+	(void)!landlock_allow(l, "/dev/null", LANDLOCK_READ | LANDLOCK_WRITE_FILES);
+#ifdef SALLYPORT_ASAN
+	(void)!landlock_allow(l, "/proc", LANDLOCK_READ);
+#endif
+	return writable_new(conf, l, out);
+}
+
+static int
 confine_files(const struct conf *conf, struct writable **out)
 {
 	struct landlock *l;
 	int r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH);
 
-	if (r == ERR_SYS) {
+	if (r == 0)
+		r = confine_rules(l, conf, out);
+	if (r == 0)
+		r = landlock_enter(l);
+	if (r == ERR_SYS)
 		log_info("Landlock is not available here: %s; the keeper's files are those of its "
 			 "user",
 		    strerror(errno));
-		return 0;
-	}
-	if (r == 0)
-		r = landlock_allow_except(l, closed_trees, N_CLOSED_TREES, LANDLOCK_READ);
-	/* a path that is set to it, in ssh's way, is refused in the usual words */
-	if (r == 0)
-		(void)!landlock_allow(l, "/dev/null", LANDLOCK_READ | LANDLOCK_WRITE_FILES);
-#ifdef SALLYPORT_ASAN
-	if (r == 0)
-		(void)!landlock_allow(l, "/proc", LANDLOCK_READ);
-#endif
-	if (r == 0)
-		r = writable_new(conf, l, out);
-	if (r == 0)
-		r = landlock_enter(l);
 	if (r != 0)
 		writable_free(out);
 	landlock_free(&l);
-	return r;
+	return r == ERR_SYS ? 0 : r;
 }
 
 int

@@ -1,9 +1,12 @@
 """accept-new writes where the configuration said when the gateway was started: Landlock cannot be widened."""
 
 import re
+import sys
 
 import pytest
 
+from lab import without_landlock
+from lab.sshd import ME
 from lab.wait import wait_for
 
 RESTART = r"accept-new writes to {}, in a directory that this gateway may not write to since its start: restart it"
@@ -108,15 +111,12 @@ def lookup(w, answer, more=""):
 
 def answer(w, path):
     (w.gateway.conf / "bob.pub").write_text(w.ring.get("client").public + "\n")
-    return (f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {w.gateway_user}\nKey = alice\n"
+    return (f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {ME}\nKey = alice\n"
             f"AuthorizedKeysFile = {w.gateway.conf}/bob.pub\nStrictHostKeyChecking = accept-new\n"
             f"UserKnownHostsFile = {path}\n")
 
 
 def test_program_that_answers_with_a_directory_nobody_named(w):
-    from lab.sshd import ME
-
-    w.gateway_user = ME
     path = w.known / "hosts"
     lookup(w, answer(w, path))
     assert reload(w).returncode == 0
@@ -146,9 +146,6 @@ def test_state_directory_of_the_unit(w, short):
                                    "KnownHostsDirectory = users\n[lookup directory]\n"])
 def test_tree_whose_routes_accept_new_on_their_own(w, words):
     """What stands in a tree is not looked at when the gateway starts: its section says that it is written to."""
-    from lab.sshd import ME
-
-    w.gateway_user = ME
     d = w.gateway.dir / "users" / "bob"
     d.mkdir(parents=True)
     (d / "route.ini").write_text(answer(w, "known_hosts"))
@@ -160,3 +157,21 @@ def test_tree_whose_routes_accept_new_on_their_own(w, words):
     (w.gateway.conf / "20-lookup.ini").write_text(lines.format(words))
     restart(w)
     assert logs_in(w, "bob") and (d / "known_hosts").exists()
+
+
+def test_kernel_without_landlock(gated, tmp_path):
+    """One line says so; there is nothing to refuse."""
+    w = gated()
+    w.known = tmp_path / "known"
+    w.known.mkdir()
+    w.gateway.stop()
+    w.gateway.within = (sys.executable, without_landlock.__file__)
+    mark = w.gateway.log.mark()
+    w.gateway.start()
+    said = [line for line in w.gateway.log.lines(mark) if "Landlock" in line]
+    assert len(said) == 1 and "Landlock is not available here: Operation not supported; " in said[0], said
+    accepting(w, "bob", w.known / "hosts")
+    assert reload(w).returncode == 0
+    assert logs_in(w, "bob") and logs_in(w, "alice")
+    (keeper,) = w.gateway.keepers()
+    assert keeper.status("Seccomp") == "2"

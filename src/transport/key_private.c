@@ -55,16 +55,23 @@ digest_find(const char *alg)
 int
 key_memory_lock(void)
 {
-	if (CRYPTO_secure_malloc_initialized())
-		return 0;
+	static int tried, result;
+
+	/* once: later on a process may not be allowed the system calls */
+	if (tried)
+		return result;
+	tried = 1;
 	switch (CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_UNIT)) {
 	case 1:
-		return 0;
+		result = 0;
+		break;
 	case 2:
-		return ERR_PERM;
+		result = ERR_PERM;
+		break;
 	default:
-		return ERR_NOMEM;
+		result = ERR_NOMEM;
 	}
+	return result;
 }
 
 /* A secret number; NULL if there is no memory. */

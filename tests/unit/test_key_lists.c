@@ -96,6 +96,7 @@ age(const char *name)
 	} while (now.tv_sec <= st.st_ctim.tv_sec + 2);
 }
 
+/* Finding 19: a login with a long list is not to be known by the time that its refusals take. */
 static void
 test_many_queries_make_one_index(void **state)
 {

@@ -89,8 +89,9 @@ fd_send(int sock, const void *p, size_t len, int pass)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(cmsg), &pass, sizeof(int));
 	}
-	do
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	do /* a session has no sendmsg(2): it has nothing to pass */
+		n = pass != -1 ? sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) :
+				 send(sock, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
 	if (n != -1)
 		return 0;

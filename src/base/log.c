@@ -18,6 +18,8 @@ static enum log_level log_level = LOG_LVL_INFO;
 static enum log_format log_format = LOG_FORMAT_SSHD;
 static unsigned long log_lost;
 static int log_in_journal;
+static void (*log_sink)(void *ctx, enum log_level level, const char *text, size_t len);
+static void *log_sink_ctx;
 
 void
 log_detect_journal(void)
@@ -43,6 +45,19 @@ void
 log_set_format(enum log_format format)
 {
 	log_format = format;
+}
+
+void
+log_set_sink(void (*sink)(void *ctx, enum log_level level, const char *text, size_t len), void *ctx)
+{
+	log_sink = sink;
+	log_sink_ctx = ctx;
+}
+
+int
+log_wants(enum log_level level)
+{
+	return level <= log_level;
 }
 
 const char *
@@ -132,13 +147,18 @@ log_vline(enum log_level level, const char *fmt, va_list ap)
 	struct tm tm;
 	int n;
 
-	if (level > log_level)
+	if (!log_wants(level))
 		return;
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0)
 		n = 0;
 	if ((size_t)n >= sizeof(text))
 		n = sizeof(text) - 1;
+	if (log_sink != NULL) {
+		log_sink(log_sink_ctx, level, text, (size_t)n);
+		errno = saved;
+		return;
+	}
 	log_vis(vis, sizeof(vis), text, (size_t)n);
 	if (log_format == LOG_FORMAT_JSON) {
 		clock_gettime(CLOCK_REALTIME, &ts);

@@ -29,6 +29,16 @@ void log_detect_journal(void);
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
+/*
+ * Hand lines to this function, with ctx, instead of writing them: text is len bytes as they were put
+ * together, not escaped.  It must not log anything itself.  NULL: lines are written again.
+ */
+void log_set_sink(void (*sink)(void *ctx, enum log_level level, const char *text, size_t len),
+    void *ctx);
+
+/* 1 if lines of this level are wanted. */
+int log_wants(enum log_level level);
+
 #define log_error(...) log_line(LOG_LVL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_LVL_WARN, __VA_ARGS__)
 #define log_info(...) log_line(LOG_LVL_INFO, __VA_ARGS__)

@@ -153,7 +153,7 @@ talk(struct talker *k, int fd, const struct leg_config *config)
 	if (leg_global_init() != 0 || leg_warm_up() != 0)
 		return "the libraries do not work";
 	/* what is loaded once is there: from here on it can't open anything */
-	if (sandbox_enter() != 0)
+	if (sandbox_enter(k->sock) != 0)
 		return "cannot enter the sandbox";
 	k->leg = leg_new_client(fd, config, &talker_ops, k, &why);
 	if (k->leg == NULL)

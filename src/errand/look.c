@@ -127,7 +127,7 @@ look_confine(void)
 	if (null > STDERR_FILENO)
 		close(null);
 	/* to have got there was all that it needs more for than a session */
-	return sandbox_enter();
+	return sandbox_enter(-1);
 }
 
 void

@@ -41,8 +41,9 @@ static const struct ipc_entry ipc_table[] = {
 	[IPC_REFUSE] = { "REFUSE", IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, 0 },
 	[IPC_AGENT] = { "AGENT", IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, 0 },
 	[IPC_AGENT_REQUEST] = { "AGENT_REQUEST", IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, 0 },
+	/* once before the login, which changes the phase; then for new keys of who is let in */
 	[IPC_SIGN] = { "SIGN", IPC_SESSION_TO_KEEPER,
-	    IPC_PHASE_KEX | AUTHING | IPC_PHASE_AGENT | IPC_PHASE_RELAY, 0 },
+	    IPC_PHASE_KEX | IPC_PHASE_AGENT | IPC_PHASE_RELAY, 0 },
 	/* a client may send more than it should while its proof is looked at, or on the way to
 	 * where it is let in */
 	[IPC_AUTH] = { "AUTH", IPC_SESSION_TO_KEEPER,
@@ -66,6 +67,7 @@ static const struct ipc_entry ipc_table[] = {
 	/* time may run out just when the upstream has said yes */
 	[IPC_AGENT_FAILED] = { "AGENT_FAILED", IPC_SESSION_TO_KEEPER,
 	    IPC_PHASE_AGENT | IPC_PHASE_RELAY | IPC_PHASE_END, 0 },
+	[IPC_LOG] = { "LOG", IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY, 0 },
 	[IPC_END] = { "END", IPC_SESSION_TO_KEEPER, IPC_PHASE_ANY, 0 },
 	[IPC_RUN] = { "RUN", IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, 1 },
 	[IPC_RAN] = { "RAN", IPC_ERRAND_TO_KEEPER, IPC_PHASE_AUTH, 0 },

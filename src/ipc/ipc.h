@@ -18,6 +18,9 @@
 #define IPC_MAX (68 * 1024)
 #define IPC_PAYLOAD_MAX (64 * 1024)
 
+/* Text of one LOG message: the longest reason of a leg (512 bytes), twice. */
+#define IPC_LOG_MAX 1024
+
 /* Hosts in one DIAL message. */
 #define IPC_HOSTS_MAX 64
 
@@ -90,6 +93,8 @@ enum ipc_type {
 	IPC_AGENT_OPEN,	     /* the client has opened a channel to its agent */
 	IPC_AGENT_ANSWER,    /* string answer to AGENT_REQUEST, without its length */
 	IPC_AGENT_FAILED,    /* u8 enum ipc_agent_failure */
+	IPC_LOG, /* u8 enum log_level, string text of at most IPC_LOG_MAX bytes: for the log, behind
+			      * the number of the session */
 	IPC_END, /* string reason; u64 bytes from client, to client; u8 enum ipc_end, u32
 			      * reason code of a DISCONNECT, string: what the client has made of it,
 			      * in sshd's words or its own */

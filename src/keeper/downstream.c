@@ -16,68 +16,6 @@
 /* As in sshd. */
 #define PASSWORD_MAX 1024
 
-static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstream_key_verify,
-	downstream_log_failed, downstream_log_refused };
-
-/* The first hash signed is the session identifier: from here on proofs count. */
-static int
-begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
-{
-	char hint[256];
-	struct auth_server_config config = {
-		.session_id = hash.p,
-		.session_id_len = hash.len,
-		.max_tries = w->generation->conf->gateway.max_auth_tries,
-		.banner = w->generation->banner,
-		.host_key = { key->blob.data, key->blob.len },
-		.hint = hint,
-		.unknown_methods = unknown_common(w->keeper)->methods,
-	};
-
-	snprintf(hint, sizeof(hint),
-	    "sallyport: no key of yours opens this login; give your "
-	    "administrator your public key (session %04jx)",
-	    (uintmax_t)w->id);
-	w->server = auth_server_new(&config, &auth_ops, w);
-	if (w->server == NULL)
-		return ERR_NOMEM;
-	w->phase = IPC_PHASE_AUTH;
-	return 0;
-}
-
-void
-downstream_sign(struct ward *w, struct wire *body)
-{
-	struct keystore_why why = { "no such host key" };
-	const struct host_key *key;
-	struct bytes hash;
-	struct buf sig, b;
-	char alg[64];
-	int r;
-
-	wire_text(body, alg, sizeof(alg));
-	hash = wire_string(body);
-	/* SHA-1 to SHA-512: nothing else is an exchange hash */
-	if (wire_end(body) != 0 || hash.len < 20 || hash.len > 64) {
-		ward_end(w);
-		return;
-	}
-	buf_init(&sig, 8192);
-	key = identity_host_key(w->identity, alg);
-	r = key == NULL ? ERR_NOTFOUND :
-			  keystore_sign_with(w->identity->keystore, key->name, &key->sealed, alg,
-			      hash.p, hash.len, &sig, &why);
-	if (r == 0 && w->phase == IPC_PHASE_KEX)
-		r = begin_auth(w, key, hash);
-	if (r != 0)
-		log_error("session %04jx: host key for %s: %s", (uintmax_t)w->id, alg, why.text);
-	ipc_begin(&b, IPC_SIGNATURE);
-	wire_put_bool(&b, r == 0);
-	wire_put_string(&b, sig.data, r == 0 ? sig.len : 0);
-	buf_free(&sig);
-	(void)ward_send(w, &b, -1);
-}
-
 /* A key that takes more than this is none that could be logged in with. */
 #define KEY_TEXT_MAX 24576
 

@@ -6,8 +6,10 @@
 
 #include "keeper/ward.h"
 
-/* SIGN: the host key signs an exchange hash; the first one is the session id. */
+/* SIGN: the host key signs an exchange hash; the first one is the session id.  One beyond the bucket
+ * waits, and is answered by downstream_sign_sweep(), which is called each second. */
 void downstream_sign(struct ward *w, struct wire *body);
+void downstream_sign_sweep(struct ward *w, int64_t now);
 
 /* Both logins are done: tell the session, with what the client has yet to see. */
 void downstream_success(struct ward *w);

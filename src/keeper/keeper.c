@@ -21,6 +21,7 @@
 #include "keeper/check.h"
 #include "keeper/confine.h"
 #include "keeper/dials.h"
+#include "keeper/downstream.h"
 #include "keeper/keeper.h"
 #include "keeper/looks.h"
 #include "keeper/lookups.h"
@@ -169,6 +170,9 @@ sweep(struct keeper *k, int64_t now)
 
 	for (w = TAILQ_FIRST(&k->wards); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, entry);
+		downstream_sign_sweep(w, now);
+		if (w->sock == -1) /* it has been ended for it */
+			continue;
 		if (w->logged_in || now < w->deadline)
 			continue;
 		log_warn("session %04jx: overstays LoginGraceTime, cut", (uintmax_t)w->id);

@@ -131,6 +131,7 @@ ward_end(struct ward *w)
 	/* whatever it was, who has been let in has an end in the log */
 	if (w->logged_in && !w->end_logged)
 		log_end(w, &cut);
+	ward_log_lost(w);
 	lookups_cancel(w);
 	check_cancel(w);
 	dials_cancel(w);
@@ -424,6 +425,9 @@ dispatch(struct ward *w, struct ipc_msg *msg)
 		break;
 	case IPC_AGENT_FAILED:
 		agent_login_failed(w, &msg->body);
+		break;
+	case IPC_LOG:
+		ward_log(w, &msg->body);
 		break;
 	case IPC_END:
 		ended(w, &msg->body);

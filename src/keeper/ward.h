@@ -11,6 +11,7 @@
 #include "auth/auth_server.h"
 #include "auth/auth_stored.h"
 #include "auth/authorized_keys.h"
+#include "base/bucket.h"
 #include "ipc/ipc.h"
 #include "wire/ssh.h"
 #include "keeper/dead_hosts.h"
@@ -112,6 +113,17 @@ struct ward {
 	char local[64];
 	uint32_t local_port;
 	int64_t started, deadline;
+	struct bucket log_lines; /* it may have written, and how many were too many */
+	unsigned int log_lost;
+
+	/* its host key */
+	struct bucket signatures; /* it may have */
+	struct {
+		int waits;
+		char alg[64];
+		uint8_t hash[64];
+		size_t hash_len;
+	} sign_later; /* the one that has to wait until there may be another */
 
 	/* downstream login */
 	struct auth_server *server;
@@ -192,6 +204,12 @@ void ward_errand_input(struct ward *w);
 
 /* Its login is over: no need to keep an old generation for it. */
 void ward_follow(struct ward *w);
+
+/* LOG: a line of the session's for the log. */
+void ward_log(struct ward *w, struct wire *body);
+
+/* Its lines that were too many, in one line. */
+void ward_log_lost(const struct ward *w);
 
 /* Forget it; its memory goes with the next keeper_reap(). */
 void ward_end(struct ward *w);

@@ -228,7 +228,10 @@ keeper_gone(struct master *m, int r)
 		snprintf(how, sizeof(how), "killed by signal %d%s", WTERMSIG(m->keeper_status),
 		    WTERMSIG(m->keeper_status) == SIGSYS ? " (system call not allowed)" : "");
 	/* no logins without it: whoever watches us starts us anew */
-	log_error("the keeper is gone (%s): ending; running sessions go on", how);
+	log_error(
+	    "the keeper is gone (%s): ending; of %u sessions those that are logged in go on, and "
+	    "are not logged any more",
+	    how, startups_sessions(m->startups));
 	m->done = 1;
 	m->status = 1;
 }

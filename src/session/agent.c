@@ -275,8 +275,7 @@ put_open_failure(struct session *s, uint32_t number)
 	struct buf out, b;
 
 	if (s->refused++ == 0)
-		log_info("session %04jx: refused: a channel before a session with an agent",
-		    (uintmax_t)s->config->id);
+		log_info("refused: a channel before a session with an agent");
 	buf_init(&out, 1024);
 	agent_message(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
 	wire_put_u32(&b, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);

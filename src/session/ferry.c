@@ -278,8 +278,8 @@ session_relay_aftermath(struct session *s, enum relay_action action)
 	send_made(s);
 	/* who tries again and again does not fill the log */
 	if (refused != NULL && ++s->refused <= REFUSED_LINES)
-		log_info("session %04jx: refused by policy: %s%s", (uintmax_t)s->config->id,
-		    refused, s->refused == REFUSED_LINES ? "; no more of these are logged" : "");
+		log_info("refused by policy: %s%s", refused,
+		    s->refused == REFUSED_LINES ? "; no more of these are logged" : "");
 	if (action != RELAY_END && relay_why(&s->relay)[0] == '\0')
 		return;
 	session_end(s, "%s", relay_why(&s->relay));

@@ -1,5 +1,5 @@
 /*
- * What is said of a session at its end: to the person, and for the log.
+ * What a session says for the log, and at its end to the person.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,31 @@
 #include "base/log.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
+
+/* Room for a LOG or END message: neither needs memory that may be what is lacking. */
+#define REPORT_MAX 2048
+
+static void
+report_log(void *ctx, enum log_level level, const char *text, size_t len)
+{
+	struct session *s = ctx;
+	uint8_t space[REPORT_MAX];
+	struct buf b = { .data = space, .cap = sizeof(space), .max = sizeof(space) };
+
+	if (s->keeper == -1)
+		return;
+	buf_put_u8(&b, IPC_LOG);
+	buf_put_u8(&b, (uint8_t)level);
+	wire_put_string(&b, text, len < IPC_LOG_MAX ? len : IPC_LOG_MAX);
+	if (buf_err(&b) == 0)
+		(void)!fd_send(s->keeper, b.data, b.len, -1);
+}
+
+void
+session_log_begin(struct session *s)
+{
+	log_set_sink(report_log, s);
+}
 
 void
 session_client_ended(struct session *s)
@@ -31,7 +56,7 @@ farewell(struct session *s)
 	char line[256];
 	struct buf b;
 
-	if (!s->orphan || s->agent != NULL)
+	if (!s->orphan || s->agent != NULL || s->down == NULL)
 		return;
 	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
 	/* before its first login message the client may not be sent a banner */
@@ -78,31 +103,22 @@ put_client_end(const struct session *s, struct buf *b)
 	wire_put_text(b, text);
 }
 
-/* The one line at the end is the keeper's, or else ours. */
+/* The one line at the end is the keeper's.  Without a keeper there is none: the master has said what
+ * became of it. */
 void
 session_report(struct session *s)
 {
-	struct buf b;
+	uint8_t space[REPORT_MAX];
+	struct buf b = { .data = space, .cap = sizeof(space), .max = sizeof(space) };
 
 	farewell(s);
-	if (s->orphan) {
-		log_warn("session %04jx: %s was not let in: the keeper has hung up",
-		    (uintmax_t)s->config->id, s->config->client);
+	if (s->keeper == -1)
 		return;
-	}
-	if (s->keeper == -1) {
-		log_info("session %04jx: %s closed, without a keeper: %s; %ju bytes from client, "
-			 "%ju to client",
-		    (uintmax_t)s->config->id, s->config->client, s->reason,
-		    (uintmax_t)s->relay.side[RELAY_DOWNSTREAM].bytes,
-		    (uintmax_t)s->relay.side[RELAY_UPSTREAM].bytes);
-		return;
-	}
-	ipc_begin(&b, IPC_END);
+	buf_put_u8(&b, IPC_END);
 	wire_put_text(&b, s->reason);
 	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
 	wire_put_u64(&b, s->relay.side[RELAY_UPSTREAM].bytes);
 	put_client_end(s, &b);
-	if (ipc_send(s->keeper, &b, -1) != 0)
+	if (buf_err(&b) != 0 || fd_send(s->keeper, b.data, b.len, -1) != 0)
 		fd_close(&s->keeper);
 }

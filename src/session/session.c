@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/canary.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -54,8 +55,7 @@ session_set_state(struct session *s, enum session_state state)
 	static const char *const names[] = { "KEX", "AUTH", "UPSTREAM_KEX", "UPSTREAM_SERVICE",
 		"UPSTREAM_AUTH", "AGENT", "RELAY", "CLOSING" };
 
-	log_debug("session %04jx: %s -> %s", (uintmax_t)s->config->id, names[s->state],
-	    names[state]);
+	log_debug("%s -> %s", names[s->state], names[state]);
 	s->state = state;
 	s->relayed |= state == SESSION_RELAY;
 }
@@ -486,9 +486,9 @@ linger(struct session *s)
 	}
 }
 
-/* The keeper's first message, and the leg made of it. */
+/* The keeper's first message, and the leg made of it.  0, or an ERR_* with the session ended. */
 static int
-start(struct session *s, int client)
+start(struct session *s)
 {
 	struct bytes keys[SESSION_HOST_KEYS_MAX];
 	struct leg_config config = { .software = TRANSPORT_SOFTWARE,
@@ -500,20 +500,29 @@ start(struct session *s, int client)
 	int r;
 
 	r = session_keeper_wait(s, 0, &msg);
-	if (r == ERR_EOF)
-		log_warn("session %04jx: %s was not let in: the keeper has hung up",
-		    (uintmax_t)s->config->id, s->config->client);
+	if (r == ERR_EOF) {
+		session_orphan(s);
+		return r;
+	}
 	if (r == 0 && msg.type != IPC_HELLO)
 		r = ERR_BADSTATE;
-	if (r != 0)
-		return r;
-	for (n = wire_u32(&msg.body); n > 0 && config.n_host_keys < SESSION_HOST_KEYS_MAX; n--)
+	for (n = r == 0 ? wire_u32(&msg.body) : 0;
+	     n > 0 && config.n_host_keys < SESSION_HOST_KEYS_MAX; n--)
 		keys[config.n_host_keys++] = wire_string(&msg.body);
-	r = wire_end(&msg.body);
-	if (r != 0)
+	if (r == 0)
+		r = wire_end(&msg.body);
+	why = err_str(r);
+	if (r == 0) {
+		s->down = leg_new_server(SESSION_CLIENT, &config, &session_down_ops, s, &why);
+		r = s->down == NULL ? ERR_SSH : 0;
+	}
+	if (r != 0) {
+		log_error("cannot begin: %s", why);
+		session_end(s, "cannot begin: %s", why);
 		return r;
-	s->down = leg_new_server(client, &config, &session_down_ops, s, &why);
-	return s->down == NULL ? ERR_SSH : leg_flush(s->down);
+	}
+	flush(s);
+	return 0;
 }
 
 void
@@ -523,9 +532,14 @@ session_run(int client, int keeper, const struct session_config *config)
 	struct session *s = &session;
 	sigset_t mask;
 
+	canary_renew();
+	if (sandbox_descriptors(client, keeper) != 0)
+		fatal("session %04jx: cannot arrange its descriptors: %s", (uintmax_t)config->id,
+		    strerror(errno));
 	/* field by field: the large ones are zero already, and stay unused memory */
 	s->config = config;
-	s->keeper = keeper;
+	s->keeper = SESSION_KEEPER;
+	session_log_begin(s);
 	s->held_fd = -1;
 	s->trim_at = s->up_deadline = CLOCK_NEVER;
 	buf_init(&s->held, SESSION_HELD_MAX * (IPC_MAX + 4));
@@ -542,11 +556,12 @@ session_run(int client, int keeper, const struct session_config *config)
 	/* packets are large: no going back and forth to the kernel for each */
 	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
-	if (s->signals == -1 || sandbox_enter() != 0)
-		fatal("session %04jx: cannot enter the sandbox: %s", (uintmax_t)config->id,
-		    strerror(errno));
-	if (start(s, client) != 0)
+	if (s->signals == -1 || sandbox_enter(SESSION_KEEPER) != 0)
+		fatal("cannot enter the sandbox: %s", strerror(errno));
+	if (start(s) != 0) {
+		session_report(s);
 		_exit(1);
+	}
 	session_loop(s);
 	session_report(s);
 	drain(s);

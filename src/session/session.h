@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct session_config {
 	uint64_t id;
 	const char *client;	      /* "203.0.113.9 port 40022", for the title */
@@ -15,12 +17,21 @@ struct session_config {
 	int client_alive_count_max;
 };
 
+/* Where a session has its sockets: the filter of its system calls goes by these numbers. */
+#define SESSION_CLIENT 3
+#define SESSION_KEEPER 4
+
 /* Run it to its end on a connected socket and the socket to the keeper; exits.
- * Called right after fork, with all other descriptors but 0 to 2 closed. */
+ * Called right after fork, with all other descriptors but 0 to 2 closed, from functions that need not
+ * return: it has a stack canary of its own. */
 void session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
 
-/* Confine the process to what a session needs: seccomp, limits, no core.  ERR_SYS. */
-int sandbox_enter(void);
+/* Move the two sockets to SESSION_CLIENT and SESSION_KEEPER, and /dev/null to 0 to 2.  0 or ERR_SYS. */
+int sandbox_descriptors(int client, int keeper) MUST_CHECK;
+
+/* Confine the process to what a session needs: seccomp, limits, no core.  Descriptors come from
+ * the socket receiver alone, or if that is -1, from nowhere.  0 or an ERR_*. */
+int sandbox_enter(int receiver) MUST_CHECK;
 
 #endif

@@ -77,6 +77,10 @@ void session_end(struct session *s, const char *fmt, ...) __attribute__((format(
 /* End it for what the client's leg says. */
 void session_client_ended(struct session *s);
 
+/* From here on the log is the keeper's to write: it gets messages.  They are lost when it is gone, or
+ * reads none. */
+void session_log_begin(struct session *s);
+
 /* It is over: tell the person, if nobody else has, and the keeper. */
 void session_report(struct session *s);
 

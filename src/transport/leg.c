@@ -80,6 +80,7 @@ leg_process(struct leg *leg)
 	size_t n;
 
 	while (!leg->paused && leg->input_len > 0 && !leg->peer_closed) {
+		errno = 0; /* leg_set_failure() looks at it */
 		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
 		    leg->ssh->socket_callbacks.userdata);
 		leg_show_kex(leg);
@@ -167,8 +168,10 @@ leg_output_room(struct leg *leg, size_t len)
 		while (cap < used + len)
 			cap *= 2;
 		output = realloc(leg->output, cap);
-		if (output == NULL)
+		if (output == NULL) {
+			leg_set_error(leg, LEG_NO_MEMORY);
 			return NULL;
+		}
 		leg->output = output;
 		leg->output_cap = cap;
 	}
@@ -219,10 +222,12 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 	    ssh_buffer_add_data(b, payload, (uint32_t)len) < 0 ||
 	    ssh_buffer_pass_bytes(b, sizeof(room)) != sizeof(room)) {
 		ssh_buffer_reinit(b);
+		leg_set_error(leg, LEG_NO_MEMORY);
 		return ERR_NOMEM;
 	}
+	errno = 0;
 	if (ssh_packet_send(leg->ssh) == SSH_ERROR) {
-		leg_set_error(leg, "%s", ssh_get_error(leg->ssh));
+		leg_set_error(leg, "%s", errno == ENOMEM ? LEG_NO_MEMORY : ssh_get_error(leg->ssh));
 		return ERR_SSH;
 	}
 	if (len > 0 && payload[0] < SSH_MSG_CONNECTION_MIN)

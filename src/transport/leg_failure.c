@@ -105,6 +105,10 @@ leg_set_failure(struct leg *leg)
 	/* said already, and better */
 	if (leg->error[0] != '\0')
 		return;
+	if (errno == ENOMEM) {
+		leg_set_error(leg, LEG_NO_MEMORY);
+		return;
+	}
 	log_debug("%s: %s", leg->server ? "client" : "upstream", text);
 	if (strncmp(text, "No version of SSH", 17) == 0 ||
 	    strncmp(text, "Receiving banner", 16) == 0) {

@@ -99,7 +99,11 @@ void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(
 /* The message that came in the middle of a key exchange is through libssh's filter. */
 void leg_show_kex(struct leg *leg);
 
-/* Note why it ended, in sshd's words: an error of libssh's, or one of the socket. */
+/* The error of a leg that got no memory: a session has a limit. */
+#define LEG_NO_MEMORY "out of memory"
+
+/* Note why it ended, in sshd's words: an error of libssh's, or one of the socket.  errno is that of
+ * the call that failed: ENOMEM is an error for which libssh has many words, or none. */
 void leg_set_failure(struct leg *leg);
 void leg_set_failure_errno(struct leg *leg, int err);
 

@@ -40,10 +40,10 @@ enum attack_op {
 
 extern void __real_session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
-extern int __real_sandbox_enter(void);
+extern int __real_sandbox_enter(int receiver);
 void __wrap_session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
-int __wrap_sandbox_enter(void);
+int __wrap_sandbox_enter(int receiver);
 
 static int attack_client = -1, attack_keeper = -1;
 static uint8_t attack_scratch[ATTACK_SCRATCH_SIZE], attack_frame[ATTACK_SCRATCH_SIZE + 64];
@@ -67,27 +67,26 @@ attack_read(void *p, size_t len)
 	return 0;
 }
 
+/* In one piece: a second one would wait for the other side to have acknowledged the first. */
 static void
 attack_answer(const struct buf *b)
 {
+	static uint8_t frame[4 + sizeof(attack_frame)];
 	struct pollfd pfd = { attack_client, POLLOUT, 0 };
-	uint8_t head[4] = { (uint8_t)(b->len >> 24), (uint8_t)(b->len >> 16),
-		(uint8_t)(b->len >> 8), (uint8_t)b->len };
-	const struct bytes parts[2] = { { head, sizeof(head) }, { b->data, b->len } };
-	size_t i, done;
+	struct buf out = { .data = frame, .cap = sizeof(frame), .max = sizeof(frame) };
+	size_t done;
 	ssize_t n;
 
-	for (i = 0; i < 2; i++)
-		for (done = 0; done < parts[i].len;) {
-			n = send(attack_client, parts[i].p + done, parts[i].len - done,
-			    MSG_NOSIGNAL);
-			if (n > 0)
-				done += (size_t)n;
-			else if (errno != EAGAIN && errno != EINTR)
-				_exit(9);
-			else
-				(void)poll(&pfd, 1, -1);
-		}
+	wire_put_string(&out, b->data, b->len);
+	for (done = 0; done < out.len;) {
+		n = send(attack_client, out.data + done, out.len - done, MSG_NOSIGNAL);
+		if (n > 0)
+			done += (size_t)n;
+		else if (errno != EAGAIN && errno != EINTR)
+			_exit(9);
+		else
+			(void)poll(&pfd, 1, -1);
+	}
 }
 
 static void
@@ -244,17 +243,17 @@ attack_serve(int fd)
 void
 __wrap_session_run(int client, int keeper, const struct session_config *config)
 {
-	attack_client = client;
-	attack_keeper = keeper;
+	attack_client = SESSION_CLIENT;
+	attack_keeper = SESSION_KEEPER;
 	__real_session_run(client, keeper, config);
 }
 
 int
-__wrap_sandbox_enter(void)
+__wrap_sandbox_enter(int receiver)
 {
 	struct pollfd pfd = { attack_client, POLLIN, 0 };
 	char magic[ATTACK_MAGIC_LEN];
-	int r = __real_sandbox_enter();
+	int r = __real_sandbox_enter(receiver);
 
 	if (r != 0 || attack_client == -1 || poll(&pfd, 1, ATTACK_MAGIC_WAIT_MS) != 1 ||
 	    recv(attack_client, magic, sizeof(magic), MSG_PEEK) != (ssize_t)sizeof(magic) ||

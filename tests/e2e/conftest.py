@@ -153,6 +153,21 @@ def make_gateway(tmp_path, ring):
 
 
 @pytest.fixture
+def attacked(make_gateway, make_sshd, ring, tmp_path):
+    """A way through a gateway of the attack build (lab.attacker) to alice's machine."""
+    pytest.importorskip("paramiko")
+    from lab import attacker
+
+    sshd = make_sshd()
+    gateway = make_gateway(program=attacker.program())
+    gateway.route("alice", sshd, [ring.get("client")])
+    gateway.start()
+    w = Way("gateway", tmp_path, ring, sshd, gateway)
+    yield w
+    w.close()
+
+
+@pytest.fixture
 def ca(ring, tmp_path):
     return CA(tmp_path / "ca", ring.get("ca"))
 

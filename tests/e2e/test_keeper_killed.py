@@ -1,4 +1,4 @@
-"""The keeper is killed in the middle of a login: the person and the log have one line each."""
+"""The keeper is killed: the person has one line, and the log one for all sessions, which are not logged any more."""
 
 import os
 import re
@@ -10,11 +10,12 @@ import threading
 import pytest
 
 from lab import attack, attacker, net
-from lab.gateway import END_LINE, SALLYPORT
+from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
-KILLED = r"error: the keeper is gone \(killed by signal 9\): ending; running sessions go on$"
+KILLED = (r"error: the keeper is gone \(killed by signal 9\): ending; of \d+ sessions those that are logged in "
+          r"go on, and are not logged any more$")
 REQUEST_IDENTITIES = 11  # of an agent
 SAYS = "sallyport: the gateway cannot log you in right now; try again later or ask your administrator"
 
@@ -24,12 +25,13 @@ def kill(w):
     keeper.kill()
 
 
-def logged(w, sid):
-    """The session is over, and one line of the log is about it."""
+def logged(w, sessions=1):
+    """The sessions are over; with the keeper gone the master has the last word about all of them."""
     w.gateway.quiet()
-    lines = [line for line in w.gateway.log.lines() if f"session {sid}" in line]
-    assert len(lines) == 1 and lines[0].endswith(" was not let in: the keeper has hung up"), lines
-    assert w.gateway.log.find(KILLED)
+    lines = w.gateway.log.lines()
+    (last,) = [line for line in lines if "the keeper is gone" in line]
+    assert re.search(KILLED, last) and f" of {sessions} sessions" in last, last
+    assert not [line for line in lines[lines.index(last) + 1:] if "session" in line], lines
 
 
 def refused(w, p):
@@ -37,7 +39,8 @@ def refused(w, p):
     assert p.returncode == 255 and out == b"", err
     line = one_line(err.decode())
     assert line.startswith(SAYS), line
-    logged(w, session_id(line))
+    assert session_id(line)
+    logged(w)
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def test_while_the_person_types(gated):
     assert banner.startswith(SAYS) and banner.endswith(")\r\n")
     (reason,) = [m for _, kind, m in a.messages if kind == attack.DISCONNECT]
     assert SAYS.encode() not in reason and f"session {session_id(banner)}".encode() in reason
-    logged(w, session_id(banner))
+    logged(w)
 
 
 def test_before_the_first_request(gated):
@@ -126,7 +129,8 @@ def test_before_the_first_request(gated):
     assert attack.USERAUTH_BANNER not in a.received
     (reason,) = [m for _, kind, m in a.messages if kind == attack.DISCONNECT]
     assert SAYS.encode() in reason
-    logged(w, session_id(reason.decode("latin1")))
+    assert session_id(reason.decode("latin1"))
+    logged(w)
 
 
 def test_before_the_keys_are_exchanged(gated):
@@ -137,11 +141,12 @@ def test_before_the_keys_are_exchanged(gated):
         kill(w)
         heard += net.read_all(s)
     assert SAYS.encode() in heard
-    logged(w, session_id(heard.decode("latin1")))
+    assert session_id(heard.decode("latin1"))
+    logged(w)
 
 
 def test_running_session_goes_on(gated):
-    """It needs a keeper at rekeys alone; its end is in the log, with its bytes."""
+    """It needs a keeper at rekeys alone."""
     w = gated()
     p = w.client.spawn("echo up; cat")
     assert p.stdout.readline() == b"up\n"
@@ -149,9 +154,7 @@ def test_running_session_goes_on(gated):
     w.gateway.log.wait(KILLED)
     out, err = p.communicate(b"still here", timeout=10)
     assert (p.returncode, out, err) == (0, b"still here", b"")
-    w.gateway.quiet()
-    (line,) = [line for line in w.gateway.log.lines() if re.search(END_LINE, line)]
-    assert re.search(r"session [0-9a-f]+: 127\.0\.0\.1 closed, without a keeper: ", line), line
+    logged(w)
 
 
 # The gateway: systemd is to start another at once, by the unit's Restart=on-failure.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 
@@ -140,3 +141,14 @@ def test_logins_near_the_limit_of_descriptors(started):
     assert codes[0] == 0 and codes[-1] == 255
     wait_for("room", lambda: not w.gateway.sessions())
     w.answers()
+
+
+def test_session_that_cannot_begin_says_why(gated):
+    """Before its banner, so that nobody else says it: here it has no memory left."""
+    w = gated()
+    data = int(w.gateway.master.status("VmData").split()[0]) * 1024
+    resource.prlimit(w.gateway.master.pid, resource.RLIMIT_DATA, (data, data))
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        assert net.read_all(s) == b""
+    w.gateway.log.wait(r"error: session [0-9a-f]+: cannot (begin|enter the sandbox): \w")
+    w.gateway.quiet()

@@ -1,4 +1,8 @@
-"""New keys in the middle of things (FAULTS F14: 1 GB scaled to 30 and 100 MB)."""
+"""New keys in the middle of things (FAULTS F14: 1 GB scaled to 30 and 100 MB).
+
+The gateway's host key signs for 20 key exchanges of a connection at once and then for one a second: the
+figures here stay below that, and test_taken_over_signatures.py goes beyond it.
+"""
 
 import asyncio
 import hashlib
@@ -19,9 +23,9 @@ SIDES = pytest.mark.parametrize("side", ["client", "machine", "both"])
 
 @pytest.fixture
 def rekeying(own_way):
-    """A way on which the client, the machine or both ask for new keys at each megabyte."""
+    """A way on which the client, the machine or both ask for new keys every two megabytes."""
 
-    def make(side, limit="1M", post_quantum=False, **sshd):
+    def make(side, limit="2M", post_quantum=False, **sshd):
         if side != "client":
             sshd["RekeyLimit"] = limit
         w = own_way(sshd=sshd, post_quantum=post_quantum)
@@ -44,7 +48,7 @@ def test_30_megabytes_up(rekeying, bulk, side):
         r = w.ssh("-v", "sha256sum", stdin=f, timeout=120, **w.options)
     assert r.code == 0 and r.text.split()[0] == b.sha256
     if side != "machine" or w.direct:  # else the machine's rekeys are the gateway's alone
-        assert rekeys(r.err) > 15
+        assert rekeys(r.err) > 10
 
 
 @SIDES
@@ -56,12 +60,12 @@ def test_30_megabytes_down(rekeying, bulk, tmp_path, side):
         assert sha256_of(p.stdout) == b.sha256
     assert p.wait(10) == 0
     if side != "machine" or w.direct:
-        assert rekeys((tmp_path / "err").read_text()) > 15
+        assert rekeys((tmp_path / "err").read_text()) > 10
 
 
-@pytest.mark.parametrize("megabytes, post_quantum", [(100, False), (15, True)])
-def test_each_way(rekeying, bulk, megabytes, post_quantum):
-    w = rekeying("both", post_quantum=post_quantum)
+@pytest.mark.parametrize("megabytes, limit, post_quantum", [(100, "8M", False), (15, "1M", True)])
+def test_each_way(rekeying, bulk, megabytes, limit, post_quantum):
+    w = rekeying("both", limit=limit, post_quantum=post_quantum)
     b = bulk(megabytes)
     with open(b.path, "rb") as f:
         r = w.ssh("sha256sum", stdin=f, timeout=120, **w.options)

@@ -3,23 +3,7 @@
 The attack build stands in for the bug that let an attacker in.
 """
 
-import pytest
-
-from lab import attacker
 from lab.attacker import TakenOver
-from lab.way import Way
-
-
-@pytest.fixture
-def attacked(make_gateway, make_sshd, ring, tmp_path):
-    """A way through a gateway of the attack build to alice's machine."""
-    sshd = make_sshd()
-    gateway = make_gateway(program=attacker.program())
-    gateway.route("alice", sshd, [ring.get("client")])
-    gateway.start()
-    way = Way("gateway", tmp_path, ring, sshd, gateway)
-    yield way
-    way.close()
 
 
 def test_the_attack_build_serves_usual_clients(attacked):

@@ -1,5 +1,5 @@
 /*
- * base/: buffers, lists, descriptors, secrets, what the log shows, login names.
+ * base/: buffers, lists, descriptors, secrets, what the log shows, rates, login names.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +20,7 @@
 
 #include <sodium.h>
 
+#include "base/bucket.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -156,6 +157,63 @@ test_log_vis_gives_one_harmless_line(void **state)
 }
 
 /* What was cut is still text: no character is left in halves. */
+struct line {
+	enum log_level level;
+	char text[64];
+	int n;
+};
+
+static void
+keep_line(void *ctx, enum log_level level, const char *text, size_t len)
+{
+	struct line *line = ctx;
+
+	line->n++;
+	line->level = level;
+	memcpy(line->text, text, len);
+	line->text[len] = '\0';
+	errno = EIO;
+}
+
+/* A session has lines sent, and they are escaped where they are written. */
+static void
+test_log_lines_go_to_the_sink_as_they_are(void **state)
+{
+	struct line line = { 0 };
+
+	(void)state;
+	log_set_sink(keep_line, &line);
+	errno = ENOMEM;
+	log_warn("%s", "one\n\033[2Jtwo");
+	assert_int_equal(errno, ENOMEM);
+	log_debug("not at this level");
+	log_set_sink(NULL, NULL);
+	assert_int_equal(line.n, 1);
+	assert_int_equal(line.level, LOG_LVL_WARN);
+	assert_string_equal(line.text, "one\n\033[2Jtwo");
+	assert_true(log_wants(LOG_LVL_INFO) && !log_wants(LOG_LVL_DEBUG));
+}
+
+static void
+test_bucket(void **state)
+{
+	struct bucket b = { 0 };
+	int64_t now = 1000000, i;
+
+	(void)state;
+	for (i = 0; i < BUCKET_SIZE; i++)
+		assert_int_equal(bucket_take(&b, now), 1);
+	assert_int_equal(bucket_take(&b, now), 0);
+	assert_int_equal(bucket_take(&b, now + BUCKET_INTERVAL_MS - 1), 0);
+	assert_int_equal(bucket_take(&b, now + BUCKET_INTERVAL_MS), 1);
+	assert_int_equal(bucket_take(&b, now + BUCKET_INTERVAL_MS), 0);
+	/* however long it has been left alone, it is no more than full */
+	now += 1000 * (int64_t)BUCKET_INTERVAL_MS;
+	for (i = 0; i < BUCKET_SIZE; i++)
+		assert_int_equal(bucket_take(&b, now), 1);
+	assert_int_equal(bucket_take(&b, now), 0);
+}
+
 static void
 test_log_vis_cuts_between_characters(void **state)
 {
@@ -449,6 +507,8 @@ main(void)
 		cmocka_unit_test(test_err_str_knows_every_error),
 		cmocka_unit_test(test_log_vis_gives_one_harmless_line),
 		cmocka_unit_test(test_log_vis_cuts_between_characters),
+		cmocka_unit_test(test_log_lines_go_to_the_sink_as_they_are),
+		cmocka_unit_test(test_bucket),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_secret_is_unreadable_while_closed),
 		cmocka_unit_test(test_fd_message_with_descriptor),

@@ -15,7 +15,7 @@ import paramiko
 import pytest
 
 from . import net
-from .attack import USERAUTH_REQUEST, message
+from .attack import USERAUTH_REQUEST, USERAUTH_SUCCESS, message
 from .gateway import SALLYPORT, TREE
 
 PROGRAM = os.path.join(os.path.dirname(SALLYPORT), "tests", "sallyport-attack")
@@ -236,6 +236,32 @@ class TakenOver(Obedient):
         signed = string(self.session_id) + message(*request).asbytes()
         signature = private.sign_ssh_data(signed)
         self.auth(*request, signature.asbytes())
+
+    def enter(self, login, key, machine):
+        """Be logged in, as the keeper sees it: with the host key of the machine (lab.keys.Key, ed25519)
+        the session says to have met the machine, and that it said SUCCESS."""
+        if not hasattr(self, "session_id"):
+            self.sign()
+        self.prove(login, key)
+        self.expect("UPSTREAM_FD")
+        private = paramiko.Ed25519Key.from_private_key_file(str(machine.path))
+        hash_ = os.urandom(32)
+        self.send("HOST_KEY", "ssh-ed25519", hash_, private.asbytes(), private.sign_ssh_data(hash_).asbytes())
+        assert self.expect("HOST_KEY_OK")[1].bool()
+        self.send("UPSTREAM_READY", hash_, "ssh-ed25519", True)
+        self.expect("UPSTREAM")
+        self.send("UPSTREAM_AUTH", bytes([USERAUTH_SUCCESS]))
+        self.expect("RELAY")
+
+    def dies(self, gateway, number, *args):
+        """Of this system call: the signal, by the gateway's log."""
+        mark = gateway.log.mark()
+        with pytest.raises(Gone):
+            result = self.call(number, *args)
+            pytest.fail(f"system call {number}{args} gave {result}")
+        port = self.sock.getsockname()[1]
+        found = gateway.log.wait(rf"crashed: killed by signal (\d+)\b.*, from 127\.0\.0\.1 port {port}$", mark)
+        return int(found.group(1))
 
 
 class TakenOverKeeper(Obedient):

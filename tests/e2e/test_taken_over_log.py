@@ -113,7 +113,7 @@ def test_other_words_of_its_are_told_as_its_own(attacked, ring, tmp_path):
             t.sign()
             t.prove("alice", ring.get("client"))
             t.expect("UPSTREAM_FD")
-            t.send("UPSTREAM_FAILED", f"\n{forged}", forged)
+            t.send("UPSTREAM_FAILED", f"\n{forged}")
             t.expect("REFUSE")
     judge(g.log.lines(), tmp_path)
 

@@ -65,10 +65,12 @@ class Deaf(Attacker):
 @pytest.fixture
 def deaf(monkeypatch):
     """deaf(PORT), with little room for what it does not take."""
-    def connect(address, timeout=20.0):
+    def connect(address, timeout=20.0, source=None):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         s.settimeout(timeout)
+        if source:
+            s.bind((source, 0))
         s.connect(address)
         return Ears(s)
 

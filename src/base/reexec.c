@@ -34,7 +34,7 @@ reexec_role(int sock, const char *const *argv)
 	const char *args[REEXEC_ARGS_MAX + 2] = { "sallyport" };
 	size_t i;
 
-	for (i = 0; argv[i] != NULL && i < REEXEC_ARGS_MAX; i++)
+	for (i = 0; i < REEXEC_ARGS_MAX && argv[i] != NULL; i++)
 		args[i + 1] = argv[i];
 	fd_close_others(REEXEC_SOCKET, (const int[]){ sock, reexec_program }, 2);
 	/* dup2() takes close-on-exec off, but not where both are the same */

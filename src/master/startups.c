@@ -372,6 +372,8 @@ startups_sweep(struct startups *s, int64_t now)
 		return;
 	s->swept = now;
 	TAILQ_FOREACH(e, &s->starting, entry) {
+		/* cppcheck does not see through the loop: the queue has whole entries alone */
+		/* cppcheck-suppress uninitvar */
 		if (e->overdue || e->grace_end == CLOCK_NEVER ||
 		    now < e->grace_end + STARTUP_OVERDUE_MS)
 			continue;

@@ -153,16 +153,17 @@ accept_one(struct master *m, const struct listener *l)
 void
 master_accept(struct master *m, const struct listener *l)
 {
-	enum accepted last = ACCEPTED_SERVED;
+	enum accepted last = ACCEPTED_REFUSED;
 	int i;
 
 	for (i = 0; i < ACCEPT_BURST && last != ACCEPTED_NOTHING; i++) {
 		/* those who are refused do not fill it */
-		if (last == ACCEPTED_SERVED && !keeper_has_room(m)) {
+		if (!m->keeper_room && !keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 			return;
 		}
 		last = accept_one(m, l);
+		m->keeper_room = last != ACCEPTED_SERVED;
 	}
 }
 

@@ -23,6 +23,7 @@ struct master {
 	struct startups *startups;
 	struct drops drops;
 	int keeper;	   /* socket */
+	int keeper_room;   /* it takes more: nothing has been sent since that was seen */
 	pid_t keeper_pid;  /* -1 once it has ended */
 	int keeper_status; /* of wait(2), then */
 	int signals;

@@ -209,7 +209,7 @@ def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated,
     for source in sources:
         penalise(w.gateway.port, source)
     w.gateway.quiet()
-    cost, answers, rounds = {w.gateway.process.pid: [], loop.pid: []}, {}, 5
+    cost, answers, rounds = {w.gateway.process.pid: [], loop.pid: []}, {}, 20
     for _ in range(rounds):
         for pid, port in ((w.gateway.process.pid, w.gateway.port), (loop.pid, loop.port)):
             before = ran(pid)
@@ -217,11 +217,12 @@ def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated,
             cost[pid].append((ran(pid) - before) / (n // rounds))
     good_login(w)
     assert set(answers) <= {NOT_ALLOWED, b""} and answers[NOT_ALLOWED] > 2 * n - n // 100, answers
-    # others have the machine as well: the least is what it takes
+    # others have the machine as well: the least of the rounds is what it takes
     ours, bare = (min(c) for c in cost.values())
+    all_of_it = [sum(c) / rounds for c in cost.values()]
     with capsys.disabled():
         print(f"\n{n} refused from {len(sources)} sources: {ours:.1f} us each, bare loop {bare:.1f} us, "
-              f"ratio {ours / bare:.2f}")
+              f"ratio {ours / bare:.2f}; on average {all_of_it[0]:.1f} and {all_of_it[1]:.1f} us")
     assert ours <= 2 * bare, cost
     assert not w.gateway.sessions()
 

@@ -234,7 +234,7 @@ def guess_until_refused(w, source, login="alice", most=20):
     for n in range(most):
         if refused(w.gateway.port, source):
             return n
-        assert guess(w.gateway.port, login, source=source) == 1
+        assert guess(w.gateway.port, login, source=source) == 1, w.gateway.log.text()[-2000:]
         w.gateway.quiet()
     raise AssertionError(f"{most} guesses, and it is not refused")
 

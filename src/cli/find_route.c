@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "cli/find_route.h"
-#include "master/run.h"
+#include "errand/run.h"
 
 /* A list as execve(2) wants it. */
 static char **

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/reexec.h"
 #include "cli/cli.h"
+#include "errand/errand.h"
 #include "keeper/keeper.h"
 
 /* keeper CONF_DIR RUN_AS: "" for the default place, and for staying the user that it is. */
@@ -19,12 +20,40 @@ role_keeper(char **argv)
 	    argv[1][0] == '\0' ? NULL : argv[1]);
 }
 
+static int
+role_dial(char **argv)
+{
+	errand_dial(REEXEC_SOCKET);
+}
+
+static int
+role_run(char **argv)
+{
+	errand_run(REEXEC_SOCKET);
+}
+
+static int
+role_look(char **argv)
+{
+	errand_look(REEXEC_SOCKET);
+}
+
+static int
+role_check(char **argv)
+{
+	errand_check(REEXEC_SOCKET);
+}
+
 static const struct role {
 	const char *name;
 	int args;
 	int (*run)(char **argv);
 } roles[] = {
 	{ "role-keeper", 2, role_keeper },
+	{ "role-dial", 0, role_dial },
+	{ "role-run", 0, role_run },
+	{ "role-check", 0, role_check },
+	{ "role-look", 0, role_look },
 };
 
 int

@@ -1,6 +1,6 @@
 /*
- * errand_look(): the key exchange with a machine, up to its host key.  The master runs it for the
- * keeper, before a route with StrictHostKeyChecking = accept-new has a key to go by.
+ * The errand that looks: the key exchange with a machine, up to its host key, for the keeper, before a
+ * route with StrictHostKeyChecking = accept-new has a key to go by.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/title.h"
 #include "errand/dial.h"
-#include "errand/look.h"
+#include "errand/errand.h"
 #include "ipc/ipc.h"
 #include "session/session.h"
 #include "transport/leg.h"
@@ -131,13 +131,19 @@ look_confine(void)
 }
 
 void
-errand_look(struct wire *body, int answer)
+errand_look(int answer)
 {
+	static uint8_t message[IPC_MAX];
+	struct ipc_msg msg;
+	struct wire *body = &msg.body;
 	struct look_result result;
 	struct look_order order;
 	uint32_t timeout_ms;
 	int fd;
 
+	if (ipc_recv(answer, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
+	    msg.type != IPC_LOOK)
+		_exit(1);
 	timeout_ms = wire_u32(body);
 	snprintf(order.port, sizeof(order.port), "%u", wire_u32(body));
 	wire_text(body, order.host, sizeof(order.host));
@@ -149,6 +155,8 @@ errand_look(struct wire *body, int answer)
 		_exit(1);
 	order.deadline = clock_ms() + timeout_ms;
 	title_set("errand look %s", order.host);
+	if (leg_global_init() != 0 || leg_warm_up() != 0)
+		_exit(1);
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(answer);
 	/* a resolver may take longer than asked: this is the end of it */

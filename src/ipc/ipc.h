@@ -28,20 +28,13 @@ enum ipc_type {
 	/* keeper -> master */
 	IPC_READY = 1, /* configuration and key store are good.  u32 n, n x string: public blobs of
 			* the host keys */
-	IPC_DIAL,      /* + socket: fork an errand that connects and answers there.
-			  * u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
+	IPC_ERRAND,    /* + socket: start an errand, u8 enum ipc_errand, on this socket, where
+			  * its order waits already: the master does not read it */
 	IPC_LOGGED_IN, /* u64 session: no longer counts as starting up */
 	IPC_LOGIN_ENDED, /* u64 session, u8 enum ipc_login: it ended without being logged in */
 	IPC_RELOADED, /* the answer to RELOAD.  bool ok; u32 routes, or errors; string: [gateway] as it
 			* would be, or the errors, a line each (as many as there is room for); u32 n,
 			* n x string: public blobs of the host keys, none with errors */
-	IPC_CHECK,    /* + socket: fork an errand that checks the password that comes there */
-	IPC_RUN,      /* + socket: fork an errand that runs a program and answers there.
-			* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
-			* n x string env */
-	IPC_LOOK,     /* + socket: fork an errand that looks at a machine's host key and answers
-			* there.  u32 timeout ms, u32 port, strings: host, kex, host key
-			* algorithms, ciphers, MACs */
 
 	/* master -> keeper */
 	IPC_CONNECTION, /* + socket: a new session.  u64 session, string client address,
@@ -58,8 +51,13 @@ enum ipc_type {
 	IPC_RAN,	 /* string failure ("" if it ended by itself), u32 exit status, string
 			  * standard output, string beginning of standard error */
 
-	/* keeper -> errand */
+	/* keeper -> errand: its order, the first message on its socket */
+	IPC_DIAL,     /* u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
+	IPC_RUN,      /* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
+			 * n x string env */
 	IPC_PASSWORD, /* string hash, string password */
+	IPC_LOOK,     /* u32 timeout ms, u32 port, strings: host, kex, host key algorithms, ciphers,
+		       * MACs */
 
 	/* keeper -> session */
 	IPC_HELLO,	   /* u32 n, n x string: public blobs of the host keys */
@@ -98,6 +96,14 @@ enum ipc_type {
 	IPC_END, /* string reason; u64 bytes from client, to client; u8 enum ipc_end, u32
 			      * reason code of a DISCONNECT, string: what the client has made of it,
 			      * in sshd's words or its own */
+};
+
+/* What the master starts for the keeper. */
+enum ipc_errand {
+	IPC_ERRAND_DIAL = 1,
+	IPC_ERRAND_RUN,
+	IPC_ERRAND_CHECK,
+	IPC_ERRAND_LOOK,
 };
 
 enum ipc_way {

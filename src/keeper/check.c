@@ -1,9 +1,3 @@
-#include <errno.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/check.h"
@@ -35,47 +29,21 @@ check_free_place(struct keeper *k)
 	return NULL;
 }
 
-/* The password waits in the socket before anybody is forked who reads it: it never
- * comes near the master. */
 static int
-send_password(struct ward *w, int sock)
+check_start(struct check *c, struct ward *w)
 {
 	struct bytes password;
 	const char *hash;
 	struct buf b;
+	int r;
 
 	downstream_password(w, &hash, &password);
 	ipc_begin(&b, IPC_PASSWORD);
 	wire_put_text(&b, hash);
 	wire_put_bytes(&b, password);
-	return ipc_send(sock, &b, -1);
-}
-
-static int
-check_start(struct check *c, struct ward *w)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &c->source };
-	int pair[2], r;
-	struct buf b;
-
-	if (c->keeper->master == -1)
-		return ERR_EOF;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
-		return ERR_SYS;
-	r = send_password(w, pair[0]);
-	if (r == 0 && epoll_ctl(c->keeper->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1)
-		r = ERR_SYS;
-	if (r == 0) {
-		ipc_begin(&b, IPC_CHECK);
-		r = outbox_send(c->keeper, &b, pair[1]);
-	} else {
-		fd_close(&pair[1]);
-	}
-	if (r != 0) {
-		fd_close(&pair[0]);
+	r = outbox_errand(c->keeper, &c->source, IPC_ERRAND_CHECK, &b, &c->sock);
+	if (r != 0)
 		return r;
-	}
-	c->sock = pair[0];
 	c->ward = w;
 	w->check = c;
 	return 0;

@@ -33,7 +33,7 @@ send_errand(struct ward *w)
 	wire_put_u32(&b, (uint32_t)w->route->connect_timeout_ms);
 	wire_put_u32(&b, w->route->port);
 	put_hosts(w, &b);
-	return outbox_errand(w->keeper, &w->from_errand, &b, &w->errand);
+	return outbox_errand(w->keeper, &w->from_errand, IPC_ERRAND_DIAL, &b, &w->errand);
 }
 
 static void

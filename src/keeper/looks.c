@@ -76,7 +76,7 @@ start_look(struct look *l, const struct buf *order)
 	buf_put(&b, order->data, order->len);
 	r = buf_err(&l->order);
 	if (r == 0)
-		r = outbox_errand(l->keeper, &l->source, &b, &l->sock);
+		r = outbox_errand(l->keeper, &l->source, IPC_ERRAND_LOOK, &b, &l->sock);
 	else
 		buf_free(&b);
 	if (r != 0)

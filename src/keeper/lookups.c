@@ -31,7 +31,7 @@ send_errand(struct ward *w)
 	wire_put_u32(&b, (uint32_t)w->pending.command.timeout_ms);
 	put_words(&b, &w->pending.command.argv);
 	put_words(&b, &w->pending.command.env);
-	r = outbox_errand(w->keeper, &w->from_errand, &b, &w->errand);
+	r = outbox_errand(w->keeper, &w->from_errand, IPC_ERRAND_RUN, &b, &w->errand);
 	if (r != 0)
 		return r;
 	w->run_deadline = clock_ms() + w->pending.command.timeout_ms + ERRAND_SLACK_MS;

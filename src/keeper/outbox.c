@@ -76,21 +76,27 @@ outbox_send(struct keeper *k, struct buf *b, int pass_fd)
 }
 
 int
-outbox_errand(struct keeper *k, struct source *source, struct buf *order, int *sock)
+outbox_errand(struct keeper *k, struct source *source, enum ipc_errand kind, struct buf *order,
+    int *sock)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
-	int pair[2], r = 0;
+	struct buf b;
+	int pair[2], r;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+	if (k->master == -1 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
 		buf_wipe(order);
-		return ERR_SYS;
+		return k->master == -1 ? ERR_EOF : ERR_SYS;
 	}
-	if (epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1) {
+	r = ipc_send(pair[0], order, -1);
+	if (r == 0 && epoll_ctl(k->epoll, EPOLL_CTL_ADD, pair[0], &event) == -1)
 		r = ERR_SYS;
-		buf_wipe(order);
-		fd_close(&pair[1]);
+	if (r == 0) {
+		ipc_begin(&b, IPC_ERRAND);
+		buf_put_u8(&b, (uint8_t)kind);
+		r = outbox_send(k, &b, pair[1]);
 	} else {
-		r = outbox_send(k, order, pair[1]);
+		fd_close(&pair[1]);
 	}
 	if (r != 0)
 		fd_close(&pair[0]);

@@ -16,10 +16,12 @@ void outbox_init(struct keeper *k);
 int outbox_send(struct keeper *k, struct buf *b, int pass_fd) MUST_CHECK;
 
 /*
- * Send an order for an errand, which gets the other end of *sock: epoll gives source back when
- * it says something.  order is freed.  0, or an ERR_*, with *sock as it was.
+ * Have the master start an errand.  Its order waits in its end of *sock before the master hears of it:
+ * names and passwords never come near the master.  epoll gives source back when the errand says
+ * something.  order is freed.  0, or an ERR_*, with *sock as it was.
  */
-int outbox_errand(struct keeper *k, struct source *source, struct buf *order, int *sock) MUST_CHECK;
+int outbox_errand(struct keeper *k, struct source *source, enum ipc_errand kind, struct buf *order,
+    int *sock) MUST_CHECK;
 
 /* The master takes messages again. */
 void outbox_flush(struct keeper *k);

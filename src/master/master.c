@@ -16,10 +16,8 @@
 #include "base/privs.h"
 #include "base/reexec.h"
 #include "base/title.h"
-#include "errand/look.h"
-#include "master/errand.h"
+#include "errand/run.h"
 #include "master/master_private.h"
-#include "master/run.h"
 #include "master/users.h"
 
 /* Connections taken from one listener before the others have their turn. */
@@ -167,20 +165,25 @@ master_accept(struct master *m, const struct listener *l)
 	}
 }
 
+/* Its order waits in the socket. */
 static void
 run_errand(struct master *m, struct ipc_msg *msg)
 {
-	pid_t pid = fork();
+	static const char *const roles[] = { [IPC_ERRAND_DIAL] = "role-dial",
+		[IPC_ERRAND_RUN] = "role-run",
+		[IPC_ERRAND_CHECK] = "role-check",
+		[IPC_ERRAND_LOOK] = "role-look" };
+	const unsigned int kind = wire_u8(&msg->body);
+	pid_t pid;
 
+	if (wire_end(&msg->body) != 0 || kind == 0 || kind >= sizeof(roles) / sizeof(roles[0])) {
+		log_error("the keeper asks for an errand there is none of");
+		return;
+	}
+	pid = fork();
 	if (pid == 0) {
-		child_begin(m, &msg->fd, 1);
-		if (msg->type == IPC_RUN)
-			errand_run(&msg->body, msg->fd);
-		if (msg->type == IPC_CHECK)
-			errand_check(msg->fd);
-		if (msg->type == IPC_LOOK)
-			errand_look(&msg->body, msg->fd);
-		errand_dial(&msg->body, msg->fd);
+		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
+		reexec_role(msg->fd, (const char *const[]){ roles[kind], NULL });
 	}
 	/* the keeper sees its socket close */
 	if (pid == -1)
@@ -258,8 +261,7 @@ keeper_message(struct master *m)
 		keeper_gone(m, r);
 		return r;
 	}
-	if (msg.type == IPC_DIAL || msg.type == IPC_RUN || msg.type == IPC_CHECK ||
-	    msg.type == IPC_LOOK)
+	if (msg.type == IPC_ERRAND)
 		run_errand(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));

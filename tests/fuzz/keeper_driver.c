@@ -278,31 +278,37 @@ master_drain(void)
 	static uint8_t message[IPC_MAX];
 	struct wire w;
 	uint64_t id;
+	uint8_t kind;
 	ssize_t n;
 	size_t i;
-	int fd;
+	int fd, none;
 
 	if (driver.master == -1)
 		return;
 	while ((n = fd_recv(driver.master, message, sizeof(message), &fd, MSG_DONTWAIT)) > 0) {
-		wire_init(&w, message + 1, (size_t)n - 1);
-		if (message[0] == IPC_CHECK) {
+		CHECK((fd != -1) == (message[0] == IPC_ERRAND));
+		if (fd == -1)
+			continue;
+		kind = message[1];
+		if (kind == IPC_ERRAND_CHECK) {
 			take_check(fd);
 			continue;
 		}
-		if (message[0] == IPC_LOOK) {
+		n = fd_recv(fd, message, sizeof(message), &none, MSG_DONTWAIT);
+		CHECK(n > 0 && none == -1);
+		if (kind == IPC_ERRAND_LOOK) {
+			CHECK(message[0] == IPC_LOOK);
 			take_look(fd);
 			continue;
 		}
-		CHECK((fd != -1) == (message[0] == IPC_DIAL || message[0] == IPC_RUN));
-		if (fd == -1)
-			continue;
+		CHECK(message[0] == (kind == IPC_ERRAND_DIAL ? IPC_DIAL : IPC_RUN));
+		wire_init(&w, message + 1, (size_t)n - 1);
 		id = wire_u64(&w);
 		for (i = 0; i < SLOTS && (driver.slots[i].sock == -1 || driver.slots[i].id != id);
 		     i++)
 			;
 		if (i < SLOTS) {
-			if (message[0] == IPC_DIAL)
+			if (kind == IPC_ERRAND_DIAL)
 				CHECK(earned(&driver.slots[i]) ||
 				    (needs_of(&driver.slots[i]) & WORLD_CARRIED));
 			fd_close(&driver.slots[i].errand);

@@ -48,13 +48,13 @@ teardown(void **state)
 	return 0;
 }
 
-/* LOGGED_IN n, or with a descriptor DIAL n. */
+/* LOGGED_IN n, or with a descriptor ERRAND n. */
 static int
 send_number(uint64_t n, int fd)
 {
 	struct buf b;
 
-	ipc_begin(&b, fd == -1 ? IPC_LOGGED_IN : IPC_DIAL);
+	ipc_begin(&b, fd == -1 ? IPC_LOGGED_IN : IPC_ERRAND);
 	wire_put_u64(&b, n);
 	return outbox_send(&keeper, &b, fd);
 }

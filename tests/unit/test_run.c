@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "master/run.h"
+#include "errand/run.h"
 
 #define MAX 1000
 #define LONG_MS 20000

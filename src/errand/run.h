@@ -2,8 +2,8 @@
  * Run a program that may do anything: it gets a clean environment, descriptors 0 to 2
  * and a time, and whatever it leaves behind is gone when the time is over.
  */
-#ifndef MASTER_RUN_H
-#define MASTER_RUN_H
+#ifndef ERRAND_RUN_H
+#define ERRAND_RUN_H
 
 #include "base/buf.h"
 

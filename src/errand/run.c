@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/privs.h"
-#include "master/run.h"
+#include "errand/run.h"
 
 /* Even what writes without a pause gives way to the clock every now and then. */
 #define READ_SIZE 16384

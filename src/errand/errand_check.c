@@ -1,5 +1,5 @@
 /*
- * Argon2 is meant to take time and memory: not the keeper's.
+ * The errand that checks a password: Argon2 is meant to take time and memory, and not the keeper's.
  */
 #include <poll.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <sodium.h>
 
 #include "base/title.h"
+#include "errand/errand.h"
 #include "ipc/ipc.h"
-#include "master/errand.h"
 
 /* The keeper has sent it before it asked for us. */
 #define CHECK_WAIT_MS 5000
@@ -44,7 +44,8 @@ errand_check(int sock)
 	/* whoever has the same user must not look into it */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1 ||
 	    sodium_init() == -1 || poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
-	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0)
+	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
+	    msg.type != IPC_PASSWORD)
 		_exit(1);
 	wire_text(&msg.body, hash, sizeof(hash));
 	password = wire_string(&msg.body);

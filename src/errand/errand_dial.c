@@ -1,0 +1,82 @@
+/*
+ * The errand that dials: what strangers have most say in is the answer of a name server.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/title.h"
+#include "errand/dial.h"
+#include "errand/errand.h"
+#include "ipc/ipc.h"
+
+#define ERRAND_WHY_MAX 400
+#define ERRAND_HOST_SIZE 256
+
+static int
+answer_dialled(int sock, const char *host, int fd, const struct buf *why, const struct buf *dead)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_DIALLED);
+	wire_put_text(&b, host);
+	wire_put_string(&b, why->data, why->len);
+	buf_put(&b, dead->data, dead->len);
+	return ipc_send(sock, &b, fd);
+}
+
+void
+errand_dial(int sock)
+{
+	static uint8_t message[IPC_MAX];
+	struct ipc_msg msg;
+	struct wire *body = &msg.body;
+	uint32_t timeout_ms, port_number, n, n_dead = 0;
+	char host[ERRAND_HOST_SIZE], port[16];
+	int64_t deadline;
+	struct buf why, b, names, dead;
+	int fd = -1;
+
+	if (ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
+	    msg.type != IPC_DIAL)
+		_exit(1);
+	(void)wire_u64(body);
+	timeout_ms = wire_u32(body);
+	port_number = wire_u32(body);
+	n = wire_u32(body);
+	deadline = clock_ms() + timeout_ms;
+	signal(SIGTERM, SIG_DFL);
+	dial_end_with(sock);
+	/* a resolver may take longer than asked: this is the end of it */
+	alarm(timeout_ms / 1000 + 2);
+	snprintf(port, sizeof(port), "%u", port_number);
+	buf_init(&why, ERRAND_WHY_MAX);
+	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
+	for (; n > 0 && n <= IPC_HOSTS_MAX && fd == -1; n--) {
+		wire_text(body, host, sizeof(host));
+		if (wire_err(body) != 0)
+			break;
+		title_set("errand dial %s", host);
+		/* one that does not answer leaves time for the next */
+		fd = dial_host(host, port, dial_share(deadline, n), &why);
+		if (fd != -1)
+			break;
+		wire_put_text(&names, host);
+		n_dead++;
+	}
+	buf_init(&dead, names.max + 4);
+	wire_put_u32(&dead, n_dead);
+	buf_put(&dead, names.data, names.len);
+	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
+	if (fd != -1)
+		_exit(answer_dialled(sock, host, fd, &why, &dead) == 0 ? 0 : 1);
+	ipc_begin(&b, IPC_DIAL_FAILED);
+	if (why.len == 0)
+		buf_putf(&why, "no address");
+	wire_put_string(&b, why.data, why.len);
+	buf_put(&b, dead.data, dead.len);
+	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);
+}

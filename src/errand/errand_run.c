@@ -1,0 +1,70 @@
+/*
+ * The errand that runs a program.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/title.h"
+#include "errand/errand.h"
+#include "errand/run.h"
+#include "ipc/ipc.h"
+
+#define ERRAND_WORDS_MAX 128
+#define ERRAND_OUTPUT_MAX 65536
+
+/* u32 n, n x string: an array that ends with NULL.  NULL: malformed. */
+static char **
+read_words(struct wire *body)
+{
+	uint32_t n = wire_u32(body), i;
+	struct bytes word;
+	char **words;
+
+	if (n > ERRAND_WORDS_MAX)
+		return NULL;
+	words = calloc(n + 1, sizeof(*words));
+	for (i = 0; words != NULL && i < n; i++) {
+		word = wire_string(body);
+		if (wire_err(body) != 0)
+			return NULL; /* and the process ends */
+		words[i] = strndup((const char *)word.p, word.len);
+		if (words[i] == NULL)
+			return NULL;
+	}
+	return words;
+}
+
+void
+errand_run(int sock)
+{
+	static uint8_t message[IPC_MAX];
+	struct ipc_msg msg;
+	struct wire *body = &msg.body;
+	struct run_result result;
+	char **argv, **env;
+	uint32_t timeout_ms;
+	struct buf b;
+
+	if (ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
+	    msg.type != IPC_RUN)
+		_exit(1);
+	(void)wire_u64(body);
+	timeout_ms = wire_u32(body);
+	argv = read_words(body);
+	env = argv == NULL ? NULL : read_words(body);
+	if (env == NULL || argv[0] == NULL || wire_end(body) != 0 || timeout_ms > 3600 * 1000)
+		_exit(1);
+	signal(SIGTERM, SIG_DFL);
+	/* nothing here waits longer; should it, this is the end of it */
+	alarm(timeout_ms / 1000 + 5);
+	title_set("errand exec %s", argv[0]);
+	run_program(argv, env, NULL, (int)timeout_ms, ERRAND_OUTPUT_MAX, sock, &result);
+	ipc_begin(&b, IPC_RAN);
+	wire_put_text(&b, result.failure);
+	wire_put_u32(&b, (uint32_t)result.status);
+	wire_put_string(&b, result.out.data, result.out.len);
+	wire_put_text(&b, result.said);
+	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);
+}

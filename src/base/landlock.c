@@ -82,7 +82,7 @@ landlock_fs(unsigned int rights)
 
 /* What a Landlock of this version has of what is asked for. */
 static size_t
-landlock_offered(long version, struct ruleset *r)
+landlock_offered(int version, struct ruleset *r)
 {
 	if (version < 2)
 		r->fs &= ~FS_REFER;
@@ -96,11 +96,19 @@ landlock_offered(long version, struct ruleset *r)
 }
 
 int
+landlock_version(void)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
+
+	return version == -1 ? 0 : (int)version;
+}
+
+int
 landlock_new(struct landlock **out, unsigned int rights)
 {
 	struct ruleset r = { .fs = landlock_fs(rights) };
 	struct landlock *l;
-	long version;
+	int version;
 	size_t size;
 
 	*out = NULL;
@@ -108,8 +116,8 @@ landlock_new(struct landlock **out, unsigned int rights)
 		r.net = NET_BIND_AND_CONNECT;
 	if ((rights & LANDLOCK_REACH) != 0)
 		r.scoped = SCOPE_ABSTRACT_AND_SIGNAL;
-	version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_RULESET_VERSION);
-	if (version == -1)
+	version = landlock_version();
+	if (version == 0)
 		return ERR_SYS;
 	size = landlock_offered(version, &r);
 	l = calloc(1, sizeof(*l));

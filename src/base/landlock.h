@@ -29,6 +29,9 @@
 
 struct landlock;
 
+/* The version of this kernel's Landlock; 0: there is none. */
+int landlock_version(void);
+
 /* *out is the caller's; rights are what landlock_enter() will give up.  0, ERR_NOMEM, or ERR_SYS, where
  * errno says why there is no Landlock here: no error of the caller's, but worth a line in the log. */
 int landlock_new(struct landlock **out, unsigned int rights) MUST_CHECK;

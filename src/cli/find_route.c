@@ -27,17 +27,26 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 	struct lookup_reply reply;
 	struct run_result ran;
 	enum lookup_result result;
-	char **argv, **env;
+	struct run_order order;
+	char **argv, **env, **closed, **fixed;
 
 	result = lookup_begin(lookup, request, &pending, r);
 	while (result == LOOKUP_ASK) {
 		argv = find_route_words(&pending.command.argv);
 		env = find_route_words(&pending.command.env);
-		if (argv == NULL || env == NULL)
+		closed = find_route_words(&pending.command.closed);
+		fixed = find_route_words(&pending.command.fixed);
+		if (argv == NULL || env == NULL || closed == NULL || fixed == NULL)
 			fatal("out of memory");
 		become_self();
-		run_program(argv, env, become->users.network, pending.command.timeout_ms,
-		    LOOKUP_REPLY_MAX, -1, &ran);
+		order = (struct run_order){ .argv = argv,
+			.env = env,
+			.user = become->users.network,
+			.confined = { .closed = closed, .fixed = fixed },
+			.timeout_ms = pending.command.timeout_ms,
+			.max = LOOKUP_REPLY_MAX,
+			.watched = -1 };
+		run_program(&order, &ran);
 		become_keeper(become);
 		if (ran.failure[0] == '\0')
 			fprintf(to, "asked      %s: exit status %d, %zu bytes\n", argv[0],
@@ -50,6 +59,8 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 		buf_free(&ran.out);
 		free(argv);
 		free(env);
+		free(closed);
+		free(fixed);
 	}
 	return result;
 }

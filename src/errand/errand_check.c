@@ -4,13 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <sodium.h>
 
 #include "base/title.h"
+#include "errand/confine.h"
 #include "errand/errand.h"
 #include "ipc/ipc.h"
 
@@ -30,7 +29,6 @@ void
 errand_check(int sock)
 {
 	static uint8_t message[IPC_MAX];
-	const struct rlimit none = { 0, 0 };
 	struct pollfd pfd = { .fd = sock, .events = POLLIN };
 	char hash[crypto_pwhash_STRBYTES];
 	struct bytes password;
@@ -41,9 +39,8 @@ errand_check(int sock)
 	signal(SIGTERM, SIG_DFL);
 	alarm(CHECK_SECONDS);
 	title_set("errand password");
-	/* whoever has the same user must not look into it */
-	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1 ||
-	    sodium_init() == -1 || poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
+	if (sodium_init() == -1 || errand_confine_check() != 0 ||
+	    poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
 	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
 	    msg.type != IPC_PASSWORD)
 		_exit(1);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/title.h"
+#include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
 #include "ipc/ipc.h"
@@ -52,6 +53,8 @@ errand_dial(int sock)
 	dial_end_with(sock);
 	/* a resolver may take longer than asked: this is the end of it */
 	alarm(timeout_ms / 1000 + 2);
+	if (errand_confine_dial() != 0)
+		_exit(1);
 	snprintf(port, sizeof(port), "%u", port_number);
 	buf_init(&why, ERRAND_WHY_MAX);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));

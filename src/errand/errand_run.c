@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "base/title.h"
+#include "errand/confine.h"
 #include "errand/errand.h"
 #include "errand/run.h"
 #include "ipc/ipc.h"
 
 #define ERRAND_WORDS_MAX 128
 #define ERRAND_OUTPUT_MAX 65536
+#define ERRAND_TIMEOUT_MAX_MS (3600 * 1000)
 
 /* u32 n, n x string: an array that ends with NULL.  NULL: malformed. */
 static char **
@@ -42,25 +44,36 @@ errand_run(int sock)
 	static uint8_t message[IPC_MAX];
 	struct ipc_msg msg;
 	struct wire *body = &msg.body;
+	struct run_order order = { .max = ERRAND_OUTPUT_MAX, .watched = sock };
+	char **lists[4] = { NULL };
 	struct run_result result;
-	char **argv, **env;
 	uint32_t timeout_ms;
 	struct buf b;
+	size_t i;
 
-	if (ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
+	if (errand_confine_run() != 0 ||
+	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
 	    msg.type != IPC_RUN)
 		_exit(1);
 	(void)wire_u64(body);
 	timeout_ms = wire_u32(body);
-	argv = read_words(body);
-	env = argv == NULL ? NULL : read_words(body);
-	if (env == NULL || argv[0] == NULL || wire_end(body) != 0 || timeout_ms > 3600 * 1000)
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		lists[i] = read_words(body);
+		if (lists[i] == NULL)
+			_exit(1);
+	}
+	if (lists[0][0] == NULL || wire_end(body) != 0 || timeout_ms > ERRAND_TIMEOUT_MAX_MS)
 		_exit(1);
 	signal(SIGTERM, SIG_DFL);
 	/* nothing here waits longer; should it, this is the end of it */
 	alarm(timeout_ms / 1000 + 5);
-	title_set("errand exec %s", argv[0]);
-	run_program(argv, env, NULL, (int)timeout_ms, ERRAND_OUTPUT_MAX, sock, &result);
+	title_set("errand exec %s", lists[0][0]);
+	order.argv = lists[0];
+	order.env = lists[1];
+	order.confined.closed = lists[2];
+	order.confined.fixed = lists[3];
+	order.timeout_ms = (int)timeout_ms;
+	run_program(&order, &result);
 	ipc_begin(&b, IPC_RAN);
 	wire_put_text(&b, result.failure);
 	wire_put_u32(&b, (uint32_t)result.status);

@@ -37,17 +37,24 @@ change_dir(char *const *env)
 	return chdir("/");
 }
 
+/* What a program that does not come to be has failed at. */
+struct run_failure {
+	int confining; /* else executing it */
+	int error;
+};
+
 /* In the child: nothing of ours but 0 to 2. */
 static void
-become(char *const *argv, char *const *env, const char *user, int out, int err, int exec_fail)
+become(const struct run_order *order, int out, int err, int exec_fail)
 {
+	struct run_failure failure = { 0 };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	int null, i, error;
+	int null, i;
 
 	errno = EPERM;
 	/* before the death signal, which a change of user undoes */
-	if (privs_drop(user) != 0)
+	if (privs_drop(order->user) != 0)
 		goto fail;
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -57,13 +64,16 @@ become(char *const *argv, char *const *env, const char *user, int out, int err, 
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
-	    dup2(err, STDERR_FILENO) == -1 || change_dir(env) == -1)
+	    dup2(err, STDERR_FILENO) == -1 || change_dir(order->env) == -1)
 		goto fail;
 	fd_close_others(3, &exec_fail, 1);
-	execve(argv[0], argv, env);
+	errno = ENOMEM;
+	failure.confining = errand_confine_program(&order->confined) != 0;
+	if (!failure.confining)
+		execve(order->argv[0], order->argv, order->env);
 fail:
-	error = errno;
-	(void)!write(exec_fail, &error, sizeof(error));
+	failure.error = errno;
+	(void)!write(exec_fail, &failure, sizeof(failure));
 	_exit(127);
 }
 
@@ -90,7 +100,7 @@ pipe_high(int fds[2])
 }
 
 static int
-start(struct run *run, char *const *argv, char *const *env, const char *user)
+start(struct run *run, const struct run_order *order)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, fail[2] = { -1, -1 }, r = ERR_SYS;
 
@@ -98,7 +108,7 @@ start(struct run *run, char *const *argv, char *const *env, const char *user)
 	    fd_set_nonblock(out[0]) == 0 && fd_set_nonblock(err[0]) == 0) {
 		run->pid = fork();
 		if (run->pid == 0)
-			become(argv, env, user, out[1], err[1], fail[1]);
+			become(order, out[1], err[1], fail[1]);
 		r = run->pid == -1 ? ERR_SYS : 0;
 	}
 	fd_close(&out[1]);
@@ -264,28 +274,27 @@ clean_up(struct run *run)
 }
 
 void
-run_program(char *const *argv, char *const *env, const char *user, int timeout_ms, size_t max,
-    int watched, struct run_result *result)
+run_program(const struct run_order *order, struct run_result *result)
 {
 	struct run run = { .out = -1, .err = -1, .exec_fail = -1 };
-	int64_t deadline = clock_ms() + timeout_ms;
+	int64_t deadline = clock_ms() + order->timeout_ms;
+	struct run_failure failure;
 	char *newline;
-	int error;
 
 	*result = (struct run_result){ 0 };
-	buf_init(&result->out, max);
+	buf_init(&result->out, order->max);
 	/* what it leaves behind becomes ours, to be ended */
 	run_adopt();
-	if (start(&run, argv, env, user) != 0) {
+	if (start(&run, order) != 0) {
 		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
 		    strerror(errno));
 		return;
 	}
-	if (read(run.exec_fail, &error, sizeof(error)) == (ssize_t)sizeof(error))
-		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
-		    strerror(error));
+	if (read(run.exec_fail, &failure, sizeof(failure)) == (ssize_t)sizeof(failure))
+		snprintf(result->failure, sizeof(result->failure), "cannot be %s: %s",
+		    failure.confining ? "kept from the key store" : "run", strerror(failure.error));
 	else
-		attend(&run, deadline, watched, result);
+		attend(&run, deadline, order->watched, result);
 	clean_up(&run);
 	fd_close(&run.out);
 	fd_close(&run.err);

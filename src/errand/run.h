@@ -6,6 +6,7 @@
 #define ERRAND_RUN_H
 
 #include "base/buf.h"
+#include "errand/confine.h"
 
 #define RUN_SAID_MAX 200
 
@@ -16,17 +17,18 @@ struct run_result {
 	char said[RUN_SAID_MAX + 1]; /* the beginning of its standard error */
 };
 
-/*
- * argv and env end with NULL; argv[0] is the program's absolute path; it begins in the
- * directory that PWD of env names, or in / if that can't be entered.  It runs as user, whom
- * root alone can choose; NULL: as we do.  More than max bytes on
- * standard output (or error) end it.  When watched (a socket, or -1) closes, nobody
- * wants to know any more, and it is ended too.
- *
- * For a process that has no other children: all of its descendants are killed.
- */
-void run_program(char *const *argv, char *const *env, const char *user, int timeout_ms, size_t max,
-    int watched, struct run_result *result);
+struct run_order {
+	char *const *argv; /* both end with NULL; argv[0] is the program's absolute path */
+	char *const *env;  /* it begins where PWD says, or in / if that can't be entered */
+	const char *user;  /* whom root alone can choose; NULL: as we are */
+	struct confine_program confined;
+	int timeout_ms;
+	size_t max; /* bytes on standard output, or error: more end it */
+	int watched; /* a socket, or -1: when it closes, nobody waits any more, and that ends it too */
+};
+
+/* For a process that has no other children: all of its descendants are killed. */
+void run_program(const struct run_order *order, struct run_result *result);
 
 /*
  * For the parent of the process that runs it, in case that one is killed: what the program

@@ -53,8 +53,8 @@ enum ipc_type {
 
 	/* keeper -> errand: its order, the first message on its socket */
 	IPC_DIAL,     /* u64 session, u32 timeout ms, u32 port, u32 n, n x string host */
-	IPC_RUN,      /* u64 session, u32 timeout ms, u32 n, n x string argv, u32 n,
-			 * n x string env */
+	IPC_RUN,      /* u64 session, u32 timeout ms, four times u32 n, n x string: argv, env, paths
+		       * out of its reach, paths that it may only read */
 	IPC_PASSWORD, /* string hash, string password */
 	IPC_LOOK,     /* u32 timeout ms, u32 port, strings: host, kex, host key algorithms, ciphers,
 		       * MACs */

@@ -31,6 +31,8 @@ send_errand(struct ward *w)
 	wire_put_u32(&b, (uint32_t)w->pending.command.timeout_ms);
 	put_words(&b, &w->pending.command.argv);
 	put_words(&b, &w->pending.command.env);
+	put_words(&b, &w->pending.command.closed);
+	put_words(&b, &w->pending.command.fixed);
 	r = outbox_errand(w->keeper, &w->from_errand, IPC_ERRAND_RUN, &b, &w->errand);
 	if (r != 0)
 		return r;

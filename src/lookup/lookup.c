@@ -12,6 +12,8 @@ static const struct lookup_plugin *const plugins[] = { &plugin_ini, &plugin_dire
 #define NPLUGINS (sizeof(plugins) / sizeof(plugins[0]))
 
 struct lookup {
+	const struct conf *conf;
+	char *dir; /* conf.d, resolved; NULL: it is not there */
 	struct link {
 		const struct lookup_plugin *plugin;
 		void *self;
@@ -68,6 +70,8 @@ lookup_new(const struct conf *conf, struct conf_errors *errors, struct lookup **
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return ERR_NOMEM;
+	l->conf = conf;
+	l->dir = realpath(conf->dir, NULL);
 	for (i = 0; i < conf->lookup.n; i++) {
 		s = &conf->lookup.sections[i];
 		(void)plugin_need(s->name, s->file, s->line, errors);
@@ -104,6 +108,7 @@ lookup_free(struct lookup **l)
 		return;
 	for (i = 0; i < (*l)->n; i++)
 		(*l)->chain[i].plugin->free((*l)->chain[i].self);
+	free((*l)->dir);
 	free(*l);
 	*l = NULL;
 }
@@ -149,6 +154,29 @@ answer_of(enum plugin_result result)
 	return LOOKUP_NOT_FOUND;
 }
 
+static int
+add_path(struct strlist *l, const char *path)
+{
+	return path == NULL ? 0 : strlist_add(l, path, strlen(path));
+}
+
+/* What no program is to reach, whoever it runs as. */
+static int
+keep_out(const struct lookup *l, struct lookup_command *command)
+{
+	const struct conf_keystore *k = &l->conf->keystore;
+	int r;
+
+	r = add_path(&command->closed, k->path);
+	if (r == 0 && k->unlock != NULL && strncmp(k->unlock, "file:", 5) == 0)
+		r = add_path(&command->closed, k->unlock + 5);
+	if (r == 0)
+		r = add_path(&command->closed, getenv("CREDENTIALS_DIRECTORY"));
+	if (r == 0)
+		r = add_path(&command->fixed, l->dir);
+	return r;
+}
+
 /* Ask the backends from pending->link on. */
 static enum lookup_result
 ask(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
@@ -163,7 +191,8 @@ ask(struct lookup *l, const struct lookup_request *request, struct lookup_pendin
 		why[0] = '\0';
 		result = link->plugin->find(link->self, request, out, why);
 		if (result == PLUGIN_ASK &&
-		    link->plugin->command(link->self, request, &pending->command) != 0) {
+		    (link->plugin->command(link->self, request, &pending->command) != 0 ||
+			keep_out(l, &pending->command) != 0)) {
 			lookup_pending_free(pending);
 			snprintf(why, sizeof(why), "out of memory");
 			result = PLUGIN_FAILED;
@@ -213,6 +242,8 @@ lookup_pending_free(struct lookup_pending *pending)
 {
 	strlist_free(&pending->command.argv);
 	strlist_free(&pending->command.env);
+	strlist_free(&pending->command.closed);
+	strlist_free(&pending->command.fixed);
 }
 
 enum lookup_result

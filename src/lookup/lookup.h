@@ -37,6 +37,9 @@ struct lookup_command {
 	struct strlist argv; /* argv[0] is its path */
 	struct strlist env;  /* "NAME=value" */
 	int timeout_ms;
+	struct strlist
+	    closed; /* files and directories out of its reach: keys and what unlocks them */
+	struct strlist fixed; /* that it may read and not change: the configuration */
 };
 
 /* The most a program may say on standard output. */

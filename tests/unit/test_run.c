@@ -26,6 +26,18 @@
 #define SHORT_MS 300
 #define SWEEP_ONLY "sweep"
 
+static void
+run(char *const *argv, char *const *env, int timeout_ms, int watched, struct run_result *result)
+{
+	const struct run_order order = { .argv = argv,
+		.env = env,
+		.timeout_ms = timeout_ms,
+		.max = MAX,
+		.watched = watched };
+
+	run_program(&order, result);
+}
+
 /* Run sh -c SCRIPT, with a limit of bytes and of time. */
 static void
 shell_for(const char *script, int timeout_ms, struct run_result *result)
@@ -34,7 +46,7 @@ shell_for(const char *script, int timeout_ms, struct run_result *result)
 		(char *)(uintptr_t)script, NULL };
 	char *const env[] = { (char *)(uintptr_t) "PATH=/usr/bin:/bin", NULL };
 
-	run_program(argv, env, NULL, timeout_ms, MAX, -1, result);
+	run(argv, env, timeout_ms, -1, result);
 	/* whatever it was: nobody is left */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -218,15 +230,15 @@ test_cannot_be_run(void **state)
 	char *argv[] = { (char *)(uintptr_t) "/no/such/program", NULL }, *env[] = { NULL };
 	struct run_result result;
 
-	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
+	run(argv, env, LONG_MS, -1, &result);
 	assert_string_equal(result.failure, "cannot be run: No such file or directory");
 	buf_free(&result.out);
 	argv[0] = (char *)(uintptr_t) "/etc/passwd";
-	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
+	run(argv, env, LONG_MS, -1, &result);
 	assert_string_equal(result.failure, "cannot be run: Permission denied");
 	buf_free(&result.out);
 	argv[0] = (char *)(uintptr_t) "/etc";
-	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
+	run(argv, env, LONG_MS, -1, &result);
 	assert_non_null(strstr(result.failure, "cannot be run: "));
 	buf_free(&result.out);
 }
@@ -244,7 +256,7 @@ test_watched_socket_closes(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	fd_close(&pair[0]);
-	run_program(argv, env, NULL, LONG_MS, MAX, pair[1], &result);
+	run(argv, env, LONG_MS, pair[1], &result);
 	fd_close(&pair[1]);
 	assert_string_equal(result.failure, "nobody waits for it");
 	assert_true(clock_ms() - start < LONG_MS / 2);
@@ -260,7 +272,7 @@ test_words_are_bytes(void **state)
 	char *const env[] = { NULL };
 	struct run_result result;
 
-	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
+	run(argv, env, LONG_MS, -1, &result);
 	assert_string_equal(result.failure, "");
 	assert_string_equal(buf_cstr(&result.out), "$(touch x)|a b\n`id`;&|\xff|");
 	buf_free(&result.out);
@@ -317,13 +329,13 @@ test_sweep_in_a_container(void **state)
 	char *const env[] = { NULL };
 	struct run_result result;
 
-	run_program(argv, env, NULL, LONG_MS, MAX, -1, &result);
+	run(argv, env, LONG_MS, -1, &result);
 	buf_free(&result.out);
 	if (result.status != 0)
 		skip(); /* not root, or in a container that may hold no other */
 	memset(exe, 0, sizeof(exe));
 	assert_true(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
-	run_program(argv, env, NULL, 2 * LONG_MS, MAX, -1, &result);
+	run(argv, env, 2 * LONG_MS, -1, &result);
 	if (strcmp(result.failure, "") != 0 || result.status != 0)
 		fail_msg("%s %s %s", result.failure, result.said, buf_cstr(&result.out));
 	buf_free(&result.out);

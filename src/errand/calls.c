@@ -1,0 +1,366 @@
+/*
+ * What the errands and the programs that one runs may ask of the kernel; confine.c enters these.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/filter.h"
+#include "errand/calls.h"
+
+/* ioprio_set(2) has no header. */
+#define IOPRIO_WHO_PROCESS 1
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+/* A call whatever its arguments are, one that fails, and both with a condition on its arguments. */
+#define CALL(name)             \
+	{                      \
+		.call = (name) \
+	}
+#define FAILS(name, with)                                             \
+	{                                                             \
+		.call = (name), .args = { { FILTER_FAILS, 0, with } } \
+	}
+#define CALL_IF(name, ...)                                  \
+	{                                                   \
+		.call = (name), .args = { { __VA_ARGS__ } } \
+	}
+#define FAILS_IF(name, with, ...)                                                      \
+	{                                                                              \
+		.call = (name), .args = { { __VA_ARGS__ }, { FILTER_FAILS, 0, with } } \
+	}
+
+/* --- every errand --- */
+
+/* Memory, but none to run that could be written; abort(3) raises a signal at itself. */
+#define CALLS_OF_ALL                                                                               \
+	CALL("read"), CALL("write"), CALL("recvfrom"), CALL("recvmsg"), CALL("sendto"),            \
+	    CALL("sendmsg"), CALL("poll"), CALL("ppoll"), CALL("close"), CALL("brk"),              \
+	    CALL("munmap"), CALL("mremap"), CALL("madvise"), CALL("futex"), CALL("clock_gettime"), \
+	    CALL("gettimeofday"), CALL("getpid"), CALL("gettid"), CALL("getrandom"),               \
+	    CALL("rt_sigreturn"), CALL("rt_sigprocmask"), CALL("restart_syscall"), CALL("exit"),   \
+	    CALL("exit_group"), CALL_IF("mmap", FILTER_LACKS, 2, PROT_EXEC),                       \
+	    CALL_IF("mprotect", FILTER_LACKS, 2, PROT_EXEC),                                       \
+	{                                                                                          \
+		.call = "tgkill", .args = {                                                        \
+			{ FILTER_IS_OURSELVES, 0, 0 },                                             \
+			{ FILTER_IS_OURSELVES, 1, 0 },                                             \
+			{ FILTER_IS, 2, SIGABRT }                                                  \
+		}                                                                                  \
+	}
+
+/* --- the errand that checks a password --- */
+
+static const struct filter_rule check_calls[] = {
+	CALLS_OF_ALL,
+	CALL("mlock"),
+	CALL("mlock2"),
+	CALL("munlock"),
+};
+
+int
+calls_check(void)
+{
+	return filter_enter(FILTER_ALLOW, check_calls, COUNT(check_calls));
+}
+
+/* --- the errand that dials --- */
+
+static const struct filter_rule dial_calls[] = {
+	CALLS_OF_ALL,
+	/* sockets; which families, see below */
+	CALL("connect"),
+	CALL("bind"), /* to a netlink socket, which says what addresses we have */
+	CALL("shutdown"),
+	CALL("recvmmsg"),
+	CALL("sendmmsg"),
+	CALL("readv"),
+	CALL("writev"),
+	CALL("getsockname"),
+	CALL("getpeername"),
+	CALL("getsockopt"),
+	CALL("setsockopt"),
+	/* waiting */
+	CALL("select"),
+	CALL("_newselect"),
+	CALL("pselect6"),
+	CALL("epoll_create1"),
+	CALL("epoll_ctl"),
+	CALL("epoll_wait"),
+	CALL("epoll_pwait"),
+	CALL("epoll_pwait2"),
+	CALL("eventfd2"),
+	CALL("timerfd_create"),
+	CALL("timerfd_settime"),
+	CALL("signalfd4"),
+	CALL("pipe2"),
+	CALL("nanosleep"),
+	CALL("clock_nanosleep"),
+	CALL("time"),
+	/* files; opening them, see below */
+	CALL("access"),
+	CALL("faccessat"),
+	CALL("faccessat2"),
+	CALL("stat"),
+	CALL("lstat"),
+	CALL("fstat"),
+	CALL("newfstatat"),
+	CALL("fstatat64"),
+	CALL("statx"),
+	CALL("statfs"),
+	CALL("fstatfs"),
+	CALL("readlink"),
+	CALL("readlinkat"),
+	CALL("getcwd"),
+	CALL("getdents64"),
+	CALL("lseek"),
+	CALL("pread64"),
+	CALL("fadvise64"),
+	CALL("dup"),
+	CALL("fcntl"),
+	/* itself */
+	CALL("getppid"),
+	CALL("getuid"),
+	CALL("geteuid"),
+	CALL("getgid"),
+	CALL("getegid"),
+	CALL("getresuid"),
+	CALL("getresgid"),
+	CALL("getgroups"),
+	CALL("getrlimit"),
+	CALL("getrusage"),
+	CALL("uname"),
+	CALL("sysinfo"),
+	CALL("clock_getres"),
+	CALL("sched_yield"),
+	CALL("sched_getaffinity"),
+	CALL("rt_sigaction"),
+	CALL("rt_sigpending"),
+	CALL("rt_sigtimedwait"),
+	CALL("sigaltstack"),
+	CALL("rseq"),
+	CALL("set_robust_list"),
+	CALL("set_tid_address"),
+	CALL("membarrier"),
+	CALL("alarm"),
+	CALL("setitimer"),
+	/* how much there is to read, and questions about interfaces */
+	CALL_IF("ioctl", FILTER_IS, 1, FIONREAD),
+	CALL_IF("ioctl", FILTER_IS, 1, FIONBIO),
+	CALL_IF("ioctl", FILTER_IS, 1, TCGETS),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFNAME),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFINDEX),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFFLAGS),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFADDR),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFNETMASK),
+	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFCONF),
+	/* of netlink only routes and addresses */
+	CALL_IF("socket", FILTER_IS, 0, AF_UNIX),
+	CALL_IF("socket", FILTER_IS, 0, AF_INET),
+	CALL_IF("socket", FILTER_IS, 0, AF_INET6),
+	{ .call = "socket", .args = { { FILTER_IS, 0, AF_NETLINK }, { FILTER_IS, 2, 0 } } },
+	/* files are read */
+	CALL_IF("openat", FILTER_LACKS, 2, O_ACCMODE | O_CREAT | O_TRUNC),
+	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_WRONLY),
+	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_RDWR),
+	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_CREAT),
+	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_TRUNC),
+	/* a library is code, which comes from a file */
+	{ .call = "mmap",
+	    .args = { { FILTER_LACKS, 2, PROT_WRITE }, { FILTER_LACKS, 3, MAP_ANONYMOUS } } },
+	/* limits are asked for, not set */
+	{ .call = "prlimit64", .args = { { FILTER_IS, 0, 0 }, { FILTER_IS, 2, 0 } } },
+	/* a module of nsswitch.conf(5) may try these, and has to do without */
+	FAILS("clone", EPERM),
+	FAILS("open", EPERM),
+	FAILS("creat", EPERM),
+	FAILS("socketpair", EPERM),
+	FAILS("memfd_create", EPERM),
+	FAILS("inotify_init1", EPERM),
+	FAILS("name_to_handle_at", EPERM),
+	FAILS("getxattr", EPERM),
+	FAILS("lgetxattr", EPERM),
+	FAILS("fgetxattr", EPERM),
+	FAILS("mkdir", EPERM),
+	FAILS("mkdirat", EPERM),
+	FAILS("unlink", EPERM),
+	FAILS("unlinkat", EPERM),
+	FAILS("rename", EPERM),
+	FAILS("renameat", EPERM),
+	FAILS("renameat2", EPERM),
+	FAILS("ftruncate", EPERM),
+	FAILS("fallocate", EPERM),
+	FAILS("flock", EPERM),
+	FAILS("umask", EPERM),
+	FAILS("chdir", EPERM),
+	FAILS("mlock", EPERM),
+	FAILS("kill", EPERM),
+	FAILS("setpriority", EPERM),
+	FAILS("getpriority", EPERM),
+	FAILS("prctl", EPERM),
+	/* absent, so that the C library takes the older call */
+	FAILS("clone3", ENOSYS),
+	FAILS("openat2", ENOSYS),
+	FAILS("close_range", ENOSYS),
+	FAILS("pidfd_open", ENOSYS),
+};
+
+int
+calls_dial(void)
+{
+	return filter_enter(FILTER_ALLOW, dial_calls, COUNT(dial_calls));
+}
+
+/* --- programs --- */
+
+static const struct filter_rule program_calls[] = {
+	/* other processes */
+	CALL("ptrace"),
+	CALL("process_vm_readv"),
+	CALL("process_vm_writev"),
+	CALL("process_madvise"),
+	CALL("process_mrelease"),
+	CALL("pidfd_getfd"),
+	CALL("kcmp"),
+	CALL("migrate_pages"),
+	CALL("move_pages"),
+	CALL("perf_event_open"),
+	CALL("userfaultfd"),
+	/* what is mounted, and namespaces */
+	CALL("mount"),
+	CALL("umount2"),
+	CALL("pivot_root"),
+	CALL("chroot"),
+	CALL("move_mount"),
+	CALL("open_tree"),
+	CALL("fsopen"),
+	CALL("fsconfig"),
+	CALL("fsmount"),
+	CALL("fspick"),
+	CALL("mount_setattr"),
+	CALL("open_by_handle_at"),
+	CALL("unshare"),
+	CALL("setns"),
+	/* the kernel */
+	CALL("bpf"),
+	CALL("keyctl"),
+	CALL("add_key"),
+	CALL("request_key"),
+	CALL("io_uring_setup"),
+	CALL("io_uring_enter"),
+	CALL("io_uring_register"),
+	CALL("kexec_load"),
+	CALL("kexec_file_load"),
+	CALL("init_module"),
+	CALL("finit_module"),
+	CALL("delete_module"),
+	CALL("reboot"),
+	CALL("swapon"),
+	CALL("swapoff"),
+	CALL("acct"),
+	CALL("quotactl"),
+	CALL("settimeofday"),
+	CALL("clock_settime"),
+	CALL("clock_adjtime"),
+	CALL("adjtimex"),
+	CALL("syslog"),
+	CALL("iopl"),
+	CALL("ioperm"),
+	/* its flags are in memory, where no filter looks: the C library then takes clone(2) */
+	FAILS("clone3", ENOSYS),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWNS),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWCGROUP),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWUTS),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWIPC),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWUSER),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWPID),
+	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWNET),
+	/* signals that the kernel sends in the program's place, and keys pressed in its place */
+	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETOWN),
+	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETOWN_EX),
+	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETSIG),
+	CALL_IF("ioctl", FILTER_IS_INT, 1, FIOSETOWN),
+	CALL_IF("ioctl", FILTER_IS_INT, 1, SIOCSPGRP),
+	CALL_IF("ioctl", FILTER_IS_INT, 1, TIOCSTI),
+	CALL_IF("ioctl", FILTER_IS_INT, 1, TIOCLINUX),
+	/* by these another process is slowed down, or ended by its limits; 0 is the caller */
+	CALL_IF("prlimit64", FILTER_IS_NOT, 0, 0),
+	CALL_IF("sched_setparam", FILTER_IS_NOT, 0, 0),
+	CALL_IF("sched_setscheduler", FILTER_IS_NOT, 0, 0),
+	CALL_IF("sched_setattr", FILTER_IS_NOT, 0, 0),
+	CALL_IF("sched_setaffinity", FILTER_IS_NOT, 0, 0),
+	CALL_IF("setpriority", FILTER_IS_NOT, 1, 0),
+	CALL_IF("setpriority", FILTER_IS_INT, 0, PRIO_USER),
+	CALL_IF("ioprio_set", FILTER_IS_NOT, 1, 0),
+	CALL_IF("ioprio_set", FILTER_IS_NOT, 0, IOPRIO_WHO_PROCESS),
+};
+
+/* Where nothing else keeps signals from other processes; see calls_own_signals(). */
+static const struct filter_rule signal_calls[] = {
+	CALL("rt_sigqueueinfo"),
+	CALL("rt_tgsigqueueinfo"),
+	CALL("pidfd_send_signal"),
+};
+
+/* The lower half of an argument: all there is of an int. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ARG(n) (offsetof(struct seccomp_data, args) + 8 * (n))
+#else
+#define ARG(n) (offsetof(struct seccomp_data, args) + 8 * (n) + 4)
+#endif
+#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(at))
+/* Pass over so many instructions if it is that, or if it is not. */
+#define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
+
+/*
+ * kill(2), tgkill(2) and tkill(2).  No filter can know whom a process belongs to: what is left are the
+ * caller, which leads its group, the group, and signal 0, which asks only.  timeout(1), which ends with
+ * a signal to its group, and abort(3) can do with that.  libseccomp has no way to say it; another
+ * architecture than ours is killed by the filters that it makes.
+ */
+static int
+calls_own_signals(void)
+{
+	const pid_t self = getpid();
+	struct sock_filter code[] = {
+		LOAD(offsetof(struct seccomp_data, nr)),
+		IF(SYS_kill, 3, 0),
+		IF(SYS_tgkill, 2, 0),
+		IF(SYS_tkill, 1, 0),
+		RETURN(SECCOMP_RET_ALLOW),
+		LOAD(ARG(0)),
+		IF(self, 5, 0),
+		IF(-self, 4, 0),
+		IF(0, 3, 0),
+		LOAD(ARG(1)), /* of tgkill(2) a thread, which is never 0 */
+		IF(0, 1, 0),
+		RETURN(SECCOMP_RET_ERRNO | EPERM),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { COUNT(code), code };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1 ? ERR_SYS : 0;
+}
+
+int
+calls_program(enum calls_signals signals)
+{
+	int r = filter_enter(FILTER_REFUSE, program_calls, COUNT(program_calls));
+
+	if (r == 0 && signals == CALLS_SIGNALS_OWN)
+		r = filter_enter(FILTER_REFUSE, signal_calls, COUNT(signal_calls));
+	return r == 0 && signals == CALLS_SIGNALS_OWN ? calls_own_signals() : r;
+}

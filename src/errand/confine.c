@@ -1,0 +1,159 @@
+/*
+ * How the errands and the programs that one runs are confined: capabilities, Landlock, system calls.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/landlock.h"
+#include "base/privs.h"
+#include "errand/calls.h"
+#include "errand/confine.h"
+
+/* The first version of Landlock that keeps signals within. */
+#define LANDLOCK_WITH_SIGNALS 6
+
+/* No capability, no core, and nobody of the same user looks into it. */
+static int
+confine_begin(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1)
+		return ERR_SYS;
+	return privs_limit_capabilities(0);
+}
+
+/* Give up these rights but for reading what is below the paths (NULL ends them); nothing without Landlock. */
+static int
+confine_files(unsigned int rights, const char *const *readable)
+{
+	struct landlock *l;
+	int r;
+
+	r = landlock_new(&l, rights);
+	if (r != 0)
+		return r == ERR_SYS ? 0 : r;
+	/* one that is not there is not needed */
+	for (; *readable != NULL; readable++)
+		(void)!landlock_allow(l, *readable, LANDLOCK_READ);
+	r = landlock_enter(l);
+	landlock_free(&l);
+	return r;
+}
+
+int
+errand_confine_dial(void)
+{
+	/* of the C library; /run for resolv.conf, a link as a rule; libraries that are found by ld.so.cache */
+	static const char *const readable[] = { "/etc", "/usr", "/lib", "/lib32", "/lib64", "/run",
+		"/var/lib/sss", NULL };
+	int r;
+
+	r = confine_begin();
+	if (r == 0)
+		r = confine_files(LANDLOCK_FILES | LANDLOCK_REACH, readable);
+	return r == 0 ? calls_dial() : r;
+}
+
+int
+errand_confine_check(void)
+{
+	static const char *const none[] = { NULL };
+	int r;
+
+	r = confine_begin();
+	if (r == 0)
+		r = confine_files(LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH, none);
+	return r == 0 ? calls_check() : r;
+}
+
+int
+errand_confine_run(void)
+{
+	int r = confine_begin();
+
+	return r == 0 ? calls_program(CALLS_SIGNALS_ANY) : r;
+}
+
+const char *
+errand_confine_lacks(void)
+{
+	const int version = landlock_version();
+
+	if (version == 0)
+		return "no Landlock: file permissions alone keep them from the key store";
+	if (version < LANDLOCK_WITH_SIGNALS)
+		return "a Landlock that does not know signals: they signal nobody but themselves";
+	return NULL;
+}
+
+/* --- programs --- */
+
+static size_t
+paths_count(char *const *paths)
+{
+	size_t n;
+
+	for (n = 0; paths != NULL && paths[n] != NULL; n++)
+		;
+	return n;
+}
+
+/* Do the permissions of files keep us from all of these? */
+static int
+all_forbidden(char *const *paths)
+{
+	for (; paths != NULL && *paths != NULL; paths++)
+		if (faccessat(AT_FDCWD, *paths, R_OK, AT_EACCESS) == 0 || errno != EACCES)
+			return 0;
+	return 1;
+}
+
+/* Everything but the closed paths can be used as ever, and the fixed ones be read. */
+static int
+allow_program(struct landlock *l, const struct confine_program *p)
+{
+	const size_t n = paths_count(p->closed), fixed = paths_count(p->fixed);
+	const char **except = calloc(n + fixed + 1, sizeof(*except));
+	size_t i;
+	int r;
+
+	if (except == NULL)
+		return ERR_NOMEM;
+	for (i = 0; i < n + fixed; i++)
+		except[i] = i < n ? p->closed[i] : p->fixed[i - n];
+	r = landlock_allow_except(l, except, n + fixed, LANDLOCK_FILES);
+	if (r == 0 && fixed > 0)
+		r = landlock_allow_except(l, except, n, LANDLOCK_READ | LANDLOCK_EXECUTE);
+	/* that a key is there is no secret, and a directory on the way can be listed */
+	if (r == 0)
+		r = landlock_allow(l, "/", LANDLOCK_READ_DIRS);
+	free(except);
+	return r;
+}
+
+int
+errand_confine_program(const struct confine_program *p)
+{
+	const int signals = landlock_version() >= LANDLOCK_WITH_SIGNALS || p->own_user;
+	struct landlock *l;
+	int r;
+
+	r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_REACH);
+	if (r == 0) {
+		r = allow_program(l, p);
+		/* a directory on the way that cannot be listed */
+		if ((r == ERR_SYS || r == ERR_TOOBIG) && all_forbidden(p->closed))
+			r = landlock_allow(l, "/", LANDLOCK_FILES);
+		if (r == 0)
+			r = landlock_enter(l);
+		landlock_free(&l);
+	} else if (r == ERR_SYS) {
+		r = 0;
+	}
+	return r == 0 ? calls_program(signals ? CALLS_SIGNALS_ANY : CALLS_SIGNALS_OWN) : r;
+}

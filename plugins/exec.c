@@ -17,7 +17,8 @@ struct exec {
 	char *command; /* a path and its arguments, split at blanks */
 	int timeout_ms;
 	int per_key;
-	char *path; /* of the program, resolved */
+	char *run_as; /* for the master, who reads it itself; see master/programs.h */
+	char *path;   /* of the program, resolved */
 	struct strlist words;
 };
 
@@ -31,6 +32,7 @@ static const struct keyword exec_table[] = {
 	    .value = "5s",
 	    .min = 1000,
 	    .max = 60 * 1000 },
+	{ .name = "RunAs", .type = &keyword_string, .offset = offsetof(struct exec, run_as) },
 	{ .name = "PerKey",
 	    .type = &keyword_choice,
 	    .offset = offsetof(struct exec, per_key),
@@ -183,9 +185,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 	const struct exec *x = self;
 	char port[16];
 	const char *const env[][2] = {
-		{ "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
 		{ "PWD", x->conf->base },
-		{ "LANG", "C.UTF-8" },
 		{ "SALLYPORT_LOGIN", request->login },
 		{ "SALLYPORT_SESSION", request->session },
 		{ "SALLYPORT_CLIENT_ADDRESS", request->client_address },
@@ -205,6 +205,10 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 		r = strlist_add(&command->argv, x->words.v[i], strlen(x->words.v[i]));
 	if (r == 0)
 		r = strlist_add(&command->argv, request->login, strlen(request->login));
+	if (r == 0)
+		r = strlist_add(&command->env, PROGRAM_PATH, strlen(PROGRAM_PATH));
+	if (r == 0)
+		r = strlist_add(&command->env, PROGRAM_LANG, strlen(PROGRAM_LANG));
 	for (i = 0; r == 0 && i < sizeof(env) / sizeof(env[0]); i++)
 		r = add_variable(&command->env, env[i][0], env[i][1]);
 	return r;

@@ -91,7 +91,8 @@ privs_limit_capabilities(uint64_t keep)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-	int i;
+	int i, change = 0;
+	uint32_t mask;
 
 	/* what root would get back by executing something; only who may change that set needs to */
 	for (i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) != -1; i++)
@@ -101,9 +102,13 @@ privs_limit_capabilities(uint64_t keep)
 	if (syscall(SYS_capget, &header, caps) == -1)
 		return ERR_SYS;
 	for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
-		caps[i].permitted &= (uint32_t)(keep >> (32 * i));
+		mask = (uint32_t)(keep >> (32 * i));
+		change |= (caps[i].permitted & ~mask) != 0 || caps[i].inheritable != 0 ||
+		    caps[i].effective != caps[i].permitted;
+		caps[i].permitted &= mask;
 		caps[i].effective = caps[i].permitted;
 		caps[i].inheritable = 0;
 	}
-	return syscall(SYS_capset, &header, caps) == -1 ? ERR_SYS : 0;
+	/* not called without need: a filter of the service manager's may not have it */
+	return change && syscall(SYS_capset, &header, caps) == -1 ? ERR_SYS : 0;
 }

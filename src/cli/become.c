@@ -27,12 +27,20 @@ become_init(struct become *b, const char *dir)
 	conf_errors_free(&errors);
 	if (b->conf == NULL)
 		return;
-	users_named(&b->conf->gateway, &b->users);
+	users_named(b->conf, &b->users);
 	/* a gateway that would not start becomes nobody */
 	if (b->users.keeper != NULL && !privs_user_exists(b->users.keeper))
-		b->users = (struct users){ NULL, NULL };
+		b->users = (struct users){ NULL, NULL, NULL };
 	if (b->users.network != NULL && !privs_user_exists(b->users.network))
 		b->users.network = NULL;
+	if (b->users.programs != NULL && !privs_user_exists(b->users.programs))
+		b->users.programs = NULL;
+}
+
+const char *
+become_programs_user(const struct become *b)
+{
+	return b->users.programs != NULL ? b->users.programs : b->users.network;
 }
 
 void
@@ -62,6 +70,12 @@ void
 become_network(const struct become *b)
 {
 	become(b->users.network);
+}
+
+void
+become_programs(const struct become *b)
+{
+	become(become_programs_user(b));
 }
 
 void

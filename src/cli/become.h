@@ -18,11 +18,15 @@ struct become {
 void become_init(struct become *b, const char *dir);
 void become_free(struct become *b);
 
-/* From now on files are opened as the keeper would, as those would who run programs, and as
+/* From now on files are opened as the keeper would, as those would who dial, as programs would, and as
  * ourselves again.  Ends the program if that is not possible. */
 void become_keeper(const struct become *b);
+void become_programs(const struct become *b);
 void become_network(const struct become *b);
 void become_self(void);
+
+/* Whom the programs become; NULL: who we are. */
+const char *become_programs_user(const struct become *b);
 
 /* Has the keeper another user than we? */
 int become_other(const struct become *b);

@@ -331,9 +331,10 @@ static void
 check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
 {
 	lookup_check(lookup, conf, c->errors);
-	if (c->become.users.network == NULL)
+	(void)!users_check_programs(conf, &c->become.users, c->errors);
+	if (become_programs_user(&c->become) == NULL)
 		return;
-	become_network(&c->become);
+	become_programs(&c->become);
 	lookup_check_run(lookup, conf, c->errors);
 	become_keeper(&c->become);
 }

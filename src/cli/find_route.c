@@ -41,8 +41,10 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 		become_self();
 		order = (struct run_order){ .argv = argv,
 			.env = env,
-			.user = become->users.network,
-			.confined = { .closed = closed, .fixed = fixed },
+			.user = become_programs_user(become),
+			.confined = { .closed = closed,
+			    .fixed = fixed,
+			    .own_user = become->users.programs != NULL },
 			.timeout_ms = pending.command.timeout_ms,
 			.max = LOOKUP_REPLY_MAX,
 			.watched = -1 };

@@ -10,6 +10,7 @@
 #include "base/reexec.h"
 #include "cli/cli.h"
 #include "errand/errand.h"
+#include "errand/starter.h"
 #include "keeper/keeper.h"
 
 /* keeper CONF_DIR RUN_AS: "" for the default place, and for staying the user that it is. */
@@ -29,7 +30,27 @@ role_dial(char **argv)
 static int
 role_run(char **argv)
 {
-	errand_run(REEXEC_SOCKET);
+	errand_run(REEXEC_SOCKET, NULL, NULL);
+}
+
+/* BASE COMMAND: from the starter. */
+static int
+role_run_only(char **argv)
+{
+	errand_run(REEXEC_SOCKET, argv[0], argv[1]);
+}
+
+/* USER SELF BASE COMMAND */
+static int
+role_starter(char **argv)
+{
+	const struct starter_config config = { argv[0], argv[1], argv[2], argv[3] };
+
+	if (reexec_init() != 0) {
+		perror("sallyport: /proc/self/exe");
+		return CLI_FAILED;
+	}
+	return starter_run(REEXEC_SOCKET, &config);
 }
 
 static int
@@ -52,6 +73,8 @@ static const struct role {
 	{ "role-keeper", 2, role_keeper },
 	{ "role-dial", 0, role_dial },
 	{ "role-run", 0, role_run },
+	{ "role-run-only", 2, role_run_only },
+	{ "role-starter", 4, role_starter },
 	{ "role-check", 0, role_check },
 	{ "role-look", 0, role_look },
 };

@@ -261,6 +261,17 @@ conf_entry_find(const struct conf_section *section, const char *key)
 	return NULL;
 }
 
+const struct conf_entry *
+conf_lookup_entry(const struct conf *conf, const char *backend, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < conf->lookup.n; i++)
+		if (strcmp(conf->lookup.sections[i].name, backend) == 0)
+			return conf_entry_find(&conf->lookup.sections[i], key);
+	return NULL;
+}
+
 const char *
 conf_where(const struct conf *conf, const char *kind, const char *key, unsigned int *line)
 {

@@ -158,6 +158,10 @@ void conf_errors_free(struct conf_errors *errors);
  * several, or NULL. */
 const struct conf_entry *conf_entry_find(const struct conf_section *section, const char *key);
 
+/* A key of [lookup BACKEND] as written, or NULL. */
+const struct conf_entry *conf_lookup_entry(const struct conf *conf, const char *backend,
+    const char *key);
+
 /* Where a key of [gateway], [keystore] or [lookup] stands: its entry, or if it
  * is a default, the section, or the directory and line 0.  Returns the file. */
 const char *conf_where(const struct conf *conf, const char *kind, const char *key,

@@ -16,15 +16,15 @@
 /* The first version of Landlock that keeps signals within. */
 #define LANDLOCK_WITH_SIGNALS 6
 
-/* No capability, no core, and nobody of the same user looks into it. */
+/* These capabilities alone, no core, and nobody of the same user looks into it. */
 static int
-confine_begin(void)
+confine_begin(uint64_t capabilities)
 {
 	const struct rlimit none = { 0, 0 };
 
 	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1)
 		return ERR_SYS;
-	return privs_limit_capabilities(0);
+	return privs_limit_capabilities(capabilities);
 }
 
 /* Give up these rights but for reading what is below the paths (NULL ends them); nothing without Landlock. */
@@ -53,7 +53,7 @@ errand_confine_dial(void)
 		"/var/lib/sss", NULL };
 	int r;
 
-	r = confine_begin();
+	r = confine_begin(0);
 	if (r == 0)
 		r = confine_files(LANDLOCK_FILES | LANDLOCK_REACH, readable);
 	return r == 0 ? calls_dial() : r;
@@ -65,7 +65,7 @@ errand_confine_check(void)
 	static const char *const none[] = { NULL };
 	int r;
 
-	r = confine_begin();
+	r = confine_begin(0);
 	if (r == 0)
 		r = confine_files(LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH, none);
 	return r == 0 ? calls_check() : r;
@@ -74,7 +74,15 @@ errand_confine_check(void)
 int
 errand_confine_run(void)
 {
-	int r = confine_begin();
+	int r = confine_begin(0);
+
+	return r == 0 ? calls_program(CALLS_SIGNALS_ANY) : r;
+}
+
+int
+errand_confine_starter(uint64_t capabilities)
+{
+	int r = confine_begin(capabilities);
 
 	return r == 0 ? calls_program(CALLS_SIGNALS_ANY) : r;
 }

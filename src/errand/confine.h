@@ -5,6 +5,8 @@
 #ifndef ERRAND_CONFINE_H
 #define ERRAND_CONFINE_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /* Reads the files of resolvers, writes none, and may look names up and connect. */
@@ -15,6 +17,9 @@ int errand_confine_check(void) MUST_CHECK;
 
 /* No capabilities, and the limits of a program (calls.h): for the errand that runs one. */
 int errand_confine_run(void) MUST_CHECK;
+
+/* The same for a process that starts such errands, with the capabilities (1 << CAP_...) that it needs. */
+int errand_confine_starter(uint64_t capabilities) MUST_CHECK;
 
 /* Of a program; both lists end with NULL and may be NULL themselves. */
 struct confine_program {

@@ -11,8 +11,11 @@
  * DIAL_FAILED. */
 void errand_dial(int sock) __attribute__((noreturn));
 
-/* RUN: run a program that looks a login up, and send RAN. */
-void errand_run(int sock) __attribute__((noreturn));
+/*
+ * RUN: run a program that looks a login up, and send RAN.  With a command (its path and words), started as
+ * a user of its own: no other is run, with one word behind it, in the directory base.
+ */
+void errand_run(int sock, const char *base, const char *command) __attribute__((noreturn));
 
 /* LOOK: connect to a machine, exchange keys with it, log in nowhere, and send LOOKED, or DIAL_FAILED with
  * the reason. */

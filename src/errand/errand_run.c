@@ -6,6 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/login.h"
+#include "base/program.h"
+#include "base/strlist.h"
 #include "base/title.h"
 #include "errand/confine.h"
 #include "errand/errand.h"
@@ -38,8 +42,30 @@ read_words(struct wire *body)
 	return words;
 }
 
+/* Is it this command, with a login behind it and no environment but that which lookups have? */
+static int
+run_permitted(char *const *argv, char *const *env, const char *base, const char *command)
+{
+	struct strlist words = { 0 };
+	int ok;
+	size_t i;
+
+	if (strlist_add_words(&words, command) != 0)
+		return 0;
+	for (i = 0; i < words.n && argv[i] != NULL && strcmp(argv[i], words.v[i]) == 0; i++)
+		;
+	ok = words.n > 0 && i == words.n && argv[i] != NULL &&
+	    login_name_ok(argv[i], strlen(argv[i])) && argv[i + 1] == NULL;
+	strlist_free(&words);
+	for (; ok && *env != NULL; env++)
+		ok = strncmp(*env, "SALLYPORT_", 10) == 0 || strcmp(*env, PROGRAM_PATH) == 0 ||
+		    strcmp(*env, PROGRAM_LANG) == 0 ||
+		    (strncmp(*env, "PWD=", 4) == 0 && strcmp(*env + 4, base) == 0);
+	return ok;
+}
+
 void
-errand_run(int sock)
+errand_run(int sock, const char *base, const char *command)
 {
 	static uint8_t message[IPC_MAX];
 	struct ipc_msg msg;
@@ -64,6 +90,10 @@ errand_run(int sock)
 	}
 	if (lists[0][0] == NULL || wire_end(body) != 0 || timeout_ms > ERRAND_TIMEOUT_MAX_MS)
 		_exit(1);
+	if (command != NULL && !run_permitted(lists[0], lists[1], base, command)) {
+		log_error("the command of RunAs is %s, and another one is not run", command);
+		_exit(1);
+	}
 	signal(SIGTERM, SIG_DFL);
 	/* nothing here waits longer; should it, this is the end of it */
 	alarm(timeout_ms / 1000 + 5);
@@ -72,6 +102,7 @@ errand_run(int sock)
 	order.env = lists[1];
 	order.confined.closed = lists[2];
 	order.confined.fixed = lists[3];
+	order.confined.own_user = command != NULL;
 	order.timeout_ms = (int)timeout_ms;
 	run_program(&order, &result);
 	ipc_begin(&b, IPC_RAN);

@@ -215,29 +215,65 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 
 #define NO_SESSION (-1)
 
-/* Our children, but for those of this session.  0 is one too: it began outside our PID namespace. */
+/* Our children, for next_child(); NULL: out of descriptors. */
+static FILE *
+open_children(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	return fopen(path, "re");
+}
+
+/* The next but for those of this session, which may be 0 for one that began outside our PID namespace;
+ * 0: there is none left. */
+static pid_t
+next_child(FILE *children, pid_t spared)
+{
+	char word[24], *end;
+	size_t len;
+	long pid;
+	int c;
+
+	/* the numbers, a blank behind each; a master may have more than fit in one read */
+	for (;;) {
+		for (len = 0; len < sizeof(word) - 1 && (c = getc(children)) != EOF && c != ' ';)
+			word[len++] = (char)c;
+		word[len] = '\0';
+		pid = strtol(word, &end, 10);
+		if (end == word || pid <= 0)
+			return 0;
+		if (spared == NO_SESSION || getsid((pid_t)pid) != spared)
+			return (pid_t)pid;
+	}
+}
+
 static void
 kill_children(pid_t spared)
 {
-	char path[64], *word = NULL, *end;
-	size_t size = 0;
-	FILE *children;
-	long pid;
+	FILE *children = open_children();
+	pid_t pid;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	children = fopen(path, "re");
 	if (children == NULL)
 		return;
-	/* the numbers, a blank behind each; a master may have more than fit in one read */
-	while (getdelim(&word, &size, ' ', children) > 0) {
-		pid = strtol(word, &end, 10);
-		if (end == word || pid <= 0)
-			break;
-		if (spared == NO_SESSION || getsid((pid_t)pid) != spared)
-			(void)kill((pid_t)pid, SIGKILL);
-	}
-	free(word);
+	while ((pid = next_child(children, spared)) > 0)
+		(void)kill(pid, SIGKILL);
 	(void)fclose(children);
+}
+
+size_t
+run_orphans(pid_t pids[RUN_ORPHANS_MAX])
+{
+	FILE *children = open_children();
+	size_t n = 0;
+	pid_t pid;
+
+	if (children == NULL)
+		return 0;
+	while (n < RUN_ORPHANS_MAX && (pid = next_child(children, getsid(0))) > 0)
+		pids[n++] = pid;
+	(void)fclose(children);
+	return n;
 }
 
 void

@@ -5,6 +5,8 @@
 #ifndef ERRAND_RUN_H
 #define ERRAND_RUN_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "errand/confine.h"
 
@@ -37,5 +39,10 @@ void run_program(const struct run_order *order, struct run_result *result);
  */
 void run_adopt(void);
 void run_sweep(void);
+
+/* The same for a parent that has another user than the programs: what it is to have ended, as many as fit.
+ * Returns how many. */
+#define RUN_ORPHANS_MAX 64
+size_t run_orphans(pid_t pids[RUN_ORPHANS_MAX]);
 
 #endif

@@ -170,6 +170,33 @@ load_banner(struct generation *g, struct conf_errors *errors)
 	return blame(g->conf, errors, "gateway", "Banner", "Banner", why);
 }
 
+/* Is this key of [lookup exec] as it was?  Else the error is added. */
+static int
+same_of_exec(const struct conf *old, const struct conf *new, const char *key,
+    struct conf_errors *errors)
+{
+	const struct conf_entry *a = conf_lookup_entry(old, "exec", key);
+	const struct conf_entry *b = conf_lookup_entry(new, "exec", key);
+
+	if (a == NULL && b == NULL)
+		return 1;
+	if (a != NULL && b != NULL && strcmp(a->value, b->value) == 0)
+		return 1;
+	conf_error(errors, b != NULL ? b->file : new->dir, b != NULL ? b->line : 0,
+	    "%s of [lookup exec] changes at a restart only%s", key,
+	    strcmp(key, "RunAs") == 0 ? "" : ", as there is RunAs");
+	return 0;
+}
+
+/* Who starts programs as another user was told at the start as whom, and which. */
+static void
+check_programs(const struct generation *old, const struct conf *conf, struct conf_errors *errors)
+{
+	if (old != NULL && same_of_exec(old->conf, conf, "RunAs", errors) &&
+	    conf_lookup_entry(conf, "exec", "RunAs") != NULL)
+		(void)same_of_exec(old->conf, conf, "Command", errors);
+}
+
 int
 generation_load(const char *dir, const struct generation *old, struct generation **out,
     struct conf_errors *errors)
@@ -188,6 +215,8 @@ generation_load(const char *dir, const struct generation *old, struct generation
 	(void)!conf_read(dir, CONF_ALL, &g->conf, errors);
 	if (g->conf != NULL && lookup_new(g->conf, errors, &g->lookup) == ERR_NOMEM)
 		conf_error(errors, g->conf->dir, 0, "out of memory");
+	if (g->conf != NULL)
+		check_programs(old, g->conf, errors);
 	if (g->conf != NULL && errors->n == before) {
 		(void)!load_identity(g, old, errors);
 		(void)!load_banner(g, errors);

@@ -8,6 +8,7 @@
 #include "base/beneath.h"
 #include "base/closed.h"
 #include "base/fd.h"
+#include "base/program.h"
 #include "base/safe_path.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"

@@ -17,6 +17,7 @@
 #include "base/reexec.h"
 #include "base/title.h"
 #include "errand/run.h"
+#include "master/errands.h"
 #include "master/master_private.h"
 #include "master/users.h"
 
@@ -165,31 +166,6 @@ master_accept(struct master *m, const struct listener *l)
 	}
 }
 
-/* Its order waits in the socket. */
-static void
-run_errand(struct master *m, struct ipc_msg *msg)
-{
-	static const char *const roles[] = { [IPC_ERRAND_DIAL] = "role-dial",
-		[IPC_ERRAND_RUN] = "role-run",
-		[IPC_ERRAND_CHECK] = "role-check",
-		[IPC_ERRAND_LOOK] = "role-look" };
-	const unsigned int kind = wire_u8(&msg->body);
-	pid_t pid;
-
-	if (wire_end(&msg->body) != 0 || kind == 0 || kind >= sizeof(roles) / sizeof(roles[0])) {
-		log_error("the keeper asks for an errand there is none of");
-		return;
-	}
-	pid = fork();
-	if (pid == 0) {
-		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
-		reexec_role(msg->fd, (const char *const[]){ roles[kind], NULL });
-	}
-	/* the keeper sees its socket close */
-	if (pid == -1)
-		log_error("cannot fork: %s", strerror(errno));
-}
-
 static void
 login_ended(struct master *m, struct wire *body)
 {
@@ -262,7 +238,7 @@ keeper_message(struct master *m)
 		return r;
 	}
 	if (msg.type == IPC_ERRAND)
-		run_errand(m, &msg);
+		errands_start(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
 	else if (msg.type == IPC_LOGIN_ENDED)
@@ -510,7 +486,7 @@ master_start(struct master *m, const char *conf_dir)
 	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || block_signals(m) != 0)
 		return 1;
 	raise_descriptor_limit();
-	if (users_choose(gateway, &users) != 0)
+	if (users_choose(m->conf, &users) != 0)
 		return 78;
 	if (inherited_take(&m->inherited) != 0)
 		return 1;
@@ -523,6 +499,8 @@ master_start(struct master *m, const char *conf_dir)
 	r = start_keeper(m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
+	if (errands_begin(m, &users) != 0)
+		return 1;
 	/* without it the gateway is as good to those who log in: no reason not to serve */
 	if (strcmp(gateway->control_socket, "none") != 0)
 		(void)!control_open(gateway->control_socket, &m->control);
@@ -545,7 +523,11 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 {
 	static struct master m;
 
-	m = (struct master){ .conf = conf, .roles = roles, .keeper = -1, .signals = -1 };
+	m = (struct master){ .conf = conf,
+		.roles = roles,
+		.keeper = -1,
+		.starter = -1,
+		.signals = -1 };
 	m.status = master_start(&m, conf_dir);
 	if (m.status == 0) {
 		master_loop(&m);

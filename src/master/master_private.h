@@ -26,6 +26,7 @@ struct master {
 	int keeper_room;   /* it takes more: nothing has been sent since that was seen */
 	pid_t keeper_pid;  /* -1 once it has ended */
 	int keeper_status; /* of wait(2), then */
+	int starter;	   /* socket of the starter of lookup programs, or -1 */
 	int signals;
 	int64_t accept_at; /* nothing is accepted before */
 	struct control *control;

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,11 +22,15 @@ need_user(const char *key, const char *name)
 }
 
 void
-users_named(const struct conf_gateway *gateway, struct users *users)
+users_named(const struct conf *conf, struct users *users)
 {
-	*users = (struct users){ NULL, NULL };
+	const struct conf_entry *programs = conf_lookup_entry(conf, "exec", "RunAs");
+	const struct conf_gateway *gateway = &conf->gateway;
+
+	*users = (struct users){ NULL, NULL, NULL };
 	if (geteuid() != 0)
 		return;
+	users->programs = programs == NULL ? NULL : programs->value;
 	users->keeper = gateway->run_as != NULL ? gateway->run_as : CONF_RUN_AS;
 	if (strcmp(users->keeper, "root") == 0)
 		users->keeper = NULL;
@@ -35,9 +40,52 @@ users_named(const struct conf_gateway *gateway, struct users *users)
 }
 
 int
-users_choose(const struct conf_gateway *gateway, struct users *users)
+users_check_programs(const struct conf *conf, const struct users *users, struct conf_errors *errors)
 {
-	users_named(gateway, users);
+	const struct conf_entry *e = conf_lookup_entry(conf, "exec", "RunAs");
+	uid_t uid;
+
+	if (e == NULL)
+		return 0;
+	if (privs_uid(e->value, &uid) != 0)
+		conf_error(errors, e->file, e->line,
+		    "RunAs: there is no user \"%s\"; make one (adduser --system --group %s)",
+		    e->value, e->value);
+	else if (getuid() != 0 && uid != getuid())
+		conf_error(errors, e->file, e->line,
+		    "RunAs: only a gateway that is started as root can run programs as %s",
+		    e->value);
+	else if (getuid() == 0 &&
+	    (uid == 0 || (users->keeper != NULL && privs_same_user(users->keeper, e->value)) ||
+		(users->network != NULL && privs_same_user(users->network, e->value))))
+		conf_error(errors, e->file, e->line,
+		    "RunAs: %s is root, or whom a process of the gateway becomes: programs are to "
+		    "be kept apart from those",
+		    e->value);
+	else
+		return 0;
+	return ERR_CONFIG;
+}
+
+static int
+users_choose_programs(const struct conf *conf, const struct users *users)
+{
+	struct conf_errors errors = { 0 };
+	int r = users_check_programs(conf, users, &errors);
+
+	conf_errors_print(&errors, stderr);
+	conf_errors_free(&errors);
+	return r;
+}
+
+int
+users_choose(const struct conf *conf, struct users *users)
+{
+	const struct conf_gateway *gateway = &conf->gateway;
+
+	users_named(conf, users);
+	if (users_choose_programs(conf, users) != 0)
+		return ERR_CONFIG;
 	if (geteuid() != 0)
 		return 0;
 	if (users->keeper != NULL && need_user("RunAs", users->keeper) != 0)

@@ -1,0 +1,88 @@
+/*
+ * Starting the errands that the keeper asks for; those that run lookup programs by way of the starter,
+ * where programs have a user of their own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/reexec.h"
+#include "errand/confine.h"
+#include "errand/starter.h"
+#include "master/errands.h"
+
+/* In a child of the master: become the role.  ERR_SYS in the parent: there is no child. */
+static int
+errands_fork(const struct master *m, int sock, const char *const *argv)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
+		reexec_role(sock, argv);
+	}
+	return pid == -1 ? ERR_SYS : 0;
+}
+
+int
+errands_begin(struct master *m, const struct users *users)
+{
+	const struct conf_entry *command = conf_lookup_entry(m->conf, "exec", "Command");
+	const char *lacks = errand_confine_lacks();
+	int pair[2], r = ERR_SYS;
+	char *line;
+
+	if (lacks != NULL && strlist_has(&m->conf->lookup.order, "exec"))
+		log_info("lookup programs: this kernel has %s", lacks);
+	if (users->programs == NULL || command == NULL)
+		return 0;
+	line = conf_path(m->conf, command->value);
+	if (line == NULL)
+		return ERR_NOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0) {
+		r = errands_fork(m, pair[1],
+		    (const char *const[]){ "role-starter", users->programs,
+			users->keeper == NULL ? "" : users->keeper, m->conf->base, line, NULL });
+		close(pair[1]);
+		m->starter = pair[0];
+		if (r == 0)
+			r = starter_wait(m->starter);
+	}
+	if (r != 0)
+		log_error("the starter of lookup programs did not start: %s", err_str(r));
+	free(line);
+	return r;
+}
+
+void
+errands_start(struct master *m, struct ipc_msg *msg)
+{
+	static const char *const roles[] = { [IPC_ERRAND_DIAL] = "role-dial",
+		[IPC_ERRAND_RUN] = "role-run",
+		[IPC_ERRAND_CHECK] = "role-check",
+		[IPC_ERRAND_LOOK] = "role-look" };
+	const unsigned int kind = wire_u8(&msg->body);
+	int r;
+
+	if (wire_end(&msg->body) != 0 || kind == 0 || kind >= sizeof(roles) / sizeof(roles[0])) {
+		log_error("the keeper asks for an errand there is none of");
+		return;
+	}
+	if (kind == IPC_ERRAND_RUN && m->starter != -1)
+		r = starter_ask(m->starter, msg->fd);
+	else
+		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL });
+	/* the keeper sees its socket close */
+	if (r != 0)
+		log_error("an errand cannot be started: %s", err_str(r));
+	if (r == ERR_EOF) {
+		/* no lookups without it: whoever watches us starts us anew */
+		log_error("the starter of lookup programs is gone: ending; running sessions go on");
+		m->done = 1;
+		m->status = 1;
+	}
+}

@@ -207,6 +207,26 @@ allow_entry(struct landlock *l, int dir, const char *path, char *const *except, 
 	return r;
 }
 
+/* The directory cannot be listed: allow what is on the way to the exceptions, whose names are known. */
+static int
+allow_known(struct landlock *l, const char *path, char *const *except, size_t n, uint64_t fs)
+{
+	const size_t len = path[1] == '\0' ? 0 : strlen(path);
+	size_t i, next;
+	char *name;
+	int r = 0;
+
+	for (i = 0; i < n && r == 0; i++) {
+		if (!path_within(except[i], len == 0 ? "" : path))
+			continue;
+		next = len + 1 + strcspn(except[i] + len + 1, "/");
+		name = strndup(except[i], next);
+		r = name == NULL ? ERR_NOMEM : allow_entry(l, -1, name, except, n, fs);
+		free(name);
+	}
+	return r;
+}
+
 /* Allow what is in this directory, which an exception is below. */
 static int
 allow_around(struct landlock *l, const char *path, char *const *except, size_t n, uint64_t fs)
@@ -218,7 +238,7 @@ allow_around(struct landlock *l, const char *path, char *const *except, size_t n
 	int r = 0;
 
 	if (dir == NULL)
-		return ERR_SYS;
+		return errno == EACCES ? allow_known(l, path, except, n, fs) : ERR_SYS;
 	while (r == 0 && (e = readdir(dir)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;

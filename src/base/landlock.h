@@ -44,8 +44,9 @@ int landlock_allow(struct landlock *l, const char *path, unsigned int rights) MU
  * Keep these rights for everything but what the n paths name, which are absolute.  Landlock knows no
  * exceptions: in each directory on the way to one, "/" first, everything else that is there now is
  * allowed by name.  What is made in these few directories later is not; nor are the directories
- * themselves, for READ_DIRS and WRITE_FILES.  A path that is not there now is no exception.
- * 0; ERR_SYS: one of these directories can't be listed; ERR_NOMEM; ERR_TOOBIG: it has too many entries.
+ * themselves, for READ_DIRS and WRITE_FILES.  Of one that can't be listed nothing is allowed but what
+ * leads to an exception.  A path that is not there now is no exception.
+ * 0; ERR_SYS; ERR_NOMEM; ERR_TOOBIG: one of these directories has too many entries.
  */
 int landlock_allow_except(struct landlock *l, const char *const *paths, size_t n,
     unsigned int rights) MUST_CHECK;

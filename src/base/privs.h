@@ -13,8 +13,8 @@
  * ERR_NOTFOUND: no such user; ERR_SYS. */
 int privs_drop(const char *user) MUST_CHECK;
 
-/* Give up every capability but those of the mask (1 << CAP_...), for us and whatever we execute.  0 or
- * ERR_SYS. */
+/* Give up every capability but those of the mask (1 << CAP_...), for us and whatever we execute.
+ * 0 or ERR_SYS. */
 int privs_limit_capabilities(uint64_t keep) MUST_CHECK;
 
 /* Until the next call, root opens files as this user would, groups included; it remains able

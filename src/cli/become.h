@@ -18,8 +18,8 @@ struct become {
 void become_init(struct become *b, const char *dir);
 void become_free(struct become *b);
 
-/* From now on files are opened as the keeper would, as those would who dial, as programs would, and as
- * ourselves again.  Ends the program if that is not possible. */
+/* From now on files are opened as the keeper would, as those would who dial, as programs would,
+ * and as ourselves again.  Ends the program if that is not possible. */
 void become_keeper(const struct become *b);
 void become_programs(const struct become *b);
 void become_network(const struct become *b);

@@ -129,7 +129,6 @@ static const struct filter_rule dial_calls[] = {
 	CALL("pread64"),
 	CALL("fadvise64"),
 	CALL("dup"),
-	CALL("fcntl"),
 	/* itself */
 	CALL("getppid"),
 	CALL("getuid"),
@@ -166,6 +165,13 @@ static const struct filter_rule dial_calls[] = {
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFADDR),
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFNETMASK),
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFCONF),
+	/* but for whom a signal is sent to when something comes */
+	CALL_IF("fcntl", FILTER_IS, 1, F_DUPFD),
+	CALL_IF("fcntl", FILTER_IS, 1, F_DUPFD_CLOEXEC),
+	CALL_IF("fcntl", FILTER_IS, 1, F_GETFD),
+	CALL_IF("fcntl", FILTER_IS, 1, F_SETFD),
+	CALL_IF("fcntl", FILTER_IS, 1, F_GETFL),
+	CALL_IF("fcntl", FILTER_IS, 1, F_SETFL),
 	/* of netlink only routes and addresses */
 	CALL_IF("socket", FILTER_IS, 0, AF_UNIX),
 	CALL_IF("socket", FILTER_IS, 0, AF_INET),
@@ -326,10 +332,10 @@ static const struct filter_rule signal_calls[] = {
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
 
 /*
- * kill(2), tgkill(2) and tkill(2).  No filter can know whom a process belongs to: what is left are the
- * caller, which leads its group, the group, and signal 0, which asks only.  timeout(1), which ends with
- * a signal to its group, and abort(3) can do with that.  libseccomp has no way to say it; another
- * architecture than ours is killed by the filters that it makes.
+ * kill(2), tgkill(2) and tkill(2).  No filter can know whom a process belongs to: what is left are
+ * the caller, which leads its group, the group, and signal 0, which asks only.  timeout(1), which
+ * ends with a signal to its group, and abort(3) can do with that.  libseccomp has no way to say it;
+ * another architecture than ours is killed by the filters that it makes.
  */
 static int
 calls_own_signals(void)

@@ -1,6 +1,6 @@
 /*
- * What an errand and the programs that one runs may ask of the kernel (base/filter.h).  Each of these
- * returns 0, ERR_NOMEM or ERR_SYS, and holds for what is executed later.
+ * What an errand and the programs that one runs may ask of the kernel (base/filter.h).  Each of
+ * these returns 0, ERR_NOMEM or ERR_SYS, and holds for what is executed later.
  */
 #ifndef ERRAND_CALLS_H
 #define ERRAND_CALLS_H
@@ -8,9 +8,9 @@
 #include "base/err.h"
 
 /*
- * For an errand that resolves names and connects: what glibc and the modules of nsswitch.conf(5) need
- * to read files, load libraries and talk to name servers.  What such a module may want and can do without
- * (threads, writing) fails; anything else kills.
+ * For an errand that resolves names and connects: what glibc and the modules of nsswitch.conf(5)
+ * need to read files, load libraries and talk to name servers.  What such a module may want and can
+ * do without (threads, writing) fails; anything else kills.
  */
 int calls_dial(void) MUST_CHECK;
 
@@ -23,8 +23,8 @@ enum calls_signals {
 };
 
 /*
- * For a program that may do anything but reach into other processes, into the kernel or the order of
- * mounts: such a call fails with EPERM, as a program may try what it can do without.
+ * For a program that may do anything but reach into other processes, into the kernel or the order
+ * of mounts: such a call fails with EPERM, as a program may try what it can do without.
  */
 int calls_program(enum calls_signals signals) MUST_CHECK;
 

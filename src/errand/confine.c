@@ -1,11 +1,13 @@
 /*
- * How the errands and the programs that one runs are confined: capabilities, Landlock, system calls.
+ * How the errands and the programs that one runs are confined: capabilities, Landlock, system
+ * calls.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/landlock.h"
@@ -27,7 +29,8 @@ confine_begin(uint64_t capabilities)
 	return privs_limit_capabilities(capabilities);
 }
 
-/* Give up these rights but for reading what is below the paths (NULL ends them); nothing without Landlock. */
+/* Give up these rights but for reading what is below the paths (NULL ends them); nothing without
+ * Landlock. */
 static int
 confine_files(unsigned int rights, const char *const *readable)
 {
@@ -48,7 +51,8 @@ confine_files(unsigned int rights, const char *const *readable)
 int
 errand_confine_dial(void)
 {
-	/* of the C library; /run for resolv.conf, a link as a rule; libraries that are found by ld.so.cache */
+	/* of the C library; /run for resolv.conf, a link as a rule; libraries that are found by
+	 * ld.so.cache */
 	static const char *const readable[] = { "/etc", "/usr", "/lib", "/lib32", "/lib64", "/run",
 		"/var/lib/sss", NULL };
 	int r;
@@ -111,32 +115,40 @@ paths_count(char *const *paths)
 	return n;
 }
 
-/* Do the permissions of files keep us from all of these? */
+/* Do the permissions of the file keep us from it anyway, whatever we do? */
 static int
-all_forbidden(char *const *paths)
+is_forbidden(const char *path)
 {
-	for (; paths != NULL && *paths != NULL; paths++)
-		if (faccessat(AT_FDCWD, *paths, R_OK, AT_EACCESS) == 0 || errno != EACCES)
-			return 0;
-	return 1;
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return errno == EACCES;
+	return st.st_uid != geteuid() && geteuid() != 0 &&
+	    faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == -1 &&
+	    faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1;
 }
 
-/* Everything but the closed paths can be used as ever, and the fixed ones be read. */
+/* Everything but the closed paths can be used as ever, and the fixed ones be read.  Without exceptions
+ * there are no directories in which nothing new can be made. */
 static int
 allow_program(struct landlock *l, const struct confine_program *p)
 {
 	const size_t n = paths_count(p->closed), fixed = paths_count(p->fixed);
 	const char **except = calloc(n + fixed + 1, sizeof(*except));
-	size_t i;
+	size_t closed = 0, all, i;
 	int r;
 
 	if (except == NULL)
 		return ERR_NOMEM;
-	for (i = 0; i < n + fixed; i++)
-		except[i] = i < n ? p->closed[i] : p->fixed[i - n];
-	r = landlock_allow_except(l, except, n + fixed, LANDLOCK_FILES);
-	if (r == 0 && fixed > 0)
-		r = landlock_allow_except(l, except, n, LANDLOCK_READ | LANDLOCK_EXECUTE);
+	for (i = 0; i < n; i++)
+		if (!is_forbidden(p->closed[i]))
+			except[closed++] = p->closed[i];
+	all = closed;
+	for (i = 0; i < fixed && closed > 0; i++)
+		except[all++] = p->fixed[i];
+	r = landlock_allow_except(l, except, all, LANDLOCK_FILES);
+	if (r == 0 && all > closed)
+		r = landlock_allow_except(l, except, closed, LANDLOCK_READ | LANDLOCK_EXECUTE);
 	/* that a key is there is no secret, and a directory on the way can be listed */
 	if (r == 0)
 		r = landlock_allow(l, "/", LANDLOCK_READ_DIRS);
@@ -154,9 +166,6 @@ errand_confine_program(const struct confine_program *p)
 	r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_REACH);
 	if (r == 0) {
 		r = allow_program(l, p);
-		/* a directory on the way that cannot be listed */
-		if ((r == ERR_SYS || r == ERR_TOOBIG) && all_forbidden(p->closed))
-			r = landlock_allow(l, "/", LANDLOCK_FILES);
 		if (r == 0)
 			r = landlock_enter(l);
 		landlock_free(&l);

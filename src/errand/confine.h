@@ -18,7 +18,8 @@ int errand_confine_check(void) MUST_CHECK;
 /* No capabilities, and the limits of a program (calls.h): for the errand that runs one. */
 int errand_confine_run(void) MUST_CHECK;
 
-/* The same for a process that starts such errands, with the capabilities (1 << CAP_...) that it needs. */
+/* The same for a process that starts such errands, with the capabilities (1 << CAP_...) that it
+ * needs. */
 int errand_confine_starter(uint64_t capabilities) MUST_CHECK;
 
 /* Of a program; both lists end with NULL and may be NULL themselves. */
@@ -29,9 +30,9 @@ struct confine_program {
 };
 
 /*
- * Between fork and exec, by the leader of the process group.  Names of files beside a closed path
- * and above it are known as of now: what is made there later is out of reach as well.  ERR_SYS: with
- * errno, also where a closed path is open to this user and Landlock cannot keep the program from it.
+ * Between fork and exec, by the leader of the process group.  Where file permissions keep the user
+ * from the closed paths anyway, the others have no meaning either.  Else the names beside a closed
+ * path and above it are known as of now: what is made there later is out of reach as well.
  */
 int errand_confine_program(const struct confine_program *p) MUST_CHECK;
 

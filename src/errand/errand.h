@@ -1,8 +1,8 @@
 /*
- * An errand: a short-lived process that does for the keeper what the keeper must not do itself.  Each
- * is the program executed anew (cli/role.c) on a socket of the keeper's, where its order waits
- * already; each runs in a process of its own and ends it.  A keeper that gets no answer sees the socket
- * close.
+ * An errand: a short-lived process that does for the keeper what the keeper must not do itself.
+ * Each is the program executed anew (cli/role.c) on a socket of the keeper's, where its order waits
+ * already; each runs in a process of its own and ends it.  A keeper that gets no answer sees the
+ * socket close.
  */
 #ifndef ERRAND_ERRAND_H
 #define ERRAND_ERRAND_H
@@ -12,8 +12,8 @@
 void errand_dial(int sock) __attribute__((noreturn));
 
 /*
- * RUN: run a program that looks a login up, and send RAN.  With a command (its path and words), started as
- * a user of its own: no other is run, with one word behind it, in the directory base.
+ * RUN: run a program that looks a login up, and send RAN.  With a command (its path and words),
+ * started as a user of its own: no other is run, with one word behind it, in the directory base.
  */
 void errand_run(int sock, const char *base, const char *command) __attribute__((noreturn));
 

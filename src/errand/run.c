@@ -39,8 +39,8 @@ change_dir(char *const *env)
 
 /* What a program that does not come to be has failed at. */
 struct run_failure {
-	int confining; /* else executing it */
-	int error;
+	int confining; /* an ERR_*; 0: executing it */
+	int error;     /* errno */
 };
 
 /* In the child: nothing of ours but 0 to 2. */
@@ -67,9 +67,8 @@ become(const struct run_order *order, int out, int err, int exec_fail)
 	    dup2(err, STDERR_FILENO) == -1 || change_dir(order->env) == -1)
 		goto fail;
 	fd_close_others(3, &exec_fail, 1);
-	errno = ENOMEM;
-	failure.confining = errand_confine_program(&order->confined) != 0;
-	if (!failure.confining)
+	failure.confining = errand_confine_program(&order->confined);
+	if (failure.confining == 0)
 		execve(order->argv[0], order->argv, order->env);
 fail:
 	failure.error = errno;
@@ -225,8 +224,8 @@ open_children(void)
 	return fopen(path, "re");
 }
 
-/* The next but for those of this session, which may be 0 for one that began outside our PID namespace;
- * 0: there is none left. */
+/* The next but for those of this session, which may be 0 for one that began outside our PID
+ * namespace; 0: there is none left. */
 static pid_t
 next_child(FILE *children, pid_t spared)
 {
@@ -309,6 +308,18 @@ clean_up(struct run *run)
 	}
 }
 
+static void
+fail_start(const struct run_failure *failure, struct run_result *result)
+{
+	errno = failure->error;
+	if (failure->confining != 0)
+		snprintf(result->failure, sizeof(result->failure),
+		    "cannot be kept from the key store: %s", err_str(failure->confining));
+	else
+		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
+		    strerror(errno));
+}
+
 void
 run_program(const struct run_order *order, struct run_result *result)
 {
@@ -327,8 +338,7 @@ run_program(const struct run_order *order, struct run_result *result)
 		return;
 	}
 	if (read(run.exec_fail, &failure, sizeof(failure)) == (ssize_t)sizeof(failure))
-		snprintf(result->failure, sizeof(result->failure), "cannot be %s: %s",
-		    failure.confining ? "kept from the key store" : "run", strerror(failure.error));
+		fail_start(&failure, result);
 	else
 		attend(&run, deadline, order->watched, result);
 	clean_up(&run);

@@ -25,8 +25,8 @@ struct run_order {
 	const char *user;  /* whom root alone can choose; NULL: as we are */
 	struct confine_program confined;
 	int timeout_ms;
-	size_t max; /* bytes on standard output, or error: more end it */
-	int watched; /* a socket, or -1: when it closes, nobody waits any more, and that ends it too */
+	size_t max;  /* bytes on standard output, or error: more end it */
+	int watched; /* a socket, or -1; its end ends the program, as nobody waits any more */
 };
 
 /* For a process that has no other children: all of its descendants are killed. */
@@ -40,8 +40,8 @@ void run_program(const struct run_order *order, struct run_result *result);
 void run_adopt(void);
 void run_sweep(void);
 
-/* The same for a parent that has another user than the programs: what it is to have ended, as many as fit.
- * Returns how many. */
+/* The same for a parent that has another user than the programs: what it is to have ended, as
+ * many as fit. Returns how many. */
 #define RUN_ORPHANS_MAX 64
 size_t run_orphans(pid_t pids[RUN_ORPHANS_MAX]);
 

@@ -74,7 +74,8 @@ starter_confine(const struct starter *s)
 		SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
 	if (prctl(PR_SET_KEEPCAPS, 1) == -1)
 		return ERR_SYS;
-	/* before the change of user as well, which takes away the right to limit what comes after it */
+	/* before the change of user as well, which takes away the right to limit what comes
+	 * after it */
 	r = privs_limit_capabilities(STARTER_CAPABILITIES);
 	if (r == 0)
 		r = privs_drop(self[0] == '\0' ? NULL : self);

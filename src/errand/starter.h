@@ -1,10 +1,10 @@
 /*
- * Where [lookup exec] RunAs gives programs a user of their own: the one process that can become that
- * user.  It is started while the master is root, keeps CAP_SETUID and CAP_SETGID alone, and reads
- * nothing but single bytes of the master's, each with the socket of an errand, in which the order
- * waits unread.  Its child becomes the user and executes the program anew as an errand, which runs
- * the command of the configuration and no other: the code that holds the capabilities knows neither
- * orders nor logins.  What the configuration says of it counts until a restart.
+ * Where [lookup exec] RunAs gives programs a user of their own: the one process that can become
+ * that user.  It is started while the master is root, keeps CAP_SETUID and CAP_SETGID alone, and
+ * reads nothing but single bytes of the master's, each with the socket of an errand, in which the
+ * order waits unread.  Its child becomes the user and executes the program anew as an errand, which
+ * runs the command of the configuration and no other: the code that holds the capabilities knows
+ * neither orders nor logins.  What the configuration says of it counts until a restart.
  */
 #ifndef ERRAND_STARTER_H
 #define ERRAND_STARTER_H

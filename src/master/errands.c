@@ -1,6 +1,6 @@
 /*
- * Starting the errands that the keeper asks for; those that run lookup programs by way of the starter,
- * where programs have a user of their own.
+ * Starting the errands that the keeper asks for; those that run lookup programs by way of the
+ * starter, where programs have a user of their own.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 #include "master/master_private.h"
 #include "master/users.h"
 
-/* While still root: have the starter of lookup programs ready, if they have a user of their own.  0 or an
- * ERR_*, logged. */
+/* While still root: have the starter of lookup programs ready, if they have a user of their own.
+ * 0 or an ERR_*, logged. */
 int errands_begin(struct master *m, const struct users *users) MUST_CHECK;
 
 /* ERRAND: start one, whose order waits in the socket that has come. */

@@ -1,6 +1,6 @@
 /*
- * The filters of errands and programs: what a program may still signal where Landlock knows no signals,
- * and that an errand that computes is killed for anything else.
+ * The filters of errands and programs: what a program may still signal where Landlock knows no
+ * signals, and that an errand that computes is killed for anything else.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -215,7 +216,6 @@ static const struct filter_rule dial_calls[] = {
 	FAILS("kill", EPERM),
 	FAILS("setpriority", EPERM),
 	FAILS("getpriority", EPERM),
-	FAILS("prctl", EPERM),
 	/* absent, so that the C library takes the older call */
 	FAILS("clone3", ENOSYS),
 	FAILS("openat2", ENOSYS),
@@ -223,10 +223,38 @@ static const struct filter_rule dial_calls[] = {
 	FAILS("pidfd_open", ENOSYS),
 };
 
+static const struct filter_rule dial_only[] = {
+	FAILS("prctl", EPERM),
+};
+
+/* For what comes next: the filter of a session, and its limits. */
+static const struct filter_rule look_only[] = {
+	CALL("prctl"),
+	CALL("seccomp"),
+	CALL_IF("prlimit64", FILTER_IS, 0, 0),
+};
+
+/* The calls of both with these. */
+static int
+calls_dial_and(const struct filter_rule *more, size_t n)
+{
+	struct filter_rule rules[COUNT(dial_calls) + COUNT(look_only)];
+
+	memcpy(rules, dial_calls, sizeof(dial_calls));
+	memcpy(rules + COUNT(dial_calls), more, n * sizeof(*more));
+	return filter_enter(FILTER_ALLOW, rules, COUNT(dial_calls) + n);
+}
+
 int
 calls_dial(void)
 {
-	return filter_enter(FILTER_ALLOW, dial_calls, COUNT(dial_calls));
+	return calls_dial_and(dial_only, COUNT(dial_only));
+}
+
+int
+calls_look(void)
+{
+	return calls_dial_and(look_only, COUNT(look_only));
 }
 
 /* --- programs --- */

@@ -14,6 +14,9 @@
  */
 int calls_dial(void) MUST_CHECK;
 
+/* The same for one that then enters the sandbox of a session. */
+int calls_look(void) MUST_CHECK;
+
 /* For one that computes: memory and the socket that it has.  Anything else kills. */
 int calls_check(void) MUST_CHECK;
 

@@ -48,8 +48,8 @@ confine_files(unsigned int rights, const char *const *readable)
 	return r;
 }
 
-int
-errand_confine_dial(void)
+static int
+confine_resolver(int (*calls)(void))
 {
 	/* of the C library; /run for resolv.conf, a link as a rule; libraries that are found by
 	 * ld.so.cache */
@@ -60,7 +60,19 @@ errand_confine_dial(void)
 	r = confine_begin(0);
 	if (r == 0)
 		r = confine_files(LANDLOCK_FILES | LANDLOCK_REACH, readable);
-	return r == 0 ? calls_dial() : r;
+	return r == 0 ? calls() : r;
+}
+
+int
+errand_confine_dial(void)
+{
+	return confine_resolver(calls_dial);
+}
+
+int
+errand_confine_look(void)
+{
+	return confine_resolver(calls_look);
 }
 
 int

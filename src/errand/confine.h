@@ -12,6 +12,9 @@
 /* Reads the files of resolvers, writes none, and may look names up and connect. */
 int errand_confine_dial(void) MUST_CHECK;
 
+/* The same before an errand connects that enters the sandbox of a session afterwards. */
+int errand_confine_look(void) MUST_CHECK;
+
 /* No file, no new socket: for an errand that computes. */
 int errand_confine_check(void) MUST_CHECK;
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/title.h"
+#include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
 #include "ipc/ipc.h"
@@ -117,7 +118,7 @@ look_at(int fd, const struct look_order *order, int answer, struct look_result *
 
 /* Nothing of what the machine says comes out of here but by the answer. */
 static int
-look_confine(void)
+look_silent(void)
 {
 	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -126,8 +127,7 @@ look_confine(void)
 			return ERR_SYS;
 	if (null > STDERR_FILENO)
 		close(null);
-	/* to have got there was all that it needs more for than a session */
-	return sandbox_enter(-1);
+	return 0;
 }
 
 void
@@ -155,17 +155,21 @@ errand_look(int answer)
 		_exit(1);
 	order.deadline = clock_ms() + timeout_ms;
 	title_set("errand look %s", order.host);
-	if (leg_global_init() != 0 || leg_warm_up() != 0)
+	/* what the libraries load later they have by then */
+	if (leg_global_init() != 0 || leg_warm_up() != 0 || look_silent() != 0)
 		_exit(1);
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(answer);
 	/* a resolver may take longer than asked: this is the end of it */
 	alarm(timeout_ms / 1000 + 2);
+	if (errand_confine_look() != 0)
+		_exit(1);
 	buf_init(&result.looked, 0);
 	buf_init(&result.why, LOOK_WHY_MAX);
 	fd = dial_host(order.host, order.port, order.deadline, &result.why);
 	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
-	if (fd != -1 && look_confine() != 0)
+	/* to have got there was all that it needs more for than a session */
+	if (fd != -1 && sandbox_enter(-1) != 0)
 		_exit(1);
 	if (fd != -1)
 		look_at(fd, &order, answer, &result);

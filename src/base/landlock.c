@@ -200,14 +200,16 @@ allow_entry(struct landlock *l, int dir, const char *path, char *const *except, 
 		if (path_within(except[i], path))
 			return allow_around(l, path, except, n, fs);
 	fd = openat(dir, strrchr(path, '/') + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	/* Whatever can't be opened so can't be used either; where a link leads to has its own name. */
+	/* Whatever can't be opened so can't be used either; where a link leads to has its own
+	 * name. */
 	r = fd == -1 || fstat(fd, &st) == -1 || S_ISLNK(st.st_mode) ? 0 :
 								      landlock_add(l, fd, &st, fs);
 	fd_close(&fd);
 	return r;
 }
 
-/* The directory cannot be listed: allow what is on the way to the exceptions, whose names are known. */
+/* The directory cannot be listed: allow what is on the way to the exceptions, whose names are
+ * known. */
 static int
 allow_known(struct landlock *l, const char *path, char *const *except, size_t n, uint64_t fs)
 {

@@ -318,27 +318,36 @@ test_sweep_of_many(void **state)
 	close(pipe_fds[1]);
 }
 
+/* The exit status of a program that is not confined as run_program()'s are; -1: a signal ended it. */
+static int
+status_of(const char *const *argv)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		alarm(60);
+		execv(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* The same where our session began outside our PID namespace, and has no number: a container. */
 static void
 test_sweep_in_a_container(void **state)
 {
 	char exe[4096] = "/bin/true";
-	char *const argv[] = { (char *)(uintptr_t) "/usr/bin/unshare", (char *)(uintptr_t) "--pid",
-		(char *)(uintptr_t) "--fork", (char *)(uintptr_t) "--mount-proc", exe,
-		(char *)(uintptr_t)SWEEP_ONLY, NULL };
-	char *const env[] = { NULL };
-	struct run_result result;
+	const char *const argv[] = { "/usr/bin/unshare", "--pid", "--fork", "--mount-proc", exe,
+		SWEEP_ONLY, NULL };
 
-	run(argv, env, LONG_MS, -1, &result);
-	buf_free(&result.out);
-	if (result.status != 0)
+	if (status_of(argv) != 0)
 		skip(); /* not root, or in a container that may hold no other */
 	memset(exe, 0, sizeof(exe));
 	assert_true(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
-	run(argv, env, 2 * LONG_MS, -1, &result);
-	if (strcmp(result.failure, "") != 0 || result.status != 0)
-		fail_msg("%s %s %s", result.failure, result.said, buf_cstr(&result.out));
-	buf_free(&result.out);
+	assert_int_equal(status_of(argv), 0);
 }
 
 int

@@ -10,6 +10,7 @@ import pytest
 
 from lab import net
 from lab.gateway import SALLYPORT
+from lab.procs import only_root
 from lab.wait import wait_for
 
 
@@ -32,6 +33,7 @@ def test_descriptors_closed(started, closed):
     w = started("sh", "-c", f'exec "$@" {closed}', "sh")
     w.answers()
     for p in [w.gateway.master, *w.gateway.keepers()]:
+        only_root(p)
         open_on = p.descriptors()
         assert all(open_on[fd] == "/dev/null" for fd, sign in ((0, "<"), (1, ">")) if sign in closed)
         assert open_on[2] == str(w.gateway.log.path)

@@ -69,6 +69,9 @@ static const struct filter_rule check_calls[] = {
 	CALL("mlock"),
 	CALL("mlock2"),
 	CALL("munlock"),
+#ifdef SALLYPORT_ASAN
+	CALL("sigaltstack"), /* its own, which it looks for before an end by _exit(2) */
+#endif
 };
 
 int

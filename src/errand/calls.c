@@ -65,10 +65,7 @@
 /* --- the errand that checks a password --- */
 
 static const struct filter_rule check_calls[] = {
-	CALLS_OF_ALL,
-	CALL("mlock"),
-	CALL("mlock2"),
-	CALL("munlock"),
+	CALLS_OF_ALL, CALL("mlock"), CALL("mlock2"), CALL("munlock"),
 #ifdef SALLYPORT_ASAN
 	CALL("sigaltstack"), /* its own, which it looks for before an end by _exit(2) */
 #endif

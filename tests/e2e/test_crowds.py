@@ -217,13 +217,14 @@ def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated,
             cost[pid].append((ran(pid) - before) / (n // rounds))
     good_login(w)
     assert set(answers) <= {NOT_ALLOWED, b""} and answers[NOT_ALLOWED] > 2 * n - n // 100, answers
-    # others have the machine as well: the least of the rounds is what it takes
-    ours, bare = (min(c) for c in cost.values())
-    all_of_it = [sum(c) / rounds for c in cost.values()]
+    # Others have the machine as well, and its clock changes: what counts are the two halves of a round,
+    # which take turns, in the round that was least disturbed.
+    ours, bare = cost.values()
+    ratios = sorted(a / b for a, b in zip(ours, bare))
     with capsys.disabled():
-        print(f"\n{n} refused from {len(sources)} sources: {ours:.1f} us each, bare loop {bare:.1f} us, "
-              f"ratio {ours / bare:.2f}; on average {all_of_it[0]:.1f} and {all_of_it[1]:.1f} us")
-    assert ours <= 2 * bare, cost
+        print(f"\n{n} refused from {len(sources)} sources, in {rounds} rounds: {min(ours):.1f} us each, bare loop "
+              f"{min(bare):.1f} us; ratio {ratios[0]:.2f} to {ratios[-1]:.2f}, median {ratios[rounds // 2]:.2f}")
+    assert ratios[0] <= 2, ratios
     assert not w.gateway.sessions()
 
 

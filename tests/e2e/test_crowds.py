@@ -197,7 +197,7 @@ def test_flood_from_one_source_is_refused_at_the_door(gated):
 def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated, loop, capsys):
     """F6: 20,000 connections from 1,000 sources with penalties (5,000 from 250 without FULL).
 
-    The master has at most twice the processor that a bare accept-send-close loop has, in this run.
+    With FULL, the master has at most twice the processor that a bare accept-send-close loop has, in this run.
     """
     if sanitized():
         pytest.skip("costs more with the sanitizers")
@@ -224,7 +224,8 @@ def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated,
     with capsys.disabled():
         print(f"\n{n} refused from {len(sources)} sources, in {rounds} rounds: {min(ours):.1f} us each, bare loop "
               f"{min(bare):.1f} us; ratio {ratios[0]:.2f} to {ratios[-1]:.2f}, median {ratios[rounds // 2]:.2f}")
-    assert ratios[0] <= 2, ratios
+    # A round of 250 is too short for more than to see that nothing is forked (hundreds of us) for a refusal.
+    assert ratios[0] <= (2 if FULL else 8), ratios
     assert not w.gateway.sessions()
 
 

@@ -44,6 +44,32 @@ enum filter_kind {
 	FILTER_REFUSE,
 };
 
+/* clang-format off */
+/*
+ * Rules for FILTER_REFUSE: what reaches into other processes, mounts, namespaces and the kernel, but for
+ * ptrace(2), which a sanitizer wants.  Nothing that the gateway starts has a use for it.
+ */
+#define FILTER_REACHING                                      \
+	{ .call = "process_vm_readv" }, { .call = "process_vm_writev" }, \
+	{ .call = "process_madvise" }, { .call = "pidfd_getfd" }, \
+	{ .call = "kcmp" }, { .call = "perf_event_open" }, \
+	{ .call = "userfaultfd" }, { .call = "bpf" }, \
+	{ .call = "add_key" }, { .call = "keyctl" }, \
+	{ .call = "request_key" }, { .call = "io_uring_setup" }, \
+	{ .call = "io_uring_enter" }, { .call = "io_uring_register" }, \
+	{ .call = "mount" }, { .call = "umount2" }, \
+	{ .call = "pivot_root" }, { .call = "chroot" }, \
+	{ .call = "move_mount" }, { .call = "open_tree" }, \
+	{ .call = "fsopen" }, { .call = "fsconfig" }, \
+	{ .call = "fsmount" }, { .call = "fspick" }, \
+	{ .call = "mount_setattr" }, { .call = "open_by_handle_at" }, \
+	{ .call = "setns" }, { .call = "unshare" }, \
+	{ .call = "kexec_load" }, { .call = "kexec_file_load" }, \
+	{ .call = "init_module" }, { .call = "finit_module" }, \
+	{ .call = "delete_module" }, { .call = "reboot" }, \
+	{ .call = "swapon" }, { .call = "swapoff" }
+/* clang-format on */
+
 /* From now on.  Sets no-new-privileges as well.  Under sanitizers, which call more than we do, a call that
  * is not allowed fails with EPERM.  0, ERR_NOMEM, or ERR_SYS with errno. */
 int filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n) MUST_CHECK;

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import procs
+from lab import net, procs
 from lab.ca import CA
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.keys import Ring
@@ -170,6 +170,14 @@ def attacked(make_gateway, make_sshd, ring, tmp_path):
 @pytest.fixture
 def ca(ring, tmp_path):
     return CA(tmp_path / "ca", ring.get("ca"))
+
+
+@pytest.fixture
+def echo():
+    """A server that says what it hears."""
+    s = net.Server(net.echo)
+    yield s
+    s.close()
 
 
 @pytest.fixture

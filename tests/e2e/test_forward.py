@@ -13,13 +13,6 @@ DATA = bytes(range(256)) * 40_000  # 10 MB
 
 
 @pytest.fixture
-def echo():
-    s = net.Server(net.echo)
-    yield s
-    s.close()
-
-
-@pytest.fixture
 def digest():
     s = net.Server(net.digest)
     yield s

@@ -44,13 +44,6 @@ def ruled(own_way):
     return make
 
 
-@pytest.fixture
-def echo():
-    s = net.Server(net.echo)
-    yield s
-    s.close()
-
-
 def tunnel(w, unit):
     """ssh -w with this unit of the machine's: the devices there are then, ours and the machine's; or none."""
     ours = next(n for n in range(7000, 7100) if not os.path.exists(f"/sys/class/net/tun{n}"))

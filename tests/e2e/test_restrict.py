@@ -9,13 +9,6 @@ from lab.allowed import (
 
 
 @pytest.fixture
-def echo():
-    s = net.Server(net.echo)
-    yield s
-    s.close()
-
-
-@pytest.fixture
 def route(gated, tmp_path):
     return lambda **words: gated(sshd=x11_machine(tmp_path), route=words)
 

@@ -15,13 +15,6 @@ from lab.sshd import ME
 from test_taken_over_upstream import Connection, Liar, deliver
 
 
-@pytest.fixture
-def echo():
-    s = net.Server(net.echo)
-    yield s
-    s.close()
-
-
 def line_for(gateway, name, login, *options):
     p = gateway.sallyport("key", "public", name, "--for", login, "-c", gateway.conf, *options)
     assert p.returncode == 0, p.stderr

@@ -73,7 +73,6 @@ static const struct filter_rule calls[] = {
 	{ "newfstatat", ALWAYS },
 	{ "open", ALWAYS },
 	{ "openat", ALWAYS },
-	{ "openat2", ALWAYS },
 	{ "pread64", ALWAYS },
 	{ "read", ALWAYS },
 	{ "readlink", ALWAYS },

@@ -2,7 +2,6 @@
 
 #include "base/fd.h"
 #include "keeper/dials.h"
-#include "keeper/host_key.h"
 #include "keeper/looks.h"
 #include "keeper/outbox.h"
 #include "keeper/upstream.h"
@@ -29,19 +28,12 @@ put_order(const struct ward *w, struct buf *b)
 {
 	const struct route *r = w->route;
 	struct keystore_why why;
-	struct buf algorithms;
 
-	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	(void)!host_key_algorithms(r, w->host, &algorithms, &why);
 	ipc_begin(b, IPC_LOOK);
 	wire_put_u32(b, (uint32_t)r->connect_timeout_ms);
 	wire_put_u32(b, r->port);
 	wire_put_text(b, w->host);
-	wire_put_text(b, r->kex_algorithms != NULL ? r->kex_algorithms : "");
-	wire_put_string(b, algorithms.data, algorithms.len);
-	wire_put_text(b, r->ciphers != NULL ? r->ciphers : "");
-	wire_put_text(b, r->macs != NULL ? r->macs : "");
-	buf_free(&algorithms);
+	(void)upstream_put_algorithms(w, b, &why); /* UPSTREAM_FD has logged why */
 }
 
 /* The look that is under way for the same order, or NULL; *place is one that is free, or NULL. */

@@ -66,32 +66,43 @@ upstream_not_dialled(struct ward *w, int err)
 		    err == ERR_EOF ? "the gateway is being restarted" : err_str(err));
 }
 
+int
+upstream_put_algorithms(const struct ward *w, struct buf *b, struct keystore_why *why)
+{
+	const struct route *route = w->route;
+	struct buf algorithms;
+	int r;
+
+	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
+	r = host_key_algorithms(route, w->host, &algorithms, why);
+	wire_put_text(b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
+	wire_put_string(b, algorithms.data, algorithms.len);
+	wire_put_text(b, route->ciphers != NULL ? route->ciphers : "");
+	wire_put_text(b, route->macs != NULL ? route->macs : "");
+	buf_free(&algorithms);
+	return r;
+}
+
 /* Tell the session about its upstream, and hand over the connection. */
 static void
 send_upstream_fd(struct ward *w, int fd)
 {
 	const struct route *route = w->route;
-	struct buf b, algorithms;
 	struct keystore_why why;
 	char title[600];
+	struct buf b;
 
-	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	/* the key is refused for it, when it has been shown */
-	if (host_key_algorithms(route, w->host, &algorithms, &why) != 0)
-		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(w->server), w->client,
 	    w->user, w->host);
 	title[500] = '\0';
 	ipc_begin(&b, IPC_UPSTREAM_FD);
 	wire_put_text(&b, title);
-	wire_put_text(&b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
-	wire_put_string(&b, algorithms.data, algorithms.len);
-	wire_put_text(&b, route->ciphers != NULL ? route->ciphers : "");
-	wire_put_text(&b, route->macs != NULL ? route->macs : "");
+	/* the key is refused for it, when it has been shown */
+	if (upstream_put_algorithms(w, &b, &why) != 0)
+		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
 	wire_put_bool(&b, route->passthrough || route->agent);
-	buf_free(&algorithms);
 	w->phase = IPC_PHASE_UPSTREAM_KEX;
 	(void)ward_send(w, &b, fd);
 }

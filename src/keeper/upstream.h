@@ -20,6 +20,10 @@ void upstream_not_dialled(struct ward *w, int err);
 /* An errand has connected, or not. */
 void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
 
+/* Append four strings: what w->host is asked for by way of kex, host key algorithms, ciphers and MACs;
+ * "": by default.  0, or an ERR_* with why: known_hosts could not say which host keys it has. */
+int upstream_put_algorithms(const struct ward *w, struct buf *b, struct keystore_why *why);
+
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ward *w, struct wire *body);
 /* The look that this waited for: LOOKED or DIAL_FAILED; or NULL, and why there is none. */

@@ -1,3 +1,7 @@
+/*
+ * accept-new: the keeper writes a host key down in known_hosts.  upstream_host_key.c calls this with a key
+ * that an errand has seen.
+ */
 #include <errno.h>
 #include <sys/file.h>
 #include <sys/stat.h>

@@ -1,3 +1,7 @@
+/*
+ * Looks at the host keys of machines that accept-new does not know yet: an errand for each machine, and
+ * the logins that wait for it.  upstream_host_key.c asks for them.
+ */
 #include <string.h>
 
 #include "base/fd.h"

@@ -96,7 +96,7 @@ directory_new(const struct conf *conf, const struct conf_section *section,
 struct place {
 	const struct directory *d;
 	const char *login;
-	struct beneath dir;
+	struct login_dir dir;
 	char *why;
 };
 
@@ -106,7 +106,7 @@ file_read(const struct place *p, const char *name, struct buf *out)
 {
 	int fd, r;
 
-	r = beneath_open(&p->dir, name, O_RDONLY, SAFE_PATH_TRUSTED, &fd, p->why);
+	r = login_dir_file_open(&p->dir, name, O_RDONLY, SAFE_PATH_TRUSTED, &fd, p->why);
 	if (r == ERR_NOTFOUND) {
 		p->why[0] = '\0';
 		return 0;
@@ -127,7 +127,7 @@ file_there(const struct place *p, const char *name, mode_t refused)
 {
 	int fd, r;
 
-	r = beneath_open(&p->dir, name, O_RDONLY, refused, &fd, p->why);
+	r = login_dir_file_open(&p->dir, name, O_RDONLY, refused, &fd, p->why);
 	fd_close(&fd);
 	if (r == ERR_NOTFOUND)
 		p->why[0] = '\0';
@@ -395,7 +395,7 @@ directory_find(void *self, const struct lookup_request *request, struct route **
 	struct place p = { .d = self, .login = request->login, .why = why };
 	int r;
 
-	r = beneath_dir(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
+	r = login_dir_open(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
 	if (r == ERR_NOTFOUND) {
 		why[0] = '\0';
 		return PLUGIN_NEXT;
@@ -403,7 +403,7 @@ directory_find(void *self, const struct lookup_request *request, struct route **
 	if (r != 0)
 		return PLUGIN_FAILED;
 	r = place_route(&p, out);
-	beneath_close(&p.dir);
+	login_dir_close(&p.dir);
 	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
 
@@ -411,8 +411,8 @@ static void
 directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct directory *d = self;
-	char why[SAFE_PATH_WHY_SIZE], closed[CLOSED_WHY_SIZE];
-	struct beneath dir;
+	char why[SAFE_PATH_WHY_SIZE], closed[ACCESS_HINT_SIZE];
+	struct login_dir dir;
 	unsigned int line = 0;
 	const char *file = conf->dir;
 	const struct conf_entry *e;
@@ -428,14 +428,14 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 	}
 	/* to list it is nobody's need: what a login does is to enter it */
 	if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) == -1 && errno == EACCES) {
-		(void)closed_why(d->path, X_OK, closed);
+		(void)access_hint(d->path, X_OK, closed);
 		conf_error(errors, file, line, "Path: %s: %s", d->path, closed);
 		return;
 	}
-	r = beneath_dir(&conf->file_rule, d->path, NOBODY, &dir, why);
+	r = login_dir_open(&conf->file_rule, d->path, NOBODY, &dir, why);
 	if (r != 0 && r != ERR_NOTFOUND)
 		conf_error(errors, file, line, "Path: %s", why);
-	beneath_close(&dir);
+	login_dir_close(&dir);
 }
 
 const struct lookup_plugin plugin_directory = {

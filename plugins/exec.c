@@ -263,11 +263,11 @@ static void
 exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
-	char why[PLUGIN_WHY_SIZE], closed[CLOSED_WHY_SIZE];
+	char why[PLUGIN_WHY_SIZE], closed[ACCESS_HINT_SIZE];
 	int r = program_ok(x, why);
 
 	if (r == ERR_SYS && errno == EACCES) {
-		(void)closed_why(x->path, X_OK, closed);
+		(void)access_hint(x->path, X_OK, closed);
 		blame(conf, errors, x->path, closed);
 	} else if (r != 0) {
 		blame(conf, errors, "", why);
@@ -278,11 +278,11 @@ static void
 exec_check_run(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
-	char closed[CLOSED_WHY_SIZE];
+	char closed[ACCESS_HINT_SIZE];
 
 	if (faccessat(AT_FDCWD, x->path, X_OK, AT_EACCESS) == 0 || errno != EACCES)
 		return;
-	(void)closed_why(x->path, X_OK, closed);
+	(void)access_hint(x->path, X_OK, closed);
 	blame(conf, errors, x->path, closed);
 }
 

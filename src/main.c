@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "cli/cli.h"
 
 static int help(int argc, char **argv);
@@ -60,7 +60,7 @@ main(int argc, char **argv)
 	const struct command *command;
 	int status;
 
-	title_init(argc, argv);
+	proctitle_init(argc, argv);
 	/* whoever started us may have closed these, or not have wanted to hear of its children */
 	if (fd_fill_standard() != 0) {
 		perror("sallyport: /dev/null");

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "wire/ssh.h"
 #include "auth/auth_client.h"
-#include "auth/cert.h"
-#include "auth/pubkey.h"
+#include "formats/cert.h"
+#include "formats/pubkey.h"
 
 #define SIGNATURE_MAX 16384
 #define REQUEST_MAX 262144

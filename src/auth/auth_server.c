@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "wire/ssh.h"
 #include "auth/auth_server_private.h"
-#include "auth/cert.h"
+#include "formats/cert.h"
 
 void
 auth_state_set(struct auth_server *as, enum auth_state state)
@@ -36,7 +36,7 @@ struct auth_server *
 auth_server_new(const struct auth_server_config *config, const struct auth_server_ops *ops,
     void *ctx)
 {
-	const char *methods = config->unknown_methods;
+	const char *methods = config->decoy_methods;
 	struct auth_server *as = calloc(1, sizeof(*as));
 
 	if (as == NULL)

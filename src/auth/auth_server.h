@@ -40,7 +40,7 @@ struct auth_server_config {
 	struct bytes host_key; /* copied */
 	/* The name-list that logins get which do not exist, for names so bad that
 	 * they never reach a lookup; NULL is "publickey".  Copied. */
-	const char *unknown_methods;
+	const char *decoy_methods;
 	/* One line for a person none of whose keys is taken, or NULL; copied.  Nobody
 	 * but the client knows which key is its last; having tried all, it goes on to
 	 * keyboard-interactive, which is offered for this once a key has been refused:
@@ -92,7 +92,7 @@ enum auth_server_verdict auth_server_input(struct auth_server *as, const uint8_t
 /*
  * Go on with the request that asked for the lookup, and those that came since.
  * methods is the name-list the login may use ("publickey"), the same for logins
- * that do not exist; NULL is that of unknown_methods.
+ * that do not exist; NULL is that of decoy_methods.
  */
 enum auth_server_verdict auth_server_resume(struct auth_server *as, const char *methods,
     struct buf *out);

@@ -8,7 +8,7 @@
 #include "base/login.h"
 #include "auth/auth_request.h"
 #include "auth/auth_server.h"
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 
 #define KBDINT "keyboard-interactive"
 /* Instead of a number of prompts: a request is the answer (a password changed). */

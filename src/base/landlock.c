@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -286,4 +288,17 @@ landlock_enter(const struct landlock *l)
 	    syscall(SYS_landlock_restrict_self, l->fd, 0) == -1)
 		return ERR_SYS;
 	return 0;
+}
+
+int
+landlock_denies_write(const char *path)
+{
+	char copy[PATH_MAX];
+	int r = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
+
+	if (r == -1 && errno == ENOENT && strlen(path) < sizeof(copy)) {
+		strcpy(copy, path);
+		r = faccessat(AT_FDCWD, dirname(copy), W_OK, AT_EACCESS);
+	}
+	return r == 0;
 }

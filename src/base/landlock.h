@@ -56,4 +56,8 @@ int landlock_enter(const struct landlock *l) MUST_CHECK;
 
 void landlock_free(struct landlock **l); /* takes NULL */
 
+/* After EACCES for a file to be written or created: 1 if the modes of the file, or of its directory, would
+ * allow it, so that Landlock is what refuses. */
+int landlock_denies_write(const char *path);
+
 #endif

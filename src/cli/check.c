@@ -10,15 +10,15 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/log.h"
 #include "base/privs.h"
-#include "cli/check_private.h"
+#include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/store_probe.h"
-#include "keeper/generation.h"
-#include "keeper/keystore.h"
+#include "keeper/snapshot.h"
+#include "keystore/keystore.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "master/users.h"
@@ -106,14 +106,14 @@ check_store(struct check *c)
 {
 	const struct conf_keystore *k = &c->conf->keystore;
 	char way[SAFE_PATH_WHY_SIZE];
-	struct keystore_why why;
+	struct reason why;
 	const char *file;
 	unsigned int line;
 
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	if (store_probe_open(&c->store, k, &c->become, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
-	else if (generation_keystore_way(c->conf, way) != 0)
+	else if (snapshot_keystore_way(c->conf, way) != 0)
 		conf_error(c->errors, file, line, "%s", way);
 }
 
@@ -140,7 +140,7 @@ check_host_key_kinds(struct check *c, const char *file, unsigned int line)
 {
 	const struct strlist *names = &c->conf->gateway.host_keys;
 	const char *kinds[KEEPER_HOST_KEYS_MAX];
-	struct keystore_why why;
+	struct reason why;
 	char type[64];
 	struct buf blob;
 	size_t i, j;
@@ -171,7 +171,7 @@ check_gateway(struct check *c)
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
-	char why[GENERATION_WHY_SIZE], *banner = NULL;
+	char why[SNAPSHOT_WHY_SIZE], *banner = NULL;
 	struct conf_entry e = { 0 };
 	size_t i;
 
@@ -192,7 +192,7 @@ check_gateway(struct check *c)
 	check_host_key_kinds(c, file, line);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && generation_banner(c->conf, &banner, why) != 0)
+	if (g->banner != NULL && snapshot_banner(c->conf, &banner, why) != 0)
 		conf_error(c->errors, e.file, e.line, "Banner: %s", why);
 	free(banner);
 }
@@ -332,11 +332,11 @@ check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
 {
 	lookup_check(lookup, conf, c->errors);
 	(void)!users_check_programs(conf, &c->become.users, c->errors);
-	if (become_programs_user(&c->become) == NULL)
+	if (as_user_programs_user(&c->become) == NULL)
 		return;
-	become_programs(&c->become);
+	as_user_programs(&c->become);
 	lookup_check_run(lookup, conf, c->errors);
-	become_keeper(&c->become);
+	as_user_keeper(&c->become);
 }
 
 static int
@@ -350,11 +350,11 @@ check(const char *dir, int dumping)
 	int status;
 
 	key_files_init(&c.files, &c.notes);
-	become_init(&c.become, dir);
-	become_keeper(&c.become);
+	as_user_init(&c.become, dir);
+	as_user_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
 	/* what the keeper can't read has its error: no guessing what it would say */
-	if (conf != NULL && (!become_other(&c.become) || conf->n_own == c.become.conf->n_own)) {
+	if (conf != NULL && (!as_user_other(&c.become) || conf->n_own == c.become.conf->n_own)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
 			check_lookup(&c, lookup, conf);
 		c.conf = conf;
@@ -368,14 +368,14 @@ check(const char *dir, int dumping)
 	if (status == CLI_OK)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
-	become_self();
+	as_user_self();
 	store_probe_close(&c.store);
 	key_files_free(&c.files);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);
 	conf_errors_free(&c.notes);
-	become_free(&c.become);
+	as_user_free(&c.become);
 	return status;
 }
 

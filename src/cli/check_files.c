@@ -11,15 +11,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "auth/pubkey.h"
-#include "auth/revoked.h"
+#include "formats/pubkey.h"
+#include "formats/krl.h"
 #include "base/buf.h"
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/fd.h"
-#include "cli/check_private.h"
-#include "keeper/authorize.h"
-#include "keeper/route_files.h"
+#include "cli/check.h"
+#include "access/user_key.h"
+#include "access/route_files.h"
 #include "lookup/wildcard.h"
 
 #define KEYS_FILE_MAX (16 * 1024 * 1024)
@@ -37,11 +37,11 @@ static void
 check_cannot_open(const struct check *c, const struct conf_entry *e, const char *key,
     const char *path, int mode, const char *remedy)
 {
-	char why[CLOSED_WHY_SIZE];
+	char why[ACCESS_HINT_SIZE];
 
 	snprintf(why, sizeof(why), "%s%s", strerror(errno), errno == ENOENT ? remedy : "");
 	if (errno == EACCES)
-		(void)closed_why(path, mode, why);
+		(void)access_hint(path, mode, why);
 	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why);
 }
 
@@ -51,7 +51,7 @@ static int
 check_trusted_open(struct check *c, const struct route *r, const struct conf_entry *e,
     const char *key, const char *path, size_t max, const char *remedy)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct stat st;
 	int fd, err;
 
@@ -127,7 +127,7 @@ check_revoked(struct check *c, const struct conf_section *s, const struct route 
 		return;
 	buf_init(&list, KEYS_FILE_MAX);
 	if (fd_read_all(fd, &list) != 0 ||
-	    revoked_check((struct bytes){ list.data, list.len },
+	    krl_check((struct bytes){ list.data, list.len },
 		(struct bytes){ (const uint8_t *)"", 0 }, NULL) < 0)
 		conf_error(c->errors, e.file, e.line,
 		    "RevokedKeys: %s is neither a list of public keys nor what ssh-keygen -k makes: "
@@ -142,7 +142,7 @@ void
 check_certificate(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "CertificateFile");
-	struct keystore_why why;
+	struct reason why;
 	struct buf text, key, certificate;
 	char *path;
 	int fd, err;
@@ -193,7 +193,7 @@ void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "UserKnownHostsFile");
-	char remedy[600], why[BECOME_WHY_SIZE];
+	char remedy[600], why[AS_USER_WHY_SIZE];
 	size_t before = c->errors->n, i;
 	int fd, learns;
 
@@ -207,9 +207,9 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	if (c->errors->n != before)
 		return;
 	check_unknown_hosts(c, s, r, &e);
-	if (!become_other(&c->become))
+	if (!as_user_other(&c->become))
 		return;
-	learns = become_accept_new(r, why);
+	learns = as_user_accept_new(r, why);
 	if (learns != 0)
 		conf_error(learns < 0 ? c->errors : &c->notes, e.file, e.line,
 		    "UserKnownHostsFile: %s", why);

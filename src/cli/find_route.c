@@ -20,8 +20,8 @@ find_route_words(const struct strlist *l)
 }
 
 enum lookup_result
-find_route(const struct become *become, struct lookup *lookup, const struct lookup_request *request,
-    FILE *to, struct route **r)
+find_route(const struct as_user *become, struct lookup *lookup,
+    const struct lookup_request *request, FILE *to, struct route **r)
 {
 	struct lookup_pending pending;
 	struct lookup_reply reply;
@@ -38,10 +38,10 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 		fixed = find_route_words(&pending.command.fixed);
 		if (argv == NULL || env == NULL || closed == NULL || fixed == NULL)
 			fatal("out of memory");
-		become_self();
+		as_user_self();
 		order = (struct run_order){ .argv = argv,
 			.env = env,
-			.user = become_programs_user(become),
+			.user = as_user_programs_user(become),
 			.confined = { .closed = closed,
 			    .fixed = fixed,
 			    .own_user = become->users.programs != NULL },
@@ -49,7 +49,7 @@ find_route(const struct become *become, struct lookup *lookup, const struct look
 			.max = LOOKUP_REPLY_MAX,
 			.watched = -1 };
 		run_program(&order, &ran);
-		become_keeper(become);
+		as_user_keeper(become);
 		if (ran.failure[0] == '\0')
 			fprintf(to, "asked      %s: exit status %d, %zu bytes\n", argv[0],
 			    ran.status, ran.out.len);

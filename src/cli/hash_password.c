@@ -5,7 +5,7 @@
 #include <sodium.h>
 
 #include "cli/cli.h"
-#include "keeper/passphrase.h"
+#include "base/readpass.h"
 
 /* What the keeper takes: the same bound as sshd's. */
 #define PASSWORD_MAX 1024
@@ -41,7 +41,7 @@ hash_password(void)
 
 	if (sodium_init() == -1)
 		return CLI_FAILED;
-	r = passphrase_read_new("Password: ", &password);
+	r = readpass_new("Password: ", &password);
 	if (r != 0) {
 		fprintf(stderr, "sallyport: no password: %s\n",
 		    r == ERR_EOF ? "end of input" : err_str(r));

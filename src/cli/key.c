@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 #include "cli/cli.h"
 #include "cli/key.h"
 #include "cli/options.h"
@@ -65,7 +65,7 @@ key_print_public(const char *name, const struct buf *pub)
 static int
 list_password(struct keystore *ks, const char *name, int width)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct secret *password;
 	int r = keystore_password(ks, name, &password, &why);
 
@@ -82,7 +82,7 @@ static int
 list_one(struct keystore *ks, const char *name, int width)
 {
 	char type[64], fingerprint[PUBKEY_FINGERPRINT_SIZE];
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct buf pub;
 	int r;
 
@@ -104,7 +104,7 @@ static int
 key_list_cmd(const struct key_args *a)
 {
 	struct strlist names = { 0 };
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct keystore *ks;
 	int status, r, width = 0;
 	size_t i;
@@ -129,7 +129,7 @@ key_list_cmd(const struct key_args *a)
 static int
 key_public_cmd(const struct key_args *a)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct keystore *ks;
 	struct buf pub;
 	char type[64];
@@ -152,7 +152,7 @@ key_public_cmd(const struct key_args *a)
 static int
 key_remove_cmd(const struct key_args *a)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct keystore *ks;
 	int status, r;
 
@@ -182,7 +182,7 @@ spec_absolute(const char *spec)
 static int
 key_rewrap_cmd(const struct key_args *a)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct keystore *ks = NULL;
 	char *spec = NULL;
 	struct key_place p;

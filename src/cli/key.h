@@ -4,8 +4,9 @@
 #ifndef CLI_KEY_H
 #define CLI_KEY_H
 
+#include "base/reason.h"
 #include "base/buf.h"
-#include "keeper/keystore.h"
+#include "keystore/keystore.h"
 
 #define KEY_BLOB_MAX 16384
 
@@ -37,7 +38,7 @@ void key_place_free(struct key_place *p);
 int key_store_open(const struct key_args *a, int create, struct keystore **ks);
 
 /* Say why.  The CLI_* for this ERR_*. */
-int key_fail(const struct keystore_why *why, int err);
+int key_fail(const struct reason *why, int err);
 int key_fail_memory(void);
 
 /* The public half as a line of authorized_keys, on standard output. */

@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/key.h"
 #include "conf/conf.h"
-#include "keeper/passphrase.h"
+#include "base/readpass.h"
 #include "transport/keys.h"
 
 #define KEY_TEXT_MAX 65536
@@ -48,7 +48,7 @@ static int
 keep(const struct key_args *a, const char *type, struct secret *priv, const struct buf *pub)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct keystore *ks;
 	int status, r;
 
@@ -103,7 +103,7 @@ cli_key_make(const char *conf_dir, const char *name, char *fingerprint, size_t s
 {
 	char type[64], hash[PUBKEY_FINGERPRINT_SIZE];
 	const struct key_args a = { .conf_dir = conf_dir };
-	struct keystore_why why = { "no key could be made" };
+	struct reason why = { "no key could be made" };
 	struct keystore *ks = NULL;
 	struct secret *priv;
 	struct buf pub;
@@ -163,7 +163,7 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 	if (asprintf(&prompt, "Passphrase of %s: ", path) == -1)
 		return ERR_NOMEM;
 	for (tries = isatty(STDIN_FILENO) ? TRIES : 1; tries > 0 && r == ERR_AUTH; tries--) {
-		r = passphrase_read(prompt, &passphrase);
+		r = readpass(prompt, &passphrase);
 		if (r == 0) {
 			r = key_import((const char *)text->data, text->len,
 			    (const char *)secret_open(passphrase), priv, pub, type);
@@ -208,17 +208,16 @@ import_reason(int err, const char *type, const struct buf *text)
 static int
 add_password(const struct key_args *a)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct secret *password;
 	struct keystore *ks;
 	int status, r;
 
 	if ((status = key_store_open(a, 1, &ks)) != CLI_OK)
 		return status;
-	r = passphrase_read_new("Password: ", &password);
+	r = readpass_new("Password: ", &password);
 	if (r != 0)
-		keystore_why_set(&why, "no password: %s",
-		    r == ERR_EOF ? "end of input" : err_str(r));
+		reason_set(&why, "no password: %s", r == ERR_EOF ? "end of input" : err_str(r));
 	else
 		r = keystore_add_password(ks, a->name, password, &why);
 	if (r != 0)

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/authorized_keys.h"
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
-#include "auth/text.h"
+#include "formats/authorized_keys.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
+#include "formats/text.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/key_files.h"
-#include "keeper/route_files.h"
+#include "access/route_files.h"
 #include "wire/ssh.h"
 
 #define TEXT_MAX (16 * 1024 * 1024)
@@ -228,7 +228,7 @@ hosts_index(struct key_files *f)
 static void
 hosts_read(struct key_files *f, const struct route *r)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct buf paths;
 	size_t i;
 

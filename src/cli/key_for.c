@@ -8,15 +8,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/login.h"
-#include "cli/become.h"
+#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
 #include "cli/key.h"
-#include "cli/machine_line.h"
+#include "cli/key_options.h"
 
 /* An address with its scope, as getnameinfo(3) writes it. */
 #define ADDRESS_SIZE 80
@@ -152,9 +152,8 @@ key_for_print(const struct key_args *a, const struct route *r, const struct buf 
 	status = key_for_from(a, r, &from);
 	if (status != CLI_OK)
 		goto out;
-	err = buf_cstr(&from) == NULL ?
-	    ERR_NOMEM :
-	    machine_line_options(r, buf_cstr(&from), &line, &notes, why);
+	err = buf_cstr(&from) == NULL ? ERR_NOMEM :
+					key_options(r, buf_cstr(&from), &line, &notes, why);
 	if (err != 0 || buf_cstr(&line) == NULL) {
 		fprintf(stderr, "sallyport: %s\n", err == ERR_FORMAT ? why : err_str(err));
 		status = CLI_FAILED;
@@ -172,7 +171,7 @@ out:
 }
 
 static int
-key_for_find(const struct key_args *a, const struct become *become, struct lookup *lookup,
+key_for_find(const struct key_args *a, const struct as_user *become, struct lookup *lookup,
     struct route **r)
 {
 	const struct lookup_request request = { .login = a->route,
@@ -205,7 +204,7 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	struct lookup *lookup = NULL;
 	struct conf *conf = NULL;
 	struct route *r = NULL;
-	struct become become;
+	struct as_user become;
 	int status = CLI_CONFIG;
 
 	if (!login_name_ok(a->route, strlen(a->route))) {
@@ -218,8 +217,8 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 		    "192.0.2.1,2001:db8::/64\n");
 		return CLI_USAGE;
 	}
-	become_init(&become, a->conf_dir);
-	become_keeper(&become);
+	as_user_init(&become, a->conf_dir);
+	as_user_keeper(&become);
 	if (conf_load(a->conf_dir, CONF_ALL, &conf, &errors) != 0 ||
 	    lookup_new(conf, &errors, &lookup) != 0)
 		conf_errors_print(&errors, stderr);
@@ -227,11 +226,11 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 		status = key_for_find(a, &become, lookup, &r);
 	if (status == CLI_OK)
 		status = key_for_print(a, r, pub);
-	become_self();
+	as_user_self();
 	route_unref(&r);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);
-	become_free(&become);
+	as_user_free(&become);
 	return status;
 }

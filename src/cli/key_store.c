@@ -18,7 +18,7 @@
 #define RUN_AS "sallyport"
 
 int
-key_fail(const struct keystore_why *why, int err)
+key_fail(const struct reason *why, int err)
 {
 	fprintf(stderr, "sallyport: %s\n", why->text);
 	return err == ERR_CONFIG ? CLI_USAGE : CLI_FAILED;
@@ -105,7 +105,7 @@ place_give(const struct key_place *p)
 int
 key_store_open(const struct key_args *a, int create, struct keystore **ks)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct key_place p;
 	int status, r;
 

@@ -11,23 +11,23 @@
 #include <unistd.h>
 
 #include "base/login.h"
-#include "auth/cert.h"
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 #include "base/buf.h"
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "cli/become.h"
+#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
-#include "keeper/authorize.h"
-#include "keeper/grant.h"
-#include "keeper/route_files.h"
+#include "access/user_key.h"
+#include "access/policy_from_route.h"
+#include "access/route_files.h"
 #include "cli/options.h"
 #include "cli/route_dial.h"
 #include "cli/store_probe.h"
-#include "keeper/keystore.h"
+#include "keystore/keystore.h"
 #include "lookup/lookup.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
@@ -41,7 +41,7 @@ struct args {
 	int dial;
 
 	struct buf blob; /* of --key */
-	struct become become;
+	struct as_user become;
 };
 
 static const char host_key_algorithms[] =
@@ -63,12 +63,12 @@ read_file(const char *path, struct buf *b)
 
 /* Why we can't open it, for errno. */
 static const char *
-why_not(const char *path, char why[CLOSED_WHY_SIZE])
+why_not(const char *path, char why[ACCESS_HINT_SIZE])
 {
 	if (errno == EACCES)
-		(void)closed_why(path, R_OK, why);
+		(void)access_hint(path, R_OK, why);
 	else
-		snprintf(why, CLOSED_WHY_SIZE, "%s", strerror(errno));
+		snprintf(why, ACCESS_HINT_SIZE, "%s", strerror(errno));
 	return why;
 }
 
@@ -117,7 +117,7 @@ static int
 show_certificate(const struct route *r, struct bytes key)
 {
 	char text[CERT_SHOW_SIZE];
-	struct keystore_why why;
+	struct reason why;
 	struct cert cert;
 	struct buf blob;
 	int err;
@@ -136,9 +136,9 @@ show_certificate(const struct route *r, struct bytes key)
 static int
 show_key(const struct args *a, const struct conf *conf, const struct route *r)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct buf blob;
-	char text[160], type[64], why_closed[CLOSED_WHY_SIZE], *path;
+	char text[160], type[64], why_closed[ACCESS_HINT_SIZE], *path;
 	int err;
 
 	if (r->agent) {
@@ -188,7 +188,7 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 static int
 show_password(const struct args *a, const struct conf *conf, const struct route *r)
 {
-	struct keystore_why why;
+	struct reason why;
 	enum keystore_kind kind;
 	int error, status = CLI_OK;
 	char *path;
@@ -218,12 +218,12 @@ show_password(const struct args *a, const struct conf *conf, const struct route 
 static int
 show_may(const struct args *a, const struct route *r)
 {
-	const struct authorize_request request = { .route = r,
+	const struct user_key_request request = { .route = r,
 		.login = a->login,
 		.address = a->from != NULL ? a->from : "0.0.0.0",
 		.now = time(NULL) };
-	struct authorize_answer answer = { 0 };
-	char text[160], id[CERT_SHOW_SIZE], why[GRANT_WHY_SIZE];
+	struct user_key_answer answer = { 0 };
+	char text[160], id[CERT_SHOW_SIZE], why[POLICY_WHY_SIZE];
 	const struct bytes blob = bytes_of(&a->blob);
 	struct cert cert;
 	int err = 0;
@@ -231,8 +231,8 @@ show_may(const struct args *a, const struct route *r)
 	if (cert_parse(&cert, blob) == 0)
 		printf("--key      %s\n", cert_show(&cert, id));
 	describe(blob, text);
-	if (authorize_key(&request, blob, &answer)) {
-		err = grant_check(r, &answer.options, why);
+	if (user_key_allowed(&request, blob, &answer)) {
+		err = policy_from_route_check(r, &answer.options, why);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
 		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why);
 	} else {
@@ -251,16 +251,16 @@ show_may(const struct args *a, const struct route *r)
 
 /* Can the keeper use a file of the route's?  0, or an ERR_* with why in words for a person. */
 static int
-file_usable(const struct route *r, const char *path, char why[CLOSED_WHY_SIZE])
+file_usable(const struct route *r, const char *path, char why[ACCESS_HINT_SIZE])
 {
-	struct keystore_why refused;
+	struct reason refused;
 	int fd, err;
 
 	err = route_file_open(r, path, &fd, &refused);
 	if (err == ERR_SYS || err == ERR_NOTFOUND)
 		(void)why_not(path, why);
 	else if (err != 0)
-		snprintf(why, CLOSED_WHY_SIZE, "%s", refused.text);
+		snprintf(why, ACCESS_HINT_SIZE, "%s", refused.text);
 	fd_close(&fd);
 	return err;
 }
@@ -269,7 +269,7 @@ file_usable(const struct route *r, const char *path, char why[CLOSED_WHY_SIZE])
 static int
 show_file(const struct route *r, const char *what, const char *path)
 {
-	char why[CLOSED_WHY_SIZE];
+	char why[ACCESS_HINT_SIZE];
 	int err;
 
 	if (path == NULL)
@@ -343,8 +343,8 @@ show_host_key(const struct route *r, const char *host, const struct buf *text)
 static int
 show_host_keys(const struct args *a, const struct route *r)
 {
-	char closed[CLOSED_WHY_SIZE], why[BECOME_WHY_SIZE];
-	struct keystore_why unread;
+	char closed[ACCESS_HINT_SIZE], why[AS_USER_WHY_SIZE];
+	struct reason unread;
 	int status = CLI_OK, learns, err;
 	struct buf text;
 	size_t i;
@@ -366,7 +366,7 @@ show_host_keys(const struct args *a, const struct route *r)
 	for (i = 0; i < r->hosts.n; i++)
 		show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-	learns = become_other(&a->become) && status == CLI_OK ? become_accept_new(r, why) : 0;
+	learns = as_user_other(&a->become) && status == CLI_OK ? as_user_accept_new(r, why) : 0;
 	if (learns != 0)
 		printf("host key   %s\n", why);
 	return learns < 0 ? CLI_FAILED : status;
@@ -552,11 +552,11 @@ cli_route(int argc, char **argv)
 		buf_free(&a.blob);
 		return CLI_FAILED;
 	}
-	become_init(&a.become, a.dir);
-	become_keeper(&a.become);
+	as_user_init(&a.become, a.dir);
+	as_user_keeper(&a.become);
 	status = explain(&a);
-	become_self();
-	become_free(&a.become);
+	as_user_self();
+	as_user_free(&a.become);
 	buf_free(&a.blob);
 	return status;
 }

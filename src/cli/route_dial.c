@@ -5,16 +5,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "auth/cert.h"
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/route_dial.h"
-#include "cli/trial.h"
-#include "keeper/route_files.h"
+#include "cli/keyscan.h"
+#include "access/route_files.h"
 #include "errand/dial.h"
 
 #define WHY_MAX 4096
@@ -100,12 +100,12 @@ leads_back(const struct conf_gateway *g, const char *host, uint16_t port)
 
 /* By what the key is known: "FILE:LINE". */
 static void
-known_by(const struct trial *t, char *out, size_t size)
+known_by(const struct keyscan *t, char *out, size_t size)
 {
 	const int authority = t->judgement.by == HOST_KEY_BY_AUTHORITY;
 	struct bytes key = { t->judgement.key.data, t->judgement.key.len };
 	const struct route *r = t->route;
-	struct keystore_why why;
+	struct reason why;
 	struct cert cert;
 	struct buf text;
 	size_t i, line = 0;
@@ -131,7 +131,7 @@ known_by(const struct trial *t, char *out, size_t size)
 /* A key that is not the one known, or of which nothing is known, and let pass.  One that has changed
  * gets nothing that is secret, and the mapped key signs for none without naming it. */
 static int
-say_any(const struct trial *t, const char *at, const char *key)
+say_any(const struct keyscan *t, const char *at, const char *key)
 {
 	const int changed = t->judgement.verdict == HOST_KEY_CHANGED;
 	const struct route *r = t->route;
@@ -154,11 +154,11 @@ say_any(const struct trial *t, const char *at, const char *key)
 
 /* One that the first login is to keep: can it? */
 static int
-say_new(const struct trial *t, const char *at, const char *key)
+say_new(const struct keyscan *t, const char *at, const char *key)
 {
-	char why[BECOME_WHY_SIZE];
+	char why[AS_USER_WHY_SIZE];
 
-	if (become_accept_new(t->route, why) != 0) {
+	if (as_user_accept_new(t->route, why) != 0) {
 		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key, why);
 		return CLI_FAILED;
 	}
@@ -168,7 +168,7 @@ say_new(const struct trial *t, const char *at, const char *key)
 }
 
 static int
-say_accepted(const struct trial *t, const char *at)
+say_accepted(const struct keyscan *t, const char *at)
 {
 	const struct host_key_judgement *j = &t->judgement;
 	const struct bytes blob = { t->blob.data, t->blob.len };
@@ -196,7 +196,7 @@ say_accepted(const struct trial *t, const char *at)
 }
 
 static int
-say_trial(const struct trial *t, const char *at)
+say_trial(const struct keyscan *t, const char *at)
 {
 	char failed[HOST_KEY_WHY_SIZE];
 
@@ -215,7 +215,7 @@ say_trial(const struct trial *t, const char *at)
 
 /* "HOST port N", with the address if that is another. */
 static void
-place_of(const struct trial *t, int fd, char *out, size_t size)
+place_of(const struct keyscan *t, int fd, char *out, size_t size)
 {
 	struct sockaddr_storage to;
 	socklen_t len = sizeof(to);
@@ -232,7 +232,7 @@ place_of(const struct trial *t, int fd, char *out, size_t size)
 
 /* A connected socket, or -1: said why.  Made by whom the errands become. */
 static int
-dial(const struct route *r, const char *host, int64_t deadline, const struct become *become)
+dial(const struct route *r, const char *host, int64_t deadline, const struct as_user *become)
 {
 	struct buf why;
 	char port[8];
@@ -241,9 +241,9 @@ dial(const struct route *r, const char *host, int64_t deadline, const struct bec
 	snprintf(port, sizeof(port), "%u", r->port);
 	buf_init(&why, WHY_MAX);
 	if (become->users.network != NULL)
-		become_network(become);
+		as_user_network(become);
 	fd = dial_host(host, port, deadline, &why);
-	become_keeper(become);
+	as_user_keeper(become);
 	if (fd == -1)
 		say("%s", buf_cstr(&why) != NULL ? buf_cstr(&why) : host);
 	buf_free(&why);
@@ -251,10 +251,10 @@ dial(const struct route *r, const char *host, int64_t deadline, const struct bec
 }
 
 int
-route_dial(const struct route *r, const struct conf *conf, const struct become *become)
+route_dial(const struct route *r, const struct conf *conf, const struct as_user *become)
 {
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
-	struct trial t = { .route = r, .become = become };
+	struct keyscan t = { .route = r, .become = become };
 	char at[LINE_SIZE / 4];
 	int fd = -1, status;
 	size_t i;
@@ -270,8 +270,8 @@ route_dial(const struct route *r, const struct conf *conf, const struct become *
 	if (fd == -1)
 		return CLI_FAILED;
 	place_of(&t, fd, at, sizeof(at));
-	trial_run(&t, fd, clock_ms() + r->connect_timeout_ms);
+	keyscan_run(&t, fd, clock_ms() + r->connect_timeout_ms);
 	status = say_trial(&t, at);
-	trial_free(&t);
+	keyscan_free(&t);
 	return status;
 }

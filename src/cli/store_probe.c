@@ -20,8 +20,8 @@ struct tried {
 };
 
 int
-store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct become *b,
-    struct keystore_why *why)
+store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *b,
+    struct reason *why)
 {
 	int r;
 
@@ -30,9 +30,9 @@ store_probe_open(struct store_probe *p, const struct conf_keystore *k, const str
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	/* systemd's credentials are read before the gateway ceases to be root */
 	if (strncmp(k->unlock, "credential:", 11) == 0)
-		become_self();
+		as_user_self();
 	r = keystore_probe(k->path, k->unlock, &p->ks, why);
-	become_keeper(b);
+	as_user_keeper(b);
 	p->closed = r != 0;
 	return r;
 }
@@ -77,7 +77,7 @@ is_missing(const struct store_probe *p, const char *name)
 }
 
 static int
-try_key(const struct store_probe *p, const char *name, struct keystore_why *why)
+try_key(const struct store_probe *p, const char *name, struct reason *why)
 {
 	struct buf pub;
 	char type[64];
@@ -90,7 +90,7 @@ try_key(const struct store_probe *p, const char *name, struct keystore_why *why)
 }
 
 static int
-try_password(const struct store_probe *p, const char *name, struct keystore_why *why)
+try_password(const struct store_probe *p, const char *name, struct reason *why)
 {
 	struct secret *password;
 	int r = keystore_password(p->ks, name, &password, why);
@@ -100,8 +100,7 @@ try_password(const struct store_probe *p, const char *name, struct keystore_why 
 }
 
 static int
-try_it(const struct store_probe *p, enum keystore_kind kind, const char *name,
-    struct keystore_why *why)
+try_it(const struct store_probe *p, enum keystore_kind kind, const char *name, struct reason *why)
 {
 	why->text[0] = '\0';
 	if (p->closed)
@@ -115,7 +114,7 @@ int
 store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name, const char **why)
 {
 	struct tried key = { .kind = kind, .name = strdup(name) }, **found, *t;
-	struct keystore_why text;
+	struct reason text;
 
 	if (key.name == NULL)
 		fatal("out of memory");
@@ -137,20 +136,20 @@ store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name
 }
 
 int
-store_probe_one(const struct conf_keystore *k, const struct become *b, enum keystore_kind kind,
-    const char *name, struct keystore_why *why)
+store_probe_one(const struct conf_keystore *k, const struct as_user *b, enum keystore_kind kind,
+    const char *name, struct reason *why)
 {
 	struct store_probe store;
 	const char *text;
 	struct stat st;
 	int err;
 
-	if (!become_other(b) && geteuid() != 0 &&
+	if (!as_user_other(b) && geteuid() != 0 &&
 	    (stat(k->path, &st) == -1 || st.st_uid != geteuid()))
 		return 0;
 	err = store_probe_open(&store, k, b, why);
 	if (err == 0 && (err = store_probe_try(&store, kind, name, &text)) != 0)
-		keystore_why_set(why, "%s", text);
+		reason_set(why, "%s", text);
 	store_probe_close(&store);
 	return err;
 }

@@ -6,9 +6,10 @@
 #ifndef CLI_STORE_PROBE_H
 #define CLI_STORE_PROBE_H
 
-#include "cli/become.h"
+#include "base/reason.h"
+#include "cli/as_user.h"
 #include "conf/conf.h"
-#include "keeper/keystore.h"
+#include "keystore/keystore.h"
 
 struct store_probe {
 	const char *path;
@@ -18,8 +19,8 @@ struct store_probe {
 };
 
 /* As the keeper, who may be somebody else.  0, or an ERR_* with why. */
-int store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct become *b,
-    struct keystore_why *why) MUST_CHECK;
+int store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *b,
+    struct reason *why) MUST_CHECK;
 void store_probe_close(struct store_probe *p);
 
 /* A key or password: 0 if it can be used, ERR_NOTFOUND, or another ERR_*; *why is valid until
@@ -28,7 +29,7 @@ int store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *
     const char **why) MUST_CHECK;
 
 /* All of it for one.  Who is not the keeper, and cannot become it, can't tell, and gets 0. */
-int store_probe_one(const struct conf_keystore *k, const struct become *b, enum keystore_kind kind,
-    const char *name, struct keystore_why *why) MUST_CHECK;
+int store_probe_one(const struct conf_keystore *k, const struct as_user *b, enum keystore_kind kind,
+    const char *name, struct reason *why) MUST_CHECK;
 
 #endif

@@ -6,11 +6,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "conf/arena.h"
 #include "conf/conf.h"
-#include "conf/own.h"
+#include "conf/sections.h"
 #include "conf/reader.h"
 #include "conf/strict.h"
 
@@ -99,12 +99,12 @@ dir_read(struct conf *conf, struct reader *reader, struct strict *strict,
     struct conf_errors *errors)
 {
 	struct dirent **list = NULL;
-	char *path, *name, why[CLOSED_WHY_SIZE];
+	char *path, *name, why[ACCESS_HINT_SIZE];
 	int fd, i, n;
 
 	n = scandir(conf->dir, &list, dir_filter, dir_order);
 	if (n == -1 && errno == EACCES) {
-		(void)closed_why(conf->dir, R_OK | X_OK, why);
+		(void)access_hint(conf->dir, R_OK | X_OK, why);
 		conf_error(errors, conf->dir, 0, "%s", why);
 		return ERR_CONFIG;
 	}
@@ -198,7 +198,7 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 	all = reader_sections(reader, &n);
 	if (conf_sort(conf, all, n) != 0)
 		goto nomem;
-	own_parse(conf, errors);
+	sections_parse(conf, errors);
 	strict_judge(&strict, conf, errors);
 	*out = conf;
 	conf = NULL;

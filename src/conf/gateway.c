@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "conf/arena.h"
 #include "conf/conf.h"
-#include "conf/own.h"
+#include "conf/sections.h"
 #include "conf/reader.h"
 
 void
@@ -49,7 +49,7 @@ conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_
 			else
 				conf_error(errors, name, 0, "not one [gateway]");
 		}
-		own_parse(conf, errors);
+		sections_parse(conf, errors);
 	}
 	reader_free(&reader);
 	if (errors->n != before) {

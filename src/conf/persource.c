@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 #include "conf/persource.h"
 
 /* --- PerSourceNetBlockSize: bits4 or bits4:bits6 --- */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "conf/keyword.h"
 #include "conf/reader.h"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/privs.h"
 #include "conf/reader.h"
@@ -61,13 +61,13 @@ file_remember(struct strict *s, const char *name, const struct stat *st)
 int
 strict_open(struct strict *s, const char *name, struct conf_errors *errors)
 {
-	char why[SAFE_PATH_WHY_SIZE], closed[CLOSED_WHY_SIZE];
+	char why[SAFE_PATH_WHY_SIZE], closed[ACCESS_HINT_SIZE];
 	struct stat st;
 	int fd, r;
 
 	r = safe_path_open_anyway(&s->rule, s->dir_fd, name, O_RDONLY, &s->doubts, &fd, why);
 	if (r == ERR_SYS && errno == EACCES) {
-		(void)closed_why(name, R_OK, closed);
+		(void)access_hint(name, R_OK, closed);
 		conf_error(errors, name, 0, "%s", closed);
 	} else if (r != 0) {
 		conf_error(errors, name, 0, "%s", reason_of(why, name));

@@ -8,7 +8,7 @@
 
 #include <sodium.h>
 
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/confine.h"
 #include "errand/errand.h"
 #include "ipc/ipc.h"
@@ -38,7 +38,7 @@ errand_check(int sock)
 
 	signal(SIGTERM, SIG_DFL);
 	alarm(CHECK_SECONDS);
-	title_set("errand password");
+	proctitle_set("errand password");
 	if (sodium_init() == -1 || errand_confine_check() != 0 ||
 	    poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
 	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
@@ -50,7 +50,7 @@ errand_check(int sock)
 	explicit_bzero(message, sizeof(message));
 	explicit_bzero(hash, sizeof(hash));
 	/* the memory it took is free again; with the answer the next one may begin */
-	title_set("errand done");
+	proctitle_set("errand done");
 	ipc_begin(&b, IPC_CHECKED);
 	wire_put_bool(&b, ok);
 	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);

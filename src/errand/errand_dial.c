@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
@@ -62,7 +62,7 @@ errand_dial(int sock)
 		wire_text(body, host, sizeof(host));
 		if (wire_err(body) != 0)
 			break;
-		title_set("errand dial %s", host);
+		proctitle_set("errand dial %s", host);
 		/* one that does not answer leaves time for the next */
 		fd = dial_host(host, port, dial_share(deadline, n), &why);
 		if (fd != -1)

@@ -10,7 +10,7 @@
 #include "base/login.h"
 #include "base/program.h"
 #include "base/strlist.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/confine.h"
 #include "errand/errand.h"
 #include "errand/run.h"
@@ -97,7 +97,7 @@ errand_run(int sock, const char *base, const char *command)
 	signal(SIGTERM, SIG_DFL);
 	/* nothing here waits longer; should it, this is the end of it */
 	alarm(timeout_ms / 1000 + 5);
-	title_set("errand exec %s", lists[0][0]);
+	proctitle_set("errand exec %s", lists[0][0]);
 	order.argv = lists[0];
 	order.env = lists[1];
 	order.confined.closed = lists[2];

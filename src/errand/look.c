@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
@@ -154,7 +154,7 @@ errand_look(int answer)
 	if (wire_end(body) != 0)
 		_exit(1);
 	order.deadline = clock_ms() + timeout_ms;
-	title_set("errand look %s", order.host);
+	proctitle_set("errand look %s", order.host);
 	/* what the libraries load later they have by then */
 	if (leg_global_init() != 0 || leg_warm_up() != 0 || look_silent() != 0)
 		_exit(1);

@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/reexec.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/confine.h"
 #include "errand/run.h"
 #include "errand/starter.h"
@@ -210,7 +210,7 @@ starter_run(int master, const struct starter_config *config)
 	const uint8_t ready = 1;
 	int r;
 
-	title_set("starter");
+	proctitle_set("starter");
 	r = starter_find_user(&s);
 	if (r == 0)
 		r = starter_block_signals(&s);

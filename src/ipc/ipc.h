@@ -70,7 +70,7 @@ enum ipc_type {
 			  * bool: a person is asked meanwhile, so that it ends with the keys */
 	IPC_HOST_KEY_OK,   /* bool ok */
 	IPC_UPSTREAM,	   /* strings to the end: payloads for the upstream */
-	IPC_POLICY,	   /* what may be done in the relay: rules_put(); before RELAY */
+	IPC_POLICY,	   /* what may be done in the relay: policy_put(); before RELAY */
 	IPC_RELAY,	   /* both are logged in.  strings to the end: what the client gets before
 			  * USERAUTH_SUCCESS.  After AGENT: the upstream's banner, or nothing */
 	IPC_REFUSE,	   /* string text of the DISCONNECT; strings to the end: last payloads

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "auth/agent_proto.h"
-#include "auth/pubkey.h"
+#include "formats/agent_proto.h"
+#include "formats/pubkey.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/downstream.h"
@@ -44,19 +44,19 @@ static const struct {
 };
 
 int
-agent_login_new(struct ward *w, struct bytes signature)
+agent_login_new(struct ksession *s, struct bytes signature)
 {
 	struct agent_login *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		return ERR_NOMEM;
-	agent_login_free(&w->agent);
-	w->agent = a;
+	agent_login_free(&s->agent);
+	s->agent = a;
 	buf_init(&a->bind, IPC_PAYLOAD_MAX);
 	buf_init(&a->answer, IPC_PAYLOAD_MAX);
 	buf_init(&a->banner, AUTH_CLIENT_BANNER_MAX);
-	agent_proto_put_bind(&a->bind, (struct bytes){ w->host_key.data, w->host_key.len },
-	    (struct bytes){ w->upstream_id, w->upstream_id_len }, signature);
+	agent_proto_put_bind(&a->bind, (struct bytes){ s->host_key.data, s->host_key.len },
+	    (struct bytes){ s->upstream_id, s->upstream_id_len }, signature);
 	return buf_err(&a->bind);
 }
 
@@ -75,110 +75,110 @@ agent_login_free(struct agent_login **agent)
 }
 
 void
-agent_login_begin(struct ward *w)
+agent_login_begin(struct ksession *s)
 {
 	/* the agent of somebody who has not proven anything is nobody's to ask */
-	if (!w->methods.complete) {
-		ward_end(w);
+	if (!s->methods.complete) {
+		ksession_end(s);
 		return;
 	}
-	w->phase = IPC_PHASE_AGENT;
-	downstream_let_in(w);
+	s->phase = IPC_PHASE_AGENT;
+	downstream_let_in(s);
 }
 
 static void
-ask(struct ward *w, int what, const struct buf *request)
+ask(struct ksession *s, int what, const struct buf *request)
 {
 	struct buf b;
 
-	w->agent->asked = what;
+	s->agent->asked = what;
 	ipc_begin(&b, IPC_AGENT_REQUEST);
 	if (request->err != 0)
 		b.err = request->err;
 	wire_put_string(&b, request->data, request->len);
-	(void)ward_send(w, &b, -1);
+	(void)ksession_send(s, &b, -1);
 }
 
 static void
-fail(struct ward *w, enum ipc_agent_failure failure)
+fail(struct ksession *s, enum ipc_agent_failure failure)
 {
-	ward_refuse(w, failures[failure].text, "%s", failures[failure].why);
+	ksession_refuse(s, failures[failure].text, "%s", failures[failure].why);
 }
 
 void
-agent_login_opened(struct ward *w)
+agent_login_opened(struct ksession *s)
 {
-	if (w->phase != IPC_PHASE_AGENT)
+	if (s->phase != IPC_PHASE_AGENT)
 		return;
-	if (w->agent->open) {
-		ward_end(w);
+	if (s->agent->open) {
+		ksession_end(s);
 		return;
 	}
-	w->agent->open = 1;
+	s->agent->open = 1;
 	/* before anything else: some keys are shown only to who says where they are for */
-	ask(w, ASKED_BIND, &w->agent->bind);
+	ask(s, ASKED_BIND, &s->agent->bind);
 }
 
 /* None is left to be tried. */
 static void
-no_key(struct ward *w)
+no_key(struct ksession *s)
 {
-	const struct agent_login *a = w->agent;
+	const struct agent_login *a = s->agent;
 
 	if (a->keys.n == 0)
-		ward_refuse(w,
+		ksession_refuse(s,
 		    "there is no key in your agent, or it is locked: see that ssh-add -l lists yours",
 		    "the agent shows no key");
 	else if (a->not_signed > 0)
-		ward_refuse(w,
+		ksession_refuse(s,
 		    "your agent did not sign with the key that opens your machine; was it not "
 		    "confirmed?",
-		    "%s@%s would take a key, and the agent did not sign with it", w->user, w->host);
+		    "%s@%s would take a key, and the agent did not sign with it", s->user, s->host);
 	else
-		ward_refuse(w,
+		ksession_refuse(s,
 		    "your machine takes none of the keys in your agent; ask your administrator",
-		    "%s@%s takes none of the %zu keys of the agent, %u tried", w->user, w->host,
+		    "%s@%s takes none of the %zu keys of the agent, %u tried", s->user, s->host,
 		    a->keys.n, a->tries);
 }
 
 static void
-try_next(struct ward *w)
+try_next(struct ksession *s)
 {
-	struct agent_login *a = w->agent;
+	struct agent_login *a = s->agent;
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
 	while (a->next < a->keys.n && a->tries < AGENT_TRIES_MAX) {
-		if (!auth_client_query(w->upstream, a->keys.v[a->next++], &out))
+		if (!auth_client_query(s->upstream, a->keys.v[a->next++], &out))
 			continue;
 		a->tries++;
-		ward_send_payloads(w, IPC_UPSTREAM, &out);
+		ksession_send_payloads(s, IPC_UPSTREAM, &out);
 		buf_free(&out);
 		return;
 	}
 	buf_free(&out);
-	no_key(w);
+	no_key(s);
 }
 
 /* The one that the person has just used comes first. */
 static void
-keys_answer(struct ward *w, struct bytes answer)
+keys_answer(struct ksession *s, struct bytes answer)
 {
-	struct agent_login *a = w->agent;
+	struct agent_login *a = s->agent;
 	struct bytes used = { NULL, 0 };
 
-	if (w->key_proven)
-		used = auth_server_key(w->server);
+	if (s->key_proven)
+		used = auth_server_key(s->server);
 	buf_put(&a->answer, answer.p, answer.len);
 	if (buf_err(&a->answer) != 0 ||
 	    agent_proto_keys((struct bytes){ a->answer.data, a->answer.len }, used, &a->keys) != 0)
-		fail(w, IPC_AGENT_GARBLED);
+		fail(s, IPC_AGENT_GARBLED);
 	else
-		try_next(w);
+		try_next(s);
 }
 
 static void
-signature_answer(struct ward *w, struct bytes answer)
+signature_answer(struct ksession *s, struct bytes answer)
 {
 	struct bytes sig;
 	struct buf out;
@@ -186,86 +186,86 @@ signature_answer(struct ward *w, struct bytes answer)
 
 	r = agent_proto_signature(answer, &sig);
 	if (r == ERR_FORMAT) {
-		fail(w, IPC_AGENT_GARBLED);
+		fail(s, IPC_AGENT_GARBLED);
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
-	if (r == 0 && auth_client_signed(w->upstream, sig, &out)) {
-		ward_send_payloads(w, IPC_UPSTREAM, &out);
+	if (r == 0 && auth_client_signed(s->upstream, sig, &out)) {
+		ksession_send_payloads(s, IPC_UPSTREAM, &out);
 	} else {
-		w->agent->not_signed++;
-		try_next(w);
+		s->agent->not_signed++;
+		try_next(s);
 	}
 	buf_free(&out);
 }
 
 void
-agent_login_answer(struct ward *w, struct wire *body)
+agent_login_answer(struct ksession *s, struct wire *body)
 {
 	struct bytes answer = wire_string(body);
-	struct agent_login *a = w->agent;
+	struct agent_login *a = s->agent;
 	struct buf request;
 	int asked;
 
-	if (w->phase != IPC_PHASE_AGENT)
+	if (s->phase != IPC_PHASE_AGENT)
 		return;
 	asked = a->asked;
 	a->asked = ASKED_NOTHING;
 	if (wire_end(body) != 0 || asked == ASKED_NOTHING) {
-		ward_end(w);
+		ksession_end(s);
 		return;
 	}
 	if (asked == ASKED_BIND) {
 		/* an agent that does not know it says so, and that is fine */
 		buf_init(&request, 16);
 		agent_proto_put_list(&request);
-		ask(w, ASKED_KEYS, &request);
+		ask(s, ASKED_KEYS, &request);
 		buf_free(&request);
 	} else if (asked == ASKED_KEYS) {
-		keys_answer(w, answer);
+		keys_answer(s, answer);
 	} else {
-		signature_answer(w, answer);
+		signature_answer(s, answer);
 	}
 }
 
 void
-agent_login_failed(struct ward *w, struct wire *body)
+agent_login_failed(struct ksession *s, struct wire *body)
 {
 	uint8_t failure = wire_u8(body);
 
-	if (w->phase != IPC_PHASE_AGENT)
+	if (s->phase != IPC_PHASE_AGENT)
 		return;
 	if (wire_end(body) != 0 || failure >= sizeof(failures) / sizeof(failures[0]))
-		ward_end(w);
-	else if (failure == IPC_AGENT_TIMEOUT && w->agent->open && w->agent->asked == ASKED_NOTHING)
-		ward_refuse(w,
+		ksession_end(s);
+	else if (failure == IPC_AGENT_TIMEOUT && s->agent->open && s->agent->asked == ASKED_NOTHING)
+		ksession_refuse(s,
 		    "your machine did not answer in time; try again later or ask your "
 		    "administrator",
-		    "%s port %u: LoginGraceTime was over before it had answered the login", w->host,
-		    w->route->port);
+		    "%s port %u: LoginGraceTime was over before it had answered the login", s->host,
+		    s->route->port);
 	else
-		fail(w, failure);
+		fail(s, failure);
 }
 
 void
-agent_login_banner(struct ward *w, struct bytes text)
+agent_login_banner(struct ksession *s, struct bytes text)
 {
-	buf_put(&w->agent->banner, text.p, text.len);
+	buf_put(&s->agent->banner, text.p, text.len);
 }
 
 void
-agent_login_put_banner(const struct ward *w, struct buf *b)
+agent_login_put_banner(const struct ksession *s, struct buf *b)
 {
-	const struct buf *banner = &w->agent->banner;
+	const struct buf *banner = &s->agent->banner;
 
 	if (banner->len > 0)
 		wire_put_string(b, banner->data, banner->len);
 }
 
 void
-agent_login_wanted(struct ward *w)
+agent_login_wanted(struct ksession *s)
 {
-	const struct agent_login *a = w->agent;
+	const struct agent_login *a = s->agent;
 	struct bytes key = a->keys.v[a->next - 1];
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
 	struct buf data, request;
@@ -274,44 +274,44 @@ agent_login_wanted(struct ward *w)
 
 	buf_init(&data, IPC_PAYLOAD_MAX);
 	buf_init(&request, IPC_PAYLOAD_MAX);
-	r = auth_client_to_sign(w->upstream, &data, &alg);
+	r = auth_client_to_sign(s->upstream, &data, &alg);
 	agent_proto_put_sign(&request, key, (struct bytes){ data.data, data.len }, alg);
 	if (r == 0 && buf_err(&request) == 0 && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
 		log_info("session %04jx: the agent is asked to sign for %s@%s with %s %s",
-		    (uintmax_t)w->id, w->user, w->host, pubkey_type_short(type), fingerprint);
-		ask(w, ASKED_SIGNATURE, &request);
+		    (uintmax_t)s->id, s->user, s->host, pubkey_type_short(type), fingerprint);
+		ask(s, ASKED_SIGNATURE, &request);
 	} else {
-		try_next(w);
+		try_next(s);
 	}
 	buf_free(&data);
 	buf_free(&request);
 }
 
 void
-agent_login_refused(struct ward *w)
+agent_login_refused(struct ksession *s)
 {
-	const char *offers = auth_client_methods(w->upstream);
+	const char *offers = auth_client_methods(s->upstream);
 
-	if (auth_client_partial(w->upstream) && !namelist_has(offers, "publickey"))
-		ward_refuse(w,
+	if (auth_client_partial(s->upstream) && !namelist_has(offers, "publickey"))
+		ksession_refuse(s,
 		    "your machine wants more than the key of your agent, which the gateway cannot "
 		    "give; ask your administrator",
-		    "%s@%s accepted a key of the agent but wants more: %s", w->user, w->host,
+		    "%s@%s accepted a key of the agent but wants more: %s", s->user, s->host,
 		    offers);
 	else if (!namelist_has(offers, "publickey"))
-		ward_refuse(w, upstream_text_login, "%s@%s takes no keys; it offers %s", w->user,
-		    w->host, offers);
+		ksession_refuse(s, upstream_text_login, "%s@%s takes no keys; it offers %s",
+		    s->user, s->host, offers);
 	else
-		try_next(w);
+		try_next(s);
 }
 
 void
-agent_login_ended(struct ward *w, const char *reason)
+agent_login_ended(struct ksession *s, const char *reason)
 {
-	ward_refuse(w,
-	    w->agent->tries > 0 ?
+	ksession_refuse(s,
+	    s->agent->tries > 0 ?
 		"your machine has ended the login: it may take none of the first keys in your agent" :
 		"your machine has ended the connection; try again later or ask your administrator",
-	    "%s port %u: %s", w->host, w->route->port, reason);
+	    "%s port %u: %s", s->host, s->route->port, reason);
 }

@@ -2,14 +2,14 @@
 #include "base/log.h"
 #include "keeper/check.h"
 #include "keeper/downstream.h"
-#include "keeper/outbox.h"
+#include "keeper/master_link.h"
 
 void
 check_init(struct keeper *k)
 {
 	size_t i;
 
-	turns_init(&k->checks_line);
+	fairq_init(&k->checks_line);
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++) {
 		k->checks[i].keeper = k;
 		k->checks[i].sock = -1;
@@ -30,22 +30,22 @@ check_free_place(struct keeper *k)
 }
 
 static int
-check_start(struct check *c, struct ward *w)
+check_start(struct check *c, struct ksession *s)
 {
 	struct bytes password;
 	const char *hash;
 	struct buf b;
 	int r;
 
-	downstream_password(w, &hash, &password);
+	downstream_password(s, &hash, &password);
 	ipc_begin(&b, IPC_PASSWORD);
 	wire_put_text(&b, hash);
 	wire_put_bytes(&b, password);
-	r = outbox_errand(c->keeper, &c->source, IPC_ERRAND_CHECK, &b, &c->sock);
+	r = master_link_errand(c->keeper, &c->source, IPC_ERRAND_CHECK, &b, &c->sock);
 	if (r != 0)
 		return r;
-	c->ward = w;
-	w->check = c;
+	c->session = s;
+	s->check = c;
 	return 0;
 }
 
@@ -54,41 +54,41 @@ static void
 check_next(struct keeper *k)
 {
 	struct check *c;
-	struct ward *w;
+	struct ksession *s;
 	int r;
 
-	while ((c = check_free_place(k)) != NULL && (w = turns_next(&k->checks_line)) != NULL) {
-		r = check_start(c, w);
+	while ((c = check_free_place(k)) != NULL && (s = fairq_next(&k->checks_line)) != NULL) {
+		r = check_start(c, s);
 		if (r != 0) {
 			log_error("session %04jx: cannot have a password checked: %s",
-			    (uintmax_t)w->id, err_str(r));
-			downstream_password_checked(w, -1);
+			    (uintmax_t)s->id, err_str(r));
+			downstream_password_checked(s, -1);
 		}
 	}
 }
 
 void
-check_begin(struct ward *w)
+check_begin(struct ksession *s)
 {
-	if (w->check != NULL || w->check_turn.waits)
+	if (s->check != NULL || s->check_turn.waits)
 		return;
-	turns_wait(&w->keeper->checks_line, &w->check_turn, w, w->client);
-	check_next(w->keeper);
+	fairq_wait(&s->keeper->checks_line, &s->check_turn, s, s->client);
+	check_next(s->keeper);
 }
 
 void
-check_cancel(struct ward *w)
+check_cancel(struct ksession *s)
 {
-	turns_leave(&w->keeper->checks_line, &w->check_turn);
-	if (w->check != NULL)
-		w->check->ward = NULL;
-	w->check = NULL;
+	fairq_leave(&s->keeper->checks_line, &s->check_turn);
+	if (s->check != NULL)
+		s->check->session = NULL;
+	s->check = NULL;
 }
 
 void
 check_input(struct check *c)
 {
-	struct ward *w = c->ward;
+	struct ksession *s = c->session;
 	struct ipc_msg msg;
 	int r, ok = -1;
 
@@ -105,10 +105,10 @@ check_input(struct check *c)
 	if (r == 0)
 		fd_close(&msg.fd);
 	fd_close(&c->sock);
-	c->ward = NULL;
-	if (w != NULL) {
-		w->check = NULL;
-		downstream_password_checked(w, ok);
+	c->session = NULL;
+	if (s != NULL) {
+		s->check = NULL;
+		downstream_password_checked(s, ok);
 	}
 	check_next(c->keeper);
 }

@@ -5,15 +5,15 @@
 #ifndef KEEPER_CHECK_H
 #define KEEPER_CHECK_H
 
-#include "keeper/ward.h"
+#include "keeper/ksession.h"
 
 void check_init(struct keeper *k);
 
 /* Have downstream_password() checked; downstream_password_checked() gets the answer. */
-void check_begin(struct ward *w);
+void check_begin(struct ksession *s);
 
 /* The answer is no longer wanted.  An errand that runs keeps its place till its end. */
-void check_cancel(struct ward *w);
+void check_cancel(struct ksession *s);
 
 /* An errand has said something, or has died. */
 void check_input(struct check *c);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/closed.h"
+#include "base/access_hint.h"
 #include "base/filter.h"
 #include "base/log.h"
 #include "base/privs.h"
@@ -168,7 +168,7 @@ confine_warm_up(void)
 	uint8_t flags;
 	int r;
 
-	closed_remember_us();
+	access_hint_prepare();
 	/* a name that nobody has loads all modules of nsswitch.conf(5): it is looked for in each */
 	(void)privs_user_exists("sallyport no such user");
 	buf_init(&pub, 1024);

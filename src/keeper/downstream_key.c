@@ -6,14 +6,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 #include "base/log.h"
-#include "keeper/authorize.h"
+#include "access/user_key.h"
 #include "keeper/downstream.h"
 #include "transport/keys.h"
 
 /* Say once why a key that stands in a file was not taken. */
-static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3)))
+not_taken(struct ksession *s, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -21,30 +22,30 @@ static void __attribute__((format(printf, 2, 3))) not_taken(struct ward *w, cons
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (strncmp(text, w->said, sizeof(w->said) - 1) == 0)
+	if (strncmp(text, s->said, sizeof(s->said) - 1) == 0)
 		return;
-	snprintf(w->said, sizeof(w->said), "%.*s", (int)sizeof(w->said) - 1, text);
-	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)w->id, ward_login(w),
-	    auth_server_fingerprint(w->server), text);
+	snprintf(s->said, sizeof(s->said), "%.*s", (int)sizeof(s->said) - 1, text);
+	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)s->id, ksession_login(s),
+	    auth_server_fingerprint(s->server), text);
 }
 
 int
 downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
-	struct ward *w = ctx;
-	const struct authorize_request request = { .route = w->route,
-		.login = auth_server_login(w->server),
-		.address = w->client,
+	struct ksession *s = ctx;
+	const struct user_key_request request = { .route = s->route,
+		.login = auth_server_login(s->server),
+		.address = s->client,
 		.now = time(NULL) };
-	struct authorize_answer answer;
+	struct user_key_answer answer;
 
-	if (!authorize_key(&request, blob, &answer)) {
+	if (!user_key_allowed(&request, blob, &answer)) {
 		if (answer.why[0] != '\0')
-			not_taken(w, "%s", answer.why);
+			not_taken(s, "%s", answer.why);
 		return 0;
 	}
-	authorized_options_free(&w->shown);
-	w->shown = answer.options;
+	authorized_options_free(&s->shown);
+	s->shown = answer.options;
 	return 1;
 }
 
@@ -52,7 +53,7 @@ int
 downstream_key_verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
     const void *data, size_t len)
 {
-	struct ward *w = ctx;
+	struct ksession *s = ctx;
 	uint8_t flags;
 	char type[64];
 	int r;
@@ -64,12 +65,12 @@ downstream_key_verify(void *ctx, const char *alg, struct bytes blob, struct byte
 	if (r != 0 || strncmp(type, "sk-", 3) != 0)
 		return r;
 	/* a signature made without a touch is as good to the mathematics */
-	if (!w->shown.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
-		not_taken(w, "signed without a touch of the security key");
+	if (!s->shown.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
+		not_taken(s, "signed without a touch of the security key");
 		return ERR_AUTH;
 	}
-	if (w->shown.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
-		not_taken(w, "signed without verification of the user");
+	if (s->shown.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
+		not_taken(s, "signed without verification of the user");
 		return ERR_AUTH;
 	}
 	return 0;

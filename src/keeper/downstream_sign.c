@@ -14,27 +14,27 @@ static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstr
 
 /* The first hash signed is the session identifier: from here on proofs count. */
 static int
-begin_auth(struct ward *w, const struct host_key *key, struct bytes hash)
+begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
 {
 	char hint[256];
 	struct auth_server_config config = {
 		.session_id = hash.p,
 		.session_id_len = hash.len,
-		.max_tries = w->generation->conf->gateway.max_auth_tries,
-		.banner = w->generation->banner,
+		.max_tries = s->snapshot->conf->gateway.max_auth_tries,
+		.banner = s->snapshot->banner,
 		.host_key = { key->blob.data, key->blob.len },
 		.hint = hint,
-		.unknown_methods = unknown_common(w->keeper)->methods,
+		.decoy_methods = decoy_common(s->keeper)->methods,
 	};
 
 	snprintf(hint, sizeof(hint),
 	    "sallyport: no key of yours opens this login; give your "
 	    "administrator your public key (session %04jx)",
-	    (uintmax_t)w->id);
-	w->server = auth_server_new(&config, &auth_ops, w);
-	if (w->server == NULL)
+	    (uintmax_t)s->id);
+	s->server = auth_server_new(&config, &auth_ops, s);
+	if (s->server == NULL)
 		return ERR_NOMEM;
-	w->phase = IPC_PHASE_AUTH;
+	s->phase = IPC_PHASE_AUTH;
 	return 0;
 }
 
@@ -53,43 +53,43 @@ is_exchange_hash(struct bytes hash)
 
 /* The session asks for what no session of ours does. */
 static void
-sign_refused(struct ward *w, const char *why)
+sign_refused(struct ksession *s, const char *why)
 {
-	log_error("session %04jx: ended: %s (from %s port %u)", (uintmax_t)w->id, why, w->client,
-	    w->client_port);
-	ward_end(w);
+	log_error("session %04jx: ended: %s (from %s port %u)", (uintmax_t)s->id, why, s->client,
+	    s->client_port);
+	ksession_end(s);
 }
 
 static void
-sign_answer(struct ward *w, const char *alg, struct bytes hash)
+sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 {
-	const struct host_key *key = identity_host_key(w->identity, alg);
-	struct keystore_why why = { "out of memory" };
+	const struct host_key *key = identity_host_key(s->identity, alg);
+	struct reason why = { "out of memory" };
 	struct buf sig, b;
 	int r;
 
 	if (key == NULL) {
-		sign_refused(w, "no host key has the algorithm it wants a signature of");
+		sign_refused(s, "no host key has the algorithm it wants a signature of");
 		return;
 	}
 	buf_init(&sig, 8192);
-	r = keystore_sign_with(w->identity->keystore, key->name, &key->sealed, alg, hash.p,
+	r = keystore_sign_with(s->identity->keystore, key->name, &key->sealed, alg, hash.p,
 	    hash.len, &sig, &why);
-	if (r == 0 && w->phase == IPC_PHASE_KEX)
-		r = begin_auth(w, key, hash);
+	if (r == 0 && s->phase == IPC_PHASE_KEX)
+		r = begin_auth(s, key, hash);
 	if (r != 0) {
-		log_error("session %04jx: host key for %s: %s", (uintmax_t)w->id, alg, why.text);
-		w->phase = IPC_PHASE_END;
+		log_error("session %04jx: host key for %s: %s", (uintmax_t)s->id, alg, why.text);
+		s->phase = IPC_PHASE_END;
 	}
 	ipc_begin(&b, IPC_SIGNATURE);
 	wire_put_bool(&b, r == 0);
 	wire_put_string(&b, sig.data, r == 0 ? sig.len : 0);
 	buf_free(&sig);
-	(void)ward_send(w, &b, -1);
+	(void)ksession_send(s, &b, -1);
 }
 
 void
-downstream_sign(struct ward *w, struct wire *body)
+downstream_sign(struct ksession *s, struct wire *body)
 {
 	struct bytes hash;
 	char alg[64];
@@ -97,29 +97,29 @@ downstream_sign(struct ward *w, struct wire *body)
 	wire_text(body, alg, sizeof(alg));
 	hash = wire_string(body);
 	if (wire_end(body) != 0 || !is_exchange_hash(hash)) {
-		sign_refused(w, "what it wants signed is no exchange hash");
+		sign_refused(s, "what it wants signed is no exchange hash");
 		return;
 	}
-	if (w->sign_later.waits) {
-		sign_refused(w, "it wants two signatures at once");
+	if (s->sign_later.waits) {
+		sign_refused(s, "it wants two signatures at once");
 		return;
 	}
-	if (bucket_take(&w->signatures, clock_ms())) {
-		sign_answer(w, alg, hash);
+	if (bucket_take(&s->signatures, clock_ms())) {
+		sign_answer(s, alg, hash);
 		return;
 	}
-	w->sign_later.waits = 1;
-	memcpy(w->sign_later.alg, alg, sizeof(alg));
-	memcpy(w->sign_later.hash, hash.p, hash.len);
-	w->sign_later.hash_len = hash.len;
+	s->sign_later.waits = 1;
+	memcpy(s->sign_later.alg, alg, sizeof(alg));
+	memcpy(s->sign_later.hash, hash.p, hash.len);
+	s->sign_later.hash_len = hash.len;
 }
 
 void
-downstream_sign_sweep(struct ward *w, int64_t now)
+downstream_sign_sweep(struct ksession *s, int64_t now)
 {
-	if (!w->sign_later.waits || !bucket_take(&w->signatures, now))
+	if (!s->sign_later.waits || !bucket_take(&s->signatures, now))
 		return;
-	w->sign_later.waits = 0;
-	sign_answer(w, w->sign_later.alg,
-	    (struct bytes){ w->sign_later.hash, w->sign_later.hash_len });
+	s->sign_later.waits = 0;
+	sign_answer(s, s->sign_later.alg,
+	    (struct bytes){ s->sign_later.hash, s->sign_later.hash_len });
 }

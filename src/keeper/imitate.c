@@ -14,32 +14,31 @@ offers(const char *methods, const char *behind, char out[AUTH_METHODS_NEXT_SIZE]
 }
 
 void
-imitate_carry(struct ward *w)
+imitate_carry(struct ksession *s)
 {
-	const struct keeper *k = w->keeper;
+	const struct keeper *k = s->keeper;
 	char methods[AUTH_METHODS_NEXT_SIZE];
 	struct bytes message;
 
-	w->at_least_us = w->imitated ? 0 : unknown_draw(k, UNKNOWN_CONNECT);
-	w->imitated = 1;
-	offers(unknown_shape(k, auth_server_login(w->server), w->by_key == LOOKUP_WANTS_KEY)
-		   ->methods,
+	s->at_least_us = s->imitated ? 0 : decoy_draw(k, DECOY_CONNECT);
+	s->imitated = 1;
+	offers(decoy_shape(k, auth_server_login(s->server), s->by_key == LOOKUP_WANTS_KEY)->methods,
 	    k->unknown.behind, methods);
 	if (strcmp(methods, "") != 0 && strcmp(methods, "publickey") != 0) {
-		if (auth_server_set_methods(w->server, methods) != 0) {
-			ward_end(w);
+		if (auth_server_set_methods(s->server, methods) != 0) {
+			ksession_end(s);
 			return;
 		}
-		if (!namelist_has(methods, auth_server_method(w->server))) {
-			downstream_declined(w);
+		if (!namelist_has(methods, auth_server_method(s->server))) {
+			downstream_declined(s);
 			return;
 		}
 	}
-	if (auth_server_carried(w->server, &message) == AUTH_SERVER_CONVERSATION) {
-		w->at_least_us += unknown_draw(k, UNKNOWN_QUESTION);
-		downstream_ask_password(w);
+	if (auth_server_carried(s->server, &message) == AUTH_SERVER_CONVERSATION) {
+		s->at_least_us += decoy_draw(k, DECOY_QUESTION);
+		downstream_ask_password(s);
 	} else {
-		w->at_least_us += unknown_draw(k, UNKNOWN_REFUSAL);
-		downstream_failed(w);
+		s->at_least_us += decoy_draw(k, DECOY_REFUSAL);
+		downstream_failed(s);
 	}
 }

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/secret.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "keeper/check.h"
 #include "keeper/confine.h"
 #include "keeper/dials.h"
@@ -25,14 +25,14 @@
 #include "keeper/keeper.h"
 #include "keeper/looks.h"
 #include "keeper/lookups.h"
-#include "keeper/outbox.h"
-#include "keeper/unknown.h"
-#include "keeper/ward.h"
+#include "keeper/master_link.h"
+#include "keeper/decoy.h"
+#include "keeper/ksession.h"
 #include "transport/keys.h"
 
 #define EXIT_CONFIG 78
 #define EVENTS 64
-/* How often wards that overstay are looked for. */
+/* How often sessions that overstay are looked for. */
 #define SWEEP_MS 1000
 
 /* --- reload --- */
@@ -49,7 +49,7 @@ put_text(struct buf *b, const char *text, size_t len)
 
 /* u32 n, n x string: for the master to try them. */
 static void
-put_host_keys(struct buf *b, const struct generation *g)
+put_host_keys(struct buf *b, const struct snapshot *g)
 {
 	size_t i;
 
@@ -70,8 +70,8 @@ prepare(struct keeper *k)
 	FILE *f;
 	int r;
 
-	generation_unref(&k->next);
-	r = generation_load(k->now->conf->dir, k->now, &k->next, &errors);
+	snapshot_unref(&k->next);
+	r = snapshot_load(k->now->conf->dir, k->now, &k->next, &errors);
 	/* what would refuse every login that comes to it is a mistake as any other */
 	if (r == 0) {
 		lookup_check(k->next->lookup, k->next->conf, &errors);
@@ -86,7 +86,7 @@ prepare(struct keeper *k)
 	if (f == NULL || fclose(f) != 0 || (r == 0 && len > ANSWER_MAX))
 		r = ERR_NOMEM;
 	if (r != 0)
-		generation_unref(&k->next);
+		snapshot_unref(&k->next);
 	ipc_begin(&b, IPC_RELOADED);
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
@@ -94,7 +94,7 @@ prepare(struct keeper *k)
 	put_host_keys(&b, k->next);
 	free(text);
 	conf_errors_free(&errors);
-	if (outbox_send(k, &b, -1) != 0)
+	if (master_link_send(k, &b, -1) != 0)
 		log_error("reload: the master does not listen");
 }
 
@@ -103,20 +103,20 @@ static void
 commit(struct keeper *k, struct wire *body)
 {
 	int yes = wire_bool(body);
-	struct ward *w;
+	struct ksession *s;
 
 	if (wire_end(body) != 0 || k->next == NULL || !yes) {
-		generation_unref(&k->next);
+		snapshot_unref(&k->next);
 		return;
 	}
-	generation_unref(&k->now);
+	snapshot_unref(&k->now);
 	k->now = k->next;
 	k->next = NULL;
 	conf_set_log(&k->now->conf->gateway);
-	TAILQ_FOREACH(w, &k->wards, entry)
-		if (w->logged_in)
-			ward_follow(w);
-	unknown_init(k);
+	TAILQ_FOREACH(s, &k->sessions, entry)
+		if (s->logged_in)
+			ksession_follow(s);
+	decoy_init(k);
 }
 
 int
@@ -152,7 +152,7 @@ master_input(struct keeper *k)
 			prepare(k);
 		else if (msg.type == IPC_COMMIT)
 			commit(k, &msg.body);
-		else if ((r = ward_new(k, msg.fd, &msg.body)) != 0)
+		else if ((r = ksession_new(k, msg.fd, &msg.body)) != 0)
 			log_error("new session: %s", err_str(r));
 		return;
 	}
@@ -160,34 +160,34 @@ master_input(struct keeper *k)
 		log_error("message of the master: %s", err_str(r));
 	/* gone, or not to be understood: what runs goes on, nothing new comes */
 	fd_close(&k->master);
-	outbox_drop(k);
+	master_link_drop(k);
 }
 
 static void
 sweep(struct keeper *k, int64_t now)
 {
-	struct ward *w, *next;
+	struct ksession *s, *next;
 
-	for (w = TAILQ_FIRST(&k->wards); w != NULL; w = next) {
-		next = TAILQ_NEXT(w, entry);
-		downstream_sign_sweep(w, now);
-		if (w->sock == -1) /* it has been ended for it */
+	for (s = TAILQ_FIRST(&k->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		downstream_sign_sweep(s, now);
+		if (s->sock == -1) /* it has been ended for it */
 			continue;
-		if (w->logged_in || now < w->deadline)
+		if (s->logged_in || now < s->deadline)
 			continue;
-		log_warn("session %04jx: overstays LoginGraceTime, cut", (uintmax_t)w->id);
-		ward_end(w);
+		log_warn("session %04jx: overstays LoginGraceTime, cut", (uintmax_t)s->id);
+		ksession_end(s);
 	}
 }
 
 static void
 reap(struct keeper *k)
 {
-	struct ward *w;
+	struct ksession *s;
 
-	while ((w = TAILQ_FIRST(&k->ended)) != NULL) {
-		TAILQ_REMOVE(&k->ended, w, entry);
-		ward_free(w);
+	while ((s = TAILQ_FIRST(&k->ended)) != NULL) {
+		TAILQ_REMOVE(&k->ended, s, entry);
+		ksession_free(s);
 	}
 }
 
@@ -203,16 +203,16 @@ keeper_step(struct keeper *k, int timeout_ms)
 	for (i = 0; i < n; i++) {
 		source = events[i].data.ptr;
 		if (source->kind == SOURCE_MASTER) {
-			outbox_flush(k);
+			master_link_flush(k);
 			master_input(k);
-		} else if (source->kind == SOURCE_WARD)
-			ward_session_input(source->ward);
+		} else if (source->kind == SOURCE_SESSION)
+			ksession_input(source->session);
 		else if (source->kind == SOURCE_CHECK)
 			check_input(source->check);
 		else if (source->kind == SOURCE_LOOK)
 			looks_input(source->look);
 		else
-			ward_errand_input(source->ward);
+			ksession_errand_input(source->session);
 	}
 	dials_start(k);
 	now = clock_ms();
@@ -229,20 +229,20 @@ keeper_step(struct keeper *k, int timeout_ms)
 static void
 keeper_loop(struct keeper *k)
 {
-	while (k->master != -1 || !TAILQ_EMPTY(&k->wards))
-		(void)keeper_step(k, TAILQ_EMPTY(&k->wards) ? -1 : SWEEP_MS);
+	while (k->master != -1 || !TAILQ_EMPTY(&k->sessions))
+		(void)keeper_step(k, TAILQ_EMPTY(&k->sessions) ? -1 : SWEEP_MS);
 }
 
 void
 keeper_init(struct keeper *k, int master)
 {
 	*k = (struct keeper){ .master = master, .epoll = -1 };
-	TAILQ_INIT(&k->wards);
+	TAILQ_INIT(&k->sessions);
 	TAILQ_INIT(&k->ended);
-	turns_init(&k->asking);
+	fairq_init(&k->asking);
 	TAILQ_INIT(&k->to_dial);
 	TAILQ_INIT(&k->dialling);
-	outbox_init(k);
+	master_link_init(k);
 	k->from_master.kind = SOURCE_MASTER;
 	check_init(k);
 	looks_init(k);
@@ -250,7 +250,7 @@ keeper_init(struct keeper *k, int master)
 
 /* A program or a tree may come later, and not all logins need it: no reason not to serve. */
 static void
-warn_of_lookup(const struct generation *g)
+warn_of_lookup(const struct snapshot *g)
 {
 	struct conf_errors errors = { 0 };
 	char text[2048];
@@ -282,18 +282,18 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	struct keeper k;
 	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
-	struct generation *early = NULL;
+	struct snapshot *early = NULL;
 	int r;
 
 	keeper_init(&k, master);
-	title_set("keeper");
+	proctitle_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_IGN); /* it goes when the last session has gone */
 	signal(SIGPIPE, SIG_IGN);
 	if (sodium_init() == -1)
 		return 1;
-	if (run_as != NULL && generation_unlock(conf_dir, &early, &errors) != 0) {
+	if (run_as != NULL && snapshot_unlock(conf_dir, &early, &errors) != 0) {
 		conf_errors_print(&errors, stderr);
 		return EXIT_CONFIG;
 	}
@@ -307,19 +307,19 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	}
 	umask(077);
 	lock_memory();
-	r = generation_load(conf_dir, early, &k.now, &errors);
-	generation_unref(&early);
+	r = snapshot_load(conf_dir, early, &k.now, &errors);
+	snapshot_unref(&early);
 	conf_errors_print(&errors, stderr);
 	conf_errors_free(&errors);
 	if (r != 0)
 		return EXIT_CONFIG;
 	conf_set_log(&k.now->conf->gateway);
 	warn_of_lookup(k.now);
-	unknown_init(&k);
+	decoy_init(&k);
 	r = confine_enter(k.now->conf, &k.writable);
 	if (r != 0) {
 		log_error("keeper: cannot confine itself: %s", err_str(r));
-		generation_unref(&k.now);
+		snapshot_unref(&k.now);
 		return 1;
 	}
 	r = keeper_ready(&k);
@@ -328,8 +328,8 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	keeper_loop(&k);
-	generation_unref(&k.next);
-	generation_unref(&k.now);
+	snapshot_unref(&k.next);
+	snapshot_unref(&k.now);
 	writable_free(&k.writable);
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "keeper/dials.h"
 #include "keeper/looks.h"
-#include "keeper/outbox.h"
+#include "keeper/master_link.h"
 #include "keeper/upstream.h"
 
 /* Every look has a login that waits for it, which has its place among the dials. */
@@ -28,16 +28,16 @@ looks_init(struct keeper *k)
 
 /* The LOOK message: what it says of the machine is what the session is told in UPSTREAM_FD. */
 static void
-put_order(const struct ward *w, struct buf *b)
+put_order(const struct ksession *s, struct buf *b)
 {
-	const struct route *r = w->route;
-	struct keystore_why why;
+	const struct route *r = s->route;
+	struct reason why;
 
 	ipc_begin(b, IPC_LOOK);
 	wire_put_u32(b, (uint32_t)r->connect_timeout_ms);
 	wire_put_u32(b, r->port);
-	wire_put_text(b, w->host);
-	(void)upstream_put_algorithms(w, b, &why); /* UPSTREAM_FD has logged why */
+	wire_put_text(b, s->host);
+	(void)upstream_put_algorithms(s, b, &why); /* UPSTREAM_FD has logged why */
 }
 
 /* The look that is under way for the same order, or NULL; *place is one that is free, or NULL. */
@@ -72,7 +72,7 @@ start_look(struct look *l, const struct buf *order)
 	buf_put(&b, order->data, order->len);
 	r = buf_err(&l->order);
 	if (r == 0)
-		r = outbox_errand(l->keeper, &l->source, IPC_ERRAND_LOOK, &b, &l->sock);
+		r = master_link_errand(l->keeper, &l->source, IPC_ERRAND_LOOK, &b, &l->sock);
 	else
 		buf_free(&b);
 	if (r != 0)
@@ -81,15 +81,15 @@ start_look(struct look *l, const struct buf *order)
 }
 
 int
-looks_ask(struct ward *w)
+looks_ask(struct ksession *s)
 {
 	struct look *l, *place;
 	struct buf order;
 	int r;
 
-	put_order(w, &order);
+	put_order(s, &order);
 	r = buf_err(&order);
-	l = r == 0 ? find_look(w->keeper, &order, &place) : NULL;
+	l = r == 0 ? find_look(s->keeper, &order, &place) : NULL;
 	if (r == 0 && l == NULL) {
 		l = place;
 		r = l == NULL ? ERR_TOOBIG : start_look(l, &order);
@@ -97,8 +97,8 @@ looks_ask(struct ward *w)
 	buf_free(&order);
 	if (r != 0)
 		return r;
-	w->look = l;
-	TAILQ_INSERT_TAIL(&l->waiting, w, look_entry);
+	s->look = l;
+	TAILQ_INSERT_TAIL(&l->waiting, s, look_entry);
 	return 0;
 }
 
@@ -110,20 +110,20 @@ look_end(struct look *l)
 }
 
 static void
-stop_waiting(struct ward *w)
+stop_waiting(struct ksession *s)
 {
-	TAILQ_REMOVE(&w->look->waiting, w, look_entry);
-	w->look = NULL;
+	TAILQ_REMOVE(&s->look->waiting, s, look_entry);
+	s->look = NULL;
 }
 
 void
-looks_cancel(struct ward *w)
+looks_cancel(struct ksession *s)
 {
-	struct look *l = w->look;
+	struct look *l = s->look;
 
 	if (l == NULL)
 		return;
-	stop_waiting(w);
+	stop_waiting(s);
 	if (TAILQ_EMPTY(&l->waiting))
 		look_end(l);
 }
@@ -132,7 +132,7 @@ void
 looks_input(struct look *l)
 {
 	struct ipc_msg msg, copy;
-	struct ward *w;
+	struct ksession *s;
 	int r;
 
 	if (l->sock == -1)
@@ -142,9 +142,9 @@ looks_input(struct look *l)
 	if (r == ERR_AGAIN)
 		return;
 	look_end(l);
-	while ((w = TAILQ_FIRST(&l->waiting)) != NULL) {
-		stop_waiting(w);
+	while ((s = TAILQ_FIRST(&l->waiting)) != NULL) {
+		stop_waiting(s);
 		copy = msg;
-		upstream_looked(w, r == 0 ? &copy : NULL, r);
+		upstream_looked(s, r == 0 ? &copy : NULL, r);
 	}
 }

@@ -4,7 +4,7 @@
 #include "base/fd.h"
 #include "keeper/downstream.h"
 #include "keeper/lookups.h"
-#include "keeper/outbox.h"
+#include "keeper/master_link.h"
 
 /* An errand keeps to the timeout itself; this is for one that does not. */
 #define ERRAND_SLACK_MS 3000
@@ -21,86 +21,86 @@ put_words(struct buf *b, const struct strlist *words)
 
 /* Ask the master for an errand.  0 or an ERR_*. */
 static int
-send_errand(struct ward *w)
+send_errand(struct ksession *s)
 {
 	struct buf b;
 	int r;
 
 	ipc_begin(&b, IPC_RUN);
-	wire_put_u64(&b, w->id);
-	wire_put_u32(&b, (uint32_t)w->pending.command.timeout_ms);
-	put_words(&b, &w->pending.command.argv);
-	put_words(&b, &w->pending.command.env);
-	put_words(&b, &w->pending.command.closed);
-	put_words(&b, &w->pending.command.fixed);
-	r = outbox_errand(w->keeper, &w->from_errand, IPC_ERRAND_RUN, &b, &w->errand);
+	wire_put_u64(&b, s->id);
+	wire_put_u32(&b, (uint32_t)s->pending.command.timeout_ms);
+	put_words(&b, &s->pending.command.argv);
+	put_words(&b, &s->pending.command.env);
+	put_words(&b, &s->pending.command.closed);
+	put_words(&b, &s->pending.command.fixed);
+	r = master_link_errand(s->keeper, &s->from_errand, IPC_ERRAND_RUN, &b, &s->errand);
 	if (r != 0)
 		return r;
-	w->run_deadline = clock_ms() + w->pending.command.timeout_ms + ERRAND_SLACK_MS;
+	s->run_deadline = clock_ms() + s->pending.command.timeout_ms + ERRAND_SLACK_MS;
 	return 0;
 }
 
 static void
-start(struct ward *w)
+start(struct ksession *s)
 {
-	w->run = WARD_RUNNING;
-	w->keeper->running++;
-	w->run_err = send_errand(w);
+	s->run = KSESSION_RUNNING;
+	s->keeper->running++;
+	s->run_err = send_errand(s);
 	/* not answered in here, where somebody waits for us to come back */
-	if (w->run_err != 0)
-		w->run_deadline = 0;
+	if (s->run_err != 0)
+		s->run_deadline = 0;
 }
 
 static void
 start_next(struct keeper *k)
 {
-	struct ward *w;
+	struct ksession *s;
 
-	while (k->running < LOOKUPS_MAX && (w = turns_next(&k->asking)) != NULL)
-		start(w);
+	while (k->running < LOOKUPS_MAX && (s = fairq_next(&k->asking)) != NULL)
+		start(s);
 }
 
 void
-lookups_ask(struct ward *w)
+lookups_ask(struct ksession *s)
 {
-	w->run = WARD_ASKING;
-	turns_wait(&w->keeper->asking, &w->run_turn, w, w->client);
-	start_next(w->keeper);
+	s->run = KSESSION_ASKING;
+	fairq_wait(&s->keeper->asking, &s->run_turn, s, s->client);
+	start_next(s->keeper);
 }
 
 /* It waits no longer, and does not run. */
 static void
-settle(struct ward *w)
+settle(struct ksession *s)
 {
-	turns_leave(&w->keeper->asking, &w->run_turn);
-	if (w->run == WARD_RUNNING)
-		w->keeper->running--;
-	w->run = WARD_IDLE;
+	fairq_leave(&s->keeper->asking, &s->run_turn);
+	if (s->run == KSESSION_RUNNING)
+		s->keeper->running--;
+	s->run = KSESSION_IDLE;
 }
 
 void
-lookups_cancel(struct ward *w)
+lookups_cancel(struct ksession *s)
 {
-	int ran = w->run == WARD_RUNNING;
+	int ran = s->run == KSESSION_RUNNING;
 
-	settle(w);
-	lookup_pending_free(&w->pending);
+	settle(s);
+	lookup_pending_free(&s->pending);
 	if (ran)
-		start_next(w->keeper);
+		start_next(s->keeper);
 }
 
 void
-lookups_answer(struct ward *w, struct wire *body, const char *why)
+lookups_answer(struct ksession *s, struct wire *body, const char *why)
 {
 	struct lookup_reply reply = { .failure = "", .said = "" };
-	struct keeper *k = w->keeper;
+	struct keeper *k = s->keeper;
 	char failure[200], said[256];
 	struct bytes out;
 
-	if (w->run != WARD_RUNNING)
+	if (s->run != KSESSION_RUNNING)
 		return;
-	settle(w);
-	fd_close(&w->errand);
+	settle(s);
+	fd_close(&s->errand);
 	if (body != NULL) {
 		wire_text(body, failure, sizeof(failure));
 		reply.status = (int)(wire_u32(body) & 0xff);
@@ -116,21 +116,21 @@ lookups_answer(struct ward *w, struct wire *body, const char *why)
 	if (body == NULL)
 		reply = (struct lookup_reply){ .failure = why == NULL ? "unreadable answer" : why,
 			.said = "" };
-	downstream_looked_up(w, &reply);
+	downstream_looked_up(s, &reply);
 	start_next(k);
 }
 
 void
 lookups_sweep(struct keeper *k, int64_t now)
 {
-	struct ward *w, *next;
+	struct ksession *s, *next;
 
-	for (w = TAILQ_FIRST(&k->wards); w != NULL; w = next) {
-		next = TAILQ_NEXT(w, entry);
-		if (w->run == WARD_RUNNING && now >= w->run_deadline)
-			lookups_answer(w, NULL,
-			    w->run_err == 0	      ? "the errand does not answer" :
-				w->run_err == ERR_EOF ? "the gateway is being restarted" :
-							err_str(w->run_err));
+	for (s = TAILQ_FIRST(&k->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->run == KSESSION_RUNNING && now >= s->run_deadline)
+			lookups_answer(s, NULL,
+			    s->run_err == 0	      ? "the errand does not answer" :
+				s->run_err == ERR_EOF ? "the gateway is being restarted" :
+							err_str(s->run_err));
 	}
 }

@@ -8,12 +8,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
-#include "keeper/carry.h"
+#include "keeper/passthrough.h"
 #include "keeper/dials.h"
 #include "keeper/downstream.h"
-#include "keeper/host_key.h"
-#include "keeper/outbox.h"
-#include "keeper/route_files.h"
+#include "access/host_key.h"
+#include "keeper/master_link.h"
+#include "access/route_files.h"
 #include "keeper/upstream.h"
 
 const char *const upstream_text_unreachable =
@@ -29,7 +29,7 @@ static const char *const text_gateway =
 /* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names
  * others. */
 static int
-take_dead_hosts(struct ward *w, struct wire *body)
+take_dead_hosts(struct ksession *s, struct wire *body)
 {
 	uint32_t n = wire_u32(body);
 	char host[DEAD_HOST_SIZE];
@@ -38,43 +38,43 @@ take_dead_hosts(struct ward *w, struct wire *body)
 		return ERR_FORMAT;
 	for (; n > 0; n--) {
 		wire_text(body, host, sizeof(host));
-		if (wire_err(body) != 0 || !strlist_has(&w->route->hosts, host))
+		if (wire_err(body) != 0 || !strlist_has(&s->route->hosts, host))
 			return ERR_FORMAT;
 		/* without a choice it makes no difference */
-		if (w->route->hosts.n > 1)
-			dead_hosts_add(&w->keeper->dead, host, w->route->port, clock_ms());
+		if (s->route->hosts.n > 1)
+			dead_hosts_add(&s->keeper->dead, host, s->route->port, clock_ms());
 	}
 	return wire_end(body);
 }
 
 void
-upstream_dial(struct ward *w)
+upstream_dial(struct ksession *s)
 {
-	w->phase = IPC_PHASE_DIAL;
-	w->asked_at = clock_us();
-	dials_ask(w);
+	s->phase = IPC_PHASE_DIAL;
+	s->asked_at = clock_us();
+	dials_ask(s);
 }
 
 void
-upstream_not_dialled(struct ward *w, int err)
+upstream_not_dialled(struct ksession *s, int err)
 {
 	if (err == ERR_AGAIN)
-		ward_refuse(w, upstream_text_unreachable, "too many others wait for %s port %u",
-		    w->route->hosts.v[0], w->route->port);
+		ksession_refuse(s, upstream_text_unreachable, "too many others wait for %s port %u",
+		    s->route->hosts.v[0], s->route->port);
 	else
-		ward_refuse(w, text_gateway, "cannot dial: %s",
+		ksession_refuse(s, text_gateway, "cannot dial: %s",
 		    err == ERR_EOF ? "the gateway is being restarted" : err_str(err));
 }
 
 int
-upstream_put_algorithms(const struct ward *w, struct buf *b, struct keystore_why *why)
+upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why)
 {
-	const struct route *route = w->route;
+	const struct route *route = s->route;
 	struct buf algorithms;
 	int r;
 
 	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	r = host_key_algorithms(route, w->host, &algorithms, why);
+	r = host_key_algorithms(route, s->host, &algorithms, why);
 	wire_put_text(b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
 	wire_put_string(b, algorithms.data, algorithms.len);
 	wire_put_text(b, route->ciphers != NULL ? route->ciphers : "");
@@ -85,52 +85,52 @@ upstream_put_algorithms(const struct ward *w, struct buf *b, struct keystore_why
 
 /* Tell the session about its upstream, and hand over the connection. */
 static void
-send_upstream_fd(struct ward *w, int fd)
+send_upstream_fd(struct ksession *s, int fd)
 {
-	const struct route *route = w->route;
-	struct keystore_why why;
+	const struct route *route = s->route;
+	struct reason why;
 	char title[600];
 	struct buf b;
 
-	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(w->server), w->client,
-	    w->user, w->host);
+	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->server), s->client,
+	    s->user, s->host);
 	title[500] = '\0';
 	ipc_begin(&b, IPC_UPSTREAM_FD);
 	wire_put_text(&b, title);
 	/* the key is refused for it, when it has been shown */
-	if (upstream_put_algorithms(w, &b, &why) != 0)
-		log_warn("session %04jx: %s", (uintmax_t)w->id, why.text);
+	if (upstream_put_algorithms(s, &b, &why) != 0)
+		log_warn("session %04jx: %s", (uintmax_t)s->id, why.text);
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
 	wire_put_bool(&b, route->passthrough || route->agent);
-	w->phase = IPC_PHASE_UPSTREAM_KEX;
-	(void)ward_send(w, &b, fd);
+	s->phase = IPC_PHASE_UPSTREAM_KEX;
+	(void)ksession_send(s, &b, fd);
 }
 
 void
-upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
+upstream_errand_answer(struct ksession *s, struct ipc_msg *msg)
 {
 	char reason[512];
 
 	if (msg->type == IPC_DIAL_FAILED) {
 		wire_text(&msg->body, reason, sizeof(reason));
-		if (take_dead_hosts(w, &msg->body) != 0)
+		if (take_dead_hosts(s, &msg->body) != 0)
 			snprintf(reason, sizeof(reason), "unreadable answer");
-		ward_refuse(w, upstream_text_unreachable, "cannot connect: %s", reason);
+		ksession_refuse(s, upstream_text_unreachable, "cannot connect: %s", reason);
 		return;
 	}
-	wire_text(&msg->body, w->host, sizeof(w->host));
+	wire_text(&msg->body, s->host, sizeof(s->host));
 	wire_text(&msg->body, reason, sizeof(reason));
-	if (take_dead_hosts(w, &msg->body) != 0 || !strlist_has(&w->route->hosts, w->host)) {
-		ward_refuse(w, text_gateway, "unreadable answer of an errand");
+	if (take_dead_hosts(s, &msg->body) != 0 || !strlist_has(&s->route->hosts, s->host)) {
+		ksession_refuse(s, text_gateway, "unreadable answer of an errand");
 	} else {
-		dead_hosts_remove(&w->keeper->dead, w->host, w->route->port);
+		dead_hosts_remove(&s->keeper->dead, s->host, s->route->port);
 		if (reason[0] != '\0')
-			log_warn("session %04jx: %s instead of another: %s", (uintmax_t)w->id,
-			    w->host, reason);
-		snprintf(w->user, sizeof(w->user), "%s",
-		    w->route->user != NULL ? w->route->user : auth_server_login(w->server));
-		send_upstream_fd(w, msg->fd);
+			log_warn("session %04jx: %s instead of another: %s", (uintmax_t)s->id,
+			    s->host, reason);
+		snprintf(s->user, sizeof(s->user), "%s",
+		    s->route->user != NULL ? s->route->user : auth_server_login(s->server));
+		send_upstream_fd(s, msg->fd);
 	}
 	fd_close(&msg->fd);
 }
@@ -138,21 +138,21 @@ upstream_errand_answer(struct ward *w, struct ipc_msg *msg)
 static int
 sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 {
-	struct ward *w = ctx;
-	struct keystore_why why;
+	struct ksession *s = ctx;
+	struct reason why;
 	int r;
 
 	/* whatever the session says of its upstream: what the machine has judged is the session's
 	 * word, and so it does not count */
-	if (!w->judged.complete) {
+	if (!s->judged.complete) {
 		log_error("session %04jx: mapped key: it does not sign because of what %s is said "
 			  "to have judged",
-		    (uintmax_t)w->id, w->host);
+		    (uintmax_t)s->id, s->host);
 		return ERR_BADSTATE;
 	}
-	r = route_key_sign(w->route, w->identity->keystore, alg, data, len, sig, &why);
+	r = route_key_sign(s->route, s->identity->keystore, alg, data, len, sig, &why);
 	if (r != 0)
-		log_error("session %04jx: mapped key: %s", (uintmax_t)w->id, why.text);
+		log_error("session %04jx: mapped key: %s", (uintmax_t)s->id, why.text);
 	return r;
 }
 
@@ -166,17 +166,17 @@ static const struct auth_client_ops client_ops = { sign };
 static int
 stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
 {
-	struct ward *w = ctx;
-	struct keystore_why why = { "not allowed now" };
+	struct ksession *s = ctx;
+	struct reason why = { "not allowed now" };
 	int r = ERR_BADSTATE;
 
 	*out = NULL;
-	if (w->host_changed)
-		keystore_why_set(&why,
-		    "the host key of %s has CHANGED: it does not get the stored password", w->host);
-	else if (w->methods.complete && w->phase == IPC_PHASE_UPSTREAM_AUTH)
-		r = keystore_password(w->identity->keystore, w->route->password, out, &why);
-	w->password_missing = r != 0 && !w->host_changed;
+	if (s->host_changed)
+		reason_set(&why,
+		    "the host key of %s has CHANGED: it does not get the stored password", s->host);
+	else if (s->methods.complete && s->phase == IPC_PHASE_UPSTREAM_AUTH)
+		r = keystore_password(s->identity->keystore, s->route->password, out, &why);
+	s->password_missing = r != 0 && !s->host_changed;
 	snprintf(reason, AUTH_STORED_REASON_SIZE, "%.500s", why.text);
 	return r;
 }
@@ -186,71 +186,71 @@ static const struct auth_stored_ops stored_ops = { stored_password };
 /* Does every signature of the mapped key have to name the host key?  Where it may be anybody's,
  * it could be signed for another machine that takes the mapped key as well. */
 static int
-must_bind(const struct ward *w)
+must_bind(const struct ksession *s)
 {
-	return !w->host_known && w->agent == NULL;
+	return !s->host_known && s->agent == NULL;
 }
 
 void
-upstream_key_refused(const struct ward *w)
+upstream_key_refused(const struct ksession *s)
 {
-	if (must_bind(w) && !w->takes_bound)
+	if (must_bind(s) && !s->takes_bound)
 		log_warn("session %04jx: the host key of %s is not known, so the mapped key signs "
 			 "only by publickey-hostbound, which that machine does not take (OpenSSH "
 			 "does since 8.9): add its host key to UserKnownHostsFile, or set "
 			 "StrictHostKeyChecking = accept-new",
-		    (uintmax_t)w->id, w->host);
+		    (uintmax_t)s->id, s->host);
 }
 
 /* The upstream has not let us in with what we have. */
 static void
-refuse_login(struct ward *w)
+refuse_login(struct ksession *s)
 {
-	const char *reason = w->stored.reason, *text = upstream_text_login;
+	const char *reason = s->stored.reason, *text = upstream_text_login;
 
-	if (w->route->key != NULL || w->route->key_file != NULL)
-		upstream_key_refused(w);
+	if (s->route->key != NULL || s->route->key_file != NULL)
+		upstream_key_refused(s);
 
-	if (w->stored.asks_more)
+	if (s->stored.asks_more)
 		text = text_asks_more;
-	else if (w->password_missing)
+	else if (s->password_missing)
 		text = text_gateway;
-	ward_refuse(w, text, "%s@%s: %s", w->user, w->host,
-	    reason[0] != '\0' ? reason : auth_client_reason(w->upstream));
+	ksession_refuse(s, text, "%s@%s: %s", s->user, s->host,
+	    reason[0] != '\0' ? reason : auth_client_reason(s->upstream));
 }
 
 void
-upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
+upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out)
 {
 	struct buf b, banner;
 	struct bytes text;
 
-	if (w->stored.ops != NULL)
-		v = auth_stored_step(&w->stored, w->upstream, v, out);
+	if (s->stored.ops != NULL)
+		v = auth_stored_step(&s->stored, s->upstream, v, out);
 	switch (v) {
 	case AUTH_CLIENT_REFUSED:
-		if (w->agent != NULL)
-			agent_login_refused(w);
+		if (s->agent != NULL)
+			agent_login_refused(s);
 		else
-			carry_refused(w);
+			passthrough_refused(s);
 		break;
 	case AUTH_CLIENT_WANTED:
-		agent_login_wanted(w);
+		agent_login_wanted(s);
 		break;
 	case AUTH_CLIENT_ASKED:
-		if (auth_server_carried(w->server, &text) == AUTH_SERVER_CONVERSATION)
-			unknown_note(w->keeper, UNKNOWN_QUESTION, clock_us() - w->asked_at);
-		downstream_ask(w, auth_client_question(w->upstream));
+		if (auth_server_carried(s->server, &text) == AUTH_SERVER_CONVERSATION)
+			decoy_note(s->keeper, DECOY_QUESTION, clock_us() - s->asked_at);
+		downstream_ask(s, auth_client_question(s->upstream));
 		break;
 	case AUTH_CLIENT_SEND:
-		ward_send_payloads(w, IPC_UPSTREAM, out);
+		ksession_send_payloads(s, IPC_UPSTREAM, out);
 		break;
 	case AUTH_CLIENT_WAIT:
 		break;
 	case AUTH_CLIENT_BANNER:
-		text = auth_client_banner(w->upstream);
-		if (w->agent != NULL) {
-			agent_login_banner(w, text);
+		text = auth_client_banner(s->upstream);
+		if (s->agent != NULL) {
+			agent_login_banner(s, text);
 			break;
 		}
 		buf_init(&banner, IPC_MAX - 16);
@@ -260,126 +260,126 @@ upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out)
 		ipc_begin(&b, IPC_DOWNSTREAM);
 		wire_put_string(&b, banner.data, banner.len);
 		buf_free(&banner);
-		(void)ward_send(w, &b, -1);
+		(void)ksession_send(s, &b, -1);
 		break;
 	case AUTH_CLIENT_SUCCESS:
-		if (w->route->passthrough)
-			carry_success(w);
+		if (s->route->passthrough)
+			passthrough_success(s);
 		else
-			upstream_finish(w);
+			upstream_finish(s);
 		break;
 	case AUTH_CLIENT_FAILED:
-		refuse_login(w);
+		refuse_login(s);
 		break;
 	}
 }
 
 void
-upstream_finish(struct ward *w)
+upstream_finish(struct ksession *s)
 {
 	struct buf b;
 
-	if (w->route->passthrough)
-		downstream_log(w, "Accepted");
-	w->phase = IPC_PHASE_RELAY;
-	dials_arrived(w);
-	w->logged_in = 1;
-	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)w->id,
-	    ward_login(w), w->client, w->client_port, w->user, w->host, w->route->port);
-	if (auth_client_certificate_refused(w->upstream))
+	if (s->route->passthrough)
+		downstream_log(s, "Accepted");
+	s->phase = IPC_PHASE_RELAY;
+	dials_arrived(s);
+	s->logged_in = 1;
+	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)s->id,
+	    ksession_login(s), s->client, s->client_port, s->user, s->host, s->route->port);
+	if (auth_client_certificate_refused(s->upstream))
 		log_warn("session %04jx: %s@%s refused the certificate of the mapped key, but not "
 			 "the key",
-		    (uintmax_t)w->id, w->user, w->host);
-	downstream_success(w);
-	auth_client_free(&w->upstream);
-	agent_login_free(&w->agent);
-	if (w->keeper->master == -1)
+		    (uintmax_t)s->id, s->user, s->host);
+	downstream_success(s);
+	auth_client_free(&s->upstream);
+	agent_login_free(&s->agent);
+	if (s->keeper->master == -1)
 		return;
 	ipc_begin(&b, IPC_LOGGED_IN);
-	wire_put_u64(&b, w->id);
-	if (outbox_send(w->keeper, &b, -1) != 0)
-		log_warn("session %04jx: the master does not listen", (uintmax_t)w->id);
+	wire_put_u64(&b, s->id);
+	if (master_link_send(s->keeper, &b, -1) != 0)
+		log_warn("session %04jx: the master does not listen", (uintmax_t)s->id);
 }
 
 static enum auth_client_verdict
-begin_stored(struct ward *w, int has_key, struct buf *out)
+begin_stored(struct ksession *s, int has_key, struct buf *out)
 {
-	w->stored = (struct auth_stored){ .ops = &stored_ops,
-		.ctx = w,
-		.name = w->route->password,
+	s->stored = (struct auth_stored){ .ops = &stored_ops,
+		.ctx = s,
+		.name = s->route->password,
 		.has_key = has_key };
-	return auth_stored_begin(&w->stored, w->upstream, out);
+	return auth_stored_begin(&s->stored, s->upstream, out);
 }
 
 /* One that is not good does not keep the key from being tried, but it is no secret. */
 static void
-read_certificate(struct ward *w, struct bytes key, struct buf *certificate)
+read_certificate(struct ksession *s, struct bytes key, struct buf *certificate)
 {
-	struct keystore_why why;
+	struct reason why;
 
-	if (w->route->certificate_file != NULL &&
-	    route_certificate(w->route, key, time(NULL), certificate, &why) != 0)
+	if (s->route->certificate_file != NULL &&
+	    route_certificate(s->route, key, time(NULL), certificate, &why) != 0)
 		log_warn("session %04jx: CertificateFile: %s; the key is tried without it",
-		    (uintmax_t)w->id, why.text);
+		    (uintmax_t)s->id, why.text);
 }
 
 void
-upstream_ready(struct ward *w, struct wire *body)
+upstream_ready(struct ksession *s, struct wire *body)
 {
 	struct auth_client_config config = { 0 };
-	struct keystore_why why;
+	struct reason why;
 	struct buf pub, certificate, out;
 	struct bytes id;
 	char algs[4100], type[64];
 	int r;
 
-	if (w->phase == IPC_PHASE_END)
+	if (s->phase == IPC_PHASE_END)
 		return; /* refused while the upstream's keys were exchanged */
 	id = wire_string(body);
 	wire_text(body, algs, sizeof(algs));
-	w->takes_bound = wire_bool(body);
-	if (wire_end(body) != 0 || w->upstream != NULL ||
-	    !bytes_equal(id, (struct bytes){ w->upstream_id, w->upstream_id_len })) {
-		ward_end(w);
+	s->takes_bound = wire_bool(body);
+	if (wire_end(body) != 0 || s->upstream != NULL ||
+	    !bytes_equal(id, (struct bytes){ s->upstream_id, s->upstream_id_len })) {
+		ksession_end(s);
 		return;
 	}
 	buf_init(&pub, 16384);
 	buf_init(&certificate, 65536);
 	buf_init(&out, IPC_MAX - 16);
-	r = w->agent != NULL || (w->route->key == NULL && w->route->key_file == NULL) ?
+	r = s->agent != NULL || (s->route->key == NULL && s->route->key_file == NULL) ?
 	    0 :
-	    route_key_public(w->route, w->identity->keystore, &pub, type, &why);
+	    route_key_public(s->route, s->identity->keystore, &pub, type, &why);
 	if (r != 0) {
-		ward_refuse(w, text_gateway, "mapped key: %s", why.text);
+		ksession_refuse(s, text_gateway, "mapped key: %s", why.text);
 		goto out;
 	}
 	if (pub.len > 0)
-		read_certificate(w, (struct bytes){ pub.data, pub.len }, &certificate);
-	config.session_id = w->upstream_id;
-	config.session_id_len = w->upstream_id_len;
-	config.user = w->user;
+		read_certificate(s, (struct bytes){ pub.data, pub.len }, &certificate);
+	config.session_id = s->upstream_id;
+	config.session_id_len = s->upstream_id_len;
+	config.user = s->user;
 	config.blob = (struct bytes){ pub.data, pub.len };
 	config.certificate = (struct bytes){ certificate.data, certificate.len };
 	config.server_sig_algs = algs[0] != '\0' ? algs : NULL;
-	config.several = w->route->passthrough || w->route->password != NULL || w->agent != NULL;
+	config.several = s->route->passthrough || s->route->password != NULL || s->agent != NULL;
 	/* that it takes none is no reason to sign what another one would take */
-	if (w->takes_bound || must_bind(w))
-		config.host_key = (struct bytes){ w->host_key.data, w->host_key.len };
-	w->upstream = auth_client_new(&config, &client_ops, w);
-	if (w->upstream == NULL) {
-		ward_refuse(w, text_gateway, "out of memory");
+	if (s->takes_bound || must_bind(s))
+		config.host_key = (struct bytes){ s->host_key.data, s->host_key.len };
+	s->upstream = auth_client_new(&config, &client_ops, s);
+	if (s->upstream == NULL) {
+		ksession_refuse(s, text_gateway, "out of memory");
 		goto out;
 	}
-	if (w->agent != NULL || w->route->passthrough)
-		dials_arrived(w); /* a person may take their time from here on */
-	if (w->agent != NULL)
-		agent_login_begin(w);
-	else if (w->route->passthrough)
-		carry_next(w);
-	else if (w->route->password != NULL)
-		upstream_verdict(w, begin_stored(w, pub.len > 0, &out), &out);
+	if (s->agent != NULL || s->route->passthrough)
+		dials_arrived(s); /* a person may take their time from here on */
+	if (s->agent != NULL)
+		agent_login_begin(s);
+	else if (s->route->passthrough)
+		passthrough_next(s);
+	else if (s->route->password != NULL)
+		upstream_verdict(s, begin_stored(s, pub.len > 0, &out), &out);
 	else
-		upstream_verdict(w, auth_client_start(w->upstream, &out), &out);
+		upstream_verdict(s, auth_client_start(s->upstream, &out), &out);
 out:
 	buf_wipe(&out);
 	buf_free(&certificate);
@@ -387,26 +387,26 @@ out:
 }
 
 void
-upstream_auth(struct ward *w, struct wire *body)
+upstream_auth(struct ksession *s, struct wire *body)
 {
 	struct bytes payload = wire_string(body);
 	enum auth_client_verdict v;
 	struct buf out;
 
-	if (w->phase == IPC_PHASE_END)
+	if (s->phase == IPC_PHASE_END)
 		return;
-	if (wire_end(body) != 0 || payload.len == 0 || w->upstream == NULL) {
-		ward_end(w);
+	if (wire_end(body) != 0 || payload.len == 0 || s->upstream == NULL) {
+		ksession_end(s);
 		return;
 	}
 	buf_init(&out, IPC_MAX - 16);
-	v = auth_client_input(w->upstream, payload.p, payload.len, &out);
-	if (auth_client_banner_cut(w->upstream) && !w->banner_cut) {
-		w->banner_cut = 1;
+	v = auth_client_input(s->upstream, payload.p, payload.len, &out);
+	if (auth_client_banner_cut(s->upstream) && !s->banner_cut) {
+		s->banner_cut = 1;
 		log_warn("session %04jx: the banner of %s@%s is longer than %u KiB and was cut",
-		    (uintmax_t)w->id, w->user, w->host, AUTH_CLIENT_BANNER_MAX / 1024);
+		    (uintmax_t)s->id, s->user, s->host, AUTH_CLIENT_BANNER_MAX / 1024);
 	}
-	upstream_verdict(w, v, &out);
+	upstream_verdict(s, v, &out);
 	buf_wipe(&out); /* a password may be in it */
 }
 
@@ -415,46 +415,46 @@ upstream_auth(struct ward *w, struct wire *body)
 #define NOT_ALLOWED "; before that it said: Not allowed at this time"
 
 void
-upstream_refuse_unreachable(struct ward *w, const char *what, const char *reason)
+upstream_refuse_unreachable(struct ksession *s, const char *what, const char *reason)
 {
 	size_t len = strlen(reason), end = sizeof(NOT_ALLOWED) - 1;
 
 	/* to the machine all the people of the gateway are one source */
 	if (len >= end && strcmp(reason + len - end, NOT_ALLOWED) == 0)
-		ward_refuse(w, upstream_text_unreachable,
+		ksession_refuse(s, upstream_text_unreachable,
 		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "
 		    "MaxStartups): add the gateway's address to PerSourcePenaltyExemptList in its "
 		    "sshd_config",
-		    w->host, w->route->port);
+		    s->host, s->route->port);
 	else
-		ward_refuse(w, upstream_text_unreachable, "%s%s", what, reason);
+		ksession_refuse(s, upstream_text_unreachable, "%s%s", what, reason);
 }
 
 void
-upstream_failed(struct ward *w, struct wire *body)
+upstream_failed(struct ksession *s, struct wire *body)
 {
 	char reason[600], place[300];
 
 	wire_text(body, reason, sizeof(reason));
 	if (wire_end(body) != 0) {
-		ward_end(w);
+		ksession_end(s);
 		return;
 	}
-	if (w->phase == IPC_PHASE_END || w->phase == IPC_PHASE_RELAY)
+	if (s->phase == IPC_PHASE_END || s->phase == IPC_PHASE_RELAY)
 		return; /* refused already: this is its echo; or END says it */
-	if (w->phase == IPC_PHASE_AGENT) {
-		agent_login_ended(w, reason);
+	if (s->phase == IPC_PHASE_AGENT) {
+		agent_login_ended(s, reason);
 		return;
 	}
-	if (w->upstream != NULL && w->route->passthrough) {
-		carry_ended(w, reason);
+	if (s->upstream != NULL && s->route->passthrough) {
+		passthrough_ended(s, reason);
 		return;
 	}
-	if (w->upstream != NULL && w->stored.sent > STORED_PROBE) {
-		ward_refuse(w, upstream_text_login, "%s port %u: ended after %s: %s", w->host,
-		    w->route->port, auth_stored_sent(&w->stored), reason);
+	if (s->upstream != NULL && s->stored.sent > STORED_PROBE) {
+		ksession_refuse(s, upstream_text_login, "%s port %u: ended after %s: %s", s->host,
+		    s->route->port, auth_stored_sent(&s->stored), reason);
 		return;
 	}
-	snprintf(place, sizeof(place), "%s port %u: ", w->host, w->route->port);
-	upstream_refuse_unreachable(w, place, reason);
+	snprintf(place, sizeof(place), "%s port %u: ", s->host, s->route->port);
+	upstream_refuse_unreachable(s, place, reason);
 }

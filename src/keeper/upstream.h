@@ -4,7 +4,8 @@
 #ifndef KEEPER_UPSTREAM_H
 #define KEEPER_UPSTREAM_H
 
-#include "keeper/ward.h"
+#include "base/reason.h"
+#include "keeper/ksession.h"
 
 /* For the person, when the machine behind does not let the gateway in. */
 extern const char *const upstream_text_login;
@@ -14,35 +15,35 @@ extern const char *const upstream_text_host_key;
 extern const char *const upstream_text_unreachable;
 
 /* The client has proven itself: on to the machine behind. */
-void upstream_dial(struct ward *w);
+void upstream_dial(struct ksession *s);
 /* No errand dials: ERR_AGAIN if its turn has not come, or why there is none. */
-void upstream_not_dialled(struct ward *w, int err);
+void upstream_not_dialled(struct ksession *s, int err);
 /* An errand has connected, or not. */
-void upstream_errand_answer(struct ward *w, struct ipc_msg *msg);
+void upstream_errand_answer(struct ksession *s, struct ipc_msg *msg);
 
 /* Append four strings: what w->host is asked for by way of kex, host key algorithms, ciphers and MACs;
  * "": by default.  0, or an ERR_* with why: known_hosts could not say which host keys it has. */
-int upstream_put_algorithms(const struct ward *w, struct buf *b, struct keystore_why *why);
+int upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why);
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
-void upstream_host_key(struct ward *w, struct wire *body);
+void upstream_host_key(struct ksession *s, struct wire *body);
 /* The look that this waited for: LOOKED or DIAL_FAILED; or NULL, and why there is none. */
-void upstream_looked(struct ward *w, struct ipc_msg *msg, int err);
+void upstream_looked(struct ksession *s, struct ipc_msg *msg, int err);
 
 /* UPSTREAM_READY, UPSTREAM_AUTH, UPSTREAM_FAILED: the login there. */
-void upstream_ready(struct ward *w, struct wire *body);
-void upstream_auth(struct ward *w, struct wire *body);
-void upstream_failed(struct ward *w, struct wire *body);
+void upstream_ready(struct ksession *s, struct wire *body);
+void upstream_auth(struct ksession *s, struct wire *body);
+void upstream_failed(struct ksession *s, struct wire *body);
 
 /* Turn the client away: the machine has ended the connection before a login, for this reason.  The
  * log has what and the reason; or what to do, where the machine refuses the gateway for a time. */
-void upstream_refuse_unreachable(struct ward *w, const char *what, const char *reason);
+void upstream_refuse_unreachable(struct ksession *s, const char *what, const char *reason);
 
 /* Do what auth_client says; what it appended to out is sent. */
-void upstream_verdict(struct ward *w, enum auth_client_verdict v, struct buf *out);
+void upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out);
 /* The upstream has refused the mapped key: log why, if it is for what the route says. */
-void upstream_key_refused(const struct ward *w);
+void upstream_key_refused(const struct ksession *s);
 /* The client and the upstream have both let each other in. */
-void upstream_finish(struct ward *w);
+void upstream_finish(struct ksession *s);
 
 #endif

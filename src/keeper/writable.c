@@ -251,19 +251,3 @@ writable_check(const struct writable *w, const struct conf *conf, struct conf_er
 	if (w != NULL && each_dir(conf, found_at_reload, &reload) != 0)
 		conf_error(errors, conf->dir, 0, "out of memory");
 }
-
-/* --- at a login --- */
-
-int
-writable_is_confined(const char *path)
-{
-	char *dir;
-	int r = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
-
-	if (r == -1 && errno == ENOENT) {
-		dir = path_dir(path);
-		r = dir == NULL ? -1 : faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS);
-		free(dir);
-	}
-	return r == 0;
-}

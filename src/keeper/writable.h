@@ -18,10 +18,6 @@ int writable_new(const struct conf *conf, struct landlock *l, struct writable **
  * allowed.  w may be NULL: everything is. */
 void writable_check(const struct writable *w, const struct conf *conf, struct conf_errors *errors);
 
-/* After EACCES for a file to be written or made: is it Landlock that keeps us from it, and not the modes of
- * the file or its directory? */
-int writable_is_confined(const char *path);
-
 void writable_free(struct writable **w); /* takes NULL */
 
 #endif

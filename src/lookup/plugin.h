@@ -5,8 +5,8 @@
 #ifndef LOOKUP_PLUGIN_H
 #define LOOKUP_PLUGIN_H
 
-#include "base/beneath.h"
-#include "base/closed.h"
+#include "base/login_dir.h"
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/program.h"
 #include "base/safe_path.h"

@@ -3,13 +3,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/algorithms.h"
+#include "wire/algorithms.h"
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "lookup/route_text.h"
 #include "lookup/route_types.h"
-#include "lookup/template.h"
+#include "lookup/percent.h"
 
 static const char *const stricts[] = {
 	[ROUTE_STRICT_YES] = "yes",
@@ -477,9 +477,9 @@ expand_text(const struct keyword *kw, char **text, const struct wildcard_match *
 	char *filled;
 	int err;
 
-	if (*text == NULL || !template_has(*text))
+	if (*text == NULL || !percent_has(*text))
 		return 0;
-	err = template_fill(*text, match, kw->type == &route_template_path, &filled);
+	err = percent_fill(*text, match, kw->type == &route_template_path, &filled);
 	if (err == ERR_FORMAT) {
 		snprintf(why, PLUGIN_WHY_SIZE, "%s: \"%.80s\" can't be filled in for this login",
 		    kw->name, *text);

@@ -52,7 +52,7 @@ struct route {
 	struct safe_path_rule file_rule; /* for all files it names */
 
 	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
-	 * as base/beneath.h has it, whoever opens them. */
+	 * as base/login_dir.h has it, whoever opens them. */
 	char *tree;
 	char *tree_dir;
 
@@ -77,7 +77,7 @@ struct route {
 	char *host_key_algorithms;
 	char *macs;
 
-	/* Policy: what may be done once logged in (keeper/grant.h). */
+	/* Policy: what may be done once logged in (access/policy_from_route.h). */
 	int restrict_all; /* Restrict: the five below are closed unless they are written */
 	enum route_forward allow_tcp, allow_stream;
 	int allow_agent, x11, permit_tty;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 #include "lookup/plugin.h"
 #include "lookup/route_types.h"
 

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/algorithms.h"
+#include "wire/algorithms.h"
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
-#include "lookup/template.h"
+#include "lookup/percent.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
@@ -22,13 +22,13 @@ template_try(const struct keyword *kw, const char *value, int as_path, struct ke
 	char *filled;
 	int err;
 
-	if (template_check(value, ctx->captures, &bad) != 0)
+	if (percent_check(value, ctx->captures, &bad) != 0)
 		return keyword_bad(ctx->why, "\"%.80s\": %s", value, bad);
 	for (; match.n < WILDCARD_CAPTURES; match.n++) {
 		match.captures[match.n].text = "x";
 		match.captures[match.n].len = 1;
 	}
-	err = template_fill(value, &match, as_path, &filled);
+	err = percent_fill(value, &match, as_path, &filled);
 	if (err == 0 && kw->check != NULL)
 		err = kw->check(filled, ctx->why);
 	free(filled);
@@ -71,7 +71,7 @@ set_template_path(const struct keyword *kw, void *field, const char *value, stru
 		err = template_try(kw, value, 1, ctx);
 	if (err != 0)
 		return err;
-	quoted.base = template_quote(ctx->conf->base);
+	quoted.base = percent_quote(ctx->conf->base);
 	if (quoted.base != NULL)
 		*p = conf_path(&quoted, value);
 	free(quoted.base);
@@ -273,7 +273,7 @@ route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE])
 int
 route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE])
 {
-	if (!template_has(path))
+	if (!percent_has(path))
 		return 0;
 	return keyword_bad(why, "\"%.80s\": %%u and %%1 are not for this key", path);
 }

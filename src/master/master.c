@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/privs.h"
 #include "base/reexec.h"
-#include "base/title.h"
+#include "base/proctitle.h"
 #include "errand/run.h"
 #include "master/errands.h"
 #include "master/master_private.h"
@@ -514,7 +514,7 @@ master_start(struct master *m, const char *conf_dir)
 		log_error("the master cannot confine itself: %s", err_str(r));
 		return 1;
 	}
-	title_set("master");
+	proctitle_set("master");
 	return listeners_listen(m->listeners, m->n_listeners) != 0;
 }
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 #include "base/log.h"
-#include "base/unforked.h"
+#include "base/dontfork.h"
 #include "master/penalties.h"
 
 #define NONE UINT32_MAX
@@ -47,7 +47,7 @@ penalty_table_open(struct penalty_table *t, uint32_t max)
 	while (t->buckets < max)
 		t->buckets *= 2;
 	t->bytes = max * (sizeof(*t->entries) + sizeof(*t->heap)) + t->buckets * sizeof(*t->chains);
-	t->entries = unforked_new(t->bytes);
+	t->entries = dontfork_new(t->bytes);
 	if (t->entries == NULL) {
 		*t = (struct penalty_table){ 0 };
 		return ERR_NOMEM;
@@ -61,7 +61,7 @@ penalty_table_open(struct penalty_table *t, uint32_t max)
 static void
 penalty_table_close(struct penalty_table *t)
 {
-	unforked_free(t->entries, t->bytes);
+	dontfork_free(t->entries, t->bytes);
 	*t = (struct penalty_table){ 0 };
 }
 

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/unforked.h"
+#include "base/dontfork.h"
 #include "master/penalties.h"
 #include "master/startups.h"
 
@@ -62,7 +62,7 @@ struct startups {
 struct startups *
 startups_new(const struct conf_gateway *gateway)
 {
-	struct startups *s = unforked_new(sizeof(*s));
+	struct startups *s = dontfork_new(sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
@@ -442,6 +442,6 @@ startups_free(struct startups **sp)
 			startup_forget(e);
 	startup_sources_clear(s);
 	penalties_free(&s->penalties);
-	unforked_free(s, sizeof(*s));
+	dontfork_free(s, sizeof(*s));
 	*sp = NULL;
 }

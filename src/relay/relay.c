@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "relay/policy.h"
+#include "relay/policy_enforce.h"
 #include "relay/relay.h"
 #include "wire/ssh.h"
 #include "wire/wire.h"
@@ -23,12 +23,12 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 }
 
 int
-relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t now)
+relay_set_rules(struct relay *r, struct policy *rules, uint64_t session, int64_t now)
 {
 	r->idle_ms = rules->idle_ms;
 	r->data_ms = now;
 	r->over_ms = rules->session_ms > 0 ? now + rules->session_ms : CLOCK_NEVER;
-	r->policy = policy_new(rules, session);
+	r->policy = policy_enforce_new(rules, session);
 	return r->policy == NULL ? ERR_NOMEM : 0;
 }
 
@@ -48,7 +48,7 @@ relay_release(struct relay *r, struct relay_side *to)
 		buf_init(&b, 1);
 		buf_put_u8(&b, SSH_MSG_REQUEST_FAILURE);
 		/* only the client's requests are refused */
-		policy_put(r->policy, RELAY_DOWNSTREAM, &b);
+		policy_enforce_put(r->policy, RELAY_DOWNSTREAM, &b);
 		buf_free(&b);
 	}
 }
@@ -74,7 +74,7 @@ relay_global_request(struct relay *r, enum relay_from from, const uint8_t *paylo
 	    bytes_is(name, "no-more-sessions@openssh.com"))
 		permitted = 0;
 	else if (r->policy != NULL && from == RELAY_DOWNSTREAM)
-		permitted = policy_global_request(r->policy, name, &w);
+		permitted = policy_enforce_global_request(r->policy, name, &w);
 	if (want_reply &&
 	    replies_add(&to->replies, permitted ? REPLY_RELAYED : REPLY_FAILURE) != 0) {
 		r->why = "too many requests wait for replies";
@@ -120,13 +120,13 @@ relay_message(struct relay *r, enum relay_from from, const uint8_t *payload, siz
 	}
 	if (r->policy == NULL)
 		return RELAY_PASS;
-	return policy_message(r->policy, from, payload, len);
+	return policy_enforce_message(r->policy, from, payload, len);
 }
 
 struct buf *
 relay_made(struct relay *r, enum relay_from to)
 {
-	struct buf *made = r->policy != NULL ? policy_made(r->policy, to) : NULL;
+	struct buf *made = r->policy != NULL ? policy_enforce_made(r->policy, to) : NULL;
 
 	if (made == NULL || buf_err(made) == 0)
 		return made;
@@ -138,14 +138,14 @@ const char *
 relay_why(const struct relay *r)
 {
 	if (r->why == NULL && r->policy != NULL)
-		return policy_why(r->policy);
+		return policy_enforce_why(r->policy);
 	return r->why != NULL ? r->why : "";
 }
 
 const char *
 relay_refused(struct relay *r)
 {
-	return r->policy != NULL ? policy_refused(r->policy) : NULL;
+	return r->policy != NULL ? policy_enforce_refused(r->policy) : NULL;
 }
 
 int

@@ -7,7 +7,7 @@
  * the wrong host and is dropped.  Keepalives are ours on each leg, and the replies to
  * them stay here; replies to global requests come in the order of the requests
  * (RFC 4254 section 4), so counting those under way tells them apart.  Replies nobody
- * asked for are dropped.  What the login may not do is for relay/policy.h.
+ * asked for are dropped.  What the login may not do is for relay/policy_enforce.h.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -18,8 +18,8 @@
 #include "base/buf.h"
 #include "relay/replies.h"
 
+struct policy_enforce;
 struct policy;
-struct rules;
 
 enum relay_from {
 	RELAY_DOWNSTREAM,
@@ -50,10 +50,10 @@ struct relay_side {
 };
 
 struct relay {
-	struct relay_side side[2]; /* by enum relay_from */
-	struct policy *policy;	   /* NULL: all is permitted */
-	const char *why;	   /* it has to end */
-	int foreign;		   /* the upstream is not OpenSSH */
+	struct relay_side side[2];     /* by enum relay_from */
+	struct policy_enforce *policy; /* NULL: all is permitted */
+	const char *why;	       /* it has to end */
+	int foreign;		       /* the upstream is not OpenSSH */
 	/* IdleTimeout and SessionTimeout */
 	int data;	 /* came since relay_heard() */
 	int64_t idle_ms; /* 0: none */
@@ -66,7 +66,8 @@ void relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int up
     int count_max);
 
 /* From now on these rules hold, which it takes over.  0 or ERR_NOMEM. */
-int relay_set_rules(struct relay *r, struct rules *rules, uint64_t session, int64_t now) MUST_CHECK;
+int relay_set_rules(struct relay *r, struct policy *rules, uint64_t session,
+    int64_t now) MUST_CHECK;
 
 /* The upstream's version string.  What ssh says to OpenSSH alone is not for another. */
 void relay_set_version(struct relay *r, const char *version);

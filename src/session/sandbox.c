@@ -90,7 +90,7 @@ struct rule {
 };
 
 static int
-rules_add(scmp_filter_ctx ctx, const struct rule *rules, size_t n)
+policy_add(scmp_filter_ctx ctx, const struct rule *rules, size_t n)
 {
 	size_t i;
 
@@ -124,7 +124,7 @@ allow_memory(scmp_filter_ctx ctx)
 		{ SCMP_SYS(futex), 1, { IS(1, FUTEX_WAIT_PRIVATE) } },
 	};
 
-	return rules_add(ctx, rules, sizeof(rules) / sizeof(rules[0]));
+	return policy_add(ctx, rules, sizeof(rules) / sizeof(rules[0]));
 #endif
 }
 
@@ -153,7 +153,7 @@ allow_descriptors(scmp_filter_ctx ctx, int receiver)
 	};
 	size_t i;
 
-	if (rules_add(ctx, rules, sizeof(rules) / sizeof(rules[0])) != 0)
+	if (policy_add(ctx, rules, sizeof(rules) / sizeof(rules[0])) != 0)
 		return ERR_SYS;
 	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		const struct scmp_arg_cmp fd = SCMP_CMP(0, SCMP_CMP_MASKED_EQ, own[i].mask,
@@ -164,7 +164,7 @@ allow_descriptors(scmp_filter_ctx ctx, int receiver)
 			    { fd, IS(1, F_SETFL), ONLY(2, O_RDWR | O_NONBLOCK) } },
 		};
 
-		if (rules_add(ctx, those, sizeof(those) / sizeof(those[0])) != 0)
+		if (policy_add(ctx, those, sizeof(those) / sizeof(those[0])) != 0)
 			return ERR_SYS;
 	}
 	return 0;
@@ -183,7 +183,7 @@ allow_some(scmp_filter_ctx ctx, int receiver)
 			return ERR_SYS;
 	if (allow_memory(ctx) != 0 || allow_descriptors(ctx, receiver) != 0)
 		return ERR_SYS;
-	return rules_add(ctx, &abort_rule, 1);
+	return policy_add(ctx, &abort_rule, 1);
 }
 
 /* At most so much; what is lower already stays so. */

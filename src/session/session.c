@@ -18,9 +18,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/title.h"
-#include "session/agent.h"
-#include "session/gather.h"
+#include "base/proctitle.h"
+#include "session/agentfwd.h"
+#include "session/rx_coalesce.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
@@ -388,7 +388,7 @@ wait_for(struct pollfd *fds, nfds_t n, int timeout_ms, int64_t us)
 static void
 session_loop(struct session *s)
 {
-	struct gather gather = { 0 };
+	struct rx_coalesce gather = { 0 };
 	struct pollfd fds[4];
 	int64_t now, pace;
 	int n;
@@ -402,18 +402,18 @@ session_loop(struct session *s)
 		/* a message that is held comes first */
 		fds[2] = (struct pollfd){ pace > 0 || s->held.len > 0 ? -1 : s->keeper, POLLIN, 0 };
 		fds[3] = (struct pollfd){ s->signals, POLLIN, 0 };
-		n = wait_for(fds, 4, gather_before(&gather, fds, next_timeout(s, now)), pace);
+		n = wait_for(fds, 4, rx_coalesce_before(&gather, fds, next_timeout(s, now)), pace);
 		if (n == -1 && errno != EINTR) {
 			session_end(s, "poll: %s", strerror(errno));
 			break;
 		}
-		gather_after(&gather, fds, n);
+		rx_coalesce_after(&gather, fds, n);
 		now = clock_ms();
 		if (fds[2].revents != 0)
 			session_keeper_input(s);
 		leg_events(s, s->down, fds[0].revents, RELAY_DOWNSTREAM, now);
 		if (s->state == SESSION_RELAY && fds[0].revents != 0)
-			gather_count(&gather, s->down, now);
+			rx_coalesce_count(&gather, s->down, now);
 		if (s->up != NULL && s->state != SESSION_CLOSING)
 			leg_events(s, s->up, fds[1].revents, RELAY_UPSTREAM, now);
 		take_held(s);
@@ -545,7 +545,7 @@ session_run(int client, int keeper, const struct session_config *config)
 	buf_init(&s->held, SESSION_HELD_MAX * (IPC_MAX + 4));
 	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
 						   CLOCK_NEVER;
-	title_set("session %04jx %s", (uintmax_t)config->id, config->client);
+	proctitle_set("session %04jx %s", (uintmax_t)config->id, config->client);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);

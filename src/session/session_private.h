@@ -8,7 +8,7 @@
 #include "relay/relay.h"
 #include "session/session.h"
 #include "transport/leg.h"
-#include "wire/rules.h"
+#include "wire/policy.h"
 
 enum session_state {
 	SESSION_KEX,  /* downstream key exchange */
@@ -41,7 +41,7 @@ struct session {
 	struct leg *down, *up;
 	struct agent *agent; /* NULL unless the person's own is asked: agent.h */
 	struct relay relay;
-	struct rules rules; /* until the relay has them */
+	struct policy rules; /* until the relay has them */
 	int have_rules;
 	int relayed;	       /* the client was let through */
 	int by_client;	       /* it is the client who has ended it */

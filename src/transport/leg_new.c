@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/algorithms.h"
+#include "wire/algorithms.h"
 #include "base/fd.h"
 #include "libssh/options.h"
 #include "libssh/pki.h"

@@ -3,7 +3,7 @@
  * before each; a length of 255 is another request.
  */
 #include "fuzz.h"
-#include "session/agent_channel.h"
+#include "session/agentfwd_channel.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

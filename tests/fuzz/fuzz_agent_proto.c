@@ -1,8 +1,8 @@
 /*
  * auth/agent_proto: the input is an agent's answer.  What is found in it lies in it.
  */
-#include "auth/agent_proto.h"
-#include "auth/pubkey.h"
+#include "formats/agent_proto.h"
+#include "formats/pubkey.h"
 #include "fuzz.h"
 
 static int

@@ -8,7 +8,7 @@
 #include <sodium.h>
 
 #include "auth/auth_server.h"
-#include "auth/cert.h"
+#include "formats/cert.h"
 #include "base/login.h"
 #include "fuzz.h"
 #include "wire/ssh.h"

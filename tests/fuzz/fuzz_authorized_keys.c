@@ -5,10 +5,10 @@
  */
 #include <string.h>
 
-#include "auth/authorized_keys.h"
-#include "auth/authorized_options.h"
-#include "auth/key_list.h"
-#include "auth/pubkey.h"
+#include "formats/authorized_keys.h"
+#include "formats/authorized_options.h"
+#include "formats/key_list.h"
+#include "formats/pubkey.h"
 #include "fuzz.h"
 
 static const char line[] =

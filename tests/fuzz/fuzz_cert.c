@@ -4,10 +4,10 @@
  */
 #include <string.h>
 
-#include "auth/authorized_options.h"
-#include "auth/cert.h"
-#include "auth/pubkey.h"
-#include "auth/revoked.h"
+#include "formats/authorized_options.h"
+#include "formats/cert.h"
+#include "formats/pubkey.h"
+#include "formats/krl.h"
 #include "fuzz.h"
 
 /* Each part lies where it may lie. */
@@ -65,7 +65,7 @@ look_at_cert(struct bytes blob)
 		(void)cert_has_principal(&c, "alice");
 		(void)cert_names_host(&c, "alice", 1700000000, why, sizeof(why));
 		look_at_options(&c);
-		CHECK(revoked_check((struct bytes){ (const uint8_t *)"", 0 }, blob, &c) == 0);
+		CHECK(krl_check((struct bytes){ (const uint8_t *)"", 0 }, blob, &c) == 0);
 	}
 	buf_free(&key);
 }
@@ -86,7 +86,7 @@ look_at_list(struct bytes list)
 {
 	static const struct cert c = { .serial = 7, .key_id = { (const uint8_t *)"id", 2 } };
 	struct bytes key = { (const uint8_t *)"\0\0\0\1x", 5 };
-	int plain = revoked_check(list, key, NULL), cert = revoked_check(list, key, &c);
+	int plain = krl_check(list, key, NULL), cert = krl_check(list, key, &c);
 
 	CHECK(plain == 0 || plain == 1 || plain == ERR_FORMAT);
 	/* what the key suffers its certificate does; and a list is understood, or not */

@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 #include "fuzz.h"
 
 static const char line[] =

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "relay/policy.h"
+#include "relay/policy_enforce.h"
 #include "wire/ssh.h"
 
 static void
@@ -72,7 +72,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	enum relay_action action = RELAY_PASS;
-	struct rules rules;
+	struct policy rules;
 	struct relay r;
 	struct bytes m;
 	struct wire w;
@@ -80,14 +80,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	wire_init(&w, data, len);
 	if (wire_u8(&w) == 0xff) {
-		if (rules_get(&w, &rules) == 0)
-			rules_free(&rules);
+		if (policy_get(&w, &rules) == 0)
+			policy_free(&rules);
 		return 0;
 	}
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.permits = 0;
-	rules.permits |= RULES_TCP_LOCAL;
-	add(&rules.permit_open[RULES_ROUTE], "h:80");
+	rules.permits |= POLICY_TCP_LOCAL;
+	add(&rules.permit_open[POLICY_ROUTE], "h:80");
 	add(&rules.commands, "exec");
 	add(&rules.accept_env, "A*");
 	add(&rules.set_env, "AB=c");
@@ -110,7 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		free(exact);
 		take_made(&r);
 	}
-	policy_free(&r.policy);
+	policy_enforce_free(&r.policy);
 	replies_free(&r.side[0].replies);
 	replies_free(&r.side[1].replies);
 	return 0;

@@ -10,7 +10,7 @@
 #include <sodium.h>
 
 #include "auth/auth_request.h"
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 #include "base/fd.h"
 #include "fuzz.h"
 #include "keeper_driver_private.h"
@@ -38,44 +38,45 @@ bytes_of(const struct buf *b)
 
 /* --- what the keeper says --- */
 
-static struct ward *
-ward_of(const struct slot *s)
+static struct ksession *
+ksession_of(const struct slot *slot)
 {
-	struct ward *w;
+	struct ksession *s;
 
-	TAILQ_FOREACH(w, &driver.keeper.wards, entry)
-		if (w->id == s->id)
-			return w;
+	TAILQ_FOREACH(s, &driver.keeper.sessions, entry)
+		if (s->id == slot->id)
+			return s;
 	return NULL;
 }
 
 /* Has the session earned what its login opens? */
 static int
-earned(const struct slot *s)
+earned(const struct slot *slot)
 {
-	const struct ward *w = ward_of(s);
+	const struct ksession *s = ksession_of(slot);
 	const char *login;
 	int needs;
 
-	CHECK(w != NULL && w->server != NULL);
-	login = auth_server_login(w->server);
+	CHECK(s != NULL && s->server != NULL);
+	login = auth_server_login(s->server);
 	needs = world_needs(login[0]);
 	CHECK(login[0] != '\0' && login[1] == '\0');
-	return ((needs & WORLD_KEY) == 0 || (s->proofs & login_bit(login[0])) != 0) &&
-	    ((needs & WORLD_PASSWORD) == 0 || (s->passwords & login_bit(login[0])) != 0);
+	return ((needs & WORLD_KEY) == 0 || (slot->proofs & login_bit(login[0])) != 0) &&
+	    ((needs & WORLD_PASSWORD) == 0 || (slot->passwords & login_bit(login[0])) != 0);
 }
 
 static int
-needs_of(const struct slot *s)
+needs_of(const struct slot *slot)
 {
-	return world_needs(auth_server_login(ward_of(s)->server)[0]);
+	return world_needs(auth_server_login(ksession_of(slot)->server)[0]);
 }
 
 /* It may be told this machine by this session. */
 static int
-judged(const struct slot *s)
+judged(const struct slot *slot)
 {
-	return s->host == HOST_KNOWN || (s->host == HOST_FOREIGN && (needs_of(s) & WORLD_ANY_HOST));
+	return slot->host == HOST_KNOWN ||
+	    (slot->host == HOST_FOREIGN && (needs_of(slot) & WORLD_ANY_HOST));
 }
 
 /* Does the file of accept-new have this key? */
@@ -98,7 +99,7 @@ learnt(const struct world_key *key)
 }
 
 static void
-check_signature(const struct slot *s, const struct auth_request *r)
+check_signature(const struct slot *slot, const struct auth_request *r)
 {
 	uint8_t flags;
 	struct buf data;
@@ -109,16 +110,16 @@ check_signature(const struct slot *s, const struct auth_request *r)
 	if (!bytes_equal(r->blob, bytes_of(&driver.world.mapped.pub)) &&
 	    !bytes_equal(r->blob, bytes_of(&driver.world.mapped_ec.pub))) {
 		/* the agent's, or whatever the agent says */
-		CHECK(s->agent_request.len > 0);
+		CHECK(slot->agent_request.len > 0);
 		return;
 	}
-	CHECK(earned(s) && judged(s) && (needs_of(s) & WORLD_UNSIGNED) == 0);
+	CHECK(earned(slot) && judged(slot) && (needs_of(slot) & WORLD_UNSIGNED) == 0);
 	/* where any host key will do, the signature is for that one alone */
-	if (s->host != HOST_KNOWN && !learnt(&driver.world.foreign))
+	if (slot->host != HOST_KNOWN && !learnt(&driver.world.foreign))
 		CHECK(
 		    r->hostbound && bytes_equal(r->host_key, bytes_of(&driver.world.foreign.pub)));
 	buf_init(&data, IPC_MAX * 2);
-	auth_request_signed(r, (struct bytes){ s->machine_hash, HASH_SIZE }, &data);
+	auth_request_signed(r, (struct bytes){ slot->machine_hash, HASH_SIZE }, &data);
 	CHECK(auth_name_ok(r->alg, sizeof(alg)));
 	memcpy(alg, r->alg.p, r->alg.len);
 	alg[r->alg.len] = '\0';
@@ -128,101 +129,101 @@ check_signature(const struct slot *s, const struct auth_request *r)
 
 /* A payload for the machine behind. */
 static void
-to_upstream(struct slot *s, struct bytes payload)
+to_upstream(struct slot *slot, struct bytes payload)
 {
 	struct auth_request r;
 	struct bytes password;
 	int change;
 
-	buf_reset(&s->request);
-	buf_put(&s->request, payload.p, payload.len);
-	CHECK(payload.len > 0 && judged(s));
+	buf_reset(&slot->request);
+	buf_put(&slot->request, payload.p, payload.len);
+	CHECK(payload.len > 0 && judged(slot));
 	if (payload.p[0] != SSH_MSG_USERAUTH_REQUEST)
 		return;
 	CHECK(auth_request_parse(&r, payload.p, payload.len) == 0);
 	if (r.publickey)
-		check_signature(s, &r);
+		check_signature(slot, &r);
 	if (bytes_is(r.method, "password") &&
 	    auth_request_password(r.rest, &change, &password) == 0 &&
 	    bytes_is(password, WORLD_PASSWORD_TEXT))
-		CHECK(earned(s) && s->host == HOST_KNOWN);
+		CHECK(earned(slot) && slot->host == HOST_KNOWN);
 }
 
 void
-slot_close(struct slot *s)
+slot_close(struct slot *slot)
 {
-	fd_close(&s->sock);
-	fd_close(&s->errand);
-	buf_free(&s->request);
-	buf_free(&s->agent_request);
-	*s = (struct slot){ .sock = -1, .errand = -1 };
+	fd_close(&slot->sock);
+	fd_close(&slot->errand);
+	buf_free(&slot->request);
+	buf_free(&slot->agent_request);
+	*slot = (struct slot){ .sock = -1, .errand = -1 };
 }
 
 /* One message for a session. */
 static void
-to_session(struct slot *s, uint8_t type, struct wire *w)
+to_session(struct slot *slot, uint8_t type, struct wire *w)
 {
 	struct bytes payload;
 
 	switch (type) {
 	case IPC_SIGNATURE:
-		if (wire_bool(w) && !s->has_hash) {
-			s->has_hash = 1;
-			memcpy(s->hash, s->asked_hash, HASH_SIZE);
+		if (wire_bool(w) && !slot->has_hash) {
+			slot->has_hash = 1;
+			memcpy(slot->hash, slot->asked_hash, HASH_SIZE);
 		}
 		break;
 	case IPC_UPSTREAM_FD:
-		CHECK(earned(s) || (needs_of(s) & WORLD_CARRIED));
+		CHECK(earned(slot) || (needs_of(slot) & WORLD_CARRIED));
 		break;
 	case IPC_HOST_KEY_OK:
-		s->host = wire_bool(w) ? s->shown : HOST_NONE;
-		CHECK(s->host == HOST_NONE || judged(s));
+		slot->host = wire_bool(w) ? slot->shown : HOST_NONE;
+		CHECK(slot->host == HOST_NONE || judged(slot));
 		break;
 	case IPC_UPSTREAM:
 		while (w->left > 0) {
 			payload = wire_string(w);
 			CHECK(wire_err(w) == 0);
-			to_upstream(s, payload);
+			to_upstream(slot, payload);
 		}
 		break;
 	case IPC_AGENT:
-		CHECK(earned(s) && judged(s));
+		CHECK(earned(slot) && judged(slot));
 		break;
 	case IPC_AGENT_REQUEST:
 		payload = wire_string(w);
-		buf_reset(&s->agent_request);
-		buf_put(&s->agent_request, payload.p, payload.len);
-		CHECK(earned(s) && judged(s));
+		buf_reset(&slot->agent_request);
+		buf_put(&slot->agent_request, payload.p, payload.len);
+		CHECK(earned(slot) && judged(slot));
 		break;
 	case IPC_RELAY:
-		CHECK(s->success && judged(s));
-		CHECK(earned(s) || (needs_of(s) & WORLD_CARRIED));
+		CHECK(slot->success && judged(slot));
+		CHECK(earned(slot) || (needs_of(slot) & WORLD_CARRIED));
 		break;
 	}
 }
 
 /* Read all that the keeper has sent it. */
 static void
-slot_drain(struct slot *s)
+slot_drain(struct slot *slot)
 {
 	static uint8_t message[IPC_MAX];
 	struct wire w;
 	ssize_t n;
 	int fd;
 
-	while (s->sock != -1) {
-		n = fd_recv(s->sock, message, sizeof(message), &fd, MSG_DONTWAIT);
+	while (slot->sock != -1) {
+		n = fd_recv(slot->sock, message, sizeof(message), &fd, MSG_DONTWAIT);
 		if (n == ERR_AGAIN)
 			return;
 		if (n <= 0) {
-			slot_close(s);
+			slot_close(slot);
 			return;
 		}
 		wire_init(&w, message + 1, (size_t)n - 1);
 		CHECK((fd != -1) == (message[0] == IPC_UPSTREAM_FD));
 		fd_close(&fd);
-		if (ward_of(s) != NULL)
-			to_session(s, message[0], &w);
+		if (ksession_of(slot) != NULL)
+			to_session(slot, message[0], &w);
 	}
 }
 
@@ -232,7 +233,7 @@ take_check(int fd)
 {
 	static uint8_t message[IPC_MAX];
 	struct bytes password;
-	const struct ward *ward;
+	const struct ksession *session;
 	struct wire w;
 	uintmax_t id;
 	size_t i;
@@ -250,13 +251,13 @@ take_check(int fd)
 	CHECK(wire_end(&w) == 0);
 	driver.checks[i].sock = fd;
 	driver.checks[i].login = '\0';
-	snprintf(driver.checks[i].text, sizeof(driver.checks[i].text), "%.*s", (int)password.len,
+	snprintf(driver.checks[i].text, sizeof(driver.checks[i].text), "%.*slot", (int)password.len,
 	    (const char *)password.p);
 	if (sscanf(driver.checks[i].text, "good:%ju", &id) != 1)
 		return;
-	TAILQ_FOREACH(ward, &driver.keeper.wards, entry)
-		if (ward->server != NULL && ward->id == id)
-			driver.checks[i].login = auth_server_login(ward->server)[0];
+	TAILQ_FOREACH(session, &driver.keeper.sessions, entry)
+		if (session->server != NULL && session->id == id)
+			driver.checks[i].login = auth_server_login(session->server)[0];
 }
 
 static void
@@ -324,14 +325,14 @@ master_drain(void)
 static void
 settle(void)
 {
-	const struct ward *w;
+	const struct ksession *slot;
 	size_t i;
 	int n;
 
 	for (n = 0; n < ROUNDS_MAX; n++) {
 		i = keeper_step(&driver.keeper, 0) == 0;
-		TAILQ_FOREACH(w, &driver.keeper.wards, entry)
-			driver.reached |= w->phase;
+		TAILQ_FOREACH(slot, &driver.keeper.sessions, entry)
+			driver.reached |= slot->phase;
 		if (i == 1)
 			break;
 		master_drain();
@@ -368,11 +369,11 @@ driver_start(void)
 	driver.master = pair[0];
 	keeper_init(&driver.keeper, pair[1]);
 	snprintf(conf, sizeof(conf), "%s/conf.d", driver.world.dir);
-	if (generation_load(conf, NULL, &driver.keeper.now, &errors) != 0) {
+	if (snapshot_load(conf, NULL, &driver.keeper.now, &errors) != 0) {
 		conf_errors_print(&errors, stderr);
 		abort();
 	}
-	unknown_init(&driver.keeper);
+	decoy_init(&driver.keeper);
 	CHECK(keeper_ready(&driver.keeper) == 0);
 	conf_set_log(&driver.keeper.now->conf->gateway);
 	settle();
@@ -385,7 +386,7 @@ driver_stop(void)
 	settle();
 	CHECK(driver.keeper.master == -1);
 	fd_close(&driver.keeper.epoll);
-	generation_unref(&driver.keeper.now);
+	snapshot_unref(&driver.keeper.now);
 	world_remove(&driver.world);
 }
 
@@ -437,7 +438,7 @@ hang_up(void)
 		    TAILQ_EMPTY(&driver.keeper.looks[i].waiting));
 	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
 		CHECK(driver.keeper.checks[i].sock == -1);
-	CHECK(TAILQ_EMPTY(&driver.keeper.wards) && TAILQ_EMPTY(&driver.keeper.ended));
+	CHECK(TAILQ_EMPTY(&driver.keeper.sessions) && TAILQ_EMPTY(&driver.keeper.ended));
 	CHECK(TAILQ_EMPTY(&driver.keeper.to_dial) && TAILQ_EMPTY(&driver.keeper.dialling));
 	CHECK(driver.keeper.n_dialling == 0 && driver.keeper.running == 0 &&
 	    STAILQ_EMPTY(&driver.keeper.outbox));

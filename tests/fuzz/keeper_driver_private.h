@@ -4,7 +4,7 @@
 #ifndef KEEPER_DRIVER_PRIVATE_H
 #define KEEPER_DRIVER_PRIVATE_H
 
-#include "keeper/ward.h"
+#include "keeper/ksession.h"
 #include "keeper_driver.h"
 #include "keeper_world.h"
 

@@ -8,10 +8,10 @@
 
 #include <sodium.h>
 
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 #include "base/fd.h"
 #include "fuzz.h"
-#include "keeper/keystore.h"
+#include "keystore/keystore.h"
 #include "keeper_world.h"
 #include "transport/keys.h"
 
@@ -200,7 +200,7 @@ write_conf(const struct world *w)
 static void
 store_add(struct keystore *ks, const char *name, struct world_key *key)
 {
-	struct keystore_why why;
+	struct reason why;
 
 	CHECK(keystore_add(ks, name, key->type, key->priv, &key->pub, &why) == 0);
 }
@@ -209,7 +209,7 @@ static void
 write_store(struct world *w)
 {
 	char path[128], unlock[160];
-	struct keystore_why why;
+	struct reason why;
 	struct secret *password;
 	struct keystore *ks;
 

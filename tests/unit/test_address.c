@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 
 static void
 test_address_match(void **state)

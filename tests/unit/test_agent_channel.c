@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/agent_channel.h"
+#include "session/agentfwd_channel.h"
 #include "wire/ssh.h"
 
 #define OURS 0x7fff0001

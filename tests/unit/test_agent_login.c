@@ -13,15 +13,15 @@
 #include "base/fd.h"
 #include "keeper/agent_login.h"
 #include "keeper/check.h"
-#include "keeper/outbox.h"
+#include "keeper/master_link.h"
 #include "wire/ssh.h"
 
 #define AGENT_IDENTITIES 12
 
 static struct keeper keeper;
-static struct ward ward;
+static struct ksession session;
 static struct route route;
-static int session;
+static int session_fd;
 static uint8_t heard[IPC_MAX];
 
 static int
@@ -37,35 +37,35 @@ setup(void **state)
 
 	(void)state;
 	keeper = (struct keeper){ .master = -1, .epoll = -1 };
-	TAILQ_INIT(&keeper.wards);
+	TAILQ_INIT(&keeper.sessions);
 	TAILQ_INIT(&keeper.ended);
-	turns_init(&keeper.asking);
+	fairq_init(&keeper.asking);
 	TAILQ_INIT(&keeper.to_dial);
 	TAILQ_INIT(&keeper.dialling);
-	outbox_init(&keeper);
+	master_link_init(&keeper);
 	check_init(&keeper);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return -1;
-	session = pair[1];
-	ward = (struct ward){ .keeper = &keeper,
+	session_fd = pair[1];
+	session = (struct ksession){ .keeper = &keeper,
 		.route = &route,
 		.sock = pair[0],
 		.errand = -1,
 		.phase = IPC_PHASE_AGENT,
 		.methods = { .complete = 1 } };
-	TAILQ_INSERT_TAIL(&keeper.wards, &ward, entry);
-	ward.upstream = auth_client_new(&config, &ops, &ward);
-	return ward.upstream == NULL ? -1 : agent_login_new(&ward, any);
+	TAILQ_INSERT_TAIL(&keeper.sessions, &session, entry);
+	session.upstream = auth_client_new(&config, &ops, &session);
+	return session.upstream == NULL ? -1 : agent_login_new(&session, any);
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	auth_client_free(&ward.upstream);
-	agent_login_free(&ward.agent);
-	fd_close(&ward.sock);
-	fd_close(&session);
+	auth_client_free(&session.upstream);
+	agent_login_free(&session.agent);
+	fd_close(&session.sock);
+	fd_close(&session_fd);
 	return 0;
 }
 
@@ -80,8 +80,8 @@ say(enum ipc_type type, const struct buf *string, int byte)
 		wire_put_string(&b, string->data, string->len);
 	else if (byte != -1)
 		buf_put_u8(&b, (uint8_t)byte);
-	assert_int_equal(ipc_send(session, &b, -1), 0);
-	ward_session_input(&ward);
+	assert_int_equal(ipc_send(session_fd, &b, -1), 0);
+	ksession_input(&session);
 }
 
 static void
@@ -171,7 +171,7 @@ hears(void)
 {
 	struct ipc_msg msg;
 
-	return ipc_recv(session, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg) == 0 ?
+	return ipc_recv(session_fd, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg) == 0 ?
 	    (int)msg.type :
 	    0;
 }
@@ -179,8 +179,8 @@ hears(void)
 static void
 assert_ended(void)
 {
-	assert_int_equal(ward.sock, -1);
-	assert_ptr_equal(TAILQ_FIRST(&keeper.ended), &ward);
+	assert_int_equal(session.sock, -1);
+	assert_ptr_equal(TAILQ_FIRST(&keeper.ended), &session);
 }
 
 static void
@@ -230,7 +230,7 @@ test_another_key_is_wanted(void **state)
 	asked_about_a_key();
 	wanted(1);
 	assert_int_equal(hears(), IPC_REFUSE);
-	assert_int_equal(ward.phase, IPC_PHASE_END);
+	assert_int_equal(session.phase, IPC_PHASE_END);
 }
 
 static void
@@ -245,7 +245,7 @@ test_wanted_twice(void **state)
 	/* the answer is still on its way */
 	answer("\5", 1);
 	assert_int_equal(hears(), 0);
-	assert_int_not_equal(ward.sock, -1);
+	assert_int_not_equal(session.sock, -1);
 }
 
 /* It has to wait for the end of the login, each of them once, and no more than that. */
@@ -264,7 +264,8 @@ test_banners(void **state)
 	banner('c', 1);
 	assert_int_equal(hears(), 0);
 	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_GONE);
-	assert_int_equal(ipc_recv(session, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg), 0);
+	assert_int_equal(ipc_recv(session_fd, heard, IPC_KEEPER_TO_SESSION, IPC_PHASE_ANY, &msg),
+	    0);
 	assert_int_equal(msg.type, IPC_REFUSE);
 	wire_text(&msg.body, text, sizeof(text));
 	shown = wire_string(&msg.body);
@@ -283,13 +284,13 @@ test_failures(void **state)
 	for (failure = IPC_AGENT_NOT_OFFERED; failure <= IPC_AGENT_TIMEOUT; failure++) {
 		say(IPC_AGENT_FAILED, NULL, failure);
 		assert_int_equal(hears(), IPC_REFUSE);
-		assert_int_equal(ward.phase, IPC_PHASE_END);
+		assert_int_equal(session.phase, IPC_PHASE_END);
 		/* once, and what comes late is nothing */
 		say(IPC_AGENT_FAILED, NULL, failure);
 		opened();
 		answer_one_key();
 		assert_int_equal(hears(), 0);
-		assert_int_not_equal(ward.sock, -1);
+		assert_int_not_equal(session.sock, -1);
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -303,17 +304,17 @@ test_in_the_relay(void **state)
 	struct buf b;
 
 	(void)state;
-	ward.phase = IPC_PHASE_RELAY;
-	auth_client_free(&ward.upstream);
-	agent_login_free(&ward.agent);
+	session.phase = IPC_PHASE_RELAY;
+	auth_client_free(&session.upstream);
+	agent_login_free(&session.agent);
 	/* it ended just then, or time was over */
 	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_TIMEOUT);
 	ipc_begin(&b, IPC_UPSTREAM_FAILED);
 	wire_put_text(&b, "gone");
-	assert_int_equal(ipc_send(session, &b, -1), 0);
-	ward_session_input(&ward);
+	assert_int_equal(ipc_send(session_fd, &b, -1), 0);
+	ksession_input(&session);
 	assert_int_equal(hears(), 0);
-	assert_int_not_equal(ward.sock, -1);
+	assert_int_not_equal(session.sock, -1);
 	opened();
 	assert_ended();
 }
@@ -322,9 +323,9 @@ static void
 test_not_for_who_has_proven_nothing(void **state)
 {
 	(void)state;
-	ward.phase = IPC_PHASE_UPSTREAM_AUTH;
-	ward.methods.complete = 0;
-	agent_login_begin(&ward);
+	session.phase = IPC_PHASE_UPSTREAM_AUTH;
+	session.methods.complete = 0;
+	agent_login_begin(&session);
 	assert_ended();
 	assert_int_equal(hears(), 0);
 }

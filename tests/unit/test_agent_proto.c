@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/agent_proto.h"
+#include "formats/agent_proto.h"
 
 static void
 put_key(struct buf *b, const char *type, uint8_t fill)

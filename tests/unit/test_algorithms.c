@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/algorithms.h"
+#include "wire/algorithms.h"
 #include "transport/leg.h"
 
 #define MACS                                                                         \

@@ -13,8 +13,8 @@
 
 #include "auth/auth_client.h"
 #include "auth/auth_server.h"
-#include "auth/cert.h"
-#include "auth/pubkey.h"
+#include "formats/cert.h"
+#include "formats/pubkey.h"
 #include "cert_samples.h"
 #include "wire/ssh.h"
 #include "auth_messages.h"

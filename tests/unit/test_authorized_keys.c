@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/authorized_keys.h"
-#include "auth/authorized_options.h"
-#include "auth/pubkey.h"
+#include "formats/authorized_keys.h"
+#include "formats/authorized_options.h"
+#include "formats/pubkey.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 #define OTHER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf"

@@ -12,11 +12,11 @@
 
 #include <sodium.h>
 
-#include "auth/authorized_options.h"
-#include "auth/cert.h"
-#include "auth/key_list.h"
-#include "auth/pubkey.h"
-#include "auth/revoked.h"
+#include "formats/authorized_options.h"
+#include "formats/cert.h"
+#include "formats/key_list.h"
+#include "formats/pubkey.h"
+#include "formats/krl.h"
 #include "cert_samples.h"
 #include "transport/keys.h"
 
@@ -615,7 +615,7 @@ revokes(struct bytes list, const char *line)
 
 	decode(line, &blob);
 	is_cert = cert_parse(&c, bytes_of(&blob)) == 0;
-	r = revoked_check(list, bytes_of(&blob), is_cert ? &c : NULL);
+	r = krl_check(list, bytes_of(&blob), is_cert ? &c : NULL);
 	buf_free(&blob);
 	return r;
 }

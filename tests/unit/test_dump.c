@@ -16,7 +16,7 @@
 
 #include "conf/conf.h"
 #include "conf/keyword.h"
-#include "conf/own.h"
+#include "conf/sections.h"
 #include "lookup/lookup.h"
 #include "lookup/route.h"
 #include "lookup/route_types.h"
@@ -104,7 +104,7 @@ make(struct text *t)
 	const char *kind;
 	size_t i, n;
 
-	for (i = 0; (table = own_keywords(i, &kind, &n)) != NULL; i++) {
+	for (i = 0; (table = sections_keywords(i, &kind, &n)) != NULL; i++) {
 		add(t, "[%s]", kind);
 		add_keys(t, table, n, 2);
 	}

@@ -1,5 +1,5 @@
 /*
- * keeper/host_key.c and host_key_learn.c: what a machine has to show, and what is made of it.
+ * access/host_key.c and host_key_add.c: what a machine has to show, and what is made of it.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -12,11 +12,11 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "auth/hmac_sha1.h"
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
-#include "keeper/host_key.h"
-#include "keeper/host_key_learn.h"
+#include "formats/hmac_sha1.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
+#include "access/host_key.h"
+#include "access/host_key_add.h"
 #include "tmp_dir.h"
 #include "transport/keys.h"
 
@@ -202,7 +202,7 @@ test_known_hosts_that_cannot_be_read(void **state)
 {
 	struct route r = route_with(&pub, ROUTE_STRICT_NO);
 	struct host_key_shown s = shown(&r);
-	struct keystore_why why;
+	struct reason why;
 	struct buf algorithms;
 
 	(void)state;
@@ -219,7 +219,7 @@ static void
 test_algorithms(void **state)
 {
 	struct route r = route_with(&pub, ROUTE_STRICT_YES);
-	struct keystore_why why;
+	struct reason why;
 	struct buf algorithms;
 
 	(void)state;
@@ -360,7 +360,7 @@ static void
 test_learn(void **state)
 {
 	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
-	struct keystore_why why;
+	struct reason why;
 	struct buf text;
 
 	(void)state;
@@ -368,11 +368,11 @@ test_learn(void **state)
 	buf_putf(&text, "# no newline\n");
 	known_hosts_line("machine", 22, bytes_of(&pub), &text);
 	write_text(known, "# no newline");
-	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), 0);
+	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), 0);
 	assert_known(buf_cstr(&text));
 	/* nothing that is there is written again, or beside another key */
-	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), 0);
-	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&other), &why), ERR_EXISTS);
+	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), 0);
+	assert_int_equal(host_key_add(&r, "machine", bytes_of(&other), &why), ERR_EXISTS);
 	assert_non_null(strstr(why.text, "has another key"));
 	assert_known(buf_cstr(&text));
 	buf_free(&text);
@@ -384,7 +384,7 @@ test_learn_without_room(void **state)
 {
 	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
 	struct rlimit before, little;
-	struct keystore_why why;
+	struct reason why;
 
 	(void)state;
 	write_text(known, "# short\n");
@@ -392,7 +392,7 @@ test_learn_without_room(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	little = (struct rlimit){ strlen("# short\n") + 10, before.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
-	assert_int_equal(host_key_learn(&r, "machine", bytes_of(&pub), &why), ERR_SYS);
+	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), ERR_SYS);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_non_null(strstr(why.text, known));
 	assert_known("# short\n");

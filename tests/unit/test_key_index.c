@@ -1,5 +1,5 @@
 /*
- * auth/key_index.c: with an index a list of keys gives the answers that it gives when it is read
+ * formats/key_index.c: with an index a list of keys gives the answers that it gives when it is read
  * through, whatever stands in it, and in whatever order.
  */
 #include <setjmp.h>
@@ -13,10 +13,10 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "auth/authorized_options.h"
-#include "auth/cert.h"
-#include "auth/key_list.h"
-#include "auth/pubkey.h"
+#include "formats/authorized_options.h"
+#include "formats/cert.h"
+#include "formats/key_list.h"
+#include "formats/pubkey.h"
 #include "cert_samples.h"
 #include "transport/keys.h"
 

@@ -1,5 +1,5 @@
 /*
- * keeper/keystore.c on real files.
+ * keystore/keystore.c on real files.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sodium.h>
 
 #include "cli/store_probe.h"
-#include "keeper/keystore.h"
+#include "keystore/keystore.h"
 #include "transport/keys.h"
 
 #define DATA "what is signed"
@@ -79,7 +79,7 @@ read_file(const char *path, uint8_t *out, size_t size)
 static struct keystore *
 store(void)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	int r = keystore_open("keys", "file:keys/.unlock", 1, &ks, &why);
 
@@ -91,7 +91,7 @@ store(void)
 static void
 add(struct keystore *ks, const char *name, const char *type)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct secret *priv;
 	char wire[64];
 	struct buf pub;
@@ -109,7 +109,7 @@ add(struct keystore *ks, const char *name, const char *type)
 /* Sign and verify; 0 or the first error, with the reason. */
 static int
 use(struct keystore *ks, const char *name, const char *alg, const char *want_alg,
-    struct keystore_why *why)
+    struct reason *why)
 {
 	struct buf pub, sig;
 	char type[64];
@@ -135,7 +135,7 @@ use(struct keystore *ks, const char *name, const char *alg, const char *want_alg
 static void
 assert_use(struct keystore *ks, const char *name)
 {
-	struct keystore_why why;
+	struct reason why;
 
 	if (use(ks, name, NULL, "ssh-ed25519", &why) != 0)
 		fail_msg("%s", why.text);
@@ -146,7 +146,7 @@ assert_use(struct keystore *ks, const char *name)
 static void
 assert_refused(struct keystore *ks, const char *name, int err, const char *word)
 {
-	struct keystore_why why;
+	struct reason why;
 	char path[128];
 
 	assert_int_equal(use(ks, name, NULL, "ssh-ed25519", &why), err);
@@ -216,7 +216,7 @@ test_round_trip(void **state)
 		{ "ecdsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256" },
 		{ "rsa", "ssh-rsa", "rsa-sha2-512" },
 	};
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	mode_t mask = umask(0);
 	size_t i;
@@ -271,7 +271,7 @@ test_names(void **state)
 		"alice.pub", "a\n", "a%", "\xc3\xa4",
 		"01234567890123456789012345678901234567890123456789012345678901234" };
 	struct keystore *ks = store();
-	struct keystore_why why;
+	struct reason why;
 	size_t i;
 
 	(void)state;
@@ -291,7 +291,7 @@ test_list_add_remove(void **state)
 {
 	struct keystore *ks = store();
 	struct strlist names = { 0 };
-	struct keystore_why why;
+	struct reason why;
 	struct secret *priv;
 	uint8_t before[4096], after[4096];
 	char type[64];
@@ -420,7 +420,7 @@ test_bad_files(void **state)
 static void
 assert_open_refused(const char *unlock, int err, const char *word)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	int r = keystore_open("keys", unlock, 1, &ks, &why);
 
@@ -473,7 +473,7 @@ static void
 test_unlock_file(void **state)
 {
 	struct keystore *ks = store();
-	struct keystore_why why;
+	struct reason why;
 	uint8_t good[128];
 	size_t len;
 
@@ -517,7 +517,7 @@ test_unlock_file(void **state)
 static void
 test_credential(void **state)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	char dir[128];
 
@@ -552,7 +552,7 @@ test_credential(void **state)
 static void
 test_passphrase(void **state)
 {
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	uint8_t store_file[4096];
 	size_t len;
@@ -590,7 +590,7 @@ static void
 test_rewrap(void **state)
 {
 	struct keystore *ks = store();
-	struct keystore_why why;
+	struct reason why;
 
 	(void)state;
 	add(ks, "alice", "ed25519");
@@ -625,7 +625,7 @@ static void
 add_password(struct keystore *ks, const char *name, const char *text)
 {
 	struct secret *password = secret_from(text, strlen(text) + 1);
-	struct keystore_why why;
+	struct reason why;
 
 	if (keystore_add_password(ks, name, password, &why) != 0)
 		fail_msg("%s", why.text);
@@ -635,7 +635,7 @@ add_password(struct keystore *ks, const char *name, const char *text)
 static void
 assert_password(struct keystore *ks, const char *name, const char *text)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct secret *password;
 
 	if (keystore_password(ks, name, &password, &why) != 0)
@@ -649,7 +649,7 @@ assert_password(struct keystore *ks, const char *name, const char *text)
 static void
 assert_no_password(struct keystore *ks, const char *name, int err, const char *word)
 {
-	struct keystore_why why = { "" };
+	struct reason why = { "" };
 	struct secret *password;
 
 	assert_int_equal(keystore_password(ks, name, &password, &why), err);
@@ -665,7 +665,7 @@ test_password(void **state)
 	uint8_t file[4096], other[4096];
 	struct keystore *ks = store();
 	struct strlist names = { 0 };
-	struct keystore_why why;
+	struct reason why;
 	struct secret *password;
 	size_t len;
 
@@ -771,7 +771,7 @@ test_full_disk(void **state)
 {
 	struct rlimit before, now;
 	struct keystore *ks = store();
-	struct keystore_why why;
+	struct reason why;
 	struct secret *priv;
 	uint8_t store_file[4096], after[4096];
 	struct buf pub;
@@ -841,7 +841,7 @@ test_root_adds(void **state)
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
-		struct keystore_why why;
+		struct reason why;
 
 		if (setgid(12346) == -1 || setuid(12345) == -1)
 			_exit(2);
@@ -859,9 +859,9 @@ test_probe_opens_each_once(void **state)
 {
 	char keys[] = "keys", unlock[] = "file:keys/.unlock";
 	const struct conf_keystore conf = { .path = keys, .unlock = unlock };
-	const struct become nobody = { 0 };
+	const struct as_user nobody = { 0 };
 	struct store_probe probe;
-	struct keystore_why why;
+	struct reason why;
 	struct keystore *ks;
 	const char *text;
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/known_hosts.h"
-#include "auth/pubkey.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 #include "cert_samples.h"
 
 /* host keys of github.com and gitlab.com */

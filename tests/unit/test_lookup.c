@@ -18,7 +18,7 @@
 
 #include "base/login.h"
 #include "lookup/lookup.h"
-#include "lookup/template.h"
+#include "lookup/percent.h"
 #include "lookup/wildcard.h"
 #include "tmp_dir.h"
 
@@ -481,19 +481,19 @@ test_template(void **state)
 	char *out;
 
 	(void)state;
-	assert_int_equal(template_fill("%u-%1-%%-%%u", &m, 0, &out), 0);
+	assert_int_equal(percent_fill("%u-%1-%%-%%u", &m, 0, &out), 0);
 	assert_string_equal(out, "%1-a-%-%u");
 	free(out);
-	assert_int_equal(template_fill("x%2", &m, 1, &out), ERR_FORMAT);
+	assert_int_equal(percent_fill("x%2", &m, 1, &out), ERR_FORMAT);
 	assert_null(out);
-	assert_int_equal(template_fill("%3", &m, 0, &out), ERR_FORMAT);
-	assert_int_equal(template_fill("%", &m, 0, &out), ERR_FORMAT);
-	assert_int_equal(template_check("%1%2%%%u", 2, &why), 0);
-	assert_int_equal(template_check("%3", 2, &why), ERR_FORMAT);
-	assert_int_equal(template_check("%0", 2, &why), ERR_FORMAT);
-	assert_int_equal(template_check("%", 2, &why), ERR_FORMAT);
-	assert_int_equal(template_check("%h", 2, &why), ERR_FORMAT);
-	out = template_quote("a%b");
+	assert_int_equal(percent_fill("%3", &m, 0, &out), ERR_FORMAT);
+	assert_int_equal(percent_fill("%", &m, 0, &out), ERR_FORMAT);
+	assert_int_equal(percent_check("%1%2%%%u", 2, &why), 0);
+	assert_int_equal(percent_check("%3", 2, &why), ERR_FORMAT);
+	assert_int_equal(percent_check("%0", 2, &why), ERR_FORMAT);
+	assert_int_equal(percent_check("%", 2, &why), ERR_FORMAT);
+	assert_int_equal(percent_check("%h", 2, &why), ERR_FORMAT);
+	out = percent_quote("a%b");
 	assert_string_equal(out, "a%%b");
 	free(out);
 }

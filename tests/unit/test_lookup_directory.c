@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "base/beneath.h"
+#include "base/login_dir.h"
 #include "base/fd.h"
 #include "lookup/lookup.h"
 #include "tmp_dir.h"
@@ -169,27 +169,34 @@ test_beneath(void **state)
 	assert_int_equal(mkfifo("users/alice/fifo", 0600), 0);
 	buf_init(&b, 100);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_int_not_equal(beneath_read(&rule, "users", "alice", names[i], 022, &b, why),
+		assert_int_not_equal(login_dir_file_read(&rule, "users", "alice", names[i], 022, &b,
+					 why),
 		    0);
 		assert_int_equal(b.len, 0);
 		assert_int_not_equal(why[0], '\0');
 	}
-	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
+			     why),
 	    0);
 	assert_int_equal(b.len, 6);
 	buf_reset(&b);
-	assert_int_equal(beneath_read(&rule, "users", "alice", "none", 022, &b, why), ERR_NOTFOUND);
-	assert_int_equal(beneath_read(&rule, "users", "none", "none", 022, &b, why), ERR_NOTFOUND);
-	assert_int_equal(beneath_read(&rule, "users", "..", "conf.d/a.ini", 022, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "none", 022, &b, why),
+	    ERR_NOTFOUND);
+	assert_int_equal(login_dir_file_read(&rule, "users", "none", "none", 022, &b, why),
+	    ERR_NOTFOUND);
+	assert_int_equal(login_dir_file_read(&rule, "users", "..", "conf.d/a.ini", 022, &b, why),
 	    ERR_PERM);
-	assert_int_equal(beneath_read(&rule, "nowhere", "alice", "id_rsa", 022, &b, why), ERR_SYS);
+	assert_int_equal(login_dir_file_read(&rule, "nowhere", "alice", "id_rsa", 022, &b, why),
+	    ERR_SYS);
 	assert_int_equal(chmod("users/alice/id_rsa", 0604), 0);
-	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
+			     why),
 	    ERR_PERM);
 	buf_free(&b);
 	buf_init(&b, 5);
 	assert_int_equal(chmod("users/alice/id_rsa", 0600), 0);
-	assert_int_equal(beneath_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
+			     why),
 	    ERR_TOOBIG);
 	buf_free(&b);
 }

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "auth/address.h"
+#include "formats/address.h"
 #include "lookup/lookup.h"
 #include "tmp_dir.h"
 

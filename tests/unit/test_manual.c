@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "conf/keyword.h"
-#include "conf/own.h"
+#include "conf/sections.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
 
@@ -148,7 +148,7 @@ test_every_key_is_documented_with_its_default(void **state)
 	size_t i, n;
 
 	(void)state;
-	for (i = 0; (table = own_keywords(i, &kind, &n)) != NULL; i++)
+	for (i = 0; (table = sections_keywords(i, &kind, &n)) != NULL; i++)
 		bad += compare(kind, table, n);
 	for (i = 0; lookup_keywords(i, &kind, &table, &n); i++)
 		bad += compare(kind, table, n);

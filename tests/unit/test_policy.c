@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "relay/permission.h"
-#include "relay/policy.h"
+#include "relay/permit.h"
+#include "relay/policy_enforce.h"
 #include "wire/ssh.h"
 
 struct fixture {
@@ -22,7 +22,7 @@ struct fixture {
 };
 
 static void
-init(struct fixture *f, struct rules *rules)
+init(struct fixture *f, struct policy *rules)
 {
 	relay_init(&f->r, 0, 0, 0, 3);
 	assert_int_equal(relay_set_rules(&f->r, rules, 0x3f2a, 0), 0);
@@ -31,7 +31,7 @@ init(struct fixture *f, struct rules *rules)
 static void
 done(struct fixture *f)
 {
-	policy_free(&f->r.policy);
+	policy_enforce_free(&f->r.policy);
 	replies_free(&f->r.side[0].replies);
 	replies_free(&f->r.side[1].replies);
 }
@@ -217,9 +217,9 @@ static void
 test_all_permitted(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	session(&f, 0, 7);
 	assert_int_equal(request(&f, 7, "pty-req", 1, NULL, NULL), RELAY_PASS);
@@ -284,16 +284,16 @@ static void
 test_tunnels(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
 	(void)state;
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	assert_int_equal(open_tunnel(&f, 1, 3, ""), RELAY_PASS);
 	assert_int_equal(open_tunnel(&f, 2, 0x7fffffff, ""), RELAY_PASS);
 	done(&f);
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.has_tunnel = 1;
 	rules.tunnel = 3;
 	init(&f, &rules);
@@ -316,8 +316,8 @@ test_tunnels(void **state)
 	done(&f);
 
 	/* to name a unit is not to permit it */
-	rules_init(&rules);
-	rules.permits &= ~(unsigned int)RULES_OTHER;
+	policy_init(&rules);
+	rules.permits &= ~(unsigned int)POLICY_OTHER;
 	rules.has_tunnel = 1;
 	rules.tunnel = 3;
 	init(&f, &rules);
@@ -330,9 +330,9 @@ static void
 test_requests_that_are_forbidden(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.permits = 0;
 	init(&f, &rules);
 	session(&f, 3, 7);
@@ -368,10 +368,10 @@ static void
 test_channel_replies_keep_their_order(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
-	rules.permits &= ~(unsigned int)RULES_PTY;
+	policy_init(&rules);
+	rules.permits &= ~(unsigned int)POLICY_PTY;
 	init(&f, &rules);
 	session(&f, 3, 7);
 	session(&f, 4, 8);
@@ -397,10 +397,10 @@ test_global_replies_keep_their_order(void **state)
 {
 	const uint8_t success[] = { SSH_MSG_REQUEST_SUCCESS };
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
-	add(&rules.permit_listen[RULES_ROUTE], "8080");
+	policy_init(&rules);
+	add(&rules.permit_listen[POLICY_ROUTE], "8080");
 	init(&f, &rules);
 	f.r.side[RELAY_UPSTREAM].interval_ms = 1000;
 	assert_int_equal(listen_on(&f, "tcpip-forward", "localhost", 8080, 1), RELAY_PASS);
@@ -424,12 +424,12 @@ static void
 test_replies_outstanding_are_bounded(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	enum relay_action action = RELAY_PASS;
 	int i;
 
-	rules_init(&rules);
-	rules.permits &= ~(unsigned int)RULES_PTY;
+	policy_init(&rules);
+	rules.permits &= ~(unsigned int)POLICY_PTY;
 	init(&f, &rules);
 	session(&f, 3, 7);
 	for (i = 0; i < 100000; i++)
@@ -445,14 +445,14 @@ static void
 test_permit_open(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
-	add(&rules.permit_open[RULES_ROUTE], "db:5432");
-	add(&rules.permit_open[RULES_ROUTE], "[::1]:*");
-	add(&rules.permit_open[RULES_ROUTE], "*:443");
-	add(&rules.permit_open[RULES_KEY], "*:5432");
-	add(&rules.permit_open[RULES_KEY], "::1:22");
+	policy_init(&rules);
+	add(&rules.permit_open[POLICY_ROUTE], "db:5432");
+	add(&rules.permit_open[POLICY_ROUTE], "[::1]:*");
+	add(&rules.permit_open[POLICY_ROUTE], "*:443");
+	add(&rules.permit_open[POLICY_KEY], "*:5432");
+	add(&rules.permit_open[POLICY_KEY], "::1:22");
 	init(&f, &rules);
 #define OPENS(n, host, port) open_from(&f, RELAY_DOWNSTREAM, "direct-tcpip", n, host, port)
 	assert_int_equal(OPENS(0, "db", 5432), RELAY_PASS);
@@ -476,32 +476,32 @@ test_permission_lists(void **state)
 	struct strlist l[2] = { 0 };
 	struct bytes host = { (const uint8_t *)"LocalHost", 9 };
 
-	assert_true(permission_listen(l, host, 80));
+	assert_true(permit_listen(l, host, 80));
 	add(&l[0], "none");
-	assert_false(permission_listen(l, host, 80));
-	assert_false(permission_open(l, host, PERMISSION_PATH));
+	assert_false(permit_listen(l, host, 80));
+	assert_false(permit_open(l, host, PERMISSION_PATH));
 	add(&l[0], "local*:8?");
-	assert_false(permission_listen(l, host, 80));
+	assert_false(permit_listen(l, host, 80));
 	add(&l[0], "local*:80");
-	assert_true(permission_listen(l, host, 80));
-	assert_false(permission_open(l, host, 80)); /* there, no patterns */
+	assert_true(permit_listen(l, host, 80));
+	assert_false(permit_open(l, host, 80)); /* there, no patterns */
 	add(&l[1], "[::1]:80");
-	assert_false(permission_listen(l, host, 80));
+	assert_false(permit_listen(l, host, 80));
 	add(&l[1], "*:*");
-	assert_true(permission_listen(l, host, 80));
-	assert_false(permission_open(l, host, PERMISSION_PATH));
+	assert_true(permit_listen(l, host, 80));
+	assert_false(permit_open(l, host, PERMISSION_PATH));
 	add(&l[0], "*:*");
-	assert_true(permission_open(l, host, PERMISSION_PATH));
+	assert_true(permit_open(l, host, PERMISSION_PATH));
 	strlist_free(&l[0]);
 	strlist_free(&l[1]);
 	/* the host of an entry may be empty, and is then that of no other name */
 	add(&l[0], ":80");
-	assert_false(permission_listen(l, host, 80));
-	assert_false(permission_open(l, host, 80));
+	assert_false(permit_listen(l, host, 80));
+	assert_false(permit_open(l, host, 80));
 	host.len = 0;
-	assert_true(permission_listen(l, host, 80));
-	assert_true(permission_open(l, host, 80));
-	assert_false(permission_open(l, host, 81));
+	assert_true(permit_listen(l, host, 80));
+	assert_true(permit_open(l, host, 80));
+	assert_false(permit_open(l, host, 81));
 	strlist_free(&l[0]);
 }
 
@@ -509,9 +509,9 @@ static void
 test_forced_command(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.command = strdup("backup");
 	add(&rules.set_env, "WHO=alice");
 	init(&f, &rules);
@@ -540,11 +540,11 @@ static void
 test_client_cannot_crowd_out_variables(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	char name[16];
 	int i, passed = 0;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.command = strdup("backup");
 	add(&rules.accept_env, "V*");
 	init(&f, &rules);
@@ -554,7 +554,7 @@ test_client_cannot_crowd_out_variables(void **state)
 		snprintf(name, sizeof(name), "V%d", i);
 		passed += request(&f, 7, "env", 0, name, "x") == RELAY_PASS;
 	}
-	assert_int_equal(passed, RULES_ENV_MAX);
+	assert_int_equal(passed, POLICY_ENV_MAX);
 	done(&f);
 }
 
@@ -562,9 +562,9 @@ static void
 test_internal_sftp(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.command = strdup("internal-sftp -R");
 	init(&f, &rules);
 	session(&f, 0, 7);
@@ -585,9 +585,9 @@ static void
 test_refused_command(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	add(&rules.commands, "sftp");
 	rules.max_sessions = 2;
 	init(&f, &rules);
@@ -622,9 +622,9 @@ static void
 test_subsystem_named_exec_is_not_exec(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	add(&rules.commands, "exec");
 	init(&f, &rules);
 	session(&f, 0, 7);
@@ -638,10 +638,10 @@ static void
 test_line_keeps_to_the_window(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	struct buf b;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	add(&rules.commands, "sftp");
 	init(&f, &rules);
 	begin(&b, SSH_MSG_CHANNEL_OPEN);
@@ -661,9 +661,9 @@ static void
 test_request_before_confirmation(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.command = strdup("backup");
 	init(&f, &rules);
 	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "session", 0, NULL, 0), RELAY_PASS);
@@ -681,14 +681,14 @@ static void
 test_number_in_use(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "direct-tcpip", 0, "h", 1), RELAY_PASS);
 	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "session", 0, NULL, 0), RELAY_END);
 	done(&f);
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	session(&f, 0, 7);
 	assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, "session", 1, NULL, 0), RELAY_PASS);
@@ -701,10 +701,10 @@ static void
 test_names_with_a_nul(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	struct buf b;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.command = strdup("backup");
 	init(&f, &rules);
 	session(&f, 0, 7);
@@ -731,11 +731,11 @@ test_truncated_messages(void **state)
 {
 	static const uint8_t types[] = { 80, 90, 91, 92, 96, 97, 98, 99, 100 };
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	uint8_t payload[5] = { 0 };
 	size_t i, len;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	for (i = 0; i < sizeof(types); i++)
 		for (len = 1; len < sizeof(payload); len++) {
@@ -755,10 +755,10 @@ test_upstream_opens_unasked(void **state)
 	static const char *const types[] = { "auth-agent@openssh.com", "x11", "forwarded-tcpip",
 		"forwarded-streamlocal@openssh.com", "session", "direct-tcpip" };
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	size_t i;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	session(&f, 0, 7);
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -779,10 +779,10 @@ static void
 test_channels_are_bounded(void **state)
 {
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	uint32_t i;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	init(&f, &rules);
 	for (i = 0; i < 1024; i++)
 		assert_int_equal(open_from(&f, RELAY_DOWNSTREAM, i % 2 ? "session" : "direct-tcpip",
@@ -807,10 +807,10 @@ test_times(void **state)
 {
 	const uint8_t data[9] = { SSH_MSG_CHANNEL_DATA };
 	struct fixture f;
-	struct rules rules;
+	struct policy rules;
 	const char *why, *text;
 
-	rules_init(&rules);
+	policy_init(&rules);
 	rules.idle_ms = 1000;
 	rules.session_ms = 5000;
 	init(&f, &rules);
@@ -836,39 +836,39 @@ test_times(void **state)
 static void
 test_rules_travel(void **state)
 {
-	struct rules rules, got;
+	struct policy rules, got;
 	struct wire w;
 	struct buf b;
 	size_t len;
 
-	rules_init(&rules);
-	rules.permits = RULES_PTY;
+	policy_init(&rules);
+	rules.permits = POLICY_PTY;
 	rules.command = strdup("");
 	rules.idle_ms = 7;
 	rules.has_tunnel = 1;
 	rules.tunnel = 9;
-	add(&rules.permit_listen[RULES_KEY], "*:1");
+	add(&rules.permit_listen[POLICY_KEY], "*:1");
 	add(&rules.set_env, "A=b");
 	buf_init(&b, 4096);
-	rules_put(&b, &rules);
+	policy_put(&b, &rules);
 	assert_int_equal(buf_err(&b), 0);
 	for (len = 0; len < b.len; len++) {
 		wire_init(&w, b.data, len);
-		assert_int_not_equal(rules_get(&w, &got), 0);
+		assert_int_not_equal(policy_get(&w, &got), 0);
 	}
 	wire_init(&w, b.data, b.len);
-	assert_int_equal(rules_get(&w, &got), 0);
-	assert_int_equal(got.permits, RULES_PTY);
+	assert_int_equal(policy_get(&w, &got), 0);
+	assert_int_equal(got.permits, POLICY_PTY);
 	assert_int_equal(got.max_sessions, 1024);
 	assert_int_equal(got.idle_ms, 7);
 	assert_true(got.has_tunnel);
 	assert_int_equal(got.tunnel, 9);
 	assert_string_equal(got.command, "");
-	assert_string_equal(got.permit_listen[RULES_KEY].v[0], "*:1");
-	assert_int_equal(got.permit_open[RULES_KEY].n, 0);
+	assert_string_equal(got.permit_listen[POLICY_KEY].v[0], "*:1");
+	assert_int_equal(got.permit_open[POLICY_KEY].n, 0);
 	assert_string_equal(got.set_env.v[0], "A=b");
-	rules_free(&got);
-	rules_free(&rules);
+	policy_free(&got);
+	policy_free(&rules);
 	buf_free(&b);
 }
 

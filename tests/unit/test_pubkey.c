@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/pubkey.h"
+#include "formats/pubkey.h"
 
 static char dir[] = "/tmp/test_pubkey.XXXXXX";
 

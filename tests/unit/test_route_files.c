@@ -12,11 +12,11 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "keeper/route_files.h"
+#include "access/route_files.h"
 #include "tmp_dir.h"
 
 static int
-append(const char *path, struct keystore_why *why)
+append(const char *path, struct reason *why)
 {
 	struct route route = { .file_rule = tmp_dir_rule() };
 	int fd, r;
@@ -33,7 +33,7 @@ append(const char *path, struct keystore_why *why)
 static void
 test_append_to_what_is_no_file(void **state)
 {
-	struct keystore_why why;
+	struct reason why;
 
 	(void)state;
 	assert_int_equal(mkfifo("fifo", 0600), 0);
@@ -50,7 +50,7 @@ test_append_to_what_is_no_file(void **state)
 static void
 test_append_to_what_others_write_to(void **state)
 {
-	struct keystore_why why;
+	struct reason why;
 
 	(void)state;
 	write_text("shared", "");
@@ -63,7 +63,7 @@ test_append_to_what_others_write_to(void **state)
 static void
 test_append_makes_it(void **state)
 {
-	struct keystore_why why;
+	struct reason why;
 
 	(void)state;
 	assert_int_equal(append("new", &why), 0);

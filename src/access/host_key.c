@@ -1,0 +1,252 @@
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
+#include "formats/text.h"
+#include "wire/algorithms.h"
+#include "access/user_key.h"
+#include "access/host_key.h"
+#include "access/known_hosts_cache.h"
+#include "access/route_files.h"
+#include "transport/keys.h"
+
+#define HOST_KEY_MAX 65536
+
+/*
+ * What the UserKnownHostsFiles have of the host.  A file that is not there holds nothing; one
+ * that cannot be read might hold a revocation.
+ */
+static int
+read_known_hosts(const struct route *r, const char *host, struct buf *text, struct reason *why)
+{
+	size_t i;
+	int err;
+
+	for (i = 0; i < r->known_hosts_files.n; i++) {
+		err = route_file_read(r, r->known_hosts_files.v[i], text, why);
+		if (err != 0 && err != ERR_NOTFOUND)
+			return err;
+		buf_put(text, "\n", 1);
+	}
+	err = known_hosts_cache_lines(text, host, r->port);
+	if (err != 0)
+		reason_set(why, "the known hosts: %s", err_str(err));
+	return err;
+}
+
+int
+host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,
+    struct reason *why)
+{
+	const char *all = r->host_key_algorithms != NULL ? r->host_key_algorithms :
+							   algorithms_default(ALGORITHMS_HOST_KEY);
+	struct buf text;
+	int err;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	err = read_known_hosts(r, host, &text, why);
+	if (err != 0)
+		buf_reset(&text);
+	known_hosts_algorithms((const char *)text.data, text.len, host, r->port, all, 0,
+	    algorithms);
+	buf_free(&text);
+	return err;
+}
+
+static int
+fingerprint_known(const struct route *route, struct bytes blob)
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
+
+	pubkey_fingerprint(blob, fingerprint);
+	return strlist_has(&route->host_key_fingerprints, fingerprint);
+}
+
+/*
+ * What the certificate of a machine is good for.  KNOWN_HOST_NEW: nothing, with why if there
+ * is an authority for the machine that it has not; then its key counts for itself, as for
+ * ssh.
+ */
+static enum known_hosts_result
+check_certificate(const struct host_key_shown *shown, const struct buf *text, char *why,
+    size_t size)
+{
+	enum known_hosts_result result;
+	char name[256];
+	struct cert cert;
+	int r = cert_parse(&cert, shown->blob);
+
+	if (r != 0) {
+		snprintf(why, size,
+		    r == ERR_WEAK ?
+			"the RSA key of the certificate's CA is shorter than 2048 bits" :
+			r == ERR_COSTLY ?
+			"the RSA key of the certificate's CA is larger than 8192 bits, or its "
+			"exponent than 5 bytes" :
+			"the certificate is malformed, too large, or signed with an "
+			"algorithm that is not accepted");
+		return KNOWN_HOST_NEW;
+	}
+	result = known_hosts_authority((const char *)text->data, text->len, shown->host,
+	    shown->route->port, &cert);
+	if (result != KNOWN_HOST_OK)
+		return result;
+	/* as it has to be among the principals */
+	snprintf(name, sizeof(name), "%s", shown->host);
+	text_lower(name);
+	if (!user_key_ca_signed(&cert))
+		snprintf(why, size, "the signature of the certificate is not its CA's");
+	else if (cert_names_host(&cert, name, time(NULL), why, size))
+		return KNOWN_HOST_OK;
+	return KNOWN_HOST_NEW;
+}
+
+/* Is the machine meant known by this, a key or a certificate, of which key is the key? */
+static enum known_hosts_result
+look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_judgement *j)
+{
+	enum known_hosts_result result = KNOWN_HOST_NEW;
+	struct reason why;
+	struct buf text;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	if (read_known_hosts(shown->route, shown->host, &text, &why) != 0) {
+		snprintf(j->why, sizeof(j->why), "the known hosts cannot be read: %.900s",
+		    why.text);
+		result = KNOWN_HOST_REVOKED;
+	} else {
+		if (!bytes_equal(shown->blob, key))
+			result = check_certificate(shown, &text, j->why, sizeof(j->why));
+		if (result == KNOWN_HOST_OK)
+			j->by = HOST_KEY_BY_AUTHORITY;
+		if (result == KNOWN_HOST_NEW)
+			result = known_hosts_check((const char *)text.data, text.len, shown->host,
+			    shown->route->port, key);
+		if (result == KNOWN_HOST_REVOKED)
+			snprintf(j->why, sizeof(j->why), "the key is marked @revoked");
+	}
+	buf_free(&text);
+	return result;
+}
+
+void
+host_key_refuse(struct host_key_judgement *j, int changed)
+{
+	size_t len = strlen(j->why);
+
+	j->verdict = HOST_KEY_REFUSED;
+	snprintf(j->why + len, sizeof(j->why) - len, "%s%s", len > 0 ? ", and " : "",
+	    changed ? "the key has CHANGED: somebody may be in between, or the "
+		      "machine was set up anew" :
+		      "the key is not known");
+}
+
+/* Is this the key of the machine meant? */
+static void
+check_host_key(const struct host_key_shown *shown, struct host_key_judgement *j)
+{
+	const struct bytes key = { j->key.data, j->key.len };
+	const struct route *route = shown->route;
+	enum known_hosts_result result;
+
+	j->why[0] = '\0';
+	result = look_up(shown, key, j);
+	if (result == KNOWN_HOST_REVOKED)
+		return;
+	if (result == KNOWN_HOST_OK) {
+		j->verdict = HOST_KEY_KNOWN;
+		return;
+	}
+	if (fingerprint_known(route, key)) {
+		j->verdict = HOST_KEY_KNOWN;
+		j->by = HOST_KEY_BY_FINGERPRINT;
+		return;
+	}
+	if (result == KNOWN_HOST_NEW && route->host_key_fingerprints.n > 0)
+		result = KNOWN_HOST_CHANGED; /* we know what it should be, and it is not */
+	if (result == KNOWN_HOST_NEW && route->strict == ROUTE_STRICT_ACCEPT_NEW)
+		j->verdict = HOST_KEY_NEW;
+	else if (route->strict == ROUTE_STRICT_NO)
+		j->verdict = result == KNOWN_HOST_CHANGED ? HOST_KEY_CHANGED : HOST_KEY_ANY;
+	else
+		host_key_refuse(j, result == KNOWN_HOST_CHANGED);
+}
+
+/* Append the key that signs: of a certificate the certified one, and alg, the algorithm
+ * agreed upon, becomes the one in its signatures. */
+static int
+signing_key(struct bytes blob, char alg[64], struct buf *key)
+{
+	const char *plain;
+	char type[64];
+
+	cert_put_key(blob, key);
+	if (buf_err(key) != 0 || pubkey_type(blob, type) != 0)
+		return ERR_FORMAT;
+	if (cert_key_type(type) == NULL)
+		return 0;
+	plain = cert_algorithm(type, alg);
+	if (plain == NULL)
+		return ERR_ALGORITHM;
+	snprintf(alg, 64, "%s", plain);
+	return 0;
+}
+
+/* A weak algorithm is taken if the route names it: that is where it is in the list. */
+static int
+signed_by(const struct host_key_shown *shown, struct bytes key, const char *alg)
+{
+	const char *list = shown->route->host_key_algorithms;
+	const struct bytes hash = shown->hash;
+	uint8_t flags;
+
+	if (strcmp(alg, "ssh-rsa") == 0 && list != NULL && namelist_has(list, alg))
+		return key_verify_sha1(key, shown->sig, hash.p, hash.len);
+	return key_verify(key, alg, shown->sig, hash.p, hash.len, &flags);
+}
+
+void
+host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
+{
+	char alg[64];
+	int r;
+
+	*j = (struct host_key_judgement){ .verdict = HOST_KEY_REFUSED };
+	buf_init(&j->key, HOST_KEY_MAX);
+	snprintf(j->why, sizeof(j->why), "bad signature");
+	if (shown->hash.len < HOST_KEY_HASH_MIN || shown->hash.len > HOST_KEY_HASH_MAX ||
+	    strlen(shown->alg) >= sizeof(alg))
+		return;
+	snprintf(alg, sizeof(alg), "%s", shown->alg);
+	r = signing_key(shown->blob, alg, &j->key);
+	if (r == 0)
+		r = signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg);
+	if (r == ERR_WEAK || r == ERR_COSTLY)
+		snprintf(j->why, sizeof(j->why), "%s", err_str(r));
+	if (r == 0)
+		check_host_key(shown, j);
+}
+
+void
+host_key_judgement_free(struct host_key_judgement *j)
+{
+	buf_free(&j->key);
+}
+
+const char *
+host_key_failed(const struct route *r, struct bytes blob, const char *why,
+    char out[HOST_KEY_WHY_SIZE])
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
+
+	pubkey_fingerprint(blob, fingerprint);
+	if (pubkey_type(blob, type) != 0)
+		type[0] = '\0';
+	snprintf(out, HOST_KEY_WHY_SIZE, "%s %s: %s; known keys are in %s", pubkey_type_short(type),
+	    fingerprint, why,
+	    r->known_hosts_files.n > 0 ? r->known_hosts_files.v[0] : "HostKeyFingerprint");
+	return out;
+}

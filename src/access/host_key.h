@@ -1,0 +1,63 @@
+/*
+ * Is the machine behind the one meant?  The judgement alone: nothing is written down, sent or
+ * logged, so that a trial connection can ask as well as a login.
+ */
+#ifndef ACCESS_HOST_KEY_H
+#define ACCESS_HOST_KEY_H
+
+#include "base/reason.h"
+#include "keystore/keystore.h"
+#include "lookup/route.h"
+#include "wire/wire.h"
+
+#define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
+#define HOST_KEY_HASH_MIN 20
+#define HOST_KEY_HASH_MAX 64
+#define HOST_KEY_WHY_SIZE 1024
+/* A list of algorithms to ask a host for. */
+#define HOST_KEY_ALGORITHMS_MAX 1000
+
+/* What a machine has shown: its key or certificate, and with which algorithm it has signed the
+ * exchange hash. */
+struct host_key_shown {
+	const struct route *route;
+	const char *host; /* of route->hosts, the one that answered */
+	const char *alg;
+	struct bytes hash, blob, sig;
+};
+
+struct host_key_judgement {
+	enum {
+		HOST_KEY_REFUSED, /* why says it */
+		HOST_KEY_KNOWN,
+		HOST_KEY_NEW,	  /* not known, and the first one is to be kept (accept-new) */
+		HOST_KEY_ANY,	  /* unknown, and StrictHostKeyChecking is no */
+		HOST_KEY_CHANGED, /* another is known, and StrictHostKeyChecking is no */
+	} verdict;
+	enum {
+		HOST_KEY_BY_LINE,
+		HOST_KEY_BY_AUTHORITY,
+		HOST_KEY_BY_FINGERPRINT,
+	} by;		/* which it is known */
+	struct buf key; /* the blob of the key that has signed: of a certificate the certified */
+	/* For the log.  May have something to say of a certificate whatever the verdict is. */
+	char why[HOST_KEY_WHY_SIZE];
+};
+
+/* Judge it, the signature first.  host_key_judgement_free() it in any case. */
+void host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j);
+void host_key_judgement_free(struct host_key_judgement *j);
+
+/* A HOST_KEY_NEW that is not the one kept, or for which none could be kept: why says so. */
+void host_key_refuse(struct host_key_judgement *j, int changed);
+
+/* Append the algorithms to ask the host for: those of the keys that are known come first.
+ * 0; or an ERR_*, with why, if what is known can't be read: then all of the route's. */
+int host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,
+    struct reason *why) MUST_CHECK;
+
+/* What the log says behind "Host key verification failed ...: ". */
+const char *host_key_failed(const struct route *r, struct bytes blob, const char *why,
+    char out[HOST_KEY_WHY_SIZE]);
+
+#endif

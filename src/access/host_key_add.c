@@ -1,0 +1,87 @@
+/*
+ * accept-new: the keeper writes a host key down in known_hosts.  upstream_host_key.c calls this with a key
+ * that an errand has seen.
+ */
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "formats/known_hosts.h"
+#include "base/fd.h"
+#include "access/host_key.h"
+#include "access/host_key_add.h"
+#include "access/route_files.h"
+
+#define LINE_MAX_SIZE 16384
+
+/*
+ * Append the line with one write(2).  Where a full disk has cut it short, it is taken back, unless
+ * somebody who takes no lock has written behind it.  0 or ERR_SYS.
+ */
+static int
+append_whole(int fd, const struct buf *line)
+{
+	struct stat before, after;
+	ssize_t n;
+	int error;
+
+	if (fstat(fd, &before) == -1)
+		return ERR_SYS;
+	n = write(fd, line->data, line->len);
+	if (n == (ssize_t)line->len)
+		return 0;
+	error = n == -1 ? errno : ENOSPC;
+	if (n > 0 && fstat(fd, &after) == 0 && after.st_size == before.st_size + n)
+		(void)!ftruncate(fd, before.st_size);
+	errno = error;
+	return ERR_SYS;
+}
+
+/* With the lock held. */
+static int
+add_line(int fd, const char *host, uint16_t port, struct bytes key)
+{
+	enum known_hosts_result known;
+	struct buf text, line;
+	int err;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	buf_init(&line, LINE_MAX_SIZE);
+	err = fd_read_all(fd, &text);
+	if (err != 0)
+		goto out;
+	known = known_hosts_check((const char *)text.data, text.len, host, port, key);
+	if (known != KNOWN_HOST_NEW) {
+		err = known == KNOWN_HOST_OK ? 0 : ERR_EXISTS;
+		goto out;
+	}
+	if (text.len > 0 && text.data[text.len - 1] != '\n')
+		buf_put(&line, "\n", 1);
+	known_hosts_line(host, port, key, &line);
+	err = buf_err(&line);
+	if (err == 0)
+		err = append_whole(fd, &line);
+out:
+	buf_free(&line);
+	buf_free(&text);
+	return err;
+}
+
+int
+host_key_add(const struct route *r, const char *host, struct bytes key, struct reason *why)
+{
+	const char *path = r->known_hosts_files.v[0];
+	int fd, err;
+
+	err = route_file_append(r, path, &fd, why);
+	if (err != 0)
+		return err;
+	err = flock(fd, LOCK_EX | LOCK_NB) == -1 ? ERR_SYS : add_line(fd, host, r->port, key);
+	if (err != 0)
+		reason_set(why, "%s: %s", path,
+		    err == ERR_EXISTS ? "has another key for it, or this one revoked" :
+					err_str(err));
+	fd_close(&fd); /* and with it the lock */
+	return err;
+}

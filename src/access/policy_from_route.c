@@ -1,0 +1,156 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ipc/ipc.h"
+#include "access/policy_from_route.h"
+
+static int
+copy_list(struct strlist *to, const struct strlist *from)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < from->n; i++)
+		r = strlist_add(to, from->v[i], strlen(from->v[i]));
+	return r;
+}
+
+/* PermitOpen = any is the empty list; "none" is an element that matches nothing. */
+static int
+copy_permitted(struct strlist *to, const struct strlist *from)
+{
+	if (from->n == 1 && strcasecmp(from->v[0], "any") == 0)
+		return 0;
+	return copy_list(to, from);
+}
+
+static unsigned int
+permits(const struct route *route, const struct authorized_options *options)
+{
+	unsigned int p = POLICY_ALL, tcp = route->allow_tcp, stream = route->allow_stream;
+
+	if ((options->permits & AUTHORIZED_PORT_FORWARDING) == 0)
+		tcp = stream = ROUTE_FORWARD_NO;
+	/* as in sshd: without TCP forwarding there is none of Unix sockets */
+	stream &= tcp;
+	if ((tcp & ROUTE_FORWARD_LOCAL) == 0)
+		p &= ~(unsigned int)POLICY_TCP_LOCAL;
+	if ((tcp & ROUTE_FORWARD_REMOTE) == 0)
+		p &= ~(unsigned int)POLICY_TCP_REMOTE;
+	if ((stream & ROUTE_FORWARD_LOCAL) == 0)
+		p &= ~(unsigned int)POLICY_STREAM_LOCAL;
+	if ((stream & ROUTE_FORWARD_REMOTE) == 0)
+		p &= ~(unsigned int)POLICY_STREAM_REMOTE;
+	/* what is not known here is forwarding too, as a tunnel is */
+	if (tcp == ROUTE_FORWARD_NO)
+		p &= ~(unsigned int)POLICY_OTHER;
+	if (!route->allow_agent || (options->permits & AUTHORIZED_AGENT_FORWARDING) == 0)
+		p &= ~(unsigned int)POLICY_AGENT;
+	if (!route->x11 || (options->permits & AUTHORIZED_X11_FORWARDING) == 0)
+		p &= ~(unsigned int)POLICY_X11;
+	if (!route->permit_tty || (options->permits & AUTHORIZED_PTY) == 0)
+		p &= ~(unsigned int)POLICY_PTY;
+	return p;
+}
+
+static int
+has_name(const struct strlist *list, const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (strncmp(list->v[i], name, len) == 0 && list->v[i][len] == '=')
+			return 1;
+	return 0;
+}
+
+/* The first of a name counts: SetEnv before environment=. */
+static int
+add_env(struct strlist *to, const struct strlist *from)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < from->n && to->n < POLICY_ENV_MAX; i++)
+		if (!has_name(to, from->v[i], strcspn(from->v[i], "=")))
+			r = strlist_add(to, from->v[i], strlen(from->v[i]));
+	return r;
+}
+
+/* As in sshd: ForceCommand goes before command=. */
+static const char *
+forced_command(const struct route *route, const struct authorized_options *options)
+{
+	if (route->force_command != NULL && strcasecmp(route->force_command, "none") != 0)
+		return route->force_command;
+	return options->command;
+}
+
+int
+policy_from_route(const struct route *route, const struct authorized_options *options,
+    struct policy *rules)
+{
+	const char *command = forced_command(route, options);
+	int r;
+
+	policy_init(rules);
+	rules->permits = permits(route, options);
+	rules->max_sessions = (uint32_t)route->max_sessions;
+	rules->idle_ms = (uint32_t)route->idle_timeout_ms;
+	rules->session_ms = (uint32_t)route->session_timeout_ms;
+	rules->has_tunnel = options->has_tunnel;
+	rules->tunnel = options->tunnel;
+	r = copy_permitted(&rules->permit_open[POLICY_ROUTE], &route->permit_open);
+	if (r == 0)
+		r = copy_list(&rules->permit_open[POLICY_KEY], &options->permit_open);
+	if (r == 0)
+		r = copy_permitted(&rules->permit_listen[POLICY_ROUTE], &route->permit_listen);
+	if (r == 0)
+		r = copy_list(&rules->permit_listen[POLICY_KEY], &options->permit_listen);
+	if (r == 0)
+		r = copy_list(&rules->commands, &route->permit_commands);
+	if (r == 0)
+		r = copy_list(&rules->accept_env, &route->accept_env);
+	if (r == 0)
+		r = add_env(&rules->set_env, &route->set_env);
+	if (r == 0)
+		r = add_env(&rules->set_env, &options->environment);
+	if (r == 0 && command != NULL) {
+		rules->command = strdup(command);
+		r = rules->command == NULL ? ERR_NOMEM : 0;
+	}
+	if (r != 0)
+		policy_free(rules);
+	return r;
+}
+
+int
+policy_from_route_check(const struct route *route, const struct authorized_options *options,
+    char why[POLICY_WHY_SIZE])
+{
+	const char *overfull;
+	struct policy rules;
+	struct buf b;
+	int r;
+
+	r = policy_from_route(route, options, &rules);
+	if (r != 0) {
+		snprintf(why, POLICY_WHY_SIZE, "%s", err_str(r));
+		return r;
+	}
+	ipc_begin(&b, IPC_POLICY);
+	policy_put(&b, &rules);
+	r = buf_err(&b);
+	overfull = policy_overfull(&rules);
+	if (overfull != NULL)
+		snprintf(why, POLICY_WHY_SIZE, "more than %d of %s", POLICY_LIST_MAX, overfull);
+	else if (r != 0)
+		snprintf(why, POLICY_WHY_SIZE,
+		    "what the options of the key and the route permit is longer than %d KiB",
+		    IPC_MAX / 1024);
+	buf_free(&b);
+	policy_free(&rules);
+	return r;
+}

@@ -1,0 +1,211 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/cert.h"
+#include "formats/pubkey.h"
+#include "base/login_dir.h"
+#include "base/fd.h"
+#include "base/landlock.h"
+#include "base/secret.h"
+#include "access/route_files.h"
+#include "transport/keys.h"
+
+/* An RSA key of 16384 bits takes 13 KiB. */
+#define KEY_FILE_MAX 32768
+/* Of what is sent in one message with it. */
+#define CERTIFICATE_MAX 65536
+
+static int
+file_open(const struct route *r, const char *path, int flags, int *fd, struct reason *why)
+{
+	const char *name = route_in_tree(r, path);
+	char reason[SAFE_PATH_WHY_SIZE];
+	struct login_dir dir;
+	int err;
+
+	*fd = -1;
+	if (name == NULL) {
+		err = safe_path_open(&r->file_rule, path, flags, SAFE_PATH_TRUSTED, fd, reason);
+	} else {
+		err = login_dir_open(&r->file_rule, r->tree, r->tree_dir, &dir, reason);
+		if (err == 0) {
+			err = login_dir_file_open(&dir, name, flags, SAFE_PATH_TRUSTED, fd, reason);
+			login_dir_close(&dir);
+		}
+	}
+	if (err != 0)
+		reason_set(why, "%s", reason);
+	return err;
+}
+
+int
+route_file_open(const struct route *r, const char *path, int *fd, struct reason *why)
+{
+	return file_open(r, path, O_RDONLY, fd, why);
+}
+
+int
+route_file_append(const struct route *r, const char *path, int *fd, struct reason *why)
+{
+	/* in a tree, a link may lead to another file of the same directory */
+	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
+	int err;
+
+	errno = 0;
+	err = file_open(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
+	if (err != 0 && errno == EACCES && landlock_denies_write(path))
+		reason_set(why,
+		    "%s: is in a directory that the configuration did not name when the gateway "
+		    "was started; see KnownHostsDirectory in sallyport.conf(5)",
+		    path);
+	return err;
+}
+
+int
+route_file_read(const struct route *r, const char *path, struct buf *out, struct reason *why)
+{
+	int fd, err;
+
+	err = file_open(r, path, O_RDONLY, &fd, why);
+	if (err != 0)
+		return err;
+	err = fd_read_all(fd, out);
+	if (err != 0)
+		reason_set(why, "%.400s: %s", path,
+		    err == ERR_TOOBIG ? "is too large" : err_str(err));
+	fd_close(&fd);
+	return err;
+}
+
+/* The private key in the route's key file.  0, with *priv the caller's, or an ERR_*. */
+static int
+key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char type[64],
+    struct reason *why)
+{
+	const char *name = route_in_tree(r, r->key_file);
+	char reason[SAFE_PATH_WHY_SIZE];
+	struct buf text;
+	int err;
+
+	*priv = NULL;
+	if (name == NULL) {
+		reason_set(why, "%s: is not where its route is from", r->key_file);
+		return ERR_PERM;
+	}
+	buf_init(&text, KEY_FILE_MAX);
+	err = login_dir_file_read(&r->file_rule, r->tree, r->tree_dir, name, SAFE_PATH_SECRET,
+	    &text, reason);
+	if (err != 0) {
+		reason_set(why, "%s", reason);
+	} else {
+		err = buf_cstr(&text) == NULL ?
+		    ERR_FORMAT :
+		    key_import((const char *)text.data, text.len, NULL, priv, pub, type);
+		if (err != 0)
+			reason_set(why, "%s: %s", r->key_file,
+			    err == ERR_AUTH ? "has a passphrase: nobody is here to enter it" :
+					      err_str(err));
+	}
+	buf_wipe(&text);
+	return err;
+}
+
+int
+route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],
+    struct reason *why)
+{
+	struct secret *priv;
+	int err;
+
+	if (r->key_file == NULL)
+		return keystore_public(ks, r->key, pub, type, why);
+	err = key_file_load(r, &priv, pub, type, why);
+	secret_free(&priv);
+	return err;
+}
+
+int
+route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
+    size_t len, struct buf *sig, struct reason *why)
+{
+	struct secret *priv;
+	struct buf pub;
+	char type[64];
+	int err;
+
+	if (r->key_file == NULL)
+		return keystore_sign(ks, r->key, alg, data, len, sig, why);
+	buf_init(&pub, 16384);
+	err = key_file_load(r, &priv, &pub, type, why);
+	if (err == 0) {
+		if (alg == NULL)
+			alg = strcmp(type, "ssh-rsa") == 0 ? "rsa-sha2-512" : type;
+		err = key_sign(priv, type, alg, data, len, sig);
+		if (err != 0)
+			reason_set(why, "%s: cannot sign with %s: %s", r->key_file, alg,
+			    err_str(err));
+	}
+	secret_free(&priv);
+	buf_free(&pub);
+	return err;
+}
+
+/* Is this a user's certificate for the key, valid now? */
+static int
+certificate_check(struct bytes blob, struct bytes key, time_t now, char *why, size_t size)
+{
+	struct buf certified;
+	struct cert cert;
+	int err;
+
+	if (cert_parse(&cert, blob) != 0) {
+		snprintf(why, size, "is not an OpenSSH certificate");
+		return ERR_FORMAT;
+	}
+	buf_init(&certified, CERTIFICATE_MAX);
+	cert_put_key(blob, &certified);
+	err = buf_err(&certified);
+	if (err == 0 && !bytes_equal((struct bytes){ certified.data, certified.len }, key))
+		err = ERR_AUTH;
+	buf_free(&certified);
+	if (err == ERR_AUTH)
+		snprintf(why, size, "is for another key than the route's Key");
+	else if (err != 0)
+		snprintf(why, size, "%s", err_str(err));
+	else if (!cert_valid(&cert, CERT_USER, now, why, size))
+		err = cert.kind == CERT_USER ? ERR_TIMEOUT : ERR_FORMAT;
+	return err;
+}
+
+int
+route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
+    struct reason *why)
+{
+	size_t start = out->len, len;
+	struct buf text;
+	char reason[160];
+	int err;
+
+	buf_init(&text, CERTIFICATE_MAX);
+	err = route_file_read(r, r->certificate_file, &text, why);
+	if (err == 0) {
+		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
+			;
+		if (pubkey_parse((const char *)text.data, len, out) != 0) {
+			snprintf(reason, sizeof(reason), "is not an OpenSSH certificate");
+			err = ERR_FORMAT;
+		} else {
+			err = certificate_check((struct bytes){ out->data + start,
+						    out->len - start },
+			    key, now, reason, sizeof(reason));
+		}
+		if (err != 0) {
+			out->len = start;
+			reason_set(why, "%s: %s", r->certificate_file, reason);
+		}
+	}
+	buf_free(&text);
+	return err;
+}

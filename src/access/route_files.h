@@ -1,0 +1,44 @@
+/*
+ * The files a route names: its lists of keys and hosts, and its mapped key.
+ */
+#ifndef ACCESS_ROUTE_FILES_H
+#define ACCESS_ROUTE_FILES_H
+
+#include <time.h>
+
+#include "base/reason.h"
+#include "base/buf.h"
+#include "keystore/keystore.h"
+#include "lookup/route.h"
+#include "wire/wire.h"
+
+/* Open one of the route's files to read it, by the rule of base/safe_path.h (in a tree
+ * base/login_dir.h).  0 with *fd the caller's, or as safe_path_open(), with why: one line that names it. */
+int route_file_open(const struct route *r, const char *path, int *fd,
+    struct reason *why) MUST_CHECK;
+
+/* The same, and append all of it.  ERR_TOOBIG: it does not fit. */
+int route_file_read(const struct route *r, const char *path, struct buf *out,
+    struct reason *why) MUST_CHECK;
+
+/* A descriptor to read it and add to it; made if it is not there.  No link is followed, but in
+ * a tree one that stays in its directory. */
+int route_file_append(const struct route *r, const char *path, int *fd,
+    struct reason *why) MUST_CHECK;
+
+/* The mapped key, from the key store or a file of the route's: as keystore_public()
+ * and keystore_sign().  A file is read for each use. */
+int route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],
+    struct reason *why) MUST_CHECK;
+int route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
+    size_t len, struct buf *sig, struct reason *why) MUST_CHECK;
+
+/*
+ * The certificate of CertificateFile, for a key with this public blob: append it.
+ * ERR_NOTFOUND; ERR_FORMAT: it is none; ERR_AUTH: it is another key's; ERR_TIMEOUT: it has
+ * expired, or is not valid yet; always with why.
+ */
+int route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
+    struct reason *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,221 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/authorized_options.h"
+#include "formats/cert.h"
+#include "formats/pubkey.h"
+#include "access/user_key.h"
+#include "access/key_list_cache.h"
+#include "transport/keys.h"
+
+int
+user_key_ca_signed(const struct cert *cert)
+{
+	uint8_t flags;
+	char alg[64];
+
+	cert_signature_algorithm(cert, alg);
+	return key_verify(cert->ca, alg, cert->signature, cert->covered.p, cert->covered.len,
+		   &flags) == 0;
+}
+
+/* Of several reasons the first is told. */
+static void __attribute__((format(printf, 2, 3)))
+tell(struct user_key_answer *answer, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (answer->why[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(answer->why, sizeof(answer->why), fmt, ap);
+	va_end(ap);
+}
+
+/* What a list said of the key, and why.  1 if it lets the key in. */
+static int
+list_said(struct user_key_answer *answer, int found, const char *why, const char *name)
+{
+	if (found == 1)
+		snprintf(answer->where, sizeof(answer->where), "line %u of %.400s",
+		    answer->options.line, name);
+	else if (why[0] != '\0')
+		tell(answer, "%.250s: %s", name, why);
+	return found == 1;
+}
+
+/* AuthorizedKey lines. */
+static int
+lines_allow(const struct route *route, const struct authorized_request *request,
+    struct user_key_answer *answer)
+{
+	struct buf text;
+	char why[256];
+	size_t i;
+	int ok;
+
+	buf_init(&text, AUTHORIZED_KEYS_MAX);
+	for (i = 0; i < route->authorized_keys.n; i++)
+		buf_putf(&text, "%s\n", route->authorized_keys.v[i]);
+	ok = buf_err(&text) == 0 && text.len > 0 &&
+	    list_said(answer,
+		authorized_keys_find((const char *)text.data, text.len, request, &answer->options,
+		    why),
+		why, "the AuthorizedKey lines");
+	buf_free(&text);
+	return ok;
+}
+
+/* AuthorizedKey lines and AuthorizedKeysFile. */
+static int
+lists_allow(const struct route *route, const struct authorized_request *request,
+    struct user_key_answer *answer)
+{
+	struct reason unread;
+	char why[256];
+	int found;
+
+	if (lines_allow(route, request, answer))
+		return 1;
+	if (route->authorized_keys_file == NULL)
+		return 0;
+	found = key_list_cache_find(route, request, &answer->options, why, &unread);
+	if (found < 0) {
+		tell(answer, "%s", unread.text);
+		return 0;
+	}
+	return list_said(answer, found, why, route->authorized_keys_file);
+}
+
+/* 1 if TrustedUserCAKeys has the certificate's CA. */
+static int
+ca_trusted(const struct route *route, const struct cert *cert, struct user_key_answer *answer)
+{
+	struct reason unread;
+	int r;
+
+	r = key_list_cache_trust(route, cert->ca, &unread);
+	if (r < 0)
+		tell(answer, "%s", unread.text);
+	return r == 1;
+}
+
+static int
+principal_ok(const struct route *route, const struct cert *cert, const char *login)
+{
+	size_t i;
+
+	if (route->authorized_principals.n == 0)
+		return cert_has_principal(cert, login);
+	for (i = 0; i < route->authorized_principals.n; i++)
+		if (cert_has_principal(cert, route->authorized_principals.v[i]))
+			return 1;
+	return 0;
+}
+
+static int
+ca_allows(const struct user_key_request *request, const struct cert *cert,
+    struct user_key_answer *answer)
+{
+	const struct route *route = request->route;
+	char why[256];
+
+	if (route->trusted_user_ca_keys == NULL || !ca_trusted(route, cert, answer))
+		return 0;
+	if (!principal_ok(route, cert, request->login)) {
+		tell(answer, "%s",
+		    cert->principals.len == 0 ?
+			"the certificate has no principals" :
+			route->authorized_principals.n == 0 ?
+			"the login is not a principal of the certificate" :
+			"none of AuthorizedPrincipals is a principal of the certificate");
+		return 0;
+	}
+	if (!cert_options(cert, request->address, &answer->options, why, sizeof(why))) {
+		tell(answer, "%s", why);
+		return 0;
+	}
+	/* sshd's list of names would have to say so, and ours cannot */
+	if (route->authorized_principals.n > 0)
+		answer->options.no_touch_required = 0;
+	snprintf(answer->where, sizeof(answer->where), "a CA in %.400s",
+	    route->trusted_user_ca_keys);
+	return 1;
+}
+
+/* As in sshd, a list that can't be read, or not be understood, refuses every key. */
+static int
+is_revoked(const struct route *route, struct bytes blob, const struct cert *cert,
+    struct user_key_answer *answer)
+{
+	struct reason unread;
+	int r;
+
+	if (route->revoked_keys == NULL)
+		return 0;
+	answer->why[0] = '\0';
+	r = key_list_cache_revoke(route, blob, cert, &unread);
+	if (r == 1)
+		tell(answer, "revoked by %.400s", route->revoked_keys);
+	else if (r < 0 && unread.text[0] != '\0')
+		tell(answer, "RevokedKeys: %s: no key is accepted", unread.text);
+	else if (r < 0)
+		tell(answer,
+		    "RevokedKeys: %.400s: is neither a list of public keys nor what "
+		    "ssh-keygen -k makes: no key is accepted",
+		    route->revoked_keys);
+	return r != 0;
+}
+
+int
+user_key_allowed(const struct user_key_request *request, struct bytes blob,
+    struct user_key_answer *answer)
+{
+	const struct route *route = request->route;
+	struct authorized_request key = { .blob = blob,
+		.address = request->address,
+		.login = request->login,
+		.now = request->now };
+	struct bytes numbers;
+	const char *type;
+	struct cert cert;
+	int is_cert, signed_ok, ok, r;
+
+	*answer = (struct user_key_answer){ 0 };
+	is_cert = cert_key(blob, &type, &numbers) != ERR_ALGORITHM;
+	r = is_cert ? cert_parse(&cert, blob) : pubkey_check(blob);
+	if (r == ERR_WEAK || r == ERR_COSTLY) {
+		tell(answer, "%s%s", err_str(r), is_cert ? ", the certificate's or its CA's" : "");
+		return 0;
+	}
+	if (is_cert && r != 0) {
+		tell(answer, "the certificate is %s",
+		    r == ERR_ALGORITHM ? "signed with an algorithm that is not accepted" :
+					 "malformed, or too large");
+		return 0;
+	}
+	/* in any case, so that the time it takes tells nothing of the login */
+	signed_ok = is_cert && user_key_ca_signed(&cert);
+	if (route == NULL)
+		return 0;
+	if (is_cert)
+		key.cert = &cert;
+	ok = (is_cert && ca_allows(request, &cert, answer)) || lists_allow(route, &key, answer);
+	if (ok && is_cert && !signed_ok) {
+		answer->why[0] = '\0';
+		tell(answer, "the signature of the certificate is not its CA's");
+		ok = 0;
+	}
+	if (ok && is_cert) {
+		answer->why[0] = '\0';
+		ok = cert_valid(&cert, CERT_USER, request->now, answer->why, sizeof(answer->why));
+	}
+	if (ok)
+		ok = !is_revoked(route, blob, is_cert ? &cert : NULL, answer);
+	if (ok)
+		answer->why[0] = '\0';
+	else
+		authorized_options_free(&answer->options);
+	return ok;
+}

@@ -1,0 +1,42 @@
+/*
+ * Which keys and certificates a route lets in: its lists, its CAs, and what is revoked.
+ */
+#ifndef ACCESS_USER_KEY_H
+#define ACCESS_USER_KEY_H
+
+#include <time.h>
+
+#include "formats/authorized_keys.h"
+#include "formats/cert.h"
+#include "lookup/route.h"
+
+/* Lists of keys are read at each login; this is a lot of keys. */
+#define AUTHORIZED_KEYS_MAX (1024 * 1024)
+#define REVOKED_MAX (16 * 1024 * 1024)
+
+struct user_key_request {
+	const struct route *route;
+	const char *login;
+	const char *address; /* numeric, of the client */
+	time_t now;
+};
+
+struct user_key_answer {
+	struct authorized_options options; /* of who is let in; free them then */
+	char where[512];		   /* what lets it in: "line 3 of FILE" */
+	char why[1024];			   /* or why not, if there is a reason worth telling */
+};
+
+/* 1 if the CA has signed the certificate.  That a token had to be touched for it is the CA's
+ * affair. */
+int user_key_ca_signed(const struct cert *cert);
+
+/*
+ * May the key, or the certificate, log in?  1, or 0.  Files are read, all of them small or
+ * bounded.  The route may be NULL, for a login that does not exist: that takes as much
+ * reckoning, and is 0.
+ */
+int user_key_allowed(const struct user_key_request *request, struct bytes blob,
+    struct user_key_answer *answer);
+
+#endif

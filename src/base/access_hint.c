@@ -1,0 +1,118 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/access_hint.h"
+
+static int
+is_closed(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == -1 && errno == EACCES;
+}
+
+/* The first directory on the way that is closed, the caller's; or NULL. */
+static char *
+closed_dir(const char *path)
+{
+	char *way = strdup(path), *slash;
+
+	if (way == NULL)
+		return NULL;
+	if (way[0] != '/' && is_closed(".", X_OK)) {
+		free(way);
+		return realpath(".", NULL);
+	}
+	for (slash = strchr(way, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		if (slash == way)
+			continue;
+		*slash = '\0';
+		if (is_closed(way, X_OK))
+			return way;
+		*slash = '/';
+	}
+	free(way);
+	return NULL;
+}
+
+/* The names of the process's user and group. */
+static struct closed_us {
+	int known;
+	uid_t uid;
+	gid_t gid;
+	char user[64], group[64];
+} closed_us;
+
+static void
+name_us(char user[64], char group[64])
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	if (closed_us.known && closed_us.uid == geteuid() && closed_us.gid == getegid()) {
+		memcpy(user, closed_us.user, 64);
+		memcpy(group, closed_us.group, 64);
+		return;
+	}
+	pw = getpwuid(geteuid());
+	gr = getgrgid(getegid());
+	if (pw != NULL)
+		snprintf(user, 64, "%s", pw->pw_name);
+	else
+		snprintf(user, 64, "%u", geteuid());
+	if (gr != NULL)
+		snprintf(group, 64, "%s", gr->gr_name);
+	else
+		snprintf(group, 64, "%u", getegid());
+}
+
+void
+access_hint_prepare(void)
+{
+	name_us(closed_us.user, closed_us.group);
+	closed_us.uid = geteuid();
+	closed_us.gid = getegid();
+	closed_us.known = 1;
+}
+
+int
+access_hint(const char *path, int mode, char why[ACCESS_HINT_SIZE])
+{
+	const char bit = (mode & R_OK) != 0 ? 'r' : 'x';
+	char *dir = closed_dir(path);
+	char user[64], group[64];
+	struct stat st;
+	int on_the_way = dir != NULL;
+
+	name_us(user, group);
+	if (dir != NULL)
+		snprintf(why, ACCESS_HINT_SIZE,
+		    "user %s may not pass through %.800s; run: chgrp %s %.400s && chmod g+x %.400s, "
+		    "or keep it elsewhere",
+		    user, dir, group, dir, dir);
+	else if ((mode & W_OK) != 0 && stat(path, &st) == -1)
+		snprintf(why, ACCESS_HINT_SIZE,
+		    "user %s may not make it; run: install -m 644 -o %s /dev/null %.800s", user,
+		    user, path);
+	else if ((mode & W_OK) != 0)
+		snprintf(why, ACCESS_HINT_SIZE, "user %s may not write to it; run: chown %s %.800s",
+		    user, user, path);
+	else if (stat(path, &st) == 0 && st.st_uid == geteuid())
+		snprintf(why, ACCESS_HINT_SIZE, "user %s may not %s it; run: chmod u+%c %.800s",
+		    user, bit == 'r' ? "read" : "run", bit, path);
+	else
+		snprintf(why, ACCESS_HINT_SIZE,
+		    "user %s may not %s it; run: chgrp %s %.400s && chmod g+%s %.400s", user,
+		    bit == 'r' ? "read" : "run", group, path,
+		    (mode & (R_OK | X_OK)) == (R_OK | X_OK) ? "rx" :
+			bit == 'r'			    ? "r" :
+							      "x",
+		    path);
+	free(dir);
+	return on_the_way;
+}

@@ -1,0 +1,27 @@
+/*
+ * Memory that children do not inherit, for the tables of the master.
+ */
+#include <sys/mman.h>
+
+#include "base/dontfork.h"
+
+void *
+dontfork_new(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, size, MADV_DONTFORK) == -1) {
+		(void)munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+
+void
+dontfork_free(void *p, size_t size)
+{
+	if (p != NULL)
+		(void)munmap(p, size);
+}

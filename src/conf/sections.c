@@ -1,0 +1,411 @@
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/keyword.h"
+#include "conf/sections.h"
+#include "conf/persource.h"
+
+#define LISTEN_MAX 64
+
+/* --- ListenAddress: words of ADDRESS:PORT --- */
+
+static void
+clear_listen(void *field)
+{
+	struct conf_gateway *g = field;
+	size_t i;
+
+	for (i = 0; i < g->n_listen; i++)
+		free(g->listen[i].host);
+	free(g->listen);
+	g->listen = NULL;
+	g->n_listen = 0;
+}
+
+/* Split "1.2.3.4:22" or "[::1]:22" in place. */
+static int
+listen_split(char *word, struct conf_listen *l, char why[KEYWORD_WHY_SIZE])
+{
+	unsigned char addr[sizeof(struct in6_addr)];
+	char plain[64], *host = word, *colon = strrchr(word, ':'), *scope;
+	int family = AF_INET;
+
+	if (conf_port(word, &l->port) == 0)
+		return keyword_bad(why,
+		    "\"%.80s\" has no address: write 0.0.0.0:%u, and [::]:%u for IPv6", word,
+		    l->port, l->port);
+	if (strchr(word, ':') != colon && word[0] != '[')
+		return keyword_bad(why, "\"%.80s\": an IPv6 address goes in brackets: [::]:2222",
+		    word);
+	if (colon == NULL || (word[0] == '[' && (colon == word || colon[-1] != ']')))
+		return keyword_bad(why, "\"%.80s\" has no port: write %.80s:2222", word, word);
+	if (conf_port(colon + 1, &l->port) != 0)
+		return keyword_bad(why, "\"%.80s\": the port is not one from 1 to 65535", word);
+	*colon = '\0';
+	if (word[0] == '[') {
+		family = AF_INET6;
+		host = word + 1;
+		colon[-1] = '\0';
+	}
+	snprintf(plain, sizeof(plain), "%s", host);
+	scope = strchr(plain, '%');
+	if (scope != NULL && family == AF_INET6 && scope[1] != '\0')
+		*scope = '\0';
+	if (strlen(host) >= sizeof(plain) || inet_pton(family, plain, addr) != 1)
+		return keyword_bad(why,
+		    "\"%.80s\" is not an address: a name would mean another place after a change "
+		    "in the DNS; write 0.0.0.0 or [::] for all of this machine's",
+		    host);
+	l->host = host;
+	return 0;
+}
+
+static int
+listen_add(struct conf_gateway *g, char *word, char why[KEYWORD_WHY_SIZE])
+{
+	struct conf_listen l = { 0 };
+	size_t i;
+
+	if (listen_split(word, &l, why) != 0)
+		return ERR_FORMAT;
+	for (i = 0; i < g->n_listen; i++)
+		if (g->listen[i].port == l.port && strcmp(g->listen[i].host, l.host) == 0)
+			return keyword_bad(why, "%s port %u stands there twice", l.host, l.port);
+	if (g->n_listen == LISTEN_MAX)
+		return keyword_bad(why, "more than %d addresses", LISTEN_MAX);
+	l.host = strdup(l.host);
+	if (l.host == NULL)
+		return ERR_NOMEM;
+	g->listen[g->n_listen++] = l;
+	return 0;
+}
+
+static int
+set_listen(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	struct conf_gateway *g = field;
+	struct strlist words = { 0 };
+	size_t i;
+	int err;
+
+	(void)kw;
+	err = strlist_add_words(&words, value);
+	if (err == 0) {
+		g->listen = calloc(LISTEN_MAX, sizeof(*g->listen));
+		err = g->listen == NULL ? ERR_NOMEM : 0;
+	}
+	for (i = 0; err == 0 && i < words.n; i++)
+		err = listen_add(g, words.v[i], ctx->why);
+	strlist_free(&words);
+	return err;
+}
+
+static void
+print_listen(const struct keyword *kw, const void *field, FILE *to)
+{
+	const struct conf_gateway *g = field;
+	size_t i;
+
+	fprintf(to, "%s =", kw->name);
+	for (i = 0; i < g->n_listen; i++)
+		fprintf(to, strchr(g->listen[i].host, ':') == NULL ? " %s:%u" : " [%s]:%u",
+		    g->listen[i].host, g->listen[i].port);
+	fputc('\n', to);
+}
+
+/* Its field is the whole struct conf_gateway: a list and its length. */
+static const struct keyword_type type_listen = { set_listen, print_listen, clear_listen };
+
+/* --- MaxStartups: begin:rate:full, or full alone --- */
+
+static int
+set_startups(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	int *v = field, n[3] = { 0 }, got, end = -1;
+	size_t len = strlen(value);
+
+	(void)kw;
+	if (len <= 24 && strspn(value, "0123456789:") == len) {
+		got = sscanf(value, "%7d:%3d:%7d%n", &n[0], &n[1], &n[2], &end);
+		if (got == 1 && strchr(value, ':') == NULL && len <= 7) {
+			n[1] = 100;
+			n[2] = n[0];
+			end = (int)len;
+		}
+	}
+	if (end != (int)len || n[0] < 1 || n[1] < 1 || n[1] > 100 || n[2] < n[0])
+		return keyword_bad(ctx->why,
+		    "\"%.80s\" is not BEGIN:RATE:FULL: from BEGIN connections before login on, "
+		    "RATE percent of new ones are refused, from FULL on all; as 100:30:1000",
+		    value);
+	memcpy(v, n, sizeof(n));
+	return 0;
+}
+
+static void
+print_startups(const struct keyword *kw, const void *field, FILE *to)
+{
+	const int *v = field;
+
+	fprintf(to, "%s = %d:%d:%d\n", kw->name, v[0], v[1], v[2]);
+}
+
+static const struct keyword_type type_startups = { set_startups, print_startups, NULL };
+
+/* --- Unlock --- */
+
+static int
+set_unlock(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	char **p = field, *path;
+
+	(void)kw;
+	if (strcmp(value, "passphrase") == 0 ||
+	    (strncmp(value, "credential:", 11) == 0 && conf_key_name_ok(value + 11))) {
+		*p = strdup(value);
+		return *p == NULL ? ERR_NOMEM : 0;
+	}
+	if (strncmp(value, "file:", 5) != 0 || value[5] == '\0')
+		return keyword_bad(ctx->why,
+		    "\"%.80s\" is none of: file:PATH credential:NAME passphrase", value);
+	if (keyword_check_path(value + 5, ctx->why) != 0)
+		return ERR_FORMAT;
+	path = conf_path(ctx->conf, value + 5);
+	if (path == NULL || asprintf(p, "file:%s", path) == -1)
+		*p = NULL;
+	free(path);
+	return *p == NULL ? ERR_NOMEM : 0;
+}
+
+static void
+print_unlock(const struct keyword *kw, const void *field, FILE *to)
+{
+	fprintf(to, "%s = %s\n", kw->name, *(char *const *)field);
+}
+
+static void
+clear_unlock(void *field)
+{
+	free(*(char **)field);
+	*(char **)field = NULL;
+}
+
+static const struct keyword_type type_unlock = { set_unlock, print_unlock, clear_unlock };
+
+/* --- the tables --- */
+
+static int
+check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
+{
+	if (conf_key_name_ok(word))
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -", word);
+}
+
+static int
+check_user(const char *word, char why[KEYWORD_WHY_SIZE])
+{
+	if (strcspn(word, " \t/:") == strlen(word) && word[0] != '-')
+		return 0;
+	return keyword_bad(why, "\"%.80s\" is not a user of this machine", word);
+}
+
+static int
+check_backend(const char *word, char why[KEYWORD_WHY_SIZE])
+{
+	if (strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(word))
+		return 0;
+	return keyword_bad(why, "\"%.80s\" is not the name of a lookup backend", word);
+}
+
+static const char *const log_formats[] = { "sshd", "json", NULL };
+static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
+
+#define G(member) offsetof(struct conf_gateway, member)
+
+static const struct keyword gateway_table[] = {
+	{ .name = "ListenAddress", .type = &type_listen, .value = "0.0.0.0:2222 [::]:2222" },
+	{ .name = "HostKey",
+	    .type = &keyword_words,
+	    .offset = G(host_keys),
+	    .check = check_key_name,
+	    .value = "host_ed25519" },
+	{ .name = "LoginGraceTime",
+	    .type = &keyword_time,
+	    .offset = G(login_grace_ms),
+	    .value = "30s",
+	    .min = 1000 },
+	{ .name = "MaxStartups",
+	    .type = &type_startups,
+	    .offset = G(max_startups),
+	    .value = "100:30:1000" },
+	{ .name = "PerSourceMaxStartups",
+	    .type = &keyword_int,
+	    .offset = G(per_source_max_startups),
+	    .value = "50",
+	    .min = 1,
+	    .max = 1000000,
+	    .flags = KEYWORD_NONE },
+	{ .name = "PerSourceNetBlockSize",
+	    .type = &persource_net_block,
+	    .offset = G(per_source_net_block),
+	    .value = "32:64" },
+	{ .name = "PerSourcePenalties",
+	    .type = &persource_penalties,
+	    .offset = G(penalties),
+	    .value = "yes" },
+	{ .name = "PerSourcePenaltyExemptList",
+	    .type = &keyword_string,
+	    .offset = G(penalty_exempt),
+	    .check = persource_check_exempt },
+	{ .name = "MaxAuthTries",
+	    .type = &keyword_int,
+	    .offset = G(max_auth_tries),
+	    .value = "6",
+	    .min = 1,
+	    .max = 1000 },
+	{ .name = "ClientAliveInterval",
+	    .type = &keyword_time,
+	    .offset = G(client_alive_interval_ms),
+	    .value = "15s" },
+	{ .name = "ClientAliveCountMax",
+	    .type = &keyword_int,
+	    .offset = G(client_alive_count_max),
+	    .value = "3",
+	    .min = 1,
+	    .max = 1000 },
+	{ .name = "Banner", .type = &keyword_path, .offset = G(banner) },
+	{ .name = "RunAs", .type = &keyword_string, .offset = G(run_as), .check = check_user },
+	{ .name = "RunNetworkAs",
+	    .type = &keyword_string,
+	    .offset = G(run_network_as),
+	    .check = check_user },
+	{ .name = "StrictModes",
+	    .type = &keyword_choice,
+	    .offset = G(strict_modes),
+	    .choices = no_yes,
+	    .value = "yes" },
+	{ .name = "LogFormat",
+	    .type = &keyword_name,
+	    .offset = G(log_format),
+	    .choices = log_formats,
+	    .value = "sshd" },
+	{ .name = "LogLevel",
+	    .type = &keyword_name,
+	    .offset = G(log_level),
+	    .choices = log_levels,
+	    .value = "INFO" },
+	{ .name = "ControlSocket",
+	    .type = &keyword_path,
+	    .offset = G(control_socket),
+	    .value = "run/control",
+	    .flags = KEYWORD_NONE },
+};
+
+static const struct keyword keystore_table[] = {
+	{ .name = "Path",
+	    .type = &keyword_path,
+	    .offset = offsetof(struct conf_keystore, path),
+	    .value = "keys" },
+	{ .name = "Unlock",
+	    .type = &type_unlock,
+	    .offset = offsetof(struct conf_keystore, unlock) },
+};
+
+static const struct keyword lookup_table[] = {
+	{ .name = "Order",
+	    .type = &keyword_words,
+	    .offset = offsetof(struct conf_lookup, order),
+	    .check = check_backend,
+	    .value = "ini" },
+	{ .name = "KnownHostsDirectory",
+	    .type = &keyword_paths,
+	    .offset = offsetof(struct conf_lookup, known_hosts_dirs) },
+};
+
+#define LEN(table) (sizeof(table) / sizeof((table)[0]))
+
+static const struct own_section {
+	const char *kind;
+	const struct keyword *table;
+	size_t n;
+	size_t offset;
+} own_sections[] = {
+	{ "gateway", gateway_table, LEN(gateway_table), offsetof(struct conf, gateway) },
+	{ "keystore", keystore_table, LEN(keystore_table), offsetof(struct conf, keystore) },
+	{ "lookup", lookup_table, LEN(lookup_table), offsetof(struct conf, lookup) },
+};
+
+void
+sections_parse(struct conf *conf, struct conf_errors *errors)
+{
+	struct keyword_ctx ctx = { .conf = conf };
+	const struct own_section *own;
+	struct conf_section none = { 0 }, *section;
+	size_t i, j;
+
+	for (i = 0; i < LEN(own_sections); i++) {
+		own = &own_sections[i];
+		section = &none;
+		for (j = 0; j < conf->n_own; j++)
+			if (strcmp(conf->own[j].kind, own->kind) == 0)
+				section = &conf->own[j];
+		keyword_parse(own->table, own->n, section, (char *)conf + own->offset, &ctx,
+		    errors);
+	}
+	if (conf->keystore.unlock == NULL && conf->keystore.path != NULL &&
+	    asprintf(&conf->keystore.unlock, "file:%s/.unlock", conf->keystore.path) == -1) {
+		conf->keystore.unlock = NULL;
+		conf_error(errors, conf->dir, 0, "out of memory");
+	}
+}
+
+const struct keyword *
+sections_keywords(size_t i, const char **kind, size_t *n)
+{
+	if (i >= LEN(own_sections))
+		return NULL;
+	*kind = own_sections[i].kind;
+	*n = own_sections[i].n;
+	return own_sections[i].table;
+}
+
+void
+own_clear(struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(own_sections); i++)
+		keyword_clear(own_sections[i].table, own_sections[i].n,
+		    (char *)conf + own_sections[i].offset);
+}
+
+void
+own_dump_section(const struct conf *conf, const char *kind, FILE *to)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(own_sections); i++) {
+		if (strcmp(own_sections[i].kind, kind) != 0)
+			continue;
+		fprintf(to, "[%s]\n", kind);
+		keyword_dump(own_sections[i].table, own_sections[i].n,
+		    (const char *)conf + own_sections[i].offset, to);
+	}
+}
+
+void
+own_dump(const struct conf *conf, FILE *to)
+{
+	size_t i;
+
+	for (i = 0; i < LEN(own_sections); i++) {
+		if (i > 0)
+			fputc('\n', to);
+		own_dump_section(conf, own_sections[i].kind, to);
+	}
+}

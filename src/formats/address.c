@@ -1,0 +1,241 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/address.h"
+#include "formats/pattern.h"
+
+#define ITEM_MAX 63	       /* what is longer is no address for sshd either */
+#define BLOCK_LIST_ITEM_MAX 49 /* likewise in source-address */
+
+struct address {
+	int bits; /* 32 or 128 */
+	uint8_t p[16];
+	struct bytes scope; /* behind the '%' of an IPv6 address, or "" */
+};
+
+/* How the IPv4 addresses of a list may be written. */
+enum notation {
+	DOTTED, /* four decimal numbers */
+	ANY,	/* and what else inet_aton(3) reads, as sshd has it: 127.1, 0x7f.1 */
+};
+
+static int
+v4_parse(const char *text, enum notation notation, uint8_t *p)
+{
+	struct in_addr in;
+
+	if (notation == DOTTED)
+		return inet_pton(AF_INET, text, p) == 1;
+	/* of blanks and what follows them inet_aton() says nothing */
+	if (strpbrk(text, " \t\n\v\f\r") != NULL || inet_aton(text, &in) == 0)
+		return 0;
+	memcpy(p, &in, sizeof(in));
+	return 1;
+}
+
+/* A numeric address; its scope points into s.  1 or 0. */
+static int
+address_parse(struct address *a, struct bytes s, enum notation notation)
+{
+	char text[ITEM_MAX + 1];
+	const uint8_t *percent;
+
+	*a = (struct address){ .bits = 32 };
+	if (s.len == 0 || s.len >= sizeof(text) || memchr(s.p, '\0', s.len) != NULL)
+		return 0;
+	memcpy(text, s.p, s.len);
+	text[s.len] = '\0';
+	if (v4_parse(text, notation, a->p))
+		return 1;
+	a->bits = 128;
+	percent = memchr(s.p, '%', s.len);
+	if (percent != NULL) {
+		text[percent - s.p] = '\0';
+		a->scope.p = percent + 1;
+		a->scope.len = (size_t)(s.p + s.len - a->scope.p);
+		if (a->scope.len == 0)
+			return 0;
+	}
+	return inet_pton(AF_INET6, text, a->p) == 1;
+}
+
+static int
+is_mapped(const struct address *a)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+	return a->bits == 128 && memcmp(a->p, mapped, sizeof(mapped)) == 0;
+}
+
+/* The address of a client: IPv4 if it is mapped, as sshd takes it. */
+static int
+client_parse(struct address *a, const char *address)
+{
+	struct bytes s = { (const uint8_t *)address, strlen(address) };
+
+	if (!address_parse(a, s, DOTTED))
+		return 0;
+	if (is_mapped(a)) {
+		memmove(a->p, a->p + 12, 4);
+		memset(a->p + 4, 0, 12);
+		a->bits = 32;
+		a->scope.len = 0;
+	}
+	return 1;
+}
+
+static int
+prefix_equal(const uint8_t *a, const uint8_t *b, int bits)
+{
+	int whole = bits / 8, rest = bits % 8;
+
+	if (memcmp(a, b, (size_t)whole) != 0)
+		return 0;
+	return rest == 0 || ((a[whole] ^ b[whole]) & (0xff << (8 - rest) & 0xff)) == 0;
+}
+
+/* A decimal number up to 128; -1 if it is none. */
+static int
+bits_parse(struct bytes s)
+{
+	int n = 0;
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -1;
+		n = n * 10 + (s.p[i] - '0');
+		if (n > 128)
+			return -1;
+	}
+	return s.len == 0 ? -1 : n;
+}
+
+/* "address" or "address/bits".  1, 0 if it is neither, -1 if it makes no sense: more bits
+ * than the address has, or some set behind the prefix. */
+static int
+block_parse(struct address *net, int *bits, struct bytes item, enum notation notation)
+{
+	static const uint8_t zero[16];
+	const uint8_t *slash = item.len == 0 ? NULL : memchr(item.p, '/', item.len);
+	struct bytes head = item;
+	struct address host;
+	int i;
+
+	if (item.len > ITEM_MAX)
+		return 0;
+	if (slash != NULL) {
+		head.len = (size_t)(slash - item.p);
+		*bits = bits_parse((struct bytes){ slash + 1, item.len - head.len - 1 });
+		if (*bits == -1)
+			return 0;
+	}
+	if (!address_parse(net, head, notation))
+		return 0;
+	if (slash == NULL)
+		*bits = net->bits;
+	if (*bits > net->bits)
+		return -1;
+	host = *net;
+	for (i = 0; i < *bits; i++)
+		host.p[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	return memcmp(host.p, zero, sizeof(zero)) == 0 ? 1 : -1;
+}
+
+static int
+in_block(const struct address *a, const struct address *net, int bits)
+{
+	return a->bits == net->bits && prefix_equal(a->p, net->p, bits);
+}
+
+static int
+same_scope(const struct address *a, const struct address *b)
+{
+	return bytes_equal(a->scope, b->scope);
+}
+
+int
+address_match(const char *address, const char *list)
+{
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item, text;
+	struct address a, net;
+	char ip[INET6_ADDRSTRLEN], shown[sizeof(ip) + 1 + ITEM_MAX];
+	int bits, block, negated, match, found = 0;
+
+	if (!client_parse(&a, address) || (rest.len > 0 && list[rest.len - 1] == ','))
+		return -1;
+	/* the way it is written is what wildcards are matched with */
+	if (inet_ntop(a.bits == 32 ? AF_INET : AF_INET6, a.p, ip, sizeof(ip)) == NULL)
+		return -1;
+	snprintf(shown, sizeof(shown), "%s%s%.*s", ip, a.scope.len > 0 ? "%" : "", (int)a.scope.len,
+	    a.scope.len > 0 ? (const char *)a.scope.p : "");
+	text = (struct bytes){ (const uint8_t *)shown, strlen(shown) };
+	while (pattern_list_next(&rest, &item, &negated)) {
+		block = block_parse(&net, &bits, item, ANY);
+		if (item.len == 0 || block == -1)
+			return -1;
+		/* sshd knows that %eth0 may be %2: a name that is not the same is not let in,
+		 * and does not help against a '!' */
+		if (block == 1)
+			match = in_block(&a, &net, bits) && (negated || same_scope(&a, &net));
+		else
+			match = pattern_match(text, item);
+		if (match && negated)
+			return -1;
+		found |= match;
+	}
+	return found;
+}
+
+int
+address_match_blocks(const char *address, const char *list)
+{
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
+	struct address a, net;
+	int bits, negated, found = 0;
+
+	if (rest.len == 0 || list[rest.len - 1] == ',' || !client_parse(&a, address))
+		return -1;
+	if (strspn(list, "0123456789abcdefABCDEF.:/,") != rest.len)
+		return -1;
+	while (pattern_list_next(&rest, &item, &negated)) {
+		if (item.len > BLOCK_LIST_ITEM_MAX || block_parse(&net, &bits, item, ANY) != 1)
+			return -1;
+		found |= in_block(&a, &net, bits) && same_scope(&a, &net);
+	}
+	return found;
+}
+
+/* Is this an address with wildcards, rather than a name? */
+static int
+is_wildcard(struct bytes item)
+{
+	size_t i, wild = 0;
+
+	for (i = 0; i < item.len; i++) {
+		if (strchr("0123456789abcdefABCDEF.:*?", item.p[i]) == NULL)
+			return 0;
+		wild += item.p[i] == '*' || item.p[i] == '?';
+	}
+	return wild > 0;
+}
+
+int
+address_list_ok(const char *list)
+{
+	struct bytes rest = { (const uint8_t *)list, strlen(list) }, item;
+	struct address net;
+	int bits, block, negated;
+
+	if (rest.len == 0 || list[rest.len - 1] == ',')
+		return 0;
+	while (pattern_list_next(&rest, &item, &negated)) {
+		block = block_parse(&net, &bits, item, DOTTED);
+		if (block == -1 || (block == 1 && is_mapped(&net)) ||
+		    (block == 0 && !is_wildcard(item)))
+			return 0;
+	}
+	return 1;
+}

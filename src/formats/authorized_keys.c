@@ -1,0 +1,175 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/authorized_keys.h"
+#include "formats/authorized_options.h"
+#include "formats/cert.h"
+#include "formats/key_index.h"
+#include "formats/pubkey.h"
+#include "formats/text.h"
+
+#define WHY_SIZE 256
+
+/* Take the options off the front of a line: up to the first blank that is not
+ * between quotes.  0 if a quote is left open. */
+static int
+take_options(struct bytes *s, struct bytes *options)
+{
+	int quoted = 0;
+	size_t i;
+
+	for (i = 0; i < s->len && (quoted || !text_is_blank(s->p[i])); i++) {
+		if (s->p[i] == '\\' && i + 1 < s->len && s->p[i + 1] == '"')
+			i++;
+		else if (s->p[i] == '"')
+			quoted = !quoted;
+	}
+	*options = (struct bytes){ s->p, i };
+	s->p += i;
+	s->len -= i;
+	return !quoted;
+}
+
+/* Take the key of a line.  Its options are what stands before it. */
+static int
+line_key(struct bytes line, struct buf *key, struct bytes *options)
+{
+	*options = (struct bytes){ line.p, 0 };
+	buf_reset(key);
+	if (pubkey_parse((const char *)line.p, line.len, key) != 0) {
+		if (!take_options(&line, options))
+			return 0;
+		buf_reset(key);
+		if (pubkey_parse((const char *)line.p, line.len, key) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* The same for a whole line of a file.  1, or 0: it is no line with a key. */
+static int
+take_key(struct bytes line, struct buf *key, struct bytes *options)
+{
+	text_skip_blanks(&line);
+	return line.len > 0 && line.len <= AUTHORIZED_LINE_MAX && line.p[0] != '#' &&
+	    line_key(line, key, options);
+}
+
+int
+authorized_keys_line_key(struct bytes line, struct buf *key)
+{
+	struct bytes options;
+
+	return take_key(line, key, &options);
+}
+
+int
+authorized_keys_line(struct bytes line)
+{
+	struct buf key;
+	int found;
+
+	buf_init(&key, AUTHORIZED_LINE_MAX);
+	found = authorized_keys_line_key(line, &key);
+	buf_free(&key);
+	return found;
+}
+
+/* Does a certificate of this line's CA hold for the request? */
+static int
+cert_holds(const struct authorized_request *request, struct authorized_options *options,
+    char *reason, size_t size)
+{
+	struct authorized_options own;
+	size_t i;
+	int ok = 0;
+
+	/* sshd has taken one without principals here for anybody's; what has none is nobody's */
+	if (!options->has_principals)
+		ok = cert_has_principal(request->cert, request->login);
+	for (i = 0; !ok && i < options->principals.n; i++)
+		ok = cert_has_principal(request->cert, options->principals.v[i]);
+	if (!ok) {
+		snprintf(reason, size, "%s a principal of the certificate",
+		    options->has_principals ? "none of principals= is" : "the login is not");
+		return 0;
+	}
+	if (!cert_options(request->cert, request->address, &own, reason, size))
+		return 0;
+	ok = authorized_options_merge(options, &own, reason, size);
+	authorized_options_free(&own);
+	return ok;
+}
+
+struct bytes
+authorized_keys_wanted(const struct authorized_request *request)
+{
+	return request->cert != NULL ? request->cert->ca : request->blob;
+}
+
+/* Does this line allow it?  key is scratch.  Of several reasons the first is told. */
+static int
+line_allows(struct bytes line, unsigned int number, const struct authorized_request *request,
+    struct buf *key, struct authorized_options *options, char why[256])
+{
+	char reason[WHY_SIZE - 32];
+	struct bytes words;
+	int found;
+
+	if (!take_key(line, key, &words) ||
+	    !bytes_equal((struct bytes){ key->data, key->len }, authorized_keys_wanted(request)))
+		return 0;
+	options->line = number;
+	found = authorized_options_parse(words, request, options, reason, sizeof(reason));
+	if (found && request->cert != NULL)
+		found = cert_holds(request, options, reason, sizeof(reason));
+	if (found) {
+		why[0] = '\0';
+		return 1;
+	}
+	authorized_options_free(options);
+	if (why[0] == '\0')
+		snprintf(why, WHY_SIZE, "line %u: %s", number, reason);
+	return 0;
+}
+
+int
+authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
+    struct authorized_options *options, char why[256])
+{
+	struct bytes rest = { (const uint8_t *)text, len }, line;
+	unsigned int number = 0;
+	struct buf key;
+	int found = 0;
+
+	why[0] = '\0';
+	*options = (struct authorized_options){ 0 };
+	buf_init(&key, AUTHORIZED_LINE_MAX);
+	while (!found && text_line(&rest, &line))
+		found = line_allows(line, ++number, request, &key, options, why);
+	buf_free(&key);
+	return found;
+}
+
+int
+authorized_keys_find_indexed(const struct key_index *index, key_index_read *read, void *ctx,
+    const struct authorized_request *request, struct authorized_options *options, char why[256])
+{
+	const struct key_line *lines;
+	struct bytes line;
+	struct buf key;
+	size_t i, n;
+	int r = 0;
+
+	why[0] = '\0';
+	*options = (struct authorized_options){ 0 };
+	n = key_index_find(index, authorized_keys_wanted(request), &lines);
+	buf_init(&key, AUTHORIZED_LINE_MAX);
+	for (i = 0; r == 0 && i < n; i++) {
+		r = read(ctx, &lines[i], &line);
+		if (r == 0)
+			r = line_allows(line, lines[i].number, request, &key, options, why);
+	}
+	buf_free(&key);
+	return r;
+}

@@ -1,0 +1,413 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "formats/authorized_options.h"
+
+#define OPTION_NAME_MAX 64
+#define HOST_MAX 1024 /* of permitopen= and permitlisten=, brackets and all */
+
+#define ENVIRONMENT_MAX 1025
+
+struct parser {
+	char *next; /* what is left of the options */
+	const struct authorized_request *request;
+	struct authorized_options *options;
+	time_t expiry; /* the earliest; 0 is none */
+	int has_from;
+	char *why;
+	size_t why_size;
+};
+
+static int refuse(struct parser *, const char *, ...) __attribute__((format(printf, 2, 3)));
+
+/* Say why the line does not hold; always 0. */
+static int
+refuse(struct parser *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->why, p->why_size, fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+/* Options with a value.  1, or 0 with the reason set. */
+
+static int
+option_command(struct parser *p, const char *value)
+{
+	if (p->options->command != NULL)
+		return refuse(p, "command= is given twice");
+	p->options->command = strdup(value);
+	if (p->options->command == NULL)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_environment(struct parser *p, const char *value)
+{
+	const char *equals = strchr(value, '=');
+	const char *c;
+
+	if (equals == NULL || equals == value)
+		return refuse(p, "bad environment=");
+	for (c = value; c < equals; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			(*c >= '0' && *c <= '9') || *c == '_'))
+			return refuse(p, "bad environment=");
+	if (p->options->environment.n == ENVIRONMENT_MAX)
+		return refuse(p, "too many environment=");
+	if (strlist_add(&p->options->environment, value, strlen(value)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_expiry(struct parser *p, const char *value)
+{
+	time_t when;
+
+	if (authorized_time_parse(value, &when) != 0)
+		return refuse(p, "bad expiry-time=");
+	if (p->expiry == 0 || when < p->expiry)
+		p->expiry = when;
+	if (p->request->now > p->expiry)
+		return refuse(p, "expired");
+	return 1;
+}
+
+static int
+option_from(struct parser *p, const char *value)
+{
+	if (p->has_from)
+		return refuse(p, "from= is given twice");
+	p->has_from = 1;
+	if (address_match(p->request->address, value) != 1)
+		return refuse(p, "from= does not match");
+	return 1;
+}
+
+/* A number as strtonum(3) reads it, with blanks and a sign in front; -1 if it is none. */
+static long long
+number(const char *text, long long max)
+{
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	return end == text || *end != '\0' || n < 0 || n > max ? -1 : n;
+}
+
+/* Add "host:port" of "host:port", "host/port" or either with the host in brackets.  The host
+ * may be empty.  1, 0 with the reason set. */
+static int
+add_permit(struct parser *p, struct strlist *list, const char *option, const char *value)
+{
+	size_t len = value[0] == '[' ? strcspn(value, "]") + 1 : strcspn(value, ":/");
+	char entry[HOST_MAX + sizeof(":65535")];
+	const char *port;
+	long long n = 0;
+
+	if (len > HOST_MAX || len >= strlen(value) || strchr(":/", value[len]) == NULL)
+		return refuse(p, "bad %s=", option);
+	port = value + len + 1;
+	if (strcmp(port, "*") != 0)
+		n = number(port, 65535);
+	if (n == -1 || (n == 0 && *port != '*'))
+		return refuse(p, "bad %s=", option);
+	if (n == 0)
+		snprintf(entry, sizeof(entry), "%.*s:*", (int)len, value);
+	else
+		snprintf(entry, sizeof(entry), "%.*s:%lld", (int)len, value, n);
+	if (strlist_add(list, entry, strlen(entry)) != 0)
+		return refuse(p, "%s", err_str(ERR_NOMEM));
+	return 1;
+}
+
+static int
+option_permitopen(struct parser *p, const char *value)
+{
+	return add_permit(p, &p->options->permit_open, "permitopen", value);
+}
+
+static int
+option_permitlisten(struct parser *p, const char *value)
+{
+	char any[16];
+
+	if (strchr(value, ':') == NULL) {
+		if (strlen(value) >= sizeof(any) - 2)
+			return refuse(p, "bad permitlisten=");
+		snprintf(any, sizeof(any), "*:%s", value);
+		value = any;
+	}
+	return add_permit(p, &p->options->permit_listen, "permitlisten", value);
+}
+
+/* Names as they are, and nothing behind an empty one. */
+static int
+option_principals(struct parser *p, const char *value)
+{
+	size_t len;
+
+	if (p->options->has_principals)
+		return refuse(p, "principals= is given twice");
+	p->options->has_principals = 1;
+	while ((len = strcspn(value, ",")) > 0) {
+		if (strlist_add(&p->options->principals, value, len) != 0)
+			return refuse(p, "%s", err_str(ERR_NOMEM));
+		value += len + (value[len] == ',');
+	}
+	return p->options->principals.n > 0 ? 1 : refuse(p, "bad principals=");
+}
+
+/* The last one counts. */
+static int
+option_tunnel(struct parser *p, const char *value)
+{
+	long long unit = AUTHORIZED_TUNNEL_ANY;
+
+	if (strcasecmp(value, "any") != 0)
+		unit = number(value, AUTHORIZED_TUNNEL_MAX);
+	if (unit == -1)
+		return refuse(p, "bad tunnel=");
+	p->options->has_tunnel = 1;
+	p->options->tunnel = (uint32_t)unit;
+	return 1;
+}
+
+static const struct option_value {
+	const char *name;
+	int (*set)(struct parser *, const char *);
+} option_values[] = {
+	{ "command", option_command },
+	{ "environment", option_environment },
+	{ "expiry-time", option_expiry },
+	{ "from", option_from },
+	{ "permitlisten", option_permitlisten },
+	{ "permitopen", option_permitopen },
+	{ "principals", option_principals },
+	{ "tunnel", option_tunnel },
+};
+
+/* Options that are one word, with "no-" in front or without. */
+static const struct option_flag {
+	const char *name;
+	unsigned int clear, set;
+} option_flags[] = {
+	{ "restrict", AUTHORIZED_ALL, 0 },
+	{ "pty", 0, AUTHORIZED_PTY },
+	{ "no-pty", AUTHORIZED_PTY, 0 },
+	{ "port-forwarding", 0, AUTHORIZED_PORT_FORWARDING },
+	{ "no-port-forwarding", AUTHORIZED_PORT_FORWARDING, 0 },
+	{ "agent-forwarding", 0, AUTHORIZED_AGENT_FORWARDING },
+	{ "no-agent-forwarding", AUTHORIZED_AGENT_FORWARDING, 0 },
+	{ "x11-forwarding", 0, AUTHORIZED_X11_FORWARDING },
+	{ "no-x11-forwarding", AUTHORIZED_X11_FORWARDING, 0 },
+	{ "user-rc", 0, AUTHORIZED_USER_RC },
+	{ "no-user-rc", AUTHORIZED_USER_RC, 0 },
+};
+
+static int
+handle_flag(struct parser *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(option_flags) / sizeof(option_flags[0]); i++) {
+		if (strcasecmp(name, option_flags[i].name) != 0)
+			continue;
+		p->options->permits &= ~option_flags[i].clear;
+		p->options->permits |= option_flags[i].set;
+		return 1;
+	}
+	if (strcasecmp(name, "cert-authority") == 0)
+		p->options->cert_authority = 1;
+	else if (strcasecmp(name, "touch-required") == 0)
+		p->options->no_touch_required = 0;
+	else if (strcasecmp(name, "no-touch-required") == 0)
+		p->options->no_touch_required = 1;
+	else if (strcasecmp(name, "verify-required") == 0)
+		p->options->verify_required = 1;
+	else if (strcasecmp(name, "no-verify-required") == 0)
+		p->options->verify_required = 0;
+	else
+		return refuse(p, "unknown option %s", name);
+	return 1;
+}
+
+static int
+handle_value(struct parser *p, const char *name, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(option_values) / sizeof(option_values[0]); i++)
+		if (strcasecmp(name, option_values[i].name) == 0)
+			return option_values[i].set(p, value);
+	return refuse(p, "unknown option %s=", name);
+}
+
+/* Take the name of an option; 0 if there is none. */
+static int
+take_name(struct parser *p, char name[OPTION_NAME_MAX])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	size_t n = strspn(p->next, letters);
+
+	if (n == 0 || n >= OPTION_NAME_MAX)
+		return refuse(p, "bad options");
+	memcpy(name, p->next, n);
+	name[n] = '\0';
+	p->next += n;
+	return 1;
+}
+
+/* Take a value between quotes, in place; \" stands for a quote.  NULL if it is
+ * not one. */
+static char *
+take_value(struct parser *p)
+{
+	char *from = p->next, *value, *to;
+
+	if (*from++ != '"')
+		return NULL;
+	value = to = from;
+	while (*from != '"') {
+		if (*from == '\0')
+			return NULL;
+		if (from[0] == '\\' && from[1] == '"')
+			from++;
+		*to++ = *from++;
+	}
+	p->next = from + 1;
+	*to = '\0';
+	return value;
+}
+
+static int
+handle_option(struct parser *p)
+{
+	char name[OPTION_NAME_MAX];
+	const char *value;
+
+	if (!take_name(p, name))
+		return 0;
+	if (*p->next != '=')
+		return handle_flag(p, name);
+	p->next++;
+	value = take_value(p);
+	if (value == NULL)
+		return refuse(p, "%s= wants a value in quotes", name);
+	return handle_value(p, name, value);
+}
+
+/* What can be said only once all of them are known. */
+static int
+check_together(struct parser *p)
+{
+	if (p->request->cert == NULL && p->options->cert_authority)
+		return refuse(p, "the key is there as cert-authority");
+	if (p->request->cert != NULL && !p->options->cert_authority)
+		return refuse(p, "the CA is there without cert-authority");
+	if (p->options->has_principals && !p->options->cert_authority)
+		return refuse(p, "principals= without cert-authority");
+	return 1;
+}
+
+int
+authorized_options_parse(struct bytes text, const struct authorized_request *request,
+    struct authorized_options *options, char *why, size_t size)
+{
+	struct parser p = { .request = request, .options = options, .why = why, .why_size = size };
+	char *copy;
+	int ok = 1;
+
+	options->permits = AUTHORIZED_ALL;
+	if (text.len == 0)
+		return check_together(&p);
+	copy = memchr(text.p, '\0', text.len) != NULL ? NULL :
+							strndup((const char *)text.p, text.len);
+	if (copy == NULL)
+		return refuse(&p, "bad options");
+	p.next = copy;
+	while (ok && *p.next != '\0') {
+		if (*p.next == ',') { /* sshd does not mind one too many */
+			p.next++;
+			continue;
+		}
+		ok = handle_option(&p);
+		if (ok && *p.next != '\0' && *p.next != ',')
+			ok = refuse(&p, "bad options");
+	}
+	free(copy);
+	return ok && check_together(&p);
+}
+
+int
+authorized_options_merge(struct authorized_options *options, const struct authorized_options *cert,
+    char *why, size_t size)
+{
+	if (options->command != NULL && cert->command != NULL &&
+	    strcmp(options->command, cert->command) != 0) {
+		snprintf(why, size, "command= is not what the certificate has as force-command");
+		return 0;
+	}
+	if (options->command == NULL && cert->command != NULL) {
+		options->command = strdup(cert->command);
+		if (options->command == NULL) {
+			snprintf(why, size, "%s", err_str(ERR_NOMEM));
+			return 0;
+		}
+	}
+	options->permits &= cert->permits;
+	options->no_touch_required &= cert->no_touch_required;
+	options->verify_required |= cert->verify_required;
+	return 1;
+}
+
+void
+authorized_options_free(struct authorized_options *options)
+{
+	free(options->command);
+	strlist_free(&options->principals);
+	strlist_free(&options->environment);
+	strlist_free(&options->permit_open);
+	strlist_free(&options->permit_listen);
+	*options = (struct authorized_options){ 0 };
+}
+
+int
+authorized_time_parse(const char *text, time_t *when)
+{
+	size_t len = strlen(text);
+	struct tm tm = { 0 }; /* tm_isdst too: what sshd reads is standard time */
+	char split[32];
+	const char *end;
+	int utc = 0;
+
+	*when = 0;
+	if (len > 1 && strcasecmp(text + len - 1, "Z") == 0) {
+		utc = 1;
+		len--;
+	} else if (len > 3 && strcasecmp(text + len - 3, "UTC") == 0) {
+		utc = 1;
+		len -= 3;
+	}
+	if (len != 8 && len != 12 && len != 14)
+		return ERR_FORMAT;
+	/* strptime() wants something between the numbers */
+	snprintf(split, sizeof(split), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s", text, text + 4, text + 6,
+	    len > 8 ? text + 8 : "00", len > 8 ? text + 10 : "00", len > 12 ? text + 12 : "00");
+	end = strptime(split, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (end == NULL || *end != '\0')
+		return ERR_FORMAT;
+	*when = utc ? timegm(&tm) : mktime(&tm);
+	if (*when > 0)
+		return 0;
+	*when = 0;
+	return ERR_FORMAT;
+}

@@ -1,0 +1,131 @@
+/*
+ * What a certificate says of its use: critical options and extensions.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/cert.h"
+
+static const struct {
+	const char *name;
+	unsigned int permits;
+} extensions[] = {
+	{ "permit-pty", AUTHORIZED_PTY },
+	{ "permit-port-forwarding", AUTHORIZED_PORT_FORWARDING },
+	{ "permit-agent-forwarding", AUTHORIZED_AGENT_FORWARDING },
+	{ "permit-X11-forwarding", AUTHORIZED_X11_FORWARDING },
+	{ "permit-user-rc", AUTHORIZED_USER_RC },
+};
+
+/* The text that is the whole value of an option; NULL if it is none, or no memory. */
+static char *
+value_text(struct bytes value)
+{
+	struct bytes text;
+	struct wire w;
+
+	wire_init(&w, value.p, value.len);
+	text = wire_string(&w);
+	if (wire_end(&w) != 0 || (text.len > 0 && memchr(text.p, '\0', text.len) != NULL))
+		return NULL;
+	return strndup(text.len > 0 ? (const char *)text.p : "", text.len);
+}
+
+static const char *
+set_command(struct authorized_options *options, struct bytes value)
+{
+	if (options->command != NULL)
+		return "has force-command twice";
+	options->command = value_text(value);
+	return options->command == NULL ? "has a malformed force-command" : NULL;
+}
+
+static const char *
+check_source(const char *address, struct bytes value, int *seen)
+{
+	char *list = value_text(value);
+	int match = list == NULL ? -1 : address_match_blocks(address, list);
+
+	free(list);
+	if ((*seen)++)
+		return "has source-address twice";
+	if (match == -1)
+		return "has a malformed source-address";
+	return match == 0 ? "is not for this address (source-address)" : NULL;
+}
+
+/* Something is wrong: what. */
+static const char *
+take_critical(const struct cert *c, const char *address, struct authorized_options *options,
+    char unknown[128])
+{
+	struct bytes name, value;
+	const char *wrong = NULL;
+	struct wire w;
+	int sources = 0;
+
+	wire_init(&w, c->critical.p, c->critical.len);
+	while (wrong == NULL && w.left > 0 && wire_err(&w) == 0) {
+		name = wire_string(&w);
+		value = wire_string(&w);
+		if (bytes_is(name, "force-command")) {
+			wrong = set_command(options, value);
+		} else if (bytes_is(name, "source-address")) {
+			wrong = check_source(address, value, &sources);
+		} else if (bytes_is(name, "verify-required") && value.len == 0) {
+			options->verify_required = 1;
+		} else {
+			snprintf(unknown, 128, "has a critical option that is not supported: %.*s",
+			    (int)(name.len > 64 ? 64 : name.len),
+			    name.len == 0 ? "" : (const char *)name.p);
+			wrong = unknown;
+		}
+	}
+	return wrong;
+}
+
+/* As in sshd, what is not known here is left out, and a value where none belongs is wrong. */
+static const char *
+take_extensions(const struct cert *c, struct authorized_options *options)
+{
+	struct bytes name, value;
+	struct wire w;
+	size_t i;
+	int known;
+
+	wire_init(&w, c->extensions.p, c->extensions.len);
+	while (w.left > 0 && wire_err(&w) == 0) {
+		name = wire_string(&w);
+		value = wire_string(&w);
+		known = bytes_is(name, "no-touch-required");
+		options->no_touch_required |= known;
+		for (i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+			if (!bytes_is(name, extensions[i].name))
+				continue;
+			known = 1;
+			options->permits |= extensions[i].permits;
+		}
+		if (known && value.len > 0)
+			return "has a malformed extension";
+	}
+	return NULL;
+}
+
+int
+cert_options(const struct cert *c, const char *address, struct authorized_options *options,
+    char *why, size_t size)
+{
+	const char *wrong;
+	char unknown[128];
+
+	*options = (struct authorized_options){ 0 };
+	wrong = take_critical(c, address, options, unknown);
+	if (wrong == NULL)
+		wrong = take_extensions(c, options);
+	if (wrong == NULL)
+		return 1;
+	snprintf(why, size, "the certificate %s", wrong);
+	authorized_options_free(options);
+	return 0;
+}

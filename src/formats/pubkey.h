@@ -1,0 +1,51 @@
+/*
+ * Public keys as text: base64, fingerprints, the names people know.
+ */
+#ifndef FORMATS_PUBKEY_H
+#define FORMATS_PUBKEY_H
+
+#include "base/buf.h"
+#include "wire/wire.h"
+
+#define PUBKEY_FINGERPRINT_SIZE 64
+
+/* "SHA256:" and unpadded base64, as ssh-keygen -l prints: of a certificate, that of its key. */
+void pubkey_fingerprint(struct bytes blob, char out[PUBKEY_FINGERPRINT_SIZE]);
+
+/* The type name inside a blob ("ssh-ed25519"), terminated; ERR_FORMAT. */
+int pubkey_type(struct bytes blob, char type[64]) MUST_CHECK;
+
+/* sshd's word for a type in its log: "ED25519", "RSA", "ECDSA", "ED25519-SK",
+ * "ED25519-CERT"...  Static; "unknown" if it is. */
+const char *pubkey_type_short(const char *type);
+
+/* 0 if the blob is a whole key of a type we know (certificates are not looked
+ * into), ERR_ALGORITHM if the type is unknown, ERR_WEAK or ERR_COSTLY if it is a whole RSA key
+ * that is too short or too large for use (wire/rsa.h), or ERR_FORMAT. */
+int pubkey_check(struct bytes blob) MUST_CHECK;
+
+/* 1 for what pubkey_check() says of a whole key, also of one that is of no use: such a key can
+ * be shown, listed and revoked, and is refused with that reason. */
+int pubkey_is_whole(int err);
+
+/* Decode "TYPE BASE64 [comment]": the blob is appended, unless it fails.  Its
+ * inner type must be TYPE and it must be a whole key (pubkey_is_whole()): lists may hold one
+ * that is too short or too large, which is no use to whoever has it. */
+int pubkey_parse(const char *line, size_t len, struct buf *blob) MUST_CHECK;
+
+/* 1 if the text begins as a private key does: in PEM, OpenSSH's or PuTTY's format. */
+int pubkey_is_private(const void *text, size_t len);
+
+/* Append "TYPE BASE64" for a blob. */
+void pubkey_format(struct bytes blob, struct buf *out);
+
+/* 1 if a signature algorithm is one we take for a key of this type: itself, or
+ * rsa-sha2-256 and -512 for ssh-rsa; never a certificate, never SHA-1. */
+int pubkey_algorithm_ok(const char *type, const char *alg);
+
+/* The flags of a security key's signature (PROTOCOL.u2f of OpenSSH): bit 0 if
+ * the key was touched, bit 2 if its user was verified.  Or ERR_FORMAT, also for
+ * a signature of any other kind. */
+int pubkey_signature_flags(struct bytes signature) MUST_CHECK;
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * A session: what the keeper knows of one session, and how far it trusts it.
+ */
+#ifndef KEEPER_KSESSION_H
+#define KEEPER_KSESSION_H
+
+#include <sys/queue.h>
+
+#include "auth/auth_client.h"
+#include "auth/auth_methods.h"
+#include "auth/auth_server.h"
+#include "auth/auth_stored.h"
+#include "formats/authorized_keys.h"
+#include "base/bucket.h"
+#include "ipc/ipc.h"
+#include "wire/ssh.h"
+#include "keeper/dead_hosts.h"
+#include "keeper/snapshot.h"
+#include "keeper/fairq.h"
+#include "keeper/decoy.h"
+
+/* A login of 255 bytes, each escaped. */
+#define LOGIN_VIS_SIZE (255 * 4 + 8)
+
+/* Passwords that are checked at once. */
+#define KEEPER_CHECKS_MAX 2
+
+/* Machines that are looked at at once: as many as may be dialled (dials.h). */
+#define KEEPER_LOOKS_MAX 128
+
+struct ksession;
+struct check;
+struct look;
+struct agent_login;
+TAILQ_HEAD(ksession_list, ksession);
+STAILQ_HEAD(queued_list, queued);
+
+/* What epoll gives back. */
+struct source {
+	enum {
+		SOURCE_MASTER,
+		SOURCE_SESSION,
+		SOURCE_DIAL,
+		SOURCE_CHECK,
+		SOURCE_LOOK
+	} kind;
+	struct ksession *session;
+	struct check *check;
+	struct look *look;
+};
+
+/* An errand that checks a password (check.h). */
+struct check {
+	struct source source;
+	struct keeper *keeper;
+	int sock;		  /* -1: a free place */
+	struct ksession *session; /* NULL: gone meanwhile */
+};
+
+/* An errand that looks at a machine's host key (looks.h). */
+struct look {
+	struct source source;
+	struct keeper *keeper;
+	int sock;		      /* -1: a free place */
+	struct buf order;	      /* the LOOK message it was sent with */
+	struct ksession_list waiting; /* by look_entry */
+};
+
+struct keeper {
+	int master; /* -1 once it is gone */
+	struct source from_master;
+	int epoll;
+	struct snapshot *now;  /* in force: what a new login begins with */
+	struct snapshot *next; /* loaded, until the master says whether it is to be */
+	struct dead_hosts dead;
+	struct ksession_list sessions;
+	struct fairq asking;	       /* lookups that wait (lookups.h) */
+	unsigned int running;	       /* those that run */
+	struct ksession_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
+	struct ksession_list dialling; /* those who have it */
+	unsigned int n_dialling;
+	int dials_changed;	    /* since dials_start() last looked */
+	struct queued_list outbox;  /* for the master (outbox.h) */
+	struct ksession_list ended; /* freed after each round of events */
+	struct check checks[KEEPER_CHECKS_MAX];
+	struct fairq checks_line; /* passwords that wait for a place (check.h) */
+	struct look looks[KEEPER_LOOKS_MAX];
+	struct decoy unknown;	   /* what logins look like that do not exist */
+	int64_t next_sweep;	   /* when sessions that overstay are looked for next */
+	struct writable *writable; /* directories, by Landlock; NULL: there is none */
+	uint8_t message[IPC_MAX];
+};
+
+/* The parts of keeper_run(): a keeper without a configuration yet; the loop's descriptors, and
+ * READY for the master (0 or an ERR_*); and one round of the loop, which returns how many events
+ * it had. */
+void keeper_init(struct keeper *k, int master);
+int keeper_ready(struct keeper *k) MUST_CHECK;
+int keeper_step(struct keeper *k, int timeout_ms);
+
+struct ksession {
+	TAILQ_ENTRY(ksession) entry;
+	struct keeper *keeper;
+	struct snapshot *snapshot; /* of its login; after that the one in force */
+	struct identity *identity; /* whose host key has signed, and signs each rekey */
+	struct source from_session, from_errand;
+	uint64_t id;
+	int sock;
+	int errand; /* socket an errand answers on, or -1 */
+	enum ipc_phase phase;
+	char client[64]; /* numeric address */
+	uint32_t client_port;
+	char local[64];
+	uint32_t local_port;
+	int64_t started, deadline;
+	struct bucket log_lines; /* it may have written, and how many were too many */
+	unsigned int log_lost;
+
+	/* its host key */
+	struct bucket signatures; /* it may have */
+	struct {
+		int waits;
+		char alg[64];
+		uint8_t hash[64];
+		size_t hash_len;
+	} sign_later; /* the one that has to wait until there may be another */
+
+	/* downstream login */
+	struct auth_server *server;
+	struct route *route;	       /* NULL: unknown login */
+	int invalid;		       /* looked up, and there is none */
+	int by_key;		       /* another key may lead elsewhere: LOOKUP_... */
+	struct lookup_pending pending; /* the lookup that waits for a program */
+	enum {
+		KSESSION_IDLE,
+		KSESSION_ASKING, /* in line */
+		KSESSION_RUNNING /* an errand runs it */
+	} run;
+	struct fairq_entry run_turn;
+	int64_t run_deadline;
+	int64_t lookup_at;		   /* in us: when the first program was asked for */
+	int run_err;			   /* why there is no errand, or 0 */
+	struct authorized_options shown;   /* of the line for the key that was shown last */
+	struct authorized_options options; /* the same, of the key that has been proven */
+	struct auth_methods methods;	   /* what has been passed */
+	struct auth_methods judged;	   /* of that, what was judged here, not by the machine */
+	int key_proven;
+	struct fairq_entry check_turn;
+	struct check *check;  /* looks at this one's password, or NULL */
+	int imitated;	      /* an unknown login has been "carried" once */
+	uint32_t at_least_us; /* which the next refusal takes */
+	char said[256]; /* the last reason a key was not taken, its beginning, to be logged once */
+
+	/* upstream login */
+	TAILQ_ENTRY(ksession) dial_entry;
+	enum {
+		KSESSION_DIALS_NOT,
+		KSESSION_DIALS_LATER, /* in line */
+		KSESSION_DIALS	      /* on its way */
+	} dial;
+	int64_t dial_deadline; /* in line no longer than that */
+	struct buf shown_key;  /* the body of HOST_KEY, until it is decided upon */
+	TAILQ_ENTRY(ksession) look_entry;
+	struct look *look; /* at its machine, which it waits for, or NULL */
+	int looked;	   /* it has waited for one */
+	struct auth_client *upstream;
+	struct auth_stored stored; /* with Password */
+	int password_missing;	   /* the stored password is not to be had */
+	int banner_cut;		   /* the log has been told that it was */
+	int host_changed;	   /* its key is another one, and StrictHostKeyChecking is no */
+	int host_known;		   /* its key is the one of the machine meant */
+	int takes_bound;	   /* the session says: it takes publickey-hostbound */
+	struct buf host_key; /* the key, or certificate, that it has shown and that is taken */
+	struct agent_login *agent; /* the person's own agent logs in (agent_login.h), or NULL */
+	enum {
+		UPSTREAM_NOTHING,
+		UPSTREAM_PROBE,
+		UPSTREAM_KEY,
+		UPSTREAM_CARRIED
+	} asked;	    /* what was last sent for Passthrough */
+	int upstream_known; /* what it offers */
+	int upstream_key;   /* the mapped key has been tried */
+	int upstream_in;    /* it has said SUCCESS */
+	char host[256];	    /* of route->hosts, the one that answered */
+	char user[256];
+	uint8_t upstream_id[64]; /* session identifier: the hash its host key signed */
+	size_t upstream_id_len;
+	int64_t asked_at; /* in us: the upstream, or that it be dialled */
+	int logged_in;
+	int refused;
+	int excused; /* refused for what is not its doing */
+	int end_logged;
+	unsigned int failures;	   /* tries that were wrong, and keys that were shown in vain */
+	unsigned int failed_lines; /* of them in the log */
+	unsigned int not_logged;   /* because there were too many already */
+};
+
+/* A new session on sock, which the session owns from then on.  0 or an ERR_*. */
+int ksession_new(struct keeper *k, int sock, struct wire *body) MUST_CHECK;
+
+/* Something came from the session, or from the errand that dials for it. */
+void ksession_input(struct ksession *s);
+void ksession_errand_input(struct ksession *s);
+
+/* Its login is over: no need to keep an old snapshot for it. */
+void ksession_follow(struct ksession *s);
+
+/* LOG: a line of the session's for the log. */
+void ksession_log(struct ksession *s, struct wire *body);
+
+/* Its lines that were too many, in one line. */
+void ksession_log_lost(const struct ksession *s);
+
+/* Forget it; its memory goes with the next keeper_reap(). */
+void ksession_end(struct ksession *s);
+void ksession_free(struct ksession *s);
+
+/* Send a message; a session that does not take it is ended.  0 or an ERR_*. */
+int ksession_send(struct ksession *s, struct buf *b, int pass_fd);
+
+/*
+ * Turn the client away: text, one line of what happened and what to do, goes to the
+ * person (with the session id added), why to the log.
+ */
+void ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What is sent next is a refusal or may give one away: it waits its time (decoy_pace()). */
+void ksession_pace(struct ksession *s);
+
+/* The login as the log shows it, escaped, spaces as well. */
+const char *ksession_login(const struct ksession *s);
+
+/* "authenticating user alice ", "invalid user bob ", or nothing: sshd's words in front of the
+ * address. */
+void ksession_who(const struct ksession *s, char *out, size_t size);
+#define KSESSION_WHO_SIZE (LOGIN_VIS_SIZE + 32)
+
+/* Send what an auth machine appended to out, and free it. */
+void ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out);
+
+#endif

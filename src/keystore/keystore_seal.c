@@ -1,0 +1,180 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/fd.h"
+#include "keystore/keystore_private.h"
+
+/*
+ * A sealed file, keys/NAME:
+ *
+ *	byte[16]	"SALLYPORT-KEY-1\n" or "SALLYPORT-PWD-1\n": what is in it
+ *	byte[24]	nonce
+ *	byte[]		XChaCha20-Poly1305-IETF under the store key of what is sealed
+ *
+ * The associated data of a key is NAME, that of a password is "password", a newline and
+ * NAME.  No name has a newline in it, so the one never opens as the other, whatever the
+ * first bytes are made to say.
+ */
+#define MAGIC_LEN 16
+#define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define HEAD_SIZE (MAGIC_LEN + NONCE_SIZE)
+#define AD_SIZE (sizeof("password\n") + KEYSTORE_NAME_MAX)
+
+static const struct kind {
+	const char *magic;
+	const char *ad;	  /* before the name */
+	const char *what; /* for people */
+} kinds[] = {
+	[KEYSTORE_KEY] = { "SALLYPORT-KEY-1\n", "", "key" },
+	[KEYSTORE_PASSWORD] = { "SALLYPORT-PWD-1\n", "password\n", "password" },
+};
+
+static enum keystore_kind
+kind_of(const void *p, size_t len)
+{
+	enum keystore_kind k;
+
+	for (k = KEYSTORE_KEY; k <= KEYSTORE_PASSWORD; k++)
+		if (len >= MAGIC_LEN && memcmp(p, kinds[k].magic, MAGIC_LEN) == 0)
+			return k;
+	return KEYSTORE_OTHER;
+}
+
+enum keystore_kind
+keystore_file_kind(int dir, const char *name)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(dir, name, flags);
+	char head[MAGIC_LEN];
+	ssize_t n;
+
+	if (fd == -1)
+		return KEYSTORE_OTHER;
+	n = read(fd, head, sizeof(head));
+	fd_close(&fd);
+	return n == -1 ? KEYSTORE_OTHER : kind_of(head, (size_t)n);
+}
+
+void
+keystore_why_exists(const struct keystore *ks, const char *name, struct reason *why)
+{
+	reason_set(why, "%s/%s: exists already; choose another name, or: sallyport key remove %s",
+	    ks->path, name, name);
+}
+
+int
+keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, struct buf *file,
+    struct reason *why)
+{
+	char command[sizeof("sallyport key add  --password") + KEYSTORE_NAME_MAX];
+	int r;
+
+	if ((r = keystore_name_check(name, why)) != 0)
+		return r;
+	r = secret_file_read(&ks->dir, name, 077, file, why);
+	if (r != ERR_NOTFOUND)
+		return r;
+	snprintf(command, sizeof(command),
+	    kind == KEYSTORE_PASSWORD ? "sallyport key add %s --password" :
+					"sallyport key generate %s",
+	    name);
+	reason_set(why, "%s/%s: there is no such %s; make it with: %s", ks->path, name,
+	    kinds[kind].what, command);
+	return r;
+}
+
+static size_t
+associated(enum keystore_kind kind, const char *name, char ad[AD_SIZE])
+{
+	return (size_t)snprintf(ad, AD_SIZE, "%s%s", kinds[kind].ad, name);
+}
+
+int
+keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name, struct secret *plain,
+    struct buf *out)
+{
+	size_t len = secret_len(plain), ad_len;
+	uint8_t nonce[NONCE_SIZE], *to;
+	char ad[AD_SIZE];
+
+	randombytes_buf(nonce, sizeof(nonce));
+	buf_put(out, kinds[kind].magic, MAGIC_LEN);
+	buf_put(out, nonce, sizeof(nonce));
+	to = buf_reserve(out, len + TAG_SIZE);
+	if (to == NULL)
+		return buf_err(out);
+	ad_len = associated(kind, name, ad);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(to, NULL, secret_open(plain), len,
+	    (const uint8_t *)ad, ad_len, NULL, nonce, secret_open(ks->key));
+	secret_close(ks->key);
+	secret_close(plain);
+	out->len += len + TAG_SIZE;
+	return buf_err(out);
+}
+
+/* The file says that it is something else than what is wanted. */
+static int
+other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is, const char *name,
+    struct reason *why)
+{
+	if (is == KEYSTORE_OTHER)
+		reason_set(why,
+		    "%s/%s: is not a sealed %s; bring a %s in with: sallyport key add%s", path,
+		    name, kinds[kind].what, kinds[kind].what,
+		    kind == KEYSTORE_PASSWORD ? " NAME --password" : "");
+	else
+		reason_set(why, "%s/%s: is a %s, not a %s", path, name, kinds[is].what,
+		    kinds[kind].what);
+	return is == KEYSTORE_OTHER ? ERR_FORMAT : ERR_ALGORITHM;
+}
+
+int
+keystore_sealed_check(const char *path, enum keystore_kind kind, const char *name,
+    const struct buf *file, struct reason *why)
+{
+	enum keystore_kind is = kind_of(file->data, file->len);
+
+	if (is != kind)
+		return other_kind(path, kind, is, name, why);
+	if (file->len >= HEAD_SIZE + TAG_SIZE)
+		return 0;
+	reason_set(why, "%s/%s: is cut short; restore it from a copy", path, name);
+	return ERR_FORMAT;
+}
+
+int
+keystore_unseal(struct keystore *ks, enum keystore_kind kind, const char *name,
+    const struct buf *file, struct secret **plain, struct reason *why)
+{
+	size_t ad_len;
+	char ad[AD_SIZE];
+	int bad, r;
+
+	*plain = NULL;
+	if ((r = keystore_sealed_check(ks->path, kind, name, file, why)) != 0)
+		return r;
+	*plain = secret_new(file->len - HEAD_SIZE - TAG_SIZE);
+	if (*plain == NULL) {
+		reason_set(why, "out of memory");
+		return ERR_NOMEM;
+	}
+	ad_len = associated(kind, name, ad);
+	bad = crypto_aead_xchacha20poly1305_ietf_decrypt(secret_open(*plain), NULL, NULL,
+	    file->data + HEAD_SIZE, file->len - HEAD_SIZE, (const uint8_t *)ad, ad_len,
+	    file->data + MAGIC_LEN, secret_open(ks->key));
+	secret_close(ks->key);
+	secret_close(*plain);
+	if (bad) {
+		secret_free(plain);
+		reason_set(why,
+		    "%s/%s: is damaged, renamed or from another store; restore it from a copy",
+		    ks->path, name);
+		return ERR_AUTH;
+	}
+	return 0;
+}

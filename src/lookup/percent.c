@@ -1,0 +1,100 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "lookup/percent.h"
+
+#define TEMPLATE_MAX 65536
+
+int
+percent_has(const char *template)
+{
+	return strchr(template, '%') != NULL;
+}
+
+int
+percent_check(const char *template, unsigned int captures, const char **why)
+{
+	const char *p;
+
+	*why = NULL;
+	for (p = strchr(template, '%'); p != NULL; p = strchr(p + 2, '%')) {
+		if (p[1] == '%' || p[1] == 'u')
+			continue;
+		if (p[1] < '1' || p[1] > '9')
+			*why = "after a % comes u (the login), 1 to 9 (what a * of the pattern "
+			       "matched) or another %";
+		else if ((unsigned int)(p[1] - '0') > captures)
+			*why = "there is a %1 to %9 for each * in the name of the [route], no more";
+		if (*why != NULL)
+			return ERR_FORMAT;
+	}
+	return 0;
+}
+
+static int
+fill_ok(const char *text, size_t len)
+{
+	return len > 0 && text[0] != '.' && memchr(text, '/', len) == NULL;
+}
+
+int
+percent_fill(const char *template, const struct wildcard_match *match, int as_path, char **out)
+{
+	const char *p, *text;
+	struct buf b;
+	size_t len;
+	unsigned int i;
+
+	*out = NULL;
+	buf_init(&b, TEMPLATE_MAX);
+	for (p = template; *p != '\0'; p++) {
+		if (*p != '%') {
+			buf_put_u8(&b, (uint8_t)*p);
+			continue;
+		}
+		p++;
+		i = (unsigned int)(*p - '1');
+		if (*p == '%') {
+			buf_put_u8(&b, '%');
+			continue;
+		} else if (*p == 'u') {
+			text = match->login;
+			len = strlen(text);
+		} else if (*p >= '1' && i < match->n) {
+			text = match->captures[i].text;
+			len = match->captures[i].len;
+		} else {
+			goto bad;
+		}
+		if (as_path && !fill_ok(text, len))
+			goto bad;
+		buf_put(&b, text, len);
+	}
+	if (buf_cstr(&b) == NULL) {
+		buf_free(&b);
+		return ERR_NOMEM;
+	}
+	*out = (char *)b.data;
+	return 0;
+bad:
+	buf_free(&b);
+	return ERR_FORMAT;
+}
+
+char *
+percent_quote(const char *text)
+{
+	char *out = malloc(strlen(text) * 2 + 1), *p = out;
+
+	if (out == NULL)
+		return NULL;
+	for (; *text != '\0'; text++) {
+		*p++ = *text;
+		if (*text == '%')
+			*p++ = '%';
+	}
+	*p = '\0';
+	return out;
+}

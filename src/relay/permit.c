@@ -1,0 +1,72 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/glob.h"
+#include "relay/permit.h"
+
+int
+permit_pattern(struct bytes text, const char *pattern)
+{
+	return glob_match(text.p, text.len, pattern, strlen(pattern), GLOB_CASE);
+}
+
+/* "host:port", "[address]:port" or "port"; what is nothing of this, as "none", has a
+ * port that never matches. */
+static struct bytes
+split(const char *entry, const char **port)
+{
+	const char *end, *host = entry;
+
+	if (entry[0] == '[') {
+		host++;
+		end = strchr(host, ']');
+		*port = end != NULL && end[1] == ':' ? end + 2 : "";
+	} else {
+		end = strrchr(entry, ':');
+		*port = end != NULL ? end + 1 : entry;
+	}
+	if (end == NULL)
+		return (struct bytes){ (const uint8_t *)"*", 1 };
+	return (struct bytes){ (const uint8_t *)host, (size_t)(end - host) };
+}
+
+static int
+port_matches(const char *text, uint32_t port)
+{
+	size_t len = strlen(text);
+
+	if (strcmp(text, "*") == 0)
+		return 1;
+	return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
+	    strtoul(text, NULL, 10) == port;
+}
+
+static int
+list_permits(const struct strlist *list, struct bytes host, uint32_t port, int listen)
+{
+	struct bytes pattern;
+	const char *text;
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		pattern = split(list->v[i], &text);
+		if (!port_matches(text, port))
+			continue;
+		if (listen ? glob_match(host.p, host.len, pattern.p, pattern.len, GLOB_FOLD) :
+			     bytes_is(pattern, "*") || bytes_equal(pattern, host))
+			return 1;
+	}
+	return list->n == 0;
+}
+
+int
+permit_open(const struct strlist lists[2], struct bytes host, uint32_t port)
+{
+	return list_permits(&lists[0], host, port, 0) && list_permits(&lists[1], host, port, 0);
+}
+
+int
+permit_listen(const struct strlist lists[2], struct bytes host, uint32_t port)
+{
+	return list_permits(&lists[0], host, port, 1) && list_permits(&lists[1], host, port, 1);
+}

@@ -21,9 +21,7 @@
 #include "master/master_private.h"
 #include "master/users.h"
 
-/* Connections taken from one listener before the others have their turn. */
-#define ACCEPT_BURST 16
-/* Messages taken from the keeper before that. */
+/* Messages taken from the keeper before the listeners have their turn. */
 #define KEEPER_BURST 64
 /* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
 #define ACCEPT_PAUSE_MS 50
@@ -150,12 +148,12 @@ accept_one(struct master *m, const struct listener *l)
 }
 
 void
-master_accept(struct master *m, const struct listener *l)
+master_accept(struct master *m, const struct listener *l, int most)
 {
 	enum accepted last = ACCEPTED_REFUSED;
 	int i;
 
-	for (i = 0; i < ACCEPT_BURST && last != ACCEPTED_NOTHING; i++) {
+	for (i = 0; i < most && last != ACCEPTED_NOTHING; i++) {
 		/* those who are refused do not fill it */
 		if (!m->keeper_room && !keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
@@ -348,10 +346,14 @@ master_loop(struct master *m)
 		if (fds[0].revents != 0 && !m->done)
 			keeper_input(m);
 		control_input(m->control, &fds[2], reload_control, m);
-		/* a reload may have closed one and made another of the same number */
+		/*
+		 * A reload may have closed one and made another of the same number.  One connection
+		 * each: accept(2) makes a socket before it finds that nobody waits, and to find that
+		 * out costs more than the next poll(2).
+		 */
 		for (i = 0; i < m->n_listeners && !m->done; i++)
 			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
-				master_accept(m, &m->listeners[i]);
+				master_accept(m, &m->listeners[i], 1);
 	}
 }
 

@@ -56,8 +56,8 @@ int master_try_host_keys(const struct master *m, struct wire *body, const char *
 /* No new privileges from now on, and no way into other processes or the kernel.  0 or an ERR_*. */
 int master_confine(void) MUST_CHECK;
 
-/* Take connections that wait at a listener. */
-void master_accept(struct master *m, const struct listener *l);
+/* Take connections that wait at a listener, at most so many. */
+void master_accept(struct master *m, const struct listener *l, int most);
 
 /* Have the keeper load everything, now or after the reload that is under way. */
 void reload_begin(struct master *m);

@@ -15,6 +15,8 @@
 #define COMMIT_WAIT_MS 5000
 /* A reload that has not been answered for so long has been lost. */
 #define RELOAD_LOST_MS 60000
+/* Connections taken from a listener before it may be closed: a crowd does not keep the reload waiting. */
+#define RELOAD_ACCEPT_MAX 16
 
 static void
 reload_ask(struct master *m)
@@ -133,7 +135,7 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	/* who has come to those that are closed now, and waits */
 	for (i = 0; i < m->n_listeners; i++)
 		if (m->listeners[i].fd != -1)
-			master_accept(m, &m->listeners[i]);
+			master_accept(m, &m->listeners[i], RELOAD_ACCEPT_MAX);
 	listeners_drop(m->listeners, m->n_listeners, next, n_next);
 	memcpy(m->listeners, next, n_next * sizeof(*next));
 	m->n_listeners = n_next;

@@ -3,10 +3,12 @@
 The figures of FAULTS.md take a minute more: FULL=1.  Without it they are scaled down, where it says so.
 """
 
+import contextlib
 import os
 import re
 import selectors
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -160,6 +162,19 @@ def flood(port, n, sources=("127.0.0.1",), answers=None):
             answers[said] = answers.get(said, 0) + 1
 
 
+@contextlib.contextmanager
+def on_one_processor(*pids):
+    """These processes and this one."""
+    mine = os.sched_getaffinity(0)
+    for pid in (0, *pids):
+        os.sched_setaffinity(pid, {max(mine)})
+    try:
+        yield
+    finally:
+        for pid in (0, *pids):
+            os.sched_setaffinity(pid, mine)
+
+
 @pytest.fixture
 def loop():
     if not os.access(LOOP, os.X_OK):
@@ -197,7 +212,7 @@ def test_flood_from_one_source_is_refused_at_the_door(gated):
 def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated, loop, capsys):
     """F6: 20,000 connections from 1,000 sources with penalties (5,000 from 250 without FULL).
 
-    With FULL, the master has at most twice the processor that a bare accept-send-close loop has, in this run.
+    The master has at most twice the processor that a bare accept-send-close loop has, in this run.
     """
     if sanitized():
         pytest.skip("costs more with the sanitizers")
@@ -210,22 +225,24 @@ def test_flood_from_a_thousand_sources_costs_little_more_than_a_bare_loop(gated,
         penalise(w.gateway.port, source)
     w.gateway.quiet()
     cost, answers, rounds = {w.gateway.process.pid: [], loop.pid: []}, {}, 20
-    for _ in range(rounds):
-        for pid, port in ((w.gateway.process.pid, w.gateway.port), (loop.pid, loop.port)):
-            before = ran(pid)
-            flood(port, n // rounds, sources, answers)
-            cost[pid].append((ran(pid) - before) / (n // rounds))
+    # To wake somebody on another processor costs several times what a refusal does, and the scheduler puts
+    # either server where it likes: two copies of the bare loop then differ by a factor of two and more.
+    with on_one_processor(*cost):
+        for _ in range(rounds):
+            for pid, port in ((w.gateway.process.pid, w.gateway.port), (loop.pid, loop.port)):
+                before = ran(pid)
+                flood(port, n // rounds, sources, answers)
+                cost[pid].append((ran(pid) - before) / (n // rounds))
     good_login(w)
     assert set(answers) <= {NOT_ALLOWED, b""} and answers[NOT_ALLOWED] > 2 * n - n // 100, answers
-    # Others have the machine as well, and its clock changes: what counts are the two halves of a round,
-    # which take turns, in the round that was least disturbed.
+    # The halves of a round take turns, so that whatever else the machine does meets both.
     ours, bare = cost.values()
     ratios = sorted(a / b for a, b in zip(ours, bare))
+    median = statistics.median(ratios)
     with capsys.disabled():
-        print(f"\n{n} refused from {len(sources)} sources, in {rounds} rounds: {min(ours):.1f} us each, bare loop "
-              f"{min(bare):.1f} us; ratio {ratios[0]:.2f} to {ratios[-1]:.2f}, median {ratios[rounds // 2]:.2f}")
-    # A round of 250 is too short for more than to see that nothing is forked (hundreds of us) for a refusal.
-    assert ratios[0] <= (2 if FULL else 8), ratios
+        print(f"\n{n} refused from {len(sources)} sources, in {rounds} rounds: {statistics.median(ours):.1f} us each, "
+              f"bare loop {statistics.median(bare):.1f} us; ratio {ratios[0]:.2f} to {ratios[-1]:.2f}, median {median:.2f}")
+    assert median <= 2, ratios
     assert not w.gateway.sessions()
 
 

@@ -1,3 +1,7 @@
+/*
+ * Running a lookup program with limits on its time, its output and its descendants.  Called by
+ * errand_run.c, and by `sallyport route` and `check`; run_adopt() and run_sweep() also by the master.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,21 +19,21 @@
 #include "base/privs.h"
 #include "errand/run.h"
 
-/* Even what writes without a pause gives way to the clock every now and then. */
+/* Bytes of one read(2): the deadline is looked at between two. */
 #define READ_SIZE 16384
 
 struct run {
 	pid_t pid;
-	int out, err;  /* -1: at its end */
-	int exec_fail; /* says errno if exec(2) fails, else nothing */
+	int out, err; /* pipes from standard output and error; -1: at end of file */
+	int exec_fail; /* pipe on which a child that cannot execute the program sends a run_failure */
 	size_t err_len;
 	int status;
 	int ended;
 };
 
-/* To where PWD says, or, if that is not for everybody, to where nothing is in the way. */
+/* Change to the directory of $PWD, or to / if its user may not enter that. */
 static int
-change_dir(char *const *env)
+run_change_dir(char *const *env)
 {
 	for (; *env != NULL; env++)
 		if (strncmp(*env, "PWD=", 4) == 0 && chdir(*env + 4) == 0)
@@ -37,15 +41,15 @@ change_dir(char *const *env)
 	return chdir("/");
 }
 
-/* What a program that does not come to be has failed at. */
+/* Why a program was not executed. */
 struct run_failure {
-	int confining; /* an ERR_*; 0: executing it */
-	int error;     /* errno */
+	int confining; /* the ERR_* of errand_confine_program(), or 0: execve(2) or a step before failed */
+	int error; /* errno */
 };
 
-/* In the child: nothing of ours but 0 to 2. */
+/* In the child: give up everything but descriptors 0 to 2, and execute the program. */
 static void
-become(const struct run_order *order, int out, int err, int exec_fail)
+run_execute(const struct run_order *order, int out, int err, int exec_fail)
 {
 	struct run_failure failure = { 0 };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
@@ -53,7 +57,7 @@ become(const struct run_order *order, int out, int err, int exec_fail)
 	int null, i;
 
 	errno = EPERM;
-	/* before the death signal, which a change of user undoes */
+	/* before PR_SET_PDEATHSIG, which a change of user clears */
 	if (privs_drop(order->user) != 0)
 		goto fail;
 	(void)setsid();
@@ -64,7 +68,7 @@ become(const struct run_order *order, int out, int err, int exec_fail)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
-	    dup2(err, STDERR_FILENO) == -1 || change_dir(order->env) == -1)
+	    dup2(err, STDERR_FILENO) == -1 || run_change_dir(order->env) == -1)
 		goto fail;
 	fd_close_others(3, &exec_fail, 1);
 	failure.confining = errand_confine_program(&order->confined);
@@ -76,9 +80,9 @@ fail:
 	_exit(127);
 }
 
-/* Make sure no pipe end of ours is 0 to 2, where dup2() would step on it. */
+/* A pipe whose ends are not 0 to 2, where the dup2() of the child would overwrite them. */
 static int
-pipe_high(int fds[2])
+run_pipe(int fds[2])
 {
 	int i, fd;
 
@@ -99,15 +103,15 @@ pipe_high(int fds[2])
 }
 
 static int
-start(struct run *run, const struct run_order *order)
+run_start(struct run *run, const struct run_order *order)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, fail[2] = { -1, -1 }, r = ERR_SYS;
 
-	if (pipe_high(out) == 0 && pipe_high(err) == 0 && pipe_high(fail) == 0 &&
+	if (run_pipe(out) == 0 && run_pipe(err) == 0 && run_pipe(fail) == 0 &&
 	    fd_set_nonblock(out[0]) == 0 && fd_set_nonblock(err[0]) == 0) {
 		run->pid = fork();
 		if (run->pid == 0)
-			become(order, out[1], err[1], fail[1]);
+			run_execute(order, out[1], err[1], fail[1]);
 		r = run->pid == -1 ? ERR_SYS : 0;
 	}
 	fd_close(&out[1]);
@@ -124,9 +128,9 @@ start(struct run *run, const struct run_order *order)
 	return r;
 }
 
-/* Take what is there.  0, or ERR_TOOBIG. */
+/* Read once from standard output.  0; ERR_TOOBIG: the program wrote more than it may. */
 static int
-take_out(struct run *run, struct run_result *result)
+run_read_out(struct run *run, struct run_result *result)
 {
 	uint8_t *to, probe[1];
 	size_t room = result->out.max - result->out.len;
@@ -145,8 +149,9 @@ take_out(struct run *run, struct run_result *result)
 	return 0;
 }
 
+/* Read once from standard error, of which the first line is kept. */
 static int
-take_err(struct run *run, struct run_result *result)
+run_read_err(struct run *run, struct run_result *result)
 {
 	char text[READ_SIZE];
 	size_t len = strlen(result->said), room = RUN_SAID_MAX - len, i;
@@ -157,7 +162,7 @@ take_err(struct run *run, struct run_result *result)
 	if (n <= 0)
 		return 0;
 	run->err_len += (size_t)n;
-	/* the first line will do */
+
 	for (i = 0; i < (size_t)n && i < room && strchr(result->said, '\n') == NULL; i++) {
 		result->said[len++] = text[i] == '\0' ? '?' : text[i];
 		result->said[len] = '\0';
@@ -165,9 +170,9 @@ take_err(struct run *run, struct run_result *result)
 	return run->err_len > result->out.max ? ERR_TOOBIG : 0;
 }
 
-/* Until it has ended and nobody holds its pipes, or something is wrong. */
+/* Wait until the program has ended and its pipes are closed, or a limit is exceeded. */
 static void
-attend(struct run *run, int64_t deadline, int watched, struct run_result *result)
+run_wait(struct run *run, int64_t deadline, int watched, struct run_result *result)
 {
 	struct pollfd fds[3];
 	siginfo_t info;
@@ -183,7 +188,7 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 			return;
 		}
 		wait_ms = clock_until(deadline, now);
-		/* with its pipes closed, its end makes no sound */
+		/* once its pipes are closed, nothing wakes poll(2) when it ends */
 		if (!run->ended && run->out == -1 && run->err == -1 && wait_ms > 10)
 			wait_ms = 10;
 		else if (!run->ended && wait_ms > 200)
@@ -197,15 +202,15 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 				    "nobody waits for it");
 				return;
 			}
-			if ((fds[0].revents != 0 && take_out(run, result) != 0) ||
-			    (fds[1].revents != 0 && take_err(run, result) != 0)) {
+			if ((fds[0].revents != 0 && run_read_out(run, result) != 0) ||
+			    (fds[1].revents != 0 && run_read_err(run, result) != 0)) {
 				snprintf(result->failure, sizeof(result->failure),
 				    "it said more than %zu bytes and was killed", result->out.max);
 				return;
 			}
 		}
 		info.si_pid = 0;
-		/* not reaped before its group has been killed: the number stays taken */
+		/* WNOWAIT: it is reaped after its process group is killed, so that the number stays its own */
 		if (!run->ended &&
 		    waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 			run->ended = info.si_pid == run->pid;
@@ -214,9 +219,9 @@ attend(struct run *run, int64_t deadline, int watched, struct run_result *result
 
 #define NO_SESSION (-1)
 
-/* Our children, for next_child(); NULL: out of descriptors. */
+/* The kernel's list of our children, for run_next_child(); NULL: out of descriptors. */
 static FILE *
-open_children(void)
+run_open_children(void)
 {
 	char path[64];
 
@@ -224,17 +229,17 @@ open_children(void)
 	return fopen(path, "re");
 }
 
-/* The next but for those of this session, which may be 0 for one that began outside our PID
- * namespace; 0: there is none left. */
+/* The next child that is not in the session (setsid(2)) spared; 0: there is none left.  spared may be 0:
+ * a session that began outside our PID namespace. */
 static pid_t
-next_child(FILE *children, pid_t spared)
+run_next_child(FILE *children, pid_t spared)
 {
 	char word[24], *end;
 	size_t len;
 	long pid;
 	int c;
 
-	/* the numbers, a blank behind each; a master may have more than fit in one read */
+	/* numbers, each followed by a blank; a master's list may be longer than one read(2) */
 	for (;;) {
 		for (len = 0; len < sizeof(word) - 1 && (c = getc(children)) != EOF && c != ' ';)
 			word[len++] = (char)c;
@@ -248,14 +253,14 @@ next_child(FILE *children, pid_t spared)
 }
 
 static void
-kill_children(pid_t spared)
+run_kill_children(pid_t spared)
 {
-	FILE *children = open_children();
+	FILE *children = run_open_children();
 	pid_t pid;
 
 	if (children == NULL)
 		return;
-	while ((pid = next_child(children, spared)) > 0)
+	while ((pid = run_next_child(children, spared)) > 0)
 		(void)kill(pid, SIGKILL);
 	(void)fclose(children);
 }
@@ -263,13 +268,13 @@ kill_children(pid_t spared)
 size_t
 run_orphans(pid_t pids[RUN_ORPHANS_MAX])
 {
-	FILE *children = open_children();
+	FILE *children = run_open_children();
 	size_t n = 0;
 	pid_t pid;
 
 	if (children == NULL)
 		return 0;
-	while (n < RUN_ORPHANS_MAX && (pid = next_child(children, getsid(0))) > 0)
+	while (n < RUN_ORPHANS_MAX && (pid = run_next_child(children, getsid(0))) > 0)
 		pids[n++] = pid;
 	(void)fclose(children);
 	return n;
@@ -284,12 +289,13 @@ run_adopt(void)
 void
 run_sweep(void)
 {
-	kill_children(getsid(0));
+	run_kill_children(getsid(0));
 }
 
-/* What is left of it: its group, and, as it comes to us, what has left its group. */
+/* Kill what the program leaves behind: its process group, and then those that left the group, who become
+ * our children as their parents end. */
 static void
-clean_up(struct run *run)
+run_clean_up(struct run *run)
 {
 	const struct timespec tick = { 0, 1000000 };
 	int tries;
@@ -299,7 +305,7 @@ clean_up(struct run *run)
 	while (waitpid(run->pid, &run->status, 0) == -1 && errno == EINTR)
 		;
 	for (tries = 0; tries < 1000; tries++) {
-		kill_children(NO_SESSION);
+		run_kill_children(NO_SESSION);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		if (waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD)
@@ -309,7 +315,7 @@ clean_up(struct run *run)
 }
 
 static void
-fail_start(const struct run_failure *failure, struct run_result *result)
+run_fail_start(const struct run_failure *failure, struct run_result *result)
 {
 	errno = failure->error;
 	if (failure->confining != 0)
@@ -330,18 +336,18 @@ run_program(const struct run_order *order, struct run_result *result)
 
 	*result = (struct run_result){ 0 };
 	buf_init(&result->out, order->max);
-	/* what it leaves behind becomes ours, to be ended */
+	/* orphans of the program become our children, and run_clean_up() ends them */
 	run_adopt();
-	if (start(&run, order) != 0) {
+	if (run_start(&run, order) != 0) {
 		snprintf(result->failure, sizeof(result->failure), "cannot be run: %s",
 		    strerror(errno));
 		return;
 	}
 	if (read(run.exec_fail, &failure, sizeof(failure)) == (ssize_t)sizeof(failure))
-		fail_start(&failure, result);
+		run_fail_start(&failure, result);
 	else
-		attend(&run, deadline, order->watched, result);
-	clean_up(&run);
+		run_wait(&run, deadline, order->watched, result);
+	run_clean_up(&run);
 	fd_close(&run.out);
 	fd_close(&run.err);
 	fd_close(&run.exec_fail);

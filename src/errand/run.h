@@ -1,6 +1,6 @@
 /*
- * Run a program that may do anything: it gets a clean environment, descriptors 0 to 2
- * and a time, and whatever it leaves behind is gone when the time is over.
+ * Run a lookup program, which is not trusted: it gets the given environment, descriptors 0 to 2 and a time
+ * limit, and all processes that it leaves behind are killed.
  */
 #ifndef ERRAND_RUN_H
 #define ERRAND_RUN_H
@@ -10,38 +10,41 @@
 #include "base/buf.h"
 #include "errand/confine.h"
 
+/* Bytes of standard error that are kept, for the log. */
 #define RUN_SAID_MAX 200
 
 struct run_result {
-	char failure[160];	     /* "", or why it did not end by itself, whole and in time */
+	char failure[160];	     /* "", or why it was killed or not run */
 	int status;		     /* its exit status */
 	struct buf out;		     /* its standard output; the caller frees it */
-	char said[RUN_SAID_MAX + 1]; /* the beginning of its standard error */
+	char said[RUN_SAID_MAX + 1]; /* the first line of its standard error */
 };
 
 struct run_order {
-	char *const *argv; /* both end with NULL; argv[0] is the program's absolute path */
-	char *const *env;  /* it begins where PWD says, or in / if that can't be entered */
-	const char *user;  /* whom root alone can choose; NULL: as we are */
+	char *const *argv; /* ends with NULL; argv[0] is the program's absolute path */
+	char *const *
+	    env; /* ends with NULL; the program starts in its PWD, or in / if it may not enter that */
+	const char *user; /* to run as; NULL: the caller's.  Only root can choose another */
 	struct confine_program confined;
 	int timeout_ms;
-	size_t max;  /* bytes on standard output, or error: more end it */
-	int watched; /* a socket, or -1; its end ends the program, as nobody waits any more */
+	size_t max;  /* bytes on standard output, and on standard error; with more it is killed */
+	int watched; /* a socket, or -1; when its peer closes it, the program is killed */
 };
 
-/* For a process that has no other children: all of its descendants are killed. */
+/* Run it to its end.  The caller must have no other children: all descendants are killed. */
 void run_program(const struct run_order *order, struct run_result *result);
 
 /*
- * For the parent of the process that runs it, in case that one is killed: what the program
- * leaves behind then comes to the parent, which ends it each time that somebody it does not
- * know has been killed.  Programs are in sessions of their own, and our processes in ours.
+ * For the parent of the process that called run_program(), in case that process is killed.  After
+ * run_adopt() orphans of the program become children of the parent, and run_sweep() kills them: they are
+ * in sessions (setsid(2)) of their own, and all processes of the gateway in its session.  The parent
+ * sweeps whenever a child that it does not know was killed.
  */
 void run_adopt(void);
 void run_sweep(void);
 
-/* The same for a parent that has another user than the programs: what it is to have ended, as
- * many as fit. Returns how many. */
+/* As run_sweep() for a parent that may not signal the programs, having another user: the orphans to kill,
+ * as many as fit.  Returns how many. */
 #define RUN_ORPHANS_MAX 64
 size_t run_orphans(pid_t pids[RUN_ORPHANS_MAX]);
 

@@ -1,13 +1,12 @@
 /*
- * What the master gives up before it takes its first connection, for itself and for the sessions, the
- * errands and the programs that come from it: reaching into other processes and into the kernel.  It
- * goes on forking, executing and binding.
+ * What the master gives up before its first connection, and with it every process that it starts:
+ * access to other processes and to the kernel's insides.  It still may fork, execute and bind.
  */
 #include "base/filter.h"
 #include "master/master_private.h"
 
-static const struct filter_rule refused[] = {
-#ifndef SALLYPORT_ASAN /* which looks for leaks that way */
+static const struct filter_rule confine_refused[] = {
+#ifndef SALLYPORT_ASAN /* ASan looks for leaks with ptrace(2) */
 	{ .call = "ptrace" },
 #endif
 	FILTER_REACHING,
@@ -16,6 +15,7 @@ static const struct filter_rule refused[] = {
 int
 master_confine(void)
 {
-	/* no-new-privileges comes with it */
-	return filter_enter(FILTER_REFUSE, refused, sizeof(refused) / sizeof(refused[0]));
+	/* filter_enter() sets no-new-privileges as well */
+	return filter_enter(FILTER_REFUSE, confine_refused,
+	    sizeof(confine_refused) / sizeof(confine_refused[0]));
 }

@@ -1,6 +1,6 @@
 /*
- * How connections are turned away.  The master does this for each of a flood: it costs one
- * send(2), no process, no cryptography, and no line in the log beyond the first few of a second.
+ * Refusing connections, before any process or key exchange is spent on them.  In a flood each refusal
+ * costs one send(2), and of each second only the first few are logged.  Called by master.c.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 
 #define SECOND_MS 1000
 
-/* sshd's words; clients show what comes before the version string. */
+/* sshd's words.  Clients show text that comes before the version string. */
 static const struct {
 	const char *text; /* for the client */
 	const char *name; /* for the log */
@@ -22,7 +22,7 @@ static const struct {
 };
 
 void
-drops_turn_away(struct drops *d, const struct connection *c, enum startup_verdict verdict,
+drops_refuse(struct drops *d, const struct connection *c, enum startup_verdict verdict,
     const char *why, int64_t now)
 {
 	const char *text = drop_words[verdict].text;

@@ -1,6 +1,6 @@
 /*
- * Starting the errands that the keeper asks for; those that run lookup programs by way of the
- * starter, where programs have a user of their own.
+ * Starting the errands that the keeper asks for (IPC_ERRAND).  Where lookup programs have a user of
+ * their own, the starter starts the errands that run them.  Called by master.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "errand/starter.h"
 #include "master/errands.h"
 
-/* In a child of the master: become the role.  ERR_SYS in the parent: there is no child. */
+/* Fork, and execute the program anew in this role in the child.  0, or ERR_SYS: there is no child. */
 static int
 errands_fork(const struct master *m, int sock, const char *const *argv)
 {
@@ -76,11 +76,12 @@ errands_start(struct master *m, struct ipc_msg *msg)
 		r = starter_ask(m->starter, msg->fd);
 	else
 		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL });
-	/* the keeper sees its socket close */
+	/* the errand's socket closes, by which the keeper learns of a failure */
 	if (r != 0)
 		log_error("an errand cannot be started: %s", err_str(r));
 	if (r == ERR_EOF) {
-		/* no lookups without it: whoever watches us starts us anew */
+		/* without the starter there are no lookups: end, so that the service manager starts us
+		 * again */
 		log_error("the starter of lookup programs is gone: ending; running sessions go on");
 		m->done = 1;
 		m->status = 1;

@@ -1,5 +1,6 @@
 /*
- * Sockets of a socket unit; for listener.c, at the start and at reloads.
+ * Taking and checking the listening sockets of a systemd socket unit.  Called by master.c at the start,
+ * and by listener.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ inherited_option(int fd, int level, int name)
 	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
 }
 
-/* What is wrong with it, or NULL. */
+/* NULL, or why the gateway cannot listen on this descriptor. */
 static const char *
 inherited_unfit(int fd)
 {
@@ -69,7 +70,7 @@ inherited_take(struct inherited *in)
 	int fd, flags;
 
 	in->n = 0;
-	/* the variables stay: of our children none has that number */
+	/* the variables stay set: no child of ours has the process number of LISTEN_PID */
 	if (n <= 0 || pid != (long)getpid())
 		return 0;
 	if (n > INHERITED_MAX) {

@@ -1,3 +1,7 @@
+/*
+ * Binding, changing and closing the listening sockets, and accepting on them.  Called by master.c, and
+ * by reload.c when ListenAddress changes.
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,14 +17,14 @@
 #include "master/listener.h"
 
 static int
-set_shared(int fd, int on)
+listener_set_shared(int fd, int on)
 {
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 }
 
-/* shared: beside one of ours that listens there as well, see take_over(). */
+/* shared: bind although another socket of the master overlaps it, see listener_take_over(). */
 static int
-bind_one(struct listener *l, int shared)
+listener_bind(struct listener *l, int shared)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM };
@@ -36,11 +40,11 @@ bind_one(struct listener *l, int shared)
 	l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 || setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1)
 		goto out;
-	/* "::" and "0.0.0.0" are two addresses, as for sshd */
+	/* as for sshd, "::" does not include IPv4 */
 	if (ai->ai_family == AF_INET6 &&
 	    setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == -1)
 		goto out;
-	if (shared && set_shared(l->fd, 1) == -1)
+	if (shared && listener_set_shared(l->fd, 1) == -1)
 		goto out;
 	if (bind(l->fd, ai->ai_addr, ai->ai_addrlen) == 0)
 		r = 0;
@@ -51,7 +55,7 @@ out:
 	return r;
 }
 
-/* 1 if the address of the listener is one that is inherited. */
+/* 1 if an inherited socket is bound to the listener's address, which then uses it. */
 static int
 listener_inherit(const struct inherited *in, struct listener *l)
 {
@@ -72,9 +76,9 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
 
 	for (i = 0; i < gateway->n_listen; i++) {
 		listeners[i] = (struct listener){ -1, &gateway->listen[i], 0 };
-		if (listener_inherit(in, &listeners[i]) || bind_one(&listeners[i], 0) == 0)
+		if (listener_inherit(in, &listeners[i]) || listener_bind(&listeners[i], 0) == 0)
 			continue;
-		/* a machine without IPv6 may still have [::] among the defaults */
+		/* [::] is a default, and this host may have no IPv6 */
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
 			log_warn("%s: no IPv6 here, left out", gateway->listen[i].host);
 			continue;
@@ -135,15 +139,15 @@ listeners_drop(struct listener *before, size_t n, const struct listener *next, s
 			;
 		if (j < n_next || before[i].fd == -1 || before[i].inherited)
 			continue;
-		/* a child just forked may have it still, and would let people queue up on it */
+		/* a session forked just now may still hold it, and clients would queue there for ever */
 		(void)!shutdown(before[i].fd, SHUT_RD);
 		fd_close(&before[i].fd);
 	}
 }
 
-/* The socket that listens there already, or -1. */
+/* The socket that listens on this address already, or -1. */
 static int
-listening_on(const struct listener *listeners, size_t n, const struct conf_listen *address)
+listeners_find(const struct listener *listeners, size_t n, const struct conf_listen *address)
 {
 	size_t i;
 
@@ -155,49 +159,50 @@ listening_on(const struct listener *listeners, size_t n, const struct conf_liste
 }
 
 static int
-is_any(const struct conf_listen *l)
+listen_is_any(const struct conf_listen *l)
 {
 	return strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
 }
 
-/* Of two that are not the same: is one of them all addresses, that of the other too? */
+/* 1 if one of two addresses is 0.0.0.0 or :: and so includes the other. */
 static int
-overlap(const struct conf_listen *a, const struct conf_listen *b)
+listen_overlaps(const struct conf_listen *a, const struct conf_listen *b)
 {
-	return a->port == b->port && is_any(a) != is_any(b) &&
+	return a->port == b->port && listen_is_any(a) != listen_is_any(b) &&
 	    (strchr(a->host, ':') == NULL) == (strchr(b->host, ':') == NULL);
 }
 
 /*
- * 0.0.0.0 where 127.0.0.1 is listened on, or the other way round: the old one is going to be
- * closed, but not before the new one listens, for then there would be no way back.  The two
- * share the port until then, and nobody else: no socket may be bound beside either later.
+ * Bind 0.0.0.0 while 127.0.0.1 is listened on, or the other way round.  The old socket will be closed,
+ * but only once the new one listens, so that the change can still be taken back.  SO_REUSEPORT lets the
+ * two share the port; it is cleared at once, so that no third socket can join them.
  * 0, or ERR_SYS with errno.
  */
 static int
-take_over(const struct listener *before, size_t n, const struct conf_gateway *gateway,
+listener_take_over(const struct listener *before, size_t n, const struct conf_gateway *gateway,
     struct listener *l)
 {
 	int shares[LISTENERS_MAX], r = ERR_SYS, saved;
 	size_t i, n_shares = 0;
 
-	/* among those that are to be, it would fail at the next start */
+	/* two overlapping addresses in the new configuration would fail at the next start */
 	for (i = 0; i < gateway->n_listen; i++)
-		if (overlap(&gateway->listen[i], l->address))
+		if (listen_overlaps(&gateway->listen[i], l->address))
 			return ERR_SYS;
 	for (i = 0; i < n && i < LISTENERS_MAX; i++)
 		if (before[i].fd != -1 && !before[i].inherited &&
-		    overlap(before[i].address, l->address) && set_shared(before[i].fd, 1) == 0)
+		    listen_overlaps(before[i].address, l->address) &&
+		    listener_set_shared(before[i].fd, 1) == 0)
 			shares[n_shares++] = before[i].fd;
-	if (n_shares > 0 && bind_one(l, 1) == 0) {
-		if (listen(l->fd, SOMAXCONN) == 0 && set_shared(l->fd, 0) == 0)
+	if (n_shares > 0 && listener_bind(l, 1) == 0) {
+		if (listen(l->fd, SOMAXCONN) == 0 && listener_set_shared(l->fd, 0) == 0)
 			r = 0;
 		else
 			fd_close(&l->fd);
 	}
 	saved = errno;
 	for (i = 0; i < n_shares; i++)
-		(void)!set_shared(shares[i], 0);
+		(void)!listener_set_shared(shares[i], 0);
 	errno = saved;
 	return r;
 }
@@ -214,10 +219,10 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 		*l = (struct listener){ -1, &gateway->listen[i], 0 };
 		if (listener_inherit(in, l))
 			continue;
-		l->fd = listening_on(before, n, l->address);
-		if (l->fd != -1 || (bind_one(l, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
+		l->fd = listeners_find(before, n, l->address);
+		if (l->fd != -1 || (listener_bind(l, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
 			continue;
-		if (errno == EADDRINUSE && take_over(before, n, gateway, l) == 0)
+		if (errno == EADDRINUSE && listener_take_over(before, n, gateway, l) == 0)
 			continue;
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1)
 			continue;
@@ -228,14 +233,15 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 		return ERR_SYS;
 	}
 	for (i = 0; i < gateway->n_listen; i++)
-		if (next[i].fd != -1 && listening_on(before, n, next[i].address) == -1)
+		if (next[i].fd != -1 && listeners_find(before, n, next[i].address) == -1)
 			log_info("Server listening on %s port %u.", next[i].address->host,
 			    next[i].address->port);
 	return 0;
 }
 
 static void
-name_of(const struct sockaddr_storage *ss, socklen_t len, char *host, size_t size, uint32_t *port)
+connection_address_text(const struct sockaddr_storage *ss, socklen_t len, char *host, size_t size,
+    uint32_t *port)
 {
 	char service[16] = "0";
 
@@ -255,7 +261,7 @@ listener_accept(const struct listener *l, struct connection *c)
 	if (c->fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			return ERR_TOOBIG;
-		/* the rest is about this one connection, and it is gone */
+		/* every other error is about this one connection, which is gone */
 		return errno == EBADF || errno == EINVAL ? ERR_SYS : ERR_AGAIN;
 	}
 	netaddr_from(&c->address, peer);
@@ -273,7 +279,8 @@ connection_name(struct connection *c)
 
 	if (getsockname(c->fd, (struct sockaddr *)&local, &len) == -1)
 		return ERR_SYS;
-	name_of(&c->peer, c->peer_len, c->client, sizeof(c->client), &c->client_port);
-	name_of(&local, len, c->local, sizeof(c->local), &c->local_port);
+	connection_address_text(&c->peer, c->peer_len, c->client, sizeof(c->client),
+	    &c->client_port);
+	connection_address_text(&local, len, c->local, sizeof(c->local), &c->local_port);
 	return 0;
 }

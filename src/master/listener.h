@@ -1,5 +1,5 @@
 /*
- * The sockets connections come in on.
+ * The listening sockets, and the connections accepted on them.
  */
 #ifndef MASTER_LISTENER_H
 #define MASTER_LISTENER_H
@@ -15,10 +15,10 @@
 struct listener {
 	int fd;
 	const struct conf_listen *address; /* NULL: inherited, and no ListenAddress */
-	int inherited;			   /* not ours to close */
+	int inherited;			   /* of a socket unit: never closed */
 };
 
-/* Who has connected, numeric; the texts as of connection_name(). */
+/* An accepted connection.  The texts, numeric addresses, are set by connection_name(). */
 struct connection {
 	int fd;
 	struct netaddr address;
@@ -28,33 +28,33 @@ struct connection {
 	char client[64], local[64];
 };
 
-/* Bind them all, but for those that are inherited.  0; or ERR_SYS, with what went wrong logged. */
+/* Bind every ListenAddress that no inherited socket is bound to.  0; or ERR_SYS, logged. */
 int listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners) MUST_CHECK;
 
-/* Put the inherited ones that are no ListenAddress behind the n of gateway, without an address, so
- * that who connects there is told; each is logged.  The number of them all, LISTENERS_MAX at most. */
+/* Append the inherited sockets that are no ListenAddress, without an address: clients that connect there
+ * are told so, and each is logged.  Returns the number of all listeners, LISTENERS_MAX at most. */
 size_t listeners_add_strays(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners, size_t n);
 
-/* Listen, and log that sshd would have said so. */
+/* Listen, and log it in sshd's words.  0; or ERR_SYS, logged. */
 int listeners_listen(struct listener *listeners, size_t n) MUST_CHECK;
 
 /*
- * From the n listeners of before to those of gateway, put into next: what is in both goes
- * on as it is, the rest is inherited or bound, and listens.  0, or ERR_SYS with the reason in why, and
- * nothing has changed.  listeners_drop() then closes those of before that next does not
- * have, or, with the two exchanged, takes it back.
+ * Change from the n listeners of before to the ListenAddress of gateway, which go to next.  A listener
+ * in both is used as it is; the others are inherited or bound, and listen.  0; or ERR_SYS with the
+ * reason in why, and nothing has changed.  Afterwards listeners_drop(before, next) closes the old
+ * listeners, and listeners_drop(next, before) takes the change back.
  */
 int listeners_change(const struct inherited *in, const struct listener *before, size_t n,
     const struct conf_gateway *gateway, struct listener *next, char *why, size_t size) MUST_CHECK;
 void listeners_drop(struct listener *before, size_t n, const struct listener *next, size_t n_next);
 
-/* Take one connection, without its texts.  0; ERR_AGAIN when there is none; ERR_TOOBIG when there are
- * no descriptors or memory left for it; ERR_SYS. */
+/* Accept one connection; its texts are not set.  0; ERR_AGAIN if none waits; ERR_TOOBIG if there is no
+ * descriptor or memory left for it; ERR_SYS. */
 int listener_accept(const struct listener *l, struct connection *c) MUST_CHECK;
 
-/* Both addresses as text, with the scope of one that has one.  0 or ERR_SYS. */
+/* Set both addresses as text, a link-local one with its scope ("fe80::1%eth0").  0 or ERR_SYS. */
 int connection_name(struct connection *c) MUST_CHECK;
 
 #endif

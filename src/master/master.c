@@ -1,3 +1,7 @@
+/*
+ * The master's loop: it accepts connections, forks a session for each, starts the keeper, and takes
+ * the keeper's messages.  Called by `sallyport serve`.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,16 +25,17 @@
 #include "master/master_private.h"
 #include "master/users.h"
 
-/* Messages taken from the keeper before the listeners have their turn. */
+/* Messages of the keeper that are handled before the listeners are looked at again. */
 #define KEEPER_BURST 64
-/* Out of descriptors, or the keeper has more to do than it can: how long nothing is accepted. */
+/* How long accepting pauses when descriptors run out or the keeper's socket is full. */
 #define ACCEPT_PAUSE_MS 50
-/* A process that has closed its sockets ends within microseconds; a second is what logins may be away. */
+/* A keeper that closed its socket is waited for so long: it ends within microseconds, and a restart
+ * should take less than a second. */
 #define KEEPER_END_MS 500
-/* Docker waits for 10 s before it kills. */
+/* As the first process of a container: how long sessions may take to end.  Docker kills after 10 s. */
 #define CONTAINER_END_MS 5000
 
-/* In a child: only its own descriptors, and signals as they were. */
+/* In a forked session: close all descriptors but those it needs, and unblock signals. */
 static void
 child_begin(struct master *m, const int *keep, size_t n)
 {
@@ -38,9 +43,9 @@ child_begin(struct master *m, const int *keep, size_t n)
 	sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
 }
 
-/* A text before the version string: clients show it. */
+/* Refuse a connection for lack of resources.  Clients show text that comes before the version string. */
 static void
-turn_away(const struct connection *c, int err)
+master_refuse(const struct connection *c, int err)
 {
 	char line[128], client[NETADDR_TEXT_SIZE];
 	int n = snprintf(line, sizeof(line), "Gateway is out of resources, try again later: %s\r\n",
@@ -51,8 +56,9 @@ turn_away(const struct connection *c, int err)
 	(void)!send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* CONNECTION: tell the keeper about a session, and give it its end of their socket pair. */
 static int
-announce(struct master *m, const struct connection *c, uint64_t id, int sock)
+master_announce(struct master *m, const struct connection *c, uint64_t id, int sock)
 {
 	struct buf b;
 
@@ -65,9 +71,9 @@ announce(struct master *m, const struct connection *c, uint64_t id, int sock)
 	return ipc_send(m->keeper, &b, sock);
 }
 
-/* One process for this connection.  0 or an ERR_*. */
+/* Fork a session for this connection.  0 or an ERR_*. */
 static int
-serve(struct master *m, struct connection *c)
+master_serve(struct master *m, struct connection *c)
 {
 	struct master_session session = { startups_new_id(m->startups), NULL, &m->conf->gateway };
 	int pair[2] = { -1, -1 }, r = ERR_SYS;
@@ -78,7 +84,7 @@ serve(struct master *m, struct connection *c)
 	if (connection_name(c) != 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return ERR_SYS;
-	/* before the keeper is told: of one that is not to be had it never hears */
+	/* fork before announcing, so that the keeper never learns of a session whose fork failed */
 	pid = fork();
 	if (pid == 0) {
 		child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
@@ -90,8 +96,8 @@ serve(struct master *m, struct connection *c)
 	if (pid != -1)
 		r = startups_add(m->startups, pid, session.id, &c->address, c->client_port, now);
 	if (r == 0) {
-		r = announce(m, c, session.id, pair[0]);
-		if (r != 0) /* not its doing, and the keeper will say nothing */
+		r = master_announce(m, c, session.id, pair[0]);
+		if (r != 0) /* not the client's fault; the keeper will not report on this login */
 			startups_login_ended(m->startups, session.id, IPC_LOGIN_EXCUSED, now);
 	}
 	fd_close(&pair[0]);
@@ -99,7 +105,7 @@ serve(struct master *m, struct connection *c)
 	return r;
 }
 
-/* With nobody to tell about them, connections wait in the queue of the kernel. */
+/* While the keeper's socket is full, connections wait in the kernel's queue. */
 static int
 keeper_has_room(const struct master *m)
 {
@@ -109,12 +115,12 @@ keeper_has_room(const struct master *m)
 }
 
 enum accepted {
-	ACCEPTED_NOTHING, /* nothing more is there, or no room for it */
-	ACCEPTED_SERVED,  /* the keeper has been told */
+	ACCEPTED_NOTHING, /* no connection waits, or there is no descriptor for it */
+	ACCEPTED_SERVED,  /* a message went to the keeper */
 	ACCEPTED_REFUSED
 };
 
-/* One of what waits at a listener. */
+/* Accept one connection and serve or refuse it. */
 static enum accepted
 accept_one(struct master *m, const struct listener *l)
 {
@@ -140,9 +146,9 @@ accept_one(struct master *m, const struct listener *l)
 	}
 	verdict = startups_admit(m->startups, &c.address, now, &why);
 	if (verdict != STARTUP_ADMITTED)
-		drops_turn_away(&m->drops, &c, verdict, why, now);
-	else if ((r = serve(m, &c)) != 0)
-		turn_away(&c, r);
+		drops_refuse(&m->drops, &c, verdict, why, now);
+	else if ((r = master_serve(m, &c)) != 0)
+		master_refuse(&c, r);
 	fd_close(&c.fd);
 	return verdict == STARTUP_ADMITTED ? ACCEPTED_SERVED : ACCEPTED_REFUSED;
 }
@@ -154,7 +160,7 @@ master_accept(struct master *m, const struct listener *l, int most)
 	int i;
 
 	for (i = 0; i < most && last != ACCEPTED_NOTHING; i++) {
-		/* those who are refused do not fill it */
+		/* refusals send the keeper nothing, so its socket is looked at after a served one only */
 		if (!m->keeper_room && !keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 			return;
@@ -164,8 +170,9 @@ master_accept(struct master *m, const struct listener *l, int most)
 	}
 }
 
+/* LOGIN_ENDED: what a failed login costs its source. */
 static void
-login_ended(struct master *m, struct wire *body)
+master_login_ended(struct master *m, struct wire *body)
 {
 	uint64_t id = wire_u64(body);
 	uint8_t end = wire_u8(body);
@@ -174,7 +181,7 @@ login_ended(struct master *m, struct wire *body)
 		startups_login_ended(m->startups, id, (enum ipc_login)end, clock_ms());
 }
 
-/* Collect the keeper if it has ended: 1, with how in m->keeper_status. */
+/* 1 if the keeper has ended; it is then reaped, with its status in m->keeper_status. */
 static int
 keeper_ended(struct master *m)
 {
@@ -183,7 +190,7 @@ keeper_ended(struct master *m)
 	return m->keeper_pid == -1;
 }
 
-/* It has closed its socket, which a process that ends does a moment before it has ended. */
+/* The keeper closed its socket: wait a moment for its exit status, which comes just after. */
 static void
 keeper_await_end(struct master *m)
 {
@@ -193,7 +200,7 @@ keeper_await_end(struct master *m)
 		(void)poll(NULL, 0, 5);
 }
 
-/* Log that it ended, or for ERR_*, why it is of no use any more; and end. */
+/* Log how the keeper ended, or the ERR_* that makes it useless, and end the master. */
 static void
 keeper_gone(struct master *m, int r)
 {
@@ -205,7 +212,7 @@ keeper_gone(struct master *m, int r)
 	if (m->keeper_pid == -1 && WIFSIGNALED(m->keeper_status))
 		snprintf(how, sizeof(how), "killed by signal %d%s", WTERMSIG(m->keeper_status),
 		    WTERMSIG(m->keeper_status) == SIGSYS ? " (system call not allowed)" : "");
-	/* no logins without it: whoever watches us starts us anew */
+	/* without a keeper there are no logins: end, so that the service manager starts us again */
 	log_error(
 	    "the keeper is gone (%s): ending; of %u sessions those that are logged in go on, and "
 	    "are not logged any more",
@@ -214,7 +221,7 @@ keeper_gone(struct master *m, int r)
 	m->status = 1;
 }
 
-/* One message: 0, or an ERR_* when there is none. */
+/* Handle one message of the keeper.  0, or an ERR_* if there is none. */
 static int
 keeper_message(struct master *m)
 {
@@ -225,7 +232,7 @@ keeper_message(struct master *m)
 	if (r == ERR_AGAIN)
 		return r;
 	if (r == ERR_NOFILE) {
-		/* the keeper sees its socket close */
+		/* the errand's socket closes, by which the keeper learns of it */
 		log_error("an errand cannot be run: %s", err_str(r));
 		return 0;
 	}
@@ -240,14 +247,14 @@ keeper_message(struct master *m)
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
 	else if (msg.type == IPC_LOGIN_ENDED)
-		login_ended(m, &msg.body);
+		master_login_ended(m, &msg.body);
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
 	fd_close(&msg.fd);
 	return 0;
 }
 
-/* A flood of connections does not keep back those who are about to get in. */
+/* Several messages a round: in a flood of connections, logins that succeed are still counted in time. */
 static void
 keeper_input(struct master *m)
 {
@@ -258,7 +265,7 @@ keeper_input(struct master *m)
 }
 
 static void
-reap(struct master *m)
+master_reap(struct master *m)
 {
 	int64_t now = clock_ms();
 	int status;
@@ -271,13 +278,13 @@ reap(struct master *m)
 			continue;
 		}
 		if (startups_reap(m->startups, pid, status, now))
-			m->accept_at = 0; /* what was lacking may be there again */
+			m->accept_at = 0; /* its descriptors are free again */
 		else if (WIFSIGNALED(status))
 			run_sweep();
 	}
 }
 
-/* The first process of a container: when it ends, the kernel kills all others. */
+/* 1 as the first process of a container: when it ends, the kernel kills all others. */
 static int
 is_init(void)
 {
@@ -291,8 +298,9 @@ signal_input(struct master *m)
 
 	while (read(m->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			reap(m);
-			/* whoever else may still hold its socket */
+			master_reap(m);
+			/* a child forked just then may still hold the keeper's socket, so that it does not
+			 * close */
 			if (m->keeper_pid == -1 && m->serving && !m->done)
 				keeper_gone(m, ERR_EOF);
 		} else if (info.ssi_signo == SIGHUP) {
@@ -306,7 +314,7 @@ signal_input(struct master *m)
 	}
 }
 
-/* What has to be done at a time of its own; when next, or CLOCK_NEVER. */
+/* Do what is due now.  Returns when the next thing is due, or CLOCK_NEVER. */
 static int64_t
 master_timers(struct master *m, int64_t now)
 {
@@ -347,9 +355,9 @@ master_loop(struct master *m)
 			keeper_input(m);
 		control_input(m->control, &fds[2], reload_control, m);
 		/*
-		 * A reload may have closed one and made another of the same number.  One connection
-		 * each: accept(2) makes a socket before it finds that nobody waits, and to find that
-		 * out costs more than the next poll(2).
+		 * A reload may have closed a listener and opened another with the same descriptor.
+		 * One connection for each listener and round: accept(2) allocates a socket before it
+		 * finds the queue empty, which costs more than another poll(2).
 		 */
 		for (i = 0; i < m->n_listeners && !m->done; i++)
 			if (listening[i].revents != 0 && listening[i].fd == m->listeners[i].fd)
@@ -357,7 +365,7 @@ master_loop(struct master *m)
 	}
 }
 
-/* Have the sessions end while somebody can still tell their clients and the log. */
+/* In a container: end the sessions while they can still tell their clients and the log. */
 static void
 end_sessions(struct master *m)
 {
@@ -369,7 +377,7 @@ end_sessions(struct master *m)
 	startups_signal(m->startups, SIGTERM);
 	fd_close(&m->keeper);
 	for (now = clock_ms(); now < end; now = clock_ms()) {
-		reap(m);
+		master_reap(m);
 		if (m->keeper_pid == -1 && startups_sessions(m->startups) == 0)
 			return;
 		if (poll(&pfd, 1, clock_until(end, now)) == 1)
@@ -395,7 +403,7 @@ master_try_host_keys(const struct master *m, struct wire *body, const char **why
 	return m->roles->try_host_keys(keys, n, why);
 }
 
-/* Fork the keeper and wait until it is ready.  0, or the exit status to end with. */
+/* Start the keeper and wait until it is ready.  0, or the exit status to end with. */
 static int
 start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 {
@@ -422,7 +430,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	pfd.fd = m->keeper;
-	/* it may ask for a passphrase: no time limit, but signals count */
+	/* no time limit, because the keeper may ask for a passphrase; signals end the wait */
 	while ((r = poll(&pfd, 1, 200)) == 0 || (r == -1 && errno == EINTR)) {
 		signal_input(m);
 		if (m->done)
@@ -436,7 +444,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 		return 78;
 	}
 	keeper_await_end(m);
-	/* it has said itself what is wrong */
+	/* the keeper has printed what is wrong */
 	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status) &&
 	    WEXITSTATUS(m->keeper_status) != 0)
 		return WEXITSTATUS(m->keeper_status);
@@ -462,7 +470,7 @@ block_signals(struct master *m)
 	return m->signals == -1 ? ERR_SYS : 0;
 }
 
-/* The keeper has a descriptor for each session: as many as are allowed. */
+/* The keeper, which inherits the limit, has a descriptor for each session: raise it to the maximum. */
 static void
 raise_descriptor_limit(void)
 {
@@ -475,7 +483,7 @@ raise_descriptor_limit(void)
 		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 }
 
-/* All that comes before the first connection.  0, or the exit status to end with. */
+/* Everything before the first connection.  0, or the exit status to end with. */
 static int
 master_start(struct master *m, const char *conf_dir)
 {
@@ -503,7 +511,7 @@ master_start(struct master *m, const char *conf_dir)
 		return r;
 	if (errands_begin(m, &users) != 0)
 		return 1;
-	/* without it the gateway is as good to those who log in: no reason not to serve */
+	/* logins work without a control socket, so a failure is no reason not to serve */
 	if (strcmp(gateway->control_socket, "none") != 0)
 		(void)!control_open(gateway->control_socket, &m->control);
 	r = privs_drop(users.network);

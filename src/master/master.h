@@ -1,6 +1,6 @@
 /*
- * The master: binds, accepts, counts and refuses, forks and reaps.  It holds no key
- * and reads nothing that comes from the network.
+ * The master: binds, accepts, counts and refuses connections, forks and reaps sessions.  It holds no
+ * key and reads nothing that comes from the network.
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
@@ -10,23 +10,25 @@
 #include "conf/conf.h"
 #include "wire/wire.h"
 
-/* One connection, as handed to the process that serves it. */
+/* A connection, for the session that serves it. */
 struct master_session {
 	uint64_t id;
 	const char *client; /* "203.0.113.9 port 40022" */
 	const struct conf_gateway *gateway;
 };
 
-/* What the master forks, besides what it executes anew.  Each runs in a process of its own. */
+/* What the master forks without executing anew: cli/serve.c supplies it, as the master knows neither
+ * sessions nor libssh. */
 struct master_roles {
-	/* Would these host keys (public blobs) serve?  0; or an ERR_*, with the reason in why, which
-	 * is static.  Called at the start and at each reload, before either says yes. */
+	/* Can a server leg be made with these host keys (public blobs)?  0; or an ERR_*, with the
+	 * reason in why, which is static.  Called at the start and at each reload, before they succeed. */
 	int (*try_host_keys)(const struct bytes *keys, size_t n, const char **why);
+	/* Serve a connection; called in the forked process. */
 	void (*session)(int client, int keeper, const struct master_session *session);
 };
 
-/* Serve until SIGTERM or SIGINT.  conf has the gateway's part; conf_dir is what the
- * keeper is given.  Returns the program's exit status. */
+/* Serve until SIGTERM or SIGINT.  conf was read with CONF_GATEWAY; the keeper reads conf_dir itself.
+ * Returns the program's exit status. */
 int master_run(const struct conf *conf, const char *conf_dir, const struct master_roles *roles);
 
 #endif

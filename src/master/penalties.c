@@ -1,7 +1,6 @@
 /*
- * Penalties of sources, one table for IPv4 and one for IPv6, each of a fixed size: a hash by
- * address finds one, a heap by expiry gives the next to go.  The master asks here before it takes
- * a connection.
+ * The table of penalties, one for IPv4 and one for IPv6, each of a fixed size.  A hash by address finds
+ * an entry, a heap by expiry has the next one to expire.  Called by startups.c for each connection.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +14,22 @@
 
 struct penalty {
 	struct netaddr source; /* masked */
-	uint8_t what;	       /* enum conf_penalty, the last */
-	uint8_t active;	       /* has been more than min */
+	uint8_t what;	       /* enum conf_penalty: the latest */
+	uint8_t active;	       /* the source is refused: the sum has exceeded min_ms */
 	uint32_t place;	       /* in the heap */
-	uint32_t next;	       /* of the same bucket, or free */
+	uint32_t next;	       /* in the chain of its bucket, or in the list of free entries */
 	int64_t expiry;
 };
 
-/* Everything is in one piece of memory, which begins with the entries. */
+/* entries, heap and chains are one allocation. */
 struct penalty_table {
-	size_t bytes; /* 0: there is none yet */
+	size_t bytes; /* of the allocation; 0: not allocated yet */
 	uint32_t max, n, buckets, fresh;
-	uint32_t free; /* a list by next; from fresh on entries were never used */
+	uint32_t
+	    free; /* first free entry; those from fresh on were never used and are in no list */
 	struct penalty *entries;
-	uint32_t *heap;	  /* of entries; the first expires first */
-	uint32_t *chains; /* by hash */
+	uint32_t *heap;	  /* indexes of entries; the first expires first */
+	uint32_t *chains; /* for each bucket, its first entry */
 };
 
 struct penalties {
@@ -72,7 +72,7 @@ heap_put(struct penalty_table *t, uint32_t place, uint32_t i)
 	t->entries[i].place = place;
 }
 
-/* Its expiry, or its place, is another one: move it to where it belongs. */
+/* Restore the order of the heap after the entry at this place has changed. */
 static void
 heap_settle(struct penalty_table *t, uint32_t place)
 {
@@ -98,7 +98,7 @@ heap_settle(struct penalty_table *t, uint32_t place)
 	heap_put(t, place, i);
 }
 
-/* Where the number of the entry of a source stands, or would stand. */
+/* The link that holds the index of a source's entry, or NONE and the place for it. */
 static uint32_t *
 penalty_slot(const struct penalties *p, struct penalty_table *t, const struct netaddr *source)
 {
@@ -109,7 +109,7 @@ penalty_slot(const struct penalties *p, struct penalty_table *t, const struct ne
 	return slot;
 }
 
-/* Forget the one that expires first. */
+/* Forget the entry that expires first. */
 static void
 penalty_drop_first(const struct penalties *p, struct penalty_table *t)
 {
@@ -132,7 +132,7 @@ penalty_expire(const struct penalties *p, struct penalty_table *t, int64_t now)
 		penalty_drop_first(p, t);
 }
 
-/* A new entry, which is not there yet, in a table that has room. */
+/* Add an entry for a source that has none, to a table with room. */
 static struct penalty *
 penalty_insert(const struct penalties *p, struct penalty_table *t, const struct penalty *new)
 {
@@ -150,7 +150,7 @@ penalty_insert(const struct penalties *p, struct penalty_table *t, const struct 
 	return &t->entries[i];
 }
 
-/* --- what the configuration makes of it --- */
+/* --- penalties by the configuration --- */
 
 static size_t
 penalty_family(const struct netaddr *a)
@@ -214,7 +214,7 @@ penalties_admit(struct penalties *p, const struct netaddr *address, int64_t now,
 	return *why == NULL || penalty_exempt(p, address);
 }
 
-/* Of a source, one more penalty of so many ms.  Its entry, or NULL if there is no room. */
+/* Add ms to a source's penalty.  Its entry, or NULL: there is no room, and none may be forgotten. */
 static struct penalty *
 penalty_accrue(struct penalties *p, const struct netaddr *source, int ms, int64_t now)
 {
@@ -271,7 +271,7 @@ penalties_add(struct penalties *p, const struct netaddr *address, enum conf_pena
 	}
 	e = penalty_accrue(p, &source, conf->ms[what], now);
 	if (e == NULL)
-		return; /* deny-all refuses everybody meanwhile */
+		return; /* overflow=deny-all: every source is refused as long as the table is full */
 	e->what = (uint8_t)what;
 	if (!e->active && e->expiry - now > conf->min_ms) {
 		e->active = 1;
@@ -304,7 +304,7 @@ penalties_free(struct penalties **p)
 	*p = NULL;
 }
 
-/* The same in a table of another size; from is given up. */
+/* Move all entries to a table of another size; from is closed. */
 static void
 penalty_table_move(const struct penalties *p, struct penalty_table *from, struct penalty_table *to)
 {

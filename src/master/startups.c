@@ -1,5 +1,6 @@
 /*
- * The sessions of the master: who is let in, what becomes of each, and what its source pays.
+ * The master's table of sessions: admits connections (MaxStartups), follows each session to its end,
+ * kills overdue ones, and gives penalties.  Called by master.c.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -15,9 +16,10 @@
 #include "master/penalties.h"
 #include "master/startups.h"
 
-/* Of 10,000 sessions three are in the same bucket. */
-#define BUCKETS 4096
-#define SWEEP_MS 1000
+/* With 10,000 sessions a bucket has two or three. */
+#define STARTUP_BUCKETS 4096
+/* How often overdue sessions are looked for. */
+#define STARTUP_SWEEP_MS 1000
 
 struct startup {
 	TAILQ_ENTRY(startup) entry; /* in starting, or in unsettled */
@@ -27,12 +29,12 @@ struct startup {
 	struct netaddr address;
 	uint32_t port;
 	int logged_in;
-	int late;    /* it was overdue when swept last */
-	int overdue; /* killed for it */
-	int told;    /* the keeper's word is in end */
+	int late;    /* it was overdue at the last sweep */
+	int overdue; /* it was overdue twice and has been killed */
+	int has_end; /* end is set: the keeper has reported how the login ended */
 	enum ipc_login end;
-	int64_t grace_end; /* CLOCK_NEVER: it has all the time */
-	int64_t ended;	   /* its process */
+	int64_t grace_end; /* of LoginGraceTime; CLOCK_NEVER: there is none */
+	int64_t ended;	   /* when its process ended; 0: it runs */
 };
 
 /* How many connections of one source are logging in. */
@@ -50,13 +52,13 @@ struct startups {
 	const struct conf_gateway *gateway;
 	struct penalties *penalties;
 	struct netaddr_key key;
-	struct startup_chain by_pid[BUCKETS], by_id[BUCKETS];
-	struct startup_sources sources[BUCKETS];
-	struct startup_list starting;  /* processes that have not logged in yet */
-	struct startup_list unsettled; /* ended, and the keeper's word is not here */
-	unsigned int n_starting, all;
+	struct startup_chain by_pid[STARTUP_BUCKETS], by_id[STARTUP_BUCKETS];
+	struct startup_sources sources[STARTUP_BUCKETS];
+	struct startup_list starting;  /* running, and not logged in yet */
+	struct startup_list unsettled; /* ended, and the keeper has not reported yet */
+	unsigned int n_starting, all;  /* all: every session whose process runs */
 	int64_t swept;
-	int signalled; /* all of them, by startups_signal() */
+	int signalled; /* the signal of startups_signal(); 0: none */
 };
 
 struct startups *
@@ -76,12 +78,12 @@ startups_new(const struct conf_gateway *gateway)
 	return s;
 }
 
-/* --- how many come from one source --- */
+/* --- connections of a source that are logging in --- */
 
 static struct startup_sources *
 startup_source_chain(struct startups *s, const struct netaddr *source)
 {
-	return &s->sources[netaddr_hash(source, &s->key) % BUCKETS];
+	return &s->sources[netaddr_hash(source, &s->key) % STARTUP_BUCKETS];
 }
 
 static struct netaddr
@@ -94,7 +96,7 @@ startup_source_of(const struct startups *s, const struct netaddr *address)
 	return source;
 }
 
-/* NULL: none. */
+/* NULL: the source has none. */
 static struct startup_source *
 startup_source_find(struct startups *s, const struct netaddr *address)
 {
@@ -140,21 +142,21 @@ startup_sources_clear(struct startups *s)
 	struct startup_source *e;
 	size_t i;
 
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < STARTUP_BUCKETS; i++)
 		while ((e = LIST_FIRST(&s->sources[i])) != NULL) {
 			LIST_REMOVE(e, chain);
 			free(e);
 		}
 }
 
-/* --- one of them --- */
+/* --- a session --- */
 
 static struct startup *
 startup_by_id(struct startups *s, uint64_t id)
 {
 	struct startup *e;
 
-	LIST_FOREACH(e, &s->by_id[id % BUCKETS], by_id)
+	LIST_FOREACH(e, &s->by_id[id % STARTUP_BUCKETS], by_id)
 		if (e->id == id)
 			break;
 	return e;
@@ -165,13 +167,13 @@ startup_by_pid(struct startups *s, pid_t pid)
 {
 	struct startup *e;
 
-	LIST_FOREACH(e, &s->by_pid[(unsigned int)pid % BUCKETS], by_pid)
+	LIST_FOREACH(e, &s->by_pid[(unsigned int)pid % STARTUP_BUCKETS], by_pid)
 		if (e->pid == pid)
 			break;
 	return e;
 }
 
-/* It no longer counts as logging in. */
+/* A session has logged in, or ended: it no longer counts for MaxStartups and PerSourceMaxStartups. */
 static void
 startup_leave(struct startups *s, struct startup *e)
 {
@@ -187,7 +189,7 @@ startup_forget(struct startup *e)
 	free(e);
 }
 
-/* Its process has ended and the keeper's word is here: what does it cost? */
+/* The process has ended and the keeper has reported: give the source its penalty, and forget the session. */
 static void
 startup_settle(struct startups *s, struct startup *e, int64_t now)
 {
@@ -203,9 +205,10 @@ startup_settle(struct startups *s, struct startup *e, int64_t now)
 	startup_forget(e);
 }
 
-/* --- who may come in --- */
+/* --- admission --- */
 
-/* Random early drop: from begin on with a chance of rate percent, rising to all at full. */
+/* MaxStartups begin:rate:full: random early drop, from begin on with a chance of rate percent, which rises
+ * to 100 percent at full. */
 static int
 startups_drop(const struct startups *s)
 {
@@ -240,7 +243,7 @@ startups_admit(struct startups *s, const struct netaddr *address, int64_t now, c
 	return STARTUP_ADMITTED;
 }
 
-/* Eight hexadecimal digits: short enough to be read to somebody. */
+/* An unused number of eight hexadecimal digits: short enough to be read out on the telephone. */
 uint64_t
 startups_new_id(const struct startups *s)
 {
@@ -249,7 +252,7 @@ startups_new_id(const struct startups *s)
 
 	do {
 		id = 0x10000000U + randombytes_uniform(0xf0000000U);
-		LIST_FOREACH(e, &s->by_id[id % BUCKETS], by_id)
+		LIST_FOREACH(e, &s->by_id[id % STARTUP_BUCKETS], by_id)
 			if (e->id == id)
 				break;
 	} while (e != NULL);
@@ -272,22 +275,22 @@ startups_add(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *a
 	e->port = port;
 	e->grace_end = s->gateway->login_grace_ms > 0 ? now + s->gateway->login_grace_ms :
 							CLOCK_NEVER;
-	LIST_INSERT_HEAD(&s->by_pid[(unsigned int)pid % BUCKETS], e, by_pid);
-	LIST_INSERT_HEAD(&s->by_id[id % BUCKETS], e, by_id);
+	LIST_INSERT_HEAD(&s->by_pid[(unsigned int)pid % STARTUP_BUCKETS], e, by_pid);
+	LIST_INSERT_HEAD(&s->by_id[id % STARTUP_BUCKETS], e, by_id);
 	TAILQ_INSERT_TAIL(&s->starting, e, entry);
 	s->n_starting++;
 	s->all++;
 	return 0;
 }
 
-/* --- what becomes of them --- */
+/* --- what the keeper reports, and the end --- */
 
 void
 startups_logged_in(struct startups *s, uint64_t id)
 {
 	struct startup *e = startup_by_id(s, id);
 
-	if (e == NULL || e->logged_in || e->told)
+	if (e == NULL || e->logged_in || e->has_end)
 		return;
 	e->logged_in = 1;
 	if (e->ended == 0) {
@@ -303,9 +306,9 @@ startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_
 {
 	struct startup *e = startup_by_id(s, id);
 
-	if (e == NULL || e->logged_in || e->told)
+	if (e == NULL || e->logged_in || e->has_end)
 		return;
-	e->told = 1;
+	e->has_end = 1;
 	e->end = end;
 	if (e->ended == 0)
 		return;
@@ -342,7 +345,7 @@ startups_reap(struct startups *s, pid_t pid, int status, int64_t now)
 	} else if (e->overdue) {
 		penalties_add(s->penalties, &e->address, CONF_PENALTY_GRACE_EXCEEDED, now);
 		startup_forget(e);
-	} else if (e->logged_in || e->told) {
+	} else if (e->logged_in || e->has_end) {
 		startup_settle(s, e, now);
 	} else {
 		TAILQ_INSERT_TAIL(&s->unsettled, e, entry);
@@ -355,7 +358,7 @@ startup_kill(struct startup *e)
 {
 	char text[NETADDR_TEXT_SIZE];
 
-	/* nobody has waited for it yet, so that the number is its own */
+	/* the process has not been reaped, so its number cannot be another's */
 	(void)kill(e->pid, SIGKILL);
 	e->overdue = 1;
 	log_warn("session %04jx: killed: neither logged in nor gone %d s after LoginGraceTime, "
@@ -377,7 +380,7 @@ startups_sweep(struct startups *s, int64_t now)
 		if (e->overdue || e->grace_end == CLOCK_NEVER ||
 		    now < e->grace_end + STARTUP_OVERDUE_MS)
 			continue;
-		/* after a standstill of the master, LOGGED_IN may still wait to be read */
+		/* only at the second sweep: if the master stood still, LOGGED_IN may wait to be read */
 		if (e->late)
 			startup_kill(e);
 		e->late = 1;
@@ -391,7 +394,7 @@ startups_next_sweep(const struct startups *s)
 {
 	if (TAILQ_EMPTY(&s->starting) && TAILQ_EMPTY(&s->unsettled))
 		return CLOCK_NEVER;
-	return s->swept + SWEEP_MS;
+	return s->swept + STARTUP_SWEEP_MS;
 }
 
 void
@@ -401,7 +404,7 @@ startups_signal(struct startups *s, int sig)
 	size_t i;
 
 	s->signalled = sig;
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < STARTUP_BUCKETS; i++)
 		LIST_FOREACH(e, &s->by_pid[i], by_pid)
 			(void)kill(e->pid, sig);
 }
@@ -412,7 +415,7 @@ startups_sessions(const struct startups *s)
 	return s->all;
 }
 
-/* --- other limits, and the end --- */
+/* --- a reload, and freeing --- */
 
 void
 startups_set_limits(struct startups *s, const struct conf_gateway *gateway, int64_t now)
@@ -422,7 +425,7 @@ startups_set_limits(struct startups *s, const struct conf_gateway *gateway, int6
 	penalties_set_limits(s->penalties, gateway, now);
 	startup_sources_clear(s);
 	s->gateway = gateway;
-	/* counted anew: a source may be another block now */
+	/* counted anew, because PerSourceNetBlockSize may have changed */
 	TAILQ_FOREACH(e, &s->starting, entry)
 		if (startup_source_add(s, &e->address) != 0)
 			log_error("no memory to count connections");
@@ -437,7 +440,7 @@ startups_free(struct startups **sp)
 
 	if (s == NULL)
 		return;
-	for (i = 0; i < BUCKETS; i++)
+	for (i = 0; i < STARTUP_BUCKETS; i++)
 		while ((e = LIST_FIRST(&s->by_id[i])) != NULL)
 			startup_forget(e);
 	startup_sources_clear(s);

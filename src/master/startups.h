@@ -1,6 +1,6 @@
 /*
- * Which process serves whom, and what that costs its source: MaxStartups, PerSourceMaxStartups,
- * PerSourcePenalties and LoginGraceTime of sshd_config(5), kept from outside of the sessions.
+ * The sessions that run, and the limits of sshd_config(5) that the master keeps for them, so that they
+ * hold whatever a session does: MaxStartups, PerSourceMaxStartups, PerSourcePenalties and LoginGraceTime.
  * Times are those of clock_ms(), given by the caller.
  */
 #ifndef MASTER_STARTUPS_H
@@ -13,9 +13,10 @@
 #include "conf/conf.h"
 #include "ipc/ipc.h"
 
-/* A session has so long beyond LoginGraceTime to end by itself; the keeper cuts it off before. */
+/* How long after LoginGraceTime a session is killed.  It should end by itself, and the keeper drops it
+ * before. */
 #define STARTUP_OVERDUE_MS 10000
-/* The keeper's word on a login comes within so long of its end, or never. */
+/* How long after a session's end the keeper's report on its login is waited for. */
 #define STARTUP_WORD_MS 10000
 
 enum startup_verdict {
@@ -29,41 +30,41 @@ enum startup_verdict {
 struct startups;
 
 struct startups *startups_new(const struct conf_gateway *gateway);
-/* Other limits from now on; gateway must stay as long as it is used. */
+/* Use the limits of gateway from now on; it must live as long as it is used. */
 void startups_set_limits(struct startups *s, const struct conf_gateway *gateway, int64_t now);
 void startups_free(struct startups **s);
 
-/* May one more come from this address?  If not, why is the reason for the log (static). */
+/* May this address connect now?  If not, why is the reason for the log (static). */
 enum startup_verdict startups_admit(struct startups *s, const struct netaddr *address, int64_t now,
     const char **why);
 
-/* A number for a new session: no other has it now, and nobody can guess or count it. */
+/* A random number for a new session, which no other session has now. */
 uint64_t startups_new_id(const struct startups *s);
 
-/* A process serves a connection from this address and port.  0 or ERR_NOMEM. */
+/* Add the session that serves a connection from this address and port.  0 or ERR_NOMEM. */
 int startups_add(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *address,
     uint32_t port, int64_t now);
 
-/* The keeper's word: it has logged in, and no longer counts; or its login came to this. */
+/* The keeper's report: the session has logged in, and no longer counts; or its login ended like this. */
 void startups_logged_in(struct startups *s, uint64_t id);
 void startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_t now);
 
 /*
- * A process has ended, with this status of waitpid(2).  1 if it served a session; a crash is
- * logged.  Its source gets a penalty once the keeper's word is here as well.
+ * A process has ended, with this status of waitpid(2).  1 if it was a session; a crash is logged.  The
+ * source gets its penalty once the keeper has reported as well.
  */
 int startups_reap(struct startups *s, pid_t pid, int status, int64_t now);
 
-/* Kill sessions that are neither logged in nor gone, STARTUP_OVERDUE_MS after LoginGraceTime and
- * once more at the next sweep. */
+/* Kill the sessions that are not logged in STARTUP_OVERDUE_MS after LoginGraceTime, if they were already
+ * overdue at the sweep before. */
 void startups_sweep(struct startups *s, int64_t now);
-/* When to call it next, or CLOCK_NEVER. */
+/* When to call startups_sweep() next, or CLOCK_NEVER. */
 int64_t startups_next_sweep(const struct startups *s);
 
 /* Send a signal to the process of each session. */
 void startups_signal(struct startups *s, int sig);
 
-/* All sessions, logged in or not. */
+/* The number of sessions that run, logged in or not. */
 unsigned int startups_sessions(const struct startups *s);
 
 #endif

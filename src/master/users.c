@@ -1,3 +1,7 @@
+/*
+ * Choosing and checking the users of RunAs and RunNetworkAs.  Called by the master at its start and by
+ * `sallyport check`.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,11 +11,11 @@
 #include "master/users.h"
 
 #define NETWORK_USER "sallyport-net"
-/* Where there is none of our own: what other programs are as well. */
+/* If NETWORK_USER does not exist.  Other programs may run as nobody, too. */
 #define SHARED_USER "nobody"
 
 static int
-need_user(const char *key, const char *name)
+users_require(const char *key, const char *name)
 {
 	if (privs_user_exists(name))
 		return 0;
@@ -88,7 +92,7 @@ users_choose(const struct conf *conf, struct users *users)
 		return ERR_CONFIG;
 	if (geteuid() != 0)
 		return 0;
-	if (users->keeper != NULL && need_user("RunAs", users->keeper) != 0)
+	if (users->keeper != NULL && users_require("RunAs", users->keeper) != 0)
 		return ERR_CONFIG;
 	if (gateway->run_network_as == NULL) {
 		if (users->network != NULL && strcmp(users->network, SHARED_USER) == 0)
@@ -97,7 +101,7 @@ users_choose(const struct conf *conf, struct users *users)
 				 ", as other programs may be");
 		return 0;
 	}
-	if (need_user("RunNetworkAs", users->network) != 0)
+	if (users_require("RunNetworkAs", users->network) != 0)
 		return ERR_CONFIG;
 	if (!privs_same_user("root", users->network) &&
 	    (users->keeper == NULL || !privs_same_user(users->keeper, users->network)))

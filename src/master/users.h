@@ -1,26 +1,26 @@
 /*
- * Started as root: which users the processes become.
+ * Which users the processes become when the gateway is started as root.
  */
 #ifndef MASTER_USERS_H
 #define MASTER_USERS_H
 
 #include "conf/conf.h"
 
-/* NULL: stays who it is. */
+/* Names of users.  NULL: that process keeps the user it has. */
 struct users {
 	const char *keeper;
-	const char *network;  /* everything else: master, sessions, errands */
-	const char *programs; /* that look logins up: RunAs of [lookup exec]; NULL: as network */
+	const char *network;  /* of the master, the sessions and the errands */
+	const char *programs; /* of lookup programs: RunAs of [lookup exec]; NULL: as network */
 };
 
-/* As the configuration has it, whether they are there or not. */
+/* The names in the configuration, or their defaults, without a look whether such users exist. */
 void users_named(const struct conf *conf, struct users *users);
 
-/* 0; or ERR_CONFIG, with what is wrong logged.  The names live as long as the conf. */
+/* The same, checked.  0; or ERR_CONFIG, with what is wrong logged.  The names live as long as the conf. */
 int users_choose(const struct conf *conf, struct users *users) MUST_CHECK;
 
-/* May programs have the user that RunAs of [lookup exec] names?  users is of users_named().  0, or
- * ERR_CONFIG with the error added. */
+/* Can lookup programs run as the user that RunAs of [lookup exec] names?  users was filled by
+ * users_named().  0, or ERR_CONFIG with the error added. */
 int users_check_programs(const struct conf *conf, const struct users *users,
     struct conf_errors *errors) MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /*
- * What the errands and the programs that one runs may ask of the kernel; confine.c enters these.
+ * The lists of system calls for errands and lookup programs.  Called by confine.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,8 @@
 #define IOPRIO_WHO_PROCESS 1
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-/* A call whatever its arguments are, one that fails, and both with a condition on its arguments. */
+/* A rule for a call with any arguments, for one that fails with an errno, and both with a condition on an
+ * argument: how to compare, which argument, with what. */
 #define CALL(name)             \
 	{                      \
 		.call = (name) \
@@ -45,7 +46,7 @@
 
 /* --- every errand --- */
 
-/* Memory, but none to run that could be written; abort(3) raises a signal at itself. */
+/* No memory can be made executable; tgkill(2) is for abort(3), which signals its own thread. */
 #define CALLS_OF_ALL                                                                               \
 	CALL("read"), CALL("write"), CALL("recvfrom"), CALL("recvmsg"), CALL("sendto"),            \
 	    CALL("sendmsg"), CALL("poll"), CALL("ppoll"), CALL("close"), CALL("brk"),              \
@@ -67,7 +68,7 @@
 static const struct filter_rule check_calls[] = {
 	CALLS_OF_ALL, CALL("mlock"), CALL("mlock2"), CALL("munlock"),
 #ifdef SALLYPORT_ASAN
-	CALL("sigaltstack"), /* its own, which it looks for before an end by _exit(2) */
+	CALL("sigaltstack"), /* ASan calls it before _exit(2) */
 #endif
 };
 
@@ -83,7 +84,7 @@ static const struct filter_rule dial_calls[] = {
 	CALLS_OF_ALL,
 	/* sockets; which families, see below */
 	CALL("connect"),
-	CALL("bind"), /* to a netlink socket, which says what addresses we have */
+	CALL("bind"), /* of the netlink socket that lists this host's addresses */
 	CALL("shutdown"),
 	CALL("recvmmsg"),
 	CALL("sendmmsg"),
@@ -130,7 +131,7 @@ static const struct filter_rule dial_calls[] = {
 	CALL("pread64"),
 	CALL("fadvise64"),
 	CALL("dup"),
-	/* itself */
+	/* the process itself */
 	CALL("getppid"),
 	CALL("getuid"),
 	CALL("geteuid"),
@@ -156,7 +157,7 @@ static const struct filter_rule dial_calls[] = {
 	CALL("membarrier"),
 	CALL("alarm"),
 	CALL("setitimer"),
-	/* how much there is to read, and questions about interfaces */
+	/* questions about a descriptor and about interfaces */
 	CALL_IF("ioctl", FILTER_IS, 1, FIONREAD),
 	CALL_IF("ioctl", FILTER_IS, 1, FIONBIO),
 	CALL_IF("ioctl", FILTER_IS, 1, TCGETS),
@@ -166,30 +167,30 @@ static const struct filter_rule dial_calls[] = {
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFADDR),
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFNETMASK),
 	CALL_IF("ioctl", FILTER_IS, 1, SIOCGIFCONF),
-	/* but for whom a signal is sent to when something comes */
+	/* not F_SETOWN: it says which process gets SIGIO */
 	CALL_IF("fcntl", FILTER_IS, 1, F_DUPFD),
 	CALL_IF("fcntl", FILTER_IS, 1, F_DUPFD_CLOEXEC),
 	CALL_IF("fcntl", FILTER_IS, 1, F_GETFD),
 	CALL_IF("fcntl", FILTER_IS, 1, F_SETFD),
 	CALL_IF("fcntl", FILTER_IS, 1, F_GETFL),
 	CALL_IF("fcntl", FILTER_IS, 1, F_SETFL),
-	/* of netlink only routes and addresses */
+	/* of netlink NETLINK_ROUTE alone */
 	CALL_IF("socket", FILTER_IS, 0, AF_UNIX),
 	CALL_IF("socket", FILTER_IS, 0, AF_INET),
 	CALL_IF("socket", FILTER_IS, 0, AF_INET6),
 	{ .call = "socket", .args = { { FILTER_IS, 0, AF_NETLINK }, { FILTER_IS, 2, 0 } } },
-	/* files are read */
+	/* files are opened for reading only */
 	CALL_IF("openat", FILTER_LACKS, 2, O_ACCMODE | O_CREAT | O_TRUNC),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_WRONLY),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_RDWR),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_CREAT),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_TRUNC),
-	/* a library is code, which comes from a file */
+	/* a library: executable, from a file, and not writable */
 	{ .call = "mmap",
 	    .args = { { FILTER_LACKS, 2, PROT_WRITE }, { FILTER_LACKS, 3, MAP_ANONYMOUS } } },
-	/* limits are asked for, not set */
+	/* limits can be read, not set */
 	{ .call = "prlimit64", .args = { { FILTER_IS, 0, 0 }, { FILTER_IS, 2, 0 } } },
-	/* a module of nsswitch.conf(5) may try these, and has to do without */
+	/* calls that a module of nsswitch.conf(5) may try and can do without */
 	FAILS("clone", EPERM),
 	FAILS("open", EPERM),
 	FAILS("creat", EPERM),
@@ -216,7 +217,7 @@ static const struct filter_rule dial_calls[] = {
 	FAILS("kill", EPERM),
 	FAILS("setpriority", EPERM),
 	FAILS("getpriority", EPERM),
-	/* absent, so that the C library takes the older call */
+	/* ENOSYS makes the C library use the older call */
 	FAILS("clone3", ENOSYS),
 	FAILS("openat2", ENOSYS),
 	FAILS("close_range", ENOSYS),
@@ -227,14 +228,14 @@ static const struct filter_rule dial_only[] = {
 	FAILS("prctl", EPERM),
 };
 
-/* For what comes next: the filter of a session, and its limits. */
+/* To enter a session's sandbox afterwards: another filter and resource limits. */
 static const struct filter_rule look_only[] = {
 	CALL("prctl"),
 	CALL("seccomp"),
 	CALL_IF("prlimit64", FILTER_IS, 0, 0),
 };
 
-/* The calls of both with these. */
+/* Enter the filter of dial_calls and these rules. */
 static int
 calls_dial_and(const struct filter_rule *more, size_t n)
 {
@@ -276,7 +277,7 @@ static const struct filter_rule program_calls[] = {
 	CALL("syslog"),
 	CALL("iopl"),
 	CALL("ioperm"),
-	/* its flags are in memory, where no filter looks: the C library then takes clone(2) */
+	/* its flags are in memory, which no filter can read; ENOSYS makes the C library use clone(2) */
 	FAILS("clone3", ENOSYS),
 	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWNS),
 	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWCGROUP),
@@ -285,7 +286,7 @@ static const struct filter_rule program_calls[] = {
 	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWUSER),
 	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWPID),
 	CALL_IF("clone", FILTER_HAS, 0, CLONE_NEWNET),
-	/* signals that the kernel sends in the program's place, and keys pressed in its place */
+	/* signals that the kernel sends for a descriptor, and input that it feeds to a terminal */
 	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETOWN),
 	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETOWN_EX),
 	CALL_IF("fcntl", FILTER_IS_INT, 1, F_SETSIG),
@@ -293,7 +294,7 @@ static const struct filter_rule program_calls[] = {
 	CALL_IF("ioctl", FILTER_IS_INT, 1, SIOCSPGRP),
 	CALL_IF("ioctl", FILTER_IS_INT, 1, TIOCSTI),
 	CALL_IF("ioctl", FILTER_IS_INT, 1, TIOCLINUX),
-	/* by these another process is slowed down, or ended by its limits; 0 is the caller */
+	/* these could slow down another process, or end it by its limits; 0 is the caller */
 	CALL_IF("prlimit64", FILTER_IS_NOT, 0, 0),
 	CALL_IF("sched_setparam", FILTER_IS_NOT, 0, 0),
 	CALL_IF("sched_setscheduler", FILTER_IS_NOT, 0, 0),
@@ -305,29 +306,29 @@ static const struct filter_rule program_calls[] = {
 	CALL_IF("ioprio_set", FILTER_IS_NOT, 0, IOPRIO_WHO_PROCESS),
 };
 
-/* Where nothing else keeps signals from other processes; see calls_own_signals(). */
+/* More ways to signal, refused together with calls_own_signals(). */
 static const struct filter_rule signal_calls[] = {
 	CALL("rt_sigqueueinfo"),
 	CALL("rt_tgsigqueueinfo"),
 	CALL("pidfd_send_signal"),
 };
 
-/* The lower half of an argument: all there is of an int. */
+/* The offset of the lower 32 bits of an argument, which are all of an int. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ARG(n) (offsetof(struct seccomp_data, args) + 8 * (n))
 #else
 #define ARG(n) (offsetof(struct seccomp_data, args) + 8 * (n) + 4)
 #endif
 #define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(at))
-/* Pass over so many instructions if it is that, or if it is not. */
+/* Skip yes instructions if the value loaded is this one, else no instructions. */
 #define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
 
 /*
- * kill(2), tgkill(2) and tkill(2).  No filter can know whom a process belongs to: what is left are
- * the caller, which leads its group, the group, and signal 0, which asks only.  timeout(1), which
- * ends with a signal to its group, and abort(3) can do with that.  libseccomp has no way to say it;
- * another architecture than ours is killed by the filters that it makes.
+ * Restrict kill(2), tgkill(2) and tkill(2).  A filter cannot know to which user a process belongs, so it
+ * allows the caller, which leads its group, the group, and signal 0, which only asks.  That is enough for
+ * timeout(1), which signals its group, and for abort(3).  A rule of libseccomp compares each argument
+ * only once, so the filter is written out; libseccomp's own filters kill calls of another architecture.
  */
 static int
 calls_own_signals(void)

@@ -1,6 +1,6 @@
 /*
- * What an errand and the programs that one runs may ask of the kernel (base/filter.h).  Each of
- * these returns 0, ERR_NOMEM or ERR_SYS, and holds for what is executed later.
+ * The system calls of errands and of the lookup programs that one of them runs (base/filter.h).  Each
+ * function returns 0, ERR_NOMEM or ERR_SYS; its filter stays in force in programs executed later.
  */
 #ifndef ERRAND_CALLS_H
 #define ERRAND_CALLS_H
@@ -8,26 +8,26 @@
 #include "base/err.h"
 
 /*
- * For an errand that resolves names and connects: what glibc and the modules of nsswitch.conf(5)
- * need to read files, load libraries and talk to name servers.  What such a module may want and can
- * do without (threads, writing) fails; anything else kills.
+ * For the errand that dials: what glibc and the modules of nsswitch.conf(5) need to read files, load
+ * libraries and talk to name servers.  Calls that such a module may try and can do without (threads,
+ * writing) fail; any other call kills the process.
  */
 int calls_dial(void) MUST_CHECK;
 
-/* The same for one that then enters the sandbox of a session. */
+/* For the errand that looks at a host key: the same, and what entering a session's sandbox takes. */
 int calls_look(void) MUST_CHECK;
 
-/* For one that computes: memory and the socket that it has.  Anything else kills. */
+/* For the errand that checks a password: memory and the socket that it has.  Any other call kills it. */
 int calls_check(void) MUST_CHECK;
 
 enum calls_signals {
-	CALLS_SIGNALS_ANY, /* something else keeps them from other processes */
-	CALLS_SIGNALS_OWN, /* to the caller, who leads its process group, and the group alone */
+	CALLS_SIGNALS_ANY, /* Landlock or its user keeps a program from signalling other processes */
+	CALLS_SIGNALS_OWN, /* only to the caller, which leads its process group, and to that group */
 };
 
 /*
- * For a program that may do anything but reach into other processes, into the kernel or the order
- * of mounts: such a call fails with EPERM, as a program may try what it can do without.
+ * For a lookup program: calls that reach other processes, the kernel's insides or mounts fail with EPERM,
+ * because a program may try them and go on without; all others are allowed.
  */
 int calls_program(enum calls_signals signals) MUST_CHECK;
 

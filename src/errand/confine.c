@@ -1,6 +1,6 @@
 /*
- * How the errands and the programs that one runs are confined: capabilities, Landlock, system
- * calls.
+ * Confining the errands and the lookup programs that one of them runs: capabilities, Landlock and system
+ * call filters (calls.c).  Called by each errand before it reads what strangers had a hand in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +15,12 @@
 #include "errand/calls.h"
 #include "errand/confine.h"
 
-/* The first version of Landlock that keeps signals within. */
-#define LANDLOCK_WITH_SIGNALS 6
+/* The first version of Landlock that can confine signals (LANDLOCK_SCOPE_SIGNAL). */
+#define LANDLOCK_SCOPES_SIGNALS 6
 
-/* These capabilities alone, no core, and nobody of the same user looks into it. */
+/* Keep these capabilities alone; no core dump, and no ptrace(2) by processes of the same user. */
 static int
-confine_begin(uint64_t capabilities)
+errand_confine_begin(uint64_t capabilities)
 {
 	const struct rlimit none = { 0, 0 };
 
@@ -29,10 +29,10 @@ confine_begin(uint64_t capabilities)
 	return privs_limit_capabilities(capabilities);
 }
 
-/* Give up these rights but for reading what is below the paths (NULL ends them); nothing without
- * Landlock. */
+/* Give up these Landlock rights, except for reading below the paths, which end with NULL.  Does nothing
+ * where there is no Landlock. */
 static int
-confine_files(unsigned int rights, const char *const *readable)
+errand_confine_files(unsigned int rights, const char *const *readable)
 {
 	struct landlock *l;
 	int r;
@@ -40,7 +40,7 @@ confine_files(unsigned int rights, const char *const *readable)
 	r = landlock_new(&l, rights);
 	if (r != 0)
 		return r == ERR_SYS ? 0 : r;
-	/* one that is not there is not needed */
+	/* a path that does not exist needs no exception */
 	for (; *readable != NULL; readable++)
 		(void)!landlock_allow(l, *readable, LANDLOCK_READ);
 	r = landlock_enter(l);
@@ -49,30 +49,30 @@ confine_files(unsigned int rights, const char *const *readable)
 }
 
 static int
-confine_resolver(int (*calls)(void))
+errand_confine_resolver(int (*calls)(void))
 {
-	/* of the C library; /run for resolv.conf, a link as a rule; libraries that are found by
-	 * ld.so.cache */
+	/* what the C library's resolver and its modules read; /run because resolv.conf is mostly a
+	 * link there */
 	static const char *const readable[] = { "/etc", "/usr", "/lib", "/lib32", "/lib64", "/run",
 		"/var/lib/sss", NULL };
 	int r;
 
-	r = confine_begin(0);
+	r = errand_confine_begin(0);
 	if (r == 0)
-		r = confine_files(LANDLOCK_FILES | LANDLOCK_REACH, readable);
+		r = errand_confine_files(LANDLOCK_FILES | LANDLOCK_REACH, readable);
 	return r == 0 ? calls() : r;
 }
 
 int
 errand_confine_dial(void)
 {
-	return confine_resolver(calls_dial);
+	return errand_confine_resolver(calls_dial);
 }
 
 int
 errand_confine_look(void)
 {
-	return confine_resolver(calls_look);
+	return errand_confine_resolver(calls_look);
 }
 
 int
@@ -81,16 +81,16 @@ errand_confine_check(void)
 	static const char *const none[] = { NULL };
 	int r;
 
-	r = confine_begin(0);
+	r = errand_confine_begin(0);
 	if (r == 0)
-		r = confine_files(LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH, none);
+		r = errand_confine_files(LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH, none);
 	return r == 0 ? calls_check() : r;
 }
 
 int
 errand_confine_run(void)
 {
-	int r = confine_begin(0);
+	int r = errand_confine_begin(0);
 
 	return r == 0 ? calls_program(CALLS_SIGNALS_ANY) : r;
 }
@@ -98,7 +98,7 @@ errand_confine_run(void)
 int
 errand_confine_starter(uint64_t capabilities)
 {
-	int r = confine_begin(capabilities);
+	int r = errand_confine_begin(capabilities);
 
 	return r == 0 ? calls_program(CALLS_SIGNALS_ANY) : r;
 }
@@ -110,7 +110,7 @@ errand_confine_lacks(void)
 
 	if (version == 0)
 		return "no Landlock: file permissions alone keep them from the key store";
-	if (version < LANDLOCK_WITH_SIGNALS)
+	if (version < LANDLOCK_SCOPES_SIGNALS)
 		return "a Landlock that does not know signals: they signal nobody but themselves";
 	return NULL;
 }
@@ -118,7 +118,7 @@ errand_confine_lacks(void)
 /* --- programs --- */
 
 static size_t
-paths_count(char *const *paths)
+errand_paths_count(char *const *paths)
 {
 	size_t n;
 
@@ -127,9 +127,9 @@ paths_count(char *const *paths)
 	return n;
 }
 
-/* Do the permissions of the file keep us from it anyway, whatever we do? */
+/* 1 if the file's owner and mode keep this user from it, so that Landlock is not needed. */
 static int
-is_forbidden(const char *path)
+errand_path_forbidden(const char *path)
 {
 	struct stat st;
 
@@ -140,12 +140,12 @@ is_forbidden(const char *path)
 	    faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1;
 }
 
-/* Everything but the closed paths can be used as ever, and the fixed ones be read.  Without exceptions
- * there are no directories in which nothing new can be made. */
+/* Allow everything but the closed paths, and reading alone for the fixed ones.  An exception makes the
+ * directories on the way to it unwritable (landlock.h), so a path that needs none is left out. */
 static int
-allow_program(struct landlock *l, const struct confine_program *p)
+errand_allow_program(struct landlock *l, const struct confine_program *p)
 {
-	const size_t n = paths_count(p->closed), fixed = paths_count(p->fixed);
+	const size_t n = errand_paths_count(p->closed), fixed = errand_paths_count(p->fixed);
 	const char **except = calloc(n + fixed + 1, sizeof(*except));
 	size_t closed = 0, all, i;
 	int r;
@@ -153,7 +153,7 @@ allow_program(struct landlock *l, const struct confine_program *p)
 	if (except == NULL)
 		return ERR_NOMEM;
 	for (i = 0; i < n; i++)
-		if (!is_forbidden(p->closed[i]))
+		if (!errand_path_forbidden(p->closed[i]))
 			except[closed++] = p->closed[i];
 	all = closed;
 	for (i = 0; i < fixed && closed > 0; i++)
@@ -161,7 +161,7 @@ allow_program(struct landlock *l, const struct confine_program *p)
 	r = landlock_allow_except(l, except, all, LANDLOCK_FILES);
 	if (r == 0 && all > closed)
 		r = landlock_allow_except(l, except, closed, LANDLOCK_READ | LANDLOCK_EXECUTE);
-	/* that a key is there is no secret, and a directory on the way can be listed */
+	/* directories on the way can be listed: the names of keys are no secret */
 	if (r == 0)
 		r = landlock_allow(l, "/", LANDLOCK_READ_DIRS);
 	free(except);
@@ -171,13 +171,13 @@ allow_program(struct landlock *l, const struct confine_program *p)
 int
 errand_confine_program(const struct confine_program *p)
 {
-	const int signals = landlock_version() >= LANDLOCK_WITH_SIGNALS || p->own_user;
+	const int signals = landlock_version() >= LANDLOCK_SCOPES_SIGNALS || p->own_user;
 	struct landlock *l;
 	int r;
 
 	r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_REACH);
 	if (r == 0) {
-		r = allow_program(l, p);
+		r = errand_allow_program(l, p);
 		if (r == 0)
 			r = landlock_enter(l);
 		landlock_free(&l);

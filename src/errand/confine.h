@@ -1,6 +1,6 @@
 /*
- * What errands and programs give up before they read anything of strangers.  Landlock is used where
- * the kernel has it.  Each function returns 0 or an ERR_*.
+ * What errands and lookup programs give up before they read anything that strangers had a hand in.
+ * Landlock is used where the kernel has it.  Each function returns 0 or an ERR_*.
  */
 #ifndef ERRAND_CONFINE_H
 #define ERRAND_CONFINE_H
@@ -9,37 +9,36 @@
 
 #include "base/err.h"
 
-/* Reads the files of resolvers, writes none, and may look names up and connect. */
+/* For the errand that dials: it may read what resolvers read, write nothing, and connect. */
 int errand_confine_dial(void) MUST_CHECK;
 
-/* The same before an errand connects that enters the sandbox of a session afterwards. */
+/* For the errand that looks at a host key: the same, and it may then enter the sandbox of a session. */
 int errand_confine_look(void) MUST_CHECK;
 
-/* No file, no new socket: for an errand that computes. */
+/* For the errand that checks a password: no file, and no socket but the one it has. */
 int errand_confine_check(void) MUST_CHECK;
 
-/* No capabilities, and the limits of a program (calls.h): for the errand that runs one. */
+/* For the errand that runs a program: no capabilities, and the calls of programs (calls.h). */
 int errand_confine_run(void) MUST_CHECK;
 
-/* The same for a process that starts such errands, with the capabilities (1 << CAP_...) that it
- * needs. */
+/* For the starter of such errands: the same with these capabilities (1 << CAP_...). */
 int errand_confine_starter(uint64_t capabilities) MUST_CHECK;
 
-/* Of a program; both lists end with NULL and may be NULL themselves. */
+/* Of one program.  Both lists end with NULL, or are NULL. */
 struct confine_program {
-	char *const *closed; /* absolute paths out of its reach, with all that is below them */
-	char *const *fixed;  /* those that it may read and not change */
-	int own_user;	     /* no process of the gateway but its errand is the same user */
+	char *const *closed; /* absolute paths that it must not reach, nor anything below them */
+	char *const *fixed;  /* absolute paths that it may read but not change */
+	int own_user;	     /* of the gateway's processes only its errand has the same user */
 };
 
 /*
- * Between fork and exec, by the leader of the process group.  Where file permissions keep the user
- * from the closed paths anyway, the others have no meaning either.  Else the names beside a closed
- * path and above it are known as of now: what is made there later is out of reach as well.
+ * Called between fork and exec by the leader of the process group.  Where file permissions already keep
+ * the user from every closed path, fixed has no effect either.  Otherwise files that are created later
+ * beside a closed path, or beside a directory above it, are out of reach too (landlock_allow_except()).
  */
 int errand_confine_program(const struct confine_program *p) MUST_CHECK;
 
-/* NULL, or what this kernel lacks for the above, for the log. */
+/* NULL, or what this kernel lacks to confine programs, for the log. */
 const char *errand_confine_lacks(void);
 
 #endif

@@ -1,3 +1,6 @@
+/*
+ * Name resolution and connect(2) with a deadline (dial.h).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -14,7 +17,7 @@
 
 /* Connect within the deadline: a descriptor, or -1 with errno set. */
 static int
-connect_within(const struct addrinfo *ai, int64_t deadline)
+dial_address(const struct addrinfo *ai, int64_t deadline)
 {
 	struct pollfd pfd = { .events = POLLOUT };
 	socklen_t len = sizeof(int);
@@ -72,7 +75,7 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 
 	r = getaddrinfo(host, port, &hints, &list);
 	if (r == EAI_ADDRFAMILY || r == EAI_NONAME) {
-		/* loopback alone does not count as an address of the machine */
+		/* AI_ADDRCONFIG ignores loopback addresses, and this host may have no others */
 		hints.ai_flags = 0;
 		r = getaddrinfo(host, port, &hints, &list);
 	}
@@ -86,7 +89,7 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 		if (clock_ms() >= deadline)
 			errno = ETIMEDOUT;
 		else
-			fd = connect_within(ai, dial_share(deadline, n));
+			fd = dial_address(ai, dial_share(deadline, n));
 		if (fd == -1)
 			put_why(why, host, port, ai, errno);
 	}

@@ -1,6 +1,6 @@
 /*
- * Connecting to a machine by its name.  It takes as long as it may and whatever the resolver
- * takes: for an errand, and for who asks on the command line.
+ * Connecting to a host by its name, with a deadline; the resolver may take longer.  For the errands that
+ * dial and look, and for `sallyport route --dial`.
  */
 #ifndef ERRAND_DIAL_H
 #define ERRAND_DIAL_H
@@ -9,15 +9,15 @@
 
 #include "base/buf.h"
 
-/* The end of the part of the time that is for this one, of so many that are to come. */
+/* Share the time until the deadline among n attempts: the end of the first one's part. */
 int64_t dial_share(int64_t deadline, unsigned int n);
 
-/* Each address of one host in turn: a descriptor, not blocking, or -1 with the reasons added
- * to why, one for each. */
+/* Try the addresses of a host one after another.  A non-blocking descriptor, or -1 with a reason for each
+ * address added to why. */
 int dial_host(const char *host, const char *port, int64_t deadline, struct buf *why);
 
-/* For an errand: a resolver cannot be told to stop, so with nobody there any more who waits on the
- * other side of this socket the kernel ends the process (SIGIO, whose default action that is). */
+/* For an errand, because a resolver cannot be interrupted: the kernel kills this process by SIGIO when the
+ * peer of this socket closes it. */
 void dial_end_with(int answer);
 
 #endif

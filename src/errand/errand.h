@@ -1,27 +1,27 @@
 /*
- * An errand: a short-lived process that does for the keeper what the keeper must not do itself.
- * Each is the program executed anew (cli/role.c) on a socket of the keeper's, where its order waits
- * already; each runs in a process of its own and ends it.  A keeper that gets no answer sees the
- * socket close.
+ * An errand: a short-lived process that does for the keeper what the keeper must not do itself.  The
+ * master executes sallyport anew for each (cli/role.c), with a socket of the keeper's in which the order
+ * already waits.  An errand sends one answer and exits; if it fails, the keeper sees the socket close.
  */
 #ifndef ERRAND_ERRAND_H
 #define ERRAND_ERRAND_H
 
-/* DIAL: look names up, connect to the first host that answers, and send DIALLED with the socket, or
+/* DIAL: resolve the hosts' names, connect to the first that answers, and send DIALLED with the socket, or
  * DIAL_FAILED. */
 void errand_dial(int sock) __attribute__((noreturn));
 
 /*
- * RUN: run a program that looks a login up, and send RAN.  With a command (its path and words),
- * started as a user of its own: no other is run, with one word behind it, in the directory base.
+ * RUN: run a lookup program, and send RAN.  command is NULL, or the path and arguments of the only program
+ * that may be run, with one more argument (the login) and in the directory base: where programs have a
+ * user of their own (starter.h).
  */
 void errand_run(int sock, const char *base, const char *command) __attribute__((noreturn));
 
-/* LOOK: connect to a machine, exchange keys with it, log in nowhere, and send LOOKED, or DIAL_FAILED with
- * the reason. */
+/* LOOK: connect to an upstream, do the key exchange, and send LOOKED with its host key, or DIAL_FAILED
+ * with the reason. */
 void errand_look(int sock) __attribute__((noreturn));
 
-/* PASSWORD: check a password against its hash, which takes time and memory, and send CHECKED. */
+/* PASSWORD: check a password against its Argon2 hash, and send CHECKED. */
 void errand_check(int sock) __attribute__((noreturn));
 
 #endif

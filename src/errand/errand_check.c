@@ -1,5 +1,6 @@
 /*
- * The errand that checks a password: Argon2 is meant to take time and memory, and not the keeper's.
+ * The errand that checks a password against its hash: Argon2 takes time and memory, and the keeper never
+ * waits.  A role of cli/role.c.
  */
 #include <poll.h>
 #include <signal.h>
@@ -13,15 +14,15 @@
 #include "errand/errand.h"
 #include "ipc/ipc.h"
 
-/* The keeper has sent it before it asked for us. */
+/* How long the order may take to arrive; the keeper sends it before it asks for the errand. */
 #define CHECK_WAIT_MS 5000
-/* With the largest cost that a hash may have (route_check_password_hash()). */
+/* More than a hash of the highest cost takes that route_check_password_hash() lets pass. */
 #define CHECK_SECONDS 60
 
 static int
 password_matches(const char *hash, struct bytes password)
 {
-	/* an out of memory is a no: closed */
+	/* out of memory counts as a wrong password */
 	return crypto_pwhash_str_verify(hash, (const char *)password.p, password.len) == 0;
 }
 
@@ -46,10 +47,10 @@ errand_check(int sock)
 		_exit(1);
 	wire_text(&msg.body, hash, sizeof(hash));
 	password = wire_string(&msg.body);
-	ok = wire_end(&msg.body) == 0 && password_matches(hash, password);
+	ok = wire_end(&msg.body) == 0 && errand_password_matches(hash, password);
 	explicit_bzero(message, sizeof(message));
 	explicit_bzero(hash, sizeof(hash));
-	/* the memory it took is free again; with the answer the next one may begin */
+	/* Argon2's memory is free again by now: at the answer the keeper may start the next check */
 	proctitle_set("errand done");
 	ipc_begin(&b, IPC_CHECKED);
 	wire_put_bool(&b, ok);

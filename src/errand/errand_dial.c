@@ -1,5 +1,6 @@
 /*
- * The errand that dials: what strangers have most say in is the answer of a name server.
+ * The errand that dials: it reads the answers of name servers, which strangers may control.  A role of
+ * cli/role.c.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ errand_dial(int sock)
 	deadline = clock_ms() + timeout_ms;
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(sock);
-	/* a resolver may take longer than asked: this is the end of it */
+	/* the resolver knows no deadline */
 	alarm(timeout_ms / 1000 + 2);
 	if (errand_confine_dial() != 0)
 		_exit(1);
@@ -63,7 +64,7 @@ errand_dial(int sock)
 		if (wire_err(body) != 0)
 			break;
 		proctitle_set("errand dial %s", host);
-		/* one that does not answer leaves time for the next */
+		/* a host that does not answer leaves time for the next one */
 		fd = dial_host(host, port, dial_share(deadline, n), &why);
 		if (fd != -1)
 			break;
@@ -73,7 +74,7 @@ errand_dial(int sock)
 	buf_init(&dead, names.max + 4);
 	wire_put_u32(&dead, n_dead);
 	buf_put(&dead, names.data, names.len);
-	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
+	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
 	if (fd != -1)
 		_exit(answer_dialled(sock, host, fd, &why, &dead) == 0 ? 0 : 1);
 	ipc_begin(&b, IPC_DIAL_FAILED);

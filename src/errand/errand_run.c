@@ -1,5 +1,5 @@
 /*
- * The errand that runs a program.
+ * The errand that runs a lookup program.  A role of cli/role.c, executed by the master or the starter.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 
 /* u32 n, n x string: an array that ends with NULL.  NULL: malformed. */
 static char **
-read_words(struct wire *body)
+errand_read_words(struct wire *body)
 {
 	uint32_t n = wire_u32(body), i;
 	struct bytes word;
@@ -42,9 +42,9 @@ read_words(struct wire *body)
 	return words;
 }
 
-/* Is it this command, with a login behind it and no environment but that which lookups have? */
+/* Is argv this command followed by a login, with the environment of lookups and nothing more? */
 static int
-run_permitted(char *const *argv, char *const *env, const char *base, const char *command)
+errand_run_permitted(char *const *argv, char *const *env, const char *base, const char *command)
 {
 	struct strlist words = { 0 };
 	int ok;
@@ -84,18 +84,18 @@ errand_run(int sock, const char *base, const char *command)
 	(void)wire_u64(body);
 	timeout_ms = wire_u32(body);
 	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		lists[i] = read_words(body);
+		lists[i] = errand_read_words(body);
 		if (lists[i] == NULL)
 			_exit(1);
 	}
 	if (lists[0][0] == NULL || wire_end(body) != 0 || timeout_ms > ERRAND_TIMEOUT_MAX_MS)
 		_exit(1);
-	if (command != NULL && !run_permitted(lists[0], lists[1], base, command)) {
+	if (command != NULL && !errand_run_permitted(lists[0], lists[1], base, command)) {
 		log_error("the command of RunAs is %s, and another one is not run", command);
 		_exit(1);
 	}
 	signal(SIGTERM, SIG_DFL);
-	/* nothing here waits longer; should it, this is the end of it */
+	/* run_program() keeps the time limit; this is in case it does not */
 	alarm(timeout_ms / 1000 + 5);
 	proctitle_set("errand exec %s", lists[0][0]);
 	order.argv = lists[0];

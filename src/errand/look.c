@@ -1,6 +1,7 @@
 /*
- * The errand that looks: the key exchange with a machine, up to its host key, for the keeper, before a
- * route with StrictHostKeyChecking = accept-new has a key to go by.
+ * The errand that looks at a host key: it does the key exchange with an upstream for the keeper, where
+ * StrictHostKeyChecking is accept-new and no key is known yet.  So the key that the keeper writes down
+ * is not a session's word.  A role of cli/role.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@
 #include "wire/ssh.h"
 
 #define LOOK_WHY_MAX 400
-#define LOOK_KEY_MAX 8192 /* a session takes no larger ones */
+#define LOOK_KEY_MAX 8192 /* the same limit as a session's */
 
 /* What a LOOK message says. */
 struct look_order {
@@ -32,8 +33,8 @@ struct look_order {
 };
 
 struct look_result {
-	struct buf looked; /* the LOOKED message, once the machine has shown its key */
-	struct buf why;	   /* why it has not */
+	struct buf looked; /* the LOOKED message, once the upstream has shown its key */
+	struct buf why;	   /* why there is none */
 };
 
 static int
@@ -42,7 +43,7 @@ look_shown(void *ctx, const char *alg, struct bytes hash, struct bytes blob, str
 	struct look_result *result = ctx;
 
 	if (result->looked.len > 0)
-		return ERR_BADSTATE; /* one key exchange is all there is */
+		return ERR_BADSTATE; /* a second key exchange */
 	if (blob.len > LOOK_KEY_MAX || sig.len > LOOK_KEY_MAX)
 		return ERR_TOOBIG;
 	ipc_begin(&result->looked, IPC_LOOKED);
@@ -83,7 +84,7 @@ look_exchange(struct leg *leg, int answer, int64_t deadline)
 		n = poll(fds, 2, clock_until(deadline, clock_ms()));
 		if (n == 0)
 			return "timed out";
-		/* nobody waits for the answer any more */
+		/* the keeper has closed the socket: no login waits for the answer */
 		if (n == -1 || fds[1].revents != 0)
 			_exit(1);
 		r = leg_input(leg);
@@ -116,7 +117,7 @@ look_at(int fd, const struct look_order *order, int answer, struct look_result *
 	leg_free(&leg);
 }
 
-/* Nothing of what the machine says comes out of here but by the answer. */
+/* /dev/null on 0 to 2: what the upstream says leaves this process in the answer alone. */
 static int
 look_silent(void)
 {
@@ -155,20 +156,20 @@ errand_look(int answer)
 		_exit(1);
 	order.deadline = clock_ms() + timeout_ms;
 	proctitle_set("errand look %s", order.host);
-	/* what the libraries load later they have by then */
+	/* the libraries load what they need before the process is confined */
 	if (leg_global_init() != 0 || leg_warm_up() != 0 || look_silent() != 0)
 		_exit(1);
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(answer);
-	/* a resolver may take longer than asked: this is the end of it */
+	/* the resolver knows no deadline */
 	alarm(timeout_ms / 1000 + 2);
 	if (errand_confine_look() != 0)
 		_exit(1);
 	buf_init(&result.looked, 0);
 	buf_init(&result.why, LOOK_WHY_MAX);
 	fd = dial_host(order.host, order.port, order.deadline, &result.why);
-	signal(SIGIO, SIG_IGN); /* an answer that is being read makes it, too */
-	/* to have got there was all that it needs more for than a session */
+	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
+	/* once connected it needs no more than a session does */
 	if (fd != -1 && sandbox_enter(-1) != 0)
 		_exit(1);
 	if (fd != -1)

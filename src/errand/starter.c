@@ -1,5 +1,6 @@
 /*
- * The starter of lookup programs; a role of its own (cli/role.c).
+ * The starter of lookup programs (starter.h), a role that the master executes (cli/role.c), and the two
+ * functions by which the master talks to it.
  */
 #include <grp.h>
 #include <linux/capability.h>
@@ -25,7 +26,7 @@
 #include "errand/run.h"
 #include "errand/starter.h"
 
-/* Errands at once: the keeper asks for 16, and some that it has given up may be ending. */
+/* Errands at once: the keeper runs 16, and as many that it has cancelled may still be ending. */
 #define STARTER_ERRANDS_MAX 32
 #define STARTER_GROUPS_MAX 64
 #define STARTER_WAIT_MS 10000
@@ -45,7 +46,7 @@ struct starter {
 
 /* --- becoming --- */
 
-/* Look the user up once: from here on no file is opened. */
+/* Look the user up once, so that no file has to be opened later. */
 static int
 starter_find_user(struct starter *s)
 {
@@ -61,21 +62,20 @@ starter_find_user(struct starter *s)
 	return 0;
 }
 
-/* Keep the two capabilities; executing something never gives others back. */
+/* Keep the two capabilities, in a way that no execve(2) gives others back. */
 static int
 starter_confine(const struct starter *s)
 {
 	const char *self = s->config->self;
 	int r;
 
-	/* who may not set these has a bounding set that somebody else has made small */
+	/* this fails without CAP_SETPCAP, in a container for example, whose bounding set is small anyway */
 	(void)prctl(PR_SET_SECUREBITS,
 	    SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
 		SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
 	if (prctl(PR_SET_KEEPCAPS, 1) == -1)
 		return ERR_SYS;
-	/* before the change of user as well, which takes away the right to limit what comes
-	 * after it */
+	/* also before the change of user, after which the bounding set can no longer be limited */
 	r = privs_limit_capabilities(STARTER_CAPABILITIES);
 	if (r == 0)
 		r = privs_drop(self[0] == '\0' ? NULL : self);
@@ -84,7 +84,7 @@ starter_confine(const struct starter *s)
 	return r == 0 && prctl(PR_SET_KEEPCAPS, 0) == -1 ? ERR_SYS : r;
 }
 
-/* In a child, for good: the user, with nothing of ours. */
+/* In a child: become the user for good, without any capability. */
 static void
 starter_become_user(const struct starter *s)
 {
@@ -105,7 +105,7 @@ starter_fork(struct starter *s, int sock)
 	for (i = 0; i < STARTER_ERRANDS_MAX && place == NULL; i++)
 		if (s->errands[i] == 0)
 			place = &s->errands[i];
-	/* the keeper sees the socket close */
+	/* the errand's socket closes, by which the keeper learns of it */
 	if (place == NULL) {
 		log_error("a lookup program is not started: %d run already", STARTER_ERRANDS_MAX);
 		return;
@@ -124,7 +124,8 @@ starter_fork(struct starter *s, int sock)
 	}
 }
 
-/* What an errand that was killed has left comes to us; only its user may end it. */
+/* Kill what an errand that was killed left behind: orphans become the starter's children, but only their
+ * user may signal them. */
 static void
 starter_sweep(const struct starter *s)
 {
@@ -140,7 +141,7 @@ starter_sweep(const struct starter *s)
 			(void)kill(left[i], SIGKILL);
 		_exit(0);
 	}
-	/* until then none of them is reaped, and their numbers stay theirs */
+	/* orphans are reaped after this, so that no number is given to another process meanwhile */
 	if (pid != -1)
 		(void)waitpid(pid, NULL, 0);
 }
@@ -161,7 +162,7 @@ starter_reap(struct starter *s)
 	starter_sweep(s);
 }
 
-/* One byte with a socket.  0, or an ERR_*: the master is gone. */
+/* Take one byte with a socket, and start an errand on it.  0, or an ERR_*: the master is gone. */
 static int
 starter_take(struct starter *s)
 {
@@ -172,7 +173,7 @@ starter_take(struct starter *s)
 	n = fd_recv(s->master, &byte, sizeof(byte), &sock, MSG_DONTWAIT);
 	if (n == ERR_AGAIN)
 		return 0;
-	/* the keeper sees the socket of its errand close */
+	/* out of descriptors: the errand's socket closes, by which the keeper learns of it */
 	if (n == ERR_NOFILE)
 		return 0;
 	if (n != 1 || sock == -1) {
@@ -189,7 +190,7 @@ starter_block_signals(struct starter *s)
 {
 	sigset_t mask;
 
-	/* the master ends it */
+	/* the starter ends when the master does, not by a signal to their process group */
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
@@ -234,11 +235,11 @@ starter_run(int master, const struct starter_config *config)
 		if (fds[0].revents != 0)
 			r = starter_take(&s);
 	}
-	/* as errands do: nothing is cleaned up that the kernel does not */
+	/* the kernel frees everything */
 	_exit(0);
 }
 
-/* --- the master's end --- */
+/* --- for the master --- */
 
 int
 starter_wait(int starter)

@@ -20,7 +20,7 @@
 #define CHECK_SECONDS 60
 
 static int
-password_matches(const char *hash, struct bytes password)
+errand_password_matches(const char *hash, struct bytes password)
 {
 	/* out of memory counts as a wrong password */
 	return crypto_pwhash_str_verify(hash, (const char *)password.p, password.len) == 0;

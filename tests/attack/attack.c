@@ -5,7 +5,7 @@
  * It is linked from the objects of the product; the linker puts the two __wrap_ functions here in
  * front of the product's.  A client that begins with ATTACK_MAGIC speaks frames, u32 length, u8 op,
  * body; each is answered by one frame, u32 length, body.  Every other client is served as usual.
- * tests/e2e/lab/attacker.py is the other end.
+ * tests/e2e/lab/taken_over.py is the other end.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,4 @@
-import hashlib
 import os
-import random
 import shutil
 import signal
 import tempfile
@@ -8,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("lab")
+
 from lab import net, procs
+from lab.account import new_account
+from lab.bulk import Bulk
 from lab.ca import CA
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.keys import Ring
 from lab.sshd import Sshd
 from lab.way import Way, build
+
+pytest_plugins = ["lab.lookup_program", "lab.program"]
 
 os.umask(0o022)
 for name in [n for n in os.environ if n.startswith("SSH_")]:
@@ -154,12 +158,12 @@ def make_gateway(tmp_path, ring):
 
 @pytest.fixture
 def attacked(make_gateway, make_sshd, ring, tmp_path):
-    """A way through a gateway of the attack build (lab.attacker) to alice's machine."""
+    """A way through a gateway of the attack build (lab.taken_over) to alice's machine."""
     pytest.importorskip("paramiko")
-    from lab import attacker
+    from lab import taken_over
 
     sshd = make_sshd()
-    gateway = make_gateway(program=attacker.program())
+    gateway = make_gateway(program=taken_over.program())
     gateway.route("alice", sshd, [ring.get("client")])
     gateway.start()
     w = Way("gateway", tmp_path, ring, sshd, gateway)
@@ -196,20 +200,35 @@ def trusting(own_way, ca):
     return make
 
 
-class Bulk:
-    """A file of bytes that do not compress, and its digest."""
+@pytest.fixture
+def account():
+    """The name of a user of this host, whose password is lab.account.PASSWORD."""
+    with new_account() as name:
+        yield name
 
-    def __init__(self, path, size, seed):
-        self.path = path
-        self.size = size
-        digest = hashlib.sha256()
-        block = random.Random(seed).randbytes(1 << 20)
-        with open(path, "wb") as f:
-            for i in range(size >> 20):
-                piece = i.to_bytes(8, "big") + block[8:]
-                digest.update(piece)
-                f.write(piece)
-        self.sha256 = digest.hexdigest()
+
+@pytest.fixture
+def stalled_client(monkeypatch):
+    """stalled_client(port): a client that can stop reading (lab.stalled_client)."""
+    pytest.importorskip("paramiko")
+    from lab.stalled_client import stalled_clients
+
+    with stalled_clients(monkeypatch) as make:
+        yield make
+
+
+@pytest.fixture
+def stalled_session(gated, stalled_client):
+    """A way, a connection of alice, who may not forward, and the process of its session."""
+    from lab.attack import USERAUTH_SUCCESS, key_of, proof
+
+    w = gated(route={"AllowTcpForwarding": "no"})
+    a = stalled_client(w.gateway.port)
+    assert a.service()
+    a.send(*proof(a, "alice", key_of(w.client)))
+    assert a.hears(USERAUTH_SUCCESS)
+    (session,) = w.gateway.sessions("alice")
+    return w, a, session
 
 
 @pytest.fixture(scope="session")

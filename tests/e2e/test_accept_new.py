@@ -9,10 +9,10 @@ import threading
 import pytest
 
 from lab import net
+from lab.net import BlackHole
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
-from test_dead_hosts import Hole
 
 ADDED = r"the host key of 127\.0\.0\.1 port \d+ is new: ED25519 SHA256:\S+, added to "
 
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_no_torn_line(gated, small_disk):
 def test_the_second_of_two_hosts_is_looked_at_when_it_answers(gated):
     """The first is dead: what is looked at is the one that the session talks to."""
     w = first(gated, route={"HostName": "127.0.0.9 127.0.0.1", "ConnectTimeout": "4s"})
-    hole = Hole("127.0.0.9", w.sshd.port)
+    hole = BlackHole("127.0.0.9", w.sshd.port)
     try:
         w.answers()
         assert re.fullmatch(r"\[127\.0\.0\.1\]:\d+ ssh-ed25519 \S+\n", known(w).read_text())

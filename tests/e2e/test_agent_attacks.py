@@ -6,16 +6,18 @@ import threading
 
 import pytest
 
-paramiko = pytest.importorskip("paramiko")
-
-from lab.attack import (  # noqa: E402
+from lab.attack import (
     CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_FAILURE, CHANNEL_OPEN,
     CHANNEL_EXTENDED_DATA, CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_REQUEST,
     CHANNEL_SUCCESS, CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS,
     Attacker, key_of, proof,
 )
-from lab import net  # noqa: E402
-from lab.refusal import one_line  # noqa: E402
+from lab import net
+from lab.agent import Agent
+from lab.refusal import one_line
+
+paramiko = pytest.importorskip("paramiko")
+
 
 SESSION = 0x7FFF0000  # the gateway's number of the first session
 AGENT = 0x7FFF0001
@@ -378,7 +380,6 @@ class Machine(paramiko.ServerInterface):
 def odd(make_gateway, ring, tmp_path, short):
     """odd(...): a client and an agent, with such a machine behind the gateway."""
     from lab.way import Way
-    from test_agent_login import Agent
 
     made = []
 

@@ -9,30 +9,13 @@ import subprocess
 import pytest
 
 from lab import net
+from lab.agent import Agent
 from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
-from lab.wait import Log, wait_for
+from lab.wait import wait_for
 
 
 SIGN_REQUEST = "type 13$"
-
-
-class Agent:
-    """ssh-agent, and a client whose ssh forwards it.  The log has every request: its type."""
-
-    def __init__(self, way, path, *flags):
-        self.way = way
-        self.path = path
-        self.log = Log(way.dir / "agent.log", "\r\n")
-        with open(self.log.path, "wb") as log:
-            self.process = way.client.popen(["ssh-agent", "-d", "-a", path, *flags], stderr=log)
-        wait_for("the agent's socket", path.exists)
-        way.client.env["SSH_AUTH_SOCK"] = str(path)
-        way.client.write_config(ForwardAgent="yes")
-
-    def add(self, key, *flags, **env):
-        self.way.client.run(["ssh-add", "-q", *flags, key.path], env=env, check=True)
-        return key
 
 
 @pytest.fixture

@@ -8,26 +8,16 @@ import time
 import pytest
 
 from lab import net
+from lab.bulk import sha256_of
+from lab.client import held
 from lab.gateway import sanitized
+from lab.packets import GOOD_LISTS, HELLO, kexinit, packet
 from lab.wait import wait_for
 
 GRACE = 3
-HELLO = b"SSH-2.0-attacker\r\n"
 RNG = random.Random(20240)
 
 
-def packet(payload, padding=8):
-    return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
-
-
-def kexinit(*lists, tail=b"\0\0\0\0\0"):
-    return b"\x14" + bytes(16) + b"".join(struct.pack(">I", len(n)) + n for n in lists) + tail
-
-
-GOOD_LISTS = [
-    b"curve25519-sha256", b"ssh-ed25519", b"aes128-ctr", b"aes128-ctr", b"hmac-sha2-256",
-    b"hmac-sha2-256", b"none", b"none", b"", b"",
-]
 KEX = HELLO + packet(kexinit(*GOOD_LISTS))
 
 BLOBS = {
@@ -121,8 +111,7 @@ def until_it_ends(port, blob, result, name):
 def test_bytes_that_are_no_ssh(own_way):
     """Each is dropped within the grace time; the door lets others in meanwhile and afterwards."""
     w = own_way(door={"LoginGraceTime": str(GRACE)})
-    held = w.client.spawn("echo up; cat")
-    assert held.stdout.readline() == b"up\n"
+    running = held(w.client)
     results = {}
     most = 0
     names = list(BLOBS)
@@ -145,10 +134,10 @@ def test_bytes_that_are_no_ssh(own_way):
     assert len(results) == len(BLOBS) and not late
     if w.gateway and not sanitized():
         assert most < 16 << 20, most
-    held.stdin.write(b"unharmed\n")
-    held.stdin.close()
-    assert held.stdout.read() == b"unharmed\n"
-    held.stdin = None
+    running.stdin.write(b"unharmed\n")
+    running.stdin.close()
+    assert running.stdout.read() == b"unharmed\n"
+    running.stdin = None
     w.answers()
     assert not w.door.log.find(r"killed by signal")
     if w.gateway:
@@ -157,8 +146,6 @@ def test_bytes_that_are_no_ssh(own_way):
 
 def test_running_transfer_is_unharmed(own_way, bulk):
     """FAULTS I2."""
-    from test_bulk import sha256_of
-
     w = own_way(door={"LoginGraceTime": str(GRACE)})
     b = bulk(200)
     p = w.client.spawn(f"cat {b.path}")

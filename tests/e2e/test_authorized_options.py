@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytest.importorskip("paramiko")
-
-from lab.attack import USERAUTH_FAILURE, USERAUTH_PK_OK, USERAUTH_REQUEST, Attacker  # noqa: E402
-from lab.sshd import ME  # noqa: E402
+from lab.attack import USERAUTH_FAILURE, USERAUTH_PK_OK, USERAUTH_REQUEST, Attacker
+from lab.sshd import ME
 
 # On one connection: the gateway takes 64, and ends it.
 QUERIES = 60

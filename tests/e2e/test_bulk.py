@@ -1,18 +1,10 @@
 """Much data, every byte of it: 200 MB each way."""
 
-import hashlib
 import subprocess
 
+from lab.bulk import sha256_of
+
 SIZE = 200
-
-
-def sha256_of(stream):
-    h = hashlib.sha256()
-    while True:
-        data = stream.read(1 << 20)
-        if not data:
-            return h.hexdigest()
-        h.update(data)
 
 
 def test_200_megabytes_up(way, bulk):

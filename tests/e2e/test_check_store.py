@@ -6,15 +6,7 @@ import re
 
 import pytest
 
-import test_unlock
-
 PASSWORD = "the machine's"
-
-
-def check(g):
-    p = g.sallyport("check", "-c", g.conf)
-    assert b"PRIVATE KEY" not in p.stderr + p.stdout
-    return p.returncode, p.stderr.decode()
 
 
 def line_of(g, file, key):
@@ -30,13 +22,8 @@ def g(make_gateway, make_sshd, ring):
     g.command("key", "generate", "other")
     p = g.sallyport("key", "add", "secret", "--password", "-c", g.conf, stdin=PASSWORD.encode() + b"\n")
     assert p.returncode == 0
-    assert check(g) == (0, "")
+    assert g.check() == (0, "")
     return g
-
-
-def unlock_with(g, spec):
-    g.write_gateway()
-    test_unlock.unlock_with(g, spec)
 
 
 def keys(g):
@@ -45,7 +32,7 @@ def keys(g):
 
 def as_serve(g, said):
     """One line, that of serve, and what it asks for is enough."""
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and len(text.splitlines()) == 1 and re.search(said, text), text
     p = g.sallyport("serve", "-c", g.conf)
     assert p.returncode == 78 and text.split(": ", 1)[1] in p.stderr.decode(), (text, p.stderr)
@@ -111,7 +98,7 @@ KEY = {
 def test_host_key(g, ring, harm):
     how, said = KEY[harm]
     how(keys(g) / "host_ed25519", ring)
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and text.startswith(line_of(g, "00-gateway.ini", "HostKey") + "HostKey: "), text
     assert re.search(rf"HostKey: {keys(g)}/host_ed25519: .*({said})", text) and len(text.splitlines()) == 1
     p = g.sallyport("serve", "-c", g.conf)
@@ -124,9 +111,9 @@ def test_mapped_key(g, ring, make_sshd, key, name, harm):
     """Only the login would fail with it; the others' logins go on."""
     how, said = KEY[harm]
     g.route("alice", make_sshd(), [ring.get("client")], Password="secret")
-    assert check(g) == (0, "")
+    assert g.check() == (0, "")
     how(keys(g) / name, ring)
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and text.startswith(line_of(g, "10-alice.ini", key) + f"{key}: {keys(g)}/{name}: "), text
     assert re.search(said, text) and len(text.splitlines()) == 1, text
     p = g.sallyport("route", "alice", "-c", g.conf)
@@ -138,24 +125,27 @@ def test_two_keys_swapped(g):
     (keys(g) / "alice").rename(keys(g) / "x")
     (keys(g) / "other").rename(keys(g) / "alice")
     (keys(g) / "x").rename(keys(g) / "other")
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and "Key: " in text and "renamed" in text, text
 
 
 def test_passphrase_is_not_asked_for(g):
     """Nobody is there to enter it: it is said what can be told without."""
-    unlock_with(g, "passphrase")
+    g.write_gateway()
+    g.set_unlock("passphrase")
     as_serve(g, r"\.store: is locked with a file or credential, not with a passphrase")
-    unlock_with(g, "file:keys/.unlock")
+    g.write_gateway()
+    g.set_unlock("file:keys/.unlock")
     p = g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf, stdin=b"open sesame\nopen sesame\n")
     assert p.returncode == 0
     as_serve(g, r"\.store: is locked with a passphrase, not with file:.*; set Unlock = passphrase")
-    unlock_with(g, "passphrase")
-    assert check(g) == (0, "")
+    g.write_gateway()
+    g.set_unlock("passphrase")
+    assert g.check() == (0, "")
     # what can be seen from outside
     os.truncate(keys(g) / "alice", 30)
     (keys(g) / "host_ed25519").chmod(0o644)
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and "alice: is cut short" in text and "chmod 600" in text and len(text.splitlines()) == 2, text
 
 
@@ -165,22 +155,23 @@ def test_credential_if_it_is_there(g, tmp_path, monkeypatch):
     credential.chmod(0o400)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     g.command("key", "rewrap", "--unlock", "credential:store")
-    unlock_with(g, "credential:store")
-    assert check(g) == (0, "")
+    g.write_gateway()
+    g.set_unlock("credential:store")
+    assert g.check() == (0, "")
     flip(keys(g) / "alice", None)
-    assert "renamed" in check(g)[1]
+    assert "renamed" in g.check()[1]
     credential.chmod(0o600)
     credential.write_text("another that is long enough\n")
     as_serve(g, "is not what it was locked with")
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
-    assert check(g) == (0, "")
+    assert g.check() == (0, "")
 
 
 def test_missing_keys_are_told_beside(g):
     """What is wrong with the store does not hide what is not in it."""
     keys(g).chmod(0o777)
     (keys(g) / "alice").unlink()
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and "chmod go-w" in text and "there is no key alice" in text and len(text.splitlines()) == 2
 
 
@@ -192,14 +183,14 @@ def test_fresh_install(g):
     (g.conf / "10-alice.ini").unlink()
     for harm in (lambda: None, (keys(g) / ".store").unlink, (keys(g) / ".unlock").unlink, keys(g).rmdir):
         harm()
-        status, text = check(g)
+        status, text = g.check()
         assert status == 0 and all(n.startswith("note: ") for n in text.splitlines()), text
         assert len(text.splitlines()) == 2 and "make it with: sallyport key generate host_ed25519" in text
     g.command("key", "generate", "host_ed25519")
     (keys(g) / "host_ed25519").unlink()
     (keys(g) / "host_ed25519.pub").unlink()
     (keys(g) / ".unlock").chmod(0o644)
-    assert check(g)[0] == 78
+    assert g.check()[0] == 78
 
 
 def test_one_key_of_many_routes(g):
@@ -209,9 +200,9 @@ def test_one_key_of_many_routes(g):
     (g.conf / "20-many.ini").write_text("".join(
         f"[route u{i}]\nHostName = 127.0.0.1\nUser = x\nKey = alice\nAuthorizedKeysFile = {keys_file}\n"
         f"HostKeyFingerprint = SHA256:{'A' * 43}\n" for i in range(50)))
-    assert check(g) == (0, "")
+    assert g.check() == (0, "")
     flip(keys(g) / "alice", None)
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and len(text.splitlines()) == 51
 
 
@@ -228,7 +219,7 @@ def test_banner(g, harm):
     BANNER[harm](g.dir / "banner")
     g.options["Banner"] = g.dir / "banner"
     g.write_gateway()
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and text.startswith(line_of(g, "00-gateway.ini", "Banner") + f"Banner: {g.dir}/banner: "), text
     p = g.sallyport("serve", "-c", g.conf)
     assert p.returncode == 78 and text.split(": ", 3)[3] in p.stderr.decode()

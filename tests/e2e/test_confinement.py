@@ -5,6 +5,7 @@ import os
 import pytest
 
 from lab import net
+from lab.client import held
 from lab.gateway import sanitized
 from lab.procs import only_root
 from lab.wait import wait_for
@@ -38,8 +39,7 @@ def test_session_from_its_first_byte(w):
 
 
 def test_session_after_login(w):
-    p = w.client.spawn("echo up; cat")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client)
     (session,) = w.gateway.sessions()
     only_root(session)
     check_session(w.gateway, session)
@@ -49,8 +49,7 @@ def test_session_after_login(w):
 def test_no_descriptor_of_one_session_is_in_another(w):
     running = []
     for _ in range(3):
-        p = w.client.spawn("echo up; cat")
-        assert p.stdout.readline() == b"up\n"
+        p = held(w.client)
         running.append(p)
     seen = {}
     for session in w.gateway.sessions():

@@ -15,8 +15,8 @@ import time
 
 import pytest
 
-from lab import attacker, net, strangers
-from lab.attacker import TakenOver
+from lab import net, strangers, taken_over
+from lab.taken_over import TakenOver
 from lab.gateway import TREE, sanitized
 from lab.sshd import penalising
 from lab.strangers import NOT_ALLOWED, dropped, first_words, guess, refused
@@ -434,7 +434,7 @@ def attacked(make_gateway, make_sshd, ring, tmp_path):
     """attacked(words): a way through a gateway of the attack build."""
     def make(**words):
         machine = make_sshd()
-        g = make_gateway(program=attacker.program(), **words)
+        g = make_gateway(program=taken_over.program(), **words)
         g.route("alice", machine, [ring.get("client")], **HASH)
         return Way("gateway", tmp_path, ring, machine, g.start())
 

@@ -1,34 +1,10 @@
 """A route with several machines, and some of them do not answer."""
 
 import re
-import socket
 import time
 
-import pytest
 
-from lab.net import free_port
-
-
-class Hole:
-    """An address that swallows connections: its queue is full and nobody takes anything from it."""
-
-    def __init__(self, host, port):
-        self.sockets = [socket.socket()]
-        self.sockets[0].bind((host, port))
-        self.sockets[0].listen(0)
-        for _ in range(8):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex((host, port))
-            self.sockets.append(s)
-        with socket.socket() as s:
-            s.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                s.connect((host, port))
-
-    def close(self):
-        for s in self.sockets:
-            s.close()
+from lab.net import BlackHole, free_port
 
 
 def seconds(w):
@@ -53,7 +29,7 @@ def test_the_first_refuses(gated):
 def test_the_first_is_silent(gated):
     """It does not use up the time of the second, and the next login does not wait for it."""
     w = gated(route={"HostName": "127.0.0.3 127.0.0.1", "ConnectTimeout": "4s"})
-    hole = Hole("127.0.0.3", w.sshd.port)
+    hole = BlackHole("127.0.0.3", w.sshd.port)
     try:
         first = seconds(w)
         assert 1.8 < first < 4

@@ -8,12 +8,11 @@ import subprocess
 import pytest
 
 from lab import dropbear, net
+from lab.bulk import sha256_of
 from lab.dropbear import PASSWORD, Dropbear
 from lab.gateway import Gateway
 from lab.sshd import ME
 from lab.way import Way
-from test_bulk import sha256_of
-from test_forward import streams
 
 pytestmark = pytest.mark.skipif(not dropbear.installed(), reason="no Dropbear")
 
@@ -138,7 +137,7 @@ def test_forwards(way, flag):
     port = net.free_port()
     way.client.forward(flag, f"127.0.0.1:{port}:127.0.0.1:{echo.port}", ready=[("127.0.0.1", port)])
     data = hashlib.sha256(b"seed").digest() * 20_000
-    assert streams(("127.0.0.1", port), 4, data) == [data + b"%d" % i for i in range(4)]
+    assert net.exchange_many(("127.0.0.1", port), 4, data) == [data + b"%d" % i for i in range(4)]
     echo.close()
 
 

@@ -10,10 +10,9 @@ import pytest
 from lab.gateway import Gateway, sanitized
 from lab.procs import only_root
 from lab.client import Client
+from lab.net import BlackHole
 from lab.wait import wait_for
 
-from test_dead_hosts import Hole
-from test_password_hash import asking
 
 SLOW = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
 
@@ -125,7 +124,7 @@ def own_layout(w, errand):
 
 def test_the_errand_that_dials_is_confined(gated):
     w = gated(route={"HostName": "127.0.0.8", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
-    hole = Hole("127.0.0.8", w.sshd.port)
+    hole = BlackHole("127.0.0.8", w.sshd.port)
     try:
         c = w.client.spawn("true", stdin=subprocess.DEVNULL)
         (errand,) = wait_for("the errand", lambda: w.gateway.role("errand dial"))
@@ -139,7 +138,7 @@ def test_the_errand_that_dials_is_confined(gated):
 
 def test_the_errand_that_checks_a_password_is_confined(gated):
     w = gated(route={"PasswordHash": SLOW})
-    t = asking(w.client, "true", NumberOfPasswordPrompts=1)
+    t = w.client.prompting("true", NumberOfPasswordPrompts=1)
     t.expect("password: ")
     t.send("x\n")
     (errand,) = wait_for("the errand", lambda: w.gateway.role("errand password"))

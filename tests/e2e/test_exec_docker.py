@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from lab.docker import RECORDED, Engine
-from lab.program import HOSTILE, PROGRAMS, gateway, place, run  # noqa: F401 (fixtures)
+from lab.program import HOSTILE, PROGRAMS, run
 from lab.sshd import ME
 
 DOCKER = shutil.which("docker")
@@ -14,7 +14,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 "
 
 
 @pytest.fixture(params=["recorded", "docker"])
-def engine(request, short, place):
+def engine(request, short, program_dir):
     e = Engine(short)
     if request.param == "recorded":
         e.install_client(short / "bin")
@@ -29,11 +29,11 @@ def engine(request, short, place):
 
 
 @pytest.fixture
-def ask(engine, place):
+def ask(engine, program_dir):
     def call(login="alice", route="Key = people\n", **words):
         words = {"DockerHost": f"unix://{engine.socket}", **words}
-        (place / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
-        return run("docker", place / "docker", login, PATH=engine.path)
+        (program_dir / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
+        return run("docker", program_dir / "docker", login, PATH=engine.path)
 
     return call
 
@@ -141,23 +141,23 @@ def test_docker_no_engine(engine, ask):
     assert ask(route="nonsense\n").returncode == 2
 
 
-def test_docker_client_that_is_missing(place):
-    (place / "docker").write_text("")
-    (place / "bin").mkdir()
+def test_docker_client_that_is_missing(program_dir):
+    (program_dir / "docker").write_text("")
+    (program_dir / "bin").mkdir()
     for name in ("dirname", "readlink", "jq", "sh"):
-        (place / "bin" / name).symlink_to(shutil.which(name))
-    r = run("docker", place / "docker", "alice", PATH=f"{place}/bin")
+        (program_dir / "bin" / name).symlink_to(shutil.which(name))
+    r = run("docker", program_dir / "docker", "alice", PATH=f"{program_dir}/bin")
     assert r.returncode == 2 and "not found" in r.stderr
 
 
-def test_docker_lets_in(gateway, short, ring):
+def test_docker_lets_in(program_gateway, short, ring):
     """As the others; PATH is what a gateway gives, so the client here is the recorded one by way of a script."""
     e = Engine(short)
     e.install_client(short / "bin")
     program = short / "lookup"
     program.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/docker "$@"\n')
     program.chmod(0o755)
-    w = gateway(program, "docker")
+    w = program_gateway(program, "docker")
     (w.gateway.dir / "docker").write_text(
         "AuthorizedKeysFile = alice.pub\nUserKnownHostsFile = known_hosts\nNetwork = ssh\n")
     e.container("alice", networks={"ssh": ("127.0.0.1", ""), "x": ("10.0.0.1", "")}, user=ME, key="mapped",

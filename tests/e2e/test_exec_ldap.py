@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lab.daemons import Slapd
-from lab.program import HOSTILE, PROGRAMS, gateway, place, run  # noqa: F401 (fixtures)
+from lab.program import HOSTILE, PROGRAMS, run
 from lab.sshd import ME
 
 SECRET = "s3cret of the gateway"
@@ -68,11 +68,11 @@ ROUTE = ("HostName = {ipHostNumber}\nUser = ubuntu ; as everybody\nAuthorizedKey
 
 
 @pytest.fixture
-def settings(place, slapd):
+def settings(program_dir, slapd):
     """settings(route lines, URI=…): the path of a file for the program."""
     def write(route=ROUTE, **words):
         words = {"URI": slapd.uri, "Base": "ou=open,dc=test", "CACert": slapd.cert, "NetworkTimeout": 20, **words}
-        file = place / "ldap"
+        file = program_dir / "ldap"
         file.write_text("# where\n\n" + "".join(f"{k} = {v}\n" for k, v in words.items() if v) + route)
         return file
 
@@ -138,21 +138,21 @@ def test_ldap_several_entries(settings, login):
     assert "2 entries have this login" in r.stderr or "Size limit exceeded" in r.stderr
 
 
-def test_ldap_password(settings, place, slapd):
+def test_ldap_password(settings, program_dir, slapd):
     """Bound, it sees what others do not; the password is on no command line."""
-    secret = place / "secret"
+    secret = program_dir / "secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o640)
     words = {"Base": "dc=test", "BindDN": "cn=gateway,dc=test", "PasswordFile": secret}
     assert run("ldap", settings(Base="dc=test"), "bob").returncode != 0
     assert "HostName = 10.0.1.1\n" in run("ldap", settings(**words), "bob").stdout
 
-    spy = place / "bin" / "ldapsearch"
+    spy = program_dir / "bin" / "ldapsearch"
     spy.parent.mkdir()
-    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{place}/argv\nenv >>{place}/argv\nexec /usr/bin/ldapsearch "$@"\n')
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/argv\nenv >>{program_dir}/argv\nexec /usr/bin/ldapsearch "$@"\n')
     spy.chmod(0o755)
     assert run("ldap", settings(**words), "bob", PATH=f"{spy.parent}:/usr/bin:/bin").returncode == 0
-    seen = (place / "argv").read_text()
+    seen = (program_dir / "argv").read_text()
     assert "cn=gateway" in seen and SECRET not in seen and SECRET not in slapd.log.text()
 
     secret.write_text("wrong\n")
@@ -168,7 +168,7 @@ def test_ldap_password(settings, place, slapd):
     assert run("ldap", settings(BindDN="cn=gateway,dc=test"), "bob").returncode == 2
 
 
-def test_ldap_tls(settings, place, slapd, ring):
+def test_ldap_tls(settings, program_dir, slapd, ring):
     """StartTLS is the default, has to succeed, and the server has to be the right one."""
     mark = slapd.log.mark()
     assert run("ldap", settings(), "alice").returncode == 0
@@ -179,8 +179,8 @@ def test_ldap_tls(settings, place, slapd, ring):
         assert (r.returncode, r.stdout) == (2, "")
         assert not slapd.log.find("SRCH", mark)
     # What the machine's own ldap.conf says does not matter.
-    (place / "ldap.conf").write_text("TLS_REQCERT never\n")
-    assert run("ldap", settings(CACert=None), "alice", LDAPCONF=str(place / "ldap.conf")).returncode == 2
+    (program_dir / "ldap.conf").write_text("TLS_REQCERT never\n")
+    assert run("ldap", settings(CACert=None), "alice", LDAPCONF=str(program_dir / "ldap.conf")).returncode == 2
     mark = slapd.log.mark()
     assert run("ldap", settings(StartTLS="no"), "alice").returncode == 0
     assert run("ldap", settings(URI=slapd.ldapi, CACert=None), "alice").returncode == 0
@@ -203,9 +203,9 @@ def test_ldap_no_answer(settings, slapd):
     assert r.returncode == 2 and "No such object" in r.stderr
 
 
-def test_ldap_settings_that_are_wrong(settings, place):
-    assert run("ldap", place / "gone", "alice").returncode == 2
-    assert run("ldap", place, "alice").returncode == 2
+def test_ldap_settings_that_are_wrong(settings, program_dir):
+    assert run("ldap", program_dir / "gone", "alice").returncode == 2
+    assert run("ldap", program_dir, "alice").returncode == 2
     for words in ({"URI": None}, {"Base": None}, {"Filter": "(uid=alice)"}, {"Filter": "(uid=%u"},
                   {"Scope": "all"}, {"BindDN": "cn=x"}, {"URI": "gopher://x"}):
         r = run("ldap", settings(**words), "alice")
@@ -214,9 +214,9 @@ def test_ldap_settings_that_are_wrong(settings, place):
     assert run("ldap", settings("Host Name = x\n"), "alice").returncode == 2
 
 
-def test_ldap_lets_in(gateway, slapd, ring, tmp_path):
+def test_ldap_lets_in(program_gateway, slapd, ring, tmp_path):
     """An entry is all it takes.  Relative paths begin where those of conf.d do."""
-    w = gateway(PROGRAMS / "ldap", "ldap", timeout=2)
+    w = program_gateway(PROGRAMS / "ldap", "ldap", timeout=2)
     (w.gateway.dir / "cert.pem").write_bytes(slapd.cert.read_bytes())
     (w.gateway.dir / "ldap").write_text(
         f"URI = {slapd.uri}\nBase = ou=open,dc=test\nCACert = cert.pem\nFilter = (cn=%u)\n"

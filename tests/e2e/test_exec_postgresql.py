@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from lab.daemons import Postgres
-from lab.program import HOSTILE, PROGRAMS, gateway, place, run  # noqa: F401 (fixtures)
+from lab.program import HOSTILE, PROGRAMS, run
 from lab.sshd import ME
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 "
@@ -38,14 +38,14 @@ def database():
 
 
 @pytest.fixture
-def services(place, database):
+def services(program_dir, database):
     """services(word=…): a service file."""
     def write(**words):
         words = {"host": "127.0.0.1", "port": database.port, "dbname": "postgres", "user": "sallyport",
-                 "passfile": place / "pgpass", "connect_timeout": 20, **words}
-        (place / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
-        (place / "pgpass").chmod(0o600)
-        file = place / "services"
+                 "passfile": program_dir / "pgpass", "connect_timeout": 20, **words}
+        (program_dir / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
+        (program_dir / "pgpass").chmod(0o600)
+        file = program_dir / "services"
         file.write_text("[sallyport]\n" + "".join(f"{k}={v}\n" for k, v in words.items() if v is not None))
         file.chmod(0o600)
         return file
@@ -54,11 +54,11 @@ def services(place, database):
 
 
 @pytest.fixture
-def ask(services, place):
+def ask(services, program_dir):
     """ask(login, query): the program's answer."""
     def call(login, query=QUERY, services=services(), **env):
-        (place / "query").write_text(query)
-        return run("postgresql", services, place / "query", login, **env)
+        (program_dir / "query").write_text(query)
+        return run("postgresql", services, program_dir / "query", login, **env)
 
     return call
 
@@ -142,7 +142,7 @@ def test_postgresql_answers_that_are_wrong(ask, query):
     assert r.returncode == 2 and r.stderr, r
 
 
-def test_postgresql_connection(ask, services, database, place):
+def test_postgresql_connection(ask, services, database, program_dir):
     for words, reason in (({"port": 1}, "refused"), ({"dbname": "none"}, "does not exist"),
                           ({"user": "nobody"}, "password"), ({"sslmode": "require"}, "SSL"),
                           ({"host": "::1,127.0.0.1", "port": "1,1"}, "refused"), ({"wrong": "x"}, "syntax error")):
@@ -156,24 +156,24 @@ def test_postgresql_connection(ask, services, database, place):
     with_password.chmod(0o644)
     r = ask("alice", services=with_password)
     assert r.returncode == 2 and "others may read it" in r.stderr
-    (place / "other").write_text("[else]\nhost=127.0.0.1\n")
-    assert ask("alice", services=place / "other").returncode == 2
-    assert ask("alice", services=place / "gone").returncode == 2
+    (program_dir / "other").write_text("[else]\nhost=127.0.0.1\n")
+    assert ask("alice", services=program_dir / "other").returncode == 2
+    assert ask("alice", services=program_dir / "gone").returncode == 2
 
 
-def test_postgresql_passwords_are_not_seen(ask, place):
-    spy = place / "bin" / "psql"
+def test_postgresql_passwords_are_not_seen(ask, program_dir):
+    spy = program_dir / "bin" / "psql"
     spy.parent.mkdir()
-    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{place}/seen\nenv >>{place}/seen\nexec /usr/bin/psql "$@"\n')
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/seen\nenv >>{program_dir}/seen\nexec /usr/bin/psql "$@"\n')
     spy.chmod(0o755)
     assert ask("alice", PATH=f"{spy.parent}:/usr/bin:/bin").returncode == 0
-    seen = (place / "seen").read_text()
+    seen = (program_dir / "seen").read_text()
     assert "login=alice" in seen and "of sallyport" not in seen
 
 
-def test_postgresql_lets_in(gateway, database, services, ring):
+def test_postgresql_lets_in(program_gateway, database, services, ring):
     """Relative paths begin where those of conf.d do.  What is in the database counts at once."""
-    w = gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=2)
+    w = program_gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=2)
     services(passfile="pgpass", connect_timeout=None).rename(w.gateway.dir / "services")
     (w.gateway.dir / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
     (w.gateway.dir / "pgpass").chmod(0o600)

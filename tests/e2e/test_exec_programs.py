@@ -8,14 +8,14 @@ import urllib.parse
 
 import pytest
 
-from lab.program import HOSTILE, PROGRAMS, gateway, place, run  # noqa: F401 (fixtures)
+from lab.program import HOSTILE, PROGRAMS, run
 from lab.sshd import ME
 
 # table
 
 
-def test_table(place):
-    file = place / "users=1.csv"
+def test_table(program_dir):
+    file = program_dir / "users=1.csv"
     file.write_text("# who\n\nlogin,HostName,User,Key\nalice,10.0.0.5,ubuntu,a\n10,h,u,k\nbob,10.0.0.6,,b\r\n")
     r = run("table", file, "alice")
     assert (r.returncode, r.stdout) == (0, "HostName = 10.0.0.5\nUser = ubuntu\nKey = a\n")
@@ -27,17 +27,17 @@ def test_table(place):
 
 @pytest.mark.parametrize("text", ["login\n", "name:HostName\n", "login,Host Name\n", "login,HostName\nalice,a,b\n",
                                   'login,HostName\nalice,"a"\n'])
-def test_table_that_is_wrong(place, text):
-    (place / "t").write_text(text)
-    r = run("table", place / "t", "alice")
+def test_table_that_is_wrong(program_dir, text):
+    (program_dir / "t").write_text(text)
+    r = run("table", program_dir / "t", "alice")
     assert r.returncode == 2 and r.stdout == "" and "line " in r.stderr
-    assert run("table", place / "gone", "alice").returncode == 2
-    assert run("table", place, "alice").returncode == 2
+    assert run("table", program_dir / "gone", "alice").returncode == 2
+    assert run("table", program_dir, "alice").returncode == 2
 
 
-def test_table_lets_in(gateway, tmp_path):
+def test_table_lets_in(program_gateway, tmp_path):
     file = tmp_path / "users"
-    w = gateway(PROGRAMS / "table", file)
+    w = program_gateway(PROGRAMS / "table", file)
     file.write_text(
         "login|HostName|Port|User|Key|AuthorizedKeysFile|UserKnownHostsFile\n"
         f"alice|127.0.0.1|{w.sshd.port}|{ME}|mapped|alice.pub|known_hosts\n"
@@ -80,12 +80,12 @@ def service():
     server.server_close()
 
 
-def test_http(place, service):
+def test_http(program_dir, service):
     service.answers["alice"] = (200, json.dumps({
         "HostName": ["10.0.0.5", "10.0.0.6"], "Port": 2200, "AuthorizedKey": ["a AAAA one", "b AAAA"],
         "Key": "k", "User": None, "Foo": True}))
-    (place / "headers").write_text("Authorization: Bearer x\n")
-    r = run("http", service.url, place / "headers", "alice", SALLYPORT_FINGERPRINT="SHA256:a+b/c",
+    (program_dir / "headers").write_text("Authorization: Bearer x\n")
+    r = run("http", service.url, program_dir / "headers", "alice", SALLYPORT_FINGERPRINT="SHA256:a+b/c",
             SALLYPORT_CLIENT_ADDRESS="fe80::1%eth0")
     assert r.stdout == ("HostName = 10.0.0.5 10.0.0.6\nPort = 2200\nAuthorizedKey = a AAAA one\n"
                         "AuthorizedKey = b AAAA\nKey = k\nFoo = yes\n"), r
@@ -94,7 +94,7 @@ def test_http(place, service):
                                "client": ["fe80::1%eth0"]}, "Bearer x")]
 
 
-def test_http_names_stay_names(place, service):
+def test_http_names_stay_names(program_dir, service):
     for login in HOSTILE:
         assert run("http", service.url, login).returncode == 1
         assert service.asked.pop() == ({"login": [login], "fingerprint": [""], "client": [""]}, None)
@@ -106,19 +106,19 @@ def test_http_names_stay_names(place, service):
     (200, '{"User": "a\\nHostName = evil"}'), (200, '{"User": "a\\u0000"}'), (200, '{"User": "a ;b"}'),
     (200, '{"AuthorizedKey": ["a\\nb"]}'), (200, b'{"a": "' + b"x" * 70000 + b'"}'),
 ])
-def test_http_answers_that_are_wrong(place, service, status, body):
+def test_http_answers_that_are_wrong(program_dir, service, status, body):
     service.answers["alice"] = (status, body)
     r = run("http", service.url, "alice")
     assert r.returncode == 2 and r.stderr, r
 
 
-def test_http_no_service(place):
+def test_http_no_service(program_dir):
     assert run("http", "http://127.0.0.1:1/", "alice").returncode == 2
     assert run("http", "file:///etc/passwd", "alice").returncode == 2
 
 
-def test_http_lets_in(gateway, service, ring):
-    w = gateway(PROGRAMS / "http", service.url)
+def test_http_lets_in(program_gateway, service, ring):
+    w = program_gateway(PROGRAMS / "http", service.url)
     service.answers["alice"] = (200, json.dumps({
         "HostName": "127.0.0.1", "Port": w.sshd.port, "User": ME, "Key": "mapped",
         "AuthorizedKey": [ring.get("client").public], "UserKnownHostsFile": "known_hosts"}))
@@ -131,9 +131,9 @@ def test_http_lets_in(gateway, service, ring):
 # machines
 
 
-def test_machines(place):
-    (place / "list").write_text("# all\nweb1 10.0.0.5\ndb1 10.0.0.6:2200 alice,bob\n10 h\nodd a b c d\nv6 fe80::1\n")
-    (place / "route").write_text("AuthorizedKeysFile = users/{user}.pub\nKey = {machine}-{user}\n")
+def test_machines(program_dir):
+    (program_dir / "list").write_text("# all\nweb1 10.0.0.5\ndb1 10.0.0.6:2200 alice,bob\n10 h\nodd a b c d\nv6 fe80::1\n")
+    (program_dir / "route").write_text("AuthorizedKeysFile = users/{user}.pub\nKey = {machine}-{user}\n")
     r = run("machines", "list", "route", "alice+web1")
     assert (r.returncode, r.stdout) == (
         0, "HostName = 10.0.0.5\nUser = alice\nAuthorizedKeysFile = users/alice.pub\nKey = web1-alice\n")
@@ -146,8 +146,8 @@ def test_machines(place):
     assert run("machines", "gone", "route", "alice+web1").returncode == 2
 
 
-def test_machines_lets_in(gateway, tmp_path):
-    w = gateway(PROGRAMS / "machines", tmp_path / "list", tmp_path / "route")
+def test_machines_lets_in(program_gateway, tmp_path):
+    w = program_gateway(PROGRAMS / "machines", tmp_path / "list", tmp_path / "route")
     (tmp_path / "list").write_text(f"box 127.0.0.1:{w.sshd.port}\n")
     (tmp_path / "route").write_text(
         "AuthorizedKeysFile = alice.pub\nKey = mapped\nUserKnownHostsFile = known_hosts\n")

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import threading
 
 import pytest
 
@@ -23,24 +22,6 @@ def sha256(data):
     return hashlib.sha256(data).hexdigest().encode()
 
 
-def streams(address, count, data):
-    """Several at once; every answer."""
-    answers = [None] * count
-
-    def one(i):
-        try:
-            answers[i] = net.exchange(address, data + b"%d" % i)
-        except OSError as e:
-            answers[i] = e
-
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join(90)
-    return answers
-
-
 def test_local_forward(way, echo, digest):
     a, b = net.free_port(), net.free_port()
     way.client.forward(
@@ -50,7 +31,7 @@ def test_local_forward(way, echo, digest):
     assert net.exchange(("127.0.0.1", a), DATA) == DATA
     assert net.exchange(("127.0.0.1", b), DATA) == sha256(DATA)
     small = DATA[:2_000_000]
-    assert streams(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
+    assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
 
 def test_local_forward_to_nobody_closes(way):
@@ -72,7 +53,7 @@ def test_remote_forward(way, echo, digest):
     assert net.exchange(("127.0.0.1", a), DATA) == DATA
     assert net.exchange(("127.0.0.1", b), DATA) == sha256(DATA)
     small = DATA[:2_000_000]
-    assert streams(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
+    assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
 
 def test_remote_forward_lets_the_machine_choose_the_port(way, echo):

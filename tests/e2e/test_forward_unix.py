@@ -3,7 +3,7 @@
 import pytest
 
 from lab import net, procs
-from lab.wait import wait_for
+from lab.agent import start_agent
 
 DATA = bytes(range(256)) * 20_000
 
@@ -60,19 +60,13 @@ def test_machine_that_forbids_sockets_says_so(own_way, short, echo):
 # The agent.
 
 
+def start_forwarded_agent(way, short, ring):
+    return start_agent(way.client, short / "agent", ring.get("agent"), ring.get("agent", "rsa3072"))
+
+
 @pytest.fixture
 def agent(way, short, ring):
-    return start_agent(way, short, ring)
-
-
-def start_agent(way, short, ring):
-    path = short / "agent"
-    way.client.popen(["ssh-agent", "-D", "-a", path])
-    wait_for("the agent", lambda: net.accepts(str(path)))
-    env = {"SSH_AUTH_SOCK": str(path)}
-    for kind in ("ed25519", "rsa3072"):
-        way.client.run(["ssh-add", "-q", ring.get("agent", kind).path], env=env, check=True)
-    return env
+    return start_forwarded_agent(way, short, ring)
 
 
 def test_agent_forwarding(way, agent, ring):
@@ -110,5 +104,5 @@ def test_many_agent_channels_at_once(way, agent):
 
 def test_agent_refused_by_the_machine(own_way, short, ring):
     w = own_way(sshd={"AllowAgentForwarding": "no"})
-    r = w.ssh("-A", "echo [$SSH_AUTH_SOCK]", env=start_agent(w, short, ring))
+    r = w.ssh("-A", "echo [$SSH_AUTH_SOCK]", env=start_forwarded_agent(w, short, ring))
     assert r.text == "[]\n"

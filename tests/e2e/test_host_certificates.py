@@ -12,11 +12,10 @@ import pytest
 
 from lab import ca as authority
 from lab import net
+from lab.agent import Agent
+from lab.bulk import sha256_of
 from lab.refusal import one_line, session_id
 from lab.sshd import HOST_KEYS
-
-from test_agent_login import Agent
-from test_bulk import sha256_of
 
 
 class Known:

@@ -11,10 +11,9 @@ import struct
 
 import pytest
 
-from lab import attacker
-from lab.attacker import Gone, TakenOverKeeper
+from lab import taken_over
+from lab.taken_over import Gone, TakenOverKeeper
 from lab.gateway import Gateway, sanitized
-from lab.keys import Key
 from lab.way import Way
 
 # By name: their numbers on x86_64 and aarch64.
@@ -43,7 +42,7 @@ def call(k, name, *args):
 @pytest.fixture
 def gateway(make_gateway, make_sshd, ring):
     """Of the attack build, with a way to alice's machine."""
-    g = make_gateway(program=attacker.program())
+    g = make_gateway(program=taken_over.program())
     g.sshd = make_sshd()
     g.route("alice", g.sshd, [ring.get("client")])
     return g
@@ -135,16 +134,11 @@ def opened(k, path, flags):
     return call(k, "openat", AT_FDCWD, k.put(os.fsencode(path) + b"\0"), flags, 0o600)
 
 
-def landlocked(gateway):
-    if gateway.log.find("Landlock is not available here"):
-        pytest.skip("this kernel has no Landlock, or not for us")
-
-
 @pytest.mark.parametrize("path", ["/proc/1/environ", "/proc/self/status", "/proc/self/mem", "/proc/kmsg",
                                   "/sys/kernel/notes", "/dev/mem", "/dev/tty", "/dev/kmsg"])
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR], ids=["read", "write", "both"])
 def test_of_other_processes_and_the_machine_it_opens_nothing(path, flags, keeper):
-    landlocked(keeper.gateway)
+    keeper.gateway.needs_landlock()
     if sanitized() and path.startswith("/proc"):
         pytest.skip("the search for leaks reads it")
     if os.path.exists(path):
@@ -153,7 +147,7 @@ def test_of_other_processes_and_the_machine_it_opens_nothing(path, flags, keeper
 
 def test_it_writes_nothing_but_the_known_hosts_of_accept_new(keeper, tmp_path):
     """And here no route accepts new keys: neither to what its routes are made of, nor elsewhere."""
-    landlocked(keeper.gateway)
+    keeper.gateway.needs_landlock()
     base, outside = keeper.gateway.dir, tmp_path / "outside"
     outside.write_text("mine")
     for path in (base / "conf.d" / "alice.known_hosts", base / "keys" / "host_ed25519", outside):
@@ -171,7 +165,7 @@ def test_where_accept_new_writes_it_makes_and_fills_files_alone(gateway, short, 
     gateway.route("bob", gateway.sshd, [ring.get("client")], key="alice", StrictHostKeyChecking="accept-new",
                   UserKnownHostsFile=tmp_path / "known" / "hosts")
     with TakenOverKeeper(gateway, short) as k:
-        landlocked(gateway)
+        gateway.needs_landlock()
         assert opened(k, tmp_path / "known" / "hosts", os.O_RDWR | os.O_APPEND | os.O_CREAT) >= 0
         assert opened(k, tmp_path / "beside", os.O_RDWR | os.O_APPEND | os.O_CREAT) == -errno.EACCES
         assert opened(k, gateway.conf / "alice.known_hosts", os.O_RDWR | os.O_APPEND) == -errno.EACCES

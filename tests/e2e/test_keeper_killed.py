@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from lab import attack, attacker, net
+from lab import attack, net, taken_over
+from lab.client import echoes, held
 from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
@@ -151,8 +152,7 @@ def test_before_the_keys_are_exchanged(gated):
 def test_running_session_goes_on(gated):
     """It needs a keeper at rekeys alone."""
     w = gated()
-    p = w.client.spawn("echo up; cat")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client)
     kill(w)
     w.gateway.log.wait(KILLED)
     out, err = p.communicate(b"still here", timeout=10)
@@ -172,17 +172,10 @@ def ended(gateway):
         net.connect(("127.0.0.1", gateway.port)).close()
 
 
-def echoes(p, text):
-    p.stdin.write(text)
-    p.stdin.flush()
-    assert p.stdout.read(len(text)) == text
-
-
 def test_another_gateway_takes_its_place_while_sessions_of_the_old_go_on(gated):
     w = gated()
     assert (w.gateway.dir / "run" / "control").exists()
-    running = w.client.spawn("echo up; cat")
-    assert running.stdout.readline() == b"up\n"
+    running = held(w.client)
     kill(w)
     ended(w.gateway)
     w.gateway.start()
@@ -228,18 +221,18 @@ def test_a_keeper_that_is_stopped_and_killed_while_it_loads_anew(gated):
 
 def test_before_it_is_ready(make_gateway, make_sshd, ring, short):
     """The attack build's keeper waits for orders where it would say that it is ready."""
-    g = make_gateway(program=attacker.program())
+    g = make_gateway(program=taken_over.program())
     g.route("alice", make_sshd(), [ring.get("client")])
-    with attacker.TakenOverKeeper(g, short) as k:
+    with taken_over.TakenOverKeeper(g, short) as k:
         os.kill(k.pid, signal.SIGKILL)
         assert g.process.wait(5) == 1
     assert g.log.find(KILLED)
 
 
 def test_a_keeper_that_crashes_is_said_to(make_gateway, make_sshd, ring, short):
-    g = make_gateway(program=attacker.program())
+    g = make_gateway(program=taken_over.program())
     g.route("alice", make_sshd(), [ring.get("client")])
-    with attacker.TakenOverKeeper(g, short) as k:
+    with taken_over.TakenOverKeeper(g, short) as k:
         k.crash()
         assert g.process.wait(10) == 1
     assert g.log.find(r"the keeper is gone \(killed by signal 4\): ending")

@@ -12,19 +12,6 @@ from lab.wait import wait_for
 RESTART = r"accept-new writes to {}, in a directory that this gateway may not write to since its start: restart it"
 
 
-def landlocked(gateway):
-    if gateway.log.find("Landlock is not available here"):
-        pytest.skip("this kernel has no Landlock, or not for us")
-
-
-def reload(w):
-    return w.gateway.sallyport("reload", "-c", w.gateway.conf)
-
-
-def logs_in(w, login):
-    return w.new_client(user=login).ssh("echo in").text == "in\n"
-
-
 def accepting(w, login, path, **words):
     w.gateway.route(login, w.sshd, [w.ring.get("client")], key="alice", StrictHostKeyChecking="accept-new",
                     UserKnownHostsFile=path, **words)
@@ -38,7 +25,7 @@ def restart(w):
 @pytest.fixture
 def w(gated, tmp_path):
     w = gated()
-    landlocked(w.gateway)
+    w.gateway.needs_landlock()
     w.known = tmp_path / "known"
     w.known.mkdir()
     return w
@@ -49,14 +36,14 @@ def test_reload_that_names_a_new_directory_is_refused_with_the_word_restart(w):
     accepting(w, "bob", path)
     file = w.gateway.conf / "10-bob.ini"
     line = file.read_text().splitlines().index(f"UserKnownHostsFile = {path}") + 1
-    p = reload(w)
+    p = w.gateway.reload()
     message = rf"{re.escape(str(file))}:{line}: " + RESTART.format(re.escape(str(path)))
     assert p.returncode == 78 and re.search(message, p.stderr.decode() + p.stdout.decode()), p
     assert w.gateway.log.find(message)
     assert w.gateway.log.find(r"reload: 1 error; the configuration stays as it was")
-    assert logs_in(w, "alice") and not logs_in(w, "bob")
+    assert w.lets_in("alice") and not w.lets_in("bob")
     restart(w)
-    assert logs_in(w, "bob") and f":{w.sshd.port} " in path.read_text()
+    assert w.lets_in("bob") and f":{w.sshd.port} " in path.read_text()
 
 
 def test_reload_that_names_a_directory_below_a_known_one_is_taken(w):
@@ -65,30 +52,30 @@ def test_reload_that_names_a_directory_below_a_known_one_is_taken(w):
     (w.known / "more").mkdir()
     path = w.known / "more" / "hosts"
     accepting(w, "carol", path)
-    assert reload(w).returncode == 0
-    assert logs_in(w, "carol") and path.exists()
+    assert w.gateway.reload().returncode == 0
+    assert w.lets_in("carol") and path.exists()
 
 
 def test_reload_with_accept_new_that_needs_not_write_is_taken(w):
     """The machine is known by its fingerprint, or nobody ever goes there."""
     accepting(w, "bob", w.known / "hosts", HostKeyFingerprint=" ".join(k.fingerprint for k in w.sshd.host_keys))
-    assert reload(w).returncode == 0
-    assert logs_in(w, "bob")
+    assert w.gateway.reload().returncode == 0
+    assert w.lets_in("bob")
 
 
 def test_directory_that_was_not_there_at_the_start(w):
     accepting(w, "bob", w.known / "later" / "hosts")
     restart(w)
     w.gateway.log.wait("listening on")
-    assert reload(w).returncode == 0
+    assert w.gateway.reload().returncode == 0
     (w.known / "later").mkdir()
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78 and b"restart it" in p.stderr + p.stdout
-    assert not logs_in(w, "bob")
+    assert not w.lets_in("bob")
     assert w.gateway.log.find(rf"cannot add the host key of 127\.0\.0\.1: {w.known}/later/hosts: is in a directory "
                               r"that the configuration did not name when the gateway was started")
     restart(w)
-    assert logs_in(w, "bob")
+    assert w.lets_in("bob")
 
 
 def test_directory_that_was_replaced(w):
@@ -97,7 +84,7 @@ def test_directory_that_was_replaced(w):
     restart(w)
     w.known.rename(w.known.with_name("old"))
     w.known.mkdir()
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78 and b"restart it" in p.stderr + p.stdout
 
 
@@ -119,17 +106,17 @@ def answer(w, path):
 def test_program_that_answers_with_a_directory_nobody_named(w):
     path = w.known / "hosts"
     lookup(w, answer(w, path))
-    assert reload(w).returncode == 0
-    assert not logs_in(w, "bob")
+    assert w.gateway.reload().returncode == 0
+    assert not w.lets_in("bob")
     wait_for("the reason", lambda: w.gateway.log.find(
         rf"cannot add the host key of 127\.0\.0\.1: {path}: is in a directory that the configuration did not name "
         r"when the gateway was started; see KnownHostsDirectory in sallyport\.conf\(5\)"))
     lookup(w, answer(w, path), more=f"KnownHostsDirectory = {w.known}\n")
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78
     assert re.search(rf"20-lookup\.ini:3: {RESTART.format(w.known)}", (p.stderr + p.stdout).decode()), p
     restart(w)
-    assert logs_in(w, "bob") and path.exists()
+    assert w.lets_in("bob") and path.exists()
 
 
 def test_state_directory_of_the_unit(w, short):
@@ -138,8 +125,8 @@ def test_state_directory_of_the_unit(w, short):
     w.gateway.within = ("env", f"STATE_DIRECTORY=/nonexistent:{w.known}")
     w.gateway.start()
     accepting(w, "bob", w.known / "hosts")
-    assert reload(w).returncode == 0
-    assert logs_in(w, "bob")
+    assert w.gateway.reload().returncode == 0
+    assert w.lets_in("bob")
 
 
 @pytest.mark.parametrize("words", ["[lookup directory]\nStrictHostKeyChecking = accept-new\n",
@@ -152,11 +139,11 @@ def test_tree_whose_routes_accept_new_on_their_own(w, words):
     lines = "[lookup]\nOrder = ini directory\n{}Path = users\n"
     (w.gateway.conf / "20-lookup.ini").write_text(lines.format("[lookup directory]\n"))
     restart(w)
-    assert not logs_in(w, "bob")
+    assert not w.lets_in("bob")
     assert w.gateway.log.find(r"users/bob/known_hosts: is in a directory that the configuration did not name")
     (w.gateway.conf / "20-lookup.ini").write_text(lines.format(words))
     restart(w)
-    assert logs_in(w, "bob") and (d / "known_hosts").exists()
+    assert w.lets_in("bob") and (d / "known_hosts").exists()
 
 
 def test_kernel_without_landlock(gated, tmp_path):
@@ -171,7 +158,7 @@ def test_kernel_without_landlock(gated, tmp_path):
     said = [line for line in w.gateway.log.lines(mark) if "Landlock" in line]
     assert len(said) == 1 and "Landlock is not available here: Operation not supported; " in said[0], said
     accepting(w, "bob", w.known / "hosts")
-    assert reload(w).returncode == 0
-    assert logs_in(w, "bob") and logs_in(w, "alice")
+    assert w.gateway.reload().returncode == 0
+    assert w.lets_in("bob") and w.lets_in("alice")
     (keeper,) = w.gateway.keepers()
     assert keeper.status("Seccomp") == "2"

@@ -3,27 +3,19 @@
 import re
 import shutil
 import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 
-paramiko = pytest.importorskip("paramiko")
-
-from lab import net  # noqa: E402
-from lab.attack import (  # noqa: E402
+from lab import net
+from lab.attack import (
     CHANNEL_OPEN, DISCONNECT, KEXINIT, NEWKEYS, SERVICE_REQUEST, USERAUTH_SUCCESS, Attacker, key_of,
     none, password, proof, query,
 )
-from lab.gateway import TREE  # noqa: E402
-from lab.wait import wait_for  # noqa: E402
-from test_attacks_raw import GOOD_LISTS, HELLO, kexinit  # noqa: E402
+from lab.fail2ban import MODES, hosts
+from lab.packets import GOOD_LISTS, HELLO, kexinit, padded_packet
+from lab.wait import wait_for
 
-
-def bytes_of(payload):
-    """A packet that is padded as it should be."""
-    padding = 8 + -(len(payload) + 13) % 8
-    return (len(payload) + padding + 1).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding)
+paramiko = pytest.importorskip("paramiko")
 
 
 # Each takes a way and ends its connection.
@@ -102,7 +94,7 @@ def stranger(w):
 def other_lists(**other):
     """A KEXINIT with something in it that nobody has."""
     lists = [other.get(f"at{i}", one) for i, one in enumerate(GOOD_LISTS)]
-    return HELLO + bytes_of(kexinit(*lists))
+    return HELLO + padded_packet(kexinit(*lists))
 
 
 BY = r"127\.0\.0\.1 port \d+"
@@ -124,7 +116,7 @@ CASES = {
     "half-a-version": (raw(b"SSH-2.0-abc"), rf"Connection closed by {BY}( \[preauth\])?$"),
     "version": (raw(HELLO), rf"Connection closed by {BY} \[preauth\]$"),
     "version-reset": (reset(HELLO, b"curve25519"), rf"Connection reset by {BY} \[preauth\]$"),
-    "kexinit": (raw(HELLO + bytes_of(kexinit(*GOOD_LISTS))), rf"Connection closed by {BY} \[preauth\]$"),
+    "kexinit": (raw(HELLO + padded_packet(kexinit(*GOOD_LISTS))), rf"Connection closed by {BY} \[preauth\]$"),
     "http": (raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), NOT_SSH),
     "tls": (raw(bytes.fromhex("16030100c8010000c40303") + bytes(190)), NOT_SSH),
     "nul": (raw(bytes(1000)), NOT_SSH),
@@ -135,7 +127,7 @@ CASES = {
     "ssh-9.9": (raw(b"SSH-9.9-new\r\n"), VERSION),
     "length-0": (raw(HELLO + bytes(64)), MAC),
     "length-max": (raw(HELLO + b"\xff" * 100), MAC),
-    "cut-kexinit": (raw(HELLO + bytes_of(kexinit(*GOOD_LISTS)[:60])),
+    "cut-kexinit": (raw(HELLO + padded_packet(kexinit(*GOOD_LISTS)[:60])),
                     rf"ssh_dispatch_run_fatal: Connection from {BY}: incomplete message \[preauth\]$"),
     "kex": (ssh(KexAlgorithms="diffie-hellman-group1-sha1"),
             unmatched("key exchange method", "diffie-hellman-group1-sha1,ext-info-c")),
@@ -240,40 +232,6 @@ def test_login_is_no_address(gated, tmp_path, talk):
 
 
 # fail2ban itself, where it is installed.
-
-MODES = ("normal", "ddos", "extra", "aggressive")
-
-
-FILTERS = Path("/etc/fail2ban/filter.d")
-OURS = TREE / "contrib" / "fail2ban" / "sallyport.conf"
-
-
-def filter_of_ours(directory):
-    """It finds the one for sshd beside it."""
-    file = directory / "filter.d" / OURS.name
-    file.parent.mkdir(exist_ok=True)
-    shutil.copy(OURS, file)
-    for name in ("sshd.conf", "common.conf"):
-        shutil.copy(FILTERS / name, file.parent)
-    return file
-
-
-def hosts(directory, connections, mode, ours=False):
-    """The addresses fail2ban finds, where the nth connection came from 192.0.2.n.
-
-    By the filter for sshd, with a process for each connection; or by ours, with one for all.
-    """
-    file = directory / "log"
-    name = filter_of_ours(directory) if ours else "sshd"
-    with open(file, "w", encoding="utf-8") as f:
-        for n, lines in enumerate(connections, 1):
-            for line in lines:
-                line = re.sub(r"^sallyport\[\d+\]: ", "", line).replace("127.0.0.1", f"192.0.2.{n}")
-                daemon = "sallyport[7]" if ours else f"sshd[{n}]"
-                f.write(f"Nov 21 01:30:00 host {daemon}: {line}\n")
-    p = subprocess.run(["fail2ban-regex", "-o", "id", str(file), f"{name}[mode={mode}]"],
-                       capture_output=True, text=True, timeout=60, check=True)
-    return set(p.stdout.split())
 
 
 def wrong_passwords(w):

@@ -8,12 +8,10 @@ import re
 
 import pytest
 
-from lab import net
 from lab.ca import CA, krl, named_principals, said
 from lab.refusal import one_line
-from lab.security_key import KINDS, PROVIDER, enroll, holder
+from lab.security_key import KINDS, PROVIDER, enroll, holder, provider_agent
 from lab.sshd import ME
-from lab.wait import wait_for
 from lab.way import lines
 
 # What the owner of a key is asked for when it signs, as it was enrolled.
@@ -195,26 +193,10 @@ def test_revoked(own_way, tokens, tmp_path):
 # From the agent.
 
 
-@pytest.fixture
-def agent_of(short):
-    """agent_of(way, *keys): the environment of an agent that holds them and may load the provider."""
-
-    def make(way, *keys):
-        c = holder(way, None)
-        path = short / "agent"
-        c.popen(["ssh-agent", "-D", "-a", path, "-P", PROVIDER])
-        wait_for("the agent", lambda: net.accepts(str(path)))
-        env = {"SSH_AUTH_SOCK": str(path)}
-        c.run(["ssh-add", "-q", "-S", PROVIDER, *(k.path for k in keys)], env=env, check=True)
-        return env
-
-    return make
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_from_the_agent(own_way, tokens, agent_of, kind):
+def test_from_the_agent(own_way, tokens, short, kind):
     w = own_way()
-    env = agent_of(w, *(tokens(kind, asked) for asked in ENROLLED))
+    env = provider_agent(w, short, *(tokens(kind, asked) for asked in ENROLLED))
     c = w.new_client()
     c.write_config(IdentitiesOnly="no", IdentityFile="none")
     for asked in ENROLLED:
@@ -335,11 +317,11 @@ def test_security_key_cannot_sit_in_the_key_store(gated, tmp_path, kind, passphr
 
 @pytest.mark.parametrize("asked", [TOUCH, NOTHING, BOTH])
 @pytest.mark.parametrize("kind", KINDS)
-def test_security_key_in_the_agent_opens_the_machine(gated, tokens, agent_of, kind, asked):
+def test_security_key_in_the_agent_opens_the_machine(gated, tokens, short, kind, asked):
     key = tokens(kind, asked)
     w = gated(route={"key": "agent"})
     w.sshd.authorize(f"{'no-touch-required' if asked == NOTHING else ''} {key.public}")
-    env = agent_of(w, key)
+    env = provider_agent(w, short, key)
     r = w.ssh("-A", "echo in", env=env)
     assert r.text == "in\n", r
     assert w.sshd.log.find(rf"Accepted publickey .* {KINDS[kind]} {re.escape(key.fingerprint)}")
@@ -347,17 +329,17 @@ def test_security_key_in_the_agent_opens_the_machine(gated, tokens, agent_of, ki
         rf"the agent is asked to sign for .* with {KINDS[kind]} {re.escape(key.fingerprint)}")
 
 
-def test_certificate_of_a_security_key_in_the_agent(gated, ca, tmp_path, agent_of):
+def test_certificate_of_a_security_key_in_the_agent(gated, ca, tmp_path, short):
     key = enroll(tmp_path / "key")
     ca.sign(key, ME).rename(tmp_path / "key-cert.pub")  # ssh-add takes it along
     w = gated(route={"key": "agent"}, sshd={"TrustedUserCAKeys": ca.file})
-    assert w.ssh("-A", "echo in", env=agent_of(w, key)).text == "in\n"
+    assert w.ssh("-A", "echo in", env=provider_agent(w, short, key)).text == "in\n"
     assert w.sshd.log.find(rf"Accepted publickey .* ED25519-SK-CERT {re.escape(key.fingerprint)}")
 
 
-def test_machine_that_wants_it_touched(gated, tokens, agent_of):
+def test_machine_that_wants_it_touched(gated, tokens, short):
     key = tokens(asked=NOTHING)
     w = gated(route={"key": "agent"})
     w.sshd.authorize(key.public)
-    r = w.ssh("-A", "echo in", env=agent_of(w, key))
+    r = w.ssh("-A", "echo in", env=provider_agent(w, short, key))
     assert r.code == 255 and "takes none of the keys" in one_line(r.err)

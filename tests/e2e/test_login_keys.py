@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 
-from lab import net
+from lab.agent import start_agent
 from lab.keys import TYPES
-from lab.wait import wait_for
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -110,27 +109,12 @@ def test_mapped_key_that_was_generated(make_gateway, make_sshd, ring, tmp_path, 
 # Keys in an agent.
 
 
-@pytest.fixture
-def agent_of(short, ring, tmp_path):
-    """agent_of(way, keys): the environment of an agent that holds them, in this order."""
-
-    def make(way, keys):
-        path = short / f"agent{len(keys)}"
-        way.client.popen(["ssh-agent", "-D", "-a", path])
-        wait_for("the agent", lambda: net.accepts(str(path)))
-        env = {"SSH_AUTH_SOCK": str(path)}
-        way.client.run(["ssh-add", "-q", *(k.path for k in keys)], env=env, check=True)
-        return env
-
-    return make
-
-
 @pytest.mark.parametrize("count", [1, 6, 7, 20])
-def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, agent_of, count):
+def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, short, count):
     """FAULTS F32; sshpiper #394.  sshd counts each, so direct is given a higher limit."""
     w = own_way(sshd={"MaxAuthTries": "50"})
     keys = [ring.get(f"wrong{i}") for i in range(count - 1)] + [ring.get("client")]
-    env = agent_of(w, keys)
+    env = start_agent(w.client, short / "agent", *keys)
     c = w.new_client()
     c.write_config(IdentitiesOnly="no", IdentityFile="none")
     r = c.ssh("echo in", env=env)
@@ -138,9 +122,9 @@ def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, agent_of, coun
     assert r.err == ""
 
 
-def test_right_key_given_is_used_before_the_others(own_way, ring, agent_of):
+def test_right_key_given_is_used_before_the_others(own_way, ring, short):
     w = own_way()
-    env = agent_of(w, [ring.get(f"wrong{i}") for i in range(19)])
+    env = start_agent(w.client, short / "agent", *(ring.get(f"wrong{i}") for i in range(19)))
     c = w.new_client()
     c.write_config(IdentitiesOnly="no")
     assert c.ssh("echo in", env=env).code in (0, 255)

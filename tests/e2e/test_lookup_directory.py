@@ -128,8 +128,6 @@ def test_next_backend_is_asked(tree, ring):
     t.lets_in("alice")
 
 
-
-
 FAULTS = {
     "key others can read": (lambda d: (d / "id_rsa").chmod(0o640), r"alice/id_rsa: others have access"),
     "list others can write": (

@@ -1,6 +1,5 @@
 """The lookup backend exec (FAULTS F25): whatever the program does, that login alone fails, closed, in time."""
 
-import os
 import re
 import subprocess
 import time
@@ -8,104 +7,21 @@ import time
 import pytest
 
 from lab.gateway import sanitized
+from lab.lookup_program import TIMEOUT
 from lab.sshd import ME
 from lab.strangers import dropped
 from lab.wait import wait_for
-from lab.way import Way
-
-TIMEOUT = 2
-SCRIPT = """#!/bin/bash
-here={here}
-answer() {{ cat "$here/answer"; }}
-echo "$1" >>"$here/asked"
-case $1 in
-{cases}
-*) exit 1 ;;
-esac
-"""
 
 
-@pytest.fixture
-def lab(make_gateway, make_sshd, ring, tmp_path):
-    """lab(cases): a way whose gateway asks a script, which knows good and what cases says."""
-    made = []
-
-    class Lab:
-        def __init__(self, cases="", more="", order="exec", machine=None, timeout=TIMEOUT, **options):
-            self.sshd = make_sshd(**(machine or {}))
-            self.gateway = g = make_gateway(**options)
-            self.here = g.dir / "exec"
-            self.here.mkdir()
-            self.sshd.authorize(g.generate_key("mapped"))
-            (self.here / "keys").write_text(ring.get("client").public + "\n")
-            (self.here / "known_hosts").write_text(self.sshd.known_hosts())
-            self.answer = (
-                f"HostName = {self.sshd.host}\nPort = {self.sshd.port}\nUser = {ME}\nKey = mapped\n"
-                "AuthorizedKeysFile = exec/keys\nUserKnownHostsFile = exec/known_hosts\n"
-            )
-            (self.here / "answer").write_text(self.answer)
-            self.script = self.here / "lookup"
-            # tests run side by side: each looks for its own that sleep
-            self.nap = f"8461.{os.getpid()}{len(made)}"
-            cases = cases.replace("8461.7", self.nap)
-            self.script.write_text(SCRIPT.format(here=self.here, cases=f"good*) answer ;;\n{cases}"))
-            self.script.chmod(0o755)
-            (g.conf / "20-lookup.ini").write_text(
-                f"[lookup]\nOrder = {order}\n[lookup exec]\nCommand = exec/lookup\n"
-                f"Timeout = {timeout}s\n{more}"
-            )
-            g.start()
-            self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
-
-        def login(self, login, timeout=20):
-            c = self.way.new_client(user=login, ConnectTimeout=str(timeout))
-            return c.ssh("echo in", timeout=timeout)
-
-        def refused(self, login, reason, within=TIMEOUT + 3):
-            mark = self.gateway.log.mark()
-            start = time.monotonic()
-            r = self.login(login)
-            took = time.monotonic() - start
-            assert r.code == 255 and r.out == b"" and "Permission denied" in r.err, r
-            line = self.gateway.log.wait(rf"^.*lookup exec: .*$", mark).group()
-            assert re.search(reason, line), line
-            assert took < within, f"{took:.1f} s"
-            assert self.login("good").text == "in\n"
-
-        def left(self):
-            """Processes of the script that still run."""
-            mark = str(self.script)
-            found = []
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    with open(f"/proc/{pid}/cmdline", "rb") as f:
-                        words = f.read().decode(errors="replace").split("\0")
-                except OSError:
-                    continue
-                if mark in words or self.nap in words:
-                    found.append((pid, words))
-            return found
-
-    def make(*args, **kw):
-        made.append(Lab(*args, **kw))
-        return made[-1]
-
-    yield make
-    for x in made:
-        x.way.close()
-        wait_for("the end of all that was run", lambda: not x.left(), 10)
-        wait_for("the master to collect its dead", lambda: not x.gateway.zombies(), 10)
-
-
-def test_answer_is_a_route(lab):
-    x = lab()
+def test_answer_is_a_route(lookup):
+    x = lookup()
     assert x.login("good").text == "in\n"
     assert x.login("nobody").code == 255
     assert x.gateway.log.find(r"Invalid user nobody from")
 
 
-def test_environment_and_descriptors(lab, ring):
-    x = lab('show) env -0 | tr "\\0" "\\n" >"$here/env"; ls -l /proc/self/fd >"$here/fds"; '
+def test_environment_and_descriptors(lookup, ring):
+    x = lookup('show) env -0 | tr "\\0" "\\n" >"$here/env"; ls -l /proc/self/fd >"$here/fds"; '
             'tr "\\0" "\\n" </proc/$$/cmdline >"$here/argv"; cat >"$here/stdin"; answer ;;')
     assert x.login("show").text == "in\n"
     env = dict(line.split("=", 1) for line in (x.here / "env").read_text().splitlines())
@@ -128,10 +44,10 @@ def test_environment_and_descriptors(lab, ring):
     assert (x.here / "stdin").read_text() == ""
 
 
-def test_per_key(lab, ring):
+def test_per_key(lookup, ring):
     """git@ for everybody: the key that is offered says whose login it is."""
     one, two = ring.get("client"), ring.get("person")
-    x = lab(f'git) [ "$SALLYPORT_FINGERPRINT" = {one.fingerprint} ] || exit 1; '
+    x = lookup(f'git) [ "$SALLYPORT_FINGERPRINT" = {one.fingerprint} ] || exit 1; '
             f'[ "$SALLYPORT_PUBLIC_KEY" = "{one.public}" ] || exit 3; answer ;;', "PerKey = yes\n")
     assert x.login("git").text == "in\n"
     assert not x.gateway.log.find("Invalid user git")
@@ -166,16 +82,16 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_fail_that_login_alone(lab, fault):
+def test_faults_fail_that_login_alone(lookup, fault):
     what, reason = FAULTS[fault]
-    x = lab(f"bad) {what} ;;")
+    x = lookup(f"bad) {what} ;;")
     x.refused("bad", reason)
     wait_for("the end of it", lambda: not x.left(), 3)
     x.gateway.quiet()
 
 
-def test_program_that_is_not_fit(lab):
-    x = lab()
+def test_program_that_is_not_fit(lookup):
+    x = lookup()
     for change, reason in (
         (lambda: x.script.chmod(0o775), "others may write"),
         (lambda: x.script.chmod(0o644), "is not executable"),
@@ -201,15 +117,15 @@ def test_program_that_is_not_fit(lab):
 @pytest.mark.parametrize(
     "login", ["$(touch pwned)", "`touch pwned`", ";touch pwned", "a'b", "x|y&z", "%s%n", "a b  c", "*", "ö"]
 )
-def test_hostile_logins_are_one_argument(lab, login):
-    x = lab()
+def test_hostile_logins_are_one_argument(lookup, login):
+    x = lookup()
     x.login(login)
     assert (x.here / "asked").read_text() == login + "\n"
     assert not list(x.gateway.dir.rglob("pwned"))
 
 
-def test_next_backend_is_asked(lab, ring):
-    x = lab(order="exec ini")
+def test_next_backend_is_asked(lookup, ring):
+    x = lookup(order="exec ini")
     x.gateway.stop()
     x.gateway.route("carol", x.sshd, [ring.get("client")])
     x.gateway.start()
@@ -234,10 +150,10 @@ def ends_of(clients):
     return [(*c.communicate(timeout=120), c.returncode) for c in clients]
 
 
-def test_many_at_once_stay_bounded(lab):
+def test_many_at_once_stay_bounded(lookup):
     """FAULTS F25: 200 logins at once.  Each program counts those that run, itself included."""
     # the machine has sshd's defaults, by which it refuses when more than 10 log in at once
-    x = lab(COUNTED, machine={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
+    x = lookup(COUNTED, sshd={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
             LoginGraceTime="120s")
     keeper = x.gateway.keepers()[0]
     descriptors = keeper.n_descriptors()
@@ -252,11 +168,11 @@ def test_many_at_once_stay_bounded(lab):
         assert int(keeper.status("VmHWM").split()[0]) < 32 * 1024
 
 
-def test_many_at_once_beyond_the_limit_are_told(lab):
+def test_many_at_once_beyond_the_limit_are_told(lookup):
     """Who does not get in has been refused in so many words; nobody else is any the worse.
 
     The programs are held until everybody has come, however slow this machine is (P4 of the newcomer)."""
-    x = lab('many*) until [ -e "$here/go" ]; do sleep 0.1; done; answer ;;', timeout=60, MaxStartups="20",
+    x = lookup('many*) until [ -e "$here/go" ]; do sleep 0.1; done; answer ;;', timeout=60, MaxStartups="20",
             LoginGraceTime="120s")
     clients = spawn_many(x, 60)
     wait_for("40 to be refused", lambda: sum(c.poll() is not None for c in clients) == 40, 55)
@@ -271,9 +187,9 @@ def test_many_at_once_beyond_the_limit_are_told(lab):
     x.gateway.quiet()
 
 
-def test_crowd_from_one_address_waits_for_itself(lab):
+def test_crowd_from_one_address_waits_for_itself(lookup):
     """40 logins whose program is slow, from one address: who comes from another is next, not last."""
-    x = lab('slow*) sleep 4; exit 1 ;;', timeout=20, MaxStartups="300", LoginGraceTime="120s")
+    x = lookup('slow*) sleep 4; exit 1 ;;', timeout=20, MaxStartups="300", LoginGraceTime="120s")
     crowd = [x.way.new_client(user=f"slow{i}").spawn("true", stdin=subprocess.DEVNULL) for i in range(40)]
     wait_for("the crowd", lambda: len(x.gateway.sessions()) == 40, 20)
     r = x.way.new_client(user="good", BindAddress="127.0.0.2").ssh("echo in", timeout=30)
@@ -284,9 +200,9 @@ def test_crowd_from_one_address_waits_for_itself(lab):
         c.communicate(timeout=60)
 
 
-def test_errand_that_is_killed(lab):
+def test_errand_that_is_killed(lookup):
     """The login fails, closed; the program does not outlive the errand, and the next one gets its turn."""
-    x = lab("slow) exec sleep 8461.7 ;;", timeout=30)
+    x = lookup("slow) exec sleep 8461.7 ;;", timeout=30)
     for _ in range(17):
         c = x.way.new_client(user="slow").spawn("true", stdin=subprocess.DEVNULL)
         wait_for("the errand", lambda: x.gateway.role("errand exec"))[0].kill()
@@ -295,9 +211,9 @@ def test_errand_that_is_killed(lab):
     assert x.login("good").text == "in\n"
 
 
-def test_errand_that_is_killed_leaves_nothing_behind(lab):
+def test_errand_that_is_killed_leaves_nothing_behind(lookup):
     """What its program has started ends with it, also what has a session of its own; others go on."""
-    x = lab("slow) sleep 8461.7 & setsid sleep 8461.7 & sleep 8461.7 ;;", timeout=30)
+    x = lookup("slow) sleep 8461.7 & setsid sleep 8461.7 & sleep 8461.7 ;;", timeout=30)
     stays = x.way.new_client(user="good").spawn("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     stays.stdin.write(b"one\n")
     stays.stdin.flush()
@@ -312,8 +228,8 @@ def test_errand_that_is_killed_leaves_nothing_behind(lab):
     assert x.login("good").text == "in\n"
 
 
-def test_client_that_leaves_gives_its_turn_up(lab):
-    x = lab("slow*) sleep 8461.7 ;;")
+def test_client_that_leaves_gives_its_turn_up(lookup):
+    x = lookup("slow*) sleep 8461.7 ;;")
     clients = [x.way.new_client(user=f"slow{n}").spawn("true") for n in range(16)]
     wait_for("all to be asked", lambda: (x.here / "asked").exists()
              and (x.here / "asked").read_text().count("slow") == 16, 10)
@@ -325,8 +241,8 @@ def test_client_that_leaves_gives_its_turn_up(lab):
     wait_for("the end of it", lambda: not x.left(), 3)
 
 
-def test_route_explains(lab):
-    x = lab("bad) sleep 8461.7 ;;")
+def test_route_explains(lookup):
+    x = lookup("bad) sleep 8461.7 ;;")
     out = x.gateway.command("route", "good", "--dial")
     assert f"asked      {x.script}: exit status 0, " in out
     assert "found by   exec: [route good] at" in out and f"{ME}@{x.sshd.host} port" in out
@@ -336,8 +252,8 @@ def test_route_explains(lab):
     assert p.returncode == 1 and b"no such login" in p.stdout
 
 
-def test_dump_says_what_is_in_force(lab, tmp_path):
-    g = lab("").gateway
+def test_dump_says_what_is_in_force(lookup, tmp_path):
+    g = lookup("").gateway
     out = g.command("check", "--dump")
     assert f"[lookup exec]\nCommand = {g.dir}/exec/lookup\nTimeout = {TIMEOUT}s\nPerKey = no\n" in out
     again = tmp_path / "again" / "conf.d"

@@ -3,9 +3,9 @@
 import subprocess
 import time
 
+from lab.net import BlackHole
 from lab.wait import wait_for
 
-from test_dead_hosts import Hole
 
 # As in src/keeper/dials.h
 SAME = 8
@@ -18,7 +18,7 @@ def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
     w.gateway.stop()
     w.gateway.route("dead", w.sshd, [ring.get("client")], HostName="127.0.0.6", ConnectTimeout=f"{EACH}s")
     w.gateway.start()
-    hole = Hole("127.0.0.6", w.sshd.port)
+    hole = BlackHole("127.0.0.6", w.sshd.port)
     keeper = w.gateway.keepers()[0]
     descriptors = keeper.n_descriptors()
     try:
@@ -51,7 +51,7 @@ def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
 def test_who_leaves_takes_the_errand_along(gated):
     """Dial and run: the errand ends with the login it dials for."""
     w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
-    hole = Hole("127.0.0.7", w.sshd.port)
+    hole = BlackHole("127.0.0.7", w.sshd.port)
     try:
         clients = [w.new_client().spawn("true", stdin=subprocess.DEVNULL) for _ in range(SAME + 1)]
         wait_for("the errands", lambda: len(w.gateway.role("errand dial")) == SAME)
@@ -66,7 +66,7 @@ def test_who_leaves_takes_the_errand_along(gated):
 def test_errand_that_is_killed(gated):
     """That login is told, and the place is free."""
     w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
-    hole = Hole("127.0.0.7", w.sshd.port)
+    hole = BlackHole("127.0.0.7", w.sshd.port)
     try:
         for _ in range(SAME + 1):
             c = w.client.spawn("true", stdin=subprocess.DEVNULL)

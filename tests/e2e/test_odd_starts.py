@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from lab import net
+from lab.client import held
 from lab.gateway import SALLYPORT, sanitized
 from lab.procs import only_root
 from lab.wait import wait_for
@@ -81,8 +82,7 @@ def test_log_that_may_not_grow(gated):
 def test_out_of_descriptors(started):
     """Who cannot be taken is turned away; who is in stays, and there is room again at once."""
     w = started("prlimit", "--nofile=40", "--", MaxStartups="200")
-    running = w.client.spawn("echo up; cat")
-    assert running.stdout.readline() == b"up\n"
+    running = held(w.client)
     heard = []
     waiting = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(60)]
     for s in waiting:
@@ -107,8 +107,7 @@ def test_out_of_descriptors(started):
 def test_out_of_processes(started):
     """FAULTS F24: each is turned away in words, with one line in the log, and there is room again at once."""
     w = started("prlimit", "--nproc=12", "--", MaxStartups="200", RunNetworkAs="uucp")
-    running = w.client.spawn("echo up; cat")
-    assert running.stdout.readline() == b"up\n"
+    running = held(w.client)
     mark = w.gateway.log.mark()
     with contextlib.ExitStack() as waiting:
         heard = [waiting.enter_context(net.connect(("127.0.0.1", w.gateway.port))).recv(100) for _ in range(30)]

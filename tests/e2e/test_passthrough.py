@@ -1,67 +1,37 @@
 """Passthrough: the machine behind judges passwords and answers, the gateway carries them."""
 
-import contextlib
-import os
 import re
 import shutil
-import subprocess
-import threading
-import uuid
 
 import pytest
 
-from lab import net, procs
+from lab import procs
+from lab.account import PASSWORD
 from lab.gateway import sanitized
+from lab.memory import found_in
+from lab.upstream import PASSTHROUGH, QuestioningUpstream, ROUNDS, upstream
 
 paramiko = pytest.importorskip("paramiko")
 
-PASSWORD = "correct horse; battery=staple"
-PASSTHROUGH = {"Passthrough": "yes", "Key": None, "AuthorizedKeysFile": None}
 
-
-@pytest.fixture
-def person():
-    """A user of this machine, with a password, for as long as the test lasts."""
-    if os.getuid() != 0:
-        pytest.skip("only root can make a user with a password")
-    if not shutil.which("useradd") or not shutil.which("openssl"):
-        pytest.skip("no useradd or no openssl")
-    name = "spt" + uuid.uuid4().hex[:8]
-    hashed = subprocess.run(
-        ["openssl", "passwd", "-6", "-stdin"], input=PASSWORD, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    subprocess.run(
-        ["useradd", "-M", "-N", "-d", "/tmp", "-s", "/bin/sh", "-p", hashed, name], check=True
-    )
-    yield name
-    subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
-
-
-def asking(w, *args, **options):
-    """ssh on a terminal, that may ask."""
-    words = {"BatchMode": "no", "PreferredAuthentications": "keyboard-interactive,password"}
-    words.update(options)
-    return w.client.terminal(*args, **words)
-
-
-def real(gated, person, sshd=None, **route):
+def real(gated, account, sshd=None, **route):
     """A real sshd with PAM, and the way to it."""
     options = {"UsePAM": "yes", "KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes"}
     options.update(sshd or {})
-    words = dict(PASSTHROUGH, User=person)
+    words = dict(PASSTHROUGH, User=account)
     words.update(route)
     return gated(sshd=options, route=words)
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_right_after_wrong(gated, person, method):
+def test_right_after_wrong(gated, account, method):
     """Two wrong ones and the right one, over one connection to the machine."""
-    w = real(gated, person)
-    t = asking(w, "id -un", PreferredAuthentications=method)
+    w = real(gated, account)
+    t = w.client.prompting("id -un", PreferredAuthentications=method)
     for word in ("wrong", "wrong again", PASSWORD):
         t.expect("[Pp]assword: ")
         t.send(word + "\n")
-    t.expect(person)
+    t.expect(account)
     assert t.wait() == 0
     t.close()
     log = w.gateway.log
@@ -72,10 +42,10 @@ def test_right_after_wrong(gated, person, method):
         assert secret not in log.text()
 
 
-def test_machine_that_has_enough(gated, person):
+def test_machine_that_has_enough(gated, account):
     """Its MaxAuthTries ends the login, and the person is told."""
-    w = real(gated, person, sshd={"MaxAuthTries": "2"})
-    t = asking(w, "true", PreferredAuthentications="password", NumberOfPasswordPrompts=5)
+    w = real(gated, account, sshd={"MaxAuthTries": "2"})
+    t = w.client.prompting("true", PreferredAuthentications="password", NumberOfPasswordPrompts=5)
     for _ in range(2):
         t.expect("password: ")
         t.send("wrong\n")
@@ -86,9 +56,9 @@ def test_machine_that_has_enough(gated, person):
     assert len(re.findall("Failed password for alice", w.gateway.log.text())) == 2
 
 
-def test_only_what_the_machine_takes(gated, person):
-    w = real(gated, person, sshd={"KbdInteractiveAuthentication": "no"})
-    t = asking(w, "-v", "echo $((6*7))")
+def test_only_what_the_machine_takes(gated, account):
+    w = real(gated, account, sshd={"KbdInteractiveAuthentication": "no"})
+    t = w.client.prompting("-v", "echo $((6*7))", PreferredAuthentications="keyboard-interactive,password")
     t.expect("password: ")
     t.send(PASSWORD + "\n")
     t.expect("42")
@@ -97,38 +67,38 @@ def test_only_what_the_machine_takes(gated, person):
     assert "Failed" not in w.gateway.log.text()
 
 
-def test_key_then_conversation(gated, person, short):
+def test_key_then_conversation(gated, account, short):
     """warpgate #2508, sshpiper #50: AuthenticationMethods of the machine."""
     short.chmod(0o755)
     keys = short / "authorized_keys"  # where the person can read it
     w = real(
-        gated, person,
+        gated, account,
         sshd={"AuthenticationMethods": "publickey,keyboard-interactive", "AuthorizedKeysFile": keys},
         Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
     )
     shutil.copy(w.sshd.authorized_keys, keys)
-    t = asking(w, "-v", "id -un", PreferredAuthentications="publickey,keyboard-interactive")
+    t = w.client.prompting("-v", "id -un", PreferredAuthentications="publickey,keyboard-interactive")
     t.expect("Authenticated using \"publickey\" with partial success")
     t.expect("Authentications that can continue: keyboard-interactive\r")
     t.expect("[Pp]assword: ")
     t.send(PASSWORD + "\n")
-    t.expect(rf"^{person}")
+    t.expect(rf"^{account}")
     assert t.wait() == 0
     t.close()
     w.gateway.log.wait(r"Partial publickey for alice .*: ED25519 SHA256:")
     w.gateway.log.wait("Accepted keyboard-interactive for alice")
     # the password alone does not do
-    t = asking(w, "true", PreferredAuthentications="keyboard-interactive")
+    t = w.client.prompting("true", PreferredAuthentications="keyboard-interactive")
     t.expect(r"Permission denied \(publickey")
     assert t.wait() == 255
     t.close()
 
 
-def test_banner_of_the_machine_once(gated, person, tmp_path):
+def test_banner_of_the_machine_once(gated, account, tmp_path):
     banner = tmp_path / "banner"
     banner.write_text("The machine says hello.\n")
-    w = real(gated, person, sshd={"Banner": banner})
-    t = asking(w, "echo in", PreferredAuthentications="password")
+    w = real(gated, account, sshd={"Banner": banner})
+    t = w.client.prompting("echo in", PreferredAuthentications="password")
     t.expect("password: ")
     t.send("wrong\n")
     t.expect("The machine says hello")
@@ -141,13 +111,13 @@ def test_banner_of_the_machine_once(gated, person, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_not_for_a_machine_whose_key_has_changed(gated, person, method):
+def test_not_for_a_machine_whose_key_has_changed(gated, account, method):
     """Even with StrictHostKeyChecking = no, as ssh has it."""
-    w = real(gated, person, StrictHostKeyChecking="no")
+    w = real(gated, account, StrictHostKeyChecking="no")
     hosts = w.gateway.known_hosts_of("alice")
     hosts.write_text("".join(f"[127.0.0.1]:{w.sshd.port} {k.public}\n" for k in w.gateway.host_keys))
     mark = w.sshd.log.mark()
-    t = asking(w, "true", PreferredAuthentications=method)
+    t = w.client.prompting("true", PreferredAuthentications=method)
     if method == "password":  # the machine would be asked for a question first
         t.expect("password: ")
         t.send(PASSWORD + "\n")
@@ -162,7 +132,7 @@ def test_not_for_a_machine_whose_key_has_changed(gated, person, method):
 def test_machine_that_is_not_there(gated):
     w = gated(route=PASSTHROUGH)
     w.sshd.stop()
-    t = asking(w, "true", PreferredAuthentications="password")
+    t = w.client.prompting("true", PreferredAuthentications="password")
     t.expect("password: ")
     t.send("anything\n")
     t.expect("sallyport: your machine cannot be reached")
@@ -202,85 +172,6 @@ def test_unknown_login_is_asked_as_well(gated):
 # A machine that asks what it likes.
 
 
-class Machine(paramiko.ServerInterface):
-    """rounds: lists of (prompt, echo, right answer)."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-        self.at = 0
-
-    def get_allowed_auths(self, username):
-        return "keyboard-interactive,password"
-
-    def check_auth_none(self, username):
-        return paramiko.AUTH_FAILED
-
-    def check_auth_password(self, username, password):
-        return paramiko.AUTH_SUCCESSFUL if password == "new" else paramiko.AUTH_FAILED
-
-    def _ask(self):
-        prompts = self.rounds[self.at]
-        return paramiko.InteractiveQuery(
-            f"round {self.at}", "Be careful: \u2602", *((p, e) for p, e, _ in prompts)
-        )
-
-    def check_auth_interactive(self, username, submethods):
-        self.at = 0
-        return self._ask()
-
-    def check_auth_interactive_response(self, responses):
-        if list(responses) != [a for _, _, a in self.rounds[self.at]]:
-            return paramiko.AUTH_FAILED
-        self.at += 1
-        return paramiko.AUTH_SUCCESSFUL if self.at == len(self.rounds) else self._ask()
-
-    def check_channel_request(self, kind, chanid):
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_exec_request(self, channel, command):
-        def run():
-            channel.sendall(b"in\n")
-            channel.send_exit_status(0)
-            channel.close()
-
-        threading.Timer(0.05, run).start()
-        return True
-
-
-ROUNDS = [
-    [("Password: ", False, "first"), ("Colour: ", True, "")],
-    [],
-    [("Code \u00fc: ", True, "123456"), ("a", False, "x" * 3000), ("", False, "é")],
-]
-
-
-@contextlib.contextmanager
-def machine(gated, ring, rounds=None, handler=None, judge=None, **route):
-    key = ring.get("upstream_host", "ed25519")
-    done = threading.Event()
-
-    def serve(s):
-        t = paramiko.Transport(s)
-        t.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key.path)))
-        with contextlib.suppress(paramiko.SSHException, EOFError):
-            t.start_server(server=judge() if judge else Machine(rounds or ROUNDS), event=threading.Event())
-            if handler:
-                handler(t)
-            done.wait(30)
-        t.close()
-
-    server = net.Server(serve)
-    words = dict(PASSTHROUGH, Port=server.port)
-    words.update(route)
-    w = gated(route=words)
-    w.gateway.known_hosts_of("alice").write_text(f"[127.0.0.1]:{server.port} {key.public}\n")
-    try:
-        yield w, server
-    finally:
-        done.set()
-        server.close()
-
-
 def connect(w):
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
     t.start_client(timeout=10)
@@ -289,7 +180,7 @@ def connect(w):
 
 def test_several_rounds(gated, ring):
     """Every prompt, echo flag, name and instruction, as they are; the answers likewise."""
-    with machine(gated, ring) as (w, server):
+    with upstream(gated, ring) as (w, server):
         seen = []
 
         def answer(title, instruction, prompts):
@@ -310,7 +201,7 @@ def test_several_rounds(gated, ring):
 
 
 def test_wrong_in_the_second_round_then_again(gated, ring, monkeypatch):
-    with machine(gated, ring) as (w, server):
+    with upstream(gated, ring) as (w, server):
         t = connect(w)
         with pytest.raises(paramiko.AuthenticationException):
             t.auth_interactive("alice", lambda *a: ["first", ""] if "0" in a[0] else ["no"] * len(a[2]))
@@ -331,7 +222,7 @@ def test_wrong_in_the_second_round_then_again(gated, ring, monkeypatch):
 
 def test_wrong_number_of_answers(gated, ring):
     """An answer too many ends the connection; the machine never sees it."""
-    with machine(gated, ring) as (w, _):
+    with upstream(gated, ring) as (w, _):
         t = connect(w)
         with pytest.raises((paramiko.SSHException, EOFError)):
             t.auth_interactive("alice", lambda *a: ["first", "", "more"])
@@ -374,8 +265,8 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
     else:
         table[50] = parse
         monkeypatch.setattr(paramiko.auth_handler.AuthHandler, "_server_handler_table", table)
-    with machine(gated, ring) as (w, server):
-        t = asking(w, "x", PreferredAuthentications="password")
+    with upstream(gated, ring) as (w, server):
+        t = w.client.prompting("x", PreferredAuthentications="password")
         t.expect("alice@.* password: ")
         t.send("old\n")
         t.expect("Your password is too old")
@@ -401,19 +292,19 @@ def test_key_without_authorized_keys_is_a_configuration_error(make_gateway, make
     assert p.returncode == 78 and b"go together" in p.stdout + p.stderr
 
 
-def test_key_here_and_password_there(gated, person):
+def test_key_here_and_password_there(gated, account):
     """AuthenticationMethods of the gateway: the key is checked here, the password by the machine."""
     w = real(
-        gated, person, Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
+        gated, account, Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
         AuthenticationMethods="publickey,password",
     )
-    t = asking(w, "-v", "id -un", PreferredAuthentications="publickey,password")
+    t = w.client.prompting("-v", "id -un", PreferredAuthentications="publickey,password")
     t.expect(r"Authentications that can continue: publickey\r")
     t.expect("Authenticated using \"publickey\" with partial success")
     for word in ("wrong", PASSWORD):
         t.expect("password: ")
         t.send(word + "\n")
-    t.expect(rf"^{person}")
+    t.expect(rf"^{account}")
     assert t.wait() == 0
     t.close()
     w.gateway.log.wait("Accepted password for alice")
@@ -421,9 +312,9 @@ def test_key_here_and_password_there(gated, person):
 
 def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
     """Not where AuthenticationMethods says that a password is to be asked for."""
-    monkeypatch.setattr(Machine, "check_auth_none", lambda *a: paramiko.AUTH_SUCCESSFUL)
-    with machine(gated, ring, AuthenticationMethods="password") as (w, _):
-        t = asking(w, "x", PreferredAuthentications="password")
+    monkeypatch.setattr(QuestioningUpstream, "check_auth_none", lambda *a: paramiko.AUTH_SUCCESSFUL)
+    with upstream(gated, ring, AuthenticationMethods="password") as (w, _):
+        t = w.client.prompting("x", PreferredAuthentications="password")
         t.expect("password: ")
         t.send("anything\n")
         t.expect("sallyport: your machine did not let the gateway in")
@@ -433,14 +324,12 @@ def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_password_is_nowhere_afterwards(gated, person, method):
+def test_password_is_nowhere_afterwards(gated, account, method):
     """Not in the session, which had it on both legs, nor in the keeper."""
-    from test_secrets import found_in
-
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
-    w = real(gated, person)
-    t = asking(w, "echo ready; cat", PreferredAuthentications=method)
+    w = real(gated, account)
+    t = w.client.prompting("echo ready; cat", PreferredAuthentications=method)
     t.expect("[Pp]assword: ")
     t.send(PASSWORD + "\n")
     t.expect("^ready")

@@ -11,11 +11,13 @@ import pytest
 
 from lab import procs
 from lab.gateway import SALLYPORT, sanitized
+from lab.memory import found_in
 from lab.timing import PACE, takes_as_long
 from lab.tty import Terminal
 from lab.wait import wait_for
 
 paramiko = pytest.importorskip("paramiko")
+
 
 PASSWORD = "a pass; phrase # with = all ☂"
 
@@ -34,12 +36,6 @@ def with_password(gated, hashed, **route):
     words = {"PasswordHash": hashed}
     words.update(route)
     return gated(route=words)
-
-
-def asking(client, *args, **options):
-    words = {"BatchMode": "no", "PreferredAuthentications": "password"}
-    words.update(options)
-    return client.terminal(*args, **words)
 
 
 def test_hash_password_on_a_terminal(tmp_path):
@@ -69,7 +65,7 @@ def test_hash_password_of_nothing(gated):
 
 def test_wrong_then_right(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
-    t = asking(w.client, "-v", "echo in")
+    t = w.client.prompting("-v", "echo in")
     t.expect(r"Authentications that can continue: password,keyboard-interactive\r")
     for word in ("wrong", PASSWORD):
         t.expect("password: ")
@@ -86,7 +82,7 @@ def test_wrong_then_right(gated, hashed):
 def test_key_or_password(gated, hashed):
     w = with_password(gated, hashed)
     assert w.ssh("echo in").text == "in\n"
-    t = asking(w.client, "echo in")
+    t = w.client.prompting("echo in")
     t.expect("password: ")
     t.send(PASSWORD + "\n")
     t.expect("^in")
@@ -122,7 +118,7 @@ def test_key_that_was_only_shown_leaves_no_options(gated, hashed):
 def test_machine_is_not_contacted_for_a_wrong_one(gated, hashed):
     w = with_password(gated, hashed)
     mark = w.sshd.log.mark()
-    t = asking(w.client, "true", NumberOfPasswordPrompts=1)
+    t = w.client.prompting("true", NumberOfPasswordPrompts=1)
     t.expect("password: ")
     t.send("wrong\n")
     t.expect("Permission denied")
@@ -152,7 +148,7 @@ def test_unknown_login_takes_as_long(gated, hashed):
     assert known > 0.03  # there was work
     said = []
     for login in logins:
-        t = asking(w.new_client(user=login), "-v", "true", NumberOfPasswordPrompts=1)
+        t = w.new_client(user=login).prompting("-v", "true", NumberOfPasswordPrompts=1)
         t.expect("password: ")
         t.send("wrong\n")
         t.wait()
@@ -219,7 +215,7 @@ def test_crowd_from_one_address_waits_for_itself(gated, hashed):
     from lab.attack import USERAUTH_FAILURE, Attacker, password
 
     w = with_password(gated, hashed)
-    t = asking(w.client, "echo in", BindAddress="127.0.0.2")
+    t = w.client.prompting("echo in", BindAddress="127.0.0.2")
     crowd = [Attacker(w.gateway.port) for _ in range(40)]
     t.expect("password: ")
     for a in crowd:
@@ -241,7 +237,7 @@ def test_errand_that_is_killed(gated, hashed):
     """That login fails, closed; the place is free again."""
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
     w = with_password(gated, slow)
-    clients = [asking(w.client, "true", NumberOfPasswordPrompts=1) for _ in range(2)]
+    clients = [w.client.prompting("true", NumberOfPasswordPrompts=1) for _ in range(2)]
     for t in clients:
         t.expect("password: ")
         t.send("x\n")
@@ -261,7 +257,7 @@ def test_who_leaves_keeps_the_place_taken(gated):
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
     w = with_password(gated, slow)
     for _ in range(5):
-        t = asking(w.client, "true", NumberOfPasswordPrompts=1)
+        t = w.client.prompting("true", NumberOfPasswordPrompts=1)
         t.expect("password: ")
         t.send("x\n")
         procs.end(t.process)
@@ -280,7 +276,7 @@ def test_who_leaves_keeps_the_place_taken(gated):
 
 def test_key_and_password(gated, hashed, ring):
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
-    t = asking(w.client, "-v", "echo in", PreferredAuthentications="publickey,password")
+    t = w.client.prompting("-v", "echo in", PreferredAuthentications="publickey,password")
     t.expect(r"Authentications that can continue: publickey\r")
     t.expect("Authenticated using \"publickey\" with partial success")
     t.expect(r"Authentications that can continue: password\r")
@@ -298,7 +294,7 @@ def test_key_and_password(gated, hashed, ring):
 @pytest.mark.parametrize("first", ["none,publickey", "none,password"])
 def test_one_of_two_is_not_enough(gated, hashed, first):
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
-    t = asking(w.client, "echo in", PreferredAuthentications=first)
+    t = w.client.prompting("echo in", PreferredAuthentications=first)
     t.expect("Permission denied")
     assert t.wait() == 255
     t.close()
@@ -321,7 +317,7 @@ def test_password_first_is_not_looked_at(gated, hashed):
 def test_either_list(gated, hashed):
     w = with_password(gated, hashed, AuthenticationMethods="password,publickey publickey,password")
     for order in ("publickey,password", "password,publickey"):
-        t = asking(w.client, "-v", "echo in", PreferredAuthentications=order)
+        t = w.client.prompting("-v", "echo in", PreferredAuthentications=order)
         t.expect("password: ")
         t.send(PASSWORD + "\n")
         t.expect("^in")
@@ -332,7 +328,7 @@ def test_either_list(gated, hashed):
 def test_wrong_key_is_no_partial_success(gated, hashed, ring):
     """sshpiper #608."""
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
-    t = asking(w.new_client(ring.get("wrong0")), "-v", "true",
+    t = w.new_client(ring.get("wrong0")).prompting("-v", "true",
                PreferredAuthentications="publickey,password")
     t.expect("Permission denied")
     assert t.wait() == 255 and "partial" not in t.seen
@@ -364,7 +360,7 @@ KBDINT = "keyboard-interactive"
 
 def test_client_that_only_has_keyboard_interactive(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
-    t = asking(w.client, "-v", "echo in", PreferredAuthentications=KBDINT)
+    t = w.client.prompting("-v", "echo in", PreferredAuthentications=KBDINT)
     for word in ("wrong", "", PASSWORD):
         t.expect(r"\(alice@\S+\) Password: ")
         t.send(word + "\n")
@@ -385,7 +381,7 @@ def test_keyboard_interactive_counts_as_tries(gated, hashed):
     w.gateway.options["MaxAuthTries"] = 3
     w.gateway.write_gateway()
     w.gateway.start()
-    t = asking(w.client, "true", PreferredAuthentications=f"{KBDINT},password", NumberOfPasswordPrompts=2)
+    t = w.client.prompting("true", PreferredAuthentications=f"{KBDINT},password", NumberOfPasswordPrompts=2)
     for _ in range(3):
         t.expect("[Pp]assword: ")
         t.send("wrong\n")
@@ -401,7 +397,7 @@ def test_unknown_login_is_asked_the_same(gated, hashed):
     logins = ("alice", "nobody-here")
     said = []
     for login in logins:
-        t = asking(w.new_client(user=login), "-v", "true", PreferredAuthentications=KBDINT,
+        t = w.new_client(user=login).prompting("-v", "true", PreferredAuthentications=KBDINT,
                    NumberOfPasswordPrompts=1)
         t.expect("Password: ")
         t.send("wrong\n")
@@ -432,7 +428,7 @@ def test_unknown_login_is_asked_the_same(gated, hashed):
 def test_key_and_keyboard_interactive(gated, hashed, order):
     w = with_password(gated, hashed, AuthenticationMethods=order)
     first, second = order.split(",")
-    t = asking(w.client, "-v", "echo in", PreferredAuthentications=order)
+    t = w.client.prompting("-v", "echo in", PreferredAuthentications=order)
     t.expect(rf"Authentications that can continue: {first}\r")
     if first == "publickey":
         t.expect('Authenticated using "publickey" with partial success')
@@ -445,7 +441,7 @@ def test_key_and_keyboard_interactive(gated, hashed, order):
     w.gateway.log.wait(f"Accepted {second} for alice")
     # one of them is not enough
     for only in order.split(","):
-        t = asking(w.client, "true", PreferredAuthentications=f"none,{only}", NumberOfPasswordPrompts=1)
+        t = w.client.prompting("true", PreferredAuthentications=f"none,{only}", NumberOfPasswordPrompts=1)
         if only == first == KBDINT:
             t.expect("Password: ")
             t.send(PASSWORD + "\n")
@@ -485,7 +481,7 @@ def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
     for login, prompt, not_said in (
         ("alice", r"\(alice@\S+\) Password: ", hint), ("bob", hint, "assword: "), ("carol", hint, "assword: "),
     ):
-        t = asking(w.new_client(ring.get("wrong0"), user=login), "true", PreferredAuthentications=order)
+        t = w.new_client(ring.get("wrong0"), user=login).prompting("true", PreferredAuthentications=order)
         t.expect(prompt)
         assert not_said not in t.seen
         if login == "alice":
@@ -496,7 +492,7 @@ def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
         assert not_said not in t.seen
         t.close()
     # the hint, then the right key, then the question
-    t = asking(w.new_client(ring.get("wrong0"), user="carol"), "-i", str(ring.get("client").path), "echo in",
+    t = w.new_client(ring.get("wrong0"), user="carol").prompting("-i", str(ring.get("client").path), "echo in",
                PreferredAuthentications=order)
     t.expect("Password: ")
     assert hint not in t.seen
@@ -530,12 +526,10 @@ def test_answers_that_are_none(gated, hashed):
 @pytest.mark.parametrize("method", ["password", KBDINT])
 def test_password_is_nowhere_afterwards(gated, hashed, method):
     """Not in the session, nor the keeper, nor the master, once the login is over."""
-    from test_secrets import found_in
-
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
     w = with_password(gated, hashed)
-    t = asking(w.client, "echo ready; cat", PreferredAuthentications=method)
+    t = w.client.prompting("echo ready; cat", PreferredAuthentications=method)
     t.expect("[Pp]assword: ")
     t.send(PASSWORD + "\n")
     t.expect("^ready")

@@ -1,6 +1,5 @@
 """Processes: who they are, who outlives whom, and what is left behind (nothing)."""
 
-import os
 import re
 import signal
 import subprocess
@@ -8,16 +7,10 @@ import subprocess
 import pytest
 
 from lab import procs
-from lab.client import held
+from lab.client import echoes, held
 from lab.gateway import END_LINE, sanitized
 from lab.sshd import ME
 from lab.wait import wait_for
-
-
-def says(p, text):
-    p.stdin.write(text)
-    p.stdin.flush()
-    assert p.stdout.read(len(text)) == text
 
 
 def finishes(p, timeout=20):
@@ -76,7 +69,7 @@ def test_session_killed(w):
     session.kill()
     assert p.wait(5) == 255
     wait_for("the machine's side of it to end", lambda: len(w.sshd.sessions()) <= 2)
-    says(other, b"unharmed")
+    echoes(other, b"unharmed")
     finishes(other)
     w.gateway.quiet()
     w.gateway.log.wait(r"killed by signal 9", mark)
@@ -108,19 +101,19 @@ def master_ends(w, sig):
     rekeying = held(w.client, RekeyLimit="1M")
     old = w.gateway.keepers()
     w.gateway.kill(sig)
-    says(plain, b"still here")
+    echoes(plain, b"still here")
 
     w.gateway.start()
     w.answers()
     assert len(w.gateway.keepers()) == 2
 
     for i in range(8):  # new keys: the old keeper signs for the old session
-        says(rekeying, bytes([65 + i]) * 1_000_000)
+        echoes(rekeying, bytes([65 + i]) * 1_000_000)
     newer = held(w.client)
     finishes(plain)
     finishes(rekeying)
     wait_for("the end of the old keeper", lambda: not old[0].alive())
-    says(newer, b"new one unharmed")
+    echoes(newer, b"new one unharmed")
     finishes(newer)
     w.gateway.quiet()
     assert len(w.gateway.keepers()) == 1

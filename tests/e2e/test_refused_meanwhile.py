@@ -6,11 +6,9 @@ import threading
 
 import pytest
 
-pytest.importorskip("paramiko")
-
-from lab import net, procs  # noqa: E402
-from lab.attack import DISCONNECT, IGNORE, USERAUTH_BANNER, Attacker, answers, none, password  # noqa: E402
-from lab.wait import wait_for  # noqa: E402
+from lab import net, procs
+from lab.attack import DISCONNECT, IGNORE, USERAUTH_BANNER, Attacker, answers, none, password
+from lab.wait import wait_for
 
 # The answer to no question is refused at once.
 REFUSED = answers("x")

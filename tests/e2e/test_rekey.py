@@ -14,9 +14,8 @@ import warnings
 import pytest
 
 from lab import net
+from lab.bulk import sha256_of
 from lab.wait import wait_for
-from test_bulk import sha256_of
-from test_forward import streams
 
 SIDES = pytest.mark.parametrize("side", ["client", "machine", "both"])
 
@@ -92,7 +91,7 @@ def test_forwarded_streams(rekeying, side):
     w.client.forward("-L", f"127.0.0.1:{port}:127.0.0.1:{echo.port}", ready=[("127.0.0.1", port)],
                      **w.options)
     data = hashlib.sha256(b"seed").digest() * 100_000
-    assert streams(("127.0.0.1", port), 6, data) == [data + b"%d" % i for i in range(6)]
+    assert net.exchange_many(("127.0.0.1", port), 6, data) == [data + b"%d" % i for i in range(6)]
     echo.close()
 
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import echoes, held
 from lab.gateway import Gateway, SALLYPORT, sanitized
 from lab.wait import wait_for
 from lab.way import Way
@@ -35,20 +35,6 @@ def hup(w, pattern):
     return w.gateway.log.text(mark)
 
 
-def logs_in(w, login="alice", **options):
-    return w.new_client(user=login).ssh("echo in", **options).text == "in\n"
-
-
-def echoes(p, text=b"still here\n"):
-    p.stdin.write(text)
-    p.stdin.flush()
-    assert p.stdout.read(len(text)) == text
-
-
-def reload(w):
-    return w.gateway.sallyport("reload", "-c", w.gateway.conf)
-
-
 SECOND = r"HostKey new2026: a second ed25519 key, beside host_ed25519; a gateway has one of each kind"
 
 
@@ -59,9 +45,9 @@ def test_a_second_host_key_of_one_kind_is_refused(w):
     w.gateway.write_gateway()
     check = w.gateway.sallyport("check", "-c", w.gateway.conf)
     assert check.returncode == 78 and SECOND in check.stderr.decode()
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78 and SECOND in (p.stdout + p.stderr).decode()
-    assert logs_in(w)
+    assert w.lets_in()
     w.gateway.port = net.free_port()
     w.gateway.write_gateway()
     serve = w.gateway.sallyport("serve", "-c", w.gateway.conf)
@@ -70,13 +56,13 @@ def test_a_second_host_key_of_one_kind_is_refused(w):
 
 def test_a_route_comes_and_one_goes(w):
     running = held(w.client)
-    assert not logs_in(w, "bob")
+    assert not w.lets_in("bob")
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
     hup(w, DONE)
-    assert logs_in(w, "bob") and logs_in(w)
+    assert w.lets_in("bob") and w.lets_in()
     (w.gateway.conf / "10-alice.ini").unlink()
     hup(w, DONE)
-    assert logs_in(w, "bob") and not logs_in(w)
+    assert w.lets_in("bob") and not w.lets_in()
     echoes(running)
 
 
@@ -117,10 +103,10 @@ def test_errors_keep_the_old_configuration(w):
                  r"90-bad\.ini:3: Port: \"99999\" is not a port"):
         assert len(re.findall(rf"reload: .*{line}", text)) == 1, text
     assert len(re.findall(KEPT, text)) == 1
-    assert logs_in(w) and not logs_in(w, "bob")
+    assert w.lets_in() and not w.lets_in("bob")
     bad.unlink()
     hup(w, DONE)
-    assert logs_in(w, "bob")
+    assert w.lets_in("bob")
 
 
 @pytest.mark.parametrize("option,value,reason", [
@@ -134,7 +120,7 @@ def test_what_a_key_leads_to_is_looked_at_too(w, option, value, reason):
     words[option] = value
     w.gateway.write("00-gateway.ini", "gateway", words)
     assert re.search(reason, hup(w, KEPT))
-    assert logs_in(w)
+    assert w.lets_in()
 
 
 def test_a_key_store_that_does_not_open_keeps_the_old_one(w):
@@ -143,10 +129,10 @@ def test_a_key_store_that_does_not_open_keeps_the_old_one(w):
     unlock.write_bytes(b"x" * 64)
     running = held(w.client)
     hup(w, KEPT)
-    assert logs_in(w)
+    assert w.lets_in()
     unlock.write_bytes(right)
     hup(w, DONE)
-    assert logs_in(w)
+    assert w.lets_in()
     echoes(running)
 
 
@@ -249,7 +235,7 @@ def test_addresses_that_overlap(overlapping):
         other.listen()
         listen(f"0.0.0.0:{port}")
         assert "Address already in use" in hup(w, KEPT)
-    assert answers("127.0.0.1") and logs_in(w)
+    assert answers("127.0.0.1") and w.lets_in()
     # nobody may share the port
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -299,7 +285,7 @@ def test_a_login_under_way_goes_on_with_what_it_began_with(w):
         assert channel.makefile().read() == b"in\n"
     finally:
         t.close()
-    assert not logs_in(w)
+    assert not w.lets_in()
 
 
 def test_hup_all_the_time_while_five_copy(w, bulk):
@@ -374,15 +360,15 @@ def test_old_generations_are_given_back(w):
 
 def test_the_command(w):
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
-    p = reload(w)
+    p = w.gateway.reload()
     assert (p.returncode, p.stderr) == (0, b""), p
     assert p.stdout == b"the new configuration is in force\n"
-    assert logs_in(w, "bob")
+    assert w.lets_in("bob")
     (w.gateway.conf / "90-bad.ini").write_text("[route carol]\nHostNam = x\n")
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78 and p.stdout == b""
     assert re.search(rb'90-bad\.ini:2: unknown key "HostNam"', p.stderr)
-    assert logs_in(w, "bob")
+    assert w.lets_in("bob")
 
 
 def test_the_command_for_programs(w):
@@ -418,7 +404,7 @@ def test_commands_at_once(w):
 
 def test_the_command_without_a_gateway(w):
     w.gateway.stop()
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 1 and b"no gateway is running there" in p.stderr
 
 
@@ -479,7 +465,7 @@ def test_askers_that_do_not_wait(w):
             pass  # there are as many askers as there may be
         s.close()
         os.close(fd)
-    wait_for("an answer", lambda: reload(w).returncode == 0)
+    wait_for("an answer", lambda: w.gateway.reload().returncode == 0)
     w.answers()
 
 
@@ -487,14 +473,14 @@ def test_a_socket_that_was_left_is_taken_over(w):
     w.gateway.kill()
     assert (w.gateway.dir / "run" / "control").exists()
     w.gateway.start()
-    assert reload(w).returncode == 0
+    assert w.gateway.reload().returncode == 0
 
 
 def test_without_a_socket(w, gated):
     w.gateway.options["ControlSocket"] = "none"
     w.gateway.write_gateway()
     assert re.search("ControlSocket changes at a restart only", hup(w, DONE))
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 1 and b"SIGHUP" in p.stderr
 
 
@@ -523,9 +509,9 @@ def test_after_the_change_of_user(dropped):
     w.gateway.options["ListenAddress"] = f"127.0.0.1:{w.gateway.port} 127.0.0.1:{net.free_port()}"
     w.gateway.write_gateway()
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 0, p
-    assert logs_in(w, "bob")
+    assert w.lets_in("bob")
 
 
 def test_a_port_that_takes_root(dropped):
@@ -536,6 +522,6 @@ def test_a_port_that_takes_root(dropped):
         pytest.skip("no port here takes root")
     w.gateway.options["ListenAddress"] = f"127.0.0.1:{w.gateway.port} 127.0.0.1:{first - 1}"
     w.gateway.write_gateway()
-    p = reload(w)
+    p = w.gateway.reload()
     assert p.returncode == 78 and b"a port below 1024 takes a restart" in p.stderr, p
-    assert logs_in(w)
+    assert w.lets_in()

@@ -14,10 +14,10 @@ import pytest
 from lab import net, procs
 from lab.ca import CA
 from lab.gateway import SALLYPORT, Gateway
+from lab.sshd import OLD_ALGORITHMS
 from lab.wait import wait_for
 from lab.way import QUICK_KEX, Way
 
-from test_transport import OLD
 
 VERSION = r"SSH-2\.0-OpenSSH_\S+( [^,]*)?"
 KEY = r"(ED25519|ECDSA|RSA)(-CERT)? SHA256:\S{43}"
@@ -245,7 +245,7 @@ def test_certificate_of_another(certified):
 # --- algorithms ---
 
 
-@pytest.mark.parametrize("machine, words", OLD, ids=[" ".join(m.values()) for m, _ in OLD])
+@pytest.mark.parametrize("machine, words", OLD_ALGORITHMS, ids=[" ".join(m.values()) for m, _ in OLD_ALGORITHMS])
 def test_old_machine(trial, machine, words):
     route = dict.fromkeys(machine, words)
     if "MACs" in machine:

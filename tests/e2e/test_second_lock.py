@@ -8,11 +8,11 @@ import types
 
 import pytest
 
-from lab import attack, attacker, net
+from lab import attack, net, taken_over
 from lab.allowed import agent, listens, opens, pty, x11, x11_machine
 from lab.keys import generate
 from lab.sshd import ME
-from test_taken_over_upstream import Connection, Liar, deliver
+from lab.taken_over import FalseUpstream, UpstreamConnection
 
 
 def line_for(gateway, name, login, *options):
@@ -71,17 +71,17 @@ def test_a_session_taken_over_does_not_get_in_over_a_connection_of_its_own(
 ):
     """Finding 3: the keeper signs for alice's machine; the session gives that to a connection that the
     gateway does not see.  Without the line's from= it has the account."""
-    gateway, machine = make_gateway(program=attacker.program()), make_sshd()
+    gateway, machine = make_gateway(program=taken_over.program()), make_sshd()
     gateway.route("alice", machine, [ring.get("client")], Restrict="yes", ForceCommand="true")
     if second_lock:
         machine.authorized_keys.write_text(line_for(gateway, "alice", "alice")[0])
     gateway.start()
-    with attacker.TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
-        own = Connection(machine, source="127.0.0.2")
-        assert liar.shows(own.session_id, *own.shown)
+    with taken_over.TakenOver(gateway.port) as t:
+        liar = FalseUpstream(t, ring)
+        own = UpstreamConnection(machine, source="127.0.0.2")
+        assert liar.show_host_key(own.session_id, *own.shown)
         liar.ready()
-        said = deliver(own, liar.request())
+        said = own.login(liar.request())
         assert said == (attack.USERAUTH_FAILURE if second_lock else attack.USERAUTH_SUCCESS)
         own.close()
 

@@ -8,37 +8,10 @@ import pytest
 
 from lab.gateway import sanitized
 from lab.keys import private_parts
+from lab.memory import found_in
 from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way
-
-
-def memory(proc):
-    """All that a process has in memory, piece by piece."""
-    with open(f"/proc/{proc.pid}/maps", encoding="utf-8") as maps, open(
-        f"/proc/{proc.pid}/mem", "rb", buffering=0
-    ) as mem:
-        for line in maps:
-            start, end = (int(n, 16) for n in line.split()[0].split("-"))
-            if "r" not in line.split()[1] or line.rstrip().endswith(("[vvar]", "[vsyscall]")):
-                continue
-            try:
-                mem.seek(start)
-                left = end - start
-                while left > 0:
-                    piece = mem.read(min(left, 1 << 26))
-                    if not piece:
-                        break
-                    left -= len(piece)
-                    yield piece
-            except OSError:
-                continue
-
-
-def found_in(proc, needles):
-    pieces = list(memory(proc))
-    assert sum(map(len, pieces)) > 100_000
-    return {name for name, needle in needles.items() if any(needle in piece for piece in pieces)}
 
 
 def needles_of(name, key):

@@ -7,25 +7,9 @@ import time
 import pytest
 
 from lab import net
-from lab.gateway import sanitized
+from lab.memory import bounded
 from lab.procs import Proc
 from lab.wait import wait_for
-
-LIMIT = 24 << 20  # the work order's figure
-
-
-def settles(session):
-    """Wait until the session uses no CPU any more; its memory then, and the most there was."""
-    most = 0
-    last, still = None, 0
-    deadline = time.monotonic() + 30
-    while still < 15 and time.monotonic() < deadline:
-        now = session.cpu()
-        still = still + 1 if now == last else 0
-        last = now
-        most = max(most, session.rss())
-        time.sleep(0.02)
-    return session.rss(), most
 
 
 def written(procs):
@@ -40,12 +24,6 @@ def written(procs):
 @pytest.fixture
 def w(gated):
     return gated()
-
-
-def bounded(session):
-    _, most = settles(session)
-    if not sanitized():
-        assert most < LIMIT, f"{most >> 20} MiB"
 
 
 def test_client_that_is_stopped(w):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import net
+from lab.client import held
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -46,8 +47,7 @@ def test_a_killed_keeper_refuses_nobody(activated):
     """The master ends with it; whoever comes waits in the queue of the socket for the next gateway."""
     w = activated()
     w.answers()
-    p = w.client.spawn("echo up; cat")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client)
     (keeper,) = w.gateway.keepers()
     mark = w.gateway.log.mark()
     keeper.kill()

@@ -8,10 +8,13 @@ import subprocess
 import pytest
 
 from lab import procs
+from lab.account import PASSWORD
+from lab.client import held
 from lab.gateway import SALLYPORT, sanitized
+from lab.memory import found_in
 from lab.tty import Terminal
+from lab.upstream import QuestioningUpstream, ROUNDS, paramiko, upstream
 from lab.wait import wait_for
-from test_passthrough import PASSWORD, ROUNDS, Machine, machine, paramiko, person  # noqa: F401
 
 NAME = "alice-password"
 
@@ -114,48 +117,48 @@ def test_check_and_route_say_what_is_missing(make_gateway, make_sshd, ring):
 # The login.
 
 
-def test_password(gated, person):  # noqa: F811
-    w = stored(gated, person)
+def test_password(gated, account):
+    w = stored(gated, account)
     r = w.ssh("id -un")
-    assert r.text == person + "\n", r.err
-    assert w.sshd.log.find(f"Accepted password for {person} from")
+    assert r.text == account + "\n", r.err
+    assert w.sshd.log.find(f"Accepted password for {account} from")
     assert PASSWORD not in w.gateway.log.text()
 
 
-def test_one_hidden_question(gated, person):  # noqa: F811
+def test_one_hidden_question(gated, account):
     """A machine that asks by keyboard-interactive (PAM) and nothing else."""
-    w = stored(gated, person, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
-    assert w.ssh("id -un").text == person + "\n"
-    assert w.sshd.log.find(f"Accepted keyboard-interactive/pam for {person} from")
+    w = stored(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    assert w.ssh("id -un").text == account + "\n"
+    assert w.sshd.log.find(f"Accepted keyboard-interactive/pam for {account} from")
 
 
 @pytest.mark.parametrize("methods", [
     "publickey,password", "password,publickey", "publickey,keyboard-interactive",
     "keyboard-interactive,publickey",
 ])
-def test_key_and_password(gated, person, short, methods):  # noqa: F811
+def test_key_and_password(gated, account, short, methods):
     """AuthenticationMethods of the machine, in its order."""
     short.chmod(0o755)
     keys = short / "authorized_keys"  # where the person can read it
     w = stored(
-        gated, person, Key="alice",
+        gated, account, Key="alice",
         sshd={"AuthenticationMethods": methods, "AuthorizedKeysFile": keys,
               "KbdInteractiveAuthentication": "yes"},
     )
     keys.write_text(w.sshd.authorized_keys.read_text())
-    assert w.ssh("id -un").text == person + "\n", w.gateway.log.text()
+    assert w.ssh("id -un").text == account + "\n", w.gateway.log.text()
     assert not w.sshd.log.find("Failed")
 
 
 @pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
-def test_wrong_one(gated, person, asks):  # noqa: F811
+def test_wrong_one(gated, account, asks):
     """Sent once; the person reads a line, the log says what to do."""
-    w = stored(gated, person, "wrong horse", sshd={
+    w = stored(gated, account, "wrong horse", sshd={
         "PasswordAuthentication": "yes" if asks == "password" else "no",
         "KbdInteractiveAuthentication": "yes",
     })
     assert "your machine did not let the gateway in; ask your administrator" in refused(w)
-    found = w.gateway.log.wait(rf"{person}@127\.0\.0\.1: upstream refused the password stored as {NAME}; .*")
+    found = w.gateway.log.wait(rf"{account}@127\.0\.0\.1: upstream refused the password stored as {NAME}; .*")
     assert f"sallyport key add {NAME} --password" in found[0]
     assert "wrong horse" not in w.gateway.log.text()
     w.sshd.quiet()
@@ -166,15 +169,15 @@ def test_wrong_one(gated, person, asks):  # noqa: F811
     w.answers()
 
 
-def test_machine_that_has_enough_at_once(gated, person):  # noqa: F811
+def test_machine_that_has_enough_at_once(gated, account):
     """MaxAuthTries 1: the answer to a wrong password is the end."""
-    w = stored(gated, person, "wrong", sshd={"MaxAuthTries": "1"})
+    w = stored(gated, account, "wrong", sshd={"MaxAuthTries": "1"})
     assert "your machine did not let the gateway in" in refused(w)
     w.gateway.log.wait("ended after the stored password: .*Too many authentication failures")
 
 
-def test_removed_meanwhile(gated, person):  # noqa: F811
-    w = stored(gated, person)
+def test_removed_meanwhile(gated, account):
+    w = stored(gated, account)
     w.answers()
     w.gateway.command("key", "remove", NAME)
     assert "the gateway cannot log you in right now" in refused(w)
@@ -182,9 +185,9 @@ def test_removed_meanwhile(gated, person):  # noqa: F811
     assert not w.sshd.log.find("Failed password")
 
 
-def test_not_before_the_host_key(gated, person):  # noqa: F811
+def test_not_before_the_host_key(gated, account):
     """Nor for a key that has changed, even with StrictHostKeyChecking = no."""
-    w = stored(gated, person, StrictHostKeyChecking="no")
+    w = stored(gated, account, StrictHostKeyChecking="no")
     w.answers()
     hosts = w.gateway.known_hosts_of("alice")
     hosts.write_text("".join(
@@ -196,33 +199,33 @@ def test_not_before_the_host_key(gated, person):  # noqa: F811
     assert not w.sshd.log.find("(Accepted|Failed) password", mark)
 
 
-def test_client_that_has_proven_nothing(gated, person, ring):  # noqa: F811
+def test_client_that_has_proven_nothing(gated, account, ring):
     """The machine is not even dialled."""
-    w = stored(gated, person)
+    w = stored(gated, account)
     mark = w.sshd.log.mark()
     assert w.new_client(ring.get("wrong0")).ssh("true").code == 255
     w.gateway.quiet()
     assert not w.sshd.log.find("Connection from", mark)
 
 
-def test_expired_there(gated, person):  # noqa: F811
+def test_expired_there(gated, account):
     """PAM asks for the old password again and for a new one: that is for a person."""
     if not shutil.which("chage"):
         pytest.skip("no chage")
-    w = stored(gated, person, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
-    subprocess.run(["chage", "-d", "0", person], check=True)
+    w = stored(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    subprocess.run(["chage", "-d", "0", account], check=True)
     assert "or for a new one; ask your administrator" in refused(w)
     w.gateway.log.wait(f"asks more than a stored password answers: it may want the password stored as {NAME} changed")
-    subprocess.run(["chage", "-d", "2020-01-01", person], check=True)
+    subprocess.run(["chage", "-d", "2020-01-01", account], check=True)
     w.answers()
 
 
-def test_from_the_other_backends(gated, person, tmp_path):  # noqa: F811
+def test_from_the_other_backends(gated, account, tmp_path):
     """route.ini of a directory, and a program."""
     program = tmp_path / "lookup"
     w = gated(sshd={"UsePAM": "yes", "PasswordAuthentication": "yes"})
     store(w.gateway, PASSWORD, "pw-dave")
-    lines = f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {person}\nPassword = pw-dave\n"
+    lines = f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {account}\nPassword = pw-dave\n"
     program.write_text(
         f"#!/bin/sh\ncat <<'END'\n{lines}"
         f"UserKnownHostsFile = {w.gateway.known_hosts_of('alice')}\n"
@@ -239,14 +242,14 @@ def test_from_the_other_backends(gated, person, tmp_path):  # noqa: F811
     w.gateway.start()
     for login in ("dave", "erin"):
         r = w.new_client(user=login).ssh("id -un")
-        assert r.text == person + "\n", (login, r.err, w.gateway.log.text())
+        assert r.text == account + "\n", (login, r.err, w.gateway.log.text())
 
 
 # A machine that asks what it likes.
 
 
 def asked_by(gated, ring, monkeypatch, rounds, **words):
-    return machine(gated, ring, rounds=rounds, Passthrough=None, Password=NAME,
+    return upstream(gated, ring, rounds=rounds, Passthrough=None, Password=NAME,
                    AuthorizedKeysFile="conf.d/alice.pub", **words)
 
 
@@ -258,9 +261,9 @@ def asked_by(gated, ring, monkeypatch, rounds, **words):
 def test_questions_for_a_person(gated, ring, monkeypatch, rounds):
     """An echo, two prompts, a second question: none of it gets an answer."""
     answers = []
-    real = Machine.check_auth_interactive_response
-    monkeypatch.setattr(Machine, "get_allowed_auths", lambda *a: "keyboard-interactive")
-    monkeypatch.setattr(Machine, "check_auth_interactive_response",
+    real = QuestioningUpstream.check_auth_interactive_response
+    monkeypatch.setattr(QuestioningUpstream, "get_allowed_auths", lambda *a: "keyboard-interactive")
+    monkeypatch.setattr(QuestioningUpstream, "check_auth_interactive_response",
                         lambda self, r: answers.extend(r) or real(self, r))
     with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
         store(w.gateway, PASSWORD)
@@ -271,7 +274,7 @@ def test_questions_for_a_person(gated, ring, monkeypatch, rounds):
 
 
 def test_something_to_read_first(gated, ring, monkeypatch):
-    monkeypatch.setattr(Machine, "get_allowed_auths", lambda *a: "keyboard-interactive")
+    monkeypatch.setattr(QuestioningUpstream, "get_allowed_auths", lambda *a: "keyboard-interactive")
     rounds = [[], [("Password: ", False, PASSWORD)], []]
     with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
         store(w.gateway, PASSWORD)
@@ -313,20 +316,17 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
 @pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
-def test_password_is_nowhere_afterwards(gated, person, asks):  # noqa: F811
+def test_password_is_nowhere_afterwards(gated, account, asks):
     """Not in the session, which encrypted it, nor the keeper, nor the master; rekeyed or not."""
-    from test_secrets import found_in
-
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
-    w = stored(gated, person, sshd={
+    w = stored(gated, account, sshd={
         "PasswordAuthentication": "yes" if asks == "password" else "no",
         "KbdInteractiveAuthentication": "yes",
     })
-    control = {"user": person.encode()}
+    control = {"user": account.encode()}
     for _ in range(2):
-        p = w.client.spawn("echo up; cat")
-        assert p.stdout.readline() == b"up\n"
+        p = held(w.client)
         for proc in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
             assert not found_in(proc, {"password": PASSWORD.encode()}), proc.title()
         for session in w.gateway.sessions():
@@ -340,9 +340,9 @@ def test_password_is_nowhere_afterwards(gated, person, asks):  # noqa: F811
         assert not found_in(proc, {"password": b"staple-battery-horse"}), proc.title()
 
 
-def test_password_never_reaches_the_person(gated, person):  # noqa: F811
+def test_password_never_reaches_the_person(gated, account):
     """A session that may be traced by nobody; the client's debug output has no trace of it either."""
-    w = stored(gated, person)
+    w = stored(gated, account)
     r = w.ssh("-vvv", "env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
     assert r.code == 0 and PASSWORD not in r.text + r.err
     assert subprocess.run(["grep", "-rqF", PASSWORD, w.gateway.dir], check=False).returncode == 1

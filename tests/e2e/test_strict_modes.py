@@ -39,23 +39,14 @@ def strict(w, value):
 
 
 def reload(w):
-    p = w.gateway.sallyport("reload", "-c", w.gateway.conf)
+    p = w.gateway.reload()
     return p.returncode, (p.stdout + p.stderr).decode()
-
-
-def check(w):
-    p = w.gateway.sallyport("check", "-c", w.gateway.conf)
-    return p.returncode, p.stderr.decode()
-
-
-def lets_in(w, login="alice"):
-    return w.new_client(user=login).ssh("echo in").text == "in\n"
 
 
 def refuses(w, reason, login="alice"):
     """Not let in, and the log says why."""
     mark = w.gateway.log.mark()
-    assert not lets_in(w, login)
+    assert not w.lets_in(login)
     w.gateway.log.wait(reason, mark)
 
 
@@ -67,7 +58,7 @@ def below(path, directory=None):
 
 def one_error(w, text):
     """check says this, and nothing else."""
-    status, said = check(w)
+    status, said = w.gateway.check()
     assert status == 78 and text in said and len(said.splitlines()) == 1, said
 
 
@@ -85,16 +76,16 @@ def test_list_of_nobody_in_a_directory_of_all_lets_nobody_in(w, open_dir):
     assert p.returncode == 1 and f"{path} (refused!): {below(path)}" in p.stdout.decode()
 
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
     w.gateway.command("route", "alice")
     strict(w, "yes")
     assert reload(w)[0] == 0
 
-    subprocess.run(re.search(r"run: ([^,]*)", check(w)[1])[1], shell=True, check=True)
+    subprocess.run(re.search(r"run: ([^,]*)", w.gateway.check()[1])[1], shell=True, check=True)
     one_error(w, f"{path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
     refuses(w, "list: belongs to user 65534, not to root")
-    subprocess.run(re.search(r"run: ([^,]*)", check(w)[1])[1], shell=True, check=True)
-    assert check(w) == (0, "") and lets_in(w)
+    subprocess.run(re.search(r"run: ([^,]*)", w.gateway.check()[1])[1], shell=True, check=True)
+    assert w.gateway.check() == (0, "") and w.lets_in()
 
 
 @pytest.mark.parametrize("key", ["AuthorizedKeysFile", "TrustedUserCAKeys", "RevokedKeys", "UserKnownHostsFile"])
@@ -111,10 +102,10 @@ def test_directory_of_all_on_the_way(w, open_dir, key):
     if key != "TrustedUserCAKeys":  # that one lets nobody in, and alice has a list besides
         refuses(w, re.escape(below(path, open_dir))) if key != "UserKnownHostsFile" else refuses(w, "cannot be read")
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
     strict(w, "yes")
     open_dir.chmod(0o1777)  # a sticky one, as /tmp: nobody replaces what is another's
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
 
 
 def test_authority_in_a_directory_of_all(w, ca, open_dir):
@@ -139,7 +130,7 @@ def test_certificate_of_a_mapped_key_in_a_directory_of_all(w, ca, open_dir, tmp_
     route(w, CertificateFile=path)
     one_error(w, f": CertificateFile: {below(path)}\n")
     strict(w, "no")
-    assert check(w) == (0, "")
+    assert w.gateway.check() == (0, "")
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o602])
@@ -149,7 +140,7 @@ def test_mode_of_the_file_itself_counts_without_strict_modes(w, mode):
         strict(w, value)
         assert reload(w)[0] == 0
         path.chmod(0o644)
-        assert lets_in(w)
+        assert w.lets_in()
         path.chmod(mode)
         said = f"{path}: others may write to it (mode {mode:04o}); run: chmod go-w {path}"
         one_error(w, said + "\n")
@@ -168,7 +159,7 @@ def test_link_into_a_directory_of_all(w, open_dir):
     one_error(w, said)
     refuses(w, re.escape(said))
     open_dir.chmod(0o755)
-    assert check(w) == (0, "") and lets_in(w)
+    assert w.gateway.check() == (0, "") and w.lets_in()
 
 
 @only_root
@@ -186,7 +177,7 @@ def test_link_of_another(w, tmp_path):
     one_error(w, said)
     refuses(w, re.escape(said))
     os.lchown(link, 0, 0)
-    assert check(w) == (0, "") and lets_in(w)
+    assert w.gateway.check() == (0, "") and w.lets_in()
 
 
 def program(w, path):
@@ -207,12 +198,12 @@ def test_lookup_program_in_a_directory_of_all(w, open_dir):
     assert status == 78 and re.search(rf"20-lookup\.ini:4: Command: {re.escape(below(path))}", said), said
     one_error(w, f": Command: {below(path)}\n")
     open_dir.chmod(0o755)
-    assert reload(w)[0] == 0 and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.lets_in("bob")
     open_dir.chmod(0o777)
     refuses(w, "lookup exec: bob: " + re.escape(below(path)), "bob")
-    assert lets_in(w)
+    assert w.lets_in()
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
 def test_start_with_a_program_that_is_refused_lets_the_others_in(w, open_dir):
@@ -221,7 +212,7 @@ def test_start_with_a_program_that_is_refused_lets_the_others_in(w, open_dir):
     mark = w.gateway.log.mark()
     w.gateway.start()
     w.gateway.log.wait(r"20-lookup\.ini:4: Command: " + re.escape(below(open_dir / "lookup")), mark)
-    assert lets_in(w) and not lets_in(w, "bob")
+    assert w.lets_in() and not w.lets_in("bob")
 
 
 @only_root
@@ -232,7 +223,7 @@ def test_lookup_program_of_nobody(w, tmp_path):
     one_error(w, f"Command: {path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
     assert reload(w)[0] == 78
     strict(w, "no")
-    assert reload(w)[0] == 0 and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.lets_in("bob")
 
 
 def tree(w, path):
@@ -253,11 +244,11 @@ def test_tree_in_a_directory_of_all(w, open_dir):
     one_error(w, f": Path: {below(path)}\n")
     assert below(path) in reload(w)[1]
     open_dir.chmod(0o755)
-    assert reload(w)[0] == 0 and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.lets_in("bob")
     open_dir.chmod(0o777)
     refuses(w, "lookup directory: bob: " + re.escape(below(path)), "bob")
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
 def test_directory_of_all_within_a_tree(w, tmp_path):
@@ -268,7 +259,7 @@ def test_directory_of_all_within_a_tree(w, tmp_path):
     shutil.move(path / "bob" / "authorized_keys", within)
     with open(path / "bob" / "route.ini", "a", encoding="ascii") as f:
         f.write("AuthorizedKeysFile = lists/authorized_keys\n")
-    assert reload(w)[0] == 0 and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.lets_in("bob")
     within.chmod(0o777)
     refuses(w, f"lists/authorized_keys: is below the directory {within}, to which others may write", "bob")
 
@@ -283,7 +274,7 @@ def test_tree_of_nobody(w, tmp_path):
     one_error(w, f"Path: {path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
     assert reload(w)[0] == 78
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w, "bob")
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
 def test_banner_in_a_directory_of_all(w, open_dir):
@@ -292,9 +283,9 @@ def test_banner_in_a_directory_of_all(w, open_dir):
     w.gateway.options["Banner"] = path
     w.gateway.write_gateway()
     one_error(w, f": Banner: {below(path)}\n")
-    assert below(path) in reload(w)[1] and lets_in(w)
+    assert below(path) in reload(w)[1] and w.lets_in()
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "")
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "")
 
 
 def test_key_store_in_a_directory_of_all(w, open_dir):
@@ -308,7 +299,7 @@ def test_key_store_in_a_directory_of_all(w, open_dir):
     one_error(w, f"00-gateway.ini:{moved[:moved.index('Path')].count(chr(10)) + 1}: {below(path)}\n")
     assert below(path) in reload(w)[1]
     (w.gateway.conf / "00-gateway.ini").write_text(moved.replace("[gateway]\n", "[gateway]\nStrictModes = no\n"))
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
 
 
 # conf.d itself.
@@ -336,15 +327,15 @@ def test_conf_d_below_a_directory_of_all(make_gateway, open_dir, ring, make_sshd
 def test_conf_d_that_others_may_write_to(w):
     w.gateway.conf.chmod(0o775)
     said = f"{w.gateway.conf}: others may write to it (mode 0775); run: chmod go-w {w.gateway.conf}\n"
-    status, text = check(w)
+    status, text = w.gateway.check()
     assert status == 78 and text.startswith(said), text
     assert reload(w) == (78, said)
     refuses(w, f"alice.pub: is below the directory {w.gateway.conf}, to which others may write")
     strict(w, "no")
-    assert reload(w)[0] == 0 and check(w) == (0, "") and lets_in(w)
+    assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
     w.gateway.conf.chmod(0o777)
     said = said.replace("0775", "0777")
-    assert check(w) == (78, said) and reload(w) == (78, said) and lets_in(w)
+    assert w.gateway.check() == (78, said) and reload(w) == (78, said) and w.lets_in()
 
 
 @only_root
@@ -353,17 +344,17 @@ def test_file_of_nobody_in_conf_d(w):
     path = w.gateway.conf / "10-alice.ini"
     os.chown(path, NOBODY, NOBODY)
     said = f"{path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no in [gateway]\n"
-    assert check(w) == (78, said)
-    assert reload(w) == (78, said) and lets_in(w)
+    assert w.gateway.check() == (78, said)
+    assert reload(w) == (78, said) and w.lets_in()
     strict(w, "no")
-    assert check(w) == (0, "") and reload(w)[0] == 0 and lets_in(w)
+    assert w.gateway.check() == (0, "") and reload(w)[0] == 0 and w.lets_in()
     strict(w, "yes")
     gateway = w.gateway.conf / "00-gateway.ini"
     os.chown(path, 0, 0)
     assert reload(w)[0] == 0
     strict(w, "no")
     os.chown(gateway, NOBODY, NOBODY)
-    for status, text in check(w), reload(w):
+    for status, text in w.gateway.check(), reload(w):
         assert status == 78 and f"{gateway}: belongs to user 65534, not to root" in text, text
         assert "StrictModes: no counts only in a file that belongs to root or user 0" in text
     w.gateway.stop()
@@ -391,21 +382,21 @@ def test_files_of_the_user_of_run_as_and_of_the_owner_of_conf_d(dropped):
     conf = w.gateway.conf
     os.chown(conf / "10-alice.ini", 1, 1)  # daemon
     os.chown(conf / "alice.pub", 1, 1)
-    assert check(w) == (0, "")
+    assert w.gateway.check() == (0, "")
     w.gateway.start()
-    assert lets_in(w)
+    assert w.lets_in()
     os.chown(conf, 5, 5)  # games is no more than the owner of conf.d
     os.chown(conf / "alice.known_hosts", 5, 5)
     os.chown(conf / "00-gateway.ini", 5, 5)
-    assert check(w) == (0, "") and reload(w)[0] == 0 and lets_in(w)
+    assert w.gateway.check() == (0, "") and reload(w)[0] == 0 and w.lets_in()
     w.gateway.stop()
     w.gateway.start()
-    assert lets_in(w)
+    assert w.lets_in()
 
     for name in "10-alice.ini", "alice.pub":
         os.chown(conf / name, NOBODY, NOBODY)
     said = f"10-alice.ini: belongs to user 65534, not to root, user 1 or user 5, the owner of conf.d; run: chown 5 {conf}/"
-    for status, text in check(w), reload(w):
+    for status, text in w.gateway.check(), reload(w):
         assert status == 78 and said in text, text
     w.gateway.stop()
     p = w.gateway.sallyport("serve", "-c", conf)
@@ -441,4 +432,4 @@ def test_missing_list_keeps_its_route_out_and_no_reload(w):
     assert reload(w)[0] == 0
     refuses(w, re.escape(f"{path}: No such file or directory"))
     shutil.copy(w.gateway.conf / "alice.pub", path)
-    assert lets_in(w) and check(w) == (0, "")
+    assert w.lets_in() and w.gateway.check() == (0, "")

@@ -3,7 +3,7 @@
 The attack build stands in for the bug that let an attacker in.
 """
 
-from lab.attacker import TakenOver
+from lab.taken_over import TakenOver
 
 
 def test_the_attack_build_serves_usual_clients(attacked):

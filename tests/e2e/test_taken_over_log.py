@@ -10,9 +10,9 @@ import struct
 import pytest
 
 from lab import net
-from lab.attacker import Gone, TakenOver, types
+from lab.fail2ban import MODES, hosts
+from lab.taken_over import Gone, TakenOver, types
 from lab.syscalls import number
-from test_log_words import MODES, hosts
 
 ERROR, WARN, INFO, DEBUG = range(4)
 FORGED = "192.0.2.99"

@@ -9,10 +9,10 @@ import resource
 
 import pytest
 
-from lab.attacker import TakenOver
+from lab.taken_over import TakenOver
 from lab.gateway import sanitized
+from lab.stalled_client import REFUSED
 from lab.syscalls import number
-from test_unread_answers import REFUSED, deaf, inside  # noqa: F401: fixtures
 
 pytestmark = pytest.mark.skipif(sanitized(), reason="a sanitizer has memory of its own")
 
@@ -45,12 +45,12 @@ def test_memory_has_an_end(attacked):
     attacked.answers()
 
 
-def test_session_out_of_memory_says_so(inside):
+def test_session_out_of_memory_says_so(stalled_session):
     """Its client takes no answers, and here it has less than it should have: one line, and nobody else is harmed."""
-    w, client, session = inside
+    w, client, session = stalled_session
     data = int(session.status("VmData").split()[0]) * 1024
     resource.prlimit(session.pid, resource.RLIMIT_DATA, (data, data))
-    client.send_only(*REFUSED)
+    client.flood(*REFUSED)
     w.gateway.log.wait(r"alice from .* closed after .*\bout of memory; \d+ bytes from client", timeout=20)
     w.answers()
 

@@ -11,7 +11,7 @@ import paramiko
 import pytest
 
 from lab import net
-from lab.attacker import Gone, TakenOver, string
+from lab.taken_over import Gone, TakenOver, string
 
 LENGTHS = (20, 32, 48, 64)
 AT_ONCE = 20

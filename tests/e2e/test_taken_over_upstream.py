@@ -6,8 +6,8 @@ import re
 import paramiko
 import pytest
 
-from lab import attack, attacker
-from lab.attacker import Gone, Reader, TakenOver, string
+from lab import attack, taken_over
+from lab.taken_over import FalseUpstream, Gone, Reader, TakenOver, UpstreamConnection, string
 from lab.way import Way
 
 HOSTBOUND = b"publickey-hostbound-v00@openssh.com"
@@ -21,7 +21,7 @@ def machines(make_gateway, make_sshd, ring, tmp_path):
     ways = []
 
     def make(**route):
-        gateway = make_gateway(program=attacker.program())
+        gateway = make_gateway(program=taken_over.program())
         alices, bobs = make_sshd(), make_sshd(host_keys=["rsa3072"])
         gateway.route("alice", alices, [ring.get("client")], key="people", **route)
         bobs.authorize(gateway.keys["people"])
@@ -32,52 +32,6 @@ def machines(make_gateway, make_sshd, ring, tmp_path):
     yield make
     for way in ways:
         way.close()
-
-
-class Liar:
-    """A session at the point where its upstream has been dialled, and a host key of its own making."""
-
-    def __init__(self, t, ring, key=None, login="alice"):
-        self.t = t
-        assert t.sign()
-        t.prove(login, key or ring.get("client"))
-        t.expect("UPSTREAM_FD")
-        private = ring.get("made_on_the_spot")
-        self.key = paramiko.Ed25519Key.from_private_key_file(str(private.path))
-
-    def shows(self, session_id, key=None, signature=None):
-        """HOST_KEY: is this key, which has signed that hash, taken for the machine's?"""
-        self.session_id = session_id
-        key = key or self.key.asbytes()
-        signature = signature or self.key.sign_ssh_data(session_id).asbytes()
-        self.t.send("HOST_KEY", "ssh-ed25519", session_id, key, signature)
-        return self.t.expect("HOST_KEY_OK")[1].bool()
-
-    def ready(self, bound=False):
-        """The login begins, at a machine that is said to take hostbound requests, or not."""
-        self.t.send("UPSTREAM_READY", self.session_id, "", bound)
-
-    def request(self, timeout=10.0):
-        """The next message for the upstream."""
-        return self.t.expect("UPSTREAM", timeout=timeout)[1].strings()[0]
-
-
-class Connection(attack.Attacker):
-    """A client's end of a connection to the machine, past its key exchange."""
-
-    def __init__(self, sshd, source=None):
-        super().__init__(sshd.port, source)
-        self.service()
-
-    def _verify_key(self, host_key, sig):
-        self.shown = (host_key, sig)
-        super()._verify_key(host_key, sig)
-
-
-def deliver(machine, request):
-    """The machine gets this login request: what it says to it, or None if it hangs up."""
-    machine.send(request[0], bytearray(request[1:]))
-    return machine.hears(FAILED, SUCCESS)
 
 
 def parse(request):
@@ -96,13 +50,13 @@ def test_the_login_that_is_tried_here_is_one_that_the_right_machine_takes(machin
     """With the true host key and hash of alice's machine, known or not."""
     gateway, alices, _ = machines(StrictHostKeyChecking=strict, **({"known_hosts": ""} if strict == "no" else {}))
     with TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
-        machine = Connection(alices)
-        assert liar.shows(machine.session_id, *machine.shown)
+        liar = FalseUpstream(t, ring)
+        machine = UpstreamConnection(alices)
+        assert liar.show_host_key(machine.session_id, *machine.shown)
         liar.ready()
         request = liar.request()
         assert parse(request) == ((HOSTBOUND, machine.shown[0]) if strict == "no" else (b"publickey", None))
-        assert deliver(machine, request) == SUCCESS
+        assert machine.login(request) == SUCCESS
         machine.close()
 
 
@@ -111,13 +65,13 @@ def test_mapped_key_signs_for_no_other_machine_where_any_host_key_is_taken(machi
     """Finding 4: bob's machine has the same mapped key; alice's session shows a key of its own over bob's hash."""
     gateway, _, bobs = machines(StrictHostKeyChecking="no", known_hosts="")
     with TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
-        machine = Connection(bobs)
-        assert liar.shows(machine.session_id)
+        liar = FalseUpstream(t, ring)
+        machine = UpstreamConnection(bobs)
+        assert liar.show_host_key(machine.session_id)
         liar.ready(bound)
         request = liar.request()
         assert parse(request) == (HOSTBOUND, liar.key.asbytes())
-        assert deliver(machine, request) != SUCCESS
+        assert machine.login(request) != SUCCESS
         machine.close()
     assert not bobs.log.find("Accepted publickey")
 
@@ -125,13 +79,13 @@ def test_mapped_key_signs_for_no_other_machine_where_any_host_key_is_taken(machi
 def test_mapped_key_signs_for_no_other_machine_where_a_changed_host_key_is_taken(machines, ring):
     gateway, alices, bobs = machines(StrictHostKeyChecking="no")
     with TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
-        machine = Connection(bobs)
-        assert liar.shows(machine.session_id)
+        liar = FalseUpstream(t, ring)
+        machine = UpstreamConnection(bobs)
+        assert liar.show_host_key(machine.session_id)
         liar.ready()
         request = liar.request()
         assert parse(request) == (HOSTBOUND, liar.key.asbytes())
-        assert deliver(machine, request) != SUCCESS
+        assert machine.login(request) != SUCCESS
         machine.close()
     gateway.log.wait("host key of 127.0.0.1 is CHANGED, and StrictHostKeyChecking is no")
 
@@ -141,9 +95,9 @@ def test_session_does_not_say_which_host_key_is_new(machines, ring):
     gateway, alices, bobs = machines(StrictHostKeyChecking="accept-new", known_hosts="")
     file = gateway.known_hosts_of("alice")
     with TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
-        machine = Connection(bobs)
-        assert not liar.shows(machine.session_id)
+        liar = FalseUpstream(t, ring)
+        machine = UpstreamConnection(bobs)
+        assert not liar.show_host_key(machine.session_id)
         assert t.expect("REFUSE")
         machine.close()
     gateway.log.wait("has shown the gateway another host key than the one that comes from this session")
@@ -154,7 +108,7 @@ def test_session_that_asks_twice_about_a_new_host_key_ends(machines, ring):
     """While the gateway looks."""
     gateway, _, _ = machines(StrictHostKeyChecking="accept-new", known_hosts="")
     with TakenOver(gateway.port) as t:
-        liar = Liar(t, ring)
+        liar = FalseUpstream(t, ring)
         hash_ = os.urandom(32)
         shown = ("ssh-ed25519", hash_, liar.key.asbytes(), liar.key.sign_ssh_data(hash_).asbytes())
         try:
@@ -178,9 +132,9 @@ def test_mapped_key_does_not_sign_because_a_session_says_that_a_password_was_rig
         t.prove("alice", ring.get("client"))
         t.auth(*attack.password("alice", "wrong"))
         t.expect("UPSTREAM_FD")
-        liar = Liar.__new__(Liar)
+        liar = FalseUpstream.__new__(FalseUpstream)
         liar.t, liar.key = t, paramiko.Ed25519Key.from_private_key_file(str(ring.get("made_on_the_spot").path))
-        assert liar.shows(os.urandom(32))
+        assert liar.show_host_key(os.urandom(32))
         liar.ready(True)
         assert b"none" in liar.request()
         t.send("UPSTREAM_AUTH", bytes([FAILED]) + string("password,publickey") + b"\0")

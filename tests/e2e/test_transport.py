@@ -6,6 +6,8 @@ import signal
 import pytest
 
 from lab import procs
+from lab.client import held
+from lab.sshd import OLD_ALGORITHMS
 from lab.wait import wait_for
 
 POST_QUANTUM = r"kex: algorithm: (sntrup761x25519-sha512|mlkem768x25519-sha256)"
@@ -53,19 +55,10 @@ def test_weak_algorithms_are_refused(way):
         assert r.code == 255 and "Unable to negotiate" in r.err, (options, r)
 
 
-# What the machine alone has, and a word of its route.  (warpgate #961)
-OLD = [
-    ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "+diffie-hellman-group1-sha1"),
-    ({"KexAlgorithms": "diffie-hellman-group14-sha1"}, "diffie-hellman-group14-sha1"),
-    ({"HostKeyAlgorithms": "ssh-rsa"}, "+ssh-rsa"),
-    ({"Ciphers": "3des-cbc"}, "+3des-cbc"),
-    ({"Ciphers": "aes128-cbc"}, "^aes128-cbc"),
-    ({"Ciphers": "aes256-cbc", "MACs": "hmac-sha1"}, "+aes256-cbc"),
-    ({"Ciphers": "aes128-ctr", "MACs": "hmac-sha1-etm@openssh.com"}, "aes128-ctr"),
-]
+# warpgate #961
 
 
-@pytest.mark.parametrize("machine, words", OLD, ids=[" ".join(m.values()) for m, _ in OLD])
+@pytest.mark.parametrize("machine, words", OLD_ALGORITHMS, ids=[" ".join(m.values()) for m, _ in OLD_ALGORITHMS])
 def test_old_machine(gated, bulk, machine, words):
     """Only the route that names it speaks its weak algorithms; and then as well as any other."""
     route = dict.fromkeys(machine, words)
@@ -108,8 +101,7 @@ def test_client_keepalive_is_answered(way):
 
 def test_silent_client_is_given_up(own_way):
     w = own_way(door={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
-    p = w.client.spawn("echo up; cat")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client)
     p.send_signal(signal.SIGSTOP)
     try:
         wait_for("the end of the session", lambda: not w.servers(), 15)
@@ -126,8 +118,7 @@ def test_idle_client_is_not_given_up(own_way):
 
 def test_frozen_machine_is_given_up(own_way):
     w = own_way(route={"ServerAliveInterval": "1s"})
-    p = w.client.spawn("echo up; cat", ServerAliveInterval="1" if w.direct else "0")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client, ServerAliveInterval="1" if w.direct else "0")
     frozen = w.sshd.sessions()
     for s in frozen:
         s.kill(signal.SIGSTOP)
@@ -142,8 +133,7 @@ def test_frozen_machine_is_given_up(own_way):
 
 def test_machine_that_dies_ends_the_session_at_once(own_way):
     w = own_way()
-    p = w.client.spawn("echo up; cat")
-    assert p.stdout.readline() == b"up\n"
+    p = held(w.client)
     for s in w.sshd.sessions():
         s.kill()
     assert p.wait(5) == 255

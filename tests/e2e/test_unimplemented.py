@@ -5,13 +5,14 @@ import threading
 
 import pytest
 
+
+from lab import net
+from lab.wait import wait_for
+from lab.way import Way
+
 paramiko = pytest.importorskip("paramiko")
 
-from paramiko.common import MSG_GLOBAL_REQUEST, MSG_UNIMPLEMENTED, cMSG_UNIMPLEMENTED  # noqa: E402
-
-from lab import net  # noqa: E402
-from lab.wait import wait_for  # noqa: E402
-from lab.way import Way  # noqa: E402
+from paramiko.common import MSG_GLOBAL_REQUEST, MSG_UNIMPLEMENTED, cMSG_UNIMPLEMENTED
 
 
 class Anybody(paramiko.ServerInterface):

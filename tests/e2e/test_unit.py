@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import net
-from lab.gateway import SALLYPORT, TREE, Gateway, sanitized
+from lab.gateway import TREE, Gateway, sanitized
 from lab.way import Way
 
 UNIT = TREE / "contrib" / "sallyport.service"

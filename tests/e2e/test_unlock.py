@@ -11,16 +11,6 @@ from lab.tty import Terminal
 from lab.way import Way
 
 
-def unlock_with(g, spec):
-    text = (g.conf / "00-gateway.ini").read_text()
-    (g.conf / "00-gateway.ini").write_text(re.sub(r"(\nUnlock = .*)?$", f"\nUnlock = {spec}", text.rstrip("\n")) + "\n")
-
-
-def check(g):
-    p = g.sallyport("check", "-c", g.conf)
-    return p.returncode, p.stderr.decode()
-
-
 def test_credential(make_gateway, make_sshd, ring, tmp_path, monkeypatch):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
@@ -31,7 +21,7 @@ def test_credential(make_gateway, make_sshd, ring, tmp_path, monkeypatch):
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     g.command("key", "rewrap", "--unlock", "credential:store")
     write = g.write_gateway
-    g.write_gateway = lambda: (write(), unlock_with(g, "credential:store"))
+    g.write_gateway = lambda: (write(), g.set_unlock("credential:store"))
     g.start()
     w = Way("gateway", tmp_path, ring, None, g)
     try:
@@ -53,7 +43,7 @@ def test_passphrase(make_gateway, make_sshd, ring, tmp_path):
     g.route("alice", make_sshd(), [ring.get("client")])
     p = g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf, stdin=b"open sesame\nopen sesame\n")
     assert p.returncode == 0, p.stderr
-    unlock_with(g, "passphrase")
+    g.set_unlock("passphrase")
     text = (g.conf / "00-gateway.ini").read_text()
     for word, said in (("open barley", "wrong passphrase"), ("open sesame", r"Server listening on")):
         g.port = net.free_port()
@@ -80,7 +70,7 @@ def test_passphrase(make_gateway, make_sshd, ring, tmp_path):
 def test_user_that_is_missing(make_gateway):
     """check is content, since the user may come later, and serve is not."""
     g = make_gateway(RunAs="nobody-there")
-    status, text = check(g)
+    status, text = g.check()
     assert status == 0 and re.search(r'note: \S+:\d+: RunAs: there is no user "nobody-there"', text), text
     p = g.sallyport("serve", "-c", g.conf)
     assert p.returncode == 78 and b'RunAs: there is no user "nobody-there"' in p.stderr
@@ -89,10 +79,10 @@ def test_user_that_is_missing(make_gateway):
 def test_file_that_is_gone(make_gateway, make_sshd, ring):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
-    assert check(g)[0] == 0
+    assert g.check()[0] == 0
     store = (g.dir / "keys" / ".store").read_bytes()
     (g.dir / "keys" / ".unlock").unlink()
-    status, text = check(g)
+    status, text = g.check()
     assert status == 78 and re.search(r"locked with a file, and file:\S+/keys/\.unlock is not there; restore it", text)
     for args in (["key", "generate", "new"], ["serve"]):
         p = g.sallyport(*args, "-c", g.conf)

@@ -7,7 +7,7 @@ import pytest
 
 from lab.keys import fingerprint
 from lab.refusal import one_line, session_id
-from test_passthrough import Machine, machine, paramiko
+from lab.upstream import QuestioningUpstream, paramiko, upstream
 
 ED25519, ECDSA, RSA = "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"
 
@@ -175,14 +175,14 @@ def test_no_checking(check, ring):
 
 @contextlib.contextmanager
 def older(gated, ring, strict, known):
-    with machine(gated, ring, judge=lambda: OlderMachine(None), Passthrough=None, Key="alice",
+    with upstream(gated, ring, judge=lambda: OlderMachine(None), Passthrough=None, Key="alice",
                  AuthorizedKeysFile="conf.d/alice.pub", StrictHostKeyChecking=strict) as (w, _):
         if not known:
             w.gateway.known_hosts_of("alice").write_text("")
         yield w
 
 
-class OlderMachine(Machine):
+class OlderMachine(QuestioningUpstream):
     """It takes any key, and knows no publickey-hostbound."""
 
     def get_allowed_auths(self, username):

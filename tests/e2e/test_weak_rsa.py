@@ -4,14 +4,13 @@ import re
 
 import pytest
 
-pytest.importorskip("paramiko")
-import paramiko  # noqa: E402
+import paramiko
 
-from lab.attack import USERAUTH_FAILURE, Attacker, proof, query  # noqa: E402
-from lab.ca import CA  # noqa: E402
-from lab.keys import COSTLY  # noqa: E402
-from lab.refusal import session_id  # noqa: E402
-from lab.way import lines  # noqa: E402
+from lab.attack import USERAUTH_FAILURE, Attacker, proof, query
+from lab.ca import CA
+from lab.keys import COSTLY
+from lab.refusal import session_id
+from lab.way import lines
 
 WHY = {
     "rsa1024": "the RSA key is shorter than 2048 bits",

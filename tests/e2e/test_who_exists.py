@@ -9,15 +9,12 @@ import re
 
 import pytest
 
-from test_lookup_exec import lab  # noqa: F401
-from test_passthrough import PASSTHROUGH, machine, person  # noqa: F401
 
-pytest.importorskip("paramiko")
-
-from lab import attack  # noqa: E402
-from lab.attack import Attacker, answers, conversation, key_of, none, password, proof, query  # noqa: E402
-from lab.timing import takes_as_long  # noqa: E402
-from lab.wait import wait_for  # noqa: E402
+from lab import attack
+from lab.attack import Attacker, answers, conversation, key_of, none, password, proof, query
+from lab.timing import takes_as_long
+from lab.upstream import PASSTHROUGH, upstream
+from lab.wait import wait_for
 
 HASH = "$argon2id$v=19$m=1024,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
 
@@ -143,8 +140,8 @@ def test_key_that_decides(gated, ring):
     s.same([none, s.query, proof, s.query])
 
 
-def test_exec(lab, ring):  # noqa: F811
-    x = lab('fails) exit 3 ;;')
+def test_exec(lookup, ring):
+    x = lookup('fails) exit 3 ;;')
     s = Stranger(x, ring)
     s.same([none, s.query, proof, wrong], known="good", unknown=("nobody", "fails"))
 
@@ -180,9 +177,9 @@ def test_passthrough(gated, ring):
     assert re.search(rb"\bpassword\0", heard[1][1][-1][1])  # the machine has nothing else
 
 
-def test_passthrough_of_a_conversation(gated, ring, person):  # noqa: F811
+def test_passthrough_of_a_conversation(gated, ring, account):
     w = gated(sshd={"KbdInteractiveAuthentication": "yes", "UsePAM": "yes"},
-              route=dict(PASSTHROUGH, User=person))
+              route=dict(PASSTHROUGH, User=account))
     s = Stranger(w, ring)
     steps = [none, conversation, reply, conversation]
     s.hears("alice", steps)
@@ -204,7 +201,7 @@ def test_passthrough_takes_the_time_of_the_machine(gated, ring):
             time.sleep(0.4)  # the machine's time
             return paramiko.AUTH_FAILED
 
-    with machine(gated, ring, judge=Slow) as (w, _):
+    with upstream(gated, ring, judge=Slow) as (w, _):
         s = Stranger(w, ring)
         s.hears("alice", [wrong, wrong])
         first = {"alice": [], "nobody-here": []}

@@ -2,10 +2,12 @@
 
 import time
 
-import paramiko
-from paramiko.message import Message
+import pytest
 
 from . import net
+
+paramiko = pytest.importorskip("paramiko")
+Message = paramiko.Message
 
 # The numbers of messages, by the names in the RFCs.
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = range(1, 8)

@@ -143,6 +143,10 @@ class Client:
         self.started.append(t.process)
         return t
 
+    def prompting(self, *args, PreferredAuthentications="password", **options):
+        """terminal(), where ssh may ask for passwords."""
+        return self.terminal(*args, BatchMode="no", PreferredAuthentications=PreferredAuthentications, **options)
+
     def sftp(self, batch, *args, timeout=60, check=True, **options):
         argv = self.argv("sftp", "-b", "-", *args, **options) + ["machine"]
         return self.run(argv, batch.encode(), timeout, check=check)
@@ -176,8 +180,15 @@ class Client:
         self.started.clear()
 
 
+def echoes(p, text=b"still here\n"):
+    """A running session, of held() or another with cat, gives back this text."""
+    p.stdin.write(text)
+    p.stdin.flush()
+    assert p.stdout.read(len(text)) == text
+
+
 def held(client, command="echo up; cat", **options):
-    """A running session that gives back what it is told."""
+    """A running session that gives back what is written to it."""
     p = client.spawn(command, **options)
     assert p.stdout.readline() == b"up\n"
     return p

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from . import net, procs
 from .keys import Key
 from .sshd import ME
@@ -98,6 +100,22 @@ class Gateway:
         assert p.returncode == 0, f"sallyport {args}: exit {p.returncode}, {p.stderr.decode()}"
         return p.stdout.decode()
 
+    def check(self):
+        """`sallyport check`: its exit status and what it wrote to standard error."""
+        p = self.sallyport("check", "-c", self.conf)
+        assert b"PRIVATE KEY" not in p.stderr + p.stdout
+        return p.returncode, p.stderr.decode()
+
+    def reload(self):
+        """`sallyport reload`: the completed process."""
+        return self.sallyport("reload", "-c", self.conf)
+
+    def set_unlock(self, spec):
+        """Unlock = spec, at the end of the [keystore] section."""
+        file = self.conf / "00-gateway.ini"
+        text = re.sub(r"(\nUnlock = .*)?$", f"\nUnlock = {spec}", file.read_text().rstrip("\n"))
+        file.write_text(text + "\n")
+
     def add_key(self, name, key):
         self.command("key", "add", name, key.path)
         self.keys[name] = key.public
@@ -174,6 +192,11 @@ class Gateway:
         if self.log.find("Address already in use", mark):
             return False
         raise AssertionError(f"sallyport serve ended:\n{self.log.text(mark)}")
+
+    def needs_landlock(self):
+        """Skip the test where the keeper has no Landlock."""
+        if self.log.find("Landlock is not available here"):
+            pytest.skip("this kernel has no Landlock, or not for us")
 
     @property
     def master(self):

@@ -88,6 +88,24 @@ def exchange_on(sock, data):
     return answer
 
 
+def exchange_many(address, count, data):
+    """exchange() on several connections at once, each with its own data; the answers."""
+    answers = [None] * count
+
+    def one(i):
+        try:
+            answers[i] = exchange(address, data + b"%d" % i)
+        except OSError as e:
+            answers[i] = e
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(90)
+    return answers
+
+
 class Server:
     """Accepts on a port, on a Unix socket if path is given, and runs handle(sock) for each connection."""
 
@@ -133,6 +151,31 @@ class Server:
         except OSError:
             pass
         self.sock.close()
+
+
+class BlackHole:
+    """An address that never answers a connection: its accept queue is full and is never emptied."""
+
+    def __init__(self, host, port):
+        self.sockets = [socket.socket()]
+        self.sockets[0].bind((host, port))
+        self.sockets[0].listen(0)
+        for _ in range(8):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex((host, port))
+            self.sockets.append(s)
+        with socket.socket() as s:
+            s.settimeout(0.3)
+            try:
+                s.connect((host, port))
+            except TimeoutError:
+                return
+        raise AssertionError(f"{host} port {port} takes connections")
+
+    def close(self):
+        for s in self.sockets:
+            s.close()
 
 
 def echo(sock):

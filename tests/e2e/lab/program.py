@@ -20,15 +20,15 @@ def run(program, *args, **env):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def program_dir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     assert not (tmp_path / "pwned").exists()
 
 
 @pytest.fixture
-def gateway(make_gateway, make_sshd, ring, tmp_path):
-    """gateway(words of Command): let alice in by what the program says.  It has a key "mapped",
+def program_gateway(make_gateway, make_sshd, ring, tmp_path):
+    """program_gateway(words of Command): let alice in by what the program says.  It has a key "mapped",
     alice.pub and known_hosts."""
     ways = []
 

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from .agent import start_agent
 from .gateway import SALLYPORT
 from .keys import Key
 
@@ -35,3 +36,8 @@ def holder(way, key, **options):
     c = way.new_client(key, SecurityKeyProvider=PROVIDER, **options)
     pin_at_hand(c)
     return c
+
+
+def provider_agent(way, directory, *keys):
+    """The environment of an agent that holds these security keys and may load the provider."""
+    return start_agent(holder(way, None), directory / "agent", *keys, provider=PROVIDER)

@@ -14,6 +14,17 @@ SSHD = "/usr/sbin/sshd"
 ME = pwd.getpwuid(os.getuid()).pw_name
 HOST_KEYS = ("ed25519", "ecdsa256", "rsa3072")
 
+# Algorithms that an old sshd may have alone, and the words of a route that allow them.
+OLD_ALGORITHMS = [
+    ({"KexAlgorithms": "diffie-hellman-group1-sha1"}, "+diffie-hellman-group1-sha1"),
+    ({"KexAlgorithms": "diffie-hellman-group14-sha1"}, "diffie-hellman-group14-sha1"),
+    ({"HostKeyAlgorithms": "ssh-rsa"}, "+ssh-rsa"),
+    ({"Ciphers": "3des-cbc"}, "+3des-cbc"),
+    ({"Ciphers": "aes128-cbc"}, "^aes128-cbc"),
+    ({"Ciphers": "aes256-cbc", "MACs": "hmac-sha1"}, "+aes256-cbc"),
+    ({"Ciphers": "aes128-ctr", "MACs": "hmac-sha1-etm@openssh.com"}, "aes128-ctr"),
+]
+
 
 @functools.cache
 def version():

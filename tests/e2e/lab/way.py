@@ -55,6 +55,10 @@ class Way:
         r = self.client.ssh("echo in", timeout=timeout)
         assert r.text == "in\n", r
 
+    def lets_in(self, login=None, **options):
+        """Whether a login succeeds.  options: those of Client.ssh()."""
+        return self.new_client(user=login).ssh("echo in", **options).text == "in\n"
+
     def close(self):
         for c in self.clients:
             c.close()

@@ -11,11 +11,10 @@ import re
 import socket
 import struct
 
-import paramiko
 import pytest
 
 from . import net
-from .attack import USERAUTH_REQUEST, USERAUTH_SUCCESS, message
+from .attack import USERAUTH_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS, Attacker, message, paramiko
 from .gateway import SALLYPORT, TREE
 
 PROGRAM = os.path.join(os.path.dirname(SALLYPORT), "tests", "sallyport-attack")
@@ -262,6 +261,51 @@ class TakenOver(Obedient):
         port = self.sock.getsockname()[1]
         found = gateway.log.wait(rf"crashed: killed by signal (\d+)\b.*, from 127\.0\.0\.1 port {port}$", mark)
         return int(found.group(1))
+
+
+class FalseUpstream:
+    """A taken-over session that says what its upstream says: it shows a host key of its own making."""
+
+    def __init__(self, t, ring, key=None, login="alice"):
+        self.t = t
+        assert t.sign()
+        t.prove(login, key or ring.get("client"))
+        t.expect("UPSTREAM_FD")
+        private = ring.get("made_on_the_spot")
+        self.key = paramiko.Ed25519Key.from_private_key_file(str(private.path))
+
+    def show_host_key(self, session_id, key=None, signature=None):
+        """HOST_KEY: does the keeper accept this key, which signed that hash, as the upstream's?"""
+        self.session_id = session_id
+        key = key or self.key.asbytes()
+        signature = signature or self.key.sign_ssh_data(session_id).asbytes()
+        self.t.send("HOST_KEY", "ssh-ed25519", session_id, key, signature)
+        return self.t.expect("HOST_KEY_OK")[1].bool()
+
+    def ready(self, bound=False):
+        """UPSTREAM_READY: the login may begin.  bound: whether the upstream takes hostbound requests."""
+        self.t.send("UPSTREAM_READY", self.session_id, "", bound)
+
+    def request(self, timeout=10.0):
+        """The next message that the keeper sends to the upstream."""
+        return self.t.expect("UPSTREAM", timeout=timeout)[1].strings()[0]
+
+
+class UpstreamConnection(Attacker):
+    """A connection of the attacker's own to an upstream, after the key exchange."""
+
+    def __init__(self, sshd, source=None):
+        super().__init__(sshd.port, source)
+        self.service()
+
+    def login(self, request):
+        """Send this USERAUTH_REQUEST: SUCCESS or FAILURE, or None if the upstream hangs up."""
+        self.send(request[0], bytearray(request[1:]))
+        return self.hears(USERAUTH_FAILURE, USERAUTH_SUCCESS)
+
+    def _verify_key(self, host_key, sig):
+        self.shown = (host_key, sig)
+        super()._verify_key(host_key, sig)
 
 
 class TakenOverKeeper(Obedient):

@@ -7,7 +7,7 @@
 
 #include "conf/conf.h"
 #include "lookup/route.h"
-#include "master/users.h"
+#include "conf/users.h"
 
 struct as_user {
 	struct conf *conf;  /* where the names are from */

@@ -17,11 +17,11 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/store_probe.h"
+#include "conf/users.h"
 #include "keeper/snapshot.h"
 #include "keystore/keystore.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
-#include "master/users.h"
 
 /* --- the key store --- */
 

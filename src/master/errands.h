@@ -4,8 +4,8 @@
 #ifndef MASTER_ERRANDS_H
 #define MASTER_ERRANDS_H
 
+#include "conf/users.h"
 #include "master/master_private.h"
-#include "master/users.h"
 
 /* While still root: have the starter of lookup programs ready, if they have a user of their own.
  * 0 or an ERR_*, logged. */

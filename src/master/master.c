@@ -20,10 +20,10 @@
 #include "base/privs.h"
 #include "base/reexec.h"
 #include "base/proctitle.h"
+#include "conf/users.h"
 #include "errand/run.h"
 #include "master/errands.h"
 #include "master/master_private.h"
-#include "master/users.h"
 
 /* Messages of the keeper that are handled before the listeners are looked at again. */
 #define KEEPER_BURST 64

@@ -1,8 +1,8 @@
 /*
  * Which users the processes become when the gateway is started as root.
  */
-#ifndef MASTER_USERS_H
-#define MASTER_USERS_H
+#ifndef CONF_USERS_H
+#define CONF_USERS_H
 
 #include "conf/conf.h"
 

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/privs.h"
-#include "master/users.h"
+#include "conf/users.h"
 
 #define NETWORK_USER "sallyport-net"
 /* If NETWORK_USER does not exist.  Other programs may run as nobody, too. */

@@ -1,3 +1,6 @@
+/*
+ * The control socket: master.c polls it, and control_orders names the function of each order.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -5,73 +8,43 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "ipc/control_socket.h"
 #include "master/control.h"
+#include "master/master_private.h"
+
+/* Exit status of a subcommand whose order is not known here: a gateway of another version. */
+#define CONTROL_UNKNOWN 2
 
 struct control {
 	char *path;
-	int dir; /* that it is in */
+	int dir; /* of path */
 	int sock;
-	uid_t uid; /* who started us */
+	uid_t uid; /* that the gateway was started by */
 	int clients[CONTROL_CLIENTS_MAX];
-	int asked[CONTROL_CLIENTS_MAX]; /* waits for its answer: not listened to */
+	int asked[CONTROL_CLIENTS_MAX]; /* has sent its request: no second one is read */
 };
 
-/* The directory of path, opened; the name in it to *name. */
+/*
+ * An order that a subcommand gives (cli/control_ask.h).  words is what stands behind its name in the
+ * request, or "".  0: the client has its answer, or gets it later, by control_answer(); or ERR_FORMAT: the
+ * order takes no such words.
+ */
+struct control_order {
+	const char *name;
+	int (*run)(struct master *m, int client, const char *words);
+};
+
+static const struct control_order control_orders[] = {
+	{ "reload", reload_order },
+};
+
+/* Can no other user put a socket in place of ours? */
 static int
-open_dir(const char *path, int create, const char **name)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir;
-	int fd;
-
-	*name = slash == NULL ? path : slash + 1;
-	dir = slash == NULL ? strdup(".") :
-			      strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	if (dir == NULL)
-		return -1;
-	if (create)
-		(void)mkdir(dir, 0700); /* there, or open() says why not */
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(dir);
-	return fd;
-}
-
-/* Its address, through the directory: a path may be longer than the 107 bytes there are. */
-static int
-address(int dir, const char *name, struct sockaddr_un *sun)
-{
-	int n;
-
-	*sun = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	n = snprintf(sun->sun_path, sizeof(sun->sun_path), "/proc/self/fd/%d/%s", dir, name);
-	if (n > 0 && (size_t)n < sizeof(sun->sun_path))
-		return 0;
-	errno = ENAMETOOLONG;
-	return ERR_SYS;
-}
-
-static int
-connect_to(int dir, const char *name, int flags)
-{
-	struct sockaddr_un sun;
-	int fd;
-
-	if (address(dir, name, &sun) != 0)
-		return -1;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
-	if (fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
-		fd_close(&fd);
-	return fd;
-}
-
-/* Nobody else may be able to put a socket of his own in its place. */
-static int
-dir_is_ours(const struct control *c)
+control_dir_safe(const struct control *c)
 {
 	struct stat st;
 
@@ -80,13 +53,13 @@ dir_is_ours(const struct control *c)
 }
 
 static int
-listen_on(struct control *c, const char *name)
+control_listen(struct control *c, const char *name)
 {
 	struct sockaddr_un sun;
 	mode_t mask;
 	int fd, r;
 
-	fd = connect_to(c->dir, name, SOCK_NONBLOCK);
+	fd = control_socket_connect(c->dir, name, SOCK_NONBLOCK);
 	if (fd != -1 || errno == EAGAIN) {
 		fd_close(&fd);
 		errno = EADDRINUSE;
@@ -94,7 +67,7 @@ listen_on(struct control *c, const char *name)
 	}
 	if (errno == ECONNREFUSED)
 		(void)unlinkat(c->dir, name, 0); /* of a master that has gone */
-	if (address(c->dir, name, &sun) != 0)
+	if (control_socket_address(c->dir, name, &sun) != 0)
 		return ERR_SYS;
 	c->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->sock == -1)
@@ -124,13 +97,13 @@ control_open(const char *path, struct control **out)
 		c->clients[i] = -1;
 	c->path = strdup(path);
 	if (c->path != NULL)
-		c->dir = open_dir(path, 1, &name);
-	if (c->dir != -1 && !dir_is_ours(c)) {
+		c->dir = control_socket_dir(path, 1, &name);
+	if (c->dir != -1 && !control_dir_safe(c)) {
 		errno = EPERM;
 		log_warn("ControlSocket %s: others may write to its directory", path);
 		r = ERR_PERM;
 	} else if (c->dir != -1) {
-		r = listen_on(c, name);
+		r = control_listen(c, name);
 	}
 	if (r == 0) {
 		*out = c;
@@ -176,9 +149,9 @@ control_poll(const struct control *c, struct pollfd *fds)
 			0 };
 }
 
-/* The mode of the socket keeps others away; this is for a mode that somebody changed. */
+/* The mode of the socket keeps other users away; this check is for a mode that was changed since. */
 static int
-peer_may(const struct control *c, int fd)
+control_peer_ok(const struct control *c, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
@@ -192,7 +165,7 @@ peer_may(const struct control *c, int fd)
 }
 
 static void
-accept_client(struct control *c)
+control_accept(struct control *c)
 {
 	int fd = accept4(c->sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	size_t i;
@@ -201,14 +174,32 @@ accept_client(struct control *c)
 		return;
 	for (i = 0; i < CONTROL_CLIENTS_MAX && c->clients[i] != -1; i++)
 		;
-	if (i == CONTROL_CLIENTS_MAX || !peer_may(c, fd))
+	if (i == CONTROL_CLIENTS_MAX || !control_peer_ok(c, fd))
 		fd_close(&fd);
 	else
 		c->clients[i] = fd;
 }
 
+/* A request: the order is the first word. */
 static void
-client_input(struct control *c, int client, control_handler *handler, void *ctx)
+control_dispatch(struct control *c, struct master *m, int client, const char *request)
+{
+	size_t len = strcspn(request, " "), i;
+	const struct control_order *order;
+	int r = ERR_NOTFOUND;
+
+	for (i = 0; i < sizeof(control_orders) / sizeof(control_orders[0]); i++) {
+		order = &control_orders[i];
+		if (strlen(order->name) == len && memcmp(request, order->name, len) == 0)
+			r = order->run(m, client,
+			    request[len] == ' ' ? request + len + 1 : request + len);
+	}
+	if (r != 0)
+		control_answer(c, client, CONTROL_UNKNOWN, "unknown request\n");
+}
+
+static void
+control_client_input(struct control *c, int client, struct master *m)
 {
 	char request[CONTROL_REQUEST_MAX + 1];
 	ssize_t n;
@@ -222,11 +213,11 @@ client_input(struct control *c, int client, control_handler *handler, void *ctx)
 	}
 	request[n] = '\0';
 	c->asked[client] = 1;
-	handler(ctx, client, request);
+	control_dispatch(c, m, client, request);
 }
 
 void
-control_input(struct control *c, const struct pollfd *fds, control_handler *handler, void *ctx)
+control_input(struct control *c, const struct pollfd *fds, struct master *m)
 {
 	int i;
 
@@ -234,9 +225,9 @@ control_input(struct control *c, const struct pollfd *fds, control_handler *hand
 		return;
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (fds[i + 1].revents != 0)
-			client_input(c, i, handler, ctx);
+			control_client_input(c, i, m);
 	if (fds[0].revents != 0)
-		accept_client(c);
+		control_accept(c);
 }
 
 void
@@ -249,50 +240,10 @@ control_answer(struct control *c, int client, int status, const char *text)
 		return;
 	n = asprintf(&answer, "%d\n%.*s", status, CONTROL_ANSWER_MAX - 16, text);
 	if (n > 0) {
-		/* whoever does not take it goes without */
+		/* a client that does not read gets no answer */
 		(void)!send(c->clients[client], answer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		free(answer);
 	}
 	fd_close(&c->clients[client]);
 	c->asked[client] = 0;
-}
-
-int
-control_ask(const char *path, const char *request, int *status, char **text)
-{
-	const char *name;
-	char *answer = NULL;
-	int dir, fd = -1, end = 0, r = ERR_SYS;
-	ssize_t n;
-
-	*text = NULL;
-	dir = open_dir(path, 0, &name);
-	if (dir != -1)
-		fd = connect_to(dir, name, 0);
-	if (fd == -1) {
-		r = errno == ENOENT || errno == ECONNREFUSED ? ERR_NOTFOUND : ERR_SYS;
-		goto out;
-	}
-	answer = malloc(CONTROL_ANSWER_MAX + 1);
-	if (answer == NULL || send(fd, request, strlen(request), MSG_NOSIGNAL) == -1)
-		goto out;
-	do {
-		n = recv(fd, answer, CONTROL_ANSWER_MAX, 0);
-	} while (n == -1 && errno == EINTR);
-	if (n <= 0) {
-		r = n == 0 ? ERR_EOF : ERR_SYS;
-		goto out;
-	}
-	answer[n] = '\0';
-	if (sscanf(answer, "%3d\n%n", status, &end) != 1) {
-		r = ERR_FORMAT;
-		goto out;
-	}
-	*text = strdup(strchr(answer, '\n') == NULL ? "" : strchr(answer, '\n') + 1);
-	r = *text == NULL ? ERR_NOMEM : 0;
-out:
-	free(answer);
-	fd_close(&fd);
-	fd_close(&dir);
-	return r;
 }

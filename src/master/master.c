@@ -353,7 +353,7 @@ master_loop(struct master *m)
 			signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			keeper_input(m);
-		control_input(m->control, &fds[2], reload_control, m);
+		control_input(m->control, &fds[2], m);
 		/*
 		 * A reload may have closed a listener and opened another with the same descriptor.
 		 * One connection for each listener and round: accept(2) allocates a socket before it

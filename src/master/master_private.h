@@ -63,7 +63,7 @@ void master_accept(struct master *m, const struct listener *l, int most);
 void reload_begin(struct master *m);
 /* RELOADED: the keeper's answer. */
 void reload_answer(struct master *m, struct wire *body);
-/* An order from the control socket; ctx is the master. */
-void reload_control(void *ctx, int client, const char *request);
+/* The order "reload" or "reload json" (control.c). */
+int reload_order(struct master *m, int client, const char *words);
 
 #endif

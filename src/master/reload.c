@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/control_socket.h"
 #include "master/master_private.h"
-#include "master/reloaded.h"
 
 /* The keeper takes what waits for it at once, unless it is loading: that long at most. */
 #define COMMIT_WAIT_MS 5000
@@ -52,7 +52,10 @@ reload_end(struct master *m, int status, unsigned int count, const char *text)
 	struct buf b;
 
 	buf_init(&b, CONTROL_ANSWER_MAX - 16);
-	reloaded_put_json(&b, status == 0, count, text);
+	if (status == 0)
+		buf_putf(&b, "{\"ok\":true,\"routes\":%u}\n", count);
+	else
+		control_socket_put_errors(&b, count, text);
 	json = buf_cstr(&b);
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (m->askers[i] != ASKER_THIS)
@@ -203,17 +206,14 @@ reload_answer(struct master *m, struct wire *body)
 	free(text);
 }
 
-void
-reload_control(void *ctx, int client, const char *request)
+int
+reload_order(struct master *m, int client, const char *words)
 {
-	struct master *m = ctx;
-
-	m->as_json[client] = strcmp(request, "reload json") == 0;
-	if (!m->as_json[client] && strcmp(request, "reload") != 0) {
-		control_answer(m->control, client, 2, "unknown request\n");
-		return;
-	}
+	m->as_json[client] = strcmp(words, "json") == 0;
+	if (!m->as_json[client] && words[0] != '\0')
+		return ERR_FORMAT;
 	log_info("control: reload");
 	m->askers[client] = m->reload == RELOAD_NONE ? ASKER_THIS : ASKER_NEXT;
 	reload_begin(m);
+	return 0;
 }

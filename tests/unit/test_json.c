@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
-#include "master/reloaded.h"
+#include "ipc/control_socket.h"
 
 static void
 becomes(const char *text, size_t len, const char *json)
@@ -46,24 +46,23 @@ test_text(void **state)
 }
 
 static void
-says(int ok, unsigned int count, const char *text, const char *json)
+says(unsigned int count, const char *text, const char *json)
 {
 	struct buf b;
 
 	buf_init(&b, 1000);
-	reloaded_put_json(&b, ok, count, text);
+	control_socket_put_errors(&b, count, text);
 	assert_string_equal(buf_cstr(&b), json);
 	buf_free(&b);
 }
 
 static void
-test_reloaded(void **state)
+test_errors(void **state)
 {
 	(void)state;
-	says(1, 3, "the new configuration is in force\n", "{\"ok\":true,\"routes\":3}\n");
-	says(0, 1, "a:1: \"x\"\n", "{\"ok\":false,\"count\":1,\"errors\":[\"a:1: \\\"x\\\"\"]}\n");
-	says(0, 2, "a\nb", "{\"ok\":false,\"count\":2,\"errors\":[\"a\",\"b\"]}\n");
-	says(0, 0, "", "{\"ok\":false,\"count\":0,\"errors\":[]}\n");
+	says(1, "a:1: \"x\"\n", "{\"ok\":false,\"count\":1,\"errors\":[\"a:1: \\\"x\\\"\"]}\n");
+	says(2, "a\nb", "{\"ok\":false,\"count\":2,\"errors\":[\"a\",\"b\"]}\n");
+	says(0, "", "{\"ok\":false,\"count\":0,\"errors\":[]}\n");
 }
 
 /* What does not fit is left out, and what is there is whole. */
@@ -80,7 +79,7 @@ test_more_errors_than_fit(void **state)
 	text[8000] = '\0';
 	for (max = 200; max < 20000; max += 97) {
 		buf_init(&b, max);
-		reloaded_put_json(&b, 0, 200, text);
+		control_socket_put_errors(&b, 200, text);
 		assert_int_equal(buf_err(&b), 0);
 		assert_non_null(strstr(buf_cstr(&b), max < 285 ? "[]}\n" : "\\\"\"]}\n"));
 		buf_free(&b);
@@ -92,7 +91,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
-		cmocka_unit_test(test_reloaded),
+		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_more_errors_than_fit),
 	};
 

@@ -174,7 +174,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	$(Q)$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
 
 # The assembler takes them in.
-$(BUILD)/obj/src/cli/sample.o: conf.d/00-gateway.ini conf.d/10-routes.ini
+$(BUILD)/obj/src/cli/init.o: conf.d/00-gateway.ini conf.d/10-routes.ini
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): EXTRA = $(LIBSSH_INCLUDES)
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): $(LIBSSH_OBJ)/.stamp
 $(call obj,$(TEST_SRC) $(HELPER_SRC)): EXTRA = $(TEST_CFLAGS)

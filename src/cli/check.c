@@ -15,7 +15,6 @@
 #include "base/privs.h"
 #include "cli/check.h"
 #include "cli/cli.h"
-#include "cli/options.h"
 #include "cli/store_probe.h"
 #include "conf/users.h"
 #include "keeper/snapshot.h"
@@ -379,19 +378,9 @@ check(const char *dir, int dumping)
 	return status;
 }
 
-int
-cli_check(int argc, char **argv)
+static int
+check_run(int argc, char **argv)
 {
-	static const char usage[] = "usage: sallyport check [-c DIR] [--dump]\n";
-	static const char help[] =
-	    "\n"
-	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
-	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
-	    "error as file:line: message.  For root, files are looked at as the user of RunAs, who\n"
-	    "will have to read them.  With --dump, prints the effective configuration,\n"
-	    "defaults included, in a form that reads back in.\n"
-	    "\n"
-	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n";
 	const char *dir = NULL;
 	int dumping = 0, at;
 	const struct cli_option options[] = {
@@ -400,8 +389,24 @@ cli_check(int argc, char **argv)
 		{ 0 },
 	};
 
-	at = cli_options(argc, argv, options, usage, help);
+	at = cli_options(argc, argv, options, &cli_check);
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	return at == argc ? check(dir, dumping) : cli_wrong_usage(usage);
+	return at == argc ? check(dir, dumping) : cli_wrong_usage(&cli_check);
 }
+
+const struct cli_command cli_check = {
+	.name = "check",
+	.summary = "every error in the configuration",
+	.usage = "usage: sallyport check [-c DIR] [--dump]\n",
+	.help =
+	    "\n"
+	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
+	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
+	    "error as file:line: message.  For root, files are looked at as the user of RunAs, who\n"
+	    "will have to read them.  With --dump, prints the effective configuration,\n"
+	    "defaults included, in a form that reads back in.\n"
+	    "\n"
+	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n",
+	.run = check_run,
+};

@@ -1,18 +1,19 @@
-#include <getopt.h>
+/*
+ * sallyport hash-password: the hash of a password for PasswordHash.
+ */
 #include <stdio.h>
-#include <string.h>
 
 #include <sodium.h>
 
-#include "cli/cli.h"
 #include "base/readpass.h"
+#include "cli/cli.h"
 
-/* What the keeper takes: the same bound as sshd's. */
+/* The longest password that the keeper accepts from a client, as in sshd. */
 #define PASSWORD_MAX 1024
 
-/* 64 MiB and a tenth of a second: what a gateway can do for each attempt. */
+/* Each attempt to log in costs the gateway as much as this: 64 MiB and a tenth of a second. */
 static int
-hash_print(struct secret *password)
+hash_password_print(struct secret *password)
 {
 	char hash[crypto_pwhash_STRBYTES];
 	size_t len = secret_len(password) - 1; /* its NUL */
@@ -47,34 +48,28 @@ hash_password(void)
 		    r == ERR_EOF ? "end of input" : err_str(r));
 		return CLI_FAILED;
 	}
-	status = hash_print(password);
+	status = hash_password_print(password);
 	secret_free(&password);
 	return status;
 }
 
-int
-cli_hash_password(int argc, char **argv)
+static int
+hash_password_run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	static const char usage[] = "usage: sallyport hash-password\n";
-	int c;
+	int at = cli_options(argc, argv, NULL, &cli_hash_password);
 
-	while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
-		if (c != 'h') {
-			fputs(usage, stderr);
-			return CLI_USAGE;
-		}
-		printf("%s\nAsks for a password twice, or reads one line from standard input if "
-		       "that is no terminal,\nand prints the PasswordHash line for a [route].\n",
-		    usage);
-		return CLI_OK;
-	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	return hash_password();
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	return at == argc ? hash_password() : cli_wrong_usage(&cli_hash_password);
 }
+
+const struct cli_command cli_hash_password = {
+	.name = "hash-password",
+	.summary = "the PasswordHash line of a password",
+	.usage = "usage: sallyport hash-password\n",
+	.help =
+	    "\n"
+	    "Asks for a password twice, or reads one line from standard input if that is no terminal,\n"
+	    "and prints the PasswordHash line for a [route].\n",
+	.run = hash_password_run,
+};

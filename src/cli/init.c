@@ -1,11 +1,11 @@
 /*
- * sallyport init: a directory to start from.
+ * sallyport init: a directory to start from, with the sample configuration and a host key.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,42 +14,72 @@
 
 #include "base/fd.h"
 #include "cli/cli.h"
-#include "cli/sample.h"
 
 #define HOST_KEY "host_ed25519"
-
-static const char usage[] = "usage: sallyport init DIR\n";
-
-static const char help[] =
-    "\n"
-    "Make DIR/conf.d with a commented configuration, DIR/keys with a host key, and\n"
-    "DIR/plugins/exec with links to the ready lookup programs, if they are installed.  What is\n"
-    "there already is never touched: with a conf.d or keys, nothing is made.\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
 struct init {
 	char *dir, *conf, *keys;
 };
 
+/* --- the sample configuration: the files of conf.d/ in the source tree --- */
+
+struct sample {
+	const char *name; /* "00-gateway.ini" */
+	const char *text; /* not terminated */
+	size_t len;
+};
+
+/* The assembler includes the file itself, so that there is no second copy of it. */
+#define SAMPLE(symbol, path)                                    \
+	__asm__(".section .rodata\n"                            \
+		".global " #symbol "_begin\n"                   \
+		".global " #symbol "_end\n"                     \
+		".hidden " #symbol "_begin\n"                   \
+		".hidden " #symbol "_end\n" #symbol "_begin:\n" \
+		".incbin \"" path "\"\n" #symbol "_end:\n"      \
+		".byte 0\n"                                     \
+		".previous\n");                                 \
+	extern const char symbol##_begin[], symbol##_end[]
+
+SAMPLE(sample_gateway, "conf.d/00-gateway.ini");
+SAMPLE(sample_routes, "conf.d/10-routes.ini");
+
+/* The i-th, or one without a name. */
+static struct sample
+sample_file(size_t i)
+{
+	switch (i) {
+	case 0:
+		return (struct sample){ "00-gateway.ini", sample_gateway_begin,
+			(size_t)((uintptr_t)sample_gateway_end - (uintptr_t)sample_gateway_begin) };
+	case 1:
+		return (struct sample){ "10-routes.ini", sample_routes_begin,
+			(size_t)((uintptr_t)sample_routes_end - (uintptr_t)sample_routes_begin) };
+	default:
+		return (struct sample){ 0 };
+	}
+}
+
+/* --- what is made --- */
+
 static int
-fail(const char *path, const char *name, const char *why)
+init_fail(const char *path, const char *name, const char *why)
 {
 	fprintf(stderr, "sallyport: %s%s%s: %s\n", path, name[0] == '\0' ? "" : "/", name, why);
 	return CLI_FAILED;
 }
 
 static int
-make_dir(const char *path)
+init_dir(const char *path)
 {
 	if (mkdir(path, 0755) == 0 || errno == EEXIST)
 		return CLI_OK;
-	return fail(path, "", strerror(errno));
+	return init_fail(path, "", strerror(errno));
 }
 
-/* 0 if there is nothing in a directory, or no directory. */
+/* 0 if the directory is empty or does not exist. */
 static int
-is_used(const char *path)
+init_is_used(const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *d;
@@ -64,7 +94,7 @@ is_used(const char *path)
 }
 
 static int
-write_file(int dir, const struct sample *s)
+init_file(int dir, const struct sample *s)
 {
 	int fd = openat(dir, s->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	int r;
@@ -81,30 +111,30 @@ write_file(int dir, const struct sample *s)
 }
 
 static int
-write_files(const char *conf)
+init_conf(const char *conf)
 {
 	int dir = open(conf, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = CLI_OK;
 	struct sample s = { 0 };
 	size_t i;
 
 	if (dir == -1)
-		return fail(conf, "", strerror(errno));
+		return init_fail(conf, "", strerror(errno));
 	for (i = 0; status == CLI_OK && (s = sample_file(i)).name != NULL; i++) {
-		if (write_file(dir, &s) == 0)
+		if (init_file(dir, &s) == 0)
 			printf("made %s/%s\n", conf, s.name);
 		else
-			status = fail(conf, s.name, strerror(errno));
+			status = init_fail(conf, s.name, strerror(errno));
 	}
-	/* half a configuration is none: the next try finds the place as it was */
+	/* take the files away again: the next try must find the place as it was */
 	while (status != CLI_OK && i > 1)
 		(void)unlinkat(dir, sample_file(--i - 1).name, 0);
 	fd_close(&dir);
 	return status;
 }
 
-/* Where the ready lookup programs are: installed, or in the tree we were built in.  -1 if nowhere. */
+/* The directory of the ready lookup programs: installed, or in the source tree.  -1 if there is none. */
 static int
-programs_open(char **path)
+init_programs_open(char **path)
 {
 	static const char *const places[] = { "../share/sallyport/exec", "../plugins/exec" };
 	char exe[PATH_MAX], *slash, *place;
@@ -133,16 +163,16 @@ programs_open(char **path)
 }
 
 static int
-is_program(int dir, const char *name)
+init_is_program(int dir, const char *name)
 {
 	struct stat st;
 
 	return fstatat(dir, name, &st, 0) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
 }
 
-/* plugins/exec in the directory, made if need be.  -1 if there can't be one. */
+/* plugins/exec in the directory, made if need be.  -1 if that fails. */
 static int
-plugins_open(const char *path)
+init_plugins_open(const char *path)
 {
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
@@ -155,20 +185,22 @@ plugins_open(const char *path)
 	return fd;
 }
 
-/* plugins/exec/NAME of the sample configuration.  A gateway does without: no failure counts. */
+/* Links plugins/exec/NAME, which the sample configuration mentions.  A gateway can do without them, so
+ * failures are ignored. */
 static void
-link_programs(const struct init *in)
+init_link_programs(const struct init *in)
 {
 	char *from = NULL, *target;
-	int fd = programs_open(&from), to_fd = -1, made = 0;
+	int fd = init_programs_open(&from), to_fd = -1, made = 0;
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *d;
 
 	if (dir == NULL)
 		goto out;
-	to_fd = plugins_open(in->dir);
+	to_fd = init_plugins_open(in->dir);
 	while (to_fd != -1 && (d = readdir(dir)) != NULL) {
-		if (!is_program(fd, d->d_name) || asprintf(&target, "%s/%s", from, d->d_name) == -1)
+		if (!init_is_program(fd, d->d_name) ||
+		    asprintf(&target, "%s/%s", from, d->d_name) == -1)
 			continue;
 		made += symlinkat(target, to_fd, d->d_name) == 0;
 		free(target);
@@ -185,26 +217,28 @@ out:
 }
 
 static int
-make(const struct init *in)
+init_make(const struct init *in)
 {
 	char fingerprint[128];
 	int status;
 
-	if (is_used(in->conf))
-		return fail(in->conf, "", "is there already, and stays as it is: nothing was made");
-	if (is_used(in->keys))
-		return fail(in->keys, "", "is there already, and stays as it is: nothing was made");
-	status = make_dir(in->dir);
+	if (init_is_used(in->conf))
+		return init_fail(in->conf, "",
+		    "is there already, and stays as it is: nothing was made");
+	if (init_is_used(in->keys))
+		return init_fail(in->keys, "",
+		    "is there already, and stays as it is: nothing was made");
+	status = init_dir(in->dir);
 	if (status == CLI_OK)
-		status = make_dir(in->conf);
+		status = init_dir(in->conf);
 	if (status == CLI_OK)
-		status = write_files(in->conf);
+		status = init_conf(in->conf);
 	if (status == CLI_OK)
 		status = cli_key_make(in->conf, HOST_KEY, fingerprint, sizeof(fingerprint));
 	if (status != CLI_OK)
 		return status;
 	printf("made %s/" HOST_KEY ": %s\n", in->keys, fingerprint);
-	link_programs(in);
+	init_link_programs(in);
 	printf("\nSay in %s/10-routes.ini who goes where, and then:\n"
 	       "    sallyport key generate alice -c %s\n"
 	       "    sallyport check -c %s\n"
@@ -213,37 +247,41 @@ make(const struct init *in)
 	return CLI_OK;
 }
 
-int
-cli_init(int argc, char **argv)
+static int
+init_run(int argc, char **argv)
 {
-	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	int at = cli_options(argc, argv, NULL, &cli_init), status;
 	struct init in = { 0 };
 	size_t len;
-	int ch, status;
 
-	opterr = 0;
-	while ((ch = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (ch == 'h') {
-			printf("%s%s", usage, help);
-			return CLI_OK;
-		}
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	if (optind + 1 != argc || argv[optind][0] == '\0') {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
-	for (len = strlen(argv[optind]); len > 1 && argv[optind][len - 1] == '/'; len--)
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	if (at + 1 != argc || argv[at][0] == '\0')
+		return cli_wrong_usage(&cli_init);
+	for (len = strlen(argv[at]); len > 1 && argv[at][len - 1] == '/'; len--)
 		;
-	in.dir = strndup(argv[optind], len);
+	in.dir = strndup(argv[at], len);
 	if (in.dir == NULL || asprintf(&in.conf, "%s/conf.d", in.dir) == -1)
 		in.conf = NULL;
 	if (in.conf == NULL || asprintf(&in.keys, "%s/keys", in.dir) == -1)
 		in.keys = NULL;
-	status = in.keys == NULL ? fail(argv[optind], "", "out of memory") : make(&in);
+	status = in.keys == NULL ? init_fail(argv[at], "", "out of memory") : init_make(&in);
 	free(in.keys);
 	free(in.conf);
 	free(in.dir);
 	return status;
 }
+
+const struct cli_command cli_init = {
+	.name = "init",
+	.summary = "make a directory to start from: configuration and host key",
+	.usage = "usage: sallyport init DIR\n",
+	.help =
+	    "\n"
+	    "Make DIR/conf.d with a commented configuration, DIR/keys with a host key, and\n"
+	    "DIR/plugins/exec with links to the ready lookup programs, if they are installed.  What is\n"
+	    "there already is never touched: with a conf.d or keys, nothing is made.\n"
+	    "\n"
+	    "Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+	.run = init_run,
+};

@@ -10,38 +10,6 @@
 #include "formats/pubkey.h"
 #include "cli/cli.h"
 #include "cli/key.h"
-#include "cli/options.h"
-
-static const char usage[] =
-    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
-    "       sallyport key add NAME FILE | add NAME --password\n"
-    "       sallyport key list | public NAME [--for ROUTE [--from LIST]] | remove NAME\n"
-    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
-    "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n";
-
-static const char help[] =
-    "\n"
-    "  generate  make a key, print its public half\n"
-    "  add       take over the private key in FILE (OpenSSH or PEM), print its public half\n"
-    "            with --password: a password to log in with upstream (Password = NAME);\n"
-    "            it is asked for twice, or is a line of standard input\n"
-    "  list      name, type and fingerprint of every key; which are passwords\n"
-    "  public    print the public half, as authorized_keys wants it\n"
-    "            with --for ROUTE (a login): with the options by which the machine keeps for\n"
-    "            itself what the route allows: from, restrict, command and the like\n"
-    "  remove    delete a key or password\n"
-    "  rewrap    unlock the store with something else from now on; its keys stay\n"
-    "\n"
-    "  -c DIR         the configuration; [keystore] in it says where the store is and what\n"
-    "                 unlocks it (default: /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
-    "  --store DIR    this store, no configuration is read\n"
-    "  --unlock SPEC  file:PATH, credential:NAME or passphrase; for rewrap the new one\n"
-    "                 (default with --store: file:DIR/.unlock)\n"
-    "  --from SPEC    for rewrap: the old one, if not what the configuration says\n"
-    "  --from LIST    for public --for: the addresses the machine sees the gateway at (default:\n"
-    "                 those of this host on its way there)\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage, 78 configuration error.\n";
 
 int
 key_print_public(const char *name, const struct buf *pub)
@@ -240,16 +208,16 @@ run(struct key_args *a, int n, char **operands)
 		    (a->password && c->run != key_add_cmd) ||
 		    (a->route != NULL && (c->run != key_public_cmd || a->store != NULL)) ||
 		    (a->from != NULL && c->run != key_rewrap_cmd && a->route == NULL))
-			return cli_wrong_usage(usage);
+			return cli_wrong_usage(&cli_key);
 		a->name = n > 1 ? operands[1] : NULL;
 		a->file = n > 2 ? operands[2] : NULL;
 		return c->run(a);
 	}
-	return cli_wrong_usage(usage);
+	return cli_wrong_usage(&cli_key);
 }
 
-int
-cli_key(int argc, char **argv)
+static int
+key_run(int argc, char **argv)
 {
 	struct key_args a = { 0 };
 	const struct cli_option options[] = {
@@ -262,13 +230,48 @@ cli_key(int argc, char **argv)
 		{ "password", 0, NULL, &a.password },
 		{ 0 },
 	};
-	int at = cli_options(argc, argv, options, usage, help);
+	int at = cli_options(argc, argv, options, &cli_key);
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at == argc)
-		return cli_wrong_usage(usage);
+		return cli_wrong_usage(&cli_key);
 	/* No core of a process that has held a key in the clear. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	return run(&a, argc - at, argv + at);
 }
+
+const struct cli_command cli_key = {
+	.name = "key",
+	.summary = "the keys in the key store: make, add, list, remove",
+	.usage =
+	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
+	    "       sallyport key add NAME FILE | add NAME --password\n"
+	    "       sallyport key list | public NAME [--for ROUTE [--from LIST]] | remove NAME\n"
+	    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
+	    "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n",
+	.help =
+	    "\n"
+	    "  generate  make a key, print its public half\n"
+	    "  add       take over the private key in FILE (OpenSSH or PEM), print its public half\n"
+	    "            with --password: a password to log in with upstream (Password = NAME);\n"
+	    "            it is asked for twice, or is a line of standard input\n"
+	    "  list      name, type and fingerprint of every key; which are passwords\n"
+	    "  public    print the public half, as authorized_keys wants it\n"
+	    "            with --for ROUTE (a login): with the options by which the machine keeps for\n"
+	    "            itself what the route allows: from, restrict, command and the like\n"
+	    "  remove    delete a key or password\n"
+	    "  rewrap    unlock the store with something else from now on; its keys stay\n"
+	    "\n"
+	    "  -c DIR         the configuration; [keystore] in it says where the store is and what\n"
+	    "                 unlocks it (default: /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
+	    "  --store DIR    this store, no configuration is read\n"
+	    "  --unlock SPEC  file:PATH, credential:NAME or passphrase; for rewrap the new one\n"
+	    "                 (default with --store: file:DIR/.unlock)\n"
+	    "  --from SPEC    for rewrap: the old one, if not what the configuration says\n"
+	    "  --from LIST    for public --for: the addresses the machine sees the gateway at (default:\n"
+	    "                 those of this host on its way there)\n"
+	    "\n"
+	    "Exit status: 0 done, 1 failed, 2 wrong usage, 78 configuration error.\n",
+	.run = key_run,
+};

@@ -5,25 +5,9 @@
 
 #include "cli/cli.h"
 #include "cli/control_ask.h"
-#include "cli/options.h"
 
-static const char usage[] = "usage: sallyport reload [-c DIR] [--json]\n";
-
-static const char help[] =
-    "\n"
-    "Make the running gateway read its configuration anew: all of it, or, if there is an\n"
-    "error anywhere, nothing.  Running sessions are not touched.  SIGHUP to the master does\n"
-    "the same.\n"
-    "  -c DIR   the configuration of the gateway meant: its ControlSocket is asked (default:\n"
-    "           /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
-    "  --json   print one JSON object: {\"ok\":true,\"routes\":N}, or {\"ok\":false,\"count\":N,\n"
-    "           \"errors\":[...]} with what would else be on standard error\n"
-    "\n"
-    "Exit status: 0 the new configuration is in force, 1 no gateway was reached, 2 wrong\n"
-    "usage, 78 errors, each printed, and the old configuration stays in force.\n";
-
-int
-cli_reload(int argc, char **argv)
+static int
+reload_run(int argc, char **argv)
 {
 	struct control_request request = { .order = "reload",
 		.instead = "send SIGHUP to the master" };
@@ -32,9 +16,28 @@ cli_reload(int argc, char **argv)
 		{ "json", 0, NULL, &request.json },
 		{ 0 },
 	};
-	int at = cli_options(argc, argv, options, usage, help);
+	int at = cli_options(argc, argv, options, &cli_reload);
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	return at == argc ? control_ask(&request) : cli_wrong_usage(usage);
+	return at == argc ? control_ask(&request) : cli_wrong_usage(&cli_reload);
 }
+
+const struct cli_command cli_reload = {
+	.name = "reload",
+	.summary = "make the running gateway read its configuration anew",
+	.usage = "usage: sallyport reload [-c DIR] [--json]\n",
+	.help =
+	    "\n"
+	    "Make the running gateway read its configuration anew: all of it, or, if there is an\n"
+	    "error anywhere, nothing.  Running sessions are not touched.  SIGHUP to the master does\n"
+	    "the same.\n"
+	    "  -c DIR   the configuration of the gateway meant: its ControlSocket is asked (default:\n"
+	    "           /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
+	    "  --json   print one JSON object: {\"ok\":true,\"routes\":N}, or {\"ok\":false,\"count\":N,\n"
+	    "           \"errors\":[...]} with what would else be on standard error\n"
+	    "\n"
+	    "Exit status: 0 the new configuration is in force, 1 no gateway was reached, 2 wrong\n"
+	    "usage, 78 errors, each printed, and the old configuration stays in force.\n",
+	.run = reload_run,
+};

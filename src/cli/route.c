@@ -24,7 +24,6 @@
 #include "access/user_key.h"
 #include "access/policy_from_route.h"
 #include "access/route_files.h"
-#include "cli/options.h"
 #include "cli/route_dial.h"
 #include "cli/store_probe.h"
 #include "keystore/keystore.h"
@@ -505,20 +504,9 @@ is_address(const char *option, const char *text)
 	return 0;
 }
 
-int
-cli_route(int argc, char **argv)
+static int
+route_run(int argc, char **argv)
 {
-	static const char usage[] = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
-				    "[--from ADDRESS] [--to ADDRESS] [--dial]\n";
-	static const char help[] =
-	    "\n"
-	    "Says which lookup backend answers for LOGIN, where it leads, who may log in and\n"
-	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
-	    "that public key may log in; with --from and --to, for a person who comes from that\n"
-	    "address, and to that address of the gateway; with --dial, whether the machine behind\n"
-	    "can be reached and shows a host key that is accepted; it does not log in there.\n"
-	    "\n"
-	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n";
 	struct args a = { 0 };
 	const struct cli_option options[] = {
 		{ "config", 'c', &a.dir, NULL },
@@ -528,12 +516,12 @@ cli_route(int argc, char **argv)
 		{ "to", 0, &a.to, NULL },
 		{ 0 },
 	};
-	int at = cli_options(argc, argv, options, usage, help), status, err;
+	int at = cli_options(argc, argv, options, &cli_route), status, err;
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at != argc - 1)
-		return cli_wrong_usage(usage);
+		return cli_wrong_usage(&cli_route);
 	if (!is_address("--from", a.from) || !is_address("--to", a.to))
 		return CLI_USAGE;
 	a.login = argv[at];
@@ -560,3 +548,20 @@ cli_route(int argc, char **argv)
 	buf_free(&a.blob);
 	return status;
 }
+
+const struct cli_command cli_route = {
+	.name = "route",
+	.summary = "who answers for a login, where it leads, why not",
+	.usage = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
+		 "[--from ADDRESS] [--to ADDRESS] [--dial]\n",
+	.help =
+	    "\n"
+	    "Says which lookup backend answers for LOGIN, where it leads, who may log in and\n"
+	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
+	    "that public key may log in; with --from and --to, for a person who comes from that\n"
+	    "address, and to that address of the gateway; with --dial, whether the machine behind\n"
+	    "can be reached and shows a host key that is accepted; it does not log in there.\n"
+	    "\n"
+	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n",
+	.run = route_run,
+};

@@ -1,4 +1,7 @@
-#include <getopt.h>
+/*
+ * sallyport serve: the gateway.  Its first process becomes the master; a session is forked from that one, and
+ * role.c is where the other processes begin.
+ */
 #include <stdio.h>
 
 #include "base/log.h"
@@ -9,18 +12,8 @@
 #include "session/session.h"
 #include "transport/leg.h"
 
-static const char usage[] =
-    "usage: sallyport serve [-c DIR]\n"
-    "\n"
-    "Run the gateway in the foreground; the log goes to standard error.\n"
-    "  -c DIR   the directory of the configuration (*.ini); default\n"
-    "           /etc/sallyport/conf.d, else ./conf.d\n"
-    "\n"
-    "SIGTERM ends it; running sessions go on until they end.  SIGHUP makes it read\n"
-    "its configuration anew, as `sallyport reload` does.\n";
-
 static void
-run_session(int client, int keeper, const struct master_session *session)
+serve_session(int client, int keeper, const struct master_session *session)
 {
 	struct session_config config = {
 		.id = session->id,
@@ -33,32 +26,23 @@ run_session(int client, int keeper, const struct master_session *session)
 	session_run(client, keeper, &config);
 }
 
-int
-cli_serve(int argc, char **argv)
+static int
+serve_run(int argc, char **argv)
 {
-	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
-		{ "config", required_argument, NULL, 'c' }, { 0 } };
-	static const struct master_roles roles = { leg_try_host_keys, run_session };
+	static const struct master_roles roles = { leg_try_host_keys, serve_session };
 	struct conf_errors errors = { 0 };
 	struct conf *conf = NULL;
 	const char *dir = NULL;
-	int c, r, status;
+	const struct cli_option options[] = {
+		{ "config", 'c', &dir, NULL },
+		{ 0 },
+	};
+	int at = cli_options(argc, argv, options, &cli_serve), r, status;
 
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (c == 'c') {
-			dir = optarg;
-		} else if (c == 'h') {
-			fputs(usage, stdout);
-			return CLI_OK;
-		} else {
-			fputs(usage, stderr);
-			return CLI_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fputs(usage, stderr);
-		return CLI_USAGE;
-	}
+	if (at <= 0)
+		return at == 0 ? CLI_OK : CLI_USAGE;
+	if (at != argc)
+		return cli_wrong_usage(&cli_serve);
 	r = conf_load(dir, CONF_GATEWAY, &conf, &errors);
 	if (r != 0)
 		conf_errors_print(&errors, stderr);
@@ -82,3 +66,17 @@ cli_serve(int argc, char **argv)
 	conf_free(&conf);
 	return status;
 }
+
+const struct cli_command cli_serve = {
+	.name = "serve",
+	.summary = "run the gateway in the foreground",
+	.usage = "usage: sallyport serve [-c DIR]\n",
+	.help = "\n"
+		"Run the gateway in the foreground; the log goes to standard error.\n"
+		"  -c DIR   the directory of the configuration (*.ini); default\n"
+		"           /etc/sallyport/conf.d, else ./conf.d\n"
+		"\n"
+		"SIGTERM ends it; running sessions go on until they end.  SIGHUP makes it read\n"
+		"its configuration anew, as `sallyport reload` does.\n",
+	.run = serve_run,
+};

@@ -1,12 +1,12 @@
-# The gateway:            docker build -t sallyport .
-# A machine to try it on: docker build -t sallyport-machine --target machine .
-# Both, running:          docker compose up
+# The gateway:              docker build -t sallyport .
+# An upstream to try it on: docker build -t sallyport-machine --target machine .
+# Both, running:            docker compose up
 
 FROM debian:bookworm AS build
 WORKDIR /src
 COPY build-aux build-aux
 RUN build-aux/deps build
-# libssh changes less often than what is ours.
+# libssh changes less often than the sources of sallyport, so it has a layer of its own.
 COPY Makefile .
 RUN make -j"$(nproc)" libssh
 COPY . .
@@ -30,8 +30,8 @@ RUN apt-get update \
         useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $user || exit; done
 COPY --from=build /out /
 COPY contrib/docker/gateway.sh contrib/docker/answers.sh /usr/local/lib/sallyport/
-# No USER: started as root, the keeper becomes sallyport, and all that talks to the network becomes
-# sallyport-net.  With --user it runs too, as one user.
+# There is no USER: the gateway starts as root, the keeper becomes sallyport, and all other processes
+# become sallyport-net.  With docker run --user, all of it runs as that user.
 EXPOSE 2222
 HEALTHCHECK --interval=15s --timeout=5s --start-period=2m CMD ["/usr/local/lib/sallyport/answers.sh", "2222"]
 ENTRYPOINT ["sallyport"]

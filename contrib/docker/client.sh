@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs once: a key pair to try docker-compose.yml with, left in build/docker of the checkout.
+# Run once by docker-compose.yml: makes a key pair to log in with, in build/docker of the checkout.
 set -eu
 
 checkout=${CHECKOUT:-/checkout}
 exchange=${EXCHANGE:-/exchange}
 
-# What root makes here shall be his who works in the checkout.
+# This runs as root; the files it makes should belong to the owner of the checkout.
 owner=$(stat -c %u:%g "$checkout")
 own() { chown "$owner" "$@" 2>/dev/null || :; }
 

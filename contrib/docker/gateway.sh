@@ -1,17 +1,17 @@
 #!/bin/sh
-# The gateway of docker-compose.yml: make the keys on the first start, tell the machines the public
-# halves of theirs, learn the machines' host keys, and serve.
+# The gateway of docker-compose.yml: makes the keys on the first start, publishes each mapped key's
+# public half to its upstream, collects the upstreams' host keys, and serves.
 set -eu
 trap 'exit 1' TERM INT # PID 1 has no default for them
 
-base=${SALLYPORT_BASE:-/etc/sallyport} # conf.d is in here, and what is made goes to state
-exchange=${EXCHANGE:-/exchange}        # client/, and one directory that is shared with each machine
+base=${SALLYPORT_BASE:-/etc/sallyport} # has conf.d; keys and known_hosts are made in state
+exchange=${EXCHANGE:-/exchange}        # has client, and for each upstream a directory shared with it
 machines=${MACHINES:-alice bob}
-patience=${PATIENCE:-120} # how many seconds to wait for what the others publish
+patience=${PATIENCE:-120} # seconds to wait for files from the other containers
 
 say() { echo "gateway: $*" >&2; }
 
-# Standard input becomes this file, whole or not at all.
+# Write standard input to the file $1, atomically.
 put() {
 	cat >"$1.new"
 	chmod 644 "$1.new"
@@ -46,7 +46,7 @@ for machine in $machines; do
 	sallyport key public "$machine" -c "$base/conf.d" | put "$exchange/$machine/gateway.pub"
 done
 
-# Nothing here has to be taken on trust from the network, so ssh-keyscan is not needed.
+# The upstreams publish their host keys in a shared directory, which unlike ssh-keyscan can be trusted.
 for machine in $machines; do
 	wait_for "$exchange/$machine/host.pub"
 done
@@ -58,6 +58,6 @@ done | put "$base/state/known_hosts"
 wait_for "$exchange/client/id_ed25519.pub"
 put "$base/state/client.pub" <"$exchange/client/id_ed25519.pub"
 
-say 'the keys; what ssh asks you about is host_ed25519:'
+say 'these are the keys; ssh shows you the fingerprint of host_ed25519:'
 sallyport key list -c "$base/conf.d" >&2
 exec sallyport serve -c "$base/conf.d"

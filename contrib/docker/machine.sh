@@ -1,12 +1,12 @@
 #!/bin/sh
-# A machine behind the gateway of docker-compose.yml: OpenSSH with one user, who lets the gateway's
-# mapped key in and nobody else.
+# An upstream of docker-compose.yml: OpenSSH with one user, whose only authorized key is the gateway's
+# mapped key.
 set -eu
 trap 'exit 1' TERM INT # PID 1 has no default for them
 
 user=${MACHINE_USER:?}
 exchange=${EXCHANGE:-/exchange}      # shared with the gateway
-state=${MACHINE_STATE:-/etc/ssh/own} # what was made on the first start
+state=${MACHINE_STATE:-/etc/ssh/own} # files made on the first start
 address=${SSHD_ADDRESS:-0.0.0.0}
 port=${SSHD_PORT:-22}
 patience=${PATIENCE:-120}

@@ -1,8 +1,8 @@
 # sallyport: `make demo` shows it, `make check` tests it, `make help` lists the rest.
 #
 # Sources are found by name: src/*/*.c and plugins/*.c go into libsallyport.a; src/main.c and each
-# tests/unit/test_*.c are linked with it.  The one library that is not the distribution's own is
-# libssh; build-aux/fetch-libssh says where it comes from.
+# tests/unit/test_*.c are linked with it.  All libraries are the distribution's, except libssh:
+# build-aux/fetch-libssh says where that comes from.
 
 VERSION = 0.1.0
 
@@ -15,7 +15,7 @@ CFLAGS     = -O2 -g
 PKG_CONFIG = pkg-config
 PYTHON     = /usr/bin/python3
 
-# A source tree of libssh 0.11 or 0.12, to be used instead of the one that is fetched.
+# A source tree of libssh 0.11 or 0.12 to build instead of fetching one.
 LIBSSH_SRC =
 
 .SUFFIXES:
@@ -23,16 +23,16 @@ LIBSSH_SRC =
 .DEFAULT_GOAL = all
 
 Q = $(if $(V),,@)
-# In a function, makes before 4.3 want a backslash before this character and later ones keep it.
+# A literal # in a function needs a backslash before make 4.3; since then, the backslash stays.
 HASH := \#
 say = $(if $(V),,@echo '  $(1)  $(2)')
-# Options of a recursive make: a job for each processor, unless -j was given.
+# Options of a recursive make: one job per processor, unless -j was given.
 jobs = --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-# "force" if the file $(1) does not hold the text $(2): what was made from it is then out of date.
+# "force" if the file $(1) does not contain exactly the text $(2), so that its target is made again.
 changed = $(call differ,$(strip $(file <$(1))),$(strip $(2)))
 differ = $(if $(and $(findstring $(1),$(2)),$(findstring $(2),$(1))),,force)
 
-# --- what there is -------------------------------------------------------------------------------
+# --- sources -------------------------------------------------------------------------------------
 
 LIB_SRC    := $(sort $(wildcard src/*/*.c plugins/*.c))
 TEST_SRC   := $(sort $(wildcard tests/unit/test_*.c))
@@ -46,17 +46,17 @@ HELPER_OBJ := $(call obj,$(HELPER_SRC))
 TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
-# What plays the keeper's part of the processes around it, for a fuzzer and a unit test.
+# Plays the processes around the keeper, for a fuzzer and a unit test.
 DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
-# What the end-to-end tests give to ssh, a security key, and to Dropbear, an account.
+# For the end-to-end tests: a security key that ssh loads, an account that Dropbear has preloaded.
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
-# What the end-to-end tests compare the refusal of a connection with.
+# A bare accept loop, with which the end-to-end tests compare the cost of refusing a connection.
 LOOP       := $(BUILD)/tests/accept_loop
-# A sallyport whose sessions, or whose keeper, obey a test: for attacks on the other processes.
+# A sallyport whose sessions, or whose keeper, obey a test, to attack the other processes.
 ATTACK     := $(BUILD)/tests/sallyport-attack
 ATTACK_OBJ := $(call obj,$(sort $(wildcard tests/attack/*.c)))
 
-# --- what it needs -------------------------------------------------------------------------------
+# --- required packages ---------------------------------------------------------------------------
 
 PKGS      := libsodium inih libseccomp libcrypto zlib
 TEST_PKGS := cmocka
@@ -70,7 +70,7 @@ TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p
 ifeq ($(MISSING),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
-# Not on every architecture; see src/transport/aes_gcm.c.
+# libipsec-mb is not on every architecture; see src/transport/aes_gcm.c.
 PKG_LIBS   += $(shell echo '$(HASH)include <intel-ipsec-mb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && \
     echo -Wl,--as-needed -lIPSec_MB)
 ifeq ($(TEST_MISSING),)
@@ -89,11 +89,11 @@ test-missing:
 
 supported = $(shell $(CC) $(1) -Werror -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
-# Warnings of -D_FORTIFY_SOURCE come from the C library's headers.
+# The C library's headers, not the compiler, warn about a level of _FORTIFY_SOURCE that is too high.
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(shell echo '$(HASH)include <stdlib.h>' | \
     $(CC) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -Werror -x c -c - -o /dev/null 2>/dev/null && \
     echo 3 || echo 2)
-# Of ours and of libssh: -fcf-protection is for x86, -mbranch-protection for ARM.
+# For our sources and libssh.  -fcf-protection is for x86, -mbranch-protection for ARM.
 PROTECT := -fstack-protector-strong $(call supported,-fstack-clash-protection) \
     $(call supported,-ftrivial-auto-var-init=zero) $(call supported,-fcf-protection) \
     $(call supported,-mbranch-protection=standard)
@@ -110,36 +110,36 @@ else
 HARDEN += $(FORTIFY)
 endif
 
-# Where src/transport/ defines __wrap_NAME, it stands in front of libssh's NAME: the linker is told.
+# Each __wrap_NAME that src/transport/ defines replaces libssh's NAME (ld's --wrap).
 WRAPS := $(shell cat /dev/null $(wildcard src/transport/*.c) | \
     sed -nE 's/^__wrap_([a-z0-9_]+)\W.*[^;]$$/-Wl,--wrap=\1/p' | sort -u)
 
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' -Isrc $(CPPFLAGS) \
     $(CFLAGS) $(HARDEN) $(WARN) $(PKG_CFLAGS)
 LINK    = $(CC) $(CFLAGS) $(HARDEN) -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(WRAPS)
-# A group, because libssh.a calls back into ours through the wraps.
+# A group, because libssh.a calls back into libsallyport.a through the wraps.
 LIBS    = -Wl,--start-group $(BUILD)/libsallyport.a $(LIBSSH_A) -Wl,--end-group $(PKG_LIBS)
 
 # --- libssh --------------------------------------------------------------------------------------
 
 LIBSSH_DIR  := build/libssh
 LIBSSH_TREE := $(if $(LIBSSH_SRC),$(abspath $(LIBSSH_SRC)),$(LIBSSH_DIR)/src)
-# Compilers differ in the flags that they support: each has its own.
+# gcc and clang support different flags, so each has a build of its own.
 LIBSSH_OBJ  := $(LIBSSH_DIR)/$(if $(LIBSSH_SRC),local,obj)$(if $(filter clang%,$(notdir $(CC))),-clang)
 LIBSSH_A    := $(LIBSSH_OBJ)/src/libssh.a
 
-# Its key exchange sntrup761 takes twice the time with -O2.  Unless told otherwise it reads its
-# socket 4 KiB at a time.
+# With -O2, the key exchange sntrup761 takes twice as long.  By default, libssh reads its socket
+# only 4 KiB at a time.
 LIBSSH_CFLAGS := -O3 -g -w -fPIC $(PROTECT) $(FORTIFY) -DMAX_BUF_SIZE=65536
 LIBSSH_CMAKE  := -DBUILD_SHARED_LIBS=OFF -DWITH_SERVER=ON -DWITH_ZLIB=ON -DWITH_SFTP=OFF \
     -DWITH_GSSAPI=OFF -DWITH_FIDO2=OFF -DWITH_PCAP=OFF -DWITH_NACL=OFF -DWITH_EXEC=OFF \
     -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF -DWITH_DEBUG_CALLTRACE=OFF -DWITH_DEBUG_PACKET=OFF \
     -DWITH_SYMBOL_VERSIONING=OFF
 LIBSSH_STAMP  := $(strip $(LIBSSH_TREE) $(LIBSSH_CFLAGS) $(LIBSSH_CMAKE))
-# Which versions lack security fixes: what was fetched or built is looked at again when that changes.
+# When this list of fixed versions changes, the libssh that was fetched or built is checked again.
 LIBSSH_SECURITY := $(strip $(file <build-aux/libssh-security))
 
-# Its private headers want its config.h first, and some of them its callbacks.h.
+# libssh's private headers need its config.h first, and some of them its callbacks.h.
 LIBSSH_INCLUDES := -DHAVE_CONFIG_H -isystem $(LIBSSH_TREE)/include -isystem $(LIBSSH_OBJ)/include \
     -include $(LIBSSH_OBJ)/config.h -include libssh/callbacks.h
 
@@ -162,7 +162,8 @@ $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
 all: $(BUILD)/sallyport
 tests: $(TESTS) $(PROVIDER) $(LOOP) $(ATTACK)
 
-# What was used last time: other flags compile everything again, other files make another archive.
+# Flags and sources of the last build: other flags compile everything again, other sources make the
+# archive again.
 $(BUILD)/.flags: $(call changed,$(BUILD)/.flags,$(COMPILE) $(LINK)) | $(if $(MISSING),missing)
 	$(shell mkdir -p $(@D))$(file >$@,$(strip $(COMPILE) $(LINK)))
 $(BUILD)/.sources: $(call changed,$(BUILD)/.sources,$(LIB_SRC)) | $(BUILD)/.flags
@@ -173,7 +174,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) $(EXTRA) -MMD -MP -c -o $@ $<
 
-# The assembler takes them in.
+# init.c includes these with .incbin, which -MMD does not see.
 $(BUILD)/obj/src/cli/init.o: conf.d/00-gateway.ini conf.d/10-routes.ini
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): EXTRA = $(LIBSSH_INCLUDES)
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): $(LIBSSH_OBJ)/.stamp
@@ -203,7 +204,7 @@ $(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -Wl,--wrap=confine_enter -o $@ $(filter %.o,$^) $(LIBS)
 
-# Without sanitizers, which ssh and Dropbear are built without.
+# Built without sanitizers, because ssh and Dropbear, which load them, have none.
 $(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
@@ -225,7 +226,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 -include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c $(wildcard tests/attack/*.c) $(LIB_SRC) \
     $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC) $(DRIVER_SRC))
 
-# --- what to run ---------------------------------------------------------------------------------
+# --- tests, demo, benchmarks ---------------------------------------------------------------------
 
 .PHONY: deps deps-lint check run-tests unit e2e run-unit run-e2e asan fuzz \
     run-fuzz demo bench bench-quick bench-timing
@@ -238,7 +239,7 @@ check: deps
 	+@$(MAKE) $(jobs) all tests
 	+@$(MAKE) --no-print-directory run-tests
 
-# One failing does not keep the other from running.
+# If the unit tests fail, the end-to-end tests run nevertheless.
 run-tests:
 	+@status=0; \
 	for tests in run-unit run-e2e; do \
@@ -251,7 +252,7 @@ unit: tests
 e2e: all $(PROVIDER) $(LOOP) $(ATTACK)
 	+@$(MAKE) --no-print-directory run-e2e
 
-# The end-to-end tests wait more than they work: three at a time keep two processors busy.
+# The end-to-end tests mostly wait: three at a time keep two processors busy.
 E2E_JOBS = 3
 
 run-unit:
@@ -268,7 +269,7 @@ asan:
 	+@$(MAKE) $(jobs) BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' all tests
 	+@$(MAKE) --no-print-directory BUILD=build/asan run-tests
 
-# What a fuzzer finds stays in build/corpus; tests/fuzz/corpus/NAME is where it starts from.
+# Fuzzers start from tests/fuzz/corpus/NAME and keep what they find in build/corpus.
 FUZZ_TIME = 60
 fuzz:
 	+@$(MAKE) $(jobs) BUILD=build/fuzz CC=clang SANITIZE=address,undefined,fuzzer-no-link \
@@ -293,7 +294,7 @@ bench bench-quick: all
 bench-timing: all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/timing
 
-# --- how it reads --------------------------------------------------------------------------------
+# --- static checks -------------------------------------------------------------------------------
 
 .PHONY: lint format tidy
 SCRIPTS = $(shell build-aux/list-scripts)
@@ -328,8 +329,8 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 CONF  = $(DESTDIR)$(SYSCONFDIR)/sallyport
 PROGRAMS = $(SHARE)/sallyport/exec
 
-# Configuration that is there already stays as it is.  plugins/exec/ beside conf.d has links to the
-# ready programs, so that Command = plugins/exec/NAME holds, and is the place for one's own.
+# An existing configuration is not changed.  plugins/exec/ beside conf.d gets links to the ready
+# lookup programs, so that Command = plugins/exec/NAME works; your own programs can go there, too.
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONF)
 	install -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
@@ -359,7 +360,7 @@ install: all
 		    install -m 644 "$$page" $(SHARE)/man/man$${page##*.}; \
 	done
 
-# The libssh that was fetched stays until distclean.
+# Keeps the libssh that was fetched, unlike distclean.
 clean:
 	rm -rf $(filter-out $(LIBSSH_DIR),$(wildcard build/* build/.flags build/.sources)) \
 	    $(wildcard $(LIBSSH_DIR)/local*)
@@ -368,16 +369,16 @@ distclean:
 
 help:
 	@echo 'make                  build/sallyport; V=1 shows the commands, CC=clang, LIBSSH_SRC=DIR'
-	@echo 'make demo             a gateway and two machines on loopback, to try (ONCE=1: prove, stop)'
+	@echo 'make demo             a gateway and two machines on loopback, to try (ONCE=1: test, stop)'
 	@echo 'make check            install what is missing, build, run every test'
 	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
 	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
-	@echo 'make lint             format, static analysis, shell scripts, include directions, manual pages'
+	@echo 'make lint             check format, includes, scripts and manual pages; static analysis'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
-	@echo 'make bench-quick      next to HAProxy, ssh -J and a direct connection; make bench: more rounds'
-	@echo 'make bench-timing     can it be told from the time of a refusal whether a login exists?'
-	@echo 'make deps | deps-lint install with apt-get what building and testing | lint needs'
+	@echo 'make bench-quick      compare with HAProxy, ssh -J and ssh; make bench: more rounds'
+	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
+	@echo 'make deps | deps-lint install with apt-get what building and testing need | lint needs'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'
 	@echo 'make distclean        remove build/'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the programs beside this directory share; they say where they are.
+# Shared by the programs beside this directory, which set $here to their own directory.
 : "${here:?}"
 
 fail() {
@@ -7,8 +7,8 @@ fail() {
 	exit 2
 }
 
-# Calls `setting NAME VALUE` for each "NAME = VALUE" line of a file.  As in conf.d, a comment begins
-# with # or ; at the start of a line, or with a blank and ; after a value.
+# read_settings FILE: call `setting NAME VALUE` for each line "NAME = VALUE".  As in conf.d, a comment
+# begins with # or ; at the start of a line, or with a blank and ; after a value.
 read_settings() {
 	if ! [ -f "$1" ] || ! [ -r "$1" ]; then
 		fail "$1 cannot be read"
@@ -28,7 +28,7 @@ read_settings() {
 	done <"$1"
 }
 
-# A file that holds a password, and that others may not read.
+# secret_file FILE: fail unless FILE can be read, and not by others.
 secret_file() {
 	if ! [ -f "$1" ] || ! [ -r "$1" ]; then
 		fail "$1 cannot be read"
@@ -37,12 +37,13 @@ secret_file() {
 		fail "$1 holds a password and others may read it: chmod o= $1"
 }
 
-# jq with route.jq: 1 and 0 are what they are for a lookup, all else fails it.
+# route_jq ARGUMENTS: run jq with route.jq.  Its exit statuses 0 and 1 are the lookup's; any other
+# fails it.
 route_jq() {
 	jq -r -L "$here/lib" "$@"
 	case $? in
 	0) exit 0 ;;
 	1) exit 1 ;;
-	*) fail "the answer is no route" ;;
+	*) fail "the answer is not a route" ;;
 	esac
 }

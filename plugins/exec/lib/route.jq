@@ -1,13 +1,14 @@
-# Routes out of JSON.
+# Routes from JSON, for jq.
 
-# Nobody has this login.
+# Ends with the exit status for a login that does not exist.
 def not_found: "" | halt_error(1);
 
-# {key, value} as lines of a route.  A list is one line each for keys that may stand several times,
-# else one line of words; null is left out.  What would not be read back as it is, is an error.
+# Prints {key, value} as lines of a route.  A list becomes one line per element for keywords that may
+# be repeated, and otherwise one line of words; null is left out.  A value that would be read back
+# differently is an error.
 def route_line:
 	.key as $key
-	| if $key | test("\\A[A-Za-z]+\\z") then . else error("\($key | tojson) is no key of a route") end
+	| if $key | test("\\A[A-Za-z]+\\z") then . else error("\($key | tojson) is not a keyword of a route") end
 	| .value
 	| if type == "object" or (type == "array" and any(.[]; type == "object" or type == "array")) then
 		error("\($key) is neither a value nor a list of them")
@@ -23,7 +24,7 @@ def route_line:
 	| if test("[\\x00-\\x1f\\x7f]|(^|[ \\t]);") then error("\($key) has a value that is not one line")
 	  else "\($key) = \(.)" end;
 
-# An object, or nothing, in a list.
+# Prints the route in a list that holds one object; an empty list is a login that does not exist.
 def route_of_one:
 	if length == 0 then not_found
 	elif length > 1 then error("\(length) answers for one login")

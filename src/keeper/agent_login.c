@@ -82,8 +82,8 @@ agent_login_begin(struct ksession *s)
 		ksession_end(s);
 		return;
 	}
-	s->phase = IPC_PHASE_AGENT;
-	downstream_let_in(s);
+	if (ksession_set_phase(s, IPC_PHASE_AGENT) == 0)
+		downstream_let_in(s);
 }
 
 static void
@@ -278,8 +278,8 @@ agent_login_wanted(struct ksession *s)
 	agent_proto_put_sign(&request, key, (struct bytes){ data.data, data.len }, alg);
 	if (r == 0 && buf_err(&request) == 0 && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
-		log_info("session %04jx: the agent is asked to sign for %s@%s with %s %s",
-		    (uintmax_t)s->id, s->user, s->host, pubkey_type_short(type), fingerprint);
+		ksession_info(s, "the agent is asked to sign for %s@%s with %s %s", s->user,
+		    s->host, pubkey_type_short(type), fingerprint);
 		ask(s, ASKED_SIGNATURE, &request);
 	} else {
 		try_next(s);

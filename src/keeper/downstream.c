@@ -145,7 +145,7 @@ answer(struct ksession *s, enum answer what)
 		offers(s, methods);
 		if (methods[0] == '\0') {
 			if (what == ANSWER_FAILED)
-				downstream_log(s, "Failed");
+				ksession_log_auth(s, "Failed");
 			ksession_refuse(s,
 			    "your machine takes no way to log in that you have here; ask your "
 			    "administrator",
@@ -170,6 +170,23 @@ answer(struct ksession *s, enum answer what)
 }
 
 void
+downstream_try_failed(void *session)
+{
+	struct ksession *s = session;
+
+	s->failures++;
+	ksession_log_failed_try(s);
+}
+
+void
+downstream_key_refused(void *session)
+{
+	struct ksession *s = session;
+
+	ksession_log_failed_key(s, s->failures++);
+}
+
+void
 downstream_failed(struct ksession *s)
 {
 	answer(s, ANSWER_FAILED);
@@ -184,7 +201,7 @@ downstream_declined(struct ksession *s)
 void
 downstream_passed(struct ksession *s)
 {
-	downstream_log(s, "Partial");
+	ksession_log_auth(s, "Partial");
 	answer(s, ANSWER_PASSED);
 }
 
@@ -267,7 +284,7 @@ passed(struct ksession *s)
 	} else if (s->route->passthrough) {
 		passthrough_begin(s);
 	} else {
-		downstream_log(s, "Accepted");
+		ksession_log_auth(s, "Accepted");
 		upstream_dial(s);
 	}
 }
@@ -348,7 +365,7 @@ verdict(struct ksession *s, enum auth_server_verdict v, struct buf *out)
 	if (v == AUTH_SERVER_DENIED || refuses(out))
 		ksession_pace(s);
 	if (v == AUTH_SERVER_DENIED) {
-		downstream_log_denied(s);
+		ksession_log_denied(s);
 		ksession_send_payloads(s, IPC_DOWNSTREAM, out);
 		ksession_refuse(s, auth_server_reason(s->server), NULL);
 		return;

@@ -41,12 +41,8 @@ void downstream_ask(struct ksession *s, struct bytes question);
 /* What PAM asks in most places: for PasswordHash, and so that an unknown login is asked it as
  * well. */
 void downstream_ask_password(struct ksession *s);
-/* In sshd's words: "Accepted", "Failed". */
-void downstream_log(struct ksession *s, const char *what);
-/* For auth_server_ops, with the session: a try was wrong, a key was shown in vain. */
-void downstream_log_failed(void *session);
-void downstream_log_refused(void *session);
-/* AUTH_SERVER_DENIED, and why. */
-void downstream_log_denied(const struct ksession *s);
+/* For auth_server_ops, with the session: a try was wrong, a key was offered in vain. */
+void downstream_try_failed(void *session);
+void downstream_key_refused(void *session);
 
 #endif

@@ -25,7 +25,7 @@ not_taken(struct ksession *s, const char *fmt, ...)
 	if (strncmp(text, s->said, sizeof(s->said) - 1) == 0)
 		return;
 	snprintf(s->said, sizeof(s->said), "%.*s", (int)sizeof(s->said) - 1, text);
-	log_info("session %04jx: %s: key %s not accepted: %s", (uintmax_t)s->id, ksession_login(s),
+	ksession_info(s, "%s: key %s not accepted: %s", ksession_login(s),
 	    auth_server_fingerprint(s->server), text);
 }
 

@@ -10,7 +10,7 @@
 #include "keeper/downstream.h"
 
 static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstream_key_verify,
-	downstream_log_failed, downstream_log_refused };
+	downstream_try_failed, downstream_key_refused };
 
 /* The first hash signed is the session identifier: from here on proofs count. */
 static int
@@ -34,8 +34,7 @@ begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
 	s->server = auth_server_new(&config, &auth_ops, s);
 	if (s->server == NULL)
 		return ERR_NOMEM;
-	s->phase = IPC_PHASE_AUTH;
-	return 0;
+	return ksession_set_phase(s, IPC_PHASE_AUTH);
 }
 
 /*
@@ -55,8 +54,7 @@ is_exchange_hash(struct bytes hash)
 static void
 sign_refused(struct ksession *s, const char *why)
 {
-	log_error("session %04jx: ended: %s (from %s port %u)", (uintmax_t)s->id, why, s->client,
-	    s->client_port);
+	ksession_error(s, "ended: %s (from %s port %u)", why, s->client, s->client_port);
 	ksession_end(s);
 }
 
@@ -78,14 +76,16 @@ sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 	if (r == 0 && s->phase == IPC_PHASE_KEX)
 		r = begin_auth(s, key, hash);
 	if (r != 0) {
-		log_error("session %04jx: host key for %s: %s", (uintmax_t)s->id, alg, why.text);
-		s->phase = IPC_PHASE_END;
+		ksession_error(s, "host key for %s: %s", alg, why.text);
+		if (ksession_set_phase(s, IPC_PHASE_END) != 0)
+			goto out;
 	}
 	ipc_begin(&b, IPC_SIGNATURE);
 	wire_put_bool(&b, r == 0);
 	wire_put_string(&b, sig.data, r == 0 ? sig.len : 0);
-	buf_free(&sig);
 	(void)ksession_send(s, &b, -1);
+out:
+	buf_free(&sig);
 }
 
 void

@@ -170,13 +170,7 @@ sweep(struct keeper *k, int64_t now)
 
 	for (s = TAILQ_FIRST(&k->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		downstream_sign_sweep(s, now);
-		if (s->sock == -1) /* it has been ended for it */
-			continue;
-		if (s->logged_in || now < s->deadline)
-			continue;
-		log_warn("session %04jx: overstays LoginGraceTime, cut", (uintmax_t)s->id);
-		ksession_end(s);
+		ksession_sweep(s, now);
 	}
 }
 

@@ -1,4 +1,7 @@
-#include <errno.h>
+/*
+ * A session from its beginning to its end: its messages are received and given to the files of its
+ * login here, its phase is set here, and here it is refused and ended.  keeper.c calls it.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +23,7 @@
 #include "keeper/ksession.h"
 
 static int
-send_hello(struct ksession *s)
+ksession_send_hello(struct ksession *s)
 {
 	const struct identity *id = s->identity;
 	struct buf b;
@@ -38,6 +41,7 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct ksession *s = calloc(1, sizeof(*s));
+	int r;
 
 	if (s == NULL) {
 		close(sock);
@@ -50,24 +54,20 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	s->from_errand = (struct source){ .kind = SOURCE_DIAL, .session = s };
 	s->sock = sock;
 	s->errand = -1;
-	s->phase = IPC_PHASE_KEX;
 	s->id = wire_u64(body);
 	wire_text(body, s->client, sizeof(s->client));
 	s->client_port = wire_u32(body);
 	wire_text(body, s->local, sizeof(s->local));
 	s->local_port = wire_u32(body);
 	s->started = clock_ms();
-	/* the session keeps to LoginGraceTime; this is for one that does not */
-	s->deadline = k->now->conf->gateway.login_grace_ms > 0 ?
-	    s->started + k->now->conf->gateway.login_grace_ms + 5000 :
-	    CLOCK_NEVER;
 	TAILQ_INSERT_TAIL(&k->sessions, s, entry);
 	event.data.ptr = &s->from_session;
 	if (wire_end(body) != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
 		ksession_end(s);
 		return ERR_FORMAT;
 	}
-	return send_hello(s);
+	r = ksession_set_phase(s, IPC_PHASE_KEX);
+	return r == 0 ? ksession_send_hello(s) : r;
 }
 
 void
@@ -77,23 +77,87 @@ ksession_follow(struct ksession *s)
 	s->snapshot = snapshot_ref(s->keeper->now);
 }
 
-/* The end of a connection, as its session tells it. */
-struct report {
-	char reason[600];
-	uint64_t from_client, to_client;
-	uint8_t how; /* enum ipc_end */
-	uint32_t code;
-	char text[600];
+/* The session's process keeps to LoginGraceTime and, once refused, to limits of its own (at most
+ * SESSION_CLOSE_MAX_MS of session.c): it is cut so much later if it does not. */
+#define KSESSION_GRACE_SLACK_MS 5000
+#define KSESSION_END_MS 130000
+
+static const struct ksession_phase {
+	enum ipc_phase phase;
+	const char *name;
+	unsigned int next; /* the phases that may follow, besides END: any login may fail */
+} ksession_phases[] = {
+	{ 0, "new", IPC_PHASE_KEX },
+	{ IPC_PHASE_KEX, "kex", IPC_PHASE_AUTH },
+	{ IPC_PHASE_AUTH, "auth", IPC_PHASE_DIAL },
+	{ IPC_PHASE_DIAL, "dial", IPC_PHASE_UPSTREAM_KEX },
+	{ IPC_PHASE_UPSTREAM_KEX, "upstream kex", IPC_PHASE_UPSTREAM_AUTH },
+	{ IPC_PHASE_UPSTREAM_AUTH, "upstream auth", IPC_PHASE_AGENT | IPC_PHASE_RELAY },
+	{ IPC_PHASE_AGENT, "agent", IPC_PHASE_RELAY },
+	{ IPC_PHASE_RELAY, "relay", 0 },
+	{ IPC_PHASE_END, "end", 0 },
 };
 
-static void log_end(struct ksession *, struct report *);
+static const struct ksession_phase *
+ksession_phase_find(enum ipc_phase phase)
+{
+	const struct ksession_phase *p = ksession_phases;
+
+	while (p->phase != phase)
+		p++;
+	return p;
+}
+
+static int64_t
+ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
+{
+	int64_t end = clock_ms() + KSESSION_END_MS;
+	int grace;
+
+	if (phase == IPC_PHASE_RELAY)
+		return CLOCK_NEVER;
+	if (phase == IPC_PHASE_END)
+		return s->deadline < end ? s->deadline : end;
+	grace = s->snapshot->conf->gateway.login_grace_ms;
+	return grace > 0 ? s->started + grace + KSESSION_GRACE_SLACK_MS : CLOCK_NEVER;
+}
+
+int
+ksession_set_phase(struct ksession *s, enum ipc_phase phase)
+{
+	const struct ksession_phase *from = ksession_phase_find(s->phase),
+				    *to = ksession_phase_find(phase);
+
+	if (((from->next | IPC_PHASE_END) & phase) == 0) {
+		ksession_error(s, "ended: phase %s does not follow %s", to->name, from->name);
+		ksession_end(s);
+		return ERR_BADSTATE;
+	}
+	ksession_debug(s, "%s -> %s", from->name, to->name);
+	s->phase = phase;
+	s->deadline = ksession_phase_deadline(s, phase);
+	return 0;
+}
+
+void
+ksession_sweep(struct ksession *s, int64_t now)
+{
+	downstream_sign_sweep(s, now);
+	if (s->sock == -1 || now < s->deadline)
+		return;
+	if (s->phase == IPC_PHASE_END)
+		ksession_warn(s, "does not end, cut");
+	else
+		ksession_warn(s, "overstays LoginGraceTime, cut");
+	ksession_end(s);
+}
 
 /*
- * What is held against its source: what its client has sent, never what its session says of it.  A
- * login that does not exist differs in the log alone.
+ * What the client's address is penalized for: what its client has sent, never what its session says
+ * of it.  A login that does not exist differs in the log alone.
  */
 static enum ipc_login
-login_end(const struct ksession *s)
+ksession_login_end(const struct ksession *s)
 {
 	const char *method = s->server == NULL ? "" : auth_server_method(s->server);
 
@@ -106,31 +170,51 @@ login_end(const struct ksession *s)
 }
 
 static void
-tell_login_end(const struct ksession *s)
+ksession_tell_master(const struct ksession *s, struct buf *b)
+{
+	if (s->keeper->master == -1)
+		buf_free(b);
+	else if (master_link_send(s->keeper, b, -1) != 0)
+		ksession_warn(s, "the master does not listen");
+}
+
+int
+ksession_login_done(struct ksession *s)
+{
+	int r = ksession_set_phase(s, IPC_PHASE_RELAY);
+	struct buf b;
+
+	if (r != 0)
+		return r;
+	s->logged_in = 1;
+	ipc_begin(&b, IPC_LOGGED_IN);
+	wire_put_u64(&b, s->id);
+	ksession_tell_master(s, &b);
+	return 0;
+}
+
+static void
+ksession_tell_login_end(const struct ksession *s)
 {
 	struct buf b;
 
-	if (s->keeper->master == -1)
-		return;
 	ipc_begin(&b, IPC_LOGIN_ENDED);
 	wire_put_u64(&b, s->id);
-	buf_put_u8(&b, (uint8_t)login_end(s));
-	if (master_link_send(s->keeper, &b, -1) != 0)
-		log_warn("session %04jx: the master does not listen", (uintmax_t)s->id);
+	buf_put_u8(&b, (uint8_t)ksession_login_end(s));
+	ksession_tell_master(s, &b);
 }
 
 void
 ksession_end(struct ksession *s)
 {
-	struct report cut = { .reason = "ended by the gateway" };
+	const struct ksession_report cut = { .reason = "ended by the gateway" };
 
 	if (s->sock == -1 && s->errand == -1)
 		return;
 	if (!s->logged_in)
-		tell_login_end(s);
-	/* whatever it was, who has been let in has an end in the log */
-	if (s->logged_in && !s->end_logged)
-		log_end(s, &cut);
+		ksession_tell_login_end(s);
+	if (s->logged_in)
+		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
 	lookups_cancel(s);
 	check_cancel(s);
@@ -171,8 +255,7 @@ ksession_send(struct ksession *s, struct buf *b, int pass_fd)
 	}
 	r = ipc_send(s->sock, b, pass_fd);
 	if (r != 0 && r != ERR_EOF) {
-		log_error("session %04jx: does not take messages: %s", (uintmax_t)s->id,
-		    err_str(r));
+		ksession_error(s, "does not take messages: %s", err_str(r));
 		ksession_end(s);
 	}
 	return r;
@@ -184,7 +267,7 @@ ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out)
 	struct buf b;
 
 	if (buf_err(out) != 0) {
-		log_error("session %04jx: reply too large", (uintmax_t)s->id);
+		ksession_error(s, "reply too large");
 		ksession_end(s);
 		return;
 	}
@@ -212,30 +295,6 @@ ksession_pace(struct ksession *s)
 	(void)ksession_send(s, &b, -1);
 }
 
-const char *
-ksession_login(const struct ksession *s)
-{
-	static char login[LOGIN_VIS_SIZE];
-	char vis[LOGIN_VIS_SIZE];
-	struct bytes raw;
-	const char *p;
-	size_t o = 0;
-
-	if (s->server == NULL)
-		return "";
-	raw = auth_server_raw_login(s->server);
-	log_vis(vis, sizeof(vis), raw.p, raw.len);
-	/* "x from 192.0.2.1 port 1 ssh2:" is a login, too: without spaces no filter finds the
-	 * address of somebody else in it */
-	for (p = vis; *p != '\0' && o + 5 < sizeof(login); p++)
-		if (*p == ' ')
-			o += (size_t)snprintf(login + o, sizeof(login) - o, "\\040");
-		else
-			login[o++] = *p;
-	login[o] = '\0';
-	return login;
-}
-
 void
 ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 {
@@ -250,11 +309,12 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 		va_start(ap, why);
 		vsnprintf(reason, sizeof(reason), why, ap);
 		va_end(ap);
-		log_warn("session %04jx: %s from %s port %u refused: %s", (uintmax_t)s->id,
-		    ksession_login(s), s->client, s->client_port, reason);
+		ksession_warn(s, "%s from %s port %u refused: %s", ksession_login(s), s->client,
+		    s->client_port, reason);
 	}
 	let_in = s->phase == IPC_PHASE_AGENT;
-	s->phase = IPC_PHASE_END;
+	if (ksession_set_phase(s, IPC_PHASE_END) != 0)
+		return;
 	s->refused = 1;
 	/* a guess that has gone to the machine is one, however its session says that it went */
 	s->excused = why != NULL && s->failures == 0 && s->asked != UPSTREAM_CARRIED;
@@ -279,110 +339,11 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	(void)ksession_send(s, &b, -1);
 }
 
-void
-ksession_who(const struct ksession *s, char *out, size_t size)
-{
-	const char *login = ksession_login(s);
-
-	if (login[0] == '\0')
-		out[0] = '\0';
-	else
-		snprintf(out, size, "%s user %s ", s->route == NULL ? "invalid" : "authenticating",
-		    login);
-}
-
-/*
- * sshd says of a DISCONNECT what is in it, and then that the client has disconnected.  One line
- * is enough: the one that fail2ban's filter counts, which knows by their text those who say that
- * they cannot log in.
- */
+/* END: how the connection ended. */
 static void
-log_disconnect(const struct ksession *s, const char *user, const struct report *r)
+ksession_ended(struct ksession *s, struct wire *body)
 {
-	if (r->code == SSH_DISCONNECT_KEY_EXCHANGE_FAILED ||
-	    r->code == SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
-		log_info("Received disconnect from %s port %u:%u: %s [preauth]", s->client,
-		    s->client_port, r->code, r->text);
-	else
-		log_info("Disconnected from %s%s port %u [preauth]", user, s->client,
-		    s->client_port);
-}
-
-/*
- * How a connection ended that has not logged in, in the words of sshd 9.2.  The address comes
- * before any text of the client's or the session's, so that a filter cannot take one out of that;
- * the login stands in front of it, and there is no space in it.
- */
-static void
-log_preauth_end(const struct ksession *s, const char *user, const struct report *r)
-{
-	const char *client = s->client;
-	unsigned int port = s->client_port;
-
-	switch (r->how) {
-	case IPC_END_CLOSED:
-		log_info("Connection closed by %s%s port %u [preauth]", user, client, port);
-		break;
-	case IPC_END_RESET:
-		log_info("Connection reset by %s%s port %u [preauth]", user, client, port);
-		break;
-	case IPC_END_DISCONNECT:
-		log_disconnect(s, user, r);
-		break;
-	case IPC_END_NOT_SSH:
-		log_info("banner exchange: Connection from %s port %u: %s", client, port, r->text);
-		break;
-	case IPC_END_NO_MATCH:
-		log_info("Unable to negotiate with %s%s port %u: %s [preauth]", user, client, port,
-		    r->text);
-		break;
-	case IPC_END_BROKEN:
-		log_info("ssh_dispatch_run_fatal: Connection from %s%s port %u: %s [preauth]", user,
-		    client, port, r->text);
-		break;
-	default:
-		log_info("Disconnecting %s%s port %u: %s [preauth]", user, client, port, r->text);
-	}
-}
-
-/* One line at the end, whatever the end was. */
-static void
-log_end(struct ksession *s, struct report *r)
-{
-	const char *reason = r->reason;
-	int64_t seconds = (clock_ms() - s->started) / 1000;
-	char user[KSESSION_WHO_SIZE], more[64] = "";
-
-	s->end_logged = 1;
-	if (s->not_logged > 0)
-		snprintf(more, sizeof(more), "; %u more failures are not in the log",
-		    s->not_logged);
-	if (s->logged_in) {
-		log_info(
-		    "session %04jx: %s from %s port %u closed after %jd s: %s%s; %ju bytes from "
-		    "client, %ju to client",
-		    (uintmax_t)s->id, ksession_login(s), s->client, s->client_port,
-		    (intmax_t)seconds, reason, more, (uintmax_t)r->from_client,
-		    (uintmax_t)r->to_client);
-		return;
-	}
-	if (s->refused)
-		return; /* said when it was refused */
-	ksession_who(s, user, sizeof(user));
-	if (strstr(reason, "LoginGraceTime") != NULL)
-		log_info("Timeout before authentication for %s port %u", s->client, s->client_port);
-	else
-		log_preauth_end(s, user, r);
-	/* who comes to the administrator has the session id, and sshd has no words for that */
-	log_line(user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
-	    "session %04jx: %s from %s port %u was not let in: %s%s", (uintmax_t)s->id,
-	    ksession_login(s), s->client, s->client_port, reason, more);
-}
-
-static void
-ended(struct ksession *s, struct wire *body)
-{
-	struct report r;
+	struct ksession_report r;
 
 	wire_text(body, r.reason, sizeof(r.reason));
 	r.from_client = wire_u64(body);
@@ -391,13 +352,14 @@ ended(struct ksession *s, struct wire *body)
 	r.code = wire_u32(body);
 	wire_text(body, r.text, sizeof(r.text));
 	if (wire_end(body) != 0)
-		r = (struct report){ .reason = "unreadable report", .text = "unreadable report" };
-	log_end(s, &r);
+		r = (struct ksession_report){ .reason = "unreadable report",
+			.text = "unreadable report" };
+	ksession_log_end(s, &r);
 	ksession_end(s);
 }
 
 static void
-dispatch(struct ksession *s, struct ipc_msg *msg)
+ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 {
 	switch (msg->type) {
 	case IPC_SIGN:
@@ -428,10 +390,10 @@ dispatch(struct ksession *s, struct ipc_msg *msg)
 		agent_login_failed(s, &msg->body);
 		break;
 	case IPC_LOG:
-		ksession_log(s, &msg->body);
+		ksession_log_input(s, &msg->body);
 		break;
 	case IPC_END:
-		ended(s, &msg->body);
+		ksession_ended(s, &msg->body);
 		break;
 	default:
 		ksession_end(s);
@@ -441,7 +403,8 @@ dispatch(struct ksession *s, struct ipc_msg *msg)
 void
 ksession_input(struct ksession *s)
 {
-	struct report died = { .reason = "its process died", .text = "its process died" };
+	const struct ksession_report died = { .reason = "its process died",
+		.text = "its process died" };
 	struct ipc_msg msg;
 	size_t end;
 	int r;
@@ -453,17 +416,17 @@ ksession_input(struct ksession *s)
 		return;
 	if (r == 0) {
 		end = (size_t)(msg.body.p + msg.body.left - s->keeper->message);
-		dispatch(s, &msg);
+		ksession_dispatch(s, &msg);
 		/* there may have been a password in it */
 		if (msg.type == IPC_AUTH)
 			explicit_bzero(s->keeper->message, end);
 		return;
 	}
 	if (r == ERR_EOF)
-		log_end(s, &died);
+		ksession_log_end(s, &died);
 	else
-		log_error("session %04jx: ended for a bad message (%s in phase %u): %s",
-		    (uintmax_t)s->id, ipc_name(msg.type), s->phase, err_str(r));
+		ksession_error(s, "ended for a bad message (%s in phase %u): %s",
+		    ipc_name(msg.type), s->phase, err_str(r));
 	ksession_end(s);
 }
 

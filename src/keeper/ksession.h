@@ -18,9 +18,7 @@
 #include "keeper/snapshot.h"
 #include "keeper/fairq.h"
 #include "keeper/decoy.h"
-
-/* A login of 255 bytes, each escaped. */
-#define LOGIN_VIS_SIZE (255 * 4 + 8)
+#include "keeper/ksession_log.h"
 
 /* Passwords that are checked at once. */
 #define KEEPER_CHECKS_MAX 2
@@ -106,15 +104,14 @@ struct ksession {
 	struct source from_session, from_errand;
 	uint64_t id;
 	int sock;
-	int errand; /* socket an errand answers on, or -1 */
-	enum ipc_phase phase;
-	char client[64]; /* numeric address */
+	int errand;	      /* socket an errand answers on, or -1 */
+	enum ipc_phase phase; /* ksession_set_phase() sets it, and the deadline */
+	char client[64];      /* numeric address */
 	uint32_t client_port;
 	char local[64];
 	uint32_t local_port;
-	int64_t started, deadline;
-	struct bucket log_lines; /* it may have written, and how many were too many */
-	unsigned int log_lost;
+	int64_t started, deadline; /* of clock_ms(); the phase must have changed by the deadline */
+	struct ksession_log log;
 
 	/* its host key */
 	struct bucket signatures; /* it may have */
@@ -188,11 +185,8 @@ struct ksession {
 	int64_t asked_at; /* in us: the upstream, or that it be dialled */
 	int logged_in;
 	int refused;
-	int excused; /* refused for what is not its doing */
-	int end_logged;
-	unsigned int failures;	   /* tries that were wrong, and keys that were shown in vain */
-	unsigned int failed_lines; /* of them in the log */
-	unsigned int not_logged;   /* because there were too many already */
+	int excused;	       /* refused for what is not its doing */
+	unsigned int failures; /* tries that were wrong, and keys that were offered in vain */
 };
 
 /* A new session on sock, which the session owns from then on.  0 or an ERR_*. */
@@ -205,11 +199,16 @@ void ksession_errand_input(struct ksession *s);
 /* Its login is over: no need to keep an old snapshot for it. */
 void ksession_follow(struct ksession *s);
 
-/* LOG: a line of the session's for the log. */
-void ksession_log(struct ksession *s, struct wire *body);
+/* Go on to another phase, and set its deadline.  0; or ERR_BADSTATE if it cannot follow the present
+ * one: the session has been ended. */
+int ksession_set_phase(struct ksession *s, enum ipc_phase phase) MUST_CHECK;
 
-/* Its lines that were too many, in one line. */
-void ksession_log_lost(const struct ksession *s);
+/* The client and the upstream have let each other in: phase RELAY, and LOGGED_IN to the master.  0, or
+ * ERR_BADSTATE as ksession_set_phase(). */
+int ksession_login_done(struct ksession *s) MUST_CHECK;
+
+/* Called every second: answer what has waited its time, and end a session that is overdue. */
+void ksession_sweep(struct ksession *s, int64_t now);
 
 /* Forget it; its memory goes with the next keeper_reap(). */
 void ksession_end(struct ksession *s);
@@ -227,14 +226,6 @@ void ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 
 /* What is sent next is a refusal or may give one away: it waits its time (decoy_pace()). */
 void ksession_pace(struct ksession *s);
-
-/* The login as the log shows it, escaped, spaces as well. */
-const char *ksession_login(const struct ksession *s);
-
-/* "authenticating user alice ", "invalid user bob ", or nothing: sshd's words in front of the
- * address. */
-void ksession_who(const struct ksession *s, char *out, size_t size);
-#define KSESSION_WHO_SIZE (LOGIN_VIS_SIZE + 32)
 
 /* Send what an auth machine appended to out, and free it. */
 void ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out);

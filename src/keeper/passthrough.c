@@ -69,8 +69,7 @@ passthrough_refused(struct ksession *s)
 			downstream_passed(s);
 			break;
 		}
-		log_warn("session %04jx: %s@%s refused the mapped key", (uintmax_t)s->id, s->user,
-		    s->host);
+		ksession_warn(s, "%s@%s refused the mapped key", s->user, s->host);
 		upstream_key_refused(s);
 		offers = auth_client_methods(s->upstream);
 		if (namelist_has(offers, "password") ||
@@ -162,7 +161,7 @@ passthrough_ended(struct ksession *s, const char *reason)
 			downstream_failed(s);
 			return;
 		}
-		downstream_log(s, "Failed");
+		ksession_log_auth(s, "Failed");
 	}
 	ksession_refuse(s, text_ended, "%s port %u: %s", s->host, s->route->port, reason);
 }

@@ -12,7 +12,6 @@
 #include "keeper/dials.h"
 #include "keeper/downstream.h"
 #include "access/host_key.h"
-#include "keeper/master_link.h"
 #include "access/route_files.h"
 #include "keeper/upstream.h"
 
@@ -50,7 +49,8 @@ take_dead_hosts(struct ksession *s, struct wire *body)
 void
 upstream_dial(struct ksession *s)
 {
-	s->phase = IPC_PHASE_DIAL;
+	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
+		return;
 	s->asked_at = clock_us();
 	dials_ask(s);
 }
@@ -99,12 +99,14 @@ send_upstream_fd(struct ksession *s, int fd)
 	wire_put_text(&b, title);
 	/* the key is refused for it, when it has been shown */
 	if (upstream_put_algorithms(s, &b, &why) != 0)
-		log_warn("session %04jx: %s", (uintmax_t)s->id, why.text);
+		ksession_warn(s, "%s", why.text);
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
 	wire_put_bool(&b, route->passthrough || route->agent);
-	s->phase = IPC_PHASE_UPSTREAM_KEX;
-	(void)ksession_send(s, &b, fd);
+	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_KEX) == 0)
+		(void)ksession_send(s, &b, fd);
+	else
+		buf_free(&b);
 }
 
 void
@@ -126,8 +128,7 @@ upstream_errand_answer(struct ksession *s, struct ipc_msg *msg)
 	} else {
 		dead_hosts_remove(&s->keeper->dead, s->host, s->route->port);
 		if (reason[0] != '\0')
-			log_warn("session %04jx: %s instead of another: %s", (uintmax_t)s->id,
-			    s->host, reason);
+			ksession_warn(s, "%s instead of another: %s", s->host, reason);
 		snprintf(s->user, sizeof(s->user), "%s",
 		    s->route->user != NULL ? s->route->user : auth_server_login(s->server));
 		send_upstream_fd(s, msg->fd);
@@ -145,14 +146,15 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 	/* whatever the session says of its upstream: what the machine has judged is the session's
 	 * word, and so it does not count */
 	if (!s->judged.complete) {
-		log_error("session %04jx: mapped key: it does not sign because of what %s is said "
-			  "to have judged",
-		    (uintmax_t)s->id, s->host);
+		ksession_error(s,
+		    "mapped key: it does not sign because of what %s is said "
+		    "to have judged",
+		    s->host);
 		return ERR_BADSTATE;
 	}
 	r = route_key_sign(s->route, s->identity->keystore, alg, data, len, sig, &why);
 	if (r != 0)
-		log_error("session %04jx: mapped key: %s", (uintmax_t)s->id, why.text);
+		ksession_error(s, "mapped key: %s", why.text);
 	return r;
 }
 
@@ -195,11 +197,12 @@ void
 upstream_key_refused(const struct ksession *s)
 {
 	if (must_bind(s) && !s->takes_bound)
-		log_warn("session %04jx: the host key of %s is not known, so the mapped key signs "
-			 "only by publickey-hostbound, which that machine does not take (OpenSSH "
-			 "does since 8.9): add its host key to UserKnownHostsFile, or set "
-			 "StrictHostKeyChecking = accept-new",
-		    (uintmax_t)s->id, s->host);
+		ksession_warn(s,
+		    "the host key of %s is not known, so the mapped key signs "
+		    "only by publickey-hostbound, which that machine does not take (OpenSSH "
+		    "does since 8.9): add its host key to UserKnownHostsFile, or set "
+		    "StrictHostKeyChecking = accept-new",
+		    s->host);
 }
 
 /* The upstream has not let us in with what we have. */
@@ -277,28 +280,21 @@ upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out
 void
 upstream_finish(struct ksession *s)
 {
-	struct buf b;
-
 	if (s->route->passthrough)
-		downstream_log(s, "Accepted");
-	s->phase = IPC_PHASE_RELAY;
+		ksession_log_auth(s, "Accepted");
+	if (ksession_login_done(s) != 0)
+		return;
 	dials_arrived(s);
-	s->logged_in = 1;
-	log_info("session %04jx: %s from %s port %u -> %s@%s port %u", (uintmax_t)s->id,
-	    ksession_login(s), s->client, s->client_port, s->user, s->host, s->route->port);
+	ksession_info(s, "%s from %s port %u -> %s@%s port %u", ksession_login(s), s->client,
+	    s->client_port, s->user, s->host, s->route->port);
 	if (auth_client_certificate_refused(s->upstream))
-		log_warn("session %04jx: %s@%s refused the certificate of the mapped key, but not "
-			 "the key",
-		    (uintmax_t)s->id, s->user, s->host);
+		ksession_warn(s,
+		    "%s@%s refused the certificate of the mapped key, but not "
+		    "the key",
+		    s->user, s->host);
 	downstream_success(s);
 	auth_client_free(&s->upstream);
 	agent_login_free(&s->agent);
-	if (s->keeper->master == -1)
-		return;
-	ipc_begin(&b, IPC_LOGGED_IN);
-	wire_put_u64(&b, s->id);
-	if (master_link_send(s->keeper, &b, -1) != 0)
-		log_warn("session %04jx: the master does not listen", (uintmax_t)s->id);
 }
 
 static enum auth_client_verdict
@@ -319,8 +315,7 @@ read_certificate(struct ksession *s, struct bytes key, struct buf *certificate)
 
 	if (s->route->certificate_file != NULL &&
 	    route_certificate(s->route, key, time(NULL), certificate, &why) != 0)
-		log_warn("session %04jx: CertificateFile: %s; the key is tried without it",
-		    (uintmax_t)s->id, why.text);
+		ksession_warn(s, "CertificateFile: %s; the key is tried without it", why.text);
 }
 
 void
@@ -403,8 +398,8 @@ upstream_auth(struct ksession *s, struct wire *body)
 	v = auth_client_input(s->upstream, payload.p, payload.len, &out);
 	if (auth_client_banner_cut(s->upstream) && !s->banner_cut) {
 		s->banner_cut = 1;
-		log_warn("session %04jx: the banner of %s@%s is longer than %u KiB and was cut",
-		    (uintmax_t)s->id, s->user, s->host, AUTH_CLIENT_BANNER_MAX / 1024);
+		ksession_warn(s, "the banner of %s@%s is longer than %u KiB and was cut", s->user,
+		    s->host, AUTH_CLIENT_BANNER_MAX / 1024);
 	}
 	upstream_verdict(s, v, &out);
 	buf_wipe(&out); /* a password may be in it */

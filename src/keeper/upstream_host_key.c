@@ -51,8 +51,8 @@ log_host_key(const struct ksession *s, struct bytes blob, const char *reason)
 {
 	char failed[HOST_KEY_WHY_SIZE];
 
-	log_warn("session %04jx: Host key verification failed for %s port %u: %s", (uintmax_t)s->id,
-	    s->host, s->route->port, host_key_failed(s->route, blob, reason, failed));
+	ksession_warn(s, "Host key verification failed for %s port %u: %s", s->host, s->route->port,
+	    host_key_failed(s->route, blob, reason, failed));
 }
 
 /* The session hears whether it may go on. */
@@ -83,7 +83,8 @@ accept_host_key(struct ksession *s, const struct shown *seen)
 	s->upstream_id_len = seen->hash.len;
 	buf_init(&s->host_key, IPC_PAYLOAD_MAX);
 	buf_put(&s->host_key, seen->blob.p, seen->blob.len);
-	s->phase = IPC_PHASE_UPSTREAM_AUTH;
+	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_AUTH) != 0)
+		return;
 	if (buf_err(&s->host_key) != 0 || (s->route->agent && agent_login_new(s, seen->sig) != 0)) {
 		ksession_end(s);
 		return;
@@ -134,8 +135,8 @@ decide(struct ksession *s)
 	case HOST_KEY_ANY:
 	case HOST_KEY_CHANGED:
 		s->host_changed = j.verdict == HOST_KEY_CHANGED;
-		log_warn("session %04jx: host key of %s is %s, and StrictHostKeyChecking is no",
-		    (uintmax_t)s->id, s->host, s->host_changed ? "CHANGED" : "unknown");
+		ksession_warn(s, "host key of %s is %s, and StrictHostKeyChecking is no", s->host,
+		    s->host_changed ? "CHANGED" : "unknown");
 		accept_host_key(s, &seen);
 		break;
 	}
@@ -173,9 +174,10 @@ compare(const struct ksession *s, const struct shown *looked)
 
 	wire_init(&body, s->shown_key.data, s->shown_key.len);
 	if (read_shown(&body, &session) == 0 && !bytes_equal(session.blob, looked->blob))
-		log_warn("session %04jx: %s port %u has shown the gateway another host key than "
-			 "the one that comes from this session",
-		    (uintmax_t)s->id, s->host, s->route->port);
+		ksession_warn(s,
+		    "%s port %u has shown the gateway another host key than "
+		    "the one that comes from this session",
+		    s->host, s->route->port);
 }
 
 /* The machine itself has shown this key: write it down, if it is the first. */
@@ -193,12 +195,11 @@ take_looked(struct ksession *s, const struct shown *seen)
 	if (j.verdict == HOST_KEY_REFUSED) {
 		log_host_key(s, seen->blob, j.why);
 	} else if (j.verdict == HOST_KEY_NEW && host_key_add(s->route, s->host, key, &why) != 0) {
-		log_warn("session %04jx: cannot add the host key of %s: %s", (uintmax_t)s->id,
-		    s->host, why.text);
+		ksession_warn(s, "cannot add the host key of %s: %s", s->host, why.text);
 	} else if (j.verdict == HOST_KEY_NEW && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
-		log_info("session %04jx: the host key of %s port %u is new: %s %s, added to %s",
-		    (uintmax_t)s->id, s->host, s->route->port, pubkey_type_short(type), fingerprint,
+		ksession_info(s, "the host key of %s port %u is new: %s %s, added to %s", s->host,
+		    s->route->port, pubkey_type_short(type), fingerprint,
 		    s->route->known_hosts_files.v[0]);
 	}
 	host_key_judgement_free(&j);

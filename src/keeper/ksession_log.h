@@ -1,0 +1,73 @@
+/*
+ * What the log says of a session: lines with its number, the lines of its login and of its end in
+ * sshd's words, and the lines that its process asks for.
+ */
+#ifndef KEEPER_KSESSION_LOG_H
+#define KEEPER_KSESSION_LOG_H
+
+#include <stdint.h>
+
+#include "base/bucket.h"
+#include "base/log.h"
+#include "ipc/ipc.h"
+
+struct ksession;
+
+/* A login of 255 bytes, each escaped. */
+#define LOGIN_VIS_SIZE (255 * 4 + 8)
+
+/* What has been logged of a session; only ksession_log.c writes it. */
+struct ksession_log {
+	struct bucket lines;		/* that the session's process may have logged */
+	unsigned int lines_lost;	/* because the bucket was empty */
+	unsigned int failed_lines;	/* "Failed ..." */
+	unsigned int failed_lines_lost; /* because there were too many already */
+	int end_logged;
+};
+
+/* How a connection ended, as its session tells it in END. */
+struct ksession_report {
+	char reason[600];
+	uint64_t from_client, to_client;
+	enum ipc_end how;
+	uint32_t code; /* of the client's DISCONNECT */
+	char text[600];
+};
+
+/* A line of the keeper's own, with "session NUMBER: " in front. */
+void ksession_log(const struct ksession *s, enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define ksession_error(s, ...) ksession_log((s), LOG_LVL_ERROR, __VA_ARGS__)
+#define ksession_warn(s, ...) ksession_log((s), LOG_LVL_WARN, __VA_ARGS__)
+#define ksession_info(s, ...) ksession_log((s), LOG_LVL_INFO, __VA_ARGS__)
+#define ksession_debug(s, ...) ksession_log((s), LOG_LVL_DEBUG, __VA_ARGS__)
+
+/* LOG: a line that the session's process asks for.  A flood of them ends the session. */
+void ksession_log_input(struct ksession *s, struct wire *body);
+
+/* How many of those lines were too many, if any. */
+void ksession_log_lost(const struct ksession *s);
+
+/* The login name, escaped, spaces too; "" before the first request.  Static, until the next call. */
+const char *ksession_login(const struct ksession *s);
+
+/* "authenticating user alice ", "invalid user bob ", or "": what sshd puts in front of the
+ * client's address. */
+void ksession_log_user(const struct ksession *s, char *out, size_t size);
+#define KSESSION_USER_SIZE (LOGIN_VIS_SIZE + 32)
+
+/* "Accepted publickey for alice from ..."; what is "Accepted", "Partial" or "Failed". */
+void ksession_log_auth(const struct ksession *s, const char *what);
+
+/* A try has failed, after so many other tries and keys that failed. */
+void ksession_log_failed_try(struct ksession *s);
+void ksession_log_failed_key(struct ksession *s, unsigned int failures);
+
+/* The login was denied (AUTH_SERVER_DENIED). */
+void ksession_log_denied(const struct ksession *s);
+
+/* The connection has ended: one line, whatever the end was, unless it was logged already. */
+void ksession_log_end(struct ksession *s, const struct ksession_report *r);
+
+#endif

@@ -197,6 +197,8 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/l
 
 $(BUILD)/tests/test_keeper_messages $(BUILD)/fuzzers/fuzz_keeper: $(call obj,$(DRIVER_SRC))
 $(BUILD)/obj/tests/unit/test_keeper_messages.o: EXTRA = $(TEST_CFLAGS) -Itests/fuzz
+$(BUILD)/obj/tests/unit/test_leg.o: EXTRA = $(TEST_CFLAGS) $(LIBSSH_INCLUDES)
+$(BUILD)/obj/tests/unit/test_leg.o: | $(LIBSSH_OBJ)/.stamp
 
 $(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp

@@ -299,7 +299,7 @@ session_relay(struct session *s, enum relay_from from, const uint8_t *payload, s
 
 	if (action == RELAY_PASS) {
 		s->trim_bytes += len;
-		if (leg_send(to, payload, len) != 0)
+		if (leg_relay(to, from == RELAY_DOWNSTREAM ? s->down : s->up, payload, len) != 0)
 			session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
 			    leg_error(to));
 	}

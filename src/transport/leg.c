@@ -210,6 +210,17 @@ wipe_out_buffer(struct leg *leg, size_t len)
 	ssh_buffer_reinit(b);
 }
 
+/* The message in libssh's buffer for output. */
+static int
+leg_send_buffer(struct leg *leg)
+{
+	errno = 0;
+	if (ssh_packet_send(leg->ssh) != SSH_ERROR)
+		return 0;
+	leg_set_error(leg, "%s", errno == ENOMEM ? LEG_NO_MEMORY : ssh_get_error(leg->ssh));
+	return ERR_SSH;
+}
+
 int
 leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 {
@@ -217,6 +228,7 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 	 * it saves moving the packet. */
 	static const uint8_t room[8];
 	ssh_buffer b = leg->ssh->out_buffer;
+	int r;
 
 	if (ssh_buffer_add_data(b, room, sizeof(room)) < 0 ||
 	    ssh_buffer_add_data(b, payload, (uint32_t)len) < 0 ||
@@ -225,14 +237,34 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 		leg_set_error(leg, LEG_NO_MEMORY);
 		return ERR_NOMEM;
 	}
-	errno = 0;
-	if (ssh_packet_send(leg->ssh) == SSH_ERROR) {
-		leg_set_error(leg, "%s", errno == ENOMEM ? LEG_NO_MEMORY : ssh_get_error(leg->ssh));
-		return ERR_SSH;
-	}
-	if (len > 0 && payload[0] < SSH_MSG_CONNECTION_MIN)
+	r = leg_send_buffer(leg);
+	if (r == 0 && len > 0 && payload[0] < SSH_MSG_CONNECTION_MIN)
 		wipe_out_buffer(leg, len);
-	return 0;
+	return r;
+}
+
+/*
+ * libssh encrypts what is in its buffer for output, with a header put in front and padding behind:
+ * for both there is room in the buffer that the message came in, where its own have been.
+ */
+int
+leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len)
+{
+	ssh_buffer in = from->ssh->in_buffer, out = leg->ssh->out_buffer;
+	uint8_t type = payload[0];
+	int r;
+
+	/* a message that waits for the end of a key exchange keeps its buffer */
+	if (leg_in_kex(leg) || ssh_buffer_get_len(in) + 1 != len ||
+	    (const uint8_t *)ssh_buffer_get(in) != payload + 1 ||
+	    ssh_buffer_prepend_data(in, &type, sizeof(type)) != 0)
+		return leg_send(leg, payload, len);
+	leg->ssh->out_buffer = in;
+	r = leg_send_buffer(leg);
+	/* another one if this message is the first that waits */
+	from->ssh->in_buffer = leg->ssh->out_buffer;
+	leg->ssh->out_buffer = out;
+	return r;
 }
 
 int

@@ -105,6 +105,10 @@ int leg_paused(const struct leg *leg);
  * when the peer has not been reading for too long. */
 int leg_send(struct leg *leg, const uint8_t *payload, size_t len) MUST_CHECK;
 
+/* The same for the message of from that is being delivered, which is gone afterwards: it is not
+ * copied if it can be helped. */
+int leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len) MUST_CHECK;
+
 /* Write what waits, as far as the socket takes it.  0 (leg_queued() tells whether
  * something is left), ERR_EOF or ERR_SYS. */
 int leg_flush(struct leg *leg) MUST_CHECK;

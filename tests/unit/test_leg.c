@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "transport/leg.h"
+#include "transport/leg_private.h"
 #include "transport/version.h"
 #include "wire/ssh.h"
 
@@ -30,6 +30,7 @@ struct fixture {
 	struct buf blob;
 	struct bytes key;
 	struct end server, client;
+	struct leg *relay_to; /* what its legs receive, or NULL: they keep it */
 	int refuse_host_key;
 	int signed_hashes, checked_keys;
 	uint8_t hash[64];
@@ -69,7 +70,10 @@ packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 	struct fixture *f = ctx;
 	struct end *end = leg == f->server.leg ? &f->server : &f->client;
 
-	wire_put_string(&end->got, payload, len);
+	if (f->relay_to != NULL)
+		assert_int_equal(leg_relay(f->relay_to, leg, payload, len), 0);
+	else
+		wire_put_string(&end->got, payload, len);
 }
 
 static const struct leg_ops ops = { sign, host_key, packet };
@@ -304,6 +308,67 @@ test_ciphers(void **unused)
 	}
 }
 
+/* From a client by way of two legs to a server, also while those exchange keys. */
+static void
+relay(const char *cipher_from, const char *cipher_to)
+{
+	static const size_t sizes[] = { 1, 2, 15, 100, 32768, 200000, 3, 40000, 1 };
+	const size_t n = sizeof(sizes) / sizeof(sizes[0]);
+	static uint8_t payload[200000];
+	struct ssh_crypto_struct *crypto;
+	struct fixture *from, *to;
+	void *states[2];
+	struct bytes got;
+	struct wire w;
+	size_t i;
+
+	assert_int_equal(setup_cipher(&states[0], cipher_from), 0);
+	assert_int_equal(setup_cipher(&states[1], cipher_to), 0);
+	from = states[0];
+	to = states[1];
+	login(from);
+	login(to);
+	from->relay_to = to->client.leg;
+	randombytes_buf(payload, sizeof(payload));
+	payload[0] = SSH_MSG_CHANNEL_DATA;
+	for (i = 0; i < 2 * n; i++) {
+		assert_int_equal(leg_send(from->client.leg, payload, sizes[i % n]), 0);
+		if (i != n)
+			continue;
+		assert_int_equal(pump(from), 0);
+		assert_int_equal(pump(to), 0);
+		/* the next message finds that the keys have been used for long enough */
+		crypto = to->client.leg->ssh->current_crypto;
+		crypto->out_cipher->max_blocks = crypto->out_cipher->blocks;
+	}
+	assert_int_equal(pump(from), 0);
+	assert_true(leg_in_kex(to->client.leg));
+	assert_int_equal(pump(to), 0);
+	assert_false(leg_in_kex(to->client.leg));
+	assert_int_equal(to->signed_hashes, 2);
+	wire_init(&w, to->server.got.data, to->server.got.len);
+	for (i = 0; i < 2 * n; i++) {
+		got = wire_string(&w);
+		assert_int_equal(got.len, sizes[i % n]);
+		assert_memory_equal(got.p, payload, got.len);
+	}
+	assert_int_equal(wire_end(&w), 0);
+	teardown(&states[0]);
+	teardown(&states[1]);
+}
+
+static void
+test_relayed_messages(void **unused)
+{
+	static const char *const ciphers[] = { "aes128-gcm@openssh.com",
+		"chacha20-poly1305@openssh.com", "aes128-ctr" };
+	size_t i, j;
+
+	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		for (j = 0; j < sizeof(ciphers) / sizeof(ciphers[0]); j++)
+			relay(ciphers[i], ciphers[j]);
+}
+
 static void
 test_paused_leg_delivers_nothing(void **state)
 {
@@ -508,6 +573,7 @@ main(void)
 		IT(test_host_keys_are_tried),
 		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_turned_bit_ends_it),
+		cmocka_unit_test(test_relayed_messages),
 		IT(test_paused_leg_delivers_nothing),
 		IT(test_connection_message_before_login_ends_it),
 		IT(test_success_from_a_client_is_refused),

@@ -1,11 +1,10 @@
 /*
- * The lookup backend "directory": a directory for each login, read afresh at each
- * login and by name alone, so that a million of them cost what one does.
+ * The lookup backend "directory": one directory for each login, which is opened by name at each login and
+ * never listed, so that a million directories cost no more than one.
  *
- * PATH/LOGIN/route.ini holds the keys of [route]; or sshpiper_upstream says where it
- * leads, as sshpiper's workingdir has it.  Beside either: authorized_keys,
- * trusted_user_ca_keys, known_hosts, id_rsa and a certificate for it, id_rsa-cert.pub,
- * used where route.ini does not say otherwise.
+ * PATH/LOGIN/route.ini holds the keys of [route]; or PATH/LOGIN/sshpiper_upstream holds [user@]host[:port],
+ * the format of sshpiper's workingdir.  authorized_keys, trusted_user_ca_keys, known_hosts, id_rsa and its
+ * certificate id_rsa-cert.pub beside it are used unless route.ini says otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,15 +16,15 @@
 
 #include "lookup/plugin.h"
 
-/* The most a route.ini or sshpiper_upstream may hold. */
+/* Bytes of a route.ini or sshpiper_upstream. */
 #define FILE_MAX 65536
-/* Which can't be a login. */
-#define NOBODY "-"
+/* A name that no login can have. */
+#define NO_LOGIN "-"
 
 struct directory {
 	const struct conf *conf;
 	char *path;
-	char *strict, *passthrough; /* for those without a route.ini */
+	char *strict, *passthrough; /* for logins without a route.ini */
 };
 
 static const char *const stricts[] = { "yes", "accept-new", "no", NULL };
@@ -92,17 +91,17 @@ directory_new(const struct conf *conf, const struct conf_section *section,
 	return 0;
 }
 
-/* One login's directory while it is looked at. */
-struct place {
+/* The directory of one login, open during a lookup. */
+struct directory_place {
 	const struct directory *d;
 	const char *login;
 	struct login_dir dir;
 	char *why;
 };
 
-/* Append a file: 1, 0 if there is none, -1 with why. */
+/* Append a file.  1; 0 if it does not exist; -1 with why. */
 static int
-file_read(const struct place *p, const char *name, struct buf *out)
+directory_file_read(const struct directory_place *p, const char *name, struct buf *out)
 {
 	int fd, r;
 
@@ -121,9 +120,9 @@ file_read(const struct place *p, const char *name, struct buf *out)
 	return -1;
 }
 
-/* Is there such a file, fit to be used later?  As file_read(). */
+/* 1 if the file exists and may be used; 0 if it does not exist; -1 with why. */
 static int
-file_there(const struct place *p, const char *name, mode_t refused)
+directory_has_file(const struct directory_place *p, const char *name, mode_t refused)
 {
 	int fd, r;
 
@@ -135,7 +134,7 @@ file_there(const struct place *p, const char *name, mode_t refused)
 }
 
 static int
-add_quoted(struct route_text *t, const struct route_origin *origin, const char *key,
+directory_add_quoted(struct route_text *t, const struct route_origin *origin, const char *key,
     const char *value, size_t len)
 {
 	char *text = strndup(value, len), *quoted = NULL;
@@ -160,7 +159,7 @@ add_quoted(struct route_text *t, const struct route_origin *origin, const char *
 
 /* "[user@]host[:port]".  0, ERR_NOMEM or ERR_FORMAT. */
 static int
-upstream_split(struct route_text *t, const struct route_origin *origin, const char *text,
+directory_upstream_split(struct route_text *t, const struct route_origin *origin, const char *text,
     size_t len)
 {
 	const char *at = memrchr(text, '@', len), *host = text, *port = NULL;
@@ -168,7 +167,7 @@ upstream_split(struct route_text *t, const struct route_origin *origin, const ch
 	int r = 0;
 
 	if (at != NULL) {
-		r = add_quoted(t, origin, "User", text, (size_t)(at - text));
+		r = directory_add_quoted(t, origin, "User", text, (size_t)(at - text));
 		host = at + 1;
 	}
 	host_len = len - (size_t)(host - text);
@@ -193,16 +192,16 @@ upstream_split(struct route_text *t, const struct route_origin *origin, const ch
 	if (host_len == 0)
 		return ERR_FORMAT;
 	if (r == 0)
-		r = add_quoted(t, origin, "HostName", host, host_len);
+		r = directory_add_quoted(t, origin, "HostName", host, host_len);
 	if (r == 0 && port != NULL)
-		r = add_quoted(t, origin, "Port", port + 1, len - 1);
+		r = directory_add_quoted(t, origin, "Port", port + 1, len - 1);
 	return r;
 }
 
-/* The first line that is neither empty nor a comment. */
+/* Read sshpiper_upstream: the first line that is neither empty nor a comment. */
 static int
-upstream_read(struct route_text *t, const struct route_origin *origin, const struct buf *b,
-    const struct place *p)
+directory_upstream_read(struct route_text *t, const struct route_origin *origin,
+    const struct buf *b, const struct directory_place *p)
 {
 	const char *text = (const char *)b->data, *end = text + b->len, *stop;
 	size_t i, len;
@@ -221,7 +220,7 @@ upstream_read(struct route_text *t, const struct route_origin *origin, const str
 		for (i = 0; i < len; i++)
 			if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
 				goto bad;
-		r = upstream_split(t, origin, text, len);
+		r = directory_upstream_split(t, origin, text, len);
 		if (r == ERR_FORMAT)
 			goto bad;
 		return r;
@@ -232,16 +231,16 @@ bad:
 	return r;
 }
 
-/* Where it leads: route.ini, else sshpiper_upstream. */
+/* Read the entries of this file, route.ini or sshpiper_upstream. */
 static int
-entries_read(const struct place *p, struct route_text *t, const struct route_origin *origin,
-    const char *name)
+directory_entries_read(const struct directory_place *p, struct route_text *t,
+    const struct route_origin *origin, const char *name)
 {
 	struct buf b;
 	int r;
 
 	buf_init(&b, FILE_MAX);
-	r = file_read(p, name, &b);
+	r = directory_file_read(p, name, &b);
 	if (r == 0)
 		snprintf(p->why, PLUGIN_WHY_SIZE,
 		    "%.80s: holds neither route.ini nor sshpiper_upstream", p->login);
@@ -252,7 +251,7 @@ entries_read(const struct place *p, struct route_text *t, const struct route_ori
 	if (strcmp(name, "route.ini") == 0) {
 		r = route_text_read(t, origin, (const char *)b.data, b.len);
 	} else {
-		r = upstream_read(t, origin, &b, p);
+		r = directory_upstream_read(t, origin, &b, p);
 		if (r == 0)
 			r = route_text_add(t, origin, "StrictHostKeyChecking", p->d->strict);
 		if (r == 0 && strcmp(p->d->passthrough, "yes") == 0)
@@ -263,56 +262,57 @@ entries_read(const struct place *p, struct route_text *t, const struct route_ori
 }
 
 static int
-has_key(const struct route_text *t, const char *key)
+directory_has_key(const struct route_text *t, const char *key)
 {
 	struct conf_section s = { .entries = t->entries, .n = t->n };
 
 	return conf_entry_find(&s, key) != NULL;
 }
 
-/* A key that is the name of a file, if it is there; as file_there(). */
+/* Add an entry that names a file, if the file exists and the key is not set; as directory_has_file(). */
 static int
-file_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
-    const char *key, const char *name)
+directory_file_add(const struct directory_place *p, struct route_text *t,
+    const struct route_origin *origin, const char *key, const char *name)
 {
-	int there = has_key(t, key) ? 0 : file_there(p, name, SAFE_PATH_TRUSTED);
+	int there = directory_has_key(t, key) ? 0 : directory_has_file(p, name, SAFE_PATH_TRUSTED);
 
 	if (there == 1 && route_text_add(t, origin, key, name) != 0)
 		return -1;
 	return there;
 }
 
-/* The files beside it. */
+/* Add entries for the files beside route.ini; *has_id: there is an id_rsa to be used. */
 static int
-files_add(const struct place *p, struct route_text *t, const struct route_origin *origin,
-    int *has_id)
+directory_files_add(const struct directory_place *p, struct route_text *t,
+    const struct route_origin *origin, int *has_id)
 {
 	int r = 0, there;
 
-	there = file_add(p, t, origin, "AuthorizedKeysFile", "authorized_keys");
+	there = directory_file_add(p, t, origin, "AuthorizedKeysFile", "authorized_keys");
 	if (there != -1)
-		there = file_add(p, t, origin, "TrustedUserCAKeys", "trusted_user_ca_keys");
-	/* in sshpiper an id_rsa alone lets everybody in who has any password */
-	if (there != -1 && t->errors.n == 0 && !has_key(t, "AuthorizedKeysFile") &&
-	    !has_key(t, "TrustedUserCAKeys") && !has_key(t, "AuthorizedKey") &&
-	    !has_key(t, "PasswordHash") && !has_key(t, "Passthrough")) {
+		there = directory_file_add(p, t, origin, "TrustedUserCAKeys",
+		    "trusted_user_ca_keys");
+	/* sshpiper lets anybody in with any password if there is only an id_rsa */
+	if (there != -1 && t->errors.n == 0 && !directory_has_key(t, "AuthorizedKeysFile") &&
+	    !directory_has_key(t, "TrustedUserCAKeys") && !directory_has_key(t, "AuthorizedKey") &&
+	    !directory_has_key(t, "PasswordHash") && !directory_has_key(t, "Passthrough")) {
 		snprintf(p->why, PLUGIN_WHY_SIZE,
 		    "%.80s: has no authorized_keys: nobody can log in", p->login);
 		return ERR_FORMAT;
 	}
-	if (r == 0 && there != -1 && !has_key(t, "UserKnownHostsFile")) {
-		there = file_there(p, "known_hosts", SAFE_PATH_TRUSTED);
-		if (there == 1 || (there == 0 && !has_key(t, "HostKeyFingerprint")))
+	if (r == 0 && there != -1 && !directory_has_key(t, "UserKnownHostsFile")) {
+		there = directory_has_file(p, "known_hosts", SAFE_PATH_TRUSTED);
+		if (there == 1 || (there == 0 && !directory_has_key(t, "HostKeyFingerprint")))
 			r = route_text_add(t, origin, "UserKnownHostsFile", "known_hosts");
 	}
-	if (r == 0 && there != -1 && !has_key(t, "Key")) {
-		there = file_there(p, "id_rsa", SAFE_PATH_SECRET);
+	if (r == 0 && there != -1 && !directory_has_key(t, "Key")) {
+		there = directory_has_file(p, "id_rsa", SAFE_PATH_SECRET);
 		*has_id = there == 1;
 		if (there == 1 &&
-		    file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
+		    directory_file_add(p, t, origin, "CertificateFile", "id_rsa-cert.pub") == -1)
 			return ERR_FORMAT;
-		if (there == 0 && t->errors.n == 0 && !has_key(t, "Password") &&
-		    !has_key(t, "Passthrough")) {
+		if (there == 0 && t->errors.n == 0 && !directory_has_key(t, "Password") &&
+		    !directory_has_key(t, "Passthrough")) {
 			snprintf(p->why, PLUGIN_WHY_SIZE,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
 			    "to the machine",
@@ -323,10 +323,10 @@ files_add(const struct place *p, struct route_text *t, const struct route_origin
 	return there == -1 ? ERR_FORMAT : r;
 }
 
-/* sshpiper asks for a one-time code where there is a secret for them.  Without the code, the key
- * alone would let in.  1 if there is one, with why, also if that cannot be told. */
+/* sshpiper asks for a one-time code where there is a file totp.  Such a login is refused, because without
+ * the code the key alone would let it in.  1 with why if there is one, or if that cannot be found out. */
 static int
-totp_there(const struct place *p)
+directory_has_totp(const struct directory_place *p)
 {
 	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		snprintf(p->why, PLUGIN_WHY_SIZE,
@@ -341,17 +341,18 @@ totp_there(const struct place *p)
 }
 
 static int
-place_route(const struct place *p, struct route **out)
+directory_route(const struct directory_place *p, struct route **out)
 {
 	struct route_text t = { 0 };
 	struct route_origin origin = { .login = p->login };
-	const char *name = file_there(p, "route.ini", SAFE_PATH_TRUSTED) != 0 ? "route.ini" :
-										"sshpiper_upstream";
+	const char *name = directory_has_file(p, "route.ini", SAFE_PATH_TRUSTED) != 0 ?
+	    "route.ini" :
+	    "sshpiper_upstream";
 	char *source = NULL, *base = NULL, *id = NULL;
 	int r = ERR_NOMEM, has_id = 0;
 
 	p->why[0] = '\0';
-	if (totp_there(p))
+	if (directory_has_totp(p))
 		return ERR_FORMAT;
 	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
 		base = NULL;
@@ -363,9 +364,9 @@ place_route(const struct place *p, struct route **out)
 		goto out;
 	origin.source = source;
 	origin.base = base;
-	r = entries_read(p, &t, &origin, name);
+	r = directory_entries_read(p, &t, &origin, name);
 	if (r == 0)
-		r = files_add(p, &t, &origin, &has_id);
+		r = directory_files_add(p, &t, &origin, &has_id);
 	if (r != 0)
 		goto out;
 	origin.key_file = has_id ? id : NULL;
@@ -392,7 +393,7 @@ static enum plugin_result
 directory_find(void *self, const struct lookup_request *request, struct route **out,
     char why[PLUGIN_WHY_SIZE])
 {
-	struct place p = { .d = self, .login = request->login, .why = why };
+	struct directory_place p = { .d = self, .login = request->login, .why = why };
 	int r;
 
 	r = login_dir_open(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
@@ -402,7 +403,7 @@ directory_find(void *self, const struct lookup_request *request, struct route **
 	}
 	if (r != 0)
 		return PLUGIN_FAILED;
-	r = place_route(&p, out);
+	r = directory_route(&p, out);
 	login_dir_close(&p.dir);
 	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
@@ -426,13 +427,13 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 		file = e->file;
 		line = e->line;
 	}
-	/* to list it is nobody's need: what a login does is to enter it */
+	/* entering the directory is enough; no lookup lists it */
 	if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) == -1 && errno == EACCES) {
 		(void)access_hint(d->path, X_OK, closed);
 		conf_error(errors, file, line, "Path: %s: %s", d->path, closed);
 		return;
 	}
-	r = login_dir_open(&conf->file_rule, d->path, NOBODY, &dir, why);
+	r = login_dir_open(&conf->file_rule, d->path, NO_LOGIN, &dir, why);
 	if (r != 0 && r != ERR_NOTFOUND)
 		conf_error(errors, file, line, "Path: %s", why);
 	login_dir_close(&dir);

@@ -1,6 +1,6 @@
 /*
- * The lookup backend "exec": a program says where a login leads.  It is run by an
- * errand (or by `sallyport route`); here is what it is given and what its answer means.
+ * The lookup backend "exec": a program prints the route of a login.  An errand runs it (or
+ * `sallyport route`); this file makes its arguments and environment, and a route of its output.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +17,8 @@ struct exec {
 	char *command; /* a path and its arguments, split at blanks */
 	int timeout_ms;
 	int per_key;
-	char *run_as; /* for the master, who reads it itself; see master/programs.h */
-	char *path;   /* of the program, resolved */
+	char *run_as; /* used by the master alone, which reads it itself (master/users.c) */
+	char *path;   /* absolute path of the program */
 	struct strlist words;
 };
 
@@ -56,12 +56,11 @@ exec_free(void *self)
 }
 
 /*
- * The words of the command and its path, which takes its place in the command: what
- * `check --dump` prints means the same elsewhere.  0, ERR_FORMAT or ERR_NOMEM with the
- * error added.
+ * Split the command into words, and make its path absolute, also in the command itself, so that the output
+ * of `check --dump` can be used in another directory.  0, or ERR_FORMAT or ERR_NOMEM with the error added.
  */
 static int
-command_resolve(struct exec *x, const struct conf *conf, const struct conf_entry *e,
+exec_resolve_command(struct exec *x, const struct conf *conf, const struct conf_entry *e,
     struct conf_errors *errors)
 {
 	char *command = NULL;
@@ -103,7 +102,7 @@ exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *s
 		return;
 	}
 	if (x->command != NULL)
-		(void)!command_resolve(x, conf, e, errors);
+		(void)!exec_resolve_command(x, conf, e, errors);
 }
 
 static int
@@ -135,9 +134,9 @@ exec_new(const struct conf *conf, const struct conf_section *section, struct con
 	return 0;
 }
 
-/* May the program be run?  0, or an ERR_* with why (ERR_SYS: errno, too). */
+/* Check the program's owner and modes.  0, or an ERR_* with why; with ERR_SYS errno is set, too. */
 static int
-program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
+exec_program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
 {
 	struct stat st;
 	int fd, r;
@@ -163,11 +162,11 @@ exec_find(void *self, const struct lookup_request *request, struct route **out,
 	(void)out;
 	if (x->per_key && request->by_key != NULL && *request->by_key == 0)
 		*request->by_key = LOOKUP_BY_KEY;
-	return program_ok(x, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
+	return exec_program_ok(x, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
 }
 
 static int
-add_variable(struct strlist *env, const char *name, const char *value)
+exec_add_variable(struct strlist *env, const char *name, const char *value)
 {
 	char *text;
 	int r;
@@ -210,7 +209,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 	if (r == 0)
 		r = strlist_add(&command->env, PROGRAM_LANG, strlen(PROGRAM_LANG));
 	for (i = 0; r == 0 && i < sizeof(env) / sizeof(env[0]); i++)
-		r = add_variable(&command->env, env[i][0], env[i][1]);
+		r = exec_add_variable(&command->env, env[i][0], env[i][1]);
 	return r;
 }
 
@@ -243,9 +242,10 @@ exec_answer(void *self, const struct lookup_request *request, const struct looku
 	return route_text_make(x->conf, &t, &origin, out, why) == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
 
-/* An error where Command stands. */
+/* Add an error at the line of Command. */
 static void
-blame(const struct conf *conf, struct conf_errors *errors, const char *path, const char *why)
+exec_command_error(const struct conf *conf, struct conf_errors *errors, const char *path,
+    const char *why)
 {
 	const struct conf_entry *e;
 	size_t i;
@@ -264,13 +264,13 @@ exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
 	char why[PLUGIN_WHY_SIZE], closed[ACCESS_HINT_SIZE];
-	int r = program_ok(x, why);
+	int r = exec_program_ok(x, why);
 
 	if (r == ERR_SYS && errno == EACCES) {
 		(void)access_hint(x->path, X_OK, closed);
-		blame(conf, errors, x->path, closed);
+		exec_command_error(conf, errors, x->path, closed);
 	} else if (r != 0) {
-		blame(conf, errors, "", why);
+		exec_command_error(conf, errors, "", why);
 	}
 }
 
@@ -283,7 +283,7 @@ exec_check_run(void *self, const struct conf *conf, struct conf_errors *errors)
 	if (faccessat(AT_FDCWD, x->path, X_OK, AT_EACCESS) == 0 || errno != EACCES)
 		return;
 	(void)access_hint(x->path, X_OK, closed);
-	blame(conf, errors, x->path, closed);
+	exec_command_error(conf, errors, x->path, closed);
 }
 
 const struct lookup_plugin plugin_exec = {

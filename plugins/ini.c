@@ -1,10 +1,9 @@
 /*
- * The lookup backend "ini": the [route] sections of conf.d.  Exact names are
- * found by hash, patterns are tried in the order they are written.  Of the sections
- * of one name, those with a label ([route NAME/LABEL]) come before the plain one.
+ * The lookup backend "ini": the [route] sections of conf.d.  Exact names are found by a hash table, patterns
+ * are tried in the order in which they are written.  Of the sections of one name, those with a label
+ * ([route NAME/LABEL]) come before the plain one.
  *
- * A route is made when it is asked for: 100,000 of them ready in memory would
- * take as much again as the sections they come from.
+ * A route is made at each lookup: 100,000 ready routes would double the memory of their sections.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -13,27 +12,27 @@
 
 #include "lookup/plugin.h"
 
-/* The sections of one name: indexes into conf->routes, plus one; 0: none. */
-struct group {
-	uint32_t first, last; /* those with a label, chained by next[] */
-	uint32_t plain;
-	char *pattern; /* the name, if it is one */
+/* The sections of one name, as indexes into conf->routes plus one; 0 stands for none. */
+struct ini_group {
+	uint32_t first, last; /* sections with a label, chained by next[] */
+	uint32_t plain;	      /* the section without one */
+	char *pattern;	      /* the name if it has a *, else NULL */
 };
 
 struct ini {
 	const struct conf *conf;
-	uint32_t *table; /* open addressing: index into groups, plus one */
-	size_t size;	 /* a power of two, at least twice what is in it */
-	struct group *groups;
+	uint32_t *table; /* open addressing: indexes into groups plus one */
+	size_t size;	 /* of the table: a power of two, at least twice the number of groups */
+	struct ini_group *groups;
 	size_t n_groups;
-	uint32_t *next;	    /* for each section */
-	uint32_t *patterns; /* groups with a pattern, in order */
+	uint32_t *next;	    /* for each section, the next of its group with a label, plus one */
+	uint32_t *patterns; /* indexes of the groups with a pattern, in the order of the files */
 	size_t n_patterns;
 };
 
-/* FNV-1a.  What a client asks for finds its place or an empty one; it can't add any. */
+/* FNV-1a.  It need not withstand chosen logins, because a lookup adds nothing to the table. */
 static size_t
-hash(const char *name, size_t len)
+ini_hash(const char *name, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325;
 	size_t i;
@@ -43,9 +42,9 @@ hash(const char *name, size_t len)
 	return (size_t)(h ^ (h >> 32));
 }
 
-/* Any section of the group: they all have its name. */
+/* The name of a group: that of any of its sections. */
 static const char *
-group_name(const struct ini *ini, const struct group *g)
+ini_group_name(const struct ini *ini, const struct ini_group *g)
 {
 	return ini->conf->routes[(g->plain != 0 ? g->plain : g->first) - 1].name;
 }
@@ -56,9 +55,9 @@ ini_slot(const struct ini *ini, const char *name, size_t len)
 	const char *other;
 	size_t i;
 
-	for (i = hash(name, len) & (ini->size - 1); ini->table[i] != 0;
+	for (i = ini_hash(name, len) & (ini->size - 1); ini->table[i] != 0;
 	     i = (i + 1) & (ini->size - 1)) {
-		other = group_name(ini, &ini->groups[ini->table[i] - 1]);
+		other = ini_group_name(ini, &ini->groups[ini->table[i] - 1]);
 		if (route_name_len(other) == len && memcmp(other, name, len) == 0)
 			break;
 	}
@@ -110,7 +109,7 @@ ini_add(struct ini *ini, uint32_t i)
 {
 	const char *name = ini->conf->routes[i].name;
 	size_t len = route_name_len(name), slot = ini_slot(ini, name, len);
-	struct group *g;
+	struct ini_group *g;
 
 	if (ini->table[slot] == 0) {
 		g = &ini->groups[ini->n_groups++];
@@ -167,7 +166,7 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	return 0;
 }
 
-/* One section: is it meant? */
+/* The route of one section, if it matches the request. */
 static enum plugin_result
 ini_try(const struct ini *ini, const struct conf_section *s, const struct wildcard_match *match,
     const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
@@ -196,7 +195,7 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 }
 
 static enum plugin_result
-ini_try_group(const struct ini *ini, const struct group *g, const struct wildcard_match *match,
+ini_try_group(const struct ini *ini, const struct ini_group *g, const struct wildcard_match *match,
     const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
 {
 	enum plugin_result result = PLUGIN_NEXT;
@@ -216,7 +215,7 @@ ini_find(void *self, const struct lookup_request *request, struct route **out,
 	const struct ini *ini = self;
 	struct wildcard_match match = { .login = request->login };
 	enum plugin_result result = PLUGIN_NEXT;
-	const struct group *g;
+	const struct ini_group *g;
 	uint32_t exact;
 	size_t i;
 

@@ -353,7 +353,7 @@ check(const char *dir, int dumping)
 	as_user_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
 	/* what the keeper can't read has its error: no guessing what it would say */
-	if (conf != NULL && (!as_user_other(&c.become) || conf->n_own == c.become.conf->n_own)) {
+	if (conf != NULL && (!as_user_other(&c.become) || conf->n_sections == c.become.conf->n_sections)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
 			check_lookup(&c, lookup, conf);
 		c.conf = conf;

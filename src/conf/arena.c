@@ -1,3 +1,6 @@
+/*
+ * The memory of a configuration's sections (arena.h).
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,7 @@ struct chunk {
 };
 
 struct conf_arena {
-	struct chunk *chunks; /* the first is the one being filled */
+	struct chunk *chunks; /* pieces are taken from the first */
 };
 
 struct conf_arena *

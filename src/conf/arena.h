@@ -1,6 +1,6 @@
 /*
- * Memory that is taken in small pieces and given back all at once: a
- * configuration of 100,000 routes is a million short strings.
+ * An arena: memory that is allocated in small pieces and freed all at once.  A configuration of 100,000
+ * routes is a million short strings.
  */
 #ifndef CONF_ARENA_H
 #define CONF_ARENA_H

@@ -1,3 +1,7 @@
+/*
+ * Reading a configuration: the directory, its files, the sections in them.  Called by `sallyport` commands,
+ * by the master at its start, and by the keeper at its start and at each reload.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -23,7 +27,7 @@ dir_choose(const char *dir, struct conf_errors *errors)
 {
 	size_t len;
 
-	/* one that is closed to us is not passed over for another */
+	/* a system directory that this user may not read is an error, not a reason for ./conf.d */
 	if (dir == NULL && (access(SYSTEM_DIR, F_OK) == 0 || errno == EACCES))
 		dir = SYSTEM_DIR;
 	if (dir == NULL && access(LOCAL_DIR, F_OK) == 0)
@@ -39,8 +43,7 @@ dir_choose(const char *dir, struct conf_errors *errors)
 	return strndup(dir, len);
 }
 
-/* The absolute path of the directory that holds dir, by its name: a conf.d that
- * is a symbolic link is held by the directory where the link is. */
+/* The absolute path of dir's parent by name: of a symbolic link, the directory that the link is in. */
 static char *
 dir_base(const char *dir)
 {
@@ -66,9 +69,9 @@ dir_base(const char *dir)
 	return base;
 }
 
-/* Paths begin with it, and what is in force is printed in lines that can be read again. */
+/* 1 if values can begin with this path: `check --dump` prints them in lines that can be read again. */
 static int
-base_ok(const char *base)
+dir_base_ok(const char *base)
 {
 	const char *p;
 
@@ -139,17 +142,17 @@ dir_read(struct conf *conf, struct reader *reader, struct strict *strict,
 	return n == 0 ? ERR_CONFIG : 0;
 }
 
-/* Put each section on its list. */
+/* Put each section into its list: routes, [lookup NAME], and the others. */
 static int
-conf_sort(struct conf *conf, const struct conf_section *all, size_t n)
+conf_sort_sections(struct conf *conf, const struct conf_section *all, size_t n)
 {
 	const struct conf_section *s;
 	size_t i;
 
-	conf->own = arena_take(conf->arena, n * sizeof(*all));
+	conf->sections = arena_take(conf->arena, n * sizeof(*all));
 	conf->lookup.sections = arena_take(conf->arena, n * sizeof(*all));
 	conf->routes = arena_take(conf->arena, n * sizeof(*all));
-	if (conf->own == NULL || conf->lookup.sections == NULL || conf->routes == NULL)
+	if (conf->sections == NULL || conf->lookup.sections == NULL || conf->routes == NULL)
 		return ERR_NOMEM;
 	for (i = 0; i < n; i++) {
 		s = &all[i];
@@ -158,7 +161,7 @@ conf_sort(struct conf *conf, const struct conf_section *all, size_t n)
 		else if (s->name[0] != '\0')
 			conf->lookup.sections[conf->lookup.n++] = *s;
 		else
-			conf->own[conf->n_own++] = *s;
+			conf->sections[conf->n_sections++] = *s;
 	}
 	return 0;
 }
@@ -189,14 +192,14 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 		conf_error(errors, conf->dir, 0, "%s", strerror(errno));
 		goto out;
 	}
-	if (!base_ok(conf->base))
+	if (!dir_base_ok(conf->base))
 		conf_error(errors, conf->dir, 0,
 		    "the directory that holds it has a control character, or a blank and then ; "
 		    "or #, in its path: no value could say that path; give it another name");
 	if (dir_read(conf, reader, &strict, errors) != 0)
 		goto out;
 	all = reader_sections(reader, &n);
-	if (conf_sort(conf, all, n) != 0)
+	if (conf_sort_sections(conf, all, n) != 0)
 		goto nomem;
 	sections_parse(conf, errors);
 	strict_judge(&strict, conf, errors);
@@ -227,7 +230,7 @@ conf_free(struct conf **conf)
 {
 	if (*conf == NULL)
 		return;
-	own_clear(*conf);
+	sections_clear(*conf);
 	arena_free(&(*conf)->arena);
 	free((*conf)->dir);
 	free((*conf)->base);
@@ -278,12 +281,12 @@ conf_where(const struct conf *conf, const char *kind, const char *key, unsigned 
 	const struct conf_entry *e;
 	size_t i;
 
-	for (i = 0; i < conf->n_own; i++) {
-		if (strcmp(conf->own[i].kind, kind) != 0)
+	for (i = 0; i < conf->n_sections; i++) {
+		if (strcmp(conf->sections[i].kind, kind) != 0)
 			continue;
-		e = conf_entry_find(&conf->own[i], key);
-		*line = e == NULL ? conf->own[i].line : e->line;
-		return conf->own[i].file;
+		e = conf_entry_find(&conf->sections[i], key);
+		*line = e == NULL ? conf->sections[i].line : e->line;
+		return conf->sections[i].file;
 	}
 	*line = 0;
 	return conf->dir;
@@ -292,5 +295,5 @@ conf_where(const struct conf *conf, const char *kind, const char *key, unsigned 
 void
 conf_dump(const struct conf *conf, FILE *to)
 {
-	own_dump(conf, to);
+	sections_dump(conf, to);
 }

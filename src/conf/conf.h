@@ -1,8 +1,7 @@
 /*
- * The configuration: conf.d/ *.ini read in byte order, checked, and turned into
- * one struct.  Sections [route NAME] are kept as they are written, key by key
- * with their places: lookup/ makes routes of them and adds its errors to the
- * same list.
+ * The configuration: conf.d/ *.ini, read in byte order of their names, checked, and turned into one struct.
+ * Sections [route NAME] are kept as they are written, each key with its file and line: lookup/ turns them
+ * into routes and adds its errors to the same list.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -15,7 +14,7 @@
 #include "base/safe_path.h"
 #include "base/strlist.h"
 
-/* Whom the keeper becomes if the gateway is started as root and RunAs is not set. */
+/* The keeper's user if the gateway is started as root and RunAs is not set. */
 #define CONF_RUN_AS "sallyport"
 
 /* One "key = value" as written; value has no blanks at either end. */
@@ -45,20 +44,20 @@ struct conf_listen {
 enum conf_penalty {
 	CONF_PENALTY_CRASH,
 	CONF_PENALTY_AUTHFAIL,
-	CONF_PENALTY_INVALIDUSER, /* costs what AUTHFAIL does */
+	CONF_PENALTY_INVALIDUSER, /* always the same time as AUTHFAIL */
 	CONF_PENALTY_NOAUTH,
 	CONF_PENALTY_GRACE_EXCEEDED,
-	CONF_PENALTY_REFUSECONNECTION, /* nothing of ours earns it yet */
+	CONF_PENALTY_REFUSECONNECTION, /* accepted for sshd's sake; nothing here is given it */
 	CONF_PENALTIES
 };
 
 struct conf_penalties {
 	int enabled;
-	int ms[CONF_PENALTIES]; /* how long each keeps a source out */
-	int max_ms;		/* all that one source has; default 10 min */
-	int min_ms;		/* with less it is let in; default 15 s */
-	int max_sources[2];	/* IPv4, IPv6: how many are kept; default 65536 */
-	int deny_all[2];	/* if there are as many, all others are refused; default no */
+	int ms[CONF_PENALTIES]; /* the time of each */
+	int max_ms;		/* the most that a source can add up to; default 10 min */
+	int min_ms;		/* with less a source is not refused; default 15 s */
+	int max_sources[2];	/* IPv4, IPv6: sources that are remembered; default 65536 */
+	int deny_all[2];	/* with so many, refuse all other sources, too; default no */
 };
 
 struct conf_gateway {
@@ -76,7 +75,7 @@ struct conf_gateway {
 	int client_alive_count_max;   /* default 3 */
 	char *banner;		      /* path (resolved), or NULL */
 	char *run_as;		      /* user when started as root, or NULL */
-	char *run_network_as;	      /* likewise, of all but the keeper */
+	char *run_network_as;	      /* the same for all processes but the keeper, or NULL */
 	int strict_modes;	      /* default 1 */
 	char *log_format;	      /* "sshd" or "json" */
 	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
@@ -108,9 +107,9 @@ struct conf_errors {
 };
 
 struct conf {
-	char *dir;   /* conf.d as given */
-	char *base;  /* the directory that holds it: relative paths start here */
-	int passing; /* of a route made for one login: nothing of it is ever dumped */
+	char *dir;     /* conf.d as given */
+	char *base;    /* the directory that holds it: relative paths start here */
+	int transient; /* of a route made for one login, which is never printed by check --dump */
 	struct safe_path_rule file_rule; /* for every file that decides who gets in */
 	struct conf_gateway gateway;
 	struct conf_keystore keystore;
@@ -118,12 +117,12 @@ struct conf {
 	struct conf_section *routes;
 	size_t n_routes;
 	struct conf_section
-	    *own; /* [gateway], [keystore] and [lookup] as written, for their places */
-	size_t n_own;
-	struct conf_arena *arena; /* what the sections are made of */
+	    *sections; /* [gateway], [keystore] and [lookup] as written: for the lines of errors */
+	size_t n_sections;
+	struct conf_arena *arena; /* the memory of the sections */
 };
 
-/* Which sections are kept: the master has no use for routes. */
+/* Which sections are kept.  The master does not need the routes. */
 enum conf_what {
 	CONF_ALL,
 	CONF_GATEWAY, /* routes are neither checked nor kept */
@@ -138,9 +137,9 @@ int conf_load(const char *dir, enum conf_what what, struct conf **out,
     struct conf_errors *errors) MUST_CHECK;
 
 /*
- * As conf_load(), for who wants to find the errors in the routes as well: *out
- * is set although there are errors, but NULL if nothing could be read.  What was
- * wrong is left out or zero in it: it must not be served from.
+ * As conf_load(), for `check`, which goes on to the routes after an error: *out is set although there were
+ * errors, unless nothing could be read.  Values with errors are left out or zero, so no gateway may be
+ * started with it.
  */
 int conf_read(const char *dir, enum conf_what what, struct conf **out,
     struct conf_errors *errors) MUST_CHECK;
@@ -154,40 +153,39 @@ void conf_error(struct conf_errors *errors, const char *file, unsigned int line,
 void conf_errors_print(const struct conf_errors *errors, FILE *to);
 void conf_errors_free(struct conf_errors *errors);
 
-/* The entry of a section with this key (in any case), the last if there are
- * several, or NULL. */
+/* The entry of a section with this key, in any letter case; the last if there are several; or NULL. */
 const struct conf_entry *conf_entry_find(const struct conf_section *section, const char *key);
 
 /* A key of [lookup BACKEND] as written, or NULL. */
 const struct conf_entry *conf_lookup_entry(const struct conf *conf, const char *backend,
     const char *key);
 
-/* Where a key of [gateway], [keystore] or [lookup] stands: its entry, or if it
- * is a default, the section, or the directory and line 0.  Returns the file. */
+/* The file and line of a key of [gateway], [keystore] or [lookup]: of its entry; if it is a default, of the
+ * section; without a section, the directory and line 0. */
 const char *conf_where(const struct conf *conf, const char *kind, const char *key,
     unsigned int *line);
 
-/* Print the effective configuration in a form that reads back in: all but the lookup
- * backends and the routes, which lookup/ prints. */
+/* Print the effective configuration in a form that can be read again: everything but the lookup backends and
+ * the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
-/* Only [gateway], and the same read back in: its paths are absolute.  0 with *out set, or
- * ERR_CONFIG with the errors added. */
+/* Print [gateway] alone, with absolute paths; and parse such a text.  0 with *out set, or ERR_CONFIG with the
+ * errors added. */
 void conf_gateway_dump(const struct conf *conf, FILE *to);
 int conf_gateway_parse(const char *text, size_t len, struct conf **out,
     struct conf_errors *errors) MUST_CHECK;
 
-/* LogFormat and LogLevel, for this process. */
+/* Set this process's log to LogFormat and LogLevel. */
 void conf_set_log(const struct conf_gateway *gateway);
 
-/* A path as the configuration means it: absolute, or relative to conf->base.
- * malloc()ed; NULL: out of memory. */
+/* A path of the configuration made absolute: relative ones begin at conf->base.  malloc()ed; NULL: out of
+ * memory. */
 char *conf_path(const struct conf *conf, const char *path);
 
 /* 1 if it can be a name in the key store: the rule of keystore_name_ok(). */
 int conf_key_name_ok(const char *name);
 
-/* In place of such a name: the person's own agent.  So no key may be called that. */
+/* The value of Key that stands for the client's own agent; no key in the store may have this name. */
 #define CONF_KEY_AGENT "agent"
 
 /* Values.  Each returns 0 or ERR_FORMAT. */

@@ -1,3 +1,6 @@
+/*
+ * The list of errors in a configuration, each with its file and line.
+ */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,7 +8,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 
-/* A file of ten million bad lines is reported, but not each of them. */
+/* Errors that are kept: a file with ten million bad lines must not fill the memory. */
 #define ERRORS_MAX 10000
 
 void

@@ -1,3 +1,7 @@
+/*
+ * Parsing and printing sections by keyword tables (keyword.h).  Called by conf/, by lookup/ for routes and
+ * by the lookup backends.
+ */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,6 +11,7 @@
 #include "base/log.h"
 #include "conf/keyword.h"
 
+/* The longest word for which "did you mean" is computed. */
 #define GUESS_LEN 40
 
 int
@@ -22,7 +27,7 @@ keyword_bad(char why[KEYWORD_WHY_SIZE], const char *fmt, ...)
 
 /* Levenshtein distance of two short words, case ignored. */
 static unsigned int
-distance(const char *a, const char *b)
+keyword_distance(const char *a, const char *b)
 {
 	unsigned int row[GUESS_LEN + 1], above, left, best;
 	size_t i, j, la = strlen(a), lb = strlen(b);
@@ -56,7 +61,7 @@ keyword_guess(const char *word, const char *const *names, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		d = distance(word, names[i]);
+		d = keyword_distance(word, names[i]);
 		if (d < best && d * 2 < strlen(names[i])) {
 			best = d;
 			guess = names[i];
@@ -65,9 +70,9 @@ keyword_guess(const char *word, const char *const *names, size_t n)
 	return guess;
 }
 
-/* As people see a section: "[route alice]". */
+/* A section's header, for messages: "[route alice]". */
 static const char *
-section_title(const struct conf_section *section, char out[128])
+keyword_section_title(const struct conf_section *section, char out[128])
 {
 	snprintf(out, 128, "[%s%s%.100s]", section->kind, section->name[0] == '\0' ? "" : " ",
 	    section->name);
@@ -97,13 +102,13 @@ keyword_unknown(const struct keyword *table, size_t n, const struct conf_section
 		names[i] = table[i].name;
 	guess = keyword_guess(e->key, names, i);
 	conf_error(errors, e->file, e->line, "unknown key \"%.60s\" in %s%s%s%s", e->key,
-	    section_title(section, title), guess == NULL ? "" : " (did you mean ",
+	    keyword_section_title(section, title), guess == NULL ? "" : " (did you mean ",
 	    guess == NULL ? "" : guess, guess == NULL ? "" : "?)");
 }
 
-/* inih takes only ';' for a comment after a value; people also write '#'. */
+/* 1 if the value seems to have a comment with '#'.  After a value only ';' begins one. */
 static int
-value_has_hash(const char *value)
+keyword_value_has_hash(const char *value)
 {
 	const char *p;
 
@@ -121,7 +126,7 @@ keyword_set(const struct keyword *kw, const struct conf_entry *e, void *target,
 		conf_error(errors, e->file, e->line, "%s has no value", kw->name);
 		return;
 	}
-	if (!(kw->flags & KEYWORD_HASH) && value_has_hash(e->value)) {
+	if (!(kw->flags & KEYWORD_HASH) && keyword_value_has_hash(e->value)) {
 		conf_error(errors, e->file, e->line,
 		    "%s: '#' begins a comment only at the start of a line; after a value write ';'",
 		    kw->name);

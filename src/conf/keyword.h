@@ -1,7 +1,6 @@
 /*
- * Keyword tables: what keys a section may hold, what values they take, where
- * each goes and what it is when it is not there.  One table drives parsing,
- * defaults, clearing and the dump.
+ * Keyword tables: the keys of a section, the type of each value, the field it is stored in, and its default.
+ * One table drives parsing, defaults, freeing, `check --dump`, and is tested against the manual.
  */
 #ifndef CONF_KEYWORD_H
 #define CONF_KEYWORD_H
@@ -15,7 +14,7 @@ struct keyword;
 /* What a value is parsed with; why says what is wrong with it. */
 struct keyword_ctx {
 	const struct conf *conf;
-	unsigned int captures; /* of a [route]: how many * its name has */
+	unsigned int captures; /* the number of * in the name of a [route] */
 	char why[KEYWORD_WHY_SIZE];
 };
 
@@ -23,26 +22,27 @@ struct keyword_type {
 	/* Parse value (not empty) into field.  0, ERR_FORMAT with ctx->why, or ERR_NOMEM. */
 	int (*set)(const struct keyword *kw, void *field, const char *value,
 	    struct keyword_ctx *ctx);
-	/* Print "Name = value" lines that read back in; none if it is not set. */
+	/* Print "Name = value" lines that can be read again; none if the key is not set. */
 	void (*print)(const struct keyword *kw, const void *field, FILE *to);
 	void (*clear)(void *field); /* free what set made; NULL: nothing to free */
 };
 
 enum keyword_flag {
-	KEYWORD_REPEAT = 1 << 0, /* may stand several times */
-	KEYWORD_NONE = 1 << 1,	 /* numbers: "none" is 0; a path: "none" is itself */
-	KEYWORD_HASH = 1 << 2,	 /* " #" is part of the value, not a mistaken comment */
+	KEYWORD_REPEAT = 1 << 0, /* may be written several times */
+	KEYWORD_NONE =
+	    1 << 1, /* "none" is accepted: for a number it means 0, for a path it stays "none" */
+	KEYWORD_HASH = 1 << 2, /* " #" is part of the value, not a mistaken comment */
 };
 
 struct keyword {
 	const char *name;
-	const struct keyword_type *type; /* NULL: a key to come, refused for now */
+	const struct keyword_type *type; /* NULL: a key of a later version, refused until then */
 	size_t offset;
 	const char *value;	    /* default, as it would be written, or NULL */
-	const char *const *choices; /* NULL-terminated */
+	const char *const *choices; /* of keyword_choice and keyword_name; ends with NULL */
 	/* Is this word (or line) good?  0, or ERR_FORMAT with why. */
 	int (*check)(const char *word, char why[KEYWORD_WHY_SIZE]);
-	long min, max; /* of numbers; of times in ms; max 0: no limit */
+	long min, max; /* of a number, or of a time in ms; max 0: no limit */
 	unsigned int flags;
 };
 
@@ -51,17 +51,17 @@ struct keyword {
 extern const struct keyword_type keyword_int;	 /* int */
 extern const struct keyword_type keyword_time;	 /* int: milliseconds */
 extern const struct keyword_type keyword_port;	 /* uint16_t */
-extern const struct keyword_type keyword_choice; /* enum or int: place among the choices */
-extern const struct keyword_type keyword_name; /* char *: one of the choices, as the table has it */
+extern const struct keyword_type keyword_choice; /* enum or int: index of the choice */
+extern const struct keyword_type keyword_name; /* char *: the choice, in the table's letter case */
 extern const struct keyword_type keyword_string; /* char * */
 extern const struct keyword_type keyword_path;	 /* char *: resolved */
 extern const struct keyword_type keyword_words;	 /* struct strlist, no word twice */
 extern const struct keyword_type keyword_paths;	 /* struct strlist: resolved */
-extern const struct keyword_type keyword_lines;	 /* struct strlist: a whole value each */
+extern const struct keyword_type keyword_lines;	 /* struct strlist: each value is one element */
 
 /*
- * Parse the entries of a section into target, then the defaults of what was not
- * there.  Everything wrong is added to errors.
+ * Parse the entries of a section into target, then set the keys that are not in it to their defaults.
+ * Everything wrong is added to errors.
  */
 void keyword_parse(const struct keyword *table, size_t n, const struct conf_section *section,
     void *target, struct keyword_ctx *ctx, struct conf_errors *errors);
@@ -79,7 +79,7 @@ int keyword_check_path(const char *path, char why[KEYWORD_WHY_SIZE]);
 int keyword_bad(char why[KEYWORD_WHY_SIZE], const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The one of names that differs from word by at most two letters, or NULL. */
+/* The name that differs from word by at most two letters, for "did you mean", or NULL. */
 const char *keyword_guess(const char *word, const char *const *names, size_t n);
 
 #endif

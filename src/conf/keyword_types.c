@@ -1,14 +1,17 @@
+/*
+ * The types of values that several sections have: numbers, times, ports, choices, texts, paths, lists.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "conf/keyword.h"
 
-/* Longer values are named by their beginning. */
-#define SHOWN "\"%.80s\""
+/* A value in an error message, cut after 80 bytes. */
+#define KEYWORD_SHOWN "\"%.80s\""
 
 static void
-clear_text(void *field)
+keyword_clear_text(void *field)
 {
 	char **p = field;
 
@@ -17,13 +20,13 @@ clear_text(void *field)
 }
 
 static void
-clear_list(void *field)
+keyword_clear_list(void *field)
 {
 	strlist_free(field);
 }
 
 static void
-print_text(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_text(const struct keyword *kw, const void *field, FILE *to)
 {
 	char *const *p = field;
 
@@ -32,7 +35,7 @@ print_text(const struct keyword *kw, const void *field, FILE *to)
 }
 
 static void
-print_words(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_words(const struct keyword *kw, const void *field, FILE *to)
 {
 	const struct strlist *l = field;
 	size_t i;
@@ -46,7 +49,7 @@ print_words(const struct keyword *kw, const void *field, FILE *to)
 }
 
 static int
-set_int(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_int(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	size_t len = strlen(value);
 	long n;
@@ -57,14 +60,14 @@ set_int(const struct keyword *kw, void *field, const char *value, struct keyword
 	}
 	n = len > 9 || strspn(value, "0123456789") != len ? -1 : atol(value);
 	if (n < kw->min || n > kw->max)
-		return keyword_bad(ctx->why, SHOWN " is not a number from %ld to %ld%s", value,
-		    kw->min, kw->max, kw->flags & KEYWORD_NONE ? " or none" : "");
+		return keyword_bad(ctx->why, KEYWORD_SHOWN " is not a number from %ld to %ld%s",
+		    value, kw->min, kw->max, kw->flags & KEYWORD_NONE ? " or none" : "");
 	*(int *)field = (int)n;
 	return 0;
 }
 
 static void
-print_int(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_int(const struct keyword *kw, const void *field, FILE *to)
 {
 	int n = *(const int *)field;
 
@@ -74,29 +77,29 @@ print_int(const struct keyword *kw, const void *field, FILE *to)
 		fprintf(to, "%s = %d\n", kw->name, n);
 }
 
-const struct keyword_type keyword_int = { set_int, print_int, NULL };
+const struct keyword_type keyword_int = { keyword_set_int, keyword_print_int, NULL };
 
 static int
-set_time(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_time(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	int ms;
 
 	if (conf_time(value, &ms) != 0)
 		return keyword_bad(ctx->why,
-		    SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most 24 days", value,
+		    KEYWORD_SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most 24 days", value,
 		    kw->min == 0 ? " or none" : "");
 	if (ms < kw->min)
-		return keyword_bad(ctx->why, SHOWN " is too short: at least %lds", value,
+		return keyword_bad(ctx->why, KEYWORD_SHOWN " is too short: at least %lds", value,
 		    kw->min / 1000);
 	if (kw->max != 0 && ms > kw->max)
-		return keyword_bad(ctx->why, SHOWN " is too long: at most %lds", value,
+		return keyword_bad(ctx->why, KEYWORD_SHOWN " is too long: at most %lds", value,
 		    kw->max / 1000);
 	*(int *)field = ms;
 	return 0;
 }
 
 static void
-print_time(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_time(const struct keyword *kw, const void *field, FILE *to)
 {
 	int ms = *(const int *)field;
 
@@ -106,34 +109,34 @@ print_time(const struct keyword *kw, const void *field, FILE *to)
 		fprintf(to, "%s = %ds\n", kw->name, ms / 1000);
 }
 
-const struct keyword_type keyword_time = { set_time, print_time, NULL };
+const struct keyword_type keyword_time = { keyword_set_time, keyword_print_time, NULL };
 
 static int
-set_port(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_port(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	if (conf_port(value, field) != 0)
-		return keyword_bad(ctx->why, SHOWN " is not a port: 1 to 65535", value);
+		return keyword_bad(ctx->why, KEYWORD_SHOWN " is not a port: 1 to 65535", value);
 	return 0;
 }
 
 static void
-print_port(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_port(const struct keyword *kw, const void *field, FILE *to)
 {
 	fprintf(to, "%s = %u\n", kw->name, *(const uint16_t *)field);
 }
 
-const struct keyword_type keyword_port = { set_port, print_port, NULL };
+const struct keyword_type keyword_port = { keyword_set_port, keyword_print_port, NULL };
 
-/* Which of the choices it is, or -1 with why. */
+/* The index of the choice that the value names, or -1 with why. */
 static int
-choice_find(const struct keyword *kw, const char *value, char why[KEYWORD_WHY_SIZE])
+keyword_choice_find(const struct keyword *kw, const char *value, char why[KEYWORD_WHY_SIZE])
 {
 	size_t i, len;
 
 	for (i = 0; kw->choices[i] != NULL; i++)
 		if (strcasecmp(kw->choices[i], value) == 0)
 			return (int)i;
-	keyword_bad(why, SHOWN " is none of:", value);
+	keyword_bad(why, KEYWORD_SHOWN " is none of:", value);
 	for (i = 0; kw->choices[i] != NULL; i++) {
 		len = strlen(why);
 		snprintf(why + len, KEYWORD_WHY_SIZE - len, " %s", kw->choices[i]);
@@ -142,9 +145,10 @@ choice_find(const struct keyword *kw, const char *value, char why[KEYWORD_WHY_SI
 }
 
 static int
-set_choice(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_choice(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
-	int i = choice_find(kw, value, ctx->why);
+	int i = keyword_choice_find(kw, value, ctx->why);
 
 	if (i == -1)
 		return ERR_FORMAT;
@@ -153,15 +157,15 @@ set_choice(const struct keyword *kw, void *field, const char *value, struct keyw
 }
 
 static void
-print_choice(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_choice(const struct keyword *kw, const void *field, FILE *to)
 {
 	fprintf(to, "%s = %s\n", kw->name, kw->choices[*(const int *)field]);
 }
 
-const struct keyword_type keyword_choice = { set_choice, print_choice, NULL };
+const struct keyword_type keyword_choice = { keyword_set_choice, keyword_print_choice, NULL };
 
 static int
-set_text(char **field, const char *value)
+keyword_set_text(char **field, const char *value)
 {
 	free(*field);
 	*field = strdup(value);
@@ -169,24 +173,27 @@ set_text(char **field, const char *value)
 }
 
 static int
-set_name(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_name(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
-	int i = choice_find(kw, value, ctx->why);
+	int i = keyword_choice_find(kw, value, ctx->why);
 
-	return i == -1 ? ERR_FORMAT : set_text(field, kw->choices[i]);
+	return i == -1 ? ERR_FORMAT : keyword_set_text(field, kw->choices[i]);
 }
 
-const struct keyword_type keyword_name = { set_name, print_text, clear_text };
+const struct keyword_type keyword_name = { keyword_set_name, keyword_print_text,
+	keyword_clear_text };
 
 static int
-set_string(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_string(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	if (kw->check != NULL && kw->check(value, ctx->why) != 0)
 		return ERR_FORMAT;
-	return set_text(field, value);
+	return keyword_set_text(field, value);
 }
 
-const struct keyword_type keyword_string = { set_string, print_text, clear_text };
+const struct keyword_type keyword_string = { keyword_set_string, keyword_print_text,
+	keyword_clear_text };
 
 int
 keyword_check_path(const char *path, char why[KEYWORD_WHY_SIZE])
@@ -199,7 +206,7 @@ keyword_check_path(const char *path, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-set_path(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_path(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	char **p = field;
 
@@ -213,10 +220,11 @@ set_path(const struct keyword *kw, void *field, const char *value, struct keywor
 	return *p == NULL ? ERR_NOMEM : 0;
 }
 
-const struct keyword_type keyword_path = { set_path, print_text, clear_text };
+const struct keyword_type keyword_path = { keyword_set_path, keyword_print_text,
+	keyword_clear_text };
 
 static int
-set_words(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_words(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	struct strlist words = { 0 }, *l = field;
 	size_t i;
@@ -227,7 +235,8 @@ set_words(const struct keyword *kw, void *field, const char *value, struct keywo
 		if (kw->check != NULL)
 			err = kw->check(words.v[i], ctx->why);
 		if (err == 0 && strlist_has(l, words.v[i]))
-			err = keyword_bad(ctx->why, SHOWN " stands there twice", words.v[i]);
+			err = keyword_bad(ctx->why, KEYWORD_SHOWN " stands there twice",
+			    words.v[i]);
 		if (err == 0)
 			err = strlist_add(l, words.v[i], strlen(words.v[i]));
 	}
@@ -235,10 +244,11 @@ set_words(const struct keyword *kw, void *field, const char *value, struct keywo
 	return err;
 }
 
-const struct keyword_type keyword_words = { set_words, print_words, clear_list };
+const struct keyword_type keyword_words = { keyword_set_words, keyword_print_words,
+	keyword_clear_list };
 
 static int
-set_paths(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_paths(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	struct strlist words = { 0 };
 	size_t i;
@@ -255,12 +265,13 @@ set_paths(const struct keyword *kw, void *field, const char *value, struct keywo
 		path = conf_path(ctx->conf, words.v[i]);
 		if (path == NULL)
 			err = ERR_NOMEM;
-		else if (!ctx->conf->passing && strchr(path, ' ') != NULL)
+		else if (!ctx->conf->transient && strchr(path, ' ') != NULL)
 			err = keyword_bad(ctx->why,
-			    SHOWN " lies below a directory with a blank in its name, and in a list "
-				  "of paths a blank begins the next: move one of them",
+			    KEYWORD_SHOWN
+			    " lies below a directory with a blank in its name, and in a list "
+			    "of paths a blank begins the next: move one of them",
 			    path);
-		/* once more, with the directory it begins at */
+		/* checked again as an absolute path */
 		if (err == 0 && kw->check != NULL)
 			err = kw->check(path, ctx->why);
 		if (err == 0)
@@ -271,10 +282,11 @@ set_paths(const struct keyword *kw, void *field, const char *value, struct keywo
 	return err;
 }
 
-const struct keyword_type keyword_paths = { set_paths, print_words, clear_list };
+const struct keyword_type keyword_paths = { keyword_set_paths, keyword_print_words,
+	keyword_clear_list };
 
 static int
-set_line(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+keyword_set_line(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	if (kw->check != NULL && kw->check(value, ctx->why) != 0)
 		return ERR_FORMAT;
@@ -282,7 +294,7 @@ set_line(const struct keyword *kw, void *field, const char *value, struct keywor
 }
 
 static void
-print_lines(const struct keyword *kw, const void *field, FILE *to)
+keyword_print_lines(const struct keyword *kw, const void *field, FILE *to)
 {
 	const struct strlist *l = field;
 	size_t i;
@@ -291,4 +303,5 @@ print_lines(const struct keyword *kw, const void *field, FILE *to)
 		fprintf(to, "%s = %s\n", kw->name, l->v[i]);
 }
 
-const struct keyword_type keyword_lines = { set_line, print_lines, clear_list };
+const struct keyword_type keyword_lines = { keyword_set_line, keyword_print_lines,
+	keyword_clear_list };

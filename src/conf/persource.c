@@ -1,5 +1,6 @@
 /*
- * Keyword types of what the gateway keeps for each source of connections.
+ * The keyword types of PerSourceNetBlockSize, PerSourcePenalties and PerSourcePenaltyExemptList.  Used by
+ * sections.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ const struct keyword_type persource_net_block = { net_block_set, net_block_print
 
 /* --- PerSourcePenalties: yes, no, or words of NAME:VALUE --- */
 
-/* For each family that is 48 MiB of the master's memory: see master/penalties.c. */
+/* The most that max-sources4 and max-sources6 may be: 48 MiB of the master's memory each
+ * (master/penalties.c). */
 #define SOURCES_MAX 1048576
 
 #define P(member) offsetof(struct conf_penalties, member)
@@ -92,7 +94,7 @@ penalty_find(const char *name)
 	return i;
 }
 
-/* A time as everywhere, or seconds with a fraction as newer sshds take them: 0.5 or 0.5s. */
+/* A time of sshd_config(5), or seconds with a fraction, which newer versions of sshd accept: 0.5 or 0.5s. */
 static int
 penalty_time(const char *value, int *ms)
 {
@@ -138,7 +140,7 @@ penalty_set_value(size_t i, int *field, const char *value, char why[KEYWORD_WHY_
 	return ERR_FORMAT;
 }
 
-/* One word of the list.  seen has a mark for each that there is. */
+/* Parse one NAME:VALUE.  seen counts how often each name was written. */
 static int
 penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS],
     char why[KEYWORD_WHY_SIZE])
@@ -163,7 +165,8 @@ penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS],
 	return penalty_set_value(i, penalty_field(p, i), colon + 1, why);
 }
 
-/* What was left out follows its twin; two that differ are an error. */
+/* invaliduser and authfail must be equal, and one that is left out is set to the other; overflow6 is set
+ * to overflow if left out. */
 static int
 penalty_pairs(struct conf_penalties *p, const int seen[WORDS], char why[KEYWORD_WHY_SIZE])
 {

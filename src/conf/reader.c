@@ -1,3 +1,7 @@
+/*
+ * Reading the text of a configuration file.  Called by conf.c for files, by sections.c for the text of a
+ * reload, and by lookup/route_text.c for single routes.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +20,9 @@
 #include "conf/reader.h"
 
 /*
- * inih splits lines into key and value.  Lines are looked at here first,
- * because it would cut what is too long or holds a NUL, keeps 49 bytes of a
- * section's name, says nothing of sections without entries, joins indented
- * lines to the one before, and reports one error a file.
+ * inih does no more than split lines into key and value.  Every line is checked here first, because inih
+ * cuts long lines and those with a NUL, keeps only 49 bytes of a section's name, does not report sections
+ * without entries, joins indented lines to the line before, and reports one error for each file.
  */
 struct reader {
 	struct conf_arena *arena;
@@ -35,15 +38,15 @@ struct reader {
 	const char *file;
 	const char *next, *end;
 	unsigned int line;
-	int pending; /* a line was given to inih, which has not called back */
+	int pending; /* a line was given to inih, and line_entry() has not been called for it */
 
 	/* the section being read */
 	enum {
 		SECTION_NONE,
 		SECTION_KEPT,
-		SECTION_PASSED
+		SECTION_SKIPPED
 	} state;
-	int lone; /* it is all there may be */
+	int lone; /* the text is a single route without a header */
 	struct conf_entry *entries;
 	size_t n_entries, entries_cap;
 };
@@ -89,12 +92,12 @@ reader_nomem(struct reader *r)
 {
 	conf_error(r->errors, r->file, r->line, "out of memory");
 	r->next = r->end;
-	r->state = SECTION_PASSED;
+	r->state = SECTION_SKIPPED;
 }
 
 /* Double an array that is full. */
 static int
-grow(void **v, size_t n, size_t *cap, size_t size)
+reader_grow(void **v, size_t n, size_t *cap, size_t size)
 {
 	size_t more = *cap == 0 ? 16 : *cap * 2;
 	void *p;
@@ -109,7 +112,7 @@ grow(void **v, size_t n, size_t *cap, size_t size)
 	return 0;
 }
 
-/* --- sections: found by name, to tell of duplicates --- */
+/* --- sections, in a hash table to find duplicates --- */
 
 static size_t
 section_slot(const struct reader *r, const char *kind, const char *name)
@@ -164,7 +167,7 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 	s.file = r->file;
 	s.line = r->line;
 	if (s.kind == NULL || s.name == NULL || section_table_grow(r) != 0 ||
-	    grow((void **)&r->sections, r->n, &r->cap, sizeof(s)) != 0) {
+	    reader_grow((void **)&r->sections, r->n, &r->cap, sizeof(s)) != 0) {
 		reader_nomem(r);
 		return;
 	}
@@ -181,7 +184,7 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 	r->state = SECTION_KEPT;
 }
 
-/* Move the entries of the section that ends to where they stay. */
+/* The current section ends: copy its entries to the arena. */
 static void
 section_end(struct reader *r)
 {
@@ -202,7 +205,7 @@ section_end(struct reader *r)
 	r->n_entries = 0;
 }
 
-/* "[kind]" or "[kind name]" of len bytes, blanks around it gone. */
+/* Begin the section of a header, "[kind]" or "[kind name]", of len bytes without blanks around it. */
 static void
 section_header(struct reader *r, const char *text, size_t len)
 {
@@ -216,7 +219,7 @@ section_header(struct reader *r, const char *text, size_t len)
 		return;
 	}
 	section_end(r);
-	r->state = SECTION_PASSED;
+	r->state = SECTION_SKIPPED;
 	if (close == NULL) {
 		conf_error(r->errors, r->file, r->line, "this [section] has no ]");
 		return;
@@ -264,8 +267,8 @@ section_header(struct reader *r, const char *text, size_t len)
 /* --- lines --- */
 
 /*
- * To inih a ';' after a blank begins a comment wherever it stands.  Between
- * quotes, as in an option of AuthorizedKey, it can't have been meant as one.
+ * For inih a ';' after a blank always begins a comment.  1 if there is one between quotes, as in an option
+ * of AuthorizedKey, where it cannot have been meant as a comment.
  */
 static int
 line_has_quoted_comment(const char *text, size_t len)
@@ -316,8 +319,8 @@ line_ok(struct reader *r, const char *text, size_t len, size_t max)
 }
 
 /*
- * To inih a ':' is as good as a '='.  Here it is not, since a line without the '=' but with an
- * address in its value would have its key end there.
+ * inih takes a ':' for a '='.  Here it is an error: a line whose '=' is missing and whose value is an IPv6
+ * address would be split in the middle of the address.
  */
 static int
 line_has_equals(struct reader *r, const char *text, size_t len)
@@ -342,7 +345,7 @@ line_has_equals(struct reader *r, const char *text, size_t len)
 		;
 	while (p > value && (p[-1] == ' ' || p[-1] == '\t'))
 		p--;
-	/* a long one, or a hash, may be better kept to oneself */
+	/* a long value or a password hash is not repeated in the message */
 	if (p - value > 40 || (p > value && *value == '$'))
 		conf_error(r->errors, r->file, r->line, "there is no = after %.*s",
 		    (int)(key > 60 ? 60 : key), text);
@@ -352,7 +355,7 @@ line_has_equals(struct reader *r, const char *text, size_t len)
 	return 0;
 }
 
-/* The line before was given to inih; if it made no entry of it, it is none. */
+/* An error for the last line given to inih, if inih did not make an entry of it. */
 static void
 line_settle(struct reader *r)
 {
@@ -378,14 +381,14 @@ line_next(char *out, int size, void *ctx)
 			end = r->end;
 		r->line++;
 		if (r->line == 1 && end - text >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-			text += 3; /* some Windows editors begin a file so */
+			text += 3; /* the byte order mark of some Windows editors */
 		while (text < end && (*text == ' ' || *text == '\t'))
 			text++;
 		while (end > text && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
 			end--;
 		if (text == end || *text == ';' || *text == '#')
 			continue;
-		if (*text != '[' && r->state == SECTION_PASSED)
+		if (*text != '[' && r->state == SECTION_SKIPPED)
 			continue;
 		if (!line_ok(r, text, (size_t)(end - text), (size_t)size - 2))
 			continue;
@@ -404,7 +407,7 @@ line_next(char *out, int size, void *ctx)
 	return NULL;
 }
 
-/* An entry.  (ini_handler) */
+/* inih's callback (ini_handler) for an entry. */
 static int
 line_entry(void *ctx, const char *section, const char *key, const char *value)
 {
@@ -425,7 +428,7 @@ line_entry(void *ctx, const char *section, const char *key, const char *value)
 	e.key = arena_text(r->arena, key, strlen(key));
 	e.value = arena_text(r->arena, value, strlen(value));
 	if (e.key == NULL || e.value == NULL ||
-	    grow((void **)&r->entries, r->n_entries, &r->entries_cap, sizeof(e)) != 0) {
+	    reader_grow((void **)&r->entries, r->n_entries, &r->entries_cap, sizeof(e)) != 0) {
 		reader_nomem(r);
 		return 1;
 	}
@@ -436,13 +439,13 @@ line_entry(void *ctx, const char *section, const char *key, const char *value)
 /* --- files --- */
 
 static void
-text_read(struct reader *r, const char *text, size_t len)
+reader_text_read(struct reader *r, const char *text, size_t len)
 {
 	r->next = text;
 	r->end = r->next + len;
 
-	/* Variables in Debian's build of inih; line_next() goes by the size it is
-	 * asked for, so that another build's limit would be an error and no cut. */
+	/* These are variables in Debian's build of inih.  line_next() goes by the size that inih asks for,
+	 * so in a build with another limit a long line is an error and is not cut. */
 	ini_use_stack = false;
 	ini_initial_alloc = READER_LINE_MAX + 2;
 	ini_allow_inline_comments = true;
@@ -464,7 +467,7 @@ reader_route(struct reader *r, const char *source, const char *name, const char 
 	r->n_entries = 0;
 	r->lone = 1;
 	section_begin(r, "route", name, strlen(name));
-	text_read(r, text, len);
+	reader_text_read(r, text, len);
 	r->lone = 0;
 }
 
@@ -476,7 +479,7 @@ reader_text(struct reader *r, const char *name, const char *text, size_t len)
 	r->pending = 0;
 	r->state = SECTION_NONE;
 	r->n_entries = 0;
-	text_read(r, text, len);
+	reader_text_read(r, text, len);
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * From files to sections: what is written where, nothing yet about what it
- * means.  The one user of inih.
+ * From files to sections and entries with their lines; what they mean is decided above.  The only code
+ * that uses inih.
  */
 #ifndef CONF_READER_H
 #define CONF_READER_H
@@ -16,25 +16,25 @@
 
 struct reader;
 
-/* Sections, entries and their texts are made in the arena.  With CONF_GATEWAY
- * routes are passed over.  NULL: out of memory. */
+/* Sections, entries and their texts are allocated in the arena.  With CONF_GATEWAY routes are skipped.
+ * NULL: out of memory. */
 struct reader *reader_new(struct conf_arena *arena, enum conf_what what,
     struct conf_errors *errors);
 void reader_free(struct reader **reader);
 
-/* Read one file that is open; name is what errors call it and lives as long as the arena. */
+/* Read an open file; name is for errors and must live as long as the arena. */
 void reader_file(struct reader *reader, const char *name, int fd);
 
 /* The same from memory. */
 void reader_text(struct reader *reader, const char *name, const char *text, size_t len);
 /*
- * Read the text of one [route name] without its header: a file or a program's answer
- * of its own, which may hold nothing but entries.  source is what errors call it.
+ * Read the text of a single [route name] without the header: a file of the directory backend, or the output
+ * of a lookup program.  It may hold nothing but entries.  source is its name in errors.
  */
 void reader_route(struct reader *reader, const char *source, const char *name, const char *text,
     size_t len);
 
-/* All sections so far, in order; valid until the next call with this reader. */
+/* All sections read so far, in order; valid until the next call with this reader. */
 const struct conf_section *reader_sections(const struct reader *reader, size_t *n);
 
 #endif

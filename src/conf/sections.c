@@ -1,18 +1,25 @@
+/*
+ * The keyword tables of [gateway], [keystore] and [lookup], and the types of values that only they have.
+ * A new key of [gateway] is a field in conf.h and a row in gateway_table.
+ */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/log.h"
+#include "conf/arena.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "conf/persource.h"
+#include "conf/reader.h"
 
 #define LISTEN_MAX 64
 
 /* --- ListenAddress: words of ADDRESS:PORT --- */
 
 static void
-clear_listen(void *field)
+sections_clear_listen(void *field)
 {
 	struct conf_gateway *g = field;
 	size_t i;
@@ -83,7 +90,8 @@ listen_add(struct conf_gateway *g, char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-set_listen(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+sections_set_listen(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	struct conf_gateway *g = field;
 	struct strlist words = { 0 };
@@ -103,7 +111,7 @@ set_listen(const struct keyword *kw, void *field, const char *value, struct keyw
 }
 
 static void
-print_listen(const struct keyword *kw, const void *field, FILE *to)
+sections_print_listen(const struct keyword *kw, const void *field, FILE *to)
 {
 	const struct conf_gateway *g = field;
 	size_t i;
@@ -115,13 +123,15 @@ print_listen(const struct keyword *kw, const void *field, FILE *to)
 	fputc('\n', to);
 }
 
-/* Its field is the whole struct conf_gateway: a list and its length. */
-static const struct keyword_type type_listen = { set_listen, print_listen, clear_listen };
+/* The field is the whole struct conf_gateway, which has the list and its length. */
+static const struct keyword_type sections_listen = { sections_set_listen, sections_print_listen,
+	sections_clear_listen };
 
 /* --- MaxStartups: begin:rate:full, or full alone --- */
 
 static int
-set_startups(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+sections_set_startups(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	int *v = field, n[3] = { 0 }, got, end = -1;
 	size_t len = strlen(value);
@@ -145,19 +155,21 @@ set_startups(const struct keyword *kw, void *field, const char *value, struct ke
 }
 
 static void
-print_startups(const struct keyword *kw, const void *field, FILE *to)
+sections_print_startups(const struct keyword *kw, const void *field, FILE *to)
 {
 	const int *v = field;
 
 	fprintf(to, "%s = %d:%d:%d\n", kw->name, v[0], v[1], v[2]);
 }
 
-static const struct keyword_type type_startups = { set_startups, print_startups, NULL };
+static const struct keyword_type sections_startups = { sections_set_startups,
+	sections_print_startups, NULL };
 
 /* --- Unlock --- */
 
 static int
-set_unlock(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+sections_set_unlock(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	char **p = field, *path;
 
@@ -180,24 +192,25 @@ set_unlock(const struct keyword *kw, void *field, const char *value, struct keyw
 }
 
 static void
-print_unlock(const struct keyword *kw, const void *field, FILE *to)
+sections_print_unlock(const struct keyword *kw, const void *field, FILE *to)
 {
 	fprintf(to, "%s = %s\n", kw->name, *(char *const *)field);
 }
 
 static void
-clear_unlock(void *field)
+sections_clear_unlock(void *field)
 {
 	free(*(char **)field);
 	*(char **)field = NULL;
 }
 
-static const struct keyword_type type_unlock = { set_unlock, print_unlock, clear_unlock };
+static const struct keyword_type sections_unlock = { sections_set_unlock, sections_print_unlock,
+	sections_clear_unlock };
 
 /* --- the tables --- */
 
 static int
-check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
 {
 	if (conf_key_name_ok(word))
 		return 0;
@@ -206,7 +219,7 @@ check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-check_user(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_user(const char *word, char why[KEYWORD_WHY_SIZE])
 {
 	if (strcspn(word, " \t/:") == strlen(word) && word[0] != '-')
 		return 0;
@@ -214,7 +227,7 @@ check_user(const char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-check_backend(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_backend(const char *word, char why[KEYWORD_WHY_SIZE])
 {
 	if (strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(word))
 		return 0;
@@ -228,11 +241,11 @@ static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
 #define G(member) offsetof(struct conf_gateway, member)
 
 static const struct keyword gateway_table[] = {
-	{ .name = "ListenAddress", .type = &type_listen, .value = "0.0.0.0:2222 [::]:2222" },
+	{ .name = "ListenAddress", .type = &sections_listen, .value = "0.0.0.0:2222 [::]:2222" },
 	{ .name = "HostKey",
 	    .type = &keyword_words,
 	    .offset = G(host_keys),
-	    .check = check_key_name,
+	    .check = sections_check_key_name,
 	    .value = "host_ed25519" },
 	{ .name = "LoginGraceTime",
 	    .type = &keyword_time,
@@ -240,7 +253,7 @@ static const struct keyword gateway_table[] = {
 	    .value = "30s",
 	    .min = 1000 },
 	{ .name = "MaxStartups",
-	    .type = &type_startups,
+	    .type = &sections_startups,
 	    .offset = G(max_startups),
 	    .value = "100:30:1000" },
 	{ .name = "PerSourceMaxStartups",
@@ -279,11 +292,14 @@ static const struct keyword gateway_table[] = {
 	    .min = 1,
 	    .max = 1000 },
 	{ .name = "Banner", .type = &keyword_path, .offset = G(banner) },
-	{ .name = "RunAs", .type = &keyword_string, .offset = G(run_as), .check = check_user },
+	{ .name = "RunAs",
+	    .type = &keyword_string,
+	    .offset = G(run_as),
+	    .check = sections_check_user },
 	{ .name = "RunNetworkAs",
 	    .type = &keyword_string,
 	    .offset = G(run_network_as),
-	    .check = check_user },
+	    .check = sections_check_user },
 	{ .name = "StrictModes",
 	    .type = &keyword_choice,
 	    .offset = G(strict_modes),
@@ -312,7 +328,7 @@ static const struct keyword keystore_table[] = {
 	    .offset = offsetof(struct conf_keystore, path),
 	    .value = "keys" },
 	{ .name = "Unlock",
-	    .type = &type_unlock,
+	    .type = &sections_unlock,
 	    .offset = offsetof(struct conf_keystore, unlock) },
 };
 
@@ -320,7 +336,7 @@ static const struct keyword lookup_table[] = {
 	{ .name = "Order",
 	    .type = &keyword_words,
 	    .offset = offsetof(struct conf_lookup, order),
-	    .check = check_backend,
+	    .check = sections_check_backend,
 	    .value = "ini" },
 	{ .name = "KnownHostsDirectory",
 	    .type = &keyword_paths,
@@ -329,12 +345,12 @@ static const struct keyword lookup_table[] = {
 
 #define LEN(table) (sizeof(table) / sizeof((table)[0]))
 
-static const struct own_section {
+static const struct section_table {
 	const char *kind;
 	const struct keyword *table;
 	size_t n;
 	size_t offset;
-} own_sections[] = {
+} section_tables[] = {
 	{ "gateway", gateway_table, LEN(gateway_table), offsetof(struct conf, gateway) },
 	{ "keystore", keystore_table, LEN(keystore_table), offsetof(struct conf, keystore) },
 	{ "lookup", lookup_table, LEN(lookup_table), offsetof(struct conf, lookup) },
@@ -344,18 +360,17 @@ void
 sections_parse(struct conf *conf, struct conf_errors *errors)
 {
 	struct keyword_ctx ctx = { .conf = conf };
-	const struct own_section *own;
+	const struct section_table *t;
 	struct conf_section none = { 0 }, *section;
 	size_t i, j;
 
-	for (i = 0; i < LEN(own_sections); i++) {
-		own = &own_sections[i];
+	for (i = 0; i < LEN(section_tables); i++) {
+		t = &section_tables[i];
 		section = &none;
-		for (j = 0; j < conf->n_own; j++)
-			if (strcmp(conf->own[j].kind, own->kind) == 0)
-				section = &conf->own[j];
-		keyword_parse(own->table, own->n, section, (char *)conf + own->offset, &ctx,
-		    errors);
+		for (j = 0; j < conf->n_sections; j++)
+			if (strcmp(conf->sections[j].kind, t->kind) == 0)
+				section = &conf->sections[j];
+		keyword_parse(t->table, t->n, section, (char *)conf + t->offset, &ctx, errors);
 	}
 	if (conf->keystore.unlock == NULL && conf->keystore.path != NULL &&
 	    asprintf(&conf->keystore.unlock, "file:%s/.unlock", conf->keystore.path) == -1) {
@@ -367,45 +382,113 @@ sections_parse(struct conf *conf, struct conf_errors *errors)
 const struct keyword *
 sections_keywords(size_t i, const char **kind, size_t *n)
 {
-	if (i >= LEN(own_sections))
+	if (i >= LEN(section_tables))
 		return NULL;
-	*kind = own_sections[i].kind;
-	*n = own_sections[i].n;
-	return own_sections[i].table;
+	*kind = section_tables[i].kind;
+	*n = section_tables[i].n;
+	return section_tables[i].table;
 }
 
 void
-own_clear(struct conf *conf)
+sections_clear(struct conf *conf)
 {
 	size_t i;
 
-	for (i = 0; i < LEN(own_sections); i++)
-		keyword_clear(own_sections[i].table, own_sections[i].n,
-		    (char *)conf + own_sections[i].offset);
+	for (i = 0; i < LEN(section_tables); i++)
+		keyword_clear(section_tables[i].table, section_tables[i].n,
+		    (char *)conf + section_tables[i].offset);
 }
 
 void
-own_dump_section(const struct conf *conf, const char *kind, FILE *to)
+sections_dump_one(const struct conf *conf, const char *kind, FILE *to)
 {
 	size_t i;
 
-	for (i = 0; i < LEN(own_sections); i++) {
-		if (strcmp(own_sections[i].kind, kind) != 0)
+	for (i = 0; i < LEN(section_tables); i++) {
+		if (strcmp(section_tables[i].kind, kind) != 0)
 			continue;
 		fprintf(to, "[%s]\n", kind);
-		keyword_dump(own_sections[i].table, own_sections[i].n,
-		    (const char *)conf + own_sections[i].offset, to);
+		keyword_dump(section_tables[i].table, section_tables[i].n,
+		    (const char *)conf + section_tables[i].offset, to);
 	}
 }
 
 void
-own_dump(const struct conf *conf, FILE *to)
+sections_dump(const struct conf *conf, FILE *to)
 {
 	size_t i;
 
-	for (i = 0; i < LEN(own_sections); i++) {
+	for (i = 0; i < LEN(section_tables); i++) {
 		if (i > 0)
 			fputc('\n', to);
-		own_dump_section(conf, own_sections[i].kind, to);
+		sections_dump_one(conf, section_tables[i].kind, to);
 	}
+}
+
+/*
+ * --- [gateway] as a text ---
+ *
+ * At a reload the keeper sends the section that it has read and checked to the master (IPC_RELOADED),
+ * which parses it again.
+ */
+
+void
+conf_gateway_dump(const struct conf *conf, FILE *to)
+{
+	sections_dump_one(conf, "gateway", to);
+}
+
+int
+conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_errors *errors)
+{
+	static const char name[] = "(reload)";
+	struct reader *reader = NULL;
+	size_t n, before = errors->n;
+	struct conf *conf;
+
+	*out = NULL;
+	conf = calloc(1, sizeof(*conf));
+	if (conf != NULL) {
+		conf->dir = strdup(name);
+		conf->base = strdup("/"); /* its paths are absolute */
+		conf->arena = arena_new();
+	}
+	if (conf != NULL && conf->dir != NULL && conf->base != NULL && conf->arena != NULL)
+		reader = reader_new(conf->arena, CONF_GATEWAY, errors);
+	if (reader == NULL) {
+		conf_error(errors, name, 0, "out of memory");
+	} else {
+		reader_text(reader, name, text, len);
+		conf->sections = arena_take(conf->arena, sizeof(*conf->sections));
+		if (conf->sections != NULL) {
+			const struct conf_section *all = reader_sections(reader, &n);
+
+			/* the keeper sends this one section */
+			if (n == 1 && strcmp(all[0].kind, "gateway") == 0)
+				conf->sections[conf->n_sections++] = all[0];
+			else
+				conf_error(errors, name, 0, "not one [gateway]");
+		}
+		sections_parse(conf, errors);
+	}
+	reader_free(&reader);
+	if (errors->n != before) {
+		conf_free(&conf);
+		return ERR_CONFIG;
+	}
+	*out = conf;
+	return 0;
+}
+
+void
+conf_set_log(const struct conf_gateway *gateway)
+{
+	log_set_format(
+	    strcasecmp(gateway->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_SSHD);
+	if (strcasecmp(gateway->log_level, "DEBUG") == 0)
+		log_set_level(LOG_LVL_DEBUG);
+	else if (strcasecmp(gateway->log_level, "ERROR") == 0)
+		log_set_level(LOG_LVL_ERROR);
+	else
+		log_set_level(LOG_LVL_INFO);
 }

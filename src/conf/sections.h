@@ -6,15 +6,16 @@
 
 #include "conf/conf.h"
 
-/* Fill gateway, keystore and lookup from the sections in conf->own, defaults
- * included, and add what is wrong to errors. */
+/* Fill conf->gateway, conf->keystore and conf->lookup from conf->sections, with defaults.  Everything wrong
+ * is added to errors. */
 void sections_parse(struct conf *conf, struct conf_errors *errors);
-/* The i-th of their tables, or NULL: what keys there are. */
+/* The keyword table of the i-th section, with its name in kind; NULL: there are no more. */
 struct keyword;
 const struct keyword *sections_keywords(size_t i, const char **kind, size_t *n);
 
-void own_clear(struct conf *conf);
-void own_dump(const struct conf *conf, FILE *to);
-void own_dump_section(const struct conf *conf, const char *kind, FILE *to);
+/* Free the values; print all sections, or one, in a form that can be read again. */
+void sections_clear(struct conf *conf);
+void sections_dump(const struct conf *conf, FILE *to);
+void sections_dump_one(const struct conf *conf, const char *kind, FILE *to);
 
 #endif

@@ -20,9 +20,9 @@ struct strict_file {
 	mode_t mode;
 };
 
-/* What stands behind "PATH: ". */
+/* A reason without the "PATH: " at its beginning. */
 static const char *
-reason_of(const char *why, const char *path)
+strict_reason(const char *why, const char *path)
 {
 	size_t len = strlen(path);
 
@@ -43,11 +43,11 @@ strict_begin(struct strict *s, const char *dir, struct conf_errors *errors)
 	s->rule.owner = st.st_uid;
 	if (safe_path_open_anyway(&s->rule, -1, dir, O_PATH | O_DIRECTORY, &s->doubts, &s->dir_fd,
 		why) != 0)
-		conf_error(errors, dir, 0, "%s", reason_of(why, dir));
+		conf_error(errors, dir, 0, "%s", strict_reason(why, dir));
 }
 
 static int
-file_remember(struct strict *s, const char *name, const struct stat *st)
+strict_remember(struct strict *s, const char *name, const struct stat *st)
 {
 	struct strict_file *files = reallocarray(s->files, s->n + 1, sizeof(*files));
 
@@ -70,12 +70,12 @@ strict_open(struct strict *s, const char *name, struct conf_errors *errors)
 		(void)access_hint(name, R_OK, closed);
 		conf_error(errors, name, 0, "%s", closed);
 	} else if (r != 0) {
-		conf_error(errors, name, 0, "%s", reason_of(why, name));
+		conf_error(errors, name, 0, "%s", strict_reason(why, name));
 	} else if (fstat(fd, &st) == -1) {
 		conf_error(errors, name, 0, "%s", strerror(errno));
 	} else if ((uintmax_t)st.st_size > READER_FILE_MAX) {
 		conf_error(errors, name, 0, "larger than %u MiB", READER_FILE_MAX >> 20);
-	} else if (file_remember(s, name, &st) != 0) {
+	} else if (strict_remember(s, name, &st) != 0) {
 		conf_error(errors, name, 0, "out of memory");
 	} else {
 		return fd;
@@ -84,9 +84,9 @@ strict_open(struct strict *s, const char *name, struct conf_errors *errors)
 	return -1;
 }
 
-/* Does StrictModes = no stand where nobody but root and the keeper's user can have put it? */
+/* 1 if only root and the keeper's user can have written this file, so that its StrictModes = no counts. */
 static int
-off_counts(const struct strict *s, const char *file)
+strict_off_counts(const struct strict *s, const char *file)
 {
 	const struct strict_file *f;
 	size_t i;
@@ -109,7 +109,8 @@ strict_judge(struct strict *s, struct conf *conf, struct conf_errors *errors)
 	unsigned int line;
 	const char *file;
 
-	/* root reads it before it becomes the keeper's user; if there is none it does not start */
+	/* root reads the files before it becomes the keeper's user; a user that does not exist is an
+	 * error at the start */
 	if (geteuid() == 0)
 		(void)!privs_uid(g->run_as != NULL ? g->run_as : CONF_RUN_AS, &s->rule.user);
 	conf->file_rule = s->rule;
@@ -117,7 +118,7 @@ strict_judge(struct strict *s, struct conf *conf, struct conf_errors *errors)
 	for (i = 0; i < s->doubts.n; i++)
 		n += s->doubts.v[i].uid == (uid_t)-1 || s->doubts.v[i].uid != s->rule.user;
 	file = conf_where(conf, "gateway", "StrictModes", &line);
-	if (n > 0 && conf->file_rule.off && !off_counts(s, file)) {
+	if (n > 0 && conf->file_rule.off && !strict_off_counts(s, file)) {
 		conf_error(errors, file, line,
 		    "StrictModes: no counts only in a file that belongs to root or user %u and that "
 		    "nobody else may write to; run: chown root %s && chmod go-w %s",

@@ -1,3 +1,6 @@
+/*
+ * Parsing single values: times, ports, names of keys.
+ */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * The chain of lookup backends: asks each in the order of [lookup] Order until one has an answer.  Called by
+ * the keeper at each login, and by `sallyport check` and `route`.  A new backend is a row in plugins[].
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +17,7 @@ static const struct lookup_plugin *const plugins[] = { &plugin_ini, &plugin_dire
 
 struct lookup {
 	const struct conf *conf;
-	char *dir; /* conf.d, resolved; NULL: it is not there */
+	char *dir; /* conf.d, resolved; NULL: it does not exist */
 	struct link {
 		const struct lookup_plugin *plugin;
 		void *self;
@@ -32,9 +36,9 @@ plugin_find(const char *name)
 	return NULL;
 }
 
-/* The plugin of a name; if there is none, the error is added. */
+/* The plugin with this name, or NULL with an error added. */
 static const struct lookup_plugin *
-plugin_need(const char *name, const char *file, unsigned int line, struct conf_errors *errors)
+plugin_require(const char *name, const char *file, unsigned int line, struct conf_errors *errors)
 {
 	const struct lookup_plugin *plugin = plugin_find(name);
 
@@ -45,7 +49,7 @@ plugin_need(const char *name, const char *file, unsigned int line, struct conf_e
 }
 
 static const struct conf_section *
-section_find(const struct conf *conf, const char *name)
+lookup_section_find(const struct conf *conf, const char *name)
 {
 	size_t i;
 
@@ -74,20 +78,20 @@ lookup_new(const struct conf *conf, struct conf_errors *errors, struct lookup **
 	l->dir = realpath(conf->dir, NULL);
 	for (i = 0; i < conf->lookup.n; i++) {
 		s = &conf->lookup.sections[i];
-		(void)plugin_need(s->name, s->file, s->line, errors);
+		(void)plugin_require(s->name, s->file, s->line, errors);
 	}
 	file = conf_where(conf, "lookup", "Order", &line);
 	for (i = 0; i < conf->lookup.order.n; i++) {
 		name = conf->lookup.order.v[i];
-		plugin = plugin_need(name, file, line, errors);
+		plugin = plugin_require(name, file, line, errors);
 		self = NULL;
 		if (plugin == NULL ||
-		    plugin->new (conf, section_find(conf, name), errors, &self) != 0)
+		    plugin->new (conf, lookup_section_find(conf, name), errors, &self) != 0)
 			continue;
 		l->chain[l->n].plugin = plugin;
 		l->chain[l->n++].self = self;
 	}
-	/* Routes are checked even if nobody is going to look at them. */
+	/* [route] sections are checked even if Order leaves the ini backend out. */
 	if (!strlist_has(&conf->lookup.order, plugin_ini.name) &&
 	    plugin_ini.new(conf, NULL, errors, &self) == 0)
 		plugin_ini.free(self);
@@ -113,10 +117,10 @@ lookup_free(struct lookup **l)
 	*l = NULL;
 }
 
-/* What one backend said: is the chain at its end? */
+/* Handle the result of one backend.  1 if it ends the lookup, 0 if the next backend is asked. */
 static int
-settled(const struct link *link, const struct lookup_request *request, enum plugin_result *result,
-    struct route **out, char why[PLUGIN_WHY_SIZE])
+lookup_settled(const struct link *link, const struct lookup_request *request,
+    enum plugin_result *result, struct route **out, char why[PLUGIN_WHY_SIZE])
 {
 	char login[256], reason[PLUGIN_WHY_SIZE];
 
@@ -138,7 +142,7 @@ settled(const struct link *link, const struct lookup_request *request, enum plug
 }
 
 static enum lookup_result
-answer_of(enum plugin_result result)
+lookup_result_of(enum plugin_result result)
 {
 	switch (result) {
 	case PLUGIN_FOUND:
@@ -155,31 +159,31 @@ answer_of(enum plugin_result result)
 }
 
 static int
-add_path(struct strlist *l, const char *path)
+lookup_add_path(struct strlist *l, const char *path)
 {
 	return path == NULL ? 0 : strlist_add(l, path, strlen(path));
 }
 
-/* What no program is to reach, whoever it runs as. */
+/* Add what no program may reach or change, whichever user it runs as. */
 static int
-keep_out(const struct lookup *l, struct lookup_command *command)
+lookup_keep_out(const struct lookup *l, struct lookup_command *command)
 {
 	const struct conf_keystore *k = &l->conf->keystore;
 	int r;
 
-	r = add_path(&command->closed, k->path);
+	r = lookup_add_path(&command->closed, k->path);
 	if (r == 0 && k->unlock != NULL && strncmp(k->unlock, "file:", 5) == 0)
-		r = add_path(&command->closed, k->unlock + 5);
+		r = lookup_add_path(&command->closed, k->unlock + 5);
 	if (r == 0)
-		r = add_path(&command->closed, getenv("CREDENTIALS_DIRECTORY"));
+		r = lookup_add_path(&command->closed, getenv("CREDENTIALS_DIRECTORY"));
 	if (r == 0)
-		r = add_path(&command->fixed, l->dir);
+		r = lookup_add_path(&command->fixed, l->dir);
 	return r;
 }
 
-/* Ask the backends from pending->link on. */
+/* Ask the backends of the chain from pending->link on. */
 static enum lookup_result
-ask(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
+lookup_ask(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
     struct route **out)
 {
 	enum plugin_result result = PLUGIN_NEXT;
@@ -192,15 +196,15 @@ ask(struct lookup *l, const struct lookup_request *request, struct lookup_pendin
 		result = link->plugin->find(link->self, request, out, why);
 		if (result == PLUGIN_ASK &&
 		    (link->plugin->command(link->self, request, &pending->command) != 0 ||
-			keep_out(l, &pending->command) != 0)) {
+			lookup_keep_out(l, &pending->command) != 0)) {
 			lookup_pending_free(pending);
 			snprintf(why, sizeof(why), "out of memory");
 			result = PLUGIN_FAILED;
 		}
-		if (settled(link, request, &result, out, why))
+		if (lookup_settled(link, request, &result, out, why))
 			break;
 	}
-	return answer_of(result);
+	return lookup_result_of(result);
 }
 
 enum lookup_result
@@ -213,7 +217,7 @@ lookup_begin(struct lookup *l, const struct lookup_request *request, struct look
 		*request->by_key = 0;
 	if (!login_name_ok(request->login, strlen(request->login)))
 		return LOOKUP_NOT_FOUND;
-	return ask(l, request, pending, out);
+	return lookup_ask(l, request, pending, out);
 }
 
 enum lookup_result
@@ -226,15 +230,15 @@ lookup_answer(struct lookup *l, const struct lookup_request *request,
 
 	*out = NULL;
 	lookup_pending_free(pending);
-	/* a chain that has been changed meanwhile has another backend there, or none */
+	/* a reload may have put another backend in its place, or none */
 	if (pending->link >= l->n || l->chain[pending->link].plugin->answer == NULL)
 		return LOOKUP_FAILED;
 	link = &l->chain[pending->link];
 	result = link->plugin->answer(link->self, request, reply, out, why);
-	if (settled(link, request, &result, out, why))
-		return answer_of(result);
+	if (lookup_settled(link, request, &result, out, why))
+		return lookup_result_of(result);
 	pending->link++;
-	return ask(l, request, pending, out);
+	return lookup_ask(l, request, pending, out);
 }
 
 void
@@ -278,9 +282,9 @@ lookup_check_run(struct lookup *l, const struct conf *conf, struct conf_errors *
 			l->chain[i].plugin->check_run(l->chain[i].self, conf, errors);
 }
 
-/* The link of the chain that this section is for, or NULL. */
+/* The link of the backend with this name, or NULL. */
 static const struct link *
-link_find(const struct lookup *l, const char *name)
+lookup_link_find(const struct lookup *l, const char *name)
 {
 	size_t i;
 
@@ -299,7 +303,7 @@ lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to)
 
 	for (i = 0; i < conf->lookup.n; i++) {
 		s = &conf->lookup.sections[i];
-		link = link_find(l, s->name);
+		link = lookup_link_find(l, s->name);
 		fprintf(to, "\n[lookup %s]\n", s->name);
 		if (link != NULL)
 			keyword_dump(link->plugin->keywords, link->plugin->n_keywords, link->self,

@@ -1,3 +1,7 @@
+/*
+ * Expanding %u and %1 to %9.  Called by route.c for the route of a login, and by route_types.c to check
+ * values.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,21 +9,22 @@
 #include "base/buf.h"
 #include "lookup/percent.h"
 
-#define TEMPLATE_MAX 65536
+/* Bytes of an expanded value. */
+#define PERCENT_MAX 65536
 
 int
-percent_has(const char *template)
+percent_has(const char *value)
 {
-	return strchr(template, '%') != NULL;
+	return strchr(value, '%') != NULL;
 }
 
 int
-percent_check(const char *template, unsigned int captures, const char **why)
+percent_check(const char *value, unsigned int captures, const char **why)
 {
 	const char *p;
 
 	*why = NULL;
-	for (p = strchr(template, '%'); p != NULL; p = strchr(p + 2, '%')) {
+	for (p = strchr(value, '%'); p != NULL; p = strchr(p + 2, '%')) {
 		if (p[1] == '%' || p[1] == 'u')
 			continue;
 		if (p[1] < '1' || p[1] > '9')
@@ -34,13 +39,13 @@ percent_check(const char *template, unsigned int captures, const char **why)
 }
 
 static int
-fill_ok(const char *text, size_t len)
+percent_path_ok(const char *text, size_t len)
 {
 	return len > 0 && text[0] != '.' && memchr(text, '/', len) == NULL;
 }
 
 int
-percent_fill(const char *template, const struct wildcard_match *match, int as_path, char **out)
+percent_expand(const char *value, const struct wildcard_match *match, int as_path, char **out)
 {
 	const char *p, *text;
 	struct buf b;
@@ -48,8 +53,8 @@ percent_fill(const char *template, const struct wildcard_match *match, int as_pa
 	unsigned int i;
 
 	*out = NULL;
-	buf_init(&b, TEMPLATE_MAX);
-	for (p = template; *p != '\0'; p++) {
+	buf_init(&b, PERCENT_MAX);
+	for (p = value; *p != '\0'; p++) {
 		if (*p != '%') {
 			buf_put_u8(&b, (uint8_t)*p);
 			continue;
@@ -68,7 +73,7 @@ percent_fill(const char *template, const struct wildcard_match *match, int as_pa
 		} else {
 			goto bad;
 		}
-		if (as_path && !fill_ok(text, len))
+		if (as_path && !percent_path_ok(text, len))
 			goto bad;
 		buf_put(&b, text, len);
 	}

@@ -1,6 +1,6 @@
 /*
- * Values with holes: %u is the login, %1 to %9 what the * of the pattern matched,
- * %% a percent sign.
+ * Expansion of percent sequences in values of a route: %u is the login, %1 to %9 are what each * of the pattern
+ * matched, %% is a percent sign.
  */
 #ifndef LOOKUP_PERCENT_H
 #define LOOKUP_PERCENT_H
@@ -9,23 +9,20 @@
 #include "lookup/wildcard.h"
 
 /* 1 if there is a %. */
-int percent_has(const char *template);
+int percent_has(const char *value);
 
-/* Is it well-formed, for a pattern with so many *?  0, or ERR_FORMAT with *why
- * (static) saying what is wrong. */
-int percent_check(const char *template, unsigned int captures, const char **why) MUST_CHECK;
+/* Check the sequences of a value, for a pattern with so many *.  0, or ERR_FORMAT with *why (static). */
+int percent_check(const char *value, unsigned int captures, const char **why) MUST_CHECK;
 
 /*
- * Fill the holes.  What is filled in is never looked at for % again.  With
- * as_path, what goes in must not be empty, hold a '/' or begin with '.': so it
- * can't lead to another directory.  0 with *out set (the caller frees it),
- * ERR_FORMAT or ERR_NOMEM.
+ * Expand a value.  The inserted text is not searched for % again.  With as_path it must not be empty, hold a
+ * '/' or begin with '.', so that it cannot lead to another directory.  0 with *out set, which the caller
+ * frees; ERR_FORMAT or ERR_NOMEM.
  */
-int percent_fill(const char *template, const struct wildcard_match *match, int as_path,
+int percent_expand(const char *value, const struct wildcard_match *match, int as_path,
     char **out) MUST_CHECK;
 
-/* A copy with each % doubled: what percent_fill() turns back into text.  NULL:
- * out of memory. */
+/* A copy with each % doubled, which percent_expand() turns back into the text.  NULL: out of memory. */
 char *percent_quote(const char *text);
 
 #endif

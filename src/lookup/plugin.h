@@ -1,6 +1,11 @@
 /*
- * The interface of the lookup backends in plugins/: one const table of functions
- * each, which is listed here and in lookup.c.
+ * The interface of the lookup backends in plugins/: each is one file with one const table of functions,
+ * which is declared at the end of this file and listed in lookup.c.
+ *
+ * Where they run: find(), command() and answer() are called in the keeper, which has unsealed keys and
+ * serves every session, as the user of RunAs.  They must not wait: no DNS, no network, no lock, no
+ * process; reading a small local file is fine.  What takes longer is a program (PLUGIN_ASK), which an
+ * errand runs.  new(), check() and check_run() are also called by `sallyport check` and `route`.
  */
 #ifndef LOOKUP_PLUGIN_H
 #define LOOKUP_PLUGIN_H
@@ -18,10 +23,10 @@
 
 enum plugin_result {
 	PLUGIN_FOUND,	  /* *out is a reference of the caller's */
-	PLUGIN_NOT_FOUND, /* this login is refused: no other backend is asked */
-	PLUGIN_NEXT,	  /* not mine: ask the next backend */
-	PLUGIN_FAILED,	  /* can't say now: closed; why has been filled */
-	PLUGIN_ASK,	  /* a program knows: command() says which, answer() takes what it says */
+	PLUGIN_NOT_FOUND, /* refuse the login, and ask no other backend */
+	PLUGIN_NEXT,	  /* this backend does not know the login: ask the next */
+	PLUGIN_FAILED,	  /* temporary failure, with why: refuse the login */
+	PLUGIN_ASK,	  /* run the program of command(), and give its output to answer() */
 };
 
 #define PLUGIN_WHY_SIZE SAFE_PATH_WHY_SIZE
@@ -29,66 +34,64 @@ enum plugin_result {
 struct lookup_plugin {
 	const char *name; /* as in [lookup] Order */
 
-	/* The keys of [lookup NAME], as keyword_parse() puts them into what new() makes; or NULL. */
+	/* The keys of [lookup NAME]; offsets are into what new() makes.  NULL: there are none. */
 	const struct keyword *keywords;
 	size_t n_keywords;
 
-	/* Make what the other functions are called with.  section is [lookup NAME],
-	 * or NULL if there is none.  0, or ERR_CONFIG with the errors added. */
+	/* Make *self, the first argument of the other functions, at the start and at each reload.
+	 * section is [lookup NAME], or NULL if there is none.  0, or ERR_CONFIG with the errors added. */
 	int (*new)(const struct conf *conf, const struct conf_section *section,
 	    struct conf_errors *errors, void **self);
 
-	/* For FAILED and NOT_FOUND, why may be filled with a reason for the log; it
-	 * is empty before. */
+	/* Look the login up, now.  For FAILED and NOT_FOUND, why may be filled with a reason for the log;
+	 * it is empty before. */
 	enum plugin_result (*find)(void *self, const struct lookup_request *request,
 	    struct route **out, char why[PLUGIN_WHY_SIZE]);
 
-	/* Only of those that return PLUGIN_ASK: fill *command (0 or ERR_NOMEM; it is
-	 * the caller's either way), and make an answer of what the program said. */
+	/* Only of backends that return PLUGIN_ASK: fill *command (0 or ERR_NOMEM; it is the caller's in
+	 * both cases); and turn the program's reply into a result. */
 	int (*command)(void *self, const struct lookup_request *request,
 	    struct lookup_command *command);
 	enum plugin_result (*answer)(void *self, const struct lookup_request *request,
 	    const struct lookup_reply *reply, struct route **out, char why[PLUGIN_WHY_SIZE]);
 
-	/* Look at what is outside the configuration; NULL: nothing is. */
+	/* For `sallyport check`: check what the backend needs outside of the configuration, as the keeper's
+	 * user.  NULL: nothing. */
 	void (*check)(void *self, const struct conf *conf, struct conf_errors *errors);
 
-	/* Likewise, as the user who runs the programs, not the one who looks up; NULL: none are
-	 * run. */
+	/* The same, called as the user who runs the programs.  NULL: none are run. */
 	void (*check_run)(void *self, const struct conf *conf, struct conf_errors *errors);
 
 	void (*free)(void *self); /* takes NULL */
 };
 
 /*
- * Fill the holes in a route that nobody else refers to yet (see template.h); the
- * values are then checked as they would be in a file.  0, ERR_FORMAT with why,
- * or ERR_NOMEM.
+ * Expand %u, %1 to %9 and %% (percent.h) in a new route, to which nobody else has a reference yet.  The
+ * values are then checked as in a file.  0, ERR_FORMAT with why, or ERR_NOMEM.
  */
 int route_expand(const struct conf *conf, struct route *r, const struct wildcard_match *match,
     char why[PLUGIN_WHY_SIZE]) MUST_CHECK;
 
 /*
- * 1 if the route's MatchAddress, MatchLocalAddress and MatchFingerprint, if any,
- * all hold; tells request->by_key if it depends on the key.
+ * 1 if the route's MatchAddress, MatchLocalAddress and MatchFingerprint match the request; a key that is not
+ * set matches.  Sets *request->by_key if the result depends on the client's key.
  */
 int route_matches(const struct route *r, const struct lookup_request *request);
 
-/* The login or pattern in the name of a section: NAME of [route NAME/LABEL].  Its length. */
+/* The length of the login or pattern in the name of a section: of NAME in [route NAME/LABEL]. */
 size_t route_name_len(const char *name);
 
-/* What a backend knows of a route besides the entries. */
+/* Where the entries of a route come from. */
 struct route_origin {
 	const char *login;
-	const char *source;   /* where the entries are from: for the log, and in errors */
-	const char *base;     /* where relative paths begin; NULL: as in conf.d */
-	const char *key_file; /* or NULL; for a route without Key */
+	const char *source;   /* a file or program, for the log and for errors */
+	const char *base;     /* the directory of relative paths; NULL: as in conf.d */
+	const char *key_file; /* a private key's file instead of Key, or NULL */
 };
 
 /*
- * The entries of a route from a text of its own, "KEY = VALUE" lines as in [route]
- * without the header.  One struct is filled by route_text_read() and
- * route_text_add(), in any order, and used up by route_text_make().
+ * A route from a text of its own: lines "KEY = VALUE" as in [route], without the header.  A zeroed struct is
+ * filled by route_text_read() and route_text_add(), in any order, and freed by route_text_make().
  */
 struct route_text {
 	struct conf_arena *arena;
@@ -97,15 +100,15 @@ struct route_text {
 	size_t n;
 };
 
-/* 0 (errors are told by route_text_make()) or ERR_NOMEM. */
+/* Read entries.  0, also for a text with errors, which route_text_make() reports; or ERR_NOMEM. */
 int route_text_read(struct route_text *t, const struct route_origin *origin, const char *text,
     size_t len) MUST_CHECK;
 
-/* Add an entry, unless there is one with this key. */
+/* Add an entry, unless there is one with this key already. */
 int route_text_add(struct route_text *t, const struct route_origin *origin, const char *key,
     const char *value) MUST_CHECK;
 
-/* Make the route, its holes filled, and free *t.  0, or ERR_FORMAT (or ERR_NOMEM) with why. */
+/* Make the route, expanded by route_expand(), and free *t.  0, or ERR_FORMAT or ERR_NOMEM with why. */
 int route_text_make(const struct conf *conf, struct route_text *t,
     const struct route_origin *origin, struct route **out, char why[PLUGIN_WHY_SIZE]) MUST_CHECK;
 

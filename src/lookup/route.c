@@ -1,3 +1,7 @@
+/*
+ * The keys of [route] in one table, and the rules for keys that go together.  A new key is a field in
+ * route.h, a row in route_table and its entry in sallyport.conf(5).  Called by the lookup backends.
+ */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +15,14 @@
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
 
-static const char *const stricts[] = {
+static const char *const route_strict_names[] = {
 	[ROUTE_STRICT_YES] = "yes",
 	[ROUTE_STRICT_ACCEPT_NEW] = "accept-new",
 	[ROUTE_STRICT_NO] = "no",
 	NULL,
 };
 
-static const char *const forwards[] = {
+static const char *const route_forward_names[] = {
 	[ROUTE_FORWARD_NO] = "no",
 	[ROUTE_FORWARD_LOCAL] = "local",
 	[ROUTE_FORWARD_REMOTE] = "remote",
@@ -51,7 +55,8 @@ static const struct keyword route_table[] = {
 	    .check = route_check_no_holes },
 	{ "HostKeyFingerprint", &keyword_words, R(host_key_fingerprints),
 	    .check = route_check_fingerprint },
-	{ "StrictHostKeyChecking", &keyword_choice, R(strict), .choices = stricts, .value = "yes" },
+	{ "StrictHostKeyChecking", &keyword_choice, R(strict), .choices = route_strict_names,
+	    .value = "yes" },
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
@@ -61,10 +66,10 @@ static const struct keyword route_table[] = {
 	    .min = ALGORITHMS_HOST_KEY },
 	{ "MACs", &route_algorithms, R(macs), .min = ALGORITHMS_MAC },
 	{ "Restrict", &keyword_choice, R(restrict_all), .choices = yes_no, .value = "no" },
-	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = forwards,
+	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = route_forward_names,
 	    .value = "yes" },
-	{ "AllowStreamLocalForwarding", &keyword_choice, R(allow_stream), .choices = forwards,
-	    .value = "yes" },
+	{ "AllowStreamLocalForwarding", &keyword_choice, R(allow_stream),
+	    .choices = route_forward_names, .value = "yes" },
 	{ "PermitOpen", &keyword_words, R(permit_open), .check = route_check_permit_open },
 	{ "PermitListen", &keyword_words, R(permit_listen), .check = route_check_permit_listen },
 	{ "AllowAgentForwarding", &keyword_choice, R(allow_agent), .choices = yes_no,
@@ -85,7 +90,7 @@ static const struct keyword route_table[] = {
 	{ "MatchFingerprint", &keyword_words, R(match_fingerprints),
 	    .check = route_check_fingerprint },
 
-	/* Known and refused: a policy that is written down must not be passed over. */
+	/* Keys of later versions: refused, because a policy must not be ignored silently. */
 	{ .name = "Record" },
 	{ .name = "SendProxy" },
 };
@@ -104,12 +109,12 @@ route_keywords(size_t *n)
 }
 
 static int
-has(const struct conf_section *section, const char *key)
+route_has(const struct conf_section *section, const char *key)
 {
 	return conf_entry_find(section, key) != NULL;
 }
 
-/* [route NAME/LABEL] */
+/* The LABEL of [route NAME/LABEL]. */
 static void
 route_check_label(const struct conf_section *s, struct conf_errors *errors)
 {
@@ -123,7 +128,8 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 		strlen(label))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: after the / comes a label of A-Z a-z 0-9 . _ @ + -", s->name);
-	if (!has(s, "MatchAddress") && !has(s, "MatchLocalAddress") && !has(s, "MatchFingerprint"))
+	if (!route_has(s, "MatchAddress") && !route_has(s, "MatchLocalAddress") &&
+	    !route_has(s, "MatchFingerprint"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs MatchAddress, MatchLocalAddress or MatchFingerprint: "
 		    "when it is to be taken instead of [route %.*s]",
@@ -131,9 +137,9 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 		    s->name);
 }
 
-/* "any" and "none" stand alone. */
+/* An error if "any" or "none" is not the only word. */
 static void
-check_alone(const struct conf_section *s, const char *key, const struct strlist *words,
+route_check_alone(const struct conf_section *s, const char *key, const struct strlist *words,
     struct conf_errors *errors)
 {
 	const struct conf_entry *e = conf_entry_find(s, key);
@@ -146,24 +152,24 @@ check_alone(const struct conf_section *s, const char *key, const struct strlist 
 }
 
 static int
-has_keys(const struct conf_section *s)
+route_has_keys(const struct conf_section *s)
 {
-	return has(s, "AuthorizedKeysFile") || has(s, "AuthorizedKey") ||
-	    has(s, "TrustedUserCAKeys");
+	return route_has(s, "AuthorizedKeysFile") || route_has(s, "AuthorizedKey") ||
+	    route_has(s, "TrustedUserCAKeys");
 }
 
-/* Can the login pass this method at all? */
+/* 1 if the route has something that can check this login method. */
 static int
-method_there(const struct conf_section *s, const struct route *r, const char *method)
+route_has_method(const struct conf_section *s, const struct route *r, const char *method)
 {
 	if (strcmp(method, "publickey") == 0)
-		return has_keys(s);
-	return r->passthrough || has(s, "PasswordHash");
+		return route_has_keys(s);
+	return r->passthrough || route_has(s, "PasswordHash");
 }
 
-/* AuthenticationMethods, or each method by itself that the login has. */
+/* Set r->methods: AuthenticationMethods, or a list of one for each method that the route can check. */
 static int
-set_methods(const struct conf_section *s, struct route *r)
+route_set_methods(const struct conf_section *s, struct route *r)
 {
 	static const char *const all[] = { "publickey", "password", "keyboard-interactive" };
 	size_t i;
@@ -173,35 +179,35 @@ set_methods(const struct conf_section *s, struct route *r)
 		err = strlist_add(&r->methods, r->authentication_methods.v[i],
 		    strlen(r->authentication_methods.v[i]));
 	for (i = 0; err == 0 && r->authentication_methods.n == 0 && i < 3; i++)
-		if (method_there(s, r, all[i]))
+		if (route_has_method(s, r, all[i]))
 			err = strlist_add(&r->methods, all[i], strlen(all[i]));
 	return err;
 }
 
-/* Restrict = yes, like the option restrict of authorized_keys(5): what has no key of its own in
- * the section is closed. */
+/* Restrict = yes, like the option restrict of authorized_keys(5): everything that the section does not
+ * allow by a key of its own is forbidden. */
 static void
 route_apply_restrict(const struct conf_section *s, struct route *r)
 {
 	if (!r->restrict_all)
 		return;
-	if (!has(s, "AllowTcpForwarding"))
+	if (!route_has(s, "AllowTcpForwarding"))
 		r->allow_tcp = ROUTE_FORWARD_NO;
-	if (!has(s, "AllowStreamLocalForwarding"))
+	if (!route_has(s, "AllowStreamLocalForwarding"))
 		r->allow_stream = ROUTE_FORWARD_NO;
-	if (!has(s, "AllowAgentForwarding"))
+	if (!route_has(s, "AllowAgentForwarding"))
 		r->allow_agent = 0;
-	if (!has(s, "X11Forwarding"))
+	if (!route_has(s, "X11Forwarding"))
 		r->x11 = 0;
-	if (!has(s, "PermitTTY"))
+	if (!route_has(s, "PermitTTY"))
 		r->permit_tty = 0;
 }
 
 static const char then_key[] = ",publickey";
 
-/* A list of AuthenticationMethods is not to be: say so, and what to write instead. */
+/* An error for a list of AuthenticationMethods, with the list to write instead: publickey first. */
 static void
-want_key_first(const struct conf_entry *e, const char *list, const char *why,
+route_want_key_first(const struct conf_entry *e, const char *list, const char *why,
     struct conf_errors *errors)
 {
 	const char *at = strstr(list, then_key);
@@ -210,15 +216,16 @@ want_key_first(const struct conf_entry *e, const char *list, const char *why,
 	    list, why, (int)(at - list), list, at + strlen(then_key));
 }
 
-/* With MatchFingerprint it takes a key to find the route: no password can come before it. */
+/* With MatchFingerprint the key decides the route, so no other method can come before publickey. */
 static void
-check_key_first(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+route_check_key_first(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors)
 {
 	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
 	const char *list, *later = NULL;
 	size_t i;
 
-	if (e == NULL || !has(s, "MatchFingerprint"))
+	if (e == NULL || !route_has(s, "MatchFingerprint"))
 		return;
 	for (i = 0; i < r->authentication_methods.n; i++) {
 		list = r->authentication_methods.v[i];
@@ -228,18 +235,18 @@ check_key_first(const struct conf_section *s, const struct route *r, struct conf
 			later = list;
 	}
 	if (later != NULL)
-		want_key_first(e, later,
+		route_want_key_first(e, later,
 		    " can't be completed with MatchFingerprint: the key says which route it is, so "
 		    "it has to come first",
 		    errors);
 }
 
 /*
- * With Passthrough the machine judges passwords, and the keeper learns of that from the session
- * alone, for whose word the mapped key does not sign.
+ * With Passthrough the upstream checks passwords, and only the session tells the keeper of the result.  The
+ * mapped key does not sign on a session's word, so publickey has to come first.
  */
 static void
-check_key_before_machine(const struct conf_section *s, const struct route *r,
+route_check_key_before_upstream(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)
 {
 	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
@@ -247,22 +254,22 @@ check_key_before_machine(const struct conf_section *s, const struct route *r,
 
 	for (i = 0; r->passthrough && i < r->authentication_methods.n; i++)
 		if (strstr(r->authentication_methods.v[i], then_key) != NULL)
-			want_key_first(e, r->authentication_methods.v[i],
+			route_want_key_first(e, r->authentication_methods.v[i],
 			    ": with Passthrough the mapped key does not sign for what the machine has "
 			    "judged",
 			    errors);
 }
 
-/* How a person may prove who they are. */
+/* The rules for login methods, and for the keys that the gateway logs in with. */
 static void
-check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+route_check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
 	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
 	const char *list, *method;
 	char name[64];
 	size_t i, len;
 
-	if (r->passthrough && has(s, "PasswordHash"))
+	if (r->passthrough && route_has(s, "PasswordHash"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: who checks a password, PasswordHash or, with Passthrough, the "
 		    "machine behind?  Leave one out",
@@ -272,23 +279,24 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		    "[route %.100s]: Key = agent and Passthrough do not go together: who logs in "
 		    "there, the person's agent or the person?",
 		    s->name);
-	else if (r->passthrough && (has(s, "Key") || r->key_file != NULL) != has_keys(s))
+	else if (r->passthrough &&
+	    (route_has(s, "Key") || r->key_file != NULL) != route_has_keys(s))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
 		    "AuthorizedKey) go together: the one is used for who has shown the other",
 		    s->name);
-	if (r->agent && has(s, "Password"))
+	if (r->agent && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: Key = agent and Password do not go together: who logs in there, "
 		    "the person's agent or the gateway?",
 		    s->name);
-	if (r->passthrough && has(s, "Password"))
+	if (r->passthrough && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: whose password goes to the machine behind, the stored one of "
 		    "Password or, with Passthrough, the person's?  Leave one out",
 		    s->name);
-	check_key_first(s, r, errors);
-	check_key_before_machine(s, r, errors);
+	route_check_key_first(s, r, errors);
+	route_check_key_before_upstream(s, r, errors);
 	if (r->authentication_methods.n > 16)
 		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
 	for (i = 0; i < r->authentication_methods.n; i++) {
@@ -296,7 +304,7 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 		for (method = list; *method != '\0'; method += len + (method[len] == ',')) {
 			len = strcspn(method, ",");
 			snprintf(name, sizeof(name), "%.*s", (int)len, method);
-			if (!method_there(s, r, name))
+			if (!route_has_method(s, r, name))
 				conf_error(errors, e->file, e->line,
 				    "AuthenticationMethods: %s: the route has nothing to check it "
 				    "with",
@@ -305,8 +313,8 @@ check_proofs(const struct conf_section *s, const struct route *r, struct conf_er
 	}
 }
 
-/* What must stand there, and what goes together.  A key with a bad value has had
- * its error already, so this goes by what is written. */
+/* Keys that are required, and keys that go together.  A key with a bad value has its error already and
+ * counts as written. */
 static void
 route_check(const struct conf *conf, const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)
@@ -322,42 +330,43 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (wildcard_stars(s->name) > WILDCARD_CAPTURES)
 		conf_error(errors, s->file, s->line, "[route %.100s]: more than %d *", s->name,
 		    WILDCARD_CAPTURES);
-	if (!has(s, "HostName"))
+	if (!route_has(s, "HostName"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
-	check_proofs(s, r, errors);
-	if (!has(s, "Key") && r->key_file == NULL && !has(s, "Password") && !r->passthrough)
+	route_check_proofs(s, r, errors);
+	if (!route_has(s, "Key") && r->key_file == NULL && !route_has(s, "Password") &&
+	    !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs Key (or Password, or Passthrough): what to log in "
 		    "there with",
 		    s->name);
-	if (!has_keys(s) && !has(s, "PasswordHash") && !r->passthrough)
+	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
 		    "PasswordHash: who may log in",
 		    s->name);
 	e = conf_entry_find(s, "AuthorizedPrincipals");
-	if (e != NULL && !has(s, "TrustedUserCAKeys"))
+	if (e != NULL && !route_has(s, "TrustedUserCAKeys"))
 		conf_error(errors, e->file, e->line,
 		    "AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
 		    "cert-authority line there is principals=\"\"");
 	e = conf_entry_find(s, "CertificateFile");
-	if (e != NULL && (r->agent || (!has(s, "Key") && r->key_file == NULL)))
+	if (e != NULL && (r->agent || (!route_has(s, "Key") && r->key_file == NULL)))
 		conf_error(errors, e->file, e->line,
 		    "CertificateFile needs Key: the key that it certifies");
 	e = conf_entry_find(s, "StrictHostKeyChecking");
-	if (r->strict == ROUTE_STRICT_ACCEPT_NEW && !has(s, "UserKnownHostsFile"))
+	if (r->strict == ROUTE_STRICT_ACCEPT_NEW && !route_has(s, "UserKnownHostsFile"))
 		conf_error(errors, e->file, e->line,
 		    "StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where to write "
 		    "new host keys");
-	if (r->strict == ROUTE_STRICT_YES && !has(s, "UserKnownHostsFile") &&
-	    !has(s, "HostKeyFingerprint"))
+	if (r->strict == ROUTE_STRICT_YES && !route_has(s, "UserKnownHostsFile") &&
+	    !route_has(s, "HostKeyFingerprint"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: how to tell "
 		    "the machine behind from an impostor",
 		    s->name);
-	check_alone(s, "PermitOpen", &r->permit_open, errors);
-	check_alone(s, "PermitListen", &r->permit_listen, errors);
+	route_check_alone(s, "PermitOpen", &r->permit_open, errors);
+	route_check_alone(s, "PermitListen", &r->permit_listen, errors);
 	route_check_policy_size(s, r, errors);
 	e = conf_entry_find(s, "Key");
 	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))
@@ -420,11 +429,11 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		conf_error(errors, section->file, section->line, "out of memory");
 	} else {
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
-		/* as it is written: a login that is called so does not make it so */
+		/* before expansion: Key = %u must not mean the agent for a login named agent */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
 		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);
-		if (set_methods(section, r) != 0)
+		if (route_set_methods(section, r) != 0)
 			conf_error(errors, section->file, section->line, "out of memory");
 	}
 	if (errors->n != before) {
@@ -469,9 +478,9 @@ route_dump(const struct route *r, FILE *to)
 	keyword_dump(route_table, NKEYWORDS, r, to);
 }
 
-/* Fill the holes of one value, and look at the result as if it were written so. */
+/* Expand one value, and check the result as if it had been written so. */
 static int
-expand_text(const struct keyword *kw, char **text, const struct wildcard_match *match,
+route_expand_text(const struct keyword *kw, char **text, const struct wildcard_match *match,
     char why[PLUGIN_WHY_SIZE])
 {
 	char *filled;
@@ -479,7 +488,7 @@ expand_text(const struct keyword *kw, char **text, const struct wildcard_match *
 
 	if (*text == NULL || !percent_has(*text))
 		return 0;
-	err = percent_fill(*text, match, kw->type == &route_template_path, &filled);
+	err = percent_expand(*text, match, kw->type == &route_template_path, &filled);
 	if (err == ERR_FORMAT) {
 		snprintf(why, PLUGIN_WHY_SIZE, "%s: \"%.80s\" can't be filled in for this login",
 		    kw->name, *text);
@@ -510,11 +519,11 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
 		kw = &route_table[i];
 		field = (char *)r + kw->offset;
 		if (kw->type == &route_template || kw->type == &route_template_path)
-			err = expand_text(kw, field, match, why);
+			err = route_expand_text(kw, field, match, why);
 		if (kw->type != &route_template_words)
 			continue;
 		for (l = field, j = 0; err == 0 && j < l->n; j++)
-			err = expand_text(kw, &l->v[j], match, why);
+			err = route_expand_text(kw, &l->v[j], match, why);
 	}
 	if (err == 0 && r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key)) {
 		snprintf(why, PLUGIN_WHY_SIZE, "Key: %s is the gateway's own HostKey", r->key);

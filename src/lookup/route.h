@@ -1,7 +1,6 @@
 /*
- * A route: all that is known about where one login goes.  Made once from the
- * configuration (or by a backend at login) and shared by reference count; never
- * changed after that.
+ * A route: everything known about where one login goes.  Made by a lookup backend at login, shared by
+ * reference count, and never changed afterwards.
  */
 #ifndef LOOKUP_ROUTE_H
 #define LOOKUP_ROUTE_H
@@ -28,8 +27,8 @@ enum route_forward {
 struct route {
 	unsigned int refs;
 	char *name;	     /* as in [route NAME]: a login or a pattern */
-	char *source;	     /* where it stands, for the log: "conf.d/10-alice.ini:12" */
-	const char *backend; /* which found it: "ini"; static */
+	char *source;	     /* where it is written, for the log: "conf.d/10-alice.ini:12" */
+	const char *backend; /* the backend that found it: "ini"; static */
 
 	struct strlist hosts;	/* HostName: names or addresses, tried in order */
 	uint16_t port;		/* default 22 */
@@ -47,25 +46,25 @@ struct route {
 	char *certificate_file; /* CertificateFile: resolved path, or NULL */
 	char *key_file;		/* path of a private key in its place, or NULL */
 	char *password;		/* Password: name in the key store, or NULL */
-	int agent;		/* Key = agent: the person's own, none of the key store */
+	int agent;		/* Key = agent: the client's agent signs, and no key of the store */
 
-	struct safe_path_rule file_rule; /* for all files it names */
+	struct safe_path_rule file_rule; /* for all files that it names */
 
-	/* A backend's directory, or NULL: files with a path below TREE/DIR are opened
-	 * as base/login_dir.h has it, whoever opens them. */
+	/* Of the directory backend, else NULL: files below TREE/DIR are opened by the rules of
+	 * base/login_dir.h. */
 	char *tree;
 	char *tree_dir;
 
-	/* When the route is meant: see route_matches(). */
+	/* The conditions of route_matches(). */
 	char *match_address; /* lists as in from="", or NULL */
 	char *match_local_address;
 	struct strlist match_fingerprints;
 
-	int passthrough;     /* passwords and conversations go to the upstream */
+	int passthrough;     /* the upstream checks passwords and keyboard-interactive answers */
 	char *password_hash; /* Argon2id, as of libsodium, or NULL */
-	/* AuthenticationMethods: lists, any of which suffices; empty: what the login has */
+	/* AuthenticationMethods: lists, one of which must be completed; empty if not set */
 	struct strlist authentication_methods;
-	struct strlist methods; /* the same, never empty */
+	struct strlist methods; /* the same, or if not set each method that the route can check */
 
 	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
 	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
@@ -78,7 +77,7 @@ struct route {
 	char *macs;
 
 	/* Policy: what may be done once logged in (access/policy_from_route.h). */
-	int restrict_all; /* Restrict: the five below are closed unless they are written */
+	int restrict_all; /* Restrict: the next five default to no */
 	enum route_forward allow_tcp, allow_stream;
 	int allow_agent, x11, permit_tty;
 	struct strlist permit_open, permit_listen; /* words as written; empty: any */
@@ -91,18 +90,17 @@ struct route {
 };
 
 /*
- * Make a route of key = value entries.  Unknown keys, duplicates and bad values
- * are added to errors with their places; 0 with *out set (one reference) if
- * there was none, else ERR_CONFIG.  %1, %u and %% in HostName, User, Key and
- * AuthorizedKeysFile, to name some, stay as they are until route_expand() (lookup/plugin.h).
+ * Make a route of the entries of a section.  0 with *out set (one reference); or ERR_CONFIG, with unknown
+ * keys, duplicates and bad values added to errors.  %1, %u and %% in values stay as they are until
+ * route_expand() (lookup/plugin.h).
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
 
-/* The name of a file below the route's tree, or NULL if it is not there. */
+/* The part of a path below the route's TREE/DIR, or NULL if the path is elsewhere. */
 const char *route_in_tree(const struct route *r, const char *path);
 
-/* The route as [route NAME] would be written, in a form that reads back in. */
+/* Print the route as [route NAME], in a form that can be read again. */
 void route_dump(const struct route *r, FILE *to);
 
 struct route *route_ref(struct route *r);

@@ -1,5 +1,6 @@
 /*
- * When a route is meant: MatchAddress and its like.
+ * MatchAddress, MatchLocalAddress and MatchFingerprint: for which connections a route is meant.  Called by
+ * lookup.c and by the ini backend.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,9 @@
 #include "lookup/plugin.h"
 #include "lookup/route_types.h"
 
-/* A copy with single commas between the items, which people separate by blanks too. */
+/* A copy with single commas between the addresses, which may also be separated by blanks. */
 static char *
-as_list(const char *value)
+route_address_list(const char *value)
 {
 	char *list = strdup(value), *to = list;
 	int gap = 0;
@@ -34,7 +35,7 @@ as_list(const char *value)
 int
 route_check_addresses(const char *value, char why[KEYWORD_WHY_SIZE])
 {
-	char *list = as_list(value);
+	char *list = route_address_list(value);
 	int ok = list != NULL && address_list_ok(list);
 
 	free(list);
@@ -46,14 +47,14 @@ route_check_addresses(const char *value, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-address_holds(const char *value, const char *address)
+route_address_matches(const char *value, const char *address)
 {
 	char *list;
 	int holds;
 
 	if (value == NULL)
 		return 1;
-	list = as_list(value);
+	list = route_address_list(value);
 	holds = list != NULL && address_match(address, list) == 1;
 	free(list);
 	return holds;
@@ -62,8 +63,8 @@ address_holds(const char *value, const char *address)
 int
 route_matches(const struct route *r, const struct lookup_request *request)
 {
-	if (!address_holds(r->match_address, request->client_address) ||
-	    !address_holds(r->match_local_address, request->local_address))
+	if (!route_address_matches(r->match_address, request->client_address) ||
+	    !route_address_matches(r->match_local_address, request->local_address))
 		return 0;
 	if (r->match_fingerprints.n == 0)
 		return 1;

@@ -1,5 +1,6 @@
 /*
- * The values of the policy keys of a route.
+ * Parsing and checking the policy keys of [route]: PermitOpen, PermitListen, SetEnv, and their sizes.  Used
+ * by route_table in route.c.  access/policy_from_route.c turns them into the policy of a session.
  */
 #include <string.h>
 #include <strings.h>
@@ -8,7 +9,7 @@
 #include "lookup/route_types.h"
 
 static int
-is_port(const char *port)
+route_is_port(const char *port)
 {
 	uint16_t n;
 
@@ -16,20 +17,20 @@ is_port(const char *port)
 }
 
 static int
-check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
+route_check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
 {
 	const char *end;
 
 	if (strcasecmp(word, "any") == 0 || strcasecmp(word, "none") == 0 ||
-	    (bare_port && is_port(word)))
+	    (bare_port && route_is_port(word)))
 		return 0;
 	if (word[0] == '[') {
 		end = strchr(word, ']');
-		if (end != NULL && end > word + 1 && end[1] == ':' && is_port(end + 2))
+		if (end != NULL && end > word + 1 && end[1] == ':' && route_is_port(end + 2))
 			return 0;
 	} else {
 		end = strchr(word, ':');
-		if (end != NULL && end != word && is_port(end + 1))
+		if (end != NULL && end != word && route_is_port(end + 1))
 			return 0;
 	}
 	return keyword_bad(why, "\"%.80s\" is not HOST:PORT, [ADDRESS]:PORT%s, any or none", word,
@@ -39,19 +40,19 @@ check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
 int
 route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE])
 {
-	return check_permit(word, 0, why);
+	return route_check_permit(word, 0, why);
 }
 
 int
 route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE])
 {
-	return check_permit(word, 1, why);
+	return route_check_permit(word, 1, why);
 }
 
-/* Take the next word off: blanks part words, but not between double quotes, which
- * themselves are left out.  0 at the end, ERR_FORMAT without the second quote. */
+/* Take the next word off the front.  Blanks separate words, except between double quotes, which are removed.
+ * 0; ERR_FORMAT: the second quote is missing. */
 static int
-next_word(const char **text, char *out)
+route_next_word(const char **text, char *out)
 {
 	const char *p = *text + strspn(*text, " \t");
 	int quoted = 0;
@@ -68,7 +69,8 @@ next_word(const char **text, char *out)
 }
 
 static int
-set_env(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+route_set_env_value(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789_";
@@ -80,7 +82,7 @@ set_env(const struct keyword *kw, void *field, const char *value, struct keyword
 		return keyword_bad(ctx->why, "longer than %zu bytes", sizeof(word) - 1);
 
 	while (value[strspn(value, " \t")] != '\0') {
-		if (next_word(&value, word) != 0)
+		if (route_next_word(&value, word) != 0)
 			return keyword_bad(ctx->why, "a quote is missing");
 		name = strspn(word, letters);
 		if (name == 0 || word[name] != '=')
@@ -95,7 +97,7 @@ set_env(const struct keyword *kw, void *field, const char *value, struct keyword
 }
 
 static void
-print_env(const struct keyword *kw, const void *field, FILE *to)
+route_print_env_value(const struct keyword *kw, const void *field, FILE *to)
 {
 	const struct strlist *l = field;
 	size_t i;
@@ -105,12 +107,13 @@ print_env(const struct keyword *kw, const void *field, FILE *to)
 }
 
 static void
-clear_env(void *field)
+route_clear_env_value(void *field)
 {
 	strlist_free(field);
 }
 
-const struct keyword_type route_set_env = { set_env, print_env, clear_env };
+const struct keyword_type route_set_env = { route_set_env_value, route_print_env_value,
+	route_clear_env_value };
 
 void
 route_check_policy_size(const struct conf_section *s, const struct route *r,

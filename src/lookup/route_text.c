@@ -1,3 +1,6 @@
+/*
+ * Routes that are not sections of conf.d: files of the directory backend, and the output of lookup programs.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,16 +11,16 @@
 #include "lookup/route_text.h"
 
 static int
-begin(struct route_text *t)
+route_text_begin(struct route_text *t)
 {
 	if (t->arena == NULL)
 		t->arena = arena_new();
 	return t->arena == NULL ? ERR_NOMEM : 0;
 }
 
-/* The entries so far, and room for n more. */
+/* A copy of the entries with room for n more; NULL: out of memory. */
 static struct conf_entry *
-more(struct route_text *t, size_t n)
+route_text_room(struct route_text *t, size_t n)
 {
 	struct conf_entry *entries = arena_take(t->arena, (t->n + n) * sizeof(*entries));
 
@@ -36,7 +39,7 @@ route_text_read(struct route_text *t, const struct route_origin *origin, const c
 	int err = ERR_NOMEM;
 	size_t n;
 
-	if (begin(t) != 0)
+	if (route_text_begin(t) != 0)
 		return ERR_NOMEM;
 	reader = reader_new(t->arena, CONF_ALL, &t->errors);
 	if (reader == NULL)
@@ -44,7 +47,7 @@ route_text_read(struct route_text *t, const struct route_origin *origin, const c
 	reader_route(reader, origin->source, origin->login, text, len);
 	s = reader_sections(reader, &n);
 	if (n == 1) {
-		entries = more(t, s->n);
+		entries = route_text_room(t, s->n);
 		if (entries != NULL) {
 			if (s->n > 0)
 				memcpy(entries + t->n, s->entries, s->n * sizeof(*entries));
@@ -66,9 +69,9 @@ route_text_add(struct route_text *t, const struct route_origin *origin, const ch
 
 	if (conf_entry_find(&s, key) != NULL)
 		return 0;
-	if (begin(t) != 0)
+	if (route_text_begin(t) != 0)
 		return ERR_NOMEM;
-	entries = more(t, 1);
+	entries = route_text_room(t, 1);
 	if (entries == NULL)
 		return ERR_NOMEM;
 	t->entries = entries;
@@ -76,7 +79,7 @@ route_text_add(struct route_text *t, const struct route_origin *origin, const ch
 		.key = arena_text(t->arena, key, strlen(key)),
 		.value = arena_text(t->arena, value, strlen(value)),
 		.file = origin->source,
-		.line = 1, /* 0 would be one that is not there */
+		.line = 1, /* with 0 the errors would have no line */
 	};
 	if (entries[t->n].key == NULL || entries[t->n].value == NULL)
 		return ERR_NOMEM;
@@ -84,9 +87,9 @@ route_text_add(struct route_text *t, const struct route_origin *origin, const ch
 	return 0;
 }
 
-/* The first error, for the log. */
+/* Set why to the first error, for the log. */
 static void
-tell(const struct conf_errors *errors, const char *source, char why[PLUGIN_WHY_SIZE])
+route_text_reason(const struct conf_errors *errors, const char *source, char why[PLUGIN_WHY_SIZE])
 {
 	const struct conf_error *e = errors->v;
 
@@ -112,7 +115,7 @@ route_text_make(const struct conf *conf, struct route_text *t, const struct rout
 	int err = ERR_FORMAT;
 
 	*out = NULL;
-	local.passing = 1;
+	local.transient = 1;
 	s.name = strdup(origin->login);
 	if (origin->base != NULL)
 		local.base = strdup(origin->base);
@@ -121,7 +124,7 @@ route_text_make(const struct conf *conf, struct route_text *t, const struct rout
 	else if (t->errors.n == 0)
 		(void)!route_new_with(&local, &s, origin->key_file, &t->errors, &r);
 	if (r == NULL) {
-		tell(&t->errors, origin->source, why);
+		route_text_reason(&t->errors, origin->source, why);
 	} else {
 		err = route_expand(&local, r, &match, why);
 		if (err == 0)

@@ -1,12 +1,12 @@
 /*
- * Routes that are not sections of conf.d; what backends see of it is in plugin.h.
+ * What route.c offers to route_text.c.
  */
 #ifndef LOOKUP_ROUTE_TEXT_H
 #define LOOKUP_ROUTE_TEXT_H
 
 #include "lookup/route.h"
 
-/* As route_new(), for a route that may have the file of a private key in place of Key. */
+/* As route_new(), for a route that may have a private key's file instead of Key. */
 int route_new_with(const struct conf *conf, const struct conf_section *section,
     const char *key_file, struct conf_errors *errors, struct route **out) MUST_CHECK;
 

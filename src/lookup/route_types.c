@@ -1,3 +1,6 @@
+/*
+ * Parsing and checking the values of [route] keys (route_types.h).  Used by route_table in route.c.
+ */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +16,10 @@
 
 /* --- types --- */
 
-/* Check a template, its holes filled with something harmless. */
+/* Check a value that is expanded later, with "x" for the login and for each *. */
 static int
-template_try(const struct keyword *kw, const char *value, int as_path, struct keyword_ctx *ctx)
+route_template_try(const struct keyword *kw, const char *value, int as_path,
+    struct keyword_ctx *ctx)
 {
 	struct wildcard_match match = { .login = "x" };
 	const char *bad;
@@ -28,7 +32,7 @@ template_try(const struct keyword *kw, const char *value, int as_path, struct ke
 		match.captures[match.n].text = "x";
 		match.captures[match.n].len = 1;
 	}
-	err = percent_fill(value, &match, as_path, &filled);
+	err = percent_expand(value, &match, as_path, &filled);
 	if (err == 0 && kw->check != NULL)
 		err = kw->check(filled, ctx->why);
 	free(filled);
@@ -36,15 +40,16 @@ template_try(const struct keyword *kw, const char *value, int as_path, struct ke
 }
 
 static int
-set_template(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+route_set_template(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
-	int err = template_try(kw, value, 0, ctx);
+	int err = route_template_try(kw, value, 0, ctx);
 
 	return err != 0 ? err : keyword_string.set(&(struct keyword){ 0 }, field, value, ctx);
 }
 
 static int
-set_template_words(const struct keyword *kw, void *field, const char *value,
+route_set_template_words(const struct keyword *kw, void *field, const char *value,
     struct keyword_ctx *ctx)
 {
 	struct strlist words = { 0 };
@@ -53,14 +58,15 @@ set_template_words(const struct keyword *kw, void *field, const char *value,
 
 	err = strlist_add_words(&words, value);
 	for (i = 0; err == 0 && i < words.n; i++)
-		err = template_try(kw, words.v[i], 0, ctx);
+		err = route_template_try(kw, words.v[i], 0, ctx);
 	strlist_free(&words);
 	return err != 0 ? err : keyword_words.set(&(struct keyword){ 0 }, field, value, ctx);
 }
 
-/* The directory that a relative path starts from has no holes, whatever its name. */
+/* A % in the directory that relative paths begin at is not expanded: it is doubled. */
 static int
-set_template_path(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+route_set_template_path(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	struct conf quoted = { 0 };
 	char **p = field;
@@ -68,7 +74,7 @@ set_template_path(const struct keyword *kw, void *field, const char *value, stru
 
 	err = keyword_check_path(value, ctx->why);
 	if (err == 0)
-		err = template_try(kw, value, 1, ctx);
+		err = route_template_try(kw, value, 1, ctx);
 	if (err != 0)
 		return err;
 	quoted.base = percent_quote(ctx->conf->base);
@@ -79,35 +85,39 @@ set_template_path(const struct keyword *kw, void *field, const char *value, stru
 }
 
 static void
-print_text(const struct keyword *kw, const void *field, FILE *to)
+route_print_text(const struct keyword *kw, const void *field, FILE *to)
 {
 	keyword_string.print(kw, field, to);
 }
 
 static void
-print_words(const struct keyword *kw, const void *field, FILE *to)
+route_print_words(const struct keyword *kw, const void *field, FILE *to)
 {
 	keyword_words.print(kw, field, to);
 }
 
 static void
-clear_text(void *field)
+route_clear_text(void *field)
 {
 	keyword_string.clear(field);
 }
 
 static void
-clear_words(void *field)
+route_clear_words(void *field)
 {
 	keyword_words.clear(field);
 }
 
-const struct keyword_type route_template = { set_template, print_text, clear_text };
-const struct keyword_type route_template_words = { set_template_words, print_words, clear_words };
-const struct keyword_type route_template_path = { set_template_path, print_text, clear_text };
+const struct keyword_type route_template = { route_set_template, route_print_text,
+	route_clear_text };
+const struct keyword_type route_template_words = { route_set_template_words, route_print_words,
+	route_clear_words };
+const struct keyword_type route_template_path = { route_set_template_path, route_print_text,
+	route_clear_text };
 
 static int
-set_algorithms(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+route_set_algorithms(const struct keyword *kw, void *field, const char *value,
+    struct keyword_ctx *ctx)
 {
 	char **p = field;
 	struct buf list;
@@ -124,7 +134,7 @@ set_algorithms(const struct keyword *kw, void *field, const char *value, struct 
 }
 
 static void
-print_algorithms(const struct keyword *kw, const void *field, FILE *to)
+route_print_algorithms(const struct keyword *kw, const void *field, FILE *to)
 {
 	const char *list = *(char *const *)field;
 
@@ -132,13 +142,14 @@ print_algorithms(const struct keyword *kw, const void *field, FILE *to)
 	    list != NULL ? list : algorithms_default((enum algorithms)kw->min));
 }
 
-const struct keyword_type route_algorithms = { set_algorithms, print_algorithms, clear_text };
+const struct keyword_type route_algorithms = { route_set_algorithms, route_print_algorithms,
+	route_clear_text };
 
 /* --- checks --- */
 
 /* "fe80::1" or "fe80::1%eth0" */
 static int
-is_ipv6(const char *host)
+route_host_is_ipv6(const char *host)
 {
 	char plain[INET6_ADDRSTRLEN];
 	struct in6_addr addr;
@@ -166,7 +177,7 @@ route_check_host(const char *host, char why[KEYWORD_WHY_SIZE])
 	if (strchr(host, '@') != NULL)
 		return keyword_bad(why, "\"%.80s\": the user goes into User", host);
 	if (strchr(host, ':') != NULL) {
-		if (is_ipv6(host))
+		if (route_host_is_ipv6(host))
 			return 0;
 		return keyword_bad(why, "\"%.80s\" is not an IPv6 address; a port goes into Port",
 		    host);
@@ -230,7 +241,7 @@ route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE])
 	int at = -1;
 	size_t salt, sum;
 
-	/* what it is stays unsaid: it is half a secret */
+	/* the value is not repeated in the message, because a hash is half a secret */
 	if (strlen(hash) >= 128 ||
 	    sscanf(hash, "$argon2id$v=19$m=%9u,t=%9u,p=%9u$%n", &m, &t, &p, &at) != 3 || at == -1)
 		return keyword_bad(why, "not what `sallyport hash-password` prints");

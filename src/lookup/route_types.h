@@ -1,27 +1,27 @@
 /*
- * The values that only routes have, as types of keywords, and what makes them good.
+ * Keyword types and checks of the values that only routes have.
  */
 #ifndef LOOKUP_ROUTE_TYPES_H
 #define LOOKUP_ROUTE_TYPES_H
 
 #include "conf/keyword.h"
 
-/* Values with holes; the keyword's check is made with the holes filled. */
+/* Values that are expanded (percent.h).  The keyword's check is made on the value expanded with "x". */
 extern const struct keyword_type route_template;       /* char * */
 extern const struct keyword_type route_template_words; /* struct strlist */
 extern const struct keyword_type route_template_path;  /* char *: resolved */
 
-/* Lists of algorithms, of the kind in min, written out; NULL is the default. */
+/* Lists of algorithms of ssh_config(5), of the kind in the keyword's min; NULL stands for the default. */
 extern const struct keyword_type route_algorithms; /* char * */
 
-/* The keys of a [route]. */
+/* The keyword table of [route]. */
 const struct keyword *route_keywords(size_t *n);
 /* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */
 extern const struct keyword_type route_set_env; /* struct strlist */
 #define ROUTE_SET_ENV_MAX 40
 
-/* What a session is told of its route's policy: elements of a list, and bytes of all of it,
- * with 4 more for each element.  The rest of a message is for the options of a key. */
+/* Limits of a route's policy, which must fit the POLICY message: elements of a list, and bytes of it all,
+ * with 4 more for each element.  The rest of the message is for the options of a key. */
 #define ROUTE_POLICY_LIST_MAX 1024
 #define ROUTE_POLICY_SIZE_MAX (48 * 1024)
 
@@ -38,7 +38,7 @@ int route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE]);
 int route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE]);
 int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
 
-/* Is there more policy than a session can be told?  The errors are appended. */
+/* Add an error if the route's policy exceeds these limits. */
 struct route;
 void route_check_policy_size(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);

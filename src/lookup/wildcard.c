@@ -1,3 +1,6 @@
+/*
+ * Matching logins with patterns.  Called by the ini backend; percent.c inserts what each * matched.
+ */
 #include <string.h>
 
 #include "lookup/wildcard.h"
@@ -13,10 +16,9 @@ wildcard_stars(const char *pattern)
 }
 
 /*
- * What stands before the first * must begin the login, what stands after the
- * last must end it, and the pieces between are looked for one after the other:
- * the leftmost place of each leaves most room for the rest, so there is nothing
- * to go back for.
+ * The text before the first * must begin the login, and the text after the last must end it.  The texts
+ * between are searched one after the other, each at its leftmost place, which leaves most room for the
+ * next: so no backtracking is needed.
  */
 int
 wildcard_find(const char *pattern, const char *login, struct wildcard_match *match)

@@ -1,5 +1,5 @@
 /*
- * Patterns of logins: each * matches any text, also none, as little as it can;
+ * Patterns in the names of [route] sections: each * matches any text, also none, and as little as possible;
  * the last * matches the rest.
  */
 #ifndef LOOKUP_WILDCARD_H
@@ -9,7 +9,7 @@
 
 #define WILDCARD_CAPTURES 9 /* %1 to %9 */
 
-/* A login and what the * of the pattern matched, as pieces of it. */
+/* A login, and the parts of it that each * of the pattern matched. */
 struct wildcard_match {
 	const char *login;
 	struct {
@@ -19,7 +19,7 @@ struct wildcard_match {
 	unsigned int n;
 };
 
-/* How many * there are. */
+/* The number of * in the pattern. */
 unsigned int wildcard_stars(const char *pattern);
 
 /* 1 with *match filled, pointing into login, or 0.  Takes time in proportion to

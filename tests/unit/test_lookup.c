@@ -481,13 +481,13 @@ test_template(void **state)
 	char *out;
 
 	(void)state;
-	assert_int_equal(percent_fill("%u-%1-%%-%%u", &m, 0, &out), 0);
+	assert_int_equal(percent_expand("%u-%1-%%-%%u", &m, 0, &out), 0);
 	assert_string_equal(out, "%1-a-%-%u");
 	free(out);
-	assert_int_equal(percent_fill("x%2", &m, 1, &out), ERR_FORMAT);
+	assert_int_equal(percent_expand("x%2", &m, 1, &out), ERR_FORMAT);
 	assert_null(out);
-	assert_int_equal(percent_fill("%3", &m, 0, &out), ERR_FORMAT);
-	assert_int_equal(percent_fill("%", &m, 0, &out), ERR_FORMAT);
+	assert_int_equal(percent_expand("%3", &m, 0, &out), ERR_FORMAT);
+	assert_int_equal(percent_expand("%", &m, 0, &out), ERR_FORMAT);
 	assert_int_equal(percent_check("%1%2%%%u", 2, &why), 0);
 	assert_int_equal(percent_check("%3", 2, &why), ERR_FORMAT);
 	assert_int_equal(percent_check("%0", 2, &why), ERR_FORMAT);

@@ -5,12 +5,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper/passthrough.h"
-#include "keeper/check.h"
 #include "keeper/agent_login.h"
 #include "keeper/downstream.h"
 #include "access/policy_from_route.h"
 #include "keeper/imitate.h"
-#include "keeper/lookups.h"
 #include "keeper/upstream.h"
 
 /* As in sshd. */
@@ -85,7 +83,7 @@ looked_up(struct ksession *s, enum lookup_result result, struct buf *out)
 	case LOOKUP_ASK:
 		if (s->lookup_at == 0)
 			s->lookup_at = clock_us();
-		lookups_ask(s);
+		jobs_ask(s, JOB_LOOKUP, s->pending.command.timeout_ms);
 		return AUTH_SERVER_REPLY; /* nothing yet */
 	}
 	auth_server_each_key(s->server, s->by_key);
@@ -246,7 +244,7 @@ carry(struct ksession *s)
 	else if (auth_server_carried(s->server, &message) == AUTH_SERVER_CONVERSATION)
 		downstream_ask_password(s);
 	else
-		check_begin(s);
+		jobs_ask(s, JOB_PASSWORD, 0);
 }
 
 void

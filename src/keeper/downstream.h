@@ -28,6 +28,12 @@ void downstream_password(struct ksession *s, const char **hash, struct bytes *pa
 /* The answer: 1, 0, or -1 if none is to be had. */
 void downstream_password_checked(struct ksession *s, int ok);
 
+/* For jobs.c: what an errand is told, to run a lookup program or to check a password, and the result. */
+void downstream_put_lookup(struct ksession *s, struct buf *order);
+void downstream_lookup_done(struct ksession *s, const struct job_result *result);
+void downstream_put_password(struct ksession *s, struct buf *order);
+void downstream_password_done(struct ksession *s, const struct job_result *result);
+
 /* For auth_server_ops, with the session: may this key log in, and is this its signature? */
 int downstream_key_allowed(void *session, const char *alg, struct bytes blob);
 int downstream_key_verify(void *session, const char *alg, struct bytes blob, struct bytes sig,

@@ -1,9 +1,12 @@
+/*
+ * Fair queues of requests by source address; jobs.c has one for each kind of job.
+ */
 #include <arpa/inet.h>
 #include <string.h>
 
 #include "keeper/fairq.h"
 
-/* What one subscriber has at least. */
+/* The smallest network that a provider hands out to one subscriber. */
 #define IPV6_NETWORK_BYTES 8
 
 void
@@ -14,7 +17,7 @@ fairq_init(struct fairq *q)
 }
 
 static int
-same_source(const char *a, const char *b)
+fairq_same_source(const char *a, const char *b)
 {
 	struct in6_addr x, y;
 
@@ -32,7 +35,7 @@ fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *s
 
 	fairq_leave(q, turn);
 	TAILQ_FOREACH(other, &q->list, entry)
-		if (other->number > last && same_source(other->source, source))
+		if (other->number > last && fairq_same_source(other->source, source))
 			last = other->number;
 	turn->number = last + 1;
 	turn->whose = whose;
@@ -48,10 +51,13 @@ fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *s
 }
 
 void *
-fairq_next(struct fairq *q)
+fairq_next(struct fairq *q, int (*ready)(const void *whose))
 {
-	struct fairq_entry *turn = TAILQ_FIRST(&q->list);
+	struct fairq_entry *turn;
 
+	TAILQ_FOREACH(turn, &q->list, entry)
+		if (ready == NULL || ready(turn->whose))
+			break;
 	if (turn == NULL)
 		return NULL;
 	q->now = turn->number;

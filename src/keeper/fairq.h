@@ -1,7 +1,6 @@
 /*
- * A line of those who wait for what is scarce before they have proven anything: who comes from
- * an address that asks for much waits for itself, not the others for it (start-time fair
- * queueing).
+ * Start-time fair queueing by source address, for clients that have proven nothing yet: a source with
+ * many requests in the queue delays only itself.
  */
 #ifndef KEEPER_FAIRQ_H
 #define KEEPER_FAIRQ_H
@@ -19,21 +18,22 @@ struct fairq_entry {
 
 struct fairq {
 	TAILQ_HEAD(fairq_list, fairq_entry) list; /* by number */
-	uint64_t now;				  /* number of the one whose turn it was last */
+	uint64_t now;				  /* number of the entry taken last */
 };
 
 void fairq_init(struct fairq *q);
 
 /*
- * Wait in line, as who comes from source, a numeric address (of an IPv6 one the first 64 bits
- * count).  turn and source stay the caller's, and must be there for as long as it waits.
+ * Put a request from a source, a numeric address, into the queue; if it is there already, it goes to its
+ * place anew.  Of an IPv6 address the first 64 bits count.  turn and source stay the caller's, and must
+ * be there for as long as turn->waits.
  */
 void fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *source);
 
-/* Whose turn it is, who then waits no longer; NULL: nobody's. */
-void *fairq_next(struct fairq *q);
+/* Take the next request for which ready() is true (NULL: the next one): its whose, or NULL. */
+void *fairq_next(struct fairq *q, int (*ready)(const void *whose));
 
-/* Wait no longer, if it does. */
+/* Take a request out, if it is in the queue. */
 void fairq_leave(struct fairq *q, struct fairq_entry *turn);
 
 #endif

@@ -18,13 +18,9 @@
 #include "base/privs.h"
 #include "base/secret.h"
 #include "base/proctitle.h"
-#include "keeper/check.h"
 #include "keeper/confine.h"
-#include "keeper/dials.h"
 #include "keeper/downstream.h"
 #include "keeper/keeper.h"
-#include "keeper/looks.h"
-#include "keeper/lookups.h"
 #include "keeper/master_link.h"
 #include "keeper/decoy.h"
 #include "keeper/ksession.h"
@@ -201,21 +197,16 @@ keeper_step(struct keeper *k, int timeout_ms)
 			master_input(k);
 		} else if (source->kind == SOURCE_SESSION)
 			ksession_input(source->session);
-		else if (source->kind == SOURCE_CHECK)
-			check_input(source->check);
-		else if (source->kind == SOURCE_LOOK)
-			looks_input(source->look);
 		else
-			ksession_errand_input(source->session);
+			jobs_input(source->place);
 	}
-	dials_start(k);
 	now = clock_ms();
 	if (now >= k->next_sweep) {
 		sweep(k, now);
-		lookups_sweep(k, now);
-		dials_sweep(k, now);
+		jobs_sweep(k, now);
 		k->next_sweep = now + SWEEP_MS;
 	}
+	jobs_start(k);
 	reap(k);
 	return n;
 }
@@ -233,13 +224,9 @@ keeper_init(struct keeper *k, int master)
 	*k = (struct keeper){ .master = master, .epoll = -1 };
 	TAILQ_INIT(&k->sessions);
 	TAILQ_INIT(&k->ended);
-	fairq_init(&k->asking);
-	TAILQ_INIT(&k->to_dial);
-	TAILQ_INIT(&k->dialling);
 	master_link_init(k);
 	k->from_master.kind = SOURCE_MASTER;
-	check_init(k);
-	looks_init(k);
+	jobs_init(k);
 }
 
 /* A program or a tree may come later, and not all logins need it: no reason not to serve. */

@@ -13,11 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "keeper/agent_login.h"
-#include "keeper/check.h"
-#include "keeper/dials.h"
 #include "keeper/downstream.h"
-#include "keeper/looks.h"
-#include "keeper/lookups.h"
 #include "keeper/master_link.h"
 #include "keeper/upstream.h"
 #include "keeper/ksession.h"
@@ -51,9 +47,7 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	s->snapshot = snapshot_ref(k->now);
 	s->identity = identity_ref(k->now->identity);
 	s->from_session = (struct source){ .kind = SOURCE_SESSION, .session = s };
-	s->from_errand = (struct source){ .kind = SOURCE_DIAL, .session = s };
 	s->sock = sock;
-	s->errand = -1;
 	s->id = wire_u64(body);
 	wire_text(body, s->client, sizeof(s->client));
 	s->client_port = wire_u32(body);
@@ -209,20 +203,16 @@ ksession_end(struct ksession *s)
 {
 	const struct ksession_report cut = { .reason = "ended by the gateway" };
 
-	if (s->sock == -1 && s->errand == -1)
+	if (s->sock == -1)
 		return;
 	if (!s->logged_in)
 		ksession_tell_login_end(s);
 	if (s->logged_in)
 		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
-	lookups_cancel(s);
-	check_cancel(s);
-	dials_cancel(s);
-	looks_cancel(s);
+	jobs_cancel(s);
 	/* closing takes a descriptor out of the epoll set: nobody else has it */
 	fd_close(&s->sock);
-	fd_close(&s->errand);
 	TAILQ_REMOVE(&s->keeper->sessions, s, entry);
 	TAILQ_INSERT_TAIL(&s->keeper->ended, s, entry);
 }
@@ -318,11 +308,7 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	s->refused = 1;
 	/* a guess that has gone to the machine is one, however its session says that it went */
 	s->excused = why != NULL && s->failures == 0 && s->asked != UPSTREAM_CARRIED;
-	lookups_cancel(s);
-	check_cancel(s);
-	dials_cancel(s);
-	looks_cancel(s);
-	fd_close(&s->errand);
+	jobs_cancel(s);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)s->id);
 	buf_init(&banner, 1024);
 	if (!let_in) {
@@ -428,30 +414,4 @@ ksession_input(struct ksession *s)
 		ksession_error(s, "ended for a bad message (%s in phase %u): %s",
 		    ipc_name(msg.type), s->phase, err_str(r));
 	ksession_end(s);
-}
-
-void
-ksession_errand_input(struct ksession *s)
-{
-	struct ipc_msg msg;
-	int r;
-
-	if (s->errand == -1)
-		return;
-	r = ipc_recv(s->errand, s->keeper->message, IPC_ERRAND_TO_KEEPER, s->phase, &msg);
-	if (r == ERR_AGAIN)
-		return;
-	if (s->run == KSESSION_RUNNING) {
-		lookups_answer(s, r == 0 ? &msg.body : NULL, "the errand died");
-		return;
-	}
-	fd_close(&s->errand);
-	if (r != 0) {
-		ksession_refuse(s,
-		    "the gateway cannot log you in right now; try again later or ask "
-		    "your administrator",
-		    "the errand that dials died: %s", err_str(r));
-		return;
-	}
-	upstream_errand_answer(s, &msg);
 }

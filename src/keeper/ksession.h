@@ -16,53 +16,14 @@
 #include "wire/ssh.h"
 #include "keeper/dead_hosts.h"
 #include "keeper/snapshot.h"
-#include "keeper/fairq.h"
+#include "keeper/jobs.h"
 #include "keeper/decoy.h"
 #include "keeper/ksession_log.h"
 
-/* Passwords that are checked at once. */
-#define KEEPER_CHECKS_MAX 2
-
-/* Machines that are looked at at once: as many as may be dialled (dials.h). */
-#define KEEPER_LOOKS_MAX 128
-
 struct ksession;
-struct check;
-struct look;
 struct agent_login;
 TAILQ_HEAD(ksession_list, ksession);
 STAILQ_HEAD(queued_list, queued);
-
-/* What epoll gives back. */
-struct source {
-	enum {
-		SOURCE_MASTER,
-		SOURCE_SESSION,
-		SOURCE_DIAL,
-		SOURCE_CHECK,
-		SOURCE_LOOK
-	} kind;
-	struct ksession *session;
-	struct check *check;
-	struct look *look;
-};
-
-/* An errand that checks a password (check.h). */
-struct check {
-	struct source source;
-	struct keeper *keeper;
-	int sock;		  /* -1: a free place */
-	struct ksession *session; /* NULL: gone meanwhile */
-};
-
-/* An errand that looks at a machine's host key (looks.h). */
-struct look {
-	struct source source;
-	struct keeper *keeper;
-	int sock;		      /* -1: a free place */
-	struct buf order;	      /* the LOOK message it was sent with */
-	struct ksession_list waiting; /* by look_entry */
-};
 
 struct keeper {
 	int master; /* -1 once it is gone */
@@ -72,20 +33,12 @@ struct keeper {
 	struct snapshot *next; /* loaded, until the master says whether it is to be */
 	struct dead_hosts dead;
 	struct ksession_list sessions;
-	struct fairq asking;	       /* lookups that wait (lookups.h) */
-	unsigned int running;	       /* those that run */
-	struct ksession_list to_dial;  /* those who wait for their turn (dials.h), by dial_entry */
-	struct ksession_list dialling; /* those who have it */
-	unsigned int n_dialling;
-	int dials_changed;	    /* since dials_start() last looked */
-	struct queued_list outbox;  /* for the master (outbox.h) */
+	struct jobs jobs;
+	struct queued_list outbox;  /* for the master (master_link.h) */
 	struct ksession_list ended; /* freed after each round of events */
-	struct check checks[KEEPER_CHECKS_MAX];
-	struct fairq checks_line; /* passwords that wait for a place (check.h) */
-	struct look looks[KEEPER_LOOKS_MAX];
-	struct decoy unknown;	   /* what logins look like that do not exist */
-	int64_t next_sweep;	   /* when sessions that overstay are looked for next */
-	struct writable *writable; /* directories, by Landlock; NULL: there is none */
+	struct decoy unknown;	    /* what logins look like that do not exist */
+	int64_t next_sweep;	    /* when sessions that overstay are looked for next */
+	struct writable *writable;  /* directories, by Landlock; NULL: there is none */
 	uint8_t message[IPC_MAX];
 };
 
@@ -101,10 +54,10 @@ struct ksession {
 	struct keeper *keeper;
 	struct snapshot *snapshot; /* of its login; after that the one in force */
 	struct identity *identity; /* whose host key has signed, and signs each rekey */
-	struct source from_session, from_errand;
+	struct source from_session;
+	struct job jobs[JOB_KINDS]; /* by kind */
 	uint64_t id;
 	int sock;
-	int errand;	      /* socket an errand answers on, or -1 */
 	enum ipc_phase phase; /* ksession_set_phase() sets it, and the deadline */
 	char client[64];      /* numeric address */
 	uint32_t client_port;
@@ -124,42 +77,23 @@ struct ksession {
 
 	/* downstream login */
 	struct auth_server *server;
-	struct route *route;	       /* NULL: unknown login */
-	int invalid;		       /* looked up, and there is none */
-	int by_key;		       /* another key may lead elsewhere: LOOKUP_... */
-	struct lookup_pending pending; /* the lookup that waits for a program */
-	enum {
-		KSESSION_IDLE,
-		KSESSION_ASKING, /* in line */
-		KSESSION_RUNNING /* an errand runs it */
-	} run;
-	struct fairq_entry run_turn;
-	int64_t run_deadline;
+	struct route *route;		   /* NULL: unknown login */
+	int invalid;			   /* looked up, and there is none */
+	int by_key;			   /* another key may lead elsewhere: LOOKUP_... */
+	struct lookup_pending pending;	   /* the lookup that waits for a program */
 	int64_t lookup_at;		   /* in us: when the first program was asked for */
-	int run_err;			   /* why there is no errand, or 0 */
 	struct authorized_options shown;   /* of the line for the key that was shown last */
 	struct authorized_options options; /* the same, of the key that has been proven */
 	struct auth_methods methods;	   /* what has been passed */
 	struct auth_methods judged;	   /* of that, what was judged here, not by the machine */
 	int key_proven;
-	struct fairq_entry check_turn;
-	struct check *check;  /* looks at this one's password, or NULL */
 	int imitated;	      /* an unknown login has been "carried" once */
 	uint32_t at_least_us; /* which the next refusal takes */
 	char said[256]; /* the last reason a key was not taken, its beginning, to be logged once */
 
 	/* upstream login */
-	TAILQ_ENTRY(ksession) dial_entry;
-	enum {
-		KSESSION_DIALS_NOT,
-		KSESSION_DIALS_LATER, /* in line */
-		KSESSION_DIALS	      /* on its way */
-	} dial;
-	int64_t dial_deadline; /* in line no longer than that */
-	struct buf shown_key;  /* the body of HOST_KEY, until it is decided upon */
-	TAILQ_ENTRY(ksession) look_entry;
-	struct look *look; /* at its machine, which it waits for, or NULL */
-	int looked;	   /* it has waited for one */
+	struct buf shown_key; /* the body of HOST_KEY, until it is decided upon */
+	int looked;	      /* it has waited for one */
 	struct auth_client *upstream;
 	struct auth_stored stored; /* with Password */
 	int password_missing;	   /* the stored password is not to be had */
@@ -192,9 +126,8 @@ struct ksession {
 /* A new session on sock, which the session owns from then on.  0 or an ERR_*. */
 int ksession_new(struct keeper *k, int sock, struct wire *body) MUST_CHECK;
 
-/* Something came from the session, or from the errand that dials for it. */
+/* Something came from the session. */
 void ksession_input(struct ksession *s);
-void ksession_errand_input(struct ksession *s);
 
 /* Its login is over: no need to keep an old snapshot for it. */
 void ksession_follow(struct ksession *s);

@@ -1,140 +1,23 @@
 /*
- * From a proven client to a session on the machine behind: dial and login.
+ * The login at the upstream, once its host key is accepted.  ksession.c hands its messages here.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
-#include "base/log.h"
 #include "keeper/agent_login.h"
 #include "keeper/passthrough.h"
-#include "keeper/dials.h"
 #include "keeper/downstream.h"
-#include "access/host_key.h"
 #include "access/route_files.h"
 #include "keeper/upstream.h"
 
-const char *const upstream_text_unreachable =
-    "your machine cannot be reached right now; try again later or ask your administrator";
 const char *const upstream_text_login =
     "your machine did not let the gateway in; ask your administrator";
 static const char *const text_asks_more =
     "your machine asks the gateway for more than the password it has for it, or for a new one; "
     "ask your administrator";
-static const char *const text_gateway =
+const char *const upstream_text_gateway =
     "the gateway cannot log you in right now; try again later or ask your administrator";
-
-/* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names
- * others. */
-static int
-take_dead_hosts(struct ksession *s, struct wire *body)
-{
-	uint32_t n = wire_u32(body);
-	char host[DEAD_HOST_SIZE];
-
-	if (n > IPC_HOSTS_MAX)
-		return ERR_FORMAT;
-	for (; n > 0; n--) {
-		wire_text(body, host, sizeof(host));
-		if (wire_err(body) != 0 || !strlist_has(&s->route->hosts, host))
-			return ERR_FORMAT;
-		/* without a choice it makes no difference */
-		if (s->route->hosts.n > 1)
-			dead_hosts_add(&s->keeper->dead, host, s->route->port, clock_ms());
-	}
-	return wire_end(body);
-}
-
-void
-upstream_dial(struct ksession *s)
-{
-	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
-		return;
-	s->asked_at = clock_us();
-	dials_ask(s);
-}
-
-void
-upstream_not_dialled(struct ksession *s, int err)
-{
-	if (err == ERR_AGAIN)
-		ksession_refuse(s, upstream_text_unreachable, "too many others wait for %s port %u",
-		    s->route->hosts.v[0], s->route->port);
-	else
-		ksession_refuse(s, text_gateway, "cannot dial: %s",
-		    err == ERR_EOF ? "the gateway is being restarted" : err_str(err));
-}
-
-int
-upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why)
-{
-	const struct route *route = s->route;
-	struct buf algorithms;
-	int r;
-
-	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	r = host_key_algorithms(route, s->host, &algorithms, why);
-	wire_put_text(b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
-	wire_put_string(b, algorithms.data, algorithms.len);
-	wire_put_text(b, route->ciphers != NULL ? route->ciphers : "");
-	wire_put_text(b, route->macs != NULL ? route->macs : "");
-	buf_free(&algorithms);
-	return r;
-}
-
-/* Tell the session about its upstream, and hand over the connection. */
-static void
-send_upstream_fd(struct ksession *s, int fd)
-{
-	const struct route *route = s->route;
-	struct reason why;
-	char title[600];
-	struct buf b;
-
-	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->server), s->client,
-	    s->user, s->host);
-	title[500] = '\0';
-	ipc_begin(&b, IPC_UPSTREAM_FD);
-	wire_put_text(&b, title);
-	/* the key is refused for it, when it has been shown */
-	if (upstream_put_algorithms(s, &b, &why) != 0)
-		ksession_warn(s, "%s", why.text);
-	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
-	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
-	wire_put_bool(&b, route->passthrough || route->agent);
-	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_KEX) == 0)
-		(void)ksession_send(s, &b, fd);
-	else
-		buf_free(&b);
-}
-
-void
-upstream_errand_answer(struct ksession *s, struct ipc_msg *msg)
-{
-	char reason[512];
-
-	if (msg->type == IPC_DIAL_FAILED) {
-		wire_text(&msg->body, reason, sizeof(reason));
-		if (take_dead_hosts(s, &msg->body) != 0)
-			snprintf(reason, sizeof(reason), "unreadable answer");
-		ksession_refuse(s, upstream_text_unreachable, "cannot connect: %s", reason);
-		return;
-	}
-	wire_text(&msg->body, s->host, sizeof(s->host));
-	wire_text(&msg->body, reason, sizeof(reason));
-	if (take_dead_hosts(s, &msg->body) != 0 || !strlist_has(&s->route->hosts, s->host)) {
-		ksession_refuse(s, text_gateway, "unreadable answer of an errand");
-	} else {
-		dead_hosts_remove(&s->keeper->dead, s->host, s->route->port);
-		if (reason[0] != '\0')
-			ksession_warn(s, "%s instead of another: %s", s->host, reason);
-		snprintf(s->user, sizeof(s->user), "%s",
-		    s->route->user != NULL ? s->route->user : auth_server_login(s->server));
-		send_upstream_fd(s, msg->fd);
-	}
-	fd_close(&msg->fd);
-}
 
 static int
 sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
@@ -217,7 +100,7 @@ refuse_login(struct ksession *s)
 	if (s->stored.asks_more)
 		text = text_asks_more;
 	else if (s->password_missing)
-		text = text_gateway;
+		text = upstream_text_gateway;
 	ksession_refuse(s, text, "%s@%s: %s", s->user, s->host,
 	    reason[0] != '\0' ? reason : auth_client_reason(s->upstream));
 }
@@ -284,7 +167,7 @@ upstream_finish(struct ksession *s)
 		ksession_log_auth(s, "Accepted");
 	if (ksession_login_done(s) != 0)
 		return;
-	dials_arrived(s);
+	jobs_dial_over(s);
 	ksession_info(s, "%s from %s port %u -> %s@%s port %u", ksession_login(s), s->client,
 	    s->client_port, s->user, s->host, s->route->port);
 	if (auth_client_certificate_refused(s->upstream))
@@ -345,7 +228,7 @@ upstream_ready(struct ksession *s, struct wire *body)
 	    0 :
 	    route_key_public(s->route, s->identity->keystore, &pub, type, &why);
 	if (r != 0) {
-		ksession_refuse(s, text_gateway, "mapped key: %s", why.text);
+		ksession_refuse(s, upstream_text_gateway, "mapped key: %s", why.text);
 		goto out;
 	}
 	if (pub.len > 0)
@@ -362,11 +245,11 @@ upstream_ready(struct ksession *s, struct wire *body)
 		config.host_key = (struct bytes){ s->host_key.data, s->host_key.len };
 	s->upstream = auth_client_new(&config, &client_ops, s);
 	if (s->upstream == NULL) {
-		ksession_refuse(s, text_gateway, "out of memory");
+		ksession_refuse(s, upstream_text_gateway, "out of memory");
 		goto out;
 	}
 	if (s->agent != NULL || s->route->passthrough)
-		dials_arrived(s); /* a person may take their time from here on */
+		jobs_dial_over(s); /* a person may take their time from here on */
 	if (s->agent != NULL)
 		agent_login_begin(s);
 	else if (s->route->passthrough)

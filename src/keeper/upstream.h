@@ -13,13 +13,20 @@ extern const char *const upstream_text_login;
 extern const char *const upstream_text_host_key;
 /* When it does not answer. */
 extern const char *const upstream_text_unreachable;
+/* When it is the gateway's own fault. */
+extern const char *const upstream_text_gateway;
 
 /* The client has proven itself: on to the machine behind. */
 void upstream_dial(struct ksession *s);
-/* No errand dials: ERR_AGAIN if its turn has not come, or why there is none. */
-void upstream_not_dialled(struct ksession *s, int err);
-/* An errand has connected, or not. */
-void upstream_errand_answer(struct ksession *s, struct ipc_msg *msg);
+/* Do two sessions have the same first choice of an upstream? */
+int upstream_same(const struct ksession *a, const struct ksession *b);
+/* For jobs.c: what an errand is told to dial, or to look at a host key, and the result. */
+void upstream_put_dial(struct ksession *s, struct buf *order);
+void upstream_dial_done(struct ksession *s, const struct job_result *result);
+void upstream_put_look(struct ksession *s, struct buf *order);
+void upstream_look_done(struct ksession *s, const struct job_result *result);
+/* Turn the client away: there is no errand, for err. */
+void upstream_no_errand(struct ksession *s, int err);
 
 /* Append four strings: what w->host is asked for by way of kex, host key algorithms, ciphers and MACs;
  * "": by default.  0, or an ERR_* with why: known_hosts could not say which host keys it has. */
@@ -27,8 +34,6 @@ int upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reas
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ksession *s, struct wire *body);
-/* The look that this waited for: LOOKED or DIAL_FAILED; or NULL, and why there is none. */
-void upstream_looked(struct ksession *s, struct ipc_msg *msg, int err);
 
 /* UPSTREAM_READY, UPSTREAM_AUTH, UPSTREAM_FAILED: the login there. */
 void upstream_ready(struct ksession *s, struct wire *body);

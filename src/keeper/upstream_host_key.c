@@ -9,7 +9,6 @@
 #include "keeper/agent_login.h"
 #include "access/host_key.h"
 #include "access/host_key_add.h"
-#include "keeper/looks.h"
 #include "keeper/upstream.h"
 
 const char *const upstream_text_host_key =
@@ -92,17 +91,17 @@ accept_host_key(struct ksession *s, const struct shown *seen)
 	(void)answer_host_key(s, 1);
 }
 
-/*
- * accept-new, and there is no key yet.  The session has talked to a stranger, so it is not asked
- * twice: an errand looks, and what the session has shown is judged by what that finds.
- */
-static void
-look_first(struct ksession *s)
+/* Which algorithms the upstream is asked for is what the session is told in UPSTREAM_FD. */
+void
+upstream_put_look(struct ksession *s, struct buf *order)
 {
-	int r = looks_ask(s);
+	struct reason why;
 
-	if (r != 0 && answer_host_key(s, 0) == 0)
-		upstream_not_dialled(s, r);
+	ipc_begin(order, IPC_LOOK);
+	wire_put_u32(order, (uint32_t)s->route->connect_timeout_ms);
+	wire_put_u32(order, s->route->port);
+	wire_put_text(order, s->host);
+	(void)upstream_put_algorithms(s, order, &why); /* UPSTREAM_FD has logged why */
 }
 
 /* Act on what the session has shown, in s->shown_key. */
@@ -130,7 +129,9 @@ decide(struct ksession *s)
 		accept_host_key(s, &seen);
 		break;
 	case HOST_KEY_NEW:
-		look_first(s);
+		/* The session has talked to a stranger, so it is not asked again: an errand looks, and
+		 * what the session has shown is judged by what that finds. */
+		jobs_ask(s, JOB_LOOK, 0);
 		break;
 	case HOST_KEY_ANY:
 	case HOST_KEY_CHANGED:
@@ -156,7 +157,7 @@ upstream_host_key(struct ksession *s, struct wire *body)
 		(void)answer_host_key(s, 0);
 		return;
 	}
-	if (s->look != NULL) {
+	if (jobs_pending(s, JOB_LOOK)) {
 		ksession_end(s); /* it has asked already */
 		return;
 	}
@@ -206,11 +207,17 @@ take_looked(struct ksession *s, const struct shown *seen)
 }
 
 void
-upstream_looked(struct ksession *s, struct ipc_msg *msg, int err)
+upstream_look_done(struct ksession *s, const struct job_result *result)
 {
+	struct ipc_msg *msg = result->msg;
 	char reason[512];
 	struct shown seen;
 
+	if (result->how == JOB_NOT_STARTED) {
+		if (answer_host_key(s, 0) == 0)
+			upstream_no_errand(s, result->err);
+		return;
+	}
 	s->looked = 1;
 	if (msg != NULL && msg->type == IPC_LOOKED && read_shown(&msg->body, &seen) == 0) {
 		take_looked(s, &seen);
@@ -221,7 +228,7 @@ upstream_looked(struct ksession *s, struct ipc_msg *msg, int err)
 		wire_text(&msg->body, reason, sizeof(reason));
 	else
 		snprintf(reason, sizeof(reason), "the errand has failed: %s",
-		    err_str(err != 0 ? err : ERR_FORMAT));
+		    err_str(result->err != 0 ? result->err : ERR_FORMAT));
 	if (answer_host_key(s, 0) == 0)
 		upstream_refuse_unreachable(s, "cannot look at its host key: ", reason);
 }

@@ -433,15 +433,13 @@ hang_up(void)
 	}
 	for (i = 0; i < CHECKS; i++)
 		CHECK(driver.checks[i].sock == -1);
-	for (i = 0; i < KEEPER_LOOKS_MAX; i++)
-		CHECK(driver.keeper.looks[i].sock == -1 &&
-		    TAILQ_EMPTY(&driver.keeper.looks[i].waiting));
-	for (i = 0; i < KEEPER_CHECKS_MAX; i++)
-		CHECK(driver.keeper.checks[i].sock == -1);
+	for (i = 0; i < JOBS_MAX; i++)
+		CHECK(driver.keeper.jobs.places[i].sock == -1 &&
+		    TAILQ_EMPTY(&driver.keeper.jobs.places[i].jobs));
+	for (i = 0; i < JOB_KINDS; i++)
+		CHECK(TAILQ_EMPTY(&driver.keeper.jobs.queues[i].list));
 	CHECK(TAILQ_EMPTY(&driver.keeper.sessions) && TAILQ_EMPTY(&driver.keeper.ended));
-	CHECK(TAILQ_EMPTY(&driver.keeper.to_dial) && TAILQ_EMPTY(&driver.keeper.dialling));
-	CHECK(driver.keeper.n_dialling == 0 && driver.keeper.running == 0 &&
-	    STAILQ_EMPTY(&driver.keeper.outbox));
+	CHECK(STAILQ_EMPTY(&driver.keeper.outbox));
 	CHECK(driver.keeper.next == NULL && driver.keeper.now->refs == 1 &&
 	    driver.keeper.master != -1);
 }

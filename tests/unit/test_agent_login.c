@@ -12,7 +12,6 @@
 
 #include "base/fd.h"
 #include "keeper/agent_login.h"
-#include "keeper/check.h"
 #include "keeper/master_link.h"
 #include "wire/ssh.h"
 
@@ -39,18 +38,14 @@ setup(void **state)
 	keeper = (struct keeper){ .master = -1, .epoll = -1 };
 	TAILQ_INIT(&keeper.sessions);
 	TAILQ_INIT(&keeper.ended);
-	fairq_init(&keeper.asking);
-	TAILQ_INIT(&keeper.to_dial);
-	TAILQ_INIT(&keeper.dialling);
 	master_link_init(&keeper);
-	check_init(&keeper);
+	jobs_init(&keeper);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return -1;
 	session_fd = pair[1];
 	session = (struct ksession){ .keeper = &keeper,
 		.route = &route,
 		.sock = pair[0],
-		.errand = -1,
 		.phase = IPC_PHASE_AGENT,
 		.methods = { .complete = 1 } };
 	TAILQ_INSERT_TAIL(&keeper.sessions, &session, entry);

@@ -33,7 +33,7 @@ next_are(const char *want)
 	const char *name;
 
 	for (; *want != '\0'; want++) {
-		name = fairq_next(&line);
+		name = fairq_next(&line, NULL);
 		assert_non_null(name);
 		if (*name != *want)
 			fail_msg("%c instead of %s", *name, want);
@@ -52,12 +52,12 @@ test_in_order(void **state)
 {
 	(void)state;
 	begin();
-	assert_null(fairq_next(&line));
+	assert_null(fairq_next(&line, NULL));
 	waits('a', MANY);
 	waits('b', MANY);
 	waits('c', MANY);
 	next_are("abc");
-	assert_null(fairq_next(&line));
+	assert_null(fairq_next(&line, NULL));
 	waits('a', "192.0.2.3");
 	waits('b', "192.0.2.4");
 	waits('c', "192.0.2.5");
@@ -82,7 +82,7 @@ test_who_asks_for_little_does_not_wait_for_who_asks_for_much(void **state)
 	waits('x', ONE);
 	waits('e', MANY);
 	next_are("dxe");
-	assert_null(fairq_next(&line));
+	assert_null(fairq_next(&line, NULL));
 }
 
 static void
@@ -112,12 +112,12 @@ test_who_leaves(void **state)
 	next_are("a");
 	fairq_leave(&line, &turns_of['a' - '@']);
 	next_are("c");
-	assert_null(fairq_next(&line));
+	assert_null(fairq_next(&line, NULL));
 	/* who asks twice waits once */
 	waits('a', MANY);
 	waits('a', MANY);
 	next_are("a");
-	assert_null(fairq_next(&line));
+	assert_null(fairq_next(&line, NULL));
 }
 
 /* Whose network has 2^64 addresses is one; what merely looks alike is not. */

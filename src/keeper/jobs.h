@@ -1,0 +1,115 @@
+/*
+ * Jobs: what a login has errands do for it.  Each kind of job has a number of places, and a login
+ * that finds all of them taken waits in the queue of that kind.  jobs.c has the table of kinds; what a
+ * job's errand is told, and what follows from its answer, is the business of downstream and upstream.
+ */
+#ifndef KEEPER_JOBS_H
+#define KEEPER_JOBS_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "ipc/ipc.h"
+#include "keeper/fairq.h"
+#include "keeper/source.h"
+
+struct keeper;
+struct ksession;
+
+enum job_kind {
+	JOB_LOOKUP,   /* a lookup program says where a login leads */
+	JOB_PASSWORD, /* a password is compared with its hash */
+	JOB_DIAL,     /* a connection to the upstream, and the gateway's login there */
+	JOB_LOOK,     /* the host key of an upstream that accept-new does not know yet */
+	JOB_KINDS
+};
+
+/* Lookup programs that run at once. */
+#define JOBS_LOOKUPS_MAX 16
+/* Passwords that are checked at once: each check takes the memory that its hash asks for. */
+#define JOBS_PASSWORDS_MAX 2
+/* Upstreams that are dialled at once, so that logins that wait for dead hosts leave places for others. */
+#define JOBS_DIALS_MAX 128
+/* Of them to the same upstream: sshd begins to drop connections at ten (MaxStartups 10:30:100). */
+#define JOBS_DIALS_SAME_MAX 8
+/* Upstreams that are looked at at once.  A login that waits for a look holds one of the places to dial. */
+#define JOBS_LOOKS_MAX JOBS_DIALS_MAX
+
+#define JOBS_MAX (JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX)
+
+/* A job of a session, which has one of each kind.  All zero: nothing is asked for. */
+struct job {
+	enum job_kind kind;
+	struct ksession *session;
+	struct fairq_entry turn; /* in the queue of its kind */
+	int64_t timeout_ms;
+	int64_t deadline;	 /* in the queue */
+	struct job_place *place; /* NULL: none yet */
+	TAILQ_ENTRY(job) entry;	 /* among the jobs of its place */
+};
+TAILQ_HEAD(job_list, job);
+
+/* A place for an errand: taken while an errand runs there, or a job is in it. */
+struct job_place {
+	struct source source;
+	struct keeper *keeper;
+	enum job_kind kind;
+	int sock;	      /* where the errand answers; -1: none runs */
+	int64_t deadline;     /* of its answer */
+	struct buf order;     /* what it was told, if its answer may be shared */
+	struct job_list jobs; /* several only where they share it; none once the login is over */
+};
+
+struct jobs {
+	struct fairq queues[JOB_KINDS];
+	struct job_place places[JOBS_MAX];
+	struct job_place
+	    *first[JOB_KINDS + 1]; /* those of a kind end where the next kind's begin */
+	int changed;		   /* since jobs_start() last looked */
+};
+
+/* How a job has ended. */
+struct job_result {
+	enum {
+		JOB_ANSWERED,
+		JOB_NOT_STARTED, /* err says why; ERR_EOF: there is no master any more */
+		JOB_DIED,	 /* the errand; or its answer was none, for err */
+		JOB_OVERDUE,	 /* after timeout_ms, in the queue or of the errand */
+	} how;
+	int err;
+	/* JOB_ANSWERED: a message that fits the table of messages.  Its body lies in a buffer that other
+	 * messages are received into; its descriptor is closed after the call that has it. */
+	struct ipc_msg *msg;
+};
+
+void jobs_init(struct keeper *k);
+
+/*
+ * Have a job done for the session.  The errand starts in jobs_start(), and its result comes by way of
+ * the table: never before this returns.  timeout_ms counts in the queue or for the errand's answer,
+ * as the table has it for this kind.  A job that is under way already goes on as it is.
+ */
+void jobs_ask(struct ksession *s, enum job_kind kind, int64_t timeout_ms);
+
+/* Is such a job of the session under way? */
+int jobs_pending(const struct ksession *s, enum job_kind kind);
+
+/* The result is not wanted any more: of any of its jobs.  Errands that only this session waits for see
+ * their socket close, and end. */
+void jobs_cancel(struct ksession *s);
+
+/* The upstream has let the gateway in, or waits for a human: JOB_DIAL gives its place back.  Other
+ * logins that wait for the same upstream get their whole time anew, as it is alive. */
+void jobs_dial_over(struct ksession *s);
+
+/* Start what there are places for: called after each round of events. */
+void jobs_start(struct keeper *k);
+
+/* An errand has answered, or is gone. */
+void jobs_input(struct job_place *p);
+
+/* End the jobs whose time is over. */
+void jobs_sweep(struct keeper *k, int64_t now);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * What the keeper's epoll(7) gives back: whose descriptor it is.
+ */
+#ifndef KEEPER_SOURCE_H
+#define KEEPER_SOURCE_H
+
+struct ksession;
+struct job_place;
+
+struct source {
+	enum {
+		SOURCE_MASTER,
+		SOURCE_SESSION,
+		SOURCE_ERRAND,
+	} kind;
+	struct ksession *session; /* SOURCE_SESSION */
+	struct job_place *place;  /* SOURCE_ERRAND */
+};
+
+#endif

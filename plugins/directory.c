@@ -96,7 +96,7 @@ struct directory_place {
 	const struct directory *d;
 	const char *login;
 	struct login_dir dir;
-	char *why;
+	struct reason *why;
 };
 
 /* Append a file.  1; 0 if it does not exist; -1 with why. */
@@ -107,7 +107,7 @@ directory_file_read(const struct directory_place *p, const char *name, struct bu
 
 	r = login_dir_file_open(&p->dir, name, O_RDONLY, SAFE_PATH_TRUSTED, &fd, p->why);
 	if (r == ERR_NOTFOUND) {
-		p->why[0] = '\0';
+		p->why->text[0] = '\0';
 		return 0;
 	}
 	if (r != 0)
@@ -116,7 +116,7 @@ directory_file_read(const struct directory_place *p, const char *name, struct bu
 	fd_close(&fd);
 	if (r == 0)
 		return 1;
-	snprintf(p->why, PLUGIN_WHY_SIZE, "%.80s/%s: %s", p->login, name, err_str(r));
+	reason_set(p->why, "%.80s/%s: %s", p->login, name, err_str(r));
 	return -1;
 }
 
@@ -129,7 +129,7 @@ directory_has_file(const struct directory_place *p, const char *name, mode_t ref
 	r = login_dir_file_open(&p->dir, name, O_RDONLY, refused, &fd, p->why);
 	fd_close(&fd);
 	if (r == ERR_NOTFOUND)
-		p->why[0] = '\0';
+		p->why->text[0] = '\0';
 	return r == 0 ? 1 : r == ERR_NOTFOUND ? 0 : -1;
 }
 
@@ -226,8 +226,7 @@ directory_upstream_read(struct route_text *t, const struct route_origin *origin,
 		return r;
 	}
 bad:
-	snprintf(p->why, PLUGIN_WHY_SIZE, "%.80s/sshpiper_upstream: is not [user@]host[:port]",
-	    p->login);
+	reason_set(p->why, "%.80s/sshpiper_upstream: is not [user@]host[:port]", p->login);
 	return r;
 }
 
@@ -242,8 +241,8 @@ directory_entries_read(const struct directory_place *p, struct route_text *t,
 	buf_init(&b, FILE_MAX);
 	r = directory_file_read(p, name, &b);
 	if (r == 0)
-		snprintf(p->why, PLUGIN_WHY_SIZE,
-		    "%.80s: holds neither route.ini nor sshpiper_upstream", p->login);
+		reason_set(p->why, "%.80s: holds neither route.ini nor sshpiper_upstream",
+		    p->login);
 	if (r != 1) {
 		buf_free(&b);
 		return ERR_FORMAT;
@@ -296,8 +295,7 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 	if (there != -1 && t->errors.n == 0 && !directory_has_key(t, "AuthorizedKeysFile") &&
 	    !directory_has_key(t, "TrustedUserCAKeys") && !directory_has_key(t, "AuthorizedKey") &&
 	    !directory_has_key(t, "PasswordHash") && !directory_has_key(t, "Passthrough")) {
-		snprintf(p->why, PLUGIN_WHY_SIZE,
-		    "%.80s: has no authorized_keys: nobody can log in", p->login);
+		reason_set(p->why, "%.80s: has no authorized_keys: nobody can log in", p->login);
 		return ERR_FORMAT;
 	}
 	if (r == 0 && there != -1 && !directory_has_key(t, "UserKnownHostsFile")) {
@@ -313,7 +311,7 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 			return ERR_FORMAT;
 		if (there == 0 && t->errors.n == 0 && !directory_has_key(t, "Password") &&
 		    !directory_has_key(t, "Passthrough")) {
-			snprintf(p->why, PLUGIN_WHY_SIZE,
+			reason_set(p->why,
 			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
 			    "to the machine",
 			    p->login);
@@ -329,12 +327,12 @@ static int
 directory_has_totp(const struct directory_place *p)
 {
 	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		snprintf(p->why, PLUGIN_WHY_SIZE,
+		reason_set(p->why,
 		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not check "
 		    "yet; remove the file to let people in by key alone",
 		    p->dir.path);
 	else if (errno != ENOENT)
-		snprintf(p->why, PLUGIN_WHY_SIZE, "%.400s/totp: %s", p->dir.path, strerror(errno));
+		reason_set(p->why, "%.400s/totp: %s", p->dir.path, strerror(errno));
 	else
 		return 0;
 	return 1;
@@ -351,7 +349,7 @@ directory_route(const struct directory_place *p, struct route **out)
 	char *source = NULL, *base = NULL, *id = NULL;
 	int r = ERR_NOMEM, has_id = 0;
 
-	p->why[0] = '\0';
+	p->why->text[0] = '\0';
 	if (directory_has_totp(p))
 		return ERR_FORMAT;
 	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
@@ -381,7 +379,7 @@ directory_route(const struct directory_place *p, struct route **out)
 	}
 out:
 	if (r == ERR_NOMEM)
-		snprintf(p->why, PLUGIN_WHY_SIZE, "out of memory");
+		reason_set(p->why, "out of memory");
 	route_text_free(&t);
 	free(id);
 	free(source);
@@ -391,14 +389,14 @@ out:
 
 static enum plugin_result
 directory_find(void *self, const struct lookup_request *request, struct route **out,
-    char why[PLUGIN_WHY_SIZE])
+    struct reason *why)
 {
 	struct directory_place p = { .d = self, .login = request->login, .why = why };
 	int r;
 
 	r = login_dir_open(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
 	if (r == ERR_NOTFOUND) {
-		why[0] = '\0';
+		why->text[0] = '\0';
 		return PLUGIN_NEXT;
 	}
 	if (r != 0)
@@ -412,7 +410,7 @@ static void
 directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct directory *d = self;
-	char why[SAFE_PATH_WHY_SIZE], closed[ACCESS_HINT_SIZE];
+	struct reason why, closed;
 	struct login_dir dir;
 	unsigned int line = 0;
 	const char *file = conf->dir;
@@ -429,13 +427,13 @@ directory_check(void *self, const struct conf *conf, struct conf_errors *errors)
 	}
 	/* entering the directory is enough; no lookup lists it */
 	if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) == -1 && errno == EACCES) {
-		(void)access_hint(d->path, X_OK, closed);
-		conf_error(errors, file, line, "Path: %s: %s", d->path, closed);
+		(void)access_hint(d->path, X_OK, &closed);
+		conf_error(errors, file, line, "Path: %s: %s", d->path, closed.text);
 		return;
 	}
-	r = login_dir_open(&conf->file_rule, d->path, NO_LOGIN, &dir, why);
+	r = login_dir_open(&conf->file_rule, d->path, NO_LOGIN, &dir, &why);
 	if (r != 0 && r != ERR_NOTFOUND)
-		conf_error(errors, file, line, "Path: %s", why);
+		conf_error(errors, file, line, "Path: %s", why.text);
 	login_dir_close(&dir);
 }
 

@@ -136,7 +136,7 @@ exec_new(const struct conf *conf, const struct conf_section *section, struct con
 
 /* Check the program's owner and modes.  0, or an ERR_* with why; with ERR_SYS errno is set, too. */
 static int
-exec_program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
+exec_program_ok(const struct exec *x, struct reason *why)
 {
 	struct stat st;
 	int fd, r;
@@ -145,8 +145,8 @@ exec_program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
 	if (r == 0 && fstat(fd, &st) == -1)
 		r = ERR_SYS;
 	if (r == 0 && (st.st_mode & 0111) == 0) {
-		snprintf(why, PLUGIN_WHY_SIZE, "%.400s: is not executable; run: chmod +x %.400s",
-		    x->path, x->path);
+		reason_set(why, "%.400s: is not executable; run: chmod +x %.400s", x->path,
+		    x->path);
 		r = ERR_PERM;
 	}
 	fd_close(&fd);
@@ -154,8 +154,7 @@ exec_program_ok(const struct exec *x, char why[PLUGIN_WHY_SIZE])
 }
 
 static enum plugin_result
-exec_find(void *self, const struct lookup_request *request, struct route **out,
-    char why[PLUGIN_WHY_SIZE])
+exec_find(void *self, const struct lookup_request *request, struct route **out, struct reason *why)
 {
 	const struct exec *x = self;
 
@@ -215,7 +214,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 
 static enum plugin_result
 exec_answer(void *self, const struct lookup_request *request, const struct lookup_reply *reply,
-    struct route **out, char why[PLUGIN_WHY_SIZE])
+    struct route **out, struct reason *why)
 {
 	const struct exec *x = self;
 	struct route_origin origin = { .login = request->login, .source = x->path };
@@ -223,20 +222,20 @@ exec_answer(void *self, const struct lookup_request *request, const struct looku
 	struct route_text t = { 0 };
 
 	if (reply->failure[0] != '\0') {
-		snprintf(why, PLUGIN_WHY_SIZE, "%.80s: %.100s%s%.60s", x->path, reply->failure,
-		    colon, reply->said);
+		reason_set(why, "%.80s: %.100s%s%.60s", x->path, reply->failure, colon,
+		    reply->said);
 		return PLUGIN_FAILED;
 	}
 	if (reply->status == 1)
 		return PLUGIN_NEXT;
 	if (reply->status != 0) {
-		snprintf(why, PLUGIN_WHY_SIZE, "%.80s: exit status %d%s%.120s", x->path,
-		    reply->status, colon, reply->said);
+		reason_set(why, "%.80s: exit status %d%s%.120s", x->path, reply->status, colon,
+		    reply->said);
 		return PLUGIN_FAILED;
 	}
 	if (route_text_read(&t, &origin, reply->out, reply->len) != 0) {
 		route_text_free(&t);
-		snprintf(why, PLUGIN_WHY_SIZE, "out of memory");
+		reason_set(why, "out of memory");
 		return PLUGIN_FAILED;
 	}
 	return route_text_make(x->conf, &t, &origin, out, why) == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
@@ -263,14 +262,14 @@ static void
 exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
-	char why[PLUGIN_WHY_SIZE], closed[ACCESS_HINT_SIZE];
-	int r = exec_program_ok(x, why);
+	struct reason why, closed;
+	int r = exec_program_ok(x, &why);
 
 	if (r == ERR_SYS && errno == EACCES) {
-		(void)access_hint(x->path, X_OK, closed);
-		exec_command_error(conf, errors, x->path, closed);
+		(void)access_hint(x->path, X_OK, &closed);
+		exec_command_error(conf, errors, x->path, closed.text);
 	} else if (r != 0) {
-		exec_command_error(conf, errors, "", why);
+		exec_command_error(conf, errors, "", why.text);
 	}
 }
 
@@ -278,12 +277,12 @@ static void
 exec_check_run(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
-	char closed[ACCESS_HINT_SIZE];
+	struct reason closed;
 
 	if (faccessat(AT_FDCWD, x->path, X_OK, AT_EACCESS) == 0 || errno != EACCES)
 		return;
-	(void)access_hint(x->path, X_OK, closed);
-	exec_command_error(conf, errors, x->path, closed);
+	(void)access_hint(x->path, X_OK, &closed);
+	exec_command_error(conf, errors, x->path, closed.text);
 }
 
 const struct lookup_plugin plugin_exec = {

@@ -169,7 +169,7 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 /* The route of one section, if it matches the request. */
 static enum plugin_result
 ini_try(const struct ini *ini, const struct conf_section *s, const struct wildcard_match *match,
-    const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
+    const struct lookup_request *request, struct route **out, struct reason *why)
 {
 	struct conf_errors errors = { 0 };
 	struct route *route;
@@ -178,7 +178,7 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 	err = route_new(ini->conf, s, &errors, &route);
 	conf_errors_free(&errors);
 	if (err != 0) {
-		snprintf(why, PLUGIN_WHY_SIZE, "%s:%u: out of memory", s->file, s->line);
+		reason_set(why, "%s:%u: out of memory", s->file, s->line);
 		return PLUGIN_FAILED;
 	}
 	if (!route_matches(route, request)) {
@@ -196,7 +196,7 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 
 static enum plugin_result
 ini_try_group(const struct ini *ini, const struct ini_group *g, const struct wildcard_match *match,
-    const struct lookup_request *request, struct route **out, char why[PLUGIN_WHY_SIZE])
+    const struct lookup_request *request, struct route **out, struct reason *why)
 {
 	enum plugin_result result = PLUGIN_NEXT;
 	uint32_t i;
@@ -209,8 +209,7 @@ ini_try_group(const struct ini *ini, const struct ini_group *g, const struct wil
 }
 
 static enum plugin_result
-ini_find(void *self, const struct lookup_request *request, struct route **out,
-    char why[PLUGIN_WHY_SIZE])
+ini_find(void *self, const struct lookup_request *request, struct route **out, struct reason *why)
 {
 	const struct ini *ini = self;
 	struct wildcard_match match = { .login = request->login };

@@ -71,8 +71,7 @@ fingerprint_known(const struct route *route, struct bytes blob)
  * ssh.
  */
 static enum known_hosts_result
-check_certificate(const struct host_key_shown *shown, const struct buf *text, char *why,
-    size_t size)
+check_certificate(const struct host_key_shown *shown, const struct buf *text, struct reason *why)
 {
 	enum known_hosts_result result;
 	char name[256];
@@ -80,7 +79,7 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, ch
 	int r = cert_parse(&cert, shown->blob);
 
 	if (r != 0) {
-		snprintf(why, size,
+		reason_set(why, "%s",
 		    r == ERR_WEAK ?
 			"the RSA key of the certificate's CA is shorter than 2048 bits" :
 			r == ERR_COSTLY ?
@@ -98,8 +97,8 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, ch
 	snprintf(name, sizeof(name), "%s", shown->host);
 	text_lower(name);
 	if (!user_key_ca_signed(&cert))
-		snprintf(why, size, "the signature of the certificate is not its CA's");
-	else if (cert_names_host(&cert, name, time(NULL), why, size))
+		reason_set(why, "the signature of the certificate is not its CA's");
+	else if (cert_names_host(&cert, name, time(NULL), why))
 		return KNOWN_HOST_OK;
 	return KNOWN_HOST_NEW;
 }
@@ -114,19 +113,18 @@ look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_ju
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
 	if (read_known_hosts(shown->route, shown->host, &text, &why) != 0) {
-		snprintf(j->why, sizeof(j->why), "the known hosts cannot be read: %.900s",
-		    why.text);
+		reason_set(&j->why, "the known hosts cannot be read: %.900s", why.text);
 		result = KNOWN_HOST_REVOKED;
 	} else {
 		if (!bytes_equal(shown->blob, key))
-			result = check_certificate(shown, &text, j->why, sizeof(j->why));
+			result = check_certificate(shown, &text, &j->why);
 		if (result == KNOWN_HOST_OK)
 			j->by = HOST_KEY_BY_AUTHORITY;
 		if (result == KNOWN_HOST_NEW)
 			result = known_hosts_check((const char *)text.data, text.len, shown->host,
 			    shown->route->port, key);
 		if (result == KNOWN_HOST_REVOKED)
-			snprintf(j->why, sizeof(j->why), "the key is marked @revoked");
+			reason_set(&j->why, "the key is marked @revoked");
 	}
 	buf_free(&text);
 	return result;
@@ -135,10 +133,8 @@ look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_ju
 void
 host_key_refuse(struct host_key_judgement *j, int changed)
 {
-	size_t len = strlen(j->why);
-
 	j->verdict = HOST_KEY_REFUSED;
-	snprintf(j->why + len, sizeof(j->why) - len, "%s%s", len > 0 ? ", and " : "",
+	reason_add(&j->why, "%s%s", j->why.text[0] != '\0' ? ", and " : "",
 	    changed ? "the key has CHANGED: somebody may be in between, or the "
 		      "machine was set up anew" :
 		      "the key is not known");
@@ -152,7 +148,7 @@ check_host_key(const struct host_key_shown *shown, struct host_key_judgement *j)
 	const struct route *route = shown->route;
 	enum known_hosts_result result;
 
-	j->why[0] = '\0';
+	j->why.text[0] = '\0';
 	result = look_up(shown, key, j);
 	if (result == KNOWN_HOST_REVOKED)
 		return;
@@ -216,7 +212,7 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 
 	*j = (struct host_key_judgement){ .verdict = HOST_KEY_REFUSED };
 	buf_init(&j->key, HOST_KEY_MAX);
-	snprintf(j->why, sizeof(j->why), "bad signature");
+	reason_set(&j->why, "bad signature");
 	if (shown->hash.len < HOST_KEY_HASH_MIN || shown->hash.len > HOST_KEY_HASH_MAX ||
 	    strlen(shown->alg) >= sizeof(alg))
 		return;
@@ -225,7 +221,7 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 	if (r == 0)
 		r = signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg);
 	if (r == ERR_WEAK || r == ERR_COSTLY)
-		snprintf(j->why, sizeof(j->why), "%s", err_str(r));
+		reason_set(&j->why, "%s", err_str(r));
 	if (r == 0)
 		check_host_key(shown, j);
 }
@@ -237,16 +233,14 @@ host_key_judgement_free(struct host_key_judgement *j)
 }
 
 const char *
-host_key_failed(const struct route *r, struct bytes blob, const char *why,
-    char out[HOST_KEY_WHY_SIZE])
+host_key_failed(const struct route *r, struct bytes blob, const char *why, struct reason *out)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
 
 	pubkey_fingerprint(blob, fingerprint);
 	if (pubkey_type(blob, type) != 0)
 		type[0] = '\0';
-	snprintf(out, HOST_KEY_WHY_SIZE, "%s %s: %s; known keys are in %s", pubkey_type_short(type),
-	    fingerprint, why,
-	    r->known_hosts_files.n > 0 ? r->known_hosts_files.v[0] : "HostKeyFingerprint");
-	return out;
+	reason_set(out, "%s %s: %s; known keys are in %s", pubkey_type_short(type), fingerprint,
+	    why, r->known_hosts_files.n > 0 ? r->known_hosts_files.v[0] : "HostKeyFingerprint");
+	return out->text;
 }

@@ -13,7 +13,6 @@
 #define KNOWN_HOSTS_MAX (16 * 1024 * 1024)
 #define HOST_KEY_HASH_MIN 20
 #define HOST_KEY_HASH_MAX 64
-#define HOST_KEY_WHY_SIZE 1024
 /* A list of algorithms to ask a host for. */
 #define HOST_KEY_ALGORITHMS_MAX 1000
 
@@ -41,7 +40,7 @@ struct host_key_judgement {
 	} by;		/* which it is known */
 	struct buf key; /* the blob of the key that has signed: of a certificate the certified */
 	/* For the log.  May have something to say of a certificate whatever the verdict is. */
-	char why[HOST_KEY_WHY_SIZE];
+	struct reason why;
 };
 
 /* Judge it, the signature first.  host_key_judgement_free() it in any case. */
@@ -58,6 +57,6 @@ int host_key_algorithms(const struct route *r, const char *host, struct buf *alg
 
 /* What the log says behind "Host key verification failed ...: ". */
 const char *host_key_failed(const struct route *r, struct bytes blob, const char *why,
-    char out[HOST_KEY_WHY_SIZE]);
+    struct reason *out);
 
 #endif

@@ -283,7 +283,7 @@ view_again(struct view *v)
 
 static int
 view_find(struct view *v, const struct authorized_request *request,
-    struct authorized_options *options, char why[256])
+    struct authorized_options *options, struct reason *why)
 {
 	int found = 0, err;
 
@@ -303,13 +303,13 @@ view_find(struct view *v, const struct authorized_request *request,
 
 int
 key_list_cache_find(const struct route *r, const struct authorized_request *request,
-    struct authorized_options *options, char why[256], struct reason *unread)
+    struct authorized_options *options, struct reason *why, struct reason *unread)
 {
 	struct view v;
 	int found;
 
 	*options = (struct authorized_options){ 0 };
-	why[0] = '\0';
+	why->text[0] = '\0';
 	found = view_open(&v, r, r->authorized_keys_file, KEY_INDEX_AUTHORIZED, AUTHORIZED_KEYS_MAX,
 	    unread);
 	if (found == 0 && (found = view_find(&v, request, options, why)) < 0)

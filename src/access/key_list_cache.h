@@ -21,7 +21,7 @@
 /* authorized_keys_find() in AuthorizedKeysFile: 1 or 0; or an ERR_* with unread, if the file
  * cannot be read. */
 int key_list_cache_find(const struct route *r, const struct authorized_request *request,
-    struct authorized_options *options, char why[256], struct reason *unread) MUST_CHECK;
+    struct authorized_options *options, struct reason *why, struct reason *unread) MUST_CHECK;
 
 /* 1 if TrustedUserCAKeys has the key, or 0; or an ERR_* with unread. */
 int key_list_cache_trust(const struct route *r, struct bytes key, struct reason *unread) MUST_CHECK;

@@ -128,7 +128,7 @@ policy_from_route(const struct route *route, const struct authorized_options *op
 
 int
 policy_from_route_check(const struct route *route, const struct authorized_options *options,
-    char why[POLICY_WHY_SIZE])
+    struct reason *why)
 {
 	const char *overfull;
 	struct policy rules;
@@ -137,7 +137,7 @@ policy_from_route_check(const struct route *route, const struct authorized_optio
 
 	r = policy_from_route(route, options, &rules);
 	if (r != 0) {
-		snprintf(why, POLICY_WHY_SIZE, "%s", err_str(r));
+		reason_set(why, "%s", err_str(r));
 		return r;
 	}
 	ipc_begin(&b, IPC_POLICY);
@@ -145,9 +145,9 @@ policy_from_route_check(const struct route *route, const struct authorized_optio
 	r = buf_err(&b);
 	overfull = policy_overfull(&rules);
 	if (overfull != NULL)
-		snprintf(why, POLICY_WHY_SIZE, "more than %d of %s", POLICY_LIST_MAX, overfull);
+		reason_set(why, "more than %d of %s", POLICY_LIST_MAX, overfull);
 	else if (r != 0)
-		snprintf(why, POLICY_WHY_SIZE,
+		reason_set(why,
 		    "what the options of the key and the route permit is longer than %d KiB",
 		    IPC_MAX / 1024);
 	buf_free(&b);

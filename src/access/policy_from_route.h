@@ -5,6 +5,7 @@
 #ifndef ACCESS_POLICY_FROM_ROUTE_H
 #define ACCESS_POLICY_FROM_ROUTE_H
 
+#include "base/reason.h"
 #include "formats/authorized_keys.h"
 #include "lookup/route.h"
 #include "wire/policy.h"
@@ -13,11 +14,9 @@
 int policy_from_route(const struct route *route, const struct authorized_options *options,
     struct policy *rules) MUST_CHECK;
 
-#define POLICY_WHY_SIZE 160
-
 /* Can a session be told of it?  0; ERR_TOOBIG with why: a line for the administrator;
  * ERR_NOMEM, likewise. */
 int policy_from_route_check(const struct route *route, const struct authorized_options *options,
-    char why[POLICY_WHY_SIZE]) MUST_CHECK;
+    struct reason *why) MUST_CHECK;
 
 #endif

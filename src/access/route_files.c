@@ -21,22 +21,19 @@ static int
 file_open(const struct route *r, const char *path, int flags, int *fd, struct reason *why)
 {
 	const char *name = route_in_tree(r, path);
-	char reason[SAFE_PATH_WHY_SIZE];
 	struct login_dir dir;
 	int err;
 
 	*fd = -1;
 	if (name == NULL) {
-		err = safe_path_open(&r->file_rule, path, flags, SAFE_PATH_TRUSTED, fd, reason);
+		err = safe_path_open(&r->file_rule, path, flags, SAFE_PATH_TRUSTED, fd, why);
 	} else {
-		err = login_dir_open(&r->file_rule, r->tree, r->tree_dir, &dir, reason);
+		err = login_dir_open(&r->file_rule, r->tree, r->tree_dir, &dir, why);
 		if (err == 0) {
-			err = login_dir_file_open(&dir, name, flags, SAFE_PATH_TRUSTED, fd, reason);
+			err = login_dir_file_open(&dir, name, flags, SAFE_PATH_TRUSTED, fd, why);
 			login_dir_close(&dir);
 		}
 	}
-	if (err != 0)
-		reason_set(why, "%s", reason);
 	return err;
 }
 
@@ -85,7 +82,6 @@ key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char
     struct reason *why)
 {
 	const char *name = route_in_tree(r, r->key_file);
-	char reason[SAFE_PATH_WHY_SIZE];
 	struct buf text;
 	int err;
 
@@ -96,10 +92,8 @@ key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char
 	}
 	buf_init(&text, KEY_FILE_MAX);
 	err = login_dir_file_read(&r->file_rule, r->tree, r->tree_dir, name, SAFE_PATH_SECRET,
-	    &text, reason);
-	if (err != 0) {
-		reason_set(why, "%s", reason);
-	} else {
+	    &text, why);
+	if (err == 0) {
 		err = buf_cstr(&text) == NULL ?
 		    ERR_FORMAT :
 		    key_import((const char *)text.data, text.len, NULL, priv, pub, type);
@@ -154,14 +148,14 @@ route_key_sign(const struct route *r, struct keystore *ks, const char *alg, cons
 
 /* Is this a user's certificate for the key, valid now? */
 static int
-certificate_check(struct bytes blob, struct bytes key, time_t now, char *why, size_t size)
+certificate_check(struct bytes blob, struct bytes key, time_t now, struct reason *why)
 {
 	struct buf certified;
 	struct cert cert;
 	int err;
 
 	if (cert_parse(&cert, blob) != 0) {
-		snprintf(why, size, "is not an OpenSSH certificate");
+		reason_set(why, "is not an OpenSSH certificate");
 		return ERR_FORMAT;
 	}
 	buf_init(&certified, CERTIFICATE_MAX);
@@ -171,10 +165,10 @@ certificate_check(struct bytes blob, struct bytes key, time_t now, char *why, si
 		err = ERR_AUTH;
 	buf_free(&certified);
 	if (err == ERR_AUTH)
-		snprintf(why, size, "is for another key than the route's Key");
+		reason_set(why, "is for another key than the route's Key");
 	else if (err != 0)
-		snprintf(why, size, "%s", err_str(err));
-	else if (!cert_valid(&cert, CERT_USER, now, why, size))
+		reason_set(why, "%s", err_str(err));
+	else if (!cert_valid(&cert, CERT_USER, now, why))
 		err = cert.kind == CERT_USER ? ERR_TIMEOUT : ERR_FORMAT;
 	return err;
 }
@@ -185,7 +179,7 @@ route_certificate(const struct route *r, struct bytes key, time_t now, struct bu
 {
 	size_t start = out->len, len;
 	struct buf text;
-	char reason[160];
+	struct reason reason;
 	int err;
 
 	buf_init(&text, CERTIFICATE_MAX);
@@ -194,16 +188,16 @@ route_certificate(const struct route *r, struct bytes key, time_t now, struct bu
 		for (len = 0; len < text.len && text.data[len] != '\n'; len++)
 			;
 		if (pubkey_parse((const char *)text.data, len, out) != 0) {
-			snprintf(reason, sizeof(reason), "is not an OpenSSH certificate");
+			reason_set(&reason, "is not an OpenSSH certificate");
 			err = ERR_FORMAT;
 		} else {
 			err = certificate_check((struct bytes){ out->data + start,
 						    out->len - start },
-			    key, now, reason, sizeof(reason));
+			    key, now, &reason);
 		}
 		if (err != 0) {
 			out->len = start;
-			reason_set(why, "%s: %s", r->certificate_file, reason);
+			reason_set(why, "%s: %s", r->certificate_file, reason.text);
 		}
 	}
 	buf_free(&text);

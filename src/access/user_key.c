@@ -26,22 +26,22 @@ tell(struct user_key_answer *answer, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (answer->why[0] != '\0')
+	if (answer->why.text[0] != '\0')
 		return;
 	va_start(ap, fmt);
-	vsnprintf(answer->why, sizeof(answer->why), fmt, ap);
+	reason_vset(&answer->why, fmt, ap);
 	va_end(ap);
 }
 
 /* What a list said of the key, and why.  1 if it lets the key in. */
 static int
-list_said(struct user_key_answer *answer, int found, const char *why, const char *name)
+list_said(struct user_key_answer *answer, int found, const struct reason *why, const char *name)
 {
 	if (found == 1)
 		snprintf(answer->where, sizeof(answer->where), "line %u of %.400s",
 		    answer->options.line, name);
-	else if (why[0] != '\0')
-		tell(answer, "%.250s: %s", name, why);
+	else if (why->text[0] != '\0')
+		tell(answer, "%.250s: %s", name, why->text);
 	return found == 1;
 }
 
@@ -51,7 +51,7 @@ lines_allow(const struct route *route, const struct authorized_request *request,
     struct user_key_answer *answer)
 {
 	struct buf text;
-	char why[256];
+	struct reason why;
 	size_t i;
 	int ok;
 
@@ -61,8 +61,8 @@ lines_allow(const struct route *route, const struct authorized_request *request,
 	ok = buf_err(&text) == 0 && text.len > 0 &&
 	    list_said(answer,
 		authorized_keys_find((const char *)text.data, text.len, request, &answer->options,
-		    why),
-		why, "the AuthorizedKey lines");
+		    &why),
+		&why, "the AuthorizedKey lines");
 	buf_free(&text);
 	return ok;
 }
@@ -73,19 +73,19 @@ lists_allow(const struct route *route, const struct authorized_request *request,
     struct user_key_answer *answer)
 {
 	struct reason unread;
-	char why[256];
+	struct reason why;
 	int found;
 
 	if (lines_allow(route, request, answer))
 		return 1;
 	if (route->authorized_keys_file == NULL)
 		return 0;
-	found = key_list_cache_find(route, request, &answer->options, why, &unread);
+	found = key_list_cache_find(route, request, &answer->options, &why, &unread);
 	if (found < 0) {
 		tell(answer, "%s", unread.text);
 		return 0;
 	}
-	return list_said(answer, found, why, route->authorized_keys_file);
+	return list_said(answer, found, &why, route->authorized_keys_file);
 }
 
 /* 1 if TrustedUserCAKeys has the certificate's CA. */
@@ -119,7 +119,7 @@ ca_allows(const struct user_key_request *request, const struct cert *cert,
     struct user_key_answer *answer)
 {
 	const struct route *route = request->route;
-	char why[256];
+	struct reason why;
 
 	if (route->trusted_user_ca_keys == NULL || !ca_trusted(route, cert, answer))
 		return 0;
@@ -132,8 +132,8 @@ ca_allows(const struct user_key_request *request, const struct cert *cert,
 			"none of AuthorizedPrincipals is a principal of the certificate");
 		return 0;
 	}
-	if (!cert_options(cert, request->address, &answer->options, why, sizeof(why))) {
-		tell(answer, "%s", why);
+	if (!cert_options(cert, request->address, &answer->options, &why)) {
+		tell(answer, "%s", why.text);
 		return 0;
 	}
 	/* sshd's list of names would have to say so, and ours cannot */
@@ -154,7 +154,7 @@ is_revoked(const struct route *route, struct bytes blob, const struct cert *cert
 
 	if (route->revoked_keys == NULL)
 		return 0;
-	answer->why[0] = '\0';
+	answer->why.text[0] = '\0';
 	r = key_list_cache_revoke(route, blob, cert, &unread);
 	if (r == 1)
 		tell(answer, "revoked by %.400s", route->revoked_keys);
@@ -203,18 +203,18 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 		key.cert = &cert;
 	ok = (is_cert && ca_allows(request, &cert, answer)) || lists_allow(route, &key, answer);
 	if (ok && is_cert && !signed_ok) {
-		answer->why[0] = '\0';
+		answer->why.text[0] = '\0';
 		tell(answer, "the signature of the certificate is not its CA's");
 		ok = 0;
 	}
 	if (ok && is_cert) {
-		answer->why[0] = '\0';
-		ok = cert_valid(&cert, CERT_USER, request->now, answer->why, sizeof(answer->why));
+		answer->why.text[0] = '\0';
+		ok = cert_valid(&cert, CERT_USER, request->now, &answer->why);
 	}
 	if (ok)
 		ok = !is_revoked(route, blob, is_cert ? &cert : NULL, answer);
 	if (ok)
-		answer->why[0] = '\0';
+		answer->why.text[0] = '\0';
 	else
 		authorized_options_free(&answer->options);
 	return ok;

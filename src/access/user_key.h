@@ -24,7 +24,7 @@ struct user_key_request {
 struct user_key_answer {
 	struct authorized_options options; /* of who is let in; free them then */
 	char where[512];		   /* what lets it in: "line 3 of FILE" */
-	char why[1024];			   /* or why not, if there is a reason worth telling */
+	struct reason why;		   /* or why not, if there is a reason worth telling */
 };
 
 /* 1 if the CA has signed the certificate.  That a token had to be touched for it is the CA's

@@ -88,11 +88,14 @@ static int
 put_password(struct auth_stored *s, struct buf *b)
 {
 	struct secret *password;
+	struct reason why = { "" };
 	int r;
 
-	r = s->ops->password(s->ctx, &password, s->reason);
-	if (r != 0)
+	r = s->ops->password(s->ctx, &password, &why);
+	if (r != 0) {
+		(void)fail(s, "%s", why.text);
 		return r;
+	}
 	wire_put_string(b, secret_open(password), secret_len(password));
 	secret_close(password);
 	secret_free(&password);

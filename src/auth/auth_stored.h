@@ -9,6 +9,7 @@
 #ifndef AUTH_AUTH_STORED_H
 #define AUTH_AUTH_STORED_H
 
+#include "base/reason.h"
 #include "auth/auth_client.h"
 #include "base/secret.h"
 
@@ -16,7 +17,7 @@
 
 struct auth_stored_ops {
 	/* The password, to be sent now and freed; 0, or an ERR_* with the reason. */
-	int (*password)(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE]);
+	int (*password)(void *ctx, struct secret **out, struct reason *reason);
 };
 
 struct auth_stored {

@@ -81,7 +81,7 @@ access_hint_prepare(void)
 }
 
 int
-access_hint(const char *path, int mode, char why[ACCESS_HINT_SIZE])
+access_hint(const char *path, int mode, struct reason *why)
 {
 	const char bit = (mode & R_OK) != 0 ? 'r' : 'x';
 	char *dir = closed_dir(path);
@@ -91,24 +91,23 @@ access_hint(const char *path, int mode, char why[ACCESS_HINT_SIZE])
 
 	name_us(user, group);
 	if (dir != NULL)
-		snprintf(why, ACCESS_HINT_SIZE,
+		reason_set(why,
 		    "user %s may not pass through %.800s; run: chgrp %s %.400s && chmod g+x %.400s, "
 		    "or keep it elsewhere",
 		    user, dir, group, dir, dir);
 	else if ((mode & W_OK) != 0 && stat(path, &st) == -1)
-		snprintf(why, ACCESS_HINT_SIZE,
+		reason_set(why,
 		    "user %s may not make it; run: install -m 644 -o %s /dev/null %.800s", user,
 		    user, path);
 	else if ((mode & W_OK) != 0)
-		snprintf(why, ACCESS_HINT_SIZE, "user %s may not write to it; run: chown %s %.800s",
-		    user, user, path);
+		reason_set(why, "user %s may not write to it; run: chown %s %.800s", user, user,
+		    path);
 	else if (stat(path, &st) == 0 && st.st_uid == geteuid())
-		snprintf(why, ACCESS_HINT_SIZE, "user %s may not %s it; run: chmod u+%c %.800s",
-		    user, bit == 'r' ? "read" : "run", bit, path);
+		reason_set(why, "user %s may not %s it; run: chmod u+%c %.800s", user,
+		    bit == 'r' ? "read" : "run", bit, path);
 	else
-		snprintf(why, ACCESS_HINT_SIZE,
-		    "user %s may not %s it; run: chgrp %s %.400s && chmod g+%s %.400s", user,
-		    bit == 'r' ? "read" : "run", group, path,
+		reason_set(why, "user %s may not %s it; run: chgrp %s %.400s && chmod g+%s %.400s",
+		    user, bit == 'r' ? "read" : "run", group, path,
 		    (mode & (R_OK | X_OK)) == (R_OK | X_OK) ? "rx" :
 			bit == 'r'			    ? "r" :
 							      "x",

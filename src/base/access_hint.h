@@ -5,7 +5,7 @@
 #ifndef BASE_ACCESS_HINT_H
 #define BASE_ACCESS_HINT_H
 
-#define ACCESS_HINT_SIZE 2048
+#include "base/reason.h"
 
 /*
  * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for
@@ -13,7 +13,7 @@
  * path itself.  Looks up the names of our user and group, which may wait for a server, unless they are
  * remembered.
  */
-int access_hint(const char *path, int mode, char why[ACCESS_HINT_SIZE]);
+int access_hint(const char *path, int mode, struct reason *why);
 
 /* Look them up now: for a process that cannot later, being confined. */
 void access_hint_prepare(void);

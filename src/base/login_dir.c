@@ -11,7 +11,7 @@
 
 int
 login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *name,
-    struct login_dir *dir, char why[SAFE_PATH_WHY_SIZE])
+    struct login_dir *dir, struct reason *why)
 {
 	int top, r;
 
@@ -21,7 +21,7 @@ login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *
 		return r == ERR_NOTFOUND ? ERR_SYS : r;
 	if (asprintf(&dir->path, "%s/%s", tree, name) == -1) {
 		dir->path = NULL;
-		snprintf(why, SAFE_PATH_WHY_SIZE, "%.400s: %s", tree, err_str(ERR_NOMEM));
+		reason_set(why, "%.400s: %s", tree, err_str(ERR_NOMEM));
 		r = ERR_NOMEM;
 	} else {
 		r = safe_path_beneath(&dir->rule, top, tree, name, O_RDONLY | O_DIRECTORY,
@@ -43,14 +43,14 @@ login_dir_close(struct login_dir *dir)
 
 int
 login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mode_t refused,
-    int *fd, char why[SAFE_PATH_WHY_SIZE])
+    int *fd, struct reason *why)
 {
 	return safe_path_beneath(&dir->rule, dir->fd, dir->path, name, flags, refused, fd, why);
 }
 
 int
 login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const char *name,
-    const char *file, mode_t refused, struct buf *out, char why[SAFE_PATH_WHY_SIZE])
+    const char *file, mode_t refused, struct buf *out, struct reason *why)
 {
 	struct login_dir dir;
 	int fd, r;
@@ -60,7 +60,7 @@ login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const c
 		return r;
 	r = login_dir_file_open(&dir, file, O_RDONLY, refused, &fd, why);
 	if (r == 0 && (r = fd_read_all(fd, out)) != 0) {
-		snprintf(why, SAFE_PATH_WHY_SIZE, "%.400s/%.200s: %s", dir.path, file,
+		reason_set(why, "%.400s/%.200s: %s", dir.path, file,
 		    r == ERR_TOOBIG ? "is too large" : err_str(r));
 	}
 	fd_close(&fd);

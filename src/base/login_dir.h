@@ -9,6 +9,7 @@
 #ifndef BASE_LOGIN_DIR_H
 #define BASE_LOGIN_DIR_H
 
+#include "base/reason.h"
 #include "base/safe_path.h"
 
 /* A directory of a tree, open. */
@@ -24,16 +25,16 @@ struct login_dir {
  * names the file, for the log.
  */
 int login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *name,
-    struct login_dir *dir, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    struct login_dir *dir, struct reason *why) MUST_CHECK;
 void login_dir_close(struct login_dir *dir);
 
 /* Open the regular file NAME of a directory as above (flags as for open(2)).  refused
  * are the bits its mode must not have. */
 int login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mode_t refused,
-    int *fd, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    int *fd, struct reason *why) MUST_CHECK;
 
 /* All of it: append TREE/DIR/NAME, at most out->max bytes. */
 int login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const char *name,
-    const char *file, mode_t refused, struct buf *out, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    const char *file, mode_t refused, struct buf *out, struct reason *why) MUST_CHECK;
 
 #endif

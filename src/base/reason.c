@@ -1,10 +1,16 @@
 /*
- * The text of a reason (reason.h), for all that can fail with more than an error code.
+ * The text of a reason (reason.h), for whatever can fail in more ways than error codes can tell apart.
  */
-#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/reason.h"
+
+void
+reason_vset(struct reason *why, const char *fmt, va_list ap)
+{
+	(void)vsnprintf(why->text, sizeof(why->text), fmt, ap);
+}
 
 void
 reason_set(struct reason *why, const char *fmt, ...)
@@ -12,6 +18,17 @@ reason_set(struct reason *why, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(why->text, sizeof(why->text), fmt, ap);
+	reason_vset(why, fmt, ap);
+	va_end(ap);
+}
+
+void
+reason_add(struct reason *why, const char *fmt, ...)
+{
+	size_t len = strlen(why->text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why->text + len, sizeof(why->text) - len, fmt, ap);
 	va_end(ap);
 }

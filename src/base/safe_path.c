@@ -20,7 +20,6 @@
 #define NEW_MODE 0644
 #define NO_UID ((uid_t)-1)
 /* Two paths as REASON_PATH has it and the sentence around them. */
-#define REASON_SIZE 800
 #define REASON_PATH "%.240s"
 
 struct walk {
@@ -28,7 +27,7 @@ struct walk {
 	const char *path; /* as the caller knows it */
 	mode_t refused;
 	struct safe_path_doubts *doubts; /* or NULL */
-	char *why;
+	struct reason *why;
 	int dir;	/* where it is */
 	int confined;	/* may not leave the directory it began in */
 	unsigned depth; /* of dir, below that one */
@@ -42,14 +41,14 @@ static int walk_fail(struct walk *, int, const char *, ...) __attribute__((forma
 static int
 walk_fail(struct walk *w, int err, const char *fmt, ...)
 {
-	char reason[REASON_SIZE];
+	struct reason reason;
 	int saved = errno;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
+	reason_vset(&reason, fmt, ap);
 	va_end(ap);
-	snprintf(w->why, SAFE_PATH_WHY_SIZE, "%.200s: %s", w->path, reason);
+	reason_set(w->why, "%.200s: %s", w->path, reason.text);
 	errno = saved;
 	return err;
 }
@@ -156,15 +155,16 @@ static int
 judge_way(struct walk *w, const struct stat *st, const char *what)
 {
 	struct safe_path_doubt doubt = { .path = (char *)(uintptr_t)w->path, .uid = NO_UID };
-	char reason[REASON_SIZE], owners[80], owner[16];
+	char owners[80], owner[16];
+	struct reason reason;
 	const int link = S_ISLNK(st->st_mode), sticky = !w->confined && (st->st_mode & S_ISVTX);
 	const char *kind = link ? "leads through the link" : "is below the directory";
 
-	doubt.reason = reason;
+	doubt.reason = reason.text;
 	if (!w->rule->off && !rule_has_owner(w->rule, st->st_uid)) {
 		doubt.uid = st->st_uid;
 		rule_owners(w->rule, owners);
-		snprintf(reason, sizeof(reason),
+		reason_set(&reason,
 		    "%s " REASON_PATH ", which belongs to user %u, not to %s; keep it elsewhere, "
 		    "run: chown %s%s " REASON_PATH OR_OFF,
 		    kind, what, st->st_uid, owners, link ? "-h " : "", rule_owner(w->rule, owner),
@@ -173,7 +173,7 @@ judge_way(struct walk *w, const struct stat *st, const char *what)
 	}
 	if (link || (st->st_mode & SAFE_PATH_TRUSTED) == 0 || sticky)
 		return 0;
-	snprintf(reason, sizeof(reason),
+	reason_set(&reason,
 	    "%s " REASON_PATH
 	    ", to which others may write (mode %04o); run: chmod go-w " REASON_PATH "%s",
 	    kind, what, st->st_mode & 07777, what, w->confined ? "" : OR_OFF);
@@ -185,11 +185,12 @@ static int
 judge_end(struct walk *w, int fd, mode_t type)
 {
 	struct safe_path_doubt doubt = { .path = (char *)(uintptr_t)w->path, .uid = NO_UID };
-	char reason[REASON_SIZE], owners[80], owner[16];
+	char owners[80], owner[16];
+	struct reason reason;
 	struct stat st;
 	int err;
 
-	doubt.reason = reason;
+	doubt.reason = reason.text;
 	if (fstat(fd, &st) == -1)
 		return walk_fail_errno(w);
 	if ((st.st_mode & S_IFMT) != type)
@@ -198,7 +199,7 @@ judge_end(struct walk *w, int fd, mode_t type)
 	if (!w->rule->off && !rule_has_owner(w->rule, st.st_uid)) {
 		doubt.uid = st.st_uid;
 		rule_owners(w->rule, owners);
-		snprintf(reason, sizeof(reason),
+		reason_set(&reason,
 		    "belongs to user %u, not to %s; run: chown %s " REASON_PATH OR_OFF, st.st_uid,
 		    owners, rule_owner(w->rule, owner), w->path);
 		if ((err = walk_doubt(w, &doubt)) != 0)
@@ -208,7 +209,7 @@ judge_end(struct walk *w, int fd, mode_t type)
 		return 0;
 	doubt.uid = NO_UID;
 	doubt.by_all = (st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0;
-	snprintf(reason, sizeof(reason), "others %s (mode %04o); run: chmod %s " REASON_PATH,
+	reason_set(&reason, "others %s (mode %04o); run: chmod %s " REASON_PATH,
 	    w->refused == SAFE_PATH_SECRET ? "have access to it" : "may write to it",
 	    st.st_mode & 07777, w->refused == SAFE_PATH_SECRET ? "go=" : "go-w", w->path);
 	return walk_doubt(w, &doubt);
@@ -464,18 +465,18 @@ open_name_by_rule(struct walk *w, int dir_fd, int flags, int *fd)
 
 int
 safe_path_open(const struct safe_path_rule *rule, const char *path, int flags, mode_t refused,
-    int *fd, char why[SAFE_PATH_WHY_SIZE])
+    int *fd, struct reason *why)
 {
 	struct walk w;
 
 	w = (struct walk){ .rule = rule, .path = path, .refused = refused, .why = why };
-	why[0] = '\0';
+	why->text[0] = '\0';
 	return open_by_rule(&w, flags, fd);
 }
 
 int
 safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char *path, int flags,
-    struct safe_path_doubts *doubts, int *fd, char why[SAFE_PATH_WHY_SIZE])
+    struct safe_path_doubts *doubts, int *fd, struct reason *why)
 {
 	struct walk w;
 
@@ -484,14 +485,14 @@ safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char 
 		.refused = SAFE_PATH_TRUSTED,
 		.doubts = doubts,
 		.why = why };
-	why[0] = '\0';
+	why->text[0] = '\0';
 	return dir_fd == -1 ? open_by_rule(&w, flags, fd) :
 			      open_name_by_rule(&w, dir_fd, flags, fd);
 }
 
 int
 safe_path_read(const struct safe_path_rule *rule, const char *path, struct buf *out,
-    char why[SAFE_PATH_WHY_SIZE])
+    struct reason *why)
 {
 	int fd, r;
 
@@ -500,15 +501,14 @@ safe_path_read(const struct safe_path_rule *rule, const char *path, struct buf *
 		return r;
 	r = fd_read_all(fd, out);
 	if (r != 0)
-		snprintf(why, SAFE_PATH_WHY_SIZE, "%.200s: %s", path,
-		    r == ERR_TOOBIG ? "is too large" : err_str(r));
+		reason_set(why, "%.200s: %s", path, r == ERR_TOOBIG ? "is too large" : err_str(r));
 	fd_close(&fd);
 	return r;
 }
 
 int
 safe_path_beneath(const struct safe_path_rule *rule, int dir_fd, const char *where,
-    const char *name, int flags, mode_t refused, int *fd, char why[SAFE_PATH_WHY_SIZE])
+    const char *name, int flags, mode_t refused, int *fd, struct reason *why)
 {
 	char path[PATH_MAX];
 	struct walk w;
@@ -519,7 +519,7 @@ safe_path_beneath(const struct safe_path_rule *rule, int dir_fd, const char *whe
 		.refused = refused,
 		.confined = 1,
 		.why = why };
-	why[0] = '\0';
+	why->text[0] = '\0';
 	*fd = -1;
 	errno = ENAMETOOLONG;
 	if (snprintf(path, sizeof(path), "%s/%s", where, name) >= (int)sizeof(path))

@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include "base/reason.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -24,8 +25,6 @@ struct safe_path_rule {
 };
 
 /* Three paths of some 200 bytes and the rest of the sentence. */
-#define SAFE_PATH_WHY_SIZE 1024
-
 /* Mode bits that must not be set: for what is trusted, and for what is secret. */
 #define SAFE_PATH_TRUSTED 0022
 #define SAFE_PATH_SECRET 0077
@@ -38,11 +37,11 @@ struct safe_path_rule {
  * that begins with the path.
  */
 int safe_path_open(const struct safe_path_rule *rule, const char *path, int flags, mode_t refused,
-    int *fd, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    int *fd, struct reason *why) MUST_CHECK;
 
 /* Append the whole of a regular file, at most out->max bytes (ERR_TOOBIG). */
 int safe_path_read(const struct safe_path_rule *rule, const char *path, struct buf *out,
-    char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    struct reason *why) MUST_CHECK;
 
 /*
  * The same for a name that has to stay below dir_fd, which the caller has judged; where is its
@@ -50,7 +49,7 @@ int safe_path_read(const struct safe_path_rule *rule, const char *path, struct b
  * off, too, and a name or a link that leads out is ERR_PERM.
  */
 int safe_path_beneath(const struct safe_path_rule *rule, int dir_fd, const char *where,
-    const char *name, int flags, mode_t refused, int *fd, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    const char *name, int flags, mode_t refused, int *fd, struct reason *why) MUST_CHECK;
 
 /* What the rule has against files that were opened all the same. */
 struct safe_path_doubts {
@@ -70,7 +69,7 @@ struct safe_path_doubts {
  * with *fd -1.
  */
 int safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char *path,
-    int flags, struct safe_path_doubts *doubts, int *fd, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
+    int flags, struct safe_path_doubts *doubts, int *fd, struct reason *why) MUST_CHECK;
 void safe_path_doubts_free(struct safe_path_doubts *doubts);
 
 #endif

@@ -133,9 +133,9 @@ try_append(const char *path)
 }
 
 int
-as_user_accept_new(const struct route *r, char why[AS_USER_WHY_SIZE])
+as_user_accept_new(const struct route *r, struct reason *why)
 {
-	char closed[ACCESS_HINT_SIZE] = "";
+	struct reason closed = { "" };
 	const char *path;
 	int error;
 
@@ -147,10 +147,10 @@ as_user_accept_new(const struct route *r, char why[AS_USER_WHY_SIZE])
 	if (error == 0)
 		return 0;
 	if (error == EACCES)
-		(void)access_hint(path, R_OK | W_OK, closed);
+		(void)access_hint(path, R_OK | W_OK, &closed);
 	else
-		snprintf(closed, sizeof(closed), "%s", strerror(error));
-	snprintf(why, AS_USER_WHY_SIZE, "%.1000s: accept-new writes new host keys to it, and %s",
-	    path, closed);
+		reason_set(&closed, "%s", strerror(error));
+	reason_set(why, "%.1000s: accept-new writes new host keys to it, and %s", path,
+	    closed.text);
 	return some_unknown(r) ? -1 : 1;
 }

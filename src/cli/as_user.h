@@ -5,6 +5,7 @@
 #ifndef CLI_AS_USER_H
 #define CLI_AS_USER_H
 
+#include "base/reason.h"
 #include "conf/conf.h"
 #include "lookup/route.h"
 #include "conf/users.h"
@@ -31,13 +32,11 @@ const char *as_user_programs_user(const struct as_user *b);
 /* Has the keeper another user than we? */
 int as_user_other(const struct as_user *b);
 
-#define AS_USER_WHY_SIZE 4096
-
 /*
  * StrictHostKeyChecking accept-new, as the keeper: could a key be written down?  0 if it
  * could, or needs not; else why has a line, and it is 1 if all machines of the route are
  * known already, or -1: the login to one that is not known is refused.
  */
-int as_user_accept_new(const struct route *r, char why[AS_USER_WHY_SIZE]);
+int as_user_accept_new(const struct route *r, struct reason *why);
 
 #endif

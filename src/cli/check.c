@@ -104,7 +104,6 @@ static void
 check_store(struct check *c)
 {
 	const struct conf_keystore *k = &c->conf->keystore;
-	char way[SAFE_PATH_WHY_SIZE];
 	struct reason why;
 	const char *file;
 	unsigned int line;
@@ -112,8 +111,8 @@ check_store(struct check *c)
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	if (store_probe_open(&c->store, k, &c->become, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
-	else if (snapshot_keystore_way(c->conf, way) != 0)
-		conf_error(c->errors, file, line, "%s", way);
+	else if (snapshot_keystore_way(c->conf, &why) != 0)
+		conf_error(c->errors, file, line, "%s", why.text);
 }
 
 /* Root checks what root will start. */
@@ -170,7 +169,8 @@ check_gateway(struct check *c)
 	struct conf_errors *list = c->errors;
 	unsigned int line;
 	const char *file;
-	char why[SNAPSHOT_WHY_SIZE], *banner = NULL;
+	struct reason why;
+	char *banner = NULL;
 	struct conf_entry e = { 0 };
 	size_t i;
 
@@ -191,8 +191,8 @@ check_gateway(struct check *c)
 	check_host_key_kinds(c, file, line);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && snapshot_banner(c->conf, &banner, why) != 0)
-		conf_error(c->errors, e.file, e.line, "Banner: %s", why);
+	if (g->banner != NULL && snapshot_banner(c->conf, &banner, &why) != 0)
+		conf_error(c->errors, e.file, e.line, "Banner: %s", why.text);
 	free(banner);
 }
 
@@ -242,13 +242,13 @@ check_route(struct check *c, const struct conf_section *s)
 	struct wildcard_match match = { .login = login != NULL ? login : "" };
 	struct conf_errors errors = { 0 };
 	struct conf_entry e = check_place(s, "Key");
-	char why[PLUGIN_WHY_SIZE] = "out of memory";
+	struct reason why = { "out of memory" };
 	struct route *r;
 
 	if (route_new(c->conf, s, &errors, &r) != 0)
 		goto out; /* its errors have been reported */
-	if (wildcard_stars(s->name) == 0 && route_expand(c->conf, r, &match, why) != 0) {
-		conf_error(c->errors, s->file, s->line, "%s", why);
+	if (wildcard_stars(s->name) == 0 && route_expand(c->conf, r, &match, &why) != 0) {
+		conf_error(c->errors, s->file, s->line, "%s", why.text);
 		goto out;
 	}
 	if (r->agent)
@@ -353,7 +353,8 @@ check(const char *dir, int dumping)
 	as_user_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
 	/* what the keeper can't read has its error: no guessing what it would say */
-	if (conf != NULL && (!as_user_other(&c.become) || conf->n_sections == c.become.conf->n_sections)) {
+	if (conf != NULL &&
+	    (!as_user_other(&c.become) || conf->n_sections == c.become.conf->n_sections)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
 			check_lookup(&c, lookup, conf);
 		c.conf = conf;

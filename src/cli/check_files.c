@@ -37,12 +37,12 @@ static void
 check_cannot_open(const struct check *c, const struct conf_entry *e, const char *key,
     const char *path, int mode, const char *remedy)
 {
-	char why[ACCESS_HINT_SIZE];
+	struct reason why;
 
-	snprintf(why, sizeof(why), "%s%s", strerror(errno), errno == ENOENT ? remedy : "");
+	reason_set(&why, "%s%s", strerror(errno), errno == ENOENT ? remedy : "");
 	if (errno == EACCES)
-		(void)access_hint(path, mode, why);
-	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why);
+		(void)access_hint(path, mode, &why);
+	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why.text);
 }
 
 /* A descriptor on a file that decides who is trusted, as the keeper opens it; -1: said why it
@@ -193,7 +193,8 @@ void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "UserKnownHostsFile");
-	char remedy[600], why[AS_USER_WHY_SIZE];
+	struct reason why;
+	char remedy[600];
 	size_t before = c->errors->n, i;
 	int fd, learns;
 
@@ -209,8 +210,8 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	check_unknown_hosts(c, s, r, &e);
 	if (!as_user_other(&c->become))
 		return;
-	learns = as_user_accept_new(r, why);
+	learns = as_user_accept_new(r, &why);
 	if (learns != 0)
 		conf_error(learns < 0 ? c->errors : &c->notes, e.file, e.line,
-		    "UserKnownHostsFile: %s", why);
+		    "UserKnownHostsFile: %s", why.text);
 }

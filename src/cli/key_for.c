@@ -143,7 +143,7 @@ static int
 key_for_print(const struct key_args *a, const struct route *r, const struct buf *pub)
 {
 	struct strlist notes = { 0 };
-	char why[KEYWORD_WHY_SIZE];
+	struct reason why;
 	struct buf line, from;
 	int status, err;
 
@@ -153,9 +153,9 @@ key_for_print(const struct key_args *a, const struct route *r, const struct buf 
 	if (status != CLI_OK)
 		goto out;
 	err = buf_cstr(&from) == NULL ? ERR_NOMEM :
-					key_options(r, buf_cstr(&from), &line, &notes, why);
+					key_options(r, buf_cstr(&from), &line, &notes, &why);
 	if (err != 0 || buf_cstr(&line) == NULL) {
-		fprintf(stderr, "sallyport: %s\n", err == ERR_FORMAT ? why : err_str(err));
+		fprintf(stderr, "sallyport: %s\n", err == ERR_FORMAT ? why.text : err_str(err));
 		status = CLI_FAILED;
 		goto out;
 	}

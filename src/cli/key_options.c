@@ -15,7 +15,7 @@
 
 /* The rest of what may be wrong is for buf_err(). */
 static int
-line_put_quoted(struct buf *out, const char *option, const char *value, char why[KEYWORD_WHY_SIZE])
+line_put_quoted(struct buf *out, const char *option, const char *value, struct reason *why)
 {
 	size_t len = strlen(value), i;
 
@@ -57,7 +57,7 @@ line_is_word(const struct strlist *list, const char *word)
 /* PermitOpen or PermitListen; open: the route lets forwards of this direction through at all. */
 static int
 line_put_permits(struct buf *out, const char *option, int open, const struct strlist *list,
-    char why[KEYWORD_WHY_SIZE])
+    struct reason *why)
 {
 	size_t i;
 	int r = 0;
@@ -72,8 +72,7 @@ line_put_permits(struct buf *out, const char *option, int open, const struct str
 }
 
 static int
-line_put_forwards(const struct route *r, struct buf *out, struct strlist *notes,
-    char why[KEYWORD_WHY_SIZE])
+line_put_forwards(const struct route *r, struct buf *out, struct strlist *notes, struct reason *why)
 {
 	int limited = (r->permit_open.n > 0 && !line_is_word(&r->permit_open, "any")) ||
 	    (r->permit_listen.n > 0 && !line_is_word(&r->permit_listen, "any"));
@@ -96,8 +95,7 @@ line_put_forwards(const struct route *r, struct buf *out, struct strlist *notes,
 }
 
 static int
-line_put_command(const struct route *r, struct buf *out, struct strlist *notes,
-    char why[KEYWORD_WHY_SIZE])
+line_put_command(const struct route *r, struct buf *out, struct strlist *notes, struct reason *why)
 {
 	static const char sftp[] = "internal-sftp";
 	const char *command = r->force_command;
@@ -163,7 +161,7 @@ line_note_rest(const struct route *r, struct strlist *notes)
 
 int
 key_options(const struct route *r, const char *from, struct buf *out, struct strlist *notes,
-    char why[KEYWORD_WHY_SIZE])
+    struct reason *why)
 {
 	size_t begin = out->len;
 	int err;

@@ -5,6 +5,7 @@
 #ifndef CLI_KEY_OPTIONS_H
 #define CLI_KEY_OPTIONS_H
 
+#include "base/reason.h"
 #include "base/buf.h"
 #include "conf/keyword.h"
 #include "lookup/route.h"
@@ -19,6 +20,6 @@
  * authorized_keys(5) cannot say; ERR_NOMEM or ERR_TOOBIG.
  */
 int key_options(const struct route *r, const char *from, struct buf *out, struct strlist *notes,
-    char why[KEYWORD_WHY_SIZE]) MUST_CHECK;
+    struct reason *why) MUST_CHECK;
 
 #endif

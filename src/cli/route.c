@@ -62,13 +62,13 @@ read_file(const char *path, struct buf *b)
 
 /* Why we can't open it, for errno. */
 static const char *
-why_not(const char *path, char why[ACCESS_HINT_SIZE])
+why_not(const char *path, struct reason *why)
 {
 	if (errno == EACCES)
 		(void)access_hint(path, R_OK, why);
 	else
-		snprintf(why, ACCESS_HINT_SIZE, "%s", strerror(errno));
-	return why;
+		reason_set(why, "%s", strerror(errno));
+	return why->text;
 }
 
 static struct bytes
@@ -137,7 +137,8 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 {
 	struct reason why;
 	struct buf blob;
-	char text[160], type[64], why_closed[ACCESS_HINT_SIZE], *path;
+	struct reason why_closed;
+	char text[160], type[64], *path;
 	int err;
 
 	if (r->agent) {
@@ -154,7 +155,7 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 		}
 		err = faccessat(AT_FDCWD, r->key_file, R_OK, AT_EACCESS);
 		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
-		    err == 0 ? "" : why_not(r->key_file, why_closed));
+		    err == 0 ? "" : why_not(r->key_file, &why_closed));
 		if (err == 0 && r->certificate_file != NULL) {
 			buf_init(&blob, 65536);
 			if (route_key_public(r, NULL, &blob, type, &why) == 0)
@@ -171,7 +172,7 @@ show_key(const struct args *a, const struct conf *conf, const struct route *r)
 		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
 	else
 		printf("key        %s: %s: %s\n", r->key, path,
-		    err == ERR_SYS ? why_not(path, why_closed) : err_str(err));
+		    err == ERR_SYS ? why_not(path, &why_closed) : err_str(err));
 	if (err == 0) {
 		err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
 		if (err != 0)
@@ -222,7 +223,8 @@ show_may(const struct args *a, const struct route *r)
 		.address = a->from != NULL ? a->from : "0.0.0.0",
 		.now = time(NULL) };
 	struct user_key_answer answer = { 0 };
-	char text[160], id[CERT_SHOW_SIZE], why[POLICY_WHY_SIZE];
+	struct reason why;
+	char text[160], id[CERT_SHOW_SIZE];
 	const struct bytes blob = bytes_of(&a->blob);
 	struct cert cert;
 	int err = 0;
@@ -231,16 +233,16 @@ show_may(const struct args *a, const struct route *r)
 		printf("--key      %s\n", cert_show(&cert, id));
 	describe(blob, text);
 	if (user_key_allowed(&request, blob, &answer)) {
-		err = policy_from_route_check(r, &answer.options, why);
+		err = policy_from_route_check(r, &answer.options, &why);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
-		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why);
+		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	} else {
 		err = ERR_AUTH;
 		printf("--key      %s may not log in: %s%s\n", text,
-		    answer.why[0] != '\0' ? answer.why : "it is on no list",
+		    answer.why.text[0] != '\0' ? answer.why.text : "it is on no list",
 		    a->from == NULL &&
-			    (strstr(answer.why, "from=") != NULL ||
-				strstr(answer.why, "source-address") != NULL) ?
+			    (strstr(answer.why.text, "from=") != NULL ||
+				strstr(answer.why.text, "source-address") != NULL) ?
 			" (try --from ADDRESS)" :
 			"");
 	}
@@ -250,7 +252,7 @@ show_may(const struct args *a, const struct route *r)
 
 /* Can the keeper use a file of the route's?  0, or an ERR_* with why in words for a person. */
 static int
-file_usable(const struct route *r, const char *path, char why[ACCESS_HINT_SIZE])
+file_usable(const struct route *r, const char *path, struct reason *why)
 {
 	struct reason refused;
 	int fd, err;
@@ -259,7 +261,7 @@ file_usable(const struct route *r, const char *path, char why[ACCESS_HINT_SIZE])
 	if (err == ERR_SYS || err == ERR_NOTFOUND)
 		(void)why_not(path, why);
 	else if (err != 0)
-		snprintf(why, ACCESS_HINT_SIZE, "%s", refused.text);
+		reason_set(why, "%s", refused.text);
 	fd_close(&fd);
 	return err;
 }
@@ -268,17 +270,17 @@ file_usable(const struct route *r, const char *path, char why[ACCESS_HINT_SIZE])
 static int
 show_file(const struct route *r, const char *what, const char *path)
 {
-	char why[ACCESS_HINT_SIZE];
+	struct reason why;
 	int err;
 
 	if (path == NULL)
 		return CLI_OK;
-	err = file_usable(r, path, why);
+	err = file_usable(r, path, &why);
 	printf("who        %s %s%s%s\n", what, path,
 	    err == 0				      ? "" :
 		err == ERR_SYS || err == ERR_NOTFOUND ? " (can't be read!): " :
 							" (refused!): ",
-	    err == 0 ? "" : why);
+	    err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -342,7 +344,7 @@ show_host_key(const struct route *r, const char *host, const struct buf *text)
 static int
 show_host_keys(const struct args *a, const struct route *r)
 {
-	char closed[ACCESS_HINT_SIZE], why[AS_USER_WHY_SIZE];
+	struct reason closed, why;
 	struct reason unread;
 	int status = CLI_OK, learns, err;
 	struct buf text;
@@ -350,12 +352,12 @@ show_host_keys(const struct args *a, const struct route *r)
 
 	buf_init(&text, FILE_MAX);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		err = file_usable(r, r->known_hosts_files.v[i], closed);
+		err = file_usable(r, r->known_hosts_files.v[i], &closed);
 		/* the keeper trusts no machine where it might have missed a revocation */
 		if (err != 0 && err != ERR_NOTFOUND)
 			status = CLI_FAILED;
 		if (err != 0)
-			printf("host key   %s: %s\n", r->known_hosts_files.v[i], closed);
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i], closed.text);
 		else
 			(void)!route_file_read(r, r->known_hosts_files.v[i], &text, &unread);
 		buf_put_u8(&text, '\n');
@@ -365,9 +367,9 @@ show_host_keys(const struct args *a, const struct route *r)
 	for (i = 0; i < r->hosts.n; i++)
 		show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-	learns = as_user_other(&a->become) && status == CLI_OK ? as_user_accept_new(r, why) : 0;
+	learns = as_user_other(&a->become) && status == CLI_OK ? as_user_accept_new(r, &why) : 0;
 	if (learns != 0)
-		printf("host key   %s\n", why);
+		printf("host key   %s\n", why.text);
 	return learns < 0 ? CLI_FAILED : status;
 }
 

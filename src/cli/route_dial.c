@@ -17,7 +17,6 @@
 #include "access/route_files.h"
 #include "errand/dial.h"
 
-#define WHY_MAX 4096
 #define LINE_SIZE 4096
 #define ADDRESS_SIZE 64
 
@@ -156,10 +155,11 @@ say_any(const struct keyscan *t, const char *at, const char *key)
 static int
 say_new(const struct keyscan *t, const char *at, const char *key)
 {
-	char why[AS_USER_WHY_SIZE];
+	struct reason why;
 
-	if (as_user_accept_new(t->route, why) != 0) {
-		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key, why);
+	if (as_user_accept_new(t->route, &why) != 0) {
+		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key,
+		    why.text);
 		return CLI_FAILED;
 	}
 	say("%s: %s, %s is not known: the first login will keep it in %s", at, t->version, key,
@@ -184,7 +184,7 @@ say_accepted(const struct keyscan *t, const char *at)
 	case HOST_KEY_KNOWN:
 		known_by(t, by, sizeof(by));
 		say("%s: %s, %s is known (%s)%s%s", at, t->version, key, by,
-		    j->why[0] != '\0' ? "; " : "", j->why);
+		    j->why.text[0] != '\0' ? "; " : "", j->why.text);
 		return CLI_OK;
 	case HOST_KEY_NEW:
 		return say_new(t, at, key);
@@ -198,14 +198,14 @@ say_accepted(const struct keyscan *t, const char *at)
 static int
 say_trial(const struct keyscan *t, const char *at)
 {
-	char failed[HOST_KEY_WHY_SIZE];
+	struct reason failed;
 
 	if (t->version[0] == '\0')
 		say("%s: connected, but no SSH server answers there: %s", at, t->reason);
 	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
 		say("%s: %s: Host key verification failed: %s", at, t->version,
 		    host_key_failed(t->route, (struct bytes){ t->blob.data, t->blob.len },
-			t->judgement.why, failed));
+			t->judgement.why.text, &failed));
 	else if (t->reason[0] != '\0')
 		say("%s: %s: %s", at, t->version, t->reason);
 	else
@@ -234,19 +234,17 @@ place_of(const struct keyscan *t, int fd, char *out, size_t size)
 static int
 dial(const struct route *r, const char *host, int64_t deadline, const struct as_user *become)
 {
-	struct buf why;
+	struct reason why = { "" };
 	char port[8];
 	int fd;
 
 	snprintf(port, sizeof(port), "%u", r->port);
-	buf_init(&why, WHY_MAX);
 	if (become->users.network != NULL)
 		as_user_network(become);
 	fd = dial_host(host, port, deadline, &why);
 	as_user_keeper(become);
 	if (fd == -1)
-		say("%s", buf_cstr(&why) != NULL ? buf_cstr(&why) : host);
-	buf_free(&why);
+		say("%s", why.text[0] != '\0' ? why.text : host);
 	return fd;
 }
 

@@ -102,13 +102,14 @@ dir_read(struct conf *conf, struct reader *reader, struct strict *strict,
     struct conf_errors *errors)
 {
 	struct dirent **list = NULL;
-	char *path, *name, why[ACCESS_HINT_SIZE];
+	struct reason why;
+	char *path, *name;
 	int fd, i, n;
 
 	n = scandir(conf->dir, &list, dir_filter, dir_order);
 	if (n == -1 && errno == EACCES) {
-		(void)access_hint(conf->dir, R_OK | X_OK, why);
-		conf_error(errors, conf->dir, 0, "%s", why);
+		(void)access_hint(conf->dir, R_OK | X_OK, &why);
+		conf_error(errors, conf->dir, 0, "%s", why.text);
 		return ERR_CONFIG;
 	}
 	if (n == -1) {

@@ -15,12 +15,12 @@
 #define GUESS_LEN 40
 
 int
-keyword_bad(char why[KEYWORD_WHY_SIZE], const char *fmt, ...)
+keyword_bad(struct reason *why, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, KEYWORD_WHY_SIZE, fmt, ap);
+	reason_vset(why, fmt, ap);
 	va_end(ap);
 	return ERR_FORMAT;
 }
@@ -132,7 +132,7 @@ keyword_set(const struct keyword *kw, const struct conf_entry *e, void *target,
 		    kw->name);
 		return;
 	}
-	ctx->why[0] = '\0';
+	ctx->why.text[0] = '\0';
 	switch (kw->type->set(kw, (char *)target + kw->offset, e->value, ctx)) {
 	case 0:
 		return;
@@ -140,7 +140,7 @@ keyword_set(const struct keyword *kw, const struct conf_entry *e, void *target,
 		conf_error(errors, e->file, e->line, "out of memory");
 		return;
 	default:
-		conf_error(errors, e->file, e->line, "%s: %s", kw->name, ctx->why);
+		conf_error(errors, e->file, e->line, "%s: %s", kw->name, ctx->why.text);
 	}
 }
 
@@ -156,7 +156,7 @@ keyword_fill(const struct keyword *table, size_t n, const unsigned int *seen, vo
 		if (table[i].type->set(&table[i], (char *)target + table[i].offset, table[i].value,
 			ctx) != 0)
 			fatal("default of %s: %s", table[i].name,
-			    ctx->why[0] == '\0' ? "out of memory" : ctx->why);
+			    ctx->why.text[0] == '\0' ? "out of memory" : ctx->why.text);
 	}
 }
 

@@ -5,17 +5,16 @@
 #ifndef CONF_KEYWORD_H
 #define CONF_KEYWORD_H
 
+#include "base/reason.h"
 #include "conf/conf.h"
 
 struct keyword;
-
-#define KEYWORD_WHY_SIZE 1024
 
 /* What a value is parsed with; why says what is wrong with it. */
 struct keyword_ctx {
 	const struct conf *conf;
 	unsigned int captures; /* the number of * in the name of a [route] */
-	char why[KEYWORD_WHY_SIZE];
+	struct reason why;
 };
 
 struct keyword_type {
@@ -41,7 +40,7 @@ struct keyword {
 	const char *value;	    /* default, as it would be written, or NULL */
 	const char *const *choices; /* of keyword_choice and keyword_name; ends with NULL */
 	/* Is this word (or line) good?  0, or ERR_FORMAT with why. */
-	int (*check)(const char *word, char why[KEYWORD_WHY_SIZE]);
+	int (*check)(const char *word, struct reason *why);
 	long min, max; /* of a number, or of a time in ms; max 0: no limit */
 	unsigned int flags;
 };
@@ -73,11 +72,10 @@ void keyword_clear(const struct keyword *table, size_t n, void *target);
 void keyword_dump(const struct keyword *table, size_t n, const void *target, FILE *to);
 
 /* Is this path one that can be meant?  A check for paths. */
-int keyword_check_path(const char *path, char why[KEYWORD_WHY_SIZE]);
+int keyword_check_path(const char *path, struct reason *why);
 
 /* Put the text into why; returns ERR_FORMAT. */
-int keyword_bad(char why[KEYWORD_WHY_SIZE], const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+int keyword_bad(struct reason *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The name that differs from word by at most two letters, for "did you mean", or NULL. */
 const char *keyword_guess(const char *word, const char *const *names, size_t n);

@@ -60,7 +60,7 @@ keyword_set_int(const struct keyword *kw, void *field, const char *value, struct
 	}
 	n = len > 9 || strspn(value, "0123456789") != len ? -1 : atol(value);
 	if (n < kw->min || n > kw->max)
-		return keyword_bad(ctx->why, KEYWORD_SHOWN " is not a number from %ld to %ld%s",
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is not a number from %ld to %ld%s",
 		    value, kw->min, kw->max, kw->flags & KEYWORD_NONE ? " or none" : "");
 	*(int *)field = (int)n;
 	return 0;
@@ -85,14 +85,14 @@ keyword_set_time(const struct keyword *kw, void *field, const char *value, struc
 	int ms;
 
 	if (conf_time(value, &ms) != 0)
-		return keyword_bad(ctx->why,
+		return keyword_bad(&ctx->why,
 		    KEYWORD_SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most 24 days", value,
 		    kw->min == 0 ? " or none" : "");
 	if (ms < kw->min)
-		return keyword_bad(ctx->why, KEYWORD_SHOWN " is too short: at least %lds", value,
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too short: at least %lds", value,
 		    kw->min / 1000);
 	if (kw->max != 0 && ms > kw->max)
-		return keyword_bad(ctx->why, KEYWORD_SHOWN " is too long: at most %lds", value,
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too long: at most %lds", value,
 		    kw->max / 1000);
 	*(int *)field = ms;
 	return 0;
@@ -115,7 +115,7 @@ static int
 keyword_set_port(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
 	if (conf_port(value, field) != 0)
-		return keyword_bad(ctx->why, KEYWORD_SHOWN " is not a port: 1 to 65535", value);
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is not a port: 1 to 65535", value);
 	return 0;
 }
 
@@ -129,18 +129,16 @@ const struct keyword_type keyword_port = { keyword_set_port, keyword_print_port,
 
 /* The index of the choice that the value names, or -1 with why. */
 static int
-keyword_choice_find(const struct keyword *kw, const char *value, char why[KEYWORD_WHY_SIZE])
+keyword_choice_find(const struct keyword *kw, const char *value, struct reason *why)
 {
-	size_t i, len;
+	size_t i;
 
 	for (i = 0; kw->choices[i] != NULL; i++)
 		if (strcasecmp(kw->choices[i], value) == 0)
 			return (int)i;
 	keyword_bad(why, KEYWORD_SHOWN " is none of:", value);
-	for (i = 0; kw->choices[i] != NULL; i++) {
-		len = strlen(why);
-		snprintf(why + len, KEYWORD_WHY_SIZE - len, " %s", kw->choices[i]);
-	}
+	for (i = 0; kw->choices[i] != NULL; i++)
+		reason_add(why, " %s", kw->choices[i]);
 	return -1;
 }
 
@@ -148,7 +146,7 @@ static int
 keyword_set_choice(const struct keyword *kw, void *field, const char *value,
     struct keyword_ctx *ctx)
 {
-	int i = keyword_choice_find(kw, value, ctx->why);
+	int i = keyword_choice_find(kw, value, &ctx->why);
 
 	if (i == -1)
 		return ERR_FORMAT;
@@ -175,7 +173,7 @@ keyword_set_text(char **field, const char *value)
 static int
 keyword_set_name(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
-	int i = keyword_choice_find(kw, value, ctx->why);
+	int i = keyword_choice_find(kw, value, &ctx->why);
 
 	return i == -1 ? ERR_FORMAT : keyword_set_text(field, kw->choices[i]);
 }
@@ -187,7 +185,7 @@ static int
 keyword_set_string(const struct keyword *kw, void *field, const char *value,
     struct keyword_ctx *ctx)
 {
-	if (kw->check != NULL && kw->check(value, ctx->why) != 0)
+	if (kw->check != NULL && kw->check(value, &ctx->why) != 0)
 		return ERR_FORMAT;
 	return keyword_set_text(field, value);
 }
@@ -196,7 +194,7 @@ const struct keyword_type keyword_string = { keyword_set_string, keyword_print_t
 	keyword_clear_text };
 
 int
-keyword_check_path(const char *path, char why[KEYWORD_WHY_SIZE])
+keyword_check_path(const char *path, struct reason *why)
 {
 	if (path[0] == '"' || path[0] == '\'')
 		return keyword_bad(why, "a path is written without quotes");
@@ -210,7 +208,7 @@ keyword_set_path(const struct keyword *kw, void *field, const char *value, struc
 {
 	char **p = field;
 
-	if (keyword_check_path(value, ctx->why) != 0)
+	if (keyword_check_path(value, &ctx->why) != 0)
 		return ERR_FORMAT;
 	free(*p);
 	if ((kw->flags & KEYWORD_NONE) && strcasecmp(value, "none") == 0)
@@ -233,9 +231,9 @@ keyword_set_words(const struct keyword *kw, void *field, const char *value, stru
 	err = strlist_add_words(&words, value);
 	for (i = 0; err == 0 && i < words.n; i++) {
 		if (kw->check != NULL)
-			err = kw->check(words.v[i], ctx->why);
+			err = kw->check(words.v[i], &ctx->why);
 		if (err == 0 && strlist_has(l, words.v[i]))
-			err = keyword_bad(ctx->why, KEYWORD_SHOWN " stands there twice",
+			err = keyword_bad(&ctx->why, KEYWORD_SHOWN " stands there twice",
 			    words.v[i]);
 		if (err == 0)
 			err = strlist_add(l, words.v[i], strlen(words.v[i]));
@@ -257,23 +255,23 @@ keyword_set_paths(const struct keyword *kw, void *field, const char *value, stru
 
 	err = strlist_add_words(&words, value);
 	for (i = 0; err == 0 && i < words.n; i++) {
-		err = keyword_check_path(words.v[i], ctx->why);
+		err = keyword_check_path(words.v[i], &ctx->why);
 		if (err == 0 && kw->check != NULL)
-			err = kw->check(words.v[i], ctx->why);
+			err = kw->check(words.v[i], &ctx->why);
 		if (err != 0)
 			break;
 		path = conf_path(ctx->conf, words.v[i]);
 		if (path == NULL)
 			err = ERR_NOMEM;
 		else if (!ctx->conf->transient && strchr(path, ' ') != NULL)
-			err = keyword_bad(ctx->why,
+			err = keyword_bad(&ctx->why,
 			    KEYWORD_SHOWN
 			    " lies below a directory with a blank in its name, and in a list "
 			    "of paths a blank begins the next: move one of them",
 			    path);
 		/* checked again as an absolute path */
 		if (err == 0 && kw->check != NULL)
-			err = kw->check(path, ctx->why);
+			err = kw->check(path, &ctx->why);
 		if (err == 0)
 			err = strlist_add(field, path, strlen(path));
 		free(path);
@@ -288,7 +286,7 @@ const struct keyword_type keyword_paths = { keyword_set_paths, keyword_print_wor
 static int
 keyword_set_line(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
-	if (kw->check != NULL && kw->check(value, ctx->why) != 0)
+	if (kw->check != NULL && kw->check(value, &ctx->why) != 0)
 		return ERR_FORMAT;
 	return strlist_add(field, value, strlen(value));
 }

@@ -24,7 +24,7 @@ net_block_set(const struct keyword *kw, void *field, const char *value, struct k
 		n6 = strtol(end + 1, &end, 10);
 	if (strspn(value, "0123456789:") != strlen(value) || *end != '\0' || end == value ||
 	    end[-1] == ':' || n4 < 0 || n4 > 32 || n6 < 0 || n6 > 128)
-		return keyword_bad(ctx->why,
+		return keyword_bad(&ctx->why,
 		    "\"%.80s\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64", value);
 	bits[0] = (int)n4;
 	bits[1] = (int)n6;
@@ -113,7 +113,7 @@ penalty_time(const char *value, int *ms)
 }
 
 static int
-penalty_set_value(size_t i, int *field, const char *value, char why[KEYWORD_WHY_SIZE])
+penalty_set_value(size_t i, int *field, const char *value, struct reason *why)
 {
 	const char *name = penalty_words[i].name;
 	size_t len = strlen(value);
@@ -142,8 +142,7 @@ penalty_set_value(size_t i, int *field, const char *value, char why[KEYWORD_WHY_
 
 /* Parse one NAME:VALUE.  seen counts how often each name was written. */
 static int
-penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS],
-    char why[KEYWORD_WHY_SIZE])
+penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS], struct reason *why)
 {
 	const char *colon = strchr(word, ':');
 	char name[24];
@@ -168,7 +167,7 @@ penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS],
 /* invaliduser and authfail must be equal, and one that is left out is set to the other; overflow6 is set
  * to overflow if left out. */
 static int
-penalty_pairs(struct conf_penalties *p, const int seen[WORDS], char why[KEYWORD_WHY_SIZE])
+penalty_pairs(struct conf_penalties *p, const int seen[WORDS], struct reason *why)
 {
 	int *authfail = &p->ms[CONF_PENALTY_AUTHFAIL];
 	int *invaliduser = &p->ms[CONF_PENALTY_INVALIDUSER];
@@ -205,12 +204,12 @@ penalties_set(const struct keyword *kw, void *field, const char *value, struct k
 	r = strlist_add_words(&words, value);
 	for (i = 0; r == 0 && i < words.n; i++) {
 		if (strcasecmp(words.v[i], "yes") == 0 || strcasecmp(words.v[i], "no") == 0)
-			r = keyword_bad(ctx->why, "\"%s\" must stand alone", words.v[i]);
+			r = keyword_bad(&ctx->why, "\"%s\" must stand alone", words.v[i]);
 		else
-			r = penalty_set_word(p, words.v[i], seen, ctx->why);
+			r = penalty_set_word(p, words.v[i], seen, &ctx->why);
 	}
 	if (r == 0)
-		r = penalty_pairs(p, seen, ctx->why);
+		r = penalty_pairs(p, seen, &ctx->why);
 	strlist_free(&words);
 	return r;
 }
@@ -243,7 +242,7 @@ const struct keyword_type persource_penalties = { penalties_set, penalties_print
 /* --- PerSourcePenaltyExemptList --- */
 
 int
-persource_check_exempt(const char *list, char why[KEYWORD_WHY_SIZE])
+persource_check_exempt(const char *list, struct reason *why)
 {
 	if (address_list_ok(list))
 		return 0;

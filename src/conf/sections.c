@@ -33,7 +33,7 @@ sections_clear_listen(void *field)
 
 /* Split "1.2.3.4:22" or "[::1]:22" in place. */
 static int
-listen_split(char *word, struct conf_listen *l, char why[KEYWORD_WHY_SIZE])
+listen_split(char *word, struct conf_listen *l, struct reason *why)
 {
 	unsigned char addr[sizeof(struct in6_addr)];
 	char plain[64], *host = word, *colon = strrchr(word, ':'), *scope;
@@ -70,7 +70,7 @@ listen_split(char *word, struct conf_listen *l, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-listen_add(struct conf_gateway *g, char *word, char why[KEYWORD_WHY_SIZE])
+listen_add(struct conf_gateway *g, char *word, struct reason *why)
 {
 	struct conf_listen l = { 0 };
 	size_t i;
@@ -105,7 +105,7 @@ sections_set_listen(const struct keyword *kw, void *field, const char *value,
 		err = g->listen == NULL ? ERR_NOMEM : 0;
 	}
 	for (i = 0; err == 0 && i < words.n; i++)
-		err = listen_add(g, words.v[i], ctx->why);
+		err = listen_add(g, words.v[i], &ctx->why);
 	strlist_free(&words);
 	return err;
 }
@@ -146,7 +146,7 @@ sections_set_startups(const struct keyword *kw, void *field, const char *value,
 		}
 	}
 	if (end != (int)len || n[0] < 1 || n[1] < 1 || n[1] > 100 || n[2] < n[0])
-		return keyword_bad(ctx->why,
+		return keyword_bad(&ctx->why,
 		    "\"%.80s\" is not BEGIN:RATE:FULL: from BEGIN connections before login on, "
 		    "RATE percent of new ones are refused, from FULL on all; as 100:30:1000",
 		    value);
@@ -180,9 +180,9 @@ sections_set_unlock(const struct keyword *kw, void *field, const char *value,
 		return *p == NULL ? ERR_NOMEM : 0;
 	}
 	if (strncmp(value, "file:", 5) != 0 || value[5] == '\0')
-		return keyword_bad(ctx->why,
+		return keyword_bad(&ctx->why,
 		    "\"%.80s\" is none of: file:PATH credential:NAME passphrase", value);
-	if (keyword_check_path(value + 5, ctx->why) != 0)
+	if (keyword_check_path(value + 5, &ctx->why) != 0)
 		return ERR_FORMAT;
 	path = conf_path(ctx->conf, value + 5);
 	if (path == NULL || asprintf(p, "file:%s", path) == -1)
@@ -210,7 +210,7 @@ static const struct keyword_type sections_unlock = { sections_set_unlock, sectio
 /* --- the tables --- */
 
 static int
-sections_check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_key_name(const char *word, struct reason *why)
 {
 	if (conf_key_name_ok(word))
 		return 0;
@@ -219,7 +219,7 @@ sections_check_key_name(const char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-sections_check_user(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_user(const char *word, struct reason *why)
 {
 	if (strcspn(word, " \t/:") == strlen(word) && word[0] != '-')
 		return 0;
@@ -227,7 +227,7 @@ sections_check_user(const char *word, char why[KEYWORD_WHY_SIZE])
 }
 
 static int
-sections_check_backend(const char *word, char why[KEYWORD_WHY_SIZE])
+sections_check_backend(const char *word, struct reason *why)
 {
 	if (strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(word))
 		return 0;

@@ -22,17 +22,18 @@ struct strict_file {
 
 /* A reason without the "PATH: " at its beginning. */
 static const char *
-strict_reason(const char *why, const char *path)
+strict_reason(const struct reason *why, const char *path)
 {
 	size_t len = strlen(path);
 
-	return strncmp(why, path, len) == 0 && why[len] == ':' ? why + len + 2 : why;
+	return strncmp(why->text, path, len) == 0 && why->text[len] == ':' ? why->text + len + 2 :
+									     why->text;
 }
 
 void
 strict_begin(struct strict *s, const char *dir, struct conf_errors *errors)
 {
-	char why[SAFE_PATH_WHY_SIZE];
+	struct reason why;
 	struct stat st;
 
 	*s = (struct strict){ .rule = { .user = geteuid() }, .dir_fd = -1 };
@@ -42,8 +43,8 @@ strict_begin(struct strict *s, const char *dir, struct conf_errors *errors)
 	}
 	s->rule.owner = st.st_uid;
 	if (safe_path_open_anyway(&s->rule, -1, dir, O_PATH | O_DIRECTORY, &s->doubts, &s->dir_fd,
-		why) != 0)
-		conf_error(errors, dir, 0, "%s", strict_reason(why, dir));
+		&why) != 0)
+		conf_error(errors, dir, 0, "%s", strict_reason(&why, dir));
 }
 
 static int
@@ -61,16 +62,16 @@ strict_remember(struct strict *s, const char *name, const struct stat *st)
 int
 strict_open(struct strict *s, const char *name, struct conf_errors *errors)
 {
-	char why[SAFE_PATH_WHY_SIZE], closed[ACCESS_HINT_SIZE];
+	struct reason why, closed;
 	struct stat st;
 	int fd, r;
 
-	r = safe_path_open_anyway(&s->rule, s->dir_fd, name, O_RDONLY, &s->doubts, &fd, why);
+	r = safe_path_open_anyway(&s->rule, s->dir_fd, name, O_RDONLY, &s->doubts, &fd, &why);
 	if (r == ERR_SYS && errno == EACCES) {
-		(void)access_hint(name, R_OK, closed);
-		conf_error(errors, name, 0, "%s", closed);
+		(void)access_hint(name, R_OK, &closed);
+		conf_error(errors, name, 0, "%s", closed.text);
 	} else if (r != 0) {
-		conf_error(errors, name, 0, "%s", strict_reason(why, name));
+		conf_error(errors, name, 0, "%s", strict_reason(&why, name));
 	} else if (fstat(fd, &st) == -1) {
 		conf_error(errors, name, 0, "%s", strerror(errno));
 	} else if ((uintmax_t)st.st_size > READER_FILE_MAX) {

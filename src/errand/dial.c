@@ -52,21 +52,22 @@ dial_share(int64_t deadline, unsigned int n)
 
 /* Add why there was no connection to this address of the host. */
 static void
-put_why(struct buf *why, const char *host, const char *port, const struct addrinfo *ai, int error)
+put_why(struct reason *why, const char *host, const char *port, const struct addrinfo *ai,
+    int error)
 {
-	const char *before = why->len > 0 ? "; " : "";
+	const char *before = why->text[0] != '\0' ? "; " : "";
 	char addr[64];
 
 	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0, NI_NUMERICHOST) !=
 		0 ||
 	    strcmp(addr, host) == 0)
-		buf_putf(why, "%s%s port %s: %s", before, host, port, strerror(error));
+		reason_add(why, "%s%s port %s: %s", before, host, port, strerror(error));
 	else
-		buf_putf(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
+		reason_add(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
 }
 
 int
-dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
+dial_host(const char *host, const char *port, int64_t deadline, struct reason *why)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 	struct addrinfo *list = NULL, *ai;
@@ -80,7 +81,8 @@ dial_host(const char *host, const char *port, int64_t deadline, struct buf *why)
 		r = getaddrinfo(host, port, &hints, &list);
 	}
 	if (r != 0) {
-		buf_putf(why, "%s%s: %s", why->len > 0 ? "; " : "", host, gai_strerror(r));
+		reason_add(why, "%s%s: %s", why->text[0] != '\0' ? "; " : "", host,
+		    gai_strerror(r));
 		return -1;
 	}
 	for (ai = list; ai != NULL; ai = ai->ai_next)

@@ -19,13 +19,13 @@
 #define ERRAND_HOST_SIZE 256
 
 static int
-answer_dialled(int sock, const char *host, int fd, const struct buf *why, const struct buf *dead)
+answer_dialled(int sock, const char *host, int fd, const struct reason *why, const struct buf *dead)
 {
 	struct buf b;
 
 	ipc_begin(&b, IPC_DIALLED);
 	wire_put_text(&b, host);
-	wire_put_string(&b, why->data, why->len);
+	wire_put_string(&b, why->text, strnlen(why->text, ERRAND_WHY_MAX));
 	buf_put(&b, dead->data, dead->len);
 	return ipc_send(sock, &b, fd);
 }
@@ -39,7 +39,8 @@ errand_dial(int sock)
 	uint32_t timeout_ms, port_number, n, n_dead = 0;
 	char host[ERRAND_HOST_SIZE], port[16];
 	int64_t deadline;
-	struct buf why, b, names, dead;
+	struct buf b, names, dead;
+	struct reason why = { "" };
 	int fd = -1;
 
 	if (ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
@@ -57,7 +58,6 @@ errand_dial(int sock)
 	if (errand_confine_dial() != 0)
 		_exit(1);
 	snprintf(port, sizeof(port), "%u", port_number);
-	buf_init(&why, ERRAND_WHY_MAX);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
 	for (; n > 0 && n <= IPC_HOSTS_MAX && fd == -1; n--) {
 		wire_text(body, host, sizeof(host));
@@ -78,9 +78,9 @@ errand_dial(int sock)
 	if (fd != -1)
 		_exit(answer_dialled(sock, host, fd, &why, &dead) == 0 ? 0 : 1);
 	ipc_begin(&b, IPC_DIAL_FAILED);
-	if (why.len == 0)
-		buf_putf(&why, "no address");
-	wire_put_string(&b, why.data, why.len);
+	if (why.text[0] == '\0')
+		reason_set(&why, "no address");
+	wire_put_string(&b, why.text, strnlen(why.text, ERRAND_WHY_MAX));
 	buf_put(&b, dead.data, dead.len);
 	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);
 }

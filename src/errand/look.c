@@ -34,7 +34,7 @@ struct look_order {
 
 struct look_result {
 	struct buf looked; /* the LOOKED message, once the upstream has shown its key */
-	struct buf why;	   /* why there is none */
+	struct reason why; /* why there is none; "" if there is */
 };
 
 static int
@@ -109,7 +109,7 @@ look_at(int fd, const struct look_order *order, int answer, struct look_result *
 	if (leg != NULL)
 		why = look_exchange(leg, answer, order->deadline);
 	if (why != NULL) {
-		buf_putf(&result->why, "%s port %s: %.300s", order->host, order->port, why);
+		reason_set(&result->why, "%s port %s: %.300s", order->host, order->port, why);
 		return;
 	}
 	leg_disconnect(leg, SSH_DISCONNECT_BY_APPLICATION, "sallyport: a look at the host key");
@@ -166,7 +166,7 @@ errand_look(int answer)
 	if (errand_confine_look() != 0)
 		_exit(1);
 	buf_init(&result.looked, 0);
-	buf_init(&result.why, LOOK_WHY_MAX);
+	result.why.text[0] = '\0';
 	fd = dial_host(order.host, order.port, order.deadline, &result.why);
 	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
 	/* once connected it needs no more than a session does */
@@ -174,10 +174,10 @@ errand_look(int answer)
 		_exit(1);
 	if (fd != -1)
 		look_at(fd, &order, answer, &result);
-	if (result.why.len == 0)
+	if (result.why.text[0] == '\0')
 		_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
 	ipc_begin(&result.looked, IPC_DIAL_FAILED);
-	wire_put_string(&result.looked, result.why.data, result.why.len);
+	wire_put_string(&result.looked, result.why.text, strnlen(result.why.text, LOOK_WHY_MAX));
 	wire_put_u32(&result.looked, 0);
 	_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
 }

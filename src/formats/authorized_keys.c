@@ -8,8 +8,6 @@
 #include "formats/pubkey.h"
 #include "formats/text.h"
 
-#define WHY_SIZE 256
-
 /* Take the options off the front of a line: up to the first blank that is not
  * between quotes.  0 if a quote is left open. */
 static int
@@ -78,7 +76,7 @@ authorized_keys_line(struct bytes line)
 /* Does a certificate of this line's CA hold for the request? */
 static int
 cert_holds(const struct authorized_request *request, struct authorized_options *options,
-    char *reason, size_t size)
+    struct reason *why)
 {
 	struct authorized_options own;
 	size_t i;
@@ -90,13 +88,13 @@ cert_holds(const struct authorized_request *request, struct authorized_options *
 	for (i = 0; !ok && i < options->principals.n; i++)
 		ok = cert_has_principal(request->cert, options->principals.v[i]);
 	if (!ok) {
-		snprintf(reason, size, "%s a principal of the certificate",
+		reason_set(why, "%s a principal of the certificate",
 		    options->has_principals ? "none of principals= is" : "the login is not");
 		return 0;
 	}
-	if (!cert_options(request->cert, request->address, &own, reason, size))
+	if (!cert_options(request->cert, request->address, &own, why))
 		return 0;
-	ok = authorized_options_merge(options, &own, reason, size);
+	ok = authorized_options_merge(options, &own, why);
 	authorized_options_free(&own);
 	return ok;
 }
@@ -110,9 +108,9 @@ authorized_keys_wanted(const struct authorized_request *request)
 /* Does this line allow it?  key is scratch.  Of several reasons the first is told. */
 static int
 line_allows(struct bytes line, unsigned int number, const struct authorized_request *request,
-    struct buf *key, struct authorized_options *options, char why[256])
+    struct buf *key, struct authorized_options *options, struct reason *why)
 {
-	char reason[WHY_SIZE - 32];
+	struct reason reason;
 	struct bytes words;
 	int found;
 
@@ -120,29 +118,29 @@ line_allows(struct bytes line, unsigned int number, const struct authorized_requ
 	    !bytes_equal((struct bytes){ key->data, key->len }, authorized_keys_wanted(request)))
 		return 0;
 	options->line = number;
-	found = authorized_options_parse(words, request, options, reason, sizeof(reason));
+	found = authorized_options_parse(words, request, options, &reason);
 	if (found && request->cert != NULL)
-		found = cert_holds(request, options, reason, sizeof(reason));
+		found = cert_holds(request, options, &reason);
 	if (found) {
-		why[0] = '\0';
+		why->text[0] = '\0';
 		return 1;
 	}
 	authorized_options_free(options);
-	if (why[0] == '\0')
-		snprintf(why, WHY_SIZE, "line %u: %s", number, reason);
+	if (why->text[0] == '\0')
+		reason_set(why, "line %u: %s", number, reason.text);
 	return 0;
 }
 
 int
 authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
-    struct authorized_options *options, char why[256])
+    struct authorized_options *options, struct reason *why)
 {
 	struct bytes rest = { (const uint8_t *)text, len }, line;
 	unsigned int number = 0;
 	struct buf key;
 	int found = 0;
 
-	why[0] = '\0';
+	why->text[0] = '\0';
 	*options = (struct authorized_options){ 0 };
 	buf_init(&key, AUTHORIZED_LINE_MAX);
 	while (!found && text_line(&rest, &line))
@@ -153,7 +151,8 @@ authorized_keys_find(const char *text, size_t len, const struct authorized_reque
 
 int
 authorized_keys_find_indexed(const struct key_index *index, key_index_read *read, void *ctx,
-    const struct authorized_request *request, struct authorized_options *options, char why[256])
+    const struct authorized_request *request, struct authorized_options *options,
+    struct reason *why)
 {
 	const struct key_line *lines;
 	struct bytes line;
@@ -161,7 +160,7 @@ authorized_keys_find_indexed(const struct key_index *index, key_index_read *read
 	size_t i, n;
 	int r = 0;
 
-	why[0] = '\0';
+	why->text[0] = '\0';
 	*options = (struct authorized_options){ 0 };
 	n = key_index_find(index, authorized_keys_wanted(request), &lines);
 	buf_init(&key, AUTHORIZED_LINE_MAX);

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "base/reason.h"
 #include "formats/address.h"
 #include "formats/key_index.h"
 #include "base/strlist.h"
@@ -66,7 +67,7 @@ struct authorized_request {
  * nothing.
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
-    struct authorized_options *options, char why[256]);
+    struct authorized_options *options, struct reason *why);
 
 /*
  * The same for a file with an index (KEY_INDEX_AUTHORIZED): read gives its lines.  The answer, the
@@ -74,7 +75,7 @@ int authorized_keys_find(const char *text, size_t len, const struct authorized_r
  */
 int authorized_keys_find_indexed(const struct key_index *index, key_index_read *read, void *ctx,
     const struct authorized_request *request, struct authorized_options *options,
-    char why[256]) MUST_CHECK;
+    struct reason *why) MUST_CHECK;
 
 /* The key that has to stand on a line: the one shown, or its certificate's CA. */
 struct bytes authorized_keys_wanted(const struct authorized_request *request);

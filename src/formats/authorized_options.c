@@ -17,8 +17,7 @@ struct parser {
 	struct authorized_options *options;
 	time_t expiry; /* the earliest; 0 is none */
 	int has_from;
-	char *why;
-	size_t why_size;
+	struct reason *why;
 };
 
 static int refuse(struct parser *, const char *, ...) __attribute__((format(printf, 2, 3)));
@@ -30,7 +29,7 @@ refuse(struct parser *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(p->why, p->why_size, fmt, ap);
+	reason_vset(p->why, fmt, ap);
 	va_end(ap);
 	return 0;
 }
@@ -320,9 +319,9 @@ check_together(struct parser *p)
 
 int
 authorized_options_parse(struct bytes text, const struct authorized_request *request,
-    struct authorized_options *options, char *why, size_t size)
+    struct authorized_options *options, struct reason *why)
 {
-	struct parser p = { .request = request, .options = options, .why = why, .why_size = size };
+	struct parser p = { .request = request, .options = options, .why = why };
 	char *copy;
 	int ok = 1;
 
@@ -349,17 +348,17 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 
 int
 authorized_options_merge(struct authorized_options *options, const struct authorized_options *cert,
-    char *why, size_t size)
+    struct reason *why)
 {
 	if (options->command != NULL && cert->command != NULL &&
 	    strcmp(options->command, cert->command) != 0) {
-		snprintf(why, size, "command= is not what the certificate has as force-command");
+		reason_set(why, "command= is not what the certificate has as force-command");
 		return 0;
 	}
 	if (options->command == NULL && cert->command != NULL) {
 		options->command = strdup(cert->command);
 		if (options->command == NULL) {
-			snprintf(why, size, "%s", err_str(ERR_NOMEM));
+			reason_set(why, "%s", err_str(ERR_NOMEM));
 			return 0;
 		}
 	}

@@ -4,6 +4,7 @@
 #ifndef FORMATS_AUTHORIZED_OPTIONS_H
 #define FORMATS_AUTHORIZED_OPTIONS_H
 
+#include "base/reason.h"
 #include "formats/authorized_keys.h"
 
 /*
@@ -12,14 +13,14 @@
  * 0: it does not, and why says so; the options may be half filled.
  */
 int authorized_options_parse(struct bytes text, const struct authorized_request *request,
-    struct authorized_options *options, char *why, size_t size);
+    struct authorized_options *options, struct reason *why);
 
 /*
  * Narrow the options of a cert-authority line by those of a certificate.  1, or 0 with why if
  * each has a command of its own.
  */
 int authorized_options_merge(struct authorized_options *options,
-    const struct authorized_options *cert, char *why, size_t size);
+    const struct authorized_options *cert, struct reason *why);
 
 /*
  * A time as in expiry-time=, as sshd reads it: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in the

@@ -251,23 +251,23 @@ show_time(uint64_t when, char out[32])
 }
 
 int
-cert_valid(const struct cert *c, enum cert_kind kind, time_t now, char *why, size_t size)
+cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason *why)
 {
 	char when[32];
 
 	if (c->kind != (uint32_t)kind) {
-		snprintf(why, size, "the certificate is a %s's, not a %s's",
+		reason_set(why, "the certificate is a %s's, not a %s's",
 		    kind == CERT_USER ? "host" : "user", kind == CERT_USER ? "user" : "host");
 		return 0;
 	}
 	if (now < 0 || (uint64_t)now < c->valid_after) {
 		show_time(c->valid_after, when);
-		snprintf(why, size, "the certificate is not valid before %s", when);
+		reason_set(why, "the certificate is not valid before %s", when);
 		return 0;
 	}
 	if ((uint64_t)now >= c->valid_before) {
 		show_time(c->valid_before, when);
-		snprintf(why, size, "the certificate has expired: it was valid until %s", when);
+		reason_set(why, "the certificate has expired: it was valid until %s", when);
 		return 0;
 	}
 	return 1;
@@ -286,16 +286,16 @@ cert_has_principal(const struct cert *c, const char *name)
 }
 
 int
-cert_names_host(const struct cert *c, const char *host, time_t now, char *why, size_t size)
+cert_names_host(const struct cert *c, const char *host, time_t now, struct reason *why)
 {
-	if (!cert_valid(c, CERT_HOST, now, why, size))
+	if (!cert_valid(c, CERT_HOST, now, why))
 		return 0;
 	if (c->principals.len > 0 && !cert_has_principal(c, host)) {
-		snprintf(why, size, "%s is not a principal of the certificate", host);
+		reason_set(why, "%s is not a principal of the certificate", host);
 		return 0;
 	}
 	if (c->critical.len > 0) {
-		snprintf(why, size, "the certificate has a critical option, and hosts have none");
+		reason_set(why, "the certificate has a critical option, and hosts have none");
 		return 0;
 	}
 	return 1;

@@ -7,6 +7,7 @@
 
 #include <time.h>
 
+#include "base/reason.h"
 #include "formats/authorized_keys.h"
 
 enum cert_kind {
@@ -62,7 +63,7 @@ const char *cert_algorithm_for(const char *type, const char *plain);
 void cert_signature_algorithm(const struct cert *c, char alg[64]);
 
 /* 1 if it is of the kind and valid now, or 0 with why: "expired on ...". */
-int cert_valid(const struct cert *c, enum cert_kind kind, time_t now, char *why, size_t size);
+int cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason *why);
 
 /* 1 if the name is one of its principals, letter by letter. */
 int cert_has_principal(const struct cert *c, const char *name);
@@ -73,14 +74,14 @@ int cert_has_principal(const struct cert *c, const char *name);
  * there is a critical option we do not know.
  */
 int cert_options(const struct cert *c, const char *address, struct authorized_options *options,
-    char *why, size_t size);
+    struct reason *why);
 
 /*
  * Is it a host's, for the host of this name (as it is connected to, in lower case), and good
  * now?  As in ssh: principals are compared letter by letter, without any it is for all hosts,
  * and a critical option is one more than we know.  1, or 0 with why.
  */
-int cert_names_host(const struct cert *c, const char *host, time_t now, char *why, size_t size);
+int cert_names_host(const struct cert *c, const char *host, time_t now, struct reason *why);
 
 /* What sshd says of it in its log: "ID alice (serial 7) CA ED25519 SHA256:...".  A long
  * ID is cut. */

@@ -114,7 +114,7 @@ take_extensions(const struct cert *c, struct authorized_options *options)
 
 int
 cert_options(const struct cert *c, const char *address, struct authorized_options *options,
-    char *why, size_t size)
+    struct reason *why)
 {
 	const char *wrong;
 	char unknown[128];
@@ -125,7 +125,7 @@ cert_options(const struct cert *c, const char *address, struct authorized_option
 		wrong = take_extensions(c, options);
 	if (wrong == NULL)
 		return 1;
-	snprintf(why, size, "the certificate %s", wrong);
+	reason_set(why, "the certificate %s", wrong);
 	authorized_options_free(options);
 	return 0;
 }

@@ -262,14 +262,14 @@ downstream_password(struct ksession *s, const char **hash, struct bytes *passwor
 static void
 passed(struct ksession *s)
 {
-	char why[POLICY_WHY_SIZE];
+	struct reason why;
 
 	/* found out now, and not when it is in */
-	if (policy_from_route_check(s->route, &s->options, why) != 0) {
+	if (policy_from_route_check(s->route, &s->options, &why) != 0) {
 		ksession_refuse(s,
 		    "what your key may do is more than the gateway can keep in mind; ask your "
 		    "administrator",
-		    "%s", why);
+		    "%s", why.text);
 		return;
 	}
 	(void)auth_methods_step(&s->judged, auth_server_method(s->server));

@@ -40,8 +40,8 @@ downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 	struct user_key_answer answer;
 
 	if (!user_key_allowed(&request, blob, &answer)) {
-		if (answer.why[0] != '\0')
-			not_taken(s, "%s", answer.why);
+		if (answer.why.text[0] != '\0')
+			not_taken(s, "%s", answer.why.text);
 		return 0;
 	}
 	authorized_options_free(&s->shown);

@@ -70,7 +70,7 @@ unlocks_once(const char *unlock)
 }
 
 int
-snapshot_keystore_way(const struct conf *conf, char why[SAFE_PATH_WHY_SIZE])
+snapshot_keystore_way(const struct conf *conf, struct reason *why)
 {
 	struct safe_path_rule rule = conf->file_rule;
 	struct stat st;
@@ -90,7 +90,6 @@ open_keystore(struct identity *id, const struct conf *conf, const struct snapsho
     struct conf_errors *errors)
 {
 	const struct conf_keystore *now = &conf->keystore, *before;
-	char way[SAFE_PATH_WHY_SIZE];
 	struct reason why;
 
 	if (old != NULL && unlocks_once(now->unlock)) {
@@ -104,8 +103,8 @@ open_keystore(struct identity *id, const struct conf *conf, const struct snapsho
 	}
 	if (keystore_open(now->path, now->unlock, 0, &id->keystore, &why) != 0)
 		return blame(conf, errors, "keystore", "Path", "", why.text);
-	if (snapshot_keystore_way(conf, way) != 0)
-		return blame(conf, errors, "keystore", "Path", "", way);
+	if (snapshot_keystore_way(conf, &why) != 0)
+		return blame(conf, errors, "keystore", "Path", "", why.text);
 	return 0;
 }
 
@@ -136,10 +135,10 @@ load_identity(struct snapshot *g, const struct snapshot *old, struct conf_errors
 }
 
 int
-snapshot_banner(const struct conf *conf, char **text, char why[SNAPSHOT_WHY_SIZE])
+snapshot_banner(const struct conf *conf, char **text, struct reason *why)
 {
 	const char *path = conf->gateway.banner;
-	char closed[ACCESS_HINT_SIZE];
+	struct reason closed;
 	struct buf b;
 	int r;
 
@@ -147,14 +146,14 @@ snapshot_banner(const struct conf *conf, char **text, char why[SNAPSHOT_WHY_SIZE
 	buf_init(&b, BANNER_MAX);
 	r = safe_path_read(&conf->file_rule, path, &b, why);
 	if (r == ERR_SYS && errno == EACCES) {
-		(void)access_hint(path, R_OK, closed);
-		snprintf(why, SNAPSHOT_WHY_SIZE, "%.400s: %s", path, closed);
+		(void)access_hint(path, R_OK, &closed);
+		reason_set(why, "%.400s: %s", path, closed.text);
 	} else if (r == 0 && buf_cstr(&b) == NULL) {
 		r = ERR_FORMAT;
-		snprintf(why, SNAPSHOT_WHY_SIZE, "%.400s: holds a NUL", path);
+		reason_set(why, "%.400s: holds a NUL", path);
 	} else if (r == 0 && (*text = strdup((const char *)b.data)) == NULL) {
 		r = ERR_NOMEM;
-		snprintf(why, SNAPSHOT_WHY_SIZE, "%.400s: %s", path, err_str(r));
+		reason_set(why, "%.400s: %s", path, err_str(r));
 	}
 	buf_free(&b);
 	return r;
@@ -163,11 +162,11 @@ snapshot_banner(const struct conf *conf, char **text, char why[SNAPSHOT_WHY_SIZE
 static int
 load_banner(struct snapshot *g, struct conf_errors *errors)
 {
-	char why[SNAPSHOT_WHY_SIZE];
+	struct reason why;
 
-	if (g->conf->gateway.banner == NULL || snapshot_banner(g->conf, &g->banner, why) == 0)
+	if (g->conf->gateway.banner == NULL || snapshot_banner(g->conf, &g->banner, &why) == 0)
 		return 0;
-	return blame(g->conf, errors, "gateway", "Banner", "Banner", why);
+	return blame(g->conf, errors, "gateway", "Banner", "Banner", why.text);
 }
 
 /* Is this key of [lookup exec] as it was?  Else the error is added. */

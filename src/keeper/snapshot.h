@@ -6,6 +6,7 @@
 #ifndef KEEPER_SNAPSHOT_H
 #define KEEPER_SNAPSHOT_H
 
+#include "base/reason.h"
 #include "base/buf.h"
 #include "base/access_hint.h"
 #include "conf/conf.h"
@@ -58,13 +59,11 @@ int snapshot_unlock(const char *dir, struct snapshot **out, struct conf_errors *
 
 /* Does the key store lie where nobody can put another in its place?  0, or an ERR_* of
  * safe_path_open() with why. */
-int snapshot_keystore_way(const struct conf *conf, char why[SAFE_PATH_WHY_SIZE]) MUST_CHECK;
-
-#define SNAPSHOT_WHY_SIZE (ACCESS_HINT_SIZE + 512)
+int snapshot_keystore_way(const struct conf *conf, struct reason *why) MUST_CHECK;
 
 /* The text of Banner, which is set and the caller's to free; or an ERR_*, and why it can't be
  * shown: a line that begins with its path. */
-int snapshot_banner(const struct conf *conf, char **text, char why[SNAPSHOT_WHY_SIZE]) MUST_CHECK;
+int snapshot_banner(const struct conf *conf, char **text, struct reason *why) MUST_CHECK;
 
 struct snapshot *snapshot_ref(struct snapshot *g);
 void snapshot_unref(struct snapshot **g); /* takes NULL */

@@ -49,20 +49,19 @@ static const struct auth_client_ops client_ops = { sign };
  * one whose key has changed, even where that is let pass.
  */
 static int
-stored_password(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
+stored_password(void *ctx, struct secret **out, struct reason *why)
 {
 	struct ksession *s = ctx;
-	struct reason why = { "not allowed now" };
 	int r = ERR_BADSTATE;
 
 	*out = NULL;
+	reason_set(why, "not allowed now");
 	if (s->host_changed)
-		reason_set(&why,
+		reason_set(why,
 		    "the host key of %s has CHANGED: it does not get the stored password", s->host);
 	else if (s->methods.complete && s->phase == IPC_PHASE_UPSTREAM_AUTH)
-		r = keystore_password(s->identity->keystore, s->route->password, out, &why);
+		r = keystore_password(s->identity->keystore, s->route->password, out, why);
 	s->password_missing = r != 0 && !s->host_changed;
-	snprintf(reason, AUTH_STORED_REASON_SIZE, "%.500s", why.text);
 	return r;
 }
 

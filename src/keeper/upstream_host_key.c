@@ -48,10 +48,10 @@ judge(const struct ksession *s, const struct shown *seen, struct host_key_judgem
 static void
 log_host_key(const struct ksession *s, struct bytes blob, const char *reason)
 {
-	char failed[HOST_KEY_WHY_SIZE];
+	struct reason failed;
 
 	ksession_warn(s, "Host key verification failed for %s port %u: %s", s->host, s->route->port,
-	    host_key_failed(s->route, blob, reason, failed));
+	    host_key_failed(s->route, blob, reason, &failed));
 }
 
 /* The session hears whether it may go on. */
@@ -122,7 +122,7 @@ decide(struct ksession *s)
 		host_key_refuse(&j, 0);
 	switch (j.verdict) {
 	case HOST_KEY_REFUSED:
-		refuse_host_key(s, &seen, j.why);
+		refuse_host_key(s, &seen, j.why.text);
 		break;
 	case HOST_KEY_KNOWN:
 		s->host_known = 1;
@@ -194,7 +194,7 @@ take_looked(struct ksession *s, const struct shown *seen)
 	judge(s, seen, &j);
 	key = (struct bytes){ j.key.data, j.key.len };
 	if (j.verdict == HOST_KEY_REFUSED) {
-		log_host_key(s, seen->blob, j.why);
+		log_host_key(s, seen->blob, j.why.text);
 	} else if (j.verdict == HOST_KEY_NEW && host_key_add(s->route, s->host, key, &why) != 0) {
 		ksession_warn(s, "cannot add the host key of %s: %s", s->host, why.text);
 	} else if (j.verdict == HOST_KEY_NEW && pubkey_type(key, type) == 0) {

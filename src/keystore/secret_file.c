@@ -22,7 +22,7 @@ owner_ok(uid_t uid, uid_t dir_uid)
 int
 secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 {
-	char closed[ACCESS_HINT_SIZE];
+	struct reason closed;
 	struct stat st;
 
 	*dir = (struct secret_dir){ .fd = -1, .path = path };
@@ -32,8 +32,8 @@ secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 		return ERR_NOTFOUND;
 	}
 	if (dir->fd == -1 && errno == EACCES) {
-		if (access_hint(path, R_OK | X_OK, closed))
-			reason_set(why, "%s: %s", path, closed);
+		if (access_hint(path, R_OK | X_OK, &closed))
+			reason_set(why, "%s: %s", path, closed.text);
 		else
 			reason_set(why,
 			    "%s: not open to user %u, which is who uses it; chown -R it to "

@@ -120,9 +120,9 @@ lookup_free(struct lookup **l)
 /* Handle the result of one backend.  1 if it ends the lookup, 0 if the next backend is asked. */
 static int
 lookup_settled(const struct link *link, const struct lookup_request *request,
-    enum plugin_result *result, struct route **out, char why[PLUGIN_WHY_SIZE])
+    enum plugin_result *result, struct route **out, struct reason *why)
 {
-	char login[256], reason[PLUGIN_WHY_SIZE];
+	char login[256], reason[REASON_SIZE];
 
 	if (*result == PLUGIN_FOUND && !route_matches(*out, request)) {
 		route_unref(out);
@@ -132,11 +132,11 @@ lookup_settled(const struct link *link, const struct lookup_request *request,
 		(*out)->backend = link->plugin->name;
 		return 1;
 	}
-	if (why[0] != '\0' || *result == PLUGIN_FAILED) {
+	if (why->text[0] != '\0' || *result == PLUGIN_FAILED) {
 		log_vis(login, sizeof(login), request->login, strlen(request->login));
-		log_vis(reason, sizeof(reason), why, strlen(why));
+		log_vis(reason, sizeof(reason), why->text, strlen(why->text));
 		log_warn("lookup %s: %s: %s", link->plugin->name, login,
-		    why[0] == '\0' ? "failed" : reason);
+		    why->text[0] == '\0' ? "failed" : reason);
 	}
 	return *result != PLUGIN_NEXT;
 }
@@ -187,21 +187,21 @@ lookup_ask(struct lookup *l, const struct lookup_request *request, struct lookup
     struct route **out)
 {
 	enum plugin_result result = PLUGIN_NEXT;
-	char why[PLUGIN_WHY_SIZE];
+	struct reason why;
 	const struct link *link;
 
 	for (; pending->link < l->n; pending->link++) {
 		link = &l->chain[pending->link];
-		why[0] = '\0';
-		result = link->plugin->find(link->self, request, out, why);
+		why.text[0] = '\0';
+		result = link->plugin->find(link->self, request, out, &why);
 		if (result == PLUGIN_ASK &&
 		    (link->plugin->command(link->self, request, &pending->command) != 0 ||
 			lookup_keep_out(l, &pending->command) != 0)) {
 			lookup_pending_free(pending);
-			snprintf(why, sizeof(why), "out of memory");
+			reason_set(&why, "out of memory");
 			result = PLUGIN_FAILED;
 		}
-		if (lookup_settled(link, request, &result, out, why))
+		if (lookup_settled(link, request, &result, out, &why))
 			break;
 	}
 	return lookup_result_of(result);
@@ -224,7 +224,7 @@ enum lookup_result
 lookup_answer(struct lookup *l, const struct lookup_request *request,
     struct lookup_pending *pending, const struct lookup_reply *reply, struct route **out)
 {
-	char why[PLUGIN_WHY_SIZE] = "";
+	struct reason why = { "" };
 	enum plugin_result result;
 	const struct link *link;
 
@@ -234,8 +234,8 @@ lookup_answer(struct lookup *l, const struct lookup_request *request,
 	if (pending->link >= l->n || l->chain[pending->link].plugin->answer == NULL)
 		return LOOKUP_FAILED;
 	link = &l->chain[pending->link];
-	result = link->plugin->answer(link->self, request, reply, out, why);
-	if (lookup_settled(link, request, &result, out, why))
+	result = link->plugin->answer(link->self, request, reply, out, &why);
+	if (lookup_settled(link, request, &result, out, &why))
 		return lookup_result_of(result);
 	pending->link++;
 	return lookup_ask(l, request, pending, out);

@@ -10,6 +10,7 @@
 #ifndef LOOKUP_PLUGIN_H
 #define LOOKUP_PLUGIN_H
 
+#include "base/reason.h"
 #include "base/login_dir.h"
 #include "base/access_hint.h"
 #include "base/fd.h"
@@ -29,8 +30,6 @@ enum plugin_result {
 	PLUGIN_ASK,	  /* run the program of command(), and give its output to answer() */
 };
 
-#define PLUGIN_WHY_SIZE SAFE_PATH_WHY_SIZE
-
 struct lookup_plugin {
 	const char *name; /* as in [lookup] Order */
 
@@ -46,14 +45,14 @@ struct lookup_plugin {
 	/* Look the login up, now.  For FAILED and NOT_FOUND, why may be filled with a reason for the log;
 	 * it is empty before. */
 	enum plugin_result (*find)(void *self, const struct lookup_request *request,
-	    struct route **out, char why[PLUGIN_WHY_SIZE]);
+	    struct route **out, struct reason *why);
 
 	/* Only of backends that return PLUGIN_ASK: fill *command (0 or ERR_NOMEM; it is the caller's in
 	 * both cases); and turn the program's reply into a result. */
 	int (*command)(void *self, const struct lookup_request *request,
 	    struct lookup_command *command);
 	enum plugin_result (*answer)(void *self, const struct lookup_request *request,
-	    const struct lookup_reply *reply, struct route **out, char why[PLUGIN_WHY_SIZE]);
+	    const struct lookup_reply *reply, struct route **out, struct reason *why);
 
 	/* For `sallyport check`: check what the backend needs outside of the configuration, as the keeper's
 	 * user.  NULL: nothing. */
@@ -70,7 +69,7 @@ struct lookup_plugin {
  * values are then checked as in a file.  0, ERR_FORMAT with why, or ERR_NOMEM.
  */
 int route_expand(const struct conf *conf, struct route *r, const struct wildcard_match *match,
-    char why[PLUGIN_WHY_SIZE]) MUST_CHECK;
+    struct reason *why) MUST_CHECK;
 
 /*
  * 1 if the route's MatchAddress, MatchLocalAddress and MatchFingerprint match the request; a key that is not
@@ -110,7 +109,7 @@ int route_text_add(struct route_text *t, const struct route_origin *origin, cons
 
 /* Make the route, expanded by route_expand(), and free *t.  0, or ERR_FORMAT or ERR_NOMEM with why. */
 int route_text_make(const struct conf *conf, struct route_text *t,
-    const struct route_origin *origin, struct route **out, char why[PLUGIN_WHY_SIZE]) MUST_CHECK;
+    const struct route_origin *origin, struct route **out, struct reason *why) MUST_CHECK;
 
 void route_text_free(struct route_text *t);
 

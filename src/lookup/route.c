@@ -481,7 +481,7 @@ route_dump(const struct route *r, FILE *to)
 /* Expand one value, and check the result as if it had been written so. */
 static int
 route_expand_text(const struct keyword *kw, char **text, const struct wildcard_match *match,
-    char why[PLUGIN_WHY_SIZE])
+    struct reason *why)
 {
 	char *filled;
 	int err;
@@ -490,8 +490,7 @@ route_expand_text(const struct keyword *kw, char **text, const struct wildcard_m
 		return 0;
 	err = percent_expand(*text, match, kw->type == &route_template_path, &filled);
 	if (err == ERR_FORMAT) {
-		snprintf(why, PLUGIN_WHY_SIZE, "%s: \"%.80s\" can't be filled in for this login",
-		    kw->name, *text);
+		reason_set(why, "%s: \"%.80s\" can't be filled in for this login", kw->name, *text);
 		return err;
 	}
 	if (err != 0)
@@ -503,11 +502,9 @@ route_expand_text(const struct keyword *kw, char **text, const struct wildcard_m
 	return 0;
 }
 
-_Static_assert(PLUGIN_WHY_SIZE == KEYWORD_WHY_SIZE, "checks write into it");
-
 int
 route_expand(const struct conf *conf, struct route *r, const struct wildcard_match *match,
-    char why[PLUGIN_WHY_SIZE])
+    struct reason *why)
 {
 	const struct keyword *kw;
 	struct strlist *l;
@@ -526,7 +523,7 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
 			err = route_expand_text(kw, &l->v[j], match, why);
 	}
 	if (err == 0 && r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key)) {
-		snprintf(why, PLUGIN_WHY_SIZE, "Key: %s is the gateway's own HostKey", r->key);
+		reason_set(why, "Key: %s is the gateway's own HostKey", r->key);
 		err = ERR_FORMAT;
 	}
 	return err;

@@ -33,7 +33,7 @@ route_address_list(const char *value)
 }
 
 int
-route_check_addresses(const char *value, char why[KEYWORD_WHY_SIZE])
+route_check_addresses(const char *value, struct reason *why)
 {
 	char *list = route_address_list(value);
 	int ok = list != NULL && address_list_ok(list);

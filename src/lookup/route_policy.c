@@ -17,7 +17,7 @@ route_is_port(const char *port)
 }
 
 static int
-route_check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
+route_check_permit(const char *word, int bare_port, struct reason *why)
 {
 	const char *end;
 
@@ -38,13 +38,13 @@ route_check_permit(const char *word, int bare_port, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE])
+route_check_permit_open(const char *word, struct reason *why)
 {
 	return route_check_permit(word, 0, why);
 }
 
 int
-route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE])
+route_check_permit_listen(const char *word, struct reason *why)
 {
 	return route_check_permit(word, 1, why);
 }
@@ -79,20 +79,20 @@ route_set_env_value(const struct keyword *kw, void *field, const char *value,
 	int r;
 
 	if (strlen(value) >= sizeof(word))
-		return keyword_bad(ctx->why, "longer than %zu bytes", sizeof(word) - 1);
+		return keyword_bad(&ctx->why, "longer than %zu bytes", sizeof(word) - 1);
 
 	while (value[strspn(value, " \t")] != '\0') {
 		if (route_next_word(&value, word) != 0)
-			return keyword_bad(ctx->why, "a quote is missing");
+			return keyword_bad(&ctx->why, "a quote is missing");
 		name = strspn(word, letters);
 		if (name == 0 || word[name] != '=')
-			return keyword_bad(ctx->why, "\"%.80s\" is not NAME=VALUE", word);
+			return keyword_bad(&ctx->why, "\"%.80s\" is not NAME=VALUE", word);
 		r = strlist_add(field, word, strlen(word));
 		if (r != 0)
 			return r;
 	}
 	if (((struct strlist *)field)->n > ROUTE_SET_ENV_MAX)
-		return keyword_bad(ctx->why, "more than %d variables", ROUTE_SET_ENV_MAX);
+		return keyword_bad(&ctx->why, "more than %d variables", ROUTE_SET_ENV_MAX);
 	return 0;
 }
 

@@ -89,21 +89,21 @@ route_text_add(struct route_text *t, const struct route_origin *origin, const ch
 
 /* Set why to the first error, for the log. */
 static void
-route_text_reason(const struct conf_errors *errors, const char *source, char why[PLUGIN_WHY_SIZE])
+route_text_reason(const struct conf_errors *errors, const char *source, struct reason *why)
 {
 	const struct conf_error *e = errors->v;
 
 	if (errors->n == 0)
-		snprintf(why, PLUGIN_WHY_SIZE, "out of memory");
+		reason_set(why, "out of memory");
 	else if (e->line == 0)
-		snprintf(why, PLUGIN_WHY_SIZE, "%.120s: %s", source, e->text);
+		reason_set(why, "%.120s: %s", source, e->text);
 	else
-		snprintf(why, PLUGIN_WHY_SIZE, "%.120s:%u: %s", source, e->line, e->text);
+		reason_set(why, "%.120s:%u: %s", source, e->line, e->text);
 }
 
 int
 route_text_make(const struct conf *conf, struct route_text *t, const struct route_origin *origin,
-    struct route **out, char why[PLUGIN_WHY_SIZE])
+    struct route **out, struct reason *why)
 {
 	struct conf_section s = { .kind = (char[]){ "route" },
 		.file = origin->source,
@@ -132,7 +132,7 @@ route_text_make(const struct conf *conf, struct route_text *t, const struct rout
 		else
 			route_unref(&r);
 		if (err == ERR_NOMEM)
-			snprintf(why, PLUGIN_WHY_SIZE, "out of memory");
+			reason_set(why, "out of memory");
 	}
 	if (origin->base != NULL)
 		free(local.base);

@@ -27,14 +27,14 @@ route_template_try(const struct keyword *kw, const char *value, int as_path,
 	int err;
 
 	if (percent_check(value, ctx->captures, &bad) != 0)
-		return keyword_bad(ctx->why, "\"%.80s\": %s", value, bad);
+		return keyword_bad(&ctx->why, "\"%.80s\": %s", value, bad);
 	for (; match.n < WILDCARD_CAPTURES; match.n++) {
 		match.captures[match.n].text = "x";
 		match.captures[match.n].len = 1;
 	}
 	err = percent_expand(value, &match, as_path, &filled);
 	if (err == 0 && kw->check != NULL)
-		err = kw->check(filled, ctx->why);
+		err = kw->check(filled, &ctx->why);
 	free(filled);
 	return err;
 }
@@ -72,7 +72,7 @@ route_set_template_path(const struct keyword *kw, void *field, const char *value
 	char **p = field;
 	int err;
 
-	err = keyword_check_path(value, ctx->why);
+	err = keyword_check_path(value, &ctx->why);
 	if (err == 0)
 		err = route_template_try(kw, value, 1, ctx);
 	if (err != 0)
@@ -124,7 +124,7 @@ route_set_algorithms(const struct keyword *kw, void *field, const char *value,
 	int err;
 
 	buf_init(&list, 2048);
-	err = algorithms_expand((enum algorithms)kw->min, value, &list, ctx->why, sizeof(ctx->why));
+	err = algorithms_expand((enum algorithms)kw->min, value, &list, &ctx->why);
 	if (err == 0) {
 		*p = strndup((const char *)list.data, list.len);
 		err = *p == NULL ? ERR_NOMEM : 0;
@@ -167,7 +167,7 @@ route_host_is_ipv6(const char *host)
 }
 
 int
-route_check_host(const char *host, char why[KEYWORD_WHY_SIZE])
+route_check_host(const char *host, struct reason *why)
 {
 	size_t len = strlen(host);
 
@@ -189,7 +189,7 @@ route_check_host(const char *host, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_user(const char *user, char why[KEYWORD_WHY_SIZE])
+route_check_user(const char *user, struct reason *why)
 {
 	if (login_name_ok(user, strlen(user)))
 		return 0;
@@ -199,7 +199,7 @@ route_check_user(const char *user, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_key(const char *name, char why[KEYWORD_WHY_SIZE])
+route_check_key(const char *name, struct reason *why)
 {
 	if (conf_key_name_ok(name))
 		return 0;
@@ -210,7 +210,7 @@ route_check_key(const char *name, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE])
+route_check_fingerprint(const char *text, struct reason *why)
 {
 	if (strncmp(text, "SHA256:", 7) == 0 && strlen(text + 7) == 43 &&
 	    strspn(text + 7, LETTERS DIGITS "+/") == 43)
@@ -220,7 +220,7 @@ route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE])
+route_check_authorized_key(const char *line, struct reason *why)
 {
 	if (strstr(line, " AAAA") != NULL || strstr(line, "\tAAAA") != NULL)
 		return 0;
@@ -235,7 +235,7 @@ route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE])
  * bounds to the memory (1 GiB) and time that each attempt costs.
  */
 int
-route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE])
+route_check_password_hash(const char *hash, struct reason *why)
 {
 	unsigned int m = 0, t = 0, p = 0;
 	int at = -1;
@@ -256,7 +256,7 @@ route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE])
+route_check_methods(const char *list, struct reason *why)
 {
 	static const char *const known[] = { "publickey", "password", "keyboard-interactive" };
 	unsigned int seen = 0, bit;
@@ -282,7 +282,7 @@ route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE])
 }
 
 int
-route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE])
+route_check_no_holes(const char *path, struct reason *why)
 {
 	if (!percent_has(path))
 		return 0;

@@ -4,6 +4,7 @@
 #ifndef LOOKUP_ROUTE_TYPES_H
 #define LOOKUP_ROUTE_TYPES_H
 
+#include "base/reason.h"
 #include "conf/keyword.h"
 
 /* Values that are expanded (percent.h).  The keyword's check is made on the value expanded with "x". */
@@ -26,17 +27,17 @@ extern const struct keyword_type route_set_env; /* struct strlist */
 #define ROUTE_POLICY_SIZE_MAX (48 * 1024)
 
 /* Checks, each 0 or ERR_FORMAT with why. */
-int route_check_host(const char *host, char why[KEYWORD_WHY_SIZE]);
-int route_check_user(const char *user, char why[KEYWORD_WHY_SIZE]);
-int route_check_key(const char *name, char why[KEYWORD_WHY_SIZE]);
-int route_check_fingerprint(const char *text, char why[KEYWORD_WHY_SIZE]);
-int route_check_authorized_key(const char *line, char why[KEYWORD_WHY_SIZE]);
-int route_check_addresses(const char *list, char why[KEYWORD_WHY_SIZE]);
-int route_check_permit_open(const char *word, char why[KEYWORD_WHY_SIZE]);
-int route_check_permit_listen(const char *word, char why[KEYWORD_WHY_SIZE]);
-int route_check_password_hash(const char *hash, char why[KEYWORD_WHY_SIZE]);
-int route_check_methods(const char *list, char why[KEYWORD_WHY_SIZE]);
-int route_check_no_holes(const char *path, char why[KEYWORD_WHY_SIZE]);
+int route_check_host(const char *host, struct reason *why);
+int route_check_user(const char *user, struct reason *why);
+int route_check_key(const char *name, struct reason *why);
+int route_check_fingerprint(const char *text, struct reason *why);
+int route_check_authorized_key(const char *line, struct reason *why);
+int route_check_addresses(const char *list, struct reason *why);
+int route_check_permit_open(const char *word, struct reason *why);
+int route_check_permit_listen(const char *word, struct reason *why);
+int route_check_password_hash(const char *hash, struct reason *why);
+int route_check_methods(const char *list, struct reason *why);
+int route_check_no_holes(const char *path, struct reason *why);
 
 /* Add an error if the route's policy exceeds these limits. */
 struct route;

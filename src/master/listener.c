@@ -209,7 +209,7 @@ listener_take_over(const struct listener *before, size_t n, const struct conf_ga
 
 int
 listeners_change(const struct inherited *in, const struct listener *before, size_t n,
-    const struct conf_gateway *gateway, struct listener *next, char *why, size_t size)
+    const struct conf_gateway *gateway, struct listener *next, struct reason *why)
 {
 	struct listener *l;
 	size_t i;
@@ -226,7 +226,7 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 			continue;
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1)
 			continue;
-		snprintf(why, size, "cannot listen on %s port %u: %s%s", l->address->host,
+		reason_set(why, "cannot listen on %s port %u: %s%s", l->address->host,
 		    l->address->port, strerror(errno),
 		    errno == EACCES ? " (a port below 1024 takes a restart)" : "");
 		listeners_drop(next, i + 1, before, n);

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "base/reason.h"
 #include "base/netaddr.h"
 #include "conf/conf.h"
 #include "master/inherited.h"
@@ -47,7 +48,7 @@ int listeners_listen(struct listener *listeners, size_t n) MUST_CHECK;
  * listeners, and listeners_drop(next, before) takes the change back.
  */
 int listeners_change(const struct inherited *in, const struct listener *before, size_t n,
-    const struct conf_gateway *gateway, struct listener *next, char *why, size_t size) MUST_CHECK;
+    const struct conf_gateway *gateway, struct listener *next, struct reason *why) MUST_CHECK;
 void listeners_drop(struct listener *before, size_t n, const struct listener *next, size_t n_next);
 
 /* Accept one connection; its texts are not set.  0; ERR_AGAIN if none waits; ERR_TOOBIG if there is no

@@ -111,7 +111,7 @@ reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
 
 /* The keeper is ready: listen where it says now, and swap.  0 or an ERR_*, with why. */
 static int
-reload_apply(struct master *m, const char *text, char *why, size_t size)
+reload_apply(struct master *m, const char *text, struct reason *why)
 {
 	struct listener next[LISTENERS_MAX];
 	struct conf_errors errors = { 0 };
@@ -124,12 +124,12 @@ reload_apply(struct master *m, const char *text, char *why, size_t size)
 	if (r == 0 && conf->gateway.n_listen > LISTENERS_MAX)
 		r = ERR_TOOBIG;
 	if (r != 0) {
-		snprintf(why, size, "%s", err_str(r));
+		reason_set(why, "%s", err_str(r));
 		conf_free(&conf);
 		return r;
 	}
-	r = listeners_change(&m->inherited, m->listeners, m->n_listeners, &conf->gateway, next, why,
-	    size);
+	r = listeners_change(&m->inherited, m->listeners, m->n_listeners, &conf->gateway, next,
+	    why);
 	if (r != 0) {
 		conf_free(&conf);
 		return r;
@@ -169,7 +169,8 @@ reload_answer(struct master *m, struct wire *body)
 	int ok = wire_bool(body), status = 78;
 	unsigned int n = wire_u32(body);
 	struct bytes raw = wire_string(body);
-	char why[256] = "", *text, *told = NULL;
+	struct reason why = { "" };
+	char *text, *told = NULL;
 	const char *keys_why = "";
 	int keys = master_try_host_keys(m, body, &keys_why);
 
@@ -180,14 +181,14 @@ reload_answer(struct master *m, struct wire *body)
 		n = 1;
 	} else if (ok) {
 		if (keys != 0)
-			snprintf(why, sizeof(why),
-			    "HostKey: no session could begin with these keys: %s", keys_why);
-		ok = keys == 0 && reload_apply(m, text, why, sizeof(why)) == 0;
+			reason_set(&why, "HostKey: no session could begin with these keys: %s",
+			    keys_why);
+		ok = keys == 0 && reload_apply(m, text, &why) == 0;
 		reload_commit(m, ok);
 		if (!ok) {
 			n = 1;
-			log_error("reload: %s", why);
-			(void)!asprintf(&told, "%s\n", why);
+			log_error("reload: %s", why.text);
+			(void)!asprintf(&told, "%s\n", why.text);
 		}
 	} else {
 		reload_log(text);

@@ -93,7 +93,7 @@ add(struct buf *out, size_t start, const char *list, const char *without)
 }
 
 int
-algorithms_expand(enum algorithms kind, const char *list, struct buf *out, char *why, size_t size)
+algorithms_expand(enum algorithms kind, const char *list, struct buf *out, struct reason *why)
 {
 	const char *preferred = kinds[kind].preferred, *names, *p, *name;
 	char how = list[0] != '\0' && strchr("+-^", list[0]) != NULL ? list[0] : '\0';
@@ -104,7 +104,7 @@ algorithms_expand(enum algorithms kind, const char *list, struct buf *out, char 
 		if (memchr(name, '*', len) == NULL && memchr(name, '?', len) == NULL &&
 		    (list_has(preferred, name, len) || list_has(kinds[kind].weak, name, len)))
 			continue;
-		snprintf(why, size, "\"%.*s\" is no %s that is supported", len < 80 ? (int)len : 80,
+		reason_set(why, "\"%.*s\" is no %s that is supported", len < 80 ? (int)len : 80,
 		    name, kinds[kind].what);
 		return ERR_FORMAT;
 	}
@@ -114,7 +114,7 @@ algorithms_expand(enum algorithms kind, const char *list, struct buf *out, char 
 	if (how == '^')
 		add(out, start, preferred, "");
 	if (buf_err(out) == 0 && out->len == start) {
-		snprintf(why, size, "that leaves no %s", kinds[kind].what);
+		reason_set(why, "that leaves no %s", kinds[kind].what);
 		return ERR_FORMAT;
 	}
 	return buf_err(out);

@@ -5,6 +5,7 @@
 #define WIRE_ALGORITHMS_H
 
 #include "base/buf.h"
+#include "base/reason.h"
 
 enum algorithms {
 	ALGORITHMS_KEX,
@@ -24,7 +25,7 @@ const char *algorithms_weak(enum algorithms kind);
  * name once.  0; or ERR_FORMAT with what is wrong in why, for a name that is neither of the
  * above, and a list of nothing.
  */
-int algorithms_expand(enum algorithms kind, const char *list, struct buf *out, char *why,
-    size_t size) MUST_CHECK;
+int algorithms_expand(enum algorithms kind, const char *list, struct buf *out,
+    struct reason *why) MUST_CHECK;
 
 #endif

@@ -88,7 +88,7 @@ run_several(const uint8_t *data, size_t len, struct bytes host_key)
 }
 
 static int
-stored(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
+stored(void *ctx, struct secret **out, struct reason *reason)
 {
 	int *given = ctx;
 

@@ -31,12 +31,13 @@ check_index(struct bytes text, const struct authorized_request *request, int fou
 {
 	struct authorized_options other;
 	struct key_index *index;
-	char reason[256];
+	struct reason reason;
 
 	CHECK(key_index_new(text, KEY_INDEX_AUTHORIZED, &index) == 0);
-	CHECK(authorized_keys_find_indexed(index, read_line, &text, request, &other, reason) ==
+	CHECK(authorized_keys_find_indexed(index, read_line, &text, request, &other, &reason) ==
 	    found);
-	CHECK(strcmp(reason, why) == 0 && other.line == o->line && other.permits == o->permits);
+	CHECK(
+	    strcmp(reason.text, why) == 0 && other.line == o->line && other.permits == o->permits);
 	CHECK((other.command == NULL) == (o->command == NULL));
 	CHECK(o->command == NULL || strcmp(o->command, other.command) == 0);
 	authorized_options_free(&other);
@@ -61,20 +62,20 @@ find(const char *text, size_t len, struct bytes blob)
 		.address = "203.0.113.9",
 		.now = 1700000000 };
 	struct authorized_options o;
-	char why[256];
+	struct reason why;
 	int found;
 
-	memset(why, 'X', sizeof(why));
-	found = authorized_keys_find(text, len, &request, &o, why);
-	CHECK(memchr(why, '\0', sizeof(why)) != NULL);
+	memset(why.text, 'X', sizeof(why.text));
+	found = authorized_keys_find(text, len, &request, &o, &why);
+	CHECK(memchr(why.text, '\0', sizeof(why.text)) != NULL);
 	CHECK(found == 0 || found == 1);
 	if (found) {
-		CHECK(why[0] == '\0' && o.line > 0 && !o.cert_authority);
+		CHECK(why.text[0] == '\0' && o.line > 0 && !o.cert_authority);
 		CHECK((o.permits & ~(unsigned int)AUTHORIZED_ALL) == 0);
 	} else {
 		CHECK(o.command == NULL && o.environment.v == NULL && o.permits == 0);
 	}
-	check_index((struct bytes){ (const uint8_t *)text, len }, &request, found, &o, why);
+	check_index((struct bytes){ (const uint8_t *)text, len }, &request, found, &o, why.text);
 	check_list((struct bytes){ (const uint8_t *)text, len }, blob, KEY_LIST_TRUSTED);
 	check_list((struct bytes){ (const uint8_t *)text, len }, blob, KEY_LIST_REVOKED);
 	authorized_options_free(&o);

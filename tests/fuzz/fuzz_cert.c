@@ -23,18 +23,18 @@ static void
 look_at_options(const struct cert *c)
 {
 	struct authorized_options o, line = { .permits = AUTHORIZED_PTY, .command = NULL };
-	char why[256];
+	struct reason why;
 
-	memset(why, 'X', sizeof(why));
-	if (cert_options(c, "203.0.113.9", &o, why, sizeof(why))) {
+	memset(why.text, 'X', sizeof(why.text));
+	if (cert_options(c, "203.0.113.9", &o, &why)) {
 		CHECK((o.permits & ~(unsigned int)AUTHORIZED_ALL) == 0);
-		CHECK(authorized_options_merge(&line, &o, why, sizeof(why)) == 1);
+		CHECK(authorized_options_merge(&line, &o, &why) == 1);
 		CHECK((line.permits & ~(unsigned int)AUTHORIZED_PTY) == 0);
 		CHECK(line.no_touch_required == 0);
 		CHECK((line.command == NULL) == (o.command == NULL));
 		authorized_options_free(&line);
 	} else {
-		CHECK(memchr(why, '\0', sizeof(why)) != NULL && why[0] != '\0');
+		CHECK(memchr(why.text, '\0', sizeof(why.text)) != NULL && why.text[0] != '\0');
 		CHECK(o.command == NULL && o.permits == 0);
 	}
 	authorized_options_free(&o);
@@ -43,7 +43,8 @@ look_at_options(const struct cert *c)
 static void
 look_at_cert(struct bytes blob)
 {
-	char shown[CERT_SHOW_SIZE], alg[64], why[256], type[64];
+	struct reason why;
+	char shown[CERT_SHOW_SIZE], alg[64], type[64];
 	struct cert c;
 	struct buf key;
 
@@ -61,9 +62,9 @@ look_at_cert(struct bytes blob)
 		cert_signature_algorithm(&c, alg);
 		CHECK(pubkey_algorithm_ok(type, alg) && strstr(alg, "cert") == NULL);
 		CHECK(memchr(cert_show(&c, shown), '\n', strlen(shown)) == NULL);
-		(void)cert_valid(&c, CERT_USER, 1700000000, why, sizeof(why));
+		(void)cert_valid(&c, CERT_USER, 1700000000, &why);
 		(void)cert_has_principal(&c, "alice");
-		(void)cert_names_host(&c, "alice", 1700000000, why, sizeof(why));
+		(void)cert_names_host(&c, "alice", 1700000000, &why);
 		look_at_options(&c);
 		CHECK(krl_check((struct bytes){ (const uint8_t *)"", 0 }, blob, &c) == 0);
 	}

@@ -22,14 +22,14 @@
 static void
 expect(enum algorithms kind, const char *list, const char *want)
 {
-	char why[256] = "";
+	struct reason why = { "" };
 	struct buf out;
 
 	buf_init(&out, 4096);
-	if (algorithms_expand(kind, list, &out, why, sizeof(why)) == 0)
+	if (algorithms_expand(kind, list, &out, &why) == 0)
 		assert_string_equal(buf_cstr(&out), want);
 	else
-		assert_string_equal(why, want);
+		assert_string_equal(why.text, want);
 	buf_free(&out);
 }
 

@@ -35,14 +35,14 @@ sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 }
 
 static int
-stored(void *ctx, struct secret **out, char reason[AUTH_STORED_REASON_SIZE])
+stored(void *ctx, struct secret **out, struct reason *reason)
 {
 	struct fixture *f = ctx;
 
 	f->asked++;
 	*out = NULL;
 	if (f->password_err != 0) {
-		strcpy(reason, "keys/pw: there is no such password");
+		reason_set(reason, "keys/pw: there is no such password");
 		return f->password_err;
 	}
 	*out = secret_from(SECRET, strlen(SECRET));

@@ -20,7 +20,7 @@
 #define NOW 1700000000 /* 2023-11-14T22:13:20Z */
 
 static struct buf key;
-static char why[256];
+static struct reason why;
 
 static int
 setup(void **state)
@@ -46,8 +46,8 @@ find_from(const char *text, size_t len, const char *address, struct authorized_o
 		.address = address,
 		.now = NOW };
 
-	memset(why, 'X', sizeof(why));
-	return authorized_keys_find(text, len, &request, options, why);
+	memset(why.text, 'X', sizeof(why.text));
+	return authorized_keys_find(text, len, &request, options, &why);
 }
 
 /* Found with these permits, and nothing else of note. */
@@ -57,7 +57,7 @@ expect_permits(const char *text, unsigned int permits)
 	struct authorized_options o;
 
 	assert_int_equal(find_from(text, strlen(text), "203.0.113.9", &o), 1);
-	assert_string_equal(why, "");
+	assert_string_equal(why.text, "");
 	assert_int_equal(o.permits, permits);
 	assert_null(o.command);
 	assert_int_equal(o.environment.n + o.permit_open.n + o.permit_listen.n, 0);
@@ -71,7 +71,7 @@ expect_none(const char *text, const char *reason)
 	struct authorized_options o;
 
 	assert_int_equal(find_from(text, strlen(text), "203.0.113.9", &o), 0);
-	assert_string_equal(why, reason);
+	assert_string_equal(why.text, reason);
 	assert_memory_equal(&o, &empty, sizeof(o));
 	authorized_options_free(&o);
 }
@@ -83,7 +83,7 @@ found(const char *text)
 	struct authorized_options o;
 
 	if (find_from(text, strlen(text), "203.0.113.9", &o) != 1)
-		fail_msg("%s: %s", text, why);
+		fail_msg("%s: %s", text, why.text);
 	return o;
 }
 
@@ -199,7 +199,7 @@ test_nul_in_options(void **state)
 
 	(void)state;
 	assert_int_equal(find_from(line, sizeof(line) - 1, "203.0.113.9", &o), 0);
-	assert_string_equal(why, "line 1: bad options");
+	assert_string_equal(why.text, "line 1: bad options");
 }
 
 static void
@@ -380,7 +380,7 @@ test_from(void **state)
 	assert_int_equal(find_from(line, strlen(line), "2001:db8::1", &o), 1);
 	authorized_options_free(&o);
 	assert_int_equal(find_from(line, strlen(line), "203.0.113.7", &o), 0);
-	assert_string_equal(why, "line 1: from= does not match");
+	assert_string_equal(why.text, "line 1: from= does not match");
 	assert_int_equal(find_from(line, strlen(line), "203.0.114.9", &o), 0);
 	assert_int_equal(find_from(line, strlen(line), "2001:db9::1", &o), 0);
 	assert_int_equal(find_from(line, strlen(line), "", &o), 0);

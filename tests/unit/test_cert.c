@@ -63,7 +63,8 @@ static const struct sample {
 static void
 test_every_type(void **state)
 {
-	char of_cert[PUBKEY_FINGERPRINT_SIZE], of_key[PUBKEY_FINGERPRINT_SIZE], why[256];
+	struct reason why;
+	char of_cert[PUBKEY_FINGERPRINT_SIZE], of_key[PUBKEY_FINGERPRINT_SIZE];
 	struct buf blob, key, plain, ca;
 	struct cert c;
 	size_t i;
@@ -84,7 +85,7 @@ test_every_type(void **state)
 		assert_false(cert_has_principal(&c, "carol") || cert_has_principal(&c, "") ||
 		    cert_has_principal(&c, "alic") || cert_has_principal(&c, "*") ||
 		    cert_has_principal(&c, "alice,bob"));
-		assert_true(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
+		assert_true(cert_valid(&c, CERT_USER, NOW, &why));
 		assert_true(signed_well(&c));
 		cert_put_key(bytes_of(&blob), &plain);
 		assert_true(bytes_equal(bytes_of(&plain), bytes_of(&key)));
@@ -148,31 +149,31 @@ test_validity(void **state)
 {
 	struct buf blob;
 	struct cert c;
-	char why[256];
+	struct reason why;
 
 	(void)state;
 	decode(ED25519_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
 	assert_int_equal(c.valid_after, 1577836800);
-	assert_true(cert_valid(&c, CERT_USER, 1577836800, why, sizeof(why)));
-	assert_false(cert_valid(&c, CERT_USER, 1577836799, why, sizeof(why)));
-	assert_string_equal(why, "the certificate is not valid before 2020-01-01 00:00:00Z");
-	assert_false(cert_valid(&c, CERT_USER, -1, why, sizeof(why)));
-	assert_true(cert_valid(&c, CERT_USER, (time_t)c.valid_before - 1, why, sizeof(why)));
-	assert_false(cert_valid(&c, CERT_USER, (time_t)c.valid_before, why, sizeof(why)));
-	assert_string_equal(why,
+	assert_true(cert_valid(&c, CERT_USER, 1577836800, &why));
+	assert_false(cert_valid(&c, CERT_USER, 1577836799, &why));
+	assert_string_equal(why.text, "the certificate is not valid before 2020-01-01 00:00:00Z");
+	assert_false(cert_valid(&c, CERT_USER, -1, &why));
+	assert_true(cert_valid(&c, CERT_USER, (time_t)c.valid_before - 1, &why));
+	assert_false(cert_valid(&c, CERT_USER, (time_t)c.valid_before, &why));
+	assert_string_equal(why.text,
 	    "the certificate has expired: it was valid until 2040-01-01 00:00:00Z");
 	c.valid_before = UINT64_MAX;
-	assert_true(cert_valid(&c, CERT_USER, (time_t)INT64_MAX, why, sizeof(why)));
+	assert_true(cert_valid(&c, CERT_USER, (time_t)INT64_MAX, &why));
 	c.valid_after = UINT64_MAX;
-	assert_false(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
-	assert_string_equal(why, "the certificate is not valid before a distant day");
+	assert_false(cert_valid(&c, CERT_USER, NOW, &why));
+	assert_string_equal(why.text, "the certificate is not valid before a distant day");
 	buf_free(&blob);
 
 	decode(HOST_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
-	assert_false(cert_valid(&c, CERT_USER, NOW, why, sizeof(why)));
-	assert_string_equal(why, "the certificate is a host's, not a user's");
+	assert_false(cert_valid(&c, CERT_USER, NOW, &why));
+	assert_string_equal(why.text, "the certificate is a host's, not a user's");
 	buf_free(&blob);
 }
 
@@ -181,26 +182,26 @@ test_hosts(void **state)
 {
 	struct buf blob;
 	struct cert c;
-	char why[256];
+	struct reason why;
 
 	(void)state;
 	decode(HOST_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
-	assert_true(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
-	assert_false(cert_names_host(&c, "carol", NOW, why, sizeof(why)));
-	assert_string_equal(why, "carol is not a principal of the certificate");
-	assert_false(cert_names_host(&c, "Alice", NOW, why, sizeof(why)));
-	assert_false(cert_names_host(&c, "alice", (time_t)c.valid_before, why, sizeof(why)));
+	assert_true(cert_names_host(&c, "alice", NOW, &why));
+	assert_false(cert_names_host(&c, "carol", NOW, &why));
+	assert_string_equal(why.text, "carol is not a principal of the certificate");
+	assert_false(cert_names_host(&c, "Alice", NOW, &why));
+	assert_false(cert_names_host(&c, "alice", (time_t)c.valid_before, &why));
 	c.critical = c.principals;
-	assert_false(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
+	assert_false(cert_names_host(&c, "alice", NOW, &why));
 	c.critical.len = c.principals.len = 0;
-	assert_true(cert_names_host(&c, "carol", NOW, why, sizeof(why)));
+	assert_true(cert_names_host(&c, "carol", NOW, &why));
 	buf_free(&blob);
 
 	decode(ED25519_CERT, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
-	assert_false(cert_names_host(&c, "alice", NOW, why, sizeof(why)));
-	assert_string_equal(why, "the certificate is a user's, not a host's");
+	assert_false(cert_names_host(&c, "alice", NOW, &why));
+	assert_string_equal(why.text, "the certificate is a user's, not a host's");
 	buf_free(&blob);
 
 	assert_true(cert_is_algorithm("rsa-sha2-256-cert-v01@openssh.com"));
@@ -211,7 +212,7 @@ test_hosts(void **state)
 
 /* Options of a certificate for this address: 1 or 0. */
 static int
-options_of(const char *line, const char *address, struct authorized_options *o, char why[256])
+options_of(const char *line, const char *address, struct authorized_options *o, struct reason *why)
 {
 	struct buf blob;
 	struct cert c;
@@ -220,7 +221,7 @@ options_of(const char *line, const char *address, struct authorized_options *o, 
 	decode(line, &blob);
 	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
 	assert_true(signed_well(&c));
-	ok = cert_options(&c, address, o, why, 256);
+	ok = cert_options(&c, address, o, why);
 	buf_free(&blob);
 	return ok;
 }
@@ -229,35 +230,35 @@ static void
 test_options(void **state)
 {
 	struct authorized_options o;
-	char why[256];
+	struct reason why;
 
 	(void)state;
-	assert_true(options_of(ED25519_CERT, "203.0.113.9", &o, why));
+	assert_true(options_of(ED25519_CERT, "203.0.113.9", &o, &why));
 	assert_int_equal(o.permits, AUTHORIZED_ALL);
 	assert_null(o.command);
 	assert_int_equal(o.no_touch_required + o.verify_required, 0);
 	authorized_options_free(&o);
 
-	assert_true(options_of(OPTIONS_CERT, "192.0.2.200", &o, why));
+	assert_true(options_of(OPTIONS_CERT, "192.0.2.200", &o, &why));
 	assert_int_equal(o.permits, AUTHORIZED_PTY);
 	assert_string_equal(o.command, "echo hi");
 	assert_int_equal(o.no_touch_required, 1);
 	authorized_options_free(&o);
-	assert_true(options_of(OPTIONS_CERT, "2001:db8::1", &o, why));
+	assert_true(options_of(OPTIONS_CERT, "2001:db8::1", &o, &why));
 	authorized_options_free(&o);
-	assert_false(options_of(OPTIONS_CERT, "192.0.3.1", &o, why));
-	assert_string_equal(why, "the certificate is not for this address (source-address)");
+	assert_false(options_of(OPTIONS_CERT, "192.0.3.1", &o, &why));
+	assert_string_equal(why.text, "the certificate is not for this address (source-address)");
 	assert_null(o.command);
-	assert_false(options_of(OPTIONS_CERT, "2001:db8::2", &o, why));
+	assert_false(options_of(OPTIONS_CERT, "2001:db8::2", &o, &why));
 
-	assert_true(options_of(STRICT_CERT, "203.0.113.9", &o, why));
+	assert_true(options_of(STRICT_CERT, "203.0.113.9", &o, &why));
 	assert_int_equal(o.permits, AUTHORIZED_ALL & ~AUTHORIZED_AGENT_FORWARDING);
 	assert_int_equal(o.verify_required, 1);
 	assert_int_equal(o.no_touch_required, 0);
 	authorized_options_free(&o);
 
-	assert_false(options_of(CRITICAL_CERT, "203.0.113.9", &o, why));
-	assert_string_equal(why,
+	assert_false(options_of(CRITICAL_CERT, "203.0.113.9", &o, &why));
+	assert_string_equal(why.text,
 	    "the certificate has a critical option that is not supported: sundays@example.com");
 }
 
@@ -504,7 +505,7 @@ test_every_bit_counts(void **state)
 /* Does a file with this line let the certificate in as alice?  The options, if so. */
 static int
 line_takes(const char *options, const char *key, const char *cert, struct authorized_options *o,
-    char why[256])
+    struct reason *why)
 {
 	struct authorized_request request = { .address = "203.0.113.9",
 		.login = "alice",
@@ -528,25 +529,25 @@ static void
 expect_refused(const char *options, const char *key, const char *cert, const char *reason)
 {
 	struct authorized_options o;
-	char why[256];
+	struct reason why;
 
-	assert_int_equal(line_takes(options, key, cert, &o, why), 0);
-	assert_string_equal(why, reason);
+	assert_int_equal(line_takes(options, key, cert, &o, &why), 0);
+	assert_string_equal(why.text, reason);
 }
 
 static void
 test_cert_authority(void **state)
 {
 	struct authorized_options o;
-	char why[256];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(line_takes("cert-authority", CA_KEY, ED25519_CERT, &o, why), 1);
+	assert_int_equal(line_takes("cert-authority", CA_KEY, ED25519_CERT, &o, &why), 1);
 	assert_int_equal(o.permits, AUTHORIZED_ALL);
 	assert_int_equal(o.line, 2);
 	authorized_options_free(&o);
 	assert_int_equal(line_takes("cert-authority,principals=\"x,bob\",no-pty,verify-required",
-			     CA_KEY, STRICT_CERT, &o, why),
+			     CA_KEY, STRICT_CERT, &o, &why),
 	    1);
 	assert_int_equal(o.permits,
 	    AUTHORIZED_ALL & ~AUTHORIZED_AGENT_FORWARDING & ~AUTHORIZED_PTY);
@@ -561,7 +562,7 @@ test_cert_authority(void **state)
 	    "line 2: none of principals= is a principal of the certificate");
 	/* names as they are, and none behind an empty one */
 	assert_int_equal(line_takes("cert-authority,principals=\"!x,bob,\"", CA_KEY, STRICT_CERT,
-			     &o, why),
+			     &o, &why),
 	    1);
 	assert_int_equal(o.principals.n, 2);
 	authorized_options_free(&o);
@@ -589,18 +590,18 @@ test_merge(void **state)
 	struct authorized_options cert = { .permits = AUTHORIZED_PTY,
 		.verify_required = 1,
 		.command = (char[]){ "one" } };
-	char why[256];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(authorized_options_merge(&line, &cert, why, sizeof(why)), 1);
+	assert_int_equal(authorized_options_merge(&line, &cert, &why), 1);
 	assert_int_equal(line.permits, AUTHORIZED_PTY);
 	assert_int_equal(line.no_touch_required, 0);
 	assert_int_equal(line.verify_required, 1);
 	assert_string_equal(line.command, "one");
-	assert_int_equal(authorized_options_merge(&line, &cert, why, sizeof(why)), 1);
+	assert_int_equal(authorized_options_merge(&line, &cert, &why), 1);
 	cert.command = (char[]){ "two" };
-	assert_int_equal(authorized_options_merge(&line, &cert, why, sizeof(why)), 0);
-	assert_string_equal(why, "command= is not what the certificate has as force-command");
+	assert_int_equal(authorized_options_merge(&line, &cert, &why), 0);
+	assert_string_equal(why.text, "command= is not what the certificate has as force-command");
 	authorized_options_free(&line);
 }
 

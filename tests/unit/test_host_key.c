@@ -100,9 +100,9 @@ judged(const struct host_key_shown *s, int verdict, const char *words)
 	host_key_judge(s, &j);
 	assert_int_equal(j.verdict, verdict);
 	if (words[0] == '\0')
-		assert_string_equal(j.why, "");
+		assert_string_equal(j.why.text, "");
 	else
-		assert_non_null(strstr(j.why, words));
+		assert_non_null(strstr(j.why.text, words));
 	host_key_judgement_free(&j);
 }
 
@@ -336,11 +336,11 @@ test_refuse(void **state)
 	(void)state;
 	host_key_refuse(&j, 0);
 	assert_int_equal(j.verdict, HOST_KEY_REFUSED);
-	assert_string_equal(j.why, "the key is not known");
-	memset(j.why, 'x', sizeof(j.why) - 1);
-	j.why[sizeof(j.why) - 1] = '\0';
+	assert_string_equal(j.why.text, "the key is not known");
+	memset(j.why.text, 'x', sizeof(j.why.text) - 1);
+	j.why.text[sizeof(j.why.text) - 1] = '\0';
 	host_key_refuse(&j, 1);
-	assert_int_equal(strlen(j.why), sizeof(j.why) - 1);
+	assert_int_equal(strlen(j.why.text), sizeof(j.why.text) - 1);
 }
 
 static void

@@ -103,7 +103,7 @@ static void
 compare_authorized(struct buf *text, const struct authorized_request *request)
 {
 	struct authorized_options by_walk, by_index;
-	char why_walk[256], why_index[256];
+	struct reason why_walk, why_index;
 	struct key_index *index;
 	int found;
 
@@ -111,11 +111,11 @@ compare_authorized(struct buf *text, const struct authorized_request *request)
 			     KEY_INDEX_AUTHORIZED, &index),
 	    0);
 	found = authorized_keys_find((const char *)text->data, text->len, request, &by_walk,
-	    why_walk);
+	    &why_walk);
 	assert_int_equal(authorized_keys_find_indexed(index, read_line, text, request, &by_index,
-			     why_index),
+			     &why_index),
 	    found);
-	assert_string_equal(why_index, why_walk);
+	assert_string_equal(why_index.text, why_walk.text);
 	assert_int_equal(by_index.line, by_walk.line);
 	assert_int_equal(by_index.permits, by_walk.permits);
 	assert_int_equal(by_index.cert_authority, by_walk.cert_authority);
@@ -192,7 +192,7 @@ test_order_of_lines(void **state)
 	struct authorized_options options;
 	struct key_index *index;
 	struct buf text;
-	char why[256];
+	struct reason why;
 
 	(void)state;
 	buf_init(&text, 65536);
@@ -207,7 +207,7 @@ test_order_of_lines(void **state)
 			     &index),
 	    0);
 	assert_int_equal(authorized_keys_find_indexed(index, read_line, &text, &request, &options,
-			     why),
+			     &why),
 	    1);
 	assert_int_equal(options.line, 3);
 	assert_int_equal(options.permits, 0);

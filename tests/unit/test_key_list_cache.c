@@ -68,13 +68,13 @@ line_of(const char *name, unsigned int n)
 	struct reason unread;
 	unsigned int line;
 	struct buf blob;
-	char why[256];
+	struct reason why;
 	int found;
 
 	snprintf(path, sizeof(path), "%s", name);
 	key_of(n, &blob);
 	request.blob = (struct bytes){ blob.data, blob.len };
-	found = key_list_cache_find(&r, &request, &options, why, &unread);
+	found = key_list_cache_find(&r, &request, &options, &why, &unread);
 	assert_in_range(found, 0, 1);
 	line = found == 1 ? options.line : 0;
 	authorized_options_free(&options);

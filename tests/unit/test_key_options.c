@@ -35,12 +35,13 @@ static void
 expect(const struct route *r, const char *options, const char *notes)
 {
 	struct strlist said = { 0 };
-	char why[KEYWORD_WHY_SIZE], all[2048] = "";
+	struct reason why;
+	char all[2048] = "";
 	struct buf b;
 	size_t i;
 
 	buf_init(&b, 65536);
-	assert_int_equal(key_options(r, "192.0.2.1", &b, &said, why), 0);
+	assert_int_equal(key_options(r, "192.0.2.1", &b, &said, &why), 0);
 	assert_string_equal(buf_cstr(&b), options);
 	for (i = 0; i < said.n; i++) {
 		strcat(all, i > 0 ? "|" : "");
@@ -109,7 +110,7 @@ test_quoting(void **state)
 	struct authorized_options options;
 	char ends[] = "ends in \\";
 	struct strlist said = { 0 };
-	char why[KEYWORD_WHY_SIZE];
+	struct reason why;
 	struct route r;
 	struct buf b;
 	size_t i;
@@ -120,9 +121,9 @@ test_quoting(void **state)
 		r.force_command = strdup(commands[i]);
 		buf_init(&b, 65536);
 		options = (struct authorized_options){ 0 };
-		assert_int_equal(key_options(&r, "192.0.2.1", &b, &said, why), 0);
+		assert_int_equal(key_options(&r, "192.0.2.1", &b, &said, &why), 0);
 		assert_int_equal(authorized_options_parse((struct bytes){ b.data, b.len }, &request,
-				     &options, why, sizeof(why)),
+				     &options, &why),
 		    1);
 		assert_string_equal(options.command, commands[i]);
 		authorized_options_free(&options);
@@ -132,8 +133,9 @@ test_quoting(void **state)
 	}
 	r.force_command = ends;
 	buf_init(&b, 65536);
-	assert_int_equal(key_options(&r, "192.0.2.1", &b, &said, why), ERR_FORMAT);
-	assert_string_equal(why, "command=\"\" of authorized_keys(5) cannot end in a backslash");
+	assert_int_equal(key_options(&r, "192.0.2.1", &b, &said, &why), ERR_FORMAT);
+	assert_string_equal(why.text,
+	    "command=\"\" of authorized_keys(5) cannot end in a backslash");
 	strlist_free(&said);
 	buf_free(&b);
 }

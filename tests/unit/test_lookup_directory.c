@@ -157,7 +157,7 @@ test_beneath(void **state)
 	static const char *const names[] = { "../alice/known_hosts", "/etc/passwd",
 		"../../conf.d/a.ini", "link", "abs", "sub", "fifo", "." };
 	const struct safe_path_rule rule = tmp_dir_rule();
-	char why[SAFE_PATH_WHY_SIZE];
+	struct reason why;
 	struct buf b;
 	size_t i;
 
@@ -170,33 +170,33 @@ test_beneath(void **state)
 	buf_init(&b, 100);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		assert_int_not_equal(login_dir_file_read(&rule, "users", "alice", names[i], 022, &b,
-					 why),
+					 &why),
 		    0);
 		assert_int_equal(b.len, 0);
-		assert_int_not_equal(why[0], '\0');
+		assert_int_not_equal(why.text[0], '\0');
 	}
 	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
-			     why),
+			     &why),
 	    0);
 	assert_int_equal(b.len, 6);
 	buf_reset(&b);
-	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "none", 022, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "none", 022, &b, &why),
 	    ERR_NOTFOUND);
-	assert_int_equal(login_dir_file_read(&rule, "users", "none", "none", 022, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "none", "none", 022, &b, &why),
 	    ERR_NOTFOUND);
-	assert_int_equal(login_dir_file_read(&rule, "users", "..", "conf.d/a.ini", 022, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "users", "..", "conf.d/a.ini", 022, &b, &why),
 	    ERR_PERM);
-	assert_int_equal(login_dir_file_read(&rule, "nowhere", "alice", "id_rsa", 022, &b, why),
+	assert_int_equal(login_dir_file_read(&rule, "nowhere", "alice", "id_rsa", 022, &b, &why),
 	    ERR_SYS);
 	assert_int_equal(chmod("users/alice/id_rsa", 0604), 0);
 	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
-			     why),
+			     &why),
 	    ERR_PERM);
 	buf_free(&b);
 	buf_init(&b, 5);
 	assert_int_equal(chmod("users/alice/id_rsa", 0600), 0);
 	assert_int_equal(login_dir_file_read(&rule, "users", "alice", "mine", SAFE_PATH_SECRET, &b,
-			     why),
+			     &why),
 	    ERR_TOOBIG);
 	buf_free(&b);
 }

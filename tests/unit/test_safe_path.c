@@ -21,7 +21,7 @@
 #define STRANGER 65534
 
 static struct safe_path_rule rule;
-static char why[SAFE_PATH_WHY_SIZE];
+static struct reason why;
 
 static int
 setup(void **state)
@@ -45,13 +45,13 @@ try_open(const char *path)
 
 	buf_init(&b, 100);
 	snprintf(full, sizeof(full), "%s/%s", tmp_dir(), path);
-	r2 = safe_path_open(&rule, full, O_RDONLY, SAFE_PATH_TRUSTED, &fd, why);
+	r2 = safe_path_open(&rule, full, O_RDONLY, SAFE_PATH_TRUSTED, &fd, &why);
 	assert_true(r2 == 0 ? fd >= 0 : fd == -1);
 	fd_close(&fd);
-	r = safe_path_read(&rule, path, &b, why);
+	r = safe_path_read(&rule, path, &b, &why);
 	assert_int_equal(r, r2);
 	assert_int_equal(b.len, r == 0 ? 5 : 0);
-	assert_int_equal(why[0] == '\0', r == 0);
+	assert_int_equal(why.text[0] == '\0', r == 0);
 	buf_free(&b);
 	return r;
 }
@@ -60,10 +60,10 @@ static void
 refused(const char *path, const char *reason)
 {
 	assert_int_equal(try_open(path), ERR_PERM);
-	if (strstr(why, reason) == NULL)
-		print_error("%s\nis not what it says: %s\n", reason, why);
-	assert_non_null(strstr(why, reason));
-	assert_int_equal(strncmp(why, path, strlen(path)), 0);
+	if (strstr(why.text, reason) == NULL)
+		print_error("%s\nis not what it says: %s\n", reason, why.text);
+	assert_non_null(strstr(why.text, reason));
+	assert_int_equal(strncmp(why.text, path, strlen(path)), 0);
 }
 
 static void
@@ -104,7 +104,7 @@ test_other_types(void **state)
 	alarm(20);
 	assert_int_equal(try_open("fifo"), ERR_FORMAT);
 	alarm(0);
-	assert_string_equal(why, "fifo: is not a regular file");
+	assert_string_equal(why.text, "fifo: is not a regular file");
 	assert_int_equal(try_open("d"), ERR_FORMAT);
 	assert_int_equal(try_open("/"), ERR_FORMAT);
 	assert_int_equal(try_open("d/none"), ERR_NOTFOUND);
@@ -112,15 +112,15 @@ test_other_types(void **state)
 	assert_int_equal(try_open("d/e/list/x"), ERR_SYS);
 	assert_int_equal(errno, ENOTDIR);
 	assert_int_equal(safe_path_open(&rule, "d", O_PATH | O_DIRECTORY, SAFE_PATH_TRUSTED, &fd,
-			     why),
+			     &why),
 	    0);
 	fd_close(&fd);
 	assert_int_equal(safe_path_open(&rule, "d/e/list", O_RDONLY | O_DIRECTORY,
-			     SAFE_PATH_TRUSTED, &fd, why),
+			     SAFE_PATH_TRUSTED, &fd, &why),
 	    ERR_SYS);
 	buf_init(&b, 4);
-	assert_int_equal(safe_path_read(&rule, "d/e/list", &b, why), ERR_TOOBIG);
-	assert_string_equal(why, "d/e/list: is too large");
+	assert_int_equal(safe_path_read(&rule, "d/e/list", &b, &why), ERR_TOOBIG);
+	assert_string_equal(why.text, "d/e/list: is too large");
 	buf_free(&b);
 }
 
@@ -146,10 +146,10 @@ test_links(void **state)
 	assert_int_equal(errno, ELOOP);
 	assert_int_equal(try_open("dangling"), ERR_NOTFOUND);
 	assert_int_equal(safe_path_open(&rule, "to", O_RDONLY | O_NOFOLLOW, SAFE_PATH_TRUSTED, &fd,
-			     why),
+			     &why),
 	    ERR_SYS);
 	/* a program that is not to be read */
-	assert_int_equal(safe_path_open(&rule, "twice", O_PATH, SAFE_PATH_TRUSTED, &fd, why), 0);
+	assert_int_equal(safe_path_open(&rule, "twice", O_PATH, SAFE_PATH_TRUSTED, &fd, &why), 0);
 	fd_close(&fd);
 	/* where a link leads is judged, too */
 	assert_int_equal(chmod("d", 0777), 0);
@@ -160,11 +160,11 @@ test_links(void **state)
 		return;
 	assert_int_equal(lchown("to-dir", STRANGER, STRANGER), 0);
 	refused("to-dir/list", "leads through the link ");
-	assert_non_null(strstr(why, "/to-dir, which belongs to user 65534, not to root; "));
+	assert_non_null(strstr(why.text, "/to-dir, which belongs to user 65534, not to root; "));
 	assert_int_equal(lchown("to", STRANGER, STRANGER), 0);
 	refused("to", "leads through the link ");
 	refused("twice", "leads through the link ");
-	assert_int_equal(safe_path_open(&rule, "twice", O_PATH, SAFE_PATH_TRUSTED, &fd, why),
+	assert_int_equal(safe_path_open(&rule, "twice", O_PATH, SAFE_PATH_TRUSTED, &fd, &why),
 	    ERR_PERM);
 }
 
@@ -226,7 +226,7 @@ test_doubts(void **state)
 	assert_int_equal(chmod("d/e/list", 0666), 0);
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(safe_path_open_anyway(&rule, -1, "d/e/list", O_RDONLY, &doubts,
-				     &fd, why),
+				     &fd, &why),
 		    0);
 		assert_true(fd >= 0);
 		fd_close(&fd);
@@ -236,7 +236,7 @@ test_doubts(void **state)
 	assert_string_equal(doubts.v[2].reason,
 	    "others may write to it (mode 0666); run: chmod go-w d/e/list");
 	assert_true(doubts.v[2].by_all && !doubts.v[0].by_all && doubts.v[0].uid == (uid_t)-1);
-	assert_int_equal(safe_path_open_anyway(&rule, -1, "d/e/none", O_RDONLY, &doubts, &fd, why),
+	assert_int_equal(safe_path_open_anyway(&rule, -1, "d/e/none", O_RDONLY, &doubts, &fd, &why),
 	    ERR_NOTFOUND);
 	assert_int_equal(doubts.n, 3);
 	safe_path_doubts_free(&doubts);
@@ -253,7 +253,7 @@ test_speed(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (i = 0; i < 10000; i++) {
 		assert_int_equal(safe_path_open(&rule, "d/e/list", O_RDONLY, SAFE_PATH_TRUSTED, &fd,
-				     why),
+				     &why),
 		    0);
 		fd_close(&fd);
 	}

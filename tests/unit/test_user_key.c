@@ -65,7 +65,7 @@ test_names_and_touch(void **state)
 	strlist_free(&route.authorized_principals);
 	assert_int_equal(strlist_add(&route.authorized_principals, "carol", 5), 0);
 	assert_false(allows(&route, OPTIONS_CERT, &answer));
-	assert_string_equal(answer.why,
+	assert_string_equal(answer.why.text,
 	    "none of AuthorizedPrincipals is a principal of the "
 	    "certificate");
 	strlist_free(&route.authorized_principals);

@@ -1,32 +1,38 @@
+/*
+ * The shapes, hashes and durations that unknown logins are answered with.  downstream.c and
+ * its kin ask for them; passthrough.c and lookups record durations.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
 
 #include "keeper/decoy.h"
+#include "keeper/downstream.h"
 #include "keeper/ksession.h"
 #include "wire/wire.h"
 
 /* As in sshd: a refusal takes 5 ms and, by the login, up to 4 ms more. */
-#define PACE_US 5000
-#define PACE_MORE_US 4000
-/* One that many log in as does not crowd out the others. */
-#define WEIGHT_MAX 100000
+#define DECOY_PACE_US 5000
+#define DECOY_PACE_MORE_US 4000
+/* A route that is looked up very often does not crowd out the others. */
+#define DECOY_WEIGHT_MAX 100000
 
-/* Longer than any hash the host key signs for a session: no session can have it signed. */
-static const char secret_of[] =
+/* What the secret is the signature of.  It is longer than any hash that the host key signs for a
+ * session, so no session can have it signed; and the text cannot change, or the shapes would. */
+static const char decoy_secret_text[] =
     "sallyport: how logins that do not exist are made to look like those that do; nothing else "
     "is ever to be signed like this";
 
-/* Until a machine has been seen: sshd with PAM on a machine nearby. */
-static const uint32_t times_at_first[DECOY_NTIMES] = {
+/* Until an upstream has been timed: sshd with PAM on a host nearby. */
+static const uint32_t decoy_times_at_first[DECOY_NTIMES] = {
 	[DECOY_CONNECT] = 150000,
 	[DECOY_QUESTION] = 5000,
 	[DECOY_REFUSAL] = 2000000,
 };
 
 static void
-shape_hash(struct decoy_shape *s)
+decoy_shape_hash(struct decoy_shape *s)
 {
 	uint8_t noise[48];
 	char salt[24], sum[48];
@@ -40,32 +46,32 @@ shape_hash(struct decoy_shape *s)
 }
 
 static void
-shape_add(struct decoy *u, const struct decoy_shape *like)
+decoy_shape_add(struct decoy *d, const struct decoy_shape *like)
 {
 	struct decoy_shape *s;
 	size_t i;
 
-	for (i = 0; i < u->n_shapes; i++) {
-		s = &u->shapes[i];
+	for (i = 0; i < d->n_shapes; i++) {
+		s = &d->shapes[i];
 		if (s->passthrough == like->passthrough && strcmp(s->methods, like->methods) == 0 &&
 		    strcmp(s->cost, like->cost) == 0)
 			break;
 	}
 	if (i == DECOY_SHAPES_MAX)
 		return;
-	s = &u->shapes[i];
-	if (i == u->n_shapes) {
+	s = &d->shapes[i];
+	if (i == d->n_shapes) {
 		*s = *like;
-		shape_hash(s);
-		u->n_shapes++;
+		decoy_shape_hash(s);
+		d->n_shapes++;
 	}
-	if (s->weight < WEIGHT_MAX)
+	if (s->weight < DECOY_WEIGHT_MAX)
 		s->weight++;
 }
 
-/* A route that is as most are needs no second look. */
+/* Most routes have the plain shape: seen without parsing the whole section. */
 static int
-is_plain(const struct conf_section *s)
+decoy_is_plain(const struct conf_section *s)
 {
 	return conf_entry_find(s, "Passthrough") == NULL &&
 	    conf_entry_find(s, "PasswordHash") == NULL &&
@@ -73,7 +79,7 @@ is_plain(const struct conf_section *s)
 }
 
 static void
-route_add(struct decoy *u, const struct route *route)
+decoy_route_add(struct decoy *d, const struct route *route)
 {
 	static const char kind[] = "$argon2id$v=19$";
 	struct decoy_shape s = { .passthrough = route->passthrough };
@@ -85,50 +91,50 @@ route_add(struct decoy *u, const struct route *route)
 	if (hash != NULL && strncmp(hash, kind, strlen(kind)) == 0)
 		snprintf(s.cost, sizeof(s.cost), "%.*s",
 		    (int)(strlen(kind) + strcspn(hash + strlen(kind), "$")), hash);
-	shape_add(u, &s);
+	decoy_shape_add(d, &s);
 }
 
 static void
-section_add(struct keeper *k, const struct conf_section *s)
+decoy_section_add(struct keeper *k, const struct conf_section *s)
 {
 	const struct decoy_shape plain = { .methods = "publickey" };
 	struct conf_errors errors = { 0 };
 	struct route *route;
 
-	/* without the key of MatchFingerprint, it is not seen */
-	if (is_plain(s) || conf_entry_find(s, "MatchFingerprint") != NULL) {
-		shape_add(&k->unknown, &plain);
+	/* a client without the key of MatchFingerprint does not see the route */
+	if (decoy_is_plain(s) || conf_entry_find(s, "MatchFingerprint") != NULL) {
+		decoy_shape_add(&k->decoy, &plain);
 		return;
 	}
 	if (route_new(k->now->conf, s, &errors, &route) == 0) {
-		route_add(&k->unknown, route);
+		decoy_route_add(&k->decoy, route);
 		route_unref(&route);
 	}
 	conf_errors_free(&errors);
 }
 
-/* The same after a restart, if a host key signs the same twice: with other shapes for them,
- * those that do not exist would be known by it. */
+/* The secret is the same after a restart, if there is a host key whose signatures are always
+ * the same: unknown logins would be known by a shape that changes. */
 static void
-secret_make(struct keeper *k)
+decoy_secret_make(struct keeper *k)
 {
 	const struct identity *id = k->now->identity;
-	uint8_t *secret = k->unknown.secret;
+	uint8_t *secret = k->decoy.secret;
 	const struct host_key *key;
 	struct reason why;
 	struct buf sig;
 	size_t i;
 
-	randombytes_buf(secret, sizeof(k->unknown.secret));
+	randombytes_buf(secret, sizeof(k->decoy.secret));
 	for (i = 0; i < id->n_host_keys; i++) {
 		key = &id->host_keys[i];
 		if (strncmp(key->type, "ecdsa", 5) == 0)
 			continue;
 		buf_init(&sig, 8192);
-		if (keystore_sign_with(id->keystore, key->name, &key->sealed, NULL, secret_of,
-			sizeof(secret_of), &sig, &why) == 0) {
-			crypto_generichash(secret, sizeof(k->unknown.secret), sig.data, sig.len,
-			    NULL, 0);
+		if (keystore_sign_with(id->keystore, key->name, &key->sealed, NULL,
+			decoy_secret_text, sizeof(decoy_secret_text), &sig, &why) == 0) {
+			crypto_generichash(secret, sizeof(k->decoy.secret), sig.data, sig.len, NULL,
+			    0);
 			i = id->n_host_keys;
 		}
 		buf_wipe(&sig);
@@ -139,77 +145,85 @@ void
 decoy_init(struct keeper *k)
 {
 	const struct decoy_shape plain = { .methods = "publickey" };
-	struct decoy *u = &k->unknown;
+	struct decoy *d = &k->decoy;
 	size_t i;
 
-	u->n_shapes = 0;
-	memset(u->shapes, 0, sizeof(u->shapes));
+	d->n_shapes = 0;
+	memset(d->shapes, 0, sizeof(d->shapes));
 	for (i = 0; i < k->now->conf->n_routes; i++)
-		section_add(k, &k->now->conf->routes[i]);
-	if (u->n_shapes == 0)
-		shape_add(u, &plain);
-	secret_make(k);
+		decoy_section_add(k, &k->now->conf->routes[i]);
+	if (d->n_shapes == 0)
+		decoy_shape_add(d, &plain);
+	decoy_secret_make(k);
 }
 
 void
 decoy_learn(struct keeper *k, const struct route *route)
 {
 	if (strcmp(route->backend, "ini") != 0)
-		route_add(&k->unknown, route);
+		decoy_route_add(&k->decoy, route);
 }
 
-/* Two numbers that nobody can tell from the login: evenly spread. */
+/* Two evenly spread numbers, which depend on the login and the secret. */
 static void
-hash_login(const struct keeper *k, const char *login, uint64_t out[2])
+decoy_hash_login(const struct keeper *k, const char *login, uint64_t out[2])
 {
 	crypto_generichash((uint8_t *)out, 2 * sizeof(*out), (const uint8_t *)login, strlen(login),
-	    k->unknown.secret, sizeof(k->unknown.secret));
+	    k->decoy.secret, sizeof(k->decoy.secret));
 }
 
-/* How many logins have this shape; of those that ask for a key, if that is what is wanted. */
+/* How many logins have this shape; none, if a shape that offers publickey is wanted and it
+ * does not. */
 static double
-weight(const struct decoy_shape *s, int wants_key)
+decoy_weight(const struct decoy_shape *s, int wants_key)
 {
 	return wants_key && !namelist_has(s->methods, "publickey") ? 0 : (double)s->weight;
 }
 
-const struct decoy_shape *
-decoy_shape(const struct keeper *k, const char *login, int wants_key)
+static const struct decoy_shape *
+decoy_shape_find(const struct keeper *k, const char *login, int wants_key)
 {
-	const struct decoy *u = &k->unknown;
+	const struct decoy *d = &k->decoy;
 	size_t i, last = 0;
 	double at, total = 0;
 	uint64_t h[2];
 
-	for (i = 0; i < u->n_shapes; i++)
-		total += weight(&u->shapes[i], wants_key);
-	/* the route is of a backend that can't be looked through, and none was seen yet */
+	for (i = 0; i < d->n_shapes; i++)
+		total += decoy_weight(&d->shapes[i], wants_key);
+	/* the route is of a backend that cannot list its routes, and none was found yet */
 	if (total == 0)
-		return decoy_shape(k, login, 0);
-	hash_login(k, login, h);
+		return decoy_shape_find(k, login, 0);
+	decoy_hash_login(k, login, h);
 	/* a share, not a remainder: one route more moves few logins to another shape */
 	at = (double)(h[0] >> 11) / (double)(UINT64_C(1) << 53) * total;
-	for (i = 0; i < u->n_shapes; i++) {
-		if (weight(&u->shapes[i], wants_key) == 0)
+	for (i = 0; i < d->n_shapes; i++) {
+		if (decoy_weight(&d->shapes[i], wants_key) == 0)
 			continue;
 		last = i;
-		if (at < weight(&u->shapes[i], wants_key))
+		if (at < decoy_weight(&d->shapes[i], wants_key))
 			break;
-		at -= weight(&u->shapes[i], wants_key);
+		at -= decoy_weight(&d->shapes[i], wants_key);
 	}
-	return &u->shapes[last];
+	return &d->shapes[last];
+}
+
+const struct decoy_shape *
+decoy_of(const struct ksession *s)
+{
+	return decoy_shape_find(s->keeper, auth_server_login(s->down.auth),
+	    s->down.by_key == LOOKUP_WANTS_KEY);
 }
 
 const struct decoy_shape *
 decoy_common(const struct keeper *k)
 {
-	const struct decoy *u = &k->unknown;
+	const struct decoy *d = &k->decoy;
 	size_t i, best = 0;
 
-	for (i = 1; i < u->n_shapes; i++)
-		if (u->shapes[i].weight > u->shapes[best].weight)
+	for (i = 1; i < d->n_shapes; i++)
+		if (d->shapes[i].weight > d->shapes[best].weight)
 			best = i;
-	return &u->shapes[best];
+	return &d->shapes[best];
 }
 
 uint32_t
@@ -217,16 +231,16 @@ decoy_pace(const struct keeper *k, const char *login)
 {
 	uint64_t h[2];
 
-	hash_login(k, login, h);
-	return PACE_US + (uint32_t)(h[1] % PACE_MORE_US);
+	decoy_hash_login(k, login, h);
+	return DECOY_PACE_US + (uint32_t)(h[1] % DECOY_PACE_MORE_US);
 }
 
 void
 decoy_note(struct keeper *k, enum decoy_time what, int64_t us)
 {
-	struct decoy_times *t = &k->unknown.times[what];
+	struct decoy_times *t = &k->decoy.times[what];
 
-	/* longer than any grace time: nothing to learn from */
+	/* longer than most LoginGraceTimes: nobody waits that long for an answer */
 	if (us < 0 || us > INT64_C(60) * 1000 * 1000)
 		return;
 	t->us[t->next] = (uint32_t)us;
@@ -238,9 +252,49 @@ decoy_note(struct keeper *k, enum decoy_time what, int64_t us)
 uint32_t
 decoy_draw(const struct keeper *k, enum decoy_time what)
 {
-	const struct decoy_times *t = &k->unknown.times[what];
-	uint32_t us = t->n > 0 ? t->us[randombytes_uniform((uint32_t)t->n)] : times_at_first[what];
+	const struct decoy_times *t = &k->decoy.times[what];
+	uint32_t us = t->n > 0 ? t->us[randombytes_uniform((uint32_t)t->n)] :
+				 decoy_times_at_first[what];
 
-	/* a machine does not take the very same time twice */
+	/* an upstream does not take the very same time twice */
 	return us - us / 32 + us / 64 * randombytes_uniform(5);
+}
+
+/* Of the methods offered so far, those that are left once an upstream has said what it offers. */
+static void
+decoy_methods_left(const char *methods, const char *upstream, char out[AUTH_METHODS_NEXT_SIZE])
+{
+	out[0] = '\0';
+	if (namelist_has(methods, "publickey"))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
+	auth_methods_add_carried(out, methods, upstream);
+}
+
+void
+decoy_answer(struct ksession *s)
+{
+	const struct keeper *k = s->keeper;
+	char methods[AUTH_METHODS_NEXT_SIZE];
+	struct bytes message;
+
+	s->down.reply_min_us = s->down.decoy_connected ? 0 : decoy_draw(k, DECOY_CONNECT);
+	s->down.decoy_connected = 1;
+	decoy_methods_left(decoy_of(s)->methods, k->decoy.upstream_methods, methods);
+	if (strcmp(methods, "") != 0 && strcmp(methods, "publickey") != 0) {
+		if (auth_server_set_methods(s->down.auth, methods) != 0) {
+			ksession_end(s);
+			return;
+		}
+		if (!namelist_has(methods, auth_server_method(s->down.auth))) {
+			downstream_declined(s);
+			return;
+		}
+	}
+	if (auth_server_carried(s->down.auth, &message) == AUTH_SERVER_CONVERSATION) {
+		s->down.reply_min_us += decoy_draw(k, DECOY_QUESTION);
+		downstream_ask_password(s);
+	} else {
+		s->down.reply_min_us += decoy_draw(k, DECOY_REFUSAL);
+		downstream_failed(s);
+	}
 }

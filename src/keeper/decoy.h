@@ -1,6 +1,6 @@
 /*
- * Logins that do not exist, and how alike they are to those that do: what they are offered,
- * what their passwords cost, how long it takes until they are turned away.
+ * Unknown logins look like known ones from outside: they are offered the methods of some route, a
+ * password takes as long to be checked, and a refusal comes as late, as where there is one.
  */
 #ifndef KEEPER_DECOY_H
 #define KEEPER_DECOY_H
@@ -12,18 +12,20 @@
 #include "lookup/route.h"
 
 struct keeper;
+struct ksession;
 
 #define DECOY_SHAPES_MAX 16
 #define DECOY_HASH_SIZE 160
-#define DECOY_TIMES 16 /* few, as what is long ago was under another load */
+/* Few, because what took place long ago took place under another load. */
+#define DECOY_TIMES 16
 
 /* What a login looks like from outside. */
 struct decoy_shape {
 	char methods[AUTH_METHODS_NEXT_SIZE];
 	int passthrough;
 	char cost[64];		    /* "$argon2id$v=19$m=65536,t=2,p=1", or "" */
-	char hash[DECOY_HASH_SIZE]; /* of that cost, and of nothing anybody knows */
-	size_t weight;		    /* how many are like that */
+	char hash[DECOY_HASH_SIZE]; /* of that cost, and of a random text */
+	size_t weight;		    /* how many routes look like this */
 };
 
 /* How long something has taken of late, in microseconds. */
@@ -33,47 +35,52 @@ struct decoy_times {
 };
 
 enum decoy_time {
-	/* programs that look logins up */
+	/* a lookup program, for a login that */
 	DECOY_FOUND,
 	DECOY_NOT_FOUND,
-	/* the machines behind Passthrough, until they */
-	DECOY_CONNECT,	/* say what they offer */
-	DECOY_QUESTION, /* ask something */
-	DECOY_REFUSAL,	/* refuse what they were told */
+	/* an upstream of Passthrough, until it has */
+	DECOY_CONNECT,	/* said which methods it offers */
+	DECOY_QUESTION, /* asked something */
+	DECOY_REFUSAL,	/* refused a password or an answer */
 	DECOY_NTIMES
 };
 
 struct decoy {
-	uint8_t secret[32]; /* which of the shapes a login has, and its pace */
+	uint8_t secret[32]; /* with the login, it decides on the login's shape and pace */
 	struct decoy_shape shapes[DECOY_SHAPES_MAX];
 	size_t n_shapes;
 	struct decoy_times times[DECOY_NTIMES];
-	char behind[AUTH_METHODS_NEXT_SIZE]; /* what such a machine offered last, or "" */
+	/* what an upstream of Passthrough has offered last, or "" */
+	char upstream_methods[AUTH_METHODS_NEXT_SIZE];
 };
 
-/* Look at the routes that are in force now. */
+/* Take the shapes of the routes that are in force now. */
 void decoy_init(struct keeper *k);
 
-/* A route that a backend has found which cannot be looked through in advance. */
+/* Take the shape of a route found by a lookup backend that cannot list its routes. */
 void decoy_learn(struct keeper *k, const struct route *route);
 
 /*
- * The shape of a login that does not exist: always the same one as long as the routes are,
- * and of many such logins as many have each shape as of those that exist.  Valid until the
- * next decoy_init() or decoy_learn().  Where a route waits for its key (MatchFingerprint),
- * the shape is one that asks for keys: who is not asked shows none.
+ * The shape of the session's login, which is unknown: always the same one as long as the
+ * routes are, and each shape as often as known logins have it.  Where a route waits for its
+ * key (MatchFingerprint), a shape that offers publickey, for else the key is never asked for.
+ * Valid until the next decoy_init() or decoy_learn().
  */
-const struct decoy_shape *decoy_shape(const struct keeper *k, const char *login, int wants_key);
+const struct decoy_shape *decoy_of(const struct ksession *s);
 
-/* The shape that most have. */
+/* The shape that most logins have. */
 const struct decoy_shape *decoy_common(const struct keeper *k);
 
-/* The pace of any login, existing or not: refusals come so many microseconds after what they
- * answer, or twice, four times... as many. */
+/* The pace of any login, known or not: a refusal comes so many microseconds after the request, or
+ * twice, four times... as many. */
 uint32_t decoy_pace(const struct keeper *k, const char *login);
 
-/* Note how long it took, or imagine how long it would. */
+/* Record a duration; draw one from those recorded. */
 void decoy_note(struct keeper *k, enum decoy_time what, int64_t us);
 uint32_t decoy_draw(const struct keeper *k, enum decoy_time what);
+
+/* Answer the client of an unknown login whose shape has Passthrough: as if an upstream had
+ * been dialled, and had been sent its password or answer. */
+void decoy_answer(struct ksession *s);
 
 #endif

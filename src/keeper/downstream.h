@@ -1,54 +1,102 @@
 /*
- * The client's login, as the keeper sees it.
+ * The client's login, as the keeper sees it: who logs in, with which proofs, and where that
+ * leads.
  */
 #ifndef KEEPER_DOWNSTREAM_H
 #define KEEPER_DOWNSTREAM_H
 
-#include "keeper/ksession.h"
+#include "auth/auth_methods.h"
+#include "auth/auth_server.h"
+#include "base/bucket.h"
+#include "formats/authorized_keys.h"
+#include "lookup/lookup.h"
 
-/* SIGN: the host key signs an exchange hash; the first one is the session id.  One beyond the bucket
- * waits, and is answered by downstream_sign_sweep(), which is called each second. */
+struct job_result;
+struct ksession;
+
+/* Signatures of the host key that a session asks for; written by downstream_sign.c. */
+struct host_key_signing {
+	struct bucket bucket; /* it may have */
+	struct {
+		int waiting;
+		char alg[64];
+		uint8_t hash[64];
+		size_t hash_len;
+	} later; /* the request that waits until the bucket has a token again */
+};
+
+/* Written by the files downstream*.c. */
+struct login_downstream {
+	struct auth_server *auth;
+	int by_key;		      /* another key may lead to another route: LOOKUP_... */
+	struct lookup_pending lookup; /* that waits for a program */
+	int64_t lookup_started;	      /* of clock_us(): when the first program was asked for */
+	int invalid_logged;	      /* "Invalid user ..." */
+
+	struct auth_methods methods;	      /* of AuthenticationMethods: passed so far */
+	struct auth_methods methods_verified; /* of those: verified here, not by the upstream */
+	int key_verified;		      /* a key has been proven by a signature */
+	struct authorized_options options;    /* of the key that was verified last */
+	struct authorized_options offered_options; /* of the key that was offered last */
+	char key_refusal[256]; /* beginning of the last reason logged why a key is not accepted */
+	unsigned int failures; /* tries that were wrong, and keys that were offered in vain */
+	int success_sent;      /* the client has been let in */
+
+	/* see decoy.h */
+	uint32_t reply_min_us; /* what the next refusal takes at least */
+	int decoy_connected;   /* an upstream that does not exist has been "connected" to */
+};
+
+void downstream_free(struct login_downstream *down);
+
+/* SIGN: the host key signs an exchange hash; the first one is the session id.  One beyond the
+ * bucket waits, and is answered by downstream_sign_sweep(), which is called each second. */
 void downstream_sign(struct ksession *s, struct wire *body);
 void downstream_sign_sweep(struct ksession *s, int64_t now);
-
-/* Both logins are done: tell the session, with what the client has yet to see. */
-void downstream_success(struct ksession *s);
-/* The client's is, and the other needs its agent: likewise. */
-void downstream_let_in(struct ksession *s);
-
-/* The program that was to be asked where the login leads has answered, or not. */
-void downstream_looked_up(struct ksession *s, const struct lookup_reply *reply);
 
 /* AUTH: a USERAUTH message of the client. */
 void downstream_auth(struct ksession *s, struct wire *body);
 
-/* The password to be checked and its hash: a hash of nothing for unknown logins.  Valid
- * until it is answered. */
-void downstream_password(struct ksession *s, const char **hash, struct bytes *password);
-/* The answer: 1, 0, or -1 if none is to be had. */
-void downstream_password_checked(struct ksession *s, int ok);
+/* Act on what auth_server says; what it appended to out is sent. */
+void downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *out);
 
-/* For jobs.c: what an errand is told, to run a lookup program or to check a password, and the result. */
+/* AUTH_SERVER_LOOKUP: find the route, and go on. */
+enum auth_server_verdict downstream_look_up(struct ksession *s, struct buf *out);
+
+/* Have the client's password checked here: for PasswordHash, and for unknown logins. */
+void downstream_check_password(struct ksession *s);
+/* Ask the client for a password, as PAM does. */
+void downstream_ask_password(struct ksession *s);
+
+/* For jobs.c: what an errand is told, to run a lookup program or to check a password, and the
+ * result. */
 void downstream_put_lookup(struct ksession *s, struct buf *order);
 void downstream_lookup_done(struct ksession *s, const struct job_result *result);
 void downstream_put_password(struct ksession *s, struct buf *order);
 void downstream_password_done(struct ksession *s, const struct job_result *result);
 
+/* The client has passed one method, which was verified here. */
+void downstream_method_passed(struct ksession *s);
+
 /* For auth_server_ops, with the session: may this key log in, and is this its signature? */
 int downstream_key_allowed(void *session, const char *alg, struct bytes blob);
 int downstream_key_verify(void *session, const char *alg, struct bytes blob, struct bytes sig,
     const void *data, size_t len);
-
-/* What upstream.c has to tell the client in answer to what it carried. */
-void downstream_failed(struct ksession *s);   /* it was wrong */
-void downstream_declined(struct ksession *s); /* the upstream does not do that */
-void downstream_passed(struct ksession *s);   /* one step of several */
-void downstream_ask(struct ksession *s, struct bytes question);
-/* What PAM asks in most places: for PasswordHash, and so that an unknown login is asked it as
- * well. */
-void downstream_ask_password(struct ksession *s);
 /* For auth_server_ops, with the session: a try was wrong, a key was offered in vain. */
 void downstream_try_failed(void *session);
 void downstream_key_refused(void *session);
+
+/* Answer the client's request, which waits for it: FAILURE, because it was wrong, or because the
+ * upstream does not take that method, which does not count as a try; or partial success. */
+void downstream_failed(struct ksession *s);
+void downstream_declined(struct ksession *s);
+void downstream_partial(struct ksession *s);
+/* Or with a question: INFO_REQUEST or PASSWD_CHANGEREQ, type byte included. */
+void downstream_ask(struct ksession *s, struct bytes question);
+
+/* Both logins are done: tell the session, with what the client is to see first. */
+void downstream_success(struct ksession *s);
+/* The client's login is done, and the upstream's needs the client's agent: let the client in. */
+void downstream_let_in(struct ksession *s);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * What the host keys sign: exchange hashes, one before the login of a connection and then those of its
- * rekeys.  The keeper takes no part in the exchange, so a session can show it a hash of its own making.
+ * What the host keys sign: exchange hashes, one before the login of a connection and then
+ * those of its rekeys.  The keeper takes no part in the exchange, so a session can show it a
+ * hash of its own making.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +9,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper/downstream.h"
+#include "keeper/ksession.h"
 
-static const struct auth_server_ops auth_ops = { downstream_key_allowed, downstream_key_verify,
-	downstream_try_failed, downstream_key_refused };
+static const struct auth_server_ops downstream_ops = { downstream_key_allowed,
+	downstream_key_verify, downstream_try_failed, downstream_key_refused };
 
-/* The first hash signed is the session identifier: from here on proofs count. */
+/* The first hash signed is the session identifier, which the client's proofs are to name. */
 static int
-begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
+downstream_begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
 {
 	char hint[256];
 	struct auth_server_config config = {
@@ -31,15 +33,16 @@ begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
 	    "sallyport: no key of yours opens this login; give your "
 	    "administrator your public key (session %04jx)",
 	    (uintmax_t)s->id);
-	s->server = auth_server_new(&config, &auth_ops, s);
-	if (s->server == NULL)
+	s->down.auth = auth_server_new(&config, &downstream_ops, s);
+	if (s->down.auth == NULL)
 		return ERR_NOMEM;
 	return ksession_set_phase(s, IPC_PHASE_AUTH);
 }
 
 /*
- * Of SHA-1, SHA-256, SHA-384 or SHA-512.  With those six bytes in front it would be the beginning of a
- * signed file (PROTOCOL.sshsig of OpenSSH); an exchange hash begins so once in 2^48 times.
+ * Of SHA-1, SHA-256, SHA-384 or SHA-512.  With those six bytes in front it would be the
+ * beginning of a signed file (PROTOCOL.sshsig of OpenSSH); an exchange hash begins so once in
+ * 2^48 times.
  */
 static int
 is_exchange_hash(struct bytes hash)
@@ -50,16 +53,16 @@ is_exchange_hash(struct bytes hash)
 	    memcmp(hash.p, sshsig, sizeof(sshsig) - 1) != 0;
 }
 
-/* The session asks for what no session of ours does. */
+/* The session asks for a signature that no session of ours asks for. */
 static void
-sign_refused(struct ksession *s, const char *why)
+downstream_sign_refused(struct ksession *s, const char *why)
 {
 	ksession_error(s, "ended: %s (from %s port %u)", why, s->client, s->client_port);
 	ksession_end(s);
 }
 
 static void
-sign_answer(struct ksession *s, const char *alg, struct bytes hash)
+downstream_sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 {
 	const struct host_key *key = identity_host_key(s->identity, alg);
 	struct reason why = { "out of memory" };
@@ -67,14 +70,14 @@ sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 	int r;
 
 	if (key == NULL) {
-		sign_refused(s, "no host key has the algorithm it wants a signature of");
+		downstream_sign_refused(s, "no host key has the algorithm it wants a signature of");
 		return;
 	}
 	buf_init(&sig, 8192);
 	r = keystore_sign_with(s->identity->keystore, key->name, &key->sealed, alg, hash.p,
 	    hash.len, &sig, &why);
 	if (r == 0 && s->phase == IPC_PHASE_KEX)
-		r = begin_auth(s, key, hash);
+		r = downstream_begin_auth(s, key, hash);
 	if (r != 0) {
 		ksession_error(s, "host key for %s: %s", alg, why.text);
 		if (ksession_set_phase(s, IPC_PHASE_END) != 0)
@@ -97,29 +100,29 @@ downstream_sign(struct ksession *s, struct wire *body)
 	wire_text(body, alg, sizeof(alg));
 	hash = wire_string(body);
 	if (wire_end(body) != 0 || !is_exchange_hash(hash)) {
-		sign_refused(s, "what it wants signed is no exchange hash");
+		downstream_sign_refused(s, "what it wants signed is no exchange hash");
 		return;
 	}
-	if (s->sign_later.waits) {
-		sign_refused(s, "it wants two signatures at once");
+	if (s->sign.later.waiting) {
+		downstream_sign_refused(s, "it wants two signatures at once");
 		return;
 	}
-	if (bucket_take(&s->signatures, clock_ms())) {
-		sign_answer(s, alg, hash);
+	if (bucket_take(&s->sign.bucket, clock_ms())) {
+		downstream_sign_answer(s, alg, hash);
 		return;
 	}
-	s->sign_later.waits = 1;
-	memcpy(s->sign_later.alg, alg, sizeof(alg));
-	memcpy(s->sign_later.hash, hash.p, hash.len);
-	s->sign_later.hash_len = hash.len;
+	s->sign.later.waiting = 1;
+	memcpy(s->sign.later.alg, alg, sizeof(alg));
+	memcpy(s->sign.later.hash, hash.p, hash.len);
+	s->sign.later.hash_len = hash.len;
 }
 
 void
 downstream_sign_sweep(struct ksession *s, int64_t now)
 {
-	if (!s->sign_later.waits || !bucket_take(&s->signatures, now))
+	if (!s->sign.later.waiting || !bucket_take(&s->sign.bucket, now))
 		return;
-	s->sign_later.waits = 0;
-	sign_answer(s, s->sign_later.alg,
-	    (struct bytes){ s->sign_later.hash, s->sign_later.hash_len });
+	s->sign.later.waiting = 0;
+	downstream_sign_answer(s, s->sign.later.alg,
+	    (struct bytes){ s->sign.later.hash, s->sign.later.hash_len });
 }

@@ -1,6 +1,6 @@
 /*
- * A session from its beginning to its end: its messages are received and given to the files of its
- * login here, its phase is set here, and here it is refused and ended.  keeper.c calls it.
+ * A session from its beginning to its end: its messages are received and given to the files of
+ * its login here, its phase is set here, and here it is refused and ended.  keeper.c calls it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,11 +11,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "keeper/agent_login.h"
-#include "keeper/downstream.h"
 #include "keeper/master_link.h"
-#include "keeper/upstream.h"
 #include "keeper/ksession.h"
 
 static int
@@ -54,6 +51,7 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	wire_text(body, s->local, sizeof(s->local));
 	s->local_port = wire_u32(body);
 	s->started = clock_ms();
+	upstream_init(&s->up);
 	TAILQ_INSERT_TAIL(&k->sessions, s, entry);
 	event.data.ptr = &s->from_session;
 	if (wire_end(body) != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
@@ -147,18 +145,19 @@ ksession_sweep(struct ksession *s, int64_t now)
 }
 
 /*
- * What the client's address is penalized for: what its client has sent, never what its session says
- * of it.  A login that does not exist differs in the log alone.
+ * What the client's address is penalized for: what its client has sent, never what its session
+ * says of it.  A login that does not exist differs in the log alone.
  */
 static enum ipc_login
 ksession_login_end(const struct ksession *s)
 {
-	const char *method = s->server == NULL ? "" : auth_server_method(s->server);
+	const char *method = s->down.auth == NULL ? "" : auth_server_method(s->down.auth);
 
-	/* proven to this process: what fails then is between us and the machine */
-	if (s->excused || (s->methods.complete && s->route != NULL && !s->route->passthrough))
+	/* verified here: what fails then is between the gateway and the upstream */
+	if (s->excused ||
+	    (s->down.methods.complete && s->route != NULL && !upstream_method(s)->verifies_client))
 		return IPC_LOGIN_EXCUSED;
-	if (s->failures == 0 && (method[0] == '\0' || strcmp(method, "none") == 0))
+	if (s->down.failures == 0 && (method[0] == '\0' || strcmp(method, "none") == 0))
 		return IPC_LOGIN_NOAUTH;
 	return s->route == NULL ? IPC_LOGIN_INVALIDUSER : IPC_LOGIN_AUTHFAIL;
 }
@@ -220,15 +219,9 @@ ksession_end(struct ksession *s)
 void
 ksession_free(struct ksession *s)
 {
-	auth_server_free(&s->server);
-	auth_client_free(&s->upstream);
-	agent_login_free(&s->agent);
-	buf_free(&s->shown_key);
-	buf_free(&s->host_key);
-	authorized_options_free(&s->shown);
-	authorized_options_free(&s->options);
+	downstream_free(&s->down);
+	upstream_free(&s->up);
 	route_unref(&s->route);
-	lookup_pending_free(&s->pending);
 	snapshot_unref(&s->snapshot);
 	identity_unref(&s->identity);
 	free(s);
@@ -272,16 +265,16 @@ ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out)
 void
 ksession_pace(struct ksession *s)
 {
-	uint32_t us = decoy_pace(s->keeper, auth_server_login(s->server));
+	uint32_t us = decoy_pace(s->keeper, auth_server_login(s->down.auth));
 	struct buf b;
 
 	/* every login begins with "none": that one is not to be felt */
-	if (strcmp(auth_server_method(s->server), "none") == 0)
+	if (strcmp(auth_server_method(s->down.auth), "none") == 0)
 		us /= 4;
 	ipc_begin(&b, IPC_PACE);
 	wire_put_u32(&b, us);
-	wire_put_u32(&b, s->at_least_us);
-	s->at_least_us = 0;
+	wire_put_u32(&b, s->down.reply_min_us);
+	s->down.reply_min_us = 0;
 	(void)ksession_send(s, &b, -1);
 }
 
@@ -291,7 +284,6 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	char line[512], reason[512];
 	struct buf b, banner;
 	va_list ap;
-	int let_in;
 
 	if (s->phase == IPC_PHASE_END)
 		return;
@@ -302,16 +294,16 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 		ksession_warn(s, "%s from %s port %u refused: %s", ksession_login(s), s->client,
 		    s->client_port, reason);
 	}
-	let_in = s->phase == IPC_PHASE_AGENT;
 	if (ksession_set_phase(s, IPC_PHASE_END) != 0)
 		return;
 	s->refused = 1;
-	/* a guess that has gone to the machine is one, however its session says that it went */
-	s->excused = why != NULL && s->failures == 0 && s->asked != UPSTREAM_CARRIED;
+	/* a password that has gone to the upstream was a try, whatever the session says of it */
+	s->excused = why != NULL && s->down.failures == 0 &&
+	    s->up.passthrough.request != PASSTHROUGH_CLIENT;
 	jobs_cancel(s);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)s->id);
 	buf_init(&banner, 1024);
-	if (!let_in) {
+	if (!s->down.success_sent) {
 		auth_server_banner(line, &banner);
 		/* clients show both, so the DISCONNECT does not say it again */
 		snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)s->id);
@@ -320,8 +312,8 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	wire_put_text(&b, line);
 	buf_put(&b, banner.data, banner.len);
 	buf_free(&banner);
-	if (let_in)
-		agent_login_put_banner(s, &b);
+	if (s->down.success_sent)
+		upstream_put_banner(s, &b);
 	(void)ksession_send(s, &b, -1);
 }
 

@@ -1,6 +1,7 @@
 /*
- * What the log says of a session, in sshd's words where fail2ban's filters and administrators know
- * them.  Whatever a client or a session's process made up is escaped, and comes after the address.
+ * What the log says of a session, in sshd's words where fail2ban's filters and administrators
+ * know them.  Whatever a client or a session's process made up is escaped, and comes after the
+ * address.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,8 +16,8 @@
 /* As much as log_line() takes of a line. */
 #define KSESSION_LINE_MAX 2000
 
-/* More lines beyond the bucket than a session of ours ever wants: it says at most 20 refusals of a policy
- * and 2 others, and with LogLevel DEBUG a line for each state and leg. */
+/* More lines beyond the bucket than a session of ours ever wants: it says at most 20 refusals
+ * of a policy and 2 others, and with LogLevel DEBUG a line for each state and leg. */
 #define KSESSION_LOG_LOST_MAX 1000
 
 void
@@ -32,8 +33,9 @@ ksession_log(const struct ksession *s, enum log_level level, const char *fmt, ..
 }
 
 /*
- * The session's process may have been taken over.  Its number stands in front of its words, so that no
- * filter takes them for those of the keeper, which begin as sshd's do; and there are not many of them.
+ * The session's process may have been taken over.  Its number stands in front of its words, so
+ * that no filter takes them for those of the keeper, which begin as sshd's do; and there are
+ * not many of them.
  */
 void
 ksession_log_input(struct ksession *s, struct wire *body)
@@ -75,9 +77,9 @@ ksession_login(const struct ksession *s)
 	const char *p;
 	size_t o = 0;
 
-	if (s->server == NULL)
+	if (s->down.auth == NULL)
 		return "";
-	raw = auth_server_raw_login(s->server);
+	raw = auth_server_raw_login(s->down.auth);
 	log_vis(vis, sizeof(vis), raw.p, raw.len);
 	/* "x from 192.0.2.1 port 1 ssh2:" is a login, too: without spaces no filter finds the
 	 * address of somebody else in it */
@@ -112,14 +114,14 @@ log_auth(const struct ksession *s, enum log_level level, const char *what)
 	char key[160] = "", id[CERT_SHOW_SIZE] = "";
 	struct cert cert;
 
-	if (auth_server_fingerprint(s->server)[0] != '\0')
+	if (auth_server_fingerprint(s->down.auth)[0] != '\0')
 		snprintf(key, sizeof(key), ": %s %s",
-		    pubkey_type_short(auth_server_key_type(s->server)),
-		    auth_server_fingerprint(s->server));
-	if (strcmp(what, "Failed") != 0 && cert_parse(&cert, auth_server_key(s->server)) == 0)
+		    pubkey_type_short(auth_server_key_type(s->down.auth)),
+		    auth_server_fingerprint(s->down.auth));
+	if (strcmp(what, "Failed") != 0 && cert_parse(&cert, auth_server_key(s->down.auth)) == 0)
 		cert_show(&cert, id);
 	log_line(level, "%s %s for %s%s from %s port %u ssh2%s%s%s", what,
-	    auth_server_method(s->server), s->route == NULL ? "invalid user " : "",
+	    auth_server_method(s->down.auth), s->route == NULL ? "invalid user " : "",
 	    ksession_login(s), s->client, s->client_port, key, id[0] != '\0' ? " " : "", id);
 }
 
@@ -129,8 +131,8 @@ ksession_log_auth(const struct ksession *s, const char *what)
 	log_auth(s, LOG_LVL_INFO, what);
 }
 
-/* Each wrong try is logged, and there are MaxAuthTries of them: a client that offers keys first cannot
- * use up the room for guesses that nobody counts. */
+/* Each wrong try is logged, and there are MaxAuthTries of them: a client that offers keys
+ * first cannot use up the room for guesses that nobody counts. */
 void
 ksession_log_failed_try(struct ksession *s)
 {
@@ -138,8 +140,8 @@ ksession_log_failed_try(struct ksession *s)
 	log_auth(s, LOG_LVL_INFO, "Failed");
 }
 
-/* A user with many keys offers some in vain.  As in sshd, that is worth a line once they are half of
- * MaxAuthTries, or if there is no such login; but not more lines than MaxAuthTries. */
+/* A user with many keys offers some in vain.  As in sshd, that is worth a line once they are
+ * half of MaxAuthTries, or if there is no such login; but not more lines than MaxAuthTries. */
 void
 ksession_log_failed_key(struct ksession *s, unsigned int failures)
 {
@@ -158,7 +160,7 @@ ksession_log_failed_key(struct ksession *s, unsigned int failures)
 void
 ksession_log_denied(const struct ksession *s)
 {
-	const char *reason = auth_server_reason(s->server);
+	const char *reason = auth_server_reason(s->down.auth);
 	char user[KSESSION_USER_SIZE];
 
 	if (s->log.failed_lines_lost > 0)
@@ -196,8 +198,8 @@ log_disconnect(const struct ksession *s, const char *user, const struct ksession
 
 /*
  * How a connection ended that has not logged in, in the words of sshd 9.2.  The address comes
- * before any text of the client's or the session's, so that a filter cannot find another address in
- * that text; the login stands in front of it, and there is no space in a login.
+ * before any text of the client's or the session's, so that a filter cannot find another
+ * address in that text; the login stands in front of it, and there is no space in a login.
  */
 static void
 log_preauth_end(const struct ksession *s, const char *user, const struct ksession_report *r)
@@ -258,8 +260,8 @@ ksession_log_end(struct ksession *s, const struct ksession_report *r)
 		log_info("Timeout before authentication for %s port %u", s->client, s->client_port);
 	else
 		log_preauth_end(s, user, r);
-	/* a user who asks the administrator for help quotes the number of the session, which is in
-	 * none of sshd's lines */
+	/* a user who asks the administrator for help quotes the number of the session, which
+	 * is in none of sshd's lines */
 	ksession_log(s, user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
 	    "%s from %s port %u was not let in: %s%s", ksession_login(s), s->client, s->client_port,
 	    r->reason, more);

@@ -49,7 +49,8 @@ void ksession_log_input(struct ksession *s, struct wire *body);
 /* How many of those lines were too many, if any. */
 void ksession_log_lost(const struct ksession *s);
 
-/* The login name, escaped, spaces too; "" before the first request.  Static, until the next call. */
+/* The login name, escaped, spaces too; "" before the first request.  Static, until the next
+ * call. */
 const char *ksession_login(const struct ksession *s);
 
 /* "authenticating user alice ", "invalid user bob ", or "": what sshd puts in front of the

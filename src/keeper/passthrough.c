@@ -1,89 +1,226 @@
+/*
+ * Passthrough: the client's passwords and answers are sent to the upstream, which verifies
+ * them, and what the upstream answers is the answer to the client.  Keys are verified here, as
+ * ever: a client that has proven one has the mapped key tried upstream.
+ */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
-#include "base/log.h"
-#include "keeper/passthrough.h"
 #include "keeper/downstream.h"
-#include "keeper/upstream.h"
+#include "keeper/ksession.h"
 
 static const char *const text_ended =
     "your machine has ended the login: too many tries, or too much time; try again";
 
-/* The client's answer to this is awaited by the upstream: 1 unless it has proven a key. */
+/* 1 if the client's request is one that the upstream verifies, 0 if it was a proof of a key. */
 static int
-carries(const struct ksession *s)
+passthrough_for_upstream(const struct ksession *s)
 {
 	struct bytes message;
 
-	return auth_server_carried(s->server, &message) != AUTH_SERVER_NOTHING;
+	return auth_server_carried(s->down.auth, &message) != AUTH_SERVER_NOTHING;
 }
 
-/* It was dialled for a client that has not proven anything: so could it have been for one that
- * does not exist. */
 static void
-note_offers(struct ksession *s)
+passthrough_client_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_SIZE])
 {
-	const char *methods = auth_client_methods(s->upstream);
-	char *behind = s->keeper->unknown.behind;
+	const struct passthrough *p = &s->up.passthrough;
+	const struct route *route = s->route;
+	char next[AUTH_METHODS_NEXT_SIZE];
+	const char *upstream;
 
-	if (s->key_proven)
-		return;
-	decoy_note(s->keeper, DECOY_CONNECT, clock_us() - s->asked_at);
-	behind[0] = '\0';
-	auth_methods_add_carried(behind, methods, methods);
-}
-
-void
-passthrough_success(struct ksession *s)
-{
-	/* nobody has looked at what AuthenticationMethods wants to be looked at */
-	if (s->asked == UPSTREAM_PROBE && s->route->authentication_methods.n > 0) {
-		ksession_refuse(s, upstream_text_login,
-		    "%s@%s lets anybody in without a password, but AuthenticationMethods asks for one",
-		    s->user, s->host);
+	auth_methods_next(&s->down.methods, next);
+	if (s->up.auth == NULL || !p->methods_known) {
+		memcpy(out, next, sizeof(next));
 		return;
 	}
-	s->upstream_in = 1;
-	if (carries(s))
-		(void)auth_methods_step(&s->methods, auth_server_method(s->server));
-	if (s->methods.complete)
-		upstream_finish(s);
-	else
-		downstream_passed(s);
+	/* the upstream decides, unless AuthenticationMethods has more to say */
+	if (s->down.methods.complete || route->authentication_methods.n == 0)
+		snprintf(next, sizeof(next), "%spassword,keyboard-interactive",
+		    strlist_has(&route->methods, "publickey") ? "publickey," : "");
+	upstream = auth_client_methods(s->up.auth);
+	out[0] = '\0';
+	if (namelist_has(next, "publickey") && !p->key_tried &&
+	    (p->success || !s->down.methods.complete || namelist_has(upstream, "publickey")))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
+	auth_methods_add_carried(out, next, upstream);
 }
 
-void
+/* The upstream was dialled for a client that has not proven anything, as it would be for an
+ * unknown login: so those are to look alike (decoy.h). */
+static void
+passthrough_note_offer(struct ksession *s)
+{
+	const char *methods = auth_client_methods(s->up.auth);
+	char *noted = s->keeper->decoy.upstream_methods;
+
+	if (s->down.key_verified)
+		return;
+	decoy_note(s->keeper, DECOY_CONNECT, clock_us() - s->up.request_at);
+	noted[0] = '\0';
+	auth_methods_add_carried(noted, methods, methods);
+}
+
+/* Send the mapped key, once.  1, or 0: that has been done. */
+static int
+passthrough_send_key(struct ksession *s, enum auth_client_verdict *v, struct buf *out)
+{
+	struct passthrough *p = &s->up.passthrough;
+
+	if (p->key_tried)
+		return 0;
+	p->request = PASSTHROUGH_KEY;
+	p->key_tried = 1;
+	*v = auth_client_start(s->up.auth, out);
+	return 1;
+}
+
+/* Send what the client has sent, after a "none" to find out what the upstream takes.  1, or 0:
+ * the upstream does not take this method. */
+static int
+passthrough_send_client(struct ksession *s, enum auth_client_verdict *v, struct buf *out)
+{
+	const char *method = auth_server_method(s->down.auth);
+	struct passthrough *p = &s->up.passthrough;
+	enum auth_server_carried what;
+	struct bytes message;
+
+	what = auth_server_carried(s->down.auth, &message);
+	if (what == AUTH_SERVER_RESPONSE) {
+		*v = auth_client_respond(s->up.auth, message, out);
+	} else if (!p->methods_known) {
+		p->request = PASSTHROUGH_PROBE;
+		*v = auth_client_probe(s->up.auth, out);
+	} else if (namelist_has(auth_client_methods(s->up.auth), method)) {
+		p->request = PASSTHROUGH_CLIENT;
+		*v = auth_client_carry(s->up.auth, method, message, out);
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+/* Send the upstream what the client has sent, or the mapped key for a proof of the client's
+ * key. */
+static void
+passthrough_send(struct ksession *s)
+{
+	int for_upstream = passthrough_for_upstream(s), sent;
+	enum auth_client_verdict v = AUTH_CLIENT_WAIT;
+	struct buf out;
+
+	/* the upstream has said SUCCESS, and takes no more requests */
+	if (s->up.passthrough.success) {
+		downstream_declined(s);
+		return;
+	}
+	/* as ssh: what the user types is not for a host whose key has changed, even if
+	 * StrictHostKeyChecking = no accepts that */
+	if (for_upstream && s->up.host_key_changed) {
+		ksession_refuse(s, upstream_text_host_key,
+		    "the host key of %s has CHANGED: it does not get what the person types",
+		    s->up.host);
+		return;
+	}
+	if (s->up.passthrough.methods_known)
+		s->up.request_at = clock_us();
+	buf_init(&out, IPC_MAX - 16);
+	sent = for_upstream ? passthrough_send_client(s, &v, &out) :
+			      passthrough_send_key(s, &v, &out);
+	if (sent)
+		upstream_verdict(s, v, &out);
+	else
+		downstream_declined(s);
+	buf_wipe(&out);
+}
+
+/* The client's request is for the upstream: dial it, unless that has been done. */
+static void
+passthrough_client_request(struct ksession *s)
+{
+	if (s->up.auth != NULL)
+		passthrough_send(s);
+	else if (s->phase == IPC_PHASE_AUTH)
+		upstream_dial(s);
+}
+
+static void
+passthrough_finish(struct ksession *s)
+{
+	ksession_log_auth(s, "Accepted");
+	upstream_finish(s);
+}
+
+/* The client has passed all that AuthenticationMethods asks for; so has the gateway upstream,
+ * or the mapped key is tried there. */
+static void
+passthrough_client_done(struct ksession *s)
+{
+	if (s->up.passthrough.success)
+		passthrough_finish(s);
+	else
+		passthrough_client_request(s);
+}
+
+static void
+passthrough_success(struct ksession *s)
+{
+	/* the upstream has let in whoever asks, and has verified nothing */
+	if (s->up.passthrough.request == PASSTHROUGH_PROBE &&
+	    s->route->authentication_methods.n > 0) {
+		ksession_refuse(s, upstream_text_login,
+		    "%s@%s lets anybody in without a password, but AuthenticationMethods asks for one",
+		    s->up.user, s->up.host);
+		return;
+	}
+	s->up.passthrough.success = 1;
+	if (passthrough_for_upstream(s))
+		(void)auth_methods_step(&s->down.methods, auth_server_method(s->down.auth));
+	if (s->down.methods.complete)
+		passthrough_finish(s);
+	else
+		downstream_partial(s);
+}
+
+static void
+passthrough_key_refused(struct ksession *s)
+{
+	const char *methods = auth_client_methods(s->up.auth);
+
+	ksession_warn(s, "%s@%s refused the mapped key", s->up.user, s->up.host);
+	upstream_log_key_refused(s);
+	if (namelist_has(methods, "password") || namelist_has(methods, "keyboard-interactive"))
+		downstream_declined(s);
+	else
+		ksession_refuse(s, upstream_text_login, "%s@%s: nothing else is offered",
+		    s->up.user, s->up.host);
+}
+
+static void
 passthrough_refused(struct ksession *s)
 {
-	int partial = auth_client_partial(s->upstream);
-	const char *offers;
+	int partial = auth_client_partial(s->up.auth);
 
-	s->upstream_known = 1;
-	switch (s->asked) {
-	case UPSTREAM_NOTHING:
+	s->up.passthrough.methods_known = 1;
+	switch (s->up.passthrough.request) {
+	case PASSTHROUGH_NONE:
 		break;
-	case UPSTREAM_PROBE:
-		note_offers(s);
-		passthrough_next(s);
+	case PASSTHROUGH_PROBE:
+		passthrough_note_offer(s);
+		passthrough_send(s);
 		break;
-	case UPSTREAM_KEY:
-		if (partial) {
-			downstream_passed(s);
-			break;
-		}
-		ksession_warn(s, "%s@%s refused the mapped key", s->user, s->host);
-		upstream_key_refused(s);
-		offers = auth_client_methods(s->upstream);
-		if (namelist_has(offers, "password") ||
-		    namelist_has(offers, "keyboard-interactive"))
-			downstream_declined(s);
+	case PASSTHROUGH_KEY:
+		if (partial)
+			downstream_partial(s);
 		else
-			ksession_refuse(s, upstream_text_login, "%s@%s: nothing else is offered",
-			    s->user, s->host);
+			passthrough_key_refused(s);
 		break;
-	case UPSTREAM_CARRIED:
-		decoy_note(s->keeper, DECOY_REFUSAL, clock_us() - s->asked_at);
+	case PASSTHROUGH_CLIENT:
+		decoy_note(s->keeper, DECOY_REFUSAL, clock_us() - s->up.request_at);
 		if (partial) {
-			(void)auth_methods_step(&s->methods, auth_server_method(s->server));
-			downstream_passed(s);
+			(void)auth_methods_step(&s->down.methods, auth_server_method(s->down.auth));
+			downstream_partial(s);
 		} else {
 			downstream_failed(s);
 		}
@@ -91,77 +228,44 @@ passthrough_refused(struct ksession *s)
 	}
 }
 
-/* Send the upstream what the client has in hand, if it takes that. */
-void
-passthrough_next(struct ksession *s)
+static void
+passthrough_asked(struct ksession *s)
 {
-	enum auth_server_carried what;
-	enum auth_client_verdict v;
 	struct bytes message;
-	struct buf out;
 
-	what = auth_server_carried(s->server, &message);
-	if (s->upstream_in) {
-		downstream_declined(s); /* there is nobody left to judge it */
-		return;
-	}
-	/* as ssh: what the person types is not for a machine whose key has changed, even where
-	 * that is let pass */
-	if (what != AUTH_SERVER_NOTHING && s->host_changed) {
-		ksession_refuse(s, upstream_text_host_key,
-		    "the host key of %s has CHANGED: it does not get what the person types",
-		    s->host);
-		return;
-	}
-	buf_init(&out, IPC_MAX - 16);
-	if (s->upstream_known)
-		s->asked_at = clock_us();
-	if (what == AUTH_SERVER_NOTHING) {
-		if (s->upstream_key) {
-			buf_free(&out);
-			downstream_declined(s);
-			return;
-		}
-		s->asked = UPSTREAM_KEY;
-		s->upstream_key = 1;
-		v = auth_client_start(s->upstream, &out);
-	} else if (what == AUTH_SERVER_RESPONSE) {
-		v = auth_client_respond(s->upstream, message, &out);
-	} else if (!s->upstream_known) {
-		s->asked = UPSTREAM_PROBE;
-		v = auth_client_probe(s->upstream, &out);
-	} else if (namelist_has(auth_client_methods(s->upstream), auth_server_method(s->server))) {
-		s->asked = UPSTREAM_CARRIED;
-		v = auth_client_carry(s->upstream, auth_server_method(s->server), message, &out);
-	} else {
-		buf_free(&out);
-		downstream_declined(s);
-		return;
-	}
-	upstream_verdict(s, v, &out);
-	buf_wipe(&out);
+	if (auth_server_carried(s->down.auth, &message) == AUTH_SERVER_CONVERSATION)
+		decoy_note(s->keeper, DECOY_QUESTION, clock_us() - s->up.request_at);
+	downstream_ask(s, auth_client_question(s->up.auth));
 }
 
-void
-passthrough_begin(struct ksession *s)
-{
-	if (s->upstream != NULL)
-		passthrough_next(s);
-	else if (s->phase == IPC_PHASE_AUTH)
-		upstream_dial(s);
-}
-
-void
+static void
 passthrough_ended(struct ksession *s, const char *reason)
 {
-	/* the last try that it allows is answered with its end */
-	if (s->asked == UPSTREAM_CARRIED && carries(s)) {
-		/* as it is for who has no machine */
-		if (auth_server_tries(s->server) + 1 >= s->snapshot->conf->gateway.max_auth_tries) {
+	int most = s->snapshot->conf->gateway.max_auth_tries;
+
+	/* sshd answers the last try that it allows by ending the connection */
+	if (s->up.passthrough.request == PASSTHROUGH_CLIENT && passthrough_for_upstream(s)) {
+		/* an unknown login gets the same answer to its last try */
+		if (auth_server_tries(s->down.auth) + 1 >= most) {
 			downstream_failed(s);
 			return;
 		}
 		ksession_log_auth(s, "Failed");
 	}
-	ksession_refuse(s, text_ended, "%s port %u: %s", s->host, s->route->port, reason);
+	ksession_refuse(s, text_ended, "%s port %u: %s", s->up.host, s->route->port, reason);
 }
+
+const struct upstream_method passthrough_method = {
+	.mapped_key = 1,
+	.several = 1,
+	.waits_for_client = 1,
+	.verifies_client = 1,
+	.client_methods = passthrough_client_methods,
+	.client_request = passthrough_client_request,
+	.client_done = passthrough_client_done,
+	.begin = passthrough_send,
+	.refused = passthrough_refused,
+	.asked = passthrough_asked,
+	.success = passthrough_success,
+	.ended = passthrough_ended,
+};

@@ -1,20 +1,22 @@
 /*
- * Passthrough: the upstream judges what the client says.
+ * Passthrough: the upstream verifies the passwords and answers of the client.
  */
 #ifndef KEEPER_PASSTHROUGH_H
 #define KEEPER_PASSTHROUGH_H
 
-#include "keeper/ksession.h"
+/* Written by passthrough.c. */
+struct passthrough {
+	enum {
+		PASSTHROUGH_NONE,
+		PASSTHROUGH_PROBE,  /* "none": what does it offer? */
+		PASSTHROUGH_KEY,    /* the mapped key */
+		PASSTHROUGH_CLIENT, /* a password or an answer of the client's */
+	} request;		    /* the last that the upstream was sent */
+	int methods_known;	    /* what it offers */
+	int key_tried;		    /* the mapped key */
+	int success;		    /* the upstream has let the gateway in */
+};
 
-/* What auth_server has in hand is for the upstream to judge: dial it, or send it there. */
-void passthrough_begin(struct ksession *s);
-
-/* Send the upstream what the client has in hand, if it takes that. */
-void passthrough_next(struct ksession *s);
-
-/* It has said FAILURE, or SUCCESS, or has ended the login. */
-void passthrough_refused(struct ksession *s);
-void passthrough_success(struct ksession *s);
-void passthrough_ended(struct ksession *s, const char *reason);
+extern const struct upstream_method passthrough_method;
 
 #endif

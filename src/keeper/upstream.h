@@ -1,35 +1,110 @@
 /*
- * The way to the machine behind: dial, host key, login.
+ * The login upstream: dial, host key, login.  A route has one of three ways to log in: with
+ * what is stored (its mapped key or password), with what the client says (Passthrough), or
+ * with a key of the client's agent (Key = agent).
  */
 #ifndef KEEPER_UPSTREAM_H
 #define KEEPER_UPSTREAM_H
 
+#include "auth/auth_client.h"
+#include "auth/auth_methods.h"
+#include "auth/auth_stored.h"
 #include "base/reason.h"
-#include "keeper/ksession.h"
+#include "ipc/ipc.h"
+#include "keeper/passthrough.h"
 
-/* For the person, when the machine behind does not let the gateway in. */
+struct agent_login;
+struct job_result;
+struct ksession;
+
+struct upstream_method {
+	int mapped_key;	      /* the route's Key may have to sign */
+	int several;	      /* a request that fails is not the end (auth_client.h) */
+	int waits_for_client; /* a user is asked during the login, who may take their time */
+	int verifies_client;  /* the upstream verifies the client's passwords and answers */
+
+	/* If verifies_client: the methods that the client may use next; its request, which
+	 * auth_server has put aside, is to be verified; and it has passed all that
+	 * AuthenticationMethods asks for. */
+	void (*client_methods)(const struct ksession *s, char out[AUTH_METHODS_NEXT_SIZE]);
+	void (*client_request)(struct ksession *s);
+	void (*client_done)(struct ksession *s);
+
+	/* The host key is good, and the upstream has signed the session identifier with it: 0
+	 * or an ERR_*.  May be NULL. */
+	int (*host_key)(struct ksession *s, struct bytes signature) MUST_CHECK;
+	/* The upstream waits for the first request of s->up.auth. */
+	void (*begin)(struct ksession *s);
+
+	/* What auth_client_input() has come to.  NULL: with this method it does not. */
+	void (*refused)(struct ksession *s);
+	void (*asked)(struct ksession *s);
+	void (*wanted)(struct ksession *s);
+	void (*success)(struct ksession *s);
+	void (*failed)(struct ksession *s);
+	/* The upstream has ended the connection during the login. */
+	void (*ended)(struct ksession *s, const char *reason);
+};
+
+extern const struct upstream_method upstream_stored_method;
+
+struct login_upstream {
+	char host[256]; /* of route->hosts, the one that answered */
+	char user[256];
+	int64_t request_at; /* of clock_us(): of the last request, or when it was to be dialled */
+
+	/* its host key, by upstream_host_key.c */
+	struct buf host_key_message; /* body of HOST_KEY, until it is decided upon */
+	int host_key_scanned;	     /* accept-new: an errand has looked at it, too */
+	int host_key_known;	     /* it is the upstream's, by known_hosts or the route */
+	int host_key_changed;	     /* it is another one, and StrictHostKeyChecking is no */
+	struct buf host_key;	     /* the key, or certificate, once it is accepted */
+	uint8_t session_id[64];	     /* the exchange hash that it has signed */
+	size_t session_id_len;
+
+	/* its login, by upstream.c */
+	struct auth_client *auth;
+	int hostbound;	   /* the session says: it takes publickey-hostbound-v00@openssh.com */
+	struct buf banner; /* for when the client's session goes on or ends */
+	int banner_cut_logged;
+
+	/* by the file of the method */
+	struct auth_stored stored;
+	int stored_missing; /* the stored password cannot be read */
+	struct passthrough passthrough;
+	struct agent_login *agent;
+};
+
+void upstream_init(struct login_upstream *up);
+void upstream_free(struct login_upstream *up);
+
+/* How the login of s->route is done; NULL for an unknown login. */
+const struct upstream_method *upstream_method(const struct ksession *s);
+
+/* For the user: the upstream does not let the gateway in, may not be the host it should be, or
+ * does not answer. */
 extern const char *const upstream_text_login;
-/* When it may not be the machine meant. */
 extern const char *const upstream_text_host_key;
-/* When it does not answer. */
 extern const char *const upstream_text_unreachable;
-/* When it is the gateway's own fault. */
+/* The gateway itself cannot do it now. */
 extern const char *const upstream_text_gateway;
 
-/* The client has proven itself: on to the machine behind. */
+/* Dial the upstream. */
 void upstream_dial(struct ksession *s);
 /* Do two sessions have the same first choice of an upstream? */
 int upstream_same(const struct ksession *a, const struct ksession *b);
+
 /* For jobs.c: what an errand is told to dial, or to look at a host key, and the result. */
 void upstream_put_dial(struct ksession *s, struct buf *order);
 void upstream_dial_done(struct ksession *s, const struct job_result *result);
 void upstream_put_look(struct ksession *s, struct buf *order);
 void upstream_look_done(struct ksession *s, const struct job_result *result);
-/* Turn the client away: there is no errand, for err. */
+/* Refuse the client: there is no errand, for err. */
 void upstream_no_errand(struct ksession *s, int err);
 
-/* Append four strings: what w->host is asked for by way of kex, host key algorithms, ciphers and MACs;
- * "": by default.  0, or an ERR_* with why: known_hosts could not say which host keys it has. */
+/* Append four strings: the kex, host key algorithms, ciphers and MACs that s->up.host is asked
+ * for; "": the defaults.  0, or an ERR_* with why: known_hosts could not say which host keys
+ * it has. */
 int upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why);
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
@@ -40,14 +115,24 @@ void upstream_ready(struct ksession *s, struct wire *body);
 void upstream_auth(struct ksession *s, struct wire *body);
 void upstream_failed(struct ksession *s, struct wire *body);
 
-/* Turn the client away: the machine has ended the connection before a login, for this reason.  The
- * log has what and the reason; or what to do, where the machine refuses the gateway for a time. */
-void upstream_refuse_unreachable(struct ksession *s, const char *what, const char *reason);
-
 /* Do what auth_client says; what it appended to out is sent. */
 void upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out);
+
 /* The upstream has refused the mapped key: log why, if it is for what the route says. */
-void upstream_key_refused(const struct ksession *s);
+void upstream_log_key_refused(const struct ksession *s);
+
+/* Refuse the client: the upstream has not let the gateway in, for this reason. */
+void upstream_refuse_login(struct ksession *s, const char *text, const char *reason);
+/* Refuse the client: the upstream has ended the connection before the login, for this reason.
+ * The log has what and the reason; or what to do, where the upstream refuses the gateway for a
+ * time. */
+void upstream_refuse_unreachable(struct ksession *s, const char *what, const char *reason);
+/* The same, with the upstream's host and port as what. */
+void upstream_refuse_ended(struct ksession *s, const char *reason);
+
+/* Append the banner, as a string, if there is one that the client has not seen. */
+void upstream_put_banner(const struct ksession *s, struct buf *b);
+
 /* The client and the upstream have both let each other in. */
 void upstream_finish(struct ksession *s);
 

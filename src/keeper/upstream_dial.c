@@ -18,7 +18,7 @@ upstream_dial(struct ksession *s)
 {
 	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
 		return;
-	s->asked_at = clock_us();
+	s->up.request_at = clock_us();
 	jobs_ask(s, JOB_DIAL, s->route->connect_timeout_ms);
 }
 
@@ -31,7 +31,7 @@ upstream_same(const struct ksession *a, const struct ksession *b)
 
 /* The hosts of the route, those that did not answer lately after the others. */
 static void
-put_hosts(struct ksession *s, struct buf *b)
+upstream_put_hosts(struct ksession *s, struct buf *b)
 {
 	const struct strlist *hosts = &s->route->hosts;
 	size_t i, n = hosts->n > IPC_HOSTS_MAX ? IPC_HOSTS_MAX : hosts->n;
@@ -53,7 +53,7 @@ upstream_put_dial(struct ksession *s, struct buf *order)
 	wire_put_u64(order, s->id);
 	wire_put_u32(order, (uint32_t)s->route->connect_timeout_ms);
 	wire_put_u32(order, s->route->port);
-	put_hosts(s, order);
+	upstream_put_hosts(s, order);
 }
 
 void
@@ -66,7 +66,7 @@ upstream_no_errand(struct ksession *s, int err)
 /* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names
  * others. */
 static int
-take_dead_hosts(struct ksession *s, struct wire *body)
+upstream_take_dead_hosts(struct ksession *s, struct wire *body)
 {
 	uint32_t n = wire_u32(body);
 	char host[DEAD_HOST_SIZE];
@@ -92,7 +92,7 @@ upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *
 	int r;
 
 	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	r = host_key_algorithms(route, s->host, &algorithms, why);
+	r = host_key_algorithms(route, s->up.host, &algorithms, why);
 	wire_put_text(b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
 	wire_put_string(b, algorithms.data, algorithms.len);
 	wire_put_text(b, route->ciphers != NULL ? route->ciphers : "");
@@ -103,15 +103,15 @@ upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *
 
 /* Tell the session about its upstream, and hand over the connection. */
 static void
-send_upstream_fd(struct ksession *s, int fd)
+upstream_send_fd(struct ksession *s, int fd)
 {
 	const struct route *route = s->route;
 	struct reason why;
 	char title[600];
 	struct buf b;
 
-	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->server), s->client,
-	    s->user, s->host);
+	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->down.auth), s->client,
+	    s->up.user, s->up.host);
 	title[500] = '\0';
 	ipc_begin(&b, IPC_UPSTREAM_FD);
 	wire_put_text(&b, title);
@@ -120,7 +120,7 @@ send_upstream_fd(struct ksession *s, int fd)
 		ksession_warn(s, "%s", why.text);
 	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
 	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
-	wire_put_bool(&b, route->passthrough || route->agent);
+	wire_put_bool(&b, upstream_method(s)->waits_for_client);
 	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_KEX) == 0)
 		(void)ksession_send(s, &b, fd);
 	else
@@ -133,28 +133,29 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 {
 	char reason[512];
 
-	wire_text(&msg->body, s->host, sizeof(s->host));
+	wire_text(&msg->body, s->up.host, sizeof(s->up.host));
 	wire_text(&msg->body, reason, sizeof(reason));
-	if (take_dead_hosts(s, &msg->body) != 0 || !strlist_has(&s->route->hosts, s->host)) {
+	if (upstream_take_dead_hosts(s, &msg->body) != 0 ||
+	    !strlist_has(&s->route->hosts, s->up.host)) {
 		ksession_refuse(s, upstream_text_gateway, "unreadable answer of an errand");
 		return;
 	}
-	dead_hosts_remove(&s->keeper->dead, s->host, s->route->port);
+	dead_hosts_remove(&s->keeper->dead, s->up.host, s->route->port);
 	if (reason[0] != '\0')
-		ksession_warn(s, "%s instead of another: %s", s->host, reason);
-	snprintf(s->user, sizeof(s->user), "%s",
-	    s->route->user != NULL ? s->route->user : auth_server_login(s->server));
-	send_upstream_fd(s, msg->fd);
+		ksession_warn(s, "%s instead of another: %s", s->up.host, reason);
+	snprintf(s->up.user, sizeof(s->up.user), "%s",
+	    s->route->user != NULL ? s->route->user : auth_server_login(s->down.auth));
+	upstream_send_fd(s, msg->fd);
 }
 
 /* DIAL_FAILED: no host of the route has answered. */
 static void
-dial_failed(struct ksession *s, struct wire *body)
+upstream_dial_failed(struct ksession *s, struct wire *body)
 {
 	char reason[512];
 
 	wire_text(body, reason, sizeof(reason));
-	if (take_dead_hosts(s, body) != 0)
+	if (upstream_take_dead_hosts(s, body) != 0)
 		snprintf(reason, sizeof(reason), "unreadable answer");
 	ksession_refuse(s, upstream_text_unreachable, "cannot connect: %s", reason);
 }
@@ -165,7 +166,7 @@ upstream_dial_done(struct ksession *s, const struct job_result *result)
 	switch (result->how) {
 	case JOB_ANSWERED:
 		if (result->msg->type == IPC_DIAL_FAILED)
-			dial_failed(s, &result->msg->body);
+			upstream_dial_failed(s, &result->msg->body);
 		else
 			upstream_dialled(s, result->msg);
 		break;

@@ -1,94 +1,95 @@
 /*
- * Is the machine behind the one meant?  host_key.h judges; here is what follows.
+ * The host key of the upstream: access/host_key.c says whether it is the right one, and what
+ * follows from that is here.  ksession.c calls this for HOST_KEY, jobs.c for an errand that
+ * has looked at it.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/pubkey.h"
-#include "base/log.h"
-#include "keeper/agent_login.h"
 #include "access/host_key.h"
 #include "access/host_key_add.h"
-#include "keeper/upstream.h"
+#include "formats/pubkey.h"
+#include "keeper/ksession.h"
 
 const char *const upstream_text_host_key =
     "the host key of your machine could not be verified, so nothing was sent to it; "
     "ask your administrator";
 
-/* What HOST_KEY and LOOKED say: which key has signed which exchange hash. */
-struct shown {
-	char alg[64];
-	struct bytes hash, blob, sig;
-};
-
-/* 0 or ERR_FORMAT. */
+/* HOST_KEY or LOOKED: which key of the upstream has signed which exchange hash, and with which
+ * algorithm.  What shown points to is in the message, and in alg.  0 or ERR_FORMAT. */
 static int
-read_shown(struct wire *body, struct shown *seen)
+upstream_parse_host_key(const struct ksession *s, struct wire *body, char alg[64],
+    struct host_key_shown *shown)
 {
-	wire_text(body, seen->alg, sizeof(seen->alg));
-	seen->hash = wire_string(body);
-	seen->blob = wire_string(body);
-	seen->sig = wire_string(body);
-	if (wire_end(body) != 0 || seen->hash.len < HOST_KEY_HASH_MIN ||
-	    seen->hash.len > HOST_KEY_HASH_MAX)
+	wire_text(body, alg, 64);
+	*shown = (struct host_key_shown){ .route = s->route, .host = s->up.host, .alg = alg };
+	shown->hash = wire_string(body);
+	shown->blob = wire_string(body);
+	shown->sig = wire_string(body);
+	if (wire_end(body) != 0 || shown->hash.len < HOST_KEY_HASH_MIN ||
+	    shown->hash.len > HOST_KEY_HASH_MAX)
 		return ERR_FORMAT;
 	return 0;
 }
 
-/* host_key_judgement_free() it. */
-static void
-judge(const struct ksession *s, const struct shown *seen, struct host_key_judgement *j)
+/* The same, of the HOST_KEY that is kept until it is decided upon. */
+static int
+upstream_kept_host_key(const struct ksession *s, char alg[64], struct host_key_shown *shown)
 {
-	const struct host_key_shown shown = { s->route, s->host, seen->alg, seen->hash, seen->blob,
-		seen->sig };
+	struct wire body;
 
-	host_key_judge(&shown, j);
+	wire_init(&body, s->up.host_key_message.data, s->up.host_key_message.len);
+	return upstream_parse_host_key(s, &body, alg, shown);
 }
 
 static void
-log_host_key(const struct ksession *s, struct bytes blob, const char *reason)
+upstream_log_host_key(const struct ksession *s, struct bytes blob, const char *reason)
 {
 	struct reason failed;
 
-	ksession_warn(s, "Host key verification failed for %s port %u: %s", s->host, s->route->port,
-	    host_key_failed(s->route, blob, reason, &failed));
+	ksession_warn(s, "Host key verification failed for %s port %u: %s", s->up.host,
+	    s->route->port, host_key_failed(s->route, blob, reason, &failed));
 }
 
-/* The session hears whether it may go on. */
+/* Tell the session whether it may go on. */
 static int
-answer_host_key(struct ksession *s, int ok)
+upstream_answer_host_key(struct ksession *s, int ok)
 {
 	struct buf b;
 
-	buf_free(&s->shown_key);
+	buf_free(&s->up.host_key_message);
 	ipc_begin(&b, IPC_HOST_KEY_OK);
 	wire_put_bool(&b, ok);
 	return ksession_send(s, &b, -1);
 }
 
 static void
-refuse_host_key(struct ksession *s, const struct shown *seen, const char *reason)
+upstream_refuse_host_key(struct ksession *s, const struct host_key_shown *shown, const char *reason)
 {
-	log_host_key(s, seen->blob, reason);
-	if (answer_host_key(s, 0) == 0)
-		ksession_refuse(s, upstream_text_host_key, "host key of %s not accepted", s->host);
+	upstream_log_host_key(s, shown->blob, reason);
+	if (upstream_answer_host_key(s, 0) == 0)
+		ksession_refuse(s, upstream_text_host_key, "host key of %s not accepted",
+		    s->up.host);
 }
 
-/* The login there may begin: what it signs is for who has signed this hash. */
+/* The login may begin: what is signed for it names this hash, which the upstream itself has
+ * signed. */
 static void
-accept_host_key(struct ksession *s, const struct shown *seen)
+upstream_accept_host_key(struct ksession *s, const struct host_key_shown *shown)
 {
-	memcpy(s->upstream_id, seen->hash.p, seen->hash.len);
-	s->upstream_id_len = seen->hash.len;
-	buf_init(&s->host_key, IPC_PAYLOAD_MAX);
-	buf_put(&s->host_key, seen->blob.p, seen->blob.len);
+	const struct upstream_method *method = upstream_method(s);
+
+	memcpy(s->up.session_id, shown->hash.p, shown->hash.len);
+	s->up.session_id_len = shown->hash.len;
+	buf_put(&s->up.host_key, shown->blob.p, shown->blob.len);
 	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_AUTH) != 0)
 		return;
-	if (buf_err(&s->host_key) != 0 || (s->route->agent && agent_login_new(s, seen->sig) != 0)) {
+	if (buf_err(&s->up.host_key) != 0 ||
+	    (method->host_key != NULL && method->host_key(s, shown->sig) != 0)) {
 		ksession_end(s);
 		return;
 	}
-	(void)answer_host_key(s, 1);
+	(void)upstream_answer_host_key(s, 1);
 }
 
 /* Which algorithms the upstream is asked for is what the session is told in UPSTREAM_FD. */
@@ -100,45 +101,45 @@ upstream_put_look(struct ksession *s, struct buf *order)
 	ipc_begin(order, IPC_LOOK);
 	wire_put_u32(order, (uint32_t)s->route->connect_timeout_ms);
 	wire_put_u32(order, s->route->port);
-	wire_put_text(order, s->host);
+	wire_put_text(order, s->up.host);
 	(void)upstream_put_algorithms(s, order, &why); /* UPSTREAM_FD has logged why */
 }
 
-/* Act on what the session has shown, in s->shown_key. */
+/* Act on the host key that the session tells of, in s->up.host_key_message. */
 static void
-decide(struct ksession *s)
+upstream_decide_host_key(struct ksession *s)
 {
 	struct host_key_judgement j;
-	struct wire body;
-	struct shown seen;
+	struct host_key_shown shown;
+	char alg[64];
 
-	wire_init(&body, s->shown_key.data, s->shown_key.len);
-	if (buf_err(&s->shown_key) != 0 || read_shown(&body, &seen) != 0) {
+	if (buf_err(&s->up.host_key_message) != 0 || upstream_kept_host_key(s, alg, &shown) != 0) {
 		ksession_end(s);
 		return;
 	}
-	judge(s, &seen, &j);
-	if (j.verdict == HOST_KEY_NEW && s->looked)
+	host_key_judge(&shown, &j);
+	if (j.verdict == HOST_KEY_NEW && s->up.host_key_scanned)
 		host_key_refuse(&j, 0);
 	switch (j.verdict) {
 	case HOST_KEY_REFUSED:
-		refuse_host_key(s, &seen, j.why.text);
+		upstream_refuse_host_key(s, &shown, j.why.text);
 		break;
 	case HOST_KEY_KNOWN:
-		s->host_known = 1;
-		accept_host_key(s, &seen);
+		s->up.host_key_known = 1;
+		upstream_accept_host_key(s, &shown);
 		break;
 	case HOST_KEY_NEW:
-		/* The session has talked to a stranger, so it is not asked again: an errand looks, and
-		 * what the session has shown is judged by what that finds. */
+		/* accept-new: what the session says is not written down, as its process may
+		 * have been taken over.  An errand looks for itself, and the session's is
+		 * judged by what it adds. */
 		jobs_ask(s, JOB_LOOK, 0);
 		break;
 	case HOST_KEY_ANY:
 	case HOST_KEY_CHANGED:
-		s->host_changed = j.verdict == HOST_KEY_CHANGED;
-		ksession_warn(s, "host key of %s is %s, and StrictHostKeyChecking is no", s->host,
-		    s->host_changed ? "CHANGED" : "unknown");
-		accept_host_key(s, &seen);
+		s->up.host_key_changed = j.verdict == HOST_KEY_CHANGED;
+		ksession_warn(s, "host key of %s is %s, and StrictHostKeyChecking is no",
+		    s->up.host, s->up.host_key_changed ? "CHANGED" : "unknown");
+		upstream_accept_host_key(s, &shown);
 		break;
 	}
 	host_key_judgement_free(&j);
@@ -146,61 +147,61 @@ decide(struct ksession *s)
 
 /*
  * The session says that its upstream has signed this exchange hash with this key.
- * The signature is checked here: it binds the hash, which the upstream login signs in
- * turn, to the machine meant, whatever the session may say.
+ * The signature is verified here: it binds the hash, which the upstream login signs in
+ * turn, to the right host, whatever the session may say.
  */
 void
 upstream_host_key(struct ksession *s, struct wire *body)
 {
-	/* refused meanwhile: its machine is of no interest any more */
+	/* refused meanwhile */
 	if (s->phase == IPC_PHASE_END) {
-		(void)answer_host_key(s, 0);
+		(void)upstream_answer_host_key(s, 0);
 		return;
 	}
 	if (jobs_pending(s, JOB_LOOK)) {
 		ksession_end(s); /* it has asked already */
 		return;
 	}
-	buf_init(&s->shown_key, IPC_MAX);
-	buf_put(&s->shown_key, body->p, body->left);
-	decide(s);
+	buf_reset(&s->up.host_key_message);
+	buf_put(&s->up.host_key_message, body->p, body->left);
+	upstream_decide_host_key(s);
 }
 
-/* The session, or somebody between the gateway and the machine, may have another key to show. */
+/* The session's process, or somebody between it and the upstream, may have made up a key. */
 static void
-compare(const struct ksession *s, const struct shown *looked)
+upstream_compare_host_key(const struct ksession *s, const struct host_key_shown *looked)
 {
-	struct shown session;
-	struct wire body;
+	struct host_key_shown told;
+	char alg[64];
 
-	wire_init(&body, s->shown_key.data, s->shown_key.len);
-	if (read_shown(&body, &session) == 0 && !bytes_equal(session.blob, looked->blob))
+	if (upstream_kept_host_key(s, alg, &told) == 0 && !bytes_equal(told.blob, looked->blob))
 		ksession_warn(s,
-		    "%s port %u has shown the gateway another host key than "
-		    "the one that comes from this session",
-		    s->host, s->route->port);
+		    "%s port %u has shown the gateway another host key than the one that comes "
+		    "from this session",
+		    s->up.host, s->route->port);
 }
 
-/* The machine itself has shown this key: write it down, if it is the first. */
+/* An errand has seen this key: add it to known_hosts, if it is the first of this host. */
 static void
-take_looked(struct ksession *s, const struct shown *seen)
+upstream_add_host_key(struct ksession *s, const struct host_key_shown *shown)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
 	struct host_key_judgement j;
 	struct reason why;
 	struct bytes key;
 
-	compare(s, seen);
-	judge(s, seen, &j);
+	upstream_compare_host_key(s, shown);
+	host_key_judge(shown, &j);
 	key = (struct bytes){ j.key.data, j.key.len };
 	if (j.verdict == HOST_KEY_REFUSED) {
-		log_host_key(s, seen->blob, j.why.text);
-	} else if (j.verdict == HOST_KEY_NEW && host_key_add(s->route, s->host, key, &why) != 0) {
-		ksession_warn(s, "cannot add the host key of %s: %s", s->host, why.text);
+		upstream_log_host_key(s, shown->blob, j.why.text);
+	} else if (j.verdict == HOST_KEY_NEW &&
+	    host_key_add(s->route, s->up.host, key, &why) != 0) {
+		ksession_warn(s, "cannot add the host key of %s: %s", s->up.host, why.text);
 	} else if (j.verdict == HOST_KEY_NEW && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
-		ksession_info(s, "the host key of %s port %u is new: %s %s, added to %s", s->host,
-		    s->route->port, pubkey_type_short(type), fingerprint,
+		ksession_info(s, "the host key of %s port %u is new: %s %s, added to %s",
+		    s->up.host, s->route->port, pubkey_type_short(type), fingerprint,
 		    s->route->known_hosts_files.v[0]);
 	}
 	host_key_judgement_free(&j);
@@ -210,18 +211,19 @@ void
 upstream_look_done(struct ksession *s, const struct job_result *result)
 {
 	struct ipc_msg *msg = result->msg;
-	char reason[512];
-	struct shown seen;
+	struct host_key_shown shown;
+	char reason[512], alg[64];
 
 	if (result->how == JOB_NOT_STARTED) {
-		if (answer_host_key(s, 0) == 0)
+		if (upstream_answer_host_key(s, 0) == 0)
 			upstream_no_errand(s, result->err);
 		return;
 	}
-	s->looked = 1;
-	if (msg != NULL && msg->type == IPC_LOOKED && read_shown(&msg->body, &seen) == 0) {
-		take_looked(s, &seen);
-		decide(s);
+	s->up.host_key_scanned = 1;
+	if (msg != NULL && msg->type == IPC_LOOKED &&
+	    upstream_parse_host_key(s, &msg->body, alg, &shown) == 0) {
+		upstream_add_host_key(s, &shown);
+		upstream_decide_host_key(s);
 		return;
 	}
 	if (msg != NULL && msg->type == IPC_DIAL_FAILED)
@@ -229,6 +231,6 @@ upstream_look_done(struct ksession *s, const struct job_result *result)
 	else
 		snprintf(reason, sizeof(reason), "the errand has failed: %s",
 		    err_str(result->err != 0 ? result->err : ERR_FORMAT));
-	if (answer_host_key(s, 0) == 0)
+	if (upstream_answer_host_key(s, 0) == 0)
 		upstream_refuse_unreachable(s, "cannot look at its host key: ", reason);
 }

@@ -57,8 +57,8 @@ earned(const struct slot *slot)
 	const char *login;
 	int needs;
 
-	CHECK(s != NULL && s->server != NULL);
-	login = auth_server_login(s->server);
+	CHECK(s != NULL && s->down.auth != NULL);
+	login = auth_server_login(s->down.auth);
 	needs = world_needs(login[0]);
 	CHECK(login[0] != '\0' && login[1] == '\0');
 	return ((needs & WORLD_KEY) == 0 || (slot->proofs & login_bit(login[0])) != 0) &&
@@ -68,7 +68,7 @@ earned(const struct slot *slot)
 static int
 needs_of(const struct slot *slot)
 {
-	return world_needs(auth_server_login(ksession_of(slot)->server)[0]);
+	return world_needs(auth_server_login(ksession_of(slot)->down.auth)[0]);
 }
 
 /* It may be told this machine by this session. */
@@ -256,8 +256,8 @@ take_check(int fd)
 	if (sscanf(driver.checks[i].text, "good:%ju", &id) != 1)
 		return;
 	TAILQ_FOREACH(session, &driver.keeper.sessions, entry)
-		if (session->server != NULL && session->id == id)
-			driver.checks[i].login = auth_server_login(session->server)[0];
+		if (session->down.auth != NULL && session->id == id)
+			driver.checks[i].login = auth_server_login(session->down.auth)[0];
 }
 
 static void

@@ -5,6 +5,7 @@
 #define KEEPER_DRIVER_PRIVATE_H
 
 #include "keeper/ksession.h"
+#include "wire/ssh.h"
 #include "keeper_driver.h"
 #include "keeper_world.h"
 

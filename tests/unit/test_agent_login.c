@@ -43,22 +43,23 @@ setup(void **state)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return -1;
 	session_fd = pair[1];
+	route.agent = 1;
 	session = (struct ksession){ .keeper = &keeper,
 		.route = &route,
 		.sock = pair[0],
 		.phase = IPC_PHASE_AGENT,
-		.methods = { .complete = 1 } };
+		.down = { .methods = { .complete = 1 }, .success_sent = 1 } };
+	upstream_init(&session.up);
 	TAILQ_INSERT_TAIL(&keeper.sessions, &session, entry);
-	session.upstream = auth_client_new(&config, &ops, &session);
-	return session.upstream == NULL ? -1 : agent_login_new(&session, any);
+	session.up.auth = auth_client_new(&config, &ops, &session);
+	return session.up.auth == NULL ? -1 : agent_login_method.host_key(&session, any);
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	auth_client_free(&session.upstream);
-	agent_login_free(&session.agent);
+	upstream_free(&session.up);
 	fd_close(&session.sock);
 	fd_close(&session_fd);
 	return 0;
@@ -300,8 +301,7 @@ test_in_the_relay(void **state)
 
 	(void)state;
 	session.phase = IPC_PHASE_RELAY;
-	auth_client_free(&session.upstream);
-	agent_login_free(&session.agent);
+	upstream_free(&session.up);
 	/* it ended just then, or time was over */
 	say(IPC_AGENT_FAILED, NULL, IPC_AGENT_TIMEOUT);
 	ipc_begin(&b, IPC_UPSTREAM_FAILED);
@@ -319,8 +319,8 @@ test_not_for_who_has_proven_nothing(void **state)
 {
 	(void)state;
 	session.phase = IPC_PHASE_UPSTREAM_AUTH;
-	session.methods.complete = 0;
-	agent_login_begin(&session);
+	session.down.methods.complete = 0;
+	agent_login_method.begin(&session);
 	assert_ended();
 	assert_int_equal(hears(), 0);
 }

@@ -1,0 +1,44 @@
+/*
+ * What the files of the keeper share: all that the process holds.
+ */
+#ifndef KEEPER_KEEPER_PRIVATE_H
+#define KEEPER_KEEPER_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "ipc/ipc.h"
+#include "keeper/dead_hosts.h"
+#include "keeper/decoy.h"
+#include "keeper/jobs.h"
+#include "keeper/snapshot.h"
+#include "keeper/source.h"
+
+struct ksession;
+TAILQ_HEAD(ksession_list, ksession);
+STAILQ_HEAD(queued_list, queued);
+
+struct keeper {
+	int master; /* -1 once it is gone */
+	struct source from_master;
+	int epoll;
+	struct snapshot *now;  /* in force: what a new login begins with */
+	struct snapshot *next; /* loaded, until the master says whether it is to be */
+	struct dead_hosts dead;
+	struct ksession_list sessions;
+	struct jobs jobs;
+	struct queued_list outbox;  /* for the master (master_link.h) */
+	struct ksession_list ended; /* freed after each round of events */
+	struct decoy decoy;	    /* what unknown logins look like */
+	int64_t next_sweep;	    /* when what is overdue is looked for next */
+	struct writable *writable;  /* directories, by Landlock; NULL: there is none */
+	uint8_t message[IPC_MAX];
+};
+
+/* The parts of keeper_run(): a keeper without a configuration yet; the loop's descriptors, and
+ * READY for the master (0 or an ERR_*); and one round of the loop, which returns how many events
+ * it had. */
+void keeper_init(struct keeper *k, int master);
+int keeper_ready(struct keeper *k) MUST_CHECK;
+int keeper_step(struct keeper *k, int timeout_ms);
+
+#endif

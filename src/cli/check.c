@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/access_hint.h"
+#include "base/buf.h"
+#include "base/key_name.h"
 #include "base/log.h"
 #include "base/privs.h"
 #include "cli/check.h"
@@ -27,7 +28,7 @@
 static int
 is_key(const struct dirent *d)
 {
-	return conf_key_name_ok(d->d_name) && strcmp(d->d_name, "README.md") != 0;
+	return key_name_ok(d->d_name) && strcmp(d->d_name, "README.md") != 0;
 }
 
 static int

@@ -1,15 +1,130 @@
 /*
- * sallyport key: the keys in the key store.
+ * sallyport key: the keys in the key store.  Here are its table of commands, the finding and opening of the
+ * store, and list, public, remove and rewrap; key_add.c and key_for.c have the others.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "formats/pubkey.h"
+#include "base/fd.h"
 #include "cli/cli.h"
 #include "cli/key.h"
+#include "conf/conf.h"
+#include "formats/pubkey.h"
+
+/* --- which key store --- */
+
+int
+key_fail(const struct reason *why, int err)
+{
+	fprintf(stderr, "sallyport: %s\n", why->text);
+	return err == ERR_CONFIG ? CLI_USAGE : CLI_FAILED;
+}
+
+int
+key_fail_memory(void)
+{
+	fprintf(stderr, "sallyport: out of memory\n");
+	return CLI_FAILED;
+}
+
+void
+key_place_free(struct key_place *p)
+{
+	free(p->path);
+	free(p->unlock);
+	free(p->run_as);
+}
+
+static int
+key_place_from_conf(const char *dir, struct key_place *p)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	int r;
+
+	r = conf_load(dir, CONF_GATEWAY, &conf, &errors);
+	conf_errors_print(&errors, stderr);
+	conf_errors_free(&errors);
+	if (r != 0)
+		return CLI_CONFIG;
+	p->path = strdup(conf->keystore.path);
+	p->unlock = strdup(conf->keystore.unlock);
+	p->run_as = strdup(conf->gateway.run_as != NULL ? conf->gateway.run_as : CONF_RUN_AS);
+	conf_free(&conf);
+	if (p->path == NULL || p->unlock == NULL || p->run_as == NULL)
+		return key_fail_memory();
+	return CLI_OK;
+}
+
+int
+key_place_get(const struct key_args *a, struct key_place *p)
+{
+	int status;
+
+	*p = (struct key_place){ 0 };
+	if (a->store != NULL) {
+		p->path = strdup(a->store);
+		if (asprintf(&p->unlock, "file:%s/.unlock", a->store) == -1)
+			p->unlock = NULL;
+	} else if ((status = key_place_from_conf(a->conf_dir, p)) != CLI_OK) {
+		return status;
+	}
+	return p->path == NULL || p->unlock == NULL ? key_fail_memory() : CLI_OK;
+}
+
+/*
+ * Root makes a store for the user that the gateway will run as.  The key store
+ * gives its files to the owner of the directory; this makes that user the owner,
+ * unless there is a store in the directory already.
+ */
+static void
+key_place_give(const struct key_place *p)
+{
+	const struct passwd *pw;
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0 || p->run_as == NULL || (pw = getpwnam(p->run_as)) == NULL)
+		return;
+	(void)mkdir(p->path, 0700);
+	fd = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return; /* keystore_open() says why */
+	if (fstat(fd, &st) == 0 && st.st_uid == 0 &&
+	    faccessat(fd, ".store", F_OK, AT_SYMLINK_NOFOLLOW) == -1 &&
+	    fchown(fd, pw->pw_uid, pw->pw_gid) == -1)
+		fprintf(stderr, "sallyport: %s: cannot be given to user %s: %s\n", p->path,
+		    p->run_as, strerror(errno));
+	fd_close(&fd);
+}
+
+int
+key_store_open(const struct key_args *a, int create, struct keystore **ks)
+{
+	struct reason why = { "" };
+	struct key_place p;
+	int status, r;
+
+	*ks = NULL;
+	status = key_place_get(a, &p);
+	if (status == CLI_OK) {
+		if (create)
+			key_place_give(&p);
+		r = keystore_open(p.path, a->unlock != NULL ? a->unlock : p.unlock, create, ks,
+		    &why);
+		if (r != 0)
+			status = key_fail(&why, r);
+	}
+	key_place_free(&p);
+	return status;
+}
 
 int
 key_print_public(const char *name, const struct buf *pub)
@@ -29,9 +144,11 @@ key_print_public(const char *name, const struct buf *pub)
 	return CLI_OK;
 }
 
-/* That it opens is all there is to say of it. */
+/* --- the commands that add nothing --- */
+
+/* Of a password the list says no more than that it opens. */
 static int
-list_password(struct keystore *ks, const char *name, int width)
+key_list_password(struct keystore *ks, const char *name, int width)
 {
 	struct reason why = { "" };
 	struct secret *password;
@@ -47,7 +164,7 @@ list_password(struct keystore *ks, const char *name, int width)
 }
 
 static int
-list_one(struct keystore *ks, const char *name, int width)
+key_list_one(struct keystore *ks, const char *name, int width)
 {
 	char type[64], fingerprint[PUBKEY_FINGERPRINT_SIZE];
 	struct reason why = { "" };
@@ -55,7 +172,7 @@ list_one(struct keystore *ks, const char *name, int width)
 	int r;
 
 	if (keystore_kind(ks, name) == KEYSTORE_PASSWORD)
-		return list_password(ks, name, width);
+		return key_list_password(ks, name, width);
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = keystore_public(ks, name, &pub, type, &why);
 	if (r == 0) {
@@ -85,9 +202,9 @@ key_list_cmd(const struct key_args *a)
 	for (i = 0; i < names.n; i++)
 		if ((int)strlen(names.v[i]) > width)
 			width = (int)strlen(names.v[i]);
-	/* One that is not sound does not hide the others. */
+	/* A damaged key does not hide the others. */
 	for (i = 0; r == 0 && i < names.n; i++)
-		if (list_one(ks, names.v[i], width) != CLI_OK)
+		if (key_list_one(ks, names.v[i], width) != CLI_OK)
 			status = CLI_FAILED;
 	strlist_free(&names);
 	keystore_free(&ks);
@@ -131,10 +248,9 @@ key_remove_cmd(const struct key_args *a)
 	return r == 0 ? CLI_OK : key_fail(&why, r);
 }
 
-/* What the configuration has to say: a path that does not depend on where
- * this was run. */
+/* The SPEC for the configuration: with a path that does not depend on the working directory. */
 static char *
-spec_absolute(const char *spec)
+key_spec_absolute(const char *spec)
 {
 	char *cwd, *out = NULL;
 
@@ -158,7 +274,7 @@ key_rewrap_cmd(const struct key_args *a)
 
 	if ((status = key_place_get(a, &p)) != CLI_OK)
 		goto out;
-	spec = a->unlock != NULL ? spec_absolute(a->unlock) : strdup(p.unlock);
+	spec = a->unlock != NULL ? key_spec_absolute(a->unlock) : strdup(p.unlock);
 	if (spec == NULL) {
 		status = key_fail_memory();
 		goto out;
@@ -179,11 +295,11 @@ out:
 	return status;
 }
 
-static const struct command {
+static const struct key_command {
 	const char *name;
 	int operands; /* after its name: NAME, FILE */
 	int (*run)(const struct key_args *a);
-} commands[] = {
+} key_commands[] = {
 	{ "generate", 1, key_generate_cmd },
 	{ "add", 2, key_add_cmd },
 	{ "list", 0, key_list_cmd },
@@ -193,12 +309,12 @@ static const struct command {
 };
 
 static int
-run(struct key_args *a, int n, char **operands)
+key_dispatch(struct key_args *a, int n, char **operands)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		const struct command *c = &commands[i];
+	for (i = 0; i < sizeof(key_commands) / sizeof(key_commands[0]); i++) {
+		const struct key_command *c = &key_commands[i];
 
 		if (strcmp(operands[0], c->name) != 0)
 			continue;
@@ -238,7 +354,7 @@ key_run(int argc, char **argv)
 		return cli_wrong_usage(&cli_key);
 	/* No core of a process that has held a key in the clear. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	return run(&a, argc - at, argv + at);
+	return key_dispatch(&a, argc - at, argv + at);
 }
 
 const struct cli_command cli_key = {

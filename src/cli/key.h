@@ -1,11 +1,11 @@
 /*
- * What the files of `sallyport key` share.
+ * Inside of `sallyport key`: key.c, key_add.c and key_for.c share this.
  */
 #ifndef CLI_KEY_H
 #define CLI_KEY_H
 
-#include "base/reason.h"
 #include "base/buf.h"
+#include "base/reason.h"
 #include "keystore/keystore.h"
 
 #define KEY_BLOB_MAX 16384
@@ -48,8 +48,8 @@ int key_print_public(const char *name, const struct buf *pub);
 int key_generate_cmd(const struct key_args *a);
 int key_add_cmd(const struct key_args *a);
 
-/* public --for: the line of authorized_keys for the machine that the login a->route leads to,
- * with options; what to know beside it is said on standard error.  A CLI_*, the reason said. */
+/* public --for: print the line of authorized_keys, with options, for the upstream that the login a->route
+ * leads to, and notes on standard error.  A CLI_*, the reason said. */
 int key_public_for(const struct key_args *a, const struct buf *pub);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * sallyport key generate, and add: what brings a key or password into the store.
+ * sallyport key generate and key add, called by key.c; and the host key that sallyport init makes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,42 +10,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "formats/pubkey.h"
 #include "base/fd.h"
-#include "base/log.h"
+#include "base/key_name.h"
+#include "base/readpass.h"
 #include "cli/cli.h"
 #include "cli/key.h"
 #include "conf/conf.h"
-#include "base/readpass.h"
+#include "formats/pubkey.h"
 #include "transport/keys.h"
 
 #define KEY_TEXT_MAX 65536
-#define TRIES 3 /* at a key file's passphrase */
+/* Attempts at the passphrase of a key file: as many as ssh(1) asks for a password. */
+#define PASSPHRASE_TRIES 3
 
-/* Before a passphrase is asked for or a key made in vain. */
+/* The name is checked first, so that nobody enters a passphrase in vain. */
 static int
-name_ok(const char *name)
+key_add_name_ok(const char *name)
 {
-	char shown[80];
+	struct reason why;
 
-	if (strcmp(name, CONF_KEY_AGENT) == 0) {
-		fputs("sallyport: no key can be called agent: Key = agent means the person's own "
-		      "agent\n",
-		    stderr);
-		return 0;
-	}
-	if (keystore_name_ok(name))
+	if (strcmp(name, CONF_KEY_AGENT) == 0)
+		reason_set(&why,
+		    "no key can be called agent: Key = agent means the person's own agent");
+	else if (key_name_check(name, &why) == 0)
 		return 1;
-	fprintf(stderr,
-	    "sallyport: \"%s\" cannot be the name of a key: 1 to 64 of A-Z a-z 0-9 . _ @ + -, not "
-	    "starting with . or -, not ending in .pub\n",
-	    log_vis(shown, sizeof(shown), name, strlen(name)));
+	fprintf(stderr, "sallyport: %s\n", why.text);
 	return 0;
 }
 
 /* Store a new key and say what to do with its public half. */
 static int
-keep(const struct key_args *a, const char *type, struct secret *priv, const struct buf *pub)
+key_add_store(const struct key_args *a, const char *type, struct secret *priv,
+    const struct buf *pub)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
 	struct reason why = { "" };
@@ -80,12 +76,12 @@ key_generate_cmd(const struct key_args *a)
 	char type[64];
 	int status, r;
 
-	if (!name_ok(a->name))
+	if (!key_add_name_ok(a->name))
 		return CLI_USAGE;
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = key_generate(a->type == NULL ? "ed25519" : a->type, &priv, &pub, type);
 	if (r == 0) {
-		status = keep(a, type, priv, &pub);
+		status = key_add_store(a, type, priv, &pub);
 	} else if (r == ERR_ALGORITHM) {
 		fprintf(stderr, "sallyport: --type is ed25519, rsa or ecdsa\n");
 		status = CLI_USAGE;
@@ -129,9 +125,9 @@ cli_key_make(const char *conf_dir, const char *name, char *fingerprint, size_t s
 	return status;
 }
 
-/* *is_open: others may read the file. */
+/* *is_open is set if other users may read the file. */
 static int
-read_key_file(const char *path, struct buf *text, int *is_open)
+key_add_read(const char *path, struct buf *text, int *is_open)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
@@ -151,9 +147,9 @@ read_key_file(const char *path, struct buf *text, int *is_open)
 	return r == 0 ? CLI_OK : CLI_FAILED;
 }
 
-/* Ask for the file's passphrase and try it, more than once on a terminal. */
+/* Ask for the passphrase of the file: on a terminal up to PASSPHRASE_TRIES times. */
 static int
-import_encrypted(const char *path, const struct buf *text, struct secret **priv, struct buf *pub,
+key_add_decrypt(const char *path, const struct buf *text, struct secret **priv, struct buf *pub,
     char type[64])
 {
 	struct secret *passphrase;
@@ -162,7 +158,8 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 
 	if (asprintf(&prompt, "Passphrase of %s: ", path) == -1)
 		return ERR_NOMEM;
-	for (tries = isatty(STDIN_FILENO) ? TRIES : 1; tries > 0 && r == ERR_AUTH; tries--) {
+	for (tries = isatty(STDIN_FILENO) ? PASSPHRASE_TRIES : 1; tries > 0 && r == ERR_AUTH;
+	     tries--) {
 		r = readpass(prompt, &passphrase);
 		if (r == 0) {
 			r = key_import((const char *)text->data, text->len,
@@ -175,9 +172,9 @@ import_encrypted(const char *path, const struct buf *text, struct secret **priv,
 	return r;
 }
 
-/* type: that of the key, if it is known. */
+/* Why a file was not imported; type is that of its key, or "". */
 static const char *
-import_reason(int err, const char *type, const struct buf *text)
+key_add_import_reason(int err, const char *type, const struct buf *text)
 {
 	if (err == ERR_EOF)
 		return "has a passphrase, and none was given: run this on a terminal, where it is "
@@ -204,9 +201,9 @@ import_reason(int err, const char *type, const struct buf *text)
 	return "is not a private key in OpenSSH's or PEM format";
 }
 
-/* A password to log in with upstream.  It never stands on a command line. */
+/* The password for an upstream.  It is never taken from the command line, which other users can see. */
 static int
-add_password(const struct key_args *a)
+key_add_password(const struct key_args *a)
 {
 	struct reason why = { "" };
 	struct secret *password;
@@ -237,19 +234,20 @@ key_add_cmd(const struct key_args *a)
 	char type[64];
 	int status, r, is_open;
 
-	if (!name_ok(a->name))
+	if (!key_add_name_ok(a->name))
 		return CLI_USAGE;
 	if (a->password)
-		return add_password(a);
+		return key_add_password(a);
 	buf_init(&text, KEY_TEXT_MAX);
 	buf_init(&pub, KEY_BLOB_MAX);
-	if ((status = read_key_file(a->file, &text, &is_open)) != CLI_OK)
+	if ((status = key_add_read(a->file, &text, &is_open)) != CLI_OK)
 		goto out;
 	r = key_import((const char *)text.data, text.len, NULL, &priv, &pub, type);
 	if (r == ERR_AUTH)
-		r = import_encrypted(a->file, &text, &priv, &pub, type);
+		r = key_add_decrypt(a->file, &text, &priv, &pub, type);
 	if (r != 0) {
-		fprintf(stderr, "sallyport: %s: %s\n", a->file, import_reason(r, type, &text));
+		fprintf(stderr, "sallyport: %s: %s\n", a->file,
+		    key_add_import_reason(r, type, &text));
 		status = CLI_FAILED;
 	} else {
 		if (is_open)
@@ -257,7 +255,7 @@ key_add_cmd(const struct key_args *a)
 			    "sallyport: warning: others may read %s: whoever did has "
 			    "the key\n",
 			    a->file);
-		status = keep(a, type, priv, &pub);
+		status = key_add_store(a, type, priv, &pub);
 	}
 out:
 	secret_free(&priv);

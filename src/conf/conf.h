@@ -182,8 +182,6 @@ void conf_set_log(const struct conf_gateway *gateway);
  * memory. */
 char *conf_path(const struct conf *conf, const char *path);
 
-/* 1 if it can be a name in the key store: the rule of keystore_name_ok(). */
-int conf_key_name_ok(const char *name);
 
 /* The value of Key that stands for the client's own agent; no key in the store may have this name. */
 #define CONF_KEY_AGENT "agent"

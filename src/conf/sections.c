@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/key_name.h"
 #include "base/log.h"
 #include "conf/arena.h"
 #include "conf/keyword.h"
@@ -175,7 +176,7 @@ sections_set_unlock(const struct keyword *kw, void *field, const char *value,
 
 	(void)kw;
 	if (strcmp(value, "passphrase") == 0 ||
-	    (strncmp(value, "credential:", 11) == 0 && conf_key_name_ok(value + 11))) {
+	    (strncmp(value, "credential:", 11) == 0 && key_name_ok(value + 11))) {
 		*p = strdup(value);
 		return *p == NULL ? ERR_NOMEM : 0;
 	}
@@ -212,7 +213,7 @@ static const struct keyword_type sections_unlock = { sections_set_unlock, sectio
 static int
 sections_check_key_name(const char *word, struct reason *why)
 {
-	if (conf_key_name_ok(word))
+	if (key_name_ok(word))
 		return 0;
 	return keyword_bad(why,
 	    "\"%.80s\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -", word);

@@ -73,17 +73,3 @@ conf_port(const char *value, uint16_t *port)
 	*port = (uint16_t)n;
 	return 0;
 }
-
-int
-conf_key_name_ok(const char *name)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._@+-";
-	size_t len = strlen(name);
-
-	if (len < 1 || len > 64 || name[0] == '.' || name[0] == '-')
-		return 0;
-	if (strspn(name, allowed) != len)
-		return 0;
-	return len < 4 || strcmp(name + len - 4, ".pub") != 0;
-}

@@ -19,34 +19,6 @@
 
 #define STORE_NAME ".store"
 
-int
-keystore_name_ok(const char *name)
-{
-	size_t len = strspn(name,
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	    "._@+-");
-
-	if (len == 0 || len > KEYSTORE_NAME_MAX || name[len] != '\0')
-		return 0;
-	if (name[0] == '.' || name[0] == '-')
-		return 0;
-	return len < 4 || strcmp(name + len - 4, ".pub") != 0;
-}
-
-int
-keystore_name_check(const char *name, struct reason *why)
-{
-	char shown[80];
-
-	if (keystore_name_ok(name))
-		return 0;
-	reason_set(why,
-	    "\"%s\" cannot be the name of a key: 1 to %d of A-Z a-z 0-9 . _ @ + -, not starting "
-	    "with . or -, not ending in .pub",
-	    log_vis(shown, sizeof(shown), name, strlen(name)), KEYSTORE_NAME_MAX);
-	return ERR_FORMAT;
-}
-
 static int
 store_read(const struct secret_dir *dir, struct buf *store, struct reason *why)
 {
@@ -224,7 +196,7 @@ keystore_look(const char *path, enum keystore_kind kind, const char *name, struc
 	struct buf file;
 	int r;
 
-	if ((r = keystore_name_check(name, why)) != 0 ||
+	if ((r = key_name_check(name, why)) != 0 ||
 	    (r = secret_dir_open(path, &dir, why)) != 0)
 		return r;
 	buf_init(&file, KEYSTORE_FILE_MAX);
@@ -284,7 +256,7 @@ keystore_rewrap(struct keystore *ks, const char *unlock, struct reason *why)
 static int
 key_is_ours(struct keystore *ks, const char *name)
 {
-	char name_pub[KEYSTORE_NAME_MAX + 5];
+	char name_pub[KEY_NAME_MAX + 5];
 	struct stat st;
 
 	snprintf(name_pub, sizeof(name_pub), "%s.pub", name);
@@ -296,16 +268,16 @@ key_is_ours(struct keystore *ks, const char *name)
 enum keystore_kind
 keystore_kind(const struct keystore *ks, const char *name)
 {
-	return keystore_name_ok(name) ? keystore_file_kind(ks->dir.fd, name) : KEYSTORE_OTHER;
+	return key_name_ok(name) ? keystore_file_kind(ks->dir.fd, name) : KEYSTORE_OTHER;
 }
 
 int
 keystore_remove(struct keystore *ks, const char *name, struct reason *why)
 {
-	char name_pub[KEYSTORE_NAME_MAX + 5];
+	char name_pub[KEY_NAME_MAX + 5];
 	int r;
 
-	if ((r = keystore_name_check(name, why)) != 0)
+	if ((r = key_name_check(name, why)) != 0)
 		return r;
 	if (faccessat(ks->dir.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT) {
 		reason_set(why, "%s/%s: there is no such key; see: sallyport key list", ks->path,
@@ -346,7 +318,7 @@ keystore_list(struct keystore *ks, struct strlist *names, struct reason *why)
 		return ERR_SYS;
 	}
 	while (r == 0 && (e = readdir(d)) != NULL) {
-		if (keystore_name_ok(e->d_name) && key_is_ours(ks, e->d_name))
+		if (key_name_ok(e->d_name) && key_is_ours(ks, e->d_name))
 			r = strlist_add(names, e->d_name, strlen(e->d_name));
 	}
 	closedir(d);

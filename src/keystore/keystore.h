@@ -41,10 +41,7 @@ void keystore_free(struct keystore **ks);
 int keystore_probe(const char *path, const char *unlock, struct keystore **out,
     struct reason *why) MUST_CHECK;
 
-/* 1 to 64 of A-Z a-z 0-9 . _ @ + -, not starting with '.' or '-', not ending in ".pub". */
-int keystore_name_ok(const char *name);
-
-/* Seal a private key (see transport/keys.h for its form) under a new name. */
+/* Seal a private key (see transport/keys.h for its form) under a new name, by base/key_name.h. */
 int keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
     const struct buf *pub, struct reason *why) MUST_CHECK;
 int keystore_remove(struct keystore *ks, const char *name, struct reason *why) MUST_CHECK;

@@ -128,7 +128,7 @@ key_place(struct keystore *ks, const char *name, const struct buf *sealed, const
     struct reason *why)
 {
 	char temp[SECRET_FILE_TEMP_SIZE], temp_pub[SECRET_FILE_TEMP_SIZE],
-	    name_pub[KEYSTORE_NAME_MAX + 5];
+	    name_pub[KEY_NAME_MAX + 5];
 	int r;
 
 	snprintf(name_pub, sizeof(name_pub), "%s.pub", name);
@@ -156,7 +156,7 @@ keystore_add(struct keystore *ks, const char *name, const char *type, struct sec
 	struct buf sealed, line;
 	int r;
 
-	if ((r = keystore_name_check(name, why)) != 0)
+	if ((r = key_name_check(name, why)) != 0)
 		return r;
 	buf_init(&sealed, KEYSTORE_FILE_MAX);
 	buf_init(&line, KEYSTORE_FILE_MAX);

@@ -19,7 +19,7 @@ keystore_add_password(struct keystore *ks, const char *name, struct secret *pass
 	uint8_t *p;
 	int r;
 
-	if ((r = keystore_name_check(name, why)) != 0)
+	if ((r = key_name_check(name, why)) != 0)
 		return r;
 	if (len == 0 || len > KEYSTORE_PASSWORD_MAX) {
 		reason_set(why, "a password has 1 to %d bytes", KEYSTORE_PASSWORD_MAX);

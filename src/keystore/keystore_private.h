@@ -6,11 +6,10 @@
 #ifndef KEYSTORE_KEYSTORE_PRIVATE_H
 #define KEYSTORE_KEYSTORE_PRIVATE_H
 
+#include "base/key_name.h"
 #include "base/reason.h"
 #include "keystore/keystore.h"
 #include "keystore/secret_file.h"
-
-#define KEYSTORE_NAME_MAX 64
 
 struct keystore {
 	unsigned int refs;
@@ -20,8 +19,6 @@ struct keystore {
 	struct secret *key; /* the store key */
 };
 
-/* keystore_name_ok(), with the reason.  0 or ERR_FORMAT. */
-int keystore_name_check(const char *name, struct reason *why) MUST_CHECK;
 /* The reason for ERR_EXISTS. */
 void keystore_why_exists(const struct keystore *ks, const char *name, struct reason *why);
 

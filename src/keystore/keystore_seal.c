@@ -23,7 +23,7 @@
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define HEAD_SIZE (MAGIC_LEN + NONCE_SIZE)
-#define AD_SIZE (sizeof("password\n") + KEYSTORE_NAME_MAX)
+#define AD_SIZE (sizeof("password\n") + KEY_NAME_MAX)
 
 static const struct kind {
 	const char *magic;
@@ -71,10 +71,10 @@ int
 keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, struct buf *file,
     struct reason *why)
 {
-	char command[sizeof("sallyport key add  --password") + KEYSTORE_NAME_MAX];
+	char command[sizeof("sallyport key add  --password") + KEY_NAME_MAX];
 	int r;
 
-	if ((r = keystore_name_check(name, why)) != 0)
+	if ((r = key_name_check(name, why)) != 0)
 		return r;
 	r = secret_file_read(&ks->dir, name, 077, file, why);
 	if (r != ERR_NOTFOUND)

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/algorithms.h"
+#include "base/key_name.h"
 #include "base/login.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
+#include "wire/algorithms.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
@@ -201,7 +202,7 @@ route_check_user(const char *user, struct reason *why)
 int
 route_check_key(const char *name, struct reason *why)
 {
-	if (conf_key_name_ok(name))
+	if (key_name_ok(name))
 		return 0;
 	return keyword_bad(why,
 	    "\"%.80s\" can't be the name of a key in the key store: up to 64 of "

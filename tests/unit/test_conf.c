@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/key_name.h"
 #include "conf/conf.h"
 #include "tmp_dir.h"
 
@@ -588,10 +589,10 @@ test_port_bool_key_name(void **state)
 	assert_int_equal(conf_bool("no", &yes), 0);
 	assert_int_equal(yes, 0);
 	assert_int_equal(conf_bool("true", &yes), ERR_FORMAT);
-	assert_int_equal(conf_key_name_ok("alice@web-1_x.y+z"), 1);
-	assert_int_equal(conf_key_name_ok("pub"), 1);
+	assert_int_equal(key_name_ok("alice@web-1_x.y+z"), 1);
+	assert_int_equal(key_name_ok("pub"), 1);
 	for (i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++)
-		assert_int_equal(conf_key_name_ok(bad_names[i]), 0);
+		assert_int_equal(key_name_ok(bad_names[i]), 0);
 }
 
 int

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "base/key_name.h"
 #include "cli/store_probe.h"
 #include "keystore/keystore.h"
 #include "transport/keys.h"
@@ -276,9 +277,9 @@ test_names(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		assert_true(keystore_name_ok(good[i]));
+		assert_true(key_name_ok(good[i]));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_false(keystore_name_ok(bad[i]));
+		assert_false(key_name_ok(bad[i]));
 		assert_int_equal(use(ks, bad[i], NULL, "ssh-ed25519", &why), ERR_FORMAT);
 		assert_int_equal(keystore_remove(ks, bad[i], &why), ERR_FORMAT);
 		assert_null(strchr(why.text, '\n'));

@@ -15,12 +15,8 @@
 
 #define HOST_KEY_MAX 65536
 
-/*
- * What the UserKnownHostsFiles have of the host.  A file that is not there holds nothing; one
- * that cannot be read might hold a revocation.
- */
-static int
-read_known_hosts(const struct route *r, const char *host, struct buf *text, struct reason *why)
+int
+host_key_read_known(const struct route *r, struct buf *text, struct reason *why)
 {
 	size_t i;
 	int err;
@@ -31,6 +27,21 @@ read_known_hosts(const struct route *r, const char *host, struct buf *text, stru
 			return err;
 		buf_put(text, "\n", 1);
 	}
+	err = buf_err(text);
+	if (err != 0)
+		reason_set(why, "the known hosts: %s",
+		    err == ERR_TOOBIG ? "are too large" : err_str(err));
+	return err;
+}
+
+/* What the UserKnownHostsFiles have of the host. */
+static int
+read_known_hosts(const struct route *r, const char *host, struct buf *text, struct reason *why)
+{
+	int err = host_key_read_known(r, text, why);
+
+	if (err != 0)
+		return err;
 	err = known_hosts_cache_lines(text, host, r->port);
 	if (err != 0)
 		reason_set(why, "the known hosts: %s", err_str(err));

@@ -50,6 +50,10 @@ void host_key_judgement_free(struct host_key_judgement *j);
 /* A HOST_KEY_NEW that is not the one kept, or for which none could be kept: why says so. */
 void host_key_refuse(struct host_key_judgement *j, int changed);
 
+/* Append the text of the route's UserKnownHostsFiles, at most KNOWN_HOSTS_MAX in all; a file that does
+ * not exist holds nothing.  0; or an ERR_*, with why, if one cannot be read: it might hold a revocation. */
+int host_key_read_known(const struct route *r, struct buf *text, struct reason *why) MUST_CHECK;
+
 /* Append the algorithms to ask the host for: those of the keys that are known come first.
  * 0; or an ERR_*, with why, if what is known can't be read: then all of the route's. */
 int host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,

@@ -3,15 +3,18 @@
  * that an errand has seen.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "formats/known_hosts.h"
-#include "base/fd.h"
 #include "access/host_key.h"
 #include "access/host_key_add.h"
 #include "access/route_files.h"
+#include "base/access_hint.h"
+#include "base/fd.h"
+#include "formats/known_hosts.h"
 
 #define LINE_MAX_SIZE 16384
 
@@ -84,4 +87,46 @@ host_key_add(const struct route *r, const char *host, struct bytes key, struct r
 					err_str(err));
 	fd_close(&fd); /* and with it the lock */
 	return err;
+}
+
+/* Is there a host of the route without a key in its files? */
+static int
+host_key_add_needed(const struct route *r)
+{
+	struct reason unread;
+	struct buf text;
+	int needed = 0;
+	size_t i;
+
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	/* that a file cannot be read is reported by others */
+	(void)!host_key_read_known(r, &text, &unread);
+	for (i = 0; i < r->hosts.n && !needed; i++)
+		needed = !known_hosts_has((const char *)text.data, text.len, r->hosts.v[i],
+		    r->port);
+	buf_free(&text);
+	return needed;
+}
+
+int
+host_key_add_check(const struct route *r, struct reason *why)
+{
+	struct reason refused, hint;
+	const char *path;
+	int err;
+
+	if (r->strict != ROUTE_STRICT_ACCEPT_NEW || r->known_hosts_files.n == 0 ||
+	    r->host_key_fingerprints.n > 0)
+		return 0;
+	path = r->known_hosts_files.v[0];
+	err = route_file_may_append(r, path, &refused);
+	if (err == 0)
+		return 0;
+	if (err == ERR_SYS && errno == EACCES)
+		(void)access_hint(path, R_OK | W_OK, &hint);
+	else
+		reason_set(&hint, "%s",
+		    err == ERR_SYS || err == ERR_NOTFOUND ? strerror(errno) : refused.text);
+	reason_set(why, "%.1000s: accept-new writes new host keys to it, and %s", path, hint.text);
+	return host_key_add_needed(r) ? -1 : 1;
 }

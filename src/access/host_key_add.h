@@ -1,5 +1,5 @@
 /*
- * accept-new: the host key of a machine is written down.
+ * StrictHostKeyChecking accept-new: the first host key that a host shows is added to the known hosts.
  */
 #ifndef ACCESS_HOST_KEY_ADD_H
 #define ACCESS_HOST_KEY_ADD_H
@@ -17,5 +17,12 @@
  */
 int host_key_add(const struct route *r, const char *host, struct bytes key,
     struct reason *why) MUST_CHECK;
+
+/*
+ * Could host_key_add() write a key down for a route with accept-new?  Nothing is made.  0 if it could, or if the route
+ * needs none; else why says so, and it is 1 if all hosts of the route are known already, or -1: a login
+ * that comes to another one is refused.
+ */
+int host_key_add_check(const struct route *r, struct reason *why) MUST_CHECK;
 
 #endif

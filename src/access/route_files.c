@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/cert.h"
 #include "formats/pubkey.h"
@@ -57,6 +59,28 @@ route_file_append(const struct route *r, const char *path, int *fd, struct reaso
 		    "%s: is in a directory that the configuration did not name when the gateway "
 		    "was started; see KnownHostsDirectory in sallyport.conf(5)",
 		    path);
+	return err;
+}
+
+int
+route_file_may_append(const struct route *r, const char *path, struct reason *why)
+{
+	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
+	const char *slash = strrchr(path, '/');
+	char *dir;
+	int fd, err;
+
+	err = file_open(r, path, O_RDWR | O_APPEND | follow, &fd, why);
+	fd_close(&fd);
+	if (err != ERR_NOTFOUND || slash == NULL)
+		return err;
+	dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (dir == NULL)
+		return ERR_NOMEM;
+	err = faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == -1 ? ERR_SYS : 0;
+	if (err != 0)
+		reason_set(why, "%s: %s", path, strerror(errno));
+	free(dir);
 	return err;
 }
 

@@ -26,6 +26,9 @@ int route_file_read(const struct route *r, const char *path, struct buf *out,
 int route_file_append(const struct route *r, const char *path, int *fd,
     struct reason *why) MUST_CHECK;
 
+/* Could route_file_append() open it?  The file is not made.  0, or an ERR_* with why; ERR_SYS with errno. */
+int route_file_may_append(const struct route *r, const char *path, struct reason *why) MUST_CHECK;
+
 /* The mapped key, from the key store or a file of the route's: as keystore_public()
  * and keystore_sign().  A file is read for each use. */
 int route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],

@@ -9,6 +9,10 @@
 #include "access/key_list_cache.h"
 #include "transport/keys.h"
 
+#define NOT_REVOKED_KEYS                                                            \
+	"is neither a list of public keys nor what ssh-keygen -k makes: no key is " \
+	"accepted"
+
 int
 user_key_ca_signed(const struct cert *cert)
 {
@@ -161,10 +165,7 @@ is_revoked(const struct route *route, struct bytes blob, const struct cert *cert
 	else if (r < 0 && unread.text[0] != '\0')
 		tell(answer, "RevokedKeys: %s: no key is accepted", unread.text);
 	else if (r < 0)
-		tell(answer,
-		    "RevokedKeys: %.400s: is neither a list of public keys nor what "
-		    "ssh-keygen -k makes: no key is accepted",
-		    route->revoked_keys);
+		tell(answer, "RevokedKeys: %.400s: " NOT_REVOKED_KEYS, route->revoked_keys);
 	return r != 0;
 }
 
@@ -218,4 +219,36 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	else
 		authorized_options_free(&answer->options);
 	return ok;
+}
+
+int
+user_key_list_check(const struct route *r, enum user_key_list list, struct reason *why)
+{
+	/* what is asked for does not matter, but whether there is an answer */
+	const struct bytes none = { (const uint8_t *)"", 0 };
+	const struct authorized_request request = { .blob = none,
+		.address = "0.0.0.0",
+		.login = "",
+		.now = time(NULL) };
+	struct authorized_options options;
+	struct reason said;
+	int found = 0;
+
+	switch (list) {
+	case USER_KEY_AUTHORIZED:
+		found = key_list_cache_find(r, &request, &options, &said, why);
+		authorized_options_free(&options);
+		break;
+	case USER_KEY_TRUSTED:
+		found = key_list_cache_trust(r, none, why);
+		break;
+	case USER_KEY_REVOKED:
+		found = key_list_cache_revoke(r, none, NULL, why);
+		if (found < 0 && why->text[0] == '\0') {
+			reason_set(why, "%.400s " NOT_REVOKED_KEYS, r->revoked_keys);
+			found = ERR_FORMAT;
+		}
+		break;
+	}
+	return found < 0 ? found : 0;
 }

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "base/reason.h"
 #include "formats/authorized_keys.h"
 #include "formats/cert.h"
 #include "lookup/route.h"
@@ -38,5 +39,19 @@ int user_key_ca_signed(const struct cert *cert);
  */
 int user_key_allowed(const struct user_key_request *request, struct bytes blob,
     struct user_key_answer *answer);
+
+/* A file of a route's that decides which keys are let in; of those that the route has. */
+enum user_key_list {
+	USER_KEY_AUTHORIZED, /* AuthorizedKeysFile */
+	USER_KEY_TRUSTED,    /* TrustedUserCAKeys */
+	USER_KEY_REVOKED,    /* RevokedKeys */
+};
+
+/*
+ * Would user_key_allowed() be able to use the list?  0; an ERR_* of route_file_open(), for ERR_SYS with
+ * errno; ERR_TOOBIG; or ERR_FORMAT: it is not understood.  why is a line that begins with the path.
+ */
+int user_key_list_check(const struct route *r, enum user_key_list list,
+    struct reason *why) MUST_CHECK;
 
 #endif

@@ -349,7 +349,7 @@ check(const char *dir, int dumping)
 	size_t i;
 	int status;
 
-	key_files_init(&c.files, &c.notes);
+	check_lists_init(&c.lists, &c.notes);
 	as_user_init(&c.become, dir);
 	as_user_keeper(&c.become);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
@@ -371,7 +371,7 @@ check(const char *dir, int dumping)
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
 	as_user_self();
 	store_probe_close(&c.store);
-	key_files_free(&c.files);
+	check_lists_free(&c.lists);
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);

@@ -5,7 +5,7 @@
 #define CLI_CHECK_H
 
 #include "cli/as_user.h"
-#include "cli/key_files.h"
+#include "cli/check_lists.h"
 #include "cli/store_probe.h"
 #include "conf/conf.h"
 #include "lookup/route.h"
@@ -17,7 +17,7 @@ struct check {
 	struct conf_errors notes; /* what is worth a word, and no error */
 	struct as_user become;
 	struct store_probe store;
-	struct key_files files;
+	struct check_lists lists;
 };
 
 /* The entry with this key, or where it would stand. */

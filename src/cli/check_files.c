@@ -1,28 +1,24 @@
 /*
- * sallyport check: the files that a route names, opened and judged as the keeper does at a login; for
- * check.c.
+ * sallyport check: the files that a route names, for check.c.  The functions that the keeper calls at a
+ * login open and judge them (access/); here are the words about them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "formats/pubkey.h"
-#include "formats/krl.h"
-#include "base/buf.h"
+#include "access/host_key_add.h"
+#include "access/route_files.h"
+#include "access/user_key.h"
 #include "base/access_hint.h"
-#include "base/fd.h"
+#include "base/buf.h"
 #include "base/fd.h"
 #include "cli/check.h"
-#include "access/user_key.h"
-#include "access/route_files.h"
 #include "lookup/wildcard.h"
 
-#define KEYS_FILE_MAX (16 * 1024 * 1024)
+#define KEY_MAX 65536 /* of a public key or certificate */
 
 struct conf_entry
 check_place(const struct conf_section *s, const char *key)
@@ -32,43 +28,44 @@ check_place(const struct conf_section *s, const char *key)
 	return e != NULL ? *e : (struct conf_entry){ .file = s->file, .line = s->line };
 }
 
-/* Why a file can't be opened, for errno; the rest is added unless it is closed to us. */
+/*
+ * Report a file that the keeper would not use, with its ERR_* and its reason; for ERR_SYS with errno.  The
+ * remedy is for a file that does not exist.
+ */
 static void
-check_cannot_open(const struct check *c, const struct conf_entry *e, const char *key,
-    const char *path, int mode, const char *remedy)
+check_refused(const struct check *c, const struct conf_entry *e, const char *key, const char *path,
+    int err, const struct reason *refused, const char *remedy)
 {
 	struct reason why;
 
-	reason_set(&why, "%s%s", strerror(errno), errno == ENOENT ? remedy : "");
-	if (errno == EACCES)
-		(void)access_hint(path, mode, &why);
+	if (err == ERR_NOTFOUND) {
+		reason_set(&why, "%s%s", strerror(ENOENT), remedy);
+	} else if (err == ERR_SYS) {
+		reason_set(&why, "%s", strerror(errno));
+		if (errno == EACCES)
+			(void)access_hint(path, R_OK, &why);
+	} else {
+		conf_error(c->errors, e->file, e->line, "%s: %s", key, refused->text);
+		return;
+	}
 	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why.text);
 }
 
-/* A descriptor on a file that decides who is trusted, as the keeper opens it; -1: said why it
- * can't.  Without a remedy one that is not there is no error. */
+/* 1 if the list can be used at a login; else why not is reported. */
 static int
-check_trusted_open(struct check *c, const struct route *r, const struct conf_entry *e,
-    const char *key, const char *path, size_t max, const char *remedy)
+check_list(const struct check *c, const struct route *r, enum user_key_list list,
+    const struct conf_entry *e, const char *key, const char *path, const char *remedy)
 {
+	const size_t max = list == USER_KEY_REVOKED ? REVOKED_MAX : AUTHORIZED_KEYS_MAX;
 	struct reason why;
-	struct stat st;
-	int fd, err;
+	int err;
 
-	err = route_file_open(r, path, &fd, &why);
-	if (err == ERR_NOTFOUND && remedy == NULL)
-		return -1;
-	if (err == ERR_NOTFOUND || err == ERR_SYS || (err == 0 && fstat(fd, &st) == -1))
-		check_cannot_open(c, e, key, path, R_OK, remedy);
-	else if (err != 0)
-		conf_error(c->errors, e->file, e->line, "%s: %s", key, why.text);
-	else if (st.st_size > (off_t)max)
-		conf_error(c->errors, e->file, e->line, "%s: %s is larger than %zu MiB", key, path,
-		    max >> 20);
-	else
-		return fd;
-	fd_close(&fd);
-	return -1;
+	err = user_key_list_check(r, list, &why);
+	if (err == ERR_TOOBIG)
+		reason_set(&why, "%s is larger than %zu MiB", path, max >> 20);
+	if (err != 0)
+		check_refused(c, e, key, path, err, &why, remedy);
+	return err == 0;
 }
 
 void
@@ -76,16 +73,12 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 {
 	const char *path = r->authorized_keys_file;
 	struct conf_entry e = check_place(s, "AuthorizedKeysFile");
-	int fd;
 
-	fd = check_trusted_open(c, r, &e, "AuthorizedKeysFile", path, AUTHORIZED_KEYS_MAX,
-	    "; put the public keys of who may log in there");
-	if (fd == -1)
-		return;
-	if (key_files_count(&c->files, KEY_FILES_AUTHORIZED, path, fd) == 0)
+	if (check_list(c, r, USER_KEY_AUTHORIZED, &e, "AuthorizedKeysFile", path,
+		"; put the public keys of who may log in there") &&
+	    check_lists_count(&c->lists, CHECK_LISTS_AUTHORIZED, r, path) == 0)
 		conf_error(&c->notes, e.file, e.line,
 		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in", path);
-	fd_close(&fd);
 }
 
 void
@@ -93,14 +86,13 @@ check_trusted_cas(struct check *c, const struct conf_section *s, const struct ro
 {
 	const char *path = r->trusted_user_ca_keys;
 	struct conf_entry e = check_place(s, "TrustedUserCAKeys");
-	int fd = check_trusted_open(c, r, &e, "TrustedUserCAKeys", path, AUTHORIZED_KEYS_MAX,
-	    "; put the public keys of the authorities there");
 
-	if (fd != -1 && key_files_count(&c->files, KEY_FILES_PLAIN, path, fd) == 0)
+	if (check_list(c, r, USER_KEY_TRUSTED, &e, "TrustedUserCAKeys", path,
+		"; put the public keys of the authorities there") &&
+	    check_lists_count(&c->lists, CHECK_LISTS_PLAIN, r, path) == 0)
 		conf_error(&c->notes, e.file, e.line,
 		    "TrustedUserCAKeys: there is no public key in %s: no certificate is accepted",
 		    path);
-	fd_close(&fd);
 }
 
 void
@@ -110,31 +102,16 @@ check_inline_keys(struct check *c, const struct conf_section *s)
 
 	for (i = 0; i < s->n; i++)
 		if (strcasecmp(s->entries[i].key, "AuthorizedKey") == 0)
-			key_files_value(&c->files, &s->entries[i]);
+			check_lists_value(&c->lists, &s->entries[i]);
 }
 
-/* RevokedKeys that are not understood refuse every key. */
 void
 check_revoked(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "RevokedKeys");
-	struct buf list;
-	int fd;
 
-	fd = check_trusted_open(c, r, &e, "RevokedKeys", r->revoked_keys, REVOKED_MAX,
+	(void)check_list(c, r, USER_KEY_REVOKED, &e, "RevokedKeys", r->revoked_keys,
 	    "; no key is accepted without it");
-	if (fd == -1)
-		return;
-	buf_init(&list, KEYS_FILE_MAX);
-	if (fd_read_all(fd, &list) != 0 ||
-	    krl_check((struct bytes){ list.data, list.len },
-		(struct bytes){ (const uint8_t *)"", 0 }, NULL) < 0)
-		conf_error(c->errors, e.file, e.line,
-		    "RevokedKeys: %s is neither a list of public keys nor what ssh-keygen -k makes: "
-		    "no key is accepted",
-		    r->revoked_keys);
-	buf_free(&list);
-	fd_close(&fd);
 }
 
 /* Does the certificate go with the key? */
@@ -142,21 +119,14 @@ void
 check_certificate(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "CertificateFile");
-	struct reason why;
-	struct buf text, key, certificate;
-	char *path;
-	int fd, err;
+	struct reason why, unread;
+	struct buf key, certificate;
+	int err;
 
-	if (c->conf->keystore.path == NULL ||
-	    asprintf(&path, "%s/%s.pub", c->conf->keystore.path, r->key) == -1)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	buf_init(&text, KEYS_FILE_MAX);
-	buf_init(&key, KEYS_FILE_MAX);
-	buf_init(&certificate, KEYS_FILE_MAX);
-	/* a key that is not there has its error already */
-	if (fd != -1 && fd_read_all(fd, &text) == 0 &&
-	    pubkey_parse((const char *)text.data, text.len, &key) == 0) {
+	buf_init(&key, KEY_MAX);
+	buf_init(&certificate, KEY_MAX);
+	/* a key that cannot be read has its error already */
+	if (store_probe_public(&c->store, r->key, &key, &unread) == 0) {
 		err = route_certificate(r, (struct bytes){ key.data, key.len }, time(NULL),
 		    &certificate, &why);
 		if (err != 0)
@@ -165,12 +135,9 @@ check_certificate(struct check *c, const struct conf_section *s, const struct ro
 	}
 	buf_free(&certificate);
 	buf_free(&key);
-	buf_free(&text);
-	fd_close(&fd);
-	free(path);
 }
 
-/* Machines that every connection to is refused. */
+/* Hosts to which every connection would be refused. */
 static void
 check_unknown_hosts(struct check *c, const struct conf_section *s, const struct route *r,
     const struct conf_entry *e)
@@ -179,7 +146,7 @@ check_unknown_hosts(struct check *c, const struct conf_section *s, const struct 
 
 	if (r->strict != ROUTE_STRICT_YES || r->host_key_fingerprints.n > 0)
 		return;
-	host = key_files_unknown_host(&c->files, r, wildcard_stars(s->name) > 0, e);
+	host = check_lists_unknown_host(&c->lists, r, wildcard_stars(s->name) > 0, e);
 	if (host != NULL && r->known_hosts_files.n > 0)
 		conf_error(&c->notes, e->file, e->line,
 		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it will "
@@ -189,28 +156,44 @@ check_unknown_hosts(struct check *c, const struct conf_section *s, const struct 
 		    host);
 }
 
+/* The files themselves.  1 if the keeper can use them. */
+static int
+check_known_hosts_files(struct check *c, const struct route *r, const struct conf_entry *e)
+{
+	const size_t before = c->errors->n;
+	struct reason why;
+	char remedy[600];
+	size_t i;
+	int fd, err;
+
+	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
+	    r->port, r->hosts.v[0]);
+	for (i = 0; i < r->known_hosts_files.n; i++) {
+		err = route_file_open(r, r->known_hosts_files.v[i], &fd, &why);
+		fd_close(&fd);
+		if (err != 0 && (err != ERR_NOTFOUND || r->strict == ROUTE_STRICT_YES))
+			check_refused(c, e, "UserKnownHostsFile", r->known_hosts_files.v[i], err,
+			    &why, remedy);
+	}
+	if (c->errors->n == before && check_lists_read_hosts(&c->lists, r, &why) != 0)
+		conf_error(c->errors, e->file, e->line, "UserKnownHostsFile: %s", why.text);
+	return c->errors->n == before;
+}
+
 void
 check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "UserKnownHostsFile");
 	struct reason why;
-	char remedy[600];
-	size_t before = c->errors->n, i;
-	int fd, learns;
+	int learns;
 
-	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
-	    r->port, r->hosts.v[0]);
-	for (i = 0; i < r->known_hosts_files.n; i++) {
-		fd = check_trusted_open(c, r, &e, "UserKnownHostsFile", r->known_hosts_files.v[i],
-		    KEYS_FILE_MAX, r->strict != ROUTE_STRICT_YES ? NULL : remedy);
-		fd_close(&fd);
-	}
-	if (c->errors->n != before)
+	if (!check_known_hosts_files(c, r, &e))
 		return;
 	check_unknown_hosts(c, s, r, &e);
+	/* whether another user may write is for root to find out */
 	if (!as_user_other(&c->become))
 		return;
-	learns = as_user_accept_new(r, &why);
+	learns = host_key_add_check(r, &why);
 	if (learns != 0)
 		conf_error(learns < 0 ? c->errors : &c->notes, e.file, e.line,
 		    "UserKnownHostsFile: %s", why.text);

@@ -10,22 +10,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/login.h"
-#include "formats/cert.h"
-#include "formats/known_hosts.h"
-#include "formats/pubkey.h"
-#include "base/buf.h"
+#include "access/host_key.h"
+#include "access/host_key_add.h"
+#include "access/policy_from_route.h"
+#include "access/route_files.h"
+#include "access/user_key.h"
 #include "base/access_hint.h"
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/login.h"
 #include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
-#include "access/user_key.h"
-#include "access/policy_from_route.h"
-#include "access/route_files.h"
 #include "cli/route_dial.h"
 #include "cli/store_probe.h"
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 #include "keystore/keystore.h"
 #include "lookup/lookup.h"
 
@@ -43,7 +45,7 @@ struct args {
 	struct as_user become;
 };
 
-static const char host_key_algorithms[] =
+static const char show_algorithms[] =
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"
     "rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com";
 
@@ -77,8 +79,7 @@ bytes_of(const struct buf *b)
 	return (struct bytes){ b->data, b->len };
 }
 
-/* The public key in a file, as OpenSSH writes it. */
-/* ERR_PERM: it is a private key, which is none of our business. */
+/* The public key in a file, as OpenSSH writes it.  ERR_PERM: it is a private key, which is not decoded. */
 static int
 read_public(const char *path, struct buf *blob)
 {
@@ -132,85 +133,79 @@ show_certificate(const struct route *r, struct bytes key)
 	return err;
 }
 
+/* The mapped key in a file of the route's. */
 static int
-show_key(const struct args *a, const struct conf *conf, const struct route *r)
+show_key_file(const struct route *r)
 {
-	struct reason why;
+	struct reason why, hint;
+	char type[64];
 	struct buf blob;
-	struct reason why_closed;
-	char text[160], type[64], *path;
 	int err;
 
-	if (r->agent) {
-		puts("key        the person's own agent (ssh -A)");
-		return CLI_OK;
-	}
-	if (r->key == NULL) {
-		if (r->key_file == NULL && r->password != NULL)
-			return CLI_OK;
-		if (r->key_file == NULL) {
-			puts(
-			    "key        none: the person's password or answers go to the machine behind");
-			return CLI_OK;
-		}
-		err = faccessat(AT_FDCWD, r->key_file, R_OK, AT_EACCESS);
-		printf("key        %s%s%s\n", r->key_file, err == 0 ? "" : ": ",
-		    err == 0 ? "" : why_not(r->key_file, &why_closed));
-		if (err == 0 && r->certificate_file != NULL) {
-			buf_init(&blob, 65536);
-			if (route_key_public(r, NULL, &blob, type, &why) == 0)
-				err = show_certificate(r, bytes_of(&blob));
-			buf_free(&blob);
-		}
-		return err == 0 ? CLI_OK : CLI_FAILED;
-	}
-	if (asprintf(&path, "%s/%s.pub", conf->keystore.path, r->key) == -1)
-		return CLI_FAILED;
 	buf_init(&blob, 65536);
-	err = read_public(path, &blob);
-	if (err == 0)
-		printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
+	err = route_key_public(r, NULL, &blob, type, &why);
+	if (err == ERR_SYS || err == ERR_NOTFOUND)
+		printf("key        %s: %s\n", r->key_file, why_not(r->key_file, &hint));
 	else
-		printf("key        %s: %s: %s\n", r->key, path,
-		    err == ERR_SYS ? why_not(path, &why_closed) : err_str(err));
-	if (err == 0) {
-		err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
-		if (err != 0)
-			printf("           which can't be used: %s\n", why.text);
-	}
+		printf("key        %s\n", err == 0 ? r->key_file : why.text);
 	if (err == 0 && r->certificate_file != NULL)
 		err = show_certificate(r, bytes_of(&blob));
 	buf_free(&blob);
-	free(path);
 	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* The mapped key in the key store. */
+static int
+show_stored_key(const struct args *a, const struct conf *conf, const struct route *r)
+{
+	const struct store_probe unopened = { .path = conf->keystore.path };
+	struct reason why;
+	struct buf blob;
+	char text[160];
+	int err;
+
+	buf_init(&blob, 65536);
+	err = store_probe_public(&unopened, r->key, &blob, &why);
+	if (err != 0) {
+		printf("key        %s: %s\n", r->key, why.text);
+		goto out;
+	}
+	printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
+	err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
+	if (err != 0)
+		printf("           which can't be used: %s\n", why.text);
+	if (err == 0 && r->certificate_file != NULL)
+		err = show_certificate(r, bytes_of(&blob));
+out:
+	buf_free(&blob);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int
+show_key(const struct args *a, const struct conf *conf, const struct route *r)
+{
+	if (r->agent)
+		puts("key        the person's own agent (ssh -A)");
+	else if (r->key != NULL)
+		return show_stored_key(a, conf, r);
+	else if (r->key_file != NULL)
+		return show_key_file(r);
+	else if (r->password == NULL)
+		puts("key        none: the person's password or answers go to the machine behind");
+	return CLI_OK;
 }
 
 static int
 show_password(const struct args *a, const struct conf *conf, const struct route *r)
 {
 	struct reason why;
-	enum keystore_kind kind;
-	int error, status = CLI_OK;
-	char *path;
+	int err;
 
 	if (r->password == NULL)
 		return CLI_OK;
-	if (asprintf(&path, "%s/%s", conf->keystore.path, r->password) == -1)
-		return CLI_FAILED;
-	error = access(path, F_OK) == -1 ? errno : 0;
-	kind = keystore_file_kind(AT_FDCWD, path);
-	printf("password   %s", r->password);
-	if (error != 0 || kind == KEYSTORE_KEY) {
-		printf(": %s: %s", path, error != 0 ? strerror(error) : "is a key, not a password");
-		status = CLI_FAILED;
-	} else if (store_probe_one(&conf->keystore, &a->become, KEYSTORE_PASSWORD, r->password,
-		       &why) != 0) {
-		printf(": %s", why.text);
-		status = CLI_FAILED;
-	}
-	putchar('\n');
-	free(path);
-	return status;
+	err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_PASSWORD, r->password, &why);
+	printf("password   %s%s%s\n", r->password, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
 /* --- who may log in --- */
@@ -250,37 +245,22 @@ show_may(const struct args *a, const struct route *r)
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
-/* Can the keeper use a file of the route's?  0, or an ERR_* with why in words for a person. */
+/* A list of keys that decides who is let in, if the route has it. */
 static int
-file_usable(const struct route *r, const char *path, struct reason *why)
+show_list(const struct route *r, enum user_key_list list, const char *what, const char *path)
 {
-	struct reason refused;
-	int fd, err;
-
-	err = route_file_open(r, path, &fd, &refused);
-	if (err == ERR_SYS || err == ERR_NOTFOUND)
-		(void)why_not(path, why);
-	else if (err != 0)
-		reason_set(why, "%s", refused.text);
-	fd_close(&fd);
-	return err;
-}
-
-/* A file of keys that decides who is let in. */
-static int
-show_file(const struct route *r, const char *what, const char *path)
-{
-	struct reason why;
+	struct reason why, hint;
 	int err;
 
 	if (path == NULL)
 		return CLI_OK;
-	err = file_usable(r, path, &why);
-	printf("who        %s %s%s%s\n", what, path,
-	    err == 0				      ? "" :
-		err == ERR_SYS || err == ERR_NOTFOUND ? " (can't be read!): " :
-							" (refused!): ",
-	    err == 0 ? "" : why.text);
+	err = user_key_list_check(r, list, &why);
+	printf("who        %s %s", what, path);
+	if (err == ERR_SYS || err == ERR_NOTFOUND)
+		printf(" (can't be read!): %s", why_not(path, &hint));
+	else if (err != 0)
+		printf(" (refused!): %s", why.text);
+	putchar('\n');
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -290,17 +270,18 @@ show_proofs(const struct route *r)
 	int status, other;
 	size_t i;
 
-	status = show_file(r, "the keys in", r->authorized_keys_file);
+	status = show_list(r, USER_KEY_AUTHORIZED, "the keys in", r->authorized_keys_file);
 	if (r->authorized_keys.n > 0)
 		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
 		    r->authorized_keys.n == 1 ? "" : "s");
-	other = show_file(r, "the certificates of the CAs in", r->trusted_user_ca_keys);
+	other = show_list(r, USER_KEY_TRUSTED, "the certificates of the CAs in",
+	    r->trusted_user_ca_keys);
 	status = status != CLI_OK ? status : other;
 	for (i = 0; i < r->authorized_principals.n; i++)
 		printf("%s %s\n",
 		    i == 0 ? "           with principal" : "                       or",
 		    r->authorized_principals.v[i]);
-	other = show_file(r, "but no key that is revoked in", r->revoked_keys);
+	other = show_list(r, USER_KEY_REVOKED, "but no key that is revoked in", r->revoked_keys);
 	status = status != CLI_OK ? status : other;
 	if (r->password_hash != NULL)
 		puts("who        the password of PasswordHash");
@@ -328,7 +309,7 @@ show_host_key(const struct route *r, const char *host, const struct buf *text)
 	int authority;
 
 	buf_init(&types, 4096);
-	known_hosts_algorithms(known, text->len, host, r->port, host_key_algorithms, 1, &types);
+	known_hosts_algorithms(known, text->len, host, r->port, show_algorithms, 1, &types);
 	authority = known_hosts_has_authority(known, text->len, host, r->port);
 	if (authority)
 		printf("host key   %s port %u: a certificate, by an authority that is known\n",
@@ -344,30 +325,33 @@ show_host_key(const struct route *r, const char *host, const struct buf *text)
 static int
 show_host_keys(const struct args *a, const struct route *r)
 {
-	struct reason closed, why;
-	struct reason unread;
-	int status = CLI_OK, learns, err;
+	struct reason why, hint;
+	int status = CLI_OK, learns, err, fd;
 	struct buf text;
 	size_t i;
 
-	buf_init(&text, FILE_MAX);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
-		err = file_usable(r, r->known_hosts_files.v[i], &closed);
-		/* the keeper trusts no machine where it might have missed a revocation */
+		err = route_file_open(r, r->known_hosts_files.v[i], &fd, &why);
+		fd_close(&fd);
+		if (err == ERR_SYS || err == ERR_NOTFOUND)
+			reason_set(&why, "%s", why_not(r->known_hosts_files.v[i], &hint));
+		if (err != 0)
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i], why.text);
 		if (err != 0 && err != ERR_NOTFOUND)
 			status = CLI_FAILED;
-		if (err != 0)
-			printf("host key   %s: %s\n", r->known_hosts_files.v[i], closed.text);
-		else
-			(void)!route_file_read(r, r->known_hosts_files.v[i], &text, &unread);
-		buf_put_u8(&text, '\n');
+	}
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	if (host_key_read_known(r, &text, &why) != 0) {
+		if (status == CLI_OK)
+			printf("host key   %s\n", why.text);
+		status = CLI_FAILED;
 	}
 	for (i = 0; i < r->host_key_fingerprints.n; i++)
 		printf("host key   %s\n", r->host_key_fingerprints.v[i]);
 	for (i = 0; i < r->hosts.n; i++)
 		show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-	learns = as_user_other(&a->become) && status == CLI_OK ? as_user_accept_new(r, &why) : 0;
+	learns = as_user_other(&a->become) && status == CLI_OK ? host_key_add_check(r, &why) : 0;
 	if (learns != 0)
 		printf("host key   %s\n", why.text);
 	return learns < 0 ? CLI_FAILED : status;

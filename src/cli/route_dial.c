@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/route_dial.h"
 #include "cli/keyscan.h"
+#include "access/host_key_add.h"
 #include "access/route_files.h"
 #include "errand/dial.h"
 
@@ -157,7 +158,7 @@ say_new(const struct keyscan *t, const char *at, const char *key)
 {
 	struct reason why;
 
-	if (as_user_accept_new(t->route, &why) != 0) {
+	if (host_key_add_check(t->route, &why) != 0) {
 		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key,
 		    why.text);
 		return CLI_FAILED;

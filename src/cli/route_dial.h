@@ -5,6 +5,7 @@
 #define CLI_ROUTE_DIAL_H
 
 #include "cli/as_user.h"
+#include "lookup/route.h"
 
 /*
  * Print what a login would find behind: the first host of the route that connects, which version

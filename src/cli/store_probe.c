@@ -1,4 +1,8 @@
+/*
+ * The key store as the keeper finds it: for check and route.
+ */
 #include <errno.h>
+#include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,12 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/access_hint.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "cli/store_probe.h"
+#include "formats/pubkey.h"
 
 #define PUBLIC_MAX 16384
 
-struct tried {
+struct store_probe_tried {
 	enum keystore_kind kind;
 	char *name;
 	int err;
@@ -20,7 +27,7 @@ struct tried {
 };
 
 int
-store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *b,
+store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *u,
     struct reason *why)
 {
 	int r;
@@ -32,15 +39,15 @@ store_probe_open(struct store_probe *p, const struct conf_keystore *k, const str
 	if (strncmp(k->unlock, "credential:", 11) == 0)
 		as_user_self();
 	r = keystore_probe(k->path, k->unlock, &p->ks, why);
-	as_user_keeper(b);
+	as_user_keeper(u);
 	p->closed = r != 0;
 	return r;
 }
 
 static void
-tried_free(void *v)
+store_probe_tried_free(void *v)
 {
-	struct tried *t = v;
+	struct store_probe_tried *t = v;
 
 	free(t->name);
 	free(t->why);
@@ -50,34 +57,38 @@ tried_free(void *v)
 void
 store_probe_close(struct store_probe *p)
 {
-	tdestroy(p->tried, tried_free);
+	tdestroy(p->tried, store_probe_tried_free);
 	keystore_free(&p->ks);
 	*p = (struct store_probe){ 0 };
 }
 
 static int
-tried_compare(const void *a, const void *b)
+store_probe_tried_compare(const void *a, const void *b)
 {
-	const struct tried *x = a, *y = b;
+	const struct store_probe_tried *x = a, *y = b;
 
 	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->name, y->name);
 }
 
+/* 0, or ERR_NOTFOUND with why.  A store that cannot be used has its own error: the key gets no second one. */
 static int
-is_missing(const struct store_probe *p, const char *name)
+store_probe_stat(const char *dir, const char *name, struct reason *why)
 {
 	char *path;
-	int missing;
+	int r = 0;
 
-	if (asprintf(&path, "%s/%s", p->path, name) == -1)
+	if (asprintf(&path, "%s/%s", dir, name) == -1)
 		fatal("out of memory");
-	missing = access(path, F_OK) == -1 && errno == ENOENT;
+	if (access(path, F_OK) == -1 && errno == ENOENT) {
+		reason_set(why, "%s: %s", path, strerror(ENOENT));
+		r = ERR_NOTFOUND;
+	}
 	free(path);
-	return missing;
+	return r;
 }
 
 static int
-try_key(const struct store_probe *p, const char *name, struct reason *why)
+store_probe_key(const struct store_probe *p, const char *name, struct reason *why)
 {
 	struct buf pub;
 	char type[64];
@@ -90,7 +101,7 @@ try_key(const struct store_probe *p, const char *name, struct reason *why)
 }
 
 static int
-try_password(const struct store_probe *p, const char *name, struct reason *why)
+store_probe_password(const struct store_probe *p, const char *name, struct reason *why)
 {
 	struct secret *password;
 	int r = keystore_password(p->ks, name, &password, why);
@@ -100,32 +111,34 @@ try_password(const struct store_probe *p, const char *name, struct reason *why)
 }
 
 static int
-try_it(const struct store_probe *p, enum keystore_kind kind, const char *name, struct reason *why)
+store_probe_look(const struct store_probe *p, enum keystore_kind kind, const char *name,
+    struct reason *why)
 {
 	why->text[0] = '\0';
 	if (p->closed)
-		return is_missing(p, name) ? ERR_NOTFOUND : 0;
+		return store_probe_stat(p->path, name, why);
 	if (p->ks == NULL)
 		return keystore_look(p->path, kind, name, why);
-	return kind == KEYSTORE_PASSWORD ? try_password(p, name, why) : try_key(p, name, why);
+	return kind == KEYSTORE_PASSWORD ? store_probe_password(p, name, why) :
+					   store_probe_key(p, name, why);
 }
 
 int
 store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name, const char **why)
 {
-	struct tried key = { .kind = kind, .name = strdup(name) }, **found, *t;
+	struct store_probe_tried key = { .kind = kind, .name = strdup(name) }, **found, *t;
 	struct reason text;
 
 	if (key.name == NULL)
 		fatal("out of memory");
-	found = tfind(&key, &p->tried, tried_compare);
+	found = tfind(&key, &p->tried, store_probe_tried_compare);
 	if (found == NULL) {
-		key.err = try_it(p, kind, name, &text);
+		key.err = store_probe_look(p, kind, name, &text);
 		t = malloc(sizeof(*t));
 		if (t == NULL || (key.why = strdup(key.err == 0 ? "" : text.text)) == NULL)
 			fatal("out of memory");
 		*t = key;
-		found = tsearch(t, &p->tried, tried_compare);
+		found = tsearch(t, &p->tried, store_probe_tried_compare);
 		if (found == NULL)
 			fatal("out of memory");
 	} else {
@@ -135,8 +148,48 @@ store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name
 	return (*found)->err;
 }
 
+/* Append the key in a file with a public key, DIR/NAME.pub. */
+static int
+store_probe_pub_file(const char *path, struct buf *blob, struct reason *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r;
+	struct reason hint;
+	struct buf text;
+
+	if (fd == -1 && errno == EACCES) {
+		(void)access_hint(path, R_OK, &hint);
+		reason_set(why, "%s: %s", path, hint.text);
+		return ERR_SYS;
+	}
+	buf_init(&text, PUBLIC_MAX);
+	r = fd == -1 ? ERR_SYS : fd_read_all(fd, &text);
+	if (r == 0)
+		r = pubkey_parse((const char *)text.data, text.len, blob);
+	if (r != 0)
+		reason_set(why, "%s: %s", path, err_str(r));
+	buf_free(&text);
+	fd_close(&fd);
+	return r;
+}
+
 int
-store_probe_one(const struct conf_keystore *k, const struct as_user *b, enum keystore_kind kind,
+store_probe_public(const struct store_probe *p, const char *name, struct buf *blob,
+    struct reason *why)
+{
+	char type[64], *path;
+	int r;
+
+	if (p->ks != NULL)
+		return keystore_public(p->ks, name, blob, type, why);
+	if (asprintf(&path, "%s/%s.pub", p->path, name) == -1)
+		fatal("out of memory");
+	r = store_probe_pub_file(path, blob, why);
+	free(path);
+	return r;
+}
+
+int
+store_probe_one(const struct conf_keystore *k, const struct as_user *u, enum keystore_kind kind,
     const char *name, struct reason *why)
 {
 	struct store_probe store;
@@ -144,10 +197,10 @@ store_probe_one(const struct conf_keystore *k, const struct as_user *b, enum key
 	struct stat st;
 	int err;
 
-	if (!as_user_other(b) && geteuid() != 0 &&
+	if (!as_user_other(u) && geteuid() != 0 &&
 	    (stat(k->path, &st) == -1 || st.st_uid != geteuid()))
-		return 0;
-	err = store_probe_open(&store, k, b, why);
+		return store_probe_stat(k->path, name, why);
+	err = store_probe_open(&store, k, u, why);
 	if (err == 0 && (err = store_probe_try(&store, kind, name, &text)) != 0)
 		reason_set(why, "%s", text);
 	store_probe_close(&store);

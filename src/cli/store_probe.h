@@ -19,7 +19,7 @@ struct store_probe {
 };
 
 /* As the keeper, who may be somebody else.  0, or an ERR_* with why. */
-int store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *b,
+int store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *u,
     struct reason *why) MUST_CHECK;
 void store_probe_close(struct store_probe *p);
 
@@ -28,8 +28,14 @@ void store_probe_close(struct store_probe *p);
 int store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name,
     const char **why) MUST_CHECK;
 
-/* All of it for one.  Who is not the keeper, and cannot become it, can't tell, and gets 0. */
-int store_probe_one(const struct conf_keystore *k, const struct as_user *b, enum keystore_kind kind,
+/* Append the public half of a key: from its sealed file if the store is open, else from the NAME.pub
+ * beside it.  0, or an ERR_* with why. */
+int store_probe_public(const struct store_probe *p, const char *name, struct buf *blob,
+    struct reason *why) MUST_CHECK;
+
+/* Open the store, try one key or password, and close it.  A user who neither is the keeper's nor can become
+ * it learns no more than whether it is there. */
+int store_probe_one(const struct conf_keystore *k, const struct as_user *u, enum keystore_kind kind,
     const char *name, struct reason *why) MUST_CHECK;
 
 #endif

@@ -1,17 +1,20 @@
+/*
+ * sallyport check: the lines of lists of keys and of known hosts; for check_files.c.
+ */
 #include <search.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/host_key.h"
+#include "access/route_files.h"
+#include "base/log.h"
+#include "cli/check_lists.h"
 #include "formats/authorized_keys.h"
 #include "formats/known_hosts.h"
 #include "formats/pubkey.h"
 #include "formats/text.h"
-#include "base/fd.h"
-#include "base/log.h"
-#include "cli/key_files.h"
-#include "access/route_files.h"
 #include "wire/ssh.h"
 
 #define TEXT_MAX (16 * 1024 * 1024)
@@ -20,59 +23,60 @@
 #define SEARCH_MAX (128 * 1024 * 1024)
 
 /* A file of keys that has been read. */
-struct key_file {
-	enum key_files_kind kind;
+struct check_lists_file {
+	enum check_lists_kind kind;
 	char *path;
 	size_t keys;
 };
 
 static void
-key_file_free(void *v)
+check_lists_file_free(void *v)
 {
-	struct key_file *k = v;
+	struct check_lists_file *k = v;
 
 	free(k->path);
 	free(k);
 }
 
 static void
-hosts_forget(struct key_files *f)
+check_lists_forget_hosts(struct check_lists *f)
 {
 	tdestroy(f->hosts, free);
 	f->hosts = NULL;
+	f->indexed = 0;
 	buf_free(&f->text);
 	free(f->hosts_of);
 	f->hosts_of = NULL;
 }
 
 void
-key_files_init(struct key_files *f, struct conf_errors *notes)
+check_lists_init(struct check_lists *f, struct conf_errors *notes)
 {
-	*f = (struct key_files){ .notes = notes };
+	*f = (struct check_lists){ .notes = notes };
 }
 
 void
-key_files_free(struct key_files *f)
+check_lists_free(struct check_lists *f)
 {
-	tdestroy(f->read, key_file_free);
-	hosts_forget(f);
+	tdestroy(f->read, check_lists_file_free);
+	check_lists_forget_hosts(f);
 }
 
 /* --- lines of keys --- */
 
 static int
-begins(struct bytes s, const char *with)
+check_lists_begins(struct bytes s, const char *with)
 {
 	return s.len >= strlen(with) && memcmp(s.p, with, strlen(with)) == 0;
 }
 
 static int
-is_key(enum key_files_kind kind, struct bytes line)
+check_lists_is_key(enum check_lists_kind kind, struct bytes line)
 {
 	struct buf key;
 	int ok;
 
-	if (kind == KEY_FILES_AUTHORIZED)
+	if (kind == CHECK_LISTS_AUTHORIZED)
 		return authorized_keys_line(line);
 	buf_init(&key, AUTHORIZED_LINE_MAX);
 	ok = line.len <= AUTHORIZED_LINE_MAX &&
@@ -83,26 +87,27 @@ is_key(enum key_files_kind kind, struct bytes line)
 
 /* Nothing of the line itself is shown: it may be a secret that has no business there. */
 static const char *
-why_no_key(enum key_files_kind kind, struct bytes line)
+check_lists_why_no_key(enum check_lists_kind kind, struct bytes line)
 {
-	if (begins(line, "\xef\xbb\xbf"))
+	if (check_lists_begins(line, "\xef\xbb\xbf"))
 		return "a byte order mark stands before it; save the file without one";
 	if (pubkey_is_private(line.p, line.len))
 		return "a private key begins here; its public half is wanted, FILE.pub";
-	if (begins(line, "-----BEGIN ") || begins(line, "---- BEGIN "))
+	if (check_lists_begins(line, "-----BEGIN ") || check_lists_begins(line, "---- BEGIN "))
 		return "it is in another format; ssh-keygen -i -f FILE converts it";
 	if (line.len > AUTHORIZED_LINE_MAX)
 		return "it is too long for one";
 	if (memmem(line.p, line.len, "AAAA", 4) != NULL)
 		return "the key in it is cut off, damaged or of an unknown type; a key is all on "
 		       "one line";
-	return kind == KEY_FILES_AUTHORIZED ?
+	return kind == CHECK_LISTS_AUTHORIZED ?
 	    "[OPTIONS] TYPE BASE64 [COMMENT] is one, all on one line" :
 	    "TYPE BASE64 [COMMENT] is one, all on one line";
 }
 
 static size_t
-count(struct key_files *f, enum key_files_kind kind, const char *path, struct bytes text)
+check_lists_count_text(struct check_lists *f, enum check_lists_kind kind, const char *path,
+    struct bytes text)
 {
 	unsigned int number = 0, last = 0;
 	size_t keys = 0, bad = 0;
@@ -113,13 +118,13 @@ count(struct key_files *f, enum key_files_kind kind, const char *path, struct by
 		text_skip_blanks(&line);
 		if (line.len == 0 || line.p[0] == '#')
 			continue;
-		if (is_key(kind, line))
+		if (check_lists_is_key(kind, line))
 			keys++;
 		else if (++bad > NOTES_MAX)
 			last = number;
 		else
 			conf_error(f->notes, path, number, "is not a public key line: %s",
-			    why_no_key(kind, line));
+			    check_lists_why_no_key(kind, line));
 	}
 	if (bad > NOTES_MAX)
 		conf_error(f->notes, path, last,
@@ -128,32 +133,35 @@ count(struct key_files *f, enum key_files_kind kind, const char *path, struct by
 }
 
 static int
-key_file_compare(const void *a, const void *b)
+check_lists_file_compare(const void *a, const void *b)
 {
-	const struct key_file *x = a, *y = b;
+	const struct check_lists_file *x = a, *y = b;
 
 	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->path, y->path);
 }
 
 size_t
-key_files_count(struct key_files *f, enum key_files_kind kind, const char *path, int fd)
+check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struct route *r,
+    const char *path)
 {
-	struct key_file *k = calloc(1, sizeof(*k)), **found;
+	struct reason unread;
+	struct check_lists_file *k = calloc(1, sizeof(*k)), **found;
 	struct buf text;
 
 	if (k == NULL || (k->path = strdup(path)) == NULL)
 		fatal("out of memory");
 	k->kind = kind;
-	found = tsearch(k, &f->read, key_file_compare);
+	found = tsearch(k, &f->read, check_lists_file_compare);
 	if (found == NULL)
 		fatal("out of memory");
 	if (*found != k) {
-		key_file_free(k);
+		check_lists_file_free(k);
 		return (*found)->keys;
 	}
 	buf_init(&text, TEXT_MAX);
-	if (fd_read_all(fd, &text) == 0)
-		k->keys = count(f, kind, path, (struct bytes){ text.data, text.len });
+	if (route_file_read(r, path, &text, &unread) == 0)
+		k->keys = check_lists_count_text(f, kind, path,
+		    (struct bytes){ text.data, text.len });
 	else
 		k->keys = SIZE_MAX;
 	buf_free(&text);
@@ -161,27 +169,27 @@ key_files_count(struct key_files *f, enum key_files_kind kind, const char *path,
 }
 
 void
-key_files_value(struct key_files *f, const struct conf_entry *e)
+check_lists_value(struct check_lists *f, const struct conf_entry *e)
 {
 	const struct bytes line = { (const uint8_t *)e->value, strlen(e->value) };
 
-	if (!is_key(KEY_FILES_AUTHORIZED, line))
+	if (!check_lists_is_key(CHECK_LISTS_AUTHORIZED, line))
 		conf_error(f->notes, e->file, e->line,
 		    "AuthorizedKey: is not a public key line: %s",
-		    why_no_key(KEY_FILES_AUTHORIZED, line));
+		    check_lists_why_no_key(CHECK_LISTS_AUTHORIZED, line));
 }
 
 /* --- known hosts --- */
 
 static int
-name_compare(const void *a, const void *b)
+check_lists_name_compare(const void *a, const void *b)
 {
 	return strcmp(a, b);
 }
 
 /* Keep a name that stands for one machine: no pattern, and not hashed. */
 static void
-host_add(struct key_files *f, const uint8_t *p, size_t len)
+check_lists_add_host(struct check_lists *f, const uint8_t *p, size_t len)
 {
 	char *name = strndup((const char *)p, len);
 	void *found;
@@ -189,7 +197,7 @@ host_add(struct key_files *f, const uint8_t *p, size_t len)
 	if (name == NULL)
 		fatal("out of memory");
 	text_lower(name);
-	found = tsearch(name, &f->hosts, name_compare);
+	found = tsearch(name, &f->hosts, check_lists_name_compare);
 	if (found == NULL)
 		fatal("out of memory");
 	if (*(char **)found != name)
@@ -198,12 +206,13 @@ host_add(struct key_files *f, const uint8_t *p, size_t len)
 
 /* The lines with nothing but such names and a sound key. */
 static void
-hosts_index(struct key_files *f)
+check_lists_index_hosts(struct check_lists *f)
 {
 	struct bytes text = { f->text.data, f->text.len }, line, names;
 	const uint8_t *end;
 	size_t n;
 
+	f->indexed = 1;
 	while (text_line(&text, &line)) {
 		text_skip_blanks(&line);
 		if (line.len == 0 || line.len > KNOWN_HOSTS_LINE_MAX || line.p[0] == '#' ||
@@ -213,22 +222,21 @@ hosts_index(struct key_files *f)
 		if (memchr(names.p, '|', names.len) != NULL ||
 		    memchr(names.p, '*', names.len) != NULL ||
 		    memchr(names.p, '?', names.len) != NULL ||
-		    memchr(names.p, '!', names.len) != NULL || !is_key(KEY_FILES_PLAIN, line))
+		    memchr(names.p, '!', names.len) != NULL ||
+		    !check_lists_is_key(CHECK_LISTS_PLAIN, line))
 			continue;
 		for (; names.len > 0; names.p += n, names.len -= n) {
 			end = memchr(names.p, ',', names.len);
 			n = end == NULL ? names.len : (size_t)(end - names.p);
-			host_add(f, names.p, n);
+			check_lists_add_host(f, names.p, n);
 			n += end != NULL;
 		}
 	}
 }
 
-/* The files of this route, if they are not those of the one before. */
-static void
-hosts_read(struct key_files *f, const struct route *r)
+int
+check_lists_read_hosts(struct check_lists *f, const struct route *r, struct reason *why)
 {
-	struct reason why;
 	struct buf paths;
 	size_t i;
 
@@ -238,23 +246,22 @@ hosts_read(struct key_files *f, const struct route *r)
 	if (buf_cstr(&paths) == NULL)
 		fatal("out of memory");
 	if (f->hosts_of == NULL || strcmp(f->hosts_of, (const char *)paths.data) != 0) {
-		hosts_forget(f);
-		buf_init(&f->text, TEXT_MAX);
-		for (i = 0; i < r->known_hosts_files.n; i++) {
-			/* one that can't be read has its error */
-			(void)!route_file_read(r, r->known_hosts_files.v[i], &f->text, &why);
-			buf_put_u8(&f->text, '\n');
-		}
+		check_lists_forget_hosts(f);
+		buf_init(&f->text, KNOWN_HOSTS_MAX);
+		f->text_err = host_key_read_known(r, &f->text, &f->text_why);
 		f->hosts_of = strdup((const char *)paths.data);
 		if (f->hosts_of == NULL)
 			fatal("out of memory");
-		hosts_index(f);
 	}
 	buf_free(&paths);
+	if (f->text_err != 0)
+		*why = f->text_why;
+	return f->text_err;
 }
 
 static int
-host_known(struct key_files *f, const char *host, uint16_t port, const struct conf_entry *e)
+check_lists_host_known(struct check_lists *f, const char *host, uint16_t port,
+    const struct conf_entry *e)
 {
 	char *name;
 	int known;
@@ -262,7 +269,7 @@ host_known(struct key_files *f, const char *host, uint16_t port, const struct co
 	if (asprintf(&name, port == SSH_PORT ? "%s" : "[%s]:%u", host, port) == -1)
 		fatal("out of memory");
 	text_lower(name);
-	known = tfind(name, &f->hosts, name_compare) != NULL;
+	known = tfind(name, &f->hosts, check_lists_name_compare) != NULL;
 	free(name);
 	if (known || f->searched > SEARCH_MAX)
 		return 1;
@@ -275,16 +282,20 @@ host_known(struct key_files *f, const char *host, uint16_t port, const struct co
 }
 
 const char *
-key_files_unknown_host(struct key_files *f, const struct route *r, int by_login,
+check_lists_unknown_host(struct check_lists *f, const struct route *r, int by_login,
     const struct conf_entry *e)
 {
+	struct reason unread;
 	size_t i;
 
-	hosts_read(f, r);
+	if (check_lists_read_hosts(f, r, &unread) != 0)
+		return NULL;
+	if (!f->indexed)
+		check_lists_index_hosts(f);
 	for (i = 0; i < r->hosts.n; i++) {
 		if (by_login && strchr(r->hosts.v[i], '%') != NULL)
 			continue;
-		if (!host_known(f, r->hosts.v[i], r->port, e))
+		if (!check_lists_host_known(f, r->hosts.v[i], r->port, e))
 			return r->hosts.v[i];
 	}
 	return NULL;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/identity.h"
 #include "base/access_hint.h"
 #include "base/buf.h"
 #include "base/key_name.h"
@@ -18,7 +19,6 @@
 #include "cli/cli.h"
 #include "cli/store_probe.h"
 #include "conf/users.h"
-#include "keeper/snapshot.h"
 #include "keystore/keystore.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
@@ -60,8 +60,8 @@ keystore_is_made(const char *path)
 	return made;
 }
 
-/* Will the keeper be able to use this key, or password?  What is missing goes to list. */
-static void
+/* 0 if the keeper will be able to use this key or password; else its ERR_*, reported: a missing one in list. */
+static int
 check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
     const char *file, unsigned int line, struct conf_errors *list)
 {
@@ -69,7 +69,7 @@ check_key(struct check *c, const char *name, const char *what, enum keystore_kin
 	int err;
 
 	if (c->store.path == NULL)
-		return;
+		return 0;
 	err = store_probe_try(&c->store, kind, name, &why);
 	if (err == ERR_NOTFOUND)
 		conf_error(list, file, line,
@@ -81,6 +81,7 @@ check_key(struct check *c, const char *name, const char *what, enum keystore_kin
 		    c->dir == NULL ? "" : c->dir);
 	else if (err != 0)
 		conf_error(c->errors, file, line, "%s: %s", what, why);
+	return err;
 }
 
 /* Before the word was reserved it could be the name of a key. */
@@ -112,7 +113,7 @@ check_store(struct check *c)
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	if (store_probe_open(&c->store, k, &c->become, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
-	else if (snapshot_keystore_way(c->conf, &why) != 0)
+	else if (identity_check_way(c->conf, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
 }
 
@@ -133,33 +134,30 @@ check_users(struct check *c)
 	    user, user);
 }
 
-/* A second host key of one kind keeps the gateway from starting. */
+/* The host keys, loaded as the keeper does at its start; list is for those that are missing. */
 static void
-check_host_key_kinds(struct check *c, const char *file, unsigned int line)
+check_host_keys(struct check *c, struct conf_errors *list)
 {
 	const struct strlist *names = &c->conf->gateway.host_keys;
-	const char *kinds[KEEPER_HOST_KEYS_MAX];
+	struct identity *id;
 	struct reason why;
-	char type[64];
-	struct buf blob;
-	size_t i, j;
+	unsigned int line;
+	const char *file = conf_where(c->conf, "gateway", "HostKey", &line);
+	size_t i;
 
-	/* that there are too many is an error of its own */
-	if (c->store.ks == NULL || names->n > KEEPER_HOST_KEYS_MAX)
-		return;
+	if (identity_new(c->store.ks, &id) != 0)
+		fatal("out of memory");
+	if (names->n > IDENTITY_KEYS_MAX)
+		conf_error(c->errors, file, line,
+		    "HostKey: at most one each of ed25519, ecdsa and rsa");
 	for (i = 0; i < names->n; i++) {
-		buf_init(&blob, KEYSTORE_FILE_MAX);
-		kinds[i] = keystore_public(c->store.ks, names->v[i], &blob, type, &why) == 0 ?
-		    host_key_kind(type) :
-		    "";
-		buf_free(&blob);
-		for (j = 0; j < i && kinds[i][0] != '\0'; j++)
-			if (strcmp(kinds[i], kinds[j]) == 0)
-				conf_error(c->errors, file, line,
-				    "HostKey %s: a second %s key, beside %s; a gateway has one of each "
-				    "kind",
-				    names->v[i], kinds[i], names->v[j]);
+		if (check_key(c, names->v[i], "HostKey", KEYSTORE_KEY, file, line, list) != 0 ||
+		    id->keystore == NULL || names->n > IDENTITY_KEYS_MAX)
+			continue;
+		if (identity_add_key(id, names->v[i], &why) != 0)
+			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
+	identity_unref(&id);
 }
 
 static void
@@ -168,12 +166,9 @@ check_gateway(struct check *c)
 	const struct conf_gateway *g = &c->conf->gateway;
 	const struct conf_keystore *k = &c->conf->keystore;
 	struct conf_errors *list = c->errors;
-	unsigned int line;
-	const char *file;
+	struct conf_entry e = { 0 };
 	struct reason why;
 	char *banner = NULL;
-	struct conf_entry e = { 0 };
-	size_t i;
 
 	/* a gateway that has just been installed has no keys yet, and that is no error */
 	if (k->path != NULL && keystore_is_empty(k->path))
@@ -183,16 +178,10 @@ check_gateway(struct check *c)
 		check_store(c);
 	else /* without one, nothing is in it */
 		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
-	file = conf_where(c->conf, "gateway", "HostKey", &line);
-	if (g->host_keys.n > KEEPER_HOST_KEYS_MAX)
-		conf_error(c->errors, file, line,
-		    "HostKey: at most one each of ed25519, ecdsa and rsa");
-	for (i = 0; i < g->host_keys.n; i++)
-		check_key(c, g->host_keys.v[i], "HostKey", KEYSTORE_KEY, file, line, list);
-	check_host_key_kinds(c, file, line);
+	check_host_keys(c, list);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
-	if (g->banner != NULL && snapshot_banner(c->conf, &banner, &why) != 0)
+	if (g->banner != NULL && identity_banner(c->conf, &banner, &why) != 0)
 		conf_error(c->errors, e.file, e.line, "Banner: %s", why.text);
 	free(banner);
 }
@@ -255,10 +244,11 @@ check_route(struct check *c, const struct conf_section *s)
 	if (r->agent)
 		check_agent(c, &e);
 	else if (is_known(s, r->key))
-		check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
+		(void)check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
 	e = check_place(s, "Password");
 	if (is_known(s, r->password))
-		check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line, c->errors);
+		(void)check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line,
+		    c->errors);
 	if (is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
 	check_inline_keys(c, s);

@@ -16,22 +16,23 @@
 #include "master/control.h"
 #include "master/master_private.h"
 
-/* Exit status of a subcommand whose order is not known here: a gateway of another version. */
+/* The exit status for an order that this gateway does not know, from a sallyport of another version. */
 #define CONTROL_UNKNOWN 2
 
 struct control {
 	char *path;
 	int dir; /* of path */
 	int sock;
-	uid_t uid; /* that the gateway was started by */
+	uid_t uid; /* of the user who started the gateway */
 	int clients[CONTROL_CLIENTS_MAX];
-	int asked[CONTROL_CLIENTS_MAX]; /* has sent its request: no second one is read */
+	int asked
+	    [CONTROL_CLIENTS_MAX]; /* the client has sent its one request and waits for the answer */
 };
 
 /*
- * An order that a subcommand gives (cli/control_ask.h).  words is what stands behind its name in the
- * request, or "".  0: the client has its answer, or gets it later, by control_answer(); or ERR_FORMAT: the
- * order takes no such words.
+ * An order of a subcommand (cli/control_ask.h).  words is the rest of the request after the order's name,
+ * or "".  run() returns 0 when the client has been answered, or will be by control_answer(); or ERR_FORMAT
+ * for words that it does not know.
  */
 struct control_order {
 	const char *name;
@@ -42,7 +43,7 @@ static const struct control_order control_orders[] = {
 	{ "reload", reload_order },
 };
 
-/* Can no other user put a socket in place of ours? */
+/* 1 if no other user can replace the socket in its directory. */
 static int
 control_dir_safe(const struct control *c)
 {
@@ -66,7 +67,7 @@ control_listen(struct control *c, const char *name)
 		return ERR_EXISTS;
 	}
 	if (errno == ECONNREFUSED)
-		(void)unlinkat(c->dir, name, 0); /* of a master that has gone */
+		(void)unlinkat(c->dir, name, 0); /* left behind by a master that has ended */
 	if (control_socket_address(c->dir, name, &sun) != 0)
 		return ERR_SYS;
 	c->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -61,7 +61,7 @@ void master_accept(struct master *m, const struct listener *l, int most);
 
 /* Make the keeper load the configuration, now or after the reload that is under way. */
 void reload_begin(struct master *m);
-/* RELOADED: the keeper's answer. */
+/* Handle RELOADED, the keeper's answer. */
 void reload_answer(struct master *m, struct wire *body);
 /* The order "reload" or "reload json" (control.c). */
 int reload_order(struct master *m, int client, const char *words);

@@ -1,5 +1,6 @@
 /*
- * Reload: the keeper loads it all, the master does its part, then both swap.
+ * A reload: the keeper loads everything (RELOAD), the master applies [gateway] (RELOADED), then both switch
+ * to the new configuration (COMMIT).  Called by master.c for SIGHUP, by control.c for `sallyport reload`.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -11,11 +12,12 @@
 #include "ipc/control_socket.h"
 #include "master/master_private.h"
 
-/* The keeper takes what waits for it at once, unless it is loading: that long at most. */
+/* How long the master tries to send COMMIT.  The keeper reads at once unless it is loading. */
 #define COMMIT_WAIT_MS 5000
-/* A reload that has not been answered for so long has been lost. */
+/* After so long a reload without an answer is given up, and another may begin. */
 #define RELOAD_LOST_MS 60000
-/* Connections taken from a listener before it may be closed: a crowd does not keep the reload waiting. */
+/* Connections accepted from a listener before it is closed; a limit, so that a flood does not hold up the
+ * reload. */
 #define RELOAD_ACCEPT_MAX 16
 
 static void
@@ -31,7 +33,7 @@ reload_ask(struct master *m)
 			m->askers[i] = ASKER_THIS;
 	ipc_begin(&b, IPC_RELOAD);
 	if (ipc_send(m->keeper, &b, -1) != 0)
-		log_error("reload: the keeper does not listen"); /* the loop finds out */
+		log_error("reload: the keeper does not listen"); /* the main loop finds out why */
 }
 
 void
@@ -43,7 +45,7 @@ reload_begin(struct master *m)
 		m->reload = RELOAD_AGAIN;
 }
 
-/* Say how it went to who has asked, and go on to the next if there is one. */
+/* Answer the clients that wait for this reload, and begin the next one if it was asked for. */
 static void
 reload_end(struct master *m, int status, unsigned int count, const char *text)
 {
@@ -72,7 +74,7 @@ reload_end(struct master *m, int status, unsigned int count, const char *text)
 		reload_ask(m);
 }
 
-/* From here on the two have to agree: this message must not be lost. */
+/* Send COMMIT.  Master and keeper must agree from here on, so it is sent again while the socket is full. */
 static void
 reload_commit(struct master *m, int yes)
 {
@@ -93,23 +95,24 @@ reload_commit(struct master *m, int yes)
 }
 
 static int
-same_name(const char *a, const char *b)
+reload_same_name(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* What was read at the start only. */
+/* Warn of changes that take effect at a restart only. */
 static void
 reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
 {
-	if (!same_name(old->run_as, new->run_as) ||
-	    !same_name(old->run_network_as, new->run_network_as))
+	if (!reload_same_name(old->run_as, new->run_as) ||
+	    !reload_same_name(old->run_network_as, new->run_network_as))
 		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
 	if (strcmp(old->control_socket, new->control_socket) != 0)
 		log_warn("reload: ControlSocket changes at a restart only");
 }
 
-/* The keeper is ready: listen where it says now, and swap.  0 or an ERR_*, with why. */
+/* Apply [gateway] as the keeper has loaded it: listeners, limits.  0, or an ERR_* with why and nothing
+ * changed. */
 static int
 reload_apply(struct master *m, const char *text, struct reason *why)
 {
@@ -135,7 +138,7 @@ reload_apply(struct master *m, const char *text, struct reason *why)
 		return r;
 	}
 	n_next = listeners_add_strays(&m->inherited, &conf->gateway, next, conf->gateway.n_listen);
-	/* who has come to those that are closed now, and waits */
+	/* connections that already wait at listeners which are closed now */
 	for (i = 0; i < m->n_listeners; i++)
 		if (m->listeners[i].fd != -1)
 			master_accept(m, &m->listeners[i], RELOAD_ACCEPT_MAX);
@@ -149,7 +152,7 @@ reload_apply(struct master *m, const char *text, struct reason *why)
 	return 0;
 }
 
-/* Each whole line of text to the log. */
+/* Log each complete line of the keeper's errors. */
 static void
 reload_log(char *text)
 {
@@ -160,7 +163,7 @@ reload_log(char *text)
 		log_error("reload: %s", line);
 		*end = '\n';
 	}
-	*line = '\0'; /* a last one that was cut */
+	*line = '\0'; /* drop a last line that was cut */
 }
 
 void

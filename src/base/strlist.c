@@ -6,7 +6,7 @@
 int
 strlist_add(struct strlist *l, const char *s, size_t len)
 {
-	char **v = realloc(l->v, (l->n + 1) * sizeof(*v));
+	char **v = realloc(l->v, (l->n + 2) * sizeof(*v));
 
 	if (v == NULL)
 		return ERR_NOMEM;
@@ -14,7 +14,7 @@ strlist_add(struct strlist *l, const char *s, size_t len)
 	v[l->n] = strndup(s, len);
 	if (v[l->n] == NULL)
 		return ERR_NOMEM;
-	l->n++;
+	v[++l->n] = NULL;
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct strlist {
-	char **v;
+	char **v; /* ends with NULL; NULL itself while the list is empty */
 	size_t n;
 };
 

@@ -1,33 +1,34 @@
 /*
- * A trial connection: the SSH key exchange with a machine, as for a login, and no login.
- * What the machine says is read by a process of its own that can do nothing else, as in the
- * gateway; whether its host key is the right one is judged here.
+ * A trial connection: the SSH key exchange with a host as for a login, and no login.  An errand of the
+ * gateway talks to the host; whether its host key is the right one is judged here.
  */
 #ifndef CLI_KEYSCAN_H
 #define CLI_KEYSCAN_H
 
 #include <stdint.h>
 
-#include "cli/as_user.h"
 #include "access/host_key.h"
+#include "cli/as_user.h"
 
 struct keyscan {
 	const struct route *route;
 	const char *host; /* of route->hosts */
 	const struct as_user *become;
 
-	/* What has come of it; all that the machine has said is to be escaped. */
+	/* The result; all that the host has said is to be escaped. */
+	int connected;
+	char address[64];  /* numeric */
 	char version[300]; /* "SSH-2.0-..."; "" if there was none */
-	int shown;	   /* it has shown a key: blob, and what that is worth */
+	int shown;	   /* the host has shown a key: blob, judged */
 	struct buf blob;
 	struct host_key_judgement judgement;
-	char reason[600]; /* why it went no further, "" if all is well */
+	char reason[700]; /* why it went no further, "" if all is well */
 	int takes_bound;  /* it takes publickey-hostbound-v00@openssh.com */
 };
 
-/* Make one on the connected socket fd, which is closed, until the deadline.  keyscan_free() it in
- * any case. */
-void keyscan_run(struct keyscan *t, int fd, int64_t deadline);
+/* Make one, with this much time to connect, and ConnectTimeout for the rest.  0, or an ERR_* if the
+ * errand has given no answer; keyscan_free() it in any case. */
+int keyscan_run(struct keyscan *t, int64_t connect_ms) MUST_CHECK;
 void keyscan_free(struct keyscan *t);
 
 #endif

@@ -1,3 +1,7 @@
+/*
+ * `sallyport route LOGIN --dial`, for cli/route.c: a trial connection to each host of the route until
+ * one answers, and a line for each.
+ */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -11,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/reexec.h"
 #include "cli/cli.h"
 #include "cli/route_dial.h"
 #include "cli/keyscan.h"
@@ -216,61 +221,50 @@ say_trial(const struct keyscan *t, const char *at)
 
 /* "HOST port N", with the address if that is another. */
 static void
-place_of(const struct keyscan *t, int fd, char *out, size_t size)
+place_of(const struct keyscan *t, char *out, size_t size)
 {
-	struct sockaddr_storage to;
-	socklen_t len = sizeof(to);
-	char address[ADDRESS_SIZE];
-
-	if (getpeername(fd, (struct sockaddr *)&to, &len) == 0 &&
-	    numeric((struct sockaddr *)&to, len, address) && strcmp(address, t->host) != 0)
-		snprintf(out, size, "%s (%s) port %u", t->host, address, t->route->port);
+	if (t->address[0] != '\0' && strcmp(t->address, t->host) != 0)
+		snprintf(out, size, "%s (%s) port %u", t->host, t->address, t->route->port);
 	else
 		snprintf(out, size, "%s port %u", t->host, t->route->port);
 }
 
 /* --- the trial --- */
 
-/* A connected socket, or -1: said why.  Made by whom the errands become. */
-static int
-dial(const struct route *r, const char *host, int64_t deadline, const struct as_user *become)
-{
-	struct reason why = { "" };
-	char port[8];
-	int fd;
-
-	snprintf(port, sizeof(port), "%u", r->port);
-	if (become->users.network != NULL)
-		as_user_network(become);
-	fd = dial_host(host, port, deadline, &why);
-	as_user_keeper(become);
-	if (fd == -1)
-		say("%s", why.text[0] != '\0' ? why.text : host);
-	return fd;
-}
-
 int
 route_dial(const struct route *r, const struct conf *conf, const struct as_user *become)
 {
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
-	struct keyscan t = { .route = r, .become = become };
 	char at[LINE_SIZE / 4];
-	int fd = -1, status;
+	struct keyscan t;
+	int64_t now, share;
+	int err, status;
 	size_t i;
 
-	for (i = 0; i < r->hosts.n && fd == -1; i++) {
-		t.host = r->hosts.v[i];
+	if (reexec_init() != 0) {
+		say("no trial: %s", err_str(ERR_SYS));
+		return CLI_FAILED;
+	}
+	for (i = 0; i < r->hosts.n; i++) {
+		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .become = become };
 		if (leads_back(&conf->gateway, t.host, r->port)) {
 			say("%s port %u: leads back to this gateway", t.host, r->port);
 			return CLI_FAILED;
 		}
-		fd = dial(r, t.host, dial_share(deadline, (unsigned int)(r->hosts.n - i)), become);
+		now = clock_ms();
+		share = dial_share(deadline, (unsigned int)(r->hosts.n - i));
+		err = keyscan_run(&t, share > now ? share - now : 0);
+		place_of(&t, at, sizeof(at));
+		status = CLI_FAILED;
+		if (err != 0)
+			say("%s: the trial has failed: %s", at, err_str(err));
+		else if (t.connected)
+			status = say_trial(&t, at);
+		else
+			say("%s", t.reason[0] != '\0' ? t.reason : t.host);
+		keyscan_free(&t);
+		if (err != 0 || t.connected)
+			return status;
 	}
-	if (fd == -1)
-		return CLI_FAILED;
-	place_of(&t, fd, at, sizeof(at));
-	keyscan_run(&t, fd, clock_ms() + r->connect_timeout_ms);
-	status = say_trial(&t, at);
-	keyscan_free(&t);
-	return status;
+	return CLI_FAILED;
 }

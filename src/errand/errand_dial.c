@@ -13,7 +13,7 @@
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
-#include "ipc/ipc.h"
+#include "ipc/messages.h"
 
 #define ERRAND_WHY_MAX 400
 #define ERRAND_HOST_SIZE 256
@@ -35,37 +35,34 @@ errand_dial(int sock)
 {
 	static uint8_t message[IPC_MAX];
 	struct ipc_msg msg;
-	struct wire *body = &msg.body;
-	uint32_t timeout_ms, port_number, n, n_dead = 0;
-	char host[ERRAND_HOST_SIZE], port[16];
+	const char *host = NULL;
+	struct ipc_dial dial;
+	uint32_t n_dead = 0;
 	int64_t deadline;
 	struct buf b, names, dead;
 	struct reason why = { "" };
+	char port[16];
+	size_t i;
 	int fd = -1;
 
 	if (ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
-	    msg.type != IPC_DIAL)
+	    msg.type != IPC_DIAL || ipc_dial_get(&msg.body, &dial) != 0)
 		_exit(1);
-	(void)wire_u64(body);
-	timeout_ms = wire_u32(body);
-	port_number = wire_u32(body);
-	n = wire_u32(body);
-	deadline = clock_ms() + timeout_ms;
+	deadline = clock_ms() + dial.timeout_ms;
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(sock);
 	/* the resolver knows no deadline */
-	alarm(timeout_ms / 1000 + 2);
+	alarm(dial.timeout_ms / 1000 + 2);
 	if (errand_confine_dial() != 0)
 		_exit(1);
-	snprintf(port, sizeof(port), "%u", port_number);
+	snprintf(port, sizeof(port), "%u", dial.port);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
-	for (; n > 0 && n <= IPC_HOSTS_MAX && fd == -1; n--) {
-		wire_text(body, host, sizeof(host));
-		if (wire_err(body) != 0)
-			break;
+	for (i = 0; i < dial.hosts.n; i++) {
+		host = dial.hosts.v[i];
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */
-		fd = dial_host(host, port, dial_share(deadline, n), &why);
+		fd = dial_host(host, port, dial_share(deadline, (unsigned int)(dial.hosts.n - i)),
+		    &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);

@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,41 +19,35 @@
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
-#include "ipc/ipc.h"
+#include "ipc/messages.h"
 #include "session/session.h"
 #include "transport/leg.h"
 #include "wire/ssh.h"
 
-#define LOOK_WHY_MAX 400
+#define LOOK_WHY_MAX 500
+/* An SSH server sends its version string at once. */
+#define LOOK_LISTEN_MS 200
 #define LOOK_KEY_MAX 8192 /* the same limit as a session's */
 
-/* What a LOOK message says. */
-struct look_order {
-	int64_t deadline;
-	char host[256], port[16];
-	char kex[1024], host_keys[1024], ciphers[1024], macs[1024]; /* "": our defaults */
-};
-
-struct look_result {
-	struct buf looked; /* the LOOKED message, once the upstream has shown its key */
-	struct reason why; /* why there is none; "" if there is */
+/* What the key exchange has shown so far. */
+struct look_state {
+	struct leg *leg;
+	struct buf key; /* as in HOST_KEY, once the host has shown it */
+	int takes_bound;
 };
 
 static int
 look_shown(void *ctx, const char *alg, struct bytes hash, struct bytes blob, struct bytes sig)
 {
-	struct look_result *result = ctx;
+	struct look_state *look = ctx;
 
-	if (result->looked.len > 0)
+	if (look->key.len > 0)
 		return ERR_BADSTATE; /* a second key exchange */
 	if (blob.len > LOOK_KEY_MAX || sig.len > LOOK_KEY_MAX)
 		return ERR_TOOBIG;
-	ipc_begin(&result->looked, IPC_LOOKED);
-	wire_put_text(&result->looked, alg);
-	wire_put_bytes(&result->looked, hash);
-	wire_put_bytes(&result->looked, blob);
-	wire_put_bytes(&result->looked, sig);
-	return buf_err(&result->looked);
+	ipc_host_key_put(&look->key,
+	    &(struct ipc_host_key){ .alg = alg, .hash = hash, .blob = blob, .sig = sig });
+	return buf_err(&look->key);
 }
 
 static int
@@ -67,18 +63,29 @@ look_no_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 
 static const struct leg_ops look_ops = { look_never_sign, look_shown, look_no_packet };
 
-/* NULL once the keys have been exchanged, or why they have not. */
+/* NULL once the keys have been exchanged, and in a trial it is known what the host takes; or why
+ * not. */
 static const char *
-look_exchange(struct leg *leg, int answer, int64_t deadline)
+look_exchange(struct look_state *look, int trial, int answer, int64_t deadline)
 {
-	struct pollfd fds[2] = { { .fd = leg_fd(leg) }, { .fd = answer, .events = POLLIN } };
+	struct leg *leg = look->leg;
+	struct pollfd fds[2] = { { leg_fd(leg), POLLIN, 0 }, { answer, POLLIN, 0 } };
 	const char *text;
-	int n, r;
+	int n, r, asked = 0;
 
+	/* A host that closes at once would reset the connection for what is sent to it: hear it
+	 * first, so that the reason is the right one. */
+	if (trial)
+		(void)poll(fds, 2, LOOK_LISTEN_MS);
 	for (;;) {
+		if (leg_ready(leg) && trial && !asked) {
+			asked = 1;
+			if (leg_request_auth(leg) != 0)
+				return leg_error(leg);
+		}
 		if (leg_flush(leg) != 0)
 			return leg_error(leg);
-		if (leg_ready(leg))
+		if (trial ? asked && leg_ext_info_known(leg) : leg_ready(leg))
 			return NULL;
 		fds[0].events = leg_writable(leg) > 0 ? POLLIN | POLLOUT : POLLIN;
 		n = poll(fds, 2, clock_until(deadline, clock_ms()));
@@ -93,28 +100,80 @@ look_exchange(struct leg *leg, int answer, int64_t deadline)
 	}
 }
 
-static void
-look_at(int fd, const struct look_order *order, int answer, struct look_result *result)
+/* NULL, or why it went no further. */
+static const char *
+look_at(struct look_state *look, int fd, const struct ipc_look *order, int answer, int64_t deadline)
 {
+	const struct ipc_algorithms *a = &order->algorithms;
 	const struct leg_config config = {
-		.kex_algorithms = order->kex[0] != '\0' ? order->kex : NULL,
-		.host_key_algorithms = order->host_keys[0] != '\0' ? order->host_keys : NULL,
-		.ciphers = order->ciphers[0] != '\0' ? order->ciphers : NULL,
-		.macs = order->macs[0] != '\0' ? order->macs : NULL,
+		.kex_algorithms = a->kex[0] != '\0' ? a->kex : NULL,
+		.host_key_algorithms = a->host_keys[0] != '\0' ? a->host_keys : NULL,
+		.ciphers = a->ciphers[0] != '\0' ? a->ciphers : NULL,
+		.macs = a->macs[0] != '\0' ? a->macs : NULL,
 	};
-	struct leg *leg;
 	const char *why;
 
-	leg = leg_new_client(fd, &config, &look_ops, result, &why);
-	if (leg != NULL)
-		why = look_exchange(leg, answer, order->deadline);
-	if (why != NULL) {
-		reason_set(&result->why, "%s port %s: %.300s", order->host, order->port, why);
-		return;
-	}
-	leg_disconnect(leg, SSH_DISCONNECT_BY_APPLICATION, "sallyport: a look at the host key");
-	(void)!leg_flush(leg);
-	leg_free(&leg);
+	look->leg = leg_new_client(fd, &config, &look_ops, look, &why);
+	if (look->leg == NULL)
+		return why;
+	why = look_exchange(look, order->trial, answer, deadline);
+	if (why != NULL)
+		return why;
+	look->takes_bound = order->trial && leg_host_bound(look->leg);
+	leg_disconnect(look->leg, SSH_DISCONNECT_BY_APPLICATION,
+	    order->trial ? "sallyport: a trial connection" : "sallyport: a look at the host key");
+	(void)!leg_flush(look->leg);
+	return NULL;
+}
+
+/* The LOOKED message. */
+static int
+look_answer(const struct look_state *look, const char *address, const char *why, int answer)
+{
+	const char *version = look->leg != NULL ? leg_server_version(look->leg) : NULL;
+	char version_text[256], reason[512];
+	struct ipc_looked looked = {
+		.address = address,
+		.version = version_text,
+		.reason = reason,
+		.takes_bound = look->takes_bound,
+		.key.alg = "",
+	};
+	struct wire key;
+	struct buf b;
+
+	snprintf(version_text, sizeof(version_text), "%s", version != NULL ? version : "");
+	snprintf(reason, sizeof(reason), "%s", why != NULL ? why : "");
+	wire_init(&key, look->key.data, look->key.len);
+	if (look->key.len > 0 && ipc_host_key_get(&key, &looked.key) != 0)
+		return ERR_FORMAT;
+	ipc_begin(&b, IPC_LOOKED);
+	ipc_looked_put(&b, &looked);
+	return ipc_send(answer, &b, -1);
+}
+
+static int
+look_failed(const struct reason *why, int answer)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_DIAL_FAILED);
+	wire_put_string(&b, why->text, strnlen(why->text, LOOK_WHY_MAX));
+	wire_put_u32(&b, 0);
+	return ipc_send(answer, &b, -1);
+}
+
+/* The numeric address of the peer, or "". */
+static void
+look_address(int fd, char *out, size_t size)
+{
+	struct sockaddr_storage to;
+	socklen_t len = sizeof(to);
+
+	if (getpeername(fd, (struct sockaddr *)&to, &len) == -1 ||
+	    getnameinfo((struct sockaddr *)&to, len, out, (socklen_t)size, NULL, 0,
+		NI_NUMERICHOST) != 0)
+		out[0] = '\0';
 }
 
 /* /dev/null on 0 to 2: what the upstream says leaves this process in the answer alone. */
@@ -135,26 +194,19 @@ void
 errand_look(int answer)
 {
 	static uint8_t message[IPC_MAX];
+	int64_t start = clock_ms();
+	struct look_state look = { 0 };
+	char address[64], port[16];
+	struct ipc_look order;
 	struct ipc_msg msg;
-	struct wire *body = &msg.body;
-	struct look_result result;
-	struct look_order order;
-	uint32_t timeout_ms;
+	const char *reason;
+	struct reason why = { "" };
 	int fd;
 
 	if (ipc_recv(answer, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
-	    msg.type != IPC_LOOK)
+	    msg.type != IPC_LOOK || ipc_look_get(&msg.body, &order) != 0)
 		_exit(1);
-	timeout_ms = wire_u32(body);
-	snprintf(order.port, sizeof(order.port), "%u", wire_u32(body));
-	wire_text(body, order.host, sizeof(order.host));
-	wire_text(body, order.kex, sizeof(order.kex));
-	wire_text(body, order.host_keys, sizeof(order.host_keys));
-	wire_text(body, order.ciphers, sizeof(order.ciphers));
-	wire_text(body, order.macs, sizeof(order.macs));
-	if (wire_end(body) != 0)
-		_exit(1);
-	order.deadline = clock_ms() + timeout_ms;
+	snprintf(port, sizeof(port), "%u", order.port);
 	proctitle_set("errand look %s", order.host);
 	/* the libraries load what they need before the process is confined */
 	if (leg_global_init() != 0 || leg_warm_up() != 0 || look_silent() != 0)
@@ -162,22 +214,18 @@ errand_look(int answer)
 	signal(SIGTERM, SIG_DFL);
 	dial_end_with(answer);
 	/* the resolver knows no deadline */
-	alarm(timeout_ms / 1000 + 2);
+	alarm(order.total_ms / 1000 + 2);
 	if (errand_confine_look() != 0)
 		_exit(1);
-	buf_init(&result.looked, 0);
-	result.why.text[0] = '\0';
-	fd = dial_host(order.host, order.port, order.deadline, &result.why);
+	buf_init(&look.key, IPC_MAX);
+	fd = dial_host(order.host, port, start + order.connect_ms, &why);
 	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
+	if (fd == -1)
+		_exit(look_failed(&why, answer) == 0 ? 0 : 1);
+	look_address(fd, address, sizeof(address));
 	/* once connected it needs no more than a session does */
-	if (fd != -1 && sandbox_enter(-1) != 0)
+	if (sandbox_enter(-1) != 0)
 		_exit(1);
-	if (fd != -1)
-		look_at(fd, &order, answer, &result);
-	if (result.why.text[0] == '\0')
-		_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
-	ipc_begin(&result.looked, IPC_DIAL_FAILED);
-	wire_put_string(&result.looked, result.why.text, strnlen(result.why.text, LOOK_WHY_MAX));
-	wire_put_u32(&result.looked, 0);
-	_exit(ipc_send(answer, &result.looked, -1) == 0 ? 0 : 1);
+	reason = look_at(&look, fd, &order, answer, start + order.total_ms);
+	_exit(look_answer(&look, address, reason, answer) == 0 ? 0 : 1);
 }

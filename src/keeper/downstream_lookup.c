@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "formats/pubkey.h"
+#include "ipc/messages.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
 
@@ -113,28 +114,21 @@ downstream_look_up(struct ksession *s, struct buf *out)
 
 /* --- programs --- */
 
-static void
-downstream_lookup_put_words(struct buf *b, const struct strlist *words)
-{
-	size_t i;
-
-	wire_put_u32(b, (uint32_t)words->n);
-	for (i = 0; i < words->n; i++)
-		wire_put_text(b, words->v[i]);
-}
-
 void
 downstream_put_lookup(struct ksession *s, struct buf *order)
 {
 	const struct lookup_command *command = &s->down.lookup.command;
+	const struct ipc_run run = {
+		.session = s->id,
+		.timeout_ms = (uint32_t)command->timeout_ms,
+		.argv = command->argv,
+		.env = command->env,
+		.closed = command->closed,
+		.fixed = command->fixed,
+	};
 
 	ipc_begin(order, IPC_RUN);
-	wire_put_u64(order, s->id);
-	wire_put_u32(order, (uint32_t)command->timeout_ms);
-	downstream_lookup_put_words(order, &command->argv);
-	downstream_lookup_put_words(order, &command->env);
-	downstream_lookup_put_words(order, &command->closed);
-	downstream_lookup_put_words(order, &command->fixed);
+	ipc_run_put(order, &run);
 }
 
 /* Why no lookup program has answered. */
@@ -152,24 +146,19 @@ downstream_lookup_job_failure(const struct job_result *result)
 	}
 }
 
-/* Take RAN apart; failure and said are where its texts go.  0 or ERR_FORMAT. */
+/* Read RAN; reply points into it.  0 or ERR_FORMAT. */
 static int
-downstream_lookup_parse_ran(struct ipc_msg *msg, char failure[200], char said[256],
-    struct lookup_reply *reply)
+downstream_lookup_read_ran(struct ipc_msg *msg, struct ipc_ran *ran, struct lookup_reply *reply)
 {
-	struct bytes out;
-
-	if (msg->type != IPC_RAN)
+	if (msg->type != IPC_RAN || ipc_ran_get(&msg->body, ran) != 0 ||
+	    ran->out.len > LOOKUP_REPLY_MAX)
 		return ERR_FORMAT;
-	wire_text(&msg->body, failure, 200);
-	reply->status = (int)(wire_u32(&msg->body) & 0xff);
-	out = wire_string(&msg->body);
-	wire_text(&msg->body, said, 256);
-	reply->failure = failure;
-	reply->out = out.p;
-	reply->len = out.len;
-	reply->said = said;
-	return wire_end(&msg->body) != 0 || out.len > LOOKUP_REPLY_MAX ? ERR_FORMAT : 0;
+	reply->failure = ran->failure;
+	reply->status = (int)(ran->status & 0xff);
+	reply->out = ran->out.p;
+	reply->len = ran->out.len;
+	reply->said = ran->said;
+	return 0;
 }
 
 /* A program may take longer for logins that exist, or for unknown ones: the answer takes both
@@ -192,7 +181,8 @@ void
 downstream_lookup_done(struct ksession *s, const struct job_result *result)
 {
 	struct lookup_reply reply = { 0 };
-	char failure[200], said[256], session[24];
+	char session[24];
+	struct ipc_ran ran;
 	struct lookup_request request;
 	enum lookup_result found;
 	struct buf key, out;
@@ -202,7 +192,7 @@ downstream_lookup_done(struct ksession *s, const struct job_result *result)
 	if (result->how != JOB_ANSWERED)
 		reply = (struct lookup_reply){ .failure = downstream_lookup_job_failure(result),
 			.said = "" };
-	else if (downstream_lookup_parse_ran(result->msg, failure, said, &reply) != 0)
+	else if (downstream_lookup_read_ran(result->msg, &ran, &reply) != 0)
 		reply = (struct lookup_reply){ .failure = "unreadable answer", .said = "" };
 	request = downstream_lookup_request_of(s, session, &key);
 	found = lookup_answer(s->snapshot->lookup, &request, &s->down.lookup, &reply, &s->route);

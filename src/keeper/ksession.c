@@ -34,6 +34,7 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct ksession *s = calloc(1, sizeof(*s));
+	struct ipc_connection connection;
 	int r;
 
 	if (s == NULL) {
@@ -45,16 +46,17 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	s->identity = identity_ref(k->now->identity);
 	s->from_session = (struct source){ .kind = SOURCE_SESSION, .session = s };
 	s->sock = sock;
-	s->id = wire_u64(body);
-	wire_text(body, s->client, sizeof(s->client));
-	s->client_port = wire_u32(body);
-	wire_text(body, s->local, sizeof(s->local));
-	s->local_port = wire_u32(body);
+	r = ipc_connection_get(body, &connection);
+	s->id = connection.session;
+	snprintf(s->client, sizeof(s->client), "%s", connection.client);
+	s->client_port = connection.client_port;
+	snprintf(s->local, sizeof(s->local), "%s", connection.local);
+	s->local_port = connection.local_port;
 	s->started = clock_ms();
 	upstream_init(&s->up);
 	TAILQ_INSERT_TAIL(&k->sessions, s, entry);
 	event.data.ptr = &s->from_session;
-	if (wire_end(body) != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
+	if (r != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
 		ksession_end(s);
 		return ERR_FORMAT;
 	}
@@ -200,7 +202,7 @@ ksession_tell_login_end(const struct ksession *s)
 void
 ksession_end(struct ksession *s)
 {
-	const struct ksession_report cut = { .reason = "ended by the gateway" };
+	static const struct ipc_end cut = { .reason = "ended by the gateway" };
 
 	if (s->sock == -1)
 		return;
@@ -321,18 +323,11 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 static void
 ksession_ended(struct ksession *s, struct wire *body)
 {
-	struct ksession_report r;
+	static const struct ipc_end unreadable = { .reason = "unreadable report",
+		.text = "unreadable report" };
+	struct ipc_end end;
 
-	wire_text(body, r.reason, sizeof(r.reason));
-	r.from_client = wire_u64(body);
-	r.to_client = wire_u64(body);
-	r.how = wire_u8(body);
-	r.code = wire_u32(body);
-	wire_text(body, r.text, sizeof(r.text));
-	if (wire_end(body) != 0)
-		r = (struct ksession_report){ .reason = "unreadable report",
-			.text = "unreadable report" };
-	ksession_log_end(s, &r);
+	ksession_log_end(s, ipc_end_get(body, &end) == 0 ? &end : &unreadable);
 	ksession_end(s);
 }
 
@@ -381,7 +376,7 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 void
 ksession_input(struct ksession *s)
 {
-	const struct ksession_report died = { .reason = "its process died",
+	static const struct ipc_end died = { .reason = "its process died",
 		.text = "its process died" };
 	struct ipc_msg msg;
 	size_t end;

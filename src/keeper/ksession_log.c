@@ -185,7 +185,7 @@ ksession_log_denied(const struct ksession *s)
  * clients that cannot log in.
  */
 static void
-log_disconnect(const struct ksession *s, const char *user, const struct ksession_report *r)
+log_disconnect(const struct ksession *s, const char *user, const struct ipc_end *r)
 {
 	if (r->code == SSH_DISCONNECT_KEY_EXCHANGE_FAILED ||
 	    r->code == SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
@@ -202,7 +202,7 @@ log_disconnect(const struct ksession *s, const char *user, const struct ksession
  * address in that text; the login stands in front of it, and there is no space in a login.
  */
 static void
-log_preauth_end(const struct ksession *s, const char *user, const struct ksession_report *r)
+log_preauth_end(const struct ksession *s, const char *user, const struct ipc_end *r)
 {
 	const char *client = s->client;
 	unsigned int port = s->client_port;
@@ -234,7 +234,7 @@ log_preauth_end(const struct ksession *s, const char *user, const struct ksessio
 }
 
 void
-ksession_log_end(struct ksession *s, const struct ksession_report *r)
+ksession_log_end(struct ksession *s, const struct ipc_end *r)
 {
 	int64_t seconds = (clock_ms() - s->started) / 1000;
 	char user[KSESSION_USER_SIZE], more[64] = "";

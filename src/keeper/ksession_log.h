@@ -9,7 +9,7 @@
 
 #include "base/bucket.h"
 #include "base/log.h"
-#include "ipc/ipc.h"
+#include "ipc/messages.h"
 
 struct ksession;
 
@@ -23,15 +23,6 @@ struct ksession_log {
 	unsigned int failed_lines;	/* "Failed ..." */
 	unsigned int failed_lines_lost; /* because there were too many already */
 	int end_logged;
-};
-
-/* How a connection ended, as its session tells it in END. */
-struct ksession_report {
-	char reason[600];
-	uint64_t from_client, to_client;
-	enum ipc_end how;
-	uint32_t code; /* of the client's DISCONNECT */
-	char text[600];
 };
 
 /* A line of the keeper's own, with "session NUMBER: " in front. */
@@ -69,6 +60,6 @@ void ksession_log_failed_key(struct ksession *s, unsigned int failures);
 void ksession_log_denied(const struct ksession *s);
 
 /* The connection has ended: one line, whatever the end was, unless it was logged already. */
-void ksession_log_end(struct ksession *s, const struct ksession_report *r);
+void ksession_log_end(struct ksession *s, const struct ipc_end *r);
 
 #endif

@@ -10,7 +10,7 @@
 #include "auth/auth_methods.h"
 #include "auth/auth_stored.h"
 #include "base/reason.h"
-#include "ipc/ipc.h"
+#include "ipc/messages.h"
 #include "keeper/passthrough.h"
 
 struct agent_login;
@@ -102,10 +102,11 @@ void upstream_look_done(struct ksession *s, const struct job_result *result);
 /* Refuse the client: there is no errand, for err. */
 void upstream_no_errand(struct ksession *s, int err);
 
-/* Append four strings: the kex, host key algorithms, ciphers and MACs that s->up.host is asked
- * for; "": the defaults.  0, or an ERR_* with why: known_hosts could not say which host keys
- * it has. */
-int upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why);
+/* The algorithms that s->up.host is asked for, in the session and in a LOOK.  They point into the
+ * route and host_keys, which buf_free() frees in any case.  0, or an ERR_* with why: known_hosts
+ * could not say which host keys it has. */
+int upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a,
+    struct reason *why);
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ksession *s, struct wire *body);

@@ -31,29 +31,34 @@ upstream_same(const struct ksession *a, const struct ksession *b)
 
 /* The hosts of the route, those that did not answer lately after the others. */
 static void
-upstream_put_hosts(struct ksession *s, struct buf *b)
+upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 {
 	const struct strlist *hosts = &s->route->hosts;
 	size_t i, n = hosts->n > IPC_HOSTS_MAX ? IPC_HOSTS_MAX : hosts->n;
 	int64_t now = clock_ms();
 	int dead;
 
-	wire_put_u32(b, (uint32_t)n);
 	for (dead = 0; dead <= 1; dead++)
 		for (i = 0; i < n; i++)
 			if (dead_hosts_has(&s->keeper->dead, hosts->v[i], s->route->port, now) ==
 			    dead)
-				wire_put_text(b, hosts->v[i]);
+				ordered->v[ordered->n++] = hosts->v[i];
 }
 
 void
 upstream_put_dial(struct ksession *s, struct buf *order)
 {
+	char *hosts[IPC_HOSTS_MAX];
+	struct ipc_dial dial = {
+		.session = s->id,
+		.timeout_ms = (uint32_t)s->route->connect_timeout_ms,
+		.port = s->route->port,
+		.hosts.v = hosts,
+	};
+
+	upstream_order_hosts(s, &dial.hosts);
 	ipc_begin(order, IPC_DIAL);
-	wire_put_u64(order, s->id);
-	wire_put_u32(order, (uint32_t)s->route->connect_timeout_ms);
-	wire_put_u32(order, s->route->port);
-	upstream_put_hosts(s, order);
+	ipc_dial_put(order, &dial);
 }
 
 void
@@ -85,19 +90,22 @@ upstream_take_dead_hosts(struct ksession *s, struct wire *body)
 }
 
 int
-upstream_put_algorithms(const struct ksession *s, struct buf *b, struct reason *why)
+upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a,
+    struct reason *why)
 {
 	const struct route *route = s->route;
-	struct buf algorithms;
+	const char *list;
 	int r;
 
-	buf_init(&algorithms, HOST_KEY_ALGORITHMS_MAX);
-	r = host_key_algorithms(route, s->up.host, &algorithms, why);
-	wire_put_text(b, route->kex_algorithms != NULL ? route->kex_algorithms : "");
-	wire_put_string(b, algorithms.data, algorithms.len);
-	wire_put_text(b, route->ciphers != NULL ? route->ciphers : "");
-	wire_put_text(b, route->macs != NULL ? route->macs : "");
-	buf_free(&algorithms);
+	buf_init(host_keys, HOST_KEY_ALGORITHMS_MAX);
+	r = host_key_algorithms(route, s->up.host, host_keys, why);
+	list = buf_cstr(host_keys);
+	*a = (struct ipc_algorithms){
+		.kex = route->kex_algorithms != NULL ? route->kex_algorithms : "",
+		.host_keys = list != NULL ? list : "",
+		.ciphers = route->ciphers != NULL ? route->ciphers : "",
+		.macs = route->macs != NULL ? route->macs : "",
+	};
 	return r;
 }
 
@@ -106,21 +114,25 @@ static void
 upstream_send_fd(struct ksession *s, int fd)
 {
 	const struct route *route = s->route;
-	struct reason why;
 	char title[600];
-	struct buf b;
+	struct ipc_upstream_fd upstream = {
+		.title = title,
+		.alive_interval_ms = (uint32_t)route->server_alive_interval_ms,
+		.login_ms = (uint32_t)route->connect_timeout_ms,
+		.patient = upstream_method(s)->waits_for_client,
+	};
+	struct buf b, host_keys;
+	struct reason why;
 
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->down.auth), s->client,
 	    s->up.user, s->up.host);
 	title[500] = '\0';
-	ipc_begin(&b, IPC_UPSTREAM_FD);
-	wire_put_text(&b, title);
 	/* the key is refused for it, when it has been shown */
-	if (upstream_put_algorithms(s, &b, &why) != 0)
+	if (upstream_algorithms(s, &host_keys, &upstream.algorithms, &why) != 0)
 		ksession_warn(s, "%s", why.text);
-	wire_put_u32(&b, (uint32_t)route->server_alive_interval_ms);
-	wire_put_u32(&b, (uint32_t)route->connect_timeout_ms);
-	wire_put_bool(&b, upstream_method(s)->waits_for_client);
+	ipc_begin(&b, IPC_UPSTREAM_FD);
+	ipc_upstream_fd_put(&b, &upstream);
+	buf_free(&host_keys);
 	if (ksession_set_phase(s, IPC_PHASE_UPSTREAM_KEX) == 0)
 		(void)ksession_send(s, &b, fd);
 	else

@@ -15,31 +15,32 @@ const char *const upstream_text_host_key =
     "the host key of your machine could not be verified, so nothing was sent to it; "
     "ask your administrator";
 
-/* HOST_KEY or LOOKED: which key of the upstream has signed which exchange hash, and with which
- * algorithm.  What shown points to is in the message, and in alg.  0 or ERR_FORMAT. */
+/* The host key in HOST_KEY or LOOKED, for host_key_judge(); shown points to what m does.  0 or
+ * ERR_FORMAT. */
 static int
-upstream_parse_host_key(const struct ksession *s, struct wire *body, char alg[64],
+upstream_host_key_shown(const struct ksession *s, const struct ipc_host_key *m,
     struct host_key_shown *shown)
 {
-	wire_text(body, alg, 64);
-	*shown = (struct host_key_shown){ .route = s->route, .host = s->up.host, .alg = alg };
-	shown->hash = wire_string(body);
-	shown->blob = wire_string(body);
-	shown->sig = wire_string(body);
-	if (wire_end(body) != 0 || shown->hash.len < HOST_KEY_HASH_MIN ||
-	    shown->hash.len > HOST_KEY_HASH_MAX)
+	*shown = (struct host_key_shown){ .route = s->route,
+		.host = s->up.host,
+		.alg = m->alg,
+		.hash = m->hash,
+		.blob = m->blob,
+		.sig = m->sig };
+	if (m->hash.len < HOST_KEY_HASH_MIN || m->hash.len > HOST_KEY_HASH_MAX)
 		return ERR_FORMAT;
 	return 0;
 }
 
-/* The same, of the HOST_KEY that is kept until it is decided upon. */
+/* The same of the HOST_KEY that is kept until it is decided upon. */
 static int
-upstream_kept_host_key(const struct ksession *s, char alg[64], struct host_key_shown *shown)
+upstream_kept_host_key(const struct ksession *s, struct ipc_host_key *m,
+    struct host_key_shown *shown)
 {
 	struct wire body;
 
 	wire_init(&body, s->up.host_key_message.data, s->up.host_key_message.len);
-	return upstream_parse_host_key(s, &body, alg, shown);
+	return ipc_host_key_get(&body, m) == 0 ? upstream_host_key_shown(s, m, shown) : ERR_FORMAT;
 }
 
 static void
@@ -96,13 +97,20 @@ upstream_accept_host_key(struct ksession *s, const struct host_key_shown *shown)
 void
 upstream_put_look(struct ksession *s, struct buf *order)
 {
+	struct ipc_look look = {
+		.connect_ms = (uint32_t)s->route->connect_timeout_ms,
+		.total_ms = (uint32_t)s->route->connect_timeout_ms,
+		.port = s->route->port,
+		.host = s->up.host,
+	};
+	struct buf host_keys;
 	struct reason why;
 
+	/* UPSTREAM_FD has logged why */
+	(void)upstream_algorithms(s, &host_keys, &look.algorithms, &why);
 	ipc_begin(order, IPC_LOOK);
-	wire_put_u32(order, (uint32_t)s->route->connect_timeout_ms);
-	wire_put_u32(order, s->route->port);
-	wire_put_text(order, s->up.host);
-	(void)upstream_put_algorithms(s, order, &why); /* UPSTREAM_FD has logged why */
+	ipc_look_put(order, &look);
+	buf_free(&host_keys);
 }
 
 /* Act on the host key that the session tells of, in s->up.host_key_message. */
@@ -111,9 +119,9 @@ upstream_decide_host_key(struct ksession *s)
 {
 	struct host_key_judgement j;
 	struct host_key_shown shown;
-	char alg[64];
+	struct ipc_host_key m;
 
-	if (buf_err(&s->up.host_key_message) != 0 || upstream_kept_host_key(s, alg, &shown) != 0) {
+	if (buf_err(&s->up.host_key_message) != 0 || upstream_kept_host_key(s, &m, &shown) != 0) {
 		ksession_end(s);
 		return;
 	}
@@ -172,9 +180,9 @@ static void
 upstream_compare_host_key(const struct ksession *s, const struct host_key_shown *looked)
 {
 	struct host_key_shown told;
-	char alg[64];
+	struct ipc_host_key m;
 
-	if (upstream_kept_host_key(s, alg, &told) == 0 && !bytes_equal(told.blob, looked->blob))
+	if (upstream_kept_host_key(s, &m, &told) == 0 && !bytes_equal(told.blob, looked->blob))
 		ksession_warn(s,
 		    "%s port %u has shown the gateway another host key than the one that comes "
 		    "from this session",
@@ -212,7 +220,8 @@ upstream_look_done(struct ksession *s, const struct job_result *result)
 {
 	struct ipc_msg *msg = result->msg;
 	struct host_key_shown shown;
-	char reason[512], alg[64];
+	struct ipc_looked looked;
+	char reason[600];
 
 	if (result->how == JOB_NOT_STARTED) {
 		if (upstream_answer_host_key(s, 0) == 0)
@@ -220,17 +229,21 @@ upstream_look_done(struct ksession *s, const struct job_result *result)
 		return;
 	}
 	s->up.host_key_scanned = 1;
-	if (msg != NULL && msg->type == IPC_LOOKED &&
-	    upstream_parse_host_key(s, &msg->body, alg, &shown) == 0) {
-		upstream_add_host_key(s, &shown);
-		upstream_decide_host_key(s);
-		return;
-	}
-	if (msg != NULL && msg->type == IPC_DIAL_FAILED)
+	snprintf(reason, sizeof(reason), "the errand has failed: %s",
+	    err_str(result->err != 0 ? result->err : ERR_FORMAT));
+	if (msg != NULL && msg->type == IPC_DIAL_FAILED) {
 		wire_text(&msg->body, reason, sizeof(reason));
-	else
-		snprintf(reason, sizeof(reason), "the errand has failed: %s",
-		    err_str(result->err != 0 ? result->err : ERR_FORMAT));
+	} else if (msg != NULL && msg->type == IPC_LOOKED &&
+	    ipc_looked_get(&msg->body, &looked) == 0) {
+		if (looked.reason[0] != '\0') {
+			snprintf(reason, sizeof(reason), "%s port %u: %.300s", s->up.host,
+			    s->route->port, looked.reason);
+		} else if (upstream_host_key_shown(s, &looked.key, &shown) == 0) {
+			upstream_add_host_key(s, &shown);
+			upstream_decide_host_key(s);
+			return;
+		}
+	}
 	if (upstream_answer_host_key(s, 0) == 0)
 		upstream_refuse_unreachable(s, "cannot look at its host key: ", reason);
 }

@@ -22,6 +22,7 @@
 #include "base/proctitle.h"
 #include "conf/users.h"
 #include "errand/run.h"
+#include "ipc/messages.h"
 #include "master/errands.h"
 #include "master/master_private.h"
 
@@ -60,14 +61,17 @@ master_refuse(const struct connection *c, int err)
 static int
 master_announce(struct master *m, const struct connection *c, uint64_t id, int sock)
 {
+	const struct ipc_connection connection = {
+		.session = id,
+		.client = c->client,
+		.client_port = c->client_port,
+		.local = c->local,
+		.local_port = c->local_port,
+	};
 	struct buf b;
 
 	ipc_begin(&b, IPC_CONNECTION);
-	wire_put_u64(&b, id);
-	wire_put_text(&b, c->client);
-	wire_put_u32(&b, c->client_port);
-	wire_put_text(&b, c->local);
-	wire_put_u32(&b, c->local_port);
+	ipc_connection_put(&b, &connection);
 	return ipc_send(m->keeper, &b, sock);
 }
 

@@ -162,10 +162,8 @@ up_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob, st
 	if (blob.len > sizeof(s->host_key))
 		return ERR_TOOBIG;
 	ipc_begin(&b, IPC_HOST_KEY);
-	wire_put_text(&b, alg);
-	wire_put_bytes(&b, hash);
-	wire_put_bytes(&b, blob);
-	wire_put_bytes(&b, sig);
+	ipc_host_key_put(&b,
+	    &(struct ipc_host_key){ .alg = alg, .hash = hash, .blob = blob, .sig = sig });
 	/* with accept-new the keeper has the machine looked at: that is not the machine's time */
 	asked_at = clock_ms();
 	r = session_ask(s, &b, IPC_HOST_KEY_OK, s->up_timeout_ms, &msg);
@@ -362,36 +360,30 @@ const struct leg_ops session_up_ops = { never_sign, up_host_key, up_packet };
 static void
 start_upstream(struct session *s, struct ipc_msg *msg)
 {
-	char title[512], lists[4][1024];
 	struct leg_config config = { 0 };
+	struct ipc_upstream_fd upstream;
+	const struct ipc_algorithms *a = &upstream.algorithms;
 	const char *why;
-	uint32_t alive, timeout;
-	int i;
 
-	wire_text(&msg->body, title, sizeof(title));
-	for (i = 0; i < 4; i++)
-		wire_text(&msg->body, lists[i], sizeof(lists[i]));
-	alive = wire_u32(&msg->body);
-	timeout = wire_u32(&msg->body);
-	s->up_patient = wire_bool(&msg->body);
-	if (wire_end(&msg->body) != 0 || s->up != NULL) {
+	if (ipc_upstream_fd_get(&msg->body, &upstream) != 0 || s->up != NULL) {
 		fd_close(&msg->fd);
 		session_end(s, "unreadable message from the keeper");
 		return;
 	}
-	config.kex_algorithms = lists[0][0] != '\0' ? lists[0] : NULL;
-	config.host_key_algorithms = lists[1];
-	config.ciphers = lists[2][0] != '\0' ? lists[2] : NULL;
-	config.macs = lists[3][0] != '\0' ? lists[3] : NULL;
-	s->relay.side[RELAY_UPSTREAM].interval_ms = (int)alive;
-	proctitle_set("session %04jx %s", (uintmax_t)s->config->id, title);
+	config.kex_algorithms = a->kex[0] != '\0' ? a->kex : NULL;
+	config.host_key_algorithms = a->host_keys;
+	config.ciphers = a->ciphers[0] != '\0' ? a->ciphers : NULL;
+	config.macs = a->macs[0] != '\0' ? a->macs : NULL;
+	s->up_patient = upstream.patient;
+	s->up_alive_interval_ms = (int)upstream.alive_interval_ms;
+	proctitle_set("session %04jx %s", (uintmax_t)s->config->id, upstream.title);
 	s->up = leg_new_client(msg->fd, &config, &session_up_ops, s, &why);
 	if (s->up == NULL) {
 		session_end(s, "upstream: %s", why);
 		return;
 	}
-	s->up_timeout_ms = timeout;
-	s->up_deadline = clock_ms() + timeout;
+	s->up_timeout_ms = upstream.login_ms;
+	s->up_deadline = clock_ms() + upstream.login_ms;
 	session_set_state(s, SESSION_UPSTREAM_KEX);
 }
 
@@ -463,7 +455,7 @@ start_relay(struct session *s, struct wire *body)
 		return;
 	}
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
-	    s->relay.side[RELAY_UPSTREAM].interval_ms, s->config->client_alive_count_max);
+	    s->up_alive_interval_ms, s->config->client_alive_count_max);
 	relay_set_version(&s->relay, leg_server_version(s->up));
 	r = relay_set_rules(&s->relay, &s->rules, s->config->id, clock_ms());
 	if (r != 0) {

@@ -75,11 +75,11 @@ farewell(struct session *s)
 	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
 }
 
-/* What the client has had to do with it, for sshd's words before the login. */
+/* The client's share in the end, for sshd's words before the login. */
 static void
-put_client_end(const struct session *s, struct buf *b)
+set_client_end(const struct session *s, struct ipc_end *end)
 {
-	static const enum ipc_end ends[] = {
+	static const enum ipc_client_end ends[] = {
 		[LEG_OTHER] = IPC_END_OTHER,
 		[LEG_CLOSED] = IPC_END_CLOSED,
 		[LEG_RESET] = IPC_END_RESET,
@@ -89,18 +89,12 @@ put_client_end(const struct session *s, struct buf *b)
 		[LEG_BROKEN] = IPC_END_BROKEN,
 	};
 	enum leg_failure failure = s->by_client ? leg_failure(s->down) : LEG_OTHER;
-	const char *text = "";
-	uint32_t code = 0;
 
+	end->how = ends[failure];
 	if (failure == LEG_DISCONNECTED)
-		code = leg_peer_disconnect(s->down, &text);
-	else if (s->by_client)
-		text = leg_error(s->down);
+		end->code = leg_peer_disconnect(s->down, &end->text);
 	else
-		text = s->reason;
-	buf_put_u8(b, (uint8_t)ends[failure]);
-	wire_put_u32(b, code);
-	wire_put_text(b, text);
+		end->text = s->by_client ? leg_error(s->down) : s->reason;
 }
 
 /* The one line at the end is the keeper's.  Without a keeper there is none: the master has said what
@@ -110,15 +104,18 @@ session_report(struct session *s)
 {
 	uint8_t space[REPORT_MAX];
 	struct buf b = { .data = space, .cap = sizeof(space), .max = sizeof(space) };
+	struct ipc_end end = {
+		.reason = s->reason,
+		.from_client = s->relay.side[RELAY_DOWNSTREAM].bytes,
+		.to_client = s->relay.side[RELAY_UPSTREAM].bytes,
+	};
 
 	farewell(s);
 	if (s->keeper == -1)
 		return;
 	buf_put_u8(&b, IPC_END);
-	wire_put_text(&b, s->reason);
-	wire_put_u64(&b, s->relay.side[RELAY_DOWNSTREAM].bytes);
-	wire_put_u64(&b, s->relay.side[RELAY_UPSTREAM].bytes);
-	put_client_end(s, &b);
+	set_client_end(s, &end);
+	ipc_end_put(&b, &end);
 	if (buf_err(&b) != 0 || fd_send(s->keeper, b.data, b.len, -1) != 0)
 		fd_close(&s->keeper);
 }

@@ -4,7 +4,7 @@
 #ifndef SESSION_SESSION_PRIVATE_H
 #define SESSION_SESSION_PRIVATE_H
 
-#include "ipc/ipc.h"
+#include "ipc/messages.h"
 #include "relay/relay.h"
 #include "session/session.h"
 #include "transport/leg.h"
@@ -43,19 +43,20 @@ struct session {
 	struct relay relay;
 	struct policy rules; /* until the relay has them */
 	int have_rules;
-	int relayed;	       /* the client was let through */
-	int by_client;	       /* it is the client who has ended it */
-	int orphan;	       /* the keeper was lost before the client was let through */
-	unsigned int refused;  /* how many lines of the log it has got for that */
-	int64_t deadline;      /* of the login */
-	int64_t up_deadline;   /* of the login upstream */
-	int64_t up_timeout_ms; /* ConnectTimeout */
-	int up_patient;	       /* a person is asked meanwhile: only its handshake has one */
-	int64_t trim_at;       /* give back memory then */
-	uint64_t trim_bytes;   /* relayed since the last time */
-	int64_t asked_at;      /* in us: the client's last login message */
-	int64_t pace_until;    /* in us: the keeper is not listened to before */
-	char reason[512];      /* why it ends; "" while it does not */
+	int relayed;		  /* the client was let through */
+	int by_client;		  /* it is the client who has ended it */
+	int orphan;		  /* the keeper was lost before the client was let through */
+	unsigned int refused;	  /* how many lines of the log it has got for that */
+	int64_t deadline;	  /* of the login */
+	int64_t up_deadline;	  /* of the login upstream */
+	int64_t up_timeout_ms;	  /* ConnectTimeout */
+	int up_alive_interval_ms; /* ServerAliveInterval, for the relay */
+	int up_patient;		  /* a person is asked meanwhile: only its handshake has one */
+	int64_t trim_at;	  /* give back memory then */
+	uint64_t trim_bytes;	  /* relayed since the last time */
+	int64_t asked_at;	  /* in us: the client's last login message */
+	int64_t pace_until;	  /* in us: the keeper is not listened to before */
+	char reason[512];	  /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */
 	uint8_t host_key[SESSION_HOST_KEY_MAX];

@@ -10,6 +10,7 @@
 
 #include "auth/auth_request.h"
 #include "base/fd.h"
+#include "ipc/messages.h"
 #include "fuzz.h"
 #include "keeper_driver_private.h"
 
@@ -77,11 +78,12 @@ step_open(struct driver *d, struct slot *s, uint8_t arg)
 	buf_init(&s->request, IPC_MAX);
 	buf_init(&s->agent_request, IPC_MAX);
 	ipc_begin(&b, IPC_CONNECTION);
-	wire_put_u64(&b, s->id);
-	wire_put_text(&b, arg == '6' ? "2001:db8::1" : "127.0.0.1");
-	wire_put_u32(&b, 1234);
-	wire_put_text(&b, "127.0.0.1");
-	wire_put_u32(&b, 2222);
+	ipc_connection_put(&b,
+	    &(struct ipc_connection){ .session = s->id,
+		.client = arg == '6' ? "2001:db8::1" : "127.0.0.1",
+		.client_port = 1234,
+		.local = "127.0.0.1",
+		.local_port = 2222 });
 	step_send(d->master, &b, pair[1]);
 	fd_close(&pair[1]);
 }
@@ -320,10 +322,11 @@ step_ran(struct driver *d, struct slot *s, uint8_t arg)
 	else
 		world_route_text(&d->world, &text);
 	ipc_begin(&b, IPC_RAN);
-	wire_put_text(&b, arg == '3' ? "killed" : "");
-	wire_put_u32(&b, arg == '1');
-	wire_put_string(&b, text.data, text.len);
-	wire_put_text(&b, "");
+	ipc_ran_put(&b,
+	    &(struct ipc_ran){ .failure = arg == '3' ? "killed" : "",
+		.status = arg == '1',
+		.out = { text.data, text.len },
+		.said = "" });
 	step_send(s->errand, &b, -1);
 	buf_free(&text);
 }
@@ -340,12 +343,13 @@ step_end(struct driver *d, struct slot *s, uint8_t arg)
 	struct buf b;
 
 	ipc_begin(&b, IPC_END);
-	wire_put_text(&b, arg == 'g' ? "LoginGraceTime is over" : "the end");
-	wire_put_u64(&b, 1);
-	wire_put_u64(&b, 2);
-	buf_put_u8(&b, arg & 7);
-	wire_put_u32(&b, arg);
-	wire_put_text(&b, "text");
+	ipc_end_put(&b,
+	    &(struct ipc_end){ .reason = arg == 'g' ? "LoginGraceTime is over" : "the end",
+		.from_client = 1,
+		.to_client = 2,
+		.how = arg & 7,
+		.code = arg,
+		.text = "text" });
 	step_send(s->sock, &b, -1);
 }
 

@@ -5,6 +5,7 @@
 
 #include "auth/auth_request.h"
 #include "base/fd.h"
+#include "ipc/messages.h"
 #include "fuzz.h"
 #include "keeper_driver_private.h"
 
@@ -18,10 +19,11 @@ send_host_key(struct driver *d, struct slot *s, uint8_t arg, const struct world_
 	buf_init(&sig, 512);
 	world_sign(key, arg == '!' ? d->nonce : s->machine_hash, HASH_SIZE, &sig);
 	ipc_begin(&b, IPC_HOST_KEY);
-	wire_put_text(&b, key->type);
-	wire_put_string(&b, s->machine_hash, HASH_SIZE);
-	wire_put_string(&b, key->pub.data, key->pub.len);
-	wire_put_string(&b, sig.data, sig.len);
+	ipc_host_key_put(&b,
+	    &(struct ipc_host_key){ .alg = key->type,
+		.hash = { s->machine_hash, HASH_SIZE },
+		.blob = { key->pub.data, key->pub.len },
+		.sig = { sig.data, sig.len } });
 	buf_free(&sig);
 	s->shown = arg == '!' ? HOST_NONE : key == &d->world.machine ? HOST_KNOWN : HOST_FOREIGN;
 	step_send(s->sock, &b, -1);
@@ -60,10 +62,14 @@ step_looked(struct driver *d, struct slot *s, uint8_t arg)
 		d->looked_machine |= arg == 'm';
 		d->looked_foreign |= arg == 'f';
 		ipc_begin(&b, IPC_LOOKED);
-		wire_put_text(&b, key->type);
-		wire_put_string(&b, hash, HASH_SIZE);
-		wire_put_string(&b, key->pub.data, key->pub.len);
-		wire_put_string(&b, sig.data, sig.len);
+		ipc_looked_put(&b,
+		    &(struct ipc_looked){ .address = "127.0.0.1",
+			.version = "SSH-2.0-x",
+			.reason = "",
+			.key = { .alg = key->type,
+			    .hash = { hash, HASH_SIZE },
+			    .blob = { key->pub.data, key->pub.len },
+			    .sig = { sig.data, sig.len } } });
 		step_send(d->looks[i], &b, -1);
 	} else if (arg == 'd') {
 		ipc_begin(&b, IPC_DIAL_FAILED);

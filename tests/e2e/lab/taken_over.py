@@ -31,14 +31,9 @@ def program():
 
 @functools.cache
 def types():
-    """IPC_* by name, as src/ipc/ipc.h numbers them."""
-    text = re.sub(r"/\*.*?\*/", "", (TREE / "src/ipc/ipc.h").read_text(), flags=re.S)
-    body = re.search(r"enum ipc_type \{(.*?)\};", text, re.S).group(1)
-    numbers, n = {}, 0
-    for name, value in re.findall(r"IPC_(\w+)(?:\s*=\s*(\d+))?", body):
-        n = int(value) if value else n + 1
-        numbers[name] = n
-    return numbers
+    """The number of each type of message: they are counted from 1 in the order of src/ipc/ipc.def."""
+    names = re.findall(r"^IPC_MESSAGE\((\w+),", (TREE / "src/ipc/ipc.def").read_text(), re.M)
+    return {name: number for number, name in enumerate(names, 1)}
 
 
 def string(value):

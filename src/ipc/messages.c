@@ -1,0 +1,308 @@
+/*
+ * The larger bodies of messages between processes, writer beside reader.  The processes at both ends
+ * call these, with messages of ipc.def.
+ */
+#include <string.h>
+
+#include "ipc/messages.h"
+
+/* Longer texts than these are malformed. */
+#define ADDRESS_SIZE 64
+#define HOST_SIZE 256
+#define ALGORITHM_SIZE 64
+#define ALGORITHMS_SIZE 1024
+#define TITLE_SIZE 512
+#define VERSION_SIZE 256
+#define REASON_SIZE 600
+#define PROGRAM_FAILURE_SIZE 200
+#define PROGRAM_SAID_SIZE 256
+
+/* Arguments, variables or paths in one RUN message. */
+#define RUN_STRINGS_MAX 128
+
+/* Read a text of less than size bytes. */
+static const char *
+text_get(struct wire *body, struct ipc_texts *texts, size_t size)
+{
+	char *text = texts->space + texts->used;
+
+	if (size > sizeof(texts->space) - texts->used) {
+		body->err = ERR_FORMAT;
+		return "";
+	}
+	wire_text(body, text, size);
+	texts->used += strlen(text) + 1;
+	return text;
+}
+
+static void
+strings_put(struct buf *b, const struct strlist *strings)
+{
+	size_t i;
+
+	wire_put_u32(b, (uint32_t)strings->n);
+	for (i = 0; i < strings->n; i++)
+		wire_put_text(b, strings->v[i]);
+}
+
+/* Append to a list, which is the caller's also after an error. */
+static int
+strings_get(struct wire *body, struct strlist *strings, uint32_t max)
+{
+	uint32_t n = wire_u32(body);
+	struct bytes s;
+
+	if (n > max)
+		return ERR_FORMAT;
+	for (; n > 0; n--) {
+		s = wire_string(body);
+		if (wire_err(body) != 0 || memchr(s.p, '\0', s.len) != NULL)
+			return ERR_FORMAT;
+		if (strlist_add(strings, (const char *)s.p, s.len) != 0)
+			return ERR_NOMEM;
+	}
+	return wire_err(body);
+}
+
+static void
+algorithms_put(struct buf *b, const struct ipc_algorithms *a)
+{
+	wire_put_text(b, a->kex);
+	wire_put_text(b, a->host_keys);
+	wire_put_text(b, a->ciphers);
+	wire_put_text(b, a->macs);
+}
+
+static void
+algorithms_get(struct wire *body, struct ipc_algorithms *a, struct ipc_texts *texts)
+{
+	a->kex = text_get(body, texts, ALGORITHMS_SIZE);
+	a->host_keys = text_get(body, texts, ALGORITHMS_SIZE);
+	a->ciphers = text_get(body, texts, ALGORITHMS_SIZE);
+	a->macs = text_get(body, texts, ALGORITHMS_SIZE);
+}
+
+void
+ipc_connection_put(struct buf *b, const struct ipc_connection *m)
+{
+	wire_put_u64(b, m->session);
+	wire_put_text(b, m->client);
+	wire_put_u32(b, m->client_port);
+	wire_put_text(b, m->local);
+	wire_put_u32(b, m->local_port);
+}
+
+int
+ipc_connection_get(struct wire *body, struct ipc_connection *m)
+{
+	m->texts.used = 0;
+	m->session = wire_u64(body);
+	m->client = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->client_port = wire_u32(body);
+	m->local = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->local_port = wire_u32(body);
+	return wire_end(body);
+}
+
+void
+ipc_dial_put(struct buf *b, const struct ipc_dial *m)
+{
+	wire_put_u64(b, m->session);
+	wire_put_u32(b, m->timeout_ms);
+	wire_put_u32(b, m->port);
+	strings_put(b, &m->hosts);
+}
+
+int
+ipc_dial_get(struct wire *body, struct ipc_dial *m)
+{
+	int r;
+
+	m->session = wire_u64(body);
+	m->timeout_ms = wire_u32(body);
+	m->port = wire_u32(body);
+	m->hosts = (struct strlist){ 0 };
+	r = strings_get(body, &m->hosts, IPC_HOSTS_MAX);
+	if (r == 0)
+		r = wire_end(body);
+	if (r != 0)
+		strlist_free(&m->hosts);
+	return r;
+}
+
+void
+ipc_run_put(struct buf *b, const struct ipc_run *m)
+{
+	wire_put_u64(b, m->session);
+	wire_put_u32(b, m->timeout_ms);
+	strings_put(b, &m->argv);
+	strings_put(b, &m->env);
+	strings_put(b, &m->closed);
+	strings_put(b, &m->fixed);
+}
+
+int
+ipc_run_get(struct wire *body, struct ipc_run *m)
+{
+	struct strlist *const lists[] = { &m->argv, &m->env, &m->closed, &m->fixed };
+	size_t i;
+	int r = 0;
+
+	*m = (struct ipc_run){ 0 };
+	m->session = wire_u64(body);
+	m->timeout_ms = wire_u32(body);
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]) && r == 0; i++)
+		r = strings_get(body, lists[i], RUN_STRINGS_MAX);
+	if (r == 0)
+		r = wire_end(body);
+	if (r != 0)
+		ipc_run_free(m);
+	return r;
+}
+
+void
+ipc_run_free(struct ipc_run *m)
+{
+	strlist_free(&m->argv);
+	strlist_free(&m->env);
+	strlist_free(&m->closed);
+	strlist_free(&m->fixed);
+}
+
+void
+ipc_ran_put(struct buf *b, const struct ipc_ran *m)
+{
+	wire_put_text(b, m->failure);
+	wire_put_u32(b, m->status);
+	wire_put_bytes(b, m->out);
+	wire_put_text(b, m->said);
+}
+
+int
+ipc_ran_get(struct wire *body, struct ipc_ran *m)
+{
+	m->texts.used = 0;
+	m->failure = text_get(body, &m->texts, PROGRAM_FAILURE_SIZE);
+	m->status = wire_u32(body);
+	m->out = wire_string(body);
+	m->said = text_get(body, &m->texts, PROGRAM_SAID_SIZE);
+	return wire_end(body);
+}
+
+void
+ipc_look_put(struct buf *b, const struct ipc_look *m)
+{
+	wire_put_u32(b, m->connect_ms);
+	wire_put_u32(b, m->total_ms);
+	wire_put_u32(b, m->port);
+	wire_put_bool(b, m->trial);
+	wire_put_text(b, m->host);
+	algorithms_put(b, &m->algorithms);
+}
+
+int
+ipc_look_get(struct wire *body, struct ipc_look *m)
+{
+	m->texts.used = 0;
+	m->connect_ms = wire_u32(body);
+	m->total_ms = wire_u32(body);
+	m->port = wire_u32(body);
+	m->trial = wire_bool(body);
+	m->host = text_get(body, &m->texts, HOST_SIZE);
+	algorithms_get(body, &m->algorithms, &m->texts);
+	return wire_end(body);
+}
+
+void
+ipc_host_key_put(struct buf *b, const struct ipc_host_key *m)
+{
+	wire_put_text(b, m->alg);
+	wire_put_bytes(b, m->hash);
+	wire_put_bytes(b, m->blob);
+	wire_put_bytes(b, m->sig);
+}
+
+static void
+host_key_get(struct wire *body, struct ipc_host_key *m)
+{
+	m->texts.used = 0;
+	m->alg = text_get(body, &m->texts, ALGORITHM_SIZE);
+	m->hash = wire_string(body);
+	m->blob = wire_string(body);
+	m->sig = wire_string(body);
+}
+
+int
+ipc_host_key_get(struct wire *body, struct ipc_host_key *m)
+{
+	host_key_get(body, m);
+	return wire_end(body);
+}
+
+void
+ipc_looked_put(struct buf *b, const struct ipc_looked *m)
+{
+	wire_put_text(b, m->address);
+	wire_put_text(b, m->version);
+	wire_put_text(b, m->reason);
+	wire_put_bool(b, m->takes_bound);
+	ipc_host_key_put(b, &m->key);
+}
+
+int
+ipc_looked_get(struct wire *body, struct ipc_looked *m)
+{
+	m->texts.used = 0;
+	m->address = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->version = text_get(body, &m->texts, VERSION_SIZE);
+	m->reason = text_get(body, &m->texts, REASON_SIZE);
+	m->takes_bound = wire_bool(body);
+	host_key_get(body, &m->key);
+	return wire_end(body);
+}
+
+void
+ipc_upstream_fd_put(struct buf *b, const struct ipc_upstream_fd *m)
+{
+	wire_put_text(b, m->title);
+	algorithms_put(b, &m->algorithms);
+	wire_put_u32(b, m->alive_interval_ms);
+	wire_put_u32(b, m->login_ms);
+	wire_put_bool(b, m->patient);
+}
+
+int
+ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m)
+{
+	m->texts.used = 0;
+	m->title = text_get(body, &m->texts, TITLE_SIZE);
+	algorithms_get(body, &m->algorithms, &m->texts);
+	m->alive_interval_ms = wire_u32(body);
+	m->login_ms = wire_u32(body);
+	m->patient = wire_bool(body);
+	return wire_end(body);
+}
+
+void
+ipc_end_put(struct buf *b, const struct ipc_end *m)
+{
+	wire_put_text(b, m->reason);
+	wire_put_u64(b, m->from_client);
+	wire_put_u64(b, m->to_client);
+	buf_put_u8(b, (uint8_t)m->how);
+	wire_put_u32(b, m->code);
+	wire_put_text(b, m->text);
+}
+
+int
+ipc_end_get(struct wire *body, struct ipc_end *m)
+{
+	m->texts.used = 0;
+	m->reason = text_get(body, &m->texts, REASON_SIZE);
+	m->from_client = wire_u64(body);
+	m->to_client = wire_u64(body);
+	m->how = wire_u8(body);
+	m->code = wire_u32(body);
+	m->text = text_get(body, &m->texts, REASON_SIZE);
+	return wire_end(body);
+}

@@ -1,0 +1,129 @@
+/*
+ * Bodies of the messages that have more than three fields, each as a struct with a pair of functions:
+ * put appends the body to a message begun with ipc_begin(), get reads it to its end.
+ *
+ * get returns 0, or ERR_FORMAT or ERR_NOMEM with nothing to free.  struct bytes point into the
+ * message; texts point into the struct itself, which is not to be copied.
+ */
+#ifndef IPC_MESSAGES_H
+#define IPC_MESSAGES_H
+
+#include "base/strlist.h"
+#include "ipc/ipc.h"
+
+/* Where get keeps the texts of a message; put does not use it. */
+struct ipc_texts {
+	char space[6 * 1024];
+	size_t used;
+};
+
+/* What a host is asked for in a key exchange: lists as in RFC 4253 section 7.1; "": the default. */
+struct ipc_algorithms {
+	const char *kex, *host_keys, *ciphers, *macs;
+};
+
+struct ipc_connection {
+	uint64_t session;
+	const char *client; /* numeric address */
+	uint32_t client_port;
+	const char *local;
+	uint32_t local_port;
+	struct ipc_texts texts;
+};
+
+void ipc_connection_put(struct buf *b, const struct ipc_connection *m);
+int ipc_connection_get(struct wire *body, struct ipc_connection *m) MUST_CHECK;
+
+struct ipc_dial {
+	uint64_t session;
+	uint32_t timeout_ms;
+	uint32_t port;
+	struct strlist hosts; /* in the order in which they are tried; after get: strlist_free() */
+};
+
+void ipc_dial_put(struct buf *b, const struct ipc_dial *m);
+int ipc_dial_get(struct wire *body, struct ipc_dial *m) MUST_CHECK;
+
+struct ipc_run {
+	uint64_t session;
+	uint32_t timeout_ms;
+	struct strlist argv, env; /* after get: ipc_run_free() */
+	struct strlist closed;	  /* absolute paths out of its reach */
+	struct strlist fixed;	  /* paths that it may read and not change */
+};
+
+void ipc_run_put(struct buf *b, const struct ipc_run *m);
+int ipc_run_get(struct wire *body, struct ipc_run *m) MUST_CHECK;
+void ipc_run_free(struct ipc_run *m);
+
+struct ipc_ran {
+	const char *failure; /* "": it has ended by itself */
+	uint32_t status;     /* its exit status */
+	struct bytes out;    /* its standard output */
+	const char *said;    /* the beginning of its standard error */
+	struct ipc_texts texts;
+};
+
+void ipc_ran_put(struct buf *b, const struct ipc_ran *m);
+int ipc_ran_get(struct wire *body, struct ipc_ran *m) MUST_CHECK;
+
+struct ipc_look {
+	uint32_t connect_ms; /* how long connecting may take, */
+	uint32_t total_ms;   /* and all of it */
+	uint32_t port;
+	int trial; /* go on as a login would, up to where it is known what the host takes */
+	const char *host;
+	struct ipc_algorithms algorithms;
+	struct ipc_texts texts;
+};
+
+void ipc_look_put(struct buf *b, const struct ipc_look *m);
+int ipc_look_get(struct wire *body, struct ipc_look *m) MUST_CHECK;
+
+/* HOST_KEY; and in LOOKED: a host key, and the exchange hash that it has signed. */
+struct ipc_host_key {
+	const char *alg;
+	struct bytes hash, blob, sig;
+	struct ipc_texts texts;
+};
+
+void ipc_host_key_put(struct buf *b, const struct ipc_host_key *m);
+int ipc_host_key_get(struct wire *body, struct ipc_host_key *m) MUST_CHECK;
+
+struct ipc_looked {
+	const char *address;	 /* numeric */
+	const char *version;	 /* "SSH-2.0-..."; "": the host has sent none */
+	const char *reason;	 /* why it went no further; "": all of what was ordered is done */
+	int takes_bound;	 /* publickey-hostbound-v00@openssh.com, found out in a trial */
+	struct ipc_host_key key; /* an empty blob: the host has shown none */
+	struct ipc_texts texts;
+};
+
+void ipc_looked_put(struct buf *b, const struct ipc_looked *m);
+int ipc_looked_get(struct wire *body, struct ipc_looked *m) MUST_CHECK;
+
+struct ipc_upstream_fd {
+	const char *title; /* for the title of the process */
+	struct ipc_algorithms algorithms;
+	uint32_t alive_interval_ms; /* ServerAliveInterval */
+	uint32_t login_ms;	    /* ConnectTimeout, for the login upstream */
+	int patient; /* that time is for the key exchange alone: the user is asked in the login */
+	struct ipc_texts texts;
+};
+
+void ipc_upstream_fd_put(struct buf *b, const struct ipc_upstream_fd *m);
+int ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m) MUST_CHECK;
+
+struct ipc_end {
+	const char *reason;		 /* for the log */
+	uint64_t from_client, to_client; /* bytes relayed */
+	enum ipc_client_end how;
+	uint32_t code;	  /* of the client's DISCONNECT */
+	const char *text; /* what ended it, in sshd's words or the client's own */
+	struct ipc_texts texts;
+};
+
+void ipc_end_put(struct buf *b, const struct ipc_end *m);
+int ipc_end_get(struct wire *body, struct ipc_end *m) MUST_CHECK;
+
+#endif

@@ -1,0 +1,457 @@
+/*
+ * Bodies of messages between processes: what is put is what is got, and a body that is cut anywhere, or
+ * goes on, is refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ipc/messages.h"
+
+static const struct ipc_algorithms algorithms = { "kex", "", "ciphers", "macs" };
+static char one[] = "one", empty[] = "", three[] = "three";
+static char *words[] = { one, empty, three, NULL };
+static const struct strlist list = { words, 3 };
+
+#define BYTES(text) ((struct bytes){ (const uint8_t *)(text), sizeof(text) - 1 })
+
+static void
+assert_bytes(struct bytes got, const char *expected)
+{
+	assert_true(bytes_is(got, expected));
+}
+
+static void
+assert_list(const struct strlist *got)
+{
+	size_t i;
+
+	assert_int_equal(got->n, list.n);
+	for (i = 0; i < list.n; i++)
+		assert_string_equal(got->v[i], list.v[i]);
+	assert_null(got->v[list.n]);
+}
+
+static void
+assert_algorithms(const struct ipc_algorithms *got)
+{
+	assert_string_equal(got->kex, algorithms.kex);
+	assert_string_equal(got->host_keys, algorithms.host_keys);
+	assert_string_equal(got->ciphers, algorithms.ciphers);
+	assert_string_equal(got->macs, algorithms.macs);
+}
+
+/* For each message: put an example; get a body, and unless it is cut compare it with the example. */
+struct pair {
+	const char *name;
+	void (*put)(struct buf *b);
+	int (*get)(struct wire *body, int whole);
+};
+
+static void
+put_connection(struct buf *b)
+{
+	ipc_connection_put(b,
+	    &(struct ipc_connection){ .session = 1ULL << 40,
+		.client = "192.0.2.1",
+		.client_port = 1,
+		.local = "2001:db8::1",
+		.local_port = 22 });
+}
+
+static int
+get_connection(struct wire *body, int whole)
+{
+	struct ipc_connection m;
+	int r = ipc_connection_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.session, 1ULL << 40);
+	assert_string_equal(m.client, "192.0.2.1");
+	assert_int_equal(m.client_port, 1);
+	assert_string_equal(m.local, "2001:db8::1");
+	assert_int_equal(m.local_port, 22);
+	return 0;
+}
+
+static void
+put_dial(struct buf *b)
+{
+	ipc_dial_put(b,
+	    &(struct ipc_dial){ .session = 7, .timeout_ms = 1000, .port = 22, .hosts = list });
+}
+
+static int
+get_dial(struct wire *body, int whole)
+{
+	struct ipc_dial m;
+	int r = ipc_dial_get(body, &m);
+
+	if (r != 0)
+		return r;
+	if (whole) {
+		assert_int_equal(m.session, 7);
+		assert_int_equal(m.timeout_ms, 1000);
+		assert_int_equal(m.port, 22);
+		assert_list(&m.hosts);
+	}
+	strlist_free(&m.hosts);
+	return 0;
+}
+
+static void
+put_run(struct buf *b)
+{
+	ipc_run_put(b,
+	    &(struct ipc_run){ .session = 7,
+		.timeout_ms = 1000,
+		.argv = list,
+		.env = list,
+		.fixed = list });
+}
+
+static int
+get_run(struct wire *body, int whole)
+{
+	struct ipc_run m;
+	int r = ipc_run_get(body, &m);
+
+	if (r != 0)
+		return r;
+	if (whole) {
+		assert_int_equal(m.session, 7);
+		assert_int_equal(m.timeout_ms, 1000);
+		assert_list(&m.argv);
+		assert_list(&m.env);
+		assert_null(m.closed.v);
+		assert_list(&m.fixed);
+	}
+	ipc_run_free(&m);
+	return 0;
+}
+
+static void
+put_ran(struct buf *b)
+{
+	ipc_ran_put(b,
+	    &(struct ipc_ran){ .failure = "killed",
+		.status = 3,
+		.out = BYTES("out\0put"),
+		.said = "said" });
+}
+
+static int
+get_ran(struct wire *body, int whole)
+{
+	struct ipc_ran m;
+	int r = ipc_ran_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_string_equal(m.failure, "killed");
+	assert_int_equal(m.status, 3);
+	assert_int_equal(m.out.len, 7);
+	assert_memory_equal(m.out.p, "out\0put", 7);
+	assert_string_equal(m.said, "said");
+	return 0;
+}
+
+static void
+put_look(struct buf *b)
+{
+	ipc_look_put(b,
+	    &(struct ipc_look){ .connect_ms = 1,
+		.total_ms = 2,
+		.port = 22,
+		.trial = 1,
+		.host = "host",
+		.algorithms = algorithms });
+}
+
+static int
+get_look(struct wire *body, int whole)
+{
+	struct ipc_look m;
+	int r = ipc_look_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.connect_ms, 1);
+	assert_int_equal(m.total_ms, 2);
+	assert_int_equal(m.port, 22);
+	assert_true(m.trial);
+	assert_string_equal(m.host, "host");
+	assert_algorithms(&m.algorithms);
+	return 0;
+}
+
+static const struct ipc_host_key host_key = { .alg = "ssh-ed25519",
+	.hash = { (const uint8_t *)"hash", 4 },
+	.blob = { (const uint8_t *)"blob", 4 },
+	.sig = { (const uint8_t *)"signature", 9 } };
+
+static void
+assert_host_key(const struct ipc_host_key *got)
+{
+	assert_string_equal(got->alg, "ssh-ed25519");
+	assert_bytes(got->hash, "hash");
+	assert_bytes(got->blob, "blob");
+	assert_bytes(got->sig, "signature");
+}
+
+static void
+put_host_key(struct buf *b)
+{
+	ipc_host_key_put(b, &host_key);
+}
+
+static int
+get_host_key(struct wire *body, int whole)
+{
+	struct ipc_host_key m;
+	int r = ipc_host_key_get(body, &m);
+
+	if (r == 0 && whole)
+		assert_host_key(&m);
+	return r;
+}
+
+static void
+put_looked(struct buf *b)
+{
+	ipc_looked_put(b,
+	    &(struct ipc_looked){ .address = "192.0.2.1",
+		.version = "SSH-2.0-x",
+		.reason = "why",
+		.takes_bound = 1,
+		.key = host_key });
+}
+
+static int
+get_looked(struct wire *body, int whole)
+{
+	struct ipc_looked m;
+	int r = ipc_looked_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_string_equal(m.address, "192.0.2.1");
+	assert_string_equal(m.version, "SSH-2.0-x");
+	assert_string_equal(m.reason, "why");
+	assert_true(m.takes_bound);
+	assert_host_key(&m.key);
+	return 0;
+}
+
+static void
+put_upstream_fd(struct buf *b)
+{
+	ipc_upstream_fd_put(b,
+	    &(struct ipc_upstream_fd){ .title = "alice -> host",
+		.algorithms = algorithms,
+		.alive_interval_ms = 5,
+		.login_ms = 6,
+		.patient = 1 });
+}
+
+static int
+get_upstream_fd(struct wire *body, int whole)
+{
+	struct ipc_upstream_fd m;
+	int r = ipc_upstream_fd_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_string_equal(m.title, "alice -> host");
+	assert_algorithms(&m.algorithms);
+	assert_int_equal(m.alive_interval_ms, 5);
+	assert_int_equal(m.login_ms, 6);
+	assert_true(m.patient);
+	return 0;
+}
+
+static void
+put_end(struct buf *b)
+{
+	ipc_end_put(b,
+	    &(struct ipc_end){ .reason = "reason",
+		.from_client = 1ULL << 40,
+		.to_client = 2,
+		.how = IPC_END_DISCONNECT,
+		.code = 11,
+		.text = "text" });
+}
+
+static int
+get_end(struct wire *body, int whole)
+{
+	struct ipc_end m;
+	int r = ipc_end_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_string_equal(m.reason, "reason");
+	assert_int_equal(m.from_client, 1ULL << 40);
+	assert_int_equal(m.to_client, 2);
+	assert_int_equal(m.how, IPC_END_DISCONNECT);
+	assert_int_equal(m.code, 11);
+	assert_string_equal(m.text, "text");
+	return 0;
+}
+
+static const struct pair pairs[] = {
+	{ "CONNECTION", put_connection, get_connection },
+	{ "DIAL", put_dial, get_dial },
+	{ "RUN", put_run, get_run },
+	{ "RAN", put_ran, get_ran },
+	{ "LOOK", put_look, get_look },
+	{ "HOST_KEY", put_host_key, get_host_key },
+	{ "LOOKED", put_looked, get_looked },
+	{ "UPSTREAM_FD", put_upstream_fd, get_upstream_fd },
+	{ "END", put_end, get_end },
+};
+
+#define PAIRS (sizeof(pairs) / sizeof(pairs[0]))
+
+/* A copy of its own, for a memory checker to see what is read behind it. */
+static int
+get_copy(const struct pair *pair, const struct buf *b, size_t len, int whole)
+{
+	uint8_t *copy = malloc(len > 0 ? len : 1);
+	struct wire body;
+	int r;
+
+	assert_non_null(copy);
+	memcpy(copy, b->data, len < b->len ? len : b->len);
+	if (len > b->len)
+		memset(copy + b->len, 0, len - b->len);
+	wire_init(&body, copy, len);
+	r = pair->get(&body, whole);
+	free(copy);
+	return r;
+}
+
+static void
+test_round_trip(void **state)
+{
+	struct buf b;
+	size_t i;
+
+	for (i = 0; i < PAIRS; i++) {
+		buf_init(&b, IPC_MAX);
+		pairs[i].put(&b);
+		assert_int_equal(buf_err(&b), 0);
+		assert_int_equal(get_copy(&pairs[i], &b, b.len, 1), 0);
+		buf_free(&b);
+	}
+}
+
+static void
+test_cut_anywhere(void **state)
+{
+	struct buf b;
+	size_t i, len;
+
+	for (i = 0; i < PAIRS; i++) {
+		buf_init(&b, IPC_MAX);
+		pairs[i].put(&b);
+		for (len = 0; len < b.len; len++)
+			if (get_copy(&pairs[i], &b, len, 0) != ERR_FORMAT)
+				fail_msg("%s of %zu bytes", pairs[i].name, len);
+		assert_int_equal(get_copy(&pairs[i], &b, b.len + 1, 0), ERR_FORMAT);
+		buf_free(&b);
+	}
+}
+
+/* Any byte may be another one: a body is read or refused, and nothing else happens. */
+static void
+test_other_bytes(void **state)
+{
+	static const uint8_t others[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	struct buf b;
+	size_t i, j, at;
+	uint8_t was;
+
+	for (i = 0; i < PAIRS; i++) {
+		buf_init(&b, IPC_MAX);
+		pairs[i].put(&b);
+		for (at = 0; at < b.len; at++) {
+			was = b.data[at];
+			for (j = 0; j < sizeof(others); j++) {
+				b.data[at] = others[j];
+				(void)get_copy(&pairs[i], &b, b.len, 0);
+			}
+			b.data[at] = was;
+		}
+		buf_free(&b);
+	}
+}
+
+/* A text has no NUL, and is not longer than its kind may be. */
+static void
+test_texts(void **state)
+{
+	struct ipc_host_key m, got;
+	struct wire body;
+	char alg[66];
+	struct buf b;
+	size_t len;
+
+	for (len = 60; len < 66; len++) {
+		memset(alg, 'a', sizeof(alg));
+		alg[len] = '\0';
+		m = host_key;
+		m.alg = alg;
+		buf_init(&b, IPC_MAX);
+		ipc_host_key_put(&b, &m);
+		wire_init(&body, b.data, b.len);
+		assert_int_equal(ipc_host_key_get(&body, &got), len < 64 ? 0 : ERR_FORMAT);
+		b.data[4] = '\0';
+		wire_init(&body, b.data, b.len);
+		assert_int_equal(ipc_host_key_get(&body, &got), ERR_FORMAT);
+		buf_free(&b);
+	}
+}
+
+/* No more hosts than the errand tries. */
+static void
+test_lists(void **state)
+{
+	char *hosts[IPC_HOSTS_MAX + 1];
+	struct ipc_dial m = { .hosts.v = hosts }, got;
+	struct wire body;
+	struct buf b;
+	size_t i;
+
+	for (i = 0; i <= IPC_HOSTS_MAX; i++)
+		hosts[i] = one;
+	for (m.hosts.n = IPC_HOSTS_MAX; m.hosts.n <= IPC_HOSTS_MAX + 1; m.hosts.n++) {
+		buf_init(&b, IPC_MAX);
+		ipc_dial_put(&b, &m);
+		wire_init(&body, b.data, b.len);
+		assert_int_equal(ipc_dial_get(&body, &got),
+		    m.hosts.n <= IPC_HOSTS_MAX ? 0 : ERR_FORMAT);
+		if (m.hosts.n <= IPC_HOSTS_MAX)
+			strlist_free(&got.hosts);
+		buf_free(&b);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_cut_anywhere),
+		cmocka_unit_test(test_other_bytes),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_lists),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -155,7 +155,7 @@ host_key_refuse(struct host_key_judgement *j, int changed)
 static void
 check_host_key(const struct host_key_shown *shown, struct host_key_judgement *j)
 {
-	const struct bytes key = { j->key.data, j->key.len };
+	const struct bytes key = buf_bytes(&j->key);
 	const struct route *route = shown->route;
 	enum known_hosts_result result;
 
@@ -230,7 +230,7 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 	snprintf(alg, sizeof(alg), "%s", shown->alg);
 	r = signing_key(shown->blob, alg, &j->key);
 	if (r == 0)
-		r = signed_by(shown, (struct bytes){ j->key.data, j->key.len }, alg);
+		r = signed_by(shown, buf_bytes(&j->key), alg);
 	if (r == ERR_WEAK || r == ERR_COSTLY)
 		reason_set(&j->why, "%s", err_str(r));
 	if (r == 0)

@@ -164,7 +164,7 @@ list_make(struct list *old, const struct version *v, enum key_index_kind kind, i
 	if (old != NULL)
 		list_drop(old);
 	cache.made++;
-	if (key_index_new((struct bytes){ text->data, text->len }, kind, &index) != 0)
+	if (key_index_new(buf_bytes(text), kind, &index) != 0)
 		return NULL;
 	l = list_place(key_index_size(index));
 	if (l == NULL) {
@@ -225,8 +225,7 @@ view_open(struct view *v, const struct route *r, const char *path, enum key_inde
 		/* before it is read: what is written meanwhile is another version */
 		settled = is_settled(&version);
 		err = version.size > (off_t)max ? ERR_TOOBIG : fd_read_all(v->fd, &v->text);
-		if (err == 0 && kind == KEY_INDEX_REVOKED &&
-		    revoked_is_krl((struct bytes){ v->text.data, v->text.len }))
+		if (err == 0 && kind == KEY_INDEX_REVOKED && revoked_is_krl(buf_bytes(&v->text)))
 			v->list = NULL;
 		else if (err == 0)
 			v->list = list_of_text(v->list, &version, kind, settled, &v->text);
@@ -329,8 +328,7 @@ key_list_cache_trust(const struct route *r, struct bytes key, struct reason *unr
 	if (found == 0)
 		found = v.list != NULL ?
 		    key_list_has_indexed(v.list->index, &key, 1, KEY_LIST_TRUSTED) :
-		    key_list_has((struct bytes){ v.text.data, v.text.len }, &key, 1,
-			KEY_LIST_TRUSTED);
+		    key_list_has(buf_bytes(&v.text), &key, 1, KEY_LIST_TRUSTED);
 	view_close(&v);
 	return found;
 }
@@ -345,9 +343,8 @@ key_list_cache_revoke(const struct route *r, struct bytes blob, const struct cer
 	unread->text[0] = '\0';
 	found = view_open(&v, r, r->revoked_keys, KEY_INDEX_REVOKED, REVOKED_MAX, unread);
 	if (found == 0)
-		found = v.list != NULL ?
-		    revoked_check_indexed(v.list->index, blob, cert) :
-		    krl_check((struct bytes){ v.text.data, v.text.len }, blob, cert);
+		found = v.list != NULL ? revoked_check_indexed(v.list->index, blob, cert) :
+					 krl_check(buf_bytes(&v.text), blob, cert);
 	view_close(&v);
 	return found;
 }

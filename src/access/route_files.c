@@ -185,7 +185,7 @@ certificate_check(struct bytes blob, struct bytes key, time_t now, struct reason
 	buf_init(&certified, CERTIFICATE_MAX);
 	cert_put_key(blob, &certified);
 	err = buf_err(&certified);
-	if (err == 0 && !bytes_equal((struct bytes){ certified.data, certified.len }, key))
+	if (err == 0 && !bytes_equal(buf_bytes(&certified), key))
 		err = ERR_AUTH;
 	buf_free(&certified);
 	if (err == ERR_AUTH)

@@ -157,7 +157,7 @@ set_algorithm(struct auth_client *ac)
 	const char *plain, *alg, *name;
 	char type[64];
 
-	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
+	if (pubkey_type(buf_bytes(&ac->blob), type) != 0)
 		return ERR_FORMAT;
 	plain = cert_key_type(type);
 	alg = algorithm(ac, plain != NULL ? plain : type);
@@ -198,8 +198,7 @@ certificate_algorithm(const struct auth_client *ac, const char *alg)
 {
 	char type[64];
 
-	if (ac->certificate.len == 0 ||
-	    pubkey_type((struct bytes){ ac->certificate.data, ac->certificate.len }, type) != 0)
+	if (ac->certificate.len == 0 || pubkey_type(buf_bytes(&ac->certificate), type) != 0)
 		return NULL;
 	return cert_algorithm_for(type, alg);
 }
@@ -223,7 +222,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 
 	if (!ready(ac))
 		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
-	if (pubkey_type((struct bytes){ ac->blob.data, ac->blob.len }, type) != 0)
+	if (pubkey_type(buf_bytes(&ac->blob), type) != 0)
 		return fail(ac, "the mapped key is unreadable");
 	alg = algorithm(ac, type);
 	if (alg == NULL)
@@ -442,9 +441,7 @@ input_banner(struct auth_client *ac, struct wire *w)
 	/* some say it again at each attempt */
 	if (len == 0)
 		return AUTH_CLIENT_WAIT;
-	if (ac->several &&
-	    bytes_equal((struct bytes){ text.p, len },
-		(struct bytes){ ac->banner_last.data, ac->banner_last.len }))
+	if (ac->several && bytes_equal((struct bytes){ text.p, len }, buf_bytes(&ac->banner_last)))
 		return AUTH_CLIENT_WAIT;
 	buf_reset(&ac->banner_last);
 	buf_put(&ac->banner_last, text.p, len);
@@ -493,8 +490,7 @@ input_wanted(struct auth_client *ac, struct wire *w)
 {
 	struct bytes alg = wire_string(w), blob = wire_string(w);
 
-	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) ||
-	    !bytes_equal(blob, (struct bytes){ ac->blob.data, ac->blob.len }))
+	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) || !bytes_equal(blob, buf_bytes(&ac->blob)))
 		return fail(ac, "upstream takes a key it was not asked about");
 	state_set(ac, STATE_WANTED);
 	return AUTH_CLIENT_WANTED;
@@ -539,13 +535,13 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 struct bytes
 auth_client_banner(const struct auth_client *ac)
 {
-	return (struct bytes){ ac->banner.data, ac->banner.len };
+	return buf_bytes(&ac->banner);
 }
 
 struct bytes
 auth_client_question(const struct auth_client *ac)
 {
-	return (struct bytes){ ac->question.data, ac->question.len };
+	return buf_bytes(&ac->question);
 }
 
 int

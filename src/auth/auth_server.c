@@ -148,12 +148,11 @@ signature_ok(struct auth_server *as, const struct auth_request *r, const char *a
 	if (!bytes_is(wire_string(&w), alg))
 		return 0;
 	buf_init(&data, 2 * AUTH_SERVER_MESSAGE_MAX);
-	auth_request_signed(r, (struct bytes){ as->session_id.data, as->session_id.len }, &data);
+	auth_request_signed(r, buf_bytes(&as->session_id), &data);
 	buf_init(&key, AUTH_SERVER_MESSAGE_MAX);
 	cert_put_key(r->blob, &key);
 	ok = buf_err(&data) == 0 && buf_err(&key) == 0 &&
-	    as->ops->verify(as->ctx, alg, (struct bytes){ key.data, key.len }, r->signature,
-		data.data, data.len) == 0;
+	    as->ops->verify(as->ctx, alg, buf_bytes(&key), r->signature, data.data, data.len) == 0;
 	buf_free(&key);
 	buf_free(&data);
 	return ok;
@@ -189,7 +188,7 @@ signature_algorithm(const struct auth_server *as, struct bytes blob, const char 
 static enum auth_server_verdict
 handle_publickey(struct auth_server *as, const struct auth_request *r, struct buf *out)
 {
-	struct bytes host_key = { as->host_key.data, as->host_key.len };
+	struct bytes host_key = buf_bytes(&as->host_key);
 	const char *plain;
 	char alg[64] = "";
 	int usable, allowed, proven;
@@ -327,7 +326,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
 			auth_state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&
-		    !bytes_equal(r.blob, (struct bytes){ as->looked_up.data, as->looked_up.len }))
+		    !bytes_equal(r.blob, buf_bytes(&as->looked_up)))
 			return ask_lookup(as, payload, len);
 		return handle_method(as, &r, out);
 	}
@@ -449,7 +448,7 @@ auth_server_each_key(struct auth_server *as, int on)
 enum auth_server_carried
 auth_server_carried(const struct auth_server *as, struct bytes *message)
 {
-	*message = (struct bytes){ as->carried.data, as->carried.len };
+	*message = buf_bytes(&as->carried);
 	return as->state == STATE_CARRIED ? as->carries : AUTH_SERVER_NOTHING;
 }
 
@@ -522,7 +521,7 @@ auth_server_key_type(const struct auth_server *as)
 struct bytes
 auth_server_key(const struct auth_server *as)
 {
-	return (struct bytes){ as->key.data, as->key.len };
+	return buf_bytes(&as->key);
 }
 
 const char *

@@ -114,7 +114,7 @@ send_password(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 	wire_put_bool(&rest, 0);
 	if (put_password(s, &rest) == 0) {
 		s->sent = STORED_PASSWORD;
-		v = auth_client_carry(ac, "password", (struct bytes){ rest.data, rest.len }, out);
+		v = auth_client_carry(ac, "password", buf_bytes(&rest), out);
 	}
 	buf_wipe(&rest);
 	return v;
@@ -175,7 +175,7 @@ answer(struct auth_stored *s, struct auth_client *ac, uint32_t n, struct buf *ou
 	if (n > 0)
 		r = put_password(s, &b);
 	if (r == 0)
-		v = auth_client_respond(ac, (struct bytes){ b.data, b.len }, out);
+		v = auth_client_respond(ac, buf_bytes(&b), out);
 	buf_wipe(&b);
 	return v;
 }

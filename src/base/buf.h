@@ -21,6 +21,19 @@ struct buf {
 	int err;    /* first error, 0 if none */
 };
 
+/* Bytes that belong to somebody else.  Not terminated. */
+struct bytes {
+	const uint8_t *p;
+	size_t len;
+};
+
+/* The bytes of a buffer, valid until it changes. */
+static inline struct bytes
+buf_bytes(const struct buf *b)
+{
+	return (struct bytes){ b->data, b->len };
+}
+
 /* An empty buffer that holds at most max bytes.  Allocates nothing yet. */
 void buf_init(struct buf *b, size_t max);
 

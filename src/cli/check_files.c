@@ -127,8 +127,7 @@ check_certificate(struct check *c, const struct conf_section *s, const struct ro
 	buf_init(&certificate, KEY_MAX);
 	/* a key that cannot be read has its error already */
 	if (store_probe_public(&c->store, r->key, &key, &unread) == 0) {
-		err = route_certificate(r, (struct bytes){ key.data, key.len }, time(NULL),
-		    &certificate, &why);
+		err = route_certificate(r, buf_bytes(&key), time(NULL), &certificate, &why);
 		if (err != 0)
 			conf_error(err == ERR_TIMEOUT ? &c->notes : c->errors, e.file, e.line,
 			    "CertificateFile: %s", why.text);

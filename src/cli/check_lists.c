@@ -160,8 +160,7 @@ check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struc
 	}
 	buf_init(&text, TEXT_MAX);
 	if (route_file_read(r, path, &text, &unread) == 0)
-		k->keys = check_lists_count_text(f, kind, path,
-		    (struct bytes){ text.data, text.len });
+		k->keys = check_lists_count_text(f, kind, path, buf_bytes(&text));
 	else
 		k->keys = SIZE_MAX;
 	buf_free(&text);
@@ -208,7 +207,7 @@ check_lists_add_host(struct check_lists *f, const uint8_t *p, size_t len)
 static void
 check_lists_index_hosts(struct check_lists *f)
 {
-	struct bytes text = { f->text.data, f->text.len }, line, names;
+	struct bytes text = buf_bytes(&f->text), line, names;
 	const uint8_t *end;
 	size_t n;
 

@@ -133,7 +133,7 @@ key_print_public(const char *name, const struct buf *pub)
 	const char *text;
 
 	buf_init(&line, KEY_BLOB_MAX * 2);
-	pubkey_format((struct bytes){ pub->data, pub->len }, &line);
+	pubkey_format(buf_bytes(pub), &line);
 	text = buf_cstr(&line);
 	if (text == NULL) {
 		buf_free(&line);
@@ -176,7 +176,7 @@ key_list_one(struct keystore *ks, const char *name, int width)
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = keystore_public(ks, name, &pub, type, &why);
 	if (r == 0) {
-		pubkey_fingerprint((struct bytes){ pub.data, pub.len }, fingerprint);
+		pubkey_fingerprint(buf_bytes(&pub), fingerprint);
 		printf("%-*s  %-7s  %s\n", width, name, pubkey_type_short(type), fingerprint);
 	} else {
 		key_fail(&why, r);

@@ -57,7 +57,7 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 	status = key_print_public(a->name, pub);
 	if (status == CLI_OK) {
 		fflush(stdout);
-		pubkey_fingerprint((struct bytes){ pub->data, pub->len }, fingerprint);
+		pubkey_fingerprint(buf_bytes(pub), fingerprint);
 		fprintf(stderr,
 		    "To log in with it upstream (Key = %s in a route), append this line to\n"
 		    "~/.ssh/authorized_keys there, or better, with the options by which the machine\n"
@@ -117,7 +117,7 @@ cli_key_make(const char *conf_dir, const char *name, char *fingerprint, size_t s
 			status = key_fail(&why, r);
 	}
 	if (status == CLI_OK) {
-		pubkey_fingerprint((struct bytes){ pub.data, pub.len }, hash);
+		pubkey_fingerprint(buf_bytes(&pub), hash);
 		snprintf(fingerprint, size, "%s %s", pubkey_type_short(type), hash);
 	}
 	keystore_free(&ks);

@@ -73,12 +73,6 @@ why_not(const char *path, struct reason *why)
 	return why->text;
 }
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 /* The public key in a file, as OpenSSH writes it.  ERR_PERM: it is a private key, which is not decoded. */
 static int
 read_public(const char *path, struct buf *blob)
@@ -124,7 +118,7 @@ show_certificate(const struct route *r, struct bytes key)
 
 	buf_init(&blob, 65536);
 	err = route_certificate(r, key, time(NULL), &blob, &why);
-	if (err == 0 && cert_parse(&cert, bytes_of(&blob)) == 0)
+	if (err == 0 && cert_parse(&cert, buf_bytes(&blob)) == 0)
 		printf("           with the certificate %s: %s\n", r->certificate_file,
 		    cert_show(&cert, text));
 	else
@@ -149,7 +143,7 @@ show_key_file(const struct route *r)
 	else
 		printf("key        %s\n", err == 0 ? r->key_file : why.text);
 	if (err == 0 && r->certificate_file != NULL)
-		err = show_certificate(r, bytes_of(&blob));
+		err = show_certificate(r, buf_bytes(&blob));
 	buf_free(&blob);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
@@ -170,12 +164,12 @@ show_stored_key(const struct args *a, const struct conf *conf, const struct rout
 		printf("key        %s: %s\n", r->key, why.text);
 		goto out;
 	}
-	printf("key        %s (%s)\n", r->key, describe(bytes_of(&blob), text));
+	printf("key        %s (%s)\n", r->key, describe(buf_bytes(&blob), text));
 	err = store_probe_one(&conf->keystore, &a->become, KEYSTORE_KEY, r->key, &why);
 	if (err != 0)
 		printf("           which can't be used: %s\n", why.text);
 	if (err == 0 && r->certificate_file != NULL)
-		err = show_certificate(r, bytes_of(&blob));
+		err = show_certificate(r, buf_bytes(&blob));
 out:
 	buf_free(&blob);
 	return err == 0 ? CLI_OK : CLI_FAILED;
@@ -220,7 +214,7 @@ show_may(const struct args *a, const struct route *r)
 	struct user_key_answer answer = { 0 };
 	struct reason why;
 	char text[160], id[CERT_SHOW_SIZE];
-	const struct bytes blob = bytes_of(&a->blob);
+	const struct bytes blob = buf_bytes(&a->blob);
 	struct cert cert;
 	int err = 0;
 
@@ -395,8 +389,8 @@ show_as(const struct args *a, char fingerprint[PUBKEY_FINGERPRINT_SIZE], struct 
 {
 	fingerprint[0] = '\0';
 	if (a->key != NULL) {
-		pubkey_fingerprint(bytes_of(&a->blob), fingerprint);
-		pubkey_format(bytes_of(&a->blob), key);
+		pubkey_fingerprint(buf_bytes(&a->blob), fingerprint);
+		pubkey_format(buf_bytes(&a->blob), key);
 	}
 }
 

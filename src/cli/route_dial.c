@@ -108,7 +108,7 @@ static void
 known_by(const struct keyscan *t, char *out, size_t size)
 {
 	const int authority = t->judgement.by == HOST_KEY_BY_AUTHORITY;
-	struct bytes key = { t->judgement.key.data, t->judgement.key.len };
+	struct bytes key = buf_bytes(&t->judgement.key);
 	const struct route *r = t->route;
 	struct reason why;
 	struct cert cert;
@@ -118,7 +118,7 @@ known_by(const struct keyscan *t, char *out, size_t size)
 	snprintf(out, size, "HostKeyFingerprint");
 	if (t->judgement.by == HOST_KEY_BY_FINGERPRINT)
 		return;
-	if (authority && cert_parse(&cert, (struct bytes){ t->blob.data, t->blob.len }) == 0)
+	if (authority && cert_parse(&cert, buf_bytes(&t->blob)) == 0)
 		key = cert.ca;
 	for (i = 0; i < r->known_hosts_files.n && line == 0; i++) {
 		buf_init(&text, KNOWN_HOSTS_MAX);
@@ -177,7 +177,7 @@ static int
 say_accepted(const struct keyscan *t, const char *at)
 {
 	const struct host_key_judgement *j = &t->judgement;
-	const struct bytes blob = { t->blob.data, t->blob.len };
+	const struct bytes blob = buf_bytes(&t->blob);
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64], key[160], by[LINE_SIZE / 2];
 
 	pubkey_fingerprint(blob, fingerprint);
@@ -210,8 +210,7 @@ say_trial(const struct keyscan *t, const char *at)
 		say("%s: connected, but no SSH server answers there: %s", at, t->reason);
 	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
 		say("%s: %s: Host key verification failed: %s", at, t->version,
-		    host_key_failed(t->route, (struct bytes){ t->blob.data, t->blob.len },
-			t->judgement.why.text, &failed));
+		    host_key_failed(t->route, buf_bytes(&t->blob), t->judgement.why.text, &failed));
 	else if (t->reason[0] != '\0')
 		say("%s: %s: %s", at, t->version, t->reason);
 	else

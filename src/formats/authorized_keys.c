@@ -115,7 +115,7 @@ line_allows(struct bytes line, unsigned int number, const struct authorized_requ
 	int found;
 
 	if (!take_key(line, key, &words) ||
-	    !bytes_equal((struct bytes){ key->data, key->len }, authorized_keys_wanted(request)))
+	    !bytes_equal(buf_bytes(key), authorized_keys_wanted(request)))
 		return 0;
 	options->line = number;
 	found = authorized_options_parse(words, request, options, &reason);

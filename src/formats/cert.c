@@ -153,7 +153,7 @@ key_check(struct bytes blob)
 	cert_put_key(blob, &key);
 	r = buf_err(&key);
 	if (r == 0)
-		r = pubkey_check((struct bytes){ key.data, key.len });
+		r = pubkey_check(buf_bytes(&key));
 	buf_free(&key);
 	return r;
 }

@@ -24,7 +24,7 @@ key_list_line(struct bytes line, enum key_list kind, struct buf *key)
 	buf_init(&found, LINE_MAX_BYTES);
 	r = pubkey_parse((const char *)line.p, line.len, &found);
 	if (r == 0) {
-		cert_put_key((struct bytes){ found.data, found.len }, key);
+		cert_put_key(buf_bytes(&found), key);
 		r = buf_err(key);
 	}
 	buf_free(&found);
@@ -44,7 +44,7 @@ key_list_has(struct bytes text, const struct bytes *keys, size_t n, enum key_lis
 		r = key_list_line(line, kind, &key);
 		if (r == 1)
 			for (i = 0, r = 0; r == 0 && i < n; i++)
-				r = bytes_equal((struct bytes){ key.data, key.len }, keys[i]);
+				r = bytes_equal(buf_bytes(&key), keys[i]);
 		else if (r < 0)
 			r = kind == KEY_LIST_REVOKED ? ERR_FORMAT : 0;
 	}

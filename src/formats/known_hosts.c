@@ -166,7 +166,7 @@ look_next(struct look *l)
 static int
 look_has(const struct look *l, struct bytes blob)
 {
-	return bytes_equal((struct bytes){ l->key.data, l->key.len }, blob);
+	return bytes_equal(buf_bytes(&l->key), blob);
 }
 
 enum known_hosts_result
@@ -221,8 +221,7 @@ known_hosts_authority(const char *text, size_t len, const char *host, uint16_t p
 		if (l.line.marker == MARKER_CA)
 			trusted |= look_has(&l, cert->ca);
 		else if (l.line.marker == MARKER_REVOKED)
-			revoked |= look_has(&l, cert->ca) ||
-			    look_has(&l, (struct bytes){ certified.data, certified.len });
+			revoked |= look_has(&l, cert->ca) || look_has(&l, buf_bytes(&certified));
 	}
 	/* a line that went unread could have refused it */
 	trusted &= !l.nomem && buf_err(&certified) == 0;
@@ -272,8 +271,7 @@ known_add(struct strlist *types, const struct buf *key)
 {
 	char type[64];
 
-	if (pubkey_type((struct bytes){ key->data, key->len }, type) != 0 ||
-	    strlist_has(types, type))
+	if (pubkey_type(buf_bytes(key), type) != 0 || strlist_has(types, type))
 		return 0;
 	return strlist_add(types, type, strlen(type));
 }

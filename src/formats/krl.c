@@ -292,7 +292,7 @@ check(struct bytes list, const struct key_index *index, struct bytes blob, const
 	buf_init(&key, blob.len + 64);
 	cert_put_key(blob, &key);
 	r = buf_err(&key);
-	s.keys[0] = (struct bytes){ key.data, key.len };
+	s.keys[0] = buf_bytes(&key);
 	if (cert != NULL)
 		s.keys[s.n++] = cert->ca;
 	if (r == 0 && index != NULL) {

@@ -59,7 +59,7 @@ agent_login_host_key(struct ksession *s, struct bytes signature)
 	s->up.agent = a;
 	buf_init(&a->bind, IPC_PAYLOAD_MAX);
 	buf_init(&a->answer, IPC_PAYLOAD_MAX);
-	agent_proto_put_bind(&a->bind, (struct bytes){ s->up.host_key.data, s->up.host_key.len },
+	agent_proto_put_bind(&a->bind, buf_bytes(&s->up.host_key),
 	    (struct bytes){ s->up.session_id, s->up.session_id_len }, signature);
 	return buf_err(&a->bind);
 }
@@ -175,7 +175,7 @@ agent_login_keys(struct ksession *s, struct bytes answer)
 		used = auth_server_key(s->down.auth);
 	buf_put(&a->answer, answer.p, answer.len);
 	if (buf_err(&a->answer) != 0 ||
-	    agent_proto_keys((struct bytes){ a->answer.data, a->answer.len }, used, &a->keys) != 0)
+	    agent_proto_keys(buf_bytes(&a->answer), used, &a->keys) != 0)
 		agent_login_fail(s, IPC_AGENT_GARBLED);
 	else
 		agent_login_next(s);
@@ -265,7 +265,7 @@ agent_login_wanted(struct ksession *s)
 	buf_init(&data, IPC_PAYLOAD_MAX);
 	buf_init(&request, IPC_PAYLOAD_MAX);
 	r = auth_client_to_sign(s->up.auth, &data, &alg);
-	agent_proto_put_sign(&request, key, (struct bytes){ data.data, data.len }, alg);
+	agent_proto_put_sign(&request, key, buf_bytes(&data), alg);
 	if (r == 0 && buf_err(&request) == 0 && pubkey_type(key, type) == 0) {
 		pubkey_fingerprint(key, fingerprint);
 		ksession_info(s, "the agent is asked to sign for %s@%s with %s %s", s->up.user,

@@ -177,8 +177,7 @@ confine_warm_up(void)
 	if (r == 0)
 		r = key_sign(priv, type, type, "x", 1, &sig);
 	if (r == 0)
-		r = key_verify((struct bytes){ pub.data, pub.len }, type,
-		    (struct bytes){ sig.data, sig.len }, "x", 1, &flags);
+		r = key_verify(buf_bytes(&pub), type, buf_bytes(&sig), "x", 1, &flags);
 	secret_free(&priv);
 	buf_free(&pub);
 	buf_free(&sig);

@@ -23,7 +23,7 @@ downstream_ask_password(struct ksession *s)
 	wire_put_u32(&b, 1);
 	wire_put_text(&b, "Password: ");
 	wire_put_bool(&b, 0);
-	downstream_ask(s, (struct bytes){ b.data, b.len });
+	downstream_ask(s, buf_bytes(&b));
 	buf_free(&b);
 }
 

@@ -24,7 +24,7 @@ downstream_begin_auth(struct ksession *s, const struct host_key *key, struct byt
 		.session_id_len = hash.len,
 		.max_tries = s->snapshot->conf->gateway.max_auth_tries,
 		.banner = s->snapshot->banner,
-		.host_key = { key->blob.data, key->blob.len },
+		.host_key = buf_bytes(&key->blob),
 		.hint = hint,
 		.decoy_methods = decoy_common(s->keeper)->methods,
 	};

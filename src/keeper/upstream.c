@@ -224,12 +224,12 @@ upstream_auth_new(struct ksession *s, const char *server_sig_algs)
 	if (upstream_has_mapped_key(s))
 		r = route_key_public(s->route, s->identity->keystore, &pub, type, &why);
 	if (r == 0 && pub.len > 0)
-		upstream_read_certificate(s, (struct bytes){ pub.data, pub.len }, &certificate);
-	config.blob = (struct bytes){ pub.data, pub.len };
-	config.certificate = (struct bytes){ certificate.data, certificate.len };
+		upstream_read_certificate(s, buf_bytes(&pub), &certificate);
+	config.blob = buf_bytes(&pub);
+	config.certificate = buf_bytes(&certificate);
 	/* that it takes no bound signatures is no reason to sign what another host would take */
 	if (s->up.hostbound || upstream_must_bind(s))
-		config.host_key = (struct bytes){ s->up.host_key.data, s->up.host_key.len };
+		config.host_key = buf_bytes(&s->up.host_key);
 	if (r == 0)
 		s->up.auth = auth_client_new(&config, &upstream_ops, s);
 	buf_free(&certificate);

@@ -200,7 +200,7 @@ upstream_add_host_key(struct ksession *s, const struct host_key_shown *shown)
 
 	upstream_compare_host_key(s, shown);
 	host_key_judge(shown, &j);
-	key = (struct bytes){ j.key.data, j.key.len };
+	key = buf_bytes(&j.key);
 	if (j.verdict == HOST_KEY_REFUSED) {
 		upstream_log_host_key(s, shown->blob, j.why.text);
 	} else if (j.verdict == HOST_KEY_NEW &&

@@ -160,7 +160,7 @@ keystore_add(struct keystore *ks, const char *name, const char *type, struct sec
 		return r;
 	buf_init(&sealed, KEYSTORE_FILE_MAX);
 	buf_init(&line, KEYSTORE_FILE_MAX);
-	pubkey_format((struct bytes){ pub->data, pub->len }, &line);
+	pubkey_format(buf_bytes(pub), &line);
 	buf_putf(&line, " %s\n", name);
 	r = key_seal(ks, name, type, priv, pub, &sealed);
 	if (r == 0)

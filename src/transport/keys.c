@@ -372,8 +372,8 @@ key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
 	buf_init(&sig, KEY_BLOB_MAX);
 	r = key_sign(priv, a->type, a->name, probe, sizeof(probe), &sig);
 	if (r == 0)
-		r = key_verify((struct bytes){ pub->data, pub->len }, a->name,
-		    (struct bytes){ sig.data, sig.len }, probe, sizeof(probe), &flags);
+		r = key_verify(buf_bytes(pub), a->name, buf_bytes(&sig), probe, sizeof(probe),
+		    &flags);
 	buf_free(&sig);
 	return r == ERR_AUTH || r == ERR_ALGORITHM ? ERR_FORMAT : r;
 }

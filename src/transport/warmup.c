@@ -113,8 +113,7 @@ leg_warm_up(void)
 	wire_put_string(&blob, w.public, sizeof(w.public));
 	r = buf_err(&blob);
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]) && r == 0; i++)
-		r = handshake(&w, (struct bytes){ blob.data, blob.len }, runs[i].kex,
-		    runs[i].cipher);
+		r = handshake(&w, buf_bytes(&blob), runs[i].kex, runs[i].cipher);
 	buf_free(&blob);
 	sodium_memzero(&w, sizeof(w));
 	return r;

@@ -15,12 +15,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Bytes that belong to somebody else, a "string" of RFC 4251: not terminated. */
-struct bytes {
-	const uint8_t *p;
-	size_t len;
-};
-
 struct wire {
 	const uint8_t *p;
 	size_t left;

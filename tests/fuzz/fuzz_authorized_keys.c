@@ -92,7 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	buf_init(&key, 1000);
 	buf_init(&text, len + sizeof(line) + 1);
 	CHECK(pubkey_parse(line + 1, sizeof(line) - 2, &key) == 0);
-	blob = (struct bytes){ key.data, key.len };
+	blob = buf_bytes(&key);
 	(void)find((const char *)data, len, blob);
 
 	buf_put(&text, data, len);

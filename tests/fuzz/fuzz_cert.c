@@ -57,7 +57,7 @@ look_at_cert(struct bytes blob)
 		    within(c.extensions, blob) && within(c.ca, blob) && within(c.covered, blob) &&
 		    within(c.signature, blob));
 		CHECK(c.covered.p == blob.p && c.covered.len + 4 + c.signature.len == blob.len);
-		CHECK(pubkey_check((struct bytes){ key.data, key.len }) == 0);
+		CHECK(pubkey_check(buf_bytes(&key)) == 0);
 		CHECK(pubkey_check(c.ca) == 0 && pubkey_type(c.ca, type) == 0);
 		cert_signature_algorithm(&c, alg);
 		CHECK(pubkey_algorithm_ok(type, alg) && strstr(alg, "cert") == NULL);

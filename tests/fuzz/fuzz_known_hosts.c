@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	len--;
 	buf_init(&key, 1000);
 	CHECK(pubkey_parse(line, sizeof(line) - 1, &key) == 0);
-	blob = (struct bytes){ key.data, key.len };
+	blob = buf_bytes(&key);
 
 	buf_init(&out, len + 1000);
 	known_hosts_algorithms(text, len, host, port, all, 0, &out);

@@ -30,12 +30,6 @@ login_bit(char login)
 	return at == NULL ? 0 : 1U << (at - world_logins);
 }
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 /* --- what the keeper says --- */
 
 static struct ksession *
@@ -89,7 +83,7 @@ learnt(const struct world_key *key)
 	buf_init(&text, 65536);
 	buf_init(&line, 1024);
 	if (world_learnt(&driver.world, &text)) {
-		pubkey_format(bytes_of(&key->pub), &line);
+		pubkey_format(buf_bytes(&key->pub), &line);
 		CHECK(buf_err(&line) == 0);
 		found = memmem(text.data, text.len, line.data, line.len) != NULL;
 	}
@@ -107,8 +101,8 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 
 	if (!r->has_signature)
 		return;
-	if (!bytes_equal(r->blob, bytes_of(&driver.world.mapped.pub)) &&
-	    !bytes_equal(r->blob, bytes_of(&driver.world.mapped_ec.pub))) {
+	if (!bytes_equal(r->blob, buf_bytes(&driver.world.mapped.pub)) &&
+	    !bytes_equal(r->blob, buf_bytes(&driver.world.mapped_ec.pub))) {
 		/* the agent's, or whatever the agent says */
 		CHECK(slot->agent_request.len > 0);
 		return;
@@ -117,7 +111,7 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 	/* where any host key will do, the signature is for that one alone */
 	if (slot->host != HOST_KNOWN && !learnt(&driver.world.foreign))
 		CHECK(
-		    r->hostbound && bytes_equal(r->host_key, bytes_of(&driver.world.foreign.pub)));
+		    r->hostbound && bytes_equal(r->host_key, buf_bytes(&driver.world.foreign.pub)));
 	buf_init(&data, IPC_MAX * 2);
 	auth_request_signed(r, (struct bytes){ slot->machine_hash, HASH_SIZE }, &data);
 	CHECK(auth_name_ok(r->alg, sizeof(alg)));

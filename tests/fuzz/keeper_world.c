@@ -77,7 +77,7 @@ world_sign(const struct world_key *k, const void *data, size_t len, struct buf *
 static struct bytes
 public_of(const struct world_key *k)
 {
-	return (struct bytes){ k->pub.data, k->pub.len };
+	return buf_bytes(&k->pub);
 }
 
 /* A certificate for a person (PROTOCOL.certkeys of OpenSSH) that is always valid. */

@@ -56,13 +56,13 @@ test_keys(void **state)
 
 	(void)state;
 	put_answer(&b);
-	assert_int_equal(agent_proto_keys((struct bytes){ b.data, b.len }, none, &keys), 0);
+	assert_int_equal(agent_proto_keys(buf_bytes(&b), none, &keys), 0);
 	assert_int_equal(keys.n, 3);
 	assert_int_equal(last_byte(keys.v[0]), 1);
 	assert_int_equal(last_byte(keys.v[1]), 3);
 	assert_int_equal(last_byte(keys.v[2]), 5);
 	/* the last one first, the others as they were */
-	assert_int_equal(agent_proto_keys((struct bytes){ b.data, b.len }, keys.v[2], &keys), 0);
+	assert_int_equal(agent_proto_keys(buf_bytes(&b), keys.v[2], &keys), 0);
 	assert_int_equal(last_byte(keys.v[0]), 5);
 	assert_int_equal(last_byte(keys.v[1]), 1);
 	assert_int_equal(last_byte(keys.v[2]), 3);
@@ -107,8 +107,7 @@ test_every_truncation_fails(void **state)
 		free(cut);
 	}
 	buf_put_u8(&b, 0);
-	assert_int_equal(agent_proto_keys((struct bytes){ b.data, b.len }, none, &keys),
-	    ERR_FORMAT);
+	assert_int_equal(agent_proto_keys(buf_bytes(&b), none, &keys), ERR_FORMAT);
 	buf_free(&b);
 }
 
@@ -126,7 +125,7 @@ test_many_keys(void **state)
 	wire_put_u32(&b, 200);
 	for (i = 0; i < 200; i++)
 		put_key(&b, "ssh-ed25519", (uint8_t)i);
-	assert_int_equal(agent_proto_keys((struct bytes){ b.data, b.len }, none, &keys), 0);
+	assert_int_equal(agent_proto_keys(buf_bytes(&b), none, &keys), 0);
 	assert_int_equal(keys.n, AGENT_PROTO_KEYS_MAX);
 	buf_free(&b);
 }

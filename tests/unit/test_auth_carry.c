@@ -215,7 +215,7 @@ ask(struct fixture *f)
 
 	assert_int_equal(from_upstream(f), AUTH_CLIENT_ASKED);
 	q = auth_client_question(f->ac);
-	assert_true(bytes_equal(q, (struct bytes){ f->in.data, f->in.len }));
+	assert_true(bytes_equal(q, buf_bytes(&f->in)));
 	assert_int_equal(auth_server_ask(f->as, q.p, q.len, &f->out), AUTH_SERVER_REPLY);
 	assert_int_equal(f->out.len, 4 + q.len);
 	buf_reset(&f->out);

@@ -40,7 +40,7 @@ key_allowed(void *ctx, const char *alg, struct bytes blob)
 
 	f->asked++;
 	snprintf(f->alg, sizeof(f->alg), "%s", alg);
-	return bytes_equal(blob, (struct bytes){ f->blob.data, f->blob.len });
+	return bytes_equal(blob, buf_bytes(&f->blob));
 }
 
 /* By the key alone, and its own algorithm. */
@@ -54,7 +54,7 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 	(void)len;
 	f->verified++;
 	snprintf(f->alg, sizeof(f->alg), "%s", alg);
-	assert_true(bytes_equal(blob, (struct bytes){ f->key.data, f->key.len }));
+	assert_true(bytes_equal(blob, buf_bytes(&f->key)));
 	assert_true(sig.len > 0);
 	return 0;
 }
@@ -157,11 +157,10 @@ test_query_and_proof(void **state)
 		assert_int_equal(request(&f, all[i].alg, &f.blob, all[i].inner),
 		    AUTH_SERVER_PROVEN);
 		assert_string_equal(f.alg, all[i].inner);
-		pubkey_fingerprint((struct bytes){ f.key.data, f.key.len }, fingerprint);
+		pubkey_fingerprint(buf_bytes(&f.key), fingerprint);
 		assert_string_equal(auth_server_fingerprint(f.as), fingerprint);
 		assert_string_equal(pubkey_type_short(auth_server_key_type(f.as)), all[i].word);
-		assert_true(
-		    bytes_equal(auth_server_key(f.as), (struct bytes){ f.blob.data, f.blob.len }));
+		assert_true(bytes_equal(auth_server_key(f.as), buf_bytes(&f.blob)));
 		end(&f);
 	}
 }
@@ -266,8 +265,8 @@ client(struct fixture *f, const char *sig_algs)
 	const struct auth_client_config config = { .session_id = id,
 		.session_id_len = sizeof(id),
 		.user = "ubuntu",
-		.blob = { f->key.data, f->key.len },
-		.certificate = { f->blob.data, f->blob.len },
+		.blob = buf_bytes(&f->key),
+		.certificate = buf_bytes(&f->blob),
 		.server_sig_algs = sig_algs };
 
 	return auth_client_new(&config, &ops, f);
@@ -282,7 +281,7 @@ expect_request(struct fixture *f, const char *alg, const struct buf *blob, const
 	(void)sent_request(&f->out, "publickey", &w);
 	assert_true(wire_bool(&w));
 	assert_true(bytes_is(wire_string(&w), alg));
-	assert_true(bytes_equal(wire_string(&w), (struct bytes){ blob->data, blob->len }));
+	assert_true(bytes_equal(wire_string(&w), buf_bytes(blob)));
 	(void)wire_string(&w);
 	assert_int_equal(wire_end(&w), 0);
 	assert_string_equal(f->alg, inner);

@@ -55,7 +55,7 @@ new_client(struct fixture *f, const char *sig_algs)
 	const struct auth_client_config config = { .session_id = session_id,
 		.session_id_len = sizeof(session_id),
 		.user = "ubuntu",
-		.blob = { f->blob.data, f->blob.len },
+		.blob = buf_bytes(&f->blob),
 		.server_sig_algs = sig_algs };
 
 	auth_client_free(&f->ac);
@@ -145,8 +145,7 @@ key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
 	struct fixture *f = ctx;
 
-	return strcmp(alg, ALG) == 0 &&
-	    bytes_equal(blob, (struct bytes){ f->blob.data, f->blob.len });
+	return strcmp(alg, ALG) == 0 && bytes_equal(blob, buf_bytes(&f->blob));
 }
 
 static int
@@ -213,7 +212,7 @@ test_request(void **state)
 	m = sent_request(&f->out, "publickey", &w);
 	assert_int_equal(wire_bool(&w), 1);
 	assert_true(bytes_is(wire_string(&w), ALG));
-	assert_true(bytes_equal(wire_string(&w), (struct bytes){ f->blob.data, f->blob.len }));
+	assert_true(bytes_equal(wire_string(&w), buf_bytes(&f->blob)));
 	front = m.len - w.left;
 	sig = wire_string(&w);
 	assert_int_equal(wire_end(&w), 0);
@@ -277,7 +276,7 @@ query(struct fixture *f, const char *type, const char *sig_algs, struct bytes ho
 	wire_put_text(&f->blob, "the rest");
 	f->ac = auth_client_new(&config, &ops, f);
 	buf_reset(&f->out);
-	return auth_client_query(f->ac, (struct bytes){ f->blob.data, f->blob.len }, &f->out);
+	return auth_client_query(f->ac, buf_bytes(&f->blob), &f->out);
 }
 
 static void
@@ -307,9 +306,9 @@ expect_query(struct fixture *f, const char *type, const char *sig_algs, const ch
 		(void)wire_string(&w);
 	assert_int_equal(wire_bool(&w), 0);
 	assert_true(bytes_is(wire_string(&w), alg));
-	assert_true(bytes_equal(wire_string(&w), (struct bytes){ f->blob.data, f->blob.len }));
+	assert_true(bytes_equal(wire_string(&w), buf_bytes(&f->blob)));
 	assert_int_equal(wire_end(&w), 0);
-	wanted(f, alg, (struct bytes){ f->blob.data, f->blob.len });
+	wanted(f, alg, buf_bytes(&f->blob));
 	assert_int_equal(receive(f), AUTH_CLIENT_WANTED);
 	buf_init(&data, 10000);
 	assert_int_equal(auth_client_to_sign(f->ac, &data, &got), 0);
@@ -351,11 +350,11 @@ test_query_answered_wrongly(void **state)
 	wanted(f, ALG, (struct bytes){ session_id, sizeof(session_id) });
 	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
 	assert_int_equal(query(f, "ssh-rsa", NULL, (struct bytes){ NULL, 0 }), 1);
-	wanted(f, "ssh-rsa", (struct bytes){ f->blob.data, f->blob.len });
+	wanted(f, "ssh-rsa", buf_bytes(&f->blob));
 	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
 	/* nor without a query */
 	start(f);
-	wanted(f, ALG, (struct bytes){ f->blob.data, f->blob.len });
+	wanted(f, ALG, buf_bytes(&f->blob));
 	assert_int_equal(receive(f), AUTH_CLIENT_FAILED);
 }
 
@@ -371,7 +370,7 @@ test_bound_signature(void **state)
 	struct wire w;
 
 	assert_int_equal(query(f, ALG, NULL, host_key), 1);
-	wanted(f, ALG, (struct bytes){ f->blob.data, f->blob.len });
+	wanted(f, ALG, buf_bytes(&f->blob));
 	assert_int_equal(receive(f), AUTH_CLIENT_WANTED);
 	buf_init(&data, 10000);
 	buf_init(&sig, 10000);
@@ -381,14 +380,12 @@ test_bound_signature(void **state)
 	wire_put_text(&sig, "ssh-rsa");
 	wire_put_text(&sig, "signature");
 	buf_reset(&f->out);
-	assert_int_equal(auth_client_signed(f->ac, (struct bytes){ sig.data, sig.len }, &f->out),
-	    0);
+	assert_int_equal(auth_client_signed(f->ac, buf_bytes(&sig), &f->out), 0);
 	assert_int_equal(f->out.len, 0);
 	buf_reset(&sig);
 	wire_put_text(&sig, alg);
 	wire_put_text(&sig, "signature");
-	assert_int_equal(auth_client_signed(f->ac, (struct bytes){ sig.data, sig.len }, &f->out),
-	    1);
+	assert_int_equal(auth_client_signed(f->ac, buf_bytes(&sig), &f->out), 1);
 	wire_init(&w, f->out.data, f->out.len);
 	m = wire_string(&w);
 	assert_int_equal(wire_end(&w), 0);
@@ -414,7 +411,7 @@ test_mapped_key_bound_to_the_host_key(void **state)
 	const struct auth_client_config config = { .session_id = session_id,
 		.session_id_len = sizeof(session_id),
 		.user = "ubuntu",
-		.blob = { f->blob.data, f->blob.len },
+		.blob = buf_bytes(&f->blob),
 		.host_key = { (const uint8_t *)"host key", 8 } };
 	struct bytes sig;
 	struct wire w, m, s;
@@ -433,7 +430,7 @@ test_mapped_key_bound_to_the_host_key(void **state)
 	assert_true(bytes_is(wire_string(&m), "publickey-hostbound-v00@openssh.com"));
 	assert_int_equal(wire_bool(&m), 1);
 	assert_true(bytes_is(wire_string(&m), ALG));
-	assert_true(bytes_equal(wire_string(&m), (struct bytes){ f->blob.data, f->blob.len }));
+	assert_true(bytes_equal(wire_string(&m), buf_bytes(&f->blob)));
 	assert_true(bytes_is(wire_string(&m), "host key"));
 	/* all of that is signed */
 	buf_init(&data, 10000);

@@ -53,8 +53,7 @@ key_allowed(void *ctx, const char *alg, struct bytes blob)
 	struct fixture *f = ctx;
 
 	f->asked++;
-	return strcmp(alg, ALG) == 0 &&
-	    bytes_equal(blob, (struct bytes){ f->alice.blob.data, f->alice.blob.len });
+	return strcmp(alg, ALG) == 0 && bytes_equal(blob, buf_bytes(&f->alice.blob));
 }
 
 static int
@@ -348,8 +347,7 @@ test_login(void **state)
 	assert_string_equal(auth_server_method(f->as), "publickey");
 	assert_string_equal(auth_server_key_type(f->as), ALG);
 	assert_int_equal(strncmp(auth_server_fingerprint(f->as), "SHA256:", 7), 0);
-	assert_true(bytes_equal(auth_server_key(f->as),
-	    (struct bytes){ f->alice.blob.data, f->alice.blob.len }));
+	assert_true(bytes_equal(auth_server_key(f->as), buf_bytes(&f->alice.blob)));
 
 	proof(f, "alice", &f->alice);
 	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
@@ -1047,8 +1045,7 @@ test_pipelined_during_lookup(void **state)
 	expect_pk_ok(f, &f->alice);
 	expect_nothing(f);
 	/* the key that was proven is the one told, whatever came behind it */
-	assert_true(bytes_equal(auth_server_key(f->as),
-	    (struct bytes){ f->alice.blob.data, f->alice.blob.len }));
+	assert_true(bytes_equal(auth_server_key(f->as), buf_bytes(&f->alice.blob)));
 	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_failure(f);
 	expect_failure(f);
@@ -1068,8 +1065,7 @@ test_pipelined_behind_a_proof_is_dropped_by_success(void **state)
 	proof(f, "alice", &f->mallory);
 	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
 	/* looked at while it waits, the proof is still the one of alice */
-	assert_true(bytes_equal(auth_server_key(f->as),
-	    (struct bytes){ f->alice.blob.data, f->alice.blob.len }));
+	assert_true(bytes_equal(auth_server_key(f->as), buf_bytes(&f->alice.blob)));
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_success(f);
 	expect_nothing(f);

@@ -42,7 +42,7 @@ teardown(void **state)
 static int
 find_from(const char *text, size_t len, const char *address, struct authorized_options *options)
 {
-	const struct authorized_request request = { .blob = { key.data, key.len },
+	const struct authorized_request request = { .blob = buf_bytes(&key),
 		.address = address,
 		.now = NOW };
 
@@ -551,7 +551,7 @@ test_with_ssh_keygen(void **state)
 		assert_int_equal(pclose(f), 0);
 		buf_init(&key, 2000);
 		assert_int_equal(pubkey_parse(public, strlen(public), &key), 0);
-		pubkey_fingerprint((struct bytes){ key.data, key.len }, fingerprint);
+		pubkey_fingerprint(buf_bytes(&key), fingerprint);
 		for (j = 0; j < sizeof(options) / sizeof(options[0]); j++) {
 			snprintf(line, sizeof(line), "%s%s", options[j], public);
 			o = found(line);

@@ -22,12 +22,6 @@
 
 #define NOW 1700000000
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 static void
 decode(const char *line, struct buf *blob)
 {
@@ -75,24 +69,24 @@ test_every_type(void **state)
 		decode(samples[i].cert, &blob);
 		decode(samples[i].key, &key);
 		buf_init(&plain, 65536);
-		assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+		assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 		assert_string_equal(c.key_type, samples[i].type);
 		assert_int_equal(c.kind, CERT_USER);
 		assert_int_equal(c.serial, 7);
 		assert_true(bytes_is(c.key_id, "an id"));
-		assert_true(bytes_equal(c.ca, bytes_of(&ca)));
+		assert_true(bytes_equal(c.ca, buf_bytes(&ca)));
 		assert_true(cert_has_principal(&c, "alice") && cert_has_principal(&c, "bob"));
 		assert_false(cert_has_principal(&c, "carol") || cert_has_principal(&c, "") ||
 		    cert_has_principal(&c, "alic") || cert_has_principal(&c, "*") ||
 		    cert_has_principal(&c, "alice,bob"));
 		assert_true(cert_valid(&c, CERT_USER, NOW, &why));
 		assert_true(signed_well(&c));
-		cert_put_key(bytes_of(&blob), &plain);
-		assert_true(bytes_equal(bytes_of(&plain), bytes_of(&key)));
-		pubkey_fingerprint(bytes_of(&blob), of_cert);
-		pubkey_fingerprint(bytes_of(&key), of_key);
+		cert_put_key(buf_bytes(&blob), &plain);
+		assert_true(bytes_equal(buf_bytes(&plain), buf_bytes(&key)));
+		pubkey_fingerprint(buf_bytes(&blob), of_cert);
+		pubkey_fingerprint(buf_bytes(&key), of_key);
 		assert_string_equal(of_cert, of_key);
-		assert_int_equal(cert_parse(&c, bytes_of(&key)), ERR_ALGORITHM);
+		assert_int_equal(cert_parse(&c, buf_bytes(&key)), ERR_ALGORITHM);
 		buf_free(&plain);
 		buf_free(&key);
 		buf_free(&blob);
@@ -109,11 +103,11 @@ test_what_the_log_says(void **state)
 
 	(void)state;
 	decode(CA_KEY, &blob);
-	pubkey_fingerprint(bytes_of(&blob), ca);
+	pubkey_fingerprint(buf_bytes(&blob), ca);
 	buf_free(&blob);
 	snprintf(expected, sizeof(expected), "ID an id (serial 7) CA ED25519 %s", ca);
 	decode(ED25519_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_string_equal(cert_show(&c, shown), expected);
 	c.key_id = (struct bytes){ (const uint8_t *)"a\nb", 3 };
 	assert_non_null(strstr(cert_show(&c, shown), "ID a\\012b (serial 7)"));
@@ -153,7 +147,7 @@ test_validity(void **state)
 
 	(void)state;
 	decode(ED25519_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_int_equal(c.valid_after, 1577836800);
 	assert_true(cert_valid(&c, CERT_USER, 1577836800, &why));
 	assert_false(cert_valid(&c, CERT_USER, 1577836799, &why));
@@ -171,7 +165,7 @@ test_validity(void **state)
 	buf_free(&blob);
 
 	decode(HOST_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_false(cert_valid(&c, CERT_USER, NOW, &why));
 	assert_string_equal(why.text, "the certificate is a host's, not a user's");
 	buf_free(&blob);
@@ -186,7 +180,7 @@ test_hosts(void **state)
 
 	(void)state;
 	decode(HOST_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_true(cert_names_host(&c, "alice", NOW, &why));
 	assert_false(cert_names_host(&c, "carol", NOW, &why));
 	assert_string_equal(why.text, "carol is not a principal of the certificate");
@@ -199,7 +193,7 @@ test_hosts(void **state)
 	buf_free(&blob);
 
 	decode(ED25519_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_false(cert_names_host(&c, "alice", NOW, &why));
 	assert_string_equal(why.text, "the certificate is a user's, not a host's");
 	buf_free(&blob);
@@ -219,7 +213,7 @@ options_of(const char *line, const char *address, struct authorized_options *o, 
 	int ok;
 
 	decode(line, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_true(signed_well(&c));
 	ok = cert_options(&c, address, o, why);
 	buf_free(&blob);
@@ -342,7 +336,7 @@ parse_fields(const struct fields *f)
 	wire_put_string(&blob, sig.data, sig.len);
 	buf_put(&blob, f->behind, strlen(f->behind));
 	assert_int_equal(buf_err(&blob), 0);
-	r = cert_parse(&c, bytes_of(&blob));
+	r = cert_parse(&c, buf_bytes(&blob));
 	buf_free(&sig);
 	buf_free(&ca);
 	buf_free(&key);
@@ -436,10 +430,10 @@ test_sha1_is_refused(void **state)
 
 	(void)state;
 	decode(SHA1_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), ERR_ALGORITHM);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), ERR_ALGORITHM);
 	buf_free(&blob);
 	decode(RSA_CA_CERT, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 	assert_true(signed_well(&c));
 	buf_free(&blob);
 }
@@ -459,7 +453,7 @@ parse_rsa_ca(size_t modulus, size_t exponent)
 	wire_put_text(&ca, "ssh-rsa");
 	wire_put_string(&ca, number, exponent);
 	wire_put_string(&ca, number, modulus);
-	pubkey_format(bytes_of(&ca), &line);
+	pubkey_format(buf_bytes(&ca), &line);
 	f.ca = buf_cstr(&line);
 	f.signature = "rsa-sha2-512";
 	r = parse_fields(&f);
@@ -493,10 +487,10 @@ test_every_bit_counts(void **state)
 	for (i = 0; i < blob.len; i++) {
 		assert_int_not_equal(cert_parse(&c, (struct bytes){ blob.data, i }), 0);
 		blob.data[i] ^= 1 << i % 8;
-		assert_false(cert_parse(&c, bytes_of(&blob)) == 0 && signed_well(&c));
+		assert_false(cert_parse(&c, buf_bytes(&blob)) == 0 && signed_well(&c));
 		blob.data[i] ^= 1 << i % 8;
 	}
-	assert_true(cert_parse(&c, bytes_of(&blob)) == 0 && signed_well(&c));
+	assert_true(cert_parse(&c, buf_bytes(&blob)) == 0 && signed_well(&c));
 	buf_free(&blob);
 }
 
@@ -516,8 +510,8 @@ line_takes(const char *options, const char *key, const char *cert, struct author
 	int found;
 
 	decode(cert, &blob);
-	assert_int_equal(cert_parse(&c, bytes_of(&blob)), 0);
-	request.blob = bytes_of(&blob);
+	assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
+	request.blob = buf_bytes(&blob);
 	request.cert = &c;
 	snprintf(text, sizeof(text), "# who\n%s %s a comment\n", options, key);
 	found = authorized_keys_find(text, strlen(text), &request, o, why);
@@ -615,8 +609,8 @@ revokes(struct bytes list, const char *line)
 	int r, is_cert;
 
 	decode(line, &blob);
-	is_cert = cert_parse(&c, bytes_of(&blob)) == 0;
-	r = krl_check(list, bytes_of(&blob), is_cert ? &c : NULL);
+	is_cert = cert_parse(&c, buf_bytes(&blob)) == 0;
+	r = krl_check(list, buf_bytes(&blob), is_cert ? &c : NULL);
 	buf_free(&blob);
 	return r;
 }
@@ -660,13 +654,13 @@ test_revoked(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		decode_list(lists[i].list, &list);
-		assert_int_equal(revokes(bytes_of(&list), ED25519_CERT), lists[i].cert);
-		assert_int_equal(revokes(bytes_of(&list), ED25519_KEY), lists[i].key);
-		assert_int_equal(revokes(bytes_of(&list), P256_CERT), lists[i].other);
-		assert_int_equal(revokes(bytes_of(&list), RSA_KEY), 0);
+		assert_int_equal(revokes(buf_bytes(&list), ED25519_CERT), lists[i].cert);
+		assert_int_equal(revokes(buf_bytes(&list), ED25519_KEY), lists[i].key);
+		assert_int_equal(revokes(buf_bytes(&list), P256_CERT), lists[i].other);
+		assert_int_equal(revokes(buf_bytes(&list), RSA_KEY), 0);
 		/* of another CA */
 		if (strcmp(lists[i].list, KRL_SERIALS) == 0 || strcmp(lists[i].list, KRL_ID) == 0)
-			assert_int_equal(revokes(bytes_of(&list), RSA_CA_CERT), 0);
+			assert_int_equal(revokes(buf_bytes(&list), RSA_CA_CERT), 0);
 		/* cut anywhere it is not understood, but where nothing or a whole section is
 		 * left */
 		for (n = 8; n < list.len; n++)
@@ -717,7 +711,7 @@ revokes_section(uint8_t type, const void *data, size_t len, const char *line)
 	wire_put_text(&b, "");
 	buf_put_u8(&b, type);
 	wire_put_string(&b, data, len);
-	r = revokes(bytes_of(&b), line);
+	r = revokes(buf_bytes(&b), line);
 	buf_free(&b);
 	return r;
 }
@@ -792,11 +786,11 @@ test_trusted_list(void **state)
 	decode(CA_KEY, &ca);
 	decode(RSA_CA_KEY, &rsa);
 	decode(ED25519_KEY, &ed);
-	key = bytes_of(&rsa);
+	key = buf_bytes(&rsa);
 	assert_int_equal(key_list_has(list, &key, 1, KEY_LIST_TRUSTED), 1);
-	key = bytes_of(&ca); /* its line has options, which there are none of here */
+	key = buf_bytes(&ca); /* its line has options, which there are none of here */
 	assert_int_equal(key_list_has(list, &key, 1, KEY_LIST_TRUSTED), 0);
-	key = bytes_of(&ed); /* its certificate makes no CA of it */
+	key = buf_bytes(&ed); /* its certificate makes no CA of it */
 	assert_int_equal(key_list_has(list, &key, 1, KEY_LIST_TRUSTED), 0);
 	buf_free(&ed);
 	buf_free(&rsa);

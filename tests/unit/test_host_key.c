@@ -30,12 +30,6 @@ static char *files[] = { known }, *fingerprints[] = { fingerprint };
 static struct secret *priv;
 static struct buf pub, other, sig;
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 static int
 setup(void **state)
 {
@@ -49,7 +43,7 @@ setup(void **state)
 	    key_generate("ed25519", &unused, &other, name) != 0)
 		return -1;
 	secret_free(&unused);
-	pubkey_fingerprint(bytes_of(&pub), fingerprint);
+	pubkey_fingerprint(buf_bytes(&pub), fingerprint);
 	return key_sign(priv, ALG, ALG, hash, 32, &sig);
 }
 
@@ -71,7 +65,7 @@ route_with(const struct buf *key, enum route_strict strict)
 
 	buf_init(&line, 4096);
 	if (key != NULL)
-		known_hosts_line("machine", 22, bytes_of(key), &line);
+		known_hosts_line("machine", 22, buf_bytes(key), &line);
 	write_bytes(known, line.len > 0 ? (const char *)line.data : "", line.len, 0600);
 	buf_free(&line);
 	return (struct route){ .port = 22,
@@ -87,8 +81,8 @@ shown(const struct route *r)
 		.host = "machine",
 		.alg = ALG,
 		.hash = { hash, 32 },
-		.blob = bytes_of(&pub),
-		.sig = bytes_of(&sig) };
+		.blob = buf_bytes(&pub),
+		.sig = buf_bytes(&sig) };
 }
 
 /* The verdict, and whether the reason has these words. */
@@ -175,7 +169,7 @@ test_bad_signatures(void **state)
 	s.alg = "an-algorithm-with-a-name-of-more-than-sixty-three-bytes@example.com";
 	judged(&s, HOST_KEY_REFUSED, "bad signature");
 	s = shown(&r);
-	s.blob = bytes_of(&other);
+	s.blob = buf_bytes(&other);
 	judged(&s, HOST_KEY_REFUSED, "bad signature");
 	for (i = 0; i < pub.len; i++) {
 		s.blob = (struct bytes){ pub.data, i };
@@ -188,7 +182,7 @@ test_bad_signatures(void **state)
 		buf_init(&bad, 4096);
 		buf_put(&bad, sig.data, sig.len);
 		bad.data[i] ^= 1;
-		s.sig = bytes_of(&bad);
+		s.sig = buf_bytes(&bad);
 		judged(&s, HOST_KEY_REFUSED, "bad signature");
 		buf_free(&bad);
 		s = shown(&r);
@@ -248,7 +242,7 @@ put_hashed(struct buf *text, const char *marker, const char *host, const struct 
 	sodium_bin2base64(salt, sizeof(salt), raw, sizeof(raw), sodium_base64_VARIANT_ORIGINAL);
 	sodium_bin2base64(hashed, sizeof(hashed), mac, sizeof(mac), sodium_base64_VARIANT_ORIGINAL);
 	buf_putf(text, "%s|1|%s|%s ", marker, salt, hashed);
-	pubkey_format(bytes_of(key), text);
+	pubkey_format(buf_bytes(key), text);
 	buf_put_u8(text, '\n');
 }
 
@@ -366,13 +360,13 @@ test_learn(void **state)
 	(void)state;
 	buf_init(&text, 4096);
 	buf_putf(&text, "# no newline\n");
-	known_hosts_line("machine", 22, bytes_of(&pub), &text);
+	known_hosts_line("machine", 22, buf_bytes(&pub), &text);
 	write_text(known, "# no newline");
-	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), 0);
+	assert_int_equal(host_key_add(&r, "machine", buf_bytes(&pub), &why), 0);
 	assert_known(buf_cstr(&text));
 	/* nothing that is there is written again, or beside another key */
-	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), 0);
-	assert_int_equal(host_key_add(&r, "machine", bytes_of(&other), &why), ERR_EXISTS);
+	assert_int_equal(host_key_add(&r, "machine", buf_bytes(&pub), &why), 0);
+	assert_int_equal(host_key_add(&r, "machine", buf_bytes(&other), &why), ERR_EXISTS);
 	assert_non_null(strstr(why.text, "has another key"));
 	assert_known(buf_cstr(&text));
 	buf_free(&text);
@@ -392,7 +386,7 @@ test_learn_without_room(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	little = (struct rlimit){ strlen("# short\n") + 10, before.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
-	assert_int_equal(host_key_add(&r, "machine", bytes_of(&pub), &why), ERR_SYS);
+	assert_int_equal(host_key_add(&r, "machine", buf_bytes(&pub), &why), ERR_SYS);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_non_null(strstr(why.text, known));
 	assert_known("# short\n");

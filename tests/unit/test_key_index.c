@@ -35,7 +35,7 @@ any(unsigned int n)
 static struct bytes
 blob_of(size_t i)
 {
-	return (struct bytes){ keys[i].data, keys[i].len };
+	return buf_bytes(&keys[i]);
 }
 
 static int
@@ -107,9 +107,7 @@ compare_authorized(struct buf *text, const struct authorized_request *request)
 	struct key_index *index;
 	int found;
 
-	assert_int_equal(key_index_new((struct bytes){ text->data, text->len },
-			     KEY_INDEX_AUTHORIZED, &index),
-	    0);
+	assert_int_equal(key_index_new(buf_bytes(text), KEY_INDEX_AUTHORIZED, &index), 0);
 	found = authorized_keys_find((const char *)text->data, text->len, request, &by_walk,
 	    &why_walk);
 	assert_int_equal(authorized_keys_find_indexed(index, read_line, text, request, &by_index,
@@ -132,7 +130,7 @@ static void
 compare_plain(struct buf *text, enum key_list kind, size_t a, size_t b)
 {
 	const struct bytes wanted[2] = { blob_of(a), blob_of(b) };
-	struct bytes list = { text->data, text->len };
+	struct bytes list = buf_bytes(text);
 	struct key_index *index;
 
 	assert_int_equal(key_index_new(list,
@@ -158,7 +156,7 @@ test_random_lists_give_the_same_answers(void **state)
 	buf_init(&text, 1 << 20);
 	buf_init(&certificate, 65536);
 	assert_int_equal(pubkey_parse(OPTIONS_CERT, strlen(OPTIONS_CERT), &certificate), 0);
-	assert_int_equal(cert_parse(&cert, (struct bytes){ certificate.data, certificate.len }), 0);
+	assert_int_equal(cert_parse(&cert, buf_bytes(&certificate)), 0);
 	for (i = 0; i < LISTS; i++) {
 		buf_reset(&text);
 		for (n = any(20); n > 0; n--)
@@ -170,7 +168,7 @@ test_random_lists_give_the_same_answers(void **state)
 			request.blob = blob_of(n);
 			compare_authorized(&text, &request);
 		}
-		request.blob = (struct bytes){ certificate.data, certificate.len };
+		request.blob = buf_bytes(&certificate);
 		request.cert = &cert;
 		compare_authorized(&text, &request);
 		request.cert = NULL;
@@ -203,9 +201,7 @@ test_order_of_lines(void **state)
 	buf_putf(&text, "\n");
 	pubkey_format(blob_of(0), &text);
 	buf_putf(&text, "\n");
-	assert_int_equal(key_index_new((struct bytes){ text.data, text.len }, KEY_INDEX_AUTHORIZED,
-			     &index),
-	    0);
+	assert_int_equal(key_index_new(buf_bytes(&text), KEY_INDEX_AUTHORIZED, &index), 0);
 	assert_int_equal(authorized_keys_find_indexed(index, read_line, &text, &request, &options,
 			     &why),
 	    1);

@@ -46,7 +46,7 @@ write_keys(const char *name, unsigned int n, const char *options)
 	for (i = 0; i < n; i++) {
 		key_of(i, &blob);
 		buf_putf(&text, "%s", options);
-		pubkey_format((struct bytes){ blob.data, blob.len }, &text);
+		pubkey_format(buf_bytes(&blob), &text);
 		buf_putf(&text, " key%u\n", i);
 		buf_free(&blob);
 	}
@@ -73,7 +73,7 @@ line_of(const char *name, unsigned int n)
 
 	snprintf(path, sizeof(path), "%s", name);
 	key_of(n, &blob);
-	request.blob = (struct bytes){ blob.data, blob.len };
+	request.blob = buf_bytes(&blob);
 	found = key_list_cache_find(&r, &request, &options, &why, &unread);
 	assert_in_range(found, 0, 1);
 	line = found == 1 ? options.line : 0;
@@ -180,18 +180,10 @@ test_authorities_and_revoked_keys(void **state)
 	key_of(MANY, &out);
 	before = key_list_cache_made();
 	for (i = 0; i < 5; i++) {
-		assert_int_equal(key_list_cache_trust(&r, (struct bytes){ in.data, in.len },
-				     &unread),
-		    1);
-		assert_int_equal(key_list_cache_trust(&r, (struct bytes){ out.data, out.len },
-				     &unread),
-		    0);
-		assert_int_equal(key_list_cache_revoke(&r, (struct bytes){ in.data, in.len }, NULL,
-				     &unread),
-		    1);
-		assert_int_equal(key_list_cache_revoke(&r, (struct bytes){ out.data, out.len },
-				     NULL, &unread),
-		    0);
+		assert_int_equal(key_list_cache_trust(&r, buf_bytes(&in), &unread), 1);
+		assert_int_equal(key_list_cache_trust(&r, buf_bytes(&out), &unread), 0);
+		assert_int_equal(key_list_cache_revoke(&r, buf_bytes(&in), NULL, &unread), 1);
+		assert_int_equal(key_list_cache_revoke(&r, buf_bytes(&out), NULL, &unread), 0);
 	}
 	assert_int_equal(key_list_cache_made(), before + 2);
 	/* a line that is no key: who stands above it is revoked for that, all others for the line */
@@ -199,12 +191,8 @@ test_authorities_and_revoked_keys(void **state)
 	assert_non_null(f);
 	assert_true(fputs("what is this\n", f) >= 0);
 	assert_int_equal(fclose(f), 0);
-	assert_int_equal(key_list_cache_revoke(&r, (struct bytes){ in.data, in.len }, NULL,
-			     &unread),
-	    1);
-	assert_int_equal(key_list_cache_revoke(&r, (struct bytes){ out.data, out.len }, NULL,
-			     &unread),
-	    ERR_FORMAT);
+	assert_int_equal(key_list_cache_revoke(&r, buf_bytes(&in), NULL, &unread), 1);
+	assert_int_equal(key_list_cache_revoke(&r, buf_bytes(&out), NULL, &unread), ERR_FORMAT);
 	assert_string_equal(unread.text, "");
 	buf_free(&in);
 	buf_free(&out);

@@ -122,8 +122,7 @@ test_quoting(void **state)
 		buf_init(&b, 65536);
 		options = (struct authorized_options){ 0 };
 		assert_int_equal(key_options(&r, "192.0.2.1", &b, &said, &why), 0);
-		assert_int_equal(authorized_options_parse((struct bytes){ b.data, b.len }, &request,
-				     &options, &why),
+		assert_int_equal(authorized_options_parse(buf_bytes(&b), &request, &options, &why),
 		    1);
 		assert_string_equal(options.command, commands[i]);
 		authorized_options_free(&options);

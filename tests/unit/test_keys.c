@@ -103,7 +103,7 @@ slurp_pub(const char *name, struct buf *blob)
 static struct bytes
 as_bytes(const struct buf *b)
 {
-	return (struct bytes){ b->data, b->len };
+	return buf_bytes(b);
 }
 
 /* Sign and verify; then see that nothing but just that verifies. */

@@ -124,8 +124,7 @@ use(struct keystore *ks, const char *name, const char *alg, const char *want_alg
 	if (r == 0)
 		r = keystore_sign(ks, name, alg, DATA, DATALEN, &sig, why);
 	if (r == 0)
-		r = key_verify((struct bytes){ pub.data, pub.len }, want_alg,
-		    (struct bytes){ sig.data, sig.len }, DATA, DATALEN, &flags);
+		r = key_verify(buf_bytes(&pub), want_alg, buf_bytes(&sig), DATA, DATALEN, &flags);
 	else
 		assert_int_equal(sig.len, 0);
 	buf_free(&sig);

@@ -50,16 +50,10 @@ teardown(void **state)
 	return system(command);
 }
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 static enum known_hosts_result
 check(const char *text, const char *host, uint16_t port, const struct buf *key)
 {
-	return known_hosts_check(text, strlen(text), host, port, bytes_of(key));
+	return known_hosts_check(text, strlen(text), host, port, buf_bytes(key));
 }
 
 static void
@@ -82,7 +76,7 @@ test_plain_names(void **state)
 	assert_int_equal(check(file, "alice.example.com,10.0.0.5", 22, &ed25519), KNOWN_HOST_NEW);
 	assert_int_equal(check(file, "", 22, &ed25519), KNOWN_HOST_NEW);
 	assert_int_equal(check("", "alice.example.com", 22, &ed25519), KNOWN_HOST_NEW);
-	assert_int_equal(known_hosts_check(NULL, 0, "a", 22, bytes_of(&other)), KNOWN_HOST_NEW);
+	assert_int_equal(known_hosts_check(NULL, 0, "a", 22, buf_bytes(&other)), KNOWN_HOST_NEW);
 	assert_int_equal(check("ALICE.example.COM " ED25519 "\n", "alice.example.com", 22,
 			     &ed25519),
 	    KNOWN_HOST_OK);
@@ -325,9 +319,9 @@ test_new_line_is_found_by_ssh_keygen(void **state)
 
 	(void)state;
 	buf_init(&out, 10000);
-	known_hosts_line("Alice.example.com", 22, bytes_of(&ed25519), &out);
-	known_hosts_line("::1", 2222, bytes_of(&ecdsa), &out);
-	known_hosts_line("fe80::1%eth0", 22, bytes_of(&other), &out);
+	known_hosts_line("Alice.example.com", 22, buf_bytes(&ed25519), &out);
+	known_hosts_line("::1", 2222, buf_bytes(&ecdsa), &out);
+	known_hosts_line("fe80::1%eth0", 22, buf_bytes(&other), &out);
 	assert_int_equal(buf_err(&out), 0);
 	assert_string_equal(buf_cstr(&out),
 	    "alice.example.com " ED25519 "\n[::1]:2222 " ECDSA "\nfe80::1%eth0 " OTHER "\n");
@@ -351,7 +345,7 @@ test_no_line_for_odd_names(void **state)
 	(void)state;
 	buf_init(&out, 10000);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		known_hosts_line(names[i], 22, bytes_of(&ed25519), &out);
+		known_hosts_line(names[i], 22, buf_bytes(&ed25519), &out);
 		assert_int_equal(buf_err(&out), ERR_FORMAT);
 		assert_int_equal(out.len, 0);
 		buf_reset(&out);
@@ -373,7 +367,7 @@ authority(const char *text, const char *host, uint16_t port)
 
 	buf_init(&blob, 10000);
 	assert_int_equal(pubkey_parse(HOST_CERT, strlen(HOST_CERT), &blob), 0);
-	assert_int_equal(cert_parse(&cert, bytes_of(&blob)), 0);
+	assert_int_equal(cert_parse(&cert, buf_bytes(&blob)), 0);
 	result = known_hosts_authority(text, strlen(text), host, port, &cert);
 	buf_free(&blob);
 	return result;
@@ -482,7 +476,7 @@ test_algorithms_of_rsa(void **state)
 static size_t
 place(const char *text, uint16_t port, int authority, const struct buf *key)
 {
-	return known_hosts_place(text, strlen(text), "a", port, authority, bytes_of(key));
+	return known_hosts_place(text, strlen(text), "a", port, authority, buf_bytes(key));
 }
 
 static void

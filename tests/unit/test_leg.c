@@ -90,7 +90,7 @@ setup_cipher(void **state, const char *cipher)
 	buf_init(&f->blob, 256);
 	wire_put_text(&f->blob, "ssh-ed25519");
 	wire_put_string(&f->blob, f->public, sizeof(f->public));
-	f->key = (struct bytes){ f->blob.data, f->blob.len };
+	f->key = buf_bytes(&f->blob);
 	buf_init(&f->server.got, 64 << 20);
 	buf_init(&f->client.got, 64 << 20);
 	config.host_keys = &f->key;

@@ -44,12 +44,6 @@ output_of(const char *command, char *line, size_t size)
 	assert_int_equal(pclose(f), 0);
 }
 
-static struct bytes
-bytes_of(const struct buf *b)
-{
-	return (struct bytes){ b->data, b->len };
-}
-
 /* A new key of the type: its public line and what ssh-keygen -l prints. */
 static void
 make_key(const char *type, char *line, size_t size, char *shown, size_t shown_size)
@@ -90,16 +84,16 @@ test_keys_of_ssh_keygen(void **state)
 		buf_reset(&blob);
 		buf_reset(&text);
 		assert_int_equal(pubkey_parse(line, strlen(line), &blob), 0);
-		assert_int_equal(pubkey_check(bytes_of(&blob)), 0);
-		assert_int_equal(pubkey_type(bytes_of(&blob), type), 0);
+		assert_int_equal(pubkey_check(buf_bytes(&blob)), 0);
+		assert_int_equal(pubkey_type(buf_bytes(&blob), type), 0);
 		assert_string_equal(type, kinds[i].type);
 		assert_string_equal(pubkey_type_short(type), kinds[i].word);
-		pubkey_fingerprint(bytes_of(&blob), fingerprint);
+		pubkey_fingerprint(buf_bytes(&blob), fingerprint);
 		snprintf(want, sizeof(want), " %s ", fingerprint);
 		assert_non_null(strstr(shown, want));
 		snprintf(want, sizeof(want), "(%s)", kinds[i].word);
 		assert_non_null(strstr(shown, want));
-		pubkey_format(bytes_of(&blob), &text);
+		pubkey_format(buf_bytes(&blob), &text);
 		len = strlen(buf_cstr(&text));
 		assert_memory_equal(line, text.data, len);
 		assert_int_equal(line[len], ' ');
@@ -132,7 +126,7 @@ test_every_truncation_is_refused(void **state)
 			free(cut);
 		}
 		buf_put_u8(&blob, 0);
-		assert_int_not_equal(pubkey_check(bytes_of(&blob)), 0);
+		assert_int_not_equal(pubkey_check(buf_bytes(&blob)), 0);
 		words = (size_t)(strrchr(line, ' ') - line);
 		for (len = 0; len < words; len++) {
 			assert_int_not_equal(pubkey_parse(line, len, &other), 0);
@@ -162,7 +156,7 @@ test_lines(void **state)
 	buf_init(&blob, 1000);
 	assert_int_equal(parse("ssh-ed25519 " ED25519, &blob), 0);
 	assert_int_equal(blob.len, 51);
-	pubkey_fingerprint(bytes_of(&blob), fingerprint);
+	pubkey_fingerprint(buf_bytes(&blob), fingerprint);
 	assert_string_equal(fingerprint, "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
 	/* it is appended */
 	assert_int_equal(parse("  ssh-ed25519\t" ED25519 "  a comment\r\n", &blob), 0);
@@ -259,33 +253,33 @@ test_rsa_limits(void **state)
 	(void)state;
 	buf_init(&b, 10000);
 	put_rsa(&b, 3, 128, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_WEAK);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_WEAK);
 	buf_put_u8(&b, 0);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT);
 	put_rsa(&b, 3, 256, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_WEAK); /* 2047 bits */
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_WEAK); /* 2047 bits */
 	put_rsa(&b, 3, 257, 0);
 	b.data[b.len - 256] = 0x80;
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 2048 bits */
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0); /* 2048 bits */
 	put_rsa(&b, 3, 1024, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0);
 	put_rsa(&b, 3, 1025, 0);
 	b.data[b.len - 1024] = 0x80;
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0); /* 8192 bits */
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0); /* 8192 bits */
 	put_rsa(&b, 3, 1025, 1);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY); /* 8193 bits */
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_COSTLY); /* 8193 bits */
 	buf_put_u8(&b, 0);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT);
 	put_rsa(&b, 3, 9000, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_COSTLY);
 	put_rsa(&b, 3, 256, 0x80);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT); /* negative */
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT); /* negative */
 	put_rsa(&b, 5, 300, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0);
 	put_rsa(&b, 6, 300, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_COSTLY);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_COSTLY);
 	put_rsa(&b, 0, 300, 0x7f);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT);
 	buf_free(&b);
 }
 
@@ -300,19 +294,19 @@ test_ecdsa_curve_and_point_must_fit(void **state)
 	wire_put_text(&b, "ecdsa-sha2-nistp256");
 	wire_put_text(&b, "nistp384");
 	wire_put_string(&b, point, 97);
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT);
 	buf_reset(&b);
 	wire_put_text(&b, "ecdsa-sha2-nistp256");
 	wire_put_text(&b, "nistp256");
 	wire_put_string(&b, point, 65);
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0);
 	b.data[b.len - 65] = 2; /* compressed */
-	assert_int_equal(pubkey_check(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), ERR_FORMAT);
 	buf_reset(&b);
 	wire_put_text(&b, "ecdsa-sha2-nistp521");
 	wire_put_text(&b, "nistp521");
 	wire_put_string(&b, point, 133);
-	assert_int_equal(pubkey_check(bytes_of(&b)), 0);
+	assert_int_equal(pubkey_check(buf_bytes(&b)), 0);
 	buf_free(&b);
 }
 
@@ -351,13 +345,13 @@ test_signature_flags(void **state)
 	wire_put_text(&b, "signature");
 	buf_put_u8(&b, 5);
 	wire_put_u32(&b, 1000);
-	assert_int_equal(pubkey_signature_flags(bytes_of(&b)), 5);
+	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), 5);
 	b.len--;
-	assert_int_equal(pubkey_signature_flags(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), ERR_FORMAT);
 	buf_reset(&b);
 	wire_put_text(&b, "ssh-ed25519");
 	wire_put_text(&b, "signature");
-	assert_int_equal(pubkey_signature_flags(bytes_of(&b)), ERR_FORMAT);
+	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), ERR_FORMAT);
 	buf_free(&b);
 }
 

@@ -30,7 +30,7 @@ allows(struct route *route, const char *line, struct user_key_answer *answer)
 
 	buf_init(&blob, 65536);
 	assert_int_equal(pubkey_parse(line, strlen(line), &blob), 0);
-	ok = user_key_allowed(&request, (struct bytes){ blob.data, blob.len }, answer);
+	ok = user_key_allowed(&request, buf_bytes(&blob), answer);
 	buf_free(&blob);
 	return ok;
 }

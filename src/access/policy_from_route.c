@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ipc/ipc.h"
 #include "access/policy_from_route.h"
 
 static int
@@ -140,7 +139,7 @@ policy_from_route_check(const struct route *route, const struct authorized_optio
 		reason_set(why, "%s", err_str(r));
 		return r;
 	}
-	ipc_begin(&b, IPC_POLICY);
+	buf_init(&b, POLICY_BYTES_MAX);
 	policy_put(&b, &rules);
 	r = buf_err(&b);
 	overfull = policy_overfull(&rules);
@@ -149,7 +148,7 @@ policy_from_route_check(const struct route *route, const struct authorized_optio
 	else if (r != 0)
 		reason_set(why,
 		    "what the options of the key and the route permit is longer than %d KiB",
-		    IPC_MAX / 1024);
+		    (POLICY_BYTES_MAX + 1) / 1024);
 	buf_free(&b);
 	policy_free(&rules);
 	return r;

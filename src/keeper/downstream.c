@@ -226,6 +226,8 @@ downstream_auth(struct ksession *s, struct wire *body)
 
 /* --- success --- */
 
+_Static_assert(1 + POLICY_BYTES_MAX <= IPC_MAX, "a policy fits into POLICY");
+
 /* What the session may do upstream.  0, or an ERR_* when it cannot be told. */
 static int
 downstream_send_policy(struct ksession *s)

@@ -29,6 +29,8 @@ enum policy_by {
 
 /* Of each list: how many elements there may be. */
 #define POLICY_LIST_MAX 1024
+/* Bytes of policy_put(): what a message between processes takes, less its type. */
+#define POLICY_BYTES_MAX (68 * 1024 - 1)
 /* sshd takes 128 variables for a session. */
 #define POLICY_ENV_MAX 60
 #define POLICY_SESSIONS_MAX 1024

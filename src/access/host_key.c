@@ -1,4 +1,9 @@
+/*
+ * The judgement of an upstream's host key or certificate by its route: known_hosts, HostKeyFingerprint
+ * and StrictHostKeyChecking.  Called for each login by keeper/upstream_host_key.c, and by cli/keyscan.c.
+ */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,11 +14,16 @@
 #include "wire/algorithms.h"
 #include "access/user_key.h"
 #include "access/host_key.h"
-#include "access/known_hosts_cache.h"
 #include "access/route_files.h"
 #include "transport/keys.h"
 
 #define HOST_KEY_MAX 65536
+
+struct host_key_known {
+	struct buf lines; /* for the host, of all UserKnownHostsFiles; empty after an error */
+	int err;	  /* 0, or an ERR_* with why */
+	struct reason why;
+};
 
 int
 host_key_read_known(const struct route *r, struct buf *text, struct reason *why)
@@ -34,37 +44,55 @@ host_key_read_known(const struct route *r, struct buf *text, struct reason *why)
 	return err;
 }
 
-/* What the UserKnownHostsFiles have of the host. */
-static int
-read_known_hosts(const struct route *r, const char *host, struct buf *text, struct reason *why)
+struct host_key_known *
+host_key_known_new(const struct route *r, const char *host)
 {
-	int err = host_key_read_known(r, text, why);
+	struct host_key_known *known = calloc(1, sizeof(*known));
+	struct buf text;
 
-	if (err != 0)
-		return err;
-	err = known_hosts_cache_lines(text, host, r->port);
-	if (err != 0)
-		reason_set(why, "the known hosts: %s", err_str(err));
-	return err;
+	if (known == NULL)
+		return NULL;
+	buf_init(&known->lines, KNOWN_HOSTS_MAX);
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	known->err = host_key_read_known(r, &text, &known->why);
+	if (known->err == 0) {
+		known_hosts_lines((const char *)text.data, text.len, host, r->port, &known->lines);
+		known->err = buf_err(&known->lines);
+		if (known->err != 0)
+			reason_set(&known->why, "the known hosts: %s", err_str(known->err));
+	}
+	if (known->err != 0)
+		buf_free(&known->lines);
+	buf_free(&text);
+	return known;
 }
 
-int
-host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,
-    struct reason *why)
+void
+host_key_known_free(struct host_key_known **known)
+{
+	if (*known != NULL)
+		buf_free(&(*known)->lines);
+	free(*known);
+	*known = NULL;
+}
+
+const char *
+host_key_known_error(const struct host_key_known *known)
+{
+	if (known == NULL)
+		return err_str(ERR_NOMEM);
+	return known->err != 0 ? known->why.text : NULL;
+}
+
+void
+host_key_algorithms(const struct route *r, const char *host, const struct host_key_known *known,
+    struct buf *algorithms)
 {
 	const char *all = r->host_key_algorithms != NULL ? r->host_key_algorithms :
 							   algorithms_default(ALGORITHMS_HOST_KEY);
-	struct buf text;
-	int err;
 
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	err = read_known_hosts(r, host, &text, why);
-	if (err != 0)
-		buf_reset(&text);
-	known_hosts_algorithms((const char *)text.data, text.len, host, r->port, all, 0,
-	    algorithms);
-	buf_free(&text);
-	return err;
+	known_hosts_algorithms(known == NULL ? NULL : (const char *)known->lines.data,
+	    known == NULL ? 0 : known->lines.len, host, r->port, all, 0, algorithms);
 }
 
 static int
@@ -82,8 +110,9 @@ fingerprint_known(const struct route *route, struct bytes blob)
  * ssh.
  */
 static enum known_hosts_result
-check_certificate(const struct host_key_shown *shown, const struct buf *text, struct reason *why)
+check_certificate(const struct host_key_shown *shown, struct reason *why)
 {
+	const struct buf *lines = &shown->known->lines;
 	enum known_hosts_result result;
 	char name[256];
 	struct cert cert;
@@ -100,7 +129,7 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, st
 			"algorithm that is not accepted");
 		return KNOWN_HOST_NEW;
 	}
-	result = known_hosts_authority((const char *)text->data, text->len, shown->host,
+	result = known_hosts_authority((const char *)lines->data, lines->len, shown->host,
 	    shown->route->port, &cert);
 	if (result != KNOWN_HOST_OK)
 		return result;
@@ -114,30 +143,28 @@ check_certificate(const struct host_key_shown *shown, const struct buf *text, st
 	return KNOWN_HOST_NEW;
 }
 
-/* Is the machine meant known by this, a key or a certificate, of which key is the key? */
+/* Do the known hosts have what was shown, a key or the certificate of a key? */
 static enum known_hosts_result
 look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_judgement *j)
 {
+	const char *error = host_key_known_error(shown->known);
 	enum known_hosts_result result = KNOWN_HOST_NEW;
-	struct reason why;
-	struct buf text;
+	const struct buf *lines;
 
-	buf_init(&text, KNOWN_HOSTS_MAX);
-	if (read_known_hosts(shown->route, shown->host, &text, &why) != 0) {
-		reason_set(&j->why, "the known hosts cannot be read: %.900s", why.text);
-		result = KNOWN_HOST_REVOKED;
-	} else {
-		if (!bytes_equal(shown->blob, key))
-			result = check_certificate(shown, &text, &j->why);
-		if (result == KNOWN_HOST_OK)
-			j->by = HOST_KEY_BY_AUTHORITY;
-		if (result == KNOWN_HOST_NEW)
-			result = known_hosts_check((const char *)text.data, text.len, shown->host,
-			    shown->route->port, key);
-		if (result == KNOWN_HOST_REVOKED)
-			reason_set(&j->why, "the key is marked @revoked");
+	if (error != NULL) {
+		reason_set(&j->why, "the known hosts cannot be read: %s", error);
+		return KNOWN_HOST_REVOKED;
 	}
-	buf_free(&text);
+	lines = &shown->known->lines;
+	if (!bytes_equal(shown->blob, key))
+		result = check_certificate(shown, &j->why);
+	if (result == KNOWN_HOST_OK)
+		j->by = HOST_KEY_BY_AUTHORITY;
+	if (result == KNOWN_HOST_NEW)
+		result = known_hosts_check((const char *)lines->data, lines->len, shown->host,
+		    shown->route->port, key);
+	if (result == KNOWN_HOST_REVOKED)
+		reason_set(&j->why, "the key is marked @revoked");
 	return result;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Is the machine behind the one meant?  The judgement alone: nothing is written down, sent or
+ * Is the upstream the one that its route means?  The judgement alone: nothing is written down, sent or
  * logged, so that a trial connection can ask as well as a login.
  */
 #ifndef ACCESS_HOST_KEY_H
@@ -16,11 +16,31 @@
 /* A list of algorithms to ask a host for. */
 #define HOST_KEY_ALGORITHMS_MAX 1000
 
-/* What a machine has shown: its key or certificate, and with which algorithm it has signed the
+/*
+ * What a route's known hosts say of one host.  It is read once, before the host is asked for a key, so
+ * that the algorithms asked for and the judgement come from the same lines; a line that is added later
+ * counts for the next login.
+ */
+struct host_key_known;
+
+/* Free it with host_key_known_free().  NULL: out of memory; the functions below take that for what
+ * cannot be read. */
+struct host_key_known *host_key_known_new(const struct route *r, const char *host);
+void host_key_known_free(struct host_key_known **known); /* takes NULL */
+
+/* Why the known hosts cannot be read: no key is accepted then.  NULL if they were read. */
+const char *host_key_known_error(const struct host_key_known *known);
+
+/* Append the algorithms to ask the host for: first those of the keys that are known for it. */
+void host_key_algorithms(const struct route *r, const char *host,
+    const struct host_key_known *known, struct buf *algorithms);
+
+/* What a host has shown: its key or certificate, and with which algorithm it has signed the
  * exchange hash. */
 struct host_key_shown {
 	const struct route *route;
 	const char *host; /* of route->hosts, the one that answered */
+	const struct host_key_known *known;
 	const char *alg;
 	struct bytes hash, blob, sig;
 };
@@ -53,11 +73,6 @@ void host_key_refuse(struct host_key_judgement *j, int changed);
 /* Append the text of the route's UserKnownHostsFiles, at most KNOWN_HOSTS_MAX in all; a file that does
  * not exist holds nothing.  0; or an ERR_*, with why, if one cannot be read: it might hold a revocation. */
 int host_key_read_known(const struct route *r, struct buf *text, struct reason *why) MUST_CHECK;
-
-/* Append the algorithms to ask the host for: those of the keys that are known come first.
- * 0; or an ERR_*, with why, if what is known can't be read: then all of the route's. */
-int host_key_algorithms(const struct route *r, const char *host, struct buf *algorithms,
-    struct reason *why) MUST_CHECK;
 
 /* What the log says behind "Host key verification failed ...: ". */
 const char *host_key_failed(const struct route *r, struct bytes blob, const char *why,

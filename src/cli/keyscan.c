@@ -34,7 +34,7 @@ static void __attribute__((noreturn)) keyscan_child(const struct keyscan *t, int
 }
 
 static int
-keyscan_order(const struct keyscan *t, int64_t connect_ms, int sock)
+keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 {
 	const struct route *r = t->route;
 	struct ipc_look look = {
@@ -44,14 +44,13 @@ keyscan_order(const struct keyscan *t, int64_t connect_ms, int sock)
 		.trial = 1,
 		.host = t->host,
 	};
-	struct reason why;
 	struct buf host_keys, b;
 	const char *list;
 	int err;
 
 	buf_init(&host_keys, HOST_KEY_ALGORITHMS_MAX);
-	/* the key is refused for it, when it has been shown */
-	(void)!host_key_algorithms(r, t->host, &host_keys, &why);
+	t->known = host_key_known_new(r, t->host);
+	host_key_algorithms(r, t->host, t->known, &host_keys);
 	list = buf_cstr(&host_keys);
 	look.algorithms = (struct ipc_algorithms){
 		.kex = r->kex_algorithms != NULL ? r->kex_algorithms : "",
@@ -70,7 +69,7 @@ keyscan_order(const struct keyscan *t, int64_t connect_ms, int sock)
 static int
 keyscan_take(struct keyscan *t, struct ipc_msg *msg)
 {
-	struct host_key_shown shown = { .route = t->route, .host = t->host };
+	struct host_key_shown shown = { .route = t->route, .host = t->host, .known = t->known };
 	struct ipc_looked looked;
 
 	if (msg->type == IPC_DIAL_FAILED) {
@@ -157,5 +156,6 @@ keyscan_free(struct keyscan *t)
 {
 	if (t->shown)
 		host_key_judgement_free(&t->judgement);
+	host_key_known_free(&t->known);
 	buf_free(&t->blob);
 }

@@ -21,6 +21,7 @@ struct keyscan {
 	char version[300]; /* "SSH-2.0-..."; "" if there was none */
 	int shown;	   /* the host has shown a key: blob, judged */
 	struct buf blob;
+	struct host_key_known *known;
 	struct host_key_judgement judgement;
 	char reason[700]; /* why it went no further, "" if all is well */
 	int takes_bound;  /* it takes publickey-hostbound-v00@openssh.com */

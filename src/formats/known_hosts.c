@@ -82,12 +82,23 @@ base64(struct bytes text, uint8_t *out, size_t size, size_t *len)
 	    sodium_base64_VARIANT_ORIGINAL);
 }
 
-/* |1|salt|HMAC-SHA1 of the name with the salt as its key|, both in base64. */
+/* A hashed name: |1|salt|HMAC-SHA1 of the name with the salt as its key|, both in base64. */
+struct hashed_name {
+	uint8_t salt[256], mac[HMAC_SHA1_SIZE];
+	size_t salt_len;
+};
+
 static int
-hashed_match(struct bytes names, const char *name)
+is_hashed(struct bytes names)
 {
-	uint8_t salt[256], want[HMAC_SHA1_SIZE], have[HMAC_SHA1_SIZE];
-	size_t salt_len, want_len;
+	return names.len > 3 && memcmp(names.p, "|1|", 3) == 0;
+}
+
+/* 1, or 0 if it makes no sense. */
+static int
+hashed_parse(struct bytes names, struct hashed_name *h)
+{
+	size_t mac_len;
 	struct bytes left = { names.p + 3, names.len - 3 }, right;
 	const uint8_t *bar = memchr(left.p, '|', left.len);
 
@@ -95,21 +106,15 @@ hashed_match(struct bytes names, const char *name)
 		return 0;
 	right = (struct bytes){ bar + 1, left.len - (size_t)(bar - left.p) - 1 };
 	left.len = (size_t)(bar - left.p);
-	if (base64(left, salt, sizeof(salt), &salt_len) != 0 || salt_len == 0 ||
-	    base64(right, want, sizeof(want), &want_len) != 0 || want_len != sizeof(want))
-		return 0;
-	return hmac_sha1(salt, salt_len, name, strlen(name), have) &&
-	    memcmp(have, want, sizeof(want)) == 0;
+	return base64(left, h->salt, sizeof(h->salt), &h->salt_len) == 0 && h->salt_len > 0 &&
+	    base64(right, h->mac, sizeof(h->mac), &mac_len) == 0 && mac_len == sizeof(h->mac);
 }
 
 static int
-names_match(struct bytes names, const char *name)
+plain_match(struct bytes names, const char *name)
 {
-	struct bytes text = { (const uint8_t *)name, strlen(name) };
-
-	if (names.len > 3 && memcmp(names.p, "|1|", 3) == 0)
-		return hashed_match(names, name);
-	return pattern_list_match(text, names) == 1;
+	return pattern_list_match((struct bytes){ (const uint8_t *)name, strlen(name) }, names) ==
+	    1;
 }
 
 /* The key of a line, in blob, which is emptied first. */
@@ -125,9 +130,10 @@ struct look {
 	struct bytes rest;
 	struct host host;
 	struct line line;
-	struct buf key;	      /* of the line */
-	int with_port, plain; /* it is for the host under that name */
-	int nomem;	      /* one went unread that might have been for it */
+	struct buf key;		/* of the line */
+	int with_port, plain;	/* it is for the host under that name */
+	struct hmac_sha1 *hmac; /* once there was a hashed name */
+	int nomem;		/* a line went unread that might have been for it */
 };
 
 static int
@@ -138,13 +144,52 @@ look_init(struct look *l, const char *text, size_t len, const char *host, uint16
 	return host_init(&l->host, host, port);
 }
 
+static void
+look_free(struct look *l)
+{
+	buf_free(&l->key);
+	hmac_sha1_free(&l->hmac);
+}
+
+static int
+look_hashed_match(struct look *l, const struct hashed_name *h, const char *name)
+{
+	uint8_t mac[HMAC_SHA1_SIZE];
+
+	if (!hmac_sha1(l->hmac, h->salt, h->salt_len, name, strlen(name), mac)) {
+		l->nomem = 1;
+		return 0;
+	}
+	return memcmp(mac, h->mac, sizeof(mac)) == 0;
+}
+
+/* Under which of the host's names is the line for it? */
+static void
+look_match(struct look *l)
+{
+	const struct bytes names = l->line.names;
+	struct hashed_name hashed;
+
+	l->with_port = l->plain = 0;
+	if (!is_hashed(names)) {
+		l->with_port = plain_match(names, l->host.port);
+		l->plain = l->host.has_port && plain_match(names, l->host.plain);
+	} else if (hashed_parse(names, &hashed)) {
+		if (l->hmac == NULL && (l->hmac = hmac_sha1_new()) == NULL) {
+			l->nomem = 1;
+			return;
+		}
+		l->with_port = look_hashed_match(l, &hashed, l->host.port);
+		l->plain = l->host.has_port && look_hashed_match(l, &hashed, l->host.plain);
+	}
+}
+
 /* The next line for the host; 0 at the end. */
 static int
 look_next_line(struct look *l)
 {
 	while (next_entry(&l->rest, &l->line)) {
-		l->with_port = names_match(l->line.names, l->host.port);
-		l->plain = l->host.has_port && names_match(l->line.names, l->host.plain);
+		look_match(l);
 		if (l->with_port || l->plain)
 			return 1;
 	}
@@ -192,7 +237,7 @@ known_hosts_check(const char *text, size_t len, const char *host, uint16_t port,
 			break;
 		}
 	}
-	buf_free(&l.key);
+	look_free(&l);
 	if (revoked)
 		return KNOWN_HOST_REVOKED;
 	if (l.nomem) /* a line that went unread could have refused it */
@@ -226,7 +271,7 @@ known_hosts_authority(const char *text, size_t len, const char *host, uint16_t p
 	/* a line that went unread could have refused it */
 	trusted &= !l.nomem && buf_err(&certified) == 0;
 	buf_free(&certified);
-	buf_free(&l.key);
+	look_free(&l);
 	if (revoked)
 		return KNOWN_HOST_REVOKED;
 	return trusted ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
@@ -244,7 +289,7 @@ has_line(const char *text, size_t len, const char *host, uint16_t port, enum mar
 		return 0;
 	while (!found && look_next(&l))
 		found = l.line.marker == this || l.line.marker == that;
-	buf_free(&l.key);
+	look_free(&l);
 	return found;
 }
 
@@ -297,7 +342,7 @@ known_find(struct known *known, const char *text, size_t len, const char *host, 
 		plain = (struct strlist){ 0 };
 	}
 	strlist_free(&plain);
-	buf_free(&l.key);
+	look_free(&l);
 	return ret;
 }
 
@@ -386,7 +431,7 @@ known_hosts_place(const char *text, size_t len, const char *host, uint16_t port,
 			line = 1;
 	for (; line > 0 && p < l.line.names.p; p++)
 		line += *p == '\n';
-	buf_free(&l.key);
+	look_free(&l);
 	return line;
 }
 
@@ -408,7 +453,9 @@ known_hosts_lines(const char *text, size_t len, const char *host, uint16_t port,
 		    (size_t)(l.line.key.p - l.line.names.p) + l.line.key.len);
 		buf_put_u8(out, '\n');
 	}
-	buf_free(&l.key);
+	if (l.nomem) /* a line that is missing could be one that revokes a key */
+		out->err = ERR_NOMEM;
+	look_free(&l);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/host_key.h"
 #include "access/route_files.h"
 #include "base/clock.h"
 #include "keeper/agent_login.h"
@@ -28,6 +29,7 @@ upstream_free(struct login_upstream *up)
 {
 	auth_client_free(&up->auth);
 	agent_login_free(&up->agent);
+	host_key_known_free(&up->known);
 	buf_free(&up->host_key_message);
 	buf_free(&up->host_key);
 	buf_free(&up->banner);

@@ -14,6 +14,7 @@
 #include "keeper/passthrough.h"
 
 struct agent_login;
+struct host_key_known;
 struct job_result;
 struct ksession;
 
@@ -54,6 +55,8 @@ struct login_upstream {
 	int64_t request_at; /* of clock_us(): of the last request, or when it was to be dialled */
 
 	/* its host key, by upstream_host_key.c */
+	struct host_key_known
+	    *known; /* what known_hosts says of it, from the dial to the judgement */
 	struct buf host_key_message; /* body of HOST_KEY, until it is decided upon */
 	int host_key_scanned;	     /* accept-new: an errand has looked at it, too */
 	int host_key_known;	     /* it is the upstream's, by known_hosts or the route */
@@ -102,11 +105,9 @@ void upstream_look_done(struct ksession *s, const struct job_result *result);
 /* Refuse the client: there is no errand, for err. */
 void upstream_no_errand(struct ksession *s, int err);
 
-/* The algorithms that s->up.host is asked for, in the session and in a LOOK.  They point into the
- * route and host_keys, which buf_free() frees in any case.  0, or an ERR_* with why: known_hosts
- * could not say which host keys it has. */
-int upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a,
-    struct reason *why);
+/* The algorithms that s->up.host is asked for, by the route and s->up.known; "": the defaults.
+ * They point into the route and into host_keys, which the caller frees. */
+void upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a);
 
 /* HOST_KEY: the session asks whether its upstream has shown the right key. */
 void upstream_host_key(struct ksession *s, struct wire *body);

@@ -89,16 +89,14 @@ upstream_take_dead_hosts(struct ksession *s, struct wire *body)
 	return wire_end(body);
 }
 
-int
-upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a,
-    struct reason *why)
+void
+upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_algorithms *a)
 {
 	const struct route *route = s->route;
 	const char *list;
-	int r;
 
 	buf_init(host_keys, HOST_KEY_ALGORITHMS_MAX);
-	r = host_key_algorithms(route, s->up.host, host_keys, why);
+	host_key_algorithms(route, s->up.host, s->up.known, host_keys);
 	list = buf_cstr(host_keys);
 	*a = (struct ipc_algorithms){
 		.kex = route->kex_algorithms != NULL ? route->kex_algorithms : "",
@@ -106,7 +104,6 @@ upstream_algorithms(const struct ksession *s, struct buf *host_keys, struct ipc_
 		.ciphers = route->ciphers != NULL ? route->ciphers : "",
 		.macs = route->macs != NULL ? route->macs : "",
 	};
-	return r;
 }
 
 /* Tell the session about its upstream, and hand over the connection. */
@@ -122,14 +119,16 @@ upstream_send_fd(struct ksession *s, int fd)
 		.patient = upstream_method(s)->waits_for_client,
 	};
 	struct buf b, host_keys;
-	struct reason why;
+	const char *error;
 
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->down.auth), s->client,
 	    s->up.user, s->up.host);
 	title[500] = '\0';
-	/* the key is refused for it, when it has been shown */
-	if (upstream_algorithms(s, &host_keys, &upstream.algorithms, &why) != 0)
-		ksession_warn(s, "%s", why.text);
+	s->up.known = host_key_known_new(route, s->up.host);
+	error = host_key_known_error(s->up.known);
+	if (error != NULL) /* the key is refused for it, when it has been shown */
+		ksession_warn(s, "%s", error);
+	upstream_algorithms(s, &host_keys, &upstream.algorithms);
 	ipc_begin(&b, IPC_UPSTREAM_FD);
 	ipc_upstream_fd_put(&b, &upstream);
 	buf_free(&host_keys);

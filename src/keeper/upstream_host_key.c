@@ -44,6 +44,22 @@ upstream_kept_host_key(const struct ksession *s, struct ipc_host_key *m,
 }
 
 static void
+upstream_judge_host_key(const struct ksession *s, struct host_key_shown *shown,
+    struct host_key_judgement *j)
+{
+	shown->known = s->up.known;
+	host_key_judge(shown, j);
+}
+
+/* Read known_hosts once more: accept-new may have added a line since the dial. */
+static void
+upstream_read_known_again(struct ksession *s)
+{
+	host_key_known_free(&s->up.known);
+	s->up.known = host_key_known_new(s->route, s->up.host);
+}
+
+static void
 upstream_log_host_key(const struct ksession *s, struct bytes blob, const char *reason)
 {
 	struct reason failed;
@@ -58,6 +74,7 @@ upstream_answer_host_key(struct ksession *s, int ok)
 {
 	struct buf b;
 
+	host_key_known_free(&s->up.known);
 	buf_free(&s->up.host_key_message);
 	ipc_begin(&b, IPC_HOST_KEY_OK);
 	wire_put_bool(&b, ok);
@@ -104,10 +121,8 @@ upstream_put_look(struct ksession *s, struct buf *order)
 		.host = s->up.host,
 	};
 	struct buf host_keys;
-	struct reason why;
 
-	/* UPSTREAM_FD has logged why */
-	(void)upstream_algorithms(s, &host_keys, &look.algorithms, &why);
+	upstream_algorithms(s, &host_keys, &look.algorithms);
 	ipc_begin(order, IPC_LOOK);
 	ipc_look_put(order, &look);
 	buf_free(&host_keys);
@@ -125,9 +140,14 @@ upstream_decide_host_key(struct ksession *s)
 		ksession_end(s);
 		return;
 	}
-	host_key_judge(&shown, &j);
-	if (j.verdict == HOST_KEY_NEW && s->up.host_key_scanned)
+	upstream_judge_host_key(s, &shown, &j);
+	if (j.verdict == HOST_KEY_NEW && !s->up.host_key_scanned) {
+		host_key_judgement_free(&j);
+		upstream_read_known_again(s);
+		upstream_judge_host_key(s, &shown, &j);
+	} else if (j.verdict == HOST_KEY_NEW) {
 		host_key_refuse(&j, 0);
+	}
 	switch (j.verdict) {
 	case HOST_KEY_REFUSED:
 		upstream_refuse_host_key(s, &shown, j.why.text);
@@ -191,7 +211,7 @@ upstream_compare_host_key(const struct ksession *s, const struct host_key_shown 
 
 /* An errand has seen this key: add it to known_hosts, if it is the first of this host. */
 static void
-upstream_add_host_key(struct ksession *s, const struct host_key_shown *shown)
+upstream_add_host_key(struct ksession *s, struct host_key_shown *shown)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
 	struct host_key_judgement j;
@@ -199,7 +219,8 @@ upstream_add_host_key(struct ksession *s, const struct host_key_shown *shown)
 	struct bytes key;
 
 	upstream_compare_host_key(s, shown);
-	host_key_judge(shown, &j);
+	upstream_read_known_again(s);
+	upstream_judge_host_key(s, shown, &j);
 	key = buf_bytes(&j.key);
 	if (j.verdict == HOST_KEY_REFUSED) {
 		upstream_log_host_key(s, shown->blob, j.why.text);
@@ -212,6 +233,8 @@ upstream_add_host_key(struct ksession *s, const struct host_key_shown *shown)
 		    s->up.host, s->route->port, pubkey_type_short(type), fingerprint,
 		    s->route->known_hosts_files.v[0]);
 	}
+	if (j.verdict == HOST_KEY_NEW)
+		upstream_read_known_again(s);
 	host_key_judgement_free(&j);
 }
 

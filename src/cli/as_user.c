@@ -58,12 +58,6 @@ as_user_keeper(const struct as_user *u)
 }
 
 void
-as_user_network(const struct as_user *u)
-{
-	as_user_become(u->users.network);
-}
-
-void
 as_user_programs(const struct as_user *u)
 {
 	as_user_become(as_user_programs_user(u));

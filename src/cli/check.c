@@ -1,6 +1,6 @@
 /*
- * sallyport check: everything that is wrong with the configuration, also what
- * only shows when one looks at the files it names.
+ * sallyport check: the errors of the configuration, and of the files and keys that it names.  check_files.c
+ * and check_lists.c have what is in files; the key store is opened by store_probe.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,42 +25,7 @@
 
 /* --- the key store --- */
 
-static int
-is_key(const struct dirent *d)
-{
-	return key_name_ok(d->d_name) && strcmp(d->d_name, "README.md") != 0;
-}
-
-static int
-keystore_is_empty(const char *path)
-{
-	struct dirent *d;
-	DIR *dir = opendir(path);
-	int empty = 1;
-
-	if (dir == NULL)
-		return errno == ENOENT;
-	while (empty && (d = readdir(dir)) != NULL)
-		empty = !is_key(d);
-	closedir(dir);
-	return empty;
-}
-
-/* Has it been one, whatever is in it? */
-static int
-keystore_is_made(const char *path)
-{
-	char *store;
-	int made;
-
-	if (asprintf(&store, "%s/.store", path) == -1)
-		fatal("out of memory");
-	made = access(store, F_OK) == 0;
-	free(store);
-	return made;
-}
-
-/* 0 if the keeper will be able to use this key or password; else its ERR_*, reported: a missing one in list. */
+/* 0 if the keeper can use this key or password.  Else its ERR_*, reported: in list, if it is missing. */
 static int
 check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
     const char *file, unsigned int line, struct conf_errors *list)
@@ -84,7 +49,7 @@ check_key(struct check *c, const char *name, const char *what, enum keystore_kin
 	return err;
 }
 
-/* Before the word was reserved it could be the name of a key. */
+/* A store may have a key of this name from before the word was reserved. */
 static void
 check_agent(const struct check *c, const struct conf_entry *e)
 {
@@ -101,7 +66,7 @@ check_agent(const struct check *c, const struct conf_entry *e)
 	free(path);
 }
 
-/* As the keeper opens it when it starts; and what it says then. */
+/* Opened as the keeper does at its start, with the same errors. */
 static void
 check_store(struct check *c)
 {
@@ -111,13 +76,13 @@ check_store(struct check *c)
 	unsigned int line;
 
 	file = conf_where(c->conf, "keystore", "Path", &line);
-	if (store_probe_open(&c->store, k, &c->become, &why) != 0)
+	if (store_probe_open(&c->store, k, &c->as, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
 	else if (identity_check_way(c->conf, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
 }
 
-/* Root checks what root will start. */
+/* Without the user of RunAs a gateway that root starts ends at once. */
 static void
 check_users(struct check *c)
 {
@@ -171,12 +136,12 @@ check_gateway(struct check *c)
 	char *banner = NULL;
 
 	/* a gateway that has just been installed has no keys yet, and that is no error */
-	if (k->path != NULL && keystore_is_empty(k->path))
+	if (k->path != NULL && store_probe_is_empty(k->path))
 		list = &c->notes;
 	if (k->path != NULL && k->unlock != NULL &&
-	    (list != &c->notes || keystore_is_made(k->path)))
+	    (list != &c->notes || store_probe_is_made(k->path)))
 		check_store(c);
-	else /* without one, nothing is in it */
+	else /* keys can be looked for, but not opened */
 		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
 	check_host_keys(c, list);
 	check_users(c);
@@ -190,7 +155,7 @@ check_gateway(struct check *c)
 
 /* Would a connection to this host and port come back to this gateway? */
 static int
-is_here(const struct conf_listen *l, const char *host, uint16_t port)
+check_is_here(const struct conf_listen *l, const char *host, uint16_t port)
 {
 	int any = strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
 
@@ -212,15 +177,15 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 
 	for (i = 0; i < r->hosts.n; i++)
 		for (j = 0; j < g->n_listen; j++)
-			if (is_here(&g->listen[j], r->hosts.v[i], r->port))
+			if (check_is_here(&g->listen[j], r->hosts.v[i], r->port))
 				conf_error(c->errors, e.file, e.line,
 				    "HostName: %s port %u leads back to this gateway",
 				    r->hosts.v[i], r->port);
 }
 
-/* With a pattern, what depends on the login is not known yet. */
+/* Is the value the same for each login?  That of a pattern may depend on the login. */
 static int
-is_known(const struct conf_section *s, const char *value)
+check_is_known(const struct conf_section *s, const char *value)
 {
 	return value != NULL && (wildcard_stars(s->name) == 0 || strchr(value, '%') == NULL);
 }
@@ -236,28 +201,28 @@ check_route(struct check *c, const struct conf_section *s)
 	struct route *r;
 
 	if (route_new(c->conf, s, &errors, &r) != 0)
-		goto out; /* its errors have been reported */
+		goto out; /* conf_read() and lookup_new() have reported its errors */
 	if (wildcard_stars(s->name) == 0 && route_expand(c->conf, r, &match, &why) != 0) {
 		conf_error(c->errors, s->file, s->line, "%s", why.text);
 		goto out;
 	}
 	if (r->agent)
 		check_agent(c, &e);
-	else if (is_known(s, r->key))
+	else if (check_is_known(s, r->key))
 		(void)check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
 	e = check_place(s, "Password");
-	if (is_known(s, r->password))
+	if (check_is_known(s, r->password))
 		(void)check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line,
 		    c->errors);
-	if (is_known(s, r->authorized_keys_file))
+	if (check_is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
 	check_inline_keys(c, s);
-	if (is_known(s, r->trusted_user_ca_keys))
+	if (check_is_known(s, r->trusted_user_ca_keys))
 		check_trusted_cas(c, s, r);
-	if (is_known(s, r->revoked_keys))
+	if (check_is_known(s, r->revoked_keys))
 		check_revoked(c, s, r);
-	if (is_known(s, r->certificate_file) && is_known(s, r->key))
-		check_certificate(c, s, r);
+	if (check_is_known(s, r->certificate_file) && check_is_known(s, r->key))
+		check_certificate_file(c, s, r);
 	check_known_hosts(c, s, r);
 	check_loop(c, s, r);
 out:
@@ -269,7 +234,7 @@ out:
 /* --- the command --- */
 
 static int
-error_order(const void *a, const void *b)
+check_error_order(const void *a, const void *b)
 {
 	const struct conf_error *x = a, *y = b;
 	int order = strcmp(x->file, y->file);
@@ -282,12 +247,12 @@ error_order(const void *a, const void *b)
 }
 
 static int
-report(const struct check *c)
+check_report(const struct check *c)
 {
 	size_t i;
 
 	if (c->errors->n > 1)
-		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), error_order);
+		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), check_error_order);
 	conf_errors_print(c->errors, stderr);
 	for (i = 0; i < c->notes.n; i++) {
 		fputs("note: ", stderr);
@@ -299,7 +264,7 @@ report(const struct check *c)
 }
 
 static void
-dump(const struct conf *conf, const struct lookup *lookup)
+check_dump(const struct conf *conf, const struct lookup *lookup)
 {
 	struct conf_errors errors = { 0 };
 	struct route *r;
@@ -321,16 +286,16 @@ static void
 check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
 {
 	lookup_check(lookup, conf, c->errors);
-	(void)!users_check_programs(conf, &c->become.users, c->errors);
-	if (as_user_programs_user(&c->become) == NULL)
+	(void)!users_check_programs(conf, &c->as.users, c->errors);
+	if (as_user_programs_user(&c->as) == NULL)
 		return;
-	as_user_programs(&c->become);
+	as_user_programs(&c->as);
 	lookup_check_run(lookup, conf, c->errors);
-	as_user_keeper(&c->become);
+	as_user_keeper(&c->as);
 }
 
 static int
-check(const char *dir, int dumping)
+check_all(const char *dir, int dumping)
 {
 	struct conf_errors errors = { 0 };
 	struct check c = { .dir = dir, .errors = &errors };
@@ -340,12 +305,11 @@ check(const char *dir, int dumping)
 	int status;
 
 	check_lists_init(&c.lists, &c.notes);
-	as_user_init(&c.become, dir);
-	as_user_keeper(&c.become);
-	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* whatever it found is in errors */
-	/* what the keeper can't read has its error: no guessing what it would say */
-	if (conf != NULL &&
-	    (!as_user_other(&c.become) || conf->n_sections == c.become.conf->n_sections)) {
+	as_user_init(&c.as, dir);
+	as_user_keeper(&c.as);
+	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* it has added its errors */
+	/* of a file that the keeper cannot read, the errors that would follow are not reported */
+	if (conf != NULL && (!as_user_other(&c.as) || conf->n_sections == c.as.conf->n_sections)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
 			check_lookup(&c, lookup, conf);
 		c.conf = conf;
@@ -353,9 +317,9 @@ check(const char *dir, int dumping)
 		for (i = 0; i < conf->n_routes; i++)
 			check_route(&c, &conf->routes[i]);
 	}
-	status = report(&c);
+	status = check_report(&c);
 	if (status == CLI_OK && dumping)
-		dump(conf, lookup);
+		check_dump(conf, lookup);
 	if (status == CLI_OK)
 		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
 		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
@@ -366,7 +330,7 @@ check(const char *dir, int dumping)
 	conf_free(&conf);
 	conf_errors_free(&errors);
 	conf_errors_free(&c.notes);
-	as_user_free(&c.become);
+	as_user_free(&c.as);
 	return status;
 }
 
@@ -384,7 +348,7 @@ check_run(int argc, char **argv)
 	at = cli_options(argc, argv, options, &cli_check);
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	return at == argc ? check(dir, dumping) : cli_wrong_usage(&cli_check);
+	return at == argc ? check_all(dir, dumping) : cli_wrong_usage(&cli_check);
 }
 
 const struct cli_command cli_check = {
@@ -396,7 +360,7 @@ const struct cli_command cli_check = {
 	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
 	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
 	    "error as file:line: message.  For root, files are looked at as the user of RunAs, who\n"
-	    "will have to read them.  With --dump, prints the effective configuration,\n"
+	    "will have to read them.  With --check_dump, prints the effective configuration,\n"
 	    "defaults included, in a form that reads back in.\n"
 	    "\n"
 	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n",

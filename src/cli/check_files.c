@@ -1,6 +1,6 @@
 /*
  * sallyport check: the files that a route names, for check.c.  The functions that the keeper calls at a
- * login open and judge them (access/); here are the words about them.
+ * login open and judge them (access/); this file words the errors.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ check_refused(const struct check *c, const struct conf_entry *e, const char *key
 	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why.text);
 }
 
-/* 1 if the list can be used at a login; else why not is reported. */
+/* 1 if the list can be used at a login; if not, the reason is reported. */
 static int
 check_list(const struct check *c, const struct route *r, enum user_key_list list,
     const struct conf_entry *e, const char *key, const char *path, const char *remedy)
@@ -116,7 +116,7 @@ check_revoked(struct check *c, const struct conf_section *s, const struct route 
 
 /* Does the certificate go with the key? */
 void
-check_certificate(struct check *c, const struct conf_section *s, const struct route *r)
+check_certificate_file(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "CertificateFile");
 	struct reason why, unread;
@@ -189,8 +189,8 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	if (!check_known_hosts_files(c, r, &e))
 		return;
 	check_unknown_hosts(c, s, r, &e);
-	/* whether another user may write is for root to find out */
-	if (!as_user_other(&c->become))
+	/* only root can find out whether another user may write */
+	if (!as_user_other(&c->as))
 		return;
 	learns = host_key_add_check(r, &why);
 	if (learns != 0)

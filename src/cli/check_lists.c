@@ -18,8 +18,8 @@
 #include "wire/ssh.h"
 
 #define TEXT_MAX (16 * 1024 * 1024)
-#define NOTES_MAX 5 /* of one file */
-/* Hashed names and patterns are searched line by line: a few seconds of it are enough. */
+#define NOTES_MAX 5 /* of one file: a file of another format would have a note for each line */
+/* Hashed names and patterns are searched line by line: bytes for which that takes a few seconds. */
 #define SEARCH_MAX (128 * 1024 * 1024)
 
 /* A file of keys that has been read. */
@@ -85,7 +85,7 @@ check_lists_is_key(enum check_lists_kind kind, struct bytes line)
 	return ok;
 }
 
-/* Nothing of the line itself is shown: it may be a secret that has no business there. */
+/* The line itself is not shown: it may be a secret that was put there by mistake. */
 static const char *
 check_lists_why_no_key(enum check_lists_kind kind, struct bytes line)
 {
@@ -186,7 +186,7 @@ check_lists_name_compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Keep a name that stands for one machine: no pattern, and not hashed. */
+/* Keep the name of one host, neither a pattern nor hashed. */
 static void
 check_lists_add_host(struct check_lists *f, const uint8_t *p, size_t len)
 {
@@ -203,7 +203,7 @@ check_lists_add_host(struct check_lists *f, const uint8_t *p, size_t len)
 		free(name);
 }
 
-/* The lines with nothing but such names and a sound key. */
+/* Index the lines with a sound key and no patterns or hashed names. */
 static void
 check_lists_index_hosts(struct check_lists *f)
 {

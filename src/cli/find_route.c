@@ -8,7 +8,7 @@
 #include "cli/find_route.h"
 #include "errand/run.h"
 
-/* A list as execve(2) wants it. */
+/* The strings with a NULL behind them, as execve(2) takes them. */
 static char **
 find_route_words(const struct strlist *l)
 {
@@ -20,8 +20,8 @@ find_route_words(const struct strlist *l)
 }
 
 enum lookup_result
-find_route(const struct as_user *become, struct lookup *lookup,
-    const struct lookup_request *request, FILE *to, struct route **r)
+find_route(const struct as_user *as, struct lookup *lookup, const struct lookup_request *request,
+    FILE *to, struct route **r)
 {
 	struct lookup_pending pending;
 	struct lookup_reply reply;
@@ -41,15 +41,15 @@ find_route(const struct as_user *become, struct lookup *lookup,
 		as_user_self();
 		order = (struct run_order){ .argv = argv,
 			.env = env,
-			.user = as_user_programs_user(become),
+			.user = as_user_programs_user(as),
 			.confined = { .closed = closed,
 			    .fixed = fixed,
-			    .own_user = become->users.programs != NULL },
+			    .own_user = as->users.programs != NULL },
 			.timeout_ms = pending.command.timeout_ms,
 			.max = LOOKUP_REPLY_MAX,
 			.watched = -1 };
 		run_program(&order, &ran);
-		as_user_keeper(become);
+		as_user_keeper(as);
 		if (ran.failure[0] == '\0')
 			fprintf(to, "asked      %s: exit status %d, %zu bytes\n", argv[0],
 			    ran.status, ran.out.len);

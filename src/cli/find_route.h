@@ -1,6 +1,6 @@
 /*
- * The whole lookup chain for a subcommand: what a backend wants run is run here and now, as
- * the user who runs it for the gateway.
+ * The whole lookup chain for a subcommand.  A program that a backend needs is run at once, as the user that
+ * lookup programs have in the gateway.
  */
 #ifndef CLI_FIND_ROUTE_H
 #define CLI_FIND_ROUTE_H
@@ -8,9 +8,9 @@
 #include "cli/as_user.h"
 #include "lookup/lookup.h"
 
-/* FOUND with *r set (a reference of the caller's), NOT_FOUND or FAILED; a line for each program
- * goes to `to`.  For a process that has become the keeper: it is so again afterwards. */
-enum lookup_result find_route(const struct as_user *become, struct lookup *lookup,
+/* LOOKUP_FOUND with *r set (the caller has a reference), LOOKUP_NOT_FOUND or LOOKUP_FAILED; a line about each
+ * program is printed to `to`.  The process has the user of the keeper, before and after. */
+enum lookup_result find_route(const struct as_user *as, struct lookup *lookup,
     const struct lookup_request *request, FILE *to, struct route **r);
 
 #endif

@@ -23,7 +23,7 @@ struct init {
 
 /* --- the sample configuration: the files of conf.d/ in the source tree --- */
 
-struct sample {
+struct init_sample {
 	const char *name; /* "00-gateway.ini" */
 	const char *text; /* not terminated */
 	size_t len;
@@ -41,22 +41,22 @@ struct sample {
 		".previous\n");                                 \
 	extern const char symbol##_begin[], symbol##_end[]
 
-SAMPLE(sample_gateway, "conf.d/00-gateway.ini");
-SAMPLE(sample_routes, "conf.d/10-routes.ini");
+SAMPLE(init_gateway, "conf.d/00-gateway.ini");
+SAMPLE(init_routes, "conf.d/10-routes.ini");
 
 /* The i-th, or one without a name. */
-static struct sample
-sample_file(size_t i)
+static struct init_sample
+init_sample(size_t i)
 {
 	switch (i) {
 	case 0:
-		return (struct sample){ "00-gateway.ini", sample_gateway_begin,
-			(size_t)((uintptr_t)sample_gateway_end - (uintptr_t)sample_gateway_begin) };
+		return (struct init_sample){ "00-gateway.ini", init_gateway_begin,
+			(size_t)((uintptr_t)init_gateway_end - (uintptr_t)init_gateway_begin) };
 	case 1:
-		return (struct sample){ "10-routes.ini", sample_routes_begin,
-			(size_t)((uintptr_t)sample_routes_end - (uintptr_t)sample_routes_begin) };
+		return (struct init_sample){ "10-routes.ini", init_routes_begin,
+			(size_t)((uintptr_t)init_routes_end - (uintptr_t)init_routes_begin) };
 	default:
-		return (struct sample){ 0 };
+		return (struct init_sample){ 0 };
 	}
 }
 
@@ -94,7 +94,7 @@ init_is_used(const char *path)
 }
 
 static int
-init_file(int dir, const struct sample *s)
+init_file(int dir, const struct init_sample *s)
 {
 	int fd = openat(dir, s->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	int r;
@@ -114,12 +114,12 @@ static int
 init_conf(const char *conf)
 {
 	int dir = open(conf, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = CLI_OK;
-	struct sample s = { 0 };
+	struct init_sample s = { 0 };
 	size_t i;
 
 	if (dir == -1)
 		return init_fail(conf, "", strerror(errno));
-	for (i = 0; status == CLI_OK && (s = sample_file(i)).name != NULL; i++) {
+	for (i = 0; status == CLI_OK && (s = init_sample(i)).name != NULL; i++) {
 		if (init_file(dir, &s) == 0)
 			printf("made %s/%s\n", conf, s.name);
 		else
@@ -127,7 +127,7 @@ init_conf(const char *conf)
 	}
 	/* take the files away again: the next try must find the place as it was */
 	while (status != CLI_OK && i > 1)
-		(void)unlinkat(dir, sample_file(--i - 1).name, 0);
+		(void)unlinkat(dir, init_sample(--i - 1).name, 0);
 	fd_close(&dir);
 	return status;
 }

@@ -1,6 +1,5 @@
 /*
- * sallyport key public NAME --for ROUTE: the line for authorized_keys of the machine that the
- * route leads to.
+ * sallyport key public NAME --for LOGIN: the line for authorized_keys on the upstream.  Called by key.c.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -8,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "formats/address.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/login.h"
@@ -17,12 +15,14 @@
 #include "cli/find_route.h"
 #include "cli/key.h"
 #include "cli/key_options.h"
+#include "formats/address.h"
 
 /* An address with its scope, as getnameinfo(3) writes it. */
 #define ADDRESS_SIZE 80
 #define LINE_MAX_SIZE (256 * 1024)
 
-/* Our own address towards another one; no packet is sent.  0 or ERR_SYS with errno. */
+/* The address that this host would use to connect to another one; no packet is sent.  0 or ERR_SYS with
+ * errno. */
 static int
 key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 {
@@ -38,7 +38,7 @@ key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 		if (getnameinfo((struct sockaddr *)&from, len, own, ADDRESS_SIZE, NULL, 0,
 			NI_NUMERICHOST) == 0)
 			r = 0;
-		/* with a scope, which has another name on the machine */
+		/* the scope (%eth0) has another name on the upstream */
 		if (r == 0 && strchr(own, '%') != NULL) {
 			errno = EADDRNOTAVAIL;
 			r = ERR_SYS;
@@ -48,8 +48,8 @@ key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 	return r;
 }
 
-/* The addresses that a host of the route is reached from; what is known already is left out.
- * 0, or ERR_NOTFOUND with the reason said, or ERR_NOMEM. */
+/* Add the addresses of this host that a host of the route is reached from.  0; ERR_NOTFOUND, with the reason
+ * printed; or ERR_NOMEM. */
 static int
 key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 {
@@ -80,7 +80,7 @@ key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 	return r;
 }
 
-/* The list for from="": as given, or found out.  A CLI_*, the reason said. */
+/* The list for from="": that of --from, or found out.  A CLI_*, the reason printed. */
 static int
 key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 {
@@ -113,7 +113,7 @@ key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 	return status;
 }
 
-/* What belongs beside the line. */
+/* Notes for the administrator of the upstream. */
 static void
 key_for_say_notes(const struct key_args *a, const struct route *r, const char *from,
     const struct strlist *notes)
@@ -171,7 +171,7 @@ out:
 }
 
 static int
-key_for_find(const struct key_args *a, const struct as_user *become, struct lookup *lookup,
+key_for_find(const struct key_args *a, const struct as_user *as, struct lookup *lookup,
     struct route **r)
 {
 	const struct lookup_request request = { .login = a->route,
@@ -182,7 +182,7 @@ key_for_find(const struct key_args *a, const struct as_user *become, struct look
 	char login[1024];
 
 	log_vis(login, sizeof(login), a->route, strlen(a->route));
-	switch (find_route(become, lookup, &request, stderr, r)) {
+	switch (find_route(as, lookup, &request, stderr, r)) {
 	case LOOKUP_FOUND:
 		return CLI_OK;
 	case LOOKUP_NOT_FOUND:
@@ -204,7 +204,7 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	struct lookup *lookup = NULL;
 	struct conf *conf = NULL;
 	struct route *r = NULL;
-	struct as_user become;
+	struct as_user as;
 	int status = CLI_CONFIG;
 
 	if (!login_name_ok(a->route, strlen(a->route))) {
@@ -217,13 +217,13 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 		    "192.0.2.1,2001:db8::/64\n");
 		return CLI_USAGE;
 	}
-	as_user_init(&become, a->conf_dir);
-	as_user_keeper(&become);
+	as_user_init(&as, a->conf_dir);
+	as_user_keeper(&as);
 	if (conf_load(a->conf_dir, CONF_ALL, &conf, &errors) != 0 ||
 	    lookup_new(conf, &errors, &lookup) != 0)
 		conf_errors_print(&errors, stderr);
 	else
-		status = key_for_find(a, &become, lookup, &r);
+		status = key_for_find(a, &as, lookup, &r);
 	if (status == CLI_OK)
 		status = key_for_print(a, r, pub);
 	as_user_self();
@@ -231,6 +231,6 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	lookup_free(&lookup);
 	conf_free(&conf);
 	conf_errors_free(&errors);
-	as_user_free(&become);
+	as_user_free(&as);
 	return status;
 }

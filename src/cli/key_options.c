@@ -13,13 +13,13 @@
  * that root alone may listen on. */
 #define NOWHERE "none.invalid:1"
 
-/* The rest of what may be wrong is for buf_err(). */
+/* Errors of the buffer are left to buf_err(). */
 static int
-line_put_quoted(struct buf *out, const char *option, const char *value, struct reason *why)
+key_options_put_quoted(struct buf *out, const char *option, const char *value, struct reason *why)
 {
 	size_t len = strlen(value), i;
 
-	/* sshd takes \" for a quote that goes on */
+	/* sshd reads \" as a quote within the value */
 	if (len > 0 && value[len - 1] == '\\')
 		return keyword_bad(why, "%s=\"\" of authorized_keys(5) cannot end in a backslash",
 		    option);
@@ -33,11 +33,11 @@ line_put_quoted(struct buf *out, const char *option, const char *value, struct r
 	return 0;
 }
 
-static int line_note(struct strlist *notes, const char *fmt, ...)
+static int key_options_note(struct strlist *notes, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 static int
-line_note(struct strlist *notes, const char *fmt, ...)
+key_options_note(struct strlist *notes, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -49,111 +49,114 @@ line_note(struct strlist *notes, const char *fmt, ...)
 }
 
 static int
-line_is_word(const struct strlist *list, const char *word)
+key_options_is_word(const struct strlist *list, const char *word)
 {
 	return list->n == 1 && strcasecmp(list->v[0], word) == 0;
 }
 
-/* PermitOpen or PermitListen; open: the route lets forwards of this direction through at all. */
+/* PermitOpen or PermitListen; open: the route allows forwards of this direction. */
 static int
-line_put_permits(struct buf *out, const char *option, int open, const struct strlist *list,
+key_options_put_permits(struct buf *out, const char *option, int open, const struct strlist *list,
     struct reason *why)
 {
 	size_t i;
 	int r = 0;
 
-	if (!open || line_is_word(list, "none"))
-		return line_put_quoted(out, option, NOWHERE, why);
-	if (line_is_word(list, "any"))
+	if (!open || key_options_is_word(list, "none"))
+		return key_options_put_quoted(out, option, NOWHERE, why);
+	if (key_options_is_word(list, "any"))
 		return 0;
 	for (i = 0; r == 0 && i < list->n; i++)
-		r = line_put_quoted(out, option, list->v[i], why);
+		r = key_options_put_quoted(out, option, list->v[i], why);
 	return r;
 }
 
 static int
-line_put_forwards(const struct route *r, struct buf *out, struct strlist *notes, struct reason *why)
+key_options_put_forwards(const struct route *r, struct buf *out, struct strlist *notes,
+    struct reason *why)
 {
-	int limited = (r->permit_open.n > 0 && !line_is_word(&r->permit_open, "any")) ||
-	    (r->permit_listen.n > 0 && !line_is_word(&r->permit_listen, "any"));
+	int limited = (r->permit_open.n > 0 && !key_options_is_word(&r->permit_open, "any")) ||
+	    (r->permit_listen.n > 0 && !key_options_is_word(&r->permit_listen, "any"));
 	int err;
 
 	/* without TCP forwarding the gateway lets no Unix socket through either */
 	if (r->allow_tcp == ROUTE_FORWARD_NO)
 		return 0;
 	buf_putf(out, ",port-forwarding");
-	err = line_put_permits(out, "permitopen", (r->allow_tcp & ROUTE_FORWARD_LOCAL) != 0,
+	err = key_options_put_permits(out, "permitopen", (r->allow_tcp & ROUTE_FORWARD_LOCAL) != 0,
 	    &r->permit_open, why);
 	if (err == 0)
-		err = line_put_permits(out, "permitlisten",
+		err = key_options_put_permits(out, "permitlisten",
 		    (r->allow_tcp & ROUTE_FORWARD_REMOTE) != 0, &r->permit_listen, why);
 	if (err == 0 && (limited || (r->allow_stream & r->allow_tcp) != ROUTE_FORWARD_YES))
-		err = line_note(notes,
+		err = key_options_note(notes,
 		    "port-forwarding lets Unix sockets through as well: what the route says of them "
 		    "takes AllowStreamLocalForwarding in the machine's sshd_config");
 	return err;
 }
 
 static int
-line_put_command(const struct route *r, struct buf *out, struct strlist *notes, struct reason *why)
+key_options_put_command(const struct route *r, struct buf *out, struct strlist *notes,
+    struct reason *why)
 {
 	static const char sftp[] = "internal-sftp";
 	const char *command = r->force_command;
 	int err;
 
 	if (command != NULL && strcasecmp(command, "none") != 0) {
-		err = line_put_quoted(out, "command", command, why);
+		err = key_options_put_quoted(out, "command", command, why);
 		if (err == 0 && strncmp(command, sftp, sizeof(sftp) - 1) != 0)
-			err = line_note(notes,
+			err = key_options_note(notes,
 			    "a command that reads SSH_ORIGINAL_COMMAND finds itself there; if it "
 			    "needs what the person has typed, leave ForceCommand out of the route "
 			    "and let command=\"\" of this line alone say it");
 		return err;
 	}
-	if (line_is_word(&r->permit_commands, "sftp"))
-		return line_put_quoted(out, "command", sftp, why);
+	if (key_options_is_word(&r->permit_commands, "sftp"))
+		return key_options_put_quoted(out, "command", sftp, why);
 	return 0;
 }
 
 static void
-line_add_word(struct buf *words, const char *word)
+key_options_add_word(struct buf *words, const char *word)
 {
 	buf_putf(words, "%s%s", words->len > 0 ? ", " : "", word);
 }
 
-/* The keys that are the gateway's alone to keep. */
+/* The keys of the route that only the gateway can enforce. */
 static int
-line_note_rest(const struct route *r, struct strlist *notes)
+key_options_note_rest(const struct route *r, struct strlist *notes)
 {
 	int forced = r->force_command != NULL && strcasecmp(r->force_command, "none") != 0;
 	struct buf words;
 	int err = 0;
 
 	buf_init(&words, 256);
-	if (r->permit_commands.n > 0 && !forced && !line_is_word(&r->permit_commands, "sftp"))
-		line_add_word(&words, "PermitCommands");
+	if (r->permit_commands.n > 0 && !forced &&
+	    !key_options_is_word(&r->permit_commands, "sftp"))
+		key_options_add_word(&words, "PermitCommands");
 	if (r->accept_env.n > 0)
-		line_add_word(&words, "AcceptEnv");
+		key_options_add_word(&words, "AcceptEnv");
 	if (r->max_sessions != 1024)
-		line_add_word(&words, "MaxSessions");
+		key_options_add_word(&words, "MaxSessions");
 	if (r->idle_timeout_ms != 0)
-		line_add_word(&words, "IdleTimeout");
+		key_options_add_word(&words, "IdleTimeout");
 	if (r->session_timeout_ms != 0)
-		line_add_word(&words, "SessionTimeout");
+		key_options_add_word(&words, "SessionTimeout");
 	if (words.len > 0 && buf_cstr(&words) != NULL)
-		err = line_note(notes,
+		err = key_options_note(notes,
 		    "the machine cannot keep %s with this line: the gateway's session does",
 		    buf_cstr(&words));
 	buf_free(&words);
-	if (err == 0 && line_is_word(&r->permit_commands, "sftp") && !r->restrict_all)
-		err = line_note(notes,
+	if (err == 0 && key_options_is_word(&r->permit_commands, "sftp") && !r->restrict_all)
+		err = key_options_note(notes,
 		    "PermitCommands = sftp closes no forward, agent or terminal: Restrict = yes "
 		    "beside it does, in the route and in this line");
 	if (err == 0 && (r->password != NULL || r->passthrough))
-		err = line_note(notes,
+		err = key_options_note(notes,
 		    "the route logs in with a password as well, to which this line does not apply");
 	if (err == 0 && r->certificate_file != NULL)
-		err = line_note(notes,
+		err = key_options_note(notes,
 		    "a machine that trusts the authority of CertificateFile does not read this line: "
 		    "give the certificate itself such options (ssh-keygen -O)");
 	return err;
@@ -167,24 +170,24 @@ key_options(const struct route *r, const char *from, struct buf *out, struct str
 	int err;
 
 	buf_putf(out, "restrict");
-	err = line_put_quoted(out, "from", from, why);
+	err = key_options_put_quoted(out, "from", from, why);
 	if (err == 0)
-		err = line_put_command(r, out, notes, why);
+		err = key_options_put_command(r, out, notes, why);
 	if (r->permit_tty)
 		buf_putf(out, ",pty");
 	if (err == 0)
-		err = line_put_forwards(r, out, notes, why);
+		err = key_options_put_forwards(r, out, notes, why);
 	if (r->allow_agent)
 		buf_putf(out, ",agent-forwarding");
 	if (r->x11)
 		buf_putf(out, ",X11-forwarding");
-	/* the gateway does not see ~/.ssh/rc: there is no key of the route for it */
+	/* ~/.ssh/rc: no key of a route is about it, as the gateway does not see it run */
 	if (!r->restrict_all)
 		buf_putf(out, ",user-rc");
 	if (err == 0)
-		err = line_note_rest(r, notes);
+		err = key_options_note_rest(r, notes);
 	if (err == 0 && out->len - begin > KEY_OPTIONS_MAX)
-		err = line_note(notes,
+		err = key_options_note(notes,
 		    "the line is longer than %d bytes: an old sshd does not read it",
 		    KEY_OPTIONS_MAX);
 	return err != 0 ? err : buf_err(out);

@@ -25,7 +25,7 @@
 
 static void __attribute__((noreturn)) keyscan_child(const struct keyscan *t, int sock)
 {
-	const struct users *users = &t->become->users;
+	const struct users *users = &t->as->users;
 
 	as_user_self();
 	if (privs_drop(users->network != NULL ? users->network : users->keeper) != 0)
@@ -119,7 +119,7 @@ keyscan_reap(const struct keyscan *t, pid_t pid)
 	/* as ourselves: the errand may have another user than the keeper */
 	as_user_self();
 	(void)kill(pid, SIGKILL);
-	as_user_keeper(t->become);
+	as_user_keeper(t->as);
 	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 		;
 }

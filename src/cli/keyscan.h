@@ -13,7 +13,7 @@
 struct keyscan {
 	const struct route *route;
 	const char *host; /* of route->hosts */
-	const struct as_user *become;
+	const struct as_user *as;
 
 	/* The result; all that the host has said is to be escaped. */
 	int connected;

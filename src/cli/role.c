@@ -1,6 +1,6 @@
 /*
- * The roles that the master executes the program anew for, with the socket they serve on as descriptor
- * REEXEC_SOCKET.  main() tries these words before the subcommands; they are no commands for people.
+ * The processes that the master executes the program anew for, each with its socket as descriptor
+ * REEXEC_SOCKET.  main() looks for these words before the subcommands; they are not for users.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "errand/starter.h"
 #include "keeper/keeper.h"
 
-/* keeper CONF_DIR RUN_AS: "" for the default place, and for staying the user that it is. */
+/* CONF_DIR RUN_AS: "" for the default place, and for no change of user */
 static int
 role_keeper(char **argv)
 {
@@ -33,7 +33,7 @@ role_run(char **argv)
 	errand_run(REEXEC_SOCKET, NULL, NULL);
 }
 
-/* BASE COMMAND: from the starter. */
+/* BASE COMMAND, from the starter */
 static int
 role_run_only(char **argv)
 {

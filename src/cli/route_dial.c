@@ -1,5 +1,5 @@
 /*
- * `sallyport route LOGIN --dial`, for cli/route.c: a trial connection to each host of the route until
+ * sallyport route --dial, called by route_show.c: a trial connection to each host of the route until
  * one answers, and a line for each.
  */
 #include <arpa/inet.h>
@@ -9,25 +9,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "formats/cert.h"
-#include "formats/known_hosts.h"
-#include "formats/pubkey.h"
+#include "access/host_key_add.h"
+#include "access/route_files.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/reexec.h"
 #include "cli/cli.h"
-#include "cli/route_dial.h"
 #include "cli/keyscan.h"
-#include "access/host_key_add.h"
-#include "access/route_files.h"
+#include "cli/route.h"
 #include "errand/dial.h"
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
 
 #define LINE_SIZE 4096
 #define ADDRESS_SIZE 64
 
-/* A line; the machine may have had a hand in it. */
-static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
+/* Print a line.  It may hold text of the upstream, so it is escaped. */
+static void __attribute__((format(printf, 1, 2))) route_dial_say(const char *fmt, ...)
 {
 	char line[LINE_SIZE], vis[4 * LINE_SIZE];
 	va_list ap;
@@ -41,14 +41,15 @@ static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 /* --- is it the gateway itself? --- */
 
 static int
-numeric(const struct sockaddr *sa, socklen_t len, char out[ADDRESS_SIZE])
+route_dial_numeric(const struct sockaddr *sa, socklen_t len, char out[ADDRESS_SIZE])
 {
 	return getnameinfo(sa, len, out, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0;
 }
 
-/* An address of this machine?  Then that is where we would come from; nothing is sent. */
+/* Is it an address of this host?  Then a connection to it would come from the same address.  Nothing is
+ * sent. */
 static int
-is_local(const struct addrinfo *ai, const char *address)
+route_dial_is_local(const struct addrinfo *ai, const char *address)
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
@@ -62,13 +63,13 @@ is_local(const struct addrinfo *ai, const char *address)
 		return 0;
 	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
 	    getsockname(fd, (struct sockaddr *)&from, &len) == 0)
-		(void)numeric((struct sockaddr *)&from, len, own);
+		(void)route_dial_numeric((struct sockaddr *)&from, len, own);
 	fd_close(&fd);
 	return strcmp(own, address) == 0;
 }
 
 static int
-listens_at(const struct conf_gateway *g, const struct addrinfo *ai, const char *address,
+route_dial_listens_at(const struct conf_gateway *g, const struct addrinfo *ai, const char *address,
     uint16_t port)
 {
 	const char *any = ai->ai_family == AF_INET ? "0.0.0.0" : "::", *host;
@@ -78,7 +79,7 @@ listens_at(const struct conf_gateway *g, const struct addrinfo *ai, const char *
 		host = g->listen[i].host;
 		if (g->listen[i].port == port &&
 		    (strcmp(host, address) == 0 ||
-			(strcmp(host, any) == 0 && is_local(ai, address))))
+			(strcmp(host, any) == 0 && route_dial_is_local(ai, address))))
 			return 1;
 	}
 	return 0;
@@ -86,26 +87,26 @@ listens_at(const struct conf_gateway *g, const struct addrinfo *ai, const char *
 
 /* Would a connection to that host come back to the gateway, whether it runs or not? */
 static int
-leads_back(const struct conf_gateway *g, const char *host, uint16_t port)
+route_dial_leads_back(const struct conf_gateway *g, const char *host, uint16_t port)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
 	char address[ADDRESS_SIZE];
 	int back = 0;
 
 	if (getaddrinfo(host, NULL, &hints, &list) != 0)
-		return 0; /* who dials says why */
+		return 0; /* route_dial_connect() reports it */
 	for (ai = list; ai != NULL && !back; ai = ai->ai_next)
-		back = numeric(ai->ai_addr, ai->ai_addrlen, address) &&
-		    listens_at(g, ai, address, port);
+		back = route_dial_numeric(ai->ai_addr, ai->ai_addrlen, address) &&
+		    route_dial_listens_at(g, ai, address, port);
 	freeaddrinfo(list);
 	return back;
 }
 
-/* --- what has come of it --- */
+/* --- the result --- */
 
-/* By what the key is known: "FILE:LINE". */
+/* The place that the host key is known from: "FILE:LINE". */
 static void
-known_by(const struct keyscan *t, char *out, size_t size)
+route_dial_known_by(const struct keyscan *t, char *out, size_t size)
 {
 	const int authority = t->judgement.by == HOST_KEY_BY_AUTHORITY;
 	struct bytes key = buf_bytes(&t->judgement.key);
@@ -127,16 +128,16 @@ known_by(const struct keyscan *t, char *out, size_t size)
 			    r->port, authority, key);
 		buf_free(&text);
 	}
-	/* 0: it has just been changed */
+	/* 0: the file was changed meanwhile */
 	if (line > 0)
 		snprintf(out, size, "%s:%zu%s", r->known_hosts_files.v[i - 1], line,
 		    authority ? ", @cert-authority" : "");
 }
 
-/* A key that is not the one known, or of which nothing is known, and let pass.  One that has changed
- * gets nothing that is secret, and the mapped key signs for none without naming it. */
+/* An unknown or changed key that StrictHostKeyChecking = no accepts.  An upstream with a changed key gets no
+ * secret, and for either the mapped key signs only together with the host key (publickey-hostbound). */
 static int
-say_any(const struct keyscan *t, const char *at, const char *key)
+route_dial_say_any(const struct keyscan *t, const char *at, const char *key)
 {
 	const int changed = t->judgement.verdict == HOST_KEY_CHANGED;
 	const struct route *r = t->route;
@@ -145,11 +146,12 @@ say_any(const struct keyscan *t, const char *at, const char *key)
 	    r->password != NULL	      ? "the stored password" :
 					NULL;
 
-	say("%s: %s, %s %s, and StrictHostKeyChecking is no%s%s", at, t->version, key,
+	route_dial_say("%s: %s, %s %s, and StrictHostKeyChecking is no%s%s", at, t->version, key,
 	    changed ? "has CHANGED" : "is not known", secret != NULL ? ": it does not get " : "",
 	    secret != NULL ? secret : "");
 	if (!r->agent && (r->key != NULL || r->key_file != NULL) && !t->takes_bound) {
-		say("the machine does not take publickey-hostbound (OpenSSH does since 8.9), by which "
+		route_dial_say(
+		    "the machine does not take publickey-hostbound (OpenSSH does since 8.9), by which "
 		    "alone the mapped key signs for it: add its host key to UserKnownHostsFile, or "
 		    "set StrictHostKeyChecking = accept-new");
 		return CLI_FAILED;
@@ -157,24 +159,24 @@ say_any(const struct keyscan *t, const char *at, const char *key)
 	return secret != NULL ? CLI_FAILED : CLI_OK;
 }
 
-/* One that the first login is to keep: can it? */
+/* A key that the first login is to keep, if it can. */
 static int
-say_new(const struct keyscan *t, const char *at, const char *key)
+route_dial_say_new(const struct keyscan *t, const char *at, const char *key)
 {
 	struct reason why;
 
 	if (host_key_add_check(t->route, &why) != 0) {
-		say("%s: %s, %s is not known, and can't be kept: %s", at, t->version, key,
-		    why.text);
+		route_dial_say("%s: %s, %s is not known, and can't be kept: %s", at, t->version,
+		    key, why.text);
 		return CLI_FAILED;
 	}
-	say("%s: %s, %s is not known: the first login will keep it in %s", at, t->version, key,
-	    t->route->known_hosts_files.v[0]);
+	route_dial_say("%s: %s, %s is not known: the first login will keep it in %s", at,
+	    t->version, key, t->route->known_hosts_files.v[0]);
 	return CLI_OK;
 }
 
 static int
-say_accepted(const struct keyscan *t, const char *at)
+route_dial_say_accepted(const struct keyscan *t, const char *at)
 {
 	const struct host_key_judgement *j = &t->judgement;
 	const struct bytes blob = buf_bytes(&t->blob);
@@ -186,41 +188,41 @@ say_accepted(const struct keyscan *t, const char *at)
 	snprintf(key, sizeof(key), "%s %s", pubkey_type_short(type), fingerprint);
 	switch (j->verdict) {
 	case HOST_KEY_REFUSED:
-		break; /* with a reason */
+		break; /* route_dial_say_result() has printed the reason */
 	case HOST_KEY_KNOWN:
-		known_by(t, by, sizeof(by));
-		say("%s: %s, %s is known (%s)%s%s", at, t->version, key, by,
+		route_dial_known_by(t, by, sizeof(by));
+		route_dial_say("%s: %s, %s is known (%s)%s%s", at, t->version, key, by,
 		    j->why.text[0] != '\0' ? "; " : "", j->why.text);
 		return CLI_OK;
 	case HOST_KEY_NEW:
-		return say_new(t, at, key);
+		return route_dial_say_new(t, at, key);
 	case HOST_KEY_ANY:
 	case HOST_KEY_CHANGED:
-		return say_any(t, at, key);
+		return route_dial_say_any(t, at, key);
 	}
 	return CLI_FAILED;
 }
 
 static int
-say_trial(const struct keyscan *t, const char *at)
+route_dial_say_result(const struct keyscan *t, const char *at)
 {
 	struct reason failed;
 
 	if (t->version[0] == '\0')
-		say("%s: connected, but no SSH server answers there: %s", at, t->reason);
+		route_dial_say("%s: connected, but no SSH server answers there: %s", at, t->reason);
 	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
-		say("%s: %s: Host key verification failed: %s", at, t->version,
+		route_dial_say("%s: %s: Host key verification failed: %s", at, t->version,
 		    host_key_failed(t->route, buf_bytes(&t->blob), t->judgement.why.text, &failed));
 	else if (t->reason[0] != '\0')
-		say("%s: %s: %s", at, t->version, t->reason);
+		route_dial_say("%s: %s: %s", at, t->version, t->reason);
 	else
-		return say_accepted(t, at);
+		return route_dial_say_accepted(t, at);
 	return CLI_FAILED;
 }
 
-/* "HOST port N", with the address if that is another. */
+/* "HOST port N", with the address if HOST is not one. */
 static void
-place_of(const struct keyscan *t, char *out, size_t size)
+route_dial_place(const struct keyscan *t, char *out, size_t size)
 {
 	if (t->address[0] != '\0' && strcmp(t->address, t->host) != 0)
 		snprintf(out, size, "%s (%s) port %u", t->host, t->address, t->route->port);
@@ -231,7 +233,7 @@ place_of(const struct keyscan *t, char *out, size_t size)
 /* --- the trial --- */
 
 int
-route_dial(const struct route *r, const struct conf *conf, const struct as_user *become)
+route_dial(const struct route *r, const struct conf *conf, const struct as_user *as)
 {
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
 	char at[LINE_SIZE / 4];
@@ -241,26 +243,26 @@ route_dial(const struct route *r, const struct conf *conf, const struct as_user 
 	size_t i;
 
 	if (reexec_init() != 0) {
-		say("no trial: %s", err_str(ERR_SYS));
+		route_dial_say("no trial: %s", err_str(ERR_SYS));
 		return CLI_FAILED;
 	}
 	for (i = 0; i < r->hosts.n; i++) {
-		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .become = become };
-		if (leads_back(&conf->gateway, t.host, r->port)) {
-			say("%s port %u: leads back to this gateway", t.host, r->port);
+		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .as = as };
+		if (route_dial_leads_back(&conf->gateway, t.host, r->port)) {
+			route_dial_say("%s port %u: leads back to this gateway", t.host, r->port);
 			return CLI_FAILED;
 		}
 		now = clock_ms();
 		share = dial_share(deadline, (unsigned int)(r->hosts.n - i));
 		err = keyscan_run(&t, share > now ? share - now : 0);
-		place_of(&t, at, sizeof(at));
+		route_dial_place(&t, at, sizeof(at));
 		status = CLI_FAILED;
 		if (err != 0)
-			say("%s: the trial has failed: %s", at, err_str(err));
+			route_dial_say("%s: the trial has failed: %s", at, err_str(err));
 		else if (t.connected)
-			status = say_trial(&t, at);
+			status = route_dial_say_result(&t, at);
 		else
-			say("%s", t.reason[0] != '\0' ? t.reason : t.host);
+			route_dial_say("%s", t.reason[0] != '\0' ? t.reason : t.host);
 		keyscan_free(&t);
 		if (err != 0 || t.connected)
 			return status;

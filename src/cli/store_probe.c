@@ -1,6 +1,7 @@
 /*
  * The key store as the keeper finds it: for check and route.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <search.h>
@@ -13,11 +14,12 @@
 
 #include "base/access_hint.h"
 #include "base/fd.h"
+#include "base/key_name.h"
 #include "base/log.h"
 #include "cli/store_probe.h"
 #include "formats/pubkey.h"
 
-#define PUBLIC_MAX 16384
+#define PUBLIC_MAX 65536 /* of a file with a public key */
 
 struct store_probe_tried {
 	enum keystore_kind kind;
@@ -25,6 +27,52 @@ struct store_probe_tried {
 	int err;
 	char *why;
 };
+
+/* 0, or ERR_NOTFOUND with why; other errors are the store's, which have been reported. */
+static int
+store_probe_stat(const char *dir, const char *name, struct reason *why)
+{
+	char *path;
+	int r = 0;
+
+	if (asprintf(&path, "%s/%s", dir, name) == -1)
+		fatal("out of memory");
+	if (access(path, F_OK) == -1 && errno == ENOENT) {
+		reason_set(why, "%s: %s", path, strerror(ENOENT));
+		r = ERR_NOTFOUND;
+	}
+	free(path);
+	return r;
+}
+
+static int
+store_probe_is_key(const struct dirent *d)
+{
+	return key_name_ok(d->d_name) && strcmp(d->d_name, "README.md") != 0;
+}
+
+int
+store_probe_is_empty(const char *path)
+{
+	struct dirent *d;
+	DIR *dir = opendir(path);
+	int empty = 1;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	while (empty && (d = readdir(dir)) != NULL)
+		empty = !store_probe_is_key(d);
+	closedir(dir);
+	return empty;
+}
+
+int
+store_probe_is_made(const char *path)
+{
+	struct reason why;
+
+	return store_probe_stat(path, ".store", &why) == 0;
+}
 
 int
 store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *u,
@@ -35,7 +83,7 @@ store_probe_open(struct store_probe *p, const struct conf_keystore *k, const str
 	*p = (struct store_probe){ .path = k->path };
 	/* no core of a process that has held a key in the clear */
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	/* systemd's credentials are read before the gateway ceases to be root */
+	/* the gateway reads systemd's credentials while it is still root */
 	if (strncmp(k->unlock, "credential:", 11) == 0)
 		as_user_self();
 	r = keystore_probe(k->path, k->unlock, &p->ks, why);
@@ -68,23 +116,6 @@ store_probe_tried_compare(const void *a, const void *b)
 	const struct store_probe_tried *x = a, *y = b;
 
 	return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->name, y->name);
-}
-
-/* 0, or ERR_NOTFOUND with why.  A store that cannot be used has its own error: the key gets no second one. */
-static int
-store_probe_stat(const char *dir, const char *name, struct reason *why)
-{
-	char *path;
-	int r = 0;
-
-	if (asprintf(&path, "%s/%s", dir, name) == -1)
-		fatal("out of memory");
-	if (access(path, F_OK) == -1 && errno == ENOENT) {
-		reason_set(why, "%s: %s", path, strerror(ENOENT));
-		r = ERR_NOTFOUND;
-	}
-	free(path);
-	return r;
 }
 
 static int

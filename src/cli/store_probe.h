@@ -1,7 +1,7 @@
 /*
- * What the keeper will find in the key store, found out by the keeper's own code: the store is
- * opened, and each key that somebody asks about, once.  Of one that opens with a passphrase, or
- * with a credential that is not there, only what can be told without.
+ * What the keeper will find in the key store, by the keeper's own code (keystore/): the store is opened, and
+ * each key that is tried, once.  Where that takes a passphrase, or a credential that is not there, keys are
+ * looked at without being opened.
  */
 #ifndef CLI_STORE_PROBE_H
 #define CLI_STORE_PROBE_H
@@ -14,17 +14,23 @@
 struct store_probe {
 	const char *path;
 	struct keystore *ks; /* NULL: not opened */
-	int closed;	     /* it can't be used: of a key is told whether it is there, no more */
+	int closed;	     /* it can't be used: a key is only looked for */
 	void *tried;	     /* tsearch(3) */
 };
 
-/* As the keeper, who may be somebody else.  0, or an ERR_* with why. */
+/* Is the directory without keys?  Also 1 if it does not exist. */
+int store_probe_is_empty(const char *path);
+
+/* Has a key store been made there, whatever is in it now? */
+int store_probe_is_made(const char *path);
+
+/* Open it as the user of the keeper.  0, or an ERR_* with why; store_probe_close() it in any case. */
 int store_probe_open(struct store_probe *p, const struct conf_keystore *k, const struct as_user *u,
     struct reason *why) MUST_CHECK;
 void store_probe_close(struct store_probe *p);
 
-/* A key or password: 0 if it can be used, ERR_NOTFOUND, or another ERR_*; *why is valid until
- * the store is closed. */
+/* Try a key or password.  0 if it can be used, ERR_NOTFOUND, or another ERR_*; *why is valid until the
+ * store is closed. */
 int store_probe_try(struct store_probe *p, enum keystore_kind kind, const char *name,
     const char **why) MUST_CHECK;
 

@@ -1,0 +1,334 @@
+/*
+ * What `sallyport route` prints of a route: by the functions that the keeper calls at a login (access/), with
+ * the user of the keeper.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/host_key.h"
+#include "access/host_key_add.h"
+#include "access/policy_from_route.h"
+#include "access/route_files.h"
+#include "access/user_key.h"
+#include "base/access_hint.h"
+#include "base/fd.h"
+#include "cli/cli.h"
+#include "cli/route.h"
+#include "cli/store_probe.h"
+#include "formats/cert.h"
+#include "formats/known_hosts.h"
+#include "formats/pubkey.h"
+
+/* A public key or certificate. */
+#define KEY_MAX 65536
+
+static const char route_show_algorithms[] =
+    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"
+    "rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com";
+
+/* Why a file cannot be opened, by errno. */
+static const char *
+route_show_why_not(const char *path, struct reason *why)
+{
+	if (errno == EACCES)
+		(void)access_hint(path, R_OK, why);
+	else
+		reason_set(why, "%s", strerror(errno));
+	return why->text;
+}
+
+static const char *
+route_show_describe(struct bytes blob, char out[160])
+{
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], type[64];
+
+	pubkey_fingerprint(blob, fingerprint);
+	if (pubkey_type(blob, type) != 0)
+		type[0] = '\0';
+	snprintf(out, 160, "%s %s", pubkey_type_short(type), fingerprint);
+	return out;
+}
+
+/* --- what the gateway logs in upstream with --- */
+
+/* CertificateFile, for the mapped key. */
+static int
+route_show_certificate(const struct route *r, struct bytes key)
+{
+	char text[CERT_SHOW_SIZE];
+	struct reason why;
+	struct cert cert;
+	struct buf blob;
+	int err;
+
+	buf_init(&blob, KEY_MAX);
+	err = route_certificate(r, key, time(NULL), &blob, &why);
+	if (err == 0 && cert_parse(&cert, buf_bytes(&blob)) == 0)
+		printf("           with the certificate %s: %s\n", r->certificate_file,
+		    cert_show(&cert, text));
+	else
+		printf("           without its certificate: %s\n", why.text);
+	buf_free(&blob);
+	return err;
+}
+
+/* The mapped key in a file of the route's. */
+static int
+route_show_key_file(const struct route *r)
+{
+	struct reason why, hint;
+	char type[64];
+	struct buf blob;
+	int err;
+
+	buf_init(&blob, KEY_MAX);
+	err = route_key_public(r, NULL, &blob, type, &why);
+	if (err == ERR_SYS || err == ERR_NOTFOUND)
+		printf("key        %s: %s\n", r->key_file, route_show_why_not(r->key_file, &hint));
+	else
+		printf("key        %s\n", err == 0 ? r->key_file : why.text);
+	if (err == 0 && r->certificate_file != NULL)
+		err = route_show_certificate(r, buf_bytes(&blob));
+	buf_free(&blob);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* The mapped key in the key store. */
+static int
+route_show_stored_key(const struct route_args *a, const struct conf *conf, const struct route *r)
+{
+	const struct store_probe unopened = { .path = conf->keystore.path };
+	struct reason why;
+	struct buf blob;
+	char text[160];
+	int err;
+
+	buf_init(&blob, KEY_MAX);
+	err = store_probe_public(&unopened, r->key, &blob, &why);
+	if (err != 0) {
+		printf("key        %s: %s\n", r->key, why.text);
+		goto out;
+	}
+	printf("key        %s (%s)\n", r->key, route_show_describe(buf_bytes(&blob), text));
+	err = store_probe_one(&conf->keystore, &a->as, KEYSTORE_KEY, r->key, &why);
+	if (err != 0)
+		printf("           which can't be used: %s\n", why.text);
+	if (err == 0 && r->certificate_file != NULL)
+		err = route_show_certificate(r, buf_bytes(&blob));
+out:
+	buf_free(&blob);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int
+route_show_key(const struct route_args *a, const struct conf *conf, const struct route *r)
+{
+	if (r->agent)
+		puts("key        the person's own agent (ssh -A)");
+	else if (r->key != NULL)
+		return route_show_stored_key(a, conf, r);
+	else if (r->key_file != NULL)
+		return route_show_key_file(r);
+	else if (r->password == NULL)
+		puts("key        none: the person's password or answers go to the machine behind");
+	return CLI_OK;
+}
+
+static int
+route_show_password(const struct route_args *a, const struct conf *conf, const struct route *r)
+{
+	struct reason why;
+	int err;
+
+	if (r->password == NULL)
+		return CLI_OK;
+	err = store_probe_one(&conf->keystore, &a->as, KEYSTORE_PASSWORD, r->password, &why);
+	printf("password   %s%s%s\n", r->password, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* --- who may log in --- */
+
+static int
+route_show_may(const struct route_args *a, const struct route *r)
+{
+	const struct user_key_request request = { .route = r,
+		.login = a->login,
+		.address = a->from != NULL ? a->from : "0.0.0.0",
+		.now = time(NULL) };
+	struct user_key_answer answer = { 0 };
+	struct reason why;
+	char text[160], id[CERT_SHOW_SIZE];
+	const struct bytes blob = buf_bytes(&a->blob);
+	struct cert cert;
+	int err = 0;
+
+	if (cert_parse(&cert, blob) == 0)
+		printf("--key      %s\n", cert_show(&cert, id));
+	route_show_describe(blob, text);
+	if (user_key_allowed(&request, blob, &answer)) {
+		err = policy_from_route_check(r, &answer.options, &why);
+		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
+		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	} else {
+		err = ERR_AUTH;
+		printf("--key      %s may not log in: %s%s\n", text,
+		    answer.why.text[0] != '\0' ? answer.why.text : "it is on no list",
+		    a->from == NULL &&
+			    (strstr(answer.why.text, "from=") != NULL ||
+				strstr(answer.why.text, "source-address") != NULL) ?
+			" (try --from ADDRESS)" :
+			"");
+	}
+	authorized_options_free(&answer.options);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* A list of keys that decides who is let in, if the route has it. */
+static int
+route_show_list(const struct route *r, enum user_key_list list, const char *what, const char *path)
+{
+	struct reason why, hint;
+	int err;
+
+	if (path == NULL)
+		return CLI_OK;
+	err = user_key_list_check(r, list, &why);
+	printf("who        %s %s", what, path);
+	if (err == ERR_SYS || err == ERR_NOTFOUND)
+		printf(" (can't be read!): %s", route_show_why_not(path, &hint));
+	else if (err != 0)
+		printf(" (refused!): %s", why.text);
+	putchar('\n');
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int
+route_show_proofs(const struct route *r)
+{
+	int status, other;
+	size_t i;
+
+	status = route_show_list(r, USER_KEY_AUTHORIZED, "the keys in", r->authorized_keys_file);
+	if (r->authorized_keys.n > 0)
+		printf("who        %zu AuthorizedKey line%s\n", r->authorized_keys.n,
+		    r->authorized_keys.n == 1 ? "" : "s");
+	other = route_show_list(r, USER_KEY_TRUSTED, "the certificates of the CAs in",
+	    r->trusted_user_ca_keys);
+	status = status != CLI_OK ? status : other;
+	for (i = 0; i < r->authorized_principals.n; i++)
+		printf("%s %s\n",
+		    i == 0 ? "           with principal" : "                       or",
+		    r->authorized_principals.v[i]);
+	other = route_show_list(r, USER_KEY_REVOKED, "but no key that is revoked in",
+	    r->revoked_keys);
+	status = status != CLI_OK ? status : other;
+	if (r->password_hash != NULL)
+		puts("who        the password of PasswordHash");
+	if (r->passthrough)
+		puts("who        whom the machine behind lets in with a password or answers");
+	if (r->authentication_methods.n > 0)
+		for (i = 0; i < r->methods.n; i++)
+			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
+	return status;
+}
+
+/* --- the upstream --- */
+
+/* What the known hosts have of one host of the route. */
+static void
+route_show_host_key(const struct route *r, const char *host, const struct buf *text)
+{
+	static const char *const unknown[] = {
+		[ROUTE_STRICT_YES] = "none is known: connections will be refused",
+		[ROUTE_STRICT_ACCEPT_NEW] = "none is known: the first one seen will be kept",
+		[ROUTE_STRICT_NO] = "none is known, and any is taken",
+	};
+	const char *known = (const char *)text->data;
+	struct buf types;
+	int authority;
+
+	buf_init(&types, 4096);
+	known_hosts_algorithms(known, text->len, host, r->port, route_show_algorithms, 1, &types);
+	authority = known_hosts_has_authority(known, text->len, host, r->port);
+	if (authority)
+		printf("host key   %s port %u: a certificate, by an authority that is known\n",
+		    host, r->port);
+	if (types.len > 0)
+		printf("host key   %s port %u: known for %.*s\n", host, r->port, (int)types.len,
+		    (const char *)types.data);
+	else if (!authority && r->host_key_fingerprints.n == 0)
+		printf("host key   %s port %u: %s\n", host, r->port, unknown[r->strict]);
+	buf_free(&types);
+}
+
+static int
+route_show_host_keys(const struct route_args *a, const struct route *r)
+{
+	struct reason why, hint;
+	int status = CLI_OK, learns, err, fd;
+	struct buf text;
+	size_t i;
+
+	for (i = 0; i < r->known_hosts_files.n; i++) {
+		err = route_file_open(r, r->known_hosts_files.v[i], &fd, &why);
+		fd_close(&fd);
+		if (err == ERR_SYS || err == ERR_NOTFOUND)
+			reason_set(&why, "%s",
+			    route_show_why_not(r->known_hosts_files.v[i], &hint));
+		if (err != 0)
+			printf("host key   %s: %s\n", r->known_hosts_files.v[i], why.text);
+		if (err != 0 && err != ERR_NOTFOUND)
+			status = CLI_FAILED;
+	}
+	buf_init(&text, KNOWN_HOSTS_MAX);
+	if (host_key_read_known(r, &text, &why) != 0) {
+		if (status == CLI_OK)
+			printf("host key   %s\n", why.text);
+		status = CLI_FAILED;
+	}
+	for (i = 0; i < r->host_key_fingerprints.n; i++)
+		printf("host key   %s\n", r->host_key_fingerprints.v[i]);
+	for (i = 0; i < r->hosts.n; i++)
+		route_show_host_key(r, r->hosts.v[i], &text);
+	buf_free(&text);
+	learns = as_user_other(&a->as) && status == CLI_OK ? host_key_add_check(r, &why) : 0;
+	if (learns != 0)
+		printf("host key   %s\n", why.text);
+	return learns < 0 ? CLI_FAILED : status;
+}
+
+/* --- all of it --- */
+
+int
+route_show(const struct route_args *a, const struct conf *conf, const struct route *r)
+{
+	const char *user = r->user != NULL ? r->user : a->login;
+	int status, other;
+	size_t i;
+
+	printf("login      %s\n", a->login);
+	printf("found by   %s: [route %s] at %s\n", r->backend, r->name, r->source);
+	for (i = 0; i < r->hosts.n; i++)
+		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
+		    r->hosts.v[i], r->port);
+	status = route_show_proofs(r);
+	other = route_show_key(a, conf, r);
+	status = status != CLI_OK ? status : other;
+	other = route_show_password(a, conf, r);
+	status = status != CLI_OK ? status : other;
+	other = route_show_host_keys(a, r);
+	status = status != CLI_OK ? status : other;
+	if (a->key != NULL) {
+		other = route_show_may(a, r);
+		status = status != CLI_OK ? status : other;
+	}
+	if (a->dial) {
+		other = route_dial(r, conf, &a->as);
+		status = status != CLI_OK ? status : other;
+	}
+	return status;
+}

@@ -87,8 +87,9 @@ forced_command(const struct route *route, const struct authorized_options *optio
 	return options->command;
 }
 
-int
-policy_from_route(const struct route *route, const struct authorized_options *options,
+/* Fill in the policy; free it with policy_free().  0 or ERR_NOMEM. */
+static int
+policy_from_route_fill(const struct route *route, const struct authorized_options *options,
     struct policy *rules)
 {
 	const char *command = forced_command(route, options);
@@ -126,30 +127,27 @@ policy_from_route(const struct route *route, const struct authorized_options *op
 }
 
 int
-policy_from_route_check(const struct route *route, const struct authorized_options *options,
-    struct reason *why)
+policy_from_route(const struct route *route, const struct authorized_options *options,
+    struct buf *b, struct reason *why)
 {
 	const char *overfull;
-	struct policy rules;
-	struct buf b;
+	struct policy policy;
 	int r;
 
-	r = policy_from_route(route, options, &rules);
+	r = policy_from_route_fill(route, options, &policy);
 	if (r != 0) {
 		reason_set(why, "%s", err_str(r));
 		return r;
 	}
-	buf_init(&b, POLICY_BYTES_MAX);
-	policy_put(&b, &rules);
-	r = buf_err(&b);
-	overfull = policy_overfull(&rules);
+	policy_put(b, &policy);
+	r = buf_err(b);
+	overfull = policy_overfull(&policy);
 	if (overfull != NULL)
 		reason_set(why, "more than %d of %s", POLICY_LIST_MAX, overfull);
 	else if (r != 0)
 		reason_set(why,
 		    "what the options of the key and the route permit is longer than %d KiB",
 		    (POLICY_BYTES_MAX + 1) / 1024);
-	buf_free(&b);
-	policy_free(&rules);
+	policy_free(&policy);
 	return r;
 }

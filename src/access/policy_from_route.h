@@ -1,5 +1,5 @@
 /*
- * What a login is granted once it is in: the route's policy, narrowed by the options
+ * What a session may do once it is logged in: the route's policy, narrowed by the options
  * of the key that let the client in.
  */
 #ifndef ACCESS_POLICY_FROM_ROUTE_H
@@ -10,13 +10,9 @@
 #include "lookup/route.h"
 #include "wire/policy.h"
 
-/* 0 with rules filled (free with policy_free()), or ERR_NOMEM. */
+/* Append the policy, as policy_put() does, to a buffer of POLICY_BYTES_MAX or more.  0; ERR_TOOBIG, with
+ * why for the administrator, if it is more than a message holds; or ERR_NOMEM, with why. */
 int policy_from_route(const struct route *route, const struct authorized_options *options,
-    struct policy *rules) MUST_CHECK;
-
-/* Can a session be told of it?  0; ERR_TOOBIG with why: a line for the administrator;
- * ERR_NOMEM, likewise. */
-int policy_from_route_check(const struct route *route, const struct authorized_options *options,
-    struct reason *why) MUST_CHECK;
+    struct buf *b, struct reason *why) MUST_CHECK;
 
 #endif

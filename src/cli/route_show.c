@@ -161,6 +161,7 @@ route_show_may(const struct route_args *a, const struct route *r)
 		.now = time(NULL) };
 	struct user_key_answer answer = { 0 };
 	struct reason why;
+	struct buf policy;
 	char text[160], id[CERT_SHOW_SIZE];
 	const struct bytes blob = buf_bytes(&a->blob);
 	struct cert cert;
@@ -170,7 +171,9 @@ route_show_may(const struct route_args *a, const struct route *r)
 		printf("--key      %s\n", cert_show(&cert, id));
 	route_show_describe(blob, text);
 	if (user_key_allowed(&request, blob, &answer)) {
-		err = policy_from_route_check(r, &answer.options, &why);
+		buf_init(&policy, POLICY_BYTES_MAX);
+		err = policy_from_route(r, &answer.options, &policy, &why);
+		buf_free(&policy);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
 		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	} else {

@@ -14,6 +14,7 @@ downstream_free(struct login_downstream *down)
 	auth_server_free(&down->auth);
 	authorized_options_free(&down->offered_options);
 	authorized_options_free(&down->options);
+	buf_free(&down->policy);
 	lookup_pending_free(&down->lookup);
 }
 
@@ -142,16 +143,10 @@ void
 downstream_method_passed(struct ksession *s)
 {
 	const struct upstream_method *method = upstream_method(s);
-	struct reason why;
 
-	/* found out now, and not once the client is let in */
-	if (policy_from_route_check(s->route, &s->down.options, &why) != 0) {
-		ksession_refuse(s,
-		    "what your key may do is more than the gateway can keep in mind; ask your "
-		    "administrator",
-		    "%s", why.text);
+	/* if it is too much, the client is refused now, and not once it is let in */
+	if (downstream_make_policy(s) != 0)
 		return;
-	}
 	(void)auth_methods_step(&s->down.methods_verified, auth_server_method(s->down.auth));
 	if (!auth_methods_step(&s->down.methods, auth_server_method(s->down.auth))) {
 		downstream_partial(s);
@@ -200,6 +195,7 @@ downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *o
 	} else if (v == AUTH_SERVER_PROVEN) {
 		s->down.key_verified = 1;
 		authorized_options_free(&s->down.options);
+		buf_free(&s->down.policy);
 		s->down.options = s->down.offered_options;
 		s->down.offered_options = (struct authorized_options){ 0 };
 		downstream_method_passed(s);
@@ -228,21 +224,24 @@ downstream_auth(struct ksession *s, struct wire *body)
 
 _Static_assert(1 + POLICY_BYTES_MAX <= IPC_MAX, "a policy fits into POLICY");
 
-/* What the session may do upstream.  0, or an ERR_* when it cannot be told. */
-static int
-downstream_send_policy(struct ksession *s)
+int
+downstream_make_policy(struct ksession *s)
 {
-	struct policy policy;
-	struct buf b;
+	struct reason why;
 	int r;
 
-	r = policy_from_route(s->route, &s->down.options, &policy);
-	if (r != 0)
-		return r;
-	ipc_begin(&b, IPC_POLICY);
-	policy_put(&b, &policy);
-	policy_free(&policy);
-	return ksession_send(s, &b, -1);
+	if (s->down.policy.len > 0)
+		return 0;
+	ipc_begin(&s->down.policy, IPC_POLICY);
+	r = policy_from_route(s->route, &s->down.options, &s->down.policy, &why);
+	if (r != 0) {
+		buf_free(&s->down.policy);
+		ksession_refuse(s,
+		    "what your key may do is more than the gateway can keep in mind; ask your "
+		    "administrator",
+		    "%s", why.text);
+	}
+	return r;
 }
 
 /*
@@ -283,7 +282,7 @@ downstream_success(struct ksession *s)
 {
 	struct buf b;
 
-	if (downstream_send_policy(s) != 0) {
+	if (ksession_send(s, &s->down.policy, -1) != 0) {
 		ksession_end(s);
 		return;
 	}

@@ -38,6 +38,7 @@ struct login_downstream {
 	int key_verified;		      /* a key has been proven by a signature */
 	struct authorized_options options;    /* of the key that was verified last */
 	struct authorized_options offered_options; /* of the key that was offered last */
+	struct buf policy;     /* POLICY, made from the route and the options; empty: not yet */
 	char key_refusal[256]; /* beginning of the last reason logged why a key is not accepted */
 	unsigned int failures; /* tries that were wrong, and keys that were offered in vain */
 	int success_sent;      /* the client has been let in */
@@ -93,6 +94,10 @@ void downstream_declined(struct ksession *s);
 void downstream_partial(struct ksession *s);
 /* Or with a question: INFO_REQUEST or PASSWD_CHANGEREQ, type byte included. */
 void downstream_ask(struct ksession *s, struct bytes question);
+
+/* Make the POLICY message, unless it has been made for this route and key.  0, or an ERR_*: it is more
+ * than a message holds, and the client has been refused. */
+int downstream_make_policy(struct ksession *s) MUST_CHECK;
 
 /* Both logins are done: tell the session, with what the client is to see first. */
 void downstream_success(struct ksession *s);

@@ -46,6 +46,7 @@ downstream_lookup_forget_route(struct ksession *s)
 	s->down.key_verified = 0;
 	authorized_options_free(&s->down.offered_options);
 	authorized_options_free(&s->down.options);
+	buf_free(&s->down.policy);
 	s->down.options.permits = AUTHORIZED_ALL; /* a login without a key has no options */
 }
 

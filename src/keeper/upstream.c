@@ -182,7 +182,7 @@ upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out
 void
 upstream_finish(struct ksession *s)
 {
-	if (ksession_login_done(s) != 0)
+	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 		return;
 	jobs_dial_over(s);
 	ksession_info(s, "%s from %s port %u -> %s@%s port %u", ksession_login(s), s->client,

@@ -15,6 +15,7 @@
 #include "transport/keys.h"
 
 /* An RSA key of 16384 bits takes 13 KiB. */
+#define ROUTE_KEY_PUB_MAX 16384
 #define KEY_FILE_MAX 32768
 /* Of what is sent in one message with it. */
 #define CERTIFICATE_MAX 65536
@@ -131,43 +132,39 @@ key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char
 }
 
 int
-route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],
+route_key_open(const struct route *r, struct keystore *ks, struct route_key *key,
     struct reason *why)
 {
-	struct secret *priv;
 	int err;
 
-	if (r->key_file == NULL)
-		return keystore_public(ks, r->key, pub, type, why);
-	err = key_file_load(r, &priv, pub, type, why);
-	secret_free(&priv);
+	*key = (struct route_key){ 0 };
+	buf_init(&key->pub, ROUTE_KEY_PUB_MAX);
+	if (r->key_file != NULL)
+		err = key_file_load(r, &key->priv, &key->pub, key->type, why);
+	else
+		err = keystore_load(ks, r->key, &key->priv, &key->pub, key->type, why);
+	if (err != 0)
+		route_key_close(key);
 	return err;
 }
 
 int
-route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
+route_key_sign(const struct route *r, struct route_key *key, const char *alg, const void *data,
     size_t len, struct buf *sig, struct reason *why)
 {
-	struct secret *priv;
-	struct buf pub;
-	char type[64];
-	int err;
+	int err = key_sign(key->priv, key->type, alg, data, len, sig);
 
-	if (r->key_file == NULL)
-		return keystore_sign(ks, r->key, alg, data, len, sig, why);
-	buf_init(&pub, 16384);
-	err = key_file_load(r, &priv, &pub, type, why);
-	if (err == 0) {
-		if (alg == NULL)
-			alg = strcmp(type, "ssh-rsa") == 0 ? "rsa-sha2-512" : type;
-		err = key_sign(priv, type, alg, data, len, sig);
-		if (err != 0)
-			reason_set(why, "%s: cannot sign with %s: %s", r->key_file, alg,
-			    err_str(err));
-	}
-	secret_free(&priv);
-	buf_free(&pub);
+	if (err != 0)
+		reason_set(why, "%s: cannot sign with %s: %s",
+		    r->key_file != NULL ? r->key_file : r->key, alg, err_str(err));
 	return err;
+}
+
+void
+route_key_close(struct route_key *key)
+{
+	secret_free(&key->priv);
+	buf_free(&key->pub);
 }
 
 /* Is this a user's certificate for the key, valid now? */

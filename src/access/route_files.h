@@ -29,12 +29,20 @@ int route_file_append(const struct route *r, const char *path, int *fd,
 /* Could route_file_append() open it?  The file is not made.  0, or an ERR_* with why; ERR_SYS with errno. */
 int route_file_may_append(const struct route *r, const char *path, struct reason *why) MUST_CHECK;
 
-/* The mapped key, from the key store or a file of the route's: as keystore_public()
- * and keystore_sign().  A file is read for each use. */
-int route_key_public(const struct route *r, struct keystore *ks, struct buf *pub, char type[64],
+/* The mapped key, unsealed from the key store or read from a file of the route's, for as short a time
+ * as it is needed. */
+struct route_key {
+	struct secret *priv; /* NULL: not open */
+	struct buf pub;	     /* blob */
+	char type[64];
+};
+
+int route_key_open(const struct route *r, struct keystore *ks, struct route_key *key,
     struct reason *why) MUST_CHECK;
-int route_key_sign(const struct route *r, struct keystore *ks, const char *alg, const void *data,
+/* As key_sign(). */
+int route_key_sign(const struct route *r, struct route_key *key, const char *alg, const void *data,
     size_t len, struct buf *sig, struct reason *why) MUST_CHECK;
+void route_key_close(struct route_key *key);
 
 /*
  * The certificate of CertificateFile, for a key with this public blob: append it.

@@ -80,8 +80,7 @@ static int
 route_show_key_file(const struct route *r)
 {
 	struct reason why, hint;
-	char type[64];
-	struct buf blob;
+	struct route_key key;
 	int err;
 
 	buf_init(&blob, KEY_MAX);
@@ -91,8 +90,8 @@ route_show_key_file(const struct route *r)
 	else
 		printf("key        %s\n", err == 0 ? r->key_file : why.text);
 	if (err == 0 && r->certificate_file != NULL)
-		err = route_show_certificate(r, buf_bytes(&blob));
-	buf_free(&blob);
+		err = route_show_certificate(r, buf_bytes(&key.pub));
+	route_key_close(&key);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 

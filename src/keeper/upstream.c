@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "access/host_key.h"
-#include "access/route_files.h"
 #include "base/clock.h"
 #include "keeper/agent_login.h"
 #include "wire/ssh.h"
@@ -30,6 +29,7 @@ upstream_free(struct login_upstream *up)
 	auth_client_free(&up->auth);
 	agent_login_free(&up->agent);
 	host_key_known_free(&up->known);
+	route_key_close(&up->key);
 	buf_free(&up->host_key_message);
 	buf_free(&up->host_key);
 	buf_free(&up->banner);
@@ -45,7 +45,8 @@ upstream_method(const struct ksession *s)
 	return s->route->passthrough ? &passthrough_method : &upstream_stored_method;
 }
 
-/* For auth_client: sign with the mapped key. */
+/* For auth_client: sign with the mapped key, which is open at the first request of a login.  At a later
+ * one, such as after the certificate has been refused, it is opened once more. */
 static int
 upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 {
@@ -61,7 +62,12 @@ upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct b
 		    s->up.host);
 		return ERR_BADSTATE;
 	}
-	r = route_key_sign(s->route, s->identity->keystore, alg, data, len, sig, &why);
+	r = s->up.key.priv != NULL ?
+	    0 :
+	    route_key_open(s->route, s->identity->keystore, &s->up.key, &why);
+	if (r == 0)
+		r = route_key_sign(s->route, &s->up.key, alg, data, len, sig, &why);
+	route_key_close(&s->up.key);
 	if (r != 0)
 		ksession_error(s, "mapped key: %s", why.text);
 	return r;
@@ -216,18 +222,18 @@ upstream_auth_new(struct ksession *s, const char *server_sig_algs)
 		.user = s->up.user,
 		.server_sig_algs = server_sig_algs[0] != '\0' ? server_sig_algs : NULL,
 		.several = upstream_method(s)->several || s->route->password != NULL };
-	struct buf pub, certificate;
+	struct buf certificate;
 	struct reason why = { "" };
-	char type[64];
+	struct bytes pub;
 	int r = 0;
 
-	buf_init(&pub, 16384);
 	buf_init(&certificate, 65536);
 	if (upstream_has_mapped_key(s))
-		r = route_key_public(s->route, s->identity->keystore, &pub, type, &why);
+		r = route_key_open(s->route, s->identity->keystore, &s->up.key, &why);
+	pub = buf_bytes(&s->up.key.pub);
 	if (r == 0 && pub.len > 0)
-		upstream_read_certificate(s, buf_bytes(&pub), &certificate);
-	config.blob = buf_bytes(&pub);
+		upstream_read_certificate(s, pub, &certificate);
+	config.blob = pub;
 	config.certificate = buf_bytes(&certificate);
 	/* that it takes no bound signatures is no reason to sign what another host would take */
 	if (s->up.hostbound || upstream_must_bind(s))
@@ -235,7 +241,6 @@ upstream_auth_new(struct ksession *s, const char *server_sig_algs)
 	if (r == 0)
 		s->up.auth = auth_client_new(&config, &upstream_ops, s);
 	buf_free(&certificate);
-	buf_free(&pub);
 	if (r != 0)
 		ksession_refuse(s, upstream_text_gateway, "mapped key: %s", why.text);
 	else if (s->up.auth == NULL)
@@ -259,11 +264,14 @@ upstream_ready(struct ksession *s, struct wire *body)
 		ksession_end(s);
 		return;
 	}
-	if (upstream_auth_new(s, server_sig_algs) != 0)
+	if (upstream_auth_new(s, server_sig_algs) != 0) {
+		route_key_close(&s->up.key);
 		return;
+	}
 	if (upstream_method(s)->waits_for_client)
 		jobs_dial_over(s);
 	upstream_method(s)->begin(s);
+	route_key_close(&s->up.key);
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef KEEPER_UPSTREAM_H
 #define KEEPER_UPSTREAM_H
 
+#include "access/route_files.h"
 #include "auth/auth_client.h"
 #include "auth/auth_methods.h"
 #include "auth/auth_stored.h"
@@ -67,8 +68,9 @@ struct login_upstream {
 
 	/* its login, by upstream.c */
 	struct auth_client *auth;
-	int hostbound;	   /* the session says: it takes publickey-hostbound-v00@openssh.com */
-	struct buf banner; /* for when the client's session goes on or ends */
+	struct route_key key; /* the mapped key, while the first request is made */
+	int hostbound;	      /* the session says: it takes publickey-hostbound-v00@openssh.com */
+	struct buf banner;    /* for when the client's session goes on or ends */
 	int banner_cut_logged;
 
 	/* by the file of the method */

@@ -69,10 +69,9 @@ int keystore_list(struct keystore *ks, struct strlist *names, struct reason *why
 int keystore_public(struct keystore *ks, const char *name, struct buf *pub, char type[64],
     struct reason *why) MUST_CHECK;
 
-/* Sign: the key is opened, used and wiped.  alg as for key_sign(); NULL picks the
- * best for the key's type. */
-int keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data,
-    size_t len, struct buf *sig, struct reason *why) MUST_CHECK;
+/* Unseal a key: *priv is the caller's (see transport/keys.h), its public blob is appended to pub. */
+int keystore_load(struct keystore *ks, const char *name, struct secret **priv, struct buf *pub,
+    char type[64], struct reason *why) MUST_CHECK;
 
 /* A password to log in with upstream.  It is added as it was read: its text and a NUL. */
 #define KEYSTORE_PASSWORD_MAX 1024

@@ -212,15 +212,24 @@ sign_open(struct keystore *ks, const char *name, struct key *k, const char *alg,
 }
 
 int
-keystore_sign(struct keystore *ks, const char *name, const char *alg, const void *data, size_t len,
-    struct buf *sig, struct reason *why)
+keystore_load(struct keystore *ks, const char *name, struct secret **priv, struct buf *pub,
+    char type[64], struct reason *why)
 {
 	struct key k;
 	int r;
 
+	*priv = NULL;
 	r = key_open(ks, name, &k, why);
-	if (r == 0)
-		r = sign_open(ks, name, &k, alg, data, len, sig, why);
+	if (r == 0) {
+		memcpy(type, k.type, sizeof(k.type));
+		buf_put(pub, k.pub.p, k.pub.len);
+		*priv = secret_from(k.priv.p, k.priv.len);
+		r = *priv == NULL ? ERR_NOMEM : buf_err(pub);
+		if (r != 0) {
+			secret_free(priv);
+			reason_set(why, "%s/%s: %s", ks->path, name, err_str(r));
+		}
+	}
 	key_close(&k);
 	return r;
 }

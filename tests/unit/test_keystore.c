@@ -112,21 +112,25 @@ static int
 use(struct keystore *ks, const char *name, const char *alg, const char *want_alg,
     struct reason *why)
 {
-	struct buf pub, sig;
+	struct buf pub, sealed, sig;
 	char type[64];
 	uint8_t flags;
 	int r;
 
 	buf_init(&pub, 4096);
+	buf_init(&sealed, KEYSTORE_FILE_MAX);
 	buf_init(&sig, 4096);
 	why->text[0] = '\0';
 	r = keystore_public(ks, name, &pub, type, why);
 	if (r == 0)
-		r = keystore_sign(ks, name, alg, DATA, DATALEN, &sig, why);
+		r = keystore_take(ks, name, &sealed, why);
+	if (r == 0)
+		r = keystore_sign_with(ks, name, &sealed, alg, DATA, DATALEN, &sig, why);
 	if (r == 0)
 		r = key_verify(buf_bytes(&pub), want_alg, buf_bytes(&sig), DATA, DATALEN, &flags);
 	else
 		assert_int_equal(sig.len, 0);
+	buf_free(&sealed);
 	buf_free(&sig);
 	buf_free(&pub);
 	return r;

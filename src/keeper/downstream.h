@@ -95,8 +95,8 @@ void downstream_partial(struct ksession *s);
 /* Or with a question: INFO_REQUEST or PASSWD_CHANGEREQ, type byte included. */
 void downstream_ask(struct ksession *s, struct bytes question);
 
-/* Make the POLICY message, unless it has been made for this route and key.  0, or an ERR_*: it is more
- * than a message holds, and the client has been refused. */
+/* Make the POLICY message, unless it has been made for this route and key.  0, or an ERR_*: it
+ * is more than a message holds, and the client has been refused. */
 int downstream_make_policy(struct ksession *s) MUST_CHECK;
 
 /* Both logins are done: tell the session, with what the client is to see first. */

@@ -212,7 +212,7 @@ ksession_end(struct ksession *s)
 		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
 	jobs_cancel(s);
-	/* closing takes a descriptor out of the epoll set: nobody else has it */
+	/* closing takes a descriptor out of the epoll set, as no other process has it */
 	fd_close(&s->sock);
 	TAILQ_REMOVE(&s->keeper->sessions, s, entry);
 	TAILQ_INSERT_TAIL(&s->keeper->ended, s, entry);
@@ -270,7 +270,7 @@ ksession_pace(struct ksession *s)
 	uint32_t us = decoy_pace(s->keeper, auth_server_login(s->down.auth));
 	struct buf b;
 
-	/* every login begins with "none": that one is not to be felt */
+	/* every client begins with "none": that its refusal waits is not to be noticed */
 	if (strcmp(auth_server_method(s->down.auth), "none") == 0)
 		us /= 4;
 	ipc_begin(&b, IPC_PACE);
@@ -307,7 +307,8 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	buf_init(&banner, 1024);
 	if (!s->down.success_sent) {
 		auth_server_banner(line, &banner);
-		/* clients show both, so the DISCONNECT does not say it again */
+		/* clients show the banner and the DISCONNECT: the latter does not repeat the
+		 * text */
 		snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)s->id);
 	}
 	ipc_begin(&b, IPC_REFUSE);

@@ -1,6 +1,6 @@
 /*
- * A session: what the keeper knows of one session, and how far it trusts it.  Each part is
- * written by the files whose header defines it, and read by all.
+ * What the keeper knows of one session, and how far its login has come.  Each part is written by
+ * the files whose header defines it, and read by all.
  */
 #ifndef KEEPER_KSESSION_H
 #define KEEPER_KSESSION_H
@@ -14,7 +14,7 @@ struct ksession {
 	TAILQ_ENTRY(ksession) entry;
 	struct keeper *keeper;
 	struct snapshot *snapshot; /* of its login; after that the one in force */
-	struct identity *identity; /* whose host key has signed, and signs each rekey */
+	struct identity *identity; /* its host key has signed, and signs each rekey */
 	struct source from_session;
 	uint64_t id;
 	int sock;
@@ -22,7 +22,7 @@ struct ksession {
 	uint32_t client_port;
 	char local[64];
 	uint32_t local_port;
-	int64_t started;
+	int64_t started; /* of clock_ms() */
 
 	/* written by ksession.c alone */
 	enum ipc_phase phase;
@@ -45,7 +45,7 @@ int ksession_new(struct keeper *k, int sock, struct wire *body) MUST_CHECK;
 /* Something came from the session. */
 void ksession_input(struct ksession *s);
 
-/* Its login is over: no need to keep an old snapshot for it. */
+/* Its login is over: go on with the snapshot in force. */
 void ksession_follow(struct ksession *s);
 
 /* Go on to another phase, and set its deadline.  0; or ERR_BADSTATE if it cannot follow the
@@ -59,7 +59,7 @@ int ksession_login_done(struct ksession *s) MUST_CHECK;
 /* Called every second: answer what has waited its time, and end a session that is overdue. */
 void ksession_sweep(struct ksession *s, int64_t now);
 
-/* Forget it; its memory goes with the next keeper_reap(). */
+/* End the session: its process sees its socket close.  It is freed after the round of events. */
 void ksession_end(struct ksession *s);
 void ksession_free(struct ksession *s);
 
@@ -67,16 +67,17 @@ void ksession_free(struct ksession *s);
 int ksession_send(struct ksession *s, struct buf *b, int pass_fd);
 
 /*
- * Turn the client away: text, one line of what happened and what to do, goes to the
- * person (with the session id added), why to the log.
+ * Refuse the client: text, one line of what happened and what to do, goes to the user (with the
+ * number of the session added), why to the log.
  */
 void ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What is sent next is a refusal or may give one away: it waits its time (decoy_pace()). */
+/* The next message to the client is a refusal, or shows that there will be none: have the
+ * session hold it back for as long as decoy_pace() says. */
 void ksession_pace(struct ksession *s);
 
-/* Send what an auth machine appended to out, and free it. */
+/* Send the payloads that auth_server or auth_client appended to out, and empty it. */
 void ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out);
 
 #endif

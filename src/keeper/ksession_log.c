@@ -109,7 +109,7 @@ ksession_log_user(const struct ksession *s, char *out, size_t size)
 /* What a certificate says of itself is logged once it has been accepted: until then anybody may
  * have written it. */
 static void
-log_auth(const struct ksession *s, enum log_level level, const char *what)
+ksession_log_attempt(const struct ksession *s, enum log_level level, const char *what)
 {
 	char key[160] = "", id[CERT_SHOW_SIZE] = "";
 	struct cert cert;
@@ -128,7 +128,7 @@ log_auth(const struct ksession *s, enum log_level level, const char *what)
 void
 ksession_log_auth(const struct ksession *s, const char *what)
 {
-	log_auth(s, LOG_LVL_INFO, what);
+	ksession_log_attempt(s, LOG_LVL_INFO, what);
 }
 
 /* Each wrong try is logged, and there are MaxAuthTries of them: a client that offers keys
@@ -137,7 +137,7 @@ void
 ksession_log_failed_try(struct ksession *s)
 {
 	s->log.failed_lines++;
-	log_auth(s, LOG_LVL_INFO, "Failed");
+	ksession_log_attempt(s, LOG_LVL_INFO, "Failed");
 }
 
 /* A user with many keys offers some in vain.  As in sshd, that is worth a line once they are
@@ -153,7 +153,7 @@ ksession_log_failed_key(struct ksession *s, unsigned int failures)
 		return;
 	}
 	s->log.failed_lines += (unsigned int)worth_it;
-	log_auth(s, worth_it ? LOG_LVL_INFO : LOG_LVL_DEBUG, "Failed");
+	ksession_log_attempt(s, worth_it ? LOG_LVL_INFO : LOG_LVL_DEBUG, "Failed");
 }
 
 /* sshd has two lines for a client with too many tries; this is the one that fail2ban counts. */
@@ -185,7 +185,7 @@ ksession_log_denied(const struct ksession *s)
  * clients that cannot log in.
  */
 static void
-log_disconnect(const struct ksession *s, const char *user, const struct ipc_end *r)
+ksession_log_disconnect(const struct ksession *s, const char *user, const struct ipc_end *r)
 {
 	if (r->code == SSH_DISCONNECT_KEY_EXCHANGE_FAILED ||
 	    r->code == SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
@@ -202,7 +202,7 @@ log_disconnect(const struct ksession *s, const char *user, const struct ipc_end 
  * address in that text; the login stands in front of it, and there is no space in a login.
  */
 static void
-log_preauth_end(const struct ksession *s, const char *user, const struct ipc_end *r)
+ksession_log_preauth_end(const struct ksession *s, const char *user, const struct ipc_end *r)
 {
 	const char *client = s->client;
 	unsigned int port = s->client_port;
@@ -215,7 +215,7 @@ log_preauth_end(const struct ksession *s, const char *user, const struct ipc_end
 		log_info("Connection reset by %s%s port %u [preauth]", user, client, port);
 		break;
 	case IPC_END_DISCONNECT:
-		log_disconnect(s, user, r);
+		ksession_log_disconnect(s, user, r);
 		break;
 	case IPC_END_NOT_SSH:
 		log_info("banner exchange: Connection from %s port %u: %s", client, port, r->text);
@@ -259,7 +259,7 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 	if (strstr(r->reason, "LoginGraceTime") != NULL)
 		log_info("Timeout before authentication for %s port %u", s->client, s->client_port);
 	else
-		log_preauth_end(s, user, r);
+		ksession_log_preauth_end(s, user, r);
 	/* a user who asks the administrator for help quotes the number of the session, which
 	 * is in none of sshd's lines */
 	ksession_log(s, user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,

@@ -45,8 +45,8 @@ upstream_method(const struct ksession *s)
 	return s->route->passthrough ? &passthrough_method : &upstream_stored_method;
 }
 
-/* For auth_client: sign with the mapped key, which is open at the first request of a login.  At a later
- * one, such as after the certificate has been refused, it is opened once more. */
+/* For auth_client: sign with the mapped key, which is open at the first request of a login.
+ * At a later one, such as after the certificate has been refused, it is opened once more. */
 static int
 upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct buf *sig)
 {
@@ -307,7 +307,7 @@ upstream_refuse_unreachable(struct ksession *s, const char *what, const char *re
 {
 	size_t len = strlen(reason), end = sizeof(UPSTREAM_NOT_ALLOWED) - 1;
 
-	/* to the machine all the people of the gateway are one source */
+	/* to the upstream, all users of the gateway come from one address */
 	if (len >= end && strcmp(reason + len - end, UPSTREAM_NOT_ALLOWED) == 0)
 		ksession_refuse(s, upstream_text_unreachable,
 		    "%s port %u refuses the gateway for a time (PerSourcePenalties there, or "

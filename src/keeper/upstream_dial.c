@@ -124,9 +124,10 @@ upstream_send_fd(struct ksession *s, int fd)
 	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->down.auth), s->client,
 	    s->up.user, s->up.host);
 	title[500] = '\0';
+	/* known_hosts cannot be read: the session goes on, and the host key will be refused */
 	s->up.known = host_key_known_new(route, s->up.host);
 	error = host_key_known_error(s->up.known);
-	if (error != NULL) /* the key is refused for it, when it has been shown */
+	if (error != NULL)
 		ksession_warn(s, "%s", error);
 	upstream_algorithms(s, &host_keys, &upstream.algorithms);
 	ipc_begin(&b, IPC_UPSTREAM_FD);

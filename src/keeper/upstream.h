@@ -19,6 +19,7 @@ struct host_key_known;
 struct job_result;
 struct ksession;
 
+/* A way to log in upstream. */
 struct upstream_method {
 	int mapped_key;	      /* the route's Key may have to sign */
 	int several;	      /* a request that fails is not the end (auth_client.h) */
@@ -32,13 +33,14 @@ struct upstream_method {
 	void (*client_request)(struct ksession *s);
 	void (*client_done)(struct ksession *s);
 
-	/* The host key is good, and the upstream has signed the session identifier with it: 0
-	 * or an ERR_*.  May be NULL. */
-	int (*host_key)(struct ksession *s, struct bytes signature) MUST_CHECK;
+	/* The host key is accepted, and this is the upstream's signature of the session
+	 * identifier.  0, or an ERR_* that ends the session.  May be NULL. */
+	int (*host_key)(struct ksession *s, struct bytes signature);
 	/* The upstream waits for the first request of s->up.auth. */
 	void (*begin)(struct ksession *s);
 
-	/* What auth_client_input() has come to.  NULL: with this method it does not. */
+	/* What auth_client_input() has come to.  NULL: with this method it never does; of failed:
+	 * the client is refused with auth_client_reason(). */
 	void (*refused)(struct ksession *s);
 	void (*asked)(struct ksession *s);
 	void (*wanted)(struct ksession *s);
@@ -50,6 +52,7 @@ struct upstream_method {
 
 extern const struct upstream_method upstream_stored_method;
 
+/* Written by the files upstream*.c, and by those of the methods. */
 struct login_upstream {
 	char host[256]; /* of route->hosts, the one that answered */
 	char user[256];

@@ -83,8 +83,7 @@ route_show_key_file(const struct route *r)
 	struct route_key key;
 	int err;
 
-	buf_init(&blob, KEY_MAX);
-	err = route_key_public(r, NULL, &blob, type, &why);
+	err = route_key_open(r, NULL, &key, &why);
 	if (err == ERR_SYS || err == ERR_NOTFOUND)
 		printf("key        %s: %s\n", r->key_file, route_show_why_not(r->key_file, &hint));
 	else

@@ -23,7 +23,8 @@ os.umask(0o022)
 for name in [n for n in os.environ if n.startswith("SSH_")]:
     del os.environ[name]
 procs.adopt_orphans()
-# In the background, or under nohup, these are ignored, and so they would be by every ssh.
+# A process started in the background or under nohup ignores these signals, and so would every ssh that it
+# starts.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
@@ -43,7 +44,7 @@ def ring(tmp_path_factory):
 
 @pytest.fixture
 def short():
-    """A directory whose name is short enough for Unix sockets."""
+    """A temporary directory whose path is short enough for Unix sockets."""
     path = Path(tempfile.mkdtemp(prefix="sp.", dir="/tmp"))
     yield path
     shutil.rmtree(path)
@@ -69,7 +70,7 @@ def shared_gateway(tmp_path_factory, ring):
 
 @pytest.fixture(params=["direct", "gateway"])
 def way(request, tmp_path, ring):
-    """The shared machine, by either way.  What a test leaves behind fails it."""
+    """The shared way, once direct and once through the gateway.  What a test leaves running fails it."""
     if request.param == "gateway":
         needs_gateway()
     shared = request.getfixturevalue(f"shared_{request.param}")
@@ -83,7 +84,7 @@ def way(request, tmp_path, ring):
 
 @pytest.fixture
 def builder(tmp_path, ring):
-    """builder(name, ...) makes a way with daemons of its own; see lab.way.build()."""
+    """builder(name, ...) builds a way with daemons of its own; see lab.way.build()."""
     made = []
 
     def make(name, **options):
@@ -107,7 +108,9 @@ def builder(tmp_path, ring):
 
 @pytest.fixture(params=["direct", "gateway"])
 def own_way(request, builder):
-    """own_way(sshd=..., door=..., route=...): either way, with daemons of its own."""
+    """own_way(sshd=..., front=..., route=...): a way with daemons of its own, once direct and once through
+    the gateway.
+    """
     if request.param == "gateway":
         needs_gateway()
 
@@ -120,14 +123,14 @@ def own_way(request, builder):
 
 @pytest.fixture
 def gated(builder):
-    """gated(sshd=..., door=..., route=...): through a gateway of its own."""
+    """gated(sshd=..., front=..., route=...): a way through a gateway, with daemons of its own."""
     needs_gateway()
     return lambda **options: builder("gateway", **options)
 
 
 @pytest.fixture
 def make_sshd(tmp_path, ring):
-    """make_sshd(**options): one more machine."""
+    """make_sshd(**options): another sshd, started."""
     made = []
 
     def make(**options):
@@ -142,7 +145,7 @@ def make_sshd(tmp_path, ring):
 
 @pytest.fixture
 def make_gateway(tmp_path, ring):
-    """make_gateway(**options): a gateway without routes, not started."""
+    """make_gateway(**options): a gateway without routes, not yet started."""
     needs_gateway()
     made = []
 
@@ -158,7 +161,7 @@ def make_gateway(tmp_path, ring):
 
 @pytest.fixture
 def attacked(make_gateway, make_sshd, ring, tmp_path):
-    """A way through a gateway of the attack build (lab.taken_over) to alice's machine."""
+    """A way through a gateway of the attack build (lab.taken_over) to alice's upstream."""
     pytest.importorskip("paramiko")
     from lab import taken_over
 
@@ -178,20 +181,20 @@ def ca(ring, tmp_path):
 
 @pytest.fixture
 def echo():
-    """A server that says what it hears."""
+    """A server that sends back what it receives."""
     s = net.Server(net.echo)
     yield s
     s.close()
 
 
 @pytest.fixture
-def person(ring):
+def user_key(ring):
     return ring.get("person")
 
 
 @pytest.fixture
 def trusting(own_way, ca):
-    """trusting(**words): a door with TrustedUserCAKeys and more words of sshd_config."""
+    """trusting(**words): a front with TrustedUserCAKeys and further words of sshd_config."""
 
     def make(**words):
         words.setdefault("TrustedUserCAKeys", ca.file)
@@ -226,14 +229,14 @@ def stalled_session(gated, stalled_client):
     a = stalled_client(w.gateway.port)
     assert a.service()
     a.send(*proof(a, "alice", key_of(w.client)))
-    assert a.hears(USERAUTH_SUCCESS)
+    assert a.expect(USERAUTH_SUCCESS)
     (session,) = w.gateway.sessions("alice")
     return w, a, session
 
 
 @pytest.fixture(scope="session")
 def bulk(tmp_path_factory):
-    """bulk(megabytes): a file made once."""
+    """bulk(megabytes): a lab.bulk.Bulk of that size, made once per run."""
     directory = tmp_path_factory.mktemp("bulk")
     made = {}
 

@@ -1,4 +1,4 @@
-"""Key = agent under attack: clients, agents and machines that do not keep to the protocol."""
+"""Key = agent under attack: clients, agents and upstreams that break the protocol."""
 
 import socket
 import struct
@@ -19,7 +19,7 @@ from lab.refusal import one_line
 paramiko = pytest.importorskip("paramiko")
 
 
-SESSION = 0x7FFF0000  # the gateway's number of the first session
+SESSION = 0x7FFF0000  # the channel number the gateway gives to the first session
 AGENT = 0x7FFF0001
 MINE = 5
 BANNER = "0123456789abcdef"
@@ -27,13 +27,14 @@ BANNER = "0123456789abcdef"
 
 @pytest.fixture
 def way(gated, ring, tmp_path, request):
-    """Nobody's agent opens this machine: whoever gets a session there has broken in.  Its param:
-    how often the machine says BANNER."""
+    """A way to an upstream that accepts no key of these agents: a session there is a break-in.  Its
+    parameter: how often the upstream sends BANNER.
+    """
     sshd = {}
     if times := getattr(request, "param", 0):
         sshd["Banner"] = tmp_path / "banner"
         sshd["Banner"].write_text(BANNER * times)
-    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "4s"}, sshd=sshd)
+    w = gated(route={"key": "agent"}, front={"LoginGraceTime": "4s"}, sshd=sshd)
     yield w
     assert not w.sshd.log.find("Accepted publickey")
     assert not w.gateway.log.find("killed by signal|process died|bad message")
@@ -48,10 +49,10 @@ def attack(way):
     made = []
 
     def connect():
-        a = Attacker(way.door.port)
+        a = Attacker(way.front.port)
         a.service()
         a.send(*proof(a, way.login, key_of(way.client)))
-        assert a.hears(USERAUTH_SUCCESS)
+        assert a.expect(USERAUTH_SUCCESS)
         made.append(a)
         return a
 
@@ -62,29 +63,29 @@ def attack(way):
 
 def session(a, window=1 << 20, packet=32768):
     a.send(CHANNEL_OPEN, "session", 0, window, packet)
-    assert a.hears(CHANNEL_OPEN_CONFIRMATION)
+    assert a.expect(CHANNEL_OPEN_CONFIRMATION)
 
 
-def offer(a, window=1 << 20, packet=32768):
-    """A session, an agent, and the gateway's first question to it, if it has a window."""
+def open_session_with_agent(a, window=1 << 20, packet=32768):
+    """Open a session, offer an agent, and read the gateway's first request to it if the window allows one."""
     session(a)
     a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
-    assert a.hears(CHANNEL_OPEN)
+    assert a.expect(CHANNEL_OPEN)
     a.send(CHANNEL_OPEN_CONFIRMATION, AGENT, MINE, window, packet)
     if window:
-        assert a.hears(CHANNEL_DATA)
+        assert a.expect(CHANNEL_DATA)
 
 
-def answer(a, body):
-    """One answer of the agent; back when there is another question, or the end."""
+def answer_agent(a, body):
+    """Send one answer of the agent; return when the gateway's next request or the end has come."""
     before = len(a.received)
     a.send(CHANNEL_DATA, AGENT, struct.pack(">I", len(body)) + body)
-    return a.hears(CHANNEL_DATA, CHANNEL_CLOSE, after=before)
+    return a.expect(CHANNEL_DATA, CHANNEL_CLOSE, after=before)
 
 
-def turned_away(way, a, why):
-    """The session is closed with a line and an exit status, and the log says why."""
-    assert a.hears(CHANNEL_CLOSE), a.received
+def assert_session_refused(way, a, why):
+    """The session ends with a message and an exit status, and the log has the reason."""
+    assert a.expect(CHANNEL_CLOSE), a.received
     assert way.gateway.log.wait(rf"alice from .* refused: .*{why}")
     a.send(CHANNEL_CLOSE, SESSION)
     assert a.ends()
@@ -107,22 +108,22 @@ LISTS = {
 
 
 @pytest.mark.parametrize("case", LISTS)
-def test_list_of_keys(way, attack, case):
+def test_malformed_list_of_keys(way, attack, case):
     a = attack()
-    offer(a)
-    assert answer(a, b"\x05") == CHANNEL_DATA  # to session-bind
-    answer(a, LISTS[case])
-    turned_away(way, a, "unreadable answer of the agent")
+    open_session_with_agent(a)
+    assert answer_agent(a, b"\x05") == CHANNEL_DATA  # answers session-bind
+    answer_agent(a, LISTS[case])
+    assert_session_refused(way, a, "unreadable answer of the agent")
 
 
-def test_thousands_of_keys(way, attack):
-    """What is no key is passed over; six are tried, whatever there is."""
+def test_only_six_of_thousands_of_keys_are_tried(way, attack):
+    """Entries that are no keys are skipped, and six keys are tried, however many there are."""
     a = attack()
-    offer(a)
-    answer(a, b"\x05")
-    answer(a, b"\x0c" + struct.pack(">I", 1000) + (ED25519 + string(b"")) * 500
-           + (string(b"junk") + string(b"")) * 500)
-    turned_away(way, a, "takes none|Too many authentication failures")
+    open_session_with_agent(a)
+    answer_agent(a, b"\x05")
+    answer_agent(a, b"\x0c" + struct.pack(">I", 1000) + (ED25519 + string(b"")) * 500
+                 + (string(b"junk") + string(b"")) * 500)
+    assert_session_refused(way, a, "takes none|Too many authentication failures")
     assert len(way.sshd.log.text().split("Failed publickey")) <= 7
 
 
@@ -139,37 +140,36 @@ RAW = {
 
 
 @pytest.mark.parametrize("case", RAW)
-def test_channel_to_the_agent(way, attack, case):
+def test_misuse_of_agent_channel(way, attack, case):
     a = attack()
-    offer(a)
+    open_session_with_agent(a)
     for m in RAW[case]:
         a.send(*m)
-    turned_away(way, a, "unreadable answer of the agent")
+    assert_session_refused(way, a, "unreadable answer of the agent")
 
 
 @pytest.mark.parametrize("last", [(CHANNEL_EOF, AGENT), (CHANNEL_CLOSE, AGENT)])
-def test_agent_closed_in_the_middle(way, attack, last):
+def test_agent_channel_closed_during_login(way, attack, last):
     a = attack()
-    offer(a)
+    open_session_with_agent(a)
     a.send(*last)
-    turned_away(way, a, "the agent went away")
+    assert_session_refused(way, a, "the agent went away")
 
 
-def test_agent_not_opened(way, attack):
+def test_agent_channel_that_is_refused(way, attack):
     a = attack()
     session(a)
     a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
-    assert a.hears(CHANNEL_OPEN)
+    assert a.expect(CHANNEL_OPEN)
     a.send(CHANNEL_OPEN_FAILURE, AGENT, 2, "no", "")
-    turned_away(way, a, "does not open a channel to its agent")
+    assert_session_refused(way, a, "does not open a channel to its agent")
 
 
 @pytest.mark.parametrize("window, packet", [(0, 32768), (1 << 20, 0), (10, 1)])
-def test_question_that_is_not_taken(way, attack, window, packet):
-    """LoginGraceTime ends that."""
+def test_login_grace_time_ends_wait_for_agent_window(way, attack, window, packet):
     a = attack()
-    offer(a, window if packet else 0, packet)
-    turned_away(way, a, "LoginGraceTime was over")
+    open_session_with_agent(a, window if packet else 0, packet)
+    assert_session_refused(way, a, "LoginGraceTime was over")
 
 
 @pytest.mark.parametrize("flood", [
@@ -179,8 +179,8 @@ def test_question_that_is_not_taken(way, attack, window, packet):
     (CHANNEL_DATA, SESSION, b"x" * 30000),
     (CHANNEL_DATA, 77, b"x" * 30000),
 ])
-def test_flood_while_waiting(way, attack, flood):
-    """What is held back has an end."""
+def test_flood_while_waiting_for_agent_is_bounded(way, attack, flood):
+    """What the gateway holds back for later is limited."""
     a = attack()
     session(a)
     with pytest.raises((OSError, EOFError, paramiko.SSHException)):
@@ -192,7 +192,7 @@ def test_flood_while_waiting(way, attack, flood):
     assert way.gateway.log.wait("client sends too much before the upstream")
 
 
-def test_keepalives_are_answered_and_cost_nothing(way, attack):
+def test_keepalives_during_agent_login_are_answered(way, attack):
     a = attack()
     for _ in range(5000):
         a.send(GLOBAL_REQUEST, "keepalive@openssh.com", True)
@@ -200,7 +200,7 @@ def test_keepalives_are_answered_and_cost_nothing(way, attack):
     assert a.received.count(REQUEST_FAILURE) == 5000
 
 
-def test_login_messages_after_the_login(way, attack):
+def test_login_messages_after_login_are_ignored(way, attack):
     a = attack()
     a.send(USERAUTH_REQUEST, "alice", "ssh-connection", "none")
     assert a.ends()
@@ -208,19 +208,19 @@ def test_login_messages_after_the_login(way, attack):
 
 def test_second_agent_request_opens_nothing(way, attack):
     a = attack()
-    offer(a)
+    open_session_with_agent(a)
     a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
     a.send(CHANNEL_DATA, AGENT, bytearray())
-    turned_away(way, a, "unreadable answer of the agent")
+    assert_session_refused(way, a, "unreadable answer of the agent")
     assert a.received.count(CHANNEL_OPEN) == 1
 
 
-def test_no_shell_without_the_agent(way, attack):
-    """The request is answered, so that clients that wait for that see the line."""
+def test_shell_request_is_answered_where_agent_is_missing(way, attack):
+    """Clients that wait for the reply to their request still show the message."""
     a = attack()
     session(a)
     a.send(CHANNEL_REQUEST, SESSION, "shell", True)
-    turned_away(way, a, "no agent is offered")
+    assert_session_refused(way, a, "no agent is offered")
     assert CHANNEL_SUCCESS in a.received and CHANNEL_FAILURE not in a.received
     assert CHANNEL_REQUEST in a.received  # exit-status
 
@@ -230,16 +230,16 @@ def test_no_shell_without_the_agent(way, attack):
     (0, 32768, 0), (1, 32768, 1), (10_000, 32768, 10_000), (1 << 20, 0, 0), (1 << 20, 1, 16384),
     (0xFFFFFFFF, 0xFFFFFFFF, 16384),
 ])
-def test_banner_for_a_client_that_takes_little(way, attack, window, packet, shown):
+def test_banner_respects_small_client_window(way, attack, window, packet, shown):
     a = attack()
     session(a, window, packet)
     a.send(CHANNEL_REQUEST, SESSION, "auth-agent-req@openssh.com", True)
-    assert a.hears(CHANNEL_OPEN)
+    assert a.expect(CHANNEL_OPEN)
     a.send(CHANNEL_OPEN_CONFIRMATION, AGENT, MINE, 1 << 20, 32768)
-    assert a.hears(CHANNEL_DATA)
-    answer(a, b"\x05")
-    answer(a, b"\x0c" + struct.pack(">I", 1) + ED25519 + string(b""))
-    turned_away(way, a, "takes none")
+    assert a.expect(CHANNEL_DATA)
+    answer_agent(a, b"\x05")
+    answer_agent(a, b"\x0c" + struct.pack(">I", 1) + ED25519 + string(b""))
+    assert_session_refused(way, a, "takes none")
     pieces = [m[12:] for _, kind, m in a.messages if kind == CHANNEL_EXTENDED_DATA]
     assert all(len(p) <= packet for p in pieces)
     text = b"".join(pieces)
@@ -249,11 +249,11 @@ def test_banner_for_a_client_that_takes_little(way, attack, window, packet, show
     assert text[shown:] == b"" or text[shown:].startswith(b"sallyport: "[:packet])
 
 
-# Agents: ssh forwards them faithfully.
+# Agents, whose answers ssh forwards unchanged.
 
 
 class FakeAgent:
-    """A Unix socket that answers with answers(type, body): bytes, or None to hang up."""
+    """An agent on a Unix socket.  answers(type, body) gives the answer in bytes, or None to hang up."""
 
     def __init__(self, path, answers):
         self.answers = answers
@@ -290,7 +290,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("case", AGENTS)
-def test_agent(way, ring, short, case):
+def test_malformed_answers_of_agent(way, ring, short, case):
     answers, says = AGENTS[case]
     key = paramiko.Ed25519Key.from_private_key_file(str(ring.get("agent").path))
     way.sshd.authorize(ring.get("agent").public)
@@ -304,17 +304,19 @@ def test_agent(way, ring, short, case):
 
     agent = FakeAgent(short / "fake", give)
     way.client.env["SSH_AUTH_SOCK"] = str(short / "fake")
-    r = way.client.ssh("-A", "echo in")  # the login at the gateway is with a file
+    r = way.client.ssh("-A", "echo in")  # the login to the gateway itself uses a key file
     assert r.code == 255 and r.out == b"" and says in one_line(r.err), r
     assert 11 in agent.types
     agent.server.close()
 
 
-# Machines: what only a hostile or odd one does.
+# Upstreams that are hostile or odd.
 
 
-class Machine(paramiko.ServerInterface):
-    """A server that lets anybody in; session=False: opens no session; hang_up=True: is gone with that."""
+class OddUpstream(paramiko.ServerInterface):
+    """A server that accepts any key.  session=False: it opens no session; hang_up=True: it resets the
+    connection after SUCCESS.
+    """
 
     def __init__(self, key, session=True, first=0, packet=32768, window=None, hang_up=False, banner=None):
         self.key, self.session, self.first, self.packet = key, session, first, packet
@@ -356,7 +358,7 @@ class Machine(paramiko.ServerInterface):
             channel.send_exit_status(0)
             channel.close()
         except (AttributeError, EOFError, OSError, paramiko.SSHException):
-            pass  # none was opened, or it is gone
+            pass  # no session was opened, or the connection is gone
         self.done.wait(20)
         t.close()
 
@@ -377,60 +379,60 @@ class Machine(paramiko.ServerInterface):
 
 
 @pytest.fixture
-def odd(make_gateway, ring, tmp_path, short):
-    """odd(...): a client and an agent, with such a machine behind the gateway."""
+def odd_upstream(make_gateway, ring, tmp_path, short):
+    """odd_upstream(...): a way with an agent, to an OddUpstream with these options."""
     from lab.way import Way
 
     made = []
 
     def make(**options):
-        machine = Machine(
+        upstream = OddUpstream(
             paramiko.Ed25519Key.from_private_key_file(str(ring.get("odd_host").path)), **options)
         g = make_gateway()
-        g.route("alice", machine, [ring.get("client")], key="agent")
+        g.route("alice", upstream, [ring.get("client")], key="agent")
         g.start()
-        w = Way("gateway", tmp_path / "odd", ring, machine, g)
+        w = Way("gateway", tmp_path / "odd", ring, upstream, g)
         agent = Agent(w, short / "a")
         agent.add(ring.get("agent"))
         made.append(w)
-        w.machine = machine
+        w.upstream = upstream
         return w
 
     yield make
     for w in made:
-        w.machine.done.set()
-        w.machine.server.close()
+        w.upstream.done.set()
+        w.upstream.server.close()
         w.close()
         w.gateway.quiet(20)
 
 
-def test_machine_that_takes_small_packets(odd, bulk):
-    """The client was promised more before the machine was known: it goes in pieces."""
-    w = odd(packet=4096, window=1 << 16)
+def test_upstream_that_takes_small_packets(odd_upstream, bulk):
+    """The client was promised larger packets before the upstream was known: the gateway splits them."""
+    w = odd_upstream(packet=4096, window=1 << 16)
     b = bulk(1)
     with open(b.path, "rb") as f:
         r = w.ssh("-T", "count", stdin=f)
     assert r.outcome == (0, b"%d" % b.size, ""), r
-    assert w.machine.got == b.path.read_bytes()
+    assert w.upstream.got == b.path.read_bytes()
 
 
-def test_machine_whose_banner_commands_the_terminal(odd):
-    """As OpenSSH's client has it for a banner that comes before the login."""
-    w = odd(banner="\x1b[2J\x9b31mred\x07\x7f\0\rover\r\n\xe9\t.\n")
+def test_banner_of_upstream_sends_no_terminal_controls(odd_upstream):
+    """As in OpenSSH's client, which filters a banner that comes before the login."""
+    w = odd_upstream(banner="\x1b[2J\x9b31mred\x07\x7f\0\rover\r\n\xe9\t.\n")
     r = w.ssh("count")
     assert r.code == 0 and r.out == b"0", r
     assert r.err == "?[2J\N{REPLACEMENT CHARACTER}?31mred???over\r\n\xe9\t.\r\n"
 
 
-def test_machine_that_opens_no_session(odd):
-    w = odd(session=False)
+def test_upstream_that_opens_no_session(odd_upstream):
+    w = odd_upstream(session=False)
     r = w.ssh("echo in")
     assert r.code == 255 and "does not open a session" in one_line(r.err), r
 
 
-def test_machine_that_lets_in_and_hangs_up(odd):
-    """All in one breath: nothing crashes for it, and nobody is shut out."""
-    w = odd(hang_up=True)
+def test_upstream_that_hangs_up_after_success(odd_upstream):
+    """Nothing crashes, and the next login works."""
+    w = odd_upstream(hang_up=True)
     for _ in range(8):
         r = w.ssh("echo in")
         assert r.code == 255 and r.out == b"" and "to the machine behind lost" in r.err, r
@@ -438,8 +440,8 @@ def test_machine_that_lets_in_and_hangs_up(odd):
 
 
 @pytest.mark.parametrize("number", [SESSION, AGENT])
-def test_machine_that_takes_our_numbers(odd, number):
-    w = odd(first=number)
+def test_upstream_that_uses_channel_numbers_of_gateway(odd_upstream, number):
+    w = odd_upstream(first=number)
     r = w.ssh("echo in")
     assert r.code == 255 and r.out == b"", r
     assert w.gateway.log.wait("under a number of ours")

@@ -1,4 +1,4 @@
-"""Key = agent: the gateway logs in to the machine with a key of the person's own agent."""
+"""Key = agent: the gateway logs in to the upstream with a key of the user's own agent."""
 
 import contextlib
 import hashlib
@@ -20,20 +20,22 @@ SIGN_REQUEST = "type 13$"
 
 @pytest.fixture
 def login(gated, ring, short):
-    """login(keys=..., machine=...): a way with Key = agent, and an agent with these keys."""
+    """login(keys=..., upstream=...): a way with Key = agent, and an agent with these keys.  upstream: the
+    keys that the upstream accepts, if others.
+    """
 
-    def make(keys=("ed25519",), machine=None, route=None, agent=(), **options):
+    def make(keys=("ed25519",), upstream=None, route=None, agent=(), **options):
         w = gated(route={"key": "agent", **(route or {})}, **options)
         w.agent = Agent(w, short / "a", *agent)
         w.keys = [w.agent.add(ring.get("agent", kind)) for kind in keys]
-        w.sshd.authorize(*(k.public for k in (w.keys if machine is None else machine)))
+        w.sshd.authorize(*(k.public for k in (w.keys if upstream is None else upstream)))
         return w
 
     return make
 
 
-def refused(w, r, says, why):
-    """Exit status 255 and one line, which the log knows."""
+def assert_refused(w, r, says, why):
+    """Exit status 255 and one line, whose session the log names."""
     assert r.code == 255 and r.out == b"", r
     assert re.search(says, one_line(r.err)), r.err
     sid = session_id(r.err)
@@ -42,7 +44,7 @@ def refused(w, r, says, why):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa3072", "ecdsa256", "ecdsa521"])
-def test_a_key_of_the_agent_opens_the_machine(login, kind):
+def test_key_in_agent_logs_in_to_upstream(login, kind):
     w = login([kind])
     r = w.ssh("echo in; exit 7")
     assert r.outcome == (7, b"in\n", ""), r
@@ -59,7 +61,7 @@ def test_terminal(login):
     assert t.wait() == 3
 
 
-def test_20_megabytes_each_way(login, bulk):
+def test_transfer_of_20_megabytes_each_way(login, bulk):
     w = login()
     b = bulk(20)
     with open(b.path, "rb") as f:
@@ -68,7 +70,7 @@ def test_20_megabytes_each_way(login, bulk):
 
 
 @pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
-def test_files(login, bulk, tmp_path, program):
+def test_scp_and_sftp(login, bulk, tmp_path, program):
     w = login()
     b = bulk(20)
     there, back = tmp_path / "there", tmp_path / "back"
@@ -76,8 +78,8 @@ def test_files(login, bulk, tmp_path, program):
         w.client.sftp(f"put {b.path} {there}\nget {there} {back}\n", "-A")
     else:
         flags = program.split()[1:]
-        w.client.scp(*flags, "-A", b.path, f"machine:{there}")
-        w.client.scp(*flags, "-A", f"machine:{there}", back)
+        w.client.scp(*flags, "-A", b.path, f"upstream:{there}")
+        w.client.scp(*flags, "-A", f"upstream:{there}", back)
     assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
 
 
@@ -90,13 +92,13 @@ def test_git(login, tmp_path):
     w.client.git("add", "file", cwd=work)
     w.client.git("commit", "-q", "-m", "first", cwd=work)
     w.client.git("init", "-q", "--bare", bare)
-    w.client.git("push", "-q", f"machine:{bare}", "HEAD:refs/heads/main", cwd=work)
-    w.client.git("clone", "-q", "-b", "main", f"machine:{bare}", copy)
+    w.client.git("push", "-q", f"upstream:{bare}", "HEAD:refs/heads/main", cwd=work)
+    w.client.git("clone", "-q", "-b", "main", f"upstream:{bare}", copy)
     assert (copy / "file").read_text() == (work / "file").read_text()
 
 
-def test_control_master(login, short, bulk):
-    """The first session of the master is the one whose agent is asked; all others come after."""
+def test_control_master_asks_agent_of_first_session(login, short, bulk):
+    """Later sessions of the connection reuse its login."""
     w = login()
     b = bulk(20)
     path = str(short / "c")
@@ -110,8 +112,8 @@ def test_control_master(login, short, bulk):
     assert len(re.findall("Accepted publickey", w.sshd.log.text())) == 1
 
 
-def test_forwards_together_with_a_session(login, make_sshd):
-    """tcpip-forward comes before the session: it is held back, and works."""
+def test_remote_forward_requested_before_session(login, make_sshd):
+    """tcpip-forward arrives before the session: it is held back until the login, and then works."""
     w = login()
     local, remote, dynamic = net.free_port(), net.free_port(), net.free_port()
     p = w.client.spawn(
@@ -131,34 +133,34 @@ def test_forwards_together_with_a_session(login, make_sshd):
     assert p.communicate(b"", timeout=10)[0] == b"" and p.returncode == 0
 
 
-def test_the_agent_is_there_on_the_machine_too(login):
+def test_agent_is_forwarded_to_upstream(login):
     w = login()
     assert w.ssh("ssh-add -L").text.split()[:2] == w.keys[0].public.split()
 
 
-def test_login_only(login):
-    """AllowAgentForwarding = no: the agent logs in, and stays where it is."""
+def test_agent_is_not_forwarded_without_permission(login):
+    """AllowAgentForwarding = no: the agent serves the login alone."""
     w = login(route={"AllowAgentForwarding": "no"})
     r = w.ssh("test -z \"$SSH_AUTH_SOCK\" && echo none")
     assert r.outcome[:2] == (0, b"none\n"), r
 
 
 @pytest.mark.parametrize("flags", [(), ("-tt",)])
-def test_no_agent(login, flags):
+def test_client_without_agent(login, flags):
     w = login()
     del w.client.env["SSH_AUTH_SOCK"]
-    refused(w, w.ssh(*flags, "echo in"), "ssh -A", "no agent is offered")
+    assert_refused(w, w.ssh(*flags, "echo in"), "ssh -A", "no agent is offered")
 
 
-def test_not_forwarded(login):
+def test_client_that_does_not_forward_its_agent(login):
     w = login()
-    refused(w, w.ssh("-a", "echo in"), "ssh -A", "no agent is offered")
+    assert_refused(w, w.ssh("-a", "echo in"), "ssh -A", "no agent is offered")
     assert w.client.sftp("pwd\n", check=False).code == 255
 
 
 def test_empty_agent(login):
     refused_with = login(keys=[])
-    refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
+    assert_refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
 
 
 def test_locked_agent(login):
@@ -168,7 +170,7 @@ def test_locked_agent(login):
     askpass.chmod(0o755)
     w.client.run(["ssh-add", "-x"], env={"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
                  check=True)
-    refused(w, w.ssh("echo in"), "locked", "shows no key")
+    assert_refused(w, w.ssh("echo in"), "locked", "shows no key")
 
 
 def test_agent_that_does_not_sign(gated, ring, short):
@@ -176,37 +178,37 @@ def test_agent_that_does_not_sign(gated, ring, short):
     w.client.env.update(SSH_ASKPASS="/bin/false", SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
-    refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
+    assert_refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
     assert not w.sshd.log.find("Accepted publickey")
 
 
-def test_keys_the_machine_does_not_take(login, ring):
-    w = login(["ed25519", "ecdsa256"], machine=[ring.get("other")])
-    refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
+def test_keys_that_upstream_refuses(login, ring):
+    w = login(["ed25519", "ecdsa256"], upstream=[ring.get("other")])
+    assert_refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
 
 
-def test_the_last_of_six_is_tried_and_no_more(login, ring):
+def test_six_keys_are_tried_and_no_more(login, ring):
     kinds = ["rsa3072", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"]
-    w = login(kinds, machine=[ring.get("sixth")])
+    w = login(kinds, upstream=[ring.get("sixth")])
     w.agent.add(ring.get("sixth"))
     assert w.ssh("echo in").text == "in\n"
     w.client.run(["ssh-add", "-q", "-d", ring.get("sixth").path], check=True)
     w.agent.add(ring.get("seventh"))
     w.agent.add(ring.get("sixth"))
-    refused(w, w.ssh("echo in"), "first keys|none of the keys", ".")
+    assert_refused(w, w.ssh("echo in"), "first keys|none of the keys", ".")
 
 
-def test_the_key_logged_in_with_is_tried_first(login, ring):
-    """Behind ten others in the agent it would never have its turn."""
-    w = login(machine=[ring.get("client")])
+def test_key_of_gateway_login_is_tried_first(login, ring):
+    """Behind ten other keys of the agent it would not be tried at all."""
+    w = login(upstream=[ring.get("client")])
     for n in range(9):
         w.agent.add(ring.get(f"many{n}"))
     w.agent.add(ring.get("client"))
     assert w.ssh("echo in").text == "in\n"
 
 
-def test_certificate(gated, ring, short, tmp_path):
-    """ssh-add adds the key and its certificate; the machine trusts who has signed that."""
+def test_certificate_in_agent(gated, ring, short, tmp_path):
+    """ssh-add adds the key and its certificate, and the upstream trusts the CA."""
     authority, key = ring.get("authority"), tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", key], check=True)
     w = gated(route={"key": "agent"}, sshd={"TrustedUserCAKeys": authority.path.with_suffix(".pub")})
@@ -220,14 +222,14 @@ def test_certificate(gated, ring, short, tmp_path):
     assert w.sshd.log.find(r"Accepted publickey .* RSA-CERT .* ID somebody")
 
 
-@pytest.mark.parametrize("side", ["client", "machine", "both"])
-def test_rekeys_all_the_time(login, bulk, side):
-    """So often that keys are exchanged while the agent is asked, too."""
+@pytest.mark.parametrize("side", ["client", "upstream", "both"])
+def test_rekeying_during_agent_login(login, bulk, side):
+    """The limit is so low that keys are also exchanged while the agent is asked."""
     w = login(["rsa3072", "ed25519"], sshd={"RekeyLimit": "1K"} if side != "client" else {})
-    options = {"RekeyLimit": "1K"} if side != "machine" else {}
+    options = {"RekeyLimit": "1K"} if side != "upstream" else {}
     r = w.ssh("-v", "echo in", **options)
     assert r.outcome[:2] == (0, b"in\n"), r
-    if side != "machine":
+    if side != "upstream":
         early = r.err[: r.err.index("free: authentication agent connection")]
         assert len(re.findall("SSH2_MSG_NEWKEYS received", early)) > 2, r.err
     b = bulk(1)
@@ -236,10 +238,10 @@ def test_rekeys_all_the_time(login, bulk, side):
     assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
 
 
-def test_only_a_session_will_do(login):
-    """-W and -N -L: the reason comes with the channel that is not opened."""
-    w = login(door={"LoginGraceTime": "3s"})
-    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{w.sshd.port}", "machine"))
+def test_forward_without_session_is_refused_with_reason(login):
+    """ssh -W and ssh -N -L: the refused channel carries the reason."""
+    w = login(front={"LoginGraceTime": "3s"})
+    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{w.sshd.port}", "upstream"))
     assert r.code == 255 and "needs your agent" in r.err, r
     port = net.free_port()
     p = w.client.forward("-v", "-L", f"{port}:127.0.0.1:{w.sshd.port}", ready=[("127.0.0.1", port)])
@@ -251,9 +253,8 @@ def test_only_a_session_will_do(login):
     w.gateway.quiet()
 
 
-def test_nobody_confirms(gated, ring, short):
-    """LoginGraceTime ends the waiting for an agent as well, with a line."""
-    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "3s"})
+def test_login_grace_time_ends_unconfirmed_signature(gated, ring, short):
+    w = gated(route={"key": "agent"}, front={"LoginGraceTime": "3s"})
     askpass = w.client.dir / "askpass"
     askpass.write_text("#!/bin/sh\nexec sleep 30\n")
     askpass.chmod(0o755)
@@ -261,12 +262,12 @@ def test_nobody_confirms(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
-    refused(w, r, "not heard in time", "LoginGraceTime was over")
+    assert_refused(w, r, "not heard in time", "LoginGraceTime was over")
 
 
-def test_the_machine_freezes_after_the_signature(gated, ring, short):
-    """That is not the agent's fault, and nobody is sent to look there."""
-    w = gated(route={"key": "agent"}, door={"LoginGraceTime": "3s"})
+def test_upstream_that_freezes_after_signature_is_blamed(gated, ring, short):
+    """The message does not send the user to look at the agent."""
+    w = gated(route={"key": "agent"}, front={"LoginGraceTime": "3s"})
     askpass = w.client.dir / "askpass"
     askpass.write_text(f"#!/bin/sh\nexec kill -STOP $(pgrep -P {w.sshd.process.pid})\n")
     askpass.chmod(0o755)
@@ -274,13 +275,13 @@ def test_the_machine_freezes_after_the_signature(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     try:
-        refused(w, w.ssh("echo in"), "your machine did not answer in time", "before it had answered the login")
+        assert_refused(w, w.ssh("echo in"), "your machine did not answer in time", "before it had answered the login")
     finally:
         for p in w.sshd.processes():
             p.kill(signal.SIGCONT)
 
 
-def test_the_machine_is_down(login):
+def test_upstream_that_is_down(login):
     w = login()
     w.sshd.stop()
     r = w.ssh("echo in")
@@ -288,8 +289,8 @@ def test_the_machine_is_down(login):
     assert not w.agent.log.find(SIGN_REQUEST)
 
 
-def test_the_machine_is_another(login, ring):
-    """A changed host key: the agent is never asked for a signature."""
+def test_changed_host_key_of_upstream(login, ring):
+    """The agent is never asked for a signature."""
     w = login()
     w.gateway.known_hosts_of("alice").write_text(
         f"[127.0.0.1]:{w.sshd.port} {ring.get('wrong_host').public}\n")
@@ -301,22 +302,22 @@ def test_the_machine_is_another(login, ring):
 def named_host_keys(w, tmp_path):
     path = tmp_path / "hosts"
     path.write_text("".join(f"gateway {k.public}\n" for k in w.gateway.host_keys)
-                    + "".join(f"machine {k.public}\n" for k in w.sshd.host_keys))
+                    + "".join(f"upstream {k.public}\n" for k in w.sshd.host_keys))
     return path
 
 
-def test_key_for_this_machine_by_this_gateway(gated, ring, short, tmp_path):
-    """ssh-add -h: the agent has to be told where it signs, and for whom."""
+def test_key_restricted_to_this_upstream(gated, ring, short, tmp_path):
+    """ssh-add -h: the agent must be told of both hops."""
     w = gated(route={"key": "agent"})
     w.agent = Agent(w, short / "a")
     hosts = named_host_keys(w, tmp_path)
     key = ring.get("agent")
     w.sshd.authorize(key.public)
-    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>machine")
+    w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>upstream")
     assert w.ssh("echo in").text == "in\n"
 
 
-def test_key_for_another_machine(gated, ring, short, tmp_path):
+def test_key_restricted_to_another_upstream(gated, ring, short, tmp_path):
     w = gated(route={"key": "agent"})
     w.agent = Agent(w, short / "a")
     hosts = named_host_keys(w, tmp_path)
@@ -325,12 +326,11 @@ def test_key_for_another_machine(gated, ring, short, tmp_path):
     key = ring.get("agent")
     w.sshd.authorize(key.public)
     w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>other")
-    refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
+    assert_refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
     assert not w.sshd.log.find("Accepted publickey")
 
 
-def test_no_session_allowed(login):
-    """MaxSessions counts the one that was confirmed in advance."""
+def test_max_sessions_counts_session_of_agent_login(login):
     w = login(route={"MaxSessions": "0"})
     r = w.ssh("echo in")
     assert r.code == 255 and "may not open a session" in one_line(r.err), r
@@ -350,10 +350,10 @@ def test_forced_command(login):
 
 @contextlib.contextmanager
 def paramiko_runs(w, monkeypatch, prove, command, **sizes):
-    """A client that waits for the reply to each of its requests: its channel."""
+    """A client that waits for the reply to each of its requests; its channel."""
     paramiko = pytest.importorskip("paramiko")
     monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
-    with paramiko.Transport(net.connect(("127.0.0.1", w.door.port))) as t:
+    with paramiko.Transport(net.connect(("127.0.0.1", w.front.port))) as t:
         t.start_client(timeout=10)
         prove(t)
         channel = t.open_session(**sizes)
@@ -363,7 +363,7 @@ def paramiko_runs(w, monkeypatch, prove, command, **sizes):
         handler.close()
 
 
-def by_paramiko(w, monkeypatch, prove):
+def login_by_paramiko(w, monkeypatch, prove):
     with paramiko_runs(w, monkeypatch, prove, "cat; exit 3") as channel:
         channel.sendall(b"text")
         channel.shutdown_write()
@@ -376,21 +376,21 @@ def with_key(w):
     return lambda t: t.auth_publickey("alice", key)
 
 
-def test_paramiko(login, monkeypatch):
+def test_paramiko_client(login, monkeypatch):
     w = login()
-    by_paramiko(w, monkeypatch, with_key(w))
+    login_by_paramiko(w, monkeypatch, with_key(w))
 
 
-def test_password_at_the_gateway(login, monkeypatch):
-    """Who they are, the password says; the machine wants the agent."""
+def test_password_at_gateway_and_agent_for_upstream(login, monkeypatch):
+    """The gateway identifies the user by password."""
     hashed = subprocess.run([SALLYPORT, "hash-password"], input=b"a long secret\n",
                             capture_output=True, check=True).stdout.decode().split(" = ")[1]
     w = login(route={"AuthorizedKeysFile": None, "PasswordHash": hashed.strip()})
-    by_paramiko(w, monkeypatch, lambda t: t.auth_password("alice", "a long secret"))
+    login_by_paramiko(w, monkeypatch, lambda t: t.auth_password("alice", "a long secret"))
     assert w.gateway.log.find("Accepted password for alice")
 
 
-def test_commands_know_it(login, ring):
+def test_check_and_route_know_key_agent(login, ring):
     w = login()
     g = w.gateway
     g.command("check")
@@ -399,15 +399,15 @@ def test_commands_know_it(login, ring):
     for words in (["generate", "agent"], ["add", "agent", ring.get("client").path]):
         p = g.sallyport("key", *words, "-c", g.conf)
         assert p.returncode == 2 and b"the person's own agent" in p.stderr, p
-    # one that is called so from before
+    # a key of that name from before the word was reserved
     g.command("key", "generate", "old")
     (g.dir / "keys" / "old").rename(g.dir / "keys" / "agent")
     p = g.sallyport("check", "-c", g.conf)
     assert p.returncode == 78 and b"it is not used any more" in p.stderr, p
 
 
-def test_login_called_agent_gets_no_agent_by_its_name(login):
-    """Key = %u: the word is reserved where it is written, not where a name is filled in."""
+def test_login_named_agent_uses_its_mapped_key(login):
+    """Key = %u: "agent" is reserved in the configuration, not where a login name is filled in."""
     w = login()
     (w.gateway.conf / "20-any.ini").write_text(
         (w.gateway.conf / "10-alice.ini").read_text().replace("[route alice]", "[route *]")
@@ -416,7 +416,7 @@ def test_login_called_agent_gets_no_agent_by_its_name(login):
     assert p.returncode == 1 and b"own agent" not in p.stdout and b"agent.pub" in p.stdout, p
 
 
-# The machine's banner: on the stderr of the session, because the client is in before it comes.
+# The upstream's banner goes to the stderr of the session, because it comes after the client's login.
 
 
 @pytest.fixture
@@ -426,7 +426,7 @@ def banner(tmp_path):
     return path
 
 
-def test_banner(login, banner):
+def test_banner_is_shown(login, banner):
     w = login(sshd={"Banner": banner})
     for _ in range(2):
         r = w.ssh("-T", "echo in; echo err >&2; exit 7")
@@ -434,16 +434,16 @@ def test_banner(login, banner):
         assert r.err == banner.read_text().replace("\n", "\r\n") + "err\n"
 
 
-def test_banner_comes_once_though_keys_are_refused(login, banner, ring):
-    w = login(["rsa3072", "ecdsa256"], machine=[ring.get("last")], sshd={"Banner": banner})
+def test_banner_is_shown_once_after_refused_keys(login, banner, ring):
+    w = login(["rsa3072", "ecdsa256"], upstream=[ring.get("last")], sshd={"Banner": banner})
     w.agent.add(ring.get("last"))
     r = w.ssh("echo in")
     assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()
 
 
-def test_banner_of_a_machine_that_lets_nobody_in(login, banner, ring):
-    """It may say why."""
-    w = login(machine=[ring.get("other")], sshd={"Banner": banner})
+def test_banner_of_upstream_that_refuses_login(login, banner, ring):
+    """The banner may say why."""
+    w = login(upstream=[ring.get("other")], sshd={"Banner": banner})
     r = w.ssh("echo in")
     assert r.code == 255 and r.out == b"", r
     assert r.err.replace("\r", "").startswith(banner.read_text() + "sallyport: your machine takes none")
@@ -457,14 +457,14 @@ def test_banner_on_a_terminal(login, banner):
     assert t.wait() == 3
 
 
-def test_banner_that_is_long(login, banner):
-    """16 KiB of it, as with all other keys."""
+def test_long_banner_is_cut_at_16_kib(login, banner):
+    """As with any other key."""
     banner.write_text("long line\n" * 4000)
     r = login(sshd={"Banner": banner}).ssh("echo in")
     assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()[:16384]
 
 
-def test_banner_and_20_megabytes(login, banner, bulk):
+def test_transfer_of_20_megabytes_after_banner(login, banner, bulk):
     banner.write_text("long line\n" * 1600)
     w = login(sshd={"Banner": banner})
     b = bulk(20)
@@ -473,8 +473,8 @@ def test_banner_and_20_megabytes(login, banner, bulk):
     assert r.err.replace("\r", "") == banner.read_text() + "on\n"
 
 
-def test_banner_is_taken_off_the_window(login, banner, monkeypatch, bulk):
-    """OpenSSH lets a tenth too much pass; this one has a small window and counts."""
+def test_banner_is_counted_against_client_window(login, banner, monkeypatch, bulk):
+    """OpenSSH tolerates a tenth too much; this client has a small window and counts."""
     window = 1 << 15
     banner.write_text("long line\n" * 1000)
     shown = banner.read_bytes().replace(b"\n", b"\r\n")
@@ -496,7 +496,7 @@ def test_banner_is_taken_off_the_window(login, banner, monkeypatch, bulk):
 
 
 @pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
-def test_files_with_a_banner(login, banner, bulk, tmp_path, program):
+def test_scp_and_sftp_with_banner(login, banner, bulk, tmp_path, program):
     w = login(sshd={"Banner": banner})
     b = bulk(1)
     there, back = tmp_path / "there", tmp_path / "back"
@@ -504,7 +504,7 @@ def test_files_with_a_banner(login, banner, bulk, tmp_path, program):
         r = w.client.sftp(f"put {b.path} {there}\nget {there} {back}\n", "-A")
     else:
         flags = program.split()[1:]
-        w.client.scp(*flags, "-A", b.path, f"machine:{there}")
-        r = w.client.scp(*flags, "-A", f"machine:{there}", back)
+        w.client.scp(*flags, "-A", b.path, f"upstream:{there}")
+        r = w.client.scp(*flags, "-A", f"upstream:{there}", back)
     assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
     assert r.err.replace("\r", "").count(banner.read_text()) == 1

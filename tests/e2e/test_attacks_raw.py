@@ -1,4 +1,4 @@
-"""Bytes that are no SSH (FAULTS F1, scaled: what libFuzzer does not do is done here)."""
+"""Connections that send bytes other than SSH: cases that the fuzzers do not reach, over real sockets."""
 
 import random
 import struct
@@ -9,7 +9,7 @@ import pytest
 
 from lab import net
 from lab.bulk import sha256_of
-from lab.client import held
+from lab.client import open_session
 from lab.gateway import sanitized
 from lab.packets import GOOD_LISTS, HELLO, kexinit, packet
 from lab.wait import wait_for
@@ -86,7 +86,7 @@ for _i in range(60):
     BLOBS[f"flipped-{_i}"] = bytes(_kex)
 
 
-def until_it_ends(port, blob, result, name):
+def send_until_closed(port, blob, result, name):
     start = time.monotonic()
     got = b""
     try:
@@ -108,16 +108,16 @@ def until_it_ends(port, blob, result, name):
     result[name] = (time.monotonic() - start, got)
 
 
-def test_bytes_that_are_no_ssh(own_way):
-    """Each is dropped within the grace time; the door lets others in meanwhile and afterwards."""
-    w = own_way(door={"LoginGraceTime": str(GRACE)})
-    running = held(w.client)
+def test_bytes_that_are_not_ssh_are_dropped(own_way):
+    """Each connection is closed within the grace time, and others can log in meanwhile and afterwards."""
+    w = own_way(front={"LoginGraceTime": str(GRACE)})
+    running = open_session(w.client)
     results = {}
     most = 0
     names = list(BLOBS)
     for i in range(0, len(names), 90):
         threads = [
-            threading.Thread(target=until_it_ends, args=(w.door.port, BLOBS[n], results, n))
+            threading.Thread(target=send_until_closed, args=(w.front.port, BLOBS[n], results, n))
             for n in names[i : i + 90]
         ]
         for t in threads:
@@ -139,20 +139,19 @@ def test_bytes_that_are_no_ssh(own_way):
     assert running.stdout.read() == b"unharmed\n"
     running.stdin = None
     w.answers()
-    assert not w.door.log.find(r"killed by signal")
+    assert not w.front.log.find(r"killed by signal")
     if w.gateway:
         w.gateway.quiet()
 
 
-def test_running_transfer_is_unharmed(own_way, bulk):
-    """FAULTS I2."""
-    w = own_way(door={"LoginGraceTime": str(GRACE)})
+def test_running_transfer_is_unharmed_by_raw_bytes(own_way, bulk):
+    w = own_way(front={"LoginGraceTime": str(GRACE)})
     b = bulk(200)
     p = w.client.spawn(f"cat {b.path}")
     results = {}
     names = [n for n in BLOBS if not n.startswith(("random", "flipped"))]
     threads = [
-        threading.Thread(target=until_it_ends, args=(w.door.port, BLOBS[n], results, n)) for n in names
+        threading.Thread(target=send_until_closed, args=(w.front.port, BLOBS[n], results, n)) for n in names
     ]
     for t in threads:
         t.start()
@@ -163,9 +162,8 @@ def test_running_transfer_is_unharmed(own_way, bulk):
 
 
 @pytest.mark.parametrize("blob", [HELLO, KEX], ids=["banner", "kexinit"])
-def test_segments_of_one_byte(way, blob):
-    """What comes a byte at a time is taken all the same."""
-    with net.connect(("127.0.0.1", way.door.port)) as s:
+def test_login_in_segments_of_one_byte(way, blob):
+    with net.connect(("127.0.0.1", way.front.port)) as s:
         s.setsockopt(6, 1, 1)
         for i in range(len(blob)):
             s.sendall(blob[i : i + 1])

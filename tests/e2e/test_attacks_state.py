@@ -1,4 +1,4 @@
-"""Messages in the wrong state (FAULTS F3): disconnected or refused, never let in."""
+"""Messages in the wrong state: the connection ends or the message is refused; it never leads to a login."""
 
 import concurrent.futures
 import struct
@@ -22,15 +22,15 @@ NOT_IN = (USERAUTH_SUCCESS, CHANNEL_OPEN_CONFIRMATION, CHANNEL_SUCCESS, CHANNEL_
 
 @pytest.fixture
 def attack(way):
-    """attack(): one more connection of an attacker's.  The door stands afterwards."""
+    """attack(): one more connection of an attacker.  Afterwards, other clients can still log in."""
     made = []
     stable = [way.gateway.master, *way.gateway.keepers()] if way.gateway else []
 
     def connect():
-        a = Attacker(way.door.port)
+        a = Attacker(way.front.port)
         a.way = way
         a.key = key_of(way.client)
-        a.mark = way.door.log.mark()
+        a.mark = way.front.log.mark()
         made.append(a)
         return a
 
@@ -38,12 +38,12 @@ def attack(way):
     for a in made:
         a.close()
     assert all(p.alive() for p in stable)
-    assert not way.door.log.find(r"killed by signal")
+    assert not way.front.log.find(r"killed by signal")
     way.answers()
 
 
-def each(cases, check):
-    """check(case) for all of them, a few at a time; which ones fail, and how."""
+def check_each(cases, check):
+    """check(case) for all cases, a few at a time; those that fail, and how."""
     failed = {}
 
     def one(case):
@@ -65,16 +65,16 @@ def send_all(a, messages):
         pass
 
 
-def never_in(a):
-    """It gets nowhere, also if it goes on as if it were in."""
+def assert_never_logged_in(a):
+    """The client is not logged in, and does not get further by acting as if it were."""
     send_all(a, [(CHANNEL_OPEN, *SESSION), (CHANNEL_REQUEST, 0, "exec", True, "echo got in")])
-    # Two more requests: what answers them, or the end, says that all before has been dealt with.
+    # The answer to two more requests, or the end, shows that all earlier messages have been handled.
     before = len(a.received)
     send_all(a, [(CHANNEL_EOF, 0), (SERVICE_REQUEST, "bogus")])
-    a.hears(USERAUTH_FAILURE, UNIMPLEMENTED, DISCONNECT, after=before, timeout=2)
+    a.expect(USERAUTH_FAILURE, UNIMPLEMENTED, DISCONNECT, after=before, timeout=2)
     send_all(a, [(DISCONNECT, 11, "bye", "")])
     assert a.ends(15), "still connected"
-    assert not a.way.door.log.find(rf"Accepted publickey for .* port {a.port} ", a.mark)
+    assert not a.way.front.log.find(rf"Accepted publickey for .* port {a.port} ", a.mark)
     assert not set(a.received) & set(NOT_IN), a.received
 
 
@@ -98,16 +98,16 @@ BEFORE_SERVICE = {
 }
 
 
-def test_before_the_service_request(attack):
+def test_messages_before_service_request(attack):
     def check(case):
         a = attack()
         send_all(a, BEFORE_SERVICE[case])
-        never_in(a)
+        assert_never_logged_in(a)
 
-    each(BEFORE_SERVICE, check)
+    check_each(BEFORE_SERVICE, check)
 
 
-def login(a):
+def log_in(a):
     return a.way.login
 
 
@@ -119,54 +119,54 @@ BEFORE_LOGIN = {
     "info-response": lambda a: [(USERAUTH_INFO_RESPONSE, 0)],
     "info-response-many": lambda a: [(USERAUTH_INFO_RESPONSE, 0xFFFFFFFF)],
     "query-then-channel": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "publickey", False, a.key.get_name(),
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "publickey", False, a.key.get_name(),
          a.key.asbytes()),
         (CHANNEL_OPEN, *SESSION),
     ],
-    "empty-signature": lambda a: [proof(a, login(a), a.key)[:-1] + [b""]],
-    "no-signature": lambda a: [proof(a, login(a), a.key)[:-1]],
-    "cut-signature": lambda a: [proof(a, login(a), a.key)[:-1] + [proof(a, login(a), a.key)[-1][:-5]]],
+    "empty-signature": lambda a: [proof(a, log_in(a), a.key)[:-1] + [b""]],
+    "no-signature": lambda a: [proof(a, log_in(a), a.key)[:-1]],
+    "cut-signature": lambda a: [proof(a, log_in(a), a.key)[:-1] + [proof(a, log_in(a), a.key)[-1][:-5]]],
     "flipped-signature": lambda a: [
-        proof(a, login(a), a.key)[:-1]
-        + [proof(a, login(a), a.key)[-1][:-1] + bytes([proof(a, login(a), a.key)[-1][-1] ^ 1])]
+        proof(a, log_in(a), a.key)[:-1]
+        + [proof(a, log_in(a), a.key)[-1][:-1] + bytes([proof(a, log_in(a), a.key)[-1][-1] ^ 1])]
     ],
-    "signature-of-another-session": lambda a: [proof(a, login(a), a.key, session_id=bytes(32))],
+    "signature-of-another-session": lambda a: [proof(a, log_in(a), a.key, session_id=bytes(32))],
     "signature-for-another-login": lambda a: [
-        [USERAUTH_REQUEST, login(a)] + proof(a, "somebody", a.key)[2:]
+        [USERAUTH_REQUEST, log_in(a)] + proof(a, "somebody", a.key)[2:]
     ],
     "signature-for-another-service": lambda a: [
-        proof(a, login(a), a.key)[:2] + ["ssh-connection"]
-        + proof(a, login(a), a.key, service="ssh-userauth")[3:]
+        proof(a, log_in(a), a.key)[:2] + ["ssh-connection"]
+        + proof(a, log_in(a), a.key, service="ssh-userauth")[3:]
     ],
-    "proof-for-a-bogus-service": lambda a: [proof(a, login(a), a.key, service="bogus")],
-    "algorithm-is-not-the-key's": lambda a: [proof(a, login(a), a.key, algorithm="rsa-sha2-512")],
-    "algorithm-bogus": lambda a: [proof(a, login(a), a.key, algorithm="none")],
-    "none": lambda a: [(USERAUTH_REQUEST, login(a), "ssh-connection", "none")],
-    "password": lambda a: [(USERAUTH_REQUEST, login(a), "ssh-connection", "password", False, "secret")],
-    "password-empty": lambda a: [(USERAUTH_REQUEST, login(a), "ssh-connection", "password", False, "")],
+    "proof-for-a-bogus-service": lambda a: [proof(a, log_in(a), a.key, service="bogus")],
+    "algorithm-is-not-the-key's": lambda a: [proof(a, log_in(a), a.key, algorithm="rsa-sha2-512")],
+    "algorithm-bogus": lambda a: [proof(a, log_in(a), a.key, algorithm="none")],
+    "none": lambda a: [(USERAUTH_REQUEST, log_in(a), "ssh-connection", "none")],
+    "password": lambda a: [(USERAUTH_REQUEST, log_in(a), "ssh-connection", "password", False, "secret")],
+    "password-empty": lambda a: [(USERAUTH_REQUEST, log_in(a), "ssh-connection", "password", False, "")],
     "keyboard-interactive": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "keyboard-interactive", "", "")
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "keyboard-interactive", "", "")
     ],
     "hostbased": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "hostbased", "ssh-ed25519", b"", "h", "u", b"")
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "hostbased", "ssh-ed25519", b"", "h", "u", b"")
     ],
-    "gssapi": lambda a: [(USERAUTH_REQUEST, login(a), "ssh-connection", "gssapi-with-mic", 1, b"\6\0")],
-    "method-of-64k": lambda a: [(USERAUTH_REQUEST, login(a), "ssh-connection", "m" * 30_000)],
-    "request-cut": lambda a: [(USERAUTH_REQUEST, login(a), bytearray(b"\0\0\0\x0essh"))],
+    "gssapi": lambda a: [(USERAUTH_REQUEST, log_in(a), "ssh-connection", "gssapi-with-mic", 1, b"\6\0")],
+    "method-of-64k": lambda a: [(USERAUTH_REQUEST, log_in(a), "ssh-connection", "m" * 30_000)],
+    "request-cut": lambda a: [(USERAUTH_REQUEST, log_in(a), bytearray(b"\0\0\0\x0essh"))],
     "request-empty": lambda a: [(USERAUTH_REQUEST,)],
     "key-blob-lies": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "publickey", False, "ssh-ed25519",
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "publickey", False, "ssh-ed25519",
          b"\0\0\0\x0bssh-ed25519\xff\xff\xff\xff")
     ],
     "key-blob-empty": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "publickey", True, "ssh-ed25519", b"", b"")
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "publickey", True, "ssh-ed25519", b"", b"")
     ],
     "key-blob-rsa-of-1-bit": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "publickey", False, "rsa-sha2-256",
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "publickey", False, "rsa-sha2-256",
          b"\0\0\0\x07ssh-rsa\0\0\0\x01\x01\0\0\0\x01\x01")
     ],
     "key-blob-rsa-huge": lambda a: [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "publickey", False, "rsa-sha2-256",
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "publickey", False, "rsa-sha2-256",
          b"\0\0\0\x07ssh-rsa\0\0\0\x01\x03" + struct.pack(">I", 20_000) + b"\x7f" * 20_000)
     ],
     "kexinit-then-channel": lambda a: [(CHANNEL_OPEN, *SESSION), (KEXINIT, bytearray(bytes(61)))],
@@ -176,49 +176,48 @@ BEFORE_LOGIN = {
         (USERAUTH_SUCCESS,), (CHANNEL_OPEN, *SESSION), (CHANNEL_REQUEST, 0, "exec", True, "id")
     ],
     "change-of-name": lambda a: [
-        (USERAUTH_REQUEST, "nobody-here", "ssh-connection", "none"), proof(a, login(a), a.key)
+        (USERAUTH_REQUEST, "nobody-here", "ssh-connection", "none"), proof(a, log_in(a), a.key)
     ],
     "change-of-service": lambda a: [
-        (USERAUTH_REQUEST, login(a), "bogus", "none"), proof(a, login(a), a.key)
+        (USERAUTH_REQUEST, log_in(a), "bogus", "none"), proof(a, log_in(a), a.key)
     ],
 }
 
 
-def test_before_login(attack):
+def test_messages_before_login(attack):
     def check(case):
         a = attack()
         assert a.service()
         send_all(a, BEFORE_LOGIN[case](a))
-        never_in(a)
+        assert_never_logged_in(a)
 
-    each(BEFORE_LOGIN, check)
+    check_each(BEFORE_LOGIN, check)
 
 
-def test_proof_is_good_once_it_is_whole(attack):
-    """The attacker's own proof is right: so what is refused above is refused for its fault."""
+def test_complete_proof_logs_in(attack):
+    """So the proofs that are refused above are refused for their fault."""
     a = attack()
     assert a.service()
-    a.send(*proof(a, login(a), a.key))
-    assert a.hears(USERAUTH_SUCCESS)
+    a.send(*proof(a, log_in(a), a.key))
+    assert a.expect(USERAUTH_SUCCESS)
 
 
-def test_proof_cannot_be_replayed(attack):
-    """What one connection has signed is worth nothing on the next."""
+def test_proof_cannot_be_replayed_on_another_connection(attack):
     first, second = attack(), attack()
-    words = proof(first, login(first), first.key)
+    words = proof(first, log_in(first), first.key)
     assert first.service() and second.service()
     first.send(*words)
-    assert first.hears(USERAUTH_SUCCESS)
+    assert first.expect(USERAUTH_SUCCESS)
     send_all(second, [words])
-    never_in(second)
+    assert_never_logged_in(second)
 
 
-def test_second_service_request_and_ignored_messages_do_no_harm(attack):
+def test_second_service_request_and_ignore_messages_are_harmless(attack):
     a = attack()
     assert a.service() and a.service()
     send_all(a, [(IGNORE, b"x" * 30_000), (DEBUG, True, "text\x1b[2J", ""), (UNIMPLEMENTED, 3)])
-    a.send(*proof(a, login(a), a.key))
-    assert a.hears(USERAUTH_SUCCESS)
+    a.send(*proof(a, log_in(a), a.key))
+    assert a.expect(USERAUTH_SUCCESS)
 
 
 AFTER_LOGIN = {
@@ -265,45 +264,45 @@ AFTER_LOGIN = {
 }
 
 
-def test_after_login(attack):
-    """What comes of it is between the client and the machine; the door stands, and so do others."""
+def test_messages_after_login(attack):
+    """Such messages concern the client and its upstream alone; other clients are not affected."""
     other = logged_in(attack)
 
     def check(case):
         a = logged_in(attack)
         a.send(CHANNEL_OPEN, *SESSION)
-        assert a.hears(CHANNEL_OPEN_CONFIRMATION)
+        assert a.expect(CHANNEL_OPEN_CONFIRMATION)
         a.send(CHANNEL_REQUEST, 0, "exec", True, "cat >/dev/null")
-        assert a.hears(CHANNEL_SUCCESS, CHANNEL_FAILURE)
+        assert a.expect(CHANNEL_SUCCESS, CHANNEL_FAILURE)
         send_all(a, AFTER_LOGIN[case])
         send_all(a, [(DISCONNECT, 11, "bye", "")])
         assert a.ends(15), "still connected"
 
-    each(AFTER_LOGIN, check)
+    check_each(AFTER_LOGIN, check)
     other.send(CHANNEL_OPEN, *SESSION)
-    assert other.hears(CHANNEL_OPEN_CONFIRMATION)
+    assert other.expect(CHANNEL_OPEN_CONFIRMATION)
 
 
-def test_login_messages_after_login_do_nothing(attack):
-    """RFC 4252 section 5.1: further requests are ignored."""
+def test_login_messages_after_login_are_ignored(attack):
+    """RFC 4252 section 5.1."""
     a = logged_in(attack)
     before = len(a.received)
     send_all(a, [
-        (USERAUTH_REQUEST, login(a), "ssh-connection", "none"),
-        tuple(proof(a, login(a), a.key)),
+        (USERAUTH_REQUEST, log_in(a), "ssh-connection", "none"),
+        tuple(proof(a, log_in(a), a.key)),
         (USERAUTH_REQUEST, "root", "ssh-connection", "none"),
         (USERAUTH_REQUEST, bytearray(b"\xff")),
         (USERAUTH_INFO_RESPONSE, 0),
         (79,),
         (CHANNEL_OPEN, *SESSION),
     ])
-    assert a.hears(CHANNEL_OPEN_CONFIRMATION, after=before), a.received
+    assert a.expect(CHANNEL_OPEN_CONFIRMATION, after=before), a.received
     assert not {USERAUTH_FAILURE, USERAUTH_SUCCESS} & set(a.received[before:])
 
 
 def logged_in(attack):
     a = attack()
     assert a.service()
-    a.send(*proof(a, login(a), a.key))
-    assert a.hears(USERAUTH_SUCCESS)
+    a.send(*proof(a, log_in(a), a.key))
+    assert a.expect(USERAUTH_SUCCESS)
     return a

@@ -1,4 +1,4 @@
-"""Lines of authorized_keys: a public key query gets from the gateway what sshd answers."""
+"""Lines of authorized_keys: the gateway answers a publickey query as sshd does."""
 
 import base64
 import random
@@ -9,7 +9,7 @@ import pytest
 from lab.attack import USERAUTH_FAILURE, USERAUTH_PK_OK, USERAUTH_REQUEST, Attacker
 from lab.sshd import ME
 
-# On one connection: the gateway takes 64, and ends it.
+# Queries on one connection: the gateway ends it after 64.
 QUERIES = 60
 
 FLAGS = r"""
@@ -58,18 +58,18 @@ cert-authority,principals="ops",principals="ops"|cert-authority,command="x"|cert
 cert-authority,from="127.1"|cert-authority,from="10.0.0.1"|cert-authority,expiry-time="20000101Z"
 cert-authority,no-touch-required
 """
-# In the certificate: the login, ops and Web.
+# Principals of the certificate: the login, ops and Web.
 PRINCIPALS = r"""
 ops|x|x,ops|ops,x|OPS|web|Web|op*|*|op|opsx| ops|ops x|!ops|!x,ops|ops,!x|,|x,,ops|ops,,x|,ops|ops,|
 """
 
-# What source-address of a certificate may be, for ssh-keygen.
+# Values of the critical option source-address that ssh-keygen accepts.
 SOURCES = r"""
 127.0.0.1|127.0.0.0/8|127.0.0.0/08|127.0/8|127.1|10.0.0.0/8|10.0.0.1,127.0.0.1|0.0.0.0/0|::/0|::1
 ::ffff:127.0.0.1|::ffff:127.0.0.0/104|::ffff:127.0.0.1,127.0.0.1
 """
 
-# sshd takes these.  What is refused here and why is in sallyport.conf(5).
+# sshd accepts these; sallyport.conf(5) says which the gateway refuses, and why.
 STRICTER = {
     "name of a port": 'permitopen="h:http" {key}',
     "longer than 64 KiB": 'command="' + 66000 * "x" + '" {key}',
@@ -78,16 +78,16 @@ STRICTER = {
 }
 
 
-def words(text):
+def split_options(text):
     return [w for row in text.strip("\n").split("\n") for w in row.split("|")]
 
 
 def options():
-    yield from words(FLAGS)
-    yield from words(REPEATED)
+    yield from split_options(FLAGS)
+    yield from split_options(REPEATED)
     for name, values in (("from", FROM), ("expiry-time", TIMES), ("permitopen", PERMITS),
                          ("permitlisten", PERMITS), ("tunnel", TUNNELS), ("environment", ENVIRONMENT)):
-        for value in words(values):
+        for value in split_options(values):
             yield f'{name}="{value}"'
     for length in (63, 64, 1022, 1023, 1100):
         yield f'from="*,{length * "1"}"'
@@ -116,8 +116,8 @@ def lines(key):
     )
 
 
-def mixed(key):
-    """Options of every kind together, well formed ones and not."""
+def mixed_lines(key):
+    """Options of all kinds combined, well formed ones and malformed ones."""
     pick = random.Random(9)
     some = ["restrict", "no-pty", "PTY", 'command="a,b \\" c"', 'from="127.0.0.0/8"', 'from="!10.0.0.0/8,127.1"',
             'expiry-time="20990101UTC"', 'permitopen="h:1"', 'permitlisten=":22"', 'tunnel="any"',
@@ -129,8 +129,8 @@ def mixed(key):
         yield ",".join(chosen) + f" {key}"
 
 
-class Door:
-    """What one server thinks of a key that it is asked about."""
+class Server:
+    """The verdicts of one server about a key it is asked about."""
 
     def __init__(self, port, login, file):
         self.port, self.login, self.file = port, login, file
@@ -155,67 +155,68 @@ class Door:
         return answer == USERAUTH_PK_OK
 
 
-def offer(public):
-    """The type and the blob of a key or a certificate."""
+def key_and_blob(public):
+    """The type and the blob of a key or certificate."""
     kind, blob = public.split()[:2]
     return kind, base64.b64decode(blob)
 
 
 @pytest.fixture
-def doors(gated):
+def servers(gated):
     way = gated(sshd={"MaxAuthTries": "1000"}, post_quantum=True)
-    both = (Door(way.sshd.port, ME, way.sshd.authorized_keys),
-            Door(way.gateway.port, "alice", way.gateway.conf / "alice.pub"))
+    both = (Server(way.sshd.port, ME, way.sshd.authorized_keys),
+            Server(way.gateway.port, "alice", way.gateway.conf / "alice.pub"))
     yield both
-    for door in both:
-        door.close()
+    for front in both:
+        front.close()
 
 
-def differing(doors, texts, kind, blob):
-    """The lines the two do not agree about, and how many each way both have decided."""
+def assert_same_verdicts(servers, texts, kind, blob):
+    """The lines about which the two servers differ, and how many lines were accepted and refused by both."""
     taken, bad = [0, 0], []
-    with ThreadPoolExecutor() as pool:  # the two side by side
+    with ThreadPoolExecutor() as pool:  # both servers at the same time
         for text in texts:
-            sshd, gateway = pool.map(lambda door, text=text: door.takes(text, kind, blob), doors)
+            sshd, gateway = pool.map(lambda front, text=text: front.takes(text, kind, blob), servers)
             taken[sshd] += 1
             if sshd != gateway:
                 bad.append(f"{'sshd' if sshd else 'gateway'} alone: {text[:200]!r}")
     return bad, taken
 
 
-def test_a_key_is_taken_where_sshd_takes_it(doors, ring):
+def test_key_is_accepted_where_sshd_accepts_it(servers, ring):
     key = ring.get("client").public
-    bad, (refused, taken) = differing(doors, [*lines(key), *mixed(key)], *offer(key))
+    bad, (refused, taken) = assert_same_verdicts(servers, [*lines(key), *mixed_lines(key)], *key_and_blob(key))
     assert not bad, "\n".join(bad)
     assert refused > 150 and taken > 150
 
 
-def test_a_certificate_is_taken_where_sshd_takes_it(doors, ring, ca):
+def test_certificate_is_accepted_where_sshd_accepts_it(servers, ring, ca):
     key = ring.get("client")
     certificate = ca.sign(key, principals=f"{ME},alice,ops,Web").read_text()
-    texts = [f"{o} {ca.key.public}" for o in words(CERTIFICATES)]
-    texts += [f"cert-authority,{line}" for line in mixed(ca.key.public)]
-    texts += [f'cert-authority,principals="{p}" {ca.key.public}' for p in [*words(PRINCIPALS), 50 * "x," + "ops"]]
-    bad, (refused, taken) = differing(doors, texts, *offer(certificate))
+    texts = [f"{o} {ca.key.public}" for o in split_options(CERTIFICATES)]
+    texts += [f"cert-authority,{line}" for line in mixed_lines(ca.key.public)]
+    texts += [f'cert-authority,principals="{p}" {ca.key.public}'
+              for p in [*split_options(PRINCIPALS), 50 * "x," + "ops"]]
+    bad, (refused, taken) = assert_same_verdicts(servers, texts, *key_and_blob(certificate))
     assert not bad, "\n".join(bad)
     assert refused > 20 and taken > 20
 
 
-def test_a_certificate_for_addresses(doors, ring, ca):
+def test_source_address_of_certificate_as_in_sshd(servers, ring, ca):
     key = ring.get("client")
     line = [f"cert-authority {ca.key.public}"]
     bad, decided = [], [0, 0]
-    for addresses in words(SOURCES):
+    for addresses in split_options(SOURCES):
         certificate = ca.sign(key, principals=f"{ME},alice", options=[f"source-address={addresses}"]).read_text()
-        some, counts = differing(doors, line, *offer(certificate))
+        some, counts = assert_same_verdicts(servers, line, *key_and_blob(certificate))
         bad += [f"{addresses}: {b}" for b in some]
         decided = [sum(n) for n in zip(decided, counts)]
     assert not bad, "\n".join(bad)
     assert min(decided) > 3
 
 
-def test_what_is_refused_on_purpose(doors, ring):
+def test_options_refused_on_purpose(servers, ring):
     key = ring.get("client").public
     for case, text in STRICTER.items():
-        assert not doors[1].takes(text.format(key=key), *offer(key)), case
-        assert doors[1].takes(f"{text.format(key=key)}\n{key}", *offer(key)), case
+        assert not servers[1].takes(text.format(key=key), *key_and_blob(key)), case
+        assert servers[1].takes(f"{text.format(key=key)}\n{key}", *key_and_blob(key)), case

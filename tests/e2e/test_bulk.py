@@ -1,4 +1,4 @@
-"""Much data, every byte of it: 200 MB each way."""
+"""Bulk transfers: 200 MB each way arrive unchanged."""
 
 import subprocess
 
@@ -7,21 +7,21 @@ from lab.bulk import sha256_of
 SIZE = 200
 
 
-def test_200_megabytes_up(way, bulk):
+def test_upload_of_200_megabytes(way, bulk):
     b = bulk(SIZE)
     with open(b.path, "rb") as f:
         r = way.ssh("sha256sum", stdin=f)
     assert r.code == 0 and r.text.split()[0] == b.sha256
 
 
-def test_200_megabytes_down(way, bulk):
+def test_download_of_200_megabytes(way, bulk):
     b = bulk(SIZE)
     p = way.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL)
     assert sha256_of(p.stdout) == b.sha256
     assert p.wait(10) == 0
 
 
-def test_100_megabytes_there_and_back_at_once(way, bulk):
+def test_100_megabytes_both_ways_at_once(way, bulk):
     b = bulk(100)
     with open(b.path, "rb") as f:
         p = way.client.spawn("cat", stdin=f)

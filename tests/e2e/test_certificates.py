@@ -1,6 +1,6 @@
-"""OpenSSH certificates: who a CA vouches for gets in, and nobody else.
+"""OpenSSH certificates: those of a trusted CA log in, and no others.
 
-"direct" is sshd with the same words in its configuration: what it does is what is right.
+"direct" is sshd with the same words in its configuration: its behaviour is the expected one.
 """
 
 import base64
@@ -13,15 +13,15 @@ import pytest
 from paramiko.message import Message
 
 from lab import attack
-from lab.ca import CA, bearer, blob_of, is_in, krl, named_principals, rewrite, said
+from lab.ca import CA, certificate_client, blob_of, logs_in, krl, named_principals, rewrite, said
 from lab.gateway import SALLYPORT
 from lab.keys import TYPES
 from lab.sshd import ME
 from lab.tty import needs_terminals
-from lab.way import lines
+from lab.way import set_authorized_keys
 
 
-# Let in.
+# Logins.
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -29,7 +29,7 @@ def test_certificate_for_each_type_of_key(trusting, ca, ring, kind):
     key = ring.get("person", kind)
     w = trusting()
     certificate = ca.sign(key, w.login, key_id="person@example.com", serial=7)
-    r = bearer(w, key, certificate).ssh("echo in")
+    r = certificate_client(w, key, certificate).ssh("echo in")
     assert r.text == "in\n" and r.err == "", r
     name = {"ed25519": "ED25519", "rsa3072": "RSA"}.get(kind, "ECDSA")
     assert said(
@@ -41,10 +41,10 @@ def test_certificate_for_each_type_of_key(trusting, ca, ring, kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_each_type_of_ca(own_way, ring, tmp_path, person, kind):
+def test_each_type_of_ca(own_way, ring, tmp_path, user_key, kind):
     ca = CA(tmp_path / "ca", ring.get("ca", kind))
     w = own_way(**{"sshd" if own_way.name == "direct" else "route": {"TrustedUserCAKeys": ca.file}})
-    assert is_in(w, person, ca.sign(person, w.login))
+    assert logs_in(w, user_key, ca.sign(user_key, w.login))
 
 
 @pytest.mark.parametrize("algorithm", ["rsa-sha2-256", "rsa-sha2-512"])
@@ -52,32 +52,32 @@ def test_rsa_by_either_hash(trusting, ca, ring, algorithm):
     key = ring.get("person", "rsa3072")
     w = trusting()
     certificate = ca.sign(key, w.login)
-    assert is_in(w, key, certificate, PubkeyAcceptedAlgorithms=f"{algorithm}-cert-v01@openssh.com,{algorithm}")
+    assert logs_in(w, key, certificate, PubkeyAcceptedAlgorithms=f"{algorithm}-cert-v01@openssh.com,{algorithm}")
 
 
-def test_one_of_several_principals(trusting, ca, person):
+def test_one_of_several_principals(trusting, ca, user_key):
     w = trusting()
-    assert is_in(w, person, ca.sign(person, f"nobody,{w.login},somebody"))
+    assert logs_in(w, user_key, ca.sign(user_key, f"nobody,{w.login},somebody"))
 
 
-def test_certificate_and_key_of_the_same_person_both_work(trusting, ca, ring):
+def test_certificate_and_plain_key_both_work(trusting, ca, ring):
     key = ring.get("client")
     w = trusting()
-    assert is_in(w, key, ca.sign(key, w.login))
+    assert logs_in(w, key, ca.sign(key, w.login))
     w.answers()
 
 
-def test_ca_that_is_taken_off_the_list_is_out_at_once(trusting, ca, person):
+def test_removing_ca_takes_effect_at_once(trusting, ca, user_key):
     w = trusting()
-    certificate = ca.sign(person, w.login)
-    assert is_in(w, person, certificate)
+    certificate = ca.sign(user_key, w.login)
+    assert logs_in(w, user_key, certificate)
     ca.file.write_text("")
-    assert not is_in(w, person, certificate)
+    assert not logs_in(w, user_key, certificate)
 
 
-def test_session_is_relayed_whole(trusting, ca, person):
+def test_session_with_certificate_is_relayed(trusting, ca, user_key):
     w = trusting()
-    c = bearer(w, person, ca.sign(person, w.login))
+    c = certificate_client(w, user_key, ca.sign(user_key, w.login))
     assert c.ssh("cat", stdin=b"x" * 100_000).out == b"x" * 100_000
     assert c.ssh("exit 7").code == 7
 
@@ -85,102 +85,102 @@ def test_session_is_relayed_whole(trusting, ca, person):
 # Principals.
 
 
-def test_named_principals_in_place_of_the_login(own_way, ca, person, tmp_path):
+def test_named_principals_in_place_of_the_login(own_way, ca, user_key, tmp_path):
     w = named_principals(own_way, ca, tmp_path, "operators", "admins")
-    assert is_in(w, person, ca.sign(person, "admins"))
-    assert not is_in(w, person, ca.sign(person, w.login)), "the login alone is not enough then"
+    assert logs_in(w, user_key, ca.sign(user_key, "admins"))
+    assert not logs_in(w, user_key, ca.sign(user_key, w.login)), "the login alone is not enough then"
 
 
 # In authorized_keys.
 
 
-def test_cert_authority_in_authorized_keys(own_way, ca, person):
+def test_cert_authority_in_authorized_keys(own_way, ca, user_key):
     w = own_way()
-    lines(w, f"cert-authority {ca.key.public}")
-    assert is_in(w, person, ca.sign(person, w.login))
-    assert not is_in(w, person, ca.sign(person, "another"))
+    set_authorized_keys(w, f"cert-authority {ca.key.public}")
+    assert logs_in(w, user_key, ca.sign(user_key, w.login))
+    assert not logs_in(w, user_key, ca.sign(user_key, "another"))
     assert w.new_client(ca.key).ssh("true").code == 255, "the CA itself is no login key"
 
 
-def test_principals_of_a_cert_authority_line(own_way, ca, person):
+def test_principals_of_a_cert_authority_line(own_way, ca, user_key):
     w = own_way()
-    lines(w, f'cert-authority,principals="operators,admins" {ca.key.public}')
-    assert is_in(w, person, ca.sign(person, "admins"))
-    assert not is_in(w, person, ca.sign(person, w.login))
-    assert not is_in(w, person, ca.sign(person)), "no principal is none of these"
+    set_authorized_keys(w, f'cert-authority,principals="operators,admins" {ca.key.public}')
+    assert logs_in(w, user_key, ca.sign(user_key, "admins"))
+    assert not logs_in(w, user_key, ca.sign(user_key, w.login))
+    assert not logs_in(w, user_key, ca.sign(user_key)), "no principal is none of these"
 
 
-def test_ca_without_cert_authority_signs_for_nobody(own_way, ca, person):
+def test_ca_line_without_cert_authority_trusts_no_certificate(own_way, ca, user_key):
     w = own_way()
-    lines(w, ca.key.public)
-    assert not is_in(w, person, ca.sign(person, w.login))
+    set_authorized_keys(w, ca.key.public)
+    assert not logs_in(w, user_key, ca.sign(user_key, w.login))
     assert w.new_client(ca.key).ssh("true").code == 0
 
 
-def test_other_options_of_the_line_hold_as_well(own_way, ca, person):
+def test_other_options_of_cert_authority_line_apply(own_way, ca, user_key):
     w = own_way()
-    certificate = ca.sign(person, w.login)
-    lines(w, f'cert-authority,command="echo forced" {ca.key.public}')
-    assert bearer(w, person, certificate).ssh("echo in").text == "forced\n"
-    lines(w, f'cert-authority,from="192.0.2.0/24" {ca.key.public}')
-    assert not is_in(w, person, certificate)
-    lines(w, f'cert-authority,expiry-time="20200101" {ca.key.public}')
-    assert not is_in(w, person, certificate)
-    lines(w, f"restrict,cert-authority {ca.key.public}")
-    r = bearer(w, person, certificate).ssh("-tt", "tty")
+    certificate = ca.sign(user_key, w.login)
+    set_authorized_keys(w, f'cert-authority,command="echo forced" {ca.key.public}')
+    assert certificate_client(w, user_key, certificate).ssh("echo in").text == "forced\n"
+    set_authorized_keys(w, f'cert-authority,from="192.0.2.0/24" {ca.key.public}')
+    assert not logs_in(w, user_key, certificate)
+    set_authorized_keys(w, f'cert-authority,expiry-time="20200101" {ca.key.public}')
+    assert not logs_in(w, user_key, certificate)
+    set_authorized_keys(w, f"restrict,cert-authority {ca.key.public}")
+    r = certificate_client(w, user_key, certificate).ssh("-tt", "tty")
     assert "PTY allocation request failed" in r.err
 
 
-# What the certificate itself asks for.
+# Options in the certificate.
 
 
-def test_forced_command(trusting, ca, person):
+def test_forced_command(trusting, ca, user_key):
     w = trusting()
-    certificate = ca.sign(person, w.login, options=["force-command=echo forced"])
-    assert bearer(w, person, certificate).ssh("echo in").text == "forced\n"
+    certificate = ca.sign(user_key, w.login, options=["force-command=echo forced"])
+    assert certificate_client(w, user_key, certificate).ssh("echo in").text == "forced\n"
 
 
-def test_forced_command_other_than_the_lines_is_refused(own_way, ca, person):
+def test_differing_forced_commands_are_refused(own_way, ca, user_key):
     w = own_way()
-    lines(w, f'cert-authority,command="echo forced" {ca.key.public}')
-    assert not is_in(w, person, ca.sign(person, w.login, options=["force-command=echo other"]))
-    same = ca.sign(person, w.login, options=["force-command=echo forced"])
-    assert bearer(w, person, same).ssh("echo in").text == "forced\n"
+    set_authorized_keys(w, f'cert-authority,command="echo forced" {ca.key.public}')
+    assert not logs_in(w, user_key, ca.sign(user_key, w.login, options=["force-command=echo other"]))
+    same = ca.sign(user_key, w.login, options=["force-command=echo forced"])
+    assert certificate_client(w, user_key, same).ssh("echo in").text == "forced\n"
 
 
-def test_source_address(trusting, ca, person):
+def test_source_address(trusting, ca, user_key):
     w = trusting()
-    there = ca.sign(person, w.login, options=["source-address=127.0.0.0/8,192.0.2.1/32"])
-    assert is_in(w, person, there)
-    away = ca.sign(person, w.login, options=["source-address=192.0.2.0/24"])
-    assert not is_in(w, person, away)
+    there = ca.sign(user_key, w.login, options=["source-address=127.0.0.0/8,192.0.2.1/32"])
+    assert logs_in(w, user_key, there)
+    away = ca.sign(user_key, w.login, options=["source-address=192.0.2.0/24"])
+    assert not logs_in(w, user_key, away)
 
 
-def test_terminal_only_where_it_is_permitted(trusting, ca, person):
+def test_permit_pty(trusting, ca, user_key):
     needs_terminals()
     w = trusting()
-    plain = bearer(w, person, ca.sign(person, w.login)).ssh("-tt", "tty")
+    plain = certificate_client(w, user_key, ca.sign(user_key, w.login)).ssh("-tt", "tty")
     assert "/dev/pts/" in plain.text
-    clear = ca.sign(person, w.login, options=["clear"])
-    r = bearer(w, person, clear).ssh("-tt", "tty")
+    clear = ca.sign(user_key, w.login, options=["clear"])
+    r = certificate_client(w, user_key, clear).ssh("-tt", "tty")
     assert "PTY allocation request failed" in r.err and "/dev/pts/" not in r.text
 
 
-def test_forwarding_only_where_it_is_permitted(trusting, ca, person):
+def test_permit_forwarding(trusting, ca, user_key):
     w = trusting()
     port = w.sshd.port
-    r = bearer(w, person, ca.sign(person, w.login)).ssh("-W", f"127.0.0.1:{port}", "", stdin=b"x\n")
+    r = certificate_client(w, user_key, ca.sign(user_key, w.login)).ssh("-W", f"127.0.0.1:{port}", "", stdin=b"x\n")
     assert r.out.startswith(b"SSH-2.0-")
-    without = ca.sign(person, w.login, options=["no-port-forwarding"])
-    r = bearer(w, person, without).ssh("-W", f"127.0.0.1:{port}", "", stdin=b"x\n")
+    without = ca.sign(user_key, w.login, options=["no-port-forwarding"])
+    r = certificate_client(w, user_key, without).ssh("-W", f"127.0.0.1:{port}", "", stdin=b"x\n")
     assert r.out == b"" and "administratively prohibited" in r.err
 
 
-def test_permitted_is_what_line_and_certificate_both_permit(own_way, ca, person):
+def test_line_and_certificate_must_both_permit(own_way, ca, user_key):
     w = own_way()
-    lines(w, f"cert-authority,no-port-forwarding {ca.key.public}")
-    without_pty = ca.sign(person, w.login, options=["no-pty"])
-    c = bearer(w, person, without_pty)
+    set_authorized_keys(w, f"cert-authority,no-port-forwarding {ca.key.public}")
+    without_pty = ca.sign(user_key, w.login, options=["no-pty"])
+    c = certificate_client(w, user_key, without_pty)
     assert "PTY allocation request failed" in c.ssh("-tt", "tty").err
     r = c.ssh("-W", f"127.0.0.1:{w.sshd.port}", "", stdin=b"x\n")
     assert r.out == b"" and "administratively prohibited" in r.err
@@ -214,31 +214,31 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_refused(trusting, ca, person, name):
+def test_certificates_that_are_refused(trusting, ca, user_key, name):
     w = trusting()
-    good = ca.sign(person, w.login)
-    bad = ATTACKS[name](ca, person, w.login)
-    # ssh does not load what it cannot read, so it is sent by hand
-    assert proof_of(w, person, blob_of(good)) == attack.USERAUTH_SUCCESS
-    assert proof_of(w, person, blob_of(bad)) == attack.USERAUTH_FAILURE
+    good = ca.sign(user_key, w.login)
+    bad = ATTACKS[name](ca, user_key, w.login)
+    # ssh does not load a file that it cannot parse, so the test sends the blob itself
+    assert proof_of(w, user_key, blob_of(good)) == attack.USERAUTH_SUCCESS
+    assert proof_of(w, user_key, blob_of(bad)) == attack.USERAUTH_FAILURE
     assert query_of(w, blob_of(bad)) == attack.USERAUTH_FAILURE
 
 
 def query_of(way, blob):
-    t = attack.Attacker(way.door.port)
+    t = attack.Attacker(way.front.port)
     try:
         assert t.service()
         t.send(attack.USERAUTH_REQUEST, way.login, "ssh-connection", "publickey", False,
                "ssh-ed25519-cert-v01@openssh.com", blob)
-        return t.hears(attack.USERAUTH_PK_OK, attack.USERAUTH_FAILURE)
+        return t.expect(attack.USERAUTH_PK_OK, attack.USERAUTH_FAILURE)
     finally:
         t.close()
 
 
 def proof_of(way, key, blob, algorithm="ssh-ed25519-cert-v01@openssh.com", inner=None):
-    """Sign a login with the key, for this certificate."""
+    """A login request signed by the key, for this certificate."""
     signer = paramiko.Ed25519Key.from_private_key_file(str(key.path))
-    t = attack.Attacker(way.door.port)
+    t = attack.Attacker(way.front.port)
     try:
         assert t.service()
         signed = Message()
@@ -250,19 +250,19 @@ def proof_of(way, key, blob, algorithm="ssh-ed25519-cert-v01@openssh.com", inner
         if inner is not None:
             made = made.replace(b"ssh-ed25519", inner)
         t.send(*request, made)
-        return t.hears(attack.USERAUTH_SUCCESS, attack.USERAUTH_FAILURE)
+        return t.expect(attack.USERAUTH_SUCCESS, attack.USERAUTH_FAILURE)
     finally:
         t.close()
 
 
-def test_signed_by_another_ca(trusting, ring, person, tmp_path):
+def test_certificate_of_another_ca(trusting, ring, user_key, tmp_path):
     w = trusting()
     other = CA(tmp_path / "other", ring.get("other_ca"))
-    assert not is_in(w, person, other.sign(person, w.login))
+    assert not logs_in(w, user_key, other.sign(user_key, w.login))
 
 
-def test_self_made_ca_in_the_name_of_the_trusted_one(trusting, ca, ring, person, tmp_path):
-    """The CA's public key is put into a certificate that another key has signed."""
+def test_forged_ca_signature(trusting, ca, ring, user_key, tmp_path):
+    """The certificate names the trusted CA's public key, but another key signed it."""
     w = trusting()
     other = CA(tmp_path / "other", ring.get("other_ca"))
     mine = base64.b64decode(other.key.public.split()[1])
@@ -272,117 +272,117 @@ def test_self_made_ca_in_the_name_of_the_trusted_one(trusting, ca, ring, person,
         at = bytes(blob).index(mine)
         blob[at:at + len(mine)] = theirs
 
-    forged = rewrite(other.sign(person, w.login), swap)
-    assert proof_of(w, person, blob_of(forged)) == attack.USERAUTH_FAILURE
+    forged = rewrite(other.sign(user_key, w.login), swap)
+    assert proof_of(w, user_key, blob_of(forged)) == attack.USERAUTH_FAILURE
 
 
-def test_ca_itself_is_no_login_key(trusting, ca):
+def test_ca_key_is_no_login_key(trusting, ca):
     w = trusting()
     assert w.new_client(ca.key).ssh("true").code == 255
 
 
-def test_certificate_without_the_key_in_it(trusting, ca, ring, person):
-    """The signature of the login is by another key."""
+def test_certificate_without_possession_of_its_key(trusting, ca, ring, user_key):
+    """The login is signed by another key."""
     w = trusting()
-    certificate = ca.sign(person, w.login)
+    certificate = ca.sign(user_key, w.login)
     assert proof_of(w, ring.get("wrong0"), blob_of(certificate)) == attack.USERAUTH_FAILURE
 
 
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "rsa-sha2-512-cert-v01@openssh.com",
                                        "ssh-rsa-cert-v01@openssh.com", "ssh-rsa"])
-def test_certificate_under_another_algorithm(trusting, ca, person, algorithm):
+def test_certificate_offered_under_another_algorithm(trusting, ca, user_key, algorithm):
     w = trusting()
-    certificate = ca.sign(person, w.login)
-    assert proof_of(w, person, blob_of(certificate), algorithm) == attack.USERAUTH_FAILURE
+    certificate = ca.sign(user_key, w.login)
+    assert proof_of(w, user_key, blob_of(certificate), algorithm) == attack.USERAUTH_FAILURE
 
 
-def test_signature_of_a_login_in_the_name_of_a_certificate(trusting, ca, person):
-    """Inside the signature stands the key's own algorithm, never that of certificates."""
+def test_login_signature_under_certificate_algorithm(trusting, ca, user_key):
+    """RFC 4252 signatures carry the plain key's algorithm, never that of the certificate."""
     w = trusting()
-    certificate = ca.sign(person, w.login)
-    got = proof_of(w, person, blob_of(certificate), inner=b"ssh-ed25519-cert-v01@openssh.com")
+    certificate = ca.sign(user_key, w.login)
+    got = proof_of(w, user_key, blob_of(certificate), inner=b"ssh-ed25519-cert-v01@openssh.com")
     assert got == attack.USERAUTH_FAILURE
 
 
-def test_ca_that_signs_with_sha1(own_way, ring, tmp_path, person):
+def test_ca_signature_with_sha1(own_way, ring, tmp_path, user_key):
     ca = CA(tmp_path / "ca", ring.get("ca", "rsa3072"))
     w = own_way(**{"sshd" if own_way.name == "direct" else "route": {"TrustedUserCAKeys": ca.file}})
-    good = ca.sign(person, w.login, algorithm="rsa-sha2-256")
-    assert proof_of(w, person, blob_of(good)) == attack.USERAUTH_SUCCESS
-    old = ca.sign(person, w.login, algorithm="ssh-rsa")
+    good = ca.sign(user_key, w.login, algorithm="rsa-sha2-256")
+    assert proof_of(w, user_key, blob_of(good)) == attack.USERAUTH_SUCCESS
+    old = ca.sign(user_key, w.login, algorithm="ssh-rsa")
     assert b"ssh-rsa" in blob_of(old)[-500:]
-    assert proof_of(w, person, blob_of(old)) == attack.USERAUTH_FAILURE
+    assert proof_of(w, user_key, blob_of(old)) == attack.USERAUTH_FAILURE
     if not w.direct:
         p = w.gateway.sallyport("route", "alice", "-c", w.gateway.conf, "--key", old)
         assert p.returncode == 1
         assert b"may not log in: the certificate is signed with an algorithm that is not" in p.stdout
 
 
-def test_certificate_signed_by_a_certificate(trusting, ca, ring, person, tmp_path):
-    """The key of a certificate is no CA, whoever has signed it."""
+def test_certificate_signed_by_a_certificate(trusting, ca, ring, user_key, tmp_path):
+    """The key inside a certificate is no CA, whoever signed it."""
     w = trusting()
     middle = ring.get("middle")
     ca.sign(middle, w.login)
-    assert not is_in(w, person, CA(tmp_path / "middle", middle).sign(person, w.login))
+    assert not logs_in(w, user_key, CA(tmp_path / "middle", middle).sign(user_key, w.login))
 
 
-def test_certificate_in_the_list_of_cas_makes_no_ca(trusting, ca, ring, person, tmp_path):
+def test_certificate_in_list_of_cas_is_no_ca(trusting, ca, ring, user_key, tmp_path):
     w = trusting()
     middle = ring.get("middle")
     ca.file.write_text(ca.sign(middle, w.login).read_text())
-    assert not is_in(w, person, CA(tmp_path / "middle", middle).sign(person, w.login))
+    assert not logs_in(w, user_key, CA(tmp_path / "middle", middle).sign(user_key, w.login))
 
 
-def test_id_of_a_stranger_is_not_in_the_log(gated, ca, ring, person, tmp_path):
-    """It could be made to look as if somebody else had failed."""
-    w = gated(route={"TrustedUserCAKeys": ca.file}, door={"MaxAuthTries": "1"})
+def test_key_id_of_untrusted_certificate_is_not_logged(gated, ca, ring, user_key, tmp_path):
+    """The key id of an untrusted certificate could make the log blame somebody else."""
+    w = gated(route={"TrustedUserCAKeys": ca.file}, front={"MaxAuthTries": "1"})
     other = CA(tmp_path / "other", ring.get("other_ca"))
-    bad = other.sign(person, w.login, key_id="x from 192.0.2.1 port 22 ssh2")
-    assert not is_in(w, person, bad)
-    assert said(w, rf"Failed publickey for {w.login} .*ED25519-CERT {re.escape(person.fingerprint)}")
+    bad = other.sign(user_key, w.login, key_id="x from 192.0.2.1 port 22 ssh2")
+    assert not logs_in(w, user_key, bad)
+    assert said(w, rf"Failed publickey for {w.login} .*ED25519-CERT {re.escape(user_key.fingerprint)}")
     assert not said(w, r"192\.0\.2\.1")
 
 
-def test_login_that_does_not_exist(gated, ca, person):
+def test_certificate_for_unknown_login(gated, ca, user_key):
     w = gated(route={"TrustedUserCAKeys": ca.file})
-    certificate = ca.sign(person, "mallory")
-    r = w.new_client(person, user="mallory", CertificateFile=certificate).ssh("true")
+    certificate = ca.sign(user_key, "mallory")
+    r = w.new_client(user_key, user="mallory", CertificateFile=certificate).ssh("true")
     assert r.code == 255 and "Permission denied" in r.err
 
 
-# With what else a route may ask for.
+# Combined with other words of a route.
 
 
-def test_route_that_depends_on_the_key(gated, ca, ring, person, make_sshd):
-    """MatchFingerprint is about the key in a certificate; the key without it is another matter."""
+def test_match_fingerprint_of_certificate(gated, ca, ring, user_key, make_sshd):
+    """MatchFingerprint matches the key in a certificate; the same key without it is another case."""
     w = gated(route={"TrustedUserCAKeys": ca.file})
     other = make_sshd()
     g = w.gateway
-    g.route("alice/person", other, [], MatchFingerprint=person.fingerprint, User=ME,
+    g.route("alice/person", other, [], MatchFingerprint=user_key.fingerprint, User=ME,
             TrustedUserCAKeys=ca.file, key="person_key")
     assert g.command("reload") is not None
-    certificate = ca.sign(person, "alice")
-    assert w.new_client(person).ssh("true").code == 255
-    assert is_in(w, person, certificate)
+    certificate = ca.sign(user_key, "alice")
+    assert w.new_client(user_key).ssh("true").code == 255
+    assert logs_in(w, user_key, certificate)
     assert other.log.find(r"Accepted publickey")
     assert not w.sshd.log.find(r"Accepted publickey")
     w.answers()
     assert w.sshd.log.find(r"Accepted publickey")
 
 
-def test_certificate_and_password(gated, ca, person, tmp_path):
-    """AuthenticationMethods asks for both; what the certificate permits still holds."""
+def test_certificate_and_password_both_required(gated, ca, user_key, tmp_path):
+    """AuthenticationMethods requires both; the restrictions of the certificate still apply."""
     made = subprocess.run([SALLYPORT, "hash-password"], input=b"correct horse\n", capture_output=True,
                           check=True)
     w = gated(route={
         "TrustedUserCAKeys": ca.file, "AuthenticationMethods": "publickey,password",
         "PasswordHash": made.stdout.decode().strip().split(" = ")[1],
     })
-    certificate = ca.sign(person, "alice", options=["force-command=echo forced"])
+    certificate = ca.sign(user_key, "alice", options=["force-command=echo forced"])
     ask = tmp_path / "ask"
     ask.write_text("#!/bin/sh\necho correct horse\n")
     ask.chmod(0o755)
-    c = bearer(w, person, certificate)
+    c = certificate_client(w, user_key, certificate)
     env = {"SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
     words = {"BatchMode": "no", "NumberOfPasswordPrompts": "1",
              "PreferredAuthentications": "publickey,password"}
@@ -392,10 +392,10 @@ def test_certificate_and_password(gated, ca, person, tmp_path):
     assert c.ssh("echo in", env=env, **words).code == 255
 
 
-# What `sallyport route` says.
+# The output of `sallyport route`.
 
 
-def test_route_explains(gated, ca, ring, person, tmp_path):
+def test_route_explains_certificate(gated, ca, ring, user_key, tmp_path):
     revoked = tmp_path / "revoked"
     revoked.write_text("")
     w = gated(route={"TrustedUserCAKeys": ca.file, "RevokedKeys": revoked})
@@ -405,33 +405,33 @@ def test_route_explains(gated, ca, ring, person, tmp_path):
         lines = [line for line in p.stdout.decode().splitlines() if line.startswith("--key")]
         return p.returncode, "\n".join(lines)
 
-    good = ca.sign(person, "alice", key_id="person@example.com", serial=9)
+    good = ca.sign(user_key, "alice", key_id="person@example.com", serial=9)
     status, text = explain(good)
     assert status == 0, text
     assert f"ID person@example.com (serial 9) CA ED25519 {ca.key.fingerprint}" in text
-    assert f"ED25519-CERT {person.fingerprint} may log in: a CA in {ca.file}" in text
+    assert f"ED25519-CERT {user_key.fingerprint} may log in: a CA in {ca.file}" in text
     for certificate, why in (
-        (ca.sign(person, "alice", validity="-2h:-1h"), "the certificate has expired"),
-        (ca.sign(person, "alice", validity="+1h:+2h"), "the certificate is not valid before"),
-        (ca.sign(person, "bob"), "the login is not a principal of the certificate"),
-        (ca.sign(person), "the certificate has no principals"),
-        (ca.sign(person, "alice", host=True), "the certificate is a host's"),
-        (CA(tmp_path / "o", ring.get("other_ca")).sign(person, "alice"), "it is on no list"),
-        (ca.sign(person, "alice", options=["source-address=192.0.2.0/24"]),
+        (ca.sign(user_key, "alice", validity="-2h:-1h"), "the certificate has expired"),
+        (ca.sign(user_key, "alice", validity="+1h:+2h"), "the certificate is not valid before"),
+        (ca.sign(user_key, "bob"), "the login is not a principal of the certificate"),
+        (ca.sign(user_key), "the certificate has no principals"),
+        (ca.sign(user_key, "alice", host=True), "the certificate is a host's"),
+        (CA(tmp_path / "o", ring.get("other_ca")).sign(user_key, "alice"), "it is on no list"),
+        (ca.sign(user_key, "alice", options=["source-address=192.0.2.0/24"]),
          "the certificate is not for this address (source-address) (try --from ADDRESS)"),
         (rewrite(good, lambda b: b.__setitem__(-9, b[-9] ^ 1)),
          "the signature of the certificate is not its CA's"),
     ):
         status, text = explain(certificate)
         assert status == 1 and f"may not log in: {why}" in text, (why, text)
-    away = ca.sign(person, "alice", options=["source-address=192.0.2.0/24"])
+    away = ca.sign(user_key, "alice", options=["source-address=192.0.2.0/24"])
     assert explain(away, "--from", "192.0.2.7")[0] == 0
     krl(tmp_path / "new", keys=[good]).rename(revoked)
     status, text = explain(good)
     assert status == 1 and f"may not log in: revoked by {revoked}" in text
 
 
-def test_check_looks_at_the_files(gated, ca, tmp_path):
+def test_check_reads_certificate_files(gated, ca, tmp_path):
     revoked = tmp_path / "revoked"
     revoked.write_text("")
     w = gated(route={"TrustedUserCAKeys": ca.file, "RevokedKeys": revoked})

@@ -1,14 +1,14 @@
-"""RevokedKeys: what is in a list, of either kind, is let in no more.
+"""RevokedKeys: keys and certificates in a list, text or KRL, cannot log in.
 
-"direct" is sshd with the same words in its configuration: what it does is what is right.
+"direct" is sshd with the same words in its configuration: its behaviour is the expected one.
 """
 
 import pytest
 
-from lab.ca import CA, is_in, krl, said
+from lab.ca import CA, logs_in, krl, said
 
 REVOKED = {
-    "key, as text": lambda f, c: f.write_text(c.person.public + "\n"),
+    "key, as text": lambda f, c: f.write_text(c.user_key.public + "\n"),
     "certificate, as text": lambda f, c: f.write_text("# gone\n\n" + c.certificate.read_text()),
     "CA, as text": lambda f, c: f.write_text(c.ca.key.public + "\n"),
     "serial number": lambda f, c: krl(f, spec="serial: 42", ca=c.ca),
@@ -19,11 +19,11 @@ REVOKED = {
     "ID": lambda f, c: krl(f, spec="id: person@example.com", ca=c.ca),
     "ID, of any CA": lambda f, c: krl(f, spec="id: person@example.com", ca="none"),
     "certificate": lambda f, c: krl(f, keys=[c.certificate]),
-    "key": lambda f, c: krl(f, keys=[c.person]),
-    "key, named": lambda f, c: krl(f, spec="key: " + c.person.public),
-    "SHA1": lambda f, c: krl(f, spec="sha1: " + c.person.public),
-    "SHA256": lambda f, c: krl(f, spec="sha256: " + c.person.public),
-    "fingerprint": lambda f, c: krl(f, spec="hash: " + c.person.fingerprint),
+    "key": lambda f, c: krl(f, keys=[c.user_key]),
+    "key, named": lambda f, c: krl(f, spec="key: " + c.user_key.public),
+    "SHA1": lambda f, c: krl(f, spec="sha1: " + c.user_key.public),
+    "SHA256": lambda f, c: krl(f, spec="sha256: " + c.user_key.public),
+    "fingerprint": lambda f, c: krl(f, spec="hash: " + c.user_key.fingerprint),
     "CA": lambda f, c: krl(f, keys=[c.ca.key]),
     "CA, SHA256": lambda f, c: krl(f, spec="sha256: " + c.ca.key.public),
 }
@@ -41,43 +41,43 @@ NOT_REVOKED = {
 }
 
 
-class Case:
-    def __init__(self, way, ca, person, ring, directory):
+class RevokedCase:
+    def __init__(self, way, ca, user_key, ring, directory):
         self.ca = ca
-        self.person = person
+        self.user_key = user_key
         self.other = ring.get("wrong0")
         self.other_ca = CA(directory / "other", ring.get("other_ca"))
-        self.certificate = ca.sign(person, way.login, key_id="person@example.com", serial=42)
+        self.certificate = ca.sign(user_key, way.login, key_id="person@example.com", serial=42)
 
 
 @pytest.fixture
-def revoking(trusting, ca, person, ring, tmp_path):
-    """A door with an empty RevokedKeys, the file, and a certificate that is good so far."""
+def revoking(trusting, ca, user_key, ring, tmp_path):
+    """A front with an empty RevokedKeys file, that file, and a certificate that is still good."""
     file = tmp_path / "revoked"
     file.write_text("")
     w = trusting(RevokedKeys=file)
-    c = Case(w, ca, person, ring, tmp_path)
-    assert is_in(w, person, c.certificate)
+    c = RevokedCase(w, ca, user_key, ring, tmp_path)
+    assert logs_in(w, user_key, c.certificate)
     return w, file, c
 
 
 @pytest.mark.parametrize("names", [list(REVOKED)[i::3] for i in range(3)], ids=range(3))
-def test_revoked_in_every_way(revoking, names):
+def test_each_form_of_revocation(revoking, names):
     w, file, c = revoking
     for name in names:
         file.unlink()
         REVOKED[name](file, c)
-        assert not is_in(w, c.person, c.certificate), name
+        assert not logs_in(w, c.user_key, c.certificate), name
     if not w.direct:
         assert said(w, r"not accepted: revoked by \S+/revoked$")
 
 
-def test_not_revoked(revoking):
+def test_near_misses_are_not_revoked(revoking):
     w, file, c = revoking
     for name, write in NOT_REVOKED.items():
         file.unlink()
         write(file, c)
-        assert is_in(w, c.person, c.certificate), name
+        assert logs_in(w, c.user_key, c.certificate), name
 
 
 def test_plain_key_is_revoked_too(revoking, ring):
@@ -96,7 +96,7 @@ def test_certificate_without_serial_number_is_not_revoked_by_number(revoking):
     w, file, c = revoking
     file.unlink()
     krl(file, spec="serial: 1-100", ca=c.ca)
-    assert is_in(w, c.person, c.ca.sign(c.person, w.login))
+    assert logs_in(w, c.user_key, c.ca.sign(c.user_key, w.login))
 
 
 @pytest.mark.parametrize("what", ["gone", "no list", "cut short", "not a file"])
@@ -114,7 +114,7 @@ def test_list_that_cannot_be_read_refuses_every_key(revoking, ring, what):
     else:
         file.unlink()
         file.mkdir()
-    assert not is_in(w, c.person, c.certificate)
+    assert not logs_in(w, c.user_key, c.certificate)
     assert w.ssh("true").code == 255
     if not w.direct:
         why = {"gone": "No such file or directory", "not a file": "is not a regular file"}.get(

@@ -1,18 +1,18 @@
-"""CertificateFile: the mapped key and a certificate for it, in front of a real sshd."""
+"""CertificateFile: the gateway logs in to a real sshd with the mapped key and its certificate."""
 
 import os
 import re
 
 import pytest
 
-from lab.ca import bearer
+from lab.ca import certificate_client
 from lab.keys import TYPES
 from lab.sshd import ME
 from lab.way import Way
 
 
-class Mapped:
-    """A machine that knows the CA, not the key; a gateway that has the key and a certificate."""
+class MappedCertificate:
+    """An upstream that trusts the CA but not the key, and a gateway with the key and a certificate."""
 
     def __init__(self, gated, ring, ca, directory, kind="ed25519", trusting=True, **words):
         self.ca = ca
@@ -36,13 +36,13 @@ class Mapped:
 
 
 @pytest.fixture
-def mapped(gated, ring, ca, tmp_path):
-    return lambda **options: Mapped(gated, ring, ca, tmp_path, **options)
+def mapped_certificate(gated, ring, ca, tmp_path):
+    return lambda **options: MappedCertificate(gated, ring, ca, tmp_path, **options)
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_mapped_key_with_certificate(mapped, kind):
-    m = mapped(kind=kind)
+def test_mapped_key_with_certificate(mapped_certificate, kind):
+    m = mapped_certificate(kind=kind)
     m.sign(key_id="the gateway", serial=3)
     assert m.way.ssh("echo in").text == "in\n"
     assert m.way.sshd.log.find(
@@ -53,8 +53,8 @@ def test_mapped_key_with_certificate(mapped, kind):
     assert f"with the certificate {m.file}: ID the gateway (serial 3) CA ED25519" in out
 
 
-def test_certificate_is_read_afresh(mapped):
-    m = mapped()
+def test_certificate_is_read_at_each_login(mapped_certificate):
+    m = mapped_certificate()
     assert m.way.ssh("true").code == 255
     m.sign(validity="-2h:-1h")
     assert m.way.ssh("true").code == 255
@@ -62,8 +62,8 @@ def test_certificate_is_read_afresh(mapped):
     m.way.answers()
 
 
-def test_key_alone_where_the_certificate_is_refused(mapped):
-    m = mapped(trusting=False)
+def test_plain_key_is_tried_where_certificate_is_refused(mapped_certificate):
+    m = mapped_certificate(trusting=False)
     m.sign()
     r = m.way.ssh("true")
     assert r.code == 255
@@ -87,9 +87,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_certificate_that_is_no_good(mapped, ring, name):
-    """It is not sent; the key alone may do; the log and check say what is wrong."""
-    m = mapped()
+def test_invalid_certificate_is_not_sent(mapped_certificate, ring, name):
+    """The plain key may still log in; the log and check say what is wrong with the certificate."""
+    m = mapped_certificate()
     m.sign()
     assert m.check() == (0, "")
     spoil, why, status = BAD[name]
@@ -102,7 +102,7 @@ def test_certificate_that_is_no_good(mapped, ring, name):
     assert got == status and "CertificateFile: " in text and why in text
 
 
-def test_certificate_in_a_directory(make_gateway, make_sshd, ring, ca, tmp_path):
+def test_certificate_in_directory_backend(make_gateway, make_sshd, ring, ca, tmp_path):
     users = tmp_path / "users"
     d = users / "alice"
     d.mkdir(parents=True)
@@ -126,9 +126,9 @@ def test_certificate_in_a_directory(make_gateway, make_sshd, ring, ca, tmp_path)
         w.close()
 
 
-def test_both_legs_with_certificates(mapped, ca, ring, person, tmp_path):
-    """And a command that the upstream's certificate forces."""
-    m = mapped(TrustedUserCAKeys=ca.file)
+def test_both_legs_with_certificates(mapped_certificate, ca, ring, user_key, tmp_path):
+    """With a command that the upstream certificate forces."""
+    m = mapped_certificate(TrustedUserCAKeys=ca.file)
     m.sign(options=["force-command=echo forced"])
-    c = bearer(m.way, person, ca.sign(person, "alice"))
+    c = certificate_client(m.way, user_key, ca.sign(user_key, "alice"))
     assert c.ssh("echo in").text == "forced\n"

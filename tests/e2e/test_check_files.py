@@ -1,4 +1,4 @@
-"""`check` tells of what is no error in the files that routes name, and yet keeps people out."""
+"""`check` prints notes about files of routes that are valid but keep users out."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ import pytest
 @pytest.fixture
 def g(make_gateway, make_sshd, ring):
     g = make_gateway()
-    g.machine = make_sshd()
-    g.route("alice", g.machine, [ring.get("client")])
-    assert notes(g) == []
+    g.upstream = make_sshd()
+    g.route("alice", g.upstream, [ring.get("client")])
+    assert notes_of_check(g) == []
     return g
 
 
-def notes(g):
+def notes_of_check(g):
     p = g.sallyport("check", "-c", g.conf)
     assert p.returncode == 0 and g.sallyport("check", "-c", g.conf).stderr == p.stderr, p
     lines = p.stderr.decode().splitlines()
@@ -25,7 +25,7 @@ def notes(g):
     return [line.removeprefix(f"note: {g.conf}/") for line in lines]
 
 
-def halves(line):
+def over_two_lines(line):
     return line[:40] + "\n" + line[40:] + "\n"
 
 
@@ -42,36 +42,36 @@ FILES = {
 
 @pytest.mark.parametrize("word", ["AuthorizedKeysFile", "TrustedUserCAKeys"])
 @pytest.mark.parametrize("kind", FILES)
-def test_line_that_is_no_key(g, ring, kind, word):
+def test_line_that_is_not_a_key(g, ring, kind, word):
     text, said = FILES[kind]
     key = ring.get("stranger", "ed25519")
     private = key.path.read_text() if kind == "private key" else ""
     path = g.conf / "list"
-    path.write_text(text.replace("<KEY>", key.public).replace("HALVES", halves(key.public)).replace("<PRIVATE>", private))
-    g.route("alice", g.machine, [ring.get("client")], **{word: "conf.d/list"})
-    found = notes(g)
+    content = text.replace("<KEY>", key.public).replace("HALVES", over_two_lines(key.public))
+    path.write_text(content.replace("<PRIVATE>", private))
+    g.route("alice", g.upstream, [ring.get("client")], **{word: "conf.d/list"})
+    found = notes_of_check(g)
     for number, why in said.items():
         (note,) = [n for n in found if n.startswith(f"list:{number}: ")]
         assert note.startswith(f"list:{number}: {NOT}") and re.search(why, note), found
     none = [n for n in found if "there is no public key in" in n]
     assert len(none) == ("<KEY>" not in text or kind == "byte order mark")
-    # nothing of what stands there comes out, and a thousand lines are not a thousand notes
+    # no content of the file is printed, and a thousand bad lines do not make a thousand notes
     assert not any(line in "\n".join(found) for line in private.splitlines() if line)
     assert len(found) <= 7 if private else len(found) == len(said) + len(none)
 
 
-def test_options_and_certificates(g, ring):
-    """Each form of a good line is one."""
+def test_valid_lines_have_no_note(g, ring):
     key = ring.get("client").public
     (g.conf / "alice.pub").write_text(
         f"# who may\n\n  {key}\nrestrict,command=\"echo a b\" {key}\r\ncert-authority,principals=\"a,b\"\t{key} me\n"
         f"ssh-ed25519 AAAA{'x' * 10}\n")
-    assert [n.split(": ")[0] for n in notes(g)] == ["alice.pub:6"]
+    assert [n.split(": ")[0] for n in notes_of_check(g)] == ["alice.pub:6"]
 
 
-def test_many_lines(g):
+def test_notes_for_many_bad_lines_are_bounded(g):
     (g.conf / "alice.pub").write_text((g.conf / "alice.pub").read_text() + "x\n" * 1000)
-    found = notes(g)
+    found = notes_of_check(g)
     assert len(found) == 6 and found[-1] == "alice.pub:1001: is not a public key line, nor are 994 lines between"
 
 
@@ -79,26 +79,26 @@ def test_same_file_of_two_routes_is_noted_once(g):
     (g.conf / "alice.pub").write_text((g.conf / "alice.pub").read_text() + "x\n")
     text = (g.conf / "10-alice.ini").read_text()
     (g.conf / "20-bob.ini").write_text(text.replace("[route alice]", "[route bob]"))
-    assert len(notes(g)) == 1
+    assert len(notes_of_check(g)) == 1
 
 
-def test_value_of_authorized_key(g, ring):
+def test_bad_value_of_authorized_key(g, ring):
     key = ring.get("client").public
-    g.route("alice", g.machine, AuthorizedKeysFile=None, AuthorizedKey=key)
-    assert notes(g) == []
+    g.route("alice", g.upstream, AuthorizedKeysFile=None, AuthorizedKey=key)
+    assert notes_of_check(g) == []
     with open(g.conf / "10-alice.ini", "a") as ini:
         ini.write(f"AuthorizedKey = {key.replace('AAAA', 'AAAA+')}\n")
     number = len((g.conf / "10-alice.ini").read_text().splitlines())
-    (note,) = notes(g)
+    (note,) = notes_of_check(g)
     assert note.startswith(f"10-alice.ini:{number}: AuthorizedKey: {NOT}the key in it is cut off")
 
 
-# Known hosts.
+# Notes about known_hosts.
 
 
-def unknown(g, text, **words):
-    g.route("alice", g.machine, [], AuthorizedKeysFile="conf.d/client.pub", known_hosts=text, **words)
-    return notes(g)
+def notes_on_known_hosts(g, text, **words):
+    g.route("alice", g.upstream, [], AuthorizedKeysFile="conf.d/client.pub", known_hosts=text, **words)
+    return notes_of_check(g)
 
 
 @pytest.fixture
@@ -107,55 +107,55 @@ def h(g, ring):
     return g
 
 
-def test_no_line_for_the_machine(h):
-    key = h.machine.known_hosts().splitlines()[0].split(None, 1)[1]
+def test_known_hosts_without_line_for_upstream(h):
+    key = h.upstream.known_hosts().splitlines()[0].split(None, 1)[1]
     for text in ("", "# nobody\n", f"[127.0.0.1]:1 {key}", f"elsewhere {key}", f"@revoked [127.0.0.1]:* {key}",
-                 f"[127.0.0.1]:{h.machine.port} ssh-ed25519 AAAA\n"):
-        (note,) = unknown(h, text)
+                 f"[127.0.0.1]:{h.upstream.port} ssh-ed25519 AAAA\n"):
+        (note,) = notes_on_known_hosts(h, text)
         assert re.fullmatch(
             rf"10-alice\.ini:\d+: UserKnownHostsFile: no line of {h.conf}/alice\.known_hosts is for 127\.0\.0\.1 port "
-            rf"{h.machine.port}: connections to it will be refused; add what ssh-keyscan -p {h.machine.port} 127\.0\.0\.1 "
+            rf"{h.upstream.port}: connections to it will be refused; add what ssh-keyscan -p {h.upstream.port} 127\.0\.0\.1 "
             r"prints, .*", note), note
-        assert unknown(h, text, StrictHostKeyChecking="accept-new") == []
-        assert unknown(h, text, StrictHostKeyChecking="no") == []
-        assert unknown(h, text, HostKeyFingerprint=f"SHA256:{'A' * 43}") == []
+        assert notes_on_known_hosts(h, text, StrictHostKeyChecking="accept-new") == []
+        assert notes_on_known_hosts(h, text, StrictHostKeyChecking="no") == []
+        assert notes_on_known_hosts(h, text, HostKeyFingerprint=f"SHA256:{'A' * 43}") == []
 
 
-def test_lines_for_the_machine(h):
-    key = h.machine.known_hosts().splitlines()[0].split(None, 1)[1]
-    at = f"[127.0.0.1]:{h.machine.port}"
-    for names in (at, f"x,{at}", "127.0.0.1", "*", f"[127.0.0.?]:{h.machine.port}", f"@cert-authority {at}"):
-        assert unknown(h, f"{names} {key}") == [], names
-    # names in any case of letters
-    assert unknown(h, f"[GATE.example]:{h.machine.port} {key}", HostName="gate.EXAMPLE") == []
-    assert len(unknown(h, f"[gate.example]:{h.machine.port} {key}", HostName="gate.example other")) == 1
+def test_known_hosts_lines_that_match_upstream(h):
+    key = h.upstream.known_hosts().splitlines()[0].split(None, 1)[1]
+    at = f"[127.0.0.1]:{h.upstream.port}"
+    for names in (at, f"x,{at}", "127.0.0.1", "*", f"[127.0.0.?]:{h.upstream.port}", f"@cert-authority {at}"):
+        assert notes_on_known_hosts(h, f"{names} {key}") == [], names
+    # host names match in any case
+    assert notes_on_known_hosts(h, f"[GATE.example]:{h.upstream.port} {key}", HostName="gate.EXAMPLE") == []
+    assert len(notes_on_known_hosts(h, f"[gate.example]:{h.upstream.port} {key}", HostName="gate.example other")) == 1
 
 
-def test_hashed_line(h):
+def test_hashed_known_hosts_line(h):
     known = h.known_hosts_of("alice")
-    known.write_text(h.machine.known_hosts())
+    known.write_text(h.upstream.known_hosts())
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
     hashed = known.read_text()
     assert hashed.startswith("|1|")
-    assert unknown(h, hashed) == []
+    assert notes_on_known_hosts(h, hashed) == []
 
 
-def test_pattern_with_the_login_in_the_host(h):
-    """What depends on the login is not known yet."""
-    assert unknown(h, h.machine.known_hosts()) == []
+def test_host_name_that_depends_on_login(h):
+    """The host is not known before the login."""
+    assert notes_on_known_hosts(h, h.upstream.known_hosts()) == []
     text = (h.conf / "10-alice.ini").read_text()
     (h.conf / "20-any.ini").write_text(
         text.replace("[route alice]", "[route dev-*]").replace("HostName = 127.0.0.1", "HostName = %1.example"))
-    assert notes(h) == []
+    assert notes_of_check(h) == []
 
 
-def test_many_routes(h):
-    """One file of known hosts for all of them is read once."""
-    key = h.machine.known_hosts().splitlines()[0].split(None, 1)[1]
+def test_known_hosts_shared_by_many_routes(h):
+    """The shared file is read once."""
+    key = h.upstream.known_hosts().splitlines()[0].split(None, 1)[1]
     (h.conf / "known").write_text("".join(f"h{i} {key}\n" for i in range(2000)))
     (h.conf / "20-many.ini").write_text("".join(
         f"[route u{i}]\nHostName = h{i % 2000}\nUser = x\nKey = alice\nAuthorizedKeysFile = conf.d/client.pub\n"
         f"UserKnownHostsFile = conf.d/known\n" for i in range(20000)))
     started = time.monotonic()
-    assert unknown(h, h.machine.known_hosts()) == []
+    assert notes_on_known_hosts(h, h.upstream.known_hosts()) == []
     assert time.monotonic() - started < 60

@@ -1,5 +1,6 @@
-"""`check` opens the key store as the keeper does, and each key that is named: what `serve` or a login would
-stumble over, it says before."""
+"""`check` opens the key store and each named key as the keeper would, and reports what would make `serve` or
+a login fail.
+"""
 
 import os
 import re
@@ -30,8 +31,8 @@ def keys(g):
     return g.dir / "keys"
 
 
-def as_serve(g, said):
-    """One line, that of serve, and what it asks for is enough."""
+def assert_same_as_serve(g, said):
+    """check prints one line, the same as `serve`; its suggested remedy is sufficient."""
     status, text = g.check()
     assert status == 78 and len(text.splitlines()) == 1 and re.search(said, text), text
     p = g.sallyport("serve", "-c", g.conf)
@@ -55,10 +56,10 @@ STORE = {
 
 
 @pytest.mark.parametrize("harm", STORE)
-def test_store(g, harm):
+def test_damaged_key_store(g, harm):
     how, said = STORE[harm]
     how(keys(g))
-    as_serve(g, said)
+    assert_same_as_serve(g, said)
 
 
 def openssh_key(path, ring):
@@ -95,7 +96,7 @@ KEY = {
 
 
 @pytest.mark.parametrize("harm", KEY)
-def test_host_key(g, ring, harm):
+def test_unusable_host_key(g, ring, harm):
     how, said = KEY[harm]
     how(keys(g) / "host_ed25519", ring)
     status, text = g.check()
@@ -107,8 +108,8 @@ def test_host_key(g, ring, harm):
 
 @pytest.mark.parametrize("harm", KEY)
 @pytest.mark.parametrize("key,name", [("Key", "alice"), ("Password", "secret")])
-def test_mapped_key(g, ring, make_sshd, key, name, harm):
-    """Only the login would fail with it; the others' logins go on."""
+def test_unusable_mapped_key(g, ring, make_sshd, key, name, harm):
+    """The key fails its own login alone; others work."""
     how, said = KEY[harm]
     g.route("alice", make_sshd(), [ring.get("client")], Password="secret")
     assert g.check() == (0, "")
@@ -121,7 +122,7 @@ def test_mapped_key(g, ring, make_sshd, key, name, harm):
 
 
 def test_two_keys_swapped(g):
-    """Each is sealed, under the other's name."""
+    """Each file is sealed under the other's name."""
     (keys(g) / "alice").rename(keys(g) / "x")
     (keys(g) / "other").rename(keys(g) / "alice")
     (keys(g) / "x").rename(keys(g) / "other")
@@ -130,26 +131,26 @@ def test_two_keys_swapped(g):
 
 
 def test_passphrase_is_not_asked_for(g):
-    """Nobody is there to enter it: it is said what can be told without."""
+    """check reports what it can tell without the passphrase."""
     g.write_gateway()
     g.set_unlock("passphrase")
-    as_serve(g, r"\.store: is locked with a file or credential, not with a passphrase")
+    assert_same_as_serve(g, r"\.store: is locked with a file or credential, not with a passphrase")
     g.write_gateway()
     g.set_unlock("file:keys/.unlock")
     p = g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf, stdin=b"open sesame\nopen sesame\n")
     assert p.returncode == 0
-    as_serve(g, r"\.store: is locked with a passphrase, not with file:.*; set Unlock = passphrase")
+    assert_same_as_serve(g, r"\.store: is locked with a passphrase, not with file:.*; set Unlock = passphrase")
     g.write_gateway()
     g.set_unlock("passphrase")
     assert g.check() == (0, "")
-    # what can be seen from outside
+    # visible without unlocking
     os.truncate(keys(g) / "alice", 30)
     (keys(g) / "host_ed25519").chmod(0o644)
     status, text = g.check()
     assert status == 78 and "alice: is cut short" in text and "chmod 600" in text and len(text.splitlines()) == 2, text
 
 
-def test_credential_if_it_is_there(g, tmp_path, monkeypatch):
+def test_credential_is_used_where_it_is_present(g, tmp_path, monkeypatch):
     credential = tmp_path / "store"
     credential.write_text("0123456789abcdef\n")
     credential.chmod(0o400)
@@ -162,13 +163,12 @@ def test_credential_if_it_is_there(g, tmp_path, monkeypatch):
     assert "renamed" in g.check()[1]
     credential.chmod(0o600)
     credential.write_text("another that is long enough\n")
-    as_serve(g, "is not what it was locked with")
+    assert_same_as_serve(g, "is not what it was locked with")
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     assert g.check() == (0, "")
 
 
-def test_missing_keys_are_told_beside(g):
-    """What is wrong with the store does not hide what is not in it."""
+def test_missing_keys_are_reported_with_store_errors(g):
     keys(g).chmod(0o777)
     (keys(g) / "alice").unlink()
     status, text = g.check()
@@ -176,7 +176,7 @@ def test_missing_keys_are_told_beside(g):
 
 
 def test_fresh_install(g):
-    """No keys yet is a note; a store that is there already and can't be used is not."""
+    """A store without keys is a note; an existing store that cannot be opened is an error."""
     for path in keys(g).iterdir():
         if path.name not in (".store", ".unlock"):
             path.unlink()
@@ -193,8 +193,7 @@ def test_fresh_install(g):
     assert g.check()[0] == 78
 
 
-def test_one_key_of_many_routes(g):
-    """Each of them is told that it is bad."""
+def test_bad_key_is_reported_for_each_route(g):
     keys_file = g.conf / "alice.pub"
 
     (g.conf / "20-many.ini").write_text("".join(
@@ -215,7 +214,7 @@ BANNER = {
 
 
 @pytest.mark.parametrize("harm", BANNER)
-def test_banner(g, harm):
+def test_unusable_banner(g, harm):
     BANNER[harm](g.dir / "banner")
     g.options["Banner"] = g.dir / "banner"
     g.write_gateway()
@@ -230,4 +229,4 @@ def test_too_many_host_keys(g):
         g.generate_key(name)
     g.host_key_names += ["one", "two"]
     g.write_gateway()
-    as_serve(g, "HostKey: at most one each of")
+    assert_same_as_serve(g, "HostKey: at most one each of")

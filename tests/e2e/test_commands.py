@@ -1,4 +1,4 @@
-"""What the commands say when they are not given what they need: one line, and what to do."""
+"""Commands without the input they need print one line that says what to do."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from lab.tty import Terminal
 
 
 @pytest.fixture
-def locked(tmp_path, ring):
-    """A private key with a passphrase."""
+def locked_key(tmp_path, ring):
+    """A private key encrypted with a passphrase."""
     path = tmp_path / "locked"
     shutil.copy(ring.get("client", "ed25519").path, path)
     path.chmod(0o600)
@@ -24,18 +24,18 @@ def locked(tmp_path, ring):
 
 @pytest.mark.parametrize("given,said", [
     (b"", "has a passphrase, and none was given: "), (b"open barley\n", "standard input is not its passphrase: ")])
-def test_key_with_a_passphrase_and_no_terminal(make_gateway, locked, given, said):
+def test_encrypted_key_without_terminal(make_gateway, locked_key, given, said):
     g = make_gateway()
-    p = g.sallyport("key", "add", "new", locked, "-c", g.conf, stdin=given)
+    p = g.sallyport("key", "add", "new", locked_key, "-c", g.conf, stdin=given)
     text = p.stderr.decode()
     assert p.returncode == 1 and len(text.splitlines()) == 1 and said in text, text
     assert "run this on a terminal" in text and "ssh-keygen -p" in text and not (g.dir / "keys" / "new").exists()
-    assert g.sallyport("key", "add", "new", locked, "-c", g.conf, stdin=b"open sesame\n").returncode == 0
+    assert g.sallyport("key", "add", "new", locked_key, "-c", g.conf, stdin=b"open sesame\n").returncode == 0
 
 
-def test_key_with_a_passphrase_on_a_terminal(make_gateway, locked):
+def test_encrypted_key_on_terminal(make_gateway, locked_key):
     g = make_gateway()
-    t = Terminal([SALLYPORT, "key", "add", "new", str(locked), "-c", str(g.conf)], os.environ, g.dir)
+    t = Terminal([SALLYPORT, "key", "add", "new", str(locked_key), "-c", str(g.conf)], os.environ, g.dir)
     for _ in range(3):
         t.expect("Passphrase of ")
         t.send("open barley\n")
@@ -44,12 +44,12 @@ def test_key_with_a_passphrase_on_a_terminal(make_gateway, locked):
     t.close()
 
 
-def test_private_key_to_route(make_gateway, make_sshd, ring, locked, tmp_path):
+def test_route_refuses_private_key(make_gateway, make_sshd, ring, locked_key, tmp_path):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
     putty = tmp_path / "putty"
     putty.write_text("PuTTY-User-Key-File-3: ssh-ed25519\n")
-    for path in (locked, ring.get("client").path, putty):
+    for path in (locked_key, ring.get("client").path, putty):
         p = g.sallyport("route", "alice", "--key", path, "-c", g.conf)
         assert p.returncode == 1 and p.stdout == b"" and p.stderr.decode() == (
             f"sallyport: {path}: is a private key; --key takes its public half: --key {path}.pub\n")
@@ -67,14 +67,14 @@ def one_line(args, cwd):
     return text
 
 
-@pytest.mark.skipif(os.path.exists("/etc/sallyport/conf.d"), reason="this machine has a configuration")
+@pytest.mark.skipif(os.path.exists("/etc/sallyport/conf.d"), reason="this host has a configuration")
 @pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
-def test_no_configuration_anywhere(tmp_path, args):
+def test_no_configuration_found(tmp_path, args):
     assert "no configuration: there is neither /etc/sallyport/conf.d nor ./conf.d" in one_line(args, tmp_path)
 
 
 @pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
-def test_configuration_that_is_not_there(tmp_path, args):
+def test_missing_configuration_directory(tmp_path, args):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     for name, said in (("none", "No such file or directory"), ("empty", r"there is no \*\.ini file in it"),
@@ -83,8 +83,7 @@ def test_configuration_that_is_not_there(tmp_path, args):
         assert re.match(rf"{tmp_path}/{name}: {said}", text), text
 
 
-def test_notes_of_what_is_nowhere_written_have_no_line(make_gateway):
-    """A default stands in no line of any file."""
+def test_notes_about_defaults_have_no_line_number(make_gateway):
     g = make_gateway(host_keys=())
     (g.conf / "00-gateway.ini").write_text("[route a]\nHostName = b\nUser = c\nAuthorizedKey = ssh-ed25519 AAAA\n"
                                            f"Passthrough = yes\nHostKeyFingerprint = SHA256:{'A' * 43}\nKey = agent\n")
@@ -92,7 +91,7 @@ def test_notes_of_what_is_nowhere_written_have_no_line(make_gateway):
     assert re.search(rf"^note: {g.conf}: HostKey: there is no key host_ed25519", text, re.M) and ":0:" not in text, text
 
 
-def test_manual_has_each_option_of_key():
+def test_manual_documents_each_option_of_key():
     text = subprocess.run([SALLYPORT, "key", "--help"], capture_output=True, text=True, check=True).stdout
     manual = (os.path.dirname(__file__) + "/../../man/sallyport.8")
     with open(manual, encoding="utf-8") as f:

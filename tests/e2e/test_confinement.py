@@ -1,17 +1,17 @@
-"""What the processes that talk to the network are kept from."""
+"""The confinement of the processes that talk to the network."""
 
 import os
 
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import open_session
 from lab.gateway import sanitized
-from lab.procs import only_root
+from lab.procs import needs_access_to
 from lab.wait import wait_for
 
 
-def check_session(gateway, session):
+def assert_confined(gateway, session):
     if not sanitized():
         assert session.status("Seccomp") == "2"
     assert session.status("NoNewPrivs") == "1"
@@ -30,30 +30,30 @@ def w(gated):
     return gated()
 
 
-def test_session_from_its_first_byte(w):
+def test_session_is_confined_from_first_byte(w):
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
         assert s.recv(4) == b"SSH-"
         (session,) = wait_for("the session", w.gateway.sessions)
-        only_root(session)
-        check_session(w.gateway, session)
+        needs_access_to(session)
+        assert_confined(w.gateway, session)
 
 
-def test_session_after_login(w):
-    p = held(w.client)
+def test_session_is_confined_after_login(w):
+    p = open_session(w.client)
     (session,) = w.gateway.sessions()
-    only_root(session)
-    check_session(w.gateway, session)
+    needs_access_to(session)
+    assert_confined(w.gateway, session)
     assert p.communicate(timeout=10)[0] == b""
 
 
-def test_no_descriptor_of_one_session_is_in_another(w):
+def test_sessions_share_no_descriptors(w):
     running = []
     for _ in range(3):
-        p = held(w.client)
+        p = open_session(w.client)
         running.append(p)
     seen = {}
     for session in w.gateway.sessions():
-        only_root(session)
+        needs_access_to(session)
         for number, target in session.descriptors().items():
             if target.startswith("socket:"):
                 assert target not in seen, (session, seen[target])
@@ -62,7 +62,7 @@ def test_no_descriptor_of_one_session_is_in_another(w):
         p.communicate(timeout=10)
 
 
-def test_no_process_leaves_a_core(w):
+def test_no_process_dumps_core(w):
     for p in w.gateway.processes():
         with open(f"/proc/{p.pid}/limits", encoding="ascii") as f:
             cores = next(line for line in f if line.startswith("Max core file size"))
@@ -71,8 +71,8 @@ def test_no_process_leaves_a_core(w):
             assert cores.split()[4] == "0" or (os.getuid() != 0 and not dumpable), p
 
 
-def test_root_is_given_up(make_gateway, make_sshd, ring, short, tmp_path):
-    """RunAs: every role that is left runs as that user, with no capability."""
+def test_run_as_gives_up_root(make_gateway, make_sshd, ring, short, tmp_path):
+    """All remaining processes run as that user, without capabilities."""
     if os.getuid() != 0:
         pytest.skip("only root can give up root")
     import pwd
@@ -106,8 +106,8 @@ def test_root_is_given_up(make_gateway, make_sshd, ring, short, tmp_path):
         g.stop()
 
 
-def test_the_network_has_a_user_of_its_own(short, ring, make_sshd, tmp_path):
-    """RunNetworkAs: the keeper is one user, and all others another, with nothing in common."""
+def test_run_network_as_separates_users(short, ring, make_sshd, tmp_path):
+    """The keeper runs as one user and all other processes as another, which share nothing."""
     if os.getuid() != 0:
         pytest.skip("only root can give up root")
     import pwd
@@ -145,7 +145,7 @@ def test_the_network_has_a_user_of_its_own(short, ring, make_sshd, tmp_path):
 
 
 @pytest.mark.parametrize("user", ["daemon", "root", "no-such-user"])
-def test_the_network_as_somebody_it_may_not_be(make_gateway, user):
+def test_forbidden_values_of_run_network_as(make_gateway, user):
     if os.getuid() != 0:
         pytest.skip("for root only")
     g = make_gateway(RunAs="daemon", RunNetworkAs=user)
@@ -153,7 +153,7 @@ def test_the_network_as_somebody_it_may_not_be(make_gateway, user):
     assert p.returncode == 78 and b"RunNetworkAs: " in p.stderr and user.encode() in p.stderr
 
 
-def test_root_without_run_as_is_refused(make_gateway, ring):
+def test_serve_as_root_needs_run_as(make_gateway, ring):
     if os.getuid() != 0:
         pytest.skip("for root only")
     g = make_gateway(RunAs=None)

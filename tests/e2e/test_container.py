@@ -1,4 +1,4 @@
-"""The gateway as the first process of a PID namespace, as `docker run` has it."""
+"""The gateway as the first process of a PID namespace, as under `docker run`."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import open_session
 from lab.gateway import END_LINE
 from lab.wait import wait_for
 
@@ -31,9 +31,11 @@ def master_of(w):
     return master
 
 
-def test_stopping_it_ends_the_sessions_in_order(w):
-    """Nobody outlives the first process: the clients and the log are told before."""
-    running = [held(w.client) for _ in range(3)]
+def test_sigterm_ends_sessions_cleanly(w):
+    """No process survives the first one of a namespace: before it ends, each client is told and each session
+    is logged.
+    """
+    running = [open_session(w.client) for _ in range(3)]
     stranger = net.connect(("127.0.0.1", w.gateway.port))
     assert stranger.recv(4) == b"SSH-"
     mark = w.gateway.log.mark()
@@ -50,8 +52,8 @@ def test_stopping_it_ends_the_sessions_in_order(w):
     w.sshd.quiet()
 
 
-def test_client_that_takes_nothing_does_not_hold_it_up(w):
-    p = held(w.client, "echo up; exec cat /dev/zero")
+def test_stalled_client_does_not_delay_shutdown(w):
+    p = open_session(w.client, "echo up; exec cat /dev/zero")
     p.send_signal(signal.SIGSTOP)
     try:
         master_of(w).kill(signal.SIGTERM)
@@ -62,9 +64,9 @@ def test_client_that_takes_nothing_does_not_hold_it_up(w):
 
 
 def test_dead_children_are_collected(w):
-    p = held(w.client)
+    p = open_session(w.client)
     for _ in range(3):
-        q = held(w.client)
+        q = open_session(w.client)
         w.gateway.sessions("alice")[-1].kill()
         assert q.wait(10) == 255
     wait_for("no dead child", lambda: not w.gateway.zombies())

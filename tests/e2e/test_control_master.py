@@ -10,8 +10,8 @@ from lab.wait import wait_for
 
 
 @pytest.fixture
-def shared(own_way, short):
-    """shared(MaxSessions=…): a way, and a connection that the sessions share."""
+def shared_connection(own_way, short):
+    """shared_connection(MaxSessions=…): a way, and a connection that its sessions share."""
 
     def make(**sshd):
         w = own_way(sshd=sshd)
@@ -24,9 +24,8 @@ def shared(own_way, short):
     return make
 
 
-def test_20_sessions_side_by_side_and_60_in_a_row(shared):
-    """FAULTS F31, 1,000 in a row scaled to 60."""
-    w = shared(MaxSessions="50")
+def test_20_concurrent_and_60_consecutive_sessions(shared_connection):
+    w = shared_connection(MaxSessions="50")
     running = [w.session(f"cat; echo err{i} >&2; exit {i}") for i in range(20)]
     for i, p in enumerate(running):
         out, err = p.communicate(b"%d" % i * 100_000, timeout=60)
@@ -34,16 +33,16 @@ def test_20_sessions_side_by_side_and_60_in_a_row(shared):
     for i in range(60):
         r = w.client.ssh("-S", w.control, f"echo {i}; exit {i % 7}")
         assert r.outcome == (i % 7, b"%d\n" % i, "")
-    # One connection carried it all.
+    # All sessions used one connection.
     assert len(w.sshd.log.text().split("Accepted publickey")) == 2
 
 
-def test_too_many_sessions_are_refused_and_the_rest_goes_on(shared):
-    w = shared(MaxSessions="3")
+def test_sessions_beyond_max_sessions_are_refused(shared_connection):
+    w = shared_connection(MaxSessions="3")
     held = [w.session("echo up; cat") for _ in range(3)]
     for p in held:
         assert p.stdout.readline() == b"up\n"
-    argv = w.client.argv("ssh", "-S", w.control, "machine", "echo not reached")
+    argv = w.client.argv("ssh", "-S", w.control, "upstream", "echo not reached")
     r = w.client.run(argv)
     assert "Session open refused by peer" in r.err
     for p in held:
@@ -51,27 +50,27 @@ def test_too_many_sessions_are_refused_and_the_rest_goes_on(shared):
         assert (p.returncode, out) == (0, b"still")
 
 
-def test_one_slow_session_does_not_hold_the_others(shared):
-    w = shared(MaxSessions="50")
+def test_stalled_session_does_not_delay_others(shared_connection):
+    w = shared_connection(MaxSessions="50")
     slow = w.session("cat /dev/zero", stdin=subprocess.DEVNULL)  # nobody reads its output
     for _ in range(10):
         assert w.client.ssh("-S", w.control, "echo quick", timeout=10).text == "quick\n"
     assert slow.poll() is None
 
 
-def test_forward_added_to_a_running_connection(shared):
-    w = shared()
+def test_forward_added_to_running_connection(shared_connection):
+    w = shared_connection()
     echo = net.Server(net.echo)
     port = net.free_port()
     forward = f"127.0.0.1:{port}:127.0.0.1:{echo.port}"
-    w.client.run(w.client.argv("ssh", "-S", w.control, "-O", "forward", "-L", forward, "machine"),
+    w.client.run(w.client.argv("ssh", "-S", w.control, "-O", "forward", "-L", forward, "upstream"),
                  check=True)
     assert net.exchange(("127.0.0.1", port), b"through") == b"through"
     echo.close()
 
 
-def test_sftp_and_a_shell_on_one_connection(shared, bulk, tmp_path):
-    w = shared()
+def test_sftp_and_a_shell_on_one_connection(shared_connection, bulk, tmp_path):
+    w = shared_connection()
     b = bulk(20)
     w.client.sftp(f"put {b.path} {tmp_path}/x\n", "-o", f"ControlPath={w.control}")
     t = w.client.terminal("-t", "-S", str(w.control), "cmp /dev/null /dev/null && echo same")
@@ -80,19 +79,19 @@ def test_sftp_and_a_shell_on_one_connection(shared, bulk, tmp_path):
     assert (tmp_path / "x").read_bytes() == b.path.read_bytes()
 
 
-def test_end_of_the_connection_ends_its_sessions(shared):
-    w = shared()
+def test_end_of_connection_ends_its_sessions(shared_connection):
+    w = shared_connection()
     p = w.session("echo up; sleep 1007")
     assert p.stdout.readline() == b"up\n"
     procs.end(w.master)
     p.wait(10)
     assert p.returncode == 255
-    wait_for("the end of it at the door", lambda: not w.servers())
+    wait_for("the end of it at the front", lambda: not w.servers())
 
 
-def test_a_terminal_beside_an_upload_answers_at_once(shared):
-    """An upload is read in large pieces: what else happens on the connection does not wait for them."""
-    w = shared()
+def test_terminal_stays_responsive_during_upload(shared_connection):
+    """The gateway reads an upload in large pieces, and must serve the other channels in between."""
+    w = shared_connection()
     w.upload = w.session("cat >/dev/null", stdin=open("/dev/zero", "rb"), stdout=subprocess.DEVNULL)
     cat = w.session("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     started = time.monotonic()
@@ -105,5 +104,5 @@ def test_a_terminal_beside_an_upload_answers_at_once(shared):
     procs.end(w.upload)
     cat.stdin.close()
     assert cat.wait(10) == 0
-    # it is a few ms each; the rest is for a machine that is busy otherwise
+    # an answer takes a few ms; the rest is for a busy host
     assert taken < 200 * 0.05

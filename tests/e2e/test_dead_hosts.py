@@ -1,4 +1,4 @@
-"""A route with several machines, and some of them do not answer."""
+"""A route with several hosts, some of which do not answer."""
 
 import re
 import time
@@ -13,39 +13,39 @@ def seconds(w):
     return time.monotonic() - start
 
 
-def said(w, mark=0):
+def fallback_lines(w, mark=0):
     return re.findall(r"session [0-9a-f]+: (.*) instead of another: (.*)", w.gateway.log.text(mark))
 
 
-def test_the_first_refuses(gated):
+def test_first_host_refuses_connection(gated):
     w = gated(route={"HostName": "127.0.0.2 127.0.0.1"})
     w.answers()
-    assert said(w) == [("127.0.0.1", f"127.0.0.2 port {w.sshd.port}: Connection refused")]
+    assert fallback_lines(w) == [("127.0.0.1", f"127.0.0.2 port {w.sshd.port}: Connection refused")]
     mark = w.gateway.log.mark()
-    w.answers()  # the second is asked first now
-    assert said(w, mark) == []
+    w.answers()  # the second host is tried first now
+    assert fallback_lines(w, mark) == []
 
 
-def test_the_first_is_silent(gated):
-    """It does not use up the time of the second, and the next login does not wait for it."""
+def test_first_host_is_silent(gated):
+    """It does not use up the time of the second host, and the next login does not wait for it."""
     w = gated(route={"HostName": "127.0.0.3 127.0.0.1", "ConnectTimeout": "4s"})
     hole = BlackHole("127.0.0.3", w.sshd.port)
     try:
         first = seconds(w)
         assert 1.8 < first < 4
-        assert said(w) == [("127.0.0.1", f"127.0.0.3 port {w.sshd.port}: Connection timed out")]
+        assert fallback_lines(w) == [("127.0.0.1", f"127.0.0.3 port {w.sshd.port}: Connection timed out")]
         assert seconds(w) < 1.5
     finally:
         hole.close()
 
 
-def test_a_name_that_does_not_resolve(gated):
+def test_first_host_does_not_resolve(gated):
     w = gated(route={"HostName": "no.such.invalid 127.0.0.1"})
     w.answers()
-    assert re.search(r"no\.such\.invalid: \S+", said(w)[0][1])
+    assert re.search(r"no\.such\.invalid: \S+", fallback_lines(w)[0][1])
 
 
-def test_none_answers(gated):
+def test_no_host_answers(gated):
     """All are tried each time, and the log has the reason for each."""
     w = gated(route={"HostName": "127.0.0.4 127.0.0.5", "Port": free_port()})
     for _ in range(2):
@@ -57,7 +57,7 @@ def test_none_answers(gated):
             assert re.search(rf"{re.escape(host)} port \d+: Connection refused", line)
 
 
-def test_more_hosts_than_are_tried(gated):
+def test_more_hosts_than_limit(gated):
     w = gated(route={"HostName": " ".join(["127.0.0.1"] + [f"127.0.1.{i}" for i in range(100)])})
     w.answers()
     w.gateway.quiet()

@@ -1,4 +1,4 @@
-"""Dropbear, as routers have it: as the machine, straight and through the gateway, and as the client."""
+"""Dropbear, as used on routers: as the upstream, direct and through the gateway, and as the client."""
 
 import hashlib
 import select
@@ -16,35 +16,35 @@ from lab.way import Way
 
 pytestmark = pytest.mark.skipif(not dropbear.installed(), reason="no Dropbear")
 
-# What Dropbear takes of an RSA key is rsa-sha2-256 alone.
+# Dropbear accepts RSA keys with rsa-sha2-256 alone.
 KINDS = ["ed25519", "ecdsa256", "ecdsa521", "rsa3072"]
 REKEY = {"RekeyLimit": "1M"}
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory, ring):
-    m = Dropbear(tmp_path_factory.mktemp("dropbear") / "machine", ring).start()
+def upstream(tmp_path_factory, ring):
+    m = Dropbear(tmp_path_factory.mktemp("dropbear") / "upstream", ring).start()
     m.authorize(*(ring.get("client", kind).public for kind in KINDS))
     yield m
     m.stop()
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory, ring, machine):
-    """A route for each key, one for a stored password, and one that asks the person for it."""
+def gateway(tmp_path_factory, ring, upstream):
+    """A route for each key, one for a stored password, and one with Passthrough."""
     g = Gateway(tmp_path_factory.mktemp("dropbear") / "gateway", ring)
     people = [ring.get("client")]
     for kind in KINDS:
-        machine.authorize(ring.get("mapped", kind).public)
+        upstream.authorize(ring.get("mapped", kind).public)
         g.add_key(kind, ring.get("mapped", kind))
-        g.route(kind, machine, people)
+        g.route(kind, upstream, people)
     p = g.sallyport("key", "add", "stored", "--password", "-c", g.conf, stdin=PASSWORD.encode())
     assert p.returncode == 0, p.stderr
-    g.route("alice", machine, people)
-    for key in machine.host_keys:
-        g.route(key.type, machine, people, key="alice", known_hosts=machine.known_hosts([key.type]))
+    g.route("alice", upstream, people)
+    for key in upstream.host_keys:
+        g.route(key.type, upstream, people, key="alice", known_hosts=upstream.known_hosts([key.type]))
     for login, word in (("stored", {"Password": "stored"}), ("passed", {"Passthrough": "yes"})):
-        g.route(login, machine, people, key="alice", **word, Key=None,
+        g.route(login, upstream, people, key="alice", **word, Key=None,
                 **({"AuthorizedKeysFile": None} if login == "passed" else {}))
     g.start()
     yield g
@@ -52,15 +52,15 @@ def gateway(tmp_path_factory, ring, machine):
 
 
 @pytest.fixture(params=["direct", "gateway"])
-def way(request, tmp_path, ring, machine):
+def way(request, tmp_path, ring, upstream):
     g = request.getfixturevalue("gateway") if request.param == "gateway" else None
-    w = Way(request.param, tmp_path, ring, machine, g)
+    w = Way(request.param, tmp_path, ring, upstream, g)
     yield w
     w.close()
 
 
-def person(way, kind="ed25519", login="alice", **options):
-    """Who has this key on the machine: theirs, or the mapped one of the login."""
+def client_with_key(way, kind="ed25519", login="alice", **options):
+    """A client with a key that logs in: directly the key itself, through the gateway the key of the user."""
     if way.direct:
         return way.new_client(way.ring.get("client", kind), **options)
     return way.new_client(user=login, **options)
@@ -68,20 +68,21 @@ def person(way, kind="ed25519", login="alice", **options):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_login_with_each_key(way, kind):
-    assert person(way, kind, login=kind).ssh("echo in; exit 7").outcome == (7, b"in\n", "")
+    assert client_with_key(way, kind, login=kind).ssh("echo in; exit 7").outcome == (7, b"in\n", "")
 
 
 @pytest.mark.parametrize("host_key", dropbear.HOST_KEYS)
-def test_host_key_of_each_type(way, host_key):
+def test_each_type_of_host_key(way, host_key):
     key = way.ring.get("upstream_host", host_key)
-    c = person(way, login=key.type, **({"known_hosts": way.sshd.known_hosts([key.type])} if way.direct else {}))
+    options = {"known_hosts": way.sshd.known_hosts([key.type])} if way.direct else {}
+    c = client_with_key(way, login=key.type, **options)
     assert c.ssh("echo in").outcome == (0, b"in\n", "")
     if not way.direct:
         assert key.fingerprint in way.gateway.command("route", key.type, "--dial")
 
 
-def askpass(client, word):
-    """Who is asked there answers with this."""
+def answer_prompts(client, word):
+    """ssh of this client answers each prompt with this word."""
     ask = client.dir / "ask"
     ask.write_text(f"#!/bin/sh\necho '{word}'\n")
     ask.chmod(0o755)
@@ -89,17 +90,17 @@ def askpass(client, word):
 
 
 @pytest.mark.parametrize("word, code", [(PASSWORD, 0), ("another", 255)], ids=["right", "wrong"])
-def test_password_of_the_person(way, word, code):
-    c = person(way, login="passed", PreferredAuthentications="password", BatchMode="no",
-               NumberOfPasswordPrompts="1")
-    askpass(c, word)
+def test_password_of_user(way, word, code):
+    c = client_with_key(way, login="passed", PreferredAuthentications="password", BatchMode="no",
+                        NumberOfPasswordPrompts="1")
+    answer_prompts(c, word)
     r = c.ssh("echo in")
     assert (r.code, r.out) == (code, b"" if code else b"in\n"), r
     assert not code or "Permission denied" in r.err
 
 
-def test_stored_password(gateway, tmp_path, ring, machine):
-    w = Way("gateway", tmp_path, ring, machine, gateway, login="stored")
+def test_stored_password(gateway, tmp_path, ring, upstream):
+    w = Way("gateway", tmp_path, ring, upstream, gateway, login="stored")
     assert w.ssh("echo in").outcome == (0, b"in\n", "")
     w.close()
 
@@ -116,7 +117,7 @@ def test_terminal(way):
     assert t.wait() == 4
 
 
-def test_new_keys_each_way(way, bulk):
+def test_rekeying_by_either_side(way, bulk):
     b = bulk(10)
     with open(b.path, "rb") as f:
         assert way.ssh("sha256sum", stdin=f, **REKEY).text.split()[0] == b.sha256
@@ -126,8 +127,8 @@ def test_new_keys_each_way(way, bulk):
 
 def test_files(way, bulk, tmp_path):
     b = bulk(10)
-    way.client.scp("-O", b.path, f"machine:{tmp_path}/a")
-    way.client.scp("-O", f"machine:{tmp_path}/a", f"{tmp_path}/b")
+    way.client.scp("-O", b.path, f"upstream:{tmp_path}/a")
+    way.client.scp("-O", f"upstream:{tmp_path}/a", f"{tmp_path}/b")
     assert (tmp_path / "b").read_bytes() == b.path.read_bytes()
 
 
@@ -142,45 +143,46 @@ def test_forwards(way, flag):
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa256", "rsa3072"])
-def test_dbclient(way, kind, tmp_path):
-    """It guesses a key exchange, and says the first message of it at once."""
+def test_dbclient_with_guessed_key_exchange(way, kind, tmp_path):
+    """dbclient sends the first message of a guessed key exchange right away."""
     key = dropbear.convert(way.ring.get("client", kind), tmp_path / "key")
     if not way.direct:
         (way.gateway.conf / "alice.pub").write_text(
             "".join(way.ring.get("client", k).public + "\n" for k in KINDS))
-    argv = ["dbclient", "-y", "-y", "-i", key, "-p", way.door.port, f"{way.login}@127.0.0.1"]
+    argv = ["dbclient", "-y", "-y", "-i", key, "-p", way.front.port, f"{way.login}@127.0.0.1"]
     data = bytes(range(256)) * 4000
     r = way.client.run([*argv, "cat; exit 9"], data)
     assert (r.code, r.out) == (9, data), r.err
 
 
-class Late:
-    """Before a machine: what is behind its NEWKEYS comes when the client has gone on, as it may
-    (RFC 8308 section 2.4 has EXT_INFO there)."""
+class LateExtInfoProxy:
+    """A proxy in front of the upstream that delays what follows its NEWKEYS until the client has gone on (RFC
+    8308 section 2.4: EXT_INFO is there).
+    """
 
     host = "127.0.0.1"
 
-    def __init__(self, machine):
-        self.machine = machine
+    def __init__(self, upstream):
+        self.upstream = upstream
         self.server = net.Server(self.relay)
         self.port = self.server.port
 
     def known_hosts(self):
-        return self.machine.known_hosts().replace(f":{self.machine.port} ", f":{self.port} ")
+        return self.upstream.known_hosts().replace(f":{self.upstream.port} ", f":{self.port} ")
 
     def relay(self, client):
-        with net.connect((self.machine.host, self.machine.port)) as machine:
-            up, down = client.makefile("rb", 0), machine.makefile("rb", 0)
-            machine.sendall(up.readline())
+        with net.connect((self.upstream.host, self.upstream.port)) as upstream:
+            up, down = client.makefile("rb", 0), upstream.makefile("rb", 0)
+            upstream.sendall(up.readline())
             client.sendall(down.readline())
-            machine.sendall(packet(up))  # KEXINIT
-            client.sendall(packet(down))
-            machine.sendall(packet(up))  # ECDH
-            client.sendall(packet(down))
-            machine.sendall(packet(up))  # NEWKEYS
-            client.sendall(packet(down))
-            machine.sendall(client.recv(65536))
-            ends = {client: machine, machine: client}
+            upstream.sendall(read_packet(up))  # KEXINIT
+            client.sendall(read_packet(down))
+            upstream.sendall(read_packet(up))  # ECDH
+            client.sendall(read_packet(down))
+            upstream.sendall(read_packet(up))  # NEWKEYS
+            client.sendall(read_packet(down))
+            upstream.sendall(client.recv(65536))
+            ends = {client: upstream, upstream: client}
             while ends:
                 for s in select.select(list(ends), [], [], 60)[0]:
                     data = s.recv(65536)
@@ -190,8 +192,8 @@ class Late:
                         ends.pop(s).shutdown(socket.SHUT_WR)
 
 
-def packet(f):
-    """One that is not encrypted, from a file without a buffer."""
+def read_packet(f):
+    """An unencrypted packet, from a file without a buffer."""
     data = b""
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
         size = 4 if len(data) < 4 else 4 + int.from_bytes(data[:4], "big")
@@ -203,8 +205,8 @@ def packet(f):
 
 
 @pytest.mark.parametrize("name", ["direct", "gateway"])
-def test_rsa_where_ext_info_comes_late(name, machine, make_gateway, tmp_path, ring):
-    late = Late(machine)
+def test_rsa_login_where_ext_info_arrives_late(name, upstream, make_gateway, tmp_path, ring):
+    late = LateExtInfoProxy(upstream)
     key = ring.get("client", "rsa3072")
     if name == "direct":
         w = Way(name, tmp_path, ring, late)

@@ -7,7 +7,7 @@ import pytest
 from lab import net
 
 
-def test_locale_is_sent(way):
+def test_locale_is_passed(way):
     env = {"LC_TEST": "grün ☂ $x", "LC_ALL": "C.UTF-8", "OTHER": "x"}
     r = way.ssh("echo \"$LC_TEST|$LC_ALL|$OTHER\"", env=env, SendEnv="LC_* OTHER")
     assert r.text == "grün ☂ $x|C.UTF-8|\n"
@@ -19,7 +19,7 @@ def test_set_env(own_way):
     assert r.text == "yes||20000\n"
 
 
-def test_x11_that_is_forbidden_is_refused_politely(way):
+def test_forbidden_x11_is_refused(way):
     env = {"DISPLAY": "127.0.0.1:77"}
     r = way.ssh("-Y", "echo [$DISPLAY]", env=env)
     assert r.outcome[:2] == (0, b"[]\n")
@@ -28,7 +28,7 @@ def test_x11_that_is_forbidden_is_refused_politely(way):
 
 @pytest.fixture
 def display():
-    """An X server's door: answers what it is told."""
+    """The socket of an X server, which sends back what it receives."""
     for number in range(200, 400):
         try:
             server = net.Server(net.echo, port=6000 + number)
@@ -40,9 +40,9 @@ def display():
     server.close()
 
 
-def test_x11(own_way, tmp_path, display):
-    """A program there speaks to the display here, with the cookie the client made up."""
-    xauth = tmp_path / "xauth"  # where sshd's real one would change ~/.Xauthority
+def test_x11_forwarding(own_way, tmp_path, display):
+    """A program on the upstream reaches the client's display, with the cookie that ssh made up."""
+    xauth = tmp_path / "xauth"  # sshd's real xauth would change ~/.Xauthority
     xauth.write_text(f"#!/bin/sh\nexec cat >{tmp_path}/cookie.new\n")
     xauth.chmod(0o755)
     w = own_way(sshd={

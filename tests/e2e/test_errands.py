@@ -1,4 +1,4 @@
-"""Errands (security review 13): what they and the programs they run are kept from."""
+"""The confinement of errands and of the programs that they run (SECURITY.md, finding 13)."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lab.gateway import Gateway, sanitized
-from lab.procs import only_root
+from lab.procs import needs_access_to
 from lab.client import Client
 from lab.net import BlackHole
 from lab.wait import wait_for
@@ -16,7 +16,7 @@ from lab.wait import wait_for
 
 SLOW = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
 
-# Run by a lookup program: what an attacker would try who has taken one over.
+# A lookup program that tries what an attacker would who has taken one over.
 PROBE = r"""
 import ctypes, errno, json, os, signal, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -78,7 +78,7 @@ with open(sys.argv[2] + ".new", "w") as f:
 os.rename(sys.argv[2] + ".new", sys.argv[2])
 """
 
-# x86-64 and the numbers that other architectures share.
+# Numbers on x86-64, and those that the other architectures share.
 CALLS = {
     "x86_64": {"mount": 165, "unshare": 272, "clone": 56, "setns": 308, "bpf": 321, "keyctl": 250, "add_key": 248,
                "perf_event_open": 298, "userfaultfd": 323, "init_module": 175, "fcntl": 72, "ptrace": 101,
@@ -91,7 +91,7 @@ EPERM, EACCES = 1, 13
 
 
 def landlock():
-    """The version of this kernel's Landlock; 0: none."""
+    """The Landlock version of this kernel, or 0."""
     import ctypes
 
     return max(0, ctypes.CDLL(None).syscall(444, None, 0, 1))
@@ -102,7 +102,7 @@ def filters(p):
 
 
 def confined(errand, parent):
-    """With a filter of its own besides what it has from its parent."""
+    """The errand has a seccomp filter of its own besides its parent's."""
     wait_for("its filter", lambda: filters(errand) > filters(parent))
     assert errand.status("NoNewPrivs") == "1" and errand.status("Seccomp") == "2", errand
     for field in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
@@ -110,20 +110,20 @@ def confined(errand, parent):
 
 
 def own_layout(w, errand):
-    """Its program lies elsewhere than the master's."""
+    """The errand has an address space layout of its own, not the master's."""
     def where(p):
         with open(f"/proc/{p.pid}/maps", encoding="ascii") as f:
             return f.readline().split("-")[0]
 
-    only_root(errand)
+    needs_access_to(errand)
     with open("/proc/sys/kernel/randomize_va_space", encoding="ascii") as f:
         if f.read().strip() == "0" or sanitized():
             return
     assert where(errand) != where(w.gateway.master)
 
 
-def test_the_errand_that_dials_is_confined(gated):
-    w = gated(route={"HostName": "127.0.0.8", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+def test_dialling_errand_is_confined(gated):
+    w = gated(route={"HostName": "127.0.0.8", "ConnectTimeout": "60s"}, front={"LoginGraceTime": "90s"})
     hole = BlackHole("127.0.0.8", w.sshd.port)
     try:
         c = w.client.spawn("true", stdin=subprocess.DEVNULL)
@@ -136,7 +136,7 @@ def test_the_errand_that_dials_is_confined(gated):
         hole.close()
 
 
-def test_the_errand_that_checks_a_password_is_confined(gated):
+def test_password_errand_is_confined(gated):
     w = gated(route={"PasswordHash": SLOW})
     t = w.client.prompting("true", NumberOfPasswordPrompts=1)
     t.expect("password: ")
@@ -148,8 +148,8 @@ def test_the_errand_that_checks_a_password_is_confined(gated):
     w.gateway.quiet(30)
 
 
-def lab_of(g, directory, run_as=""):
-    """The gateway asks a program that runs PROBE when it is asked for probe, and sleeps for slow."""
+def gateway_with_probe(g, directory, run_as=""):
+    """The gateway asks a program that runs PROBE for the login probe, and sleeps for the login slow."""
     here = directory / "program"
     here.mkdir()
     seen = directory / "seen"
@@ -166,17 +166,17 @@ def lab_of(g, directory, run_as=""):
     return seen
 
 
-def facts_of(g, seen):
+def probe_facts(g, seen):
     store = g.dir / "keys"
     secret = [str(store / name) for name in os.listdir(store)]
     assert str(store / ".unlock") in secret and str(store / "host_ed25519") in secret
-    machine = os.uname().machine
-    if machine not in CALLS:
-        pytest.skip(f"no numbers of system calls for {machine}")
+    upstream = os.uname().machine
+    if upstream not in CALLS:
+        pytest.skip(f"no numbers of system calls for {upstream}")
     pids = [g.process.pid, g.keepers()[0].pid, *[p.pid for p in g.role("starter")]]
     (seen / "facts").write_text(json.dumps({
         "secret": secret, "store": str(store), "conf": [str(g.conf / "20-lookup.ini"), str(g.conf / "99.ini")],
-        "pids": pids, "calls": CALLS[machine]}))
+        "pids": pids, "calls": CALLS[upstream]}))
 
 
 def login(g, ring, directory, user):
@@ -184,7 +184,7 @@ def login(g, ring, directory, user):
 
 
 def probe(g, seen, ring, directory):
-    facts_of(g, seen)
+    probe_facts(g, seen)
     before = g.processes()
     assert login(g, ring, directory, "probe").ssh("true", timeout=60).code == 255
     assert (seen / "said").exists(), (seen / "out").read_text() + g.log.text()
@@ -193,8 +193,8 @@ def probe(g, seen, ring, directory):
     return json.loads((seen / "said").read_text())
 
 
-def useless(said):
-    """What it has tried has got it nothing, and what a program needs works."""
+def assert_attacks_failed(said):
+    """None of the attacks worked, and what a program needs works."""
     assert said["status"]["NoNewPrivs"] == "1" and said["status"]["Seccomp"] == "2"
     assert int(said["status"]["CapEff"], 16) == int(said["status"]["CapPrm"], 16) == 0
     assert set(said["calls"].values()) == {EPERM}, said["calls"]
@@ -208,17 +208,17 @@ def useless(said):
     assert said["jobs"] == "done\n"
 
 
-def test_a_lookup_program_taken_over_gets_no_key_and_no_process(make_gateway, ring, tmp_path):
-    """As the user of the gateway itself: one that was not started as root, or stays root."""
+def test_malicious_lookup_program_reaches_no_key_and_no_process(make_gateway, ring, tmp_path):
+    """For a gateway that runs as one user: not started as root, or staying root."""
     g = make_gateway()
-    seen = lab_of(g, tmp_path)
+    seen = gateway_with_probe(g, tmp_path)
     g.start()
-    useless(probe(g, seen, ring, tmp_path))
+    assert_attacks_failed(probe(g, seen, ring, tmp_path))
 
 
-def test_the_errand_that_runs_a_program_is_confined(make_gateway, ring, tmp_path):
+def test_program_errand_is_confined(make_gateway, ring, tmp_path):
     g = make_gateway()
-    lab_of(g, tmp_path)
+    gateway_with_probe(g, tmp_path)
     g.start()
     c = login(g, ring, tmp_path, "slow").spawn("true", stdin=subprocess.DEVNULL)
     wait_for("the program", lambda: [p for p in g.processes() if p.title().startswith("sleep 8462.")])
@@ -228,24 +228,24 @@ def test_the_errand_that_runs_a_program_is_confined(make_gateway, ring, tmp_path
     g.quiet()
 
 
-# RunAs of [lookup exec]: games, where the keeper is daemon and the network nobody.
+# RunAs of [lookup exec] is games, that of the keeper daemon, that of the network processes nobody.
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root starts programs as another user")
 
 
-# What contrib/sallyport.service leaves root.
+# The capabilities that contrib/sallyport.service leaves to root.
 UNIT = ["setpriv", "--no-new-privs",
         "--bounding-set=-all,+net_bind_service,+setuid,+setgid,+dac_read_search"]
 
 
 @pytest.fixture(params=[(), UNIT], ids=["root", "unit"])
-def apart(request, short, ring):
-    """A gateway of three users, and where its program leaves what it says."""
+def three_users(request, short, ring):
+    """A gateway of three users, and the directory where its program leaves its results."""
     import pwd
 
     os.chmod(short, 0o755)
     g = Gateway(short / "gateway", ring, within=request.param, RunAs="daemon", RunNetworkAs="nobody")
-    seen = lab_of(g, short, "RunAs = games\n")
+    seen = gateway_with_probe(g, short, "RunAs = games\n")
     user = pwd.getpwnam("daemon")
     for f in (g.dir / "keys", *(g.dir / "keys").iterdir()):
         os.chown(f, user.pw_uid, user.pw_gid)
@@ -262,90 +262,92 @@ def uid(name):
 
 
 @needs_root
-def test_programs_with_a_user_of_their_own(apart, ring, tmp_path):
-    said = probe(apart, apart.seen_dir, ring, tmp_path)
+def test_run_as_of_lookup_programs(three_users, ring, tmp_path):
+    said = probe(three_users, three_users.seen_dir, ring, tmp_path)
     assert said["user"] == uid("games")
-    useless(said)
+    assert_attacks_failed(said)
 
 
 @needs_root
-def test_the_starter_keeps_two_capabilities_and_ends_what_was_left_behind(apart, ring, tmp_path):
-    (starter,) = apart.role("starter")
+def test_starter_keeps_two_capabilities_and_kills_leftovers(three_users, ring, tmp_path):
+    (starter,) = three_users.role("starter")
     assert starter.status("Uid").split() == [str(uid("daemon"))] * 4
     setuid_setgid = 1 << 6 | 1 << 7
     for field in ("CapPrm", "CapEff"):
         assert int(starter.status(field), 16) == setuid_setgid, field
-    if not apart.within:
+    if not three_users.within:
         assert int(starter.status("CapBnd"), 16) == setuid_setgid
     assert int(starter.status("CapInh"), 16) == int(starter.status("CapAmb"), 16) == 0
     assert starter.status("NoNewPrivs") == "1" and filters(starter) > 0
-    c = login(apart, ring, tmp_path, "slow").spawn("true", stdin=subprocess.DEVNULL)
+    c = login(three_users, ring, tmp_path, "slow").spawn("true", stdin=subprocess.DEVNULL)
 
     def programs():
-        return [p for p in apart.processes() if "8462." in p.title() or "lookup slow" in p.title()]
+        return [p for p in three_users.processes() if "8462." in p.title() or "lookup slow" in p.title()]
 
     wait_for("the program", lambda: len([p for p in programs() if p.title().startswith("sleep")]) == 1)
-    (errand,) = apart.role("errand exec")
+    (errand,) = three_users.role("errand exec")
     confined(errand, starter)
     for p in (errand, *programs()):
         assert p.status("Uid").split() == [str(uid("games"))] * 4, p
     errand.kill()
     wait_for("the end of what it ran", lambda: not [p for p in programs() if p.alive()])
-    assert apart.log.wait("lookup exec: slow: .*the errand died")
+    assert three_users.log.wait("lookup exec: slow: .*the errand died")
     c.kill()
-    apart.quiet()
+    three_users.quiet()
     wait_for("no zombie of the starter's", lambda: not [
-        p for p in apart.processes() if p.parent == starter.pid])
+        p for p in three_users.processes() if p.parent == starter.pid])
 
 
 @needs_root
-def test_the_master_alone_cannot_have_another_program_run(apart, ring, tmp_path):
-    """What runs is the command that was there at the start: a reload that names another one is refused."""
-    file = apart.conf / "20-lookup.ini"
+def test_reload_cannot_change_lookup_program(three_users, ring, tmp_path):
+    """The starter runs the command it was started with: a reload that names another one is refused."""
+    file = three_users.conf / "20-lookup.ini"
     text = file.read_text()
     for other in (text.replace("/lookup\n", "/probe.py\n"), text.replace("RunAs = games\n", ""),
                   text.replace("games", "man")):
         assert other != text
         file.write_text(other)
-        p = apart.sallyport("reload", "-c", apart.conf)
+        p = three_users.sallyport("reload", "-c", three_users.conf)
         assert p.returncode == 78 and b"restart" in p.stdout + p.stderr, p
     file.write_text(text.replace("30s", "20s"))
-    assert apart.sallyport("reload", "-c", apart.conf).returncode == 0
+    assert three_users.sallyport("reload", "-c", three_users.conf).returncode == 0
 
 
 @needs_root
-def test_a_starter_that_dies_ends_the_gateway_at_the_next_lookup(apart, ring, tmp_path):
-    """Whoever watches it starts it anew; without it nobody could be looked up again."""
-    (starter,) = apart.role("starter")
+def test_next_lookup_ends_gateway_whose_starter_died(three_users, ring, tmp_path):
+    """The service manager starts the gateway anew; without its starter no login could be looked up."""
+    (starter,) = three_users.role("starter")
     starter.kill()
-    assert login(apart, ring, tmp_path, "slow").ssh("true", timeout=60).code == 255
-    assert apart.process.wait(10) == 1
-    assert apart.log.find("the starter of lookup programs is gone")
+    assert login(three_users, ring, tmp_path, "slow").ssh("true", timeout=60).code == 255
+    assert three_users.process.wait(10) == 1
+    assert three_users.log.find("the starter of lookup programs is gone")
 
 
 @needs_root
 @pytest.mark.parametrize("command", ["route", "check"])
-def test_commands_run_programs_as_that_user(apart, command, ring):
-    facts_of(apart, apart.seen_dir)
+def test_commands_run_lookup_program_as_its_user(three_users, command, ring):
+    probe_facts(three_users, three_users.seen_dir)
     if command == "route":
-        apart.sallyport("route", "probe", "-c", apart.conf)
-        said = json.loads((apart.seen_dir / "said").read_text())
+        three_users.sallyport("route", "probe", "-c", three_users.conf)
+        said = json.loads((three_users.seen_dir / "said").read_text())
         assert said["user"] == uid("games")
-        useless(said)
+        assert_attacks_failed(said)
     else:
-        (apart.seen_dir.parent / "program").chmod(0o700)
-        p = apart.sallyport("check", "-c", apart.conf)
+        (three_users.seen_dir.parent / "program").chmod(0o700)
+        p = three_users.sallyport("check", "-c", three_users.conf)
         assert p.returncode == 78 and b"games" in p.stderr, p
 
 
 @pytest.mark.parametrize("user", ["daemon", "nobody", "root", "no-such-user"])
-def test_a_user_that_programs_may_not_have(short, ring, user):
-    """Root, one of the gateway's own, nobody there is; and, not started as root, anybody else."""
+def test_forbidden_users_of_lookup_programs(short, ring, user):
+    """Root, the gateway's own users, users that do not exist; and where the gateway was not started as root,
+    any other user.
+    """
     if os.getuid() == uid("nobody"):
         pytest.skip("that one may")
     os.chmod(short, 0o755)
     g = Gateway(short / "gateway", ring, RunAs="daemon", RunNetworkAs="nobody")
-    lab_of(g, short, f"RunAs = {user}\n")
+    gateway_with_probe(g, short, f"RunAs = {user}\n")
     for command in ("check", "serve"):
         p = g.sallyport(command, "-c", g.conf)
         assert p.returncode == 78 and b"20-lookup.ini:6: RunAs: " in p.stderr, p

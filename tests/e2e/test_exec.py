@@ -1,4 +1,4 @@
-"""One command, run as a script would run it."""
+"""One command per connection, as scripts run it."""
 
 import hashlib
 import random
@@ -11,7 +11,7 @@ from lab.wait import wait_for
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 127, 254, 255])
-def test_exit_code_comes_through(way, code):
+def test_exit_code_is_relayed(way, code):
     assert way.ssh(f"exit {code}").outcome == (code, b"", "")
 
 
@@ -42,7 +42,7 @@ def test_every_byte_value_passes_unchanged(way):
     assert way.ssh("cat", stdin=data).outcome == (0, data, "")
 
 
-def test_login_and_environment_are_those_of_the_machine(way):
+def test_user_and_environment_are_those_of_upstream(way):
     from lab.sshd import ME
 
     assert way.ssh("id -un").text == ME + "\n"
@@ -60,7 +60,7 @@ def test_command_of_100_kilobytes(way):
     )
 
 
-def test_no_stdin(way):
+def test_stdin_from_dev_null(way):
     assert way.ssh("-n", "cat; echo done").outcome == (0, b"done\n", "")
 
 
@@ -68,7 +68,7 @@ def test_empty_command_output_and_input(way):
     assert way.ssh("true").outcome == (0, b"", "")
 
 
-def test_twenty_at_once(way):
+def test_twenty_commands_at_once(way):
     running = [way.client.spawn(f"cat; exit {i}") for i in range(20)]
     answers = [p.communicate(b"%d" % i, timeout=60) for i, p in enumerate(running)]
     assert [(p.returncode, out) for p, (out, _) in zip(running, answers)] == [
@@ -76,7 +76,7 @@ def test_twenty_at_once(way):
     ]
 
 
-def test_client_that_is_interrupted_ends_the_command(way):
+def test_interrupting_client_ends_command(way):
     needs_terminals()
     p = way.client.spawn("-tt", "echo started; sleep 1001")
     assert p.stdout.readline().strip() == b"started"
@@ -86,15 +86,15 @@ def test_client_that_is_interrupted_ends_the_command(way):
     wait_for("end of sleep", lambda: not way.sshd.commands("1001"))
 
 
-def test_background_process_keeps_the_session_as_direct(way):
-    # ssh waits for whoever still holds stdout, and not for who does not.
+def test_background_process_keeps_session_open_as_with_sshd(way):
+    # ssh waits for processes that hold stdout, and for no others.
     r = way.ssh("sh -c 'exec >&- 2>&- <&-; sleep 1002' & echo first")
     assert r.outcome == (0, b"first\n", "")
     for p in wait_for("sleep", lambda: way.sshd.commands("1002")):
         p.kill()
 
 
-def test_exit_signal_has_its_name(way, exit_signal_client):
+def test_exit_signal_is_relayed_with_its_name(way, exit_signal_client):
     channel = exit_signal_client(way)
     channel.exec_command("ulimit -c 0; echo out; echo err >&2; kill -TERM $$")
     assert channel.makefile().read() == b"out\n"
@@ -105,7 +105,7 @@ def test_exit_signal_has_its_name(way, exit_signal_client):
 
 
 def test_exec_requests_and_replies_keep_their_order(way, exit_signal_client):
-    """Output, EOF, exit status, close: nothing is lost when all come in one breath."""
+    """Output, EOF, exit status and close arrive together: nothing is lost."""
     size = random.Random(1).randrange(300_000, 400_000)
     for _ in range(10):
         r = way.ssh(f"head -c {size} /dev/zero; exit 9")
@@ -114,7 +114,7 @@ def test_exec_requests_and_replies_keep_their_order(way, exit_signal_client):
 
 @pytest.fixture
 def exit_signal_client():
-    """paramiko leaves exit-signal aside: take it down before it does."""
+    """paramiko ignores exit-signal: record it before paramiko does."""
     paramiko = pytest.importorskip("paramiko")
     from paramiko.common import MSG_CHANNEL_REQUEST
 

@@ -1,4 +1,4 @@
-"""plugins/exec/docker, with what docker 28 answers: by a recorded docker, and by the real one where it is."""
+"""plugins/exec/docker, with recorded answers of docker 28, and with the real client where it is installed."""
 
 import os
 import shutil
@@ -55,8 +55,8 @@ def test_docker(engine, ask):
         assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), login
 
 
-def test_docker_names_stay_names(engine, ask):
-    """docker trims what it is asked for; a blank more is another name all the same."""
+def test_docker_login_matches_exactly(engine, ask):
+    """docker trims the values of its filters; a login with an extra blank is still another login."""
     for login in ["a=b", "a,label=x", "{{.ID}}", "$(touch pwned)", "a b", "a'\"b", "--all", "name=x"]:
         engine.container(login)
         r = ask(login)
@@ -69,14 +69,14 @@ def test_docker_names_stay_names(engine, ask):
 
 
 @pytest.mark.parametrize("status", ["created", "restarting", "removing", "paused", "exited", "dead"])
-def test_docker_only_running(engine, ask, status):
+def test_docker_finds_only_running_containers(engine, ask, status):
     engine.container(status=status)
     assert ask().returncode == 1
     engine.container(networks={"a": ("10.9.9.9", "")})
     assert ask().stdout.startswith("HostName = 10.9.9.9\n")
 
 
-def test_docker_several(engine, ask):
+def test_docker_several_containers_of_one_login(engine, ask):
     engine.container()
     engine.container(networks={"a": ("10.9.9.9", "")})
     r = ask()
@@ -106,14 +106,14 @@ def test_docker_networks(engine, ask):
     ("user-known-hosts-file", "/tmp/x"), ("authorized-keys-file", "/tmp/x"), ("permit-open", "none"),
     ("user\nKey", "x"), ("authorized-key\n", "x"), ("", "x"), ("User", "root"), ("authorized-key.a b", "x"),
 ])
-def test_docker_labels_that_are_wrong(engine, ask, label, value):
+def test_docker_wrong_labels(engine, ask, label, value):
     engine.container(**{label: value})
     r = ask()
     assert r.returncode == 2 and r.stderr, r
 
 
-def test_docker_image_may_not_say(engine, ask):
-    """A label of an image is one of its containers, too: what anyone has uploaded must not take a login."""
+def test_docker_labels_of_images_do_not_count(engine, ask):
+    """Docker copies labels of an image to its containers: whoever uploads an image must not get a login."""
     engine.container()
     for labels in ({"sallyport.login": "alice"}, {"x": "y", "sallyport.authorized-key": "k"}):
         engine.images[RECORDED["Image"]] = labels
@@ -128,7 +128,7 @@ def test_docker_image_may_not_say(engine, ask):
     assert ask().returncode == 2
 
 
-def test_docker_no_engine(engine, ask):
+def test_docker_engine_that_is_down(engine, ask):
     engine.container()
     assert ask().returncode == 0
     engine.down = True
@@ -141,7 +141,7 @@ def test_docker_no_engine(engine, ask):
     assert ask(route="nonsense\n").returncode == 2
 
 
-def test_docker_client_that_is_missing(program_dir):
+def test_docker_client_is_missing(program_dir):
     (program_dir / "docker").write_text("")
     (program_dir / "bin").mkdir()
     for name in ("dirname", "readlink", "jq", "sh"):
@@ -150,8 +150,8 @@ def test_docker_client_that_is_missing(program_dir):
     assert r.returncode == 2 and "not found" in r.stderr
 
 
-def test_docker_lets_in(program_gateway, short, ring):
-    """As the others; PATH is what a gateway gives, so the client here is the recorded one by way of a script."""
+def test_docker_login(program_gateway, short, ring):
+    """PATH is set by the gateway, so a script stands in for the recorded client."""
     e = Engine(short)
     e.install_client(short / "bin")
     program = short / "lookup"

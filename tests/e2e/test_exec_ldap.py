@@ -16,7 +16,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 "
 
 
 def entry(dn, uid, **attributes):
-    """LDIF.  Every value in base64: what the directory makes of it is its own choice."""
+    """An entry in LDIF, with every value in base64, so that the server decides what it is."""
     lines = [f"dn: {dn},dc=test"]
     attributes = {"objectClass": ["inetOrgPerson", "ldapPublicKey", "extensibleObject"], "sn": "x", "cn": "x",
                   "uid": uid, **attributes}
@@ -69,7 +69,7 @@ ROUTE = ("HostName = {ipHostNumber}\nUser = ubuntu ; as everybody\nAuthorizedKey
 
 @pytest.fixture
 def settings(program_dir, slapd):
-    """settings(route lines, URI=…): the path of a file for the program."""
+    """settings(route lines, URI=…): the path of a settings file for the program."""
     def write(route=ROUTE, **words):
         words = {"URI": slapd.uri, "Base": "ou=open,dc=test", "CACert": slapd.cert, "NetworkTimeout": 20, **words}
         file = program_dir / "ldap"
@@ -109,15 +109,15 @@ def test_ldap_uris(settings):
     *HOSTILE, "*", "a*", "alice*", "alice)(uid=*", "*)(objectClass=*", "alice)(|(uid=*", "\\2a", "(", ")", "\\",
     "alice\\", "%u", "alice ", "tout", "\xff".encode("latin-1").decode("utf-8", "surrogateescape"), "ü", "nobody",
 ])
-def test_ldap_names_stay_names(settings, login):
-    if login == "alice ":  # to the directory, blanks at the ends are none (RFC 4518 2.6.1)
+def test_ldap_login_matches_exactly(settings, login):
+    if login == "alice ":  # a directory ignores blanks at the ends (RFC 4518 section 2.6.1)
         assert run("ldap", settings(), login).returncode == 0
         return
     r = run("ldap", settings(), login)
     assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), r.stderr
 
 
-def test_ldap_finds_odd_names(settings, slapd):
+def test_ldap_odd_login_names(settings, slapd):
     mark = slapd.log.mark()
     for login, host in (("tout(le)*\\monde", "10.0.0.7"), ("jürgen", "10.0.0.8")):
         assert f"HostName = {host}\n" in run("ldap", settings(), login).stdout
@@ -125,21 +125,21 @@ def test_ldap_finds_odd_names(settings, slapd):
 
 
 @pytest.mark.parametrize("login", ["newline", "return", "comment", "onlycomment", "binary", "nul"])
-def test_ldap_values_that_are_no_line(settings, login):
+def test_ldap_values_with_line_breaks(settings, login):
     r = run("ldap", settings("HostName = {ipHostNumber}\nUser = {description}\nAuthorizedKey = {sshPublicKey}\n"),
             login)
     assert r.returncode == 2 and r.stderr, r
 
 
 @pytest.mark.parametrize("login", ["twin2", "twin3"])
-def test_ldap_several_entries(settings, login):
+def test_ldap_several_entries_of_one_login(settings, login):
     r = run("ldap", settings(), login)
     assert (r.returncode, r.stdout) == (2, "")
     assert "2 entries have this login" in r.stderr or "Size limit exceeded" in r.stderr
 
 
-def test_ldap_password(settings, program_dir, slapd):
-    """Bound, it sees what others do not; the password is on no command line."""
+def test_ldap_bind_password(settings, program_dir, slapd):
+    """A bound program sees protected entries; the password is on no command line."""
     secret = program_dir / "secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o640)
@@ -149,7 +149,8 @@ def test_ldap_password(settings, program_dir, slapd):
 
     spy = program_dir / "bin" / "ldapsearch"
     spy.parent.mkdir()
-    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/argv\nenv >>{program_dir}/argv\nexec /usr/bin/ldapsearch "$@"\n')
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/argv\nenv >>{program_dir}/argv\n'
+                   'exec /usr/bin/ldapsearch "$@"\n')
     spy.chmod(0o755)
     assert run("ldap", settings(**words), "bob", PATH=f"{spy.parent}:/usr/bin:/bin").returncode == 0
     seen = (program_dir / "argv").read_text()
@@ -158,7 +159,7 @@ def test_ldap_password(settings, program_dir, slapd):
     secret.write_text("wrong\n")
     r = run("ldap", settings(**words), "bob")
     assert r.returncode == 2 and "Invalid credentials" in r.stderr
-    # A name without a password is anonymous to a server, which would say yes.
+    # A name without a password is an anonymous bind, which servers accept.
     secret.write_text("\n")
     assert run("ldap", settings(**words), "bob").returncode == 2
     secret.write_text(SECRET)
@@ -169,7 +170,7 @@ def test_ldap_password(settings, program_dir, slapd):
 
 
 def test_ldap_tls(settings, program_dir, slapd, ring):
-    """StartTLS is the default, has to succeed, and the server has to be the right one."""
+    """StartTLS is the default, must succeed, and the certificate of the server must match."""
     mark = slapd.log.mark()
     assert run("ldap", settings(), "alice").returncode == 0
     assert slapd.log.find("TLS established", mark)
@@ -178,7 +179,7 @@ def test_ldap_tls(settings, program_dir, slapd, ring):
         r = run("ldap", settings(**words), "alice")
         assert (r.returncode, r.stdout) == (2, "")
         assert not slapd.log.find("SRCH", mark)
-    # What the machine's own ldap.conf says does not matter.
+    # The ldap.conf of this host does not matter.
     (program_dir / "ldap.conf").write_text("TLS_REQCERT never\n")
     assert run("ldap", settings(CACert=None), "alice", LDAPCONF=str(program_dir / "ldap.conf")).returncode == 2
     mark = slapd.log.mark()
@@ -189,11 +190,11 @@ def test_ldap_tls(settings, program_dir, slapd, ring):
     assert run("ldap", settings(CACert="/nowhere"), "alice").returncode == 2
 
 
-def test_ldap_no_answer(settings, slapd):
+def test_ldap_server_that_does_not_answer(settings, slapd):
     r = run("ldap", settings(URI="ldap://127.0.0.1:1"), "alice")
     assert r.returncode == 2 and "Can't contact LDAP server" in r.stderr
     assert run("ldap", settings(URI=f"ldap://127.0.0.1:1 {slapd.uri}"), "alice").returncode == 0
-    # One that takes the connection and stays silent: its handshake has the same time.
+    # The time limit also covers a server that accepts and never answers the TLS handshake.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
         uri = f"ldaps://127.0.0.1:{silent.getsockname()[1]}"
@@ -203,7 +204,7 @@ def test_ldap_no_answer(settings, slapd):
     assert r.returncode == 2 and "No such object" in r.stderr
 
 
-def test_ldap_settings_that_are_wrong(settings, program_dir):
+def test_ldap_wrong_settings(settings, program_dir):
     assert run("ldap", program_dir / "gone", "alice").returncode == 2
     assert run("ldap", program_dir, "alice").returncode == 2
     for words in ({"URI": None}, {"Base": None}, {"Filter": "(uid=alice)"}, {"Filter": "(uid=%u"},
@@ -214,8 +215,8 @@ def test_ldap_settings_that_are_wrong(settings, program_dir):
     assert run("ldap", settings("Host Name = x\n"), "alice").returncode == 2
 
 
-def test_ldap_lets_in(program_gateway, slapd, ring, tmp_path):
-    """An entry is all it takes.  Relative paths begin where those of conf.d do."""
+def test_ldap_login(program_gateway, slapd, ring, tmp_path):
+    """One entry is sufficient.  Relative paths start where those of conf.d do."""
     w = program_gateway(PROGRAMS / "ldap", "ldap", timeout=2)
     (w.gateway.dir / "cert.pem").write_bytes(slapd.cert.read_bytes())
     (w.gateway.dir / "ldap").write_text(
@@ -228,7 +229,7 @@ def test_ldap_lets_in(program_gateway, slapd, ring, tmp_path):
     w.answers()
     assert w.new_client(user="*").ssh("true").code == 255
     assert w.gateway.log.find(r"Invalid user \* from")
-    # A directory that has hung itself up fails a login, in time.
+    # A stopped server fails the login in time.
     slapd.process.send_signal(signal.SIGSTOP)
     try:
         mark = w.gateway.log.mark()

@@ -11,16 +11,16 @@ from lab.sshd import ME
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 "
 
 
-def sample(first, last):
-    """What the comment at the head of the program tells people to write: it has to work."""
+def sample_query(first, last):
+    """Lines from the comment at the head of the program, which must work as printed."""
     lines = (PROGRAMS / "postgresql").read_text().split("\n")
     start = next(i for i, line in enumerate(lines) if line.startswith(f"#\t{first}"))
     end = next(i for i in range(start, len(lines)) if lines[i].startswith(f"#\t{last}"))
     return "\n".join(line[2:] for line in lines[start:end + 1]) + "\n"
 
 
-QUERY = sample("SELECT host", "FROM ssh_users")
-TABLES = sample("CREATE TABLE ssh_users", "GRANT")
+QUERY = sample_query("SELECT host", "FROM ssh_users")
+TABLES = sample_query("CREATE TABLE ssh_users", "GRANT")
 
 PEOPLE = f"""
 INSERT INTO ssh_users VALUES ('locked', '10.0.0.7', 22, NULL, true);
@@ -39,7 +39,7 @@ def database():
 
 @pytest.fixture
 def services(program_dir, database):
-    """services(word=…): a service file."""
+    """services(word=…): the path of a connection service file."""
     def write(**words):
         words = {"host": "127.0.0.1", "port": database.port, "dbname": "postgres", "user": "sallyport",
                  "passfile": program_dir / "pgpass", "connect_timeout": 20, **words}
@@ -63,7 +63,7 @@ def ask(services, program_dir):
     return call
 
 
-def test_postgresql(ask):
+def test_postgresql_query(ask):
     r = ask("alice")
     assert (r.returncode, r.stderr) == (0, "")
     assert r.stdout == ("hostname = 10.0.0.5\nport = 2200\nuser = ubuntu\nkey = people\nuserknownhostsfile = "
@@ -78,14 +78,14 @@ def test_postgresql(ask):
         assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), login
 
 
-def test_postgresql_values(ask):
+def test_postgresql_values_with_line_breaks(ask):
     r = ask("x", "SELECT true AS a, ARRAY['h', 'i'] AS hostname, NULL AS b, 7 AS port, "
                  "ARRAY['A=1', NULL, 'B=2'] AS setenv, '10.0.0.1'::inet AS c")
     assert r.stdout == "a = yes\nhostname = h i\nport = 7\nsetenv = A=1\nsetenv = B=2\nc = 10.0.0.1\n"
     r = ask("x", "SELECT :'login' AS a, :'fingerprint' AS b, :'client' AS c", SALLYPORT_FINGERPRINT="SHA256:a+/",
             SALLYPORT_CLIENT_ADDRESS="fe80::1%eth0")
     assert r.stdout == "a = x\nb = SHA256:a+/\nc = fe80::1%eth0\n"
-    # What nobody waits for any more ends, in the server as well.
+    # A query that nobody waits for any more ends on the server as well.
     assert ask("x", "SELECT current_setting('statement_timeout') AS a").stdout == "a = 10s\n"
 
 
@@ -103,7 +103,7 @@ def test_postgresql_injection(ask, database, login):
     r = ask(login)
     assert (r.returncode, r.stdout) == (1, ""), r
     assert database.sql("SELECT * FROM ssh_users; SELECT * FROM ssh_keys") == before
-    # The name arrives as what it is: the server has seen the very bytes.
+    # The server has received the very bytes of the login.
     r = ask(login, "SELECT encode(convert_to(:'login', 'UTF8'), 'hex') AS x")
     raw = login.encode("utf-8", "surrogateescape")
     assert r.stdout == ("" if "\udc80" <= max(login) <= "\udcff" else f"x = {raw.hex()}\n")
@@ -115,12 +115,12 @@ def test_postgresql_injection(ask, database, login):
     "SELECT host AS hostname FROM ssh_users WHERE login = :\"login\"",
     "SELECT :'login' AS x, ':client' AS y",
 ])
-def test_postgresql_query_that_does_not_quote(ask, query):
+def test_postgresql_unquoted_query(ask, query):
     r = ask("' OR login = 'alice", query)
     assert (r.returncode, r.stdout) == (2, "") and "write :'login'" in r.stderr
 
 
-def test_postgresql_only_reads(ask, database):
+def test_postgresql_transaction_is_read_only(ask, database):
     database.sql("GRANT UPDATE ON ssh_users TO sallyport; CREATE OR REPLACE FUNCTION lock(who text) RETURNS text AS "
                  "'UPDATE ssh_users SET locked = true WHERE login = who; SELECT who' LANGUAGE sql")
     r = ask("alice", "SELECT lock('alice') AS x")
@@ -137,12 +137,12 @@ def test_postgresql_only_reads(ask, database):
     "SELECT nothing FROM nowhere", "SELECT :'nothing' AS a", "SELECT 1 AS a; SELECT 2 AS b",
     "SELECT ARRAY[ARRAY['a']] AS a",
 ])
-def test_postgresql_answers_that_are_wrong(ask, query):
+def test_postgresql_wrong_answers(ask, query):
     r = ask("alice", query)
     assert r.returncode == 2 and r.stderr, r
 
 
-def test_postgresql_connection(ask, services, database, program_dir):
+def test_postgresql_connection_errors(ask, services, database, program_dir):
     for words, reason in (({"port": 1}, "refused"), ({"dbname": "none"}, "does not exist"),
                           ({"user": "nobody"}, "password"), ({"sslmode": "require"}, "SSL"),
                           ({"host": "::1,127.0.0.1", "port": "1,1"}, "refused"), ({"wrong": "x"}, "syntax error")):
@@ -161,18 +161,19 @@ def test_postgresql_connection(ask, services, database, program_dir):
     assert ask("alice", services=program_dir / "gone").returncode == 2
 
 
-def test_postgresql_passwords_are_not_seen(ask, program_dir):
+def test_postgresql_password_is_on_no_command_line(ask, program_dir):
     spy = program_dir / "bin" / "psql"
     spy.parent.mkdir()
-    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/seen\nenv >>{program_dir}/seen\nexec /usr/bin/psql "$@"\n')
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{program_dir}/seen\nenv >>{program_dir}/seen\n'
+                   'exec /usr/bin/psql "$@"\n')
     spy.chmod(0o755)
     assert ask("alice", PATH=f"{spy.parent}:/usr/bin:/bin").returncode == 0
     seen = (program_dir / "seen").read_text()
     assert "login=alice" in seen and "of sallyport" not in seen
 
 
-def test_postgresql_lets_in(program_gateway, database, services, ring):
-    """Relative paths begin where those of conf.d do.  What is in the database counts at once."""
+def test_postgresql_login(program_gateway, database, services, ring):
+    """Relative paths start where those of conf.d do.  Changes in the database apply at once."""
     w = program_gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=2)
     services(passfile="pgpass", connect_timeout=None).rename(w.gateway.dir / "services")
     (w.gateway.dir / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")

@@ -1,4 +1,4 @@
-"""The programs in plugins/exec, each with the real thing it talks to."""
+"""The programs in plugins/exec that need no server of their own, each with what it asks."""
 
 import http.server
 import json
@@ -27,7 +27,7 @@ def test_table(program_dir):
 
 @pytest.mark.parametrize("text", ["login\n", "name:HostName\n", "login,Host Name\n", "login,HostName\nalice,a,b\n",
                                   'login,HostName\nalice,"a"\n'])
-def test_table_that_is_wrong(program_dir, text):
+def test_malformed_table(program_dir, text):
     (program_dir / "t").write_text(text)
     r = run("table", program_dir / "t", "alice")
     assert r.returncode == 2 and r.stdout == "" and "line " in r.stderr
@@ -35,7 +35,7 @@ def test_table_that_is_wrong(program_dir, text):
     assert run("table", program_dir, "alice").returncode == 2
 
 
-def test_table_lets_in(program_gateway, tmp_path):
+def test_table_login(program_gateway, tmp_path):
     file = tmp_path / "users"
     w = program_gateway(PROGRAMS / "table", file)
     file.write_text(
@@ -52,7 +52,7 @@ def test_table_lets_in(program_gateway, tmp_path):
 
 @pytest.fixture
 def service():
-    """An HTTP service: service.answers[login] = (status, body); what was asked is in service.asked."""
+    """An HTTP service: service.answers[login] = (status, body); service.asked has the requests."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -94,7 +94,7 @@ def test_http(program_dir, service):
                                "client": ["fe80::1%eth0"]}, "Bearer x")]
 
 
-def test_http_names_stay_names(program_dir, service):
+def test_http_login_matches_exactly(program_dir, service):
     for login in HOSTILE:
         assert run("http", service.url, login).returncode == 1
         assert service.asked.pop() == ({"login": [login], "fingerprint": [""], "client": [""]}, None)
@@ -106,18 +106,18 @@ def test_http_names_stay_names(program_dir, service):
     (200, '{"User": "a\\nHostName = evil"}'), (200, '{"User": "a\\u0000"}'), (200, '{"User": "a ;b"}'),
     (200, '{"AuthorizedKey": ["a\\nb"]}'), (200, b'{"a": "' + b"x" * 70000 + b'"}'),
 ])
-def test_http_answers_that_are_wrong(program_dir, service, status, body):
+def test_http_wrong_answers(program_dir, service, status, body):
     service.answers["alice"] = (status, body)
     r = run("http", service.url, "alice")
     assert r.returncode == 2 and r.stderr, r
 
 
-def test_http_no_service(program_dir):
+def test_http_service_that_is_down(program_dir):
     assert run("http", "http://127.0.0.1:1/", "alice").returncode == 2
     assert run("http", "file:///etc/passwd", "alice").returncode == 2
 
 
-def test_http_lets_in(program_gateway, service, ring):
+def test_http_login(program_gateway, service, ring):
     w = program_gateway(PROGRAMS / "http", service.url)
     service.answers["alice"] = (200, json.dumps({
         "HostName": "127.0.0.1", "Port": w.sshd.port, "User": ME, "Key": "mapped",
@@ -132,7 +132,8 @@ def test_http_lets_in(program_gateway, service, ring):
 
 
 def test_machines(program_dir):
-    (program_dir / "list").write_text("# all\nweb1 10.0.0.5\ndb1 10.0.0.6:2200 alice,bob\n10 h\nodd a b c d\nv6 fe80::1\n")
+    (program_dir / "list").write_text(
+        "# all\nweb1 10.0.0.5\ndb1 10.0.0.6:2200 alice,bob\n10 h\nodd a b c d\nv6 fe80::1\n")
     (program_dir / "route").write_text("AuthorizedKeysFile = users/{user}.pub\nKey = {machine}-{user}\n")
     r = run("machines", "list", "route", "alice+web1")
     assert (r.returncode, r.stdout) == (
@@ -146,7 +147,7 @@ def test_machines(program_dir):
     assert run("machines", "gone", "route", "alice+web1").returncode == 2
 
 
-def test_machines_lets_in(program_gateway, tmp_path):
+def test_machines_login(program_gateway, tmp_path):
     w = program_gateway(PROGRAMS / "machines", tmp_path / "list", tmp_path / "route")
     (tmp_path / "list").write_text(f"box 127.0.0.1:{w.sshd.port}\n")
     (tmp_path / "route").write_text(
@@ -155,7 +156,7 @@ def test_machines_lets_in(program_gateway, tmp_path):
     assert w.new_client(user=f"{ME}+other").ssh("true").code == 255
 
 
-def test_nobody_else_may_write_to_them():
+def test_programs_are_writable_by_owner_alone():
     for name in os.listdir(PROGRAMS):
         mode = (PROGRAMS / name).stat().st_mode
         if (PROGRAMS / name).is_file() and name != "README.md":

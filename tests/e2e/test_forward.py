@@ -34,7 +34,7 @@ def test_local_forward(way, echo, digest):
     assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
 
-def test_local_forward_to_nobody_closes(way):
+def test_local_forward_to_closed_port(way):
     port, nobody = net.free_port(), net.free_port()
     way.client.forward("-L", f"127.0.0.1:{port}:127.0.0.1:{nobody}", ready=[("127.0.0.1", port)])
     with net.connect(("127.0.0.1", port)) as s:
@@ -56,14 +56,14 @@ def test_remote_forward(way, echo, digest):
     assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
 
-def test_remote_forward_lets_the_machine_choose_the_port(way, echo):
+def test_remote_forward_with_port_chosen_by_upstream(way, echo):
     p = way.client.forward("-R", f"127.0.0.1:0:127.0.0.1:{echo.port}")
     line = p.stderr.readline().decode()
     port = int(re.match(r"Allocated port (\d+) for remote forward", line)[1])
     assert net.exchange(("127.0.0.1", port), DATA) == DATA
 
 
-def test_remote_forward_of_a_taken_port_is_refused(way, echo):
+def test_remote_forward_of_used_port_is_refused(way, echo):
     r = way.ssh(
         "-R", f"127.0.0.1:{echo.port}:127.0.0.1:9", "echo not reached", ExitOnForwardFailure="yes"
     )
@@ -78,7 +78,7 @@ def test_remote_forward_can_be_cancelled(way, echo, short):
                            ready=[("127.0.0.1", port)])
     way.client.ssh("-S", control, "true")  # the client has read the answer to its request
     argv = way.client.argv("ssh", "-S", control, "-O", "cancel", "-R",
-                           f"127.0.0.1:{port}:127.0.0.1:{echo.port}", "machine")
+                           f"127.0.0.1:{port}:127.0.0.1:{echo.port}", "upstream")
     way.client.run(argv, check=True)
     wait_for("the end of the forward", lambda: not net.accepts(("127.0.0.1", port)))
     assert m.poll() is None, m.stderr.read()
@@ -101,28 +101,28 @@ def test_remote_dynamic_forward(way, echo):
 
 
 def test_stdio_forward(way, echo, digest):
-    ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{digest.port}", "machine")
+    ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{digest.port}", "upstream")
     assert way.client.run(ssh, DATA).outcome == (0, sha256(DATA), "")
-    ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{echo.port}", "machine")
+    ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{echo.port}", "upstream")
     assert way.client.run(ssh, DATA).outcome == (0, DATA, "")
 
 
-def test_stdio_forward_to_nobody(way):
-    r = way.client.run(way.client.argv("ssh", "-W", f"127.0.0.1:{net.free_port()}", "machine"))
+def test_stdio_forward_to_closed_port(way):
+    r = way.client.run(way.client.argv("ssh", "-W", f"127.0.0.1:{net.free_port()}", "upstream"))
     assert r.code == 255
     assert "open failed: connect failed: Connection refused" in r.err
 
 
-def test_machine_that_forbids_forwarding_says_so(own_way, echo):
+def test_upstream_that_forbids_forwarding(own_way, echo):
     w = own_way(sshd={"AllowTcpForwarding": "no"})
-    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{echo.port}", "machine"))
+    r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{echo.port}", "upstream"))
     assert r.code == 255
     assert "open failed: administratively prohibited" in r.err
     r = w.ssh("-R", f"127.0.0.1:0:127.0.0.1:{echo.port}", "echo still here")
     assert r.text == "still here\n" and "remote port forwarding failed" in r.err
 
 
-def test_jump_over_the_way_to_another_machine(way, make_sshd, ring):
+def test_proxy_jump_to_another_upstream(way, make_sshd, ring):
     """ssh -J: a whole SSH connection in one channel."""
     inner = make_sshd(env={"MACHINE": "inner"})
     inner.authorize(ring.get("client").public)
@@ -132,6 +132,6 @@ def test_jump_over_the_way_to_another_machine(way, make_sshd, ring):
     c = way.new_client(user=ME)
     c.port = inner.port
     c.known_hosts.write_text(inner.known_hosts())
-    c.write_config(ProxyCommand=f"ssh -F {outer.config} -W %h:%p machine")
+    c.write_config(ProxyCommand=f"ssh -F {outer.config} -W %h:%p upstream")
     assert c.ssh("echo $MACHINE").text == "inner\n"
     assert c.ssh("cat", stdin=DATA).out == DATA

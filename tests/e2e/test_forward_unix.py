@@ -1,4 +1,4 @@
-"""Unix sockets, forwarded both ways, and the agent."""
+"""Forwards of Unix sockets, in both directions, and of the agent."""
 
 import pytest
 
@@ -15,25 +15,25 @@ def echo(short):
     s.close()
 
 
-def test_local_socket_to_a_socket_there(way, short, echo):
+def test_local_socket_to_remote_socket(way, short, echo):
     here = str(short / "here")
     way.client.forward("-L", f"{here}:{echo.address}", ready=[here])
     assert net.exchange(here, DATA) == DATA
 
 
-def test_local_port_to_a_socket_there(way, echo):
+def test_local_port_to_remote_socket(way, echo):
     port = net.free_port()
     way.client.forward("-L", f"127.0.0.1:{port}:{echo.address}", ready=[("127.0.0.1", port)])
     assert net.exchange(("127.0.0.1", port), DATA) == DATA
 
 
-def test_socket_there_to_a_socket_here(way, short, echo):
+def test_remote_socket_to_local_socket(way, short, echo):
     there = str(short / "there")
     way.client.forward("-R", f"{there}:{echo.address}", ready=[there])
     assert net.exchange(there, DATA) == DATA
 
 
-def test_socket_there_is_replaced_if_the_machine_says_so(own_way, short, echo):
+def test_existing_remote_socket_is_replaced_with_stream_local_bind_unlink(own_way, short, echo):
     w = own_way(sshd={"StreamLocalBindUnlink": "yes"})
     there = str(short / "there")
     for _ in range(2):  # sshd leaves the socket behind
@@ -43,12 +43,12 @@ def test_socket_there_is_replaced_if_the_machine_says_so(own_way, short, echo):
         w.sshd.quiet()
 
 
-def test_socket_that_exists_is_refused(way, short, echo):
+def test_existing_remote_socket_is_refused(way, short, echo):
     r = way.ssh("-R", f"{echo.address}:{short}/x", "echo not reached", ExitOnForwardFailure="yes")
     assert r.code == 255 and "remote port forwarding failed" in r.err
 
 
-def test_machine_that_forbids_sockets_says_so(own_way, short, echo):
+def test_upstream_that_forbids_socket_forwarding(own_way, short, echo):
     w = own_way(sshd={"AllowStreamLocalForwarding": "no"})
     here = str(short / "here")
     w.client.forward("-L", f"{here}:{echo.address}", ready=[here])
@@ -76,12 +76,12 @@ def test_agent_forwarding(way, agent, ring):
     assert str(way.dir) not in r.text and "/agent" in r.text
 
 
-def test_agent_stays_here_if_not_asked_for(way, agent):
+def test_agent_is_not_forwarded_unless_asked(way, agent):
     r = way.ssh("ssh-add -l; echo [$SSH_AUTH_SOCK]", env=agent)
     assert "[]" in r.text
 
 
-def test_login_to_a_third_machine_with_the_forwarded_agent(way, agent, make_sshd, ring, tmp_path):
+def test_login_to_third_host_with_forwarded_agent(way, agent, make_sshd, ring, tmp_path):
     third = make_sshd(env={"MACHINE": "third"})
     third.authorize(ring.get("agent", "rsa3072").public)
     known = tmp_path / "known"
@@ -96,13 +96,13 @@ def test_login_to_a_third_machine_with_the_forwarded_agent(way, agent, make_sshd
 
 
 def test_many_agent_channels_at_once(way, agent):
-    """warpgate #1459: three at once stood still."""
+    """warpgate #1459: three channels at once stalled."""
     command = "for i in 1 2 3 4 5 6 7 8; do ssh-add -l & done; wait"
     r = way.ssh("-A", command, env=agent)
     assert len(r.text.splitlines()) == 16, r
 
 
-def test_agent_refused_by_the_machine(own_way, short, ring):
+def test_agent_forwarding_refused_by_upstream(own_way, short, ring):
     w = own_way(sshd={"AllowAgentForwarding": "no"})
     r = w.ssh("-A", "echo [$SSH_AUTH_SOCK]", env=start_forwarded_agent(w, short, ring))
     assert r.text == "[]\n"

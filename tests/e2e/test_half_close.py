@@ -1,4 +1,4 @@
-"""One direction ends before the other (FAULTS F12, 100 times scaled to 12: two cores)."""
+"""One direction ends before the other, in 12 concurrent runs."""
 
 import subprocess
 
@@ -7,8 +7,8 @@ from lab import procs
 TIMES = 12
 
 
-def together(way, command, stdin, times=TIMES):
-    """The same command several times at once; the outcomes."""
+def run_concurrently(way, command, stdin, times=TIMES):
+    """Outcomes of the same command, run several times at once."""
     running = []
     for _ in range(times):
         p = way.client.spawn(command)
@@ -23,19 +23,19 @@ def together(way, command, stdin, times=TIMES):
     return outcomes
 
 
-def test_output_after_the_end_of_input(way):
+def test_output_after_end_of_input(way):
     expected = (3, b"xlate\n", b"")
-    assert together(way, "cat; sleep 1; echo late; exit 3", b"x") == [expected] * TIMES
+    assert run_concurrently(way, "cat; sleep 1; echo late; exit 3", b"x") == [expected] * TIMES
 
 
-def test_output_closed_before_the_command_ends(way):
-    assert together(way, "exec >&-; sleep 1; exit 4", b"") == [(4, b"", b"")] * TIMES
+def test_output_closed_before_command_ends(way):
+    assert run_concurrently(way, "exec >&-; sleep 1; exit 4", b"") == [(4, b"", b"")] * TIMES
 
 
 def test_stderr_after_stdout_is_closed(way):
     expected = (5, b"first\n", b"second\n")
     command = "echo first; exec >&-; sleep 1; echo second >&2; exit 5"
-    assert together(way, command, b"") == [expected] * TIMES
+    assert run_concurrently(way, command, b"") == [expected] * TIMES
 
 
 def test_input_goes_on_after_output_is_closed(way, tmp_path):
@@ -46,11 +46,11 @@ def test_input_goes_on_after_output_is_closed(way, tmp_path):
     assert target.read_bytes() == data
 
 
-def test_end_of_input_at_once_many_times(way):
-    assert together(way, "wc -c", b"") == [(0, b"0\n", b"")] * TIMES
+def test_immediate_end_of_input(way):
+    assert run_concurrently(way, "wc -c", b"") == [(0, b"0\n", b"")] * TIMES
 
 
-def test_command_that_does_not_read_its_input(way):
+def test_command_that_ignores_its_input(way):
     r = way.ssh("exec <&-; echo no reader; exit 7", stdin=bytes(5_000_000))
     assert r.outcome == (7, b"no reader\n", "")
 
@@ -60,8 +60,8 @@ def test_late_flood_after_end_of_input(way):
     assert (r.code, len(r.out), r.err) == (8, 20_000_000, "")
 
 
-def test_reader_that_goes_away(way):
-    """ssh … | head -1: the command learns that nobody reads."""
+def test_reader_that_stops_reading(way):
+    """ssh … | head -1: the command gets SIGPIPE."""
     ssh = way.client.spawn("yes 1>&1; echo ended >&2", stdin=subprocess.DEVNULL)
     head = way.client.popen(["head", "-1"], stdin=ssh.stdout)
     ssh.stdout.close()
@@ -72,7 +72,7 @@ def test_reader_that_goes_away(way):
     way.sshd.quiet()
 
 
-def test_command_that_stops_reading_goes_on_writing(way):
+def test_command_that_closes_input_and_goes_on_writing(way):
     ssh = way.client.spawn("head -c 2; exec <&-; cat /dev/zero")
     feeder = way.client.popen(["yes"], stdout=ssh.stdin, stdin=subprocess.DEVNULL)
     ssh.stdin.close()

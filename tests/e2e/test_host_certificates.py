@@ -1,6 +1,6 @@
-"""Machines that show a certificate: @cert-authority in known_hosts.  (FAULTS F19)
+"""Upstreams that show a host certificate: @cert-authority in known_hosts.
 
-Direct: ssh checks; else the gateway does, for its login.
+Direct, ssh checks the certificate; otherwise the gateway does.
 """
 
 import base64
@@ -18,8 +18,8 @@ from lab.refusal import one_line, session_id
 from lab.sshd import HOST_KEYS
 
 
-class Known:
-    """What is known of a machine, by the names that it has."""
+class KnownHosts:
+    """The known_hosts file in use, and logins with it."""
 
     def __init__(self, way, port):
         self.way = way
@@ -42,12 +42,12 @@ class Known:
         assert r.outcome[:2] == (0, b"in\n"), r
 
     def refused(self, known, *why):
-        """why: what the gateway's log says of it."""
+        """why: what the gateway's log says."""
         self.file.write_text(known)
         tries = self.way.sshd.log.text().count(" publickey for ")
         r = self.way.ssh("echo in")
         assert r.code == 255 and r.out == b"", r
-        assert self.way.sshd.log.text().count(" publickey for ") == tries  # nothing was offered
+        assert self.way.sshd.log.text().count(" publickey for ") == tries  # no key was offered
         if self.way.gateway:
             assert "host key" in one_line(r.err), r.err
             log = self.way.gateway.log
@@ -57,7 +57,7 @@ class Known:
 
 @pytest.fixture
 def authorities(ring, tmp_path):
-    """authorities(KIND): theirs, and another."""
+    """authorities(KIND): the CA of the upstream, and another."""
 
     def make(kind="ed25519"):
         return (authority.CA(tmp_path / "ca", ring.get("host_ca", kind)),
@@ -67,8 +67,10 @@ def authorities(ring, tmp_path):
 
 
 @pytest.fixture
-def certified(own_way, ring):
-    """certified(CA, ...): a machine whose key the CA has signed; what else is of route and certificate."""
+def upstream_with_certificate(own_way, ring):
+    """upstream_with_certificate(CA, ...): a way to an upstream whose key the CA signed; options of the route
+    and of the certificate.
+    """
 
     def make(ca, kind="ed25519", strict="yes", route=None, sshd=None, **cert):
         file = ca.sign(ring.get("upstream_host", kind), **{"principals": "127.0.0.1", "host": True, **cert})
@@ -76,60 +78,60 @@ def certified(own_way, ring):
                     route={"StrictHostKeyChecking": strict, **(route or {})})
         if w.direct:
             w.client.write_config(StrictHostKeyChecking=strict, HashKnownHosts="no")
-        return Known(w, w.sshd.port)
+        return KnownHosts(w, w.sshd.port)
 
     return make
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa256", "ecdsa384", "ecdsa521", "rsa3072"])
-def test_each_type(authorities, certified, kind):
-    """Key and authority of it: nothing else of the machine is known."""
+def test_each_type_of_key_and_ca(authorities, upstream_with_certificate, kind):
+    """Nothing but the CA is known of the upstream."""
     ca, _ = authorities(kind)
-    k = certified(ca, kind)
+    k = upstream_with_certificate(ca, kind)
     k.accepted(k.authority(ca))
 
 
 @pytest.mark.parametrize("names", ["*", "127.0.0.*", "[127.0.0.1]:*", "127.0.0.1", "other,[*]:*"])
-def test_names_of_the_authority(authorities, certified, names):
+def test_ca_line_names_upstream(authorities, upstream_with_certificate, names):
     ca, _ = authorities()
-    k = certified(ca)
+    k = upstream_with_certificate(ca)
     k.accepted(k.authority(ca, names))
 
 
 @pytest.mark.parametrize("names", ["127.0.0.2", "[127.0.0.1]:22", "*,![127.0.0.1]:*,!127.0.0.1", "other"])
-def test_authority_for_others(authorities, certified, names):
+def test_ca_line_for_other_hosts(authorities, upstream_with_certificate, names):
     ca, _ = authorities()
-    k = certified(ca)
+    k = upstream_with_certificate(ca)
     k.refused(k.authority(ca, names), "the key is not known")
 
 
-def test_other_authority(authorities, certified):
+def test_certificate_of_another_ca(authorities, upstream_with_certificate):
     ca, other = authorities()
-    k = certified(ca)
+    k = upstream_with_certificate(ca)
     k.refused(k.authority(other), "the key is not known")
     k.accepted(k.authority(other) + k.authority(ca))
 
 
-def test_key_of_an_authority_is_no_host_key(authorities, certified, ring):
-    """And a host key is no authority."""
+def test_ca_key_is_no_host_key(authorities, upstream_with_certificate, ring):
+    """And a host key is no CA."""
     ca, _ = authorities()
-    k = certified(ca)
+    k = upstream_with_certificate(ca)
     k.refused(k.line(ca.key))
     k.refused(k.line(ring.get("upstream_host"), marker="@cert-authority"))
 
 
 @pytest.mark.parametrize("principals", ["", "a,127.0.0.1,b"])
-def test_principals(authorities, certified, principals):
-    """Without any, it is for all hosts."""
+def test_principals_of_certificate(authorities, upstream_with_certificate, principals):
+    """A certificate without principals is for all hosts."""
     ca, _ = authorities()
-    k = certified(ca, principals=principals)
+    k = upstream_with_certificate(ca, principals=principals)
     k.accepted(k.authority(ca))
 
 
 @pytest.mark.parametrize("principals", ["127.0.0.2", "127.0.0.*", "*", "[127.0.0.1]", "127.0.0.1x"])
-def test_principals_of_others(authorities, certified, principals):
+def test_principals_of_other_hosts(authorities, upstream_with_certificate, principals):
     ca, _ = authorities()
-    k = certified(ca, principals=principals)
+    k = upstream_with_certificate(ca, principals=principals)
     k.refused(k.authority(ca), "127.0.0.1 is not a principal of the certificate, and the key is not known")
 
 
@@ -138,39 +140,39 @@ def test_principals_of_others(authorities, certified, principals):
     ({"validity": "+1h:+2h"}, "the certificate is not valid before"),
     ({"options": ["critical:x@example.com=1"]}, "has a critical option"),
 ])
-def test_not_good_now(authorities, certified, ring, cert, why):
-    """As for ssh, its key may be known all the same."""
+def test_certificate_outside_its_validity(authorities, upstream_with_certificate, ring, cert, why):
+    """As in ssh, the plain key may still be known."""
     ca, _ = authorities()
-    k = certified(ca, **cert)
+    k = upstream_with_certificate(ca, **cert)
     k.refused(k.authority(ca), why, "the key is not known")
     k.accepted(k.authority(ca) + k.line(ring.get("upstream_host")))
     changed = k.line(ring.get("changed_host"))
     k.refused(k.authority(ca) + changed, why, "the key has CHANGED")
 
 
-def test_revoked(authorities, certified, ring):
+def test_revoked_certificate(authorities, upstream_with_certificate, ring):
     ca, other = authorities()
-    k = certified(ca)
+    k = upstream_with_certificate(ca)
     good = k.authority(ca) + k.line(ring.get("upstream_host"))
     k.accepted(good + k.line(other.key, "*", "@revoked"))
     k.refused(good + k.line(ca.key, "*", "@revoked"), "@revoked")
     k.refused(good + k.line(ring.get("upstream_host"), "*", "@revoked"), "@revoked")
 
 
-def test_machine_without_a_certificate(authorities, own_way, ring):
-    """Where there is an authority: its key has to be known."""
+def test_upstream_without_certificate(authorities, own_way, ring):
+    """With a CA in known_hosts, its plain key must be known."""
     ca, _ = authorities()
     w = own_way()
-    k = Known(w, w.sshd.port)
+    k = KnownHosts(w, w.sshd.port)
     k.refused(k.authority(ca), "the key is not known")
     for key in w.sshd.host_keys:
         k.accepted(k.authority(ca) + k.line(key))
 
 
-def test_accept_new_keeps_the_key(authorities, certified):
-    """Of a certificate by an authority that is not known; by one that is, nothing is written."""
+def test_accept_new_saves_plain_key(authorities, upstream_with_certificate):
+    """Saved if the CA is unknown; with a known CA, nothing is written."""
     ca, other = authorities()
-    k = certified(ca, strict="accept-new")
+    k = upstream_with_certificate(ca, strict="accept-new")
     k.accepted(k.authority(ca))
     assert k.file.read_text() == k.authority(ca)
     k.accepted(k.authority(other))
@@ -179,35 +181,34 @@ def test_accept_new_keeps_the_key(authorities, certified):
     k.accepted(k.file.read_text())
 
 
-def test_no_checking(authorities, certified):
+def test_strict_host_key_checking_no(authorities, upstream_with_certificate):
     ca, other = authorities()
-    k = certified(ca, strict="no")
+    k = upstream_with_certificate(ca, strict="no")
     k.accepted(k.authority(other))
 
 
-def test_fingerprint(authorities, certified, ring):
-    """HostKeyFingerprint: that of a certificate is its key's."""
+def test_host_key_fingerprint_of_certificate(authorities, upstream_with_certificate, ring):
+    """HostKeyFingerprint is that of the key in the certificate."""
     ca, other = authorities()
-    k = certified(ca, route={"HostKeyFingerprint": ring.get("upstream_host").fingerprint})
+    k = upstream_with_certificate(ca, route={"HostKeyFingerprint": ring.get("upstream_host").fingerprint})
     if k.way.gateway:
         k.accepted(k.authority(other))
 
 
-def test_host_key_algorithms(authorities, certified):
-    """Certificates alone are asked for."""
+def test_certificate_algorithms_alone(authorities, upstream_with_certificate):
     ca, other = authorities()
     only = "ssh-ed25519-cert-v01@openssh.com"
-    k = certified(ca, route={"HostKeyAlgorithms": only})
+    k = upstream_with_certificate(ca, route={"HostKeyAlgorithms": only})
     if k.way.direct:
         k.way.client.write_config(HostKeyAlgorithms=only, StrictHostKeyChecking="yes")
     k.accepted(k.authority(ca))
     k.refused(k.authority(other))
 
 
-def test_rekeys(authorities, certified, bulk):
-    """By the machine, in the middle of a transfer."""
+def test_rekeying_with_certificate(authorities, upstream_with_certificate, bulk):
+    """The upstream rekeys during a transfer."""
     ca, _ = authorities()
-    k = certified(ca, sshd={"RekeyLimit": "1M"})
+    k = upstream_with_certificate(ca, sshd={"RekeyLimit": "1M"})
     k.accepted(k.authority(ca))
     b = bulk(30)
     p = k.way.client.spawn(f"cat {b.path}")
@@ -215,25 +216,25 @@ def test_rekeys(authorities, certified, bulk):
     assert p.wait(10) == 0
 
 
-def test_agent(authorities, gated, ring, short):
-    """Key = agent, and a key that may only be used for machines of the authority: it sees the same."""
+def test_key_agent_with_host_certificate(authorities, gated, ring, short):
+    """A key of the agent that is restricted to upstreams of the CA."""
     ca, _ = authorities()
-    file = ca.sign(ring.get("upstream_host"), principals="127.0.0.1,machine", host=True)
+    file = ca.sign(ring.get("upstream_host"), principals="127.0.0.1,upstream", host=True)
     w = gated(sshd={"HostCertificate": file}, route={"key": "agent"})
-    k = Known(w, w.sshd.port)
+    k = KnownHosts(w, w.sshd.port)
     agent = Agent(w, short / "a")
     hosts = w.dir / "hosts"
     hosts.write_text("".join(k.line(key, "gateway") for key in w.gateway.host_keys)
-                     + k.authority(ca, "machine"))
-    key = agent.add(ring.get("agent"), "-H", hosts, "-h", "gateway", "-h", "gateway>machine")
+                     + k.authority(ca, "upstream"))
+    key = agent.add(ring.get("agent"), "-H", hosts, "-h", "gateway", "-h", "gateway>upstream")
     w.sshd.authorize(key.public)
     k.accepted(k.authority(ca))
 
 
-def test_route_says_so(authorities, gated):
+def test_route_dial_shows_certificate(authorities, gated):
     ca, _ = authorities()
     w = gated()
-    k = Known(w, w.sshd.port)
+    k = KnownHosts(w, w.sshd.port)
     k.file.write_text(k.authority(ca))
     said = w.gateway.command("route", "alice")
     assert f"host key   127.0.0.1 port {k.port}: a certificate, by an authority that is known\n" in said
@@ -243,8 +244,8 @@ def test_route_says_so(authorities, gated):
 paramiko = pytest.importorskip("paramiko")
 
 
-class Shown(paramiko.Ed25519Key):
-    """A host key that shows a certificate, any bytes, and signs with a key, any key."""
+class CertificateKey(paramiko.Ed25519Key):
+    """A host key that shows any bytes as its certificate, and signs with any key."""
 
     blob = b""
     name = "ssh-ed25519-cert-v01@openssh.com"
@@ -257,11 +258,11 @@ class Shown(paramiko.Ed25519Key):
 
 
 @contextlib.contextmanager
-def machine_that_shows(gated, ring, blob, key=None, name=None):
-    """A machine that is not sshd, and the login alice to it."""
-    shown = Shown(filename=str((key or ring.get("upstream_host")).path))
+def upstream_with_host_key(gated, ring, blob, key=None, name=None):
+    """A way to an upstream that is not sshd, with this host key."""
+    shown = CertificateKey(filename=str((key or ring.get("upstream_host")).path))
     shown.blob = blob
-    shown.name = name or Shown.name
+    shown.name = name or CertificateKey.name
     tries, done = [], threading.Event()
 
     class Machine(paramiko.ServerInterface):
@@ -276,7 +277,7 @@ def machine_that_shows(gated, ring, blob, key=None, name=None):
         t = paramiko.Transport(s)
         t.server_key_dict = {shown.name: shown}
         t._preferred_keys = (shown.name,)
-        t._key_info = {**t._key_info, shown.name: Shown}
+        t._key_info = {**t._key_info, shown.name: CertificateKey}
         with contextlib.suppress(paramiko.SSHException, EOFError):
             t.start_server(server=Machine(), event=threading.Event())
             done.wait(30)
@@ -285,25 +286,25 @@ def machine_that_shows(gated, ring, blob, key=None, name=None):
     server = net.Server(serve)
     w = gated(route={"Port": server.port})
     try:
-        yield Known(w, server.port), tries
+        yield KnownHosts(w, server.port), tries
     finally:
         done.set()
         server.close()
 
 
-def forged(ca, other, key):
-    """The key, signed by one authority in the name of another."""
+def forged_certificate(ca, other, key):
+    """The certificate is signed by another CA than it names."""
     cert = bytearray(authority.blob_of(other.sign(key, principals="127.0.0.1", host=True)))
     mine, theirs = (base64.b64decode(c.key.public.split()[1]) for c in (ca, other))
     assert bytes(cert).count(theirs) == 1 and len(mine) == len(theirs)
     return bytes(cert).replace(theirs, mine)
 
 
-def test_good_one_of_a_machine_that_is_not_sshd(authorities, gated, ring):
-    """So that the next ones are refused for what they are for."""
+def test_valid_certificate_of_scripted_upstream(authorities, gated, ring):
+    """Shows that the certificates refused below are refused for their fault."""
     ca, _ = authorities()
     cert = authority.blob_of(ca.sign(ring.get("upstream_host"), principals="127.0.0.1", host=True))
-    with machine_that_shows(gated, ring, cert) as (k, tries):
+    with upstream_with_host_key(gated, ring, cert) as (k, tries):
         k.file.write_text(k.authority(ca))
         r = k.way.ssh("echo in")
         assert "did not let the gateway in" in r.err and tries, r
@@ -317,13 +318,13 @@ def test_good_one_of_a_machine_that_is_not_sshd(authorities, gated, ring):
     ("cut behind the key", "the certificate is malformed"),
     ("plain name", "bad signature"),
 ])
-def test_attacks(authorities, gated, ring, attack, why):
-    """Each is refused before anything is offered; the next login is as before."""
+def test_invalid_certificates_are_refused(authorities, gated, ring, attack, why):
+    """Each is refused before a key is offered; the next login is not affected."""
     ca, other = authorities()
     key, name, signer = ring.get("upstream_host"), None, None
     cert = authority.blob_of(ca.sign(key, principals="127.0.0.1", host=True))
     if attack == "forged":
-        cert = forged(ca, other, key)
+        cert = forged_certificate(ca, other, key)
     elif attack == "other key":
         signer = ring.get("changed_host")
     elif attack == "user":
@@ -334,7 +335,7 @@ def test_attacks(authorities, gated, ring, attack, why):
         cert = cert[:-40]
     elif attack == "plain name":
         name = "ssh-ed25519"
-    with machine_that_shows(gated, ring, cert, signer, name) as (k, tries):
+    with upstream_with_host_key(gated, ring, cert, signer, name) as (k, tries):
         k.file.write_text(k.authority(ca))
         r = k.way.ssh("echo in")
         assert r.code == 255 and r.out == b"" and not tries, r
@@ -342,11 +343,11 @@ def test_attacks(authorities, gated, ring, attack, why):
         assert why in k.way.gateway.log.text()
 
 
-def test_one_that_is_too_large(authorities, gated, ring):
+def test_oversized_certificate(authorities, gated, ring):
     ca, _ = authorities()
     many = ",".join(f"{n}." + 200 * "x" for n in range(60)) + ",127.0.0.1"
     cert = authority.blob_of(ca.sign(ring.get("upstream_host"), principals=many, host=True))
-    with machine_that_shows(gated, ring, cert) as (k, tries):
+    with upstream_with_host_key(gated, ring, cert) as (k, tries):
         k.file.write_text(k.authority(ca))
         r = k.way.ssh("echo in")
         assert r.code == 255 and r.out == b"" and not tries, r

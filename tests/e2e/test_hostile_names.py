@@ -1,4 +1,4 @@
-"""User names nobody has (FAULTS F26): none gets in, none breaks the log or becomes an option."""
+"""Hostile user names: none logs in, none breaks the log, none becomes an option of a command."""
 
 import os
 import re
@@ -20,22 +20,22 @@ RAW_NAMES = [
 ]
 
 
-def test_by_the_ssh_client(way):
-    mark = way.door.log.mark()
+def test_hostile_names_from_ssh(way):
+    mark = way.front.log.mark()
     running = {}
     for name in NAMES:
-        argv = way.client.argv("ssh", "-l", name, "machine", "echo not reached")
+        argv = way.client.argv("ssh", "-l", name, "upstream", "echo not reached")
         running[name] = way.client.popen(argv, stdin=subprocess.DEVNULL)
     for name, p in running.items():
         out, err = p.communicate(timeout=60)
         assert (p.returncode, out) == (255, b""), (name, err)
     assert not os.path.exists("/tmp/owned")
-    lines_are_whole(way, mark)
+    assert_log_lines_intact(way, mark)
 
 
-def lines_are_whole(way, mark):
-    """Each line begins as the daemon's lines do, and holds nothing that moves a cursor."""
-    text = way.door.log.text(mark)
+def assert_log_lines_intact(way, mark):
+    """Each line begins like one of the daemon's, and has no control characters."""
+    text = way.front.log.text(mark)
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text), ascii(text)
     if way.gateway:
         for line in text.splitlines():
@@ -43,12 +43,12 @@ def lines_are_whole(way, mark):
         assert "Accepted publickey for root" not in re.sub(r"user .*", "", text)
 
 
-def test_byte_by_byte(way):
+def test_hostile_names_in_raw_messages(way):
     paramiko = pytest.importorskip("paramiko")
-    mark = way.door.log.mark()
+    mark = way.front.log.mark()
     key = paramiko.Ed25519Key.from_private_key_file(str(way.client.key.path))
     for name in RAW_NAMES:
-        t = paramiko.Transport(("127.0.0.1", way.door.port))
+        t = paramiko.Transport(("127.0.0.1", way.front.port))
         try:
             t.start_client(timeout=10)
             with pytest.raises((paramiko.SSHException, EOFError, OSError)):
@@ -57,4 +57,4 @@ def test_byte_by_byte(way):
         finally:
             t.close()
     way.answers()
-    lines_are_whole(way, mark)
+    assert_log_lines_intact(way, mark)

@@ -1,4 +1,4 @@
-"""What a peer reads that comes with another protocol: RFC 4253 section 4.2, in sshd's words."""
+"""The answer to a client of another protocol: RFC 4253 section 4.2, in sshd's words."""
 
 import pytest
 
@@ -16,9 +16,9 @@ OTHER_VERSION = "Protocol major versions differ."
     (b"SSH-1.5-old\r\n", OTHER_VERSION),
     (b"SSH-9.9-new\r\n", OTHER_VERSION),
 ], ids=["http", "tls", "no-version", "long", "ssh1", "ssh9"])
-def test_a_peer_of_another_protocol_is_told(way, sent, told):
+def test_client_of_other_protocol_gets_message(way, sent, told):
     got = b""
-    with net.connect(("127.0.0.1", way.door.port), 20) as s:
+    with net.connect(("127.0.0.1", way.front.port), 20) as s:
         s.sendall(sent)
         try:
             while data := s.recv(4096):

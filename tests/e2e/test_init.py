@@ -1,4 +1,4 @@
-"""`sallyport init`: from nothing to a gateway."""
+"""`sallyport init`: from an empty directory to a running gateway."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def files(directory):
             for p in directory.rglob("*")}
 
 
-def test_init_makes_the_sample_configuration(tmp_path):
+def test_init_writes_sample_configuration(tmp_path):
     d = tmp_path / "gate"
     p = init(d)
     assert p.returncode == 0 and p.stderr == "", p
@@ -40,12 +40,12 @@ def test_init_makes_the_sample_configuration(tmp_path):
         assert r.returncode == 0, r
 
 
-# It looks for them beside itself: build/sallyport, or bin/sallyport where it is installed.
+# init looks beside its own program: build/sallyport, or bin/sallyport when installed.
 in_place = pytest.mark.skipif(SALLYPORT != str(TREE / "build" / "sallyport"), reason="not build/sallyport")
 
 
 @in_place
-def test_the_programs_of_the_sample_are_there(tmp_path):
+def test_sample_names_existing_programs(tmp_path):
     p = init(tmp_path / "gate")
     sample = (TREE / "conf.d" / "00-gateway.ini").read_text()
     named = set(re.findall(r"^;?Command\s*=\s*(plugins/exec/\S+)", sample, re.M))
@@ -57,7 +57,7 @@ def test_the_programs_of_the_sample_are_there(tmp_path):
 
 
 @in_place
-def test_own_programs_stay(tmp_path):
+def test_existing_programs_are_kept(tmp_path):
     own = tmp_path / "plugins" / "exec" / "table"
     own.parent.mkdir(parents=True)
     own.write_text("mine\n")
@@ -66,7 +66,7 @@ def test_own_programs_stay(tmp_path):
     assert (own.parent / "http").is_symlink()
 
 
-def test_without_any_programs_it_does_as_well(tmp_path):
+def test_init_without_programs_directory(tmp_path):
     alone = tmp_path / "bin" / "sallyport"
     alone.parent.mkdir()
     shutil.copy(SALLYPORT, alone)
@@ -75,17 +75,17 @@ def test_without_any_programs_it_does_as_well(tmp_path):
     assert not (tmp_path / "gate" / "plugins").exists()
 
 
-def test_the_gateway_serves_with_it(tmp_path, ring, make_sshd):
+def test_gateway_serves_with_sample(tmp_path, ring, make_sshd):
     d = tmp_path / "gate"
     assert init(d).returncode == 0
     g = Gateway(tmp_path / "other", ring, host_keys=())
     g.dir, g.conf = d, d / "conf.d"
     g.host_key_names = ["host_ed25519"]
-    g.write_gateway()  # another port
-    machine = make_sshd()
-    g.route("alice", machine, [ring.get("client")])
+    g.write_gateway()  # with another port
+    upstream = make_sshd()
+    g.route("alice", upstream, [ring.get("client")])
     g.start()
-    w = Way("gateway", tmp_path, ring, machine, g)
+    w = Way("gateway", tmp_path, ring, upstream, g)
     try:
         line = (d / "keys" / "host_ed25519.pub").read_text()
         c = w.new_client(known_hosts=f"[127.0.0.1]:{g.port} {line}")
@@ -96,7 +96,7 @@ def test_the_gateway_serves_with_it(tmp_path, ring, make_sshd):
 
 
 @pytest.mark.parametrize("there", ["conf.d/mine.ini", "keys/alice", "conf.d/00-gateway.ini"])
-def test_what_is_there_stays(tmp_path, there):
+def test_existing_files_are_kept(tmp_path, there):
     (tmp_path / there).parent.mkdir()
     (tmp_path / there).write_text("mine\n")
     before = files(tmp_path)
@@ -105,14 +105,14 @@ def test_what_is_there_stays(tmp_path, there):
     assert files(tmp_path) == before
 
 
-def test_a_second_time_changes_nothing(tmp_path):
+def test_second_init_changes_nothing(tmp_path):
     assert init(tmp_path).returncode == 0
     before = files(tmp_path)
     assert init(tmp_path).returncode == 1
     assert files(tmp_path) == before
 
 
-def test_a_link_is_not_followed(tmp_path):
+def test_init_does_not_follow_symlink(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x").touch()
@@ -121,7 +121,7 @@ def test_a_link_is_not_followed(tmp_path):
     assert os.listdir(tmp_path / "elsewhere") == ["x"]
 
 
-def test_no_place_to_make_it(tmp_path):
+def test_init_in_unwritable_place(tmp_path):
     p = init(tmp_path / "no" / "such")
     assert p.returncode == 1 and "No such file or directory" in p.stderr
 

@@ -1,4 +1,4 @@
-"""make install: what is where the sample and the manual say."""
+"""make install puts files where the sample and the manual say."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from lab.gateway import SALLYPORT, TREE
 
 @pytest.fixture
 def installed(tmp_path):
-    """installed(): install once more; where to.  Nothing is built for it."""
+    """installed(): run make install once more, without building; the destination."""
     def install():
         p = subprocess.run(
             ["make", "-o", "all", "install", f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={tmp_path}/usr",
@@ -27,7 +27,7 @@ def installed(tmp_path):
     return install
 
 
-def test_programs_are_where_the_sample_says(installed):
+def test_programs_are_installed_where_sample_says(installed):
     root = installed()
     etc = root / "etc" / "sallyport"
     sample = (etc / "conf.d" / "00-gateway.ini").read_text()
@@ -51,8 +51,8 @@ def test_programs_are_where_the_sample_says(installed):
     assert "10.0.0.5" in p.stdout and "exit status 0" in p.stdout, p
 
 
-def test_programs_find_what_they_share(installed):
-    """They are links, and what they share is beside what those lead to."""
+def test_programs_find_shared_files(installed):
+    """The programs are links, and the files they share are beside the targets of the links."""
     exec_dir = installed() / "etc" / "sallyport" / "plugins" / "exec"
     (exec_dir.parent / "ldap").write_text("Base = x\n")
     p = subprocess.run([exec_dir / "ldap", exec_dir.parent / "ldap", "alice"], capture_output=True, text=True,
@@ -60,8 +60,8 @@ def test_programs_find_what_they_share(installed):
     assert p.returncode == 2 and "URI is missing" in p.stderr
 
 
-def test_configuration_comes_along_as_it_is(installed):
-    """Directories too; and what not everybody may read stays so."""
+def test_conf_d_is_installed_with_its_modes(installed):
+    """With subdirectories; files that not everybody may read stay so."""
     mine = TREE / "conf.d" / f"mine{os.getpid()}"
     mine.mkdir()
     try:
@@ -75,7 +75,7 @@ def test_configuration_comes_along_as_it_is(installed):
     assert (there / "password").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_there_stays(installed):
+def test_existing_configuration_is_kept(installed):
     etc = installed() / "etc" / "sallyport"
     (etc / "conf.d" / "00-gateway.ini").write_text("; mine\n")
     (etc / "conf.d" / "10-routes.ini").unlink()

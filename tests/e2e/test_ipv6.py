@@ -1,4 +1,4 @@
-"""The person, the gateway and the machine on IPv6: the same words in brackets."""
+"""Client, gateway and upstream on IPv6: the same words, with addresses in brackets."""
 
 import re
 import socket
@@ -24,16 +24,16 @@ WHOSE = "echo $WHOSE"
 
 @pytest.fixture
 def v6(make_gateway, make_sshd, ring, tmp_path):
-    """v6(route words): ListenAddress [::1]:P, HostName ::1, and [::1]:P in known_hosts."""
+    """v6(words of the route): ListenAddress [::1]:P, HostName ::1, and [::1]:P in known_hosts."""
     ways = []
 
     def make(more=lambda g: None, **route):
-        machine = make_sshd(listen="::1")
+        upstream = make_sshd(listen="::1")
         g = make_gateway(host="::1")
-        g.route("alice", machine, [ring.get("client")], **route)
+        g.route("alice", upstream, [ring.get("client")], **route)
         more(g)
         g.start()
-        w = Way("gateway", tmp_path, ring, machine, g)
+        w = Way("gateway", tmp_path, ring, upstream, g)
         w.client = w.new_client(HostName="::1")
         ways.append(w)
         return w
@@ -43,7 +43,7 @@ def v6(make_gateway, make_sshd, ring, tmp_path):
         w.close()
 
 
-def test_all_the_way(v6):
+def test_ipv6_on_both_legs(v6):
     w = v6()
     r = w.ssh("echo $SSH_CONNECTION")
     assert r.text.split()[0] == "::1" and r.text.split()[2:] == ["::1", str(w.sshd.port)], r
@@ -56,8 +56,8 @@ def test_all_the_way(v6):
     assert re.search(r" SHA256:\S+ is known \(.*alice\.known_hosts:\d\)$", out, re.M)
 
 
-def test_the_machine_is_another(v6, ring):
-    """What known_hosts has for [::1]:PORT counts."""
+def test_changed_host_key_over_ipv6(v6, ring):
+    """The line of known_hosts for [::1]:PORT counts."""
     w = v6()
     file = w.gateway.known_hosts_of("alice")
     file.write_text(re.sub("ssh-ed25519 .*", ring.get("stranger").public, file.read_text().split("\n")[0]) + "\n")
@@ -69,7 +69,7 @@ def test_the_machine_is_another(v6, ring):
     w.answers()
 
 
-def test_a_fingerprint_is_enough(v6, ring):
+def test_host_key_fingerprint_over_ipv6(v6, ring):
     fingerprint = ring.get("upstream_host", "ed25519").fingerprint
     w = v6(UserKnownHostsFile=None, HostKeyFingerprint=fingerprint)
     w.answers()
@@ -83,7 +83,7 @@ def test_a_fingerprint_is_enough(v6, ring):
     ('from="!::1,*"', False),
     ('from="127.0.0.1"', False),
 ])
-def test_from(v6, ring, options, may):
+def test_from_option_with_ipv6(v6, ring, options, may):
     w = v6()
     (w.gateway.conf / "alice.pub").write_text(f"{options} {ring.get('client').public}\n")
     assert (w.ssh("echo in").text == "in\n") is may
@@ -100,7 +100,7 @@ def test_from(v6, ring, options, may):
     ({"MatchLocalAddress": "::1"}, True),
     ({"MatchLocalAddress": "::2/127"}, False),
 ])
-def test_match(v6, make_sshd, ring, words, yes):
+def test_match_address_with_ipv6(v6, make_sshd, ring, words, yes):
     other = make_sshd(listen="::1", env={"WHOSE": "matched"})
     w = v6(lambda g: g.route("alice/matched", other, [ring.get("client")], key="other", **words))
     assert w.ssh(WHOSE).text == ("matched\n" if yes else "\n")

@@ -1,6 +1,8 @@
-"""What a keeper that has been taken over can do to others, and what a confined one can do for its logins.
+"""The confinement of the keeper: what one that has been taken over can do to other processes, and that a
+confined one can serve its logins.
 
-The attack build's keeper confines itself as the product's does, and then makes the system calls it is told.
+The keeper of the attack build confines itself as that of the product, and then makes the system calls that
+the test sends.
 """
 
 import errno
@@ -16,7 +18,7 @@ from lab.taken_over import Gone, TakenOverKeeper
 from lab.gateway import Gateway, sanitized
 from lab.way import Way
 
-# By name: their numbers on x86_64 and aarch64.
+# By name; the numbers are those of x86_64 and aarch64.
 NUMBERS = {
     "accept": (43, 202), "bind": (49, 200), "bpf": (321, 280), "chmod": (268, 53), "clone": (56, 220),
     "clone3": (435, 435), "connect": (42, 203), "execve": (59, 221), "execveat": (322, 281), "fcntl": (72, 25),
@@ -41,7 +43,7 @@ def call(k, name, *args):
 
 @pytest.fixture
 def gateway(make_gateway, make_sshd, ring):
-    """Of the attack build, with a way to alice's machine."""
+    """A gateway of the attack build with a way to alice's upstream."""
     g = make_gateway(program=taken_over.program())
     g.sshd = make_sshd()
     g.route("alice", g.sshd, [ring.get("client")])
@@ -54,7 +56,7 @@ def keeper(gateway, short):
         yield k
 
 
-def answers(gateway, tmp_path, ring, **options):
+def assert_login_works(gateway, tmp_path, ring, **options):
     w = Way("gateway", tmp_path, ring, gateway.sshd, gateway, **options)
     try:
         w.answers()
@@ -62,12 +64,12 @@ def answers(gateway, tmp_path, ring, **options):
         w.close()
 
 
-def test_it_goes_on_when_it_is_released(keeper, tmp_path, ring):
+def test_released_keeper_serves(keeper, tmp_path, ring):
     keeper.release()
-    answers(keeper.gateway, tmp_path, ring)
+    assert_login_works(keeper.gateway, tmp_path, ring)
 
 
-# What there is to call with: the master's number, and an address in the keeper with a path, or bytes, at it.
+# Placeholders of arguments: the master's pid, and addresses in the keeper of a path or of other bytes.
 DEADLY = {
     "a connection": ("connect", 0, "scratch", 16),
     "a port": ("bind", 0, "scratch", 16),
@@ -108,8 +110,8 @@ DEADLY = {
 
 
 @pytest.mark.parametrize("what", DEADLY)
-def test_the_keeper_dies_of(what, keeper):
-    """And the master with it, at once: its log says of what."""
+def test_system_call_kills_keeper(what, keeper):
+    """And the master with it, at once; its log names the signal."""
     name, *args = DEADLY[what]
     keeper.put(b"/nonexistent\0".ljust(256, b"\0"))
     master = keeper.gateway.process.pid
@@ -123,58 +125,58 @@ def test_the_keeper_dies_of(what, keeper):
 
 
 @pytest.mark.parametrize("family", [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK])
-def test_it_has_no_socket(family, keeper):
-    """It does not die of it: what looks up a user tries to reach a daemon first."""
+def test_keeper_cannot_make_sockets(family, keeper):
+    """The call fails and does not kill: a lookup of a user tries to connect to a daemon first."""
     assert call(keeper, "socket", family, 1, 0) == -errno.EPERM
 
 
-# Files, which Landlock keeps; the tests run as root, whose own files these are.
+# Files, which Landlock protects; the tests run as root, who owns these.
 
-def opened(k, path, flags):
+def open_as_keeper(k, path, flags):
     return call(k, "openat", AT_FDCWD, k.put(os.fsencode(path) + b"\0"), flags, 0o600)
 
 
 @pytest.mark.parametrize("path", ["/proc/1/environ", "/proc/self/status", "/proc/self/mem", "/proc/kmsg",
                                   "/sys/kernel/notes", "/dev/mem", "/dev/tty", "/dev/kmsg"])
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR], ids=["read", "write", "both"])
-def test_of_other_processes_and_the_machine_it_opens_nothing(path, flags, keeper):
+def test_keeper_cannot_open_system_files(path, flags, keeper):
     keeper.gateway.needs_landlock()
     if sanitized() and path.startswith("/proc"):
         pytest.skip("the search for leaks reads it")
     if os.path.exists(path):
-        assert opened(keeper, path, flags) == -errno.EACCES
+        assert open_as_keeper(keeper, path, flags) == -errno.EACCES
 
 
-def test_it_writes_nothing_but_the_known_hosts_of_accept_new(keeper, tmp_path):
-    """And here no route accepts new keys: neither to what its routes are made of, nor elsewhere."""
+def test_keeper_writes_nothing_without_accept_new(keeper, tmp_path):
+    """Neither the files of its routes nor any others, since no route here has accept-new."""
     keeper.gateway.needs_landlock()
     base, outside = keeper.gateway.dir, tmp_path / "outside"
     outside.write_text("mine")
     for path in (base / "conf.d" / "alice.known_hosts", base / "keys" / "host_ed25519", outside):
-        assert opened(keeper, path, os.O_RDONLY) >= 0
-        assert opened(keeper, path, os.O_WRONLY | os.O_APPEND) == -errno.EACCES
-        assert opened(keeper, path, os.O_WRONLY | os.O_TRUNC) == -errno.EACCES
+        assert open_as_keeper(keeper, path, os.O_RDONLY) >= 0
+        assert open_as_keeper(keeper, path, os.O_WRONLY | os.O_APPEND) == -errno.EACCES
+        assert open_as_keeper(keeper, path, os.O_WRONLY | os.O_TRUNC) == -errno.EACCES
     for path in (base / "conf.d" / "new.ini", base / "new", tmp_path / "new", "/var/tmp/sallyport-new"):
-        assert opened(keeper, path, os.O_WRONLY | os.O_CREAT) == -errno.EACCES
+        assert open_as_keeper(keeper, path, os.O_WRONLY | os.O_CREAT) == -errno.EACCES
         assert not os.path.exists(path)
     assert outside.read_text() == "mine"
 
 
-def test_where_accept_new_writes_it_makes_and_fills_files_alone(gateway, short, ring, tmp_path):
+def test_keeper_can_only_create_and_write_files_for_accept_new(gateway, short, ring, tmp_path):
     (tmp_path / "known").mkdir()
     gateway.route("bob", gateway.sshd, [ring.get("client")], key="alice", StrictHostKeyChecking="accept-new",
                   UserKnownHostsFile=tmp_path / "known" / "hosts")
     with TakenOverKeeper(gateway, short) as k:
         gateway.needs_landlock()
-        assert opened(k, tmp_path / "known" / "hosts", os.O_RDWR | os.O_APPEND | os.O_CREAT) >= 0
-        assert opened(k, tmp_path / "beside", os.O_RDWR | os.O_APPEND | os.O_CREAT) == -errno.EACCES
-        assert opened(k, gateway.conf / "alice.known_hosts", os.O_RDWR | os.O_APPEND) == -errno.EACCES
+        assert open_as_keeper(k, tmp_path / "known" / "hosts", os.O_RDWR | os.O_APPEND | os.O_CREAT) >= 0
+        assert open_as_keeper(k, tmp_path / "beside", os.O_RDWR | os.O_APPEND | os.O_CREAT) == -errno.EACCES
+        assert open_as_keeper(k, gateway.conf / "alice.known_hosts", os.O_RDWR | os.O_APPEND) == -errno.EACCES
         k.release()
-    answers(gateway, tmp_path, ring)
+    assert_login_works(gateway, tmp_path, ring)
 
 
-def test_its_own_sockets_send_to_nobody_else(keeper):
-    """By TCP fast open a socket connects without connect(2)."""
+def test_sockets_of_keeper_reach_no_other_peer(keeper):
+    """TCP fast open would connect a socket without connect(2)."""
     if sanitized():
         pytest.skip("such calls fail there")
     keeper.put(struct.pack("<H14x", AF_INET))
@@ -185,11 +187,12 @@ def test_its_own_sockets_send_to_nobody_else(keeper):
         keeper.call(number, 3, keeper.scratch, 1, 0x20000000, keeper.scratch, 16)
 
 
-# The product.
+# The real keeper.
 
 @pytest.fixture
 def confined(short, ring, make_sshd, tmp_path):
-    """confined(**route): a way through a gateway whose keeper is another user, where we are root."""
+    """confined(**route): a way through a gateway whose keeper runs as another user, if the tests run as root.
+    """
     made = []
     os.chmod(short, 0o755)
 
@@ -209,8 +212,8 @@ def confined(short, ring, make_sshd, tmp_path):
         w.gateway.stop()
 
 
-def test_status_of_the_keeper(confined):
-    """No capability, no new privileges, and a filter."""
+def test_status_of_keeper_process(confined):
+    """No capability, no new privileges, and a seccomp filter."""
     w = confined()
     w.answers()
     (keeper,) = w.gateway.keepers()
@@ -220,7 +223,7 @@ def test_status_of_the_keeper(confined):
         assert int(keeper.status(field), 16) == 0, field
 
 
-def test_a_keeper_that_stays_root_keeps_no_capability_but_to_open_files_and_lock_memory(make_gateway, make_sshd, ring):
+def test_keeper_as_root_keeps_two_capabilities(make_gateway, make_sshd, ring):
     if os.getuid() != 0:
         pytest.skip("only root can stay root")
     g = make_gateway()
@@ -231,14 +234,14 @@ def test_a_keeper_that_stays_root_keeps_no_capability_but_to_open_files_and_lock
         assert int(keeper.status(field), 16) & ~(1 << 1 | 1 << 2 | 1 << 14) == 0, field
 
 
-def test_title_in_an_empty_environment(confined):
+def test_process_title_in_empty_environment(confined):
     w = confined(environment=("env", "-i"))
     assert [k.title() for k in w.gateway.keepers()] == ["sallyport: keeper"]
     w.answers()
 
 
-def test_a_user_that_is_looked_up_at_a_reload_and_that_nobody_knows(gated):
-    """All modules of nsswitch.conf(5) are asked, some of which load libraries and connect to daemons."""
+def test_reload_with_unknown_user_does_not_kill_keeper(gated):
+    """All modules of nsswitch.conf(5) are asked; some of them load libraries and connect to daemons."""
     if os.getuid() != 0:
         pytest.skip("only root looks a user up")
     w = gated()
@@ -249,8 +252,8 @@ def test_a_user_that_is_looked_up_at_a_reload_and_that_nobody_knows(gated):
     assert not w.gateway.log.find("the keeper is gone")
 
 
-def test_the_master_and_what_it_starts_get_no_new_privileges(confined):
-    """A filter keeps them out of other processes and of the kernel."""
+def test_master_and_children_have_no_new_privileges(confined):
+    """A seccomp filter keeps them from other processes and from parts of the kernel."""
     w = confined()
     (w.gateway.dir / "lookup").write_text(
         f"#!/bin/sh\n[ $1 = bob ] && cat /proc/self/status >{w.gateway.dir}/seen/status\nexit 1\n")

@@ -1,4 +1,6 @@
-"""The keeper is killed: the person has one line, and the log one for all sessions, which are not logged any more."""
+"""When the keeper is killed, each client that is logging in gets one line, and the log gets one line for all
+sessions.
+"""
 
 import os
 import re
@@ -10,26 +12,26 @@ import threading
 import pytest
 
 from lab import attack, net, taken_over
-from lab.client import echoes, held
+from lab.client import echoes, open_session
 from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
 KILLED = (r"error: the keeper is gone \(killed by signal 9\): ending; of \d+ sessions those that are logged in "
           r"go on, and are not logged any more$")
-REQUEST_IDENTITIES = 11  # of an agent
+REQUEST_IDENTITIES = 11  # a request of the agent protocol
 SAYS = "sallyport: the gateway cannot log you in right now; try again later or ask your administrator"
 
 
-def kill(w):
+def kill_keeper(w):
     (keeper,) = w.gateway.keepers()
     keeper.kill()
 
 
-def logged(w, counts=(0, 1)):
-    """The sessions are over; with the keeper gone the master has the last word about all of them.
+def assert_log_after_kill(w, counts=(0, 1)):
+    """The sessions are over, and the master has logged the end of the keeper.
 
-    A login that ends with the keeper may have gone before the master counts.
+    A session that ends with the keeper may be gone before the master counts.
     """
     w.gateway.quiet()
     lines = w.gateway.log.lines()
@@ -38,18 +40,18 @@ def logged(w, counts=(0, 1)):
     assert not [line for line in lines[lines.index(last) + 1:] if "session" in line], lines
 
 
-def refused(w, p):
+def assert_client_told(w, p):
     out, err = p.communicate(timeout=10)
     assert p.returncode == 255 and out == b"", err
     line = one_line(err.decode())
     assert line.startswith(SAYS), line
     assert session_id(line)
-    logged(w)
+    assert_log_after_kill(w)
 
 
 @pytest.fixture
 def serve():
-    """serve(handle, path=...): one of lab.net's servers."""
+    """serve(handle, path=...): a lab.net.Server."""
     made = []
 
     def make(handle, **options):
@@ -61,8 +63,8 @@ def serve():
         s.close()
 
 
-def test_while_the_machine_is_dialled(gated, serve):
-    """It takes the connection and says nothing."""
+def test_keeper_killed_while_upstream_is_dialled(gated, serve):
+    """The upstream accepts the connection and says nothing."""
     came = threading.Event()
 
     def hold(s):
@@ -73,17 +75,17 @@ def test_while_the_machine_is_dialled(gated, serve):
     p = w.client.spawn("true")
     assert came.wait(10)
     wait_for("the session to be at it", lambda: w.gateway.sessions("alice"))
-    kill(w)
-    refused(w, p)
+    kill_keeper(w)
+    assert_client_told(w, p)
 
 
-def test_while_the_agent_is_asked(gated, serve, short):
-    """The client is in already: the line is on its session's stderr."""
+def test_keeper_killed_while_agent_is_asked(gated, serve, short):
+    """The client is logged in already: the line is on the stderr of its session."""
     asked = []
     forwarded = threading.Event()
 
     def agent(s):
-        """It has no key for the client itself, and never answers the gateway."""
+        """An agent with no key for the client itself, which never answers the gateway."""
         while head := s.recv(4, socket.MSG_WAITALL):
             request = s.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
             if request[0] != REQUEST_IDENTITIES:
@@ -100,8 +102,8 @@ def test_while_the_agent_is_asked(gated, serve, short):
     serve(agent, path=short / "agent")
     p = w.client.spawn("true", env={"SSH_AUTH_SOCK": str(short / "agent")}, ForwardAgent="yes")
     assert forwarded.wait(10)
-    kill(w)
-    refused(w, p)
+    kill_keeper(w)
+    assert_client_told(w, p)
 
 
 def text_of(m):
@@ -109,62 +111,65 @@ def text_of(m):
     return message.get_text()
 
 
-def test_while_the_person_types(gated):
-    """Between two requests: a banner, which clients show, and a DISCONNECT that does not repeat it."""
+def test_keeper_killed_while_user_types_password(gated):
+    """Between two requests the client gets a banner, which clients show, and a DISCONNECT that does not
+    repeat it.
+    """
     w = gated()
     a = attack.Attacker(w.gateway.port)
     a.service()
     a.ask(*attack.none("alice"))
-    kill(w)
+    kill_keeper(w)
     assert a.ends()
     (banner,) = [text_of(m) for _, kind, m in a.messages if kind == attack.USERAUTH_BANNER]
     assert banner.startswith(SAYS) and banner.endswith(")\r\n")
     (reason,) = [m for _, kind, m in a.messages if kind == attack.DISCONNECT]
     assert SAYS.encode() not in reason and f"session {session_id(banner)}".encode() in reason
-    logged(w)
+    assert_log_after_kill(w)
 
 
-def test_before_the_first_request(gated):
-    """No banner may be sent yet."""
+def test_keeper_killed_before_first_request(gated):
+    """Before the first request no banner may be sent."""
     w = gated()
     a = attack.Attacker(w.gateway.port)
-    kill(w)
+    kill_keeper(w)
     assert a.ends()
     assert attack.USERAUTH_BANNER not in a.received
     (reason,) = [m for _, kind, m in a.messages if kind == attack.DISCONNECT]
     assert SAYS.encode() in reason
     assert session_id(reason.decode("latin1"))
-    logged(w)
+    assert_log_after_kill(w)
 
 
-def test_before_the_keys_are_exchanged(gated):
+def test_keeper_killed_before_key_exchange(gated):
     w = gated()
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
         s.sendall(b"SSH-2.0-slow\r\n")
         heard = s.recv(65536)
-        kill(w)
+        kill_keeper(w)
         heard += net.read_all(s)
     assert SAYS.encode() in heard
     assert session_id(heard.decode("latin1"))
-    logged(w)
+    assert_log_after_kill(w)
 
 
-def test_running_session_goes_on(gated):
-    """It needs a keeper at rekeys alone."""
+def test_running_session_survives_keeper(gated):
+    """A session needs the keeper for rekeying alone."""
     w = gated()
-    p = held(w.client)
-    kill(w)
+    p = open_session(w.client)
+    kill_keeper(w)
     w.gateway.log.wait(KILLED)
     out, err = p.communicate(b"still here", timeout=10)
     assert (p.returncode, out, err) == (0, b"still here", b"")
-    logged(w, counts=(1,))
+    assert_log_after_kill(w, counts=(1,))
 
 
-# The gateway: systemd is to start another at once, by the unit's Restart=on-failure.
+# The gateway ends: systemd starts another at once, by Restart=on-failure of the unit.
 
-def ended(gateway):
-    """The master has ended at once (its only other way out of poll(2) is none), with a status that is no
-    success and no wrong configuration, and left nothing behind."""
+def assert_gateway_ended(gateway):
+    """The master has ended at once, with a status that is neither success nor a configuration error, and has
+    left no process behind.
+    """
     assert gateway.process.wait(5) == 1
     assert gateway.log.find(KILLED)
     assert not (gateway.dir / "run" / "control").exists()
@@ -172,12 +177,12 @@ def ended(gateway):
         net.connect(("127.0.0.1", gateway.port)).close()
 
 
-def test_another_gateway_takes_its_place_while_sessions_of_the_old_go_on(gated):
+def test_new_gateway_starts_beside_sessions_of_old_one(gated):
     w = gated()
     assert (w.gateway.dir / "run" / "control").exists()
-    running = held(w.client)
-    kill(w)
-    ended(w.gateway)
+    running = open_session(w.client)
+    kill_keeper(w)
+    assert_gateway_ended(w.gateway)
     w.gateway.start()
     w.answers()
     assert w.gateway.sallyport("reload", "-c", w.gateway.conf).returncode == 0
@@ -186,8 +191,8 @@ def test_another_gateway_takes_its_place_while_sessions_of_the_old_go_on(gated):
 
 
 @pytest.mark.parametrize("other", ["a session", "an errand"])
-def test_whoever_else_is_there_does_not_keep_the_master(other, gated, serve):
-    """The keeper's socket to the master is in no other process."""
+def test_other_processes_do_not_hold_keeper_socket_open(other, gated, serve):
+    """No other process has a copy of the keeper's socket to the master."""
     came = threading.Event()
 
     def hold(s):
@@ -200,27 +205,27 @@ def test_whoever_else_is_there_does_not_keep_the_master(other, gated, serve):
         assert came.wait(10)
     else:
         assert p.stdout.readline() == b"up\n"
-    kill(w)
-    ended(w.gateway)
+    kill_keeper(w)
+    assert_gateway_ended(w.gateway)
     p.kill()
     p.communicate()
 
 
-def test_a_keeper_that_is_stopped_and_killed_while_it_loads_anew(gated):
-    """A reload waits for its answer, and ends without one."""
+def test_keeper_killed_during_reload(gated):
+    """A reload waits for the keeper's answer, and ends without one."""
     w = gated()
     (keeper,) = w.gateway.keepers()
     keeper.kill(signal.SIGSTOP)
     with subprocess.Popen([SALLYPORT, "reload", "-c", str(w.gateway.conf)], stderr=subprocess.PIPE) as reload:
         w.gateway.log.wait("control: reload")
         keeper.kill()
-        ended(w.gateway)
+        assert_gateway_ended(w.gateway)
         assert reload.wait(10) != 0
         assert b"sallyport" in reload.stderr.read()
 
 
-def test_before_it_is_ready(make_gateway, make_sshd, ring, short):
-    """The attack build's keeper waits for orders where it would say that it is ready."""
+def test_keeper_killed_before_it_is_ready(make_gateway, make_sshd, ring, short):
+    """The keeper of the attack build waits for commands where it would report that it is ready."""
     g = make_gateway(program=taken_over.program())
     g.route("alice", make_sshd(), [ring.get("client")])
     with taken_over.TakenOverKeeper(g, short) as k:
@@ -229,7 +234,7 @@ def test_before_it_is_ready(make_gateway, make_sshd, ring, short):
     assert g.log.find(KILLED)
 
 
-def test_a_keeper_that_crashes_is_said_to(make_gateway, make_sshd, ring, short):
+def test_log_reports_crashed_keeper(make_gateway, make_sshd, ring, short):
     g = make_gateway(program=taken_over.program())
     g.route("alice", make_sshd(), [ring.get("client")])
     with taken_over.TakenOverKeeper(g, short) as k:

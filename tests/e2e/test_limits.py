@@ -1,4 +1,5 @@
-"""Connections that do not get anywhere (FAULTS F5, F6): sshd has the same limits, in the same words."""
+"""LoginGraceTime, MaxStartups and PerSourceMaxStartups: the same limits as sshd's, logged in the same words.
+"""
 
 import concurrent.futures
 import socket
@@ -9,19 +10,19 @@ import paramiko
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import open_session
 from lab.wait import wait_for
 
 GRACE = 2
 
 
 @pytest.fixture
-def graced(own_way):
-    return own_way(door={"LoginGraceTime": str(GRACE)})
+def short_grace_time(own_way):
+    return own_way(front={"LoginGraceTime": str(GRACE)})
 
 
-def cut(address, talk=lambda s: None):
-    """Connect, talk, and see how long it takes until the server has enough."""
+def time_until_closed(address, talk=lambda s: None):
+    """Connect and call talk; the time until the server has closed the connection."""
     start = time.monotonic()
     with net.connect(address, GRACE + 8) as s:
         done = threading.Event()
@@ -48,15 +49,15 @@ def cut(address, talk=lambda s: None):
     return took
 
 
-def silent(port):
-    return cut(("127.0.0.1", port))
+def send_nothing(port):
+    return time_until_closed(("127.0.0.1", port))
 
 
-def one_byte_at_a_time(port):
-    return cut(("127.0.0.1", port), lambda s: s.send(b"S"))
+def send_byte_by_byte(port):
+    return time_until_closed(("127.0.0.1", port), lambda s: s.send(b"S"))
 
 
-def babble_after_the_banner(port):
+def send_garbage_after_version(port):
     said = []
 
     def talk(s):
@@ -64,14 +65,14 @@ def babble_after_the_banner(port):
             said.append(s.sendall(b"SSH-2.0-babbler\r\n"))
         return s.send(b"\0")
 
-    return cut(("127.0.0.1", port), talk)
+    return time_until_closed(("127.0.0.1", port), talk)
 
 
-def stop_after_the_key_exchange(port):
+def stop_after_key_exchange(port):
     return by_paramiko(port, 0)
 
 
-def requests_all_the_time(port):
+def send_requests_continuously(port):
     """Activity does not extend the time."""
     return by_paramiko(port, 1000)
 
@@ -97,25 +98,24 @@ def by_paramiko(port, requests):
     return time.monotonic() - start
 
 
-def test_connections_that_get_nowhere_are_cut(own_way):
-    w = own_way(door={"LoginGraceTime": str(GRACE), "MaxAuthTries": "1000"})
-    ways = (silent, one_byte_at_a_time, babble_after_the_banner, stop_after_the_key_exchange,
-            requests_all_the_time)
+def test_login_grace_time_closes_connection(own_way):
+    w = own_way(front={"LoginGraceTime": str(GRACE), "MaxAuthTries": "1000"})
+    ways = (send_nothing, send_byte_by_byte, send_garbage_after_version, stop_after_key_exchange,
+            send_requests_continuously)
     with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
-        took = {f.__name__: t for f, t in zip(ways, pool.map(lambda f: f(w.door.port), ways))}
+        took = {f.__name__: t for f, t in zip(ways, pool.map(lambda f: f(w.front.port), ways))}
     assert GRACE - 0.5 < took["silent"]
     assert max(took.values()) < GRACE + 2.5, took
     w.answers()
 
 
-def test_login_that_is_in_is_not_cut(graced):
-    assert graced.ssh(f"sleep {GRACE + 1}; echo still in").text == "still in\n"
+def test_login_grace_time_does_not_end_session(short_grace_time):
+    assert short_grace_time.ssh(f"sleep {GRACE + 1}; echo still in").text == "still in\n"
 
 
-def test_hundred_silent_connections_do_not_keep_a_login_out(own_way):
-    """FAULTS F5, 500 scaled to 100."""
-    w = own_way(door={"LoginGraceTime": str(GRACE + 1), "MaxStartups": "200"})
-    silent = [net.connect(("127.0.0.1", w.door.port)) for _ in range(100)]
+def test_hundred_silent_connections_do_not_block_login(own_way):
+    w = own_way(front={"LoginGraceTime": str(GRACE + 1), "MaxStartups": "200"})
+    silent = [net.connect(("127.0.0.1", w.front.port)) for _ in range(100)]
     start = time.monotonic()
     w.answers()
     assert time.monotonic() - start < 5
@@ -128,18 +128,18 @@ def test_hundred_silent_connections_do_not_keep_a_login_out(own_way):
     wait_for("the end of them all", lambda: not w.servers())
 
 
-def test_timeout_is_in_the_log(graced):
-    cut(("127.0.0.1", graced.door.port))
-    if graced.gateway:  # Debian's sshd keeps it to itself
-        graced.door.log.wait(r"[Tt]imeout before authentication for 127\.0\.0\.1 port \d+")
+def test_timeout_is_logged(short_grace_time):
+    time_until_closed(("127.0.0.1", short_grace_time.front.port))
+    if short_grace_time.gateway:  # Debian's sshd does not log it
+        short_grace_time.front.log.wait(r"[Tt]imeout before authentication for 127\.0\.0\.1 port \d+")
 
 
-def test_max_startups_refuses_with_a_line_of_text(own_way):
-    w = own_way(door={"MaxStartups": "2"})
-    waiting = [net.connect(("127.0.0.1", w.door.port)) for _ in range(2)]
+def test_max_startups_refuses_with_message(own_way):
+    w = own_way(front={"MaxStartups": "2"})
+    waiting = [net.connect(("127.0.0.1", w.front.port)) for _ in range(2)]
     for s in waiting:
         assert s.recv(4) == b"SSH-"
-    with net.connect(("127.0.0.1", w.door.port)) as s:
+    with net.connect(("127.0.0.1", w.front.port)) as s:
         assert net.read_all(s) == b"Exceeded MaxStartups\r\n"
     r = w.ssh("true")
     assert r.code == 255 and r.out == b""
@@ -152,19 +152,19 @@ def test_max_startups_refuses_with_a_line_of_text(own_way):
     wait_for("room again", room)
 
 
-def test_sessions_that_are_in_do_not_count_as_startups(own_way):
-    w = own_way(door={"MaxStartups": "2"})
+def test_sessions_do_not_count_as_startups(own_way):
+    w = own_way(front={"MaxStartups": "2"})
     running = []
     for _ in range(4):
-        p = held(w.client)
+        p = open_session(w.client)
         running.append(p)
     for p in running:
         assert p.communicate(timeout=10)[0] == b""
 
 
-def test_max_startups_drops_some_before_it_drops_all(own_way):
-    w = own_way(door={"MaxStartups": "1:50:200"})
-    held = [net.connect(("127.0.0.1", w.door.port)) for _ in range(40)]
+def test_max_startups_random_early_drop(own_way):
+    w = own_way(front={"MaxStartups": "1:50:200"})
+    held = [net.connect(("127.0.0.1", w.front.port)) for _ in range(40)]
     first = []
     for s in held:
         try:
@@ -178,28 +178,28 @@ def test_max_startups_drops_some_before_it_drops_all(own_way):
     wait_for("the end of them all", lambda: not w.servers())
 
 
-def test_connections_that_go_at_once(own_way):
-    """A port scanner: connect, reset."""
+def test_connections_that_are_reset_at_once(own_way):
+    """As a port scanner: connect and reset."""
     w = own_way()
     for _ in range(100):
-        s = socket.create_connection(("127.0.0.1", w.door.port))
+        s = socket.create_connection(("127.0.0.1", w.front.port))
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         s.close()
     w.answers()
     wait_for("the end of them all", lambda: not w.servers())
 
 
-def test_per_source_limit(own_way):
-    w = own_way(door={"PerSourceMaxStartups": "3"})
-    held = [net.connect(("127.0.0.1", w.door.port)) for _ in range(3)]
+def test_per_source_max_startups(own_way):
+    w = own_way(front={"PerSourceMaxStartups": "3"})
+    held = [net.connect(("127.0.0.1", w.front.port)) for _ in range(3)]
     for s in held:
         assert s.recv(4) == b"SSH-"
-    with net.connect(("127.0.0.1", w.door.port)) as s:
+    with net.connect(("127.0.0.1", w.front.port)) as s:
         assert not net.read_all(s).startswith(b"SSH-")
-    with socket.socket() as s:  # from elsewhere there is room
+    with socket.socket() as s:  # other sources are accepted
         s.bind(("127.0.0.77", 0))
         s.settimeout(10)
-        s.connect(("127.0.0.1", w.door.port))
+        s.connect(("127.0.0.1", w.front.port))
         assert s.recv(4) == b"SSH-"
     for s in held:
         s.close()

@@ -1,4 +1,4 @@
-"""Who is let in, with which keys: downstream and upstream."""
+"""Logins by key: on the downstream leg and on the upstream leg."""
 
 import re
 import subprocess
@@ -10,20 +10,20 @@ from lab.keys import TYPES
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_key_of_the_person(own_way, ring, kind):
+def test_each_type_of_user_key(own_way, ring, kind):
     key = ring.get("person", kind)
     w = own_way()
-    authorize(w, key)
+    add_authorized_keys(w, key)
     assert w.new_client(key).ssh("echo in").text == "in\n"
     name = {"ed25519": "ED25519", "rsa3072": "RSA"}.get(kind, "ECDSA")
-    assert w.door.log.find(
+    assert w.front.log.find(
         rf"Accepted publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
         rf"{name} {re.escape(key.fingerprint)}"
     )
 
 
-def authorize(way, *keys):
-    """Let these keys in at the door, from the next login on."""
+def add_authorized_keys(way, *keys):
+    """Add these keys to the authorized_keys of the front."""
     if way.direct:
         way.sshd.authorize(*(k.public for k in keys))
     else:
@@ -32,23 +32,23 @@ def authorize(way, *keys):
 
 
 @pytest.mark.parametrize("algorithm", ["rsa-sha2-256", "rsa-sha2-512"])
-def test_rsa_with_sha2(own_way, ring, algorithm):
+def test_rsa_key_with_sha2(own_way, ring, algorithm):
     key = ring.get("person", "rsa3072")
     w = own_way()
-    authorize(w, key)
+    add_authorized_keys(w, key)
     r = w.new_client(key).ssh("echo in", PubkeyAcceptedAlgorithms=algorithm)
     assert r.text == "in\n"
 
 
-def test_rsa_with_sha1_is_refused(own_way, ring):
+def test_rsa_key_with_sha1_is_refused(own_way, ring):
     key = ring.get("person", "rsa3072")
     w = own_way()
-    authorize(w, key)
+    add_authorized_keys(w, key)
     r = w.new_client(key).ssh("echo in", PubkeyAcceptedAlgorithms="ssh-rsa")
     assert r.code == 255 and r.out == b"" and "Permission denied" in r.err
 
 
-def test_authorized_keys_with_comments_blank_lines_and_two_keys(own_way, ring):
+def test_authorized_keys_with_comments_and_blank_lines(own_way, ring):
     one, two = ring.get("client"), ring.get("person", "ecdsa256")
     w = own_way()
     file = w.sshd.authorized_keys if w.direct else w.gateway.conf / "alice.pub"
@@ -59,7 +59,7 @@ def test_authorized_keys_with_comments_blank_lines_and_two_keys(own_way, ring):
         assert w.new_client(key).ssh("echo in").text == "in\n"
 
 
-def test_key_removed_from_the_list_is_out_at_once(own_way, ring):
+def test_removing_key_takes_effect_at_once(own_way, ring):
     w = own_way()
     w.answers()
     file = w.sshd.authorized_keys if w.direct else w.gateway.conf / "alice.pub"
@@ -71,8 +71,8 @@ def test_key_removed_from_the_list_is_out_at_once(own_way, ring):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_mapped_key_that_was_added(own_way, ring, kind):
-    """ "direct" is the key in the person's own hands."""
+def test_each_type_of_added_mapped_key(own_way, ring, kind):
+    """"direct": the user has the key."""
     key = ring.get("mapped", kind)
     w = own_way()
     w.sshd.authorized_keys.write_text(key.public + "\n")
@@ -90,7 +90,7 @@ def test_mapped_key_that_was_added(own_way, ring, kind):
 
 
 @pytest.mark.parametrize("options", [(), ("--type", "ed25519"), ("--type", "rsa"), ("--type", "ecdsa")])
-def test_mapped_key_that_was_generated(make_gateway, make_sshd, ring, tmp_path, options):
+def test_each_type_of_generated_mapped_key(make_gateway, make_sshd, ring, tmp_path, options):
     g = make_gateway()
     s = make_sshd()
     line = g.generate_key("mine", *options)
@@ -110,8 +110,8 @@ def test_mapped_key_that_was_generated(make_gateway, make_sshd, ring, tmp_path, 
 
 
 @pytest.mark.parametrize("count", [1, 6, 7, 20])
-def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, short, count):
-    """FAULTS F32; sshpiper #394.  sshd counts each, so direct is given a higher limit."""
+def test_right_key_is_last_of_many_in_agent(own_way, ring, short, count):
+    """sshpiper #394.  sshd counts each key, so "direct" gets a higher limit."""
     w = own_way(sshd={"MaxAuthTries": "50"})
     keys = [ring.get(f"wrong{i}") for i in range(count - 1)] + [ring.get("client")]
     env = start_agent(w.client, short / "agent", *keys)
@@ -122,7 +122,7 @@ def test_many_keys_in_the_agent_the_right_one_last(own_way, ring, short, count):
     assert r.err == ""
 
 
-def test_right_key_given_is_used_before_the_others(own_way, ring, short):
+def test_identity_file_is_used_before_other_keys_of_agent(own_way, ring, short):
     w = own_way()
     env = start_agent(w.client, short / "agent", *(ring.get(f"wrong{i}") for i in range(19)))
     c = w.new_client()
@@ -132,7 +132,7 @@ def test_right_key_given_is_used_before_the_others(own_way, ring, short):
     assert c.ssh("echo in", env=env).text == "in\n"
 
 
-def test_only_methods_the_login_has_are_offered(own_way):
+def test_only_methods_of_login_are_offered(own_way):
     w = own_way()
     r = w.ssh("-v", "true", PreferredAuthentications="none,password,keyboard-interactive")
     assert r.code == 255
@@ -140,11 +140,11 @@ def test_only_methods_the_login_has_are_offered(own_way):
     assert offers == {"publickey"}
 
 
-def test_paramiko_tries_its_second_key_on_the_same_connection(own_way, ring):
-    """It asks for the service again before each try."""
+def test_paramiko_tries_second_key_on_same_connection(own_way, ring):
+    """It requests the service again before each try."""
     paramiko = pytest.importorskip("paramiko")
     w = own_way()
-    t = paramiko.Transport(("127.0.0.1", w.door.port))
+    t = paramiko.Transport(("127.0.0.1", w.front.port))
     try:
         t.start_client(timeout=10)
         with pytest.raises(paramiko.AuthenticationException):
@@ -156,10 +156,10 @@ def test_paramiko_tries_its_second_key_on_the_same_connection(own_way, ring):
 
 
 def test_max_auth_tries(own_way, ring):
-    """Proofs that fail count: the connection ends, the words are sshd's."""
+    """Each failed signature counts; the connection ends in sshd's words."""
     paramiko = pytest.importorskip("paramiko")
-    w = own_way(door={"MaxAuthTries": "3"})
-    t = paramiko.Transport(("127.0.0.1", w.door.port))
+    w = own_way(front={"MaxAuthTries": "3"})
+    t = paramiko.Transport(("127.0.0.1", w.front.port))
     try:
         t.start_client(timeout=10)
         tries = 0
@@ -179,10 +179,10 @@ def test_max_auth_tries(own_way, ring):
     w.answers()
 
 
-def test_passwords_are_not_asked_for(own_way):
+def test_passwords_are_not_asked(own_way):
     w = own_way()
     p = subprocess.run(
-        w.client.argv("ssh", "machine", "true", BatchMode="no", PreferredAuthentications="password",
+        w.client.argv("ssh", "upstream", "true", BatchMode="no", PreferredAuthentications="password",
                       PubkeyAuthentication="no"),
         capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, env=w.client.env,
     )

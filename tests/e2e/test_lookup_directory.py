@@ -1,4 +1,4 @@
-"""The lookup backend directory: route.ini, and an sshpiper workingdir as it stands."""
+"""The lookup backend directory: route.ini, and an sshpiper workingdir as it is."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from lab.way import Way
 
 @pytest.fixture
 def tree(make_gateway, make_sshd, ring, tmp_path):
-    """A way whose gateway looks into a directory that has alice in sshpiper's form."""
+    """A gateway that looks into a directory, in which alice is in sshpiper's form."""
 
     class Tree:
         def __init__(self, order="directory", more=""):
@@ -25,12 +25,12 @@ def tree(make_gateway, make_sshd, ring, tmp_path):
             (self.gateway.conf / "20-lookup.ini").write_text(
                 f"[lookup]\nOrder = {order}\n[lookup directory]\nPath = users\n{more}"
             )
-            self.piper("alice")
+            self.sshpiper_user("alice")
             self.gateway.start()
             self.way = Way("gateway", tmp_path, ring, self.sshd, self.gateway)
 
-        def piper(self, login, kind="ed25519"):
-            """One directory of a workingdir."""
+        def sshpiper_user(self, login, kind="ed25519"):
+            """A directory of one user of a workingdir."""
             d = self.path / login
             d.mkdir()
             key = ring.get("piper", kind)
@@ -44,8 +44,8 @@ def tree(make_gateway, make_sshd, ring, tmp_path):
             (d / "id_rsa").chmod(0o600)
             return d
 
-        def refused(self, reason, login="alice"):
-            """Not let in, and the log says why."""
+        def assert_refused(self, reason, login="alice"):
+            """The login fails, and the log says why."""
             mark = self.gateway.log.mark()
             r = self.way.new_client(user=login).ssh("echo in", timeout=20)
             assert r.code == 255 and r.out == b"" and "Permission denied" in r.err, r
@@ -69,14 +69,14 @@ def tree(make_gateway, make_sshd, ring, tmp_path):
 def test_sshpiper_workingdir(tree, ring, kind):
     t = tree()
     if kind != "ed25519":
-        t.piper("bob", kind)
+        t.sshpiper_user("bob", kind)
     login = "alice" if kind == "ed25519" else "bob"
     t.lets_in(login)
     fingerprint = re.escape(ring.get("piper", kind).fingerprint)
     assert t.sshd.log.find(rf"Accepted publickey .* {fingerprint}")
 
 
-def test_certificates_by_the_cas_beside_it(tree, ring, tmp_path):
+def test_certificates_of_ca_in_directory(tree, ring, tmp_path):
     t = tree()
     ca = CA(tmp_path / "ca", ring.get("ca"))
     key = ring.get("person")
@@ -86,13 +86,13 @@ def test_certificates_by_the_cas_beside_it(tree, ring, tmp_path):
         c = t.way.new_client(key, CertificateFile=ca.sign(key, principal))
         assert c.ssh("echo in").text == text
     (t.path / "alice" / "trusted_user_ca_keys").chmod(0o666)
-    t.refused(r"alice/trusted_user_ca_keys: others may write")
+    t.assert_refused(r"alice/trusted_user_ca_keys: others may write")
 
 
-def test_entries_are_read_afresh(tree, ring):
+def test_entries_are_read_at_each_login(tree, ring):
     t = tree()
     t.lets_in()
-    t.piper("new@host (ö)")
+    t.sshpiper_user("new@host (ö)")
     t.lets_in("new@host (ö)")
     (t.path / "alice" / "authorized_keys").write_text(ring.get("person").public + "\n")
     assert t.way.ssh("true").code == 255
@@ -103,7 +103,7 @@ def test_entries_are_read_afresh(tree, ring):
 
 def test_route_ini(tree):
     t = tree()
-    d = t.piper("bob")
+    d = t.sshpiper_user("bob")
     (d / "sshpiper_upstream").unlink()
     (d / "id_rsa").unlink()
     (d / "authorized_keys").rename(d / "who")
@@ -115,7 +115,7 @@ def test_route_ini(tree):
     t.lets_in("bob")
     with open(d / "route.ini", "a", encoding="ascii") as f:
         f.write("Keyy = x\n")
-    t.refused(r"lookup directory: bob: .*/users/bob/route\.ini:7: unknown key .*did you mean Key", "bob")
+    t.assert_refused(r"lookup directory: bob: .*/users/bob/route\.ini:7: unknown key .*did you mean Key", "bob")
     t.lets_in()
 
 
@@ -149,18 +149,18 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_unfit_files_are_refused(tree, fault):
+def test_unsafe_files_are_refused(tree, fault):
     t = tree()
-    t.piper("bob")
+    t.sshpiper_user("bob")
     spoil, reason = FAULTS[fault]
     spoil(t.path / "alice")
-    t.refused(reason)
+    t.assert_refused(reason)
     if fault != "tree others can write":
         t.lets_in("bob")
 
 
 @pytest.mark.parametrize("name", ["authorized_keys", "id_rsa", "sshpiper_upstream", "route.ini", "known_hosts"])
-def test_links_that_leave_and_fifos(tree, name):
+def test_symlinks_out_of_tree_and_fifos_are_refused(tree, name):
     t = tree()
     d = t.path / "alice"
     outside = t.gateway.dir / "outside"
@@ -170,13 +170,13 @@ def test_links_that_leave_and_fifos(tree, name):
         outside.write_text("HostName = 127.0.0.1\n")
     for target in (outside, f"../../{outside.name}"):
         (d / name).symlink_to(target)
-        t.refused(rf"alice/{name}: is a symbolic link that leaves")
+        t.assert_refused(rf"alice/{name}: is a symbolic link that leaves")
         (d / name).unlink()
     os.mkfifo(d / name, 0o600)
-    t.refused(rf"alice/{name}: is not a regular file")
+    t.assert_refused(rf"alice/{name}: is not a regular file")
 
 
-def test_links_that_stay(tree):
+def test_symlinks_within_tree(tree):
     t = tree()
     d = t.path / "alice"
     (d / "..data").mkdir()
@@ -186,18 +186,18 @@ def test_links_that_stay(tree):
     t.lets_in("alice")
     t.lets_in("bob")
     (t.path / "eve").symlink_to("/etc")
-    t.refused(r"lookup directory: eve: .*/users/eve: is a symbolic link that leaves", "eve")
+    t.assert_refused(r"lookup directory: eve: .*/users/eve: is a symbolic link that leaves", "eve")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives a file away")
-def test_files_of_others(tree):
+def test_files_of_other_users_are_refused(tree):
     t = tree()
     os.chown(t.path / "alice" / "authorized_keys", 65534, 65534)
-    t.refused(r"alice/authorized_keys: belongs to user 65534")
+    t.assert_refused(r"alice/authorized_keys: belongs to user 65534")
 
 
-def test_route_ini_stays_in_its_directory(tree, ring):
-    """What it names by a relative path is looked at as its own files are."""
+def test_route_ini_files_are_checked_as_its_own(tree, ring):
+    """Files it names by a relative path must be as safe as its own."""
     t = tree()
     d = t.path / "alice"
     t.sshd.authorize(t.gateway.generate_key("mapped"))
@@ -206,7 +206,7 @@ def test_route_ini_stays_in_its_directory(tree, ring):
         "AuthorizedKeysFile = ../../stolen\n"
     )
     (t.gateway.dir / "stolen").write_text(ring.get("client").public + "\n")
-    t.refused(r"stolen: is a symbolic link that leaves|stolen.*leaves")
+    t.assert_refused(r"stolen: is a symbolic link that leaves|stolen.*leaves")
 
 
 def test_host_key_is_checked(tree, ring):
@@ -221,7 +221,7 @@ def test_host_key_is_checked(tree, ring):
     assert t.gateway.log.find(r"the key is not known")
 
 
-def test_accept_new_for_a_tree_without_known_hosts(tree):
+def test_accept_new_creates_known_hosts(tree):
     t = tree(more="StrictHostKeyChecking = accept-new\n")
     d = t.path / "alice"
     (d / "known_hosts").unlink()
@@ -232,7 +232,7 @@ def test_accept_new_for_a_tree_without_known_hosts(tree):
     assert (d / "known_hosts").read_text() == text
 
 
-def test_key_with_a_passphrase(tree, tmp_path):
+def test_encrypted_private_key(tree, tmp_path):
     t = tree()
     subprocess.run(
         ["ssh-keygen", "-q", "-p", "-N", "secret", "-P", "", "-f", t.path / "alice" / "id_rsa"], check=True
@@ -242,7 +242,7 @@ def test_key_with_a_passphrase(tree, tmp_path):
     assert t.gateway.log.find(r"id_rsa: has a passphrase")
 
 
-def test_route_and_check_explain(tree):
+def test_route_and_check_explain_directory(tree):
     t = tree()
     out = t.gateway.command("route", "alice", "--dial")
     assert "found by   directory: [route alice] at" in out and "sshpiper_upstream" in out
@@ -256,8 +256,7 @@ def test_route_and_check_explain(tree):
     assert b"others may write" in p.stderr
 
 
-def test_password_hash_alone(tree, monkeypatch):
-    """A route.ini that lets in by password needs no authorized_keys."""
+def test_password_hash_without_authorized_keys(tree, monkeypatch):
     t = tree()
     d = t.path / "alice"
     (d / "sshpiper_upstream").unlink()
@@ -280,13 +279,13 @@ def test_password_hash_alone(tree, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["sshpiper", "route.ini"])
-def test_passthrough_without_any_key(tree, ring, form):
-    """As in an sshpiper workingdir that has sshpiper_upstream alone; but only if the operator says so."""
+def test_passthrough_without_keys(tree, ring, form):
+    """As in an sshpiper workingdir with sshpiper_upstream alone, but only if the operator allows it."""
     t = tree(more="Passthrough = yes\n" if form == "sshpiper" else "")
     d = t.path / "alice"
     (d / "authorized_keys").unlink()
     out = t.gateway.sallyport("route", "alice", "-c", t.gateway.conf)
-    if form == "sshpiper":  # id_rsa alone lets nobody in
+    if form == "sshpiper":  # id_rsa alone permits no login
         assert out.returncode == 1 and b"go together" in out.stderr + out.stdout
     (d / "id_rsa").unlink()
     if form == "route.ini":
@@ -296,15 +295,15 @@ def test_passthrough_without_any_key(tree, ring, form):
     assert "whom the machine behind lets in with a password" in out
 
 
-def test_route_says_who_was_asked(tree):
+def test_route_names_backends_that_were_asked(tree):
     t = tree(order="ini directory")
     out = t.gateway.sallyport("route", "nobody", "-c", t.gateway.conf).stdout
     assert b"nobody: no such login: it is unknown to ini directory, all of [lookup] Order" in out
 
 
 @pytest.mark.parametrize("form", ["sshpiper", "route.ini"])
-def test_directory_with_totp_is_refused(tree, form):
-    """newcomer.md, P2: sshpiper asks for a code there; the key alone would let in."""
+def test_sshpiper_totp_is_refused(tree, form):
+    """sshpiper asks for a code there; without it the key alone would be sufficient."""
     t = tree()
     d = t.path / "alice"
     if form == "route.ini":
@@ -317,7 +316,7 @@ def test_directory_with_totp_is_refused(tree, form):
     # whatever it is, and whether it can be read or not
     for make in (lambda p: p.write_text("JBSWY3DPEHPK3PXP\n"), lambda p: p.mkdir(), lambda p: p.symlink_to("/nowhere")):
         make(d / "totp")
-        t.refused("lookup directory: alice: .*/" + re.escape(said))
+        t.assert_refused("lookup directory: alice: .*/" + re.escape(said))
         p = t.gateway.sallyport("route", "alice", "-c", t.gateway.conf)
         assert p.returncode == 1 and said in (p.stdout + p.stderr).decode(), p
         if (d / "totp").is_dir() and not (d / "totp").is_symlink():

@@ -1,4 +1,4 @@
-"""The lookup backend exec (FAULTS F25): whatever the program does, that login alone fails, closed, in time."""
+"""The lookup backend exec: whatever the program does, only its own login fails, closed, and in time."""
 
 import re
 import subprocess
@@ -9,25 +9,25 @@ import pytest
 from lab.gateway import sanitized
 from lab.lookup_program import TIMEOUT
 from lab.sshd import ME
-from lab.strangers import dropped
+from lab.unauthenticated import dropped
 from lab.wait import wait_for
 
 
-def test_answer_is_a_route(lookup):
+def test_answer_of_program_is_route(lookup):
     x = lookup()
     assert x.login("good").text == "in\n"
     assert x.login("nobody").code == 255
     assert x.gateway.log.find(r"Invalid user nobody from")
 
 
-def test_environment_and_descriptors(lookup, ring):
+def test_environment_and_descriptors_of_program(lookup, ring):
     x = lookup('show) env -0 | tr "\\0" "\\n" >"$here/env"; ls -l /proc/self/fd >"$here/fds"; '
             'tr "\\0" "\\n" </proc/$$/cmdline >"$here/argv"; cat >"$here/stdin"; answer ;;')
     assert x.login("show").text == "in\n"
     env = dict(line.split("=", 1) for line in (x.here / "env").read_text().splitlines())
     assert env.pop("PWD") == str(x.gateway.dir)
     for name in ("SHLVL", "_", "OLDPWD"):
-        env.pop(name, None)  # of the shell itself
+        env.pop(name, None)  # set by the shell itself
     assert env.pop("PATH").startswith("/usr/")
     assert env.pop("LANG") == "C.UTF-8"
     assert env.pop("SALLYPORT_SESSION") in x.gateway.log.text()
@@ -38,14 +38,14 @@ def test_environment_and_descriptors(lookup, ring):
         "SALLYPORT_FINGERPRINT": "", "SALLYPORT_PUBLIC_KEY": "",
     }
     fds = re.findall(r" (\d+) -> (\S+)", (x.here / "fds").read_text())
-    assert {n for n, _ in fds} <= {"0", "1", "2", "3"}  # 3 is the directory ls reads
+    assert {n for n, _ in fds} <= {"0", "1", "2", "3"}  # 3 is the directory that ls reads
     assert [to for n, to in fds if n == "3"][0].startswith("/proc/")
     assert (x.here / "argv").read_text().splitlines()[-2:] == [str(x.script), "show"]
     assert (x.here / "stdin").read_text() == ""
 
 
-def test_per_key(lookup, ring):
-    """git@ for everybody: the key that is offered says whose login it is."""
+def test_program_decides_by_key(lookup, ring):
+    """git@ for everybody: the program decides by the offered key."""
     one, two = ring.get("client"), ring.get("person")
     x = lookup(f'git) [ "$SALLYPORT_FINGERPRINT" = {one.fingerprint} ] || exit 1; '
             f'[ "$SALLYPORT_PUBLIC_KEY" = "{one.public}" ] || exit 3; answer ;;', "PerKey = yes\n")
@@ -82,7 +82,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_fail_that_login_alone(lookup, fault):
+def test_failing_program_fails_its_login_alone(lookup, fault):
     what, reason = FAULTS[fault]
     x = lookup(f"bad) {what} ;;")
     x.refused("bad", reason)
@@ -90,7 +90,7 @@ def test_faults_fail_that_login_alone(lookup, fault):
     x.gateway.quiet()
 
 
-def test_program_that_is_not_fit(lookup):
+def test_unsafe_program_is_refused(lookup):
     x = lookup()
     for change, reason in (
         (lambda: x.script.chmod(0o775), "others may write"),
@@ -117,7 +117,7 @@ def test_program_that_is_not_fit(lookup):
 @pytest.mark.parametrize(
     "login", ["$(touch pwned)", "`touch pwned`", ";touch pwned", "a'b", "x|y&z", "%s%n", "a b  c", "*", "ö"]
 )
-def test_hostile_logins_are_one_argument(lookup, login):
+def test_hostile_login_is_one_argument(lookup, login):
     x = lookup()
     x.login(login)
     assert (x.here / "asked").read_text() == login + "\n"
@@ -138,26 +138,26 @@ COUNTED = (
 )
 
 
-def spawn_many(x, n):
-    """n clients that log in as many0, many1... together."""
+def spawn_clients(x, n):
+    """n clients that log in at the same time, as many0, many1..."""
     return [
         x.way.new_client(user=f"many{i}", ConnectTimeout="90").spawn("echo in", stdin=subprocess.DEVNULL)
         for i in range(n)
     ]
 
 
-def ends_of(clients):
+def outcomes_of(clients):
     return [(*c.communicate(timeout=120), c.returncode) for c in clients]
 
 
-def test_many_at_once_stay_bounded(lookup):
-    """FAULTS F25: 200 logins at once.  Each program counts those that run, itself included."""
-    # the machine has sshd's defaults, by which it refuses when more than 10 log in at once
+def test_number_of_running_programs_is_limited(lookup):
+    """200 logins at the same time.  Each program counts those that run, itself included."""
+    # the upstream has sshd's defaults, which refuse more than 10 concurrent logins
     x = lookup(COUNTED, sshd={"MaxStartups": "10:30:100"}, timeout=20, MaxStartups="300",
             LoginGraceTime="120s")
     keeper = x.gateway.keepers()[0]
     descriptors = keeper.n_descriptors()
-    ends = ends_of(spawn_many(x, 200))
+    ends = outcomes_of(spawn_clients(x, 200))
     bad = [end for end in ends if end[0] != b"in\n"]
     assert not bad, (len(bad), bad[:5], x.gateway.log.text()[-3000:])
     counts = [int(n) for n in (x.here / "counts").read_text().split()]
@@ -168,27 +168,28 @@ def test_many_at_once_stay_bounded(lookup):
         assert int(keeper.status("VmHWM").split()[0]) < 32 * 1024
 
 
-def test_many_at_once_beyond_the_limit_are_told(lookup):
-    """Who does not get in has been refused in so many words; nobody else is any the worse.
+def test_logins_beyond_queue_limit_are_refused(lookup):
+    """They are refused with a message, and others are not affected.
 
-    The programs are held until everybody has come, however slow this machine is (P4 of the newcomer)."""
+    The programs are held until all clients have connected, however slow this host is.
+    """
     x = lookup('many*) until [ -e "$here/go" ]; do sleep 0.1; done; answer ;;', timeout=60, MaxStartups="20",
             LoginGraceTime="120s")
-    clients = spawn_many(x, 60)
+    clients = spawn_clients(x, 60)
     wait_for("40 to be refused", lambda: sum(c.poll() is not None for c in clients) == 40, 55)
     (x.here / "go").touch()
-    ends = ends_of(clients)
+    ends = outcomes_of(clients)
     assert sum(end[0] == b"in\n" for end in ends) == 20, ends
     wait_for("the log to have them all", lambda: dropped(x.gateway.log.text(), "MaxStartups") == 40, 3)
-    # its end can overtake the text
+    # the end of the session can overtake its message
     assert all(
         code == 255 and (b"closed" in err or b"reset" in err) for out, err, code in ends if not out
     ), ends
     x.gateway.quiet()
 
 
-def test_crowd_from_one_address_waits_for_itself(lookup):
-    """40 logins whose program is slow, from one address: who comes from another is next, not last."""
+def test_busy_source_does_not_delay_lookups_of_others(lookup):
+    """40 logins from one address wait for a slow program: a login from another address is next, not last."""
     x = lookup('slow*) sleep 4; exit 1 ;;', timeout=20, MaxStartups="300", LoginGraceTime="120s")
     crowd = [x.way.new_client(user=f"slow{i}").spawn("true", stdin=subprocess.DEVNULL) for i in range(40)]
     wait_for("the crowd", lambda: len(x.gateway.sessions()) == 40, 20)
@@ -200,8 +201,8 @@ def test_crowd_from_one_address_waits_for_itself(lookup):
         c.communicate(timeout=60)
 
 
-def test_errand_that_is_killed(lookup):
-    """The login fails, closed; the program does not outlive the errand, and the next one gets its turn."""
+def test_killed_program_errand_fails_its_login(lookup):
+    """The login fails closed, the program does not outlive its errand, and the next login gets its turn."""
     x = lookup("slow) exec sleep 8461.7 ;;", timeout=30)
     for _ in range(17):
         c = x.way.new_client(user="slow").spawn("true", stdin=subprocess.DEVNULL)
@@ -211,8 +212,8 @@ def test_errand_that_is_killed(lookup):
     assert x.login("good").text == "in\n"
 
 
-def test_errand_that_is_killed_leaves_nothing_behind(lookup):
-    """What its program has started ends with it, also what has a session of its own; others go on."""
+def test_killed_errand_ends_children_of_program(lookup):
+    """Also children in a session of their own; other programs go on."""
     x = lookup("slow) sleep 8461.7 & setsid sleep 8461.7 & sleep 8461.7 ;;", timeout=30)
     stays = x.way.new_client(user="good").spawn("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     stays.stdin.write(b"one\n")
@@ -228,7 +229,7 @@ def test_errand_that_is_killed_leaves_nothing_behind(lookup):
     assert x.login("good").text == "in\n"
 
 
-def test_client_that_leaves_gives_its_turn_up(lookup):
+def test_client_that_leaves_frees_its_place_in_queue(lookup):
     x = lookup("slow*) sleep 8461.7 ;;")
     clients = [x.way.new_client(user=f"slow{n}").spawn("true") for n in range(16)]
     wait_for("all to be asked", lambda: (x.here / "asked").exists()
@@ -241,7 +242,7 @@ def test_client_that_leaves_gives_its_turn_up(lookup):
     wait_for("the end of it", lambda: not x.left(), 3)
 
 
-def test_route_explains(lookup):
+def test_route_explains_program(lookup):
     x = lookup("bad) sleep 8461.7 ;;")
     out = x.gateway.command("route", "good", "--dial")
     assert f"asked      {x.script}: exit status 0, " in out
@@ -252,7 +253,7 @@ def test_route_explains(lookup):
     assert p.returncode == 1 and b"no such login" in p.stdout
 
 
-def test_dump_says_what_is_in_force(lookup, tmp_path):
+def test_dump_shows_effective_settings(lookup, tmp_path):
     g = lookup("").gateway
     out = g.command("check", "--dump")
     assert f"[lookup exec]\nCommand = {g.dir}/exec/lookup\nTimeout = {TIMEOUT}s\nPerKey = no\n" in out

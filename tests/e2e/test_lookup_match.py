@@ -12,16 +12,16 @@ from lab.way import Way
 
 
 @pytest.fixture
-def git(make_gateway, make_sshd, ring, tmp_path):
-    """git@ for everybody: each key has its own machine."""
+def git_routes(make_gateway, make_sshd, ring, tmp_path):
+    """git@ for everybody: each key has its own upstream."""
     g = make_gateway()
-    machines = {}
+    upstreams = {}
     for name in ("client", "person"):
-        machines[name] = make_sshd(env={"WHOSE": name})
+        upstreams[name] = make_sshd(env={"WHOSE": name})
         key = ring.get(name)
-        g.route(f"git/{name}", machines[name], [key], key=name, MatchFingerprint=key.fingerprint)
+        g.route(f"git/{name}", upstreams[name], [key], key=name, MatchFingerprint=key.fingerprint)
     g.start()
-    w = Way("gateway", tmp_path, ring, machines["client"], g, login="git")
+    w = Way("gateway", tmp_path, ring, upstreams["client"], g, login="git")
     yield w
     w.close()
 
@@ -29,25 +29,25 @@ def git(make_gateway, make_sshd, ring, tmp_path):
 WHOSE = "echo $WHOSE"
 
 
-def test_the_key_says_where(git, ring):
+def test_key_selects_route(git_routes, ring):
     for name in ("client", "person"):
-        assert git.new_client(ring.get(name)).ssh(WHOSE).text == f"{name}\n"
-    assert not git.gateway.log.find("Invalid user|invalid user")
+        assert git_routes.new_client(ring.get(name)).ssh(WHOSE).text == f"{name}\n"
+    assert not git_routes.gateway.log.find("Invalid user|invalid user")
 
 
-def test_agent_with_several_keys(git, ring, short):
-    """A stranger's key first, then one that leads somewhere: what counts is the one that proves."""
-    git.client.popen(["ssh-agent", "-D", "-a", short / "agent"])
+def test_proven_key_selects_route(git_routes, ring, short):
+    """The agent offers an unknown key first, then one of another route: the key that signs counts."""
+    git_routes.client.popen(["ssh-agent", "-D", "-a", short / "agent"])
     wait_for("the agent", lambda: net.accepts(str(short / "agent")))
     env = {"SSH_AUTH_SOCK": str(short / "agent")}
     keys = [ring.get("stranger"), ring.get("person"), ring.get("client")]
     for key in keys:
-        git.client.run(["ssh-add", "-q", key.path], env=env, check=True)
-    c = git.new_client()
+        git_routes.client.run(["ssh-add", "-q", key.path], env=env, check=True)
+    c = git_routes.new_client()
     c.key = None
     c.write_config(IdentitiesOnly="no")
     assert c.ssh(WHOSE, env=env).text == "person\n"
-    log = git.gateway.log.text()
+    log = git_routes.gateway.log.text()
     assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
 
 
@@ -61,8 +61,8 @@ def hashed():
 
 
 @pytest.fixture
-def crowd(gated, ring, hashed):
-    """Most logins have a password and no key; of a few, the key says where they lead."""
+def password_users(gated, ring, hashed):
+    """Most logins have a password and no key; for a few, the key selects the route."""
     def make(**words):
         w = gated()
         for i in range(12):
@@ -76,9 +76,9 @@ def crowd(gated, ring, hashed):
     return make
 
 
-def test_key_is_asked_for_where_it_decides(crowd):
-    """Though a login that does not exist may look as if there were only passwords."""
-    w = crowd()
+def test_key_is_requested_where_it_selects_route(password_users):
+    """Although an unknown login may look as if it had only a password."""
+    w = password_users()
     for i in range(4):
         assert w.new_client(user=f"git{i}").ssh("echo in").text == "in\n"
 
@@ -87,9 +87,9 @@ def test_key_is_asked_for_where_it_decides(crowd):
     ({"AuthenticationMethods": "publickey,password"}, '"publickey" with partial success'),
     ({"AuthorizedKeysFile": None}, "Offering public key"),
 ])
-def test_key_then_password(crowd, hashed, words, steps):
-    """A password at the route that the key has led to: as well as it, or in its place."""
-    w = crowd(PasswordHash=hashed, **words)
+def test_password_after_key_that_selects_route(password_users, hashed, words, steps):
+    """In the route that the key selected: a password besides the key, or in place of it."""
+    w = password_users(PasswordHash=hashed, **words)
     c = w.new_client(user="git1")
     t = c.terminal("-v", "echo in", BatchMode="no", PreferredAuthentications="publickey,password")
     t.expect(steps)
@@ -105,11 +105,11 @@ def test_key_then_password(crowd, hashed, words, steps):
     ("keyboard-interactive,publickey,password", "publickey,keyboard-interactive,password"),
     ("password keyboard-interactive,publickey", "publickey,keyboard-interactive"),
 ])
-def test_key_that_decides_comes_first(make_gateway, make_sshd, ring, hashed, methods, better):
+def test_key_that_selects_route_comes_first(make_gateway, make_sshd, ring, hashed, methods, better):
     g = make_gateway()
     words = {"PasswordHash": hashed, "AuthenticationMethods": methods}
     g.route("git", make_sshd(), [ring.get("client")], **words)
-    g.command("check")  # without MatchFingerprint any order will do
+    g.command("check")  # without MatchFingerprint any order is valid
     g.route("git", make_sshd(), [ring.get("client")], MatchFingerprint=ring.get("client").fingerprint, **words)
     p = g.sallyport("check", "-c", g.conf)
     said = p.stderr.decode()
@@ -122,7 +122,7 @@ def test_key_that_decides_comes_first(make_gateway, make_sshd, ring, hashed, met
 
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
-def test_route_takes_addresses_alone(make_gateway, option):
+def test_match_address(make_gateway, option):
     g = make_gateway()
     for text in ("gateway.example.com", "10.0.0", "10.0.0.0/8", ""):
         p = g.sallyport("route", "alice", option, text, "-c", g.conf)
@@ -130,13 +130,13 @@ def test_route_takes_addresses_alone(make_gateway, option):
             f'sallyport: {option}: "{text}" is not an IPv4 or IPv6 address\n')
 
 
-def test_key_of_nobody(git, ring):
-    r = git.new_client(ring.get("stranger")).ssh("true")
+def test_key_of_no_route(git_routes, ring):
+    r = git_routes.new_client(ring.get("stranger")).ssh("true")
     assert r.code == 255 and "Permission denied" in r.err
-    assert len(re.findall("Invalid user git", git.gateway.log.text())) == 1
+    assert len(re.findall("Invalid user git", git_routes.gateway.log.text())) == 1
 
 
-def test_plain_section_is_the_last(make_gateway, make_sshd, ring, tmp_path):
+def test_section_without_match_must_be_last(make_gateway, make_sshd, ring, tmp_path):
     g = make_gateway()
     a, b = make_sshd(env={"WHOSE": "office"}), make_sshd(env={"WHOSE": "elsewhere"})
     keys = [ring.get("client")]
@@ -153,7 +153,7 @@ def test_plain_section_is_the_last(make_gateway, make_sshd, ring, tmp_path):
         assert c.ssh(WHOSE).text == "office\n"
         assert c.ssh(WHOSE, BindAddress="127.0.0.9").code == 255
         out = g.command("route", "alice", "--from", "10.1.2.3")
-        assert "[route alice] at" in out  # where it comes in is not known here
+        assert "[route alice] at" in out  # the address it would connect from is not known here
         out = g.command("route", "alice", "--from", "10.1.2.3", "--to", "127.0.0.1")
         assert "[route alice/office] at" in out
         out = g.command("route", "alice", "--from", "192.0.2.1", "--to", "127.0.0.1")
@@ -164,8 +164,8 @@ def test_plain_section_is_the_last(make_gateway, make_sshd, ring, tmp_path):
         w.close()
 
 
-def test_route_explains_by_key(git, ring):
-    g = git.gateway
+def test_route_explains_match_fingerprint(git_routes, ring):
+    g = git_routes.gateway
     p = g.sallyport("route", "git", "-c", g.conf)
     assert p.returncode == 1 and b"it may depend on the key" in p.stdout
     out = g.command("route", "git", "--key", ring.get("person").path.with_suffix(".pub"))

@@ -1,4 +1,4 @@
-"""Machines that never answer, and many who want to go there: nobody else waits for that."""
+"""Many logins to upstreams that never answer do not delay other logins."""
 
 import subprocess
 import time
@@ -7,14 +7,14 @@ from lab.net import BlackHole
 from lab.wait import wait_for
 
 
-# As in src/keeper/dials.h
+# As in src/keeper/dials.h.
 SAME = 8
 EACH = 2
 
 
-def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
-    """40 logins to a machine that never answers: all are told, and others get in meanwhile."""
-    w = gated(door={"LoginGraceTime": "30s", "MaxStartups": "200"})
+def test_dead_upstream_uses_few_errands_and_delays_no_other_login(gated, ring):
+    """All 40 logins to the dead upstream are told, and others succeed meanwhile."""
+    w = gated(front={"LoginGraceTime": "30s", "MaxStartups": "200"})
     w.gateway.stop()
     w.gateway.route("dead", w.sshd, [ring.get("client")], HostName="127.0.0.6", ConnectTimeout=f"{EACH}s")
     w.gateway.start()
@@ -48,9 +48,9 @@ def test_dead_machine_takes_few_errands_and_no_time_of_others(gated, ring):
         hole.close()
 
 
-def test_who_leaves_takes_the_errand_along(gated):
-    """Dial and run: the errand ends with the login it dials for."""
-    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+def test_errand_ends_with_its_login(gated):
+    """The client connects and leaves while the errand dials."""
+    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, front={"LoginGraceTime": "90s"})
     hole = BlackHole("127.0.0.7", w.sshd.port)
     try:
         clients = [w.new_client().spawn("true", stdin=subprocess.DEVNULL) for _ in range(SAME + 1)]
@@ -63,9 +63,9 @@ def test_who_leaves_takes_the_errand_along(gated):
         hole.close()
 
 
-def test_errand_that_is_killed(gated):
-    """That login is told, and the place is free."""
-    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, door={"LoginGraceTime": "90s"})
+def test_killed_dial_errand_fails_its_login(gated):
+    """The client is told, and the place is free again."""
+    w = gated(route={"HostName": "127.0.0.7", "ConnectTimeout": "60s"}, front={"LoginGraceTime": "90s"})
     hole = BlackHole("127.0.0.7", w.sshd.port)
     try:
         for _ in range(SAME + 1):
@@ -77,9 +77,9 @@ def test_errand_that_is_killed(gated):
         hole.close()
 
 
-def test_many_at_once_to_one_machine(gated):
-    """More than sshd takes at once by default (10:30:100): they take turns, and all get in."""
-    w = gated(door={"MaxStartups": "200"}, sshd={"MaxStartups": "10:30:100"})
+def test_concurrent_dials_to_one_upstream_take_turns(gated):
+    """More than sshd accepts at once by default (10:30:100): all of them log in."""
+    w = gated(front={"MaxStartups": "200"}, sshd={"MaxStartups": "10:30:100"})
     clients = [w.new_client(ConnectTimeout="60").spawn("echo in", stdin=subprocess.DEVNULL)
                for _ in range(5 * SAME)]
     ends = [c.communicate(timeout=60) for c in clients]

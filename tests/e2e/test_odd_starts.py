@@ -1,4 +1,4 @@
-"""Started by somebody who has left things in an odd state, or gives little (FAULTS F23)."""
+"""A gateway started in an odd environment, or short of resources."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ import subprocess
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import open_session
 from lab.gateway import SALLYPORT, sanitized
-from lab.procs import only_root
+from lab.procs import needs_access_to
 from lab.wait import wait_for
 
 
 @pytest.fixture
-def started(gated):
-    """started(words of a command, ...): the gateway anew, by that command."""
+def restarted(gated):
+    """restarted(words of a command, ...): the gateway started anew by that command."""
 
-    def make(*within, **door):
-        w = gated(door=door)
+    def make(*within, **front):
+        w = gated(front=front)
         w.gateway.kill(signal.SIGTERM)
         w.gateway.within = within
         w.gateway.start()
@@ -30,18 +30,18 @@ def started(gated):
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
-def test_descriptors_closed(started, closed):
-    w = started("sh", "-c", f'exec "$@" {closed}', "sh")
+def test_start_with_closed_standard_descriptors(restarted, closed):
+    w = restarted("sh", "-c", f'exec "$@" {closed}', "sh")
     w.answers()
     for p in [w.gateway.master, *w.gateway.keepers()]:
-        only_root(p)
+        needs_access_to(p)
         open_on = p.descriptors()
         assert all(open_on[fd] == "/dev/null" for fd, sign in ((0, "<"), (1, ">")) if sign in closed)
         assert open_on[2] == str(w.gateway.log.path)
 
 
-def test_nowhere_to_log_to(gated):
-    """What is meant for standard error goes to no other descriptor, least of all to a socket."""
+def test_start_without_stderr(gated):
+    """Messages for standard error go to no other descriptor, least of all to a socket."""
     w = gated()
     w.gateway.kill(signal.SIGTERM)
     w.gateway.process = subprocess.Popen(
@@ -55,9 +55,9 @@ def test_nowhere_to_log_to(gated):
     w.gateway.quiet()
 
 
-def test_children_ignored(started):
-    """Those that end are counted out all the same."""
-    w = started("env", "--ignore-signal=CHLD", MaxStartups="3")
+def test_start_with_sigchld_ignored(restarted):
+    """Children that end are still counted."""
+    w = restarted("env", "--ignore-signal=CHLD", MaxStartups="3")
     for _ in range(10):
         with net.connect(("127.0.0.1", w.gateway.port)) as s:
             assert s.recv(4) == b"SSH-"
@@ -65,8 +65,8 @@ def test_children_ignored(started):
     w.answers()
 
 
-def test_log_that_may_not_grow(gated):
-    """FAULTS F22: RLIMIT_FSIZE ends no process that writes to the log."""
+def test_log_file_at_size_limit(gated):
+    """RLIMIT_FSIZE ends no process that writes to the log."""
     w = gated()
     w.gateway.kill(signal.SIGTERM)
     size = w.gateway.log.mark()
@@ -79,10 +79,10 @@ def test_log_that_may_not_grow(gated):
     assert w.gateway.process.poll() is None
 
 
-def test_out_of_descriptors(started):
-    """Who cannot be taken is turned away; who is in stays, and there is room again at once."""
-    w = started("prlimit", "--nofile=40", "--", MaxStartups="200")
-    running = held(w.client)
+def test_connections_beyond_descriptor_limit(restarted):
+    """New connections are refused, sessions go on, and there is room again at once."""
+    w = restarted("prlimit", "--nofile=40", "--", MaxStartups="200")
+    running = open_session(w.client)
     heard = []
     waiting = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(60)]
     for s in waiting:
@@ -104,10 +104,10 @@ def test_out_of_descriptors(started):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes a user who has no other process")
-def test_out_of_processes(started):
-    """FAULTS F24: each is turned away in words, with one line in the log, and there is room again at once."""
-    w = started("prlimit", "--nproc=12", "--", MaxStartups="200", RunNetworkAs="uucp")
-    running = held(w.client)
+def test_connections_beyond_process_limit(restarted):
+    """Each connection is refused with a message and one line in the log; there is room again at once."""
+    w = restarted("prlimit", "--nproc=12", "--", MaxStartups="200", RunNetworkAs="uucp")
+    running = open_session(w.client)
     mark = w.gateway.log.mark()
     with contextlib.ExitStack() as waiting:
         heard = [waiting.enter_context(net.connect(("127.0.0.1", w.gateway.port))).recv(100) for _ in range(30)]
@@ -123,9 +123,9 @@ def test_out_of_processes(started):
     assert (running.returncode, out) == (0, b"still here"), err
 
 
-def test_logins_near_the_limit_of_descriptors(started):
-    """However few are left: in, or refused for a reason that is in the log."""
-    w = started("prlimit", "--nofile=24", "--", MaxStartups="200")
+def test_logins_near_descriptor_limit(restarted):
+    """However few descriptors are left, a login succeeds, or is refused for a reason that is logged."""
+    w = restarted("prlimit", "--nofile=24", "--", MaxStartups="200")
     with contextlib.ExitStack() as waiting:
         codes = []
         taken = True
@@ -144,8 +144,8 @@ def test_logins_near_the_limit_of_descriptors(started):
     w.answers()
 
 
-def test_session_that_cannot_begin_says_why(gated):
-    """Before its banner, so that nobody else says it: here it has no memory left."""
+def test_session_that_cannot_start_logs_reason(gated):
+    """Before it sends its version, here because it has no memory left: no other process can log this."""
     if sanitized():
         pytest.skip("the sanitizer ends whoever has no memory left, with words of its own")
     w = gated()

@@ -1,4 +1,4 @@
-"""Passthrough: the machine behind judges passwords and answers, the gateway carries them."""
+"""Passthrough: the upstream judges passwords and answers, and the gateway relays them."""
 
 import re
 import shutil
@@ -9,13 +9,13 @@ from lab import procs
 from lab.account import PASSWORD
 from lab.gateway import sanitized
 from lab.memory import found_in
-from lab.upstream import PASSTHROUGH, QuestioningUpstream, ROUNDS, upstream
+from lab.upstream import PASSTHROUGH, QuestioningUpstream, ROUNDS, questioning_way
 
 paramiko = pytest.importorskip("paramiko")
 
 
-def real(gated, account, sshd=None, **route):
-    """A real sshd with PAM, and the way to it."""
+def way_with_pam(gated, account, sshd=None, **route):
+    """A way with Passthrough to a real sshd with PAM."""
     options = {"UsePAM": "yes", "KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes"}
     options.update(sshd or {})
     words = dict(PASSTHROUGH, User=account)
@@ -24,9 +24,9 @@ def real(gated, account, sshd=None, **route):
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_right_after_wrong(gated, account, method):
-    """Two wrong ones and the right one, over one connection to the machine."""
-    w = real(gated, account)
+def test_right_password_after_wrong_ones(gated, account, method):
+    """Two wrong passwords and the right one, over one connection to the upstream."""
+    w = way_with_pam(gated, account)
     t = w.client.prompting("id -un", PreferredAuthentications=method)
     for word in ("wrong", "wrong again", PASSWORD):
         t.expect("[Pp]assword: ")
@@ -42,9 +42,9 @@ def test_right_after_wrong(gated, account, method):
         assert secret not in log.text()
 
 
-def test_machine_that_has_enough(gated, account):
-    """Its MaxAuthTries ends the login, and the person is told."""
-    w = real(gated, account, sshd={"MaxAuthTries": "2"})
+def test_upstream_max_auth_tries_ends_login(gated, account):
+    """The user is told."""
+    w = way_with_pam(gated, account, sshd={"MaxAuthTries": "2"})
     t = w.client.prompting("true", PreferredAuthentications="password", NumberOfPasswordPrompts=5)
     for _ in range(2):
         t.expect("password: ")
@@ -56,8 +56,8 @@ def test_machine_that_has_enough(gated, account):
     assert len(re.findall("Failed password for alice", w.gateway.log.text())) == 2
 
 
-def test_only_what_the_machine_takes(gated, account):
-    w = real(gated, account, sshd={"KbdInteractiveAuthentication": "no"})
+def test_only_methods_of_upstream_are_offered(gated, account):
+    w = way_with_pam(gated, account, sshd={"KbdInteractiveAuthentication": "no"})
     t = w.client.prompting("-v", "echo $((6*7))", PreferredAuthentications="keyboard-interactive,password")
     t.expect("password: ")
     t.send(PASSWORD + "\n")
@@ -67,11 +67,11 @@ def test_only_what_the_machine_takes(gated, account):
     assert "Failed" not in w.gateway.log.text()
 
 
-def test_key_then_conversation(gated, account, short):
-    """warpgate #2508, sshpiper #50: AuthenticationMethods of the machine."""
+def test_key_then_keyboard_interactive(gated, account, short):
+    """warpgate #2508, sshpiper #50: AuthenticationMethods of the upstream."""
     short.chmod(0o755)
-    keys = short / "authorized_keys"  # where the person can read it
-    w = real(
+    keys = short / "authorized_keys"  # where the account can read it
+    w = way_with_pam(
         gated, account,
         sshd={"AuthenticationMethods": "publickey,keyboard-interactive", "AuthorizedKeysFile": keys},
         Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
@@ -87,17 +87,17 @@ def test_key_then_conversation(gated, account, short):
     t.close()
     w.gateway.log.wait(r"Partial publickey for alice .*: ED25519 SHA256:")
     w.gateway.log.wait("Accepted keyboard-interactive for alice")
-    # the password alone does not do
+    # the password alone is not sufficient
     t = w.client.prompting("true", PreferredAuthentications="keyboard-interactive")
     t.expect(r"Permission denied \(publickey")
     assert t.wait() == 255
     t.close()
 
 
-def test_banner_of_the_machine_once(gated, account, tmp_path):
+def test_banner_of_upstream_is_shown_once(gated, account, tmp_path):
     banner = tmp_path / "banner"
     banner.write_text("The machine says hello.\n")
-    w = real(gated, account, sshd={"Banner": banner})
+    w = way_with_pam(gated, account, sshd={"Banner": banner})
     t = w.client.prompting("echo in", PreferredAuthentications="password")
     t.expect("password: ")
     t.send("wrong\n")
@@ -111,14 +111,14 @@ def test_banner_of_the_machine_once(gated, account, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_not_for_a_machine_whose_key_has_changed(gated, account, method):
-    """Even with StrictHostKeyChecking = no, as ssh has it."""
-    w = real(gated, account, StrictHostKeyChecking="no")
+def test_changed_host_key_gets_no_password(gated, account, method):
+    """Even with StrictHostKeyChecking = no, as in ssh."""
+    w = way_with_pam(gated, account, StrictHostKeyChecking="no")
     hosts = w.gateway.known_hosts_of("alice")
     hosts.write_text("".join(f"[127.0.0.1]:{w.sshd.port} {k.public}\n" for k in w.gateway.host_keys))
     mark = w.sshd.log.mark()
     t = w.client.prompting("true", PreferredAuthentications=method)
-    if method == "password":  # the machine would be asked for a question first
+    if method == "password":  # otherwise the upstream would first be asked for its question
         t.expect("password: ")
         t.send(PASSWORD + "\n")
     t.expect(r"sallyport: the host key of your machine could not be verified.*\(session [0-9a-f]+\)")
@@ -129,7 +129,7 @@ def test_not_for_a_machine_whose_key_has_changed(gated, account, method):
     assert not w.sshd.log.find("(Accepted|Failed) (password|keyboard)", mark)
 
 
-def test_machine_that_is_not_there(gated):
+def test_unreachable_upstream(gated):
     w = gated(route=PASSTHROUGH)
     w.sshd.stop()
     t = w.client.prompting("true", PreferredAuthentications="password")
@@ -140,8 +140,8 @@ def test_machine_that_is_not_there(gated):
     t.close()
 
 
-def test_machine_is_not_bothered_before(gated, ring):
-    """The upstream is dialled for an answer, not for a name."""
+def test_upstream_is_not_dialled_before_first_answer(gated, ring):
+    """A login name alone does not make the gateway dial."""
     w = gated(route=PASSTHROUGH)
     mark = w.sshd.log.mark()
     r = w.ssh("-v", "true", PreferredAuthentications="none,publickey")
@@ -152,8 +152,8 @@ def test_machine_is_not_bothered_before(gated, ring):
     assert not w.sshd.log.find("Connection from", mark)
 
 
-def test_unknown_login_is_asked_as_well(gated):
-    """The same offers, and a question, and no."""
+def test_unknown_login_is_asked_for_password(gated):
+    """With the same offers and prompt; the answer is refused."""
     w = gated(route=PASSTHROUGH)
     for method in ("password", "keyboard-interactive"):
         t = w.new_client(user="nobody-here").terminal(
@@ -169,7 +169,7 @@ def test_unknown_login_is_asked_as_well(gated):
     assert "anything" not in w.gateway.log.text()
 
 
-# A machine that asks what it likes.
+# An upstream whose questions the test chooses.
 
 
 def connect(w):
@@ -178,9 +178,9 @@ def connect(w):
     return t
 
 
-def test_several_rounds(gated, ring):
-    """Every prompt, echo flag, name and instruction, as they are; the answers likewise."""
-    with upstream(gated, ring) as (w, server):
+def test_keyboard_interactive_rounds_are_relayed(gated, ring):
+    """Prompts, echo flags, names, instructions and answers arrive unchanged."""
+    with questioning_way(gated, ring) as (w, server):
         seen = []
 
         def answer(title, instruction, prompts):
@@ -200,12 +200,12 @@ def test_several_rounds(gated, ring):
         assert "123456" not in w.gateway.log.text()
 
 
-def test_wrong_in_the_second_round_then_again(gated, ring, monkeypatch):
-    with upstream(gated, ring) as (w, server):
+def test_retry_after_failure_in_second_round(gated, ring, monkeypatch):
+    with questioning_way(gated, ring) as (w, server):
         t = connect(w)
         with pytest.raises(paramiko.AuthenticationException):
             t.auth_interactive("alice", lambda *a: ["first", ""] if "0" in a[0] else ["no"] * len(a[2]))
-        # paramiko asks for the service again with each attempt, which is refused
+        # paramiko requests the service again with each try, which is refused
         accept = paramiko.Message()
         accept.add_string("ssh-userauth")
         monkeypatch.setattr(
@@ -221,8 +221,8 @@ def test_wrong_in_the_second_round_then_again(gated, ring, monkeypatch):
 
 
 def test_wrong_number_of_answers(gated, ring):
-    """An answer too many ends the connection; the machine never sees it."""
-    with upstream(gated, ring) as (w, _):
+    """One answer too many ends the connection; the upstream does not see it."""
+    with questioning_way(gated, ring) as (w, _):
         t = connect(w)
         with pytest.raises((paramiko.SSHException, EOFError)):
             t.auth_interactive("alice", lambda *a: ["first", "", "more"])
@@ -230,12 +230,12 @@ def test_wrong_number_of_answers(gated, ring):
         w.gateway.log.wait("wrong number of answers")
 
 
-def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
-    """PASSWD_CHANGEREQ, and the old and new one in answer, with OpenSSH's client."""
+def test_password_change_request(gated, ring, monkeypatch):
+    """PASSWD_CHANGEREQ, answered by OpenSSH's client with the old and the new password."""
     asked = []
 
     def parse(handler, m):
-        # what paramiko's server does not do: RFC 4252 section 8
+        # paramiko's server does not implement this: RFC 4252 section 8
         user, service, method = m.get_text(), m.get_text(), m.get_text()
         reply = paramiko.Message()
         if method != "password":
@@ -265,7 +265,7 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
     else:
         table[50] = parse
         monkeypatch.setattr(paramiko.auth_handler.AuthHandler, "_server_handler_table", table)
-    with upstream(gated, ring) as (w, server):
+    with questioning_way(gated, ring) as (w, server):
         t = w.client.prompting("x", PreferredAuthentications="password")
         t.expect("alice@.* password: ")
         t.send("old\n")
@@ -284,17 +284,17 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
         assert "new one" not in w.gateway.log.text()
 
 
-def test_key_without_authorized_keys_is_a_configuration_error(make_gateway, make_sshd, ring):
-    """Or the mapped key would open the machine for everybody."""
+def test_mapped_key_without_authorized_keys_is_configuration_error(make_gateway, make_sshd, ring):
+    """The mapped key would otherwise log anybody in."""
     g = make_gateway()
     g.route("alice", make_sshd(), [], Passthrough="yes", AuthorizedKeysFile=None)
     p = g.sallyport("check", "-c", g.conf)
     assert p.returncode == 78 and b"go together" in p.stdout + p.stderr
 
 
-def test_key_here_and_password_there(gated, account):
-    """AuthenticationMethods of the gateway: the key is checked here, the password by the machine."""
-    w = real(
+def test_key_at_gateway_and_password_at_upstream(gated, account):
+    """AuthenticationMethods of the gateway: it checks the key, the upstream the password."""
+    w = way_with_pam(
         gated, account, Key="alice", AuthorizedKeysFile="conf.d/alice.pub",
         AuthenticationMethods="publickey,password",
     )
@@ -310,10 +310,10 @@ def test_key_here_and_password_there(gated, account):
     w.gateway.log.wait("Accepted password for alice")
 
 
-def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
-    """Not where AuthenticationMethods says that a password is to be asked for."""
+def test_upstream_that_accepts_any_login(gated, ring, monkeypatch):
+    """Where AuthenticationMethods requires a password, a login without one is refused."""
     monkeypatch.setattr(QuestioningUpstream, "check_auth_none", lambda *a: paramiko.AUTH_SUCCESSFUL)
-    with upstream(gated, ring, AuthenticationMethods="password") as (w, _):
+    with questioning_way(gated, ring, AuthenticationMethods="password") as (w, _):
         t = w.client.prompting("x", PreferredAuthentications="password")
         t.expect("password: ")
         t.send("anything\n")
@@ -324,11 +324,11 @@ def test_machine_that_lets_anybody_in(gated, ring, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
-def test_password_is_nowhere_afterwards(gated, account, method):
-    """Not in the session, which had it on both legs, nor in the keeper."""
+def test_password_does_not_stay_in_memory(gated, account, method):
+    """Neither in the session, which had it on both legs, nor in the keeper."""
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
-    w = real(gated, account)
+    w = way_with_pam(gated, account)
     t = w.client.prompting("echo ready; cat", PreferredAuthentications=method)
     t.expect("[Pp]assword: ")
     t.send(PASSWORD + "\n")

@@ -1,4 +1,4 @@
-"""PasswordHash and AuthenticationMethods: the gateway judges passwords, with a key or without."""
+"""PasswordHash and AuthenticationMethods: the gateway checks passwords, alone or together with a key."""
 
 import functools
 import os
@@ -39,7 +39,7 @@ def with_password(gated, hashed, **route):
 
 
 def test_hash_password_on_a_terminal(tmp_path):
-    """Asked for twice, without echo, again if they differ."""
+    """It asks twice, without echo, and again if the two differ."""
     t = Terminal([SALLYPORT, "hash-password"], os.environ, tmp_path)
     for word in ("one", "two", "three", "three"):
         t.expect("Password: |The same again: ")
@@ -50,12 +50,12 @@ def test_hash_password_on_a_terminal(tmp_path):
     t.close()
 
 
-def test_hash_password_without_any():
+def test_hash_password_without_input():
     p = subprocess.run([SALLYPORT, "hash-password"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert p.returncode == 1 and p.stderr == b"sallyport: no password: end of input\n"
 
 
-def test_hash_password_of_nothing(gated):
+def test_hash_password_of_empty_password(gated):
     w = gated()
     assert w.gateway.sallyport("hash-password", stdin=b"").returncode == 1
     assert w.gateway.sallyport("hash-password", stdin=b"\n").returncode == 1
@@ -63,7 +63,7 @@ def test_hash_password_of_nothing(gated):
     assert w.gateway.sallyport("hash-password", "--help").returncode == 0
 
 
-def test_wrong_then_right(gated, hashed):
+def test_right_password_after_wrong_one(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     t = w.client.prompting("-v", "echo in")
     t.expect(r"Authentications that can continue: password,keyboard-interactive\r")
@@ -89,8 +89,8 @@ def test_key_or_password(gated, hashed):
     t.close()
 
 
-def test_key_that_was_only_shown_leaves_no_options(gated, hashed):
-    """Whose agent does not sign, say: the options of that line are not for who has the password."""
+def test_options_of_unproven_key_do_not_apply(gated, hashed):
+    """Without its signature, the options of a key are not for a login by password."""
     import struct
 
     from lab import attack
@@ -98,24 +98,24 @@ def test_key_that_was_only_shown_leaves_no_options(gated, hashed):
     w = with_password(gated, hashed)
     g = w.gateway
     (g.conf / "alice.pub").write_text(f'restrict,command="echo forced" {w.client.key.public}\n')
-    a = attack.Attacker(w.door.port)
+    a = attack.Attacker(w.front.port)
     try:
         a.service()
         assert a.ask(*attack.query("alice", attack.key_of(w.client)))[1][-1][0] == attack.USERAUTH_PK_OK
         assert a.ask(*attack.password("alice", PASSWORD))[1][-1][0] == attack.USERAUTH_SUCCESS
         a.send(attack.CHANNEL_OPEN, "session", 0, 1 << 20, 32768)
-        assert a.hears(attack.CHANNEL_OPEN_CONFIRMATION)
+        assert a.expect(attack.CHANNEL_OPEN_CONFIRMATION)
         number = struct.unpack(">I", next(
             m for _, kind, m in a.messages if kind == attack.CHANNEL_OPEN_CONFIRMATION)[4:8])[0]
         a.send(attack.CHANNEL_REQUEST, number, "exec", True, "echo in")
-        assert a.hears(attack.CHANNEL_DATA)
+        assert a.expect(attack.CHANNEL_DATA)
         assert b"in\n" in next(m for _, kind, m in a.messages if kind == attack.CHANNEL_DATA)
     finally:
         a.close()
     assert w.ssh("echo in").text == "forced\n"
 
 
-def test_machine_is_not_contacted_for_a_wrong_one(gated, hashed):
+def test_upstream_is_not_dialled_for_wrong_password(gated, hashed):
     w = with_password(gated, hashed)
     mark = w.sshd.log.mark()
     t = w.client.prompting("true", NumberOfPasswordPrompts=1)
@@ -127,8 +127,8 @@ def test_machine_is_not_contacted_for_a_wrong_one(gated, hashed):
     assert not w.sshd.log.find("Connection from", mark)
 
 
-def attempt(w, login):
-    """What a wrong password takes, in s, on a connection of its own."""
+def time_of_wrong_password(w, login):
+    """Seconds that a wrong password takes, on a connection of its own."""
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
     try:
         t.start_client(timeout=10)
@@ -140,12 +140,12 @@ def attempt(w, login):
         t.close()
 
 
-def test_unknown_login_takes_as_long(gated, hashed):
-    """And looks the same."""
+def test_unknown_login_takes_as_long_as_wrong_password(gated, hashed):
+    """And gets the same answers."""
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     logins = ("alice", "nobody-here")
-    known, _ = takes_as_long(*(functools.partial(attempt, w, login) for login in logins), share=PACE)
-    assert known > 0.03  # there was work
+    known, _ = takes_as_long(*(functools.partial(time_of_wrong_password, w, login) for login in logins), share=PACE)
+    assert known > 0.03  # a hash was computed
     said = []
     for login in logins:
         t = w.new_client(user=login).prompting("-v", "true", NumberOfPasswordPrompts=1)
@@ -158,8 +158,8 @@ def test_unknown_login_takes_as_long(gated, hashed):
     w.gateway.log.wait("Failed password for invalid user nobody-here")
 
 
-def test_two_at_once(gated, hashed):
-    """Twelve that guess at the same time: no more than two of them take memory."""
+def test_at_most_two_password_checks_at_once(gated, hashed):
+    """Twelve clients guess at the same time; only two checks use their memory at once."""
     w = with_password(gated, hashed)
     most = [0]
     done = threading.Event()
@@ -169,7 +169,7 @@ def test_two_at_once(gated, hashed):
             most[0] = max(most[0], len(w.gateway.role("errand password")))
 
     watcher = threading.Thread(target=watch)
-    guessers = [threading.Thread(target=attempt, args=(w, login))
+    guessers = [threading.Thread(target=time_of_wrong_password, args=(w, login))
                 for login in ("alice", "nobody-here") * 6]
     watcher.start()
     for g in guessers:
@@ -183,8 +183,10 @@ def test_two_at_once(gated, hashed):
     w.answers()
 
 
-def test_many_at_once_stay_bounded(gated, hashed):
-    """60 that guess at once: two errands, the others wait; who has a key gets in meanwhile."""
+def test_many_password_checks_do_not_delay_key_logins(gated, hashed):
+    """60 clients guess at the same time: two errands run, the others wait, and a login by key succeeds
+    meanwhile.
+    """
     from lab.attack import Attacker, password
 
     w = with_password(gated, hashed)
@@ -210,8 +212,8 @@ def test_many_at_once_stay_bounded(gated, hashed):
     w.gateway.quiet()
 
 
-def test_crowd_from_one_address_waits_for_itself(gated, hashed):
-    """40 that guess at once, from one address: who comes from another is next, not last."""
+def test_busy_source_does_not_delay_password_checks_of_others(gated, hashed):
+    """40 clients guess from one address: a login from another address is next, not last."""
     from lab.attack import USERAUTH_FAILURE, Attacker, password
 
     w = with_password(gated, hashed)
@@ -222,7 +224,7 @@ def test_crowd_from_one_address_waits_for_itself(gated, hashed):
         a.service()
     for a in crowd:
         a.send(*password("nobody-here", "wrong"))
-    crowd[0].hears(USERAUTH_FAILURE)
+    crowd[0].expect(USERAUTH_FAILURE)
     t.send(PASSWORD + "\n")
     t.expect("in\r\n", timeout=60)
     assert t.wait() == 0
@@ -233,8 +235,8 @@ def test_crowd_from_one_address_waits_for_itself(gated, hashed):
         a.close()
 
 
-def test_errand_that_is_killed(gated, hashed):
-    """That login fails, closed; the place is free again."""
+def test_killed_password_errand_fails_its_login(gated, hashed):
+    """The login fails closed, and the place is free again."""
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
     w = with_password(gated, slow)
     clients = [w.client.prompting("true", NumberOfPasswordPrompts=1) for _ in range(2)]
@@ -252,8 +254,8 @@ def test_errand_that_is_killed(gated, hashed):
     w.answers()
 
 
-def test_who_leaves_keeps_the_place_taken(gated):
-    """Guess and run: the errand still counts until it is done."""
+def test_running_check_counts_after_client_has_left(gated):
+    """The client guesses and leaves; its errand counts until it ends."""
     slow = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
     w = with_password(gated, slow)
     for _ in range(5):
@@ -274,7 +276,7 @@ def test_who_leaves_keeps_the_place_taken(gated):
 # AuthenticationMethods
 
 
-def test_key_and_password(gated, hashed, ring):
+def test_key_and_password_both_required(gated, hashed, ring):
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
     t = w.client.prompting("-v", "echo in", PreferredAuthentications="publickey,password")
     t.expect(r"Authentications that can continue: publickey\r")
@@ -292,7 +294,7 @@ def test_key_and_password(gated, hashed, ring):
 
 
 @pytest.mark.parametrize("first", ["none,publickey", "none,password"])
-def test_one_of_two_is_not_enough(gated, hashed, first):
+def test_one_of_two_methods_is_not_sufficient(gated, hashed, first):
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
     t = w.client.prompting("echo in", PreferredAuthentications=first)
     t.expect("Permission denied")
@@ -302,8 +304,8 @@ def test_one_of_two_is_not_enough(gated, hashed, first):
     assert not w.sshd.log.find("Connection from")
 
 
-def test_password_first_is_not_looked_at(gated, hashed):
-    """A right password before the key is a failure, and says nothing of itself."""
+def test_password_before_required_key_is_not_checked(gated, hashed):
+    """A right password before the key fails like a wrong one."""
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
     t.start_client(timeout=10)
@@ -314,7 +316,7 @@ def test_password_first_is_not_looked_at(gated, hashed):
     assert "Partial" not in w.gateway.log.text()
 
 
-def test_either_list(gated, hashed):
+def test_either_list_of_methods_is_sufficient(gated, hashed):
     w = with_password(gated, hashed, AuthenticationMethods="password,publickey publickey,password")
     for order in ("publickey,password", "password,publickey"):
         t = w.client.prompting("-v", "echo in", PreferredAuthentications=order)
@@ -344,7 +346,7 @@ def test_wrong_key_is_no_partial_success(gated, hashed, ring):
     ({"PasswordHash": "secret"}, "not what `sallyport hash-password` prints"),
     ({"PasswordHash": "$argon2id$v=19$m=99999999,t=2,p=1$" + "A" * 22 + "$" + "A" * 43}, "costs too much"),
 ])
-def test_configuration_errors(make_gateway, make_sshd, ring, words, error):
+def test_password_configuration_errors(make_gateway, make_sshd, ring, words, error):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")], **words)
     p = g.sallyport("check", "-c", g.conf)
@@ -358,7 +360,7 @@ def test_configuration_errors(make_gateway, make_sshd, ring, words, error):
 KBDINT = "keyboard-interactive"
 
 
-def test_client_that_only_has_keyboard_interactive(gated, hashed):
+def test_client_with_keyboard_interactive_alone(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     t = w.client.prompting("-v", "echo in", PreferredAuthentications=KBDINT)
     for word in ("wrong", "", PASSWORD):
@@ -366,7 +368,7 @@ def test_client_that_only_has_keyboard_interactive(gated, hashed):
         t.send(word + "\n")
     t.expect("^in")
     assert t.wait() == 0
-    assert PASSWORD not in t.seen  # hidden
+    assert PASSWORD not in t.seen  # not echoed
     t.close()
     log = w.gateway.log
     log.wait(rf"Accepted {KBDINT} for alice from 127\.0\.0\.1 port \d+ ssh2$")
@@ -374,7 +376,7 @@ def test_client_that_only_has_keyboard_interactive(gated, hashed):
     assert PASSWORD not in log.text() and hashed not in log.text()
 
 
-def test_keyboard_interactive_counts_as_tries(gated, hashed):
+def test_max_auth_tries_counts_both_password_methods(gated, hashed):
     """Of both kinds together: MaxAuthTries."""
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     w.gateway.stop()
@@ -391,8 +393,8 @@ def test_keyboard_interactive_counts_as_tries(gated, hashed):
     assert len(re.findall(r"Failed (password|keyboard-interactive) for alice", w.gateway.log.text())) == 3
 
 
-def test_unknown_login_is_asked_the_same(gated, hashed):
-    """The same prompt, offers and words; and it takes as long."""
+def test_unknown_login_gets_same_prompt(gated, hashed):
+    """The same prompt, offers and messages, in the same time."""
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     logins = ("alice", "nobody-here")
     said = []
@@ -408,7 +410,7 @@ def test_unknown_login_is_asked_the_same(gated, hashed):
     w.gateway.log.wait(f"Failed {KBDINT} for invalid user nobody-here")
     prompts = set()
 
-    def attempt(login):
+    def time_of_wrong_password(login):
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
         try:
             t.start_client(timeout=10)
@@ -419,9 +421,9 @@ def test_unknown_login_is_asked_the_same(gated, hashed):
         finally:
             t.close()
 
-    known, _ = takes_as_long(*(functools.partial(attempt, login) for login in logins), share=PACE)
+    known, _ = takes_as_long(*(functools.partial(time_of_wrong_password, login) for login in logins), share=PACE)
     assert prompts == {("", "", ("Password: ", False))}
-    assert known > 0.03  # there was work
+    assert known > 0.03  # a hash was computed
 
 
 @pytest.mark.parametrize("order", [f"publickey,{KBDINT}", f"{KBDINT},publickey"])
@@ -439,7 +441,7 @@ def test_key_and_keyboard_interactive(gated, hashed, order):
     t.close()
     w.gateway.log.wait(f"Partial {first} for alice")
     w.gateway.log.wait(f"Accepted {second} for alice")
-    # one of them is not enough
+    # one of the two is not sufficient
     for only in order.split(","):
         t = w.client.prompting("true", PreferredAuthentications=f"none,{only}", NumberOfPasswordPrompts=1)
         if only == first == KBDINT:
@@ -450,8 +452,9 @@ def test_key_and_keyboard_interactive(gated, hashed, order):
         t.close()
 
 
-def test_password_methods_are_not_mixed_up(gated, hashed):
-    """Where keyboard-interactive is asked for, a "password" request is none, nor the other way round."""
+def test_password_and_keyboard_interactive_are_distinct_methods(gated, hashed):
+    """Where keyboard-interactive is required, a "password" request does not count, nor the other way round.
+    """
     for wanted, used in ((KBDINT, "password"), ("password", KBDINT)):
         w = with_password(gated, hashed, AuthorizedKeysFile=None, AuthenticationMethods=wanted)
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
@@ -467,8 +470,9 @@ def test_password_methods_are_not_mixed_up(gated, hashed):
         assert "Accepted" not in w.gateway.log.text()
 
 
-def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
-    """Who has no key that opens it is asked for the password where there is one, else told so."""
+def test_hint_is_only_for_logins_without_password(gated, hashed, ring):
+    """A client without the right key is asked for the password, if the login has one; else it gets the hint.
+    """
     w = with_password(gated, hashed)
     w.gateway.stop()
     w.sshd.authorize(w.gateway.generate_key("bob"))
@@ -491,7 +495,7 @@ def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
         t.wait()
         assert not_said not in t.seen
         t.close()
-    # the hint, then the right key, then the question
+    # the hint, then the right key, then the prompt
     t = w.new_client(ring.get("wrong0"), user="carol").prompting("-i", str(ring.get("client").path), "echo in",
                PreferredAuthentications=order)
     t.expect("Password: ")
@@ -502,8 +506,8 @@ def test_hint_stays_with_logins_that_have_a_key_alone(gated, hashed, ring):
     t.close()
 
 
-def test_answers_that_are_none(gated, hashed):
-    """Too many answers end the connection; one that is too long is wrong, and no more."""
+def test_malformed_answers_to_prompt(gated, hashed):
+    """Too many answers end the connection; one that is too long is a wrong password."""
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     for answer in ([PASSWORD, PASSWORD], []):
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
@@ -524,8 +528,8 @@ def test_answers_that_are_none(gated, hashed):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
 @pytest.mark.parametrize("method", ["password", KBDINT])
-def test_password_is_nowhere_afterwards(gated, hashed, method):
-    """Not in the session, nor the keeper, nor the master, once the login is over."""
+def test_password_does_not_stay_in_memory(gated, hashed, method):
+    """Neither in the session nor in the keeper nor in the master, once the login is over."""
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
     w = with_password(gated, hashed)

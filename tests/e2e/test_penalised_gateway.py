@@ -1,13 +1,13 @@
-"""The other way round: to the machine, all the people of the gateway are one source, and it penalises that.
+"""An upstream that penalises the gateway: to it, all users of the gateway are one source.
 
-sshd 9.8 and later has PerSourcePenalties.  Where this machine's is older, $LAB_NEW_SSHD may name another.
+sshd 9.8 and later has PerSourcePenalties.  Where that of this host is older, $LAB_NEW_SSHD may name another.
 """
 
 import pytest
 
 from lab import net
 from lab.sshd import penalising
-from lab.strangers import guess, refused
+from lab.unauthenticated import guess, refused
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -21,7 +21,7 @@ def new_sshd():
     return penalising()
 
 
-def told(way, client):
+def assert_told(way, client):
     mark = way.gateway.log.mark()
     r = client.ssh("true")
     assert r.code == 255 and "your machine cannot be reached right now" in r.err, r
@@ -29,15 +29,15 @@ def told(way, client):
     assert not way.gateway.log.find("has CHANGED|crashed", mark)
 
 
-def test_penalty_of_the_machine_is_named(gated):
+def test_log_names_penalty_of_upstream(gated):
     w = gated(sshd={"program": new_sshd(), "PerSourcePenalties": "noauth:1h min:1s"})
     w.answers()
 
     wait_for("the penalty", lambda: refused(w.sshd.port))
-    told(w, w.client)
+    assert_told(w, w.client)
 
 
-def test_strangers_by_passthrough_lock_everybody_out_unless_the_gateway_is_exempt(gated, ring):
+def test_failed_passthrough_logins_penalise_gateway_unless_exempt(gated, ring):
     for exempt in (None, "127.0.0.0/8"):
         options = {"PerSourcePenaltyExemptList": exempt} if exempt else {}
         w = gated(sshd={"program": new_sshd(), "PasswordAuthentication": "yes",
@@ -50,40 +50,40 @@ def test_strangers_by_passthrough_lock_everybody_out_unless_the_gateway_is_exemp
         if exempt:
             w.answers()
         else:
-            told(w, w.client)
+            assert_told(w, w.client)
 
 
 @pytest.fixture
-def says(make_gateway, make_sshd, ring, tmp_path):
-    """says(bytes, ...): by a gateway to a machine that says this and closes."""
+def upstream_that_sends(make_gateway, make_sshd, ring, tmp_path):
+    """upstream_that_sends(bytes, ...): a way to an upstream that sends this and closes."""
     servers = []
 
     def make(words, **route):
         servers.append(net.Server(lambda s: s.sendall(words)))
-        machine = make_sshd()
+        upstream = make_sshd()
         g = make_gateway()
-        g.route("alice", machine, [ring.get("client")], Port=servers[-1].port, **route)
-        return Way("gateway", tmp_path, ring, machine, g.start())
+        g.route("alice", upstream, [ring.get("client")], Port=servers[-1].port, **route)
+        return Way("gateway", tmp_path, ring, upstream, g.start())
 
     yield make
     for s in servers:
         s.close()
 
 
-def test_words_of_such_an_sshd(says):
-    """The same without one: these bytes are all that it sends."""
-    w = says(b"Not allowed at this time\r\n")
-    told(w, w.client)
+def test_refusal_text_of_penalising_sshd(upstream_that_sends):
+    """Without a new sshd: the bytes are all that it sends."""
+    w = upstream_that_sends(b"Not allowed at this time\r\n")
+    assert_told(w, w.client)
 
 
-def test_look_at_a_host_key_is_refused(says):
-    w = says(b"Not allowed at this time\r\n", StrictHostKeyChecking="accept-new", known_hosts="")
-    told(w, w.client)
+def test_host_key_scan_refused_by_penalty(upstream_that_sends):
+    w = upstream_that_sends(b"Not allowed at this time\r\n", StrictHostKeyChecking="accept-new", known_hosts="")
+    assert_told(w, w.client)
     r = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
     assert r.returncode == 1 and b"before that it said: Not allowed at this time" in r.stderr + r.stdout, r
 
 
-def test_other_words_before_the_version_are_in_the_log(says):
-    w = says(b"Exceeded MaxStartups\x1b[7m\r\nreally\r\n")
+def test_other_text_before_version_is_logged(upstream_that_sends):
+    w = upstream_that_sends(b"Exceeded MaxStartups\x1b[7m\r\nreally\r\n")
     assert w.ssh("true").code == 255
     w.gateway.log.wait(r"before that it said: Exceeded MaxStartups\\033\[7m$")

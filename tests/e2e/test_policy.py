@@ -1,6 +1,6 @@
-"""What a login may do: options of authorized_keys(5) and the policy keys of a route.
+"""The policy of a login: options of authorized_keys(5) and policy keys of a route.
 
-The oracle is sshd with the same options: by both ways the same assertions hold.
+The oracle is sshd with the same options: the same assertions hold for both ways.
 """
 
 import os
@@ -17,8 +17,10 @@ ENV = {"AcceptEnv": "LANG LC_* SSH_ORIGINAL_COMMAND GREETING"}
 
 
 @pytest.fixture
-def optioned(own_way, ring):
-    """optioned(options, ...): the client's key stands in the door's authorized_keys with these options."""
+def with_options(own_way, ring):
+    """with_options(options, ...): a way whose front has the client's key in authorized_keys with these
+    options.
+    """
 
     def make(options, sshd=None, **more):
         w = own_way(sshd={**ENV, **(sshd or {})}, **more)
@@ -33,8 +35,8 @@ def optioned(own_way, ring):
 
 
 @pytest.fixture
-def ruled(own_way):
-    """ruled(Word=value, ...): sshd_config words at the door: of sshd, or of the route."""
+def with_words(own_way):
+    """with_words(Word=value, ...): a way with sshd_config words, of sshd or of the route."""
 
     def make(**words):
         if own_way.name == "direct":
@@ -44,14 +46,16 @@ def ruled(own_way):
     return make
 
 
-def tunnel(w, unit):
-    """ssh -w with this unit of the machine's: the devices there are then, ours and the machine's; or none."""
+def open_tunnel(w, unit):
+    """ssh -w with this unit on the upstream: the tun devices that exist then, the client's and the
+    upstream's, or none.
+    """
     ours = next(n for n in range(7000, 7100) if not os.path.exists(f"/sys/class/net/tun{n}"))
     before = set(os.listdir("/sys/class/net"))
     log = w.client.dir / "tunnel.log"
     with open(log, "w") as f:
         p = w.client.popen(
-            w.client.argv("ssh", "-w", f"{ours}:{unit}", "machine", "echo up; cat"), stderr=f
+            w.client.argv("ssh", "-w", f"{ours}:{unit}", "upstream", "echo up; cat"), stderr=f
         )
         try:
             assert p.stdout.readline() == b"up\n"
@@ -70,44 +74,44 @@ def tunnel(w, unit):
 
 
 @pytest.fixture
-def devices():
+def tunnel_units():
     if os.getuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
         pytest.skip("takes root and /dev/net/tun")
     free = [n for n in range(7100, 7200) if not os.path.exists(f"/sys/class/net/tun{n}")]
     return free[0], free[1]
 
 
-# Options of keys.
+# Options of authorized_keys.
 
 
-def test_tunnel_of_one_unit(optioned, devices):
-    one, other = devices
-    w = optioned(f'tunnel="{one}"', sshd={"PermitTunnel": "yes"})
-    assert tunnel(w, one) == {f"tun{one}"}
-    assert tunnel(w, "any") == {f"tun{one}"}
-    assert tunnel(w, other) == set()
+def test_tunnel_option(with_options, tunnel_units):
+    one, other = tunnel_units
+    w = with_options(f'tunnel="{one}"', sshd={"PermitTunnel": "yes"})
+    assert open_tunnel(w, one) == {f"tun{one}"}
+    assert open_tunnel(w, "any") == {f"tun{one}"}
+    assert open_tunnel(w, other) == set()
 
 
-def test_tunnel_of_a_key_without_the_option(optioned, devices):
-    w = optioned("", sshd={"PermitTunnel": "point-to-point"})
-    assert tunnel(w, devices[0]) == {f"tun{devices[0]}"}
+def test_tunnel_without_option(with_options, tunnel_units):
+    w = with_options("", sshd={"PermitTunnel": "point-to-point"})
+    assert open_tunnel(w, tunnel_units[0]) == {f"tun{tunnel_units[0]}"}
 
 
-def test_a_tunnel_is_forwarding(gated, ring, devices):
-    """Here alone: sshd looks at PermitTunnel and nothing else."""
+def test_allow_tcp_forwarding_covers_tunnels(gated, ring, tunnel_units):
+    """The gateway alone: sshd looks only at PermitTunnel."""
     w = gated(sshd={"PermitTunnel": "yes"})
-    for options in ("restrict", f'no-port-forwarding,tunnel="{devices[0]}"'):
+    for options in ("restrict", f'no-port-forwarding,tunnel="{tunnel_units[0]}"'):
         (w.gateway.conf / "alice.pub").write_text(f"{options} {ring.get('client').public}\n")
-        assert tunnel(w, devices[0]) == set()
+        assert open_tunnel(w, tunnel_units[0]) == set()
 
 
-def test_tunnels_are_for_the_machine_to_permit(optioned, devices):
-    w = optioned(f'tunnel="{devices[0]}"')  # PermitTunnel is no
-    assert tunnel(w, devices[0]) == set()
+def test_tunnels_are_subject_to_upstream(with_options, tunnel_units):
+    w = with_options(f'tunnel="{tunnel_units[0]}"')  # PermitTunnel is no
+    assert open_tunnel(w, tunnel_units[0]) == set()
 
 
-def test_restrict(optioned, echo, tmp_path):
-    w = optioned("restrict")
+def test_restrict_option(with_options, echo, tmp_path):
+    w = with_options("restrict")
     assert w.ssh("echo in; exit 3").outcome[:2] == (3, b"in\n")
     assert not pty(w)
     assert not opens(w, echo.port)
@@ -116,15 +120,15 @@ def test_restrict(optioned, echo, tmp_path):
     w.client.sftp("pwd")
 
 
-def test_restrict_but(optioned, echo):
-    w = optioned("restrict,pty,port-forwarding")
+def test_restrict_with_exceptions(with_options, echo):
+    w = with_options("restrict,pty,port-forwarding")
     assert pty(w)
     assert opens(w, echo.port)
     assert listens(w, net.free_port())
 
 
-def test_no_port_forwarding(optioned, echo, short):
-    w = optioned("no-port-forwarding")
+def test_no_port_forwarding_option(with_options, echo, short):
+    w = with_options("no-port-forwarding")
     assert pty(w)
     assert not opens(w, echo.port)
     r = w.ssh("-R", f"{short}/s:127.0.0.1:9", "echo in", ExitOnForwardFailure="yes")
@@ -134,31 +138,31 @@ def test_no_port_forwarding(optioned, echo, short):
 @pytest.mark.parametrize("option, which", [
     ("no-pty", "pty"), ("no-agent-forwarding", "agent"), ("no-user-rc", ""), ("no-X11-forwarding", ""),
 ])
-def test_one_of_them(optioned, tmp_path, option, which):
-    w = optioned(option)
+def test_each_no_option(with_options, tmp_path, option, which):
+    w = with_options(option)
     assert pty(w) == (which != "pty")
     assert agent(w, tmp_path) == (which != "agent")
 
 
-def test_permitopen(optioned, echo):
-    w = optioned(f'permitopen="127.0.0.1:{echo.port}",permitopen="localhost:1"')
+def test_permitopen_option(with_options, echo):
+    w = with_options(f'permitopen="127.0.0.1:{echo.port}",permitopen="localhost:1"')
     assert opens(w, echo.port)
     assert not opens(w, echo.port, "localhost")
     assert not opens(w, 1)
     assert listens(w, net.free_port())
 
 
-def test_permitlisten(optioned, echo):
+def test_permitlisten_option(with_options, echo):
     a, b = net.free_port(), net.free_port()
-    w = optioned(f'permitlisten="{a}",permitlisten="local*:{b}"')
+    w = with_options(f'permitlisten="{a}",permitlisten="local*:{b}"')
     assert listens(w, a)
     assert not listens(w, b)
     assert listens(w, b, "localhost")
     assert opens(w, echo.port)
 
 
-def test_command(optioned):
-    w = optioned('command="echo forced: [$SSH_ORIGINAL_COMMAND]; exit 5"')
+def test_command_option(with_options):
+    w = with_options('command="echo forced: [$SSH_ORIGINAL_COMMAND]; exit 5"')
     r = w.ssh("rm -rf \"a b\"; id")
     assert r.outcome[:2] == (5, b'forced: [rm -rf "a b"; id]\n')
     t = w.client.terminal(None)
@@ -167,15 +171,15 @@ def test_command(optioned):
     t.close()
 
 
-def test_command_does_not_believe_the_client(optioned):
-    w = optioned('command="env | grep -c ^SSH_ORIGINAL_COMMAND=x"')
+def test_command_option_overrides_ssh_original_command_of_client(with_options):
+    w = with_options('command="env | grep -c ^SSH_ORIGINAL_COMMAND=x"')
     name = "SSH_ORIGINAL_COMMAND"
     r = w.ssh("real", env={name: "x"}, SendEnv=name)
     assert r.outcome[:2] == (1, b"0\n")
 
 
-def test_several_commands_on_one_connection(optioned, short):
-    w = optioned('command="echo [$SSH_ORIGINAL_COMMAND]"')
+def test_command_option_for_several_sessions(with_options, short):
+    w = with_options('command="echo [$SSH_ORIGINAL_COMMAND]"')
     control = short / "c"
     w.client.forward("-M", "-S", str(control))
     wait_for("the master", control.exists)
@@ -183,7 +187,7 @@ def test_several_commands_on_one_connection(optioned, short):
         assert w.ssh("-S", control, f"c{i}").text == f"[c{i}]\n"
 
 
-def test_environment(gated, ring):
+def test_environment_option(gated, ring):
     w = gated(sshd=ENV)
     line = f'environment="GREETING=good day" {ring.get("client").public}\n'
     (w.gateway.conf / "alice.pub").write_text(line)
@@ -191,21 +195,21 @@ def test_environment(gated, ring):
     assert w.ssh("echo $GREETING", env={"GREETING": "x"}, SendEnv="GREETING").text == "good day\n"
 
 
-# Keys of routes that are words of sshd_config.
+# Words of sshd_config in a route.
 
 
 @pytest.mark.parametrize("allow", ["yes", "no", "local", "remote"])
-def test_allow_tcp_forwarding(ruled, echo, short, allow):
-    w = ruled(AllowTcpForwarding=allow)
+def test_allow_tcp_forwarding(with_words, echo, short, allow):
+    w = with_words(AllowTcpForwarding=allow)
     assert opens(w, echo.port) == (allow in ("yes", "local"))
     assert listens(w, net.free_port()) == (allow in ("yes", "remote"))
 
 
 @pytest.mark.parametrize("tcp, stream", [("no", "yes"), ("yes", "no"), ("yes", "local"), ("yes", "remote"),
                                          ("local", "yes"), ("remote", "yes")])
-def test_allow_streamlocal_forwarding(ruled, short, tcp, stream):
-    """Whatever sshd does about Unix sockets without TCP forwarding, the gateway does."""
-    w = ruled(AllowTcpForwarding=tcp, AllowStreamLocalForwarding=stream)
+def test_allow_streamlocal_forwarding(with_words, short, tcp, stream):
+    """Unix sockets without TCP forwarding behave as in this version of sshd."""
+    w = with_words(AllowTcpForwarding=tcp, AllowStreamLocalForwarding=stream)
     r = w.ssh("-R", f"{short}/r:127.0.0.1:9", "echo in", ExitOnForwardFailure="yes")
     assert (r.code == 0) == ("no" not in (tcp, stream) and "local" not in (tcp, stream)), r
     reached = short / "there"
@@ -227,67 +231,67 @@ def test_allow_streamlocal_forwarding(ruled, short, tcp, stream):
                 there.close()
 
 
-def test_permit_open(ruled, echo):
-    w = ruled(PermitOpen=f"127.0.0.1:{echo.port} localhost:*")
+def test_permit_open(with_words, echo):
+    w = with_words(PermitOpen=f"127.0.0.1:{echo.port} localhost:*")
     assert opens(w, echo.port)
     assert opens(w, echo.port, "localhost")
     assert not opens(w, echo.port + 1)
     assert listens(w, net.free_port())
 
 
-def test_permit_open_none(ruled, echo):
-    assert not opens(ruled(PermitOpen="none"), echo.port)
+def test_permit_open_none(with_words, echo):
+    assert not opens(with_words(PermitOpen="none"), echo.port)
 
 
-def test_permit_listen(ruled):
+def test_permit_listen(with_words):
     a, b = net.free_port(), net.free_port()
-    w = ruled(PermitListen=f"{a} localhost:{b}")
+    w = with_words(PermitListen=f"{a} localhost:{b}")
     assert listens(w, a)
     assert not listens(w, b)
     assert listens(w, b, "localhost")
 
 
-def test_permit_tty(ruled, tmp_path):
-    w = ruled(PermitTTY="no", AllowAgentForwarding="no")
+def test_permit_tty(with_words, tmp_path):
+    w = with_words(PermitTTY="no", AllowAgentForwarding="no")
     assert not pty(w)
     assert not agent(w, tmp_path)
 
 
-def test_force_command(ruled):
-    w = ruled(ForceCommand="echo forced: [$SSH_ORIGINAL_COMMAND]")
+def test_force_command(with_words):
+    w = with_words(ForceCommand="echo forced: [$SSH_ORIGINAL_COMMAND]")
     assert w.ssh("id").text == "forced: [id]\n"
 
 
-def test_force_command_internal_sftp(ruled):
-    w = ruled(ForceCommand="internal-sftp")
+def test_force_command_internal_sftp(with_words):
+    w = with_words(ForceCommand="internal-sftp")
     assert w.client.sftp("pwd").code == 0
     r = w.ssh("id")
     assert r.code == 1 and r.text.strip() == "This service allows sftp connections only."
 
 
-def test_force_command_goes_before_the_keys(optioned, own_way):
+def test_force_command_overrides_command_option(with_options, own_way):
     word = {"ForceCommand": "echo config"}
     if own_way.name == "direct":
-        w = optioned('command="echo key"', sshd=word)
+        w = with_options('command="echo key"', sshd=word)
     else:
-        w = optioned('command="echo key"', route=word)
+        w = with_options('command="echo key"', route=word)
     assert w.ssh("id").text == "config\n"
 
 
-def test_set_env(ruled):
-    w = ruled(SetEnv='GREETING="good day" LC_X=1')
+def test_set_env(with_words):
+    w = with_words(SetEnv='GREETING="good day" LC_X=1')
     r = w.ssh("echo \"$GREETING|$LC_X|$LC_Y\"", env={"LC_X": "2", "LC_Y": "3"}, SendEnv="LC_*")
     assert r.text == "good day|1|3\n"
 
 
-def test_accept_env(ruled):
-    w = ruled(AcceptEnv="LC_A*")
+def test_accept_env(with_words):
+    w = with_words(AcceptEnv="LC_A*")
     r = w.ssh("echo \"$LC_AB|$LC_B\"", env={"LC_AB": "1", "LC_B": "2"}, SendEnv="LC_*")
     assert r.text == "1|\n"
 
 
-def test_max_sessions(ruled, short):
-    w = ruled(MaxSessions="2")
+def test_max_sessions(with_words, short):
+    w = with_words(MaxSessions="2")
     control = short / "c"
     w.client.forward("-M", "-S", str(control))
     wait_for("the master", control.exists)
@@ -295,20 +299,20 @@ def test_max_sessions(ruled, short):
     for p in two:
         assert p.stdout.readline() == b"in\n"
     r = w.ssh("-S", control, "echo third", ControlMaster="no")
-    assert "Session open refused by peer" in r.err, r  # and ssh connects anew
+    assert "Session open refused by peer" in r.err, r  # and ssh makes a new connection
     for p in two:
         p.stdin.close()
         assert p.wait(10) == 0
     assert w.ssh("-S", control, "echo third").text == "third\n"
 
 
-def test_max_sessions_0(ruled, echo):
-    w = ruled(MaxSessions="0")
+def test_max_sessions_zero(with_words, echo):
+    w = with_words(MaxSessions="0")
     assert w.ssh("echo in").code == 255
     assert opens(w, echo.port)
 
 
-# What only the gateway has.
+# Policy keys of the gateway alone.
 
 
 def test_permit_commands(gated, tmp_path):
@@ -325,15 +329,15 @@ def test_permit_commands(gated, tmp_path):
     t.close()
 
 
-def test_refused_commands_leave_the_connection(gated, short):
-    """One after another and all at once, with input on its way: the others go on."""
+def test_refused_commands_do_not_end_connection(gated, short):
+    """One after another and several at once, with input on its way: the other sessions go on."""
     w = gated(route={"PermitCommands": "exec"})
     control = short / "c"
     w.client.forward("-M", "-S", str(control))
     wait_for("the master", control.exists)
     running = w.client.spawn("-S", control, "echo in; cat")
     assert running.stdout.readline() == b"in\n"
-    argv = w.client.argv("ssh", "-S", str(control), "-s", "machine", "sftp")
+    argv = w.client.argv("ssh", "-S", str(control), "-s", "upstream", "sftp")
     for _ in range(20):
         assert w.client.run(argv, b"x" * 100_000).code == 255
     many = [w.client.popen(argv) for _ in range(8)]

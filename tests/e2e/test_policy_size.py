@@ -1,4 +1,4 @@
-"""More policy than a session can be told of is found out before anybody is dialled."""
+"""A policy larger than the keeper's message to the session is refused before the upstream is dialled."""
 
 import ctypes
 import os
@@ -7,26 +7,26 @@ import socket
 import pytest
 
 from lab.gateway import END_LINE
-from lab.procs import only_root
+from lab.procs import needs_access_to
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
-from lab.way import lines
+from lab.way import set_authorized_keys
 
 TEXT = "what your key may do is more than the gateway can keep in mind; ask your administrator"
 
 
-def permits(n):
+def permitopen_options(n):
     return ",".join(f'permitopen="h:{i + 1}"' for i in range(n))
 
 
 @pytest.mark.parametrize("options, why", [
-    (permits(1025), "more than 1024 of permitopen="),
+    (permitopen_options(1025), "more than 1024 of permitopen="),
     (",".join(f'permitlisten="{i + 1}"' for i in range(3000)), "more than 1024 of permitlisten="),
 ], ids=["open", "listen"])
-def test_options_of_a_key(gated, options, why):
+def test_oversized_options_of_key(gated, options, why):
     w = gated()
-    lines(w, f"{options} {w.client.key.public}")
-    mark, machine = w.gateway.log.mark(), w.sshd.log.mark()
+    set_authorized_keys(w, f"{options} {w.client.key.public}")
+    mark, upstream = w.gateway.log.mark(), w.sshd.log.mark()
     r = w.client.ssh("echo in")
     assert r.code == 255 and r.text == "", r
     assert TEXT in one_line(r.err)
@@ -34,27 +34,27 @@ def test_options_of_a_key(gated, options, why):
     refused = [line for line in text.splitlines() if " refused: " in line]
     assert len(refused) == 1 and refused[0].endswith(f"refused: {why}"), text
     assert f"session {session_id(r.err)}: " in refused[0]
-    assert "Accepted" not in text and "Connection from" not in w.sshd.log.text(machine)
+    assert "Accepted" not in text and "Connection from" not in w.sshd.log.text(upstream)
     p = w.gateway.sallyport("route", "alice", "--key", w.client.key.path.with_suffix(".pub"), "-c", w.gateway.conf)
     assert p.returncode == 1 and f"may not log in: line 1 of {w.gateway.conf}/alice.pub: {why}" in p.stdout.decode(), p
 
 
-def test_as_many_as_there_may_be(gated):
+def test_policy_at_size_limit(gated):
     w = gated()
-    lines(w, f"{permits(1024)} {w.client.key.public}")
+    set_authorized_keys(w, f"{permitopen_options(1024)} {w.client.key.public}")
     w.answers()
 
 
-def test_key_and_route_together(gated):
-    """Each is short enough, but there is one message for both."""
+def test_oversized_policy_of_key_and_route_together(gated):
+    """Each fits alone, but one message carries both."""
     w = gated(route={"PermitOpen": " ".join(f"{'h' * 12}{i}:22" for i in range(700)),
                      "PermitListen": " ".join(f"{'h' * 12}{i}:22" for i in range(700))})
-    lines(w, f"command=\"{'x' * 60000}\" {w.client.key.public}")
+    set_authorized_keys(w, f"command=\"{'x' * 60000}\" {w.client.key.public}")
     mark = w.gateway.log.mark()
     r = w.client.ssh("echo in")
     assert TEXT in one_line(r.err)
     assert "refused: what the options of the key and the route permit is longer than 68 KiB" in w.gateway.log.text(mark)
-    lines(w, w.client.key.public)
+    set_authorized_keys(w, w.client.key.public)
     w.answers()
 
 
@@ -66,7 +66,7 @@ def test_key_and_route_together(gated):
      "[route alice]: PermitOpen, PermitListen, PermitCommands, AcceptEnv, SetEnv and ForceCommand together are "
      "longer than 48 KiB"),
 ], ids=["open", "env", "all"])
-def test_check_says_so_of_a_route(gated, words, line, why):
+def test_check_reports_oversized_policy(gated, words, line, why):
     w = gated()
     w.gateway.route("alice", w.sshd, [w.client.key], **words)
     p = w.gateway.sallyport("check", "-c", w.gateway.conf)
@@ -75,8 +75,8 @@ def test_check_says_so_of_a_route(gated, words, line, why):
 
 
 def keeper_socket(session):
-    """The session's own end, taken by pidfd_getfd(2): to be in its place."""
-    only_root(session)
+    """The session's end of its socket to the keeper, taken with pidfd_getfd(2), to act as the session."""
+    needs_access_to(session)
     libc = ctypes.CDLL(None, use_errno=True)
     pidfd = os.pidfd_open(session.pid)
     try:
@@ -95,8 +95,8 @@ def keeper_socket(session):
     raise AssertionError("it has no socket to the keeper")
 
 
-def test_end_of_who_is_cut_off_is_logged(gated):
-    """A session that was taken over speaks out of turn: it ends, and the log closes it."""
+def test_end_of_session_that_breaks_protocol_is_logged(gated):
+    """A message out of turn ends the session, and the log has its end."""
     w = gated()
     with w.client.spawn("echo in; cat") as p:
         assert p.stdout.readline() == b"in\n"

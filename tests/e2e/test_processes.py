@@ -1,4 +1,4 @@
-"""Processes: who they are, who outlives whom, and what is left behind (nothing)."""
+"""The processes of the gateway: titles, lifetimes, and that they leave nothing behind."""
 
 import re
 import signal
@@ -7,13 +7,13 @@ import subprocess
 import pytest
 
 from lab import procs
-from lab.client import echoes, held
+from lab.client import echoes, open_session
 from lab.gateway import END_LINE, sanitized
 from lab.sshd import ME
 from lab.wait import wait_for
 
 
-def finishes(p, timeout=20):
+def assert_finishes(p, timeout=20):
     out, err = p.communicate(timeout=timeout)
     assert (p.returncode, out) == (0, b""), err
 
@@ -23,8 +23,8 @@ def w(gated):
     return gated()
 
 
-def test_titles(w):
-    p = held(w.client)
+def test_process_titles(w):
+    p = open_session(w.client)
     port = re.search(r"port (\d+) ->", w.gateway.log.wait(r"alice from .* -> .*")[0])
     assert port
     assert [m.title() for m in w.gateway.role("master")] == ["sallyport: master"]
@@ -34,71 +34,70 @@ def test_titles(w):
         rf"sallyport: session [0-9a-f]{{4,}} alice 127\.0\.0\.1 -> {ME}@127\.0\.0\.1", session.title()
     )
     assert w.gateway.role("errand") == []
-    finishes(p)
+    assert_finishes(p)
     w.gateway.quiet()
 
 
-def test_one_process_for_each_session(w):
-    running = [held(w.client) for _ in range(5)]
+def test_one_process_per_session(w):
+    running = [open_session(w.client) for _ in range(5)]
     assert len(w.gateway.sessions("alice")) == 5
     assert len(w.gateway.keepers()) == 1
     for p in running:
-        finishes(p)
+        assert_finishes(p)
     w.gateway.quiet()
 
 
-def end_of(w, mark):
+def end_line(w, mark):
     return w.gateway.log.wait(END_LINE, mark)[0]
 
 
-def test_client_killed(w):
+def test_session_ends_with_killed_client(w):
     mark = w.gateway.log.mark()
-    p = held(w.client)
+    p = open_session(w.client)
     p.kill()
     w.gateway.quiet()
     w.sshd.quiet()
-    end_of(w, mark)
+    end_line(w, mark)
 
 
-def test_session_killed(w):
-    """FAULTS F8: that session ends, with 255, and no other one."""
+def test_killed_session_ends_no_other(w):
+    """The client of the killed session exits with 255."""
     mark = w.gateway.log.mark()
-    p = held(w.client)
+    p = open_session(w.client)
     (session,) = w.gateway.sessions()
-    other = held(w.client)
+    other = open_session(w.client)
     session.kill()
     assert p.wait(5) == 255
-    wait_for("the machine's side of it to end", lambda: len(w.sshd.sessions()) <= 2)
+    wait_for("the end of the connection to the upstream", lambda: len(w.sshd.sessions()) <= 2)
     echoes(other, b"unharmed")
-    finishes(other)
+    assert_finishes(other)
     w.gateway.quiet()
     w.gateway.log.wait(r"killed by signal 9", mark)
     w.answers()
 
 
-def test_machine_killed(w):
+def test_session_ends_with_killed_upstream(w):
     mark = w.gateway.log.mark()
-    p = held(w.client)
+    p = open_session(w.client)
     for s in w.sshd.sessions():
         s.kill()
     assert p.wait(5) == 255
     w.gateway.quiet()
-    end_of(w, mark)
+    end_line(w, mark)
 
 
-def test_master_killed(w):
-    """FAULTS F9: sessions live on, rekeys included, and a new master takes logins at once."""
-    master_ends(w, signal.SIGKILL)
+def test_sessions_survive_killed_master(w):
+    """Sessions go on and can rekey, and a new master accepts logins at once."""
+    assert_sessions_survive_master(w, signal.SIGKILL)
 
 
-def test_master_terminated(w):
-    master_ends(w, signal.SIGTERM)
+def test_sessions_survive_terminated_master(w):
+    assert_sessions_survive_master(w, signal.SIGTERM)
 
 
-def master_ends(w, sig):
-    """FAULTS F9, F18 with a few sessions in place of 20 and 50."""
-    plain = held(w.client)
-    rekeying = held(w.client, RekeyLimit="1M")
+def assert_sessions_survive_master(w, sig):
+    plain = open_session(w.client)
+    rekeying = open_session(w.client, RekeyLimit="1M")
     old = w.gateway.keepers()
     w.gateway.kill(sig)
     echoes(plain, b"still here")
@@ -107,39 +106,39 @@ def master_ends(w, sig):
     w.answers()
     assert len(w.gateway.keepers()) == 2
 
-    for i in range(8):  # new keys: the old keeper signs for the old session
+    for i in range(8):  # rekeying: the old keeper signs for the old session
         echoes(rekeying, bytes([65 + i]) * 1_000_000)
-    newer = held(w.client)
-    finishes(plain)
-    finishes(rekeying)
+    newer = open_session(w.client)
+    assert_finishes(plain)
+    assert_finishes(rekeying)
     wait_for("the end of the old keeper", lambda: not old[0].alive())
     echoes(newer, b"new one unharmed")
-    finishes(newer)
+    assert_finishes(newer)
     w.gateway.quiet()
     assert len(w.gateway.keepers()) == 1
 
 
-def test_everything_ends_after_the_master_when_idle(w):
+def test_idle_gateway_ends_with_master(w):
     w.answers()
     w.gateway.kill(signal.SIGTERM)
     wait_for("the end of all", lambda: not w.gateway.processes(), 10)
     assert w.gateway.process.returncode == 0
 
 
-def test_master_killed_when_idle_takes_the_keeper_along(w):
+def test_idle_keeper_ends_with_killed_master(w):
     w.answers()
     w.gateway.kill(signal.SIGKILL)
     wait_for("the end of all", lambda: not w.gateway.processes(), 10)
 
 
-def test_interrupt_from_the_keyboard(w):
+def test_interrupt_from_keyboard(w):
     w.gateway.kill(signal.SIGINT)
     wait_for("the end of all", lambda: not w.gateway.processes(), 10)
 
 
-def test_keeper_killed(w):
-    """Without a keeper nobody may log in; it must not look as if they could."""
-    p = held(w.client)
+def test_no_login_without_keeper(w):
+    """No login can succeed without a keeper, and none must appear to."""
+    p = open_session(w.client)
     (keeper,) = w.gateway.keepers()
     keeper.kill()
 
@@ -154,23 +153,23 @@ def test_keeper_killed(w):
     procs.end(p)
 
 
-def test_logins_under_way_when_the_master_ends(w):
-    """Silent connections do not hold the old keeper longer than LoginGraceTime."""
+def test_silent_connections_do_not_hold_old_keeper(w):
+    """No longer than LoginGraceTime."""
     from lab import net
 
     s = net.connect(("127.0.0.1", w.gateway.port))
     assert s.recv(4) == b"SSH-"
-    p = held(w.client)
+    p = open_session(w.client)
     w.gateway.kill(signal.SIGTERM)
     w.gateway.start()
     w.answers()
-    finishes(p)
+    assert_finishes(p)
     s.close()
     w.gateway.quiet()
 
 
-def test_nothing_left_after_many_sessions(w):
-    """FAULTS I3 and F16, scaled to 60 logins: descriptors and memory are back where they were."""
+def test_many_sessions_leave_nothing_behind(w):
+    """After 60 logins, descriptors and memory are back where they were."""
     def figures():
         (keeper,), (master,) = w.gateway.keepers(), w.gateway.role("master")
         return [p.n_descriptors() for p in (keeper, master)], [p.rss() for p in (keeper, master)]
@@ -188,10 +187,10 @@ def test_nothing_left_after_many_sessions(w):
     assert sanitized() or all(now - then < 2_000_000 for now, then in zip(figures()[1], memory))
 
 
-def test_one_line_at_the_end_with_reason_and_bytes(w):
+def test_session_ends_with_one_log_line(w):
     mark = w.gateway.log.mark()
     assert w.client.ssh("head -c 3000000 /dev/zero", stdin=b"x" * 1000).code == 0
-    line = end_of(w, mark)
+    line = end_line(w, mark)
     w.gateway.quiet()
     assert len(re.findall(END_LINE, w.gateway.log.text(mark), re.M)) == 1
     found = re.search(r"(\d+) bytes from client, (\d+) to client", line)
@@ -199,14 +198,14 @@ def test_one_line_at_the_end_with_reason_and_bytes(w):
     assert "alice" in line and "127.0.0.1" in line
 
 
-def test_every_line_of_the_log_has_its_head(w, ring):
+def test_every_log_line_has_prefix(w, ring):
     w.answers()
     w.new_client(ring.get("wrong0")).ssh("true")
     for line in w.gateway.log.lines():
         assert re.match(r"sallyport\[\d+\]: ", line), line
 
 
-def test_second_server_on_the_same_port_says_so(w):
+def test_second_gateway_on_same_port(w):
     p = w.gateway.sallyport("serve", "-c", w.gateway.conf)
     assert p.returncode == 1
     assert b"Address already in use" in p.stderr

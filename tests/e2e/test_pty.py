@@ -4,19 +4,19 @@ import signal
 
 from lab.wait import wait_for
 
-# The machine's own start files decide about the prompt: set one that is known.
+# The start files of this host decide about the prompt: set a known one.
 PROMPT = "PS1='rea''dy> '; PS2=; unset PROMPT_COMMAND; bind 'set enable-bracketed-paste off' 2>/dev/null\n"
 
 
-def shell(way, *args, **options):
+def open_shell(way, *args, **options):
     t = way.client.terminal(*args, None, **options)
     t.send(PROMPT)
     t.expect(r"ready> ")
     return t
 
 
-def test_shell_with_a_prompt(way):
-    t = shell(way)
+def test_shell_with_prompt(way):
+    t = open_shell(way)
     t.send("echo $((6*7)) $TERM; tty\n")
     t.expect(r"^42 xterm\r")
     t.expect(r"^/dev/pts/\d+\r")
@@ -24,7 +24,7 @@ def test_shell_with_a_prompt(way):
     assert t.wait() == 5
 
 
-def test_size_and_its_change_arrive(way):
+def test_window_size_and_its_change_arrive(way):
     t = way.client.terminal(
         "-t", "while :; do s=$(stty size); [ \"$s\" = \"$o\" ] || echo $s; o=$s; sleep 0.05; done",
         rows=31, columns=97,
@@ -35,15 +35,15 @@ def test_size_and_its_change_arrive(way):
         t.expect(rf"^{rows} {columns}\r")
 
 
-def test_change_of_size_signals_the_program(way):
+def test_window_change_signals_program(way):
     t = way.client.terminal("-t", "trap 'stty size' WINCH; echo waiting; while :; do sleep 0.1; done")
     t.expect(r"^waiting\r")
     t.resize(50, 132)
     t.expect(r"^50 132\r")
 
 
-def test_control_c_ends_the_command_not_the_session(way):
-    t = shell(way)
+def test_control_c_interrupts_command_alone(way):
+    t = open_shell(way)
     t.send("echo going; sleep 1003\n")
     t.expect(r"^going\r")
     wait_for("sleep", lambda: way.sshd.commands("1003"))
@@ -56,7 +56,7 @@ def test_control_c_ends_the_command_not_the_session(way):
 
 
 def test_control_d_control_z_and_control_backslash(way):
-    t = shell(way)
+    t = open_shell(way)
     t.send("cat -u\n")
     wait_for("cat", lambda: way.sshd.commands("cat"))
     t.send("line\n")
@@ -76,13 +76,13 @@ def test_control_d_control_z_and_control_backslash(way):
     assert t.wait() == 0
 
 
-def test_command_on_a_terminal_has_its_exit_code(way):
+def test_exit_code_of_command_on_terminal(way):
     t = way.client.terminal("-t", "test -t 0 && test -t 1 && echo terminal; exit 9")
     t.expect(r"^terminal\r")
     assert t.wait() == 9
 
 
-def test_no_terminal_without_asking(way):
+def test_no_terminal_unless_requested(way):
     assert way.ssh("tty; test -t 1 || echo none").text == "not a tty\nnone\n"
 
 
@@ -93,7 +93,7 @@ def test_terminal_modes_arrive(way):
     assert t.wait() == 0
 
 
-def test_a_megabyte_on_the_terminal(way):
+def test_megabyte_of_terminal_output(way):
     t = way.client.terminal("-t", "seq 1 150000; echo the-end")
     t.expect(r"the-end\r", timeout=60)
     assert t.wait() == 0
@@ -110,8 +110,8 @@ def test_pasting_100_kilobytes(way):
     assert t.wait() == 0
 
 
-def test_escape_disconnects(way):
-    t = shell(way)
+def test_escape_sequence_disconnects(way):
+    t = open_shell(way)
     t.send("\n")
     t.expect(r"ready> ")
     t.send("~.")
@@ -119,8 +119,8 @@ def test_escape_disconnects(way):
     way.sshd.quiet()
 
 
-def test_closed_window_hangs_up_the_shell(way):
-    t = shell(way)
+def test_closed_terminal_hangs_up_shell(way):
+    t = open_shell(way)
     t.send("sleep 1006\n")
     wait_for("sleep", lambda: way.sshd.commands("1006"))
     t.process.send_signal(signal.SIGHUP)
@@ -128,7 +128,7 @@ def test_closed_window_hangs_up_the_shell(way):
     way.sshd.quiet()
 
 
-def test_last_words_of_a_session_arrive(way):
+def test_last_output_of_session_arrives(way):
     for i in range(10):
         t = way.client.terminal("-t", f"echo last-words-{i}")
         t.expect(rf"last-words-{i}\r")

@@ -1,4 +1,4 @@
-"""Those who are not let in, and those whose machine is not there: what they see, what the log says."""
+"""Refused logins and unreachable upstreams: what the user sees and what the log says."""
 
 import functools
 import re
@@ -13,27 +13,27 @@ from lab.refusal import masked, one_line, session_id
 from lab.timing import PACE, takes_as_long
 
 
-def refused(client, *flags, **options):
+def assert_refused(client, *flags, **options):
     r = client.ssh(*flags, "echo not reached", **options)
     assert r.code == 255 and r.out == b"", r
     return r
 
 
-def test_unknown_login_and_wrong_key_look_the_same(own_way, ring):
-    """The same offers, the same words: nobody learns who exists."""
+def test_unknown_login_and_wrong_key_get_same_answers(own_way, ring):
+    """The answers do not reveal which logins exist."""
     w = own_way()
     stranger = ring.get("wrong0")
-    known = refused(w.new_client(stranger), "-v")
-    unknown = refused(w.new_client(stranger, user="nobody-by-this-name"), "-v")
-    unknown_right_key = refused(w.new_client(user="nobody-by-this-name"), "-v")
+    known = assert_refused(w.new_client(stranger), "-v")
+    unknown = assert_refused(w.new_client(stranger, user="nobody-by-this-name"), "-v")
+    unknown_right_key = assert_refused(w.new_client(user="nobody-by-this-name"), "-v")
 
     def talk(r):
-        """What the server has said, and when."""
+        """What the server sends, and when."""
         words = r"Authentications that can continue|Permission denied|sallyport|Received disconnect"
         said = "\n".join(line for line in r.err.splitlines() if re.search(words, line))
         return masked(said, w.login, "nobody-by-this-name")
 
-    # through the gateway a person is told by way of keyboard-interactive, see below
+    # through the gateway the user is told by keyboard-interactive, see below
     assert "Permission denied (publickey" in talk(known)
     assert talk(known) == talk(unknown) == talk(unknown_right_key)
 
@@ -41,74 +41,74 @@ def test_unknown_login_and_wrong_key_look_the_same(own_way, ring):
 PERSON = ("-o", "BatchMode=no", "-o", "PreferredAuthentications=publickey,keyboard-interactive")
 
 
-def test_person_without_a_key_is_told_what_to_do(gated, ring):
-    """Not in batch mode: one line with the session id, and sshd's last words as they always are."""
+def test_user_without_key_gets_hint(gated, ring):
+    """Except in batch mode: one line with the session id, and then sshd's usual last line."""
     w = gated()
     for user in ("alice", "nobody-by-this-name"):
-        r = refused(w.new_client(ring.get("wrong0"), user=user), *PERSON)
-        explained(w, r)
+        r = assert_refused(w.new_client(ring.get("wrong0"), user=user), *PERSON)
+        assert_refused_with_reason(w, r)
         assert r.err.rstrip().endswith("Permission denied (publickey)."), r.err
 
 
-def test_who_gets_in_is_told_nothing(gated, ring):
+def test_successful_login_gets_no_message(gated, ring):
     w = gated()
     c = w.new_client(ring.get("wrong0"))
     r = c.ssh(*PERSON, "-i", str(ring.get("client").path), "echo in")
     assert (r.code, r.text, r.err) == (0, "in\n", ""), r
 
 
-def test_unknown_login_and_wrong_key_take_the_same_time(own_way, ring):
+def test_unknown_login_and_wrong_key_take_same_time(own_way, ring):
     w = own_way()
     stranger = ring.get("wrong0")
 
     def attempt(client):
         start = time.monotonic()
-        refused(client)
+        assert_refused(client)
         return time.monotonic() - start
 
     clients = [w.new_client(stranger), w.new_client(stranger, user="nobody-by-this-name")]
     takes_as_long(*(functools.partial(attempt, c) for c in clients), share=PACE)
 
 
-def test_refused_login_is_in_the_log(own_way, ring):
-    w = own_way(door={"MaxAuthTries": "1"})  # the first key that is shown in vain is half of them
+def test_refused_login_is_logged(own_way, ring):
+    w = own_way(front={"MaxAuthTries": "1"})  # the first refused key is half of them
     stranger = ring.get("wrong0")
-    refused(w.new_client(stranger))
-    w.door.log.wait(
+    assert_refused(w.new_client(stranger))
+    w.front.log.wait(
         rf"Failed publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
         rf"ED25519 {re.escape(stranger.fingerprint)}"
     )
-    refused(w.new_client(stranger, user="mallory"))
-    w.door.log.wait(r"Invalid user mallory from 127\.0\.0\.1 port \d+")
+    assert_refused(w.new_client(stranger, user="mallory"))
+    w.front.log.wait(r"Invalid user mallory from 127\.0\.0\.1 port \d+")
 
 
-def test_accepted_login_is_in_the_log(own_way, ring):
+def test_accepted_login_is_logged(own_way, ring):
     w = own_way()
     w.answers()
-    w.door.log.wait(
+    w.front.log.wait(
         rf"Accepted publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
         rf"ED25519 {re.escape(ring.get('client').fingerprint)}$"
     )
 
 
-def test_two_routes_do_not_mix(gated, ring, make_sshd):
-    """Each login with its own key to its own machine, and not with the other's."""
+def test_two_routes_are_separate(gated, ring, make_sshd):
+    """Each login reaches its own upstream with its own key, and not the other's."""
     w = gated(sshd={"env": {"MACHINE": "alice-machine"}})
     bobs = make_sshd(env={"MACHINE": "bob-machine"})
     w.gateway.stop()
     w.gateway.route("bob", bobs, [ring.get("bob")])
     w.gateway.start()
-    for login, mine, machine in (("alice", "client", "alice-machine"), ("bob", "bob", "bob-machine")):
-        assert w.new_client(ring.get(mine), user=login).ssh("echo $MACHINE").text == machine + "\n"
+    for login, mine, upstream in (("alice", "client", "alice-machine"), ("bob", "bob", "bob-machine")):
+        assert w.new_client(ring.get(mine), user=login).ssh("echo $MACHINE").text == upstream + "\n"
         other = "bob" if mine == "client" else "client"
-        refused(w.new_client(ring.get(other), user=login))
+        assert_refused(w.new_client(ring.get(other), user=login))
 
 
-# The machine behind cannot be reached.
+# Upstreams that cannot be reached.
 
 
-def explained(w, r, since=0):
-    """A refusal with one line that names a session the log names too; that line."""
+def assert_refused_with_reason(w, r, since=0):
+    """The client gets one line with a session id that the log has too; that line."""
     line = one_line(r.err)
     sid = session_id(line)
     assert sid, line
@@ -117,48 +117,48 @@ def explained(w, r, since=0):
     return line
 
 
-def test_machine_that_refuses_connections(gated):
+def test_upstream_that_refuses_connections(gated):
     w = gated()
     w.sshd.stop()
-    line = explained(w, refused(w.client))
+    line = assert_refused_with_reason(w, assert_refused(w.client))
     assert "SHA256" not in line and "127.0.0.1" not in line
     assert w.gateway.log.find(r"[Cc]onnection refused")
 
 
-def test_machine_that_is_not_in_the_dns(gated):
+def test_upstream_that_does_not_resolve(gated):
     w = gated(route={"HostName": "does-not-exist.invalid"})
-    explained(w, refused(w.client))
+    assert_refused_with_reason(w, assert_refused(w.client))
 
 
-def test_machine_that_says_nothing(gated):
-    """It takes the connection and is silent: ConnectTimeout."""
+def test_silent_upstream(gated):
+    """It accepts the connection and never answers: ConnectTimeout."""
     silent = socket.create_server(("127.0.0.1", 0))
     w = gated(route={"Port": silent.getsockname()[1], "ConnectTimeout": "2s"})
     start = time.monotonic()
-    explained(w, refused(w.client))
+    assert_refused_with_reason(w, assert_refused(w.client))
     assert time.monotonic() - start < 8
     silent.close()
 
 
 @pytest.mark.parametrize("speech", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-1.5-old\r\n",
                                     b"SSH-2.0-x\r\n" + b"\xff" * 1000, b"x" * 70_000, b""])
-def test_machine_that_is_no_ssh_server(gated, speech):
+def test_upstream_that_is_no_ssh_server(gated, speech):
     def talk(s):
         s.sendall(speech)
 
     server = net.Server(talk)
     w = gated(route={"Port": server.port})
-    explained(w, refused(w.client))
+    assert_refused_with_reason(w, assert_refused(w.client))
     server.close()
 
 
-def test_machine_that_does_not_know_the_mapped_key(gated):
+def test_upstream_that_refuses_mapped_key(gated):
     w = gated()
     w.sshd.authorized_keys.write_text("")
-    explained(w, refused(w.client))
+    assert_refused_with_reason(w, assert_refused(w.client))
 
 
-def test_machine_that_is_tried_second(gated):
+def test_second_host_answers(gated):
     """HostName with several: the first one that answers."""
     w = gated(route={"HostName": "127.0.0.9 127.0.0.1"})
     known = w.gateway.known_hosts_of("alice")
@@ -166,34 +166,34 @@ def test_machine_that_is_tried_second(gated):
     w.answers()
 
 
-def test_mapped_key_that_is_gone(gated):
-    """Only that route fails, with a reason in the log."""
+def test_missing_mapped_key(gated):
+    """Only its route fails, with a reason in the log."""
     w = gated()
     w.answers()
     w.gateway.command("key", "remove", "alice")
     mark = w.gateway.log.mark()
-    explained(w, refused(w.client), mark)
+    assert_refused_with_reason(w, assert_refused(w.client), mark)
 
 
-def test_refusal_ends_at_once_and_asks_once(gated):
-    """sshpiper #608: a failure upstream must not look like a partial success, or clients try on."""
+def test_refusal_by_upstream_ends_login_at_once(gated):
+    """sshpiper #608: a failure at the upstream must not look like a partial success, or clients try again."""
     w = gated()
     w.sshd.stop()
-    r = refused(w.client, "-v")
+    r = assert_refused(w.client, "-v")
     assert r.err.count("Server accepts key") <= 1
     assert "partial success" not in r.err
 
 
 def test_banner_is_shown_once(own_way, tmp_path):
-    """sshpiper #593, #532: missing, or once for each attempt."""
+    """sshpiper #593, #532: the banner was missing, or shown for each try."""
     text = tmp_path / "banner"
     text.write_text("Welcome to the banner.\nSecond line ☂.\n")
-    w = own_way(door={"Banner": text})
+    w = own_way(front={"Banner": text})
     r = w.ssh("true")
     assert r.err.replace("\r", "") == text.read_text()
 
 
-def test_banner_of_the_machine_is_shown_once(own_way, tmp_path):
+def test_banner_of_upstream_is_shown_once(own_way, tmp_path):
     text = tmp_path / "banner"
     text.write_text("The machine says hello.\n")
     w = own_way(sshd={"Banner": text})
@@ -201,7 +201,7 @@ def test_banner_of_the_machine_is_shown_once(own_way, tmp_path):
 
 
 @pytest.mark.parametrize("kib", [20, 200], ids=["20k", "200k"])
-def test_a_long_banner_of_the_machine_is_cut_and_keeps_nobody_out(gated, tmp_path, kib):
+def test_long_banner_of_upstream_is_cut(gated, tmp_path, kib):
     text = tmp_path / "banner"
     text.write_text("The machine says very much.\n".ljust(64, "-") * (kib * 16))
     w = gated(sshd={"Banner": text})
@@ -212,8 +212,7 @@ def test_a_long_banner_of_the_machine_is_cut_and_keeps_nobody_out(gated, tmp_pat
     assert w.gateway.log.text().count(" is longer than 16 KiB and was cut") == 1
 
 
-def test_fifty_refusals_leave_nothing_behind(own_way, ring):
-    """FAULTS F7, scaled from 2,000 to 50: two cores."""
+def test_refusals_leave_nothing_behind(own_way, ring):
     w = own_way()
     c = w.new_client(ring.get("wrong0"))
     for _ in range(5):

@@ -1,4 +1,6 @@
-"""A client that is refused while its upstream is still at work hears why, and nobody is blamed for it."""
+"""A client that is refused while its upstream is still answering is told why, and no process reports an
+error.
+"""
 
 import signal
 import socket
@@ -10,12 +12,12 @@ from lab import net, procs
 from lab.attack import DISCONNECT, IGNORE, USERAUTH_BANNER, Attacker, answers, none, password
 from lab.wait import wait_for
 
-# The answer to no question is refused at once.
+# An answer without a question is refused at once.
 REFUSED = answers("x")
 
 
-class Door:
-    """In front of a machine: what it says passes once it is opened."""
+class PausingProxy:
+    """A proxy in front of an upstream that forwards its data once it is opened."""
 
     def __init__(self, port):
         self.open = threading.Event()
@@ -23,10 +25,10 @@ class Door:
         self.port = self.server.port
 
     def pass_on(self, s, port):
-        with net.connect(("127.0.0.1", port)) as machine:
-            machine.settimeout(None)
-            threading.Thread(target=self.pump, args=(machine, s, self.open), daemon=True).start()
-            self.pump(s, machine, None)
+        with net.connect(("127.0.0.1", port)) as upstream:
+            upstream.settimeout(None)
+            threading.Thread(target=self.pump, args=(upstream, s, self.open), daemon=True).start()
+            self.pump(s, upstream, None)
 
     @staticmethod
     def pump(source, to, when):
@@ -41,10 +43,11 @@ class Door:
 
 
 @pytest.fixture
-def door(gated):
-    """A gateway whose machine has a door in front; Passthrough, so that it is dialled early."""
+def paused_upstream(gated):
+    """A gateway with a PausingProxy in front of its upstream; with Passthrough, so that it is dialled early.
+    """
     w = gated(sshd={"PasswordAuthentication": "yes"}, route={"Passthrough": "yes"})
-    d = Door(w.sshd.port)
+    d = PausingProxy(w.sshd.port)
     w.gateway.route("alice", w.sshd, [w.client.key], known_hosts=f"[127.0.0.1]:{d.port} "
                     + w.sshd.known_hosts().split(" ", 1)[1], Port=d.port, Passthrough="yes")
     w.gateway.command("reload")
@@ -54,8 +57,10 @@ def door(gated):
     d.server.close()
 
 
-def idle(session, port):
-    """How many bytes of its client's it has not read, while it waits for something; else None."""
+def bytes_unread_while_waiting(session, port):
+    """The number of bytes from its client that the session has not read while it waits; None if it does not
+    wait.
+    """
     client = f"0100007F:{port:04X}"
     with open("/proc/net/tcp", encoding="ascii") as f:
         rows = [line.split() for line in f]
@@ -66,67 +71,69 @@ def idle(session, port):
     return arrived[0]
 
 
-def taken(session, port):
-    return idle(session, port) == 0
+def all_read(session, port):
+    return bytes_unread_while_waiting(session, port) == 0
 
 
-def unread(session, port):
-    return idle(session, port)
+def some_unread(session, port):
+    return bytes_unread_while_waiting(session, port)
 
 
-def told(a, log):
-    """The one line for the person, with the session id, and one line with it in the log."""
-    assert a.hears(USERAUTH_BANNER), a.received
-    a.hears(DISCONNECT)
+def assert_told_once(a, log):
+    """One line with the session id for the user, and one line with it in the log."""
+    assert a.expect(USERAUTH_BANNER), a.received
+    a.expect(DISCONNECT)
     assert a.ends()
     text = next(m for _, kind, m in a.messages if kind == USERAUTH_BANNER)
     assert text.count(b"(session ") == 1 and b"sallyport: " in text, text
     assert "bad message" not in log(), log()
 
 
-def test_refused_before_the_host_key(door):
-    w = door.way
+def test_refusal_before_upstream_host_key(paused_upstream):
+    w = paused_upstream.way
     mark = w.gateway.log.mark()
     a = Attacker(w.gateway.port)
     keeper, = w.gateway.keepers()
     try:
         a.service()
         a.send(*password("alice", "x"))
-        wait_for("the dial", lambda: door.server.accepted == 1)
+        wait_for("the dial", lambda: paused_upstream.server.accepted == 1)
         session, = w.gateway.sessions()
         wait_for("its title", lambda: "->" in session.title())
         keeper.kill(signal.SIGSTOP)
         try:
             a.send(*REFUSED)
-            wait_for("the refused message to be passed on", lambda: taken(session, a.port))
-            door.open.set()
-            # Whoever asks the keeper does not listen to the client.
-            wait_for("the host key to be asked for", lambda: unread(session, a.port) or a.send(IGNORE, ""))
+            wait_for("the refused message to be passed on", lambda: all_read(session, a.port))
+            paused_upstream.open.set()
+            # A session that waits for the keeper does not read from its client.
+            wait_for("the host key to be asked for", lambda: some_unread(session, a.port) or a.send(IGNORE, ""))
         finally:
             keeper.kill(signal.SIGCONT)
-        told(a, lambda: w.gateway.log.text(mark))
+        assert_told_once(a, lambda: w.gateway.log.text(mark))
         assert w.gateway.log.text(mark).count("Disconnecting ") == 1
     finally:
         a.close()
 
 
-def test_refused_at_any_moment(gated):
-    """Whatever the upstream is about to say: its host key, that it is ready, what it answers."""
+def test_refusal_at_any_moment_of_upstream_login(gated):
+    """The upstream is about to show its host key, to become ready, or to answer."""
     w = gated(sshd={"PasswordAuthentication": "yes"}, route={"Passthrough": "yes"})
     for i in range(60):
         a = Attacker(w.gateway.port)
         try:
             a.service()
             a.send(*password("alice", "x"))
-            threading.Event().wait(i * 0.0005)  # the moment is the subject
+            threading.Event().wait(i * 0.0005)  # this test is about the moment
             a.send(*REFUSED)
-            told(a, w.gateway.log.text)
+            assert_told_once(a, w.gateway.log.text)
         finally:
             a.close()
 
 
-def test_last_word_of_a_keeper(make_gateway, make_sshd, ring, tmp_path):
-    """It refuses and dies: the refusal is heard, though the session finds it dead before that."""
+def test_refusal_by_keeper_that_dies(make_gateway, make_sshd, ring, tmp_path):
+    """The keeper refuses and dies: the client gets the refusal although the session finds the keeper dead
+    first.
+    """
     program, go = tmp_path / "lookup.sh", tmp_path / "go"
     program.write_text(f"#!/bin/sh\nwhile ! [ -e {go} ]; do sleep 0.02; done\nexit 1\n")
     program.chmod(0o755)
@@ -138,10 +145,10 @@ def test_last_word_of_a_keeper(make_gateway, make_sshd, ring, tmp_path):
     try:
         a.service()
         a.send(*none("slow"))
-        a.send(50, "slow")  # cut short: to be refused when its turn comes
+        a.send(50, "slow")  # too short: it is refused when its turn comes
         wait_for("the program", lambda: g.role("errand"))
         session, = g.sessions()
-        wait_for("both to be passed on", lambda: taken(session, a.port))
+        wait_for("both to be passed on", lambda: all_read(session, a.port))
         session.kill(signal.SIGSTOP)
         try:
             a.send(*none("slow"))
@@ -153,6 +160,6 @@ def test_last_word_of_a_keeper(make_gateway, make_sshd, ring, tmp_path):
             wait_for("the end of the keeper", lambda: not keeper.alive())
         finally:
             session.kill(signal.SIGCONT)
-        told(a, g.log.text)
+        assert_told_once(a, g.log.text)
     finally:
         a.close()

@@ -1,7 +1,7 @@
-"""New keys in the middle of things (FAULTS F14: 1 GB scaled to 30 and 100 MB).
+"""Rekeying during transfers and on idle connections.
 
-The gateway's host key signs for 20 key exchanges of a connection at once and then for one a second: the
-figures here stay below that, and test_taken_over_signatures.py goes beyond it.
+The gateway's host key signs 20 key exchanges of a connection at once and then one per second: the figures
+here stay below that, and test_taken_over_signatures.py goes beyond it.
 """
 
 import asyncio
@@ -17,54 +17,54 @@ from lab import net
 from lab.bulk import sha256_of
 from lab.wait import wait_for
 
-SIDES = pytest.mark.parametrize("side", ["client", "machine", "both"])
+SIDES = pytest.mark.parametrize("side", ["client", "upstream", "both"])
 
 
 @pytest.fixture
-def rekeying(own_way):
-    """A way on which the client, the machine or both ask for new keys every two megabytes."""
+def rekeying_way(own_way):
+    """A way on which the client, the upstream or both rekey every two megabytes."""
 
     def make(side, limit="2M", post_quantum=False, **sshd):
         if side != "client":
             sshd["RekeyLimit"] = limit
         w = own_way(sshd=sshd, post_quantum=post_quantum)
-        w.options = {"RekeyLimit": limit} if side != "machine" else {}
+        w.options = {"RekeyLimit": limit} if side != "upstream" else {}
         return w
 
     return make
 
 
-def rekeys(verbose):
-    """How often keys were taken into use, the first time included."""
+def count_rekeys(verbose):
+    """The number of key exchanges, the first one included."""
     return len(re.findall(r"SSH2_MSG_NEWKEYS received", verbose))
 
 
 @SIDES
-def test_30_megabytes_up(rekeying, bulk, side):
-    w = rekeying(side)
+def test_rekeying_during_upload(rekeying_way, bulk, side):
+    w = rekeying_way(side)
     b = bulk(30)
     with open(b.path, "rb") as f:
         r = w.ssh("-v", "sha256sum", stdin=f, timeout=120, **w.options)
     assert r.code == 0 and r.text.split()[0] == b.sha256
-    if side != "machine" or w.direct:  # else the machine's rekeys are the gateway's alone
-        assert rekeys(r.err) > 10
+    if side != "upstream" or w.direct:  # otherwise the upstream rekeys with the gateway alone
+        assert count_rekeys(r.err) > 10
 
 
 @SIDES
-def test_30_megabytes_down(rekeying, bulk, tmp_path, side):
-    w = rekeying(side)
+def test_rekeying_during_download(rekeying_way, bulk, tmp_path, side):
+    w = rekeying_way(side)
     b = bulk(30)
     with open(tmp_path / "err", "wb") as err:
         p = w.client.spawn("-v", f"cat {b.path}", stdin=subprocess.DEVNULL, stderr=err, **w.options)
         assert sha256_of(p.stdout) == b.sha256
     assert p.wait(10) == 0
-    if side != "machine" or w.direct:
-        assert rekeys((tmp_path / "err").read_text()) > 10
+    if side != "upstream" or w.direct:
+        assert count_rekeys((tmp_path / "err").read_text()) > 10
 
 
 @pytest.mark.parametrize("megabytes, limit, post_quantum", [(100, "8M", False), (15, "1M", True)])
-def test_each_way(rekeying, bulk, megabytes, limit, post_quantum):
-    w = rekeying("both", limit=limit, post_quantum=post_quantum)
+def test_rekeying_with_each_way_of_transfer(rekeying_way, bulk, megabytes, limit, post_quantum):
+    w = rekeying_way("both", limit=limit, post_quantum=post_quantum)
     b = bulk(megabytes)
     with open(b.path, "rb") as f:
         r = w.ssh("sha256sum", stdin=f, timeout=120, **w.options)
@@ -74,8 +74,8 @@ def test_each_way(rekeying, bulk, megabytes, limit, post_quantum):
     assert p.wait(10) == 0
 
 
-def test_both_directions_at_once(rekeying, bulk):
-    w = rekeying("both")
+def test_rekeying_with_both_directions_at_once(rekeying_way, bulk):
+    w = rekeying_way("both")
     b = bulk(10)
     with open(b.path, "rb") as f:
         p = w.client.spawn("cat", stdin=f, **w.options)
@@ -84,8 +84,8 @@ def test_both_directions_at_once(rekeying, bulk):
 
 
 @SIDES
-def test_forwarded_streams(rekeying, side):
-    w = rekeying(side)
+def test_rekeying_with_forwarded_streams(rekeying_way, side):
+    w = rekeying_way(side)
     echo = net.Server(net.echo)
     port = net.free_port()
     w.client.forward("-L", f"127.0.0.1:{port}:127.0.0.1:{echo.port}", ready=[("127.0.0.1", port)],
@@ -95,35 +95,35 @@ def test_forwarded_streams(rekeying, side):
     echo.close()
 
 
-def test_idle_terminal(rekeying, tmp_path):
-    """Keys change with the time; nobody types, there is but the keepalive."""
-    w = rekeying("both", limit="default 1s", post_quantum=True, ClientAliveInterval="1")
+def test_rekeying_on_idle_terminal(rekeying_way, tmp_path):
+    """By time: there is no traffic but the keepalive."""
+    w = rekeying_way("both", limit="default 1s", post_quantum=True, ClientAliveInterval="1")
     log = tmp_path / "log"
     log.touch()
     t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat",
                           RekeyLimit="default 1s", ServerAliveInterval="1")
     t.expect(r"^up\r")
     for i in range(2):
-        wait_for("new keys", lambda i=i: rekeys(log.read_text()) >= 2 * i + 3, 20)
+        wait_for("new keys", lambda i=i: count_rekeys(log.read_text()) >= 2 * i + 3, 20)
         t.send(f"said {i}\n")
         t.expect(rf"^said {i}\r")
     t.send("\x04")
     assert t.wait() == 0
 
 
-def test_full_window(rekeying):
-    """Keys change while the reader stands still and the pipe is full."""
-    w = rekeying("both")
+def test_rekeying_with_full_window(rekeying_way):
+    """The reader does not read, and the pipe is full."""
+    w = rekeying_way("both")
     p = w.client.spawn("cat /dev/zero", stdin=subprocess.DEVNULL, **w.options)
     for _ in range(3):
-        # Read a little more than what fits in between, so that both ends have stood still before.
-        wait_for("a standstill", lambda: standstill(p))
+        # Read a little more than what fits in between, so that both ends have been blocked.
+        wait_for("a standstill", lambda: client_is_idle(p))
         assert len(p.stdout.read(3_000_000)) == 3_000_000
     assert p.poll() is None
 
 
-def standstill(p, seen={}):
-    """The client has used no CPU since this was asked last."""
+def client_is_idle(p, seen={}):
+    """The client has used no CPU since the last call."""
     from lab.procs import Proc
 
     now = Proc(p.pid).cpu()
@@ -132,7 +132,7 @@ def standstill(p, seen={}):
     return seen[p][1] > 10
 
 
-def test_asked_for_by_the_person(own_way):
+def test_rekeying_by_escape_sequence(own_way):
     w = own_way()
     t = w.client.terminal("-tt", "-v", "stty -echo; echo up; cat")
     t.expect(r"^up\r")
@@ -143,8 +143,8 @@ def test_asked_for_by_the_person(own_way):
         t.expect(rf"^word{i}\r")
 
 
-def test_sftp(rekeying, bulk, tmp_path):
-    w = rekeying("both")
+def test_rekeying_during_sftp(rekeying_way, bulk, tmp_path):
+    w = rekeying_way("both")
     b = bulk(10)
     w.client.sftp(f"put {b.path} {tmp_path}/a\nget {tmp_path}/a {tmp_path}/b\n", **w.options)
     assert (tmp_path / "b").read_bytes() == b.path.read_bytes()
@@ -153,15 +153,15 @@ def test_sftp(rekeying, bulk, tmp_path):
 @pytest.mark.parametrize("compression, cipher", [
     ("none", "aes128-gcm@openssh.com"), ("none", "aes128-ctr"), ("zlib@openssh.com", "aes128-gcm@openssh.com"),
 ])
-def test_client_that_goes_on_when_it_has_begun(own_way, compression, cipher):
-    """asyncssh says one thing more behind its KEXINIT, which RFC 4253 forbids and sshd takes."""
+def test_client_that_sends_more_after_its_kexinit(own_way, compression, cipher):
+    """asyncssh sends one more message after its KEXINIT, which RFC 4253 forbids and sshd accepts."""
     asyncssh = importorskip("asyncssh")
     w = own_way()
     data = random.Random(0).randbytes(6_000_000)
 
     async def talk():
         async with asyncssh.connect(
-            "127.0.0.1", w.door.port, username=w.login, client_keys=[str(w.client.key.path)],
+            "127.0.0.1", w.front.port, username=w.login, client_keys=[str(w.client.key.path)],
             known_hosts=None, config=None, agent_path=None, rekey_bytes=500_000,
             compression_algs=[compression], encryption_algs=[cipher],
         ) as c:
@@ -173,5 +173,5 @@ def test_client_that_goes_on_when_it_has_begun(own_way, compression, cipher):
 
 def importorskip(name):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it imports
+        warnings.simplefilter("ignore")  # warnings of its imports
         return pytest.importorskip(name)

@@ -1,4 +1,4 @@
-"""A configuration that changes while people work (FAULTS F17: 60 s and 20 transfers scaled to 10 and 5)."""
+"""Reloads of the configuration while sessions run."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import time
 import pytest
 
 from lab import net
-from lab.client import echoes, held
+from lab.client import echoes, open_session
 from lab.gateway import Gateway, SALLYPORT, sanitized
 from lab.wait import wait_for
 from lab.way import Way
@@ -38,8 +38,8 @@ def hup(w, pattern):
 SECOND = r"HostKey new2026: a second ed25519 key, beside host_ed25519; a gateway has one of each kind"
 
 
-def test_a_second_host_key_of_one_kind_is_refused(w):
-    """newcomer P1: check and reload said yes, and then nobody could log in."""
+def test_second_host_key_of_one_type_is_refused(w):
+    """check and reload used to accept it, and then no login worked."""
     w.gateway.generate_key("new2026")
     w.gateway.host_key_names = ["host_ed25519", "new2026"]
     w.gateway.write_gateway()
@@ -54,8 +54,8 @@ def test_a_second_host_key_of_one_kind_is_refused(w):
     assert serve.returncode == 78 and SECOND in serve.stderr.decode()
 
 
-def test_a_route_comes_and_one_goes(w):
-    running = held(w.client)
+def test_reload_adds_and_removes_routes(w):
+    running = open_session(w.client)
     assert not w.lets_in("bob")
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
     hup(w, DONE)
@@ -66,7 +66,7 @@ def test_a_route_comes_and_one_goes(w):
     echoes(running)
 
 
-def test_limits_change(w):
+def test_reload_changes_limits(w):
     w.gateway.options["MaxStartups"] = "1"
     w.gateway.write_gateway()
     hup(w, DONE)
@@ -83,7 +83,7 @@ def test_limits_change(w):
         s.close()
 
 
-def test_banner_and_log_change(w):
+def test_reload_changes_banner_and_log_level(w):
     (w.gateway.conf / "banner.txt").write_text("Mind the gap.\n")
     w.gateway.options.update(Banner="conf.d/banner.txt", LogFormat="json", LogLevel="DEBUG")
     w.gateway.write_gateway()
@@ -93,8 +93,8 @@ def test_banner_and_log_change(w):
     w.gateway.log.wait(r'^\{"time":.*Accepted publickey for alice', mark)
 
 
-def test_errors_keep_the_old_configuration(w):
-    """Every error has its line, and there is one summary."""
+def test_reload_with_errors_keeps_old_configuration(w):
+    """Each error has its line, and there is one summary."""
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
     bad = w.gateway.conf / "90-bad.ini"
     bad.write_text("[route carol]\nHostNam = x\nPort = 99999\n")
@@ -113,7 +113,7 @@ def test_errors_keep_the_old_configuration(w):
     ("HostKey", "host_ed25519 nobodys", r"00-gateway\.ini:\d+: HostKey nobodys: .*no such key"),
     ("Banner", "conf.d/none.txt", r"00-gateway\.ini:\d+: Banner: .*none\.txt"),
 ])
-def test_what_a_key_leads_to_is_looked_at_too(w, option, value, reason):
+def test_reload_checks_files_that_keys_name(w, option, value, reason):
     words = {"ListenAddress": f"127.0.0.1:{w.gateway.port}", "HostKey": "host_ed25519"}
     if os.getuid() == 0:
         words["RunAs"] = "root"
@@ -123,11 +123,11 @@ def test_what_a_key_leads_to_is_looked_at_too(w, option, value, reason):
     assert w.lets_in()
 
 
-def test_a_key_store_that_does_not_open_keeps_the_old_one(w):
+def test_reload_keeps_old_key_store_where_new_one_does_not_open(w):
     unlock = w.gateway.dir / "keys" / ".unlock"
     right = unlock.read_bytes()
     unlock.write_bytes(b"x" * 64)
-    running = held(w.client)
+    running = open_session(w.client)
     hup(w, KEPT)
     assert w.lets_in()
     unlock.write_bytes(right)
@@ -136,8 +136,10 @@ def test_a_key_store_that_does_not_open_keeps_the_old_one(w):
     echoes(running)
 
 
-def test_listeners_change(w):
-    """What is in both stays open throughout; what is taken keeps the old; what is gone is closed."""
+def test_reload_changes_listeners(w):
+    """Addresses in both configurations stay open throughout; an address in use keeps the old configuration;
+    removed ones are closed.
+    """
     first, second = w.gateway.port, net.free_port()
     (master,) = w.gateway.role("master")
 
@@ -167,7 +169,7 @@ def test_listeners_change(w):
         assert re.search(rf"reload: cannot listen on 127\.0\.0\.1 port {port}: Address already in use", text)
     assert answers(first) and answers(second)
 
-    w.gateway.quiet()  # a connection just begun has descriptors of its own for a moment
+    w.gateway.quiet()  # a new connection has further descriptors for a moment
     before = master.n_descriptors()
     listen(second)
     hup(w, DONE)
@@ -177,12 +179,12 @@ def test_listeners_change(w):
 
 @pytest.fixture(params=["same user", "other user"])
 def overlapping(request):
-    """A gateway, as itself or after its change of user."""
+    """A gateway that runs as the user of the tests, or one that has changed its user."""
     return request.getfixturevalue("w" if request.param == "same user" else "dropped")
 
 
-def test_addresses_that_overlap(overlapping):
-    """0.0.0.0 in place of 127.0.0.1 and back: there is one that listens all the time."""
+def test_reload_with_overlapping_addresses(overlapping):
+    """0.0.0.0 in place of 127.0.0.1 and back: there is always a listener."""
     w = overlapping
     port = w.gateway.port
     done = threading.Event()
@@ -200,7 +202,7 @@ def test_addresses_that_overlap(overlapping):
             except ConnectionRefusedError as e:
                 refused.append(e)
             except ConnectionResetError:
-                pass  # was being made at the very moment
+                pass  # it was being created at that moment
 
     def answers(host):
         try:
@@ -223,29 +225,29 @@ def test_addresses_that_overlap(overlapping):
         done.set()
         knocking.join()
     assert not refused
-    # what no gateway could start with is refused here too
+    # what no gateway could start with is refused by reload as well
     listen(f"0.0.0.0:{port}", f"127.0.0.1:{port}")
     assert "Address already in use" in hup(w, KEPT)
     listen(f"127.0.0.2:{port}", f"0.0.0.0:{port}")
     assert "Address already in use" in hup(w, KEPT)
     assert answers("127.0.0.1") and answers("127.0.0.3") and not answers("127.0.0.2")
-    # and so is what another one has
+    # and so is a port of another process
     with socket.socket() as other:
         other.bind(("127.0.0.9", port))
         other.listen()
         listen(f"0.0.0.0:{port}")
         assert "Address already in use" in hup(w, KEPT)
     assert answers("127.0.0.1") and w.lets_in()
-    # nobody may share the port
+    # no other process may share the port
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         with pytest.raises(OSError):
             other.bind(("0.0.0.0", port))
 
 
-def test_a_new_host_key_and_the_old_one_of_a_running_session(w, tmp_path):
-    """The new key has the old one's name; who is in rekeys with the one that session began with."""
-    running = held(w.client, RekeyLimit="1M", LogLevel="VERBOSE", HostKeyAlgorithms="ssh-ed25519")
+def test_running_session_rekeys_with_its_old_host_key(w, tmp_path):
+    """The new key has the name of the old one; a running session rekeys with the key it began with."""
+    running = open_session(w.client, RekeyLimit="1M", LogLevel="VERBOSE", HostKeyAlgorithms="ssh-ed25519")
     w.gateway.command("key", "remove", "host_ed25519")
     new = w.gateway.generate_key("host_ed25519")
     hup(w, DONE)
@@ -269,7 +271,7 @@ def test_a_new_host_key_and_the_old_one_of_a_running_session(w, tmp_path):
     assert r.code == 255 and "IDENTIFICATION HAS CHANGED" in r.err
 
 
-def test_a_login_under_way_goes_on_with_what_it_began_with(w):
+def test_login_under_way_keeps_its_configuration(w):
     paramiko = pytest.importorskip("paramiko")
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
     try:
@@ -288,8 +290,8 @@ def test_a_login_under_way_goes_on_with_what_it_began_with(w):
     assert not w.lets_in()
 
 
-def test_hup_all_the_time_while_five_copy(w, bulk):
-    """FAULTS F17: every third configuration is bad."""
+def test_continuous_reloads_during_transfers(w, bulk):
+    """Every third configuration is bad."""
     b = bulk(30)
     bad = w.gateway.conf / "90-bad.ini"
     sums, mark = [], w.gateway.log.mark()
@@ -314,7 +316,7 @@ def test_hup_all_the_time_while_five_copy(w, bulk):
         if i % 3 == 2:
             assert w.gateway.sallyport("check", "-c", w.gateway.conf).returncode == 78
             bad.unlink()
-        time.sleep(0.3)  # the rate of the fault, not a wait
+        time.sleep(0.3)  # sets the rate of reloads; waits for nothing
     done.set()
     for t in threads:
         t.join(120)
@@ -323,16 +325,16 @@ def test_hup_all_the_time_while_five_copy(w, bulk):
     w.answers()
 
 
-def test_a_storm_of_hups(w):
+def test_many_hangup_signals_at_once(w):
     for _ in range(200):
         w.gateway.process.send_signal(signal.SIGHUP)
     w.gateway.log.wait(DONE)
     w.answers()
 
 
-def test_old_generations_are_given_back(w):
-    """With a session that was there before them all."""
-    running = held(w.client)
+def test_old_configurations_are_freed(w):
+    """While a session from before them runs on."""
+    running = open_session(w.client)
     routes = "".join(
         f"[route user{i}]\nHostName = h{i}\nKey = alice\nAuthorizedKey = ssh-ed25519 AAAA\n"
         "StrictHostKeyChecking = no\n" for i in range(3000))
@@ -348,7 +350,7 @@ def test_old_generations_are_given_back(w):
     before = kib(), keeper.n_descriptors()
     for _ in range(20):
         hup(w, DONE)
-    # the keeper drops the last one after the master has said that it is done
+    # the keeper frees the last one after the master has reported success
     wait_for("its descriptors", lambda: keeper.n_descriptors() <= before[1])
     if not sanitized():
         assert kib() < before[0] + 4096
@@ -358,7 +360,7 @@ def test_old_generations_are_given_back(w):
 # sallyport reload
 
 
-def test_the_command(w):
+def test_reload_command(w):
     w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
     p = w.gateway.reload()
     assert (p.returncode, p.stderr) == (0, b""), p
@@ -371,7 +373,7 @@ def test_the_command(w):
     assert w.lets_in("bob")
 
 
-def test_the_command_for_programs(w):
+def test_reload_command_with_json(w):
     def reload_json():
         p = w.gateway.sallyport("reload", "--json", "-c", w.gateway.conf)
         assert p.stderr == b"", p
@@ -396,25 +398,25 @@ def test_the_command_for_programs(w):
     assert status == 1 and "no gateway is running there" in said["errors"][0]
 
 
-def test_commands_at_once(w):
+def test_concurrent_reload_commands(w):
     ps = [subprocess.Popen([SALLYPORT, "reload", "-c", w.gateway.conf], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE) for _ in range(8)]
     assert [(p.communicate(timeout=20), p.returncode)[1] for p in ps] == [0] * 8
 
 
-def test_the_command_without_a_gateway(w):
+def test_reload_command_without_gateway(w):
     w.gateway.stop()
     p = w.gateway.reload()
     assert p.returncode == 1 and b"no gateway is running there" in p.stderr
 
 
-def test_the_socket_is_for_its_owner_alone(w):
+def test_control_socket_is_for_its_owner_alone(w):
     path = w.gateway.dir / "run" / "control"
     assert path.stat().st_mode & 0o7777 == 0o600
     assert path.parent.stat().st_mode & 0o7777 == 0o700
     if os.getuid() != 0:
         pytest.skip("another user takes root")
-    for p in (path.parent, path):  # somebody was careless
+    for p in (path.parent, path):  # as if by carelessness
         p.chmod(0o777)
     code = (
         "import os,socket,sys\n"
@@ -430,8 +432,8 @@ def test_the_socket_is_for_its_owner_alone(w):
     w.gateway.log.wait("control: user 65534 may not give orders", mark)
 
 
-def ask(w, *requests):
-    """Say this on the control socket; what comes back."""
+def ask_control_socket(w, *requests):
+    """Send these requests on the control socket; the answers."""
     fd = os.open(w.gateway.dir / "run", os.O_PATH)
     try:
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -449,12 +451,12 @@ def ask(w, *requests):
 
 
 @pytest.mark.parametrize("request_", [b"relo", b"reload\n", b"x" * 256, b"x" * 257, b"reload\0", b"%s%n"])
-def test_requests_nobody_knows(w, request_):
-    assert ask(w, request_) in (b"2\nunknown request\n", b"")
-    assert ask(w, b"reload") == b"0\nthe new configuration is in force\n"
+def test_unknown_requests_on_control_socket(w, request_):
+    assert ask_control_socket(w, request_) in (b"2\nunknown request\n", b"")
+    assert ask_control_socket(w, b"reload") == b"0\nthe new configuration is in force\n"
 
 
-def test_askers_that_do_not_wait(w):
+def test_control_clients_that_do_not_wait(w):
     for _ in range(50):
         fd = os.open(w.gateway.dir / "run", os.O_PATH)
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -462,21 +464,21 @@ def test_askers_that_do_not_wait(w):
         try:
             s.send(b"reload")
         except BrokenPipeError:
-            pass  # there are as many askers as there may be
+            pass  # the control socket has all the clients it may have
         s.close()
         os.close(fd)
     wait_for("an answer", lambda: w.gateway.reload().returncode == 0)
     w.answers()
 
 
-def test_a_socket_that_was_left_is_taken_over(w):
+def test_stale_control_socket_is_replaced(w):
     w.gateway.kill()
     assert (w.gateway.dir / "run" / "control").exists()
     w.gateway.start()
     assert w.gateway.reload().returncode == 0
 
 
-def test_without_a_socket(w, gated):
+def test_gateway_without_control_socket(w, gated):
     w.gateway.options["ControlSocket"] = "none"
     w.gateway.write_gateway()
     assert re.search("ControlSocket changes at a restart only", hup(w, DONE))
@@ -485,24 +487,24 @@ def test_without_a_socket(w, gated):
 
 
 @pytest.fixture
-def dropped(short, ring, make_sshd):
-    """A gateway that was started by root and is other users now."""
+def run_as_daemon(short, ring, make_sshd):
+    """A gateway that root started and that runs as daemon."""
     if os.getuid() != 0:
         pytest.skip("takes root")
     short.chmod(0o755)
     g = Gateway(short / "gateway", ring, RunAs="daemon")
-    machine = make_sshd()
-    g.route("alice", machine, [ring.get("client")])
+    upstream = make_sshd()
+    g.route("alice", upstream, [ring.get("client")])
     g.start()
-    w = Way("gateway", short, ring, machine, g)
+    w = Way("gateway", short, ring, upstream, g)
     yield w
     w.close()
     g.stop()
 
 
-def test_after_the_change_of_user(dropped):
-    """Others but the keeper cannot even read the configuration."""
-    w = dropped
+def test_reload_after_change_of_user(run_as_daemon):
+    """Only the keeper can still read the configuration."""
+    w = run_as_daemon
     subprocess.run(["chgrp", "-R", "daemon", w.gateway.conf], check=True)
     w.gateway.conf.chmod(0o750)
     w.gateway.options["LoginGraceTime"] = "20s"
@@ -514,8 +516,8 @@ def test_after_the_change_of_user(dropped):
     assert w.lets_in("bob")
 
 
-def test_a_port_that_takes_root(dropped):
-    w = dropped
+def test_reload_with_privileged_port(run_as_daemon):
+    w = run_as_daemon
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as f:
         first = int(f.read())
     if first < 2:

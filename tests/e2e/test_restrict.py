@@ -1,23 +1,23 @@
-"""Restrict = yes: all that PermitCommands leaves open is closed at once (security.md, finding 20)."""
+"""Restrict = yes forbids all that PermitCommands leaves open (SECURITY.md, finding 20)."""
 
 import pytest
 
 from lab import net
 from lab.allowed import (
-    agent, listens, listens_on_socket, opens, pty, reaches_socket, socks, x11, x11_machine,
+    agent, listens, listens_on_socket, opens, pty, reaches_socket, socks, x11, x11_sshd_options,
 )
 
 
 @pytest.fixture
-def route(gated, tmp_path):
-    return lambda **words: gated(sshd=x11_machine(tmp_path), route=words)
+def restricted_way(gated, tmp_path):
+    return lambda **words: gated(sshd=x11_sshd_options(tmp_path), route=words)
 
 
-def test_restrict_closes_every_forward_agent_x11_and_terminal(route, echo, short, tmp_path):
-    w = route(Restrict="yes")
+def test_restrict_forbids_forwards_agent_x11_and_terminal(restricted_way, echo, short, tmp_path):
+    w = restricted_way(Restrict="yes")
     assert w.ssh("echo in; exit 3").outcome[:2] == (3, b"in\n")
     w.client.sftp("pwd")
-    assert not opens(w, echo.port)  # -W, as -L
+    assert not opens(w, echo.port)  # -W, and so -L
     assert not socks(w, echo.port)  # -D
     assert not listens(w, net.free_port())  # -R
     assert not reaches_socket(w, short)
@@ -28,16 +28,16 @@ def test_restrict_closes_every_forward_agent_x11_and_terminal(route, echo, short
     assert echo.accepted == 0
 
 
-def test_permitcommands_alone_closes_none_of_them(route, echo, short, tmp_path):
-    """Why Restrict is needed beside it: each of them works without."""
-    w = route(PermitCommands="sftp exec")
+def test_permit_commands_alone_forbids_no_forwards(restricted_way, echo, short, tmp_path):
+    """So Restrict is needed besides: each forward works without it."""
+    w = restricted_way(PermitCommands="sftp exec")
     assert opens(w, echo.port) and socks(w, echo.port) and listens(w, net.free_port())
     assert reaches_socket(w, short) and listens_on_socket(w, short)
     assert agent(w, tmp_path) and x11(w) and pty(w)
 
 
-def test_sftp_alone_with_restrict(route, echo, short):
-    w = route(PermitCommands="sftp", Restrict="yes")
+def test_restrict_to_sftp(restricted_way, echo, short):
+    w = restricted_way(PermitCommands="sftp", Restrict="yes")
     w.client.sftp("pwd")
     assert w.ssh("id").outcome[:2] == (255, b"")
     assert not opens(w, echo.port) and not reaches_socket(w, short)
@@ -49,14 +49,14 @@ def test_sftp_alone_with_restrict(route, echo, short):
     ("AllowAgentForwarding", lambda w, echo, short, tmp: agent(w, tmp)),
     ("X11Forwarding", lambda w, echo, short, tmp: x11(w)),
 ])
-def test_one_allowance_beside_restrict_opens_that_alone(route, echo, short, tmp_path, word, found):
-    w = route(Restrict="yes", **{word: "yes"})
+def test_one_exception_from_restrict(restricted_way, echo, short, tmp_path, word, found):
+    w = restricted_way(Restrict="yes", **{word: "yes"})
     assert found(w, echo, short, tmp_path)
     assert pty(w) == (word == "PermitTTY")
     assert opens(w, echo.port) == (word == "AllowTcpForwarding")
     assert not reaches_socket(w, short)
 
 
-def test_unix_sockets_beside_restrict_need_both_words(route, short):
-    w = route(Restrict="yes", AllowTcpForwarding="yes", AllowStreamLocalForwarding="yes")
+def test_unix_sockets_with_restrict_need_two_exceptions(restricted_way, short):
+    w = restricted_way(Restrict="yes", AllowTcpForwarding="yes", AllowStreamLocalForwarding="yes")
     assert reaches_socket(w, short) and listens_on_socket(w, short)

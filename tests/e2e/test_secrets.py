@@ -1,4 +1,4 @@
-"""No secret in a process that talks to the network: their memory is searched for the keys."""
+"""No private key in processes that talk to the network: the tests search their memory."""
 
 import os
 import re
@@ -14,12 +14,12 @@ from lab.wait import wait_for
 from lab.way import Way
 
 
-def needles_of(name, key):
-    """Every form a private key has been seen to have in memory."""
+def forms_of_key(name, key):
+    """Each form in which a private key has been found in memory."""
     needles = {}
     for part, value in private_parts(key.path).items():
         needles[f"{name} {part}"] = value[:32] if part == "seed" else value
-        if part not in ("seed", "secret"):  # how OpenSSL keeps a number
+        if part not in ("seed", "secret"):  # OpenSSL's form of a number
             needles[f"{name} {part} reversed"] = value[::-1]
     text = "".join(key.path.read_text().split("-----")[2].split())
     needles[f"{name} as text"] = text[-160:-60].encode()
@@ -32,12 +32,12 @@ HOST_KEY_ALGORITHMS = ["ssh-ed25519", "rsa-sha2-512", "ecdsa-sha2-nistp256"]
 
 @pytest.fixture
 def secrets(gated, ring):
-    """A gateway whose every private key is known to the test."""
+    """A way through a gateway whose private keys the test knows."""
     if os.getuid() != 0:
         pytest.skip("only root may read the memory of a process that cannot be dumped")
     if sanitized():
         pytest.skip("the sanitizer maps terabytes, and keeps what was freed")
-    w = gated(door={"host_keys": KINDS})
+    w = gated(front={"host_keys": KINDS})
     w.gateway.stop()
     needles = {"store key": (w.gateway.dir / "keys" / ".unlock").read_bytes().strip()}
     for kind in KINDS:
@@ -45,9 +45,9 @@ def secrets(gated, ring):
         w.gateway.add_key(f"mapped_{kind}", key)
         w.sshd.authorize(key.public)
         w.gateway.route(kind, w.sshd, [ring.get("client")], key=f"mapped_{kind}")
-        needles.update(needles_of(f"mapped {kind}", key))
+        needles.update(forms_of_key(f"mapped {kind}", key))
     for key, kind in zip(w.gateway.host_keys, KINDS):
-        needles.update(needles_of(f"host {kind}", key))
+        needles.update(forms_of_key(f"host {kind}", key))
     w.gateway.start()
     return w, needles
 
@@ -59,7 +59,7 @@ def test_master_and_sessions_hold_no_private_key(secrets):
             c = w.new_client(user=kind)
             p = c.spawn("-v", "echo up; cat", RekeyLimit="1M", **options)
             assert p.stdout.readline() == b"up\n"
-            for _ in range(3):  # with new keys
+            for _ in range(3):  # rekeying
                 p.stdin.write(bytes(1_000_000))
                 p.stdin.flush()
                 assert p.stdout.read(1_000_000) == bytes(1_000_000)
@@ -73,8 +73,8 @@ def test_master_and_sessions_hold_no_private_key(secrets):
     assert found_in(w.gateway.master, needles) == set()
 
 
-def test_the_keeper_holds_no_private_key_when_it_has_signed(secrets):
-    """Finding 22: RSA and ECDSA keys as well, the mapped ones and the host's, are wiped after each use."""
+def test_keeper_holds_no_private_key_after_signing(secrets):
+    """SECURITY.md, finding 22: mapped keys and host keys of all types are wiped after each use."""
     w, needles = secrets
     for algorithm in HOST_KEY_ALGORITHMS:
         for kind in KINDS:
@@ -86,8 +86,8 @@ def test_the_keeper_holds_no_private_key_when_it_has_signed(secrets):
     assert found_in(keeper, needles) == set()
 
 
-def test_the_keeper_holds_no_key_of_a_directory(secrets, ring):
-    """The backend directory has private keys in files, which the keeper reads for each login."""
+def test_keeper_holds_no_private_key_of_directory_backend(secrets, ring):
+    """The keeper reads the private keys of the backend directory from files, at each login."""
     w, _ = secrets
     users = w.gateway.dir / "users"
     users.mkdir(mode=0o755)
@@ -98,7 +98,7 @@ def test_the_keeper_holds_no_key_of_a_directory(secrets, ring):
     for kind in KINDS:
         key = ring.get("piper", kind)
         w.sshd.authorize(key.public)
-        needles.update(needles_of(f"piper {kind}", key))
+        needles.update(forms_of_key(f"piper {kind}", key))
         d = users / f"piper-{kind}"
         d.mkdir()
         (d / "sshpiper_upstream").write_text(f"{ME}@{w.sshd.host}:{w.sshd.port}\n")
@@ -115,10 +115,10 @@ def test_the_keeper_holds_no_key_of_a_directory(secrets, ring):
     assert found_in(keeper, needles) == set()
 
 
-def test_memory_that_cannot_be_locked_is_one_warning(make_gateway, make_sshd, ring):
-    """Finding 22: said once, with what to do; all else works."""
+def test_unlockable_memory_is_one_warning(make_gateway, make_sshd, ring):
+    """SECURITY.md, finding 22: one warning with what to do; everything else works."""
     limit = ["prlimit", "--memlock=0:0"]
-    if os.getuid() == 0:  # whom the limit is not for
+    if os.getuid() == 0:  # the limit does not apply to root
         limit = ["setpriv", "--bounding-set=-ipc_lock", *limit]
     g = make_gateway(within=limit)
     sshd = make_sshd()
@@ -135,7 +135,7 @@ def test_memory_that_cannot_be_locked_is_one_warning(make_gateway, make_sshd, ri
     assert len(said) == 1, g.log.text()
 
 
-def test_memory_that_can_be_locked_is_no_warning(make_gateway, make_sshd, ring):
+def test_lockable_memory_is_no_warning(make_gateway, make_sshd, ring):
     hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     if os.getuid() != 0 and hard != resource.RLIM_INFINITY and hard < 1 << 20:
         pytest.skip("no more than that may be locked here")

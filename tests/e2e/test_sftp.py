@@ -6,16 +6,16 @@ import pytest
 
 
 @pytest.fixture(params=["internal-sftp", "/usr/lib/openssh/sftp-server"])
-def machine(request, own_way):
+def upstream(request, own_way):
     return own_way(sshd={"Subsystem": f"sftp {request.param}"})
 
 
-def test_put_get_list_and_the_rest(machine, bulk, tmp_path):
+def test_each_command(upstream, bulk, tmp_path):
     b = bulk(20)
     there = tmp_path / "there"
     there.mkdir()
     back = tmp_path / "back"
-    r = machine.client.sftp(
+    r = upstream.client.sftp(
         f"cd {there}\nput {b.path} big\nmkdir d\nput {b.path} d/copy\nln -s big link\n"
         f"chmod 600 big\nls -l\nrename d/copy d/moved\nls -1 d\nget big {back}\nrm d/moved\nrmdir d\n"
         "ls -1\npwd\n"
@@ -27,15 +27,15 @@ def test_put_get_list_and_the_rest(machine, bulk, tmp_path):
     assert f"Remote working directory: {there}" in r.text
 
 
-def test_resume_up_and_down(machine, bulk, tmp_path):
+def test_resumed_transfers(upstream, bulk, tmp_path):
     b = bulk(20)
     data = b.path.read_bytes()
     there, back = tmp_path / "there", tmp_path / "back"
     there.write_bytes(data[:7_000_000])
-    machine.client.sftp(f"reput {b.path} {there}\n")
+    upstream.client.sftp(f"reput {b.path} {there}\n")
     assert there.read_bytes() == data
     back.write_bytes(data[:3_000_000])
-    machine.client.sftp(f"reget {there} {back}\n")
+    upstream.client.sftp(f"reget {there} {back}\n")
     assert back.read_bytes() == data
 
 
@@ -50,13 +50,13 @@ def test_trees(way, tmp_path):
     way.client.run(["diff", "-r", source, tmp_path / "back"], check=True)
 
 
-def test_failure_has_its_message_and_status(way, tmp_path):
+def test_failure_has_message_and_status(way, tmp_path):
     r = way.client.sftp(f"get {tmp_path}/nothing {tmp_path}/x\n", check=False)
     assert r.code == 1
     assert 'not found' in r.err
 
 
-def test_200_entries_and_many_requests_at_once(way, tmp_path):
+def test_long_directory_and_many_requests_at_once(way, tmp_path):
     d = tmp_path / "many"
     d.mkdir()
     for i in range(200):
@@ -65,7 +65,7 @@ def test_200_entries_and_many_requests_at_once(way, tmp_path):
     assert len([line for line in r.text.splitlines() if line.startswith(str(d))]) == 200
 
 
-def test_no_sftp_there_is_said_as_direct(own_way):
+def test_upstream_without_sftp(own_way):
     w = own_way(sshd={"Subsystem": "other /bin/true"})
     r = w.client.sftp("ls\n", check=False)
     assert r.code == 255

@@ -1,4 +1,4 @@
-"""contrib/sallyport.socket: the sockets are somebody else's, and outlive a gateway that dies."""
+"""contrib/sallyport.socket: the listening sockets belong to the service manager and outlive the gateway."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import net
-from lab.client import held
+from lab.client import open_session
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -15,18 +15,18 @@ ACTIVATE = Path(__file__).parent / "lab" / "activate.py"
 CONNECTS = 50
 
 
-def within(*addresses):
+def activated_by(*addresses):
     return [sys.executable, "-B", str(ACTIVATE), *addresses, "--"]
 
 
 @pytest.fixture
-def activated(make_gateway, make_sshd, ring, tmp_path):
-    """activated(addresses besides the gateway's own, ...): a gateway that such a parent has started."""
+def activated_gateway(make_gateway, make_sshd, ring, tmp_path):
+    """activated_gateway(further addresses, ...): a gateway that such a service manager has started."""
     ways = []
 
     def make(*more, **options):
         port = net.free_port()
-        g = make_gateway(port=port, within=within(f"127.0.0.1:{port}", *more), **options)
+        g = make_gateway(port=port, within=activated_by(f"127.0.0.1:{port}", *more), **options)
         s = make_sshd()
         g.route("alice", s, [ring.get("client")])
         g.start()
@@ -38,49 +38,50 @@ def activated(make_gateway, make_sshd, ring, tmp_path):
         w.close()
 
 
-def greets(s):
+def assert_version_sent(s):
     s.settimeout(20)
     return s.recv(8) == b"SSH-2.0-"
 
 
-def test_a_killed_keeper_refuses_nobody(activated):
-    """The master ends with it; whoever comes waits in the queue of the socket for the next gateway."""
-    w = activated()
+def test_killed_keeper_refuses_no_connection(activated_gateway):
+    """The master ends with its keeper; new connections wait in the queue of the socket for the next gateway.
+    """
+    w = activated_gateway()
     w.answers()
-    p = held(w.client)
+    p = open_session(w.client)
     (keeper,) = w.gateway.keepers()
     mark = w.gateway.log.mark()
     keeper.kill()
     wait_for("its end", lambda: not keeper.alive() or keeper.state == "Z")
     came = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(CONNECTS)]
-    assert [greets(s) for s in came] == [True] * CONNECTS
+    assert [assert_version_sent(s) for s in came] == [True] * CONNECTS
     for s in came:
         s.close()
     assert w.gateway.log.find("the keeper is gone .*: ending", mark)
     assert w.gateway.log.find(r"Server listening on 127\.0\.0\.1 port \d+ \(of the socket unit\)", mark)
     w.answers()
     out, _ = p.communicate(b"still here", timeout=10)
-    assert out == b"still here"  # a session of the old one
+    assert out == b"still here"  # a session of the old gateway
 
 
-def test_a_restart_refuses_nobody(activated):
-    w = activated()
+def test_restart_refuses_no_connection(activated_gateway):
+    w = activated_gateway()
     masters = [p for p in w.gateway.processes() if p.title() == "sallyport: master"]
     mark = w.gateway.log.mark()
     for p in masters:
         p.kill(signal.SIGKILL)
     came = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(CONNECTS)]
-    assert [greets(s) for s in came] == [True] * CONNECTS
+    assert [assert_version_sent(s) for s in came] == [True] * CONNECTS
     for s in came:
         s.close()
     assert w.gateway.log.find(r"Server listening", mark)
     w.answers()
 
 
-def test_other_addresses_are_bound(activated, ring):
-    """ListenAddress has one that the socket unit does not."""
+def test_listen_addresses_without_socket_are_bound(activated_gateway, ring):
+    """ListenAddress has an address that the socket unit does not."""
     other = net.free_port()
-    w = activated()
+    w = activated_gateway()
     g = w.gateway
     g.options["ListenAddress"] = f"127.0.0.1:{g.port} 127.0.0.1:{other}"
     g.write_gateway()
@@ -88,14 +89,15 @@ def test_other_addresses_are_bound(activated, ring):
     g.command("reload")
     assert g.log.find(rf"Server listening on 127\.0\.0\.1 port {other}\.", mark)
     with net.connect(("127.0.0.1", other)) as s:
-        assert greets(s)
+        assert assert_version_sent(s)
     w.answers()
 
 
-def test_an_address_that_is_no_listenaddress_turns_people_away(activated):
-    """A reload takes it over when it becomes one, and gives it back without closing it."""
+def test_socket_that_is_no_listen_address_refuses(activated_gateway):
+    """A reload uses the socket when its address becomes a ListenAddress, and releases it without closing it.
+    """
     stray = net.free_port()
-    w = activated(f"127.0.0.1:{stray}")
+    w = activated_gateway(f"127.0.0.1:{stray}")
     g = w.gateway
     assert g.log.find(rf"the socket unit listens on 127\.0\.0\.1 port {stray}, which is no ListenAddress")
     for named in (True, False, True):
@@ -107,20 +109,20 @@ def test_an_address_that_is_no_listenaddress_turns_people_away(activated):
         g.command("reload")
         if named:
             with net.connect(("127.0.0.1", stray)) as s:
-                assert greets(s)
+                assert assert_version_sent(s)
     g.quiet()
 
 
-def given(code, *args):
-    """The beginning of a command: python code, which has the rest in sys.argv[1 + len(args):]."""
+def python_prefix(code, *args):
+    """The beginning of a command: Python code, which finds the rest in sys.argv[1 + len(args):]."""
     return [sys.executable, "-B", "-c", f"import os, socket, sys\n{code}", *args]
 
 
-def test_a_socket_for_both_kinds_of_addresses_is_refused(make_gateway):
-    """An IPv4 client would look like an IPv6 one, to from= and MatchAddress."""
+def test_dual_stack_socket_is_refused(make_gateway):
+    """An IPv4 client would appear as an IPv6 one, to from= and MatchAddress."""
     port = net.free_port()
     g = make_gateway(port=port, host="::")
-    g.within = given("""
+    g.within = python_prefix("""
 s = socket.socket(socket.AF_INET6)
 s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 s.bind(("::", int(sys.argv[1])))
@@ -137,8 +139,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @pytest.mark.parametrize("pid, number", [("1", "1"), ("", "1"), ("self", "x"), ("self", "-1")])
-def test_what_is_meant_for_another_process_is_not_taken(make_gateway, pid, number):
-    g = make_gateway(within=given(
+def test_sockets_for_another_process_are_ignored(make_gateway, pid, number):
+    g = make_gateway(within=python_prefix(
         "os.environ.update(LISTEN_PID=sys.argv[1].replace('self', str(os.getpid())), LISTEN_FDS=sys.argv[2])\n"
         "os.execv(sys.argv[3], sys.argv[3:])", pid, number,
     ))

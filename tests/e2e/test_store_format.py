@@ -1,4 +1,4 @@
-"""doc/PROTOCOL.store, read literally: a key store is opened with libsodium alone."""
+"""doc/PROTOCOL.store, followed literally: a key store can be opened with libsodium alone."""
 
 import base64
 import ctypes
@@ -18,8 +18,8 @@ def sodium():
     return lib
 
 
-def take(data):
-    """An RFC 4251 string off the front: it, and what follows."""
+def take_string(data):
+    """Split an RFC 4251 string off the front: the string, and the rest."""
     n, = struct.unpack(">I", data[:4])
     assert len(data) >= 4 + n
     return data[4:4 + n], data[4 + n:]
@@ -33,16 +33,16 @@ def decrypt(sodium, box, ad, nonce, key):
     return out.raw[:len(box) - TAG]
 
 
-def store_key(sodium, store, secret):
+def open_store_key(sodium, store, secret):
     """Section 1."""
     magic, rest = store[:18], store[18:]
     assert magic == b"SALLYPORT-STORE-1\n"
-    kdf, rest = take(rest)
-    salt, rest = take(rest)
+    kdf, rest = take_string(rest)
+    salt, rest = take_string(rest)
     operations, memory = struct.unpack(">QQ", rest[:16])
     ad = store[:len(store) - len(rest) + 16]
-    nonce, rest = take(rest[16:])
-    box, rest = take(rest)
+    nonce, rest = take_string(rest[16:])
+    box, rest = take_string(rest)
     assert (len(salt), len(nonce), len(box), rest) == (16, NONCE, KEY + TAG, b"")
     key = ctypes.create_string_buffer(KEY)
     if kdf == b"blake2b":
@@ -73,26 +73,26 @@ def test_a_store_opens_as_documented(make_gateway, sodium):
 
     secret = (keys / ".unlock").read_bytes()
     assert re.fullmatch(rb"[0-9a-f]{64}\n", secret)
-    key = store_key(sodium, (keys / ".store").read_bytes(), secret.rstrip(b"\n"))
+    key = open_store_key(sodium, (keys / ".store").read_bytes(), secret.rstrip(b"\n"))
 
     for name in ("one", "two"):
-        kind, rest = take(unseal(sodium, keys / name, b"SALLYPORT-KEY-1\n", name.encode(), key))
-        public, rest = take(rest)
-        private, rest = take(rest)
+        kind, rest = take_string(unseal(sodium, keys / name, b"SALLYPORT-KEY-1\n", name.encode(), key))
+        public, rest = take_string(rest)
+        private, rest = take_string(rest)
         assert rest == b""
         shown = (keys / f"{name}.pub").read_text().split()
         assert shown == [kind.decode(), base64.b64encode(public).decode(), name]
         if kind == b"ssh-ed25519":
             assert len(private) == 64 and private[32:] == public[-32:]
         else:
-            assert take(private)[0] == kind == b"ssh-rsa"
+            assert take_string(private)[0] == kind == b"ssh-rsa"
 
     sealed = unseal(sodium, keys / "three", b"SALLYPORT-PWD-1\n", b"password\nthree", key)
     assert len(sealed) == 1028
-    password, rest = take(sealed)
+    password, rest = take_string(sealed)
     assert password == b"open sesame" and rest == bytes(len(rest))
 
-    # with a passphrase: another .store around the same key
+    # with a passphrase: another .store for the same key
     assert g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf,
                        stdin=b"long enough\nlong enough\n").returncode == 0
-    assert store_key(sodium, (keys / ".store").read_bytes(), b"long enough") == key
+    assert open_store_key(sodium, (keys / ".store").read_bytes(), b"long enough") == key

@@ -1,4 +1,4 @@
-"""Password: the gateway logs in to the machine with a password from its key store."""
+"""Password: the gateway logs in to the upstream with a password from its key store."""
 
 import os
 import re
@@ -9,28 +9,28 @@ import pytest
 
 from lab import procs
 from lab.account import PASSWORD
-from lab.client import held
+from lab.client import open_session
 from lab.gateway import SALLYPORT, sanitized
 from lab.memory import found_in
 from lab.tty import Terminal
-from lab.upstream import QuestioningUpstream, ROUNDS, paramiko, upstream
+from lab.upstream import QuestioningUpstream, ROUNDS, paramiko, questioning_way
 from lab.wait import wait_for
 
 NAME = "alice-password"
 
 
-def stored(gated, user, password=PASSWORD, sshd=None, **route):
-    """A real sshd, and the way to it with a stored password alone."""
+def way_with_password(gated, user, password=PASSWORD, sshd=None, **route):
+    """A way to a real sshd, with a stored password alone."""
     options = {"UsePAM": "yes", "PasswordAuthentication": "yes"}
     options.update(sshd or {})
     words = {"User": user, "Key": None, "Password": NAME}
     words.update(route)
     w = gated(sshd=options, route=words)
-    store(w.gateway, password)
+    store_password(w.gateway, password)
     return w
 
 
-def store(gateway, password, name=NAME):
+def store_password(gateway, password, name=NAME):
     p = gateway.sallyport("key", "add", name, "--password", "-c", gateway.conf,
                           stdin=password.encode() + b"\nnot this\n")
     assert p.returncode == 0, p.stderr
@@ -38,8 +38,8 @@ def store(gateway, password, name=NAME):
     return p
 
 
-def refused(w, *args):
-    """What the person reads."""
+def refusal_line(w, *args):
+    """The line that the user reads."""
     r = w.ssh(*(args or ("true",)))
     assert r.code == 255
     said = re.search(r"^sallyport: .*\(session [0-9a-f]+\)$", r.err.replace("\r", ""), re.M)
@@ -47,11 +47,11 @@ def refused(w, *args):
     return said[0]
 
 
-# The command.
+# The commands.
 
 
 def test_key_add_on_a_terminal(make_gateway):
-    """Asked for twice, without echo, again if they differ."""
+    """It asks twice, without echo, and again if the two differ."""
     g = make_gateway()
     t = Terminal([SALLYPORT, "key", "add", NAME, "--password", "-c", str(g.conf)], os.environ, g.dir)
     for word in ("one", "two", "three", "three"):
@@ -63,9 +63,9 @@ def test_key_add_on_a_terminal(make_gateway):
     t.close()
 
 
-def test_key_commands(make_gateway):
+def test_key_commands_with_passwords(make_gateway):
     g = make_gateway()
-    store(g, "first")
+    store_password(g, "first")
     assert re.search(rf"^{NAME} +password$", g.command("key", "list"), re.M)
     assert re.search(r"^host_ed25519 +ED25519 +SHA256:", g.command("key", "list"), re.M)
 
@@ -94,7 +94,7 @@ def test_key_commands(make_gateway):
     assert NAME not in g.command("key", "list")
 
 
-def test_check_and_route_say_what_is_missing(make_gateway, make_sshd, ring):
+def test_check_and_route_report_missing_password(make_gateway, make_sshd, ring):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")], Password=NAME)
     p = g.sallyport("check", "-c", g.conf)
@@ -104,30 +104,30 @@ def test_check_and_route_say_what_is_missing(make_gateway, make_sshd, ring):
         rf"make it with: sallyport key add {NAME} --password -c ", p.stderr.decode())
     p = g.sallyport("route", "alice", "-c", g.conf)
     assert p.returncode == 1 and f"password   {NAME}: " in p.stdout.decode()
-    store(g, "x")
+    store_password(g, "x")
     assert g.sallyport("check", "-c", g.conf).returncode == 0
     p = g.sallyport("route", "alice", "-c", g.conf)
     assert f"password   {NAME}\n" in p.stdout.decode()
-    # the one for the other
+    # one in place of the other
     g.route("alice", make_sshd(), [ring.get("client")], Key=NAME, Password="alice")
     said = g.sallyport("check", "-c", g.conf).stderr.decode()
     assert "is a password, not a key" in said and "is a key, not a password" in said
 
 
-# The login.
+# Logins.
 
 
-def test_password(gated, account):
-    w = stored(gated, account)
+def test_stored_password_logs_in(gated, account):
+    w = way_with_password(gated, account)
     r = w.ssh("id -un")
     assert r.text == account + "\n", r.err
     assert w.sshd.log.find(f"Accepted password for {account} from")
     assert PASSWORD not in w.gateway.log.text()
 
 
-def test_one_hidden_question(gated, account):
-    """A machine that asks by keyboard-interactive (PAM) and nothing else."""
-    w = stored(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+def test_keyboard_interactive_with_one_hidden_prompt(gated, account):
+    """An upstream with keyboard-interactive (PAM) alone."""
+    w = way_with_password(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
     assert w.ssh("id -un").text == account + "\n"
     assert w.sshd.log.find(f"Accepted keyboard-interactive/pam for {account} from")
 
@@ -136,11 +136,11 @@ def test_one_hidden_question(gated, account):
     "publickey,password", "password,publickey", "publickey,keyboard-interactive",
     "keyboard-interactive,publickey",
 ])
-def test_key_and_password(gated, account, short, methods):
-    """AuthenticationMethods of the machine, in its order."""
+def test_mapped_key_and_stored_password(gated, account, short, methods):
+    """AuthenticationMethods of the upstream, in its order."""
     short.chmod(0o755)
-    keys = short / "authorized_keys"  # where the person can read it
-    w = stored(
+    keys = short / "authorized_keys"  # where the account can read it
+    w = way_with_password(
         gated, account, Key="alice",
         sshd={"AuthenticationMethods": methods, "AuthorizedKeysFile": keys,
               "KbdInteractiveAuthentication": "yes"},
@@ -151,80 +151,80 @@ def test_key_and_password(gated, account, short, methods):
 
 
 @pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
-def test_wrong_one(gated, account, asks):
-    """Sent once; the person reads a line, the log says what to do."""
-    w = stored(gated, account, "wrong horse", sshd={
+def test_wrong_stored_password(gated, account, asks):
+    """It is sent once; the user gets a line, and the log says what to do."""
+    w = way_with_password(gated, account, "wrong horse", sshd={
         "PasswordAuthentication": "yes" if asks == "password" else "no",
         "KbdInteractiveAuthentication": "yes",
     })
-    assert "your machine did not let the gateway in; ask your administrator" in refused(w)
+    assert "your machine did not let the gateway in; ask your administrator" in refusal_line(w)
     found = w.gateway.log.wait(rf"{account}@127\.0\.0\.1: upstream refused the password stored as {NAME}; .*")
     assert f"sallyport key add {NAME} --password" in found[0]
     assert "wrong horse" not in w.gateway.log.text()
     w.sshd.quiet()
     assert len(re.findall(r"Failed \S+ for|error: PAM: Authentication failure", w.sshd.log.text())) == 1
-    # set anew, it counts at once
+    # a new password applies at once
     w.gateway.command("key", "remove", NAME)
-    store(w.gateway, PASSWORD)
+    store_password(w.gateway, PASSWORD)
     w.answers()
 
 
-def test_machine_that_has_enough_at_once(gated, account):
-    """MaxAuthTries 1: the answer to a wrong password is the end."""
-    w = stored(gated, account, "wrong", sshd={"MaxAuthTries": "1"})
-    assert "your machine did not let the gateway in" in refused(w)
+def test_upstream_that_disconnects_after_wrong_password(gated, account):
+    """MaxAuthTries 1: the upstream disconnects after a wrong password."""
+    w = way_with_password(gated, account, "wrong", sshd={"MaxAuthTries": "1"})
+    assert "your machine did not let the gateway in" in refusal_line(w)
     w.gateway.log.wait("ended after the stored password: .*Too many authentication failures")
 
 
-def test_removed_meanwhile(gated, account):
-    w = stored(gated, account)
+def test_password_removed_from_store(gated, account):
+    w = way_with_password(gated, account)
     w.answers()
     w.gateway.command("key", "remove", NAME)
-    assert "the gateway cannot log you in right now" in refused(w)
+    assert "the gateway cannot log you in right now" in refusal_line(w)
     w.gateway.log.wait(f"there is no such password; make it with: sallyport key add {NAME} --password")
     assert not w.sshd.log.find("Failed password")
 
 
-def test_not_before_the_host_key(gated, account):
-    """Nor for a key that has changed, even with StrictHostKeyChecking = no."""
-    w = stored(gated, account, StrictHostKeyChecking="no")
+def test_changed_host_key_gets_no_password(gated, account):
+    """Even with StrictHostKeyChecking = no."""
+    w = way_with_password(gated, account, StrictHostKeyChecking="no")
     w.answers()
     hosts = w.gateway.known_hosts_of("alice")
     hosts.write_text("".join(
         f"[127.0.0.1]:{w.sshd.port} {k.public}\n" for k in w.gateway.host_keys))
     mark = w.sshd.log.mark()
-    assert "your machine did not let the gateway in" in refused(w)
+    assert "your machine did not let the gateway in" in refusal_line(w)
     w.gateway.log.wait("has CHANGED: it does not get the stored password")
     w.sshd.quiet()
     assert not w.sshd.log.find("(Accepted|Failed) password", mark)
 
 
-def test_client_that_has_proven_nothing(gated, account, ring):
-    """The machine is not even dialled."""
-    w = stored(gated, account)
+def test_client_that_is_not_logged_in(gated, account, ring):
+    """The upstream is not even dialled."""
+    w = way_with_password(gated, account)
     mark = w.sshd.log.mark()
     assert w.new_client(ring.get("wrong0")).ssh("true").code == 255
     w.gateway.quiet()
     assert not w.sshd.log.find("Connection from", mark)
 
 
-def test_expired_there(gated, account):
-    """PAM asks for the old password again and for a new one: that is for a person."""
+def test_expired_password(gated, account):
+    """PAM asks for the old password again and for a new one, which only the user can choose."""
     if not shutil.which("chage"):
         pytest.skip("no chage")
-    w = stored(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
+    w = way_with_password(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
     subprocess.run(["chage", "-d", "0", account], check=True)
-    assert "or for a new one; ask your administrator" in refused(w)
+    assert "or for a new one; ask your administrator" in refusal_line(w)
     w.gateway.log.wait(f"asks more than a stored password answers: it may want the password stored as {NAME} changed")
     subprocess.run(["chage", "-d", "2020-01-01", account], check=True)
     w.answers()
 
 
-def test_from_the_other_backends(gated, account, tmp_path):
-    """route.ini of a directory, and a program."""
+def test_password_from_other_lookup_backends(gated, account, tmp_path):
+    """route.ini of a directory, and a lookup program."""
     program = tmp_path / "lookup"
     w = gated(sshd={"UsePAM": "yes", "PasswordAuthentication": "yes"})
-    store(w.gateway, PASSWORD, "pw-dave")
+    store_password(w.gateway, PASSWORD, "pw-dave")
     lines = f"HostName = 127.0.0.1\nPort = {w.sshd.port}\nUser = {account}\nPassword = pw-dave\n"
     program.write_text(
         f"#!/bin/sh\ncat <<'END'\n{lines}"
@@ -245,11 +245,11 @@ def test_from_the_other_backends(gated, account, tmp_path):
         assert r.text == account + "\n", (login, r.err, w.gateway.log.text())
 
 
-# A machine that asks what it likes.
+# An upstream whose prompts the test chooses.
 
 
-def asked_by(gated, ring, monkeypatch, rounds, **words):
-    return upstream(gated, ring, rounds=rounds, Passthrough=None, Password=NAME,
+def prompting_upstream(gated, ring, monkeypatch, rounds, **words):
+    return questioning_way(gated, ring, rounds=rounds, Passthrough=None, Password=NAME,
                    AuthorizedKeysFile="conf.d/alice.pub", **words)
 
 
@@ -258,31 +258,31 @@ def asked_by(gated, ring, monkeypatch, rounds, **words):
     [[("Password: ", False, PASSWORD), ("Code: ", False, "")]],
     [[("Password: ", False, PASSWORD)], [(f"Not {PASSWORD}! New password: ", False, "")]],
 ])
-def test_questions_for_a_person(gated, ring, monkeypatch, rounds):
-    """An echo, two prompts, a second question: none of it gets an answer."""
+def test_other_prompts_are_not_answered(gated, ring, monkeypatch, rounds):
+    """An echoed prompt, two prompts, a second question: none of them is answered."""
     answers = []
     real = QuestioningUpstream.check_auth_interactive_response
     monkeypatch.setattr(QuestioningUpstream, "get_allowed_auths", lambda *a: "keyboard-interactive")
     monkeypatch.setattr(QuestioningUpstream, "check_auth_interactive_response",
                         lambda self, r: answers.extend(r) or real(self, r))
-    with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
-        store(w.gateway, PASSWORD)
-        assert "asks the gateway for more than the password it has for it" in refused(w)
+    with prompting_upstream(gated, ring, monkeypatch, rounds) as (w, _):
+        store_password(w.gateway, PASSWORD)
+        assert "asks the gateway for more than the password it has for it" in refusal_line(w)
         w.gateway.log.wait("upstream asks more than a stored password answers: ")
         assert PASSWORD not in w.gateway.log.text()
         assert answers == ([PASSWORD] if len(rounds) > 1 else [])
 
 
-def test_something_to_read_first(gated, ring, monkeypatch):
+def test_round_without_prompts(gated, ring, monkeypatch):
     monkeypatch.setattr(QuestioningUpstream, "get_allowed_auths", lambda *a: "keyboard-interactive")
     rounds = [[], [("Password: ", False, PASSWORD)], []]
-    with asked_by(gated, ring, monkeypatch, rounds) as (w, _):
-        store(w.gateway, PASSWORD)
+    with prompting_upstream(gated, ring, monkeypatch, rounds) as (w, _):
+        store_password(w.gateway, PASSWORD)
         assert w.ssh("x").text == "in\n"
 
 
-def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
-    """PASSWD_CHANGEREQ: a clear line, a reason, and no second try."""
+def test_password_change_request(gated, ring, monkeypatch):
+    """PASSWD_CHANGEREQ: the user gets a line, the log the reason, and there is no second try."""
     asked = []
 
     def parse(handler, m):
@@ -304,9 +304,9 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
     if isinstance(table, dict):
         monkeypatch.setattr(paramiko.auth_handler.AuthHandler, "_server_handler_table",
                             {**table, 50: parse})
-    with asked_by(gated, ring, monkeypatch, ROUNDS) as (w, _):
-        store(w.gateway, PASSWORD)
-        assert "or for a new one; ask your administrator" in refused(w)
+    with prompting_upstream(gated, ring, monkeypatch, ROUNDS) as (w, _):
+        store_password(w.gateway, PASSWORD)
+        assert "or for a new one; ask your administrator" in refusal_line(w)
         w.gateway.log.wait(f"wants the password stored as {NAME} changed; .*sallyport key remove {NAME}")
         assert asked == [(False, PASSWORD)]
 
@@ -316,33 +316,33 @@ def test_password_that_has_to_be_changed(gated, ring, monkeypatch):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the keeper")
 @pytest.mark.parametrize("asks", ["password", "keyboard-interactive"])
-def test_password_is_nowhere_afterwards(gated, account, asks):
-    """Not in the session, which encrypted it, nor the keeper, nor the master; rekeyed or not."""
+def test_password_does_not_stay_in_memory(gated, account, asks):
+    """Neither in the session, which encrypted it, nor in the keeper nor in the master; rekeyed or not."""
     if sanitized():
         pytest.skip("a sanitizer keeps freed memory")
-    w = stored(gated, account, sshd={
+    w = way_with_password(gated, account, sshd={
         "PasswordAuthentication": "yes" if asks == "password" else "no",
         "KbdInteractiveAuthentication": "yes",
     })
     control = {"user": account.encode()}
     for _ in range(2):
-        p = held(w.client)
+        p = open_session(w.client)
         for proc in [w.gateway.master, *w.gateway.keepers(), *w.gateway.sessions()]:
             assert not found_in(proc, {"password": PASSWORD.encode()}), proc.title()
         for session in w.gateway.sessions():
             assert found_in(session, control) == set(control), "the search itself does not work"
         procs.end(p)
-    # a refused one as well
+    # a refused password as well
     w.gateway.command("key", "remove", NAME)
-    store(w.gateway, "staple-battery-horse")
-    refused(w)
+    store_password(w.gateway, "staple-battery-horse")
+    refusal_line(w)
     for proc in [w.gateway.master, *w.gateway.keepers()]:
         assert not found_in(proc, {"password": b"staple-battery-horse"}), proc.title()
 
 
-def test_password_never_reaches_the_person(gated, account):
-    """A session that may be traced by nobody; the client's debug output has no trace of it either."""
-    w = stored(gated, account)
+def test_password_does_not_reach_user(gated, account):
+    """It is in no environment that the user can read, and not in ssh's debug output."""
+    w = way_with_password(gated, account)
     r = w.ssh("-vvv", "env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
     assert r.code == 0 and PASSWORD not in r.text + r.err
     assert subprocess.run(["grep", "-rqF", PASSWORD, w.gateway.dir], check=False).returncode == 1

@@ -1,4 +1,6 @@
-"""StrictModes: files that decide who gets in, which others may have had a hand in (security.md, finding 14)."""
+"""StrictModes: files that decide about logins, and that other users could have changed (SECURITY.md, finding
+14).
+"""
 
 import os
 import re
@@ -12,12 +14,12 @@ from lab.sshd import ME
 from lab.way import Way
 
 NOBODY = 65534
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="gives files away")
+needs_access_to = pytest.mark.skipif(os.getuid() != 0, reason="gives files away")
 
 
 @pytest.fixture
-def open_dir(tmp_path):
-    """A directory that anybody may write to."""
+def world_writable_dir(tmp_path):
+    """A directory that everybody may write to."""
     path = tmp_path / "open"
     path.mkdir()
     path.chmod(0o777)
@@ -33,7 +35,7 @@ def route(w, **words):
     w.gateway.route("alice", w.sshd, [w.ring.get("client")], **words)
 
 
-def strict(w, value):
+def set_strict_modes(w, value):
     w.gateway.options["StrictModes"] = value
     w.gateway.write_gateway()
 
@@ -43,128 +45,129 @@ def reload(w):
     return p.returncode, (p.stdout + p.stderr).decode()
 
 
-def refuses(w, reason, login="alice"):
-    """Not let in, and the log says why."""
+def assert_refused(w, reason, login="alice"):
+    """The login fails, and the log says why."""
     mark = w.gateway.log.mark()
     assert not w.lets_in(login)
     w.gateway.log.wait(reason, mark)
 
 
-def below(path, directory=None):
+def error_below(path, directory=None):
     directory = directory or path.parent
     return (f"{path}: is below the directory {directory}, to which others may write (mode 0777); run: chmod go-w "
             f"{directory}, or set StrictModes = no in [gateway]")
 
 
-def one_error(w, text):
-    """check says this, and nothing else."""
+def assert_one_error(w, text):
+    """check prints this error and no other."""
     status, said = w.gateway.check()
     assert status == 78 and text in said and len(said.splitlines()) == 1, said
 
 
-@only_root
-def test_list_of_nobody_in_a_directory_of_all_lets_nobody_in(w, open_dir):
-    """The attack of the review, and each remedy that is named."""
-    path = open_dir / "list"
+@needs_access_to
+def test_authorized_keys_in_world_writable_directory(w, world_writable_dir):
+    """The attack of finding 14, and each remedy that the message suggests."""
+    path = world_writable_dir / "list"
     path.write_text(w.ring.get("client").public + "\n")
     os.chown(path, NOBODY, NOBODY)
     route(w, AuthorizedKeysFile=path)
     assert reload(w)[0] == 0  # the files of a route are read at each login
-    one_error(w, f": AuthorizedKeysFile: {below(path)}\n")
-    refuses(w, "not accepted: " + re.escape(below(path)))
+    assert_one_error(w, f": AuthorizedKeysFile: {error_below(path)}\n")
+    assert_refused(w, "not accepted: " + re.escape(error_below(path)))
     p = w.gateway.sallyport("route", "alice", "-c", w.gateway.conf)
-    assert p.returncode == 1 and f"{path} (refused!): {below(path)}" in p.stdout.decode()
+    assert p.returncode == 1 and f"{path} (refused!): {error_below(path)}" in p.stdout.decode()
 
-    strict(w, "no")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
     w.gateway.command("route", "alice")
-    strict(w, "yes")
+    set_strict_modes(w, "yes")
     assert reload(w)[0] == 0
 
     subprocess.run(re.search(r"run: ([^,]*)", w.gateway.check()[1])[1], shell=True, check=True)
-    one_error(w, f"{path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
-    refuses(w, "list: belongs to user 65534, not to root")
+    assert_one_error(w, f"{path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
+    assert_refused(w, "list: belongs to user 65534, not to root")
     subprocess.run(re.search(r"run: ([^,]*)", w.gateway.check()[1])[1], shell=True, check=True)
     assert w.gateway.check() == (0, "") and w.lets_in()
 
 
 @pytest.mark.parametrize("key", ["AuthorizedKeysFile", "TrustedUserCAKeys", "RevokedKeys", "UserKnownHostsFile"])
-def test_directory_of_all_on_the_way(w, open_dir, key):
-    """Whoever may write there can put another file in its place; its own mode and owner say nothing."""
+def test_world_writable_directory_above_file(w, world_writable_dir, key):
+    """Whoever may write to that directory can replace the file, whatever its own mode and owner."""
     public = {"RevokedKeys": "stranger", "TrustedUserCAKeys": "ca"}.get(key, "client")
     text = w.sshd.known_hosts() if key == "UserKnownHostsFile" else w.ring.get(public).public + "\n"
-    path = open_dir / "below" / "file"
+    path = world_writable_dir / "below" / "file"
     path.parent.mkdir()
     path.write_text(text)
     route(w, **{key: path})
     assert reload(w)[0] == 0
-    one_error(w, f": {key}: {below(path, open_dir)}\n")
-    if key != "TrustedUserCAKeys":  # that one lets nobody in, and alice has a list besides
-        refuses(w, re.escape(below(path, open_dir))) if key != "UserKnownHostsFile" else refuses(w, "cannot be read")
-    strict(w, "no")
+    assert_one_error(w, f": {key}: {error_below(path, world_writable_dir)}\n")
+    if key != "TrustedUserCAKeys":  # the key permits no login then, and alice has another list besides
+        reason = "cannot be read" if key == "UserKnownHostsFile" else re.escape(error_below(path, world_writable_dir))
+        assert_refused(w, reason)
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
-    strict(w, "yes")
-    open_dir.chmod(0o1777)  # a sticky one, as /tmp: nobody replaces what is another's
+    set_strict_modes(w, "yes")
+    world_writable_dir.chmod(0o1777)  # a sticky directory such as /tmp: nobody can replace files of others
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
 
 
-def test_authority_in_a_directory_of_all(w, ca, open_dir):
-    person = w.ring.get("person")
-    path = open_dir / "cas"
+def test_trusted_ca_in_world_writable_directory(w, ca, world_writable_dir):
+    user_key = w.ring.get("person")
+    path = world_writable_dir / "cas"
     shutil.copy(ca.file, path)
     route(w, TrustedUserCAKeys=path)
     assert reload(w)[0] == 0
-    c = w.new_client(person, CertificateFile=ca.sign(person, "alice"))
+    c = w.new_client(user_key, CertificateFile=ca.sign(user_key, "alice"))
     mark = w.gateway.log.mark()
     assert c.ssh("true").code == 255
-    w.gateway.log.wait(re.escape(below(path)), mark)
-    strict(w, "no")
+    w.gateway.log.wait(re.escape(error_below(path)), mark)
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and c.ssh("echo in").text == "in\n"
 
 
-def test_certificate_of_a_mapped_key_in_a_directory_of_all(w, ca, open_dir, tmp_path):
+def test_certificate_of_mapped_key_in_world_writable_directory(w, ca, world_writable_dir, tmp_path):
     public = tmp_path / "alice.pub"
     public.write_text(w.gateway.keys["alice"] + "\n")
     subprocess.run(["ssh-keygen", "-q", "-s", ca.key.path, "-I", "x", "-n", "x", public], check=True)
-    path = shutil.move(tmp_path / "alice-cert.pub", open_dir / "cert")
+    path = shutil.move(tmp_path / "alice-cert.pub", world_writable_dir / "cert")
     route(w, CertificateFile=path)
-    one_error(w, f": CertificateFile: {below(path)}\n")
-    strict(w, "no")
+    assert_one_error(w, f": CertificateFile: {error_below(path)}\n")
+    set_strict_modes(w, "no")
     assert w.gateway.check() == (0, "")
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o602])
-def test_mode_of_the_file_itself_counts_without_strict_modes(w, mode):
+def test_writable_file_is_refused_without_strict_modes(w, mode):
     path = w.gateway.conf / "alice.pub"
     for value in "yes", "no":
-        strict(w, value)
+        set_strict_modes(w, value)
         assert reload(w)[0] == 0
         path.chmod(0o644)
         assert w.lets_in()
         path.chmod(mode)
         said = f"{path}: others may write to it (mode {mode:04o}); run: chmod go-w {path}"
-        one_error(w, said + "\n")
-        refuses(w, re.escape(said))
+        assert_one_error(w, said + "\n")
+        assert_refused(w, re.escape(said))
 
 
-def test_link_into_a_directory_of_all(w, open_dir):
-    """A link is as good as the place where it leads."""
-    path = open_dir / "list"
+def test_symlink_into_world_writable_directory(w, world_writable_dir):
+    """The directory of the target counts."""
+    path = world_writable_dir / "list"
     path.write_text(w.ring.get("client").public + "\n")
     link = w.gateway.conf / "link"
     link.symlink_to(path)
     route(w, AuthorizedKeysFile=link)
     assert reload(w)[0] == 0
-    said = f"{link}: is below the directory {open_dir}, to which others may write (mode 0777)"
-    one_error(w, said)
-    refuses(w, re.escape(said))
-    open_dir.chmod(0o755)
+    said = f"{link}: is below the directory {world_writable_dir}, to which others may write (mode 0777)"
+    assert_one_error(w, said)
+    assert_refused(w, re.escape(said))
+    world_writable_dir.chmod(0o755)
     assert w.gateway.check() == (0, "") and w.lets_in()
 
 
-@only_root
-def test_link_of_another(w, tmp_path):
-    """Where a sticky directory lacks the list that is named, anybody can say which list it is."""
+@needs_access_to
+def test_symlink_of_another_user(w, tmp_path):
+    """In a sticky directory where the named file is missing, anybody can create a link by its name."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -174,14 +177,14 @@ def test_link_of_another(w, tmp_path):
     route(w, AuthorizedKeysFile=link)
     assert reload(w)[0] == 0
     said = f"{link}: leads through the link {link}, which belongs to user 65534, not to root"
-    one_error(w, said)
-    refuses(w, re.escape(said))
+    assert_one_error(w, said)
+    assert_refused(w, re.escape(said))
     os.lchown(link, 0, 0)
     assert w.gateway.check() == (0, "") and w.lets_in()
 
 
-def program(w, path):
-    """A lookup program that knows bob."""
+def add_lookup_program(w, path):
+    """Add a lookup program that knows bob."""
     shutil.copy(w.gateway.conf / "alice.pub", w.gateway.conf / "bob.pub")
     path.write_text(
         f"#!/bin/sh\n[ $1 = bob ] || exit 1\ncat <<E\nHostName = {w.sshd.host}\nPort = {w.sshd.port}\nUser = {ME}\n"
@@ -190,44 +193,45 @@ def program(w, path):
     (w.gateway.conf / "20-lookup.ini").write_text(f"[lookup]\nOrder = ini exec\n[lookup exec]\nCommand = {path}\n")
 
 
-def test_lookup_program_in_a_directory_of_all(w, open_dir):
-    """check and reload refuse it; one that became so later is not run; the others log in."""
-    path = open_dir / "lookup"
-    program(w, path)
+def test_lookup_program_in_world_writable_directory(w, world_writable_dir):
+    """check and reload refuse it; one whose directory is opened later is not run; other logins work."""
+    path = world_writable_dir / "lookup"
+    add_lookup_program(w, path)
     status, said = reload(w)
-    assert status == 78 and re.search(rf"20-lookup\.ini:4: Command: {re.escape(below(path))}", said), said
-    one_error(w, f": Command: {below(path)}\n")
-    open_dir.chmod(0o755)
+    assert status == 78 and re.search(rf"20-lookup\.ini:4: Command: {re.escape(error_below(path))}", said), said
+    assert_one_error(w, f": Command: {error_below(path)}\n")
+    world_writable_dir.chmod(0o755)
     assert reload(w)[0] == 0 and w.lets_in("bob")
-    open_dir.chmod(0o777)
-    refuses(w, "lookup exec: bob: " + re.escape(below(path)), "bob")
+    world_writable_dir.chmod(0o777)
+    assert_refused(w, "lookup exec: bob: " + re.escape(error_below(path)), "bob")
     assert w.lets_in()
-    strict(w, "no")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
-def test_start_with_a_program_that_is_refused_lets_the_others_in(w, open_dir):
+def test_refused_lookup_program_does_not_affect_other_backends(w, world_writable_dir):
     w.gateway.stop()
-    program(w, open_dir / "lookup")
+    add_lookup_program(w, world_writable_dir / "lookup")
     mark = w.gateway.log.mark()
     w.gateway.start()
-    w.gateway.log.wait(r"20-lookup\.ini:4: Command: " + re.escape(below(open_dir / "lookup")), mark)
+    w.gateway.log.wait(r"20-lookup\.ini:4: Command: " + re.escape(error_below(world_writable_dir / "lookup")), mark)
     assert w.lets_in() and not w.lets_in("bob")
 
 
-@only_root
-def test_lookup_program_of_nobody(w, tmp_path):
+@needs_access_to
+def test_lookup_program_of_another_user(w, tmp_path):
     path = tmp_path / "lookup"
-    program(w, path)
+    add_lookup_program(w, path)
     os.chown(path, NOBODY, NOBODY)
-    one_error(w, f"Command: {path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
+    assert_one_error(w, f"Command: {path}: belongs to user 65534, not to root; run: chown root {path}, "
+                        "or set StrictModes = no")
     assert reload(w)[0] == 78
-    strict(w, "no")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.lets_in("bob")
 
 
-def tree(w, path):
-    """A tree that has bob."""
+def add_tree(w, path):
+    """Add a tree that has bob."""
     bob = path / "bob"
     bob.mkdir(parents=True)
     (bob / "route.ini").write_text(
@@ -238,22 +242,22 @@ def tree(w, path):
         f"[lookup]\nOrder = ini directory\n[lookup directory]\nPath = {path}\n")
 
 
-def test_tree_in_a_directory_of_all(w, open_dir):
-    path = open_dir / "users"
-    tree(w, path)
-    one_error(w, f": Path: {below(path)}\n")
-    assert below(path) in reload(w)[1]
-    open_dir.chmod(0o755)
+def test_tree_in_world_writable_directory(w, world_writable_dir):
+    path = world_writable_dir / "users"
+    add_tree(w, path)
+    assert_one_error(w, f": Path: {error_below(path)}\n")
+    assert error_below(path) in reload(w)[1]
+    world_writable_dir.chmod(0o755)
     assert reload(w)[0] == 0 and w.lets_in("bob")
-    open_dir.chmod(0o777)
-    refuses(w, "lookup directory: bob: " + re.escape(below(path)), "bob")
-    strict(w, "no")
+    world_writable_dir.chmod(0o777)
+    assert_refused(w, "lookup directory: bob: " + re.escape(error_below(path)), "bob")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
-def test_directory_of_all_within_a_tree(w, tmp_path):
+def test_world_writable_directory_within_tree(w, tmp_path):
     path = tmp_path / "users"
-    tree(w, path)
+    add_tree(w, path)
     within = path / "bob" / "lists"
     within.mkdir()
     shutil.move(path / "bob" / "authorized_keys", within)
@@ -261,60 +265,60 @@ def test_directory_of_all_within_a_tree(w, tmp_path):
         f.write("AuthorizedKeysFile = lists/authorized_keys\n")
     assert reload(w)[0] == 0 and w.lets_in("bob")
     within.chmod(0o777)
-    refuses(w, f"lists/authorized_keys: is below the directory {within}, to which others may write", "bob")
+    assert_refused(w, f"lists/authorized_keys: is below the directory {within}, to which others may write", "bob")
 
 
-@only_root
-def test_tree_of_nobody(w, tmp_path):
-    """Its owner counts no more than anybody else."""
+@needs_access_to
+def test_tree_of_another_user(w, tmp_path):
+    """Its owner has no more rights than anybody else."""
     path = tmp_path / "users"
-    tree(w, path)
+    add_tree(w, path)
     for each in (path, path / "bob", *(path / "bob").iterdir()):
         os.chown(each, NOBODY, NOBODY)
-    one_error(w, f"Path: {path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no")
+    assert_one_error(w, f"Path: {path}: belongs to user 65534, not to root; run: chown root {path}, "
+                        "or set StrictModes = no")
     assert reload(w)[0] == 78
-    strict(w, "no")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in("bob")
 
 
-def test_banner_in_a_directory_of_all(w, open_dir):
-    path = open_dir / "banner"
+def test_banner_in_world_writable_directory(w, world_writable_dir):
+    path = world_writable_dir / "banner"
     path.write_text("Mind the gap.\n")
     w.gateway.options["Banner"] = path
     w.gateway.write_gateway()
-    one_error(w, f": Banner: {below(path)}\n")
-    assert below(path) in reload(w)[1] and w.lets_in()
-    strict(w, "no")
+    assert_one_error(w, f": Banner: {error_below(path)}\n")
+    assert error_below(path) in reload(w)[1] and w.lets_in()
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "")
 
 
-def test_key_store_in_a_directory_of_all(w, open_dir):
-    """Its own rule, which is stricter, does not look at what is above."""
-    path = open_dir / "keys"
+def test_key_store_in_world_writable_directory(w, world_writable_dir):
+    """The key store has its own, stricter rule, which does not cover the directories above."""
+    path = world_writable_dir / "keys"
     shutil.copytree(w.gateway.dir / "keys", path)
     with open(w.gateway.conf / "00-gateway.ini", encoding="ascii") as f:
         text = f.read()
     moved = text.replace("Path = keys", f"Path = {path}")
     (w.gateway.conf / "00-gateway.ini").write_text(moved)
-    one_error(w, f"00-gateway.ini:{moved[:moved.index('Path')].count(chr(10)) + 1}: {below(path)}\n")
-    assert below(path) in reload(w)[1]
+    assert_one_error(w, f"00-gateway.ini:{moved[:moved.index('Path')].count(chr(10)) + 1}: {error_below(path)}\n")
+    assert error_below(path) in reload(w)[1]
     (w.gateway.conf / "00-gateway.ini").write_text(moved.replace("[gateway]\n", "[gateway]\nStrictModes = no\n"))
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
 
 
-# conf.d itself.
 
 
-def test_conf_d_below_a_directory_of_all(make_gateway, open_dir, ring, make_sshd):
-    """Said once, and not for each file of conf.d."""
-    g = Gateway(open_dir / "gateway", ring, StrictModes="no")
+def test_conf_d_below_world_writable_directory(make_gateway, world_writable_dir, ring, make_sshd):
+    """Reported once, and not for each file of conf.d."""
+    g = Gateway(world_writable_dir / "gateway", ring, StrictModes="no")
     g.route("alice", make_sshd(), [ring.get("client")])
     g.options["StrictModes"] = "yes"
     g.write_gateway()
     p = g.sallyport("serve", "-c", g.conf)
-    assert p.returncode == 78 and p.stderr.decode() == below(g.conf, open_dir) + "\n", p
+    assert p.returncode == 78 and p.stderr.decode() == error_below(g.conf, world_writable_dir) + "\n", p
     p = g.sallyport("check", "-c", g.conf)
-    assert p.returncode == 78 and below(g.conf, open_dir) + "\n" in p.stderr.decode(), p
+    assert p.returncode == 78 and error_below(g.conf, world_writable_dir) + "\n" in p.stderr.decode(), p
     g.options["StrictModes"] = "no"
     g.write_gateway()
     try:
@@ -324,35 +328,35 @@ def test_conf_d_below_a_directory_of_all(make_gateway, open_dir, ring, make_sshd
         g.stop()
 
 
-def test_conf_d_that_others_may_write_to(w):
+def test_world_writable_conf_d(w):
     w.gateway.conf.chmod(0o775)
     said = f"{w.gateway.conf}: others may write to it (mode 0775); run: chmod go-w {w.gateway.conf}\n"
     status, text = w.gateway.check()
     assert status == 78 and text.startswith(said), text
     assert reload(w) == (78, said)
-    refuses(w, f"alice.pub: is below the directory {w.gateway.conf}, to which others may write")
-    strict(w, "no")
+    assert_refused(w, f"alice.pub: is below the directory {w.gateway.conf}, to which others may write")
+    set_strict_modes(w, "no")
     assert reload(w)[0] == 0 and w.gateway.check() == (0, "") and w.lets_in()
     w.gateway.conf.chmod(0o777)
     said = said.replace("0775", "0777")
     assert w.gateway.check() == (78, said) and reload(w) == (78, said) and w.lets_in()
 
 
-@only_root
-def test_file_of_nobody_in_conf_d(w):
-    """It is not read, and cannot switch the rule off."""
+@needs_access_to
+def test_conf_d_file_of_another_user(w):
+    """The file is not read, so it cannot switch the rule off."""
     path = w.gateway.conf / "10-alice.ini"
     os.chown(path, NOBODY, NOBODY)
     said = f"{path}: belongs to user 65534, not to root; run: chown root {path}, or set StrictModes = no in [gateway]\n"
     assert w.gateway.check() == (78, said)
     assert reload(w) == (78, said) and w.lets_in()
-    strict(w, "no")
+    set_strict_modes(w, "no")
     assert w.gateway.check() == (0, "") and reload(w)[0] == 0 and w.lets_in()
-    strict(w, "yes")
+    set_strict_modes(w, "yes")
     gateway = w.gateway.conf / "00-gateway.ini"
     os.chown(path, 0, 0)
     assert reload(w)[0] == 0
-    strict(w, "no")
+    set_strict_modes(w, "no")
     os.chown(gateway, NOBODY, NOBODY)
     for status, text in w.gateway.check(), reload(w):
         assert status == 78 and f"{gateway}: belongs to user 65534, not to root" in text, text
@@ -363,29 +367,29 @@ def test_file_of_nobody_in_conf_d(w):
 
 
 @pytest.fixture
-def dropped(short, ring, make_sshd):
-    """A gateway that was started by root and whose keeper is daemon."""
+def run_as_daemon(short, ring, make_sshd):
+    """A gateway that root starts and whose keeper runs as daemon."""
     short.chmod(0o755)
     g = Gateway(short / "gateway", ring, RunAs="daemon", RunNetworkAs="games")
-    machine = make_sshd()
-    g.route("alice", machine, [ring.get("client")])
-    w = Way("gateway", short, ring, machine, g)
+    upstream = make_sshd()
+    g.route("alice", upstream, [ring.get("client")])
+    w = Way("gateway", short, ring, upstream, g)
     yield w
     w.close()
     g.stop()
 
 
-@only_root
-def test_files_of_the_user_of_run_as_and_of_the_owner_of_conf_d(dropped):
-    """Root that starts it, root that checks it and the keeper judge alike."""
-    w = dropped
+@needs_access_to
+def test_owners_that_are_trusted(run_as_daemon):
+    """Root that starts it, root that checks it and the keeper come to the same verdict."""
+    w = run_as_daemon
     conf = w.gateway.conf
     os.chown(conf / "10-alice.ini", 1, 1)  # daemon
     os.chown(conf / "alice.pub", 1, 1)
     assert w.gateway.check() == (0, "")
     w.gateway.start()
     assert w.lets_in()
-    os.chown(conf, 5, 5)  # games is no more than the owner of conf.d
+    os.chown(conf, 5, 5)  # games is nothing but the owner of conf.d
     os.chown(conf / "alice.known_hosts", 5, 5)
     os.chown(conf / "00-gateway.ini", 5, 5)
     assert w.gateway.check() == (0, "") and reload(w)[0] == 0 and w.lets_in()
@@ -403,9 +407,9 @@ def test_files_of_the_user_of_run_as_and_of_the_owner_of_conf_d(dropped):
     assert p.returncode == 78 and b"10-alice.ini: belongs to user 65534, not to root" in p.stderr
 
 
-@only_root
-def test_as_a_user_root_and_itself_count(w, short, ring, make_sshd):
-    """A gateway that nobody but a user has started: files of root and of its own."""
+@needs_access_to
+def test_owners_that_are_trusted_without_root(w, short, ring, make_sshd):
+    """A gateway that a user has started trusts files of root and of that user."""
     short.chmod(0o755)
     g = Gateway(short / "gateway", ring, RunAs=None)
     g.route("alice", w.sshd, [ring.get("client")])
@@ -424,12 +428,12 @@ def test_as_a_user_root_and_itself_count(w, short, ring, make_sshd):
     assert status == 78 and "alice.pub: belongs to user 2, not to root or user 1; run: chown 1 " in text, text
 
 
-def test_missing_list_keeps_its_route_out_and_no_reload(w):
-    """newcomer.md, P9: check says it; a reload does not look at what is read at each login."""
+def test_missing_authorized_keys_blocks_its_route_but_no_reload(w):
+    """check reports it; reload does not read what is read at each login."""
     path = w.gateway.conf / "later"
     route(w, AuthorizedKeysFile=path)
-    one_error(w, f"AuthorizedKeysFile: {path}: No such file or directory")
+    assert_one_error(w, f"AuthorizedKeysFile: {path}: No such file or directory")
     assert reload(w)[0] == 0
-    refuses(w, re.escape(f"{path}: No such file or directory"))
+    assert_refused(w, re.escape(f"{path}: No such file or directory"))
     shutil.copy(w.gateway.conf / "alice.pub", path)
     assert w.lets_in() and w.gateway.check() == (0, "")

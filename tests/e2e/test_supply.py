@@ -1,5 +1,6 @@
-"""What the program is made of: a libssh with its security fixes, and the flags it is built with
-(security.md, findings 5 and 21, claim 10)."""
+"""The parts of the program: a libssh with its security fixes, and the compiler flags (SECURITY.md, findings 5
+and 21).
+"""
 
 import os
 import re
@@ -21,7 +22,7 @@ def table(tmp_path):
     return {"PATH": os.environ["PATH"], "SALLYPORT_LIBSSH_SECURITY": str(path)}
 
 
-def run(*argv, env):
+def run_script(*argv, env):
     return subprocess.run(
         [str(a) for a in argv], env=env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -29,30 +30,30 @@ def run(*argv, env):
 
 @pytest.mark.parametrize("version, wanted", [
     ("0.12.2", None), ("0.12.2-1", None), ("0.12.10", None), ("0.11.5-0+deb13u1", None),
-    ("0.12.1-1", None), ("0.12.1-1+b2", None),  # Debian has patched it
+    ("0.12.1-1", None), ("0.12.1-1+b2", None),  # patched by Debian
     ("0.12.1", "0.12.2"), ("0.12.1-0.1", "0.12.2"), ("0.12.0-3", "0.12.2"), ("0.12.0", "0.12.2"),
     ("0.11.4", "0.11.5"), ("0.11.2-1+deb13u1", "0.11.5"), ("0.12.2~rc1-1", "0.12.2"),
     ("0.1.2", "no security fixes"), ("0.10.6-0+deb12u1", "no security fixes"),
 ])
-def test_which_libssh_lacks_security_fixes(table, version, wanted):
-    p = run(BUILD_AUX / "check-libssh", version, env=table)
+def test_versions_of_libssh_without_security_fixes(table, version, wanted):
+    p = run_script(BUILD_AUX / "check-libssh", version, env=table)
     if wanted is None:
         assert (p.returncode, p.stdout) == (0, "")
     else:
         assert p.returncode == 1 and p.stdout.startswith(version) and wanted in p.stdout
 
 
-def test_the_libssh_of_this_build_has_them():
+def test_libssh_of_this_build_has_security_fixes():
     env = {"PATH": os.environ["PATH"]}
-    text = run(SALLYPORT, "version", env=env).stdout
+    text = run_script(SALLYPORT, "version", env=env).stdout
     found = re.search(r"^libssh (\S+), of (?:.*package (\S+)|a source tree), built \d{4}-\d\d-\d\d$",
                       text, re.M)
     assert found, text
-    p = run(BUILD_AUX / "check-libssh", found[2] or found[1], env=env)
+    p = run_script(BUILD_AUX / "check-libssh", found[2] or found[1], env=env)
     assert p.returncode == 0, p.stdout
 
 
-def source_tree(path, version, package=None):
+def make_source_tree(path, version, package=None):
     (path / "include" / "libssh").mkdir(parents=True)
     (path / "include" / "libssh" / "libssh.h").touch()
     (path / "CMakeLists.txt").write_text(f"project(libssh VERSION {version} LANGUAGES C)\n")
@@ -62,9 +63,9 @@ def source_tree(path, version, package=None):
 
 
 @pytest.mark.parametrize("version, package", [("0.12.0", None), ("0.12.1", "0.12.1-0.1")])
-def test_a_source_tree_without_them_is_not_built(table, tmp_path, version, package):
-    source_tree(tmp_path / "src", version, package)
-    p = run(BUILD_AUX / "build-libssh", tmp_path / "src", tmp_path / "obj", env=table)
+def test_source_tree_without_fixes_is_not_built(table, tmp_path, version, package):
+    make_source_tree(tmp_path / "src", version, package)
+    p = run_script(BUILD_AUX / "build-libssh", tmp_path / "src", tmp_path / "obj", env=table)
     assert p.returncode == 1 and not (tmp_path / "obj").exists()
     assert f"{package or version} lacks security fixes: 0.12.2 or later" in p.stderr
     assert "give LIBSSH_SRC= a newer tree" in p.stderr
@@ -72,7 +73,7 @@ def test_a_source_tree_without_them_is_not_built(table, tmp_path, version, packa
 
 @pytest.fixture
 def without_archive(table, tmp_path):
-    """What fetch-libssh runs, and no apt-get."""
+    """A PATH with what fetch-libssh runs, except apt-get."""
     if not shutil.which("dpkg"):
         pytest.skip("not a Debian")
     programs = tmp_path / "bin"
@@ -83,31 +84,31 @@ def without_archive(table, tmp_path):
     return {**table, "PATH": str(programs)}
 
 
-def test_a_package_without_them_is_not_taken_from_the_cache(without_archive, tmp_path):
+def test_cached_package_without_fixes_is_not_used(without_archive, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "libssh_0.12.0-3.dsc").write_text("Version: 0.12.0-3\n")
-    p = run(BUILD_AUX / "fetch-libssh", tmp_path / "libssh",
-            env={**without_archive, "SALLYPORT_LIBSSH_CACHE": str(cache)})
+    p = run_script(BUILD_AUX / "fetch-libssh", tmp_path / "libssh",
+                   env={**without_archive, "SALLYPORT_LIBSSH_CACHE": str(cache)})
     assert p.returncode == 1 and "no apt-get" in p.stderr
     assert not (tmp_path / "libssh" / "src").exists()
 
 
-def test_what_was_fetched_before_is_looked_at_again(without_archive, tmp_path):
-    """When a fix has become known since: `make` runs this when the list has changed."""
+def test_fetched_source_is_checked_again(without_archive, tmp_path):
+    """A fix may have become known since: `make` runs this when the list has changed."""
     source = tmp_path / "libssh" / "src"
     source.mkdir(parents=True)
     (source / ".stamp").write_text("0.12.1-1\n")
-    p = run(BUILD_AUX / "fetch-libssh", tmp_path / "libssh", env=without_archive)
+    p = run_script(BUILD_AUX / "fetch-libssh", tmp_path / "libssh", env=without_archive)
     assert (p.returncode, p.stderr) == (0, "")
     (source / ".stamp").write_text("0.12.0-3\n")
-    p = run(BUILD_AUX / "fetch-libssh", tmp_path / "libssh", env=without_archive)
+    p = run_script(BUILD_AUX / "fetch-libssh", tmp_path / "libssh", env=without_archive)
     assert p.returncode == 1
     assert "0.12.0-3 lacks security fixes: 0.12.2 or later of its series has them: fetching it anew" \
         in p.stderr
 
 
-# The flags.
+# Compiler flags.
 
 
 def tool(*argv):
@@ -125,7 +126,7 @@ def product():
         pytest.skip("a build with sanitizers is not the product")
 
 
-def test_position_independent_with_full_relro_and_no_executable_stack(product):
+def test_pie_full_relro_and_no_executable_stack(product):
     assert re.search(r"Type:\s+DYN", tool("readelf", "-h", SALLYPORT))
     segments = tool("readelf", "-lW", SALLYPORT)
     assert re.search(r"GNU_RELRO", segments)
@@ -141,7 +142,7 @@ def test_stack_protector_and_fortify(product):
 
 
 def test_landing_pads_for_indirect_branches(product, tmp_path):
-    """As far as the toolchain makes them: what it does with a program of one line is what counts."""
+    """As far as this toolchain emits them, which a program of one line shows."""
     if os.uname().machine != "x86_64":
         pytest.skip("x86 alone")
     (tmp_path / "one.c").write_text("int main(void) { return 0; }\n")
@@ -149,7 +150,7 @@ def test_landing_pads_for_indirect_branches(product, tmp_path):
     feature = r"x86 feature: .*IBT, SHSTK"
     if re.search(feature, tool("readelf", "-nW", tmp_path / "one")):
         assert re.search(feature, tool("readelf", "-nW", SALLYPORT))
-    # the C library's own start files may lack the note; the code of ours and libssh has the pads
+    # the start files of the C library may lack the note; our code and libssh have the landing pads
     functions = re.findall(r"^[0-9a-f]+ <(main|ssh_packet_send)>:\n.*\bendbr64",
                            tool("objdump", "-d", "--no-show-raw-insn", SALLYPORT), re.M)
     assert sorted(set(functions)) == ["main", "ssh_packet_send"]

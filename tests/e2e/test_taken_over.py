@@ -1,16 +1,16 @@
-"""What a session that has been taken over can do: to the keeper, to other processes, to the machine.
+"""A session that has been taken over: what it can do to the keeper, to other processes and to the host.
 
-The attack build stands in for the bug that let an attacker in.
+The attack build stands in for the bug that let the attacker in.
 """
 
 from lab.taken_over import TakenOver
 
 
-def test_the_attack_build_serves_usual_clients(attacked):
+def test_attack_build_serves_normal_clients(attacked):
     attacked.answers()
 
 
-def test_a_session_that_proves_a_key_gets_its_machine_and_says_no_errands_words(attacked, ring):
+def test_taken_over_session_logs_in_by_the_normal_messages_alone(attacked, ring):
     with TakenOver(attacked.gateway.port) as t:
         assert t.receive()[0] == "HELLO"
         assert t.sign()

@@ -1,6 +1,7 @@
-"""The system calls of a session that has been taken over: what it may is its own, all else is its death.
+"""The system calls of a session that has been taken over: a few on its own resources work, and any other
+kills it.
 
-The numbers in brackets are those of the findings of the review these tests come from.
+The numbers in brackets are those of the findings in SECURITY.md.
 """
 
 import os
@@ -10,7 +11,7 @@ import socket
 import pytest
 
 from lab import taken_over
-from lab.client import held
+from lab.client import open_session
 from lab.taken_over import TakenOver
 from lab.gateway import Gateway, sanitized
 from lab.syscalls import number, numbers
@@ -26,12 +27,14 @@ MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP = 1, 2, 4
 MSG_OOB, MSG_NOSIGNAL, MSG_FASTOPEN = 1, 0x4000, 0x20000000
 SESSION_CLIENT, SESSION_KEEPER = 3, 4
 PAGE = 4096
-HIGH = 1 << 32  # the kernel looks at half of an int argument
+HIGH = 1 << 32  # the kernel ignores the upper half of an int argument
 
 
 @pytest.fixture(params=["one user", "two users"])
-def either(request, ring, make_sshd, short, tmp_path):
-    """attacked, as one user, or with RunAs and RunNetworkAs: then master and sessions are one, the keeper another."""
+def attacked_as(request, ring, make_sshd, short, tmp_path):
+    """attacked, as one user, or with RunAs and RunNetworkAs: then master and sessions are one user, the
+    keeper another.
+    """
     if request.param == "one user":
         yield request.getfixturevalue("attacked")
         return
@@ -51,10 +54,10 @@ def either(request, ring, make_sshd, short, tmp_path):
         g.stop()
 
 
-def test_aborts_nobody_but_itself(either):
-    """[1] Not the master, not the keeper, not another session, which all may have its user."""
-    g = either.gateway
-    running = held(either.client)
+def test_session_cannot_signal_other_processes(attacked_as):
+    """[1] Neither the master nor the keeper nor another session, which may all run as its user."""
+    g = attacked_as.gateway
+    running = open_session(attacked_as.client)
     (other,) = g.sessions("alice")
     tgkill = number("tgkill")
     for victim in (g.master, *g.keepers(), other):
@@ -66,12 +69,12 @@ def test_aborts_nobody_but_itself(either):
     with TakenOver(g.port) as t, TakenOver(g.port) as neighbour:
         assert t.dies(g, tgkill, neighbour.pid, neighbour.pid, signal.SIGABRT) == signal.SIGSYS
         assert neighbour.call(number("getpid")) == neighbour.pid
-    either.answers()
+    attacked_as.answers()
     assert running.communicate(b"still", timeout=10)[0] == b"still"
 
 
-def test_may_abort_itself(attacked):
-    """abort(3): how the C library ends a program whose memory is not as it should be."""
+def test_session_may_abort(attacked):
+    """abort(3): how the C library ends a program with corrupted memory."""
     g = attacked.gateway
     with TakenOver(g.port) as t:
         assert t.dies(g, number("tgkill"), t.pid, t.pid, signal.SIGABRT) == signal.SIGABRT
@@ -81,8 +84,8 @@ def test_may_abort_itself(attacked):
     attacked.answers()
 
 
-def test_standard_descriptors_are_nobodys(attacked):
-    """[6] 0 to 2 are /dev/null, and not to be changed; the log of all others goes on."""
+def test_standard_descriptors_are_dev_null(attacked):
+    """[6] Descriptors 0 to 2 are /dev/null and cannot be changed; other processes still log."""
     g = attacked.gateway
     with TakenOver(g.port) as t:
         text = b"Accepted publickey for root from 192.0.2.99 port 1 ssh2\n"
@@ -103,8 +106,9 @@ def test_standard_descriptors_are_nobodys(attacked):
     assert "192.0.2.99" not in g.log.text()
 
 
-def test_own_sockets_are_all_it_has(attacked):
-    """To the other end alone, without descriptors, and with no change but those a session makes."""
+def test_session_has_no_sockets_but_its_own(attacked):
+    """It can send to its own peers alone, without descriptors, and set no options but those a session needs.
+    """
     g = attacked.gateway
     with TakenOver(g.port) as t:
         assert t.call(number("fcntl"), SESSION_CLIENT, F_SETFL, O_RDWR | os.O_NONBLOCK) == 0
@@ -134,7 +138,7 @@ def test_own_sockets_are_all_it_has(attacked):
     attacked.answers()
 
 
-def test_memory_is_its_own_and_never_to_run(attacked):
+def test_memory_is_private_and_not_executable(attacked):
     g = attacked.gateway
     rw, ours = PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS
     with TakenOver(g.port) as t:
@@ -142,7 +146,7 @@ def test_memory_is_its_own_and_never_to_run(attacked):
         assert page > 0 and t.call(number("mremap"), page, PAGE, 2 * PAGE, MREMAP_MAYMOVE) > 0
     for call in (
         ("mmap", 0, PAGE, rw | PROT_EXEC, ours, -1, 0),
-        ("mmap", 0, 1 << 40, PROT_READ, ours, -1, 0),  # page tables without end
+        ("mmap", 0, 1 << 40, PROT_READ, ours, -1, 0),  # unbounded page tables
         ("mmap", 0, PAGE, 0, ours, -1, 0),
         ("mmap", 0, PAGE, rw, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
         ("mmap", 0, PAGE, rw, ours | MAP_GROWSDOWN, -1, 0),
@@ -152,7 +156,7 @@ def test_memory_is_its_own_and_never_to_run(attacked):
         ("mprotect", "memory", PAGE, rw),
         ("mremap", "memory", PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, "memory"),
         ("mremap", "memory", PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0),
-        ("madvise", "memory", PAGE, 12),  # MADV_MERGEABLE: whose memory is the same can be told
+        ("madvise", "memory", PAGE, 12),  # MADV_MERGEABLE: reveals whether another process has the same memory
         ("futex", "memory", 6, 0),  # FUTEX_LOCK_PI
         ("futex", "memory", 3, 0),  # FUTEX_REQUEUE
     ):
@@ -162,21 +166,21 @@ def test_memory_is_its_own_and_never_to_run(attacked):
     attacked.answers()
 
 
-# What a session needs; with which arguments is for the tests above.
+# System calls that a session needs; the tests above are about their arguments.
 ALLOWED = """brk clock_gettime close eventfd2 exit exit_group fcntl futex getpid getrandom gettid gettimeofday
     madvise mmap mremap munmap poll ppoll recvfrom recvmsg restart_syscall rt_sigprocmask sendto
     setsockopt shutdown tgkill write writev""".split()
-# The ways to files, to the network, to other processes, and deep into the kernel.
+# System calls that lead to files, to the network, to other processes, or deep into the kernel.
 DANGEROUS = """bpf clone clone3 connect execve execveat fork io_uring_setup ioctl kexec_load keyctl kill
     memfd_create mount open open_by_handle_at openat openat2 personality pidfd_getfd pidfd_open pidfd_send_signal
     prctl prlimit64 process_madvise process_vm_readv process_vm_writev ptrace rt_sigqueueinfo rt_sigreturn seccomp
     sendmsg setns setrlimit setuid shmat socket tkill unshare userfaultfd vfork""".split()
-# uretprobe and uprobe: Linux itself kills, or refuses, before it asks any filter.
+# uretprobe and uprobe: Linux kills or refuses these before any filter runs.
 UNFILTERED = {335, 336} if os.uname().machine == "x86_64" else set()
 
 
-def test_is_killed_for_any_other_call(either):
-    g = either.gateway
+def test_any_other_system_call_kills(attacked_as):
+    g = attacked_as.gateway
     known = numbers()
     last = max(460, *(n for n in known.values() if n < 4096))
     refused = set(range(last + 1)) - {known[name] for name in ALLOWED if name in known} - UNFILTERED
@@ -187,5 +191,5 @@ def test_is_killed_for_any_other_call(either):
     if os.uname().machine == "x86_64":
         with TakenOver(g.port) as t:
             assert t.dies(g, 0x40000000 + known["getpid"]) == signal.SIGSYS, "the x32 way"
-    either.answers()
+    attacked_as.answers()
     assert all(p.alive() for p in (g.master, *g.keepers()))

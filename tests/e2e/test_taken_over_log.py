@@ -1,6 +1,6 @@
-"""What a session that has been taken over can write into the log.
+"""The log lines of a session that has been taken over.
 
-The numbers in brackets are those of the findings of the review these tests come from.
+The numbers in brackets are those of the findings in SECURITY.md.
 """
 
 import re
@@ -16,7 +16,7 @@ from lab.syscalls import number
 
 ERROR, WARN, INFO, DEBUG = range(4)
 FORGED = "192.0.2.99"
-# As sshd says it; what a filter bans for, or shows an administrator.
+# In sshd's words: lines for which a filter bans, or that an administrator reads.
 LINES = [
     f"Accepted publickey for root from {FORGED} port 1 ssh2",
     f"Failed password for root from {FORGED} port 22 ssh2",
@@ -47,8 +47,8 @@ WAYS_AROUND = [
 END_HOW = range(8)
 
 
-def judge(lines, tmp_path):
-    """In no line an address comes before those of the gateway's own words."""
+def assert_no_forged_address(lines, tmp_path):
+    """In no line does another address precede the one that the gateway itself logs."""
     for line in lines:
         words = re.sub(r"^sallyport\[\d+\]: (error: )?", "", line)
         assert re.fullmatch(r"[ -~\u00a0-\U0010ffff]*", line), ascii(line)
@@ -62,31 +62,31 @@ def judge(lines, tmp_path):
                 assert hosts(tmp_path, [lines], mode, ours) <= {"192.0.2.1"}, (mode, ours)
 
 
-def log(t, text, level=INFO):
+def send_log(t, text, level=INFO):
     t.send("LOG", bytearray([level]), text)
 
 
-def test_lines_are_told_from_those_of_the_keeper(attacked, tmp_path):
-    """[6] The number of the session stands in front, and all of it is one line."""
+def test_log_lines_are_marked_as_those_of_session(attacked, tmp_path):
+    """[6] Each line begins with the session id, and is one line."""
     g = attacked.gateway
     sent = 0
     mark = g.log.mark()
     for forged in LINES:
         with TakenOver(g.port) as t:
             for i, way in enumerate(WAYS_AROUND):
-                log(t, way.format(forged), (ERROR, WARN, INFO)[i % 3])
+                send_log(t, way.format(forged), (ERROR, WARN, INFO)[i % 3])
                 sent += 1
-            log(t, "the last one")
+            send_log(t, "the last one")
             g.log.wait("session [0-9a-f]+: the last one$", mark)
             mark = g.log.mark()
     lines = g.log.lines()
     assert len([line for line in lines if re.search(rf"session [0-9a-f]+: .*{re.escape(FORGED)}", line)]) == sent
-    judge(lines, tmp_path)
+    assert_no_forged_address(lines, tmp_path)
     attacked.answers()
 
 
-def test_the_end_it_tells_is_told_of_its_client(attacked, tmp_path):
-    """[6] The reasons in its END come behind the address that the keeper has from the master."""
+def test_end_reason_follows_address_of_client(attacked, tmp_path):
+    """[6] The reasons in its END follow the address that the keeper has from the master."""
     g = attacked.gateway
     for known in (False, True):
         for how in END_HOW:
@@ -101,12 +101,12 @@ def test_the_end_it_tells_is_told_of_its_client(attacked, tmp_path):
                     assert t.ended()
     lines = g.log.lines()
     assert len([line for line in lines if FORGED in line]) >= 2 * len(END_HOW) * len(LINES) * 3 // 4
-    judge(lines, tmp_path)
+    assert_no_forged_address(lines, tmp_path)
     attacked.answers()
 
 
-def test_other_words_of_its_are_told_as_its_own(attacked, ring, tmp_path):
-    """[6] Why its machine failed."""
+def test_reported_failure_is_marked_as_that_of_session(attacked, ring, tmp_path):
+    """[6] The reason why its upstream failed."""
     g = attacked.gateway
     for forged in LINES:
         with TakenOver(g.port) as t:
@@ -115,14 +115,14 @@ def test_other_words_of_its_are_told_as_its_own(attacked, ring, tmp_path):
             t.expect("UPSTREAM_FD")
             t.send("UPSTREAM_FAILED", f"\n{forged}")
             t.expect("REFUSE")
-    judge(g.log.lines(), tmp_path)
+    assert_no_forged_address(g.log.lines(), tmp_path)
 
 
-def test_debug_lines_are_for_those_who_want_them(attacked):
+def test_debug_lines_are_logged_at_debug_level_alone(attacked):
     g = attacked.gateway
     with TakenOver(g.port) as t:
-        log(t, "nobody wants this", DEBUG)
-        log(t, "somebody wants this", INFO)
+        send_log(t, "nobody wants this", DEBUG)
+        send_log(t, "somebody wants this", INFO)
         g.log.wait("somebody wants this")
     assert not g.log.find("nobody wants this")
 
@@ -132,7 +132,7 @@ def test_debug_lines_are_for_those_who_want_them(attacked):
     (bytearray([INFO]), "text", "more"), (bytearray([INFO]), "a\0b"), (bytearray([INFO]), "a" * 1025),
     (bytearray([INFO]), bytearray(b"\xff\xff\xff\xfftext")),
 ], ids=repr)
-def test_unreadable_line_ends_it(attacked, parts):
+def test_malformed_log_message_ends_session(attacked, parts):
     with TakenOver(attacked.gateway.port) as t:
         t.send("LOG", *parts)
         assert t.ended()
@@ -140,18 +140,18 @@ def test_unreadable_line_ends_it(attacked, parts):
     attacked.answers()
 
 
-def test_the_longest_line_is_cut(attacked):
+def test_long_log_line_is_cut(attacked):
     with TakenOver(attacked.gateway.port) as t:
-        log(t, "\x01" * 1024)
+        send_log(t, "\x01" * 1024)
         attacked.gateway.log.wait(r"session [0-9a-f]+: (\\001){100,}\.\.\.$")
 
 
-def test_flood_of_lines_ends_it(attacked):
-    """[17] 20 at once; what is lost is said, and who goes on and on is ended."""
+def test_flood_of_log_lines_ends_session(attacked):
+    """[17] 20 at once; the number of lost lines is logged, and a session that does not stop is ended."""
     g = attacked.gateway
     with TakenOver(g.port) as t:
         for _ in range(100):
-            log(t, "a flood")
+            send_log(t, "a flood")
         t.send("END", "over", bytearray(bytes(21)), "")
         assert t.ended()
     g.log.wait("[0-9]+ of its lines are not in the log: they were too many at once$")
@@ -163,14 +163,14 @@ def test_flood_of_lines_ends_it(attacked):
     with TakenOver(g.port) as t:
         with pytest.raises(Gone):
             for sent in range(20_000):
-                log(t, "a flood")
+                send_log(t, "a flood")
     g.log.wait("ended for a flood of lines for the log", mark)
     assert len(g.log.lines(mark)) < 20 + 60 and sent < 20_000
     attacked.answers()
 
 
-def test_algorithm_without_a_key_ends_it(attacked):
-    """[17] One line, and not one for each of many."""
+def test_algorithm_without_host_key_ends_session(attacked):
+    """[17] One line in all, not one per attempt."""
     g = attacked.gateway
     with TakenOver(g.port) as t:
         assert t.receive()[0] == "HELLO"
@@ -185,8 +185,8 @@ def test_algorithm_without_a_key_ends_it(attacked):
     attacked.answers()
 
 
-def test_refusals_of_the_policy_are_in_the_log_under_its_number(gated):
-    """What an honest session has to say comes the same way."""
+def test_policy_refusals_are_logged_with_session_id(gated):
+    """The lines of a normal session come the same way."""
     w = gated(route={"AllowTcpForwarding": "no"})
     port = net.free_port()
     w.client.forward("-L", f"127.0.0.1:{port}:127.0.0.1:9", ready=[("127.0.0.1", port)])

@@ -1,6 +1,6 @@
-"""The memory of a session that has been taken over, or whose peers make it grow; and its stack's canary.
+"""The memory of a session that has been taken over, or whose peers make it grow; and its stack canary.
 
-The numbers in brackets are those of the findings of the review these tests come from.
+The numbers in brackets are those of the findings in SECURITY.md.
 """
 
 import errno
@@ -17,13 +17,13 @@ from lab.syscalls import number
 pytestmark = pytest.mark.skipif(sanitized(), reason="a sanitizer has memory of its own")
 
 MIB = 1 << 20
-MOST = 64 * MIB  # a small multiple of what a session needs whose peers read nothing: 9.5 MiB
+MOST = 64 * MIB  # a small multiple of the 9.5 MiB that a session needs whose peers do not read
 PROT_READ, PROT_WRITE = 1, 2
 OURS = 0x22  # MAP_PRIVATE | MAP_ANONYMOUS
 
 
-def test_memory_has_an_end(attacked):
-    """[18] By malloc(3), by mmap(2), by brk(2), by growing what is there."""
+def test_memory_is_limited(attacked):
+    """[18] By malloc(3), by mmap(2), by brk(2), by mremap(2)."""
     g = attacked.gateway
     with TakenOver(g.port) as t:
         (session,) = [s for s in g.sessions() if s.pid == t.pid]
@@ -31,7 +31,8 @@ def test_memory_has_an_end(attacked):
         assert session.rss() < MOST
         attacked.answers()
     with TakenOver(g.port) as t:
-        got = 0  # what is not counted, or only when it is touched, is none to be had: see the test of the calls
+        # memory that is not counted, or counted only when touched, cannot be had: see the tests of system calls
+        got = 0
         while t.call(number("mmap"), 0, MIB, PROT_READ | PROT_WRITE, OURS, -1, 0) > 0:
             got += MIB
             assert got < MOST
@@ -45,8 +46,9 @@ def test_memory_has_an_end(attacked):
     attacked.answers()
 
 
-def test_session_out_of_memory_says_so(stalled_session):
-    """Its client takes no answers, and here it has less than it should have: one line, and nobody else is harmed."""
+def test_session_out_of_memory_is_logged(stalled_session):
+    """Its client reads no answers, and the test lowers its limit: one line in the log, and other logins work.
+    """
     w, client, session = stalled_session
     data = int(session.status("VmData").split()[0]) * 1024
     resource.prlimit(session.pid, resource.RLIMIT_DATA, (data, data))
@@ -56,8 +58,8 @@ def test_session_out_of_memory_says_so(stalled_session):
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="glibc's canary is read-only here")
-def test_each_session_has_a_canary_of_its_own(attacked):
-    """[5] What crashes teach of one says nothing of the next."""
+def test_each_session_has_its_own_stack_canary(attacked):
+    """[5] Crashes of one session reveal nothing about the next."""
     seen = set()
     for _ in range(8):
         with TakenOver(attacked.gateway.port) as t:

@@ -1,4 +1,4 @@
-"""What a session that has been taken over gets the keeper to sign and to believe of machines."""
+"""A session that has been taken over: what the keeper signs for it and believes about its upstream."""
 
 import os
 import re
@@ -15,9 +15,10 @@ FAILED, SUCCESS = attack.USERAUTH_FAILURE, attack.USERAUTH_SUCCESS
 
 
 @pytest.fixture
-def machines(make_gateway, make_sshd, ring, tmp_path):
-    """machines(**route): a gateway of the attack build, alice's machine, and bob's, who has the same mapped
-    key and the same user there."""
+def two_upstreams(make_gateway, make_sshd, ring, tmp_path):
+    """two_upstreams(**route): a gateway of the attack build, alice's upstream, and bob's, which has the same
+    mapped key and user.
+    """
     ways = []
 
     def make(**route):
@@ -34,8 +35,8 @@ def machines(make_gateway, make_sshd, ring, tmp_path):
         way.close()
 
 
-def parse(request):
-    """A signed publickey request: its method and host key."""
+def method_and_host_key(request):
+    """The method and the host key of a signed publickey request."""
     r = Reader(request)
     assert r.u8() == attack.USERAUTH_REQUEST
     r.string(), r.string()
@@ -46,67 +47,72 @@ def parse(request):
 
 
 @pytest.mark.parametrize("strict", ["no", "yes"])
-def test_the_login_that_is_tried_here_is_one_that_the_right_machine_takes(machines, ring, strict):
-    """With the true host key and hash of alice's machine, known or not."""
-    gateway, alices, _ = machines(StrictHostKeyChecking=strict, **({"known_hosts": ""} if strict == "no" else {}))
+def test_signed_request_is_valid_at_right_upstream(two_upstreams, ring, strict):
+    """With the true host key and hash of alice's upstream, known or not."""
+    gateway, alices, _ = two_upstreams(StrictHostKeyChecking=strict, **({"known_hosts": ""} if strict == "no" else {}))
     with TakenOver(gateway.port) as t:
         liar = FalseUpstream(t, ring)
-        machine = UpstreamConnection(alices)
-        assert liar.show_host_key(machine.session_id, *machine.shown)
+        connection = UpstreamConnection(alices)
+        assert liar.show_host_key(connection.session_id, *connection.shown)
         liar.ready()
         request = liar.request()
-        assert parse(request) == ((HOSTBOUND, machine.shown[0]) if strict == "no" else (b"publickey", None))
-        assert machine.login(request) == SUCCESS
-        machine.close()
+        expected = (HOSTBOUND, connection.shown[0]) if strict == "no" else (b"publickey", None)
+        assert method_and_host_key(request) == expected
+        assert connection.login(request) == SUCCESS
+        connection.close()
 
 
 @pytest.mark.parametrize("bound", [False, True])
-def test_mapped_key_signs_for_no_other_machine_where_any_host_key_is_taken(machines, ring, bound):
-    """Finding 4: bob's machine has the same mapped key; alice's session shows a key of its own over bob's hash."""
-    gateway, _, bobs = machines(StrictHostKeyChecking="no", known_hosts="")
+def test_mapped_key_signs_for_no_other_upstream_where_any_host_key_is_accepted(two_upstreams, ring, bound):
+    """SECURITY.md, finding 4: bob's upstream has the same mapped key; alice's session shows a key of its own
+    over bob's hash.
+    """
+    gateway, _, bobs = two_upstreams(StrictHostKeyChecking="no", known_hosts="")
     with TakenOver(gateway.port) as t:
         liar = FalseUpstream(t, ring)
-        machine = UpstreamConnection(bobs)
-        assert liar.show_host_key(machine.session_id)
+        connection = UpstreamConnection(bobs)
+        assert liar.show_host_key(connection.session_id)
         liar.ready(bound)
         request = liar.request()
-        assert parse(request) == (HOSTBOUND, liar.key.asbytes())
-        assert machine.login(request) != SUCCESS
-        machine.close()
+        assert method_and_host_key(request) == (HOSTBOUND, liar.key.asbytes())
+        assert connection.login(request) != SUCCESS
+        connection.close()
     assert not bobs.log.find("Accepted publickey")
 
 
-def test_mapped_key_signs_for_no_other_machine_where_a_changed_host_key_is_taken(machines, ring):
-    gateway, alices, bobs = machines(StrictHostKeyChecking="no")
+def test_mapped_key_signs_for_no_other_upstream_where_changed_host_key_is_accepted(two_upstreams, ring):
+    gateway, alices, bobs = two_upstreams(StrictHostKeyChecking="no")
     with TakenOver(gateway.port) as t:
         liar = FalseUpstream(t, ring)
-        machine = UpstreamConnection(bobs)
-        assert liar.show_host_key(machine.session_id)
+        connection = UpstreamConnection(bobs)
+        assert liar.show_host_key(connection.session_id)
         liar.ready()
         request = liar.request()
-        assert parse(request) == (HOSTBOUND, liar.key.asbytes())
-        assert machine.login(request) != SUCCESS
-        machine.close()
+        assert method_and_host_key(request) == (HOSTBOUND, liar.key.asbytes())
+        assert connection.login(request) != SUCCESS
+        connection.close()
     gateway.log.wait("host key of 127.0.0.1 is CHANGED, and StrictHostKeyChecking is no")
 
 
-def test_session_does_not_say_which_host_key_is_new(machines, ring):
-    """Findings 4 and 11, accept-new: known_hosts gets the key of alice's machine, and the liar nothing."""
-    gateway, alices, bobs = machines(StrictHostKeyChecking="accept-new", known_hosts="")
+def test_session_cannot_choose_new_host_key(two_upstreams, ring):
+    """SECURITY.md, findings 4 and 11, accept-new: known_hosts gets the key of alice's upstream, and the liar
+    no signature.
+    """
+    gateway, alices, bobs = two_upstreams(StrictHostKeyChecking="accept-new", known_hosts="")
     file = gateway.known_hosts_of("alice")
     with TakenOver(gateway.port) as t:
         liar = FalseUpstream(t, ring)
-        machine = UpstreamConnection(bobs)
-        assert not liar.show_host_key(machine.session_id)
+        connection = UpstreamConnection(bobs)
+        assert not liar.show_host_key(connection.session_id)
         assert t.expect("REFUSE")
-        machine.close()
+        connection.close()
     gateway.log.wait("has shown the gateway another host key than the one that comes from this session")
     assert file.read_text() == f"[127.0.0.1]:{alices.port} {' '.join(alices.host_keys[0].public.split()[:2])}\n"
 
 
-def test_session_that_asks_twice_about_a_new_host_key_ends(machines, ring):
-    """While the gateway looks."""
-    gateway, _, _ = machines(StrictHostKeyChecking="accept-new", known_hosts="")
+def test_second_new_host_key_ends_session(two_upstreams, ring):
+    """While the gateway scans the upstream."""
+    gateway, _, _ = two_upstreams(StrictHostKeyChecking="accept-new", known_hosts="")
     with TakenOver(gateway.port) as t:
         liar = FalseUpstream(t, ring)
         hash_ = os.urandom(32)
@@ -124,9 +130,9 @@ PASSTHROUGH = {"Passthrough": "yes", "StrictHostKeyChecking": "no", "known_hosts
 
 
 @pytest.mark.parametrize("claim", ["partial", "success"])
-def test_mapped_key_does_not_sign_because_a_session_says_that_a_password_was_right(machines, ring, claim):
-    """Finding 9: publickey,password, and a machine that would take the mapped key alone."""
-    gateway, _, _ = machines(AuthenticationMethods="publickey,password", **PASSTHROUGH)
+def test_session_cannot_claim_that_password_was_accepted(two_upstreams, ring, claim):
+    """SECURITY.md, finding 9: publickey,password, and an upstream that would accept the mapped key alone."""
+    gateway, _, _ = two_upstreams(AuthenticationMethods="publickey,password", **PASSTHROUGH)
     with TakenOver(gateway.port) as t:
         assert t.sign()
         t.prove("alice", ring.get("client"))
@@ -154,9 +160,9 @@ def test_mapped_key_does_not_sign_because_a_session_says_that_a_password_was_rig
 
 
 @pytest.mark.parametrize("where", ["ini", "directory", "exec"])
-def test_a_list_in_which_the_mapped_key_would_sign_for_a_judgement_of_the_machine_is_refused(
+def test_mapped_key_after_password_judged_by_upstream_is_refused(
         make_gateway, make_sshd, ring, where):
-    """Finding 9: password,publickey with Passthrough, wherever the route is from."""
+    """SECURITY.md, finding 9: password,publickey with Passthrough, from whatever backend the route is."""
     text = ("HostName = 127.0.0.1\nPassthrough = yes\nKey = alice\nAuthorizedKey = "
             f"{ring.get('client').public}\nStrictHostKeyChecking = no\n"
             "AuthenticationMethods = password,publickey\n")

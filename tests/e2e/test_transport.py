@@ -1,4 +1,4 @@
-"""The connection itself: key exchange, compression, keepalive, what the two ends tell each other."""
+"""The transport layer: key exchange, compression, keepalives and extensions."""
 
 import re
 import signal
@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from lab import procs
-from lab.client import held
+from lab.client import open_session
 from lab.sshd import OLD_ALGORITHMS
 from lab.wait import wait_for
 
@@ -31,7 +31,7 @@ def test_post_quantum_key_exchange(own_way):
     ("HostKeyAlgorithms", "rsa-sha2-512"),
     ("HostKeyAlgorithms", "rsa-sha2-256"),
 ])
-def test_algorithm_the_client_insists_on(way, word, value):
+def test_each_algorithm(way, word, value):
     data = bytes(1_000_000)
     assert way.ssh("cat", stdin=data, **{word: value}).out == data
 
@@ -39,7 +39,7 @@ def test_algorithm_the_client_insists_on(way, word, value):
 @pytest.mark.parametrize("mac", [
     "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512",
 ])
-def test_mac_the_client_insists_on(way, mac):
+def test_each_mac(way, mac):
     data = bytes(1_000_000)
     assert way.ssh("cat", stdin=data, Ciphers="aes128-ctr", MACs=mac).out == data
 
@@ -58,13 +58,13 @@ def test_weak_algorithms_are_refused(way):
 # warpgate #961
 
 
-@pytest.mark.parametrize("machine, words", OLD_ALGORITHMS, ids=[" ".join(m.values()) for m, _ in OLD_ALGORITHMS])
-def test_old_machine(gated, bulk, machine, words):
-    """Only the route that names it speaks its weak algorithms; and then as well as any other."""
-    route = dict.fromkeys(machine, words)
-    if "MACs" in machine:
-        route["MACs"] = "+" + machine["MACs"]
-    w = gated(sshd={**machine, "RekeyLimit": "4M"}, route=route)
+@pytest.mark.parametrize("upstream, words", OLD_ALGORITHMS, ids=[" ".join(m.values()) for m, _ in OLD_ALGORITHMS])
+def test_old_upstream(gated, bulk, upstream, words):
+    """Only the route that names the weak algorithms uses them, and then it works like any other."""
+    route = dict.fromkeys(upstream, words)
+    if "MACs" in upstream:
+        route["MACs"] = "+" + upstream["MACs"]
+    w = gated(sshd={**upstream, "RekeyLimit": "4M"}, route=route)
     b = bulk(20)
     with open(b.path, "rb") as f:
         assert w.ssh("sha256sum", stdin=f).text.split()[0] == b.sha256
@@ -76,7 +76,7 @@ def test_old_machine(gated, bulk, machine, words):
     assert r.code == 255 and "no matching" in w.gateway.log.text(), (r, w.gateway.log.text())
 
 
-def test_route_without_certain_algorithms(gated):
+def test_route_that_excludes_algorithms(gated):
     kex = "curve25519-sha256,diffie-hellman-group16-sha512"
     w = gated(sshd={"LogLevel": "DEBUG1", "KexAlgorithms": kex},
               route={"Ciphers": "-aes*", "KexAlgorithms": "-*25519*"})
@@ -99,9 +99,9 @@ def test_client_keepalive_is_answered(way):
     assert r.outcome == (0, b"awake\n", "")
 
 
-def test_silent_client_is_given_up(own_way):
-    w = own_way(door={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
-    p = held(w.client)
+def test_silent_client_is_disconnected(own_way):
+    w = own_way(front={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
+    p = open_session(w.client)
     p.send_signal(signal.SIGSTOP)
     try:
         wait_for("the end of the session", lambda: not w.servers(), 15)
@@ -111,14 +111,14 @@ def test_silent_client_is_given_up(own_way):
     assert p.wait(10) == 255
 
 
-def test_idle_client_is_not_given_up(own_way):
-    w = own_way(door={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
+def test_idle_client_is_not_disconnected(own_way):
+    w = own_way(front={"ClientAliveInterval": "1", "ClientAliveCountMax": "1"})
     assert w.ssh("sleep 2.5; echo awake").text == "awake\n"
 
 
-def test_frozen_machine_is_given_up(own_way):
+def test_frozen_upstream_is_disconnected(own_way):
     w = own_way(route={"ServerAliveInterval": "1s"})
-    p = held(w.client, ServerAliveInterval="1" if w.direct else "0")
+    p = open_session(w.client, ServerAliveInterval="1" if w.direct else "0")
     frozen = w.sshd.sessions()
     for s in frozen:
         s.kill(signal.SIGSTOP)
@@ -131,9 +131,9 @@ def test_frozen_machine_is_given_up(own_way):
             s.kill(signal.SIGCONT)
 
 
-def test_machine_that_dies_ends_the_session_at_once(own_way):
+def test_session_ends_at_once_with_killed_upstream(own_way):
     w = own_way()
-    p = held(w.client)
+    p = open_session(w.client)
     for s in w.sshd.sessions():
         s.kill()
     assert p.wait(5) == 255
@@ -141,30 +141,30 @@ def test_machine_that_dies_ends_the_session_at_once(own_way):
         w.gateway.quiet()
 
 
-def test_host_keys_of_the_door_are_learnt_and_no_others(own_way):
-    """sshpiper #131: hostkeys-00 relayed from the machine behind gave a bad signature."""
+def test_client_learns_host_keys_of_front_alone(own_way):
+    """sshpiper #131: hostkeys-00 relayed from the upstream caused a bad signature."""
     w = own_way()
-    first = w.door.known_hosts().splitlines()[0] + "\n"
+    first = w.front.known_hosts().splitlines()[0] + "\n"
     c = w.new_client(known_hosts=first)
     r = c.ssh("-v", "true", UpdateHostKeys="yes", LogLevel="DEBUG1")
     assert r.code == 0
     known = {line.split()[2] for line in c.known_hosts.read_text().splitlines()}
-    assert known <= {k.public.split()[1] for k in w.door.host_keys}
+    assert known <= {k.public.split()[1] for k in w.front.host_keys}
     assert "bad signature" not in r.err
     if w.direct:
-        assert len(known) == len(w.door.host_keys)
+        assert len(known) == len(w.front.host_keys)
 
 
-def test_keystroke_obfuscation_and_other_extensions_end_at_each_leg(own_way):
-    """sshpiper #323: an extension of the one leg was offered to the other."""
+def test_extensions_are_negotiated_per_leg(own_way):
+    """sshpiper #323: an extension of one leg was offered on the other."""
     w = own_way(sshd={"LogLevel": "DEBUG2"})
     r = w.ssh("-v", "true")
     assert "SSH2_MSG_EXT_INFO received" in r.err
     assert r.code == 0
 
 
-def test_connection_of_many_small_packets(way):
-    """One byte at a time, there and back."""
+def test_many_small_packets(way):
+    """One byte at a time, in both directions."""
     p = way.client.spawn("cat")
     for i in range(300):
         p.stdin.write(bytes([i % 256]))

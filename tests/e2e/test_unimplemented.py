@@ -1,4 +1,4 @@
-"""A machine that does not know global requests, as TinySSH: it says UNIMPLEMENTED to each."""
+"""An upstream that knows no global requests, as TinySSH: it answers each with UNIMPLEMENTED."""
 
 import socket
 import threading
@@ -15,8 +15,8 @@ paramiko = pytest.importorskip("paramiko")
 from paramiko.common import MSG_GLOBAL_REQUEST, MSG_UNIMPLEMENTED, cMSG_UNIMPLEMENTED
 
 
-class Anybody(paramiko.ServerInterface):
-    """Whatever is run ends when its input does."""
+class EchoStatusServer(paramiko.ServerInterface):
+    """A command ends with its input."""
 
     def check_auth_publickey(self, username, key):
         return paramiko.AUTH_SUCCESSFUL
@@ -38,14 +38,14 @@ class Anybody(paramiko.ServerInterface):
         return True
 
 
-class Machine:
-    """further: how much too high the number is that it gives; TinySSH's is one."""
+class UnimplementedUpstream:
+    """offset: how much too high the sequence number in UNIMPLEMENTED is; that of TinySSH is one too high."""
 
     host = "127.0.0.1"
 
-    def __init__(self, ring, further):
+    def __init__(self, ring, offset):
         self.key = ring.get("upstream_host", "ecdsa256")
-        self.further = further
+        self.offset = offset
         self.asked = 0
         self.server = net.Server(self.serve)
         self.port = self.server.port
@@ -65,14 +65,14 @@ class Machine:
             data = m.asbytes()
             if data[:1] == cMSG_UNIMPLEMENTED:
                 self.asked += 1
-                number = int.from_bytes(data[1:5], "big") + self.further
+                number = int.from_bytes(data[1:5], "big") + self.offset
                 m = paramiko.Message(bytes([MSG_UNIMPLEMENTED]) + number.to_bytes(4, "big"))
             send(m)
 
         t._send_message = sending
         t.add_server_key(paramiko.ECDSAKey.from_private_key_file(str(self.key.path)))
         try:
-            t.start_server(server=Anybody())
+            t.start_server(server=EchoStatusServer())
             t.join()
         except (paramiko.SSHException, EOFError, socket.error):
             pass
@@ -81,18 +81,18 @@ class Machine:
 
 
 @pytest.fixture
-def build(make_gateway, tmp_path, ring):
+def way_to_upstream(make_gateway, tmp_path, ring):
     ways = []
 
-    def make(name, further, **route):
-        machine = Machine(ring, further)
+    def make(name, offset, **route):
+        upstream = UnimplementedUpstream(ring, offset)
         g = None
         if name == "gateway":
             g = make_gateway()
-            g.route("alice", machine, [ring.get("client")], **route)
+            g.route("alice", upstream, [ring.get("client")], **route)
             g.start()
-        # post_quantum: with all of ssh's key exchanges, of which paramiko knows one
-        ways.append(Way(name, tmp_path, ring, machine, g, post_quantum=True))
+        # post_quantum: ssh may use all of its key exchanges, of which paramiko knows one
+        ways.append(Way(name, tmp_path, ring, upstream, g, post_quantum=True))
         return ways[-1]
 
     yield make
@@ -101,8 +101,8 @@ def build(make_gateway, tmp_path, ring):
         w.sshd.server.close()
 
 
-def lives_on(way, asked, **options):
-    """A session during which the machine is asked so often."""
+def assert_session_survives(way, asked, **options):
+    """A session during which the upstream gets this many global requests."""
     p = way.client.spawn("until the end of its input", **options)
     wait_for("questions", lambda: way.sshd.asked >= asked or p.poll() is not None, 20)
     out, err = p.communicate(b"", timeout=10)
@@ -110,20 +110,20 @@ def lives_on(way, asked, **options):
 
 
 @pytest.mark.parametrize("name", ["direct", "gateway"])
-def test_keepalives_of_ssh_are_answered(build, name):
-    way = build(name, 1, ServerAliveInterval="none")
-    lives_on(way, 3, ServerAliveInterval="1", ServerAliveCountMax="1")
+def test_keepalives_of_ssh(way_to_upstream, name):
+    way = way_to_upstream(name, 1, ServerAliveInterval="none")
+    assert_session_survives(way, 3, ServerAliveInterval="1", ServerAliveCountMax="1")
 
 
-@pytest.mark.parametrize("further", [0, 1])
-def test_keepalives_of_the_gateway_are_answered(build, further):
-    """It gives a machine up that has not answered three of them."""
-    lives_on(build("gateway", further, ServerAliveInterval="1s"), 6)
+@pytest.mark.parametrize("offset", [0, 1])
+def test_keepalives_of_gateway(way_to_upstream, offset):
+    """The gateway gives up an upstream that has not answered three of them."""
+    assert_session_survives(way_to_upstream("gateway", offset, ServerAliveInterval="1s"), 6)
 
 
 @pytest.mark.parametrize("name", ["direct", "gateway"])
-def test_no_more_sessions_is_for_openssh_alone(build, name):
-    """Apache MINA would open nothing at all after that, and ssh -L failed."""
-    way = build(name, 0, ServerAliveInterval="none")
-    lives_on(way, 0)
+def test_no_more_sessions_is_for_openssh_alone(way_to_upstream, name):
+    """Apache MINA opens nothing after that request, and ssh -L failed."""
+    way = way_to_upstream(name, 0, ServerAliveInterval="none")
+    assert_session_survives(way, 0)
     assert way.sshd.asked == 0

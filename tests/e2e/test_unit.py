@@ -1,4 +1,4 @@
-"""contrib/sallyport.service: how tight it is, and that the gateway can do within it all that it has to."""
+"""contrib/sallyport.service: how tight it is, and that the gateway works within it."""
 
 import http.server
 import os
@@ -27,8 +27,8 @@ def analyze(*args):
                           check=False, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
 
 
-def test_exposure_is_at_most_2_2():
-    """One that starts as root and binds low ports cannot come below 2.1."""
+def test_exposure_level_of_unit():
+    """A unit that starts as root and binds low ports cannot get below 2.1."""
     p = analyze("security", "--offline=true", "--no-pager", UNIT)
     found = re.search(r"Overall exposure level for sallyport.service: (\d+\.\d+)", p.stdout)
     if found is None:
@@ -36,13 +36,13 @@ def test_exposure_is_at_most_2_2():
     assert float(found[1]) <= 2.2, p.stdout
 
 
-def test_a_gateway_that_has_ended_is_there_again_at_once():
+def test_unit_restarts_at_once():
     text = UNIT.read_text()
     assert re.search(r"^Restart=on-failure$", text, re.M) and re.search(r"^RestartSec=100ms$", text, re.M)
     assert re.search(r"^StartLimitIntervalSec=0$", text, re.M)
 
 
-def test_the_sockets_are_the_listenaddress_of_the_sample():
+def test_socket_unit_matches_listen_address_of_sample():
     streams = re.findall(r"^ListenStream=(\S+)$", SOCKET.read_text(), re.M)
     sample = (TREE / "conf.d" / "00-gateway.ini").read_text()
     (addresses,) = re.findall(r"^;?ListenAddress\s*=\s*(.*?)\s*(?:;.*)?$", sample, re.M)
@@ -50,8 +50,8 @@ def test_the_sockets_are_the_listenaddress_of_the_sample():
     assert "BindIPv6Only=ipv6-only" in SOCKET.read_text()
 
 
-class Directory(http.server.BaseHTTPRequestHandler):
-    """Answers a lookup program."""
+class LookupService(http.server.BaseHTTPRequestHandler):
+    """A service that answers a lookup program."""
 
     answer = b""
 
@@ -65,8 +65,8 @@ class Directory(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def directory():
-    s = http.server.HTTPServer(("127.0.0.1", 0), Directory)
+def lookup_service():
+    s = http.server.HTTPServer(("127.0.0.1", 0), LookupService)
     thread = threading.Thread(target=s.serve_forever)
     thread.start()
     yield s
@@ -77,7 +77,7 @@ def directory():
 
 @pytest.fixture
 def confined(short):
-    """The beginning of a command within what the unit leaves."""
+    """The beginning of a command that runs with the restrictions of the unit."""
     if os.getuid() != 0:
         pytest.skip("root alone can do what systemd does")
     if sanitized():
@@ -92,14 +92,14 @@ def confined(short):
     return words
 
 
-def test_all_that_has_to_work_does_within_the_unit(confined, short, ring, make_sshd, tmp_path, directory):
+def test_gateway_works_within_unit(confined, short, ring, make_sshd, tmp_path, lookup_service):
     """A low port, two users, a lookup program that runs curl, a password, accept-new, a reload, a rekey."""
     if not shutil.which("curl"):
         pytest.skip("takes curl")
     os.chmod(short, 0o755)
     host = "127.0.0.1"
     port = next(p for p in range(1023, 600, -1) if not net.accepts((host, p)))
-    machine = make_sshd()
+    upstream = make_sshd()
     known = short / "known"
     known.mkdir()
     shutil.chown(known, "daemon")
@@ -107,22 +107,22 @@ def test_all_that_has_to_work_does_within_the_unit(confined, short, ring, make_s
     try:
         p = g.sallyport("hash-password", stdin=b"secret\n")
         hashed = re.search(rb"\$argon2id\S+", p.stdout)[0].decode()
-        g.route("alice", machine, [ring.get("client")], UserKnownHostsFile=known / "hosts",
+        g.route("alice", upstream, [ring.get("client")], UserKnownHostsFile=known / "hosts",
                 StrictHostKeyChecking="accept-new")
-        g.route("carol", machine, [ring.get("client")], PasswordHash=hashed,
+        g.route("carol", upstream, [ring.get("client")], PasswordHash=hashed,
                 AuthenticationMethods="publickey,password")
-        Directory.answer = (g.conf / "10-alice.ini").read_bytes().partition(b"\n")[2]
+        LookupService.answer = (g.conf / "10-alice.ini").read_bytes().partition(b"\n")[2]
         program = short / "lookup"
         program.write_text(f"#!/bin/sh\n[ $1 = bob ] || exit 1\n"
-                           f"curl -s http://127.0.0.1:{directory.server_port}/$1 | cat\n")
+                           f"curl -s http://127.0.0.1:{lookup_service.server_port}/$1 | cat\n")
         program.chmod(0o755)
         g.write("20-lookup.ini", "lookup", {"Order": "ini exec"}, f"[lookup exec]\nCommand = {program}\n")
         g.start()
         (keeper,) = g.keepers()
         assert keeper.status("NoNewPrivs") == "1" and keeper.status("Uid").split()[0] != "0"
-        w = Way("gateway", tmp_path, ring, machine, g)
+        w = Way("gateway", tmp_path, ring, upstream, g)
         w.answers()
-        assert str(machine.port) in (known / "hosts").read_text()
+        assert str(upstream.port) in (known / "hosts").read_text()
         assert w.new_client(user="bob").ssh("echo in").text == "in\n"
         t = w.new_client(user="carol", BatchMode="no", PreferredAuthentications="publickey,password").terminal(
             "echo in")

@@ -1,4 +1,4 @@
-"""What opens the key store: a file, a credential of systemd's, a passphrase."""
+"""How the key store is opened: by a file, a systemd credential or a passphrase."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from lab.tty import Terminal
 from lab.way import Way
 
 
-def test_credential(make_gateway, make_sshd, ring, tmp_path, monkeypatch):
+def test_unlock_by_credential(make_gateway, make_sshd, ring, tmp_path, monkeypatch):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
     credentials = tmp_path / "credentials"
@@ -37,8 +37,8 @@ def test_credential(make_gateway, make_sshd, ring, tmp_path, monkeypatch):
         assert b"key generate" not in p.stderr and p.stdout == b""
 
 
-def test_passphrase(make_gateway, make_sshd, ring, tmp_path):
-    """Asked for on the terminal at the start; a wrong one is no start."""
+def test_unlock_by_passphrase(make_gateway, make_sshd, ring, tmp_path):
+    """Asked for on the terminal at the start; a wrong one ends the start."""
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
     p = g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf, stdin=b"open sesame\nopen sesame\n")
@@ -67,8 +67,8 @@ def test_passphrase(make_gateway, make_sshd, ring, tmp_path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="it is root who starts it as somebody else")
-def test_user_that_is_missing(make_gateway):
-    """check is content, since the user may come later, and serve is not."""
+def test_missing_user_of_run_as(make_gateway):
+    """check accepts it, since the user may be created later; serve does not."""
     g = make_gateway(RunAs="nobody-there")
     status, text = g.check()
     assert status == 0 and re.search(r'note: \S+:\d+: RunAs: there is no user "nobody-there"', text), text
@@ -76,7 +76,7 @@ def test_user_that_is_missing(make_gateway):
     assert p.returncode == 78 and b'RunAs: there is no user "nobody-there"' in p.stderr
 
 
-def test_file_that_is_gone(make_gateway, make_sshd, ring):
+def test_missing_unlock_file(make_gateway, make_sshd, ring):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")])
     assert g.check()[0] == 0

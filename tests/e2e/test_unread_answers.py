@@ -1,4 +1,4 @@
-"""A peer that asks and asks, and takes no answer: memory stays bounded, and so does the time it has."""
+"""A client that sends requests and reads no answers: memory and time stay bounded."""
 
 import contextlib
 import time
@@ -8,17 +8,17 @@ from lab.gateway import sanitized
 from lab.wait import wait_for
 
 from lab import attack
-from lab.memory import bounded, peak, settles
+from lab.memory import assert_bounded, peak, wait_until_idle
 from lab.stalled_client import REFUSED
 
 GRACE = 3
-UNKNOWN = 192  # a message that nobody knows is answered, too
-MORE = 8 << 20  # FAULTS F1: of the memory of one that is not logged in
+UNKNOWN = 192  # a message that is not known gets an answer, too
+MORE = 8 << 20  # the most memory that a session may gain before its login
 
 
-def test_before_the_login(gated, stalled_client):
-    """It is cut when its time is over, and has not cost more than others."""
-    w = gated(door={"LoginGraceTime": str(GRACE)})
+def test_unread_answers_before_login(gated, stalled_client):
+    """The session ends after LoginGraceTime, and has used no more memory than others."""
+    w = gated(front={"LoginGraceTime": str(GRACE)})
     a = stalled_client(w.gateway.port)
     start = time.monotonic()
     (session,) = w.gateway.sessions()
@@ -33,9 +33,8 @@ def test_before_the_login(gated, stalled_client):
     w.answers()
 
 
-def test_answers_that_are_taken_a_little_at_a_time(gated, stalled_client):
-    """Taking some of it now and then does not lengthen the time."""
-    w = gated(door={"LoginGraceTime": str(GRACE)})
+def test_slowly_read_answers_do_not_extend_grace_time(gated, stalled_client):
+    w = gated(front={"LoginGraceTime": str(GRACE)})
     a = stalled_client(w.gateway.port)
     start = time.monotonic()
     (session,) = w.gateway.sessions()
@@ -47,18 +46,18 @@ def test_answers_that_are_taken_a_little_at_a_time(gated, stalled_client):
     wait_for("its end", lambda: not session.alive(), start + GRACE + 3 - time.monotonic())
 
 
-def test_refusals_after_the_login(stalled_session):
+def test_unread_refusals_after_login(stalled_session):
     w, a, session = stalled_session
     a.flood(*REFUSED)
-    bounded(session)
-    rss, _ = settles(session)
+    assert_bounded(session)
+    rss, _ = wait_until_idle(session)
     if not sanitized():
         assert rss < MORE + (8 << 20), f"{rss >> 20} MiB"
     w.answers()
 
 
-def test_refusals_that_wait_for_new_keys(stalled_session):
-    """A key exchange that is begun and left so: the answers are kept for its end."""
+def test_refusals_held_back_by_unfinished_key_exchange(stalled_session):
+    """The client begins a key exchange and does not continue: the answers wait for its end."""
     w, a, session = stalled_session
     before = session.rss()
     a.stop_reading()

@@ -1,4 +1,4 @@
-"""Is it the machine meant?  (FAULTS F19)  Direct: ssh checks; else the gateway does, for its login."""
+"""The check of the upstream's host key: directly by ssh, otherwise by the gateway."""
 
 import contextlib
 import subprocess
@@ -7,13 +7,13 @@ import pytest
 
 from lab.keys import fingerprint
 from lab.refusal import one_line, session_id
-from lab.upstream import QuestioningUpstream, paramiko, upstream
+from lab.upstream import QuestioningUpstream, paramiko, questioning_way
 
 ED25519, ECDSA, RSA = "ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"
 
 
 class Check:
-    """Logins under a known_hosts file; where that file is, is the difference of the two ways."""
+    """Logins with a known_hosts file: that of the client if direct, else that of the route."""
 
     def __init__(self, way):
         self.way = way
@@ -39,7 +39,7 @@ class Check:
         r = self.login()
         assert r.code == 255 and r.out == b"", r
         assert self.way.sshd.log.text().count("Accepted publickey") == logins
-        assert self.way.sshd.log.text().count(" publickey for ") == tries  # nothing was offered
+        assert self.way.sshd.log.text().count(" publickey for ") == tries  # no key was offered
         if self.way.gateway:
             assert "host key" in one_line(r.err), r.err
             sid = session_id(r.err)
@@ -58,58 +58,58 @@ def check(own_way):
     return make
 
 
-def wrong_lines(check, ring, kinds=("ed25519", "ecdsa256", "rsa3072")):
+def lines_with_wrong_keys(check, ring, kinds=("ed25519", "ecdsa256", "rsa3072")):
     s = check.way.sshd
     return "".join(f"[{s.host}]:{s.port} {ring.get('changed_host', k).public}\n" for k in kinds)
 
 
-def test_known(check):
+def test_known_host_key(check):
     c = check()
     c.accepted(c.way.sshd.known_hosts())
 
 
 @pytest.mark.parametrize("kind", [ED25519, ECDSA, RSA])
-def test_only_one_type_is_known(check, kind):
-    """sshpiper #554: the algorithms asked for follow what is known."""
+def test_one_known_type_of_several(check, kind):
+    """sshpiper #554: the algorithms requested follow the known keys."""
     c = check()
     c.accepted(c.way.sshd.known_hosts([kind]))
 
 
-def test_unknown(check):
+def test_unknown_host_key(check):
     check().refused("")
 
 
-def test_missing_file(check):
+def test_missing_known_hosts(check):
     c = check()
     c.file.unlink()
     c.refused()
 
 
-def test_changed(check, ring):
+def test_changed_host_key(check, ring):
     c = check()
-    c.refused(wrong_lines(c, ring))
+    c.refused(lines_with_wrong_keys(c, ring))
     if c.way.gateway:
         log = c.way.gateway.log.text()
         assert c.way.sshd.host_keys[0].fingerprint in log and str(c.file) in log
 
 
-def test_changed_is_refused_for_accept_new_too(check, ring):
+def test_changed_host_key_with_accept_new(check, ring):
     c = check("accept-new")
-    c.refused(wrong_lines(c, ring))
+    c.refused(lines_with_wrong_keys(c, ring))
 
 
-def test_other_type_is_known_and_wrong(check, ring):
-    """The machine has an RSA key that is right, and an Ed25519 key that is not the known one."""
+def test_changed_key_of_other_type(check, ring):
+    """The RSA key of the upstream is the known one, but its Ed25519 key is not."""
     c = check()
-    c.refused(wrong_lines(c, ring, ["ed25519"]))
+    c.refused(lines_with_wrong_keys(c, ring, ["ed25519"]))
 
 
-def test_second_key_of_a_type_is_right(check, ring):
+def test_second_known_key_of_type(check, ring):
     c = check()
-    c.accepted(wrong_lines(c, ring, ["ed25519"]) + c.way.sshd.known_hosts([ED25519]))
+    c.accepted(lines_with_wrong_keys(c, ring, ["ed25519"]) + c.way.sshd.known_hosts([ED25519]))
 
 
-def test_hashed_names(check, tmp_path):
+def test_hashed_host_names(check, tmp_path):
     c = check()
     file = tmp_path / "hashed"
     file.write_text(c.way.sshd.known_hosts())
@@ -119,17 +119,17 @@ def test_hashed_names(check, tmp_path):
     c.accepted(text)
 
 
-def test_name_without_the_port_is_another_machine(check):
+def test_host_name_without_port_does_not_match(check):
     c = check()
     c.refused(c.way.sshd.known_hosts().replace(f"[127.0.0.1]:{c.way.sshd.port}", "127.0.0.2"))
 
 
-def test_other_port_is_another_machine(check):
+def test_other_port_does_not_match(check):
     c = check()
     c.refused(c.way.sshd.known_hosts().replace(f":{c.way.sshd.port} ", ":22 "))
 
 
-def test_patterns_lists_negation_comments_and_rubbish(check):
+def test_patterns_lists_negation_and_comments(check):
     c = check()
     port = c.way.sshd.port
     key = c.way.sshd.host_keys[0].public
@@ -137,14 +137,14 @@ def test_patterns_lists_negation_comments_and_rubbish(check):
     c.refused(f"![127.0.0.1]:{port},[127.0.0.*]:{port} {key}\n")
 
 
-def test_revoked(check):
+def test_revoked_host_key(check):
     c = check()
     known = c.way.sshd.known_hosts()
     c.accepted(known)
     c.refused(known + "".join(f"@revoked * {k.public}\n" for k in c.way.sshd.host_keys))
 
 
-def test_accept_new_writes_it_down_and_then_insists(check, ring):
+def test_accept_new_saves_host_key_once(check, ring):
     c = check("accept-new")
     c.accepted("# mine\n")
     text = c.file.read_text()
@@ -159,14 +159,14 @@ def test_accept_new_writes_it_down_and_then_insists(check, ring):
     assert c.file.read_text() == text
 
 
-def test_accept_new_to_a_last_line_without_newline(check):
+def test_accept_new_after_last_line_without_newline(check):
     c = check("accept-new")
     c.accepted("# no newline at the end")
-    if c.way.gateway:  # ssh writes on in that line
+    if c.way.gateway:  # ssh continues that line
         assert len(c.file.read_text().splitlines()) == 2
 
 
-def test_no_checking(check, ring):
+def test_strict_host_key_checking_no(check, ring):
     c = check("no")
     c.accepted("")
     if c.way.gateway:
@@ -174,16 +174,16 @@ def test_no_checking(check, ring):
 
 
 @contextlib.contextmanager
-def older(gated, ring, strict, known):
-    with upstream(gated, ring, judge=lambda: OlderMachine(None), Passthrough=None, Key="alice",
+def upstream_without_hostbound(gated, ring, strict, known):
+    with questioning_way(gated, ring, judge=lambda: UpstreamWithoutHostbound(None), Passthrough=None, Key="alice",
                  AuthorizedKeysFile="conf.d/alice.pub", StrictHostKeyChecking=strict) as (w, _):
         if not known:
             w.gateway.known_hosts_of("alice").write_text("")
         yield w
 
 
-class OlderMachine(QuestioningUpstream):
-    """It takes any key, and knows no publickey-hostbound."""
+class UpstreamWithoutHostbound(QuestioningUpstream):
+    """It accepts any key, and does not know publickey-hostbound."""
 
     def get_allowed_auths(self, username):
         return "publickey"
@@ -193,16 +193,16 @@ class OlderMachine(QuestioningUpstream):
 
 
 @pytest.mark.parametrize("strict, known", [("no", True), ("accept-new", False), ("yes", True)])
-def test_machine_without_hostbound_requests(gated, ring, strict, known):
-    """Known, or looked at: the mapped key signs as it always has."""
-    with older(gated, ring, strict, known) as w:
+def test_upstream_without_hostbound_requests(gated, ring, strict, known):
+    """Known by its key or scanned: the mapped key signs as it always has."""
+    with upstream_without_hostbound(gated, ring, strict, known) as w:
         assert w.ssh("x").outcome[:2] == (0, b"in\n")
         assert "does not take" not in w.gateway.command("route", "alice", "--dial")
 
 
-def test_machine_without_hostbound_requests_that_is_not_known(gated, ring):
-    """The mapped key does not sign what another machine could take; the log says what to do."""
-    with older(gated, ring, "no", False) as w:
+def test_unknown_upstream_without_hostbound_requests(gated, ring):
+    """The mapped key signs nothing that another upstream could use; the log says what to do."""
+    with upstream_without_hostbound(gated, ring, "no", False) as w:
         r = w.ssh("x")
         assert r.code == 255 and "your machine did not let the gateway in" in one_line(r.err)
         advice = "add its host key to UserKnownHostsFile, or set StrictHostKeyChecking = accept-new"
@@ -211,7 +211,7 @@ def test_machine_without_hostbound_requests_that_is_not_known(gated, ring):
         assert p.returncode == 1 and advice in p.stdout.decode()
 
 
-def test_fingerprint(gated, ring):
+def test_host_key_fingerprint(gated, ring):
     keys = [ring.get("upstream_host", kind) for kind in ("ed25519", "ecdsa256", "rsa3072")]
     for key in keys[:1]:
         w = gated(route={"UserKnownHostsFile": None, "HostKeyFingerprint": key.fingerprint})
@@ -219,21 +219,21 @@ def test_fingerprint(gated, ring):
 
 
 @pytest.mark.parametrize("kind", ["ecdsa256", "rsa3072"])
-def test_fingerprint_of_another_of_its_keys(gated, ring, kind):
+def test_host_key_fingerprint_of_another_key(gated, ring, kind):
     key = ring.get("upstream_host", kind)
     w = gated(host_keys=[kind],
               route={"UserKnownHostsFile": None, "HostKeyFingerprint": key.fingerprint})
     w.answers()
 
 
-def test_fingerprint_that_differs(gated, ring):
+def test_wrong_host_key_fingerprint(gated, ring):
     wrong = fingerprint(ring.get("changed_host").public)
     w = gated(route={"UserKnownHostsFile": None, "HostKeyFingerprint": wrong})
     Check(w).refused()
 
 
-def test_changed_key_of_the_gateway_is_noticed_by_the_client(way, ring):
-    """The person's own check is of the door's key, and it stays theirs."""
-    c = way.new_client(known_hosts=f"[127.0.0.1]:{way.door.port} {ring.get('changed_host').public}\n")
+def test_client_detects_changed_host_key_of_front(way, ring):
+    """The check by the client remains, of the host key of the server it talks to."""
+    c = way.new_client(known_hosts=f"[127.0.0.1]:{way.front.port} {ring.get('changed_host').public}\n")
     r = c.ssh("echo not reached")
     assert r.code == 255 and "Host key verification failed" in r.err

@@ -1,6 +1,6 @@
-"""Whether a login exists: the words are the same, byte for byte and in the same order.
+"""Answers do not reveal whether a login exists: the same messages, byte for byte and in the same order.
 
-`make bench-timing` looks at the time.
+`make bench-timing` measures the time.
 """
 
 import collections
@@ -13,21 +13,21 @@ import pytest
 from lab import attack
 from lab.attack import Attacker, answers, conversation, key_of, none, password, proof, query
 from lab.timing import takes_as_long
-from lab.upstream import PASSTHROUGH, upstream
+from lab.upstream import PASSTHROUGH, questioning_way
 from lab.wait import wait_for
 
 HASH = "$argon2id$v=19$m=1024,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
 
 
-class Stranger:
-    """A client with a key and a password that open nothing."""
+class UnknownClient:
+    """A client whose key and password are wrong everywhere."""
 
     def __init__(self, w, ring):
         self.w = w
         self.key = key_of(type("Client", (), {"key": ring.get("wrong0")}))
 
-    def hears(self, login, steps):
-        """All messages that come in answer to each step; what says which session it is left out."""
+    def replies(self, login, steps):
+        """The messages that answer each step, without the session id."""
         t = Attacker(self.w.gateway.port)
         try:
             t.service()
@@ -42,17 +42,17 @@ class Stranger:
                     for kind, rest in t.ask(*message)[1]
                 ]))
             if not t.is_active() or t.ends(0):
-                # what came behind the last answer
+                # what came after the last answer
                 heard.append(("end", [kind for _, kind, _ in t.messages][-2:]))
             return heard
         finally:
             t.close()
 
-    def same(self, steps, known="alice", unknown=("nobody-here", "alicf"), last=None):
-        """What it hears, the same for each; last: the type of the last message."""
-        heard = self.hears(known, steps)
+    def assert_same(self, steps, known="alice", unknown=("nobody-here", "alicf"), last=None):
+        """Assert that each login gets the same replies; returns them.  last: the type of the last message."""
+        heard = self.replies(known, steps)
         for login in unknown:
-            assert self.hears(login, steps) == heard
+            assert self.replies(login, steps) == heard
         assert len(heard) > 1
         if last:
             assert heard[-1][0] == "end" and heard[-1][1][-1] == last, heard
@@ -62,23 +62,23 @@ class Stranger:
         return query(login, self.key)
 
 
-def wrong(login):
+def wrong_password(login):
     return password(login, "wrong")
 
 
-def empty(login):
+def empty_password(login):
     return password(login, "")
 
 
-def long(login):
+def long_password(login):
     return password(login, "x" * 2000)
 
 
-def to_be_changed(login):
+def password_change(login):
     return [50, login, "ssh-connection", "password", True, "old", "new"]
 
 
-def reply(login):
+def interactive_answer(login):
     return answers("wrong")
 
 
@@ -86,7 +86,7 @@ def hostbased(login):
     return [50, login, "ssh-connection", "hostbased"]
 
 
-def broken(login):
+def malformed_request(login):
     return [50, login, "ssh-connection", "password", False]
 
 
@@ -97,56 +97,56 @@ def banner(tmp_path):
     return str(path)
 
 
-def offered(heard):
+def offered_methods(heard):
     return re.findall(rb"[a-z,-]{8,}", heard[0][1][-1][1])[0].decode()
 
 
-def test_key(gated, ring, banner):
-    w = gated(door={"Banner": banner, "MaxAuthTries": "4"})
-    s = Stranger(w, ring)
-    heard = s.same([none, s.query, conversation, reply, s.query, proof, none, wrong, hostbased, proof],
-                   last=attack.DISCONNECT)
-    assert offered(heard) == "publickey"
-    # the banner first and once; then the line for who has no key that opens anything
+def test_key_logins(gated, ring, banner):
+    w = gated(front={"Banner": banner, "MaxAuthTries": "4"})
+    s = UnknownClient(w, ring)
+    heard = s.assert_same([none, s.query, conversation, interactive_answer, s.query, proof, none, wrong_password,
+                           hostbased, proof], last=attack.DISCONNECT)
+    assert offered_methods(heard) == "publickey"
+    # the banner first and once; then the hint for a client without a right key
     kinds = [kind for _, messages in heard[:-1] for kind, _ in messages]
     assert kinds[:2] == [53, 51] and kinds.count(53) <= 2
     assert b"no key of yours opens this login" in heard[2][1][0][1]
-    s.same([conversation, wrong, s.query])
-    s.same([proof, proof])
-    s.same([broken, none])
+    s.assert_same([conversation, wrong_password, s.query])
+    s.assert_same([proof, proof])
+    s.assert_same([malformed_request, none])
 
 
-def test_password_hash(gated, ring, banner):
-    w = gated(door={"Banner": banner, "MaxAuthTries": "5"}, route={"PasswordHash": HASH})
-    s = Stranger(w, ring)
-    heard = s.same([none, s.query, wrong, empty, long, conversation, reply, to_be_changed],
-                   last=attack.DISCONNECT)
-    assert offered(heard) == "publickey,password,keyboard-interactive"
+def test_password_hash_logins(gated, ring, banner):
+    w = gated(front={"Banner": banner, "MaxAuthTries": "5"}, route={"PasswordHash": HASH})
+    s = UnknownClient(w, ring)
+    heard = s.assert_same([none, s.query, wrong_password, empty_password, long_password, conversation,
+                           interactive_answer, password_change], last=attack.DISCONNECT)
+    assert offered_methods(heard) == "publickey,password,keyboard-interactive"
     assert b"Password: " in dict(heard)["conversation"][0][1]
-    s.same([wrong, broken])
-    s.same([conversation, reply, conversation, conversation, wrong, conversation, none])
+    s.assert_same([wrong_password, malformed_request])
+    s.assert_same([conversation, interactive_answer, conversation, conversation, wrong_password, conversation, none])
 
 
-def test_key_and_password(gated, ring):
+def test_key_and_password_logins(gated, ring):
     w = gated(route={"PasswordHash": HASH, "AuthenticationMethods": "publickey,password"})
-    s = Stranger(w, ring)
-    assert offered(s.same([none, s.query, wrong, proof, wrong])) == "publickey"
+    s = UnknownClient(w, ring)
+    assert offered_methods(s.assert_same([none, s.query, wrong_password, proof, wrong_password])) == "publickey"
 
 
-def test_key_that_decides(gated, ring):
+def test_logins_selected_by_key(gated, ring):
     """One login for everybody: MatchFingerprint."""
     w = gated(route={"MatchFingerprint": ring.get("client").fingerprint})
-    s = Stranger(w, ring)
-    s.same([none, s.query, proof, s.query])
+    s = UnknownClient(w, ring)
+    s.assert_same([none, s.query, proof, s.query])
 
 
-def test_exec(lookup, ring):
+def test_lookup_program_logins(lookup, ring):
     x = lookup('fails) exit 3 ;;')
-    s = Stranger(x, ring)
-    s.same([none, s.query, proof, wrong], known="good", unknown=("nobody", "fails"))
+    s = UnknownClient(x, ring)
+    s.assert_same([none, s.query, proof, wrong_password], known="good", unknown=("nobody", "fails"))
 
 
-def test_directory(gated, ring):
+def test_directory_logins(gated, ring):
     w = gated()
     g = w.gateway
     g.stop()
@@ -161,34 +161,34 @@ def test_directory(gated, ring):
     (g.conf / "20.ini").write_text("[lookup]\nOrder = directory\n[lookup directory]\nPath = users\n")
     g.start()
     assert w.new_client(user="dora").ssh("echo in").text == "in\n"
-    s = Stranger(w, ring)
-    s.same([none, s.query, proof, wrong], known="dora", unknown=("nobody", "broken", "../dora", "-x"))
+    s = UnknownClient(w, ring)
+    s.assert_same([none, s.query, proof, wrong_password], known="dora", unknown=("nobody", "broken", "../dora", "-x"))
 
 
-def test_passthrough(gated, ring):
-    """What the machine refuses, and where it ends the login, is imitated."""
+def test_passthrough_logins(gated, ring):
+    """The gateway imitates what the upstream refuses and where it disconnects."""
     w = gated(sshd={"PasswordAuthentication": "yes", "UsePAM": "no", "MaxAuthTries": "4"},
-              door={"MaxAuthTries": "4"}, route=PASSTHROUGH)
-    s = Stranger(w, ring)
-    steps = [none, wrong, conversation, s.query, empty, wrong, wrong]
-    s.hears("alice", steps)  # the machine is not known before
-    heard = s.same(steps, last=attack.DISCONNECT)
-    assert offered(heard) == "password,keyboard-interactive"
-    assert re.search(rb"\bpassword\0", heard[1][1][-1][1])  # the machine has nothing else
+              front={"MaxAuthTries": "4"}, route=PASSTHROUGH)
+    s = UnknownClient(w, ring)
+    steps = [none, wrong_password, conversation, s.query, empty_password, wrong_password, wrong_password]
+    s.replies("alice", steps)  # the upstream is not known before
+    heard = s.assert_same(steps, last=attack.DISCONNECT)
+    assert offered_methods(heard) == "password,keyboard-interactive"
+    assert re.search(rb"\bpassword\0", heard[1][1][-1][1])  # the upstream has nothing else
 
 
-def test_passthrough_of_a_conversation(gated, ring, account):
+def test_passthrough_of_keyboard_interactive(gated, ring, account):
     w = gated(sshd={"KbdInteractiveAuthentication": "yes", "UsePAM": "yes"},
               route=dict(PASSTHROUGH, User=account))
-    s = Stranger(w, ring)
-    steps = [none, conversation, reply, conversation]
-    s.hears("alice", steps)
-    heard = s.same(steps, unknown=("nobody-here",))
+    s = UnknownClient(w, ring)
+    steps = [none, conversation, interactive_answer, conversation]
+    s.replies("alice", steps)
+    heard = s.assert_same(steps, unknown=("nobody-here",))
     assert b"Password: " in heard[1][1][0][1]
 
 
-def test_passthrough_takes_the_time_of_the_machine(gated, ring):
-    """One that is slow to refuse: nobody gets an answer sooner for not existing."""
+def test_passthrough_takes_time_of_upstream(gated, ring):
+    """An upstream that refuses slowly: an unknown login is refused no sooner."""
     import time
 
     import paramiko
@@ -198,19 +198,19 @@ def test_passthrough_takes_the_time_of_the_machine(gated, ring):
             return "password"
 
         def check_auth_password(self, username, word):
-            time.sleep(0.4)  # the machine's time
+            time.sleep(0.4)  # the upstream's delay
             return paramiko.AUTH_FAILED
 
-    with upstream(gated, ring, judge=Slow) as (w, _):
-        s = Stranger(w, ring)
-        s.hears("alice", [wrong, wrong])
+    with questioning_way(gated, ring, judge=Slow) as (w, _):
+        s = UnknownClient(w, ring)
+        s.replies("alice", [wrong_password, wrong_password])
         first = {"alice": [], "nobody-here": []}
 
         def attempt(login):
             t = Attacker(w.gateway.port)
             try:
                 t.service()
-                times = [t.ask(*wrong(login))[0] for _ in range(2)]
+                times = [t.ask(*wrong_password(login))[0] for _ in range(2)]
             finally:
                 t.close()
             first[login].append(times[0])
@@ -222,24 +222,26 @@ def test_passthrough_takes_the_time_of_the_machine(gated, ring):
         assert abs(known - unknown) < 0.3, first
 
 
-def test_routes_that_differ(gated, ring):
-    """Unknown logins look like those that exist, in the same shares, and each always the same."""
+def test_routes_with_different_methods(gated, ring):
+    """Unknown logins get the methods of existing ones, in the same proportions, and each name always the
+    same.
+    """
     w = gated(route={"PasswordHash": HASH})
     g = w.gateway
     g.stop()
     g.route("bob", w.sshd, [ring.get("client")], key="alice")
     g.route("carol", w.sshd, [ring.get("client")], key="alice")
     g.start()
-    s = Stranger(w, ring)
+    s = UnknownClient(w, ring)
     logins = [f"nobody{n}" for n in range(48)]
 
     def shapes():
-        return {login: offered(s.hears(login, [none])) for login in logins}
+        return {login: offered_methods(s.replies(login, [none])) for login in logins}
 
     before = shapes()
     count = collections.Counter(before.values())
     assert set(count) == {"publickey", "publickey,password,keyboard-interactive"}
-    assert 24 <= count["publickey"] <= 40, count  # of 48, where 32 are to be expected
+    assert 24 <= count["publickey"] <= 40, count  # of 48, where 32 are expected
     g.stop()
     g.start()
     assert shapes() == before
@@ -250,10 +252,10 @@ def test_routes_that_differ(gated, ring):
     assert sum(after[login] != before[login] for login in logins) < 12
 
 
-def test_refusals_come_at_a_pace(gated, ring):
-    """No sooner than the login's own pace, and "none" sooner than the others."""
-    w = gated(door={"MaxAuthTries": "20"})
-    s = Stranger(w, ring)
+def test_refusals_take_pace_of_login(gated, ring):
+    """No sooner than the pace of the login, and "none" sooner than other methods."""
+    w = gated(front={"MaxAuthTries": "20"})
+    s = UnknownClient(w, ring)
     for login in ("alice", "nobody-here"):
         t = Attacker(w.gateway.port)
         t.service()
@@ -264,8 +266,8 @@ def test_refusals_come_at_a_pace(gated, ring):
 
 
 def test_pipelined_requests_are_answered_in_order(gated, ring):
-    w = gated(door={"MaxAuthTries": "20"})
-    s = Stranger(w, ring)
+    w = gated(front={"MaxAuthTries": "20"})
+    s = UnknownClient(w, ring)
     for login in ("alice", "nobody-here"):
         t = Attacker(w.gateway.port)
         t.service()

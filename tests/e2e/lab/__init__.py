@@ -1,5 +1,5 @@
-"""What the end-to-end tests are made of: real sshd, the gateway, the OpenSSH clients.
+"""The parts of the end-to-end tests: real sshd, the gateway, the OpenSSH clients.
 
-A test names a behaviour.  Most run twice, by the fixture `way`: with the client talking to sshd
-itself ("direct", the oracle) and with the gateway in between, under the same assertions.
+Most tests run twice, by the fixture `way`: with the client connected to sshd itself ("direct", the oracle)
+and with the gateway in between, under the same assertions.
 """

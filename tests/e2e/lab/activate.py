@@ -1,7 +1,7 @@
-"""What systemd is to a service with a socket unit: activate.py ADDRESS... -- COMMAND binds the addresses,
-runs the command with the sockets (sd_listen_fds(3)), and runs it again when it fails.
+"""A stand-in for systemd with a socket unit: activate.py ADDRESS... -- COMMAND binds the addresses, runs the
+command with the sockets (sd_listen_fds(3)), and runs it again when it fails.
 
-SIGTERM goes to the command, and then that is the end.
+SIGTERM is passed to the command, and ends both.
 """
 
 import os
@@ -41,7 +41,7 @@ def main():
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # clear of each other
+            # out of the way of the numbers below
             high = [os.dup(os.dup2(s.fileno(), 100 + i)) for i, s in enumerate(sockets)]
             for i, fd in enumerate(high):
                 os.dup2(fd, FIRST + i, inheritable=True)

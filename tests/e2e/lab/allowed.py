@@ -1,4 +1,4 @@
-"""What a login may do, each found out with OpenSSH's own client; w has a client."""
+"""What a login may do, each tried with OpenSSH's client.  w: a way, or anything with a client."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ from .wait import wait_for
 
 
 def opens(w, port, host="127.0.0.1"):
-    """What becomes of ssh -W: 1 if the echo comes back."""
-    r = w.client.run(w.client.argv("ssh", "-W", f"{host}:{port}", "machine"), b"ping")
+    """ssh -W to this port: whether the echo comes back."""
+    r = w.client.run(w.client.argv("ssh", "-W", f"{host}:{port}", "upstream"), b"ping")
     assert r.out in (b"ping", b""), r
     if not r.out:
         assert "open failed: administratively prohibited: open failed" in r.err, r
@@ -45,7 +45,7 @@ def agent(w, tmp_path):
         p.wait()
 
 
-def x11_machine(tmp_path):
+def x11_sshd_options(tmp_path):
     """Options of an sshd that forwards X11 and leaves ~/.Xauthority alone."""
     xauth = tmp_path / "xauth"
     xauth.write_text("#!/bin/sh\nexec cat >/dev/null\n")
@@ -63,7 +63,7 @@ def x11(w):
 
 
 def socks(w, port):
-    """What becomes of ssh -D: 1 if the echo at this port is reached."""
+    """ssh -D: whether the echo at this port can be reached."""
     here = net.free_port()
     p = w.client.forward("-D", f"127.0.0.1:{here}", ready=[("127.0.0.1", here)])
     try:
@@ -81,7 +81,7 @@ def socks(w, port):
 
 
 def reaches_socket(w, directory):
-    """ssh -L to a Unix socket of the machine."""
+    """ssh -L to a Unix socket on the upstream."""
     here, there = str(directory / "l"), directory / "there"
     server = net.Server(net.echo, path=there)
     p = w.client.forward("-L", f"{here}:{there}", ready=[here])
@@ -99,7 +99,7 @@ def reaches_socket(w, directory):
 
 
 def listens_on_socket(w, directory):
-    """ssh -R from a Unix socket of the machine."""
+    """ssh -R from a Unix socket on the upstream."""
     r = w.ssh("-R", f"{directory}/r:127.0.0.1:9", "echo in", ExitOnForwardFailure="yes")
     if r.code == 255:
         assert "remote port forwarding failed for listen path" in r.err

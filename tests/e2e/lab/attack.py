@@ -1,4 +1,4 @@
-"""Peers that do not keep to the protocol: raw bytes, and a client that sends any message at any time."""
+"""A client that breaks the protocol: it can send any message at any time."""
 
 import time
 
@@ -9,7 +9,7 @@ from . import net
 paramiko = pytest.importorskip("paramiko")
 Message = paramiko.Message
 
-# The numbers of messages, by the names in the RFCs.
+# Numbers of messages, by their names in the RFCs.
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = range(1, 8)
 KEXINIT, NEWKEYS = 20, 21
 USERAUTH_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, USERAUTH_BANNER = 50, 51, 52, 53
@@ -21,7 +21,9 @@ CHANNEL_SUCCESS, CHANNEL_FAILURE = 99, 100
 
 
 def message(*parts):
-    """bool, int (uint32), bytes or str (string), bytearray (as it is); the first is the type."""
+    """A message of this type.  Further parts: bool, int (uint32), bytes or str (string), bytearray (as it
+    is).
+    """
     m = Message()
     m.add_byte(bytes([parts[0]]))
     for part in parts[1:]:
@@ -37,13 +39,13 @@ def message(*parts):
 
 
 class Attacker(paramiko.Transport):
-    """A client past its key exchange.  It takes down what it is sent, and reacts to none of it."""
+    """A client after its key exchange.  It records all messages, and reacts to none of them."""
 
     def __init__(self, port, source=None):
         super().__init__(net.connect(("127.0.0.1", port), source=source))
         self.port = self.sock.getsockname()[1]
         self.received = []
-        self.messages = []  # when, type, the rest
+        self.messages = []  # time, type, rest
         read = self.packetizer.read_message
 
         def recording():
@@ -62,10 +64,10 @@ class Attacker(paramiko.Transport):
 
     def service(self, name="ssh-userauth"):
         self.send(SERVICE_REQUEST, name)
-        return self.hears(SERVICE_ACCEPT)
+        return self.expect(SERVICE_ACCEPT)
 
-    def hears(self, *kinds, after=0, timeout=10.0):
-        """Wait for one of these messages, or the end; the type, or None."""
+    def expect(self, *kinds, after=0, timeout=10.0):
+        """Wait for a message of one of these types, or the end; the type, or None."""
         def heard():
             return next((k for k in self.received[after:] if k in kinds), None)
 
@@ -75,7 +77,9 @@ class Attacker(paramiko.Transport):
         return heard()
 
     def ask(self, *parts, timeout=10.0):
-        """Send, and wait for a reply that is no banner, or the end: how long it took, and all that came."""
+        """Send a message and wait for a reply other than a banner, or the end: the seconds, and all messages
+        that came.
+        """
         before = len(self.messages)
         start = time.perf_counter()
         self.send(*parts)
@@ -101,7 +105,7 @@ def none(login):
 
 
 def query(login, key):
-    """Is this key taken?"""
+    """A publickey query: would this key be accepted?"""
     return [USERAUTH_REQUEST, login, "ssh-connection", "publickey", False, key.get_name(), key.asbytes()]
 
 

@@ -5,7 +5,7 @@ import random
 
 
 class Bulk:
-    """A file of bytes that do not compress, and its digest."""
+    """A file of incompressible bytes, and its digest."""
 
     def __init__(self, path, size, seed):
         self.path = path

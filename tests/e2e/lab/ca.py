@@ -1,4 +1,4 @@
-"""Certificate authorities and what they sign, by ssh-keygen."""
+"""Certificate authorities, the certificates they sign, and KRLs, made by ssh-keygen."""
 
 import base64
 import subprocess
@@ -16,7 +16,7 @@ class CA:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.key = key
         self.signed = 0
-        # what TrustedUserCAKeys names
+        # the file for TrustedUserCAKeys
         self.file = self.dir / "ca_keys"
         self.file.write_text(f"# the authority\n\n{key.public} somebody\n")
 
@@ -44,7 +44,7 @@ def blob_of(path):
 
 
 def rewrite(path, change):
-    """Another certificate file, with other bytes."""
+    """A copy of a certificate file with its bytes changed."""
     kind, text = path.read_text().split()[:2]
     blob = bytearray(base64.b64decode(text))
     change(blob)
@@ -54,7 +54,7 @@ def rewrite(path, change):
 
 
 def krl(path, *, spec="", keys=(), ca=None):
-    """A KRL of these keys or certificates, or of what the specification says."""
+    """A KRL of these keys or certificates, or of this specification."""
     argv = ["-k", "-f", path]
     if ca is not None:
         argv += ["-s", ca if ca == "none" else ca.key.path.with_suffix(".pub")]
@@ -68,7 +68,7 @@ def krl(path, *, spec="", keys=(), ca=None):
 
 
 def named_principals(own_way, ca, directory, *names):
-    """A way that trusts the authority, and where a certificate has to have one of these names."""
+    """A way that trusts the CA, where a certificate must have one of these principals."""
     if own_way.name != "direct":
         return own_way(route={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipals": " ".join(names)})
     file = directory / "principals"
@@ -76,16 +76,16 @@ def named_principals(own_way, ca, directory, *names):
     return own_way(sshd={"TrustedUserCAKeys": ca.file, "AuthorizedPrincipalsFile": file})
 
 
-def bearer(way, key, certificate):
-    """A client that has the certificate, and the key in it."""
+def certificate_client(way, key, certificate):
+    """A client with the certificate and its key."""
     return way.new_client(key, CertificateFile=certificate)
 
 
-def is_in(way, key, certificate, **options):
-    r = bearer(way, key, certificate).ssh("echo in", **options)
+def logs_in(way, key, certificate, **options):
+    r = certificate_client(way, key, certificate).ssh("echo in", **options)
     assert r.code in (0, 255), r
     return r.text == "in\n"
 
 
 def said(way, pattern):
-    return way.door.log.find(pattern)
+    return way.front.log.find(pattern)

@@ -1,4 +1,4 @@
-"""The OpenSSH clients and what runs on them, away from the user's own ~/.ssh."""
+"""The OpenSSH clients and programs that use them, with a home directory of their own."""
 
 import dataclasses
 import shlex
@@ -20,12 +20,12 @@ class Result:
 
     @property
     def outcome(self):
-        """What a person's script sees."""
+        """What a script sees of a command."""
         return (self.code, self.out, self.err)
 
 
 class Client:
-    """One person's machine: a config file, a known_hosts file and a key."""
+    """The computer of a user: an ssh_config file, a known_hosts file and a key."""
 
     def __init__(self, directory, port, user, key=None, known_hosts="", **options):
         self.dir = directory
@@ -55,7 +55,7 @@ class Client:
         self.write_config()
 
     def write_config(self, **options):
-        """options: ssh_config words, in place of the defaults."""
+        """options: words of ssh_config, in place of the defaults."""
         words = dict(
             HostName="127.0.0.1",
             Port=self.port,
@@ -83,7 +83,7 @@ class Client:
         return argv + [str(a) for a in args]
 
     def run(self, argv, stdin=b"", timeout=60, cwd=None, env=None, check=False):
-        """Run to its end.  stdin: bytes, or an open file."""
+        """Run a command to its end.  stdin: bytes, or an open file."""
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
         if stdin is None:
             given = {"stdin": subprocess.DEVNULL}
@@ -109,7 +109,7 @@ class Client:
 
     def popen(self, argv, env=None, cwd=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
               stderr=subprocess.PIPE):
-        """Start it; ended with the test if not before."""
+        """Start a command, which ends with the test at the latest."""
         p = subprocess.Popen(
             [str(a) for a in argv], stdin=stdin, stdout=stdout, stderr=stderr,
             cwd=cwd or self.dir, env={**self.env, **(env or {})}, preexec_fn=procs.end_with_us,
@@ -117,28 +117,28 @@ class Client:
         self.started.append(p)
         return p
 
-    # The machine's name is the same for every program: the config file does the rest.
+    # Every program names the server "upstream"; the config file says where that is.
 
     def ssh(self, *args, stdin=b"", timeout=60, check=False, env=None, **options):
-        """ssh [args] machine command: the command is the last argument; args before it are options."""
+        """ssh [args] upstream command: the last argument is the command; those before it are options."""
         *flags, command = args
-        argv = self.argv("ssh", *flags, "machine", command, **options)
+        argv = self.argv("ssh", *flags, "upstream", command, **options)
         return self.run(argv, stdin, timeout, env=env, check=check)
 
     def spawn(self, *args, env=None, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
               stderr=subprocess.PIPE, **options):
-        """As ssh(), in the background."""
+        """Like ssh(), in the background."""
         *flags, command = args
         return self.popen(
-            self.argv("ssh", *flags, "machine", command, **options),
+            self.argv("ssh", *flags, "upstream", command, **options),
             env=env, stdin=stdin, stdout=stdout, stderr=stderr,
         )
 
     def terminal(self, *args, rows=24, columns=80, env=None, **options):
-        """ssh() on a terminal of its own.  The command None: a shell."""
+        """ssh() on a terminal of its own.  With None as the command, a shell."""
         needs_terminals()
         *flags, command = args
-        argv = self.argv("ssh", *flags, "machine", *([command] if command else []), **options)
+        argv = self.argv("ssh", *flags, "upstream", *([command] if command else []), **options)
         t = Terminal(argv, {**self.env, **(env or {})}, self.dir, rows, columns)
         self.started.append(t.process)
         return t
@@ -148,7 +148,7 @@ class Client:
         return self.terminal(*args, BatchMode="no", PreferredAuthentications=PreferredAuthentications, **options)
 
     def sftp(self, batch, *args, timeout=60, check=True, **options):
-        argv = self.argv("sftp", "-b", "-", *args, **options) + ["machine"]
+        argv = self.argv("sftp", "-b", "-", *args, **options) + ["upstream"]
         return self.run(argv, batch.encode(), timeout, check=check)
 
     def scp(self, *args, timeout=60, check=True, **options):
@@ -163,8 +163,8 @@ class Client:
         return self.run(["hg", "-y", *ssh, *args], None, timeout, cwd=cwd, check=check)
 
     def forward(self, *flags, ready=None, **options):
-        """ssh -N with forwards; back when each address in ready answers."""
-        argv = self.argv("ssh", "-N", *flags, "machine", ExitOnForwardFailure="yes", **options)
+        """ssh -N with forwards; returns when each address in ready accepts connections."""
+        argv = self.argv("ssh", "-N", *flags, "upstream", ExitOnForwardFailure="yes", **options)
         p = self.popen(argv, stdin=subprocess.DEVNULL)
         for address in ready or ():
             try:
@@ -187,7 +187,7 @@ def echoes(p, text=b"still here\n"):
     assert p.stdout.read(len(text)) == text
 
 
-def held(client, command="echo up; cat", **options):
+def open_session(client, command="echo up; cat", **options):
     """A running session that gives back what is written to it."""
     p = client.spawn(command, **options)
     assert p.stdout.readline() == b"up\n"

@@ -1,4 +1,4 @@
-"""Servers that lookup programs ask: slapd and PostgreSQL, each in a directory of its own, by nobody."""
+"""Servers for lookup programs: slapd and PostgreSQL, each in a directory of its own, run by nobody."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from .wait import Log, wait_for
 
 
 class Daemon:
-    """A directory, and a server in it.  Neither slapd nor PostgreSQL is to run as root."""
+    """A directory with a server in it.  slapd and PostgreSQL refuse to run as root."""
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="sp.", dir="/tmp"))
@@ -26,7 +26,7 @@ class Daemon:
         self.port = None
 
     def run(self, *argv, stdin=""):
-        """A command that has to succeed, by the same user."""
+        """A command that must succeed, run by the same user."""
         p = subprocess.run(
             [str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=60, check=False,
             cwd=self.dir, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}, **self.user,
@@ -35,7 +35,7 @@ class Daemon:
         return p.stdout
 
     def serve(self, ready, *argv):
-        """argv with {port} in it, until its log says that it is ready."""
+        """Run argv, with {port} replaced, until the log shows that it is ready."""
         for _ in range(5):
             self.port = net.free_port()
             mark = self.log.mark()
@@ -88,7 +88,7 @@ index uid eq
 
 
 class Slapd(Daemon):
-    """dc=test, of which ou=open is for all, and the rest for cn=gateway.  TLS for 127.0.0.1, with cert."""
+    """dc=test, of which everybody can read ou=open, and cn=gateway all.  TLS for 127.0.0.1, with cert."""
 
     def __init__(self, ldif):
         super().__init__()

@@ -1,6 +1,6 @@
-"""A Docker engine without containers: it has what a file says, in the words of docker 28.
+"""A Docker engine without containers: it answers what the test says, in the words of docker 28.
 
-Asked by a recorded `docker` for the machines that have none, or by the real one through a socket.
+Asked by a recorded `docker` on hosts without docker, or by the real one through a socket.
 """
 
 import copy
@@ -13,7 +13,8 @@ from pathlib import Path
 
 RECORDED = json.loads(Path(__file__).with_name("docker-28-inspect.json").read_text())[0]
 
-# What the real one sends of `docker ps` and `docker inspect`, and what it prints when it is told.
+# The queries that the real client sends for `docker ps` and `docker inspect`, and what it prints of the
+# answers.
 CLIENT = """#!/usr/bin/python3
 import json, sys
 args = sys.argv[1:]
@@ -50,7 +51,9 @@ else:
 
 
 class Engine:
-    """engine.containers: inspected; engine.images: labels of each; call engine.save() after a change."""
+    """engine.containers: inspected containers; engine.images: labels of each image.  Call engine.save() after
+    a change.
+    """
 
     def __init__(self, directory):
         self.dir = directory
@@ -62,7 +65,7 @@ class Engine:
         self.save()
 
     def container(self, login="alice", status="running", networks=None, **labels):
-        """One more container, with labels sallyport.NAME; its inspected self."""
+        """Add a container with labels sallyport.NAME; returns its inspected form."""
         c = copy.deepcopy(RECORDED)
         c["Id"] = f"{len(self.containers):064x}"
         c["State"].update(Status=status, Running=status in ("running", "paused"))
@@ -90,7 +93,7 @@ class Engine:
         client.write_text(CLIENT.format(state=str(self.dir / "state.json"), asked=str(self.dir / "asked")))
         client.chmod(0o755)
 
-    # The engine's side of the real one.
+    # The server side of the real client.
 
     def serve(self):
         engine = self

@@ -1,4 +1,4 @@
-"""A real Dropbear on loopback, run by and logging in the user who runs the tests."""
+"""A real Dropbear on loopback, which runs as the user of the tests and logs that user in."""
 
 import shutil
 import subprocess
@@ -12,21 +12,21 @@ DROPBEAR = "/usr/sbin/dropbear"
 HOST_KEYS = ("ed25519", "ecdsa256", "rsa3072")
 PRELOAD = Path(SALLYPORT).parent / "tests" / "passwd.so"
 
-# Everybody's, as crypt(3) has it.
+# The password of every account, and its crypt(3) hash.
 PASSWORD = "open sesame"
 CRYPTED = ("$6$sallyport$GJoMATwtOAOqb6jRv3nG3RyyolVKqAutZpHRME9UaDARs1d"
            "mOWxb9Mdqyxkd0NqHyUTuyuGzBWWeS22gxoOpd/")
 
 
 def convert(key, path):
-    """A key of ssh-keygen's, as Dropbear reads it."""
+    """A key of ssh-keygen in Dropbear's format."""
     subprocess.run(["dropbearconvert", "openssh", "dropbear", key.path, path], check=True,
                    capture_output=True)
     return path
 
 
 class Dropbear:
-    """To a Way and to a Gateway what an Sshd is, as far as they look."""
+    """Has the interface of Sshd that Way and Gateway use."""
 
     host = "127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""fail2ban's filters, over what a test has found in a log."""
+"""fail2ban's filters, applied to log lines of a test."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ OURS = TREE / "contrib" / "fail2ban" / "sallyport.conf"
 
 
 def filter_of_ours(directory):
-    """It finds the one for sshd beside it."""
+    """A copy of our filter, beside a copy of the one for sshd that it includes."""
     file = directory / "filter.d" / OURS.name
     file.parent.mkdir(exist_ok=True)
     shutil.copy(OURS, file)
@@ -23,9 +23,9 @@ def filter_of_ours(directory):
 
 
 def hosts(directory, connections, mode, ours=False):
-    """The addresses fail2ban finds, where the nth connection came from 192.0.2.n.
+    """The addresses that fail2ban finds if the nth connection came from 192.0.2.n.
 
-    By the filter for sshd, with a process for each connection; or by ours, with one for all.
+    With the filter for sshd, with a process per connection; or with ours, with one process for all.
     """
     file = directory / "log"
     name = filter_of_ours(directory) if ours else "sshd"

@@ -1,4 +1,4 @@
-"""sallyport under test: its directory, its configuration, its processes."""
+"""The gateway under test: its directory, its configuration, its processes."""
 
 import functools
 import os
@@ -17,13 +17,13 @@ TREE = Path(__file__).resolve().parents[3]
 SALLYPORT = os.path.abspath(os.environ.get("SALLYPORT") or TREE / "build" / "sallyport")
 REPORTS = r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|stack smashing"
 
-# The line a session leaves in the log when it ends.
+# The line that a session logs when it ends.
 END_LINE = r"^sallyport\[\d+\]: .*\bbytes\b.*$"
 
 
 @functools.cache
 def can_serve():
-    """sallyport has the command everything here needs."""
+    """Whether sallyport has the command that all tests need."""
     try:
         p = subprocess.run(
             [SALLYPORT, "serve", "--help"], capture_output=True, timeout=20, check=False
@@ -35,7 +35,7 @@ def can_serve():
 
 @functools.cache
 def sanitized():
-    """Built with the address sanitizer: memory figures mean nothing then."""
+    """Built with the address sanitizer, which makes memory figures meaningless."""
     with open(SALLYPORT, "rb") as f:
         return b"__asan_init" in f.read()
 
@@ -45,8 +45,9 @@ class Gateway:
 
     def __init__(self, directory, ring, host_keys=("ed25519", "rsa3072"), port=None, host="127.0.0.1",
                  within=(), program=None, **options):
-        """within: the beginning of a command that runs the rest of it, in a namespace say.
-        program: another build of sallyport to serve with."""
+        """within: the beginning of a command that runs the rest of it, for example in a namespace. / program:
+        another build of sallyport.
+        """
         self.dir = directory
         self.conf = directory / "conf.d"
         self.conf.mkdir(parents=True)
@@ -59,7 +60,7 @@ class Gateway:
         self.keys = {}
         self.log = Log(directory / "gateway.log")
         self.process = None
-        self.group = set()  # the process sessions our masters lead
+        self.group = set()  # the process sessions that our masters lead
         self.seen = set()
         self.host_keys = []
         self.host_key_names = [f"host_{kind}" for kind in host_keys]
@@ -73,7 +74,7 @@ class Gateway:
         words = {
             "ListenAddress": net.at(self.host, self.port or net.free_port()),
             "HostKey": " ".join(self.host_key_names),
-            # Thousands of failing logins come from 127.0.0.1: a test of these says so.
+            # Thousands of failing logins come from 127.0.0.1; tests of these limits set them.
             "PerSourcePenalties": "no",
             "PerSourceMaxStartups": "none",
         }
@@ -95,7 +96,7 @@ class Gateway:
         )
 
     def command(self, *args):
-        """A subcommand that has to succeed; its standard output."""
+        """A subcommand that must succeed; its standard output."""
         p = self.sallyport(*args, "-c", self.conf)
         assert p.returncode == 0, f"sallyport {args}: exit {p.returncode}, {p.stderr.decode()}"
         return p.stdout.decode()
@@ -128,7 +129,7 @@ class Gateway:
         return line
 
     def route(self, login, sshd, client_keys=(), known_hosts=None, key=None, **words):
-        """Where a login leads.  A word set to None is left out."""
+        """Add [route login] to this sshd.  A word set to None is left out."""
         file = re.sub(r"[^A-Za-z0-9]", "_", login)
         (self.conf / f"{file}.pub").write_text("".join(k.public + "\n" for k in client_keys))
         (self.conf / f"{file}.known_hosts").write_text(
@@ -165,7 +166,7 @@ class Gateway:
         raise AssertionError(f"the gateway does not start: {self.log.text()}")
 
     def spawn(self):
-        """The process alone; where its log begins."""
+        """Start the process without waiting; the mark where its log begins."""
         mark = self.log.mark()
         with open(self.log.path, "ab") as log:
             self.process = subprocess.Popen(
@@ -180,7 +181,7 @@ class Gateway:
         return self.listens(self.spawn())
 
     def listens(self, mark):
-        """Wait until it does; False if somebody else has the port."""
+        """Wait until the gateway listens; False if its port is in use."""
         listening = rf"listening on {re.escape(self.host)} port {self.port}\b"
         wait_for(
             "the gateway to listen or to end",
@@ -203,7 +204,7 @@ class Gateway:
         return procs.Proc(self.process.pid)
 
     def processes(self):
-        """All that the masters of this directory have brought forth and that runs."""
+        """All running processes that the masters of this directory have started."""
         everyone = procs.everyone()
         found = {p for p in everyone if p.session in self.group}
         for pid in self.group:
@@ -213,7 +214,7 @@ class Gateway:
         return sorted((p for p in found if p.alive()), key=lambda p: p.start)
 
     def zombies(self):
-        """Dead children the master has not collected."""
+        """Dead children that the master has not collected."""
         return [p for p in procs.descendants(self.process.pid) if p.state == "Z"]
 
     def role(self, word):
@@ -226,7 +227,7 @@ class Gateway:
         return [p for p in self.role("session") if not login or login in p.title().split()]
 
     def quiet(self, timeout=10.0):
-        """Wait until nothing is left of any session."""
+        """Wait until no process of any session is left."""
         def left():
             return self.sessions() + self.role("errand") + self.zombies()
 
@@ -236,12 +237,12 @@ class Gateway:
             raise AssertionError(f"{e}: {left()}") from None
 
     def kill(self, sig=9):
-        """The master alone."""
+        """Kill the master alone."""
         self.process.send_signal(sig)
         self.process.wait(10)
 
     def stop(self):
-        """End it all, and see that it ends: nothing may be left, and no sanitizer has spoken."""
+        """End the gateway: no process may be left, and no sanitizer may have reported."""
         if self.process is None:
             return
         self.processes()

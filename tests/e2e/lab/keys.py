@@ -1,4 +1,4 @@
-"""SSH keys, made once for a run of the tests by ssh-keygen."""
+"""SSH keys, made once per test run by ssh-keygen."""
 
 import base64
 import math
@@ -11,9 +11,9 @@ TYPES = {
     "ecdsa521": ("ecdsa", 521),
     "rsa3072": ("rsa", 3072),
 }
-# What opens nothing any more.
+# Types that are refused.
 WEAK = {"rsa1024": ("rsa", 1024)}
-# An RSA key of 2048 bits whose public exponent has six bytes: a signature by it is dear to check.
+# An RSA key of 2048 bits with a public exponent of six bytes: its signatures are expensive to verify.
 COSTLY = "rsa_e48"
 
 
@@ -23,7 +23,7 @@ class Key:
 
     @property
     def public(self):
-        """The line for authorized_keys: type and base64, without the comment."""
+        """The line for authorized_keys: type and base64, without a comment."""
         return " ".join(self.path.with_suffix(".pub").read_text().split()[:2])
 
     @property
@@ -53,7 +53,7 @@ def generate_costly(path):
     d = pow(e, -1, phi)
     public = rsa.RSAPublicNumbers(e, n.public_numbers.n)
     key = rsa.RSAPrivateNumbers(n.p, n.q, d, d % (n.p - 1), d % (n.q - 1), n.iqmp, public).private_key()
-    # pyca writes OpenSSH's own format for it too, whatever the exponent
+    # the cryptography package writes OpenSSH's format for any exponent
     path.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.OpenSSH, s.NoEncryption()))
     path.chmod(0o600)
     line = key.public_key().public_bytes(s.Encoding.OpenSSH, s.PublicFormat.OpenSSH)
@@ -71,7 +71,7 @@ def generate(path, kind="ed25519"):
 
 
 class Ring:
-    """Keys by purpose and type, made when first asked for."""
+    """Keys by purpose and type, made on first use."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -84,7 +84,7 @@ class Ring:
 
 
 def private_parts(path):
-    """The secret numbers of an unencrypted OpenSSH private key: {name: bytes}."""
+    """The secret numbers of an unencrypted OpenSSH private key, as {name: bytes}."""
     text = path.read_text().split("-----")[2]
     blob = base64.b64decode("".join(text.split()))
     assert blob.startswith(b"openssh-key-v1\0")

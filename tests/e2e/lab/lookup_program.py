@@ -1,4 +1,4 @@
-"""A gateway that asks a lookup program, written by the test."""
+"""A gateway with a lookup program that the test writes."""
 
 import os
 import re
@@ -42,7 +42,7 @@ def lookup(make_gateway, make_sshd, ring, tmp_path):
             )
             (self.here / "answer").write_text(self.answer)
             self.script = self.here / "lookup"
-            # tests run side by side: each looks for its own that sleep
+            # tests run side by side: each looks for its own sleeping processes
             self.nap = f"8461.{os.getpid()}{len(made)}"
             cases = cases.replace("8461.7", self.nap)
             self.script.write_text(SCRIPT.format(here=self.here, cases=f"good*) answer ;;\n{cases}"))

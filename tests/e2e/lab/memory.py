@@ -5,11 +5,11 @@ import time
 
 from .gateway import sanitized
 
-LIMIT = 24 << 20  # the most that a session may need whose peers read nothing
+LIMIT = 24 << 20  # the most memory that a session may need whose peers do not read
 
 
-def settles(session):
-    """Wait until the session uses no CPU any more; its memory then, and the most there was."""
+def wait_until_idle(session):
+    """Wait until the session uses no CPU; its memory then, and the most seen before."""
     most = 0
     last, still = None, 0
     deadline = time.monotonic() + 30
@@ -22,24 +22,24 @@ def settles(session):
     return session.rss(), most
 
 
-def bounded(session):
-    _, most = settles(session)
+def assert_bounded(session):
+    _, most = wait_until_idle(session)
     if not sanitized():
         assert most < LIMIT, f"{most >> 20} MiB"
 
 
 def peak(session, timeout):
-    """The most memory it had, until its end."""
+    """The most memory of a session, until it ends."""
     most, deadline = 0, time.monotonic() + timeout
     while session.alive() and time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):  # it ends
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):  # it has ended
             most = max(most, session.rss())
         time.sleep(0.02)
     return most
 
 
 def memory(proc):
-    """All that a process has in memory, piece by piece."""
+    """The contents of a process's memory, piece by piece."""
     with open(f"/proc/{proc.pid}/maps", encoding="utf-8") as maps, open(
         f"/proc/{proc.pid}/mem", "rb", buffering=0
     ) as mem:

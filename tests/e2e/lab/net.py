@@ -1,4 +1,4 @@
-"""Sockets: ports, small servers, and talking through forwards."""
+"""Sockets: free ports, small servers, and data exchanged through forwards."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ import threading
 
 from .wait import wait_for
 
-# Below the range the kernel takes for outgoing connections, so that none of those is in the way.
+# Below the range of ephemeral ports, so that no outgoing connection uses one.
 _ports = random.Random(os.getpid() ^ int.from_bytes(os.urandom(4), "big"))
 
 
@@ -26,12 +26,12 @@ def free_port():
 
 
 def at(host, port):
-    """ADDRESS:PORT as sshd_config has it."""
+    """ADDRESS:PORT in the form of sshd_config."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def connect(address, timeout=20.0, source=None):
-    """A connection to (host, port), from this address of ours, or to the path of a Unix socket."""
+    """A connection to (host, port), from this source address, or to a Unix socket by its path."""
     family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
     s = socket.socket(family)
     s.settimeout(timeout)
@@ -58,7 +58,7 @@ def wait_accepts(address, timeout=10.0):
 
 
 def read_all(sock):
-    """Everything until the other side ends it."""
+    """All bytes until the peer closes its end."""
     parts = []
     while True:
         data = sock.recv(65536)
@@ -107,7 +107,7 @@ def exchange_many(address, count, data):
 
 
 class Server:
-    """Accepts on a port, on a Unix socket if path is given, and runs handle(sock) for each connection."""
+    """Accepts on a port, or on a Unix socket if path is given, and calls handle(sock) for each connection."""
 
     def __init__(self, handle, path=None, port=0):
         self.handle = handle
@@ -179,7 +179,7 @@ class BlackHole:
 
 
 def echo(sock):
-    """Give back what comes; end when the other side has ended."""
+    """Send back what comes; close when the peer has closed."""
     while True:
         data = sock.recv(65536)
         if not data:
@@ -189,7 +189,7 @@ def echo(sock):
 
 
 def digest(sock):
-    """Read to the end, then answer with the SHA-256: right only if half-close passes."""
+    """Read to the end, then answer with the SHA-256: works only if half-close is relayed."""
     h = hashlib.sha256()
     while True:
         data = sock.recv(262144)
@@ -201,7 +201,7 @@ def digest(sock):
 
 
 def socks5(proxy, host, port):
-    """A connection by SOCKS 5 to a name."""
+    """A connection to a host name by SOCKS 5."""
     s = connect(proxy)
     try:
         s.sendall(b"\5\1\0")

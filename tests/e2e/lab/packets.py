@@ -1,4 +1,4 @@
-"""Packets of SSH from before the keys are exchanged, built by hand: right ones and wrong ones."""
+"""Packets from before the key exchange, built by hand: valid and invalid ones."""
 
 import struct
 
@@ -10,12 +10,12 @@ GOOD_LISTS = [
 
 
 def packet(payload, padding=8):
-    """A packet with so much padding, also where RFC 4253 wants another length."""
+    """A packet with this much padding, also where RFC 4253 requires another length."""
     return struct.pack(">IB", len(payload) + padding + 1, padding) + payload + bytes(padding)
 
 
 def padded_packet(payload):
-    """A packet that is padded as it should be."""
+    """A packet with the padding that RFC 4253 requires."""
     padding = 8 + -(len(payload) + 13) % 8
     return (len(payload) + padding + 1).to_bytes(4, "big") + bytes([padding]) + payload + bytes(padding)
 

@@ -1,4 +1,4 @@
-"""Processes, as /proc has them."""
+"""Processes, as /proc shows them."""
 
 import ctypes
 import os
@@ -16,17 +16,17 @@ libc = ctypes.CDLL(None)
 
 
 def adopt_orphans():
-    """What outlives its parent becomes a child of this process, not of init: nothing gets lost."""
+    """Orphans become children of this process and not of init, so none is lost."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_with_us():
-    """For preexec_fn, in the main thread: should the tests be killed, their daemons end as well."""
+    """For preexec_fn, in the main thread: daemons end with the tests, even if these are killed."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Proc:
-    """One process; equal only to itself, not to a later one with the same pid."""
+    """One process; not equal to a later one with the same pid."""
 
     def __init__(self, pid):
         self.pid = pid
@@ -66,13 +66,13 @@ class Proc:
         return int(self.status("VmRSS").split()[0]) * 1024
 
     def cpu(self):
-        """Seconds of CPU used."""
+        """Seconds of CPU time used."""
         with open(f"/proc/{self.pid}/stat", "rb") as f:
             fields = f.read().rpartition(b") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self):
-        """{number: what it leads to}"""
+        """{number: what it refers to}"""
         found = {}
         for fd in os.listdir(f"/proc/{self.pid}/fd"):
             try:
@@ -82,7 +82,7 @@ class Proc:
         return found
 
     def n_descriptors(self):
-        """How many; 0 where one may not know: who is not root cannot look into a keeper."""
+        """The number of descriptors; 0 if unknown, since only root can look into a keeper."""
         try:
             return len(self.descriptors())
         except PermissionError:
@@ -96,7 +96,7 @@ class Proc:
             return b""
 
     def alive(self):
-        """It runs: a zombie does not."""
+        """Whether it runs; a zombie does not."""
         try:
             now = Proc(self.pid)
         except (FileNotFoundError, ProcessLookupError):
@@ -104,7 +104,7 @@ class Proc:
         return now == self and now.state not in "ZX"
 
     def kill(self, sig=signal.SIGKILL):
-        """Only the process that was seen is meant, whoever has its number now."""
+        """Signal this process, but no later one with its pid."""
         try:
             if Proc(self.pid) == self:
                 os.kill(self.pid, sig)
@@ -137,7 +137,7 @@ def descendants(pid, procs=None):
 
 
 def reap(proc):
-    """Collect an orphan that came to us and ended."""
+    """Collect an orphan that became ours and has ended."""
     try:
         os.waitpid(proc.pid, os.WNOHANG)
     except ChildProcessError:
@@ -145,7 +145,7 @@ def reap(proc):
 
 
 def end(popen, timeout=5.0):
-    """End a child we started: politely, then not; with what else is in its process session."""
+    """End a child: SIGTERM, then SIGKILL; with all of its process session."""
     if popen.poll() is None:
         popen.terminate()
         try:
@@ -161,12 +161,12 @@ def end(popen, timeout=5.0):
                 pass
 
 
-def gone(proc, timeout=10.0):
+def wait_gone(proc, timeout=10.0):
     wait_for(f"end of {proc!r}", lambda: not proc.alive(), timeout)
 
 
-def only_root(process):
-    """What follows looks into it."""
+def needs_access_to(process):
+    """Skip the test unless this process can be examined."""
     if process.n_descriptors() == 0:
         assert os.getuid() != 0
         pytest.skip("only root may look into a process that cannot be dumped")

@@ -1,4 +1,4 @@
-"""The programs of plugins/exec: run by hand, and asked by a gateway."""
+"""The programs of plugins/exec: run by hand, and run by a gateway."""
 
 import subprocess
 
@@ -28,12 +28,13 @@ def program_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def program_gateway(make_gateway, make_sshd, ring, tmp_path):
-    """program_gateway(words of Command): let alice in by what the program says.  It has a key "mapped",
-    alice.pub and known_hosts."""
+    """program_gateway(words of Command): a way for alice through a gateway that runs this lookup program.  It
+    has a key "mapped", alice.pub and known_hosts.
+    """
     ways = []
 
     def make(*command, timeout=None):
-        # the programs are those of the checkout, which may be anybody's
+        # the checkout, and so its programs, may belong to anybody
         g, s = make_gateway(StrictModes="no"), make_sshd()
         s.authorize(g.generate_key("mapped"))
         (g.dir / "known_hosts").write_text(s.known_hosts())

@@ -1,23 +1,23 @@
-"""What a person is told when it does not work out."""
+"""The message that a refused user sees."""
 
 import re
 
 
 def session_id(said):
-    """The session id a refusal names, or None."""
+    """The session id in a message, or None."""
     found = re.search(r"\(session ([0-9a-f]{4,})\)", said)
     return found[1] if found else None
 
 
 def one_line(said):
-    """The line of ours in what ssh wrote; there is one and no more."""
+    """The gateway's line in the output of ssh; there must be exactly one."""
     lines = [line for line in said.splitlines() if line.startswith("sallyport:")]
     assert len(lines) == 1, said
     return lines[0]
 
 
 def masked(said, *names):
-    """said with what may differ from one refusal to the next taken out: names, ids, ports."""
+    """A message without what varies between refusals: names, ids, ports."""
     for name in names:
         said = said.replace(name, "NAME")
     said = re.sub(r"\(session [0-9a-f]+\)", "(session ID)", said)

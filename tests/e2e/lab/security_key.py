@@ -1,4 +1,4 @@
-"""Security keys (FIDO): made by ssh-keygen, on the authenticator in software of sk_provider.c."""
+"""Security keys (FIDO), made by ssh-keygen on the software authenticator of sk_provider.c."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from .keys import Key
 PROVIDER = Path(SALLYPORT).parent / "tests" / "sk_provider.so"
 PIN = "314159"
 
-# What ssh-keygen calls them, and the word for them in sshd's log.
+# Names of ssh-keygen, and the words for them in sshd's log.
 KINDS = {"ed25519-sk": "ED25519-SK", "ecdsa-sk": "ECDSA-SK"}
 
 
@@ -23,21 +23,21 @@ def enroll(path, kind="ed25519-sk", *options):
     return Key(path)
 
 
-def pin_at_hand(client):
-    """Whoever asks for a PIN there is given it."""
+def answer_pin(client):
+    """Answer each PIN prompt of this client."""
     ask = client.dir / "pin"
     ask.write_text(f"#!/bin/sh\necho {PIN}\n")
     ask.chmod(0o755)
     client.env.update(SK_PIN=PIN, SSH_ASKPASS=str(ask), SSH_ASKPASS_REQUIRE="force")
 
 
-def holder(way, key, **options):
-    """A client with this key and the authenticator to use it, by somebody who knows its PIN."""
+def security_key_client(way, key, **options):
+    """A client with this key, its authenticator and its PIN."""
     c = way.new_client(key, SecurityKeyProvider=PROVIDER, **options)
-    pin_at_hand(c)
+    answer_pin(c)
     return c
 
 
 def provider_agent(way, directory, *keys):
     """The environment of an agent that holds these security keys and may load the provider."""
-    return start_agent(holder(way, None), directory / "agent", *keys, provider=PROVIDER)
+    return start_agent(security_key_client(way, None), directory / "agent", *keys, provider=PROVIDER)

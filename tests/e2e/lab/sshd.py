@@ -1,4 +1,4 @@
-"""A real sshd on loopback, run by and logging in the user who runs the tests."""
+"""A real sshd on loopback, which runs as the user of the tests and logs that user in."""
 
 import functools
 import os
@@ -34,7 +34,9 @@ def version():
 
 @functools.cache
 def penalising():
-    """An sshd with PerSourcePenalties, 9.8 or later, or None: this machine's, or that of $LAB_NEW_SSHD."""
+    """The path of an sshd with PerSourcePenalties, 9.8 or later: that of this host, or $LAB_NEW_SSHD; or
+    None.
+    """
     for program in (os.environ.get("LAB_NEW_SSHD"), SSHD):
         if program:
             p = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
@@ -45,7 +47,7 @@ def penalising():
 
 
 def _locked():
-    """Without PAM sshd refuses an account whose password starts with '!'."""
+    """Without PAM sshd refuses an account whose password field starts with '!'."""
     try:
         with open("/etc/shadow", encoding="ascii", errors="replace") as f:
             return any(line.startswith(f"{ME}:!") for line in f)
@@ -54,7 +56,7 @@ def _locked():
 
 
 class Sshd:
-    """options: sshd_config words; a list gives a word several times.  env: what each session has."""
+    """options: words of sshd_config; a list gives a word several times.  env: variables of each session."""
 
     def __init__(self, directory, ring, host_keys=HOST_KEYS, env=None, listen="127.0.0.1", program=SSHD,
                  **options):
@@ -79,7 +81,7 @@ class Sshd:
                 f.write(public + "\n")
 
     def known_hosts(self, kinds=None):
-        """Lines for a known_hosts file: one for each host key."""
+        """Lines for a known_hosts file: one per host key."""
         return "".join(
             f"[{self.host}]:{self.port} {key.public}\n"
             for key in self.host_keys
@@ -87,7 +89,7 @@ class Sshd:
         )
 
     def config(self):
-        # SHLVL keeps bash from reading the ~/.bashrc of whoever runs the tests.
+        # SHLVL keeps bash from reading the ~/.bashrc of the user who runs the tests.
         env = [self.mark, "SHLVL=2", "HGRCPATH=/dev/null", "GIT_CONFIG_GLOBAL=/dev/null"]
         env += [f"{name}={value}" for name, value in self.env.items()]
         words = {k.lower(): v for k, v in self.options.items()}
@@ -153,7 +155,7 @@ class Sshd:
         raise AssertionError(f"sshd ended:\n{self.log.text(mark)}\n{path.read_text()}")
 
     def processes(self):
-        """sshd's own processes and the commands of its sessions, also those whose parent is gone."""
+        """sshd's processes and the commands of its sessions, also those whose parent has ended."""
         everyone = procs.everyone()
         found = set(procs.descendants(self.process.pid, everyone))
         found |= {p for p in everyone if p in self.seen}
@@ -163,11 +165,11 @@ class Sshd:
         return sorted((p for p in found if p.alive()), key=lambda p: p.start)
 
     def sessions(self):
-        """The processes that serve a connection."""
+        """The processes that serve connections."""
         return [p for p in self.processes() if p.title().startswith(("sshd: ", "sshd-session: "))]
 
     def commands(self, word):
-        """Commands that run in sessions and have this word in their command line."""
+        """Commands of sessions with this word in their command line."""
         return [
             p for p in self.processes() if word in p.title().split() and not p.title().startswith("sshd")
         ]

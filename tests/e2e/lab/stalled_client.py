@@ -1,4 +1,4 @@
-"""A client that takes no answers: what it asks for stays in the gateway, or in its socket."""
+"""A client that reads no answers: they stay in the gateway, or in the buffers of the socket."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""System calls by name, as this machine numbers them."""
+"""System calls by name, with the numbers of this architecture."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ import pytest
 
 @functools.cache
 def numbers():
-    """{name: number}, from the header the C library is built with."""
+    """{name: number}, from the header of the C library."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         pytest.skip("no C compiler, whose headers have the numbers of system calls")

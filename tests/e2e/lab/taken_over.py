@@ -1,7 +1,8 @@
-"""A session that has been taken over: it sends the keeper what it likes, and calls what its filter leaves.
+"""A session or keeper that has been taken over: it sends the messages and makes the system calls that a test
+wants.
 
-The gateway is build/tests/sallyport-attack (tests/attack/attack.c): its sessions serve usual clients as
-always, and obey one that begins with a magic word.
+The gateway is build/tests/sallyport-attack (tests/attack/attack.c): its sessions serve normal clients, and
+obey a client that begins with a magic word.
 """
 
 import errno
@@ -23,7 +24,7 @@ INFO, SEND, RECEIVE, CALL, SCRATCH_PUT, SCRATCH_GET, FILL, ALLOCATE, CRASH, CANA
 
 
 def program():
-    """The attack build; the test is skipped where it has not been made."""
+    """The path of the attack build; skips the test where it has not been built."""
     if not os.access(PROGRAM, os.X_OK):
         pytest.skip(f"{PROGRAM} is not there: make tests")
     return PROGRAM
@@ -31,7 +32,7 @@ def program():
 
 @functools.cache
 def types():
-    """The number of each type of message: they are counted from 1 in the order of src/ipc/ipc.def."""
+    """The number of each message type by its name, counted from 1 in the order of src/ipc/ipc.def."""
     names = re.findall(r"^IPC_MESSAGE\((\w+),", (TREE / "src/ipc/ipc.def").read_text(), re.M)
     return {name: number for number, name in enumerate(names, 1)}
 
@@ -42,7 +43,7 @@ def string(value):
 
 
 def body(*parts):
-    """As message(), without a type: bool, int (uint32), bytes or str (string), bytearray (as it is)."""
+    """The body of a message, from parts like those of attack.message()."""
     out = b""
     for part in parts:
         if isinstance(part, bool):
@@ -57,7 +58,7 @@ def body(*parts):
 
 
 class Reader:
-    """The body of a message of the keeper."""
+    """Reads the body of a message from the keeper."""
 
     def __init__(self, data):
         self.data = data
@@ -87,11 +88,11 @@ class Reader:
 
 
 class Gone(Exception):
-    """It has ended: killed by its filter, by the master, or a session by the keeper hanging up."""
+    """The process has ended, or the keeper has closed the session's socket."""
 
 
 class Obedient:
-    """A process that does what comes on a socket."""
+    """A process that follows commands on a socket."""
 
     def __init__(self, sock, timeout=20):
         self.sock = sock
@@ -132,12 +133,12 @@ class Obedient:
     # System calls.
 
     def call(self, number, *args):
-        """The result of a system call by its number, or -errno; Gone if that ended the session."""
+        """The result of a system call by its number, or -errno; raises Gone if the process died."""
         args = [a & (2**64 - 1) for a in (*args, *[0] * (6 - len(args)))]
         return struct.unpack(">q", self.ask(CALL, struct.pack(">7Q", number, *args)))[0]
 
     def put(self, data):
-        """Into the session's memory; the address."""
+        """Store bytes in the memory of the process; their address."""
         self.ask(SCRATCH_PUT, data)
         return self.scratch
 
@@ -145,7 +146,7 @@ class Obedient:
         return self.ask(SCRATCH_GET, struct.pack(">I", n))
 
     def allocate(self, n):
-        """malloc(3) and use so many bytes: how many there were."""
+        """malloc(3) and write to this many bytes; how many it got."""
         return struct.unpack(">Q", self.ask(ALLOCATE, struct.pack(">Q", n)))[0]
 
     def fill(self, address, n):
@@ -161,24 +162,26 @@ class Obedient:
 
 
 class TakenOver(Obedient):
-    """One connection to the gateway, whose session obeys."""
+    """A connection to the gateway whose session obeys."""
 
     def __init__(self, port, host="127.0.0.1", timeout=20):
         super().__init__(net.connect((host, port)), timeout)
         self.sock.sendall(MAGIC)
         self.greet()
 
-    # The keeper.
+    # Messages to and from the keeper.
 
     def send(self, name, *parts):
-        """A message to the keeper; Gone if it does not listen any more."""
+        """Send a message to the keeper; raises Gone if the keeper has closed the socket."""
         result = struct.unpack(">q", self.ask(SEND, bytes([types()[name]]) + body(*parts)))[0]
         if result in (-errno.EPIPE, -errno.ECONNRESET):
             raise Gone
         assert result > 0, os.strerror(-result)
 
     def receive(self, timeout=10.0):
-        """The next message: name, body, descriptor (in the session) or None.  None: none came; Gone: the end."""
+        """The next message: name, body, descriptor (in the session) or None.  None if none came; raises Gone
+        at the end.
+        """
         answer = Reader(self.ask(RECEIVE, struct.pack(">I", int(timeout * 1000))))
         status, fd = answer.u8(), answer.u32()
         if status == 0:
@@ -190,7 +193,7 @@ class TakenOver(Obedient):
         return name, answer, None if fd == 2**32 - 1 else fd
 
     def expect(self, *names, timeout=10.0):
-        """The next message of one of these names, passing over others."""
+        """The next message with one of these names; others are skipped."""
         while True:
             got = self.receive(timeout)
             assert got is not None, f"none of {names} came"
@@ -198,7 +201,7 @@ class TakenOver(Obedient):
                 return got
 
     def ended(self, timeout=10.0):
-        """The keeper hangs up on this session: True, or False if it does not."""
+        """Whether the keeper closes the socket of this session."""
         try:
             while self.receive(timeout) is not None:
                 pass
@@ -206,10 +209,10 @@ class TakenOver(Obedient):
             return True
         return False
 
-    # A login, without any key exchange: the hash is of this session's own making.
+    # A login without a key exchange: the session makes the exchange hash up.
 
     def sign(self, algorithm="ssh-ed25519", data=None):
-        """SIGN: the signature, or None if it is refused.  The first one begins the login."""
+        """SIGN: the signature, or None if the keeper refuses.  The first one begins the login."""
         data = os.urandom(32) if data is None else data
         self.send("SIGN", algorithm, data)
         _, answer, _ = self.expect("SIGNATURE")
@@ -220,25 +223,26 @@ class TakenOver(Obedient):
         return signature if ok else None
 
     def auth(self, *parts):
-        """A USERAUTH message of the client's."""
+        """AUTH: a USERAUTH message, as if from the client."""
         self.send("AUTH", message(*parts).asbytes())
 
     def prove(self, login, key, service="ssh-connection"):
-        """publickey with a key (lab.keys.Key, ed25519) over the hash that was signed first."""
+        """publickey with a key (lab.keys.Key, ed25519), signed over the first hash."""
         private = paramiko.Ed25519Key.from_private_key_file(str(key.path))
         request = (USERAUTH_REQUEST, login, service, "publickey", True, "ssh-ed25519", private.asbytes())
         signed = string(self.session_id) + message(*request).asbytes()
         signature = private.sign_ssh_data(signed)
         self.auth(*request, signature.asbytes())
 
-    def enter(self, login, key, machine):
-        """Be logged in, as the keeper sees it: with the host key of the machine (lab.keys.Key, ed25519)
-        the session says to have met the machine, and that it said SUCCESS."""
+    def enter(self, login, key, upstream):
+        """Log in, as the keeper sees it: the session claims that the upstream showed this host key
+        (lab.keys.Key, ed25519) and answered SUCCESS.
+        """
         if not hasattr(self, "session_id"):
             self.sign()
         self.prove(login, key)
         self.expect("UPSTREAM_FD")
-        private = paramiko.Ed25519Key.from_private_key_file(str(machine.path))
+        private = paramiko.Ed25519Key.from_private_key_file(str(upstream.path))
         hash_ = os.urandom(32)
         self.send("HOST_KEY", "ssh-ed25519", hash_, private.asbytes(), private.sign_ssh_data(hash_).asbytes())
         assert self.expect("HOST_KEY_OK")[1].bool()
@@ -248,7 +252,7 @@ class TakenOver(Obedient):
         self.expect("RELAY")
 
     def dies(self, gateway, number, *args):
-        """Of this system call: the signal, by the gateway's log."""
+        """This system call kills the session: the signal, from the gateway's log."""
         mark = gateway.log.mark()
         with pytest.raises(Gone):
             result = self.call(number, *args)
@@ -296,7 +300,7 @@ class UpstreamConnection(Attacker):
     def login(self, request):
         """Send this USERAUTH_REQUEST: SUCCESS or FAILURE, or None if the upstream hangs up."""
         self.send(request[0], bytearray(request[1:]))
-        return self.hears(USERAUTH_FAILURE, USERAUTH_SUCCESS)
+        return self.expect(USERAUTH_FAILURE, USERAUTH_SUCCESS)
 
     def _verify_key(self, host_key, sig):
         self.shown = (host_key, sig)
@@ -304,10 +308,12 @@ class UpstreamConnection(Attacker):
 
 
 class TakenOverKeeper(Obedient):
-    """The keeper of a gateway of the attack build, which obeys when it has confined itself, before it is ready.
+    """The keeper of a gateway of the attack build, which obeys after it has confined itself and before it is
+    ready.
 
     with TakenOverKeeper(gateway, directory) as k: the master runs and waits.  k.release() lets the keeper go
-    on, and the gateway serve."""
+    on, and the gateway serve.
+    """
 
     def __init__(self, gateway, directory):
         self.gateway = gateway

@@ -1,4 +1,4 @@
-"""Whether two things take the same time, also on a busy machine."""
+"""Whether two operations take the same time, also on a busy host."""
 
 import statistics
 
@@ -6,9 +6,10 @@ import statistics
 def takes_as_long(one, other, share=0.25, rounds=30):
     """Call each in turn, until the shortest times of both, or the medians, differ by no more than a share.
 
-    What else runs can only add to a time, so the shortest says what the thing itself takes, unless
-    now and then a packet need not wait for an acknowledgement; and where there is a difference, no
-    number of rounds lets either go.  Returns the shortest, in s; AssertionError after `rounds`.
+    Other load can only add to a time, so the shortest one is that of the operation itself, except that a
+    packet sometimes need not wait for an acknowledgement; and where there is a real difference, neither
+    figure agrees after any number of rounds.  Returns the shortest times, in s; AssertionError after
+    `rounds`.
     """
     times = ([], [])
     for turn in range(rounds):
@@ -20,6 +21,6 @@ def takes_as_long(one, other, share=0.25, rounds=30):
     raise AssertionError(f"one takes longer than the other: {times}")
 
 
-# Refusals of a login come at its own pace, 5 to 9 ms doubled until it is enough: what takes as long
-# as something else may, with another login, take twice that.
+# Each login refuses at a pace of its own, 5 to 9 ms doubled until it is long enough: the same operation may
+# take twice as long with another login.
 PACE = 1.2

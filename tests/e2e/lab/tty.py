@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, as a person uses it."""
+"""A program on a terminal of its own, as a user runs it."""
 
 import fcntl
 import functools
@@ -17,7 +17,7 @@ import pytest
 
 @functools.cache
 def sshd_can_make_terminals():
-    """sshd gives a terminal to the group tty.  Not being root it cannot, unless it is tty's already."""
+    """sshd gives a terminal to the group tty, which without root works only if it belongs to tty already."""
     if os.getuid() == 0:
         return True
     master, slave = pty.openpty()
@@ -59,7 +59,7 @@ class Terminal:
             data = data[os.write(self.fd, data) :]
 
     def expect(self, pattern, timeout=20.0):
-        """Read until the pattern is there; what came up to its end is used up."""
+        """Read until the pattern matches; output up to its end is consumed."""
         deadline = time.monotonic() + timeout
         while True:
             found = re.search(pattern, self.seen, re.M)
@@ -76,13 +76,13 @@ class Terminal:
             return False
         try:
             data = os.read(self.fd, 65536)
-        except OSError:  # the other side has closed
+        except OSError:  # the program has closed the terminal
             return False
         self.seen += data.decode("utf-8", "replace")
         return bool(data)
 
     def wait(self, timeout=20.0):
-        """Read to the end of the program; its exit status."""
+        """Read until the program ends; its exit status."""
         deadline = time.monotonic() + timeout
         while self._read(max(0.0, deadline - time.monotonic())):
             pass

@@ -1,6 +1,7 @@
-"""contrib/sallyport.service without systemd: unit.py UNIT WRITABLE... -- COMMAND runs the command with
-what the unit forbids, as far as a program that is not systemd can; or says UNIT: why not, status 77.
-For root.  Lines it does not know it passes over."""
+"""contrib/sallyport.service without systemd: unit.py UNIT WRITABLE... -- COMMAND runs the command with the
+restrictions of the unit, as far as a program other than systemd can; or prints "UNIT: reason" and exits with
+77. / Needs root.  Directives it does not know are ignored.
+"""
 
 import ctypes
 import os
@@ -77,7 +78,7 @@ def file_system(words, writable):
 
 
 def expand(word):
-    """The calls of a set, whose names systemd knows."""
+    """The system calls of a set, whose names systemd knows."""
     if not word.startswith("@"):
         return {word}
     out = subprocess.run(["systemd-analyze", "syscall-filter", word], capture_output=True, text=True,
@@ -87,7 +88,7 @@ def expand(word):
 
 
 def filters(words):
-    """What is permitted of calls, and what of their arguments."""
+    """The seccomp filters for system calls and for their arguments."""
     seccomp = ctypes.CDLL("libseccomp.so.2")
     seccomp.seccomp_init.restype = ctypes.c_void_p
     calls = set()
@@ -115,7 +116,7 @@ def filters(words):
     permitted = [permitted[name] for name in words["RestrictAddressFamilies"][0].split()]
     for family in set(range(64)) - set(permitted):
         deny_if(b"socket", 0, EQ, family)
-    # the list last: it does not name what loads it
+    # the allow list last: it lacks seccomp(2) itself
     check(seccomp.seccomp_load(denied), "seccomp")
     check(seccomp.seccomp_load(allowed), "seccomp")
 
@@ -125,10 +126,10 @@ def main():
     unit, *writable = sys.argv[1:split]
     words = words_of(unit)
     kept = {CAPABILITIES[name] for name in words["CapabilityBoundingSet"][0].split()}
-    # before /proc is another: libseccomp and systemd-analyze want what they are used to
+    # before /proc is remounted, which libseccomp and systemd-analyze need
     file_system(words, writable)
     os.umask(int(words["UMask"][0], 8))
-    # systemd sets no-new-privileges before the filters, which take CAP_SYS_ADMIN without
+    # systemd sets no-new-privileges before the filters, which would otherwise need CAP_SYS_ADMIN
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no-new-privileges")
     number = 0
     while number in kept or libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0:

@@ -1,4 +1,4 @@
-"""An upstream that is not sshd: it asks the questions a test wants asked."""
+"""Upstreams other than sshd, which ask what the test wants asked."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ from . import net
 
 paramiko = pytest.importorskip("paramiko")
 
-# Words of a route whose logins the upstream judges.
+# Words of a route whose logins are judged by the upstream.
 PASSTHROUGH = {"Passthrough": "yes", "Key": None, "AuthorizedKeysFile": None}
 
 ROUNDS = [
@@ -65,7 +65,7 @@ class QuestioningUpstream(paramiko.ServerInterface):
 
 
 @contextlib.contextmanager
-def upstream(gated, ring, rounds=None, handler=None, judge=None, **route):
+def questioning_way(gated, ring, rounds=None, handler=None, judge=None, **route):
     """A way through a gateway to such an upstream, and the server it listens with.
 
     handler: called with each transport.  judge: makes the server interface, in place of the questions.

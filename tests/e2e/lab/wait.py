@@ -1,11 +1,11 @@
-"""Waiting for a thing, never for a time."""
+"""Waiting for a condition, never for a time."""
 
 import re
 import time
 
 
 def wait_for(what, check, timeout=10.0, every=0.02):
-    """Call check() until it gives something true, and return that.  AssertionError at the deadline."""
+    """Call check() until it returns something true, and return that.  AssertionError at the deadline."""
     deadline = time.monotonic() + timeout
     while True:
         value = check()
@@ -36,7 +36,7 @@ class Log:
         return self.text(since).split("\n")[:-1]
 
     def mark(self):
-        """The place where the log ends now, for `since`."""
+        """The current end of the log, for `since`."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Run a program on a kernel without Landlock: its first system call says so.  For Gateway(within=...)."""
+"""Run a program as on a kernel without Landlock: its first system call fails.  For Gateway(within=...)."""
 
 import ctypes
 import errno

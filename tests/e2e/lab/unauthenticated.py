@@ -1,4 +1,4 @@
-"""Those who come without a key: from any address of 127/8, each a source of its own."""
+"""Clients without a key, from any address of 127/8: each address is a source of its own."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ def connect(port, source="127.0.0.1", host="127.0.0.1", timeout=20.0):
 
 
 def first_words(port, source="127.0.0.1", host="127.0.0.1"):
-    """What the server says first; "" if it says nothing and closes."""
+    """The first bytes from the server; "" if it closes without any."""
     with connect(port, source, host) as s:
         try:
             return s.recv(200)
@@ -35,7 +35,7 @@ def refused(port, source="127.0.0.1", host="127.0.0.1"):
 
 
 def guess(port, login="alice", tries=1, source="127.0.0.1", method="password"):
-    """One connection with so many wrong passwords (or with nothing but "none"): how many it took."""
+    """One connection with this many wrong passwords (or with "none" alone): how many were judged."""
     t = paramiko.Transport(connect(port, source))
     taken = 0
     try:
@@ -58,6 +58,6 @@ def guess(port, login="alice", tries=1, source="127.0.0.1", method="password"):
 
 
 def dropped(log, reason):
-    """How many connections were turned away for this reason, by the text of the log."""
+    """The number of connections refused for this reason, according to the log."""
     one = len(re.findall(rf"drop connection from \S+ port \d+: {reason}$", log, re.M))
     return one + sum(int(n) for n in re.findall(rf"drop connection: (\d+) more within a second: {reason}$", log, re.M))

@@ -1,10 +1,11 @@
 /*
- * A sallyport for the tests, never for use: a session does what its client says, once it is in its
- * sandbox.  That is what an attacker has who has found a bug in the code that reads strangers' bytes.
+ * A build of sallyport for the tests, never for use: a session follows the commands of its client, once
+ * it is in its sandbox.  This is the position of an attacker who has found a bug in the code that
+ * parses untrusted bytes.
  *
- * It is linked from the objects of the product; the linker puts the two __wrap_ functions here in
- * front of the product's.  A client that begins with ATTACK_MAGIC speaks frames, u32 length, u8 op,
- * body; each is answered by one frame, u32 length, body.  Every other client is served as usual.
+ * It is linked from the objects of the product; the linker's --wrap calls the two __wrap_ functions in
+ * place of the product's.  A client that begins with ATTACK_MAGIC sends frames of u32 length, u8 op,
+ * body; each is answered by one frame of u32 length, body.  Every other client is served normally.
  * tests/e2e/lab/taken_over.py is the other end.
  */
 #include <errno.h>
@@ -21,7 +22,7 @@
 
 #define ATTACK_MAGIC "ATTACK!\n"
 #define ATTACK_MAGIC_LEN (sizeof(ATTACK_MAGIC) - 1)
-/* An SSH client sends its version string at once. */
+/* Long enough for any client: an SSH client sends its version string at once. */
 #define ATTACK_MAGIC_WAIT_MS 5000
 #define ATTACK_SCRATCH_SIZE (128 * 1024)
 
@@ -67,7 +68,7 @@ attack_read(void *p, size_t len)
 	return 0;
 }
 
-/* In one piece: a second one would wait for the other side to have acknowledged the first. */
+/* Sent in one piece: with Nagle's algorithm a second segment waits for the acknowledgement of the first. */
 static void
 attack_answer(const struct buf *b)
 {
@@ -206,7 +207,7 @@ attack_obey(uint8_t op, struct wire *body, struct buf *out)
 	}
 }
 
-/* Until the other end has closed. */
+/* Follow commands until the other end closes the connection. */
 static void
 attack_loop(void)
 {

@@ -1,10 +1,10 @@
 /*
- * Obedience, for each role that the attack build has taken over.
+ * Shared by the roles that the attack build takes over: the session (attack.c) and the keeper.
  */
 #ifndef TESTS_ATTACK_H
 #define TESTS_ATTACK_H
 
-/* Do what the other end of a socket says, in frames (attack.c), until it closes it. */
+/* Follow the commands that come on a socket, in frames (attack.c), until the other end closes it. */
 void attack_serve(int fd);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The keeper of the attack build: once it has confined itself it does what somebody says who listens on
- * the Unix socket that SALLYPORT_ATTACK_KEEPER names, and then goes on as a keeper.  Without the variable
- * it is as usual.
+ * The keeper of the attack build: after it has confined itself, it follows the commands of a test that
+ * listens on the Unix socket named by SALLYPORT_ATTACK_KEEPER, and then goes on as a keeper.  Without
+ * the variable it is a normal keeper.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 extern int __real_confine_enter(const struct conf *conf, struct writable **out);
 int __wrap_confine_enter(const struct conf *conf, struct writable **out);
 
-/* Before the confinement, after which there is no connecting. */
+/* Called before the confinement, which forbids connect(2). */
 static int
 attack_keeper_connect(void)
 {

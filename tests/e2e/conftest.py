@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -10,12 +11,15 @@ pytest.register_assert_rewrite("lab")
 
 from lab import net, procs
 from lab.account import new_account
+from lab.agent import Agent
 from lab.bulk import Bulk
 from lab.ca import CA
+from lab.dial_trial import DialTrial
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.keys import Ring
+from lab.password import PASSWORD
 from lab.sshd import Sshd
-from lab.way import Way, build
+from lab.way import QUICK_KEX, Way, build
 
 pytest_plugins = ["lab.lookup_program", "lab.program"]
 
@@ -201,6 +205,62 @@ def trusting(own_way, ca):
         return own_way(**{"sshd" if own_way.name == "direct" else "route": words})
 
     return make
+
+
+@pytest.fixture
+def run_as_daemon(short, ring, make_sshd):
+    """A gateway that root started and that runs as daemon."""
+    if os.getuid() != 0:
+        pytest.skip("takes root")
+    short.chmod(0o755)
+    g = Gateway(short / "gateway", ring, RunAs="daemon")
+    upstream = make_sshd()
+    g.route("alice", upstream, [ring.get("client")])
+    g.start()
+    w = Way("gateway", short, ring, upstream, g)
+    yield w
+    w.close()
+    g.stop()
+
+
+@pytest.fixture
+def trial(make_gateway, make_sshd, ring):
+    """trial(sshd=..., front=..., **route): a gateway that is not started, for `route alice --dial`."""
+
+    def make(sshd=None, front=None, **route):
+        g = make_gateway(port=net.free_port(), **(front or {}))
+        m = make_sshd(**{"KexAlgorithms": QUICK_KEX, **(sshd or {})})
+        t = DialTrial(g, m, ring, **route)
+        return t
+
+    return make
+
+
+@pytest.fixture
+def agent_way(gated, ring, short):
+    """agent_way(keys=..., upstream=...): a way with Key = agent, and an agent with these keys.  upstream: the
+    keys that the upstream accepts, if others.
+    """
+
+    def make(keys=("ed25519",), upstream=None, route=None, agent=(), **options):
+        w = gated(route={"key": "agent", **(route or {})}, **options)
+        w.agent = Agent(w, short / "a", *agent)
+        w.keys = [w.agent.add(ring.get("agent", kind)) for kind in keys]
+        w.sshd.authorize(*(k.public for k in (w.keys if upstream is None else upstream)))
+        return w
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def hashed():
+    """The PasswordHash of lab.password.PASSWORD."""
+    p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode() + b"\nmore\n",
+                       capture_output=True, check=True, timeout=20)
+    assert p.stderr == b""
+    name, value = p.stdout.decode().rstrip("\n").split(" = ")
+    assert name == "PasswordHash" and value.startswith("$argon2id$")
+    return value
 
 
 @pytest.fixture

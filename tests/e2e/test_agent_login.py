@@ -1,6 +1,5 @@
 """Key = agent: the gateway logs in to the upstream with a key of the user's own agent."""
 
-import contextlib
 import hashlib
 import re
 import signal
@@ -9,43 +8,17 @@ import subprocess
 import pytest
 
 from lab import net
-from lab.agent import Agent
+from lab.agent import Agent, assert_login_refused, paramiko_runs, with_key
 from lab.gateway import SALLYPORT
-from lab.refusal import one_line, session_id
+from lab.refusal import one_line
 from lab.wait import wait_for
-
 
 SIGN_REQUEST = "type 13$"
 
 
-@pytest.fixture
-def login(gated, ring, short):
-    """login(keys=..., upstream=...): a way with Key = agent, and an agent with these keys.  upstream: the
-    keys that the upstream accepts, if others.
-    """
-
-    def make(keys=("ed25519",), upstream=None, route=None, agent=(), **options):
-        w = gated(route={"key": "agent", **(route or {})}, **options)
-        w.agent = Agent(w, short / "a", *agent)
-        w.keys = [w.agent.add(ring.get("agent", kind)) for kind in keys]
-        w.sshd.authorize(*(k.public for k in (w.keys if upstream is None else upstream)))
-        return w
-
-    return make
-
-
-def assert_refused(w, r, says, why):
-    """Exit status 255 and one line, whose session the log names."""
-    assert r.code == 255 and r.out == b"", r
-    assert re.search(says, one_line(r.err)), r.err
-    sid = session_id(r.err)
-    assert w.gateway.log.wait(rf"session {sid}: alice from .* refused: .*{why}")
-    w.gateway.quiet()
-
-
 @pytest.mark.parametrize("kind", ["ed25519", "rsa3072", "ecdsa256", "ecdsa521"])
-def test_key_in_agent_logs_in_to_upstream(login, kind):
-    w = login([kind])
+def test_key_in_agent_logs_in_to_upstream(agent_way, kind):
+    w = agent_way([kind])
     r = w.ssh("echo in; exit 7")
     assert r.outcome == (7, b"in\n", ""), r
     assert w.sshd.log.find(f"Accepted publickey .* {re.escape(w.keys[0].fingerprint)}")
@@ -53,16 +26,16 @@ def test_key_in_agent_logs_in_to_upstream(login, kind):
     assert w.gateway.log.find(rf"the agent is asked to sign for .* {re.escape(w.keys[0].fingerprint)}")
 
 
-def test_terminal(login):
-    w = login()
+def test_terminal(agent_way):
+    w = agent_way()
     t = w.client.terminal("-tt", None)
     t.send("test -t 0 && echo on-a-$((6 * 7))-terminal; exit 3\n")
     t.expect("on-a-42-terminal")
     assert t.wait() == 3
 
 
-def test_transfer_of_20_megabytes_each_way(login, bulk):
-    w = login()
+def test_transfer_of_20_megabytes_each_way(agent_way, bulk):
+    w = agent_way()
     b = bulk(20)
     with open(b.path, "rb") as f:
         r = w.ssh("-T", "cat", stdin=f)
@@ -70,8 +43,8 @@ def test_transfer_of_20_megabytes_each_way(login, bulk):
 
 
 @pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
-def test_scp_and_sftp(login, bulk, tmp_path, program):
-    w = login()
+def test_scp_and_sftp(agent_way, bulk, tmp_path, program):
+    w = agent_way()
     b = bulk(20)
     there, back = tmp_path / "there", tmp_path / "back"
     if program == "sftp":
@@ -83,8 +56,8 @@ def test_scp_and_sftp(login, bulk, tmp_path, program):
     assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
 
 
-def test_git(login, tmp_path):
-    w = login()
+def test_git(agent_way, tmp_path):
+    w = agent_way()
     work, bare, copy = tmp_path / "work", tmp_path / "bare.git", tmp_path / "copy"
     w.client.env["GIT_SSH_COMMAND"] += " -A"
     w.client.git("init", "-q", work)
@@ -97,9 +70,9 @@ def test_git(login, tmp_path):
     assert (copy / "file").read_text() == (work / "file").read_text()
 
 
-def test_control_master_asks_agent_of_first_session(login, short, bulk):
+def test_control_master_asks_agent_of_first_session(agent_way, short, bulk):
     """Later sessions of the connection reuse its login."""
-    w = login()
+    w = agent_way()
     b = bulk(20)
     path = str(short / "c")
     master = w.client.spawn("-M", "-S", path, "cat")
@@ -112,9 +85,9 @@ def test_control_master_asks_agent_of_first_session(login, short, bulk):
     assert len(re.findall("Accepted publickey", w.sshd.log.text())) == 1
 
 
-def test_remote_forward_requested_before_session(login, make_sshd):
-    """tcpip-forward arrives before the session: it is held back until the login, and then works."""
-    w = login()
+def test_remote_forward_requested_before_session(agent_way, make_sshd):
+    """tcpip-forward arrives before the session: it is held back until the agent_way, and then works."""
+    w = agent_way()
     local, remote, dynamic = net.free_port(), net.free_port(), net.free_port()
     p = w.client.spawn(
         "-L", f"{local}:127.0.0.1:{w.sshd.port}", "-R", f"{remote}:127.0.0.1:{w.sshd.port}",
@@ -133,44 +106,44 @@ def test_remote_forward_requested_before_session(login, make_sshd):
     assert p.communicate(b"", timeout=10)[0] == b"" and p.returncode == 0
 
 
-def test_agent_is_forwarded_to_upstream(login):
-    w = login()
+def test_agent_is_forwarded_to_upstream(agent_way):
+    w = agent_way()
     assert w.ssh("ssh-add -L").text.split()[:2] == w.keys[0].public.split()
 
 
-def test_agent_is_not_forwarded_without_permission(login):
+def test_agent_is_not_forwarded_without_permission(agent_way):
     """AllowAgentForwarding = no: the agent serves the login alone."""
-    w = login(route={"AllowAgentForwarding": "no"})
+    w = agent_way(route={"AllowAgentForwarding": "no"})
     r = w.ssh("test -z \"$SSH_AUTH_SOCK\" && echo none")
     assert r.outcome[:2] == (0, b"none\n"), r
 
 
 @pytest.mark.parametrize("flags", [(), ("-tt",)])
-def test_client_without_agent(login, flags):
-    w = login()
+def test_client_without_agent(agent_way, flags):
+    w = agent_way()
     del w.client.env["SSH_AUTH_SOCK"]
-    assert_refused(w, w.ssh(*flags, "echo in"), "ssh -A", "no agent is offered")
+    assert_login_refused(w, w.ssh(*flags, "echo in"), "ssh -A", "no agent is offered")
 
 
-def test_client_that_does_not_forward_its_agent(login):
-    w = login()
-    assert_refused(w, w.ssh("-a", "echo in"), "ssh -A", "no agent is offered")
+def test_client_that_does_not_forward_its_agent(agent_way):
+    w = agent_way()
+    assert_login_refused(w, w.ssh("-a", "echo in"), "ssh -A", "no agent is offered")
     assert w.client.sftp("pwd\n", check=False).code == 255
 
 
-def test_empty_agent(login):
-    refused_with = login(keys=[])
-    assert_refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
+def test_empty_agent(agent_way):
+    refused_with = agent_way(keys=[])
+    assert_login_refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
 
 
-def test_locked_agent(login):
-    w = login()
+def test_locked_agent(agent_way):
+    w = agent_way()
     askpass = w.client.dir / "askpass"
     askpass.write_text("#!/bin/sh\necho secret\n")
     askpass.chmod(0o755)
     w.client.run(["ssh-add", "-x"], env={"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
                  check=True)
-    assert_refused(w, w.ssh("echo in"), "locked", "shows no key")
+    assert_login_refused(w, w.ssh("echo in"), "locked", "shows no key")
 
 
 def test_agent_that_does_not_sign(gated, ring, short):
@@ -178,29 +151,29 @@ def test_agent_that_does_not_sign(gated, ring, short):
     w.client.env.update(SSH_ASKPASS="/bin/false", SSH_ASKPASS_REQUIRE="force", DISPLAY=":0")
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
-    assert_refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
+    assert_login_refused(w, w.ssh("echo in"), "did not sign", "did not sign with it")
     assert not w.sshd.log.find("Accepted publickey")
 
 
-def test_keys_that_upstream_refuses(login, ring):
-    w = login(["ed25519", "ecdsa256"], upstream=[ring.get("other")])
-    assert_refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
+def test_keys_that_upstream_refuses(agent_way, ring):
+    w = agent_way(["ed25519", "ecdsa256"], upstream=[ring.get("other")])
+    assert_login_refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
 
 
-def test_six_keys_are_tried_and_no_more(login, ring):
+def test_six_keys_are_tried_and_no_more(agent_way, ring):
     kinds = ["rsa3072", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"]
-    w = login(kinds, upstream=[ring.get("sixth")])
+    w = agent_way(kinds, upstream=[ring.get("sixth")])
     w.agent.add(ring.get("sixth"))
     assert w.ssh("echo in").text == "in\n"
     w.client.run(["ssh-add", "-q", "-d", ring.get("sixth").path], check=True)
     w.agent.add(ring.get("seventh"))
     w.agent.add(ring.get("sixth"))
-    assert_refused(w, w.ssh("echo in"), "first keys|none of the keys", ".")
+    assert_login_refused(w, w.ssh("echo in"), "first keys|none of the keys", ".")
 
 
-def test_key_of_gateway_login_is_tried_first(login, ring):
+def test_key_of_gateway_login_is_tried_first(agent_way, ring):
     """Behind ten other keys of the agent it would not be tried at all."""
-    w = login(upstream=[ring.get("client")])
+    w = agent_way(upstream=[ring.get("client")])
     for n in range(9):
         w.agent.add(ring.get(f"many{n}"))
     w.agent.add(ring.get("client"))
@@ -223,9 +196,9 @@ def test_certificate_in_agent(gated, ring, short, tmp_path):
 
 
 @pytest.mark.parametrize("side", ["client", "upstream", "both"])
-def test_rekeying_during_agent_login(login, bulk, side):
+def test_rekeying_during_agent_login(agent_way, bulk, side):
     """The limit is so low that keys are also exchanged while the agent is asked."""
-    w = login(["rsa3072", "ed25519"], sshd={"RekeyLimit": "1K"} if side != "client" else {})
+    w = agent_way(["rsa3072", "ed25519"], sshd={"RekeyLimit": "1K"} if side != "client" else {})
     options = {"RekeyLimit": "1K"} if side != "upstream" else {}
     r = w.ssh("-v", "echo in", **options)
     assert r.outcome[:2] == (0, b"in\n"), r
@@ -238,9 +211,9 @@ def test_rekeying_during_agent_login(login, bulk, side):
     assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
 
 
-def test_forward_without_session_is_refused_with_reason(login):
+def test_forward_without_session_is_refused_with_reason(agent_way):
     """ssh -W and ssh -N -L: the refused channel carries the reason."""
-    w = login(front={"LoginGraceTime": "3s"})
+    w = agent_way(front={"LoginGraceTime": "3s"})
     r = w.client.run(w.client.argv("ssh", "-W", f"127.0.0.1:{w.sshd.port}", "upstream"))
     assert r.code == 255 and "needs your agent" in r.err, r
     port = net.free_port()
@@ -262,7 +235,7 @@ def test_login_grace_time_ends_unconfirmed_signature(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
-    assert_refused(w, r, "not heard in time", "LoginGraceTime was over")
+    assert_login_refused(w, r, "not heard in time", "LoginGraceTime was over")
 
 
 def test_upstream_that_freezes_after_signature_is_blamed(gated, ring, short):
@@ -275,23 +248,23 @@ def test_upstream_that_freezes_after_signature_is_blamed(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     try:
-        assert_refused(w, w.ssh("echo in"), "your machine did not answer in time", "before it had answered the login")
+        assert_login_refused(w, w.ssh("echo in"), "your machine did not answer in time", "before it had answered the login")
     finally:
         for p in w.sshd.processes():
             p.kill(signal.SIGCONT)
 
 
-def test_upstream_that_is_down(login):
-    w = login()
+def test_upstream_that_is_down(agent_way):
+    w = agent_way()
     w.sshd.stop()
     r = w.ssh("echo in")
     assert r.code == 255 and "cannot be reached" in one_line(r.err), r
     assert not w.agent.log.find(SIGN_REQUEST)
 
 
-def test_changed_host_key_of_upstream(login, ring):
+def test_changed_host_key_of_upstream(agent_way, ring):
     """The agent is never asked for a signature."""
-    w = login()
+    w = agent_way()
     w.gateway.known_hosts_of("alice").write_text(
         f"[127.0.0.1]:{w.sshd.port} {ring.get('wrong_host').public}\n")
     r = w.ssh("echo in")
@@ -326,41 +299,26 @@ def test_key_restricted_to_another_upstream(gated, ring, short, tmp_path):
     key = ring.get("agent")
     w.sshd.authorize(key.public)
     w.agent.add(key, "-H", hosts, "-h", "gateway", "-h", "gateway>other")
-    assert_refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
+    assert_login_refused(w, w.ssh("echo in"), "no key in your agent|did not sign", ".")
     assert not w.sshd.log.find("Accepted publickey")
 
 
-def test_max_sessions_counts_session_of_agent_login(login):
-    w = login(route={"MaxSessions": "0"})
+def test_max_sessions_counts_session_of_agent_login(agent_way):
+    w = agent_way(route={"MaxSessions": "0"})
     r = w.ssh("echo in")
     assert r.code == 255 and "may not open a session" in one_line(r.err), r
     w.gateway.quiet()
 
 
-def test_session_timeout(login):
-    w = login(route={"SessionTimeout": "1s"})
+def test_session_timeout(agent_way):
+    w = agent_way(route={"SessionTimeout": "1s"})
     r = w.ssh("echo in; exec sleep 30")
     assert r.code == 255 and r.out == b"in\n" and "ends after a time" in r.err, r
 
 
-def test_forced_command(login):
-    w = login(route={"ForceCommand": "echo forced"})
+def test_forced_command(agent_way):
+    w = agent_way(route={"ForceCommand": "echo forced"})
     assert w.ssh("echo in").outcome[:2] == (0, b"forced\n")
-
-
-@contextlib.contextmanager
-def paramiko_runs(w, monkeypatch, prove, command, **sizes):
-    """A client that waits for the reply to each of its requests; its channel."""
-    paramiko = pytest.importorskip("paramiko")
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
-    with paramiko.Transport(net.connect(("127.0.0.1", w.front.port))) as t:
-        t.start_client(timeout=10)
-        prove(t)
-        channel = t.open_session(**sizes)
-        handler = paramiko.agent.AgentRequestHandler(channel)
-        channel.exec_command(command)
-        yield channel
-        handler.close()
 
 
 def login_by_paramiko(w, monkeypatch, prove):
@@ -370,28 +328,22 @@ def login_by_paramiko(w, monkeypatch, prove):
         assert channel.recv(100) == b"text" and channel.recv_exit_status() == 3
 
 
-def with_key(w):
-    paramiko = pytest.importorskip("paramiko")
-    key = paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path))
-    return lambda t: t.auth_publickey("alice", key)
-
-
-def test_paramiko_client(login, monkeypatch):
-    w = login()
+def test_paramiko_client(agent_way, monkeypatch):
+    w = agent_way()
     login_by_paramiko(w, monkeypatch, with_key(w))
 
 
-def test_password_at_gateway_and_agent_for_upstream(login, monkeypatch):
+def test_password_at_gateway_and_agent_for_upstream(agent_way, monkeypatch):
     """The gateway identifies the user by password."""
     hashed = subprocess.run([SALLYPORT, "hash-password"], input=b"a long secret\n",
                             capture_output=True, check=True).stdout.decode().split(" = ")[1]
-    w = login(route={"AuthorizedKeysFile": None, "PasswordHash": hashed.strip()})
+    w = agent_way(route={"AuthorizedKeysFile": None, "PasswordHash": hashed.strip()})
     login_by_paramiko(w, monkeypatch, lambda t: t.auth_password("alice", "a long secret"))
     assert w.gateway.log.find("Accepted password for alice")
 
 
-def test_check_and_route_know_key_agent(login, ring):
-    w = login()
+def test_check_and_route_know_key_agent(agent_way, ring):
+    w = agent_way()
     g = w.gateway
     g.command("check")
     assert "Key = agent\n" in re.sub(" +", " ", g.command("check", "--dump"))
@@ -406,105 +358,11 @@ def test_check_and_route_know_key_agent(login, ring):
     assert p.returncode == 78 and b"it is not used any more" in p.stderr, p
 
 
-def test_login_named_agent_uses_its_mapped_key(login):
+def test_login_named_agent_uses_its_mapped_key(agent_way):
     """Key = %u: "agent" is reserved in the configuration, not where a login name is filled in."""
-    w = login()
+    w = agent_way()
     (w.gateway.conf / "20-any.ini").write_text(
         (w.gateway.conf / "10-alice.ini").read_text().replace("[route alice]", "[route *]")
         .replace("Key = agent", "Key = %u"))
     p = w.gateway.sallyport("route", "agent", "-c", w.gateway.conf)
     assert p.returncode == 1 and b"own agent" not in p.stdout and b"agent.pub" in p.stdout, p
-
-
-# The upstream's banner goes to the stderr of the session, because it comes after the client's login.
-
-
-@pytest.fixture
-def banner(tmp_path):
-    path = tmp_path / "banner"
-    path.write_text("The machine says hello.\n\tSecond line \N{UMBRELLA}.\n")
-    return path
-
-
-def test_banner_is_shown(login, banner):
-    w = login(sshd={"Banner": banner})
-    for _ in range(2):
-        r = w.ssh("-T", "echo in; echo err >&2; exit 7")
-        assert (r.code, r.out) == (7, b"in\n"), r
-        assert r.err == banner.read_text().replace("\n", "\r\n") + "err\n"
-
-
-def test_banner_is_shown_once_after_refused_keys(login, banner, ring):
-    w = login(["rsa3072", "ecdsa256"], upstream=[ring.get("last")], sshd={"Banner": banner})
-    w.agent.add(ring.get("last"))
-    r = w.ssh("echo in")
-    assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()
-
-
-def test_banner_of_upstream_that_refuses_login(login, banner, ring):
-    """The banner may say why."""
-    w = login(upstream=[ring.get("other")], sshd={"Banner": banner})
-    r = w.ssh("echo in")
-    assert r.code == 255 and r.out == b"", r
-    assert r.err.replace("\r", "").startswith(banner.read_text() + "sallyport: your machine takes none")
-
-
-def test_banner_on_a_terminal(login, banner):
-    w = login(sshd={"Banner": banner})
-    t = w.client.terminal("-tt", "stty -a; exit 3")
-    t.expect("The machine says hello.\r\n\tSecond line \N{UMBRELLA}.\r\n")
-    t.expect("speed")
-    assert t.wait() == 3
-
-
-def test_long_banner_is_cut_at_16_kib(login, banner):
-    """As with any other key."""
-    banner.write_text("long line\n" * 4000)
-    r = login(sshd={"Banner": banner}).ssh("echo in")
-    assert r.out == b"in\n" and r.err.replace("\r", "") == banner.read_text()[:16384]
-
-
-def test_transfer_of_20_megabytes_after_banner(login, banner, bulk):
-    banner.write_text("long line\n" * 1600)
-    w = login(sshd={"Banner": banner})
-    b = bulk(20)
-    r = w.ssh("-T", f"cat {b.path}; read line; echo $line >&2", stdin=b"on\n")
-    assert r.code == 0 and hashlib.sha256(r.out).hexdigest() == b.sha256
-    assert r.err.replace("\r", "") == banner.read_text() + "on\n"
-
-
-def test_banner_is_counted_against_client_window(login, banner, monkeypatch, bulk):
-    """OpenSSH tolerates a tenth too much; this client has a small window and counts."""
-    window = 1 << 15
-    banner.write_text("long line\n" * 1000)
-    shown = banner.read_bytes().replace(b"\n", b"\r\n")
-    w = login(sshd={"Banner": banner})
-    b = bulk(1)
-    with paramiko_runs(w, monkeypatch, with_key(w), f"cat {b.path}", window_size=window,
-                       max_packet_size=4096) as channel:
-        def unread():
-            return len(channel.in_buffer) + len(channel.in_stderr_buffer)
-
-        wait_for("a full window", lambda: unread() >= window)
-        channel.transport.global_request("keepalive@openssh.com")
-        assert unread() == window
-        assert channel.recv_stderr(1 << 16) == shown
-        out = bytearray()
-        while data := channel.recv(1 << 16):
-            out += data
-        assert out == b.path.read_bytes() and channel.recv_exit_status() == 0
-
-
-@pytest.mark.parametrize("program", ["sftp", "scp", "scp -O"])
-def test_scp_and_sftp_with_banner(login, banner, bulk, tmp_path, program):
-    w = login(sshd={"Banner": banner})
-    b = bulk(1)
-    there, back = tmp_path / "there", tmp_path / "back"
-    if program == "sftp":
-        r = w.client.sftp(f"put {b.path} {there}\nget {there} {back}\n", "-A")
-    else:
-        flags = program.split()[1:]
-        w.client.scp(*flags, "-A", b.path, f"upstream:{there}")
-        r = w.client.scp(*flags, "-A", f"upstream:{there}", back)
-    assert hashlib.sha256(back.read_bytes()).hexdigest() == b.sha256
-    assert r.err.replace("\r", "").count(banner.read_text()) == 1

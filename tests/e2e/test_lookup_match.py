@@ -1,12 +1,11 @@
 """Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress."""
 
 import re
-import subprocess
 
 import pytest
 
 from lab import net
-from lab.gateway import SALLYPORT
+from lab.password import PASSWORD
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -49,15 +48,6 @@ def test_proven_key_selects_route(git_routes, ring, short):
     assert c.ssh(WHOSE, env=env).text == "person\n"
     log = git_routes.gateway.log.text()
     assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
-
-
-PASSWORD = "open sesame"
-
-
-@pytest.fixture(scope="module")
-def hashed():
-    p = subprocess.run([SALLYPORT, "hash-password"], input=PASSWORD.encode(), capture_output=True, check=True)
-    return p.stdout.decode().strip().partition(" = ")[2]
 
 
 @pytest.fixture

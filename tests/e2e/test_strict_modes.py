@@ -367,7 +367,7 @@ def test_conf_d_file_of_another_user(w):
 
 
 @pytest.fixture
-def run_as_daemon(short, ring, make_sshd):
+def run_as_two_users(short, ring, make_sshd):
     """A gateway that root starts and whose keeper runs as daemon."""
     short.chmod(0o755)
     g = Gateway(short / "gateway", ring, RunAs="daemon", RunNetworkAs="games")
@@ -380,9 +380,9 @@ def run_as_daemon(short, ring, make_sshd):
 
 
 @needs_access_to
-def test_owners_that_are_trusted(run_as_daemon):
+def test_owners_that_are_trusted(run_as_two_users):
     """Root that starts it, root that checks it and the keeper come to the same verdict."""
-    w = run_as_daemon
+    w = run_as_two_users
     conf = w.gateway.conf
     os.chown(conf / "10-alice.ini", 1, 1)  # daemon
     os.chown(conf / "alice.pub", 1, 1)

@@ -1,6 +1,6 @@
 /*
- * accept_loop PORT: the least that a server can do for each connection on 127.0.0.1: take it, send
- * a line of text, close it.  The tests compare with this what it costs the gateway to refuse one.
+ * accept_loop PORT: a server on 127.0.0.1 that does the minimum for each connection: accept it, send
+ * a line of text, close it.  The tests compare the cost of a connection that the gateway refuses.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,6 +1,12 @@
 """ssh-agent, for the clients of the tests."""
 
+import contextlib
+import re
+
+import pytest
+
 from . import net
+from .refusal import one_line, session_id
 from .wait import Log, wait_for
 
 
@@ -32,3 +38,34 @@ class Agent:
     def add(self, key, *flags, **env):
         self.way.client.run(["ssh-add", "-q", *flags, key.path], env=env, check=True)
         return key
+
+
+def assert_login_refused(w, r, says, why):
+    """Exit status 255 and one line, whose session the log names."""
+    assert r.code == 255 and r.out == b"", r
+    assert re.search(says, one_line(r.err)), r.err
+    sid = session_id(r.err)
+    assert w.gateway.log.wait(rf"session {sid}: alice from .* refused: .*{why}")
+    w.gateway.quiet()
+
+
+@contextlib.contextmanager
+def paramiko_runs(w, monkeypatch, prove, command, **sizes):
+    """A client that waits for the reply to each of its requests; its channel."""
+    paramiko = pytest.importorskip("paramiko")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
+    with paramiko.Transport(net.connect(("127.0.0.1", w.front.port))) as t:
+        t.start_client(timeout=10)
+        prove(t)
+        channel = t.open_session(**sizes)
+        handler = paramiko.agent.AgentRequestHandler(channel)
+        channel.exec_command(command)
+        yield channel
+        handler.close()
+
+
+def with_key(w):
+    """A function that logs a paramiko.Transport in with the key of the client."""
+    paramiko = pytest.importorskip("paramiko")
+    key = paramiko.Ed25519Key.from_private_key_file(str(w.client.key.path))
+    return lambda t: t.auth_publickey("alice", key)

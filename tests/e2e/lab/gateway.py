@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from .wait import Log, wait_for
 TREE = Path(__file__).resolve().parents[3]
 SALLYPORT = os.path.abspath(os.environ.get("SALLYPORT") or TREE / "build" / "sallyport")
 REPORTS = r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|stack smashing"
+
+# What the master logs after SIGHUP.
+RELOADED = r"reload: the new configuration is in force"
+NOT_RELOADED = r"reload: \d+ errors?; the configuration stays as it was"
 
 # The line that a session logs when it ends.
 END_LINE = r"^sallyport\[\d+\]: .*\bbytes\b.*$"
@@ -110,6 +115,13 @@ class Gateway:
     def reload(self):
         """`sallyport reload`: the completed process."""
         return self.sallyport("reload", "-c", self.conf)
+
+    def hangup(self, pattern=RELOADED):
+        """Send SIGHUP to the master and wait for this log line; what it has logged since."""
+        mark = self.log.mark()
+        self.process.send_signal(signal.SIGHUP)
+        self.log.wait(pattern, mark)
+        return self.log.text(mark)
 
     def set_unlock(self, spec):
         """Unlock = spec, at the end of the [keystore] section."""

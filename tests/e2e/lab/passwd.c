@@ -1,6 +1,6 @@
 /*
- * Preloaded into Dropbear, which looks for authorized_keys in the home of the account alone: the
- * account of whoever runs the tests, with another home and a password of the tests.
+ * Preloaded into Dropbear, which reads authorized_keys from the home directory of the account alone:
+ * getpwnam(3) returns the user of the tests with another home directory and the tests' password.
  */
 #include <dlfcn.h>
 #include <pwd.h>

@@ -1,16 +1,17 @@
 /*
- * A security key (FIDO authenticator) in software, for tests: what ssh's SecurityKeyProvider
- * loads.  A key handle is the private key itself, in DER, behind the hash of the application it
- * was made for; nothing is kept here.  What it signs is in OpenSSH's PROTOCOL.u2f.
+ * A security key (FIDO authenticator) in software, for the tests: a library for ssh's
+ * SecurityKeyProvider.  A key handle is the private key itself, in DER, after the hash of the
+ * application it was made for; the provider stores nothing.  PROTOCOL.u2f of OpenSSH says what it
+ * signs.
  *
- * It behaves as a token whose owner touches it whenever it asks, unless the environment says
+ * It behaves like a token whose owner touches it whenever it asks, unless the environment says
  * otherwise:
  *
- *	SK_UNTOUCHED	it signs without having been touched, whatever is asked of it
- *	SK_UNVERIFIED	it does not ask for the PIN either
+ *	SK_UNTOUCHED	it signs without a touch, whatever the request says
+ *	SK_UNVERIFIED	it signs without a PIN, whatever the request says
  *	SK_COUNTER	the counter of its signatures, otherwise 1
- *	SK_APPLICATION	what it signs for, in place of the key's application
- *	SK_PIN		what verifies its user
+ *	SK_APPLICATION	the application it signs for, in place of that of the key
+ *	SK_PIN		the PIN that verifies its user
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
-/* The interface as OpenSSH 9.2 has it; ssh refuses a provider of another major version. */
+/* The interface of OpenSSH 9.2; ssh refuses a provider of another major version. */
 
 #define SK_API_VERSION 0x000a0000
 
@@ -81,7 +82,7 @@ hash_text(const char *text, uint8_t hash[SHA256_DIGEST_LENGTH])
 	SHA256((const uint8_t *)text, strlen(text), hash);
 }
 
-/* The key without its handle: 32 bytes, or an uncompressed point. */
+/* The public key: 32 bytes, or an uncompressed point. */
 static int
 put_public(EVP_PKEY *key, uint32_t alg, struct sk_enroll_response *r)
 {
@@ -149,7 +150,7 @@ sk_enroll(uint32_t alg, const uint8_t *challenge, size_t challenge_len, const ch
 	return ret;
 }
 
-/* The private key, if the handle is one of ours for this application. */
+/* The private key in a handle, if it is for this application; else NULL. */
 static EVP_PKEY *
 take_handle(const uint8_t *handle, size_t len, const char *application)
 {
@@ -173,7 +174,7 @@ put_number(const BIGNUM *n, uint8_t **to, size_t *len)
 	return 0;
 }
 
-/* sig: what OpenSSL has made, for ECDSA a DER sequence of two numbers. */
+/* sig: OpenSSL's form of a signature, for ECDSA a DER sequence of two numbers. */
 static int
 put_signature(uint32_t alg, const uint8_t *sig, size_t len, struct sk_sign_response *r)
 {
@@ -223,7 +224,7 @@ make_signature(EVP_PKEY *key, uint32_t alg, const char *application, const uint8
 	return ret;
 }
 
-/* Let its user touch it and enter the PIN, as far as that is asked for. */
+/* The user touches the token and enters the PIN, as far as the request asks for these. */
 static int
 ask_user(uint8_t flags, const char *pin, uint8_t *got)
 {
@@ -271,7 +272,7 @@ sk_sign(uint32_t alg, const uint8_t *data, size_t data_len, const char *applicat
 	return ret;
 }
 
-/* It keeps none. */
+/* No resident keys. */
 int
 sk_load_resident_keys(const char *pin, struct sk_option **options, struct sk_resident_key ***keys,
     size_t *count)

@@ -1,11 +1,19 @@
 """Clients without a key, from any address of 127/8: each address is a source of its own."""
 
+import os
 import re
 import socket
+import time
 
 import paramiko
 
+from .wait import wait_for
+
 NOT_ALLOWED = b"Not allowed at this time\r\n"
+# A hash whose password nobody knows, cheap to check.
+HASH = {"PasswordHash": "$argon2id$v=19$m=1024,t=2,p=1$" + "A" * 22 + "$" + "A" * 43}
+# Penalties that one failure triggers, and that outlast a test.
+AT_ONCE = "crash:1h authfail:1h noauth:1h grace-exceeded:1h min:1s max:1h"
 
 
 def connect(port, source="127.0.0.1", host="127.0.0.1", timeout=20.0):
@@ -61,3 +69,22 @@ def dropped(log, reason):
     """The number of connections refused for this reason, according to the log."""
     one = len(re.findall(rf"drop connection from \S+ port \d+: {reason}$", log, re.M))
     return one + sum(int(n) for n in re.findall(rf"drop connection: (\d+) more within a second: {reason}$", log, re.M))
+
+
+def client_at_other_address(w, **options):
+    """A client whose address has no penalty."""
+    return w.new_client(BindAddress="127.0.0.2", **options)
+
+
+def assert_quick_login(w, limit=2.0):
+    """A login from an address without penalty succeeds; with FULL=1, within the limit in s."""
+    start = time.monotonic()
+    r = client_at_other_address(w).ssh("echo in", timeout=30)
+    took = time.monotonic() - start
+    assert r.text == "in\n", r
+    assert not os.environ.get("FULL") or took < limit, took
+
+
+def penalise(port, source="127.0.0.1", **kw):
+    """Connect and leave until the source is penalised; needs the words of AT_ONCE."""
+    wait_for(f"a penalty of {source}", lambda: refused(port, source, **kw))

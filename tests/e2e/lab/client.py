@@ -181,14 +181,14 @@ class Client:
 
 
 def echoes(p, text=b"still here\n"):
-    """A running session, of held() or another with cat, gives back this text."""
+    """A running session, such as open_session() starts, sends this text back."""
     p.stdin.write(text)
     p.stdin.flush()
     assert p.stdout.read(len(text)) == text
 
 
 def open_session(client, command="echo up; cat", **options):
-    """A running session that gives back what is written to it."""
+    """Start a session that sends back what is written to it."""
     p = client.spawn(command, **options)
     assert p.stdout.readline() == b"up\n"
     return p

@@ -1,6 +1,7 @@
 /*
- * A trial connection: the SSH key exchange with a host as for a login, and no login.  An errand of the
- * gateway talks to the host; whether its host key is the right one is judged here.
+ * A trial connection: the SSH key exchange with a host as for a login, and no login.  An
+ * errand of the gateway talks to the host; whether its host key is the right one is judged
+ * here.
  */
 #ifndef CLI_KEYSCAN_H
 #define CLI_KEYSCAN_H

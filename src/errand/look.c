@@ -1,7 +1,7 @@
 /*
- * The errand that looks at a host key: it does the key exchange with an upstream for the keeper, where
- * StrictHostKeyChecking is accept-new and no key is known yet.  So the key that the keeper writes down
- * is not a session's word.  A role of cli/role.c.
+ * The errand that looks at a host key: it does the key exchange with an upstream for the
+ * keeper, where StrictHostKeyChecking is accept-new and no key is known yet.  So the key
+ * that the keeper writes down is not a session's word.  A role of cli/role.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,18 +50,12 @@ look_shown(void *ctx, const char *alg, struct bytes hash, struct bytes blob, str
 	return buf_err(&look->key);
 }
 
-static int
-look_never_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig)
-{
-	return ERR_BADSTATE;
-}
-
 static void
 look_no_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 }
 
-static const struct leg_ops look_ops = { look_never_sign, look_shown, look_no_packet };
+static const struct leg_ops look_ops = { .host_key = look_shown, .packet = look_no_packet };
 
 /* NULL once the keys have been exchanged, and in a trial it is known what the host takes; or why
  * not. */

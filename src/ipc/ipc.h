@@ -1,8 +1,9 @@
 /*
- * Messages between the processes, each one datagram on a SOCK_SEQPACKET socket: a byte of type and a
- * body of the types of RFC 4251, at most IPC_MAX bytes.  ipc.def lists all of them: who sends one
- * to whom, in which phases of a connection, and whether a descriptor comes with it.  A message that
- * does not fit the list is refused before its body is read.  messages.h has the larger bodies.
+ * Messages between the processes, each one datagram on a SOCK_SEQPACKET socket: a byte of
+ * type and a body of the types of RFC 4251, at most IPC_MAX bytes.  ipc.def lists all of
+ * them: who sends one to whom, in which phases of a connection, and whether a descriptor
+ * comes with it.  A message that does not fit the list is refused before its body is read.
+ * messages.h has the larger bodies.
  */
 #ifndef IPC_IPC_H
 #define IPC_IPC_H

@@ -1,6 +1,6 @@
 /*
- * The larger bodies of messages between processes, writer beside reader.  The processes at both ends
- * call these, with messages of ipc.def.
+ * The larger bodies of messages between processes, writer beside reader.  The processes at
+ * both ends call these, with messages of ipc.def.
  */
 #include <string.h>
 

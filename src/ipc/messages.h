@@ -1,9 +1,10 @@
 /*
- * Bodies of the messages that have more than three fields, each as a struct with a pair of functions:
- * put appends the body to a message begun with ipc_begin(), get reads it to its end.
+ * Bodies of the messages that have more than three fields, each as a struct with a pair of
+ * functions: put appends the body to a message begun with ipc_begin(), get reads it to its
+ * end.
  *
- * get returns 0, or ERR_FORMAT or ERR_NOMEM with nothing to free.  struct bytes point into the
- * message; texts point into the struct itself, which is not to be copied.
+ * get returns 0, or ERR_FORMAT or ERR_NOMEM with nothing to free.  struct bytes point into
+ * the message; texts point into the struct itself, which is not to be copied.
  */
 #ifndef IPC_MESSAGES_H
 #define IPC_MESSAGES_H

@@ -1,3 +1,7 @@
+/*
+ * The packet relay: relay_message() is called for every packet of a relayed session
+ * (session/dispatch.c); keepalives and the time limits of a session are here as well.
+ */
 #include <string.h>
 
 #include "base/clock.h"
@@ -23,12 +27,12 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 }
 
 int
-relay_set_rules(struct relay *r, struct policy *rules, uint64_t session, int64_t now)
+relay_set_policy(struct relay *r, struct policy *policy, uint64_t session, int64_t now)
 {
-	r->idle_ms = rules->idle_ms;
+	r->idle_ms = policy->idle_ms;
 	r->data_ms = now;
-	r->over_ms = rules->session_ms > 0 ? now + rules->session_ms : CLOCK_NEVER;
-	r->policy = policy_enforce_new(rules, session);
+	r->over_ms = policy->session_ms > 0 ? now + policy->session_ms : CLOCK_NEVER;
+	r->policy = policy_enforce_new(policy, session);
 	return r->policy == NULL ? ERR_NOMEM : 0;
 }
 
@@ -38,7 +42,7 @@ relay_set_version(struct relay *r, const char *version)
 	r->foreign = version == NULL || strstr(version, "-OpenSSH") == NULL;
 }
 
-/* Give the replies made here whose turn it is; to is where the requests went. */
+/* Send the replies made here whose turn has come; to is the side that the requests went to. */
 static void
 relay_release(struct relay *r, struct relay_side *to)
 {
@@ -47,7 +51,7 @@ relay_release(struct relay *r, struct relay_side *to)
 	while (replies_made(&to->replies) != REPLY_NONE) {
 		buf_init(&b, 1);
 		buf_put_u8(&b, SSH_MSG_REQUEST_FAILURE);
-		/* only the client's requests are refused */
+		/* only requests of the client are refused */
 		policy_enforce_put(r->policy, RELAY_DOWNSTREAM, &b);
 		buf_free(&b);
 	}
@@ -69,7 +73,7 @@ relay_global_request(struct relay *r, enum relay_from from, const uint8_t *paylo
 		return RELAY_DROP;
 	if (bytes_is(name, "hostkeys-00@openssh.com"))
 		return RELAY_DROP;
-	/* Apache MINA would open nothing more at all, no forwards either */
+	/* Apache MINA would then open no channel at all, not even for a forwarding */
 	if (r->foreign && from == RELAY_DOWNSTREAM &&
 	    bytes_is(name, "no-more-sessions@openssh.com"))
 		permitted = 0;
@@ -86,7 +90,7 @@ relay_global_request(struct relay *r, enum relay_from from, const uint8_t *paylo
 	return RELAY_DROP;
 }
 
-/* A reply to a global request came from this leg: whose is it? */
+/* A reply of this side to a global request: the other side's, or to a keepalive. */
 static enum relay_action
 relay_global_reply(struct relay *r, struct relay_side *from)
 {
@@ -202,7 +206,7 @@ relay_tick(struct relay *r, enum relay_from leg, int64_t now)
 	side->next_ms = now + side->interval_ms;
 	if (++side->unanswered > side->count_max)
 		return RELAY_TICK_DEAD;
-	/* one under way is enough */
+	/* one keepalive at a time is enough */
 	if (side->keepalive || replies_add(&side->replies, REPLY_KEEPALIVE) != 0)
 		return RELAY_TICK_NOTHING;
 	side->keepalive = 1;

@@ -1,3 +1,7 @@
+/*
+ * Key = agent until the upstream accepts the login: the client's session channel is confirmed in
+ * advance, its agent is asked on a channel of our own, and what the client sends is held.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,24 +11,23 @@
 #include "session/agentfwd_private.h"
 #include "wire/ssh.h"
 
-/* What the client may send at once on its session: all that RFC 4253 section 6.1 has
- * everybody take. */
-#define SESSION_PACKET 32768
+/* The largest packet on the client's session: RFC 4253 section 6.1 has every peer take as much. */
+#define AGENTFWD_PACKET 32768
 
-/* What the client says in the meantime: requests, no data. */
-#define HELD_MAX (256 * 1024)
+/* Bytes held of what a client sends before the upstream accepts the login: requests, no data. */
+#define AGENTFWD_HELD_MAX (256 * 1024)
 
-/* Of what is shown on its stderr, at once; agent_message() has room for it. */
-#define STDERR_PIECE 1024
+/* Bytes in one message for the session's stderr; agentfwd_begin_message() has room for them. */
+#define AGENTFWD_STDERR_PIECE 1024
 
-/* How long one that is turned away has to read why. */
-#define REFUSED_MS 4000
+/* How long a refused client has to take the line that says why. */
+#define AGENTFWD_REFUSED_MS 4000
 
-static const char no_session[] =
+static const char agentfwd_no_session[] =
     "sallyport: this login needs your agent, so it needs a session: ssh -A without -N and -W";
 
 void
-agent_send_down(struct session *s, struct buf *out)
+agentfwd_send(struct session *s, struct buf *out)
 {
 	struct wire body;
 
@@ -32,12 +35,12 @@ agent_send_down(struct session *s, struct buf *out)
 	if (buf_err(out) != 0)
 		session_end(s, "%s", err_str(buf_err(out)));
 	else
-		session_send_payloads(s, s->down, &body);
+		dispatch_payloads(s, s->down, &body);
 	buf_free(out);
 }
 
 void
-agent_message(struct buf *b, uint8_t type, uint32_t recipient)
+agentfwd_begin_message(struct buf *b, uint8_t type, uint32_t recipient)
 {
 	buf_init(b, 2048);
 	buf_put_u8(b, type);
@@ -45,18 +48,19 @@ agent_message(struct buf *b, uint8_t type, uint32_t recipient)
 }
 
 static void
-put_bare(struct buf *out, uint8_t type, uint32_t recipient)
+agentfwd_put_bare(struct buf *out, uint8_t type, uint32_t recipient)
 {
 	struct buf b;
 
-	agent_message(&b, type, recipient);
+	agentfwd_begin_message(&b, type, recipient);
 	wire_put_message(out, &b);
 }
 
-void
-agent_begin(struct session *s, struct wire *body)
+/* AGENT: let the client in, and wait for its session channel. */
+static void
+agentfwd_begin(struct session *s, struct wire *body)
 {
-	struct agent *a;
+	struct agentfwd *a;
 
 	if (s->state != SESSION_UPSTREAM_AUTH || s->agent != NULL) {
 		session_end(s, "unexpected message from the keeper");
@@ -67,10 +71,10 @@ agent_begin(struct session *s, struct wire *body)
 		session_end(s, "%s", err_str(ERR_NOMEM));
 		return;
 	}
-	agent_channel_init(&a->channel, AGENT_CHANNEL_NUMBER);
-	buf_init(&a->held, HELD_MAX);
+	agent_channel_init(&a->channel, AGENTFWD_CHANNEL_NUMBER);
+	buf_init(&a->held, AGENTFWD_HELD_MAX);
 	s->agent = a;
-	session_send_payloads(s, s->down, body);
+	dispatch_payloads(s, s->down, body);
 	if (leg_send_success(s->down) != 0) {
 		session_end(s, "client: %s", leg_error(s->down));
 		return;
@@ -81,7 +85,7 @@ agent_begin(struct session *s, struct wire *body)
 /* --- to the keeper --- */
 
 static void
-fail(struct session *s, enum ipc_agent_failure failure)
+agentfwd_fail(struct session *s, enum ipc_agent_failure failure)
 {
 	struct buf b;
 
@@ -90,14 +94,15 @@ fail(struct session *s, enum ipc_agent_failure failure)
 	s->agent->failed = 1;
 	ipc_begin(&b, IPC_AGENT_FAILED);
 	buf_put_u8(&b, (uint8_t)failure);
-	session_tell(s, &b);
+	keeper_link_send(s, &b);
 }
 
-void
-agent_request(struct session *s, struct wire *body)
+/* AGENT_REQUEST: ask the agent. */
+static void
+agentfwd_request(struct session *s, struct wire *body)
 {
 	struct bytes request = wire_string(body);
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct buf out;
 
 	if (s->state != SESSION_AGENT || wire_end(body) != 0 || a->channel.asked) {
@@ -105,18 +110,18 @@ agent_request(struct session *s, struct wire *body)
 		return;
 	}
 	if (a->channel.state != AGENT_CHANNEL_OPEN) {
-		fail(s, IPC_AGENT_GONE);
+		agentfwd_fail(s, IPC_AGENT_GONE);
 		return;
 	}
 	buf_init(&out, IPC_MAX * 2);
 	agent_channel_request(&a->channel, request, &out);
-	agent_send_down(s, &out);
+	agentfwd_send(s, &out);
 }
 
 static void
-channel_event(struct session *s, enum agent_channel_event event)
+agentfwd_channel_event(struct session *s, enum agent_channel_event event)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct buf b;
 
 	switch (event) {
@@ -124,43 +129,43 @@ channel_event(struct session *s, enum agent_channel_event event)
 		return;
 	case AGENT_CHANNEL_OPENED:
 		ipc_begin(&b, IPC_AGENT_OPEN);
-		session_tell(s, &b);
+		keeper_link_send(s, &b);
 		return;
 	case AGENT_CHANNEL_ANSWER:
 		ipc_begin(&b, IPC_AGENT_ANSWER);
 		wire_put_bytes(&b, agent_channel_answer(&a->channel));
-		session_tell(s, &b);
+		keeper_link_send(s, &b);
 		return;
 	case AGENT_CHANNEL_REFUSED:
-		fail(s, IPC_AGENT_DENIED);
+		agentfwd_fail(s, IPC_AGENT_DENIED);
 		return;
 	case AGENT_CHANNEL_GONE:
-		/* else it is found out when it is asked the next time */
+		/* otherwise the next request finds it closed */
 		if (a->channel.asked)
-			fail(s, IPC_AGENT_GONE);
+			agentfwd_fail(s, IPC_AGENT_GONE);
 		return;
 	case AGENT_CHANNEL_GARBLED:
-		fail(s, IPC_AGENT_GARBLED);
+		agentfwd_fail(s, IPC_AGENT_GARBLED);
 		return;
 	}
 }
 
 void
-agent_timeout(struct session *s, int64_t now)
+agentfwd_timeout(struct session *s, int64_t now)
 {
 	if (s->agent->failed || s->agent->shut) {
 		session_end(s, "refused");
 		return;
 	}
-	fail(s, IPC_AGENT_TIMEOUT);
-	s->deadline = now + REFUSED_MS;
+	agentfwd_fail(s, IPC_AGENT_TIMEOUT);
+	s->deadline = now + AGENTFWD_REFUSED_MS;
 }
 
 /* --- on the session's stderr --- */
 
-/* As much of it as goes into one message, and as the client takes: how much that was. */
+/* Append one message with as much of the text as fits and the client takes.  Returns how much. */
 static size_t
-put_stderr(struct agent *a, const void *p, size_t len, struct buf *out)
+agentfwd_put_stderr(struct agentfwd *a, const void *p, size_t len, struct buf *out)
 {
 	struct buf b;
 
@@ -168,11 +173,11 @@ put_stderr(struct agent *a, const void *p, size_t len, struct buf *out)
 		len = a->window;
 	if (len > a->client_packet)
 		len = a->client_packet;
-	if (len > STDERR_PIECE)
-		len = STDERR_PIECE;
+	if (len > AGENTFWD_STDERR_PIECE)
+		len = AGENTFWD_STDERR_PIECE;
 	if (len == 0)
 		return 0;
-	agent_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
+	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
 	wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
 	wire_put_string(&b, p, len);
 	wire_put_message(out, &b);
@@ -180,10 +185,10 @@ put_stderr(struct agent *a, const void *p, size_t len, struct buf *out)
 	return len;
 }
 
-/* For a terminal that may be raw already.  What a client shows of a banner has no control
- * characters, and what comes on stderr it does not look at. */
+/* Append text of the upstream's for the user's terminal, which may be raw already.  A client takes
+ * control characters out of banners, but not out of stderr. */
 static void
-put_shown(struct buf *b, struct bytes text)
+agentfwd_put_shown(struct buf *b, struct bytes text)
 {
 	uint8_t c, before = 0;
 	size_t i;
@@ -200,10 +205,11 @@ put_shown(struct buf *b, struct bytes text)
 	}
 }
 
-void
-agent_banner(struct session *s, struct wire *body)
+/* The upstream's banner, or nothing, on the session's stderr. */
+static void
+agentfwd_banner(struct session *s, struct wire *body)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct buf shown, out;
 	struct bytes text;
 	size_t at, n;
@@ -216,47 +222,48 @@ agent_banner(struct session *s, struct wire *body)
 		return;
 	}
 	buf_init(&shown, 2 * IPC_PAYLOAD_MAX);
-	buf_init(&out, 2 * STDERR_PIECE);
-	put_shown(&shown, text);
-	for (at = 0; (n = put_stderr(a, shown.data + at, shown.len - at, &out)) > 0; at += n)
-		agent_send_down(s, &out);
+	buf_init(&out, 2 * AGENTFWD_STDERR_PIECE);
+	agentfwd_put_shown(&shown, text);
+	for (at = 0; (n = agentfwd_put_stderr(a, shown.data + at, shown.len - at, &out)) > 0;
+	     at += n)
+		agentfwd_send(s, &out);
 	buf_free(&shown);
 }
 
-/* --- turned away --- */
+/* --- refused --- */
 
-/* The session ends with a line on its stderr and exit status 255. */
+/* End the session with a line on its stderr and exit status 255. */
 static void
-put_refusal(struct agent *a, const char *text, struct buf *out)
+agentfwd_put_refusal(struct agentfwd *a, const char *text, struct buf *out)
 {
 	char line[600];
 	unsigned int i;
 	struct buf b;
 
 	for (i = 0; i < a->replies; i++)
-		put_bare(out, SSH_MSG_CHANNEL_SUCCESS, a->client);
+		agentfwd_put_bare(out, SSH_MSG_CHANNEL_SUCCESS, a->client);
 	snprintf(line, sizeof(line), "%s\r\n", text);
-	(void)put_stderr(a, line, strlen(line), out);
-	agent_message(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
+	(void)agentfwd_put_stderr(a, line, strlen(line), out);
+	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);
 	wire_put_u32(&b, 255);
 	wire_put_message(out, &b);
-	put_bare(out, SSH_MSG_CHANNEL_EOF, a->client);
-	put_bare(out, SSH_MSG_CHANNEL_CLOSE, a->client);
+	agentfwd_put_bare(out, SSH_MSG_CHANNEL_EOF, a->client);
+	agentfwd_put_bare(out, SSH_MSG_CHANNEL_CLOSE, a->client);
 }
 
 void
-agent_refuse(struct session *s, const char *text)
+agentfwd_refuse(struct session *s, const char *text)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct buf out;
 
-	buf_init(&out, HELD_MAX * 2);
+	buf_init(&out, AGENTFWD_HELD_MAX * 2);
 	agent_channel_close(&a->channel, &out);
 	if (a->open && !a->shut)
-		put_refusal(a, text, &out);
-	agent_send_down(s, &out);
+		agentfwd_put_refusal(a, text, &out);
+	agentfwd_send(s, &out);
 	if (s->state == SESSION_AGENT && s->up != NULL)
 		leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, "sallyport: refused");
 	a->failed = 1;
@@ -266,49 +273,49 @@ agent_refuse(struct session *s, const char *text)
 	}
 	a->shut = 1;
 	if (s->state == SESSION_AGENT)
-		s->deadline = clock_ms() + REFUSED_MS;
+		s->deadline = clock_ms() + AGENTFWD_REFUSED_MS;
 }
 
 static void
-put_open_failure(struct session *s, uint32_t number)
+agentfwd_put_open_failure(struct session *s, uint32_t number)
 {
 	struct buf out, b;
 
 	if (s->refused++ == 0)
 		log_info("refused: a channel before a session with an agent");
 	buf_init(&out, 1024);
-	agent_message(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
+	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
 	wire_put_u32(&b, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
-	wire_put_text(&b, no_session);
+	wire_put_text(&b, agentfwd_no_session);
 	wire_put_text(&b, "");
 	wire_put_message(&out, &b);
-	agent_send_down(s, &out);
+	agentfwd_send(s, &out);
 }
 
-/* What the client says after that: no other channel is opened. */
+/* A message of a client that has been refused: no other channel is opened. */
 static void
-refused_message(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_refused_message(struct session *s, const uint8_t *payload, size_t len)
 {
 	struct wire w;
 	uint8_t type;
 
 	wire_init(&w, payload, len);
 	type = wire_u8(&w);
-	/* it has seen all of it */
-	if (type == SSH_MSG_CHANNEL_CLOSE && wire_u32(&w) == AGENT_SESSION_NUMBER)
+	/* the client has seen the line */
+	if (type == SSH_MSG_CHANNEL_CLOSE && wire_u32(&w) == AGENTFWD_SESSION_NUMBER)
 		session_end(s, "refused");
 	if (type != SSH_MSG_CHANNEL_OPEN)
 		return;
 	(void)wire_string(&w);
-	put_open_failure(s, wire_u32(&w));
+	agentfwd_put_open_failure(s, wire_u32(&w));
 }
 
-/* --- waiting --- */
+/* --- the client's messages in the meantime --- */
 
 void
-agent_hold(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_hold(struct session *s, const uint8_t *payload, size_t len)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 
 	wire_put_string(&a->held, payload, len);
 	if (buf_err(&a->held) == 0)
@@ -318,11 +325,11 @@ agent_hold(struct session *s, const uint8_t *payload, size_t len)
 	session_end(s, "client sends too much before the upstream has let it in");
 }
 
-/* The session whose agent is to be asked; before it no other channel will do. */
+/* The client's first channel must be a session: the agent is offered on it. */
 static void
-first_open(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_first_open(struct session *s, const uint8_t *payload, size_t len)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct bytes type;
 	struct buf out, b;
 	struct wire w;
@@ -335,29 +342,31 @@ first_open(struct session *s, const uint8_t *payload, size_t len)
 	if (wire_err(&w) != 0)
 		return;
 	if (!bytes_is(type, "session")) {
-		put_open_failure(s, a->client);
+		agentfwd_put_open_failure(s, a->client);
 		return;
 	}
 	a->open = 1;
 	a->open_at = a->held.len;
-	agent_hold(s, payload, len);
+	agentfwd_hold(s, payload, len);
 	buf_init(&out, 128);
-	agent_message(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
-	wire_put_u32(&b, AGENT_SESSION_NUMBER);
+	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
+	wire_put_u32(&b, AGENTFWD_SESSION_NUMBER);
 	wire_put_u32(&b, 0);
-	wire_put_u32(&b, SESSION_PACKET);
+	wire_put_u32(&b, AGENTFWD_PACKET);
 	wire_put_message(&out, &b);
-	agent_send_down(s, &out);
+	agentfwd_send(s, &out);
 }
 
 /*
- * The agent is asked with the request that follows its own: some clients are ready for it
- * only when they have sent that (paramiko).  Unless they wait for a reply.
+ * A request on the session.  Our channel to the agent is opened at the request that follows
+ * the one that offers the agent: some clients (paramiko) are ready for the channel only
+ * then.  A client that wants a reply to its offer waits for it, so there the channel is
+ * opened at once.
  */
 static void
-session_request(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_session_request(struct session *s, const uint8_t *payload, size_t len)
 {
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct bytes name;
 	struct buf out;
 	struct wire w;
@@ -367,7 +376,7 @@ session_request(struct session *s, const uint8_t *payload, size_t len)
 	name = wire_string(&w);
 	want_reply = wire_bool(&w);
 	a->replies += want_reply != 0;
-	agent_hold(s, payload, len);
+	agentfwd_hold(s, payload, len);
 	if (wire_err(&w) != 0 || a->channel.state != AGENT_CHANNEL_NONE)
 		return;
 	if (bytes_is(name, "auth-agent-req@openssh.com") || bytes_is(name, "auth-agent-req")) {
@@ -378,20 +387,20 @@ session_request(struct session *s, const uint8_t *payload, size_t len)
 	if (a->offered) {
 		buf_init(&out, 128);
 		agent_channel_open(&a->channel, &out);
-		agent_send_down(s, &out);
+		agentfwd_send(s, &out);
 	} else if (bytes_is(name, "shell") || bytes_is(name, "exec") ||
 	    bytes_is(name, "subsystem")) {
-		fail(s, IPC_AGENT_NOT_OFFERED);
+		agentfwd_fail(s, IPC_AGENT_NOT_OFFERED);
 	}
 }
 
-/* Replies come in the order of the requests, so one can be given at once only while no
- * other is owed: that is what a client's keepalive needs. */
+/* A keepalive is answered at once, unless an earlier request still waits for its reply: replies
+ * come in the order of the requests. */
 static void
-global_request(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_global_request(struct session *s, const uint8_t *payload, size_t len)
 {
 	static const uint8_t failure = SSH_MSG_REQUEST_FAILURE;
-	struct agent *a = s->agent;
+	struct agentfwd *a = s->agent;
 	struct bytes name;
 	struct wire w;
 	int want_reply;
@@ -407,11 +416,11 @@ global_request(struct session *s, const uint8_t *payload, size_t len)
 		return;
 	}
 	a->asked += want_reply != 0;
-	agent_hold(s, payload, len);
+	agentfwd_hold(s, payload, len);
 }
 
 static void
-agent_channel_input(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_channel_input(struct session *s, const uint8_t *payload, size_t len)
 {
 	enum agent_channel_event event;
 	struct buf out;
@@ -420,26 +429,62 @@ agent_channel_input(struct session *s, const uint8_t *payload, size_t len)
 	event = agent_channel_message(&s->agent->channel, payload, len, &out);
 	if (event == AGENT_CHANNEL_GARBLED)
 		agent_channel_close(&s->agent->channel, &out);
-	agent_send_down(s, &out);
-	channel_event(s, event);
+	agentfwd_send(s, &out);
+	agentfwd_channel_event(s, event);
 }
 
 void
-agent_waiting(struct session *s, const uint8_t *payload, size_t len)
+agentfwd_waiting(struct session *s, const uint8_t *payload, size_t len)
 {
-	struct agent *a = s->agent;
-	uint32_t to = agent_recipient(payload, len);
+	struct agentfwd *a = s->agent;
+	uint32_t to = agentfwd_recipient(payload, len);
 
 	if (a->shut)
-		refused_message(s, payload, len);
-	else if (to == AGENT_CHANNEL_NUMBER)
-		agent_channel_input(s, payload, len);
-	else if (to == AGENT_SESSION_NUMBER && payload[0] == SSH_MSG_CHANNEL_REQUEST)
-		session_request(s, payload, len);
+		agentfwd_refused_message(s, payload, len);
+	else if (to == AGENTFWD_CHANNEL_NUMBER)
+		agentfwd_channel_input(s, payload, len);
+	else if (to == AGENTFWD_SESSION_NUMBER && payload[0] == SSH_MSG_CHANNEL_REQUEST)
+		agentfwd_session_request(s, payload, len);
 	else if (payload[0] == SSH_MSG_CHANNEL_OPEN && !a->open)
-		first_open(s, payload, len);
+		agentfwd_first_open(s, payload, len);
 	else if (payload[0] == SSH_MSG_GLOBAL_REQUEST)
-		global_request(s, payload, len);
+		agentfwd_global_request(s, payload, len);
 	else
-		agent_hold(s, payload, len);
+		agentfwd_hold(s, payload, len);
+}
+
+/* --- from the keeper --- */
+
+/* REFUSE after AGENT. */
+static void
+agentfwd_keeper_refuses(struct session *s, struct wire *body)
+{
+	char text[512];
+
+	wire_text(body, text, sizeof(text));
+	agentfwd_banner(s, body);
+	agentfwd_refuse(s, text);
+}
+
+int
+agentfwd_keeper_message(struct session *s, struct ipc_msg *msg)
+{
+	if (msg->type == IPC_AGENT)
+		agentfwd_begin(s, &msg->body);
+	else if (msg->type == IPC_AGENT_REQUEST)
+		agentfwd_request(s, &msg->body);
+	else if (msg->type == IPC_REFUSE && s->agent != NULL)
+		agentfwd_keeper_refuses(s, &msg->body);
+	else
+		return 0;
+	return 1;
+}
+
+int
+agentfwd_relay_begin(struct session *s, struct wire *body)
+{
+	if (s->agent == NULL)
+		return 0;
+	agentfwd_banner(s, body);
+	return 1;
 }

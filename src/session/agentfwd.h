@@ -1,45 +1,46 @@
 /*
- * Key = agent: between the two logins.  The client is let in, and the upstream waits for
- * the signature of a key in the person's agent.  An agent is offered on a session
- * channel, so the first one the client opens is confirmed here, under a number of ours
- * and with no window; all it says is held back until the upstream has let it in, and
- * goes through the relay then.  From there on our number is changed into the upstream's.
+ * Key = agent: the upstream's login is signed by a key in the user's own agent.
+ *
+ * An agent is offered on a session channel, so the client is let in before the upstream has
+ * accepted the login: its first session channel is confirmed here, under a number of ours
+ * and with no window, and all that it sends is held until the upstream has let us in.  Then
+ * it goes through the relay, and our number is changed into the upstream's for as long as
+ * the channel lasts.
+ *
+ * The rest of a session calls these functions whatever the route says: without Key = agent
+ * they do nothing.
  */
 #ifndef SESSION_AGENTFWD_H
 #define SESSION_AGENTFWD_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "session/session_private.h"
 
-#include "wire/wire.h"
+/* A message of the keeper: 1 if it has been acted on, 0 if it is none for here. */
+int agentfwd_keeper_message(struct session *s, struct ipc_msg *msg);
 
-struct agent;
-struct session;
+/* RELAY: 0, or 1 if the client is in already, so that it gets no USERAUTH_SUCCESS; the body
+ * was for its session then. */
+int agentfwd_relay_begin(struct session *s, struct wire *body);
 
-/* IPC_AGENT: let the client in, and wait for its session channel. */
-void agent_begin(struct session *s, struct wire *body);
+/* The relay has begun: what the client has sent so far goes into it. */
+void agentfwd_relay(struct session *s);
 
-/* IPC_AGENT_REQUEST: for the person's agent. */
-void agent_request(struct session *s, struct wire *body);
+/* In SESSION_AGENT: end the client's session with this line on its stderr. */
+void agentfwd_refuse(struct session *s, const char *text);
 
-/* What comes with IPC_RELAY and IPC_REFUSE once the client is in, before all else: the
- * machine's banner, for the stderr of its session, or nothing. */
-void agent_banner(struct session *s, struct wire *body);
+/* In SESSION_AGENT: the session's deadline has passed. */
+void agentfwd_timeout(struct session *s, int64_t now);
 
-/* IPC_REFUSE once the client is in: text is the line it sees. */
-void agent_refuse(struct session *s, const char *text);
+/* The part of agentfwd_passes() that is for Key = agent. */
+int agentfwd_message(struct session *s, enum relay_from from, uint8_t *payload, size_t len);
 
-/* The session's deadline has passed. */
-void agent_timeout(struct session *s, int64_t now);
-
-/* The upstream has let us in, and the relay has begun. */
-void agent_relay(struct session *s);
-
-/* A message of the client, waiting or in the relay: 1 if it is to be relayed, with what
- * was changed in it. */
-int agent_from_client(struct session *s, uint8_t *payload, size_t len);
-
-/* A message of the upstream in the relay: 1 if it is to be relayed. */
-int agent_from_upstream(struct session *s, const uint8_t *payload, size_t len);
+/* A message of type 80 to 127, before or in the relay: 1 if it is to be relayed now, maybe
+ * with another channel number in it; 0 if it has been taken.  Inline, because every packet
+ * comes by. */
+static inline int
+agentfwd_passes(struct session *s, enum relay_from from, uint8_t *payload, size_t len)
+{
+	return s->agent == NULL || agentfwd_message(s, from, payload, len);
+}
 
 #endif

@@ -1,19 +1,23 @@
+/*
+ * The channel to the user's agent, for agentfwd.c: opened, one request and one answer at a
+ * time, closed.
+ */
 #include "session/agentfwd_channel.h"
 #include "wire/ssh.h"
 
-/* An answer and its length; nobody sends the next before it is asked. */
-#define WINDOW (AGENT_ANSWER_MAX + 4)
-#define PACKET 32768
+/* An answer and its length: the agent sends no more before the next request. */
+#define AGENT_CHANNEL_WINDOW (AGENT_ANSWER_MAX + 4)
+#define AGENT_CHANNEL_PACKET 32768
 
-/* Of a request: a signature over a login with the largest certificate. */
-#define REQUEST_MAX (256 * 1024)
+/* The longest request: to sign a login with the largest certificate. */
+#define AGENT_CHANNEL_REQUEST_MAX (256 * 1024)
 
 void
 agent_channel_init(struct agent_channel *c, uint32_t number)
 {
 	*c = (struct agent_channel){ .number = number };
-	buf_init(&c->request, REQUEST_MAX);
-	buf_init(&c->answer, WINDOW);
+	buf_init(&c->request, AGENT_CHANNEL_REQUEST_MAX);
+	buf_init(&c->answer, AGENT_CHANNEL_WINDOW);
 }
 
 void
@@ -23,11 +27,11 @@ agent_channel_free(struct agent_channel *c)
 	buf_free(&c->answer);
 }
 
-/* A message about the channel, begun. */
+/* Begin a message about the channel. */
 static void
-begin(const struct agent_channel *c, struct buf *b, uint8_t type)
+agent_channel_begin(const struct agent_channel *c, struct buf *b, uint8_t type)
 {
-	buf_init(b, PACKET + 64);
+	buf_init(b, AGENT_CHANNEL_PACKET + 64);
 	buf_put_u8(b, type);
 	wire_put_u32(b, c->client);
 }
@@ -41,16 +45,16 @@ agent_channel_open(struct agent_channel *c, struct buf *out)
 	buf_put_u8(&b, SSH_MSG_CHANNEL_OPEN);
 	wire_put_text(&b, "auth-agent@openssh.com");
 	wire_put_u32(&b, c->number);
-	wire_put_u32(&b, WINDOW);
-	wire_put_u32(&b, PACKET);
+	wire_put_u32(&b, AGENT_CHANNEL_WINDOW);
+	wire_put_u32(&b, AGENT_CHANNEL_PACKET);
 	wire_put_message(out, &b);
-	c->left = WINDOW;
+	c->left = AGENT_CHANNEL_WINDOW;
 	c->state = AGENT_CHANNEL_OPENING;
 }
 
 /* As much of the request as the client takes now. */
 static void
-send_request(struct agent_channel *c, struct buf *out)
+agent_channel_send_request(struct agent_channel *c, struct buf *out)
 {
 	struct buf b;
 	size_t n;
@@ -61,9 +65,9 @@ send_request(struct agent_channel *c, struct buf *out)
 			n = c->window;
 		if (n > c->packet)
 			n = c->packet;
-		if (n > PACKET)
-			n = PACKET;
-		begin(c, &b, SSH_MSG_CHANNEL_DATA);
+		if (n > AGENT_CHANNEL_PACKET)
+			n = AGENT_CHANNEL_PACKET;
+		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_DATA);
 		wire_put_string(&b, c->request.data, n);
 		wire_put_message(out, &b);
 		buf_consume(&c->request, n);
@@ -76,22 +80,22 @@ agent_channel_request(struct agent_channel *c, struct bytes request, struct buf 
 {
 	struct buf b;
 
-	/* what the last answer took */
-	if (c->left < WINDOW) {
-		begin(c, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
-		wire_put_u32(&b, WINDOW - c->left);
+	/* give back the window that the last answer has used */
+	if (c->left < AGENT_CHANNEL_WINDOW) {
+		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+		wire_put_u32(&b, AGENT_CHANNEL_WINDOW - c->left);
 		wire_put_message(out, &b);
-		c->left = WINDOW;
+		c->left = AGENT_CHANNEL_WINDOW;
 	}
 	buf_reset(&c->answer);
 	buf_reset(&c->request);
 	wire_put_bytes(&c->request, request);
 	c->asked = 1;
-	send_request(c, out);
+	agent_channel_send_request(c, out);
 }
 
 static enum agent_channel_event
-take_data(struct agent_channel *c, struct bytes data)
+agent_channel_data(struct agent_channel *c, struct bytes data)
 {
 	struct wire w;
 	uint32_t len;
@@ -113,7 +117,7 @@ take_data(struct agent_channel *c, struct bytes data)
 }
 
 static enum agent_channel_event
-confirmed(struct agent_channel *c, struct wire *w)
+agent_channel_confirmed(struct agent_channel *c, struct wire *w)
 {
 	c->client = wire_u32(w);
 	c->window = wire_u32(w);
@@ -125,7 +129,7 @@ confirmed(struct agent_channel *c, struct wire *w)
 }
 
 static enum agent_channel_event
-open_message(struct agent_channel *c, uint8_t type, struct wire *w, struct buf *out)
+agent_channel_open_message(struct agent_channel *c, uint8_t type, struct wire *w, struct buf *out)
 {
 	struct bytes data;
 	uint32_t n;
@@ -136,11 +140,11 @@ open_message(struct agent_channel *c, uint8_t type, struct wire *w, struct buf *
 		if (wire_end(w) != 0 || n > UINT32_MAX - c->window)
 			return AGENT_CHANNEL_GARBLED;
 		c->window += n;
-		send_request(c, out);
+		agent_channel_send_request(c, out);
 		return AGENT_CHANNEL_NOTHING;
 	case SSH_MSG_CHANNEL_DATA:
 		data = wire_string(w);
-		return wire_end(w) != 0 ? AGENT_CHANNEL_GARBLED : take_data(c, data);
+		return wire_end(w) != 0 ? AGENT_CHANNEL_GARBLED : agent_channel_data(c, data);
 	case SSH_MSG_CHANNEL_EOF:
 	case SSH_MSG_CHANNEL_CLOSE:
 		agent_channel_close(c, out);
@@ -161,14 +165,14 @@ agent_channel_message(struct agent_channel *c, const uint8_t *payload, size_t le
 	switch (c->state) {
 	case AGENT_CHANNEL_OPENING:
 		if (type == SSH_MSG_CHANNEL_OPEN_CONFIRMATION)
-			return confirmed(c, &w);
+			return agent_channel_confirmed(c, &w);
 		c->state = AGENT_CHANNEL_CLOSED;
 		return type == SSH_MSG_CHANNEL_OPEN_FAILURE ? AGENT_CHANNEL_REFUSED :
 							      AGENT_CHANNEL_GARBLED;
 	case AGENT_CHANNEL_OPEN:
-		return open_message(c, type, &w, out);
+		return agent_channel_open_message(c, type, &w, out);
 	case AGENT_CHANNEL_CLOSED:
-		/* what was under way */
+		/* sent before the client knew */
 		return AGENT_CHANNEL_NOTHING;
 	case AGENT_CHANNEL_NONE:
 		break;
@@ -188,7 +192,7 @@ agent_channel_close(struct agent_channel *c, struct buf *out)
 	struct buf b;
 
 	if (c->state == AGENT_CHANNEL_OPEN) {
-		begin(c, &b, SSH_MSG_CHANNEL_CLOSE);
+		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_CLOSE);
 		wire_put_message(out, &b);
 	}
 	c->state = AGENT_CHANNEL_CLOSED;

@@ -1,5 +1,6 @@
 /*
- * What a session says for the log, and at its end to the person.
+ * What a session reports: log lines and its end to the keeper, which writes the log, and
+ * the last line to the user if nobody else is there to tell it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
-/* Room for a LOG or END message: neither needs memory that may be what is lacking. */
+/* Room for a LOG or END message.  On the stack, because the report may be that memory is
+ * lacking. */
 #define REPORT_MAX 2048
 
 static void
@@ -49,24 +51,24 @@ session_client_ended(struct session *s)
 		session_end(s, "client: %s", leg_error(s->down));
 }
 
-/* Nobody else is there to tell the person: as the keeper does when it refuses. */
+/* The keeper is gone: tell the user as the keeper does in a refusal. */
 static void
-farewell(struct session *s)
+report_farewell(struct session *s)
 {
 	char line[256];
 	struct buf b;
 
-	if (!s->orphan || s->agent != NULL || s->down == NULL)
+	if (!s->orphan || s->down == NULL)
 		return;
 	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);
-	/* before its first login message the client may not be sent a banner */
+	/* RFC 4252 section 5.4 has no banner before the client's first login message */
 	if (s->asked_at != 0) {
 		buf_init(&b, 512);
 		buf_put_u8(&b, SSH_MSG_USERAUTH_BANNER);
 		wire_put_u32(&b, (uint32_t)strlen(line) + 2);
 		buf_putf(&b, "%s\r\n", line);
 		wire_put_text(&b, "");
-		/* if that fails, so does the DISCONNECT */
+		/* if this fails, so does the DISCONNECT */
 		if (buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0)
 			snprintf(line, sizeof(line), "refused, session %04jx",
 			    (uintmax_t)s->config->id);
@@ -77,7 +79,7 @@ farewell(struct session *s)
 
 /* The client's share in the end, for sshd's words before the login. */
 static void
-set_client_end(const struct session *s, struct ipc_end *end)
+report_set_client_end(const struct session *s, struct ipc_end *end)
 {
 	static const enum ipc_client_end ends[] = {
 		[LEG_OTHER] = IPC_END_OTHER,
@@ -97,8 +99,8 @@ set_client_end(const struct session *s, struct ipc_end *end)
 		end->text = s->by_client ? leg_error(s->down) : s->reason;
 }
 
-/* The one line at the end is the keeper's.  Without a keeper there is none: the master has said what
- * became of it. */
+/* The keeper logs the end.  Without a keeper there is no line: the master has logged what became of
+ * the keeper. */
 void
 session_report(struct session *s)
 {
@@ -110,11 +112,11 @@ session_report(struct session *s)
 		.to_client = s->relay.side[RELAY_UPSTREAM].bytes,
 	};
 
-	farewell(s);
+	report_farewell(s);
 	if (s->keeper == -1)
 		return;
 	buf_put_u8(&b, IPC_END);
-	set_client_end(s, &end);
+	report_set_client_end(s, &end);
 	ipc_end_put(&b, &end);
 	if (buf_err(&b) != 0 || fd_send(s->keeper, b.data, b.len, -1) != 0)
 		fd_close(&s->keeper);

@@ -1,3 +1,6 @@
+/*
+ * Receive coalescing of fast uploads: see rx_coalesce.h.  The loop in session.c calls it.
+ */
 #include "session/rx_coalesce.h"
 
 #include <sys/socket.h>
@@ -5,13 +8,13 @@
 #define RX_COALESCE_BYTES (256 * 1024)
 #define RX_COALESCE_WAIT_MS 1
 
-/* As fast as this it is no long way, where a larger SO_RCVLOWAT could keep TCP's window
- * from growing. */
-#define FAST_BYTES (1024 * 1024)
-#define FAST_MS 10
+/* A client this fast is near: over a long way a larger SO_RCVLOWAT could keep TCP's window from
+ * growing. */
+#define RX_COALESCE_FAST_BYTES (1024 * 1024)
+#define RX_COALESCE_FAST_MS 10
 
 static void
-turn(struct rx_coalesce *g, const struct leg *client, int on)
+rx_coalesce_switch(struct rx_coalesce *g, const struct leg *client, int on)
 {
 	int bytes = on ? RX_COALESCE_BYTES : 1;
 
@@ -50,16 +53,16 @@ rx_coalesce_count(struct rx_coalesce *g, const struct leg *client, int64_t now)
 	g->seen = in;
 	if (g->on) {
 		if (got < RX_COALESCE_BYTES)
-			turn(g, client, 0);
+			rx_coalesce_switch(g, client, 0);
 		return;
 	}
-	if (now - g->since_ms > FAST_MS) {
+	if (now - g->since_ms > RX_COALESCE_FAST_MS) {
 		g->since_ms = now;
 		g->run = 0;
 	}
 	g->run += got;
-	if (g->run >= FAST_BYTES) {
+	if (g->run >= RX_COALESCE_FAST_BYTES) {
 		g->run = 0;
-		turn(g, client, 1);
+		rx_coalesce_switch(g, client, 1);
 	}
 }

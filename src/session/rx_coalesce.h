@@ -1,9 +1,8 @@
 /*
- * A fast upload is read in large pieces.  sshd answers every few packets with a
- * WINDOW_ADJUST, and to be woken for each of them and for each packet of the client
- * costs as much as relaying it: while the client sends a MiB in 10 ms, this process is
- * woken once for 256 KiB of it, and what the upstream says is looked at then, a
- * millisecond later at most.
+ * Receive coalescing: a fast upload is read in large pieces.  sshd answers every few packets with a
+ * WINDOW_ADJUST, and waking up for each of them and for each packet of the client costs as much as
+ * relaying it.  While the client sends a MiB in 10 ms, the session is woken once for 256 KiB of it
+ * (SO_RCVLOWAT), and reads the upstream then too, a millisecond later at most.
  */
 #ifndef SESSION_RX_COALESCE_H
 #define SESSION_RX_COALESCE_H
@@ -15,19 +14,20 @@
 
 struct rx_coalesce {
 	int on;
-	int held; /* the upstream would have been read, too */
+	int held; /* the upstream was left out of poll(2) */
 	int64_t since_ms;
 	uint64_t run;  /* bytes since then */
 	uint64_t seen; /* bytes of the client in all */
 };
 
-/* Before poll(2) on the client and the upstream: what it is to wait for, and how long. */
+/* Before poll(2) on the client (fds[0]) and the upstream: adjust the events.  Returns the
+ * timeout. */
 int rx_coalesce_before(struct rx_coalesce *g, struct pollfd fds[2], int timeout_ms);
 
-/* After it gave n. */
+/* After poll(2) has returned n: complete the events. */
 void rx_coalesce_after(struct rx_coalesce *g, struct pollfd fds[2], int n);
 
-/* The client has been read. */
+/* The client has been read: see how fast it sends. */
 void rx_coalesce_count(struct rx_coalesce *g, const struct leg *client, int64_t now);
 
 #endif

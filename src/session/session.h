@@ -17,17 +17,18 @@ struct session_config {
 	int client_alive_count_max;
 };
 
-/* Where a session has its sockets: the filter of its system calls goes by these numbers. */
+/* The descriptors of its sockets: the filter of its system calls knows these numbers. */
 #define SESSION_CLIENT 3
 #define SESSION_KEEPER 4
 
-/* Run it to its end on a connected socket and the socket to the keeper; exits.
- * Called right after fork, with all other descriptors but 0 to 2 closed, from functions that need not
- * return: it has a stack canary of its own. */
+/* Run a session to its end on a connected socket and the socket to the keeper, and exit.
+ * To be called right after fork, with all other descriptors but 0 to 2 closed, by functions
+ * that do not return: the stack canary is changed. */
 void session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
 
-/* Move the two sockets to SESSION_CLIENT and SESSION_KEEPER, and /dev/null to 0 to 2.  0 or ERR_SYS. */
+/* Move the two sockets to SESSION_CLIENT and SESSION_KEEPER, and /dev/null to 0 to 2.  0 or
+ * ERR_SYS. */
 int sandbox_descriptors(int client, int keeper) MUST_CHECK;
 
 /* Confine the process to what a session needs: seccomp, limits, no core.  Descriptors come from

@@ -12,22 +12,22 @@
 
 enum session_state {
 	SESSION_KEX,  /* downstream key exchange */
-	SESSION_AUTH, /* USERAUTH messages go to the keeper and back */
+	SESSION_AUTH, /* the client logs in: USERAUTH messages go to the keeper and back */
 	SESSION_UPSTREAM_KEX,
-	SESSION_UPSTREAM_SERVICE, /* it has been asked for, and what the upstream takes is not known */
+	SESSION_UPSTREAM_SERVICE, /* ssh-userauth is asked for, EXT_INFO may be on its way */
 	SESSION_UPSTREAM_AUTH,
-	SESSION_AGENT, /* the same, with the client let in already */
+	SESSION_AGENT, /* as UPSTREAM_AUTH, with the client logged in: agentfwd.h */
 	SESSION_RELAY,
-	SESSION_CLOSING, /* what waits is written, then it is over */
+	SESSION_CLOSING, /* buffered output is written, then the session is over */
 };
 
-#define SESSION_HOST_KEY_MAX 8192 /* that of a certificate with an RSA key and CA is 3 KiB */
+#define SESSION_HOST_KEY_MAX 8192 /* a certificate with an RSA key and CA has 3 KiB */
 
-/* Messages that may come from the keeper without having been asked for, while it is asked
- * something: a banner, POLICY and what follows it are three. */
+/* Messages that the keeper may send of its own accord while a question waits for its
+ * answer: a banner, POLICY and RELAY are three. */
 #define SESSION_HELD_MAX 4
 
-/* For the person. */
+/* For the user. */
 #define SESSION_ORPHANED                                                                   \
 	"sallyport: the gateway cannot log you in right now; try again later or ask your " \
 	"administrator (session %04jx)"
@@ -39,83 +39,122 @@ struct session {
 	int keeper; /* -1 once it is gone */
 	int signals;
 	struct leg *down, *up;
-	struct agent *agent; /* NULL unless the person's own is asked: agent.h */
+	struct agentfwd *agent; /* NULL without Key = agent; agentfwd*.c alone use it */
 	struct relay relay;
-	struct policy rules; /* until the relay has them */
-	int have_rules;
-	int relayed;		  /* the client was let through */
-	int by_client;		  /* it is the client who has ended it */
-	int orphan;		  /* the keeper was lost before the client was let through */
-	unsigned int refused;	  /* how many lines of the log it has got for that */
-	int64_t deadline;	  /* of the login */
+	struct policy policy; /* until the relay has it */
+	int has_policy;
+	int relayed;		  /* it has been in SESSION_RELAY */
+	int by_client;		  /* the client has ended it */
+	int orphan;		  /* the keeper was lost before the client was let in */
+	unsigned int refused;	  /* refusals by the policy */
+	int64_t deadline;	  /* of the client's login */
 	int64_t up_deadline;	  /* of the login upstream */
 	int64_t up_timeout_ms;	  /* ConnectTimeout */
-	int up_alive_interval_ms; /* ServerAliveInterval, for the relay */
-	int up_patient;		  /* a person is asked meanwhile: only its handshake has one */
-	int64_t trim_at;	  /* give back memory then */
-	uint64_t trim_bytes;	  /* relayed since the last time */
-	int64_t asked_at;	  /* in us: the client's last login message */
-	int64_t pace_until;	  /* in us: the keeper is not listened to before */
-	char reason[512];	  /* why it ends; "" while it does not */
+	int up_alive_interval_ms; /* ServerAliveInterval */
+	int up_patient;	     /* the user is asked in the login upstream: its deadline is for the
+			     * key exchange alone */
+	int64_t trim_at;     /* when memory is given back */
+	uint64_t trim_bytes; /* relayed since the last time */
+	int64_t asked_at;    /* us: the client's last login message */
+	int64_t pace_until;  /* us: the keeper's messages wait until then */
+	char reason[512];    /* why it ends; "" while it does not */
 
 	/* The upstream's host key, as first accepted: a rekey must show the same. */
 	uint8_t host_key[SESSION_HOST_KEY_MAX];
 	size_t host_key_len;
 
-	/* Messages that came while the answer to a question was awaited, as strings. */
+	/* Messages of the keeper that came while an answer was awaited, as strings. */
 	struct buf held;
 	int held_fd; /* -1, or the descriptor of one of them */
 
 	uint8_t message[IPC_MAX];
 };
 
-extern const struct leg_ops session_down_ops;
-extern const struct leg_ops session_up_ops;
+/* --- session.c --- */
 
 /* Begin to end it, with a reason for the log; the first one counts. */
 void session_end(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* End it for what the client's leg says. */
-void session_client_ended(struct session *s);
-
-/* From here on the log is the keeper's to write: it gets messages.  They are lost when it is gone, or
- * reads none. */
-void session_log_begin(struct session *s);
-
-/* It is over: tell the person, if nobody else has, and the keeper. */
-void session_report(struct session *s);
-
 void session_set_state(struct session *s, enum session_state state);
 
-/* Act on a message of the keeper. */
-void session_keeper_message(struct session *s, struct ipc_msg *msg);
+/* --- report.c --- */
 
-/* Read and act on one message of the keeper's socket. */
-void session_keeper_input(struct session *s);
+/* Send log lines to the keeper from here on.  They are lost when it is gone, or reads none. */
+void session_log_begin(struct session *s);
 
-/* Wait for one message, until the deadline, or as long as the keeper may take and so much more.
- * 0 or an ERR_*. */
-int session_keeper_wait(struct session *s, int64_t more_ms, struct ipc_msg *msg);
+/* The client's leg has ended: end the session for the same reason. */
+void session_client_ended(struct session *s);
 
-/* The keeper is gone, or has done with this session: a relay goes on without it, until keys
- * are to be exchanged; a login is over. */
-void session_orphan(struct session *s);
+/* It is over: tell the user, if nobody else has, and the keeper. */
+void session_report(struct session *s);
 
-/* Send to the keeper; an error ends the session.  That it is gone, its end says, behind what it
- * has said before. */
-void session_tell(struct session *s, struct buf *b);
+/* --- keeper_link.c --- */
 
-/* The login upstream begins, now that it is known what it takes. */
-void session_upstream_ready(struct session *s);
+/* Send a message, and free it.  An error ends the session; a keeper that is gone is found
+ * out when its socket is read, behind what it has said before. */
+void keeper_link_send(struct session *s, struct buf *b);
 
-/* Send each of these strings as a message on a leg. */
-void session_send_payloads(struct session *s, struct leg *leg, struct wire *body);
+/* Wait for one message, until the login's deadline, or as long as the keeper may take and more_ms
+ * longer.  0 or an ERR_*. */
+int keeper_link_wait(struct session *s, int64_t more_ms, struct ipc_msg *msg) MUST_CHECK;
 
-/* Relay one message, as far as it may pass. */
-void session_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len);
+/* Read and act on one message. */
+void keeper_link_input(struct session *s);
 
-/* After relay_message() for one that is no data: replies made here, refusals for the log,
- * the end. */
-void session_relay_aftermath(struct session *s, enum relay_action action);
+/* Act on the messages that came while an answer was awaited. */
+void keeper_link_take_held(struct session *s);
+
+/* The keeper is gone, or does not want this session any more: a relay goes on until the next key
+ * exchange, a login is over. */
+void keeper_link_lost(struct session *s);
+
+/* For leg_ops: the keeper signs, and judges host keys. */
+int keeper_link_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig);
+int keeper_link_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
+    struct bytes sig);
+
+/* --- login.c --- */
+
+/* Wait for HELLO and make the downstream leg.  0, or an ERR_* with the session ended. */
+int login_begin(struct session *s) MUST_CHECK;
+
+/* See whether a key exchange is over, and go on from there. */
+void login_check_ready(struct session *s);
+
+/* The login upstream may begin: tell the keeper. */
+void login_upstream_ready(struct session *s);
+
+/* The upstream leg ended before the relay: the keeper knows what to tell the client, and answers
+ * REFUSE. */
+void login_upstream_failed(struct session *s, const char *reason);
+
+/* PACE: delay the keeper's next messages.  This hides from the client how long the keeper
+ * took: RFC 4252 sets no time within which a server has to answer. */
+void login_pace(struct session *s, struct wire *body);
+
+/* Microseconds until the keeper's messages are acted on; 0: now. */
+int64_t login_pace_left(const struct session *s);
+
+/* UPSTREAM_FD, POLICY, RELAY, REFUSE */
+void login_upstream_begin(struct session *s, struct ipc_msg *msg);
+void login_policy(struct session *s, struct wire *body);
+void login_relay(struct session *s, struct wire *body);
+void login_refuse(struct session *s, struct wire *body);
+
+/* --- dispatch.c --- */
+
+/* For leg_ops: a message of the client, of the upstream. */
+void dispatch_downstream(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
+void dispatch_upstream(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
+
+/* Send each of the strings as a message on a leg. */
+void dispatch_payloads(struct session *s, struct leg *leg, struct wire *body);
+
+/* Relay one message, if it may pass. */
+void dispatch_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len);
+
+/* What follows relay_message() for a message that is no data: replies made here, refusals for the
+ * log, the end. */
+void dispatch_after_relay(struct session *s, enum relay_action action);
 
 #endif

@@ -34,12 +34,12 @@ struct leg_ops {
 	/*
 	 * Server: sign the exchange hash (RFC 4253 section 8) with the host key for
 	 * the algorithm and append the signature blob to sig.  The first hash is
-	 * the session identifier.  0 or an ERR_*, which ends the leg.
+	 * the session identifier.  0 or an ERR_*, which ends the leg.  NULL in a client.
 	 */
 	int (*sign)(void *ctx, const char *alg, struct bytes hash, struct buf *sig);
 	/*
 	 * Client: is this the host key of the machine meant, and sig its signature
-	 * over hash?  Asked at each key exchange.  0: go on.
+	 * over hash?  Asked at each key exchange.  0: go on.  NULL in a server.
 	 */
 	int (*host_key)(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
 	    struct bytes sig);

@@ -205,7 +205,7 @@ __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
 
 	buf_init(&sig, 4096);
 	forget_late(leg);
-	if (crypto->secret_hash == NULL)
+	if (crypto->secret_hash == NULL || leg->ops->sign == NULL)
 		goto out;
 	r = leg->ops->sign(leg->ctx, crypto->kex_methods[SSH_HOSTKEYS], hash, &sig);
 	if (r == 0)
@@ -233,6 +233,8 @@ __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ss
 	int r;
 
 	forget_late(leg);
+	if (leg->ops->host_key == NULL)
+		return SSH_ERROR;
 	r = __real_ssh_pki_signature_verify(session, sig, key, input, input_len);
 	if (r != SSH_OK)
 		return r;

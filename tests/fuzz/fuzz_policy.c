@@ -94,7 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	rules.command = strdup("forced");
 	rules.max_sessions = 3;
 	relay_init(&r, 0, 0, 0, 3);
-	CHECK(rules.command != NULL && relay_set_rules(&r, &rules, 1, 0) == 0);
+	CHECK(rules.command != NULL && relay_set_policy(&r, &rules, 1, 0) == 0);
 	while (w.left > 1 && wire_err(&w) == 0 && action != RELAY_END) {
 		head = wire_u8(&w); /* the leg, and the length */
 		m = wire_bytes(&w, (head & 0x7f) < w.left ? head & 0x7f : w.left);

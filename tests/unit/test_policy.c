@@ -25,7 +25,7 @@ static void
 init(struct fixture *f, struct policy *rules)
 {
 	relay_init(&f->r, 0, 0, 0, 3);
-	assert_int_equal(relay_set_rules(&f->r, rules, 0x3f2a, 0), 0);
+	assert_int_equal(relay_set_policy(&f->r, rules, 0x3f2a, 0), 0);
 }
 
 static void

@@ -1,3 +1,6 @@
+/*
+ * The channels that the policy knows: a small table, searched by either side's number.
+ */
 #include <stdlib.h>
 
 #include "relay/channels.h"
@@ -22,7 +25,7 @@ channels_add(struct channels *cs, uint32_t client, int session)
 }
 
 static void
-channel_clear(struct channel *c)
+channels_clear(struct channel *c)
 {
 	replies_free(&c->replies);
 	free(c->held);
@@ -32,7 +35,7 @@ void
 channels_remove(struct channels *cs, struct channel *c)
 {
 	cs->sessions -= c->session != 0;
-	channel_clear(c);
+	channels_clear(c);
 	*c = cs->v[--cs->n];
 }
 
@@ -64,7 +67,7 @@ channels_free(struct channels *cs)
 	size_t i;
 
 	for (i = 0; i < cs->n; i++)
-		channel_clear(&cs->v[i]);
+		channels_clear(&cs->v[i]);
 	free(cs->v);
 	*cs = (struct channels){ 0 };
 }

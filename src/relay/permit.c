@@ -1,3 +1,6 @@
+/*
+ * PermitOpen and PermitListen, for policy_enforce.c, as sshd matches them.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +13,10 @@ permit_pattern(struct bytes text, const char *pattern)
 	return glob_match(text.p, text.len, pattern, strlen(pattern), GLOB_CASE);
 }
 
-/* "host:port", "[address]:port" or "port"; what is nothing of this, as "none", has a
- * port that never matches. */
+/* Split "host:port", "[address]:port" or "port".  Any other word, such as "none", gives a port that
+ * never matches. */
 static struct bytes
-split(const char *entry, const char **port)
+permit_split(const char *entry, const char **port)
 {
 	const char *end, *host = entry;
 
@@ -31,7 +34,7 @@ split(const char *entry, const char **port)
 }
 
 static int
-port_matches(const char *text, uint32_t port)
+permit_port(const char *text, uint32_t port)
 {
 	size_t len = strlen(text);
 
@@ -42,15 +45,15 @@ port_matches(const char *text, uint32_t port)
 }
 
 static int
-list_permits(const struct strlist *list, struct bytes host, uint32_t port, int listen)
+permit_by_list(const struct strlist *list, struct bytes host, uint32_t port, int listen)
 {
 	struct bytes pattern;
 	const char *text;
 	size_t i;
 
 	for (i = 0; i < list->n; i++) {
-		pattern = split(list->v[i], &text);
-		if (!port_matches(text, port))
+		pattern = permit_split(list->v[i], &text);
+		if (!permit_port(text, port))
 			continue;
 		if (listen ? glob_match(host.p, host.len, pattern.p, pattern.len, GLOB_FOLD) :
 			     bytes_is(pattern, "*") || bytes_equal(pattern, host))
@@ -62,11 +65,11 @@ list_permits(const struct strlist *list, struct bytes host, uint32_t port, int l
 int
 permit_open(const struct strlist lists[2], struct bytes host, uint32_t port)
 {
-	return list_permits(&lists[0], host, port, 0) && list_permits(&lists[1], host, port, 0);
+	return permit_by_list(&lists[0], host, port, 0) && permit_by_list(&lists[1], host, port, 0);
 }
 
 int
 permit_listen(const struct strlist lists[2], struct bytes host, uint32_t port)
 {
-	return list_permits(&lists[0], host, port, 1) && list_permits(&lists[1], host, port, 1);
+	return permit_by_list(&lists[0], host, port, 1) && permit_by_list(&lists[1], host, port, 1);
 }

@@ -7,14 +7,15 @@
 #include "base/strlist.h"
 #include "wire/wire.h"
 
-/* A Unix socket has no port: only "*:*" (or its path with ":*") is for it. */
-#define PERMISSION_PATH UINT32_MAX
+/* The port of a Unix socket, which has none: only "*:*" and "PATH:*" match it. */
+#define PERMIT_PATH UINT32_MAX
 
-/* 1 if each of the two lists (wire/policy.h) permits it; an empty list permits all. */
+/* 1 if both lists (of the route and of the key: wire/policy.h) permit it; an empty list
+ * permits all. */
 int permit_open(const struct strlist lists[2], struct bytes host, uint32_t port);
 int permit_listen(const struct strlist lists[2], struct bytes host, uint32_t port);
 
-/* '*' and '?', letters as they are. */
+/* 1 if the text matches a pattern with '*' and '?'; case matters. */
 int permit_pattern(struct bytes text, const char *pattern);
 
 #endif

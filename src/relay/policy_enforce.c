@@ -1,3 +1,7 @@
+/*
+ * The policy of a login in the relay, for relay.c: which channels either side may open, and
+ * which global requests the client may make.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,20 +9,20 @@
 #include "relay/policy_enforce_private.h"
 #include "wire/ssh.h"
 
-/* An OPEN that waits for its number is small. */
+/* Bytes of a CHANNEL_OPEN that is held until its number is free. */
 #define POLICY_ENFORCE_HELD_MAX 1024
 
 struct policy_enforce *
-policy_enforce_new(struct policy *rules, uint64_t session)
+policy_enforce_new(struct policy *policy, uint64_t session)
 {
 	struct policy_enforce *p = calloc(1, sizeof(*p));
 
 	if (p == NULL) {
-		policy_free(rules);
+		policy_free(policy);
 		return NULL;
 	}
-	p->rules = *rules;
-	*rules = (struct policy){ 0 };
+	p->policy = *policy;
+	*policy = (struct policy){ 0 };
 	p->session = session;
 	buf_init(&p->made[0], POLICY_ENFORCE_MADE_MAX);
 	buf_init(&p->made[1], POLICY_ENFORCE_MADE_MAX);
@@ -26,14 +30,14 @@ policy_enforce_new(struct policy *rules, uint64_t session)
 }
 
 void
-policy_enforce_free(struct policy_enforce **policy)
+policy_enforce_free(struct policy_enforce **pp)
 {
-	struct policy_enforce *p = *policy;
+	struct policy_enforce *p = *pp;
 
-	*policy = NULL;
+	*pp = NULL;
 	if (p == NULL)
 		return;
-	policy_free(&p->rules);
+	policy_free(&p->policy);
 	channels_free(&p->channels);
 	buf_free(&p->made[0]);
 	buf_free(&p->made[1]);
@@ -98,7 +102,8 @@ policy_enforce_has_nul(struct bytes s)
 }
 
 static void
-put_open_failure(struct policy_enforce *p, enum relay_from to, uint32_t recipient, uint32_t reason)
+policy_enforce_put_open_failure(struct policy_enforce *p, enum relay_from to, uint32_t recipient,
+    uint32_t reason)
 {
 	struct buf b;
 
@@ -111,75 +116,76 @@ put_open_failure(struct policy_enforce *p, enum relay_from to, uint32_t recipien
 
 /* --- opening --- */
 
-/* PROTOCOL of OpenSSH, section 2.3: what stands for whatever unit there is. */
-#define TUNNEL_ANY 0x7fffffffU
+/* PROTOCOL of OpenSSH, section 2.3: any unit will do. */
+#define POLICY_ENFORCE_TUNNEL_ANY 0x7fffffffU
 
-static const char tunnel[] = "tun@openssh.com";
+static const char policy_enforce_tunnel[] = "tun@openssh.com";
 
-/* As sshd with tunnel="n": that unit, or any, which then is that unit. */
+/* As sshd with tunnel="n": the client may ask for that unit, or for any and gets that one. */
 static int
-tunnel_permitted(const struct policy_enforce *p, struct wire *w)
+policy_enforce_tunnel_permitted(const struct policy_enforce *p, struct wire *w)
 {
 	uint32_t unit;
 
 	(void)wire_u32(w); /* point to point, or Ethernet */
 	unit = wire_u32(w);
-	return wire_end(w) == 0 && (unit == TUNNEL_ANY || unit == p->rules.tunnel);
+	return wire_end(w) == 0 && (unit == POLICY_ENFORCE_TUNNEL_ANY || unit == p->policy.tunnel);
 }
 
-/* The unit is what the message ends in. */
+/* Put the permitted unit, the last field, in place of the one asked for. */
 static void
-put_tunnel(struct policy_enforce *p, const uint8_t *payload, size_t len)
+policy_enforce_put_tunnel(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
 	struct buf b;
 
 	buf_init(&b, POLICY_ENFORCE_MADE_MAX);
 	buf_put(&b, payload, len - 4);
-	wire_put_u32(&b, p->rules.tunnel);
+	wire_put_u32(&b, p->policy.tunnel);
 	policy_enforce_put_made(p, RELAY_UPSTREAM, &b);
 }
 
-/* May the client open it?  0, or the reason for OPEN_FAILURE as sshd has it. */
+/* Returns 0 if the client may open this channel, or the reason code of OPEN_FAILURE as sshd
+ * has it. */
 static uint32_t
-open_refused(struct policy_enforce *p, struct bytes type, struct wire *w)
+policy_enforce_open_refused(struct policy_enforce *p, struct bytes type, struct wire *w)
 {
 	struct bytes host;
 	uint32_t port;
 
 	if (bytes_is(type, "session")) {
 		p->refused = "session: MaxSessions";
-		return p->channels.sessions < p->rules.max_sessions ? 0 : SSH_OPEN_CONNECT_FAILED;
+		return p->channels.sessions < p->policy.max_sessions ? 0 : SSH_OPEN_CONNECT_FAILED;
 	}
 	if (bytes_is(type, "direct-tcpip")) {
 		p->refused = "direct-tcpip";
 		host = wire_string(w);
 		port = wire_u32(w);
-		if ((p->rules.permits & POLICY_TCP_LOCAL) != 0 && wire_err(w) == 0 &&
-		    !policy_enforce_has_nul(host) && permit_open(p->rules.permit_open, host, port))
+		if ((p->policy.permits & POLICY_TCP_LOCAL) != 0 && wire_err(w) == 0 &&
+		    !policy_enforce_has_nul(host) && permit_open(p->policy.permit_open, host, port))
 			return 0;
 		return SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
 	}
 	if (bytes_is(type, "direct-streamlocal@openssh.com")) {
 		p->refused = "direct-streamlocal";
 		host = wire_string(w);
-		/* sshd holds paths against PermitOpen as well */
-		if ((p->rules.permits & POLICY_STREAM_LOCAL) != 0 && wire_err(w) == 0 &&
+		/* sshd checks paths against PermitOpen as well */
+		if ((p->policy.permits & POLICY_STREAM_LOCAL) != 0 && wire_err(w) == 0 &&
 		    !policy_enforce_has_nul(host) &&
-		    permit_open(p->rules.permit_open, host, PERMISSION_PATH))
+		    permit_open(p->policy.permit_open, host, PERMIT_PATH))
 			return 0;
 		return SSH_OPEN_CONNECT_FAILED;
 	}
-	if (p->rules.has_tunnel && bytes_is(type, tunnel) &&
-	    (p->rules.permits & POLICY_OTHER) != 0) {
+	if (p->policy.has_tunnel && bytes_is(type, policy_enforce_tunnel) &&
+	    (p->policy.permits & POLICY_OTHER) != 0) {
 		p->refused = "tunnel";
-		return tunnel_permitted(p, w) ? 0 : SSH_OPEN_CONNECT_FAILED;
+		return policy_enforce_tunnel_permitted(p, w) ? 0 : SSH_OPEN_CONNECT_FAILED;
 	}
 	p->refused = "channel of another kind";
-	return (p->rules.permits & POLICY_OTHER) != 0 ? 0 : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
+	return (p->policy.permits & POLICY_OTHER) != 0 ? 0 : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
 }
 
 static enum relay_action
-client_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
+policy_enforce_client_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
 	uint32_t number, window, packet, reason;
 	struct channel *c;
@@ -195,7 +201,7 @@ client_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 		return RELAY_DROP;
 	c = channels_client(&p->channels, number);
 	if (c != NULL) {
-		/* closed for the client, while the upstream has yet to close it */
+		/* the client takes the old channel for closed, the upstream has yet to close it */
 		if (!c->shut || !c->client_closed || c->held != NULL ||
 		    len > POLICY_ENFORCE_HELD_MAX)
 			return policy_enforce_end(p,
@@ -207,7 +213,7 @@ client_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 		c->held_len = len;
 		return RELAY_DROP;
 	}
-	reason = open_refused(p, type, &w);
+	reason = policy_enforce_open_refused(p, type, &w);
 	if (reason == 0) {
 		p->refused = NULL;
 		c = channels_add(&p->channels, number, bytes_is(type, "session"));
@@ -217,24 +223,24 @@ client_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 		}
 	}
 	if (reason != 0) {
-		put_open_failure(p, RELAY_DOWNSTREAM, number, reason);
+		policy_enforce_put_open_failure(p, RELAY_DOWNSTREAM, number, reason);
 		return RELAY_DROP;
 	}
 	c->window = window;
 	c->packet = packet;
-	if (!p->rules.has_tunnel || !bytes_is(type, tunnel))
+	if (!p->policy.has_tunnel || !bytes_is(type, policy_enforce_tunnel))
 		return RELAY_PASS;
-	put_tunnel(p, payload, len);
+	policy_enforce_put_tunnel(p, payload, len);
 	return RELAY_DROP;
 }
 
-/* Channels that come from the upstream: what has to be permitted, and asked for. */
+/* The upstream may open channels that are permitted and that the client has asked for. */
 static enum relay_action
-upstream_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
+policy_enforce_upstream_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
 	static const struct {
 		const char *type;
-		unsigned int permit; /* 0: never from there */
+		unsigned int permit; /* 0: never */
 	} types[] = {
 		{ "auth-agent@openssh.com", POLICY_AGENT },
 		{ "auth-agent", POLICY_AGENT },
@@ -249,7 +255,7 @@ upstream_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 	uint32_t number;
 	struct wire w;
 	size_t i;
-	int ok = (p->rules.permits & POLICY_OTHER) != 0;
+	int ok = (p->policy.permits & POLICY_OTHER) != 0;
 
 	wire_init(&w, payload + 1, len - 1);
 	type = wire_string(&w);
@@ -258,18 +264,19 @@ upstream_open(struct policy_enforce *p, const uint8_t *payload, size_t len)
 		return RELAY_DROP;
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (bytes_is(type, types[i].type))
-			ok = (p->asked & p->rules.permits & types[i].permit) != 0;
+			ok = (p->asked & p->policy.permits & types[i].permit) != 0;
 	if (ok)
 		return RELAY_PASS;
 	p->refused = "channel the upstream opens unasked";
-	put_open_failure(p, RELAY_UPSTREAM, number, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	policy_enforce_put_open_failure(p, RELAY_UPSTREAM, number,
+	    SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	return RELAY_DROP;
 }
 
-/* --- what the upstream says about channels the client opened --- */
+/* --- the upstream's messages about channels of the client --- */
 
 static enum relay_action
-upstream_confirmation(struct policy_enforce *p, struct channel *c, struct wire *w)
+policy_enforce_upstream_confirmation(struct policy_enforce *p, struct channel *c, struct wire *w)
 {
 	uint32_t number = wire_u32(w);
 
@@ -287,7 +294,7 @@ upstream_confirmation(struct policy_enforce *p, struct channel *c, struct wire *
 }
 
 static enum relay_action
-upstream_close(struct policy_enforce *p, struct channel *c)
+policy_enforce_upstream_close(struct policy_enforce *p, struct channel *c)
 {
 	enum relay_action action = c->shut ? RELAY_DROP : RELAY_PASS;
 	uint8_t *held = c->held;
@@ -301,7 +308,7 @@ upstream_close(struct policy_enforce *p, struct channel *c)
 	channels_remove(&p->channels, c);
 	if (held == NULL)
 		return action;
-	switch (client_open(p, held, len)) {
+	switch (policy_enforce_client_open(p, held, len)) {
 	case RELAY_PASS:
 		buf_init(&b, POLICY_ENFORCE_MADE_MAX);
 		buf_put(&b, held, len);
@@ -318,7 +325,7 @@ upstream_close(struct policy_enforce *p, struct channel *c)
 }
 
 static enum relay_action
-upstream_reply(struct policy_enforce *p, struct channel *c)
+policy_enforce_upstream_reply(struct policy_enforce *p, struct channel *c)
 {
 	if (c->shut || replies_come(&c->replies) == REPLY_NONE)
 		return RELAY_DROP;
@@ -327,20 +334,20 @@ upstream_reply(struct policy_enforce *p, struct channel *c)
 }
 
 static enum relay_action
-upstream_message(struct policy_enforce *p, const uint8_t *payload, size_t len)
+policy_enforce_upstream_message(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
 	struct channel *c;
 	struct wire w;
 
 	if (payload[0] == SSH_MSG_CHANNEL_OPEN)
-		return upstream_open(p, payload, len);
+		return policy_enforce_upstream_open(p, payload, len);
 	wire_init(&w, payload + 1, len - 1);
 	c = channels_client(&p->channels, wire_u32(&w));
 	if (wire_err(&w) != 0)
 		return RELAY_DROP;
 	switch (payload[0]) {
 	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
-		return upstream_confirmation(p, c, &w);
+		return policy_enforce_upstream_confirmation(p, c, &w);
 	case SSH_MSG_CHANNEL_OPEN_FAILURE:
 		if (c == NULL || !c->opening)
 			return RELAY_DROP;
@@ -351,17 +358,17 @@ upstream_message(struct policy_enforce *p, const uint8_t *payload, size_t len)
 		return RELAY_PASS;
 	switch (payload[0]) {
 	case SSH_MSG_CHANNEL_CLOSE:
-		return upstream_close(p, c);
+		return policy_enforce_upstream_close(p, c);
 	case SSH_MSG_CHANNEL_SUCCESS:
 	case SSH_MSG_CHANNEL_FAILURE:
-		return upstream_reply(p, c);
+		return policy_enforce_upstream_reply(p, c);
 	}
 	/* EOF, requests */
 	return c->shut ? RELAY_DROP : RELAY_PASS;
 }
 
 static enum relay_action
-client_close(struct policy_enforce *p, const uint8_t *payload, size_t len)
+policy_enforce_client_close(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
 	struct channel *c;
 	struct wire w;
@@ -398,12 +405,12 @@ policy_enforce_message(struct policy_enforce *p, enum relay_from from, const uin
 		return RELAY_PASS;
 	}
 	if (from == RELAY_UPSTREAM)
-		return upstream_message(p, payload, len);
+		return policy_enforce_upstream_message(p, payload, len);
 	switch (payload[0]) {
 	case SSH_MSG_CHANNEL_OPEN:
-		return client_open(p, payload, len);
+		return policy_enforce_client_open(p, payload, len);
 	case SSH_MSG_CHANNEL_CLOSE:
-		return client_close(p, payload, len);
+		return policy_enforce_client_close(p, payload, len);
 	case SSH_MSG_CHANNEL_REQUEST:
 		return policy_enforce_client_request(p, payload, len);
 	}
@@ -420,14 +427,14 @@ policy_enforce_global_request(struct policy_enforce *p, struct bytes name, struc
 		host = wire_string(w);
 		port = wire_u32(w);
 		p->refused = "tcpip-forward";
-		if ((p->rules.permits & POLICY_TCP_REMOTE) == 0 || wire_end(w) != 0 ||
+		if ((p->policy.permits & POLICY_TCP_REMOTE) == 0 || wire_end(w) != 0 ||
 		    policy_enforce_has_nul(host) ||
-		    !permit_listen(p->rules.permit_listen, host, port))
+		    !permit_listen(p->policy.permit_listen, host, port))
 			return 0;
 		p->asked |= POLICY_TCP_REMOTE;
 	} else if (bytes_is(name, "streamlocal-forward@openssh.com")) {
 		p->refused = "streamlocal-forward";
-		if ((p->rules.permits & POLICY_STREAM_REMOTE) == 0)
+		if ((p->policy.permits & POLICY_STREAM_REMOTE) == 0)
 			return 0;
 		p->asked |= POLICY_STREAM_REMOTE;
 	}

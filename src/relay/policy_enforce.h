@@ -1,13 +1,12 @@
 /*
- * What a login may do once it is in: the messages about channels and the requests that
- * pass the relay, held against the rules the keeper has sent (wire/policy.h).  Bytes in,
- * a decision out.
+ * Enforces the policy of a login, which the keeper has sent (wire/policy.h), on the
+ * channels and requests that pass the relay.  Bytes in, a decision out.
  *
- * What is refused is answered here, as sshd would have answered: CHANNEL_OPEN_FAILURE,
- * CHANNEL_FAILURE in the order of the requests; a command that may not run gets one
- * line on the channel's stderr and exit status 255.  A forced command takes the place of
- * shell, exec and subsystem.  Channels that the upstream opens reach the client only
- * if it has asked for such.
+ * A refusal is answered here as sshd would have answered: CHANNEL_OPEN_FAILURE;
+ * CHANNEL_FAILURE in the order of the requests; for a command that may not run, one line on
+ * the channel's stderr and exit status 255.  A forced command takes the place of shell,
+ * exec and subsystem.  Channels that the upstream opens reach the client only if it has
+ * asked for such channels.
  */
 #ifndef RELAY_POLICY_ENFORCE_H
 #define RELAY_POLICY_ENFORCE_H
@@ -17,29 +16,29 @@
 
 struct policy_enforce;
 
-/* Owns the rules from then on, also when there is no memory for it (NULL).  The session
- * id is for the lines people see. */
-struct policy_enforce *policy_enforce_new(struct policy *rules, uint64_t session);
+/* Takes over what the policy holds, also when it returns NULL: no memory.  The session id
+ * is for the lines that users see. */
+struct policy_enforce *policy_enforce_new(struct policy *policy, uint64_t session);
 void policy_enforce_free(struct policy_enforce **p);
 
-/* A message that is not CHANNEL_DATA, WINDOW_ADJUST or about a global request. */
+/* Any message but CHANNEL_DATA, WINDOW_ADJUST, global requests and their replies. */
 enum relay_action policy_enforce_message(struct policy_enforce *p, enum relay_from from,
     const uint8_t *payload, size_t len);
 
-/* A global request of the client: 1 if it may pass.  w is behind want_reply. */
+/* A global request of the client; w is behind want_reply.  1: it may pass. */
 int policy_enforce_global_request(struct policy_enforce *p, struct bytes name, struct wire *w);
 
-/* Put a message into what is to be sent to a leg. */
+/* Add a message to those for a leg. */
 void policy_enforce_put(struct policy_enforce *p, enum relay_from to, const struct buf *message);
 
-/* What was made here for that leg, as strings; NULL if nothing.  The caller takes it
- * out with buf_free(). */
+/* The messages made here for a leg, as strings, or NULL.  The caller empties the buffer
+ * with buf_free(). */
 struct buf *policy_enforce_made(struct policy_enforce *p, enum relay_from to);
 
-/* What was refused last, static text for the log, or NULL; asking clears it. */
+/* What was refused last, static text for the log, or NULL; the call clears it. */
 const char *policy_enforce_refused(struct policy_enforce *p);
 
-/* Why it has to end (RELAY_END), static. */
+/* Why the session has to end (RELAY_END), static. */
 const char *policy_enforce_why(const struct policy_enforce *p);
 
 #endif

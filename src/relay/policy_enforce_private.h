@@ -1,6 +1,6 @@
 /*
- * Inside of a policy: policy.c sees to channels, policy_request.c to what is asked for on
- * a session.
+ * Inside of the policy: policy_enforce.c checks channels and global requests,
+ * policy_enforce_request.c the requests on a session.
  */
 #ifndef RELAY_POLICY_ENFORCE_PRIVATE_H
 #define RELAY_POLICY_ENFORCE_PRIVATE_H
@@ -8,24 +8,25 @@
 #include "relay/channels.h"
 #include "relay/policy_enforce.h"
 
-/* What waits here for a leg; it goes out at once, so this is for one message of the
- * largest, and what goes before it. */
+/* Bytes of messages made here for a leg.  They are sent at once, so there is room for one
+ * of the largest, and a few small ones before it. */
 #define POLICY_ENFORCE_MADE_MAX (1024 * 1024)
 
 struct policy_enforce {
-	struct policy rules;
+	struct policy policy;
 	uint64_t session;
 	struct channels channels;
-	unsigned int asked; /* RULES_*: what the client wants opened to it */
-	struct buf made[2]; /* by enum relay_from: for that leg */
+	/* POLICY_*: channels that the client has asked for, so that the upstream may open them */
+	unsigned int asked;
+	struct buf made[2]; /* messages for a leg, by enum relay_from */
 	const char *refused;
 	const char *why;
 };
 
-/* Notes why it has to end (static text), and is RELAY_END. */
+/* Note why the session has to end (static text), and return RELAY_END. */
 enum relay_action policy_enforce_end(struct policy_enforce *p, const char *why);
 
-/* A message about a channel, begun; and as policy_enforce_put(), for a message made just for it. */
+/* Begin a message about a channel; put it, and free it. */
 void policy_enforce_begin(struct buf *b, uint8_t type, uint32_t recipient);
 void policy_enforce_put_made(struct policy_enforce *p, enum relay_from to, struct buf *message);
 
@@ -35,7 +36,7 @@ int policy_enforce_has_nul(struct bytes s);
 enum relay_action policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload,
     size_t len);
 
-/* Give the replies made here whose turn it is. */
+/* Send the replies made here whose turn has come. */
 void policy_enforce_release(struct policy_enforce *p, struct channel *c);
 
 #endif

@@ -1,3 +1,7 @@
+/*
+ * The policy of a login, for policy_enforce.c: the client's requests on a session channel
+ * (commands, environment, pty, X11, agent), and the replies made in the upstream's place.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,10 +10,11 @@
 #include "wire/ssh.h"
 
 /* sshd's words for a session that may do nothing but sftp. */
-#define SFTP_ONLY "This service allows sftp connections only.\r\n"
+#define POLICY_ENFORCE_SFTP_ONLY "This service allows sftp connections only.\r\n"
 
 static void
-put_line(struct policy_enforce *p, const struct channel *c, uint8_t type, const char *text)
+policy_enforce_put_line(struct policy_enforce *p, const struct channel *c, uint8_t type,
+    const char *text)
 {
 	size_t len = strlen(text);
 	struct buf b;
@@ -28,7 +33,7 @@ put_line(struct policy_enforce *p, const struct channel *c, uint8_t type, const 
 }
 
 static int
-list_has(const struct strlist *list, struct bytes text)
+policy_enforce_list_has(const struct strlist *list, struct bytes text)
 {
 	size_t i;
 
@@ -38,39 +43,41 @@ list_has(const struct strlist *list, struct bytes text)
 	return 0;
 }
 
-/* "internal-sftp", with or without arguments, is what sshd has in itself. */
+/* Is the forced command "internal-sftp", with or without arguments, as in sshd? */
 static int
-forced_sftp(const struct policy_enforce *p)
+policy_enforce_forced_sftp(const struct policy_enforce *p)
 {
 	static const char word[] = "internal-sftp";
 
-	return p->rules.command != NULL && strncmp(p->rules.command, word, sizeof(word) - 1) == 0 &&
-	    strchr(" \t", p->rules.command[sizeof(word) - 1]) != NULL;
+	return p->policy.command != NULL &&
+	    strncmp(p->policy.command, word, sizeof(word) - 1) == 0 &&
+	    strchr(" \t", p->policy.command[sizeof(word) - 1]) != NULL;
 }
 
-/* The line for the person whose command may not run. */
+/* A line for the user whose command may not run. */
 static void
-put_refusal_text(struct policy_enforce *p, const struct channel *c)
+policy_enforce_put_refusal_text(struct policy_enforce *p, const struct channel *c)
 {
 	char line[400];
 	int n;
 	size_t i;
 
-	if (forced_sftp(p) && p->rules.commands.n == 0) {
-		put_line(p, c, SSH_MSG_CHANNEL_DATA, SFTP_ONLY);
+	if (policy_enforce_forced_sftp(p) && p->policy.commands.n == 0) {
+		policy_enforce_put_line(p, c, SSH_MSG_CHANNEL_DATA, POLICY_ENFORCE_SFTP_ONLY);
 		return;
 	}
 	n = snprintf(line, sizeof(line), "sallyport: this login may not do that; it may use:");
-	for (i = 0; i < p->rules.commands.n && n < 300; i++)
-		n += snprintf(line + n, sizeof(line) - (size_t)n, " %.60s", p->rules.commands.v[i]);
+	for (i = 0; i < p->policy.commands.n && n < 300; i++)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, " %.60s",
+		    p->policy.commands.v[i]);
 	snprintf(line + n, sizeof(line) - (size_t)n, "%s (session %04jx)\r\n",
-	    i < p->rules.commands.n ? " ..." : "", (uintmax_t)p->session);
-	put_line(p, c, SSH_MSG_CHANNEL_EXTENDED_DATA, line);
+	    i < p->policy.commands.n ? " ..." : "", (uintmax_t)p->session);
+	policy_enforce_put_line(p, c, SSH_MSG_CHANNEL_EXTENDED_DATA, line);
 }
 
-/* The end of a session on which nothing will run. */
+/* End a session on which nothing may run. */
 static void
-put_refusal(struct policy_enforce *p, struct channel *c, int want_reply)
+policy_enforce_put_refusal(struct policy_enforce *p, struct channel *c, int want_reply)
 {
 	struct buf b;
 
@@ -78,11 +85,11 @@ put_refusal(struct policy_enforce *p, struct channel *c, int want_reply)
 		policy_enforce_begin(&b, SSH_MSG_CHANNEL_SUCCESS, c->client);
 		policy_enforce_put_made(p, RELAY_DOWNSTREAM, &b);
 	}
-	put_refusal_text(p, c);
+	policy_enforce_put_refusal_text(p, c);
 	policy_enforce_begin(&b, SSH_MSG_CHANNEL_REQUEST, c->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);
-	wire_put_u32(&b, forced_sftp(p) && p->rules.commands.n == 0 ? 1 : 255);
+	wire_put_u32(&b, policy_enforce_forced_sftp(p) && p->policy.commands.n == 0 ? 1 : 255);
 	policy_enforce_put_made(p, RELAY_DOWNSTREAM, &b);
 	policy_enforce_begin(&b, SSH_MSG_CHANNEL_EOF, c->client);
 	policy_enforce_put_made(p, RELAY_DOWNSTREAM, &b);
@@ -103,13 +110,14 @@ policy_enforce_release(struct policy_enforce *p, struct channel *c)
 			policy_enforce_begin(&b, SSH_MSG_CHANNEL_FAILURE, c->client);
 			policy_enforce_put_made(p, RELAY_DOWNSTREAM, &b);
 		} else {
-			put_refusal(p, c, kind == REPLY_REFUSAL);
+			policy_enforce_put_refusal(p, c, kind == REPLY_REFUSAL);
 		}
 	}
 }
 
 static enum relay_action
-reply_later(struct policy_enforce *p, struct channel *c, enum reply kind, enum relay_action action)
+policy_enforce_add_reply(struct policy_enforce *p, struct channel *c, enum reply kind,
+    enum relay_action action)
 {
 	if (replies_add(&c->replies, kind) != 0)
 		return policy_enforce_end(p, "client does not wait for replies");
@@ -118,28 +126,32 @@ reply_later(struct policy_enforce *p, struct channel *c, enum reply kind, enum r
 }
 
 static enum relay_action
-pass_request(struct policy_enforce *p, struct channel *c, int want_reply)
+policy_enforce_pass_request(struct policy_enforce *p, struct channel *c, int want_reply)
 {
-	return want_reply ? reply_later(p, c, REPLY_RELAYED, RELAY_PASS) : RELAY_PASS;
+	return want_reply ? policy_enforce_add_reply(p, c, REPLY_RELAYED, RELAY_PASS) : RELAY_PASS;
 }
 
 static enum relay_action
-fail_request(struct policy_enforce *p, struct channel *c, int want_reply, const char *what)
+policy_enforce_fail_request(struct policy_enforce *p, struct channel *c, int want_reply,
+    const char *what)
 {
 	p->refused = what;
-	return want_reply ? reply_later(p, c, REPLY_FAILURE, RELAY_DROP) : RELAY_DROP;
+	return want_reply ? policy_enforce_add_reply(p, c, REPLY_FAILURE, RELAY_DROP) : RELAY_DROP;
 }
 
 static enum relay_action
-refuse_command(struct policy_enforce *p, struct channel *c, int want_reply, const char *what)
+policy_enforce_refuse_command(struct policy_enforce *p, struct channel *c, int want_reply,
+    const char *what)
 {
 	p->refused = what;
 	c->refused = 1;
-	return reply_later(p, c, want_reply ? REPLY_REFUSAL : REPLY_REFUSAL_MUTE, RELAY_DROP);
+	return policy_enforce_add_reply(p, c, want_reply ? REPLY_REFUSAL : REPLY_REFUSAL_MUTE,
+	    RELAY_DROP);
 }
 
 static void
-put_env(struct policy_enforce *p, const struct channel *c, struct bytes name, struct bytes value)
+policy_enforce_put_env(struct policy_enforce *p, const struct channel *c, struct bytes name,
+    struct bytes value)
 {
 	struct buf b;
 
@@ -152,71 +164,72 @@ put_env(struct policy_enforce *p, const struct channel *c, struct bytes name, st
 }
 
 static void
-put_set_env(struct policy_enforce *p, struct channel *c)
+policy_enforce_put_set_env(struct policy_enforce *p, struct channel *c)
 {
 	struct bytes name, value;
 	const char *equals;
 	size_t i;
 
-	for (i = 0; i < p->rules.set_env.n && !c->env_sent; i++) {
-		name.p = (const uint8_t *)p->rules.set_env.v[i];
-		equals = strchr(p->rules.set_env.v[i], '=');
+	for (i = 0; i < p->policy.set_env.n && !c->env_sent; i++) {
+		name.p = (const uint8_t *)p->policy.set_env.v[i];
+		equals = strchr(p->policy.set_env.v[i], '=');
 		if (equals == NULL)
 			continue;
-		name.len = (size_t)(equals - p->rules.set_env.v[i]);
+		name.len = (size_t)(equals - p->policy.set_env.v[i]);
 		value.p = (const uint8_t *)equals + 1;
 		value.len = strlen(equals + 1);
-		put_env(p, c, name, value);
+		policy_enforce_put_env(p, c, name, value);
 	}
 	c->env_sent = 1;
 }
 
-static const char original[] = "SSH_ORIGINAL_COMMAND";
+static const char policy_enforce_original[] = "SSH_ORIGINAL_COMMAND";
 
-/* shell, exec or subsystem; asked is the command or the subsystem's name. */
+/* shell, exec or subsystem; asked is the command or the name of the subsystem. */
 static enum relay_action
-run(struct policy_enforce *p, struct channel *c, const char *kind, struct bytes asked,
-    int want_reply, const uint8_t *payload, size_t len)
+policy_enforce_start(struct policy_enforce *p, struct channel *c, const char *kind,
+    struct bytes asked, int want_reply, const uint8_t *payload, size_t len)
 {
-	const struct strlist *may = &p->rules.commands;
-	const char *command = p->rules.command;
+	const struct strlist *may = &p->policy.commands;
+	const char *command = p->policy.command;
 	int subsystem = strcmp(kind, "subsystem") == 0;
 	struct bytes word = subsystem ? asked :
 					(struct bytes){ (const uint8_t *)kind, strlen(kind) };
 	struct buf b;
 
-	/* a subsystem called "exec" is not the right to execute */
+	/* a subsystem called "exec" does not permit exec */
 	if (may->n > 0 &&
-	    (!list_has(may, word) ||
+	    (!policy_enforce_list_has(may, word) ||
 		(subsystem && (bytes_is(word, "shell") || bytes_is(word, "exec")))))
-		return refuse_command(p, c, want_reply, kind);
-	if (forced_sftp(p) && !subsystem)
-		return refuse_command(p, c, want_reply, kind);
-	if (command == NULL && p->rules.set_env.n == 0)
-		return pass_request(p, c, want_reply);
-	put_set_env(p, c);
+		return policy_enforce_refuse_command(p, c, want_reply, kind);
+	if (policy_enforce_forced_sftp(p) && !subsystem)
+		return policy_enforce_refuse_command(p, c, want_reply, kind);
+	if (command == NULL && p->policy.set_env.n == 0)
+		return policy_enforce_pass_request(p, c, want_reply);
+	policy_enforce_put_set_env(p, c);
 	if (command == NULL) {
 		buf_init(&b, POLICY_ENFORCE_MADE_MAX);
 		buf_put(&b, payload, len);
 	} else {
 		if (strcmp(kind, "shell") != 0)
-			put_env(p, c,
-			    (struct bytes){ (const uint8_t *)original, sizeof(original) - 1 },
+			policy_enforce_put_env(p, c,
+			    (struct bytes){ (const uint8_t *)policy_enforce_original,
+				sizeof(policy_enforce_original) - 1 },
 			    asked);
 		policy_enforce_begin(&b, SSH_MSG_CHANNEL_REQUEST, c->upstream);
-		wire_put_text(&b, forced_sftp(p) ? "subsystem" : "exec");
+		wire_put_text(&b, policy_enforce_forced_sftp(p) ? "subsystem" : "exec");
 		wire_put_bool(&b, want_reply);
-		wire_put_text(&b, forced_sftp(p) ? "sftp" : command);
+		wire_put_text(&b, policy_enforce_forced_sftp(p) ? "sftp" : command);
 	}
 	policy_enforce_put_made(p, RELAY_UPSTREAM, &b);
-	return pass_request(p, c, want_reply) == RELAY_END ? RELAY_END : RELAY_DROP;
+	return policy_enforce_pass_request(p, c, want_reply) == RELAY_END ? RELAY_END : RELAY_DROP;
 }
 
 /* 1 if SetEnv has a variable of this name. */
 static int
-env_is_set(const struct policy_enforce *p, struct bytes name)
+policy_enforce_env_is_set(const struct policy_enforce *p, struct bytes name)
 {
-	const struct strlist *list = &p->rules.set_env;
+	const struct strlist *list = &p->policy.set_env;
 	size_t i;
 
 	for (i = 0; i < list->n; i++)
@@ -227,23 +240,23 @@ env_is_set(const struct policy_enforce *p, struct bytes name)
 }
 
 static int
-env_permitted(const struct policy_enforce *p, struct channel *c, struct bytes name)
+policy_enforce_env_permitted(const struct policy_enforce *p, struct channel *c, struct bytes name)
 {
-	const struct strlist *accept = &p->rules.accept_env;
+	const struct strlist *accept = &p->policy.accept_env;
 	size_t i;
 	int ok = accept->n == 0;
 
-	/* "A=b" would be a variable A to who puts a "=" behind it */
+	/* a name with a "=" would set another variable */
 	if (name.len == 0 || policy_enforce_has_nul(name) || memchr(name.p, '=', name.len) != NULL)
 		return 0;
 	for (i = 0; i < accept->n && !ok; i++)
 		ok = permit_pattern(name, accept->v[i]);
-	if (!ok || env_is_set(p, name))
+	if (!ok || policy_enforce_env_is_set(p, name))
 		return 0;
-	if (p->rules.command != NULL && bytes_is(name, original))
+	if (p->policy.command != NULL && bytes_is(name, policy_enforce_original))
 		return 0;
-	/* sshd takes so many and no more: ours must find room */
-	if ((p->rules.command != NULL || p->rules.set_env.n > 0) && c->env >= POLICY_ENV_MAX)
+	/* sshd takes POLICY_ENV_MAX variables: leave room for ours */
+	if ((p->policy.command != NULL || p->policy.set_env.n > 0) && c->env >= POLICY_ENV_MAX)
 		return 0;
 	c->env++;
 	return 1;
@@ -263,7 +276,7 @@ enum request {
 };
 
 static enum request
-request_kind(struct bytes name)
+policy_enforce_request_kind(struct bytes name)
 {
 	static const struct {
 		const char *name;
@@ -287,13 +300,13 @@ request_kind(struct bytes name)
 }
 
 static enum relay_action
-ask(struct policy_enforce *p, struct channel *c, unsigned int permit, int want_reply,
-    const char *what)
+policy_enforce_permit_request(struct policy_enforce *p, struct channel *c, unsigned int permit,
+    int want_reply, const char *what)
 {
-	if ((p->rules.permits & permit) == 0)
-		return fail_request(p, c, want_reply, what);
+	if ((p->policy.permits & permit) == 0)
+		return policy_enforce_fail_request(p, c, want_reply, what);
 	p->asked |= permit;
-	return pass_request(p, c, want_reply);
+	return policy_enforce_pass_request(p, c, want_reply);
 }
 
 enum relay_action
@@ -311,9 +324,9 @@ policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, 
 	want_reply = wire_bool(&w);
 	if (wire_err(&w) != 0 || policy_enforce_has_nul(name))
 		return RELAY_DROP;
-	kind = request_kind(name);
+	kind = policy_enforce_request_kind(name);
 	if (c == NULL)
-		/* no session, or one the client cannot know of yet */
+		/* not a session, or one that the client cannot know of yet */
 		return kind == REQUEST_ANY ? RELAY_PASS : RELAY_DROP;
 	if (c->refused || c->client_closed)
 		return RELAY_DROP;
@@ -325,7 +338,7 @@ policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, 
 	case REQUEST_SUBSYSTEM:
 		if (wire_end(&w) != 0 || policy_enforce_has_nul(text))
 			return RELAY_DROP;
-		return run(p, c,
+		return policy_enforce_start(p, c,
 		    kind == REQUEST_SHELL    ? "shell" :
 			kind == REQUEST_EXEC ? "exec" :
 					       "subsystem",
@@ -334,17 +347,18 @@ policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, 
 		name = wire_string(&w);
 		value = wire_string(&w);
 		if (wire_end(&w) != 0 || policy_enforce_has_nul(value) ||
-		    !env_permitted(p, c, name))
-			return fail_request(p, c, want_reply, NULL);
-		return pass_request(p, c, want_reply);
+		    !policy_enforce_env_permitted(p, c, name))
+			return policy_enforce_fail_request(p, c, want_reply, NULL);
+		return policy_enforce_pass_request(p, c, want_reply);
 	case REQUEST_PTY:
-		return ask(p, c, POLICY_PTY, want_reply, "pty-req");
+		return policy_enforce_permit_request(p, c, POLICY_PTY, want_reply, "pty-req");
 	case REQUEST_X11:
-		return ask(p, c, POLICY_X11, want_reply, "x11-req");
+		return policy_enforce_permit_request(p, c, POLICY_X11, want_reply, "x11-req");
 	case REQUEST_AGENT:
-		return ask(p, c, POLICY_AGENT, want_reply, "auth-agent-req");
+		return policy_enforce_permit_request(p, c, POLICY_AGENT, want_reply,
+		    "auth-agent-req");
 	case REQUEST_ANY:
 		break;
 	}
-	return pass_request(p, c, want_reply);
+	return policy_enforce_pass_request(p, c, want_reply);
 }

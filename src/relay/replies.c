@@ -1,3 +1,7 @@
+/*
+ * Queue of the replies to come, run-length encoded.  relay.c has one for each side's global
+ * requests, policy_enforce_request.c one for each session channel.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +18,7 @@ replies_add(struct replies *r, enum reply kind)
 	}
 	if (r->n >= REPLIES_RUNS_MAX)
 		return ERR_TOOBIG;
-	/* a few at a time; mostly there is one */
+	/* room for a few runs at a time; as a rule there is one */
 	if (r->n % 4 == 0) {
 		run = reallocarray(r->run, r->n + 4, sizeof(*run));
 		if (run == NULL)

@@ -1,7 +1,7 @@
 /*
- * Replies to come, in the order of the requests (RFC 4254 sections 4 and 5.4): some
- * come from the peer and are passed on, some from the peer and are kept, some are made
- * here and have to wait until it is their turn.
+ * Replies to come, in the order of the requests (RFC 4254 sections 4 and 5.4): replies of
+ * the peer that are passed on, replies of the peer to our keepalives, and replies made
+ * here, which wait for their turn.
  */
 #ifndef RELAY_REPLIES_H
 #define RELAY_REPLIES_H
@@ -13,16 +13,16 @@
 
 enum reply {
 	REPLY_NONE,
-	/* the peer's */
+	/* by the peer */
 	REPLY_RELAYED,
 	REPLY_KEEPALIVE,
-	/* made here */
+	/* by the gateway */
 	REPLY_FAILURE,
-	REPLY_REFUSAL,	    /* success, and then the line that says why not */
-	REPLY_REFUSAL_MUTE, /* the line alone: no reply was wanted */
+	REPLY_REFUSAL,	    /* success, and then the line that says why nothing runs */
+	REPLY_REFUSAL_MUTE, /* that line alone: no reply was wanted */
 };
 
-/* As many changes from one kind to another there may be among those outstanding. */
+/* Runs of replies of one kind among those to come. */
 #define REPLIES_RUNS_MAX 256
 
 struct replies {
@@ -33,13 +33,14 @@ struct replies {
 	size_t n;
 };
 
-/* One more will come.  0, ERR_TOOBIG or ERR_NOMEM. */
+/* One more reply will come.  0, ERR_TOOBIG or ERR_NOMEM. */
 int replies_add(struct replies *r, enum reply kind) MUST_CHECK;
 
-/* The peer has replied: to which?  REPLY_NONE: nothing was asked, or not its turn. */
+/* The peer has replied: take the reply that this is.  REPLY_NONE: the peer was asked
+ * nothing, or a reply made here comes first. */
 enum reply replies_come(struct replies *r);
 
-/* Take the next one if it is made here; else REPLY_NONE. */
+/* Take the next reply if it is made here; else REPLY_NONE. */
 enum reply replies_made(struct replies *r);
 
 void replies_free(struct replies *r);

@@ -479,7 +479,7 @@ test_permission_lists(void **state)
 	assert_true(permit_listen(l, host, 80));
 	add(&l[0], "none");
 	assert_false(permit_listen(l, host, 80));
-	assert_false(permit_open(l, host, PERMISSION_PATH));
+	assert_false(permit_open(l, host, PERMIT_PATH));
 	add(&l[0], "local*:8?");
 	assert_false(permit_listen(l, host, 80));
 	add(&l[0], "local*:80");
@@ -489,9 +489,9 @@ test_permission_lists(void **state)
 	assert_false(permit_listen(l, host, 80));
 	add(&l[1], "*:*");
 	assert_true(permit_listen(l, host, 80));
-	assert_false(permit_open(l, host, PERMISSION_PATH));
+	assert_false(permit_open(l, host, PERMIT_PATH));
 	add(&l[0], "*:*");
-	assert_true(permit_open(l, host, PERMISSION_PATH));
+	assert_true(permit_open(l, host, PERMIT_PATH));
 	strlist_free(&l[0]);
 	strlist_free(&l[1]);
 	/* the host of an entry may be empty, and is then that of no other name */

@@ -1,6 +1,7 @@
 /*
- * The judgement of an upstream's host key or certificate by its route: known_hosts, HostKeyFingerprint
- * and StrictHostKeyChecking.  Called for each login by keeper/upstream_host_key.c, and by cli/keyscan.c.
+ * The judgement of an upstream's host key or certificate by its route: known_hosts,
+ * HostKeyFingerprint and StrictHostKeyChecking.  Called for each login by
+ * keeper/upstream_host_key.c, and by cli/keyscan.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +97,7 @@ host_key_algorithms(const struct route *r, const char *host, const struct host_k
 }
 
 static int
-fingerprint_known(const struct route *route, struct bytes blob)
+host_key_has_fingerprint(const struct route *route, struct bytes blob)
 {
 	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
 
@@ -104,13 +105,11 @@ fingerprint_known(const struct route *route, struct bytes blob)
 	return strlist_has(&route->host_key_fingerprints, fingerprint);
 }
 
-/*
- * What the certificate of a machine is good for.  KNOWN_HOST_NEW: nothing, with why if there
- * is an authority for the machine that it has not; then its key counts for itself, as for
- * ssh.
- */
+/* What is the host's certificate good for?  KNOWN_HOST_NEW: nothing, with why if known_hosts
+ * has an authority for the host that has not signed it properly; as with ssh, its key counts
+ * for itself then. */
 static enum known_hosts_result
-check_certificate(const struct host_key_shown *shown, struct reason *why)
+host_key_check_certificate(const struct host_key_shown *shown, struct reason *why)
 {
 	const struct buf *lines = &shown->known->lines;
 	enum known_hosts_result result;
@@ -133,7 +132,7 @@ check_certificate(const struct host_key_shown *shown, struct reason *why)
 	    shown->route->port, &cert);
 	if (result != KNOWN_HOST_OK)
 		return result;
-	/* as it has to be among the principals */
+	/* the form in which it has to be among the principals */
 	snprintf(name, sizeof(name), "%s", shown->host);
 	text_lower(name);
 	if (!user_key_ca_signed(&cert))
@@ -145,7 +144,7 @@ check_certificate(const struct host_key_shown *shown, struct reason *why)
 
 /* Do the known hosts have what was shown, a key or the certificate of a key? */
 static enum known_hosts_result
-look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_judgement *j)
+host_key_look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_judgement *j)
 {
 	const char *error = host_key_known_error(shown->known);
 	enum known_hosts_result result = KNOWN_HOST_NEW;
@@ -157,7 +156,7 @@ look_up(const struct host_key_shown *shown, struct bytes key, struct host_key_ju
 	}
 	lines = &shown->known->lines;
 	if (!bytes_equal(shown->blob, key))
-		result = check_certificate(shown, &j->why);
+		result = host_key_check_certificate(shown, &j->why);
 	if (result == KNOWN_HOST_OK)
 		j->by = HOST_KEY_BY_AUTHORITY;
 	if (result == KNOWN_HOST_NEW)
@@ -178,29 +177,29 @@ host_key_refuse(struct host_key_judgement *j, int changed)
 		      "the key is not known");
 }
 
-/* Is this the key of the machine meant? */
+/* The verdict by known_hosts, the fingerprints of the route and StrictHostKeyChecking. */
 static void
-check_host_key(const struct host_key_shown *shown, struct host_key_judgement *j)
+host_key_decide(const struct host_key_shown *shown, struct host_key_judgement *j)
 {
 	const struct bytes key = buf_bytes(&j->key);
 	const struct route *route = shown->route;
 	enum known_hosts_result result;
 
 	j->why.text[0] = '\0';
-	result = look_up(shown, key, j);
+	result = host_key_look_up(shown, key, j);
 	if (result == KNOWN_HOST_REVOKED)
 		return;
 	if (result == KNOWN_HOST_OK) {
 		j->verdict = HOST_KEY_KNOWN;
 		return;
 	}
-	if (fingerprint_known(route, key)) {
+	if (host_key_has_fingerprint(route, key)) {
 		j->verdict = HOST_KEY_KNOWN;
 		j->by = HOST_KEY_BY_FINGERPRINT;
 		return;
 	}
 	if (result == KNOWN_HOST_NEW && route->host_key_fingerprints.n > 0)
-		result = KNOWN_HOST_CHANGED; /* we know what it should be, and it is not */
+		result = KNOWN_HOST_CHANGED; /* the route says what it should be, and it is not */
 	if (result == KNOWN_HOST_NEW && route->strict == ROUTE_STRICT_ACCEPT_NEW)
 		j->verdict = HOST_KEY_NEW;
 	else if (route->strict == ROUTE_STRICT_NO)
@@ -209,10 +208,10 @@ check_host_key(const struct host_key_shown *shown, struct host_key_judgement *j)
 		host_key_refuse(j, result == KNOWN_HOST_CHANGED);
 }
 
-/* Append the key that signs: of a certificate the certified one, and alg, the algorithm
- * agreed upon, becomes the one in its signatures. */
+/* Append the key that signs: of a certificate the certified key. alg, the algorithm of the
+ * key exchange, becomes the one that such a signature has. */
 static int
-signing_key(struct bytes blob, char alg[64], struct buf *key)
+host_key_signing_key(struct bytes blob, char alg[64], struct buf *key)
 {
 	const char *plain;
 	char type[64];
@@ -229,9 +228,10 @@ signing_key(struct bytes blob, char alg[64], struct buf *key)
 	return 0;
 }
 
-/* A weak algorithm is taken if the route names it: that is where it is in the list. */
+/* ssh-rsa is accepted only if the route names it, as it is only then in the list that the
+ * host was asked for. */
 static int
-signed_by(const struct host_key_shown *shown, struct bytes key, const char *alg)
+host_key_verify(const struct host_key_shown *shown, struct bytes key, const char *alg)
 {
 	const char *list = shown->route->host_key_algorithms;
 	const struct bytes hash = shown->hash;
@@ -255,13 +255,13 @@ host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j)
 	    strlen(shown->alg) >= sizeof(alg))
 		return;
 	snprintf(alg, sizeof(alg), "%s", shown->alg);
-	r = signing_key(shown->blob, alg, &j->key);
+	r = host_key_signing_key(shown->blob, alg, &j->key);
 	if (r == 0)
-		r = signed_by(shown, buf_bytes(&j->key), alg);
+		r = host_key_verify(shown, buf_bytes(&j->key), alg);
 	if (r == ERR_WEAK || r == ERR_COSTLY)
 		reason_set(&j->why, "%s", err_str(r));
 	if (r == 0)
-		check_host_key(shown, j);
+		host_key_decide(shown, j);
 }
 
 void

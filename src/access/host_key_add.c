@@ -1,7 +1,5 @@
-/*
- * accept-new: the keeper writes a host key down in known_hosts.  upstream_host_key.c calls this with a key
- * that an errand has seen.
- */
+/* accept-new: adding a host key to known_hosts. keeper/upstream_host_key.c calls this with a
+ * key that an errand has seen, and cli/check_files.c asks whether it would work. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +16,10 @@
 
 #define LINE_MAX_SIZE 16384
 
-/*
- * Append the line with one write(2).  Where a full disk has cut it short, it is taken back, unless
- * somebody who takes no lock has written behind it.  0 or ERR_SYS.
- */
+/* Append the line with one write(2).  If a full disk cuts it short, truncate the file again,
+ * unless another process without the lock has written more.  0 or ERR_SYS. */
 static int
-append_whole(int fd, const struct buf *line)
+host_key_append(int fd, const struct buf *line)
 {
 	struct stat before, after;
 	ssize_t n;
@@ -41,9 +37,9 @@ append_whole(int fd, const struct buf *line)
 	return ERR_SYS;
 }
 
-/* With the lock held. */
+/* Add the line, with the lock held. */
 static int
-add_line(int fd, const char *host, uint16_t port, struct bytes key)
+host_key_add_line(int fd, const char *host, uint16_t port, struct bytes key)
 {
 	enum known_hosts_result known;
 	struct buf text, line;
@@ -64,7 +60,7 @@ add_line(int fd, const char *host, uint16_t port, struct bytes key)
 	known_hosts_line(host, port, key, &line);
 	err = buf_err(&line);
 	if (err == 0)
-		err = append_whole(fd, &line);
+		err = host_key_append(fd, &line);
 out:
 	buf_free(&line);
 	buf_free(&text);
@@ -80,7 +76,8 @@ host_key_add(const struct route *r, const char *host, struct bytes key, struct r
 	err = route_file_append(r, path, &fd, why);
 	if (err != 0)
 		return err;
-	err = flock(fd, LOCK_EX | LOCK_NB) == -1 ? ERR_SYS : add_line(fd, host, r->port, key);
+	err = flock(fd, LOCK_EX | LOCK_NB) == -1 ? ERR_SYS :
+						   host_key_add_line(fd, host, r->port, key);
 	if (err != 0)
 		reason_set(why, "%s: %s", path,
 		    err == ERR_EXISTS ? "has another key for it, or this one revoked" :
@@ -89,7 +86,7 @@ host_key_add(const struct route *r, const char *host, struct bytes key, struct r
 	return err;
 }
 
-/* Is there a host of the route without a key in its files? */
+/* Does any host of the route have no key in its known hosts? */
 static int
 host_key_add_needed(const struct route *r)
 {
@@ -99,7 +96,7 @@ host_key_add_needed(const struct route *r)
 	size_t i;
 
 	buf_init(&text, KNOWN_HOSTS_MAX);
-	/* that a file cannot be read is reported by others */
+	/* a file that cannot be read is reported elsewhere */
 	(void)!host_key_read_known(r, &text, &unread);
 	for (i = 0; i < r->hosts.n && !needed; i++)
 		needed = !known_hosts_has((const char *)text.data, text.len, r->hosts.v[i],

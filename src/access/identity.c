@@ -1,6 +1,5 @@
-/*
- * The gateway's identity.  Called by keeper/snapshot.c and cli/check.c.
- */
+/* The key store, the host keys and the banner, as the configuration names them.  Called by
+ * keeper/snapshot.c and cli/check.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -90,8 +89,8 @@ identity_add_key(struct identity *id, const char *name, struct reason *why)
 	return r;
 }
 
-/* Can the store be unlocked only once?  A passphrase is asked for at the start alone, and systemd's
- * credentials can be read by root alone, which the keeper is no longer. */
+/* Can the store be unlocked only once?  A passphrase is asked for at the start alone, and
+ * systemd's credentials can be read by root alone, which the keeper is no longer. */
 static int
 identity_unlocks_once(const char *unlock)
 {

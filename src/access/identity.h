@@ -1,6 +1,7 @@
 /*
- * The gateway's identity: its key store, the host keys in it that clients see, and its banner.  The keeper
- * loads it with each snapshot of the configuration, and `sallyport check` does to see that it could.
+ * The gateway's identity: its key store, the host keys in it that clients see, and its
+ * banner.  The keeper loads it with each snapshot of the configuration, and `sallyport check`
+ * does to see that it could.
  */
 #ifndef ACCESS_IDENTITY_H
 #define ACCESS_IDENTITY_H
@@ -17,10 +18,10 @@ struct host_key {
 	char *name; /* in the key store */
 	char type[64];
 	struct buf blob;
-	struct buf sealed; /* as it was when it was loaded: a rekey needs the same key */
+	struct buf sealed; /* as loaded: each rekey of a session needs the same key */
 };
 
-/* A session keeps a reference to its end. */
+/* Each session keeps a reference to its end, for the host key that has signed first. */
 struct identity {
 	unsigned int refs;
 	struct keystore *keystore;
@@ -29,9 +30,9 @@ struct identity {
 };
 
 /*
- * Open the key store and load the host keys.  old (or NULL) is the identity in force, of the configuration
- * old_conf: a key store that can be unlocked but once is taken over from it.  0 with one reference in *out,
- * or ERR_CONFIG with every error added.
+ * Open the key store and load the host keys. old (or NULL) is the identity in force, of the
+ * configuration old_conf: a key store that can be unlocked but once is taken over from it. 0
+ * with one reference in *out, or ERR_CONFIG with every error added.
  */
 int identity_load(const struct conf *conf, const struct conf *old_conf, const struct identity *old,
     struct identity **out, struct conf_errors *errors) MUST_CHECK;
@@ -40,13 +41,13 @@ int identity_load(const struct conf *conf, const struct conf *old_conf, const st
 int identity_load_store(const struct conf *conf, struct identity **out,
     struct conf_errors *errors) MUST_CHECK;
 
-/* An identity without host keys for an open store, and the loading of a host key of the store.  0, or an
- * ERR_* with why: ERR_EXISTS for a second key of one kind. */
+/* An identity without host keys for an open store, and the loading of a host key of the
+ * store.  0, or an ERR_* with why: ERR_EXISTS for a second key of one kind. */
 int identity_new(struct keystore *ks, struct identity **out) MUST_CHECK;
 int identity_add_key(struct identity *id, const char *name, struct reason *why) MUST_CHECK;
 
-/* Is the way to the key store such that no other user can put another in its place?  0, or an ERR_* of
- * safe_path_open() with why. */
+/* Is the way to the key store such that no other user can put another in its place?  0, or
+ * an ERR_* of safe_path_open() with why. */
 int identity_check_way(const struct conf *conf, struct reason *why) MUST_CHECK;
 
 struct identity *identity_ref(struct identity *id);
@@ -55,8 +56,8 @@ void identity_unref(struct identity **id); /* takes NULL */
 /* The host key for a signature algorithm, or NULL. */
 const struct host_key *identity_host_key(const struct identity *id, const char *alg);
 
-/* The text of Banner, which the configuration has: the caller frees it.  Or an ERR_* with why, a line that
- * begins with the path. */
+/* The text of Banner, which the configuration has: the caller frees it.  Or an ERR_* with
+ * why, a line that begins with the path. */
 int identity_banner(const struct conf *conf, char **text, struct reason *why) MUST_CHECK;
 
 #endif

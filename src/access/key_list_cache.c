@@ -1,6 +1,5 @@
-/*
- * The cache of indexes over lists of keys.  Called by access/user_key.c for each key shown.
- */
+/* Indexes over the lists of keys in a route's files, kept from login to login. user_key.c
+ * asks for each key that a client offers. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,17 +14,15 @@
 #include "access/key_list_cache.h"
 #include "access/route_files.h"
 
-/* A shorter file is read through in less time than an index saves: 40 keys. */
+/* Reading a shorter file (40 keys) costs less than an index saves. */
 #define WORTH_IT 4096
 
-/*
- * A file that was changed less than this before it was read may be changed once more without a
- * trace: file systems keep times in steps, of up to 2 s (FAT).  Until then its contents are hashed
- * each time.
- */
+/* A file that was changed less than this before it was read may change again without a new
+ * time: file systems keep times in steps of up to 2 s (FAT).  Until then its content is hashed
+ * at each use. */
 #define SETTLED_S 2
 
-/* What tells one version of a file from another. */
+/* What differs between two versions of a file. */
 struct version {
 	dev_t dev;
 	ino_t ino;
@@ -34,31 +31,31 @@ struct version {
 };
 
 struct list {
-	struct key_index *index; /* NULL: free */
+	struct key_index *index; /* NULL: a free entry */
 	enum key_index_kind kind;
 	struct version version;
-	uint8_t hash[32]; /* of the contents, while it is not settled */
+	uint8_t hash[32]; /* of the content, until it is settled */
 	int settled;
 	uint64_t used;
 };
 
 static struct {
 	struct list lists[KEY_LIST_CACHE_MAX];
-	size_t bytes; /* of all indexes */
+	size_t bytes; /* of memory, of all indexes */
 	uint64_t uses;
 	unsigned long made;
 } cache;
 
-/* A file, open: with an index, or its text, or both. */
+/* A file that is open, with its index, its text, or both. */
 struct view {
 	int fd;
 	struct list *list; /* or NULL */
-	struct buf text;   /* empty, if the index was there */
-	struct buf line;   /* scratch */
+	struct buf text;   /* empty if an index was found */
+	struct buf line;   /* the line read last, if there is no text */
 };
 
 static void
-list_drop(struct list *l)
+cache_drop(struct list *l)
 {
 	if (l->index == NULL)
 		return;
@@ -73,7 +70,7 @@ key_list_cache_forget(void)
 	size_t i;
 
 	for (i = 0; i < KEY_LIST_CACHE_MAX; i++)
-		list_drop(&cache.lists[i]);
+		cache_drop(&cache.lists[i]);
 }
 
 unsigned long
@@ -83,7 +80,7 @@ key_list_cache_made(void)
 }
 
 static int
-version_get(int fd, struct version *v)
+cache_version(int fd, struct version *v)
 {
 	struct stat st;
 
@@ -94,13 +91,13 @@ version_get(int fd, struct version *v)
 }
 
 static int
-same_time(const struct timespec *a, const struct timespec *b)
+cache_same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static struct list *
-list_find(const struct version *v, enum key_index_kind kind)
+cache_find(const struct version *v, enum key_index_kind kind)
 {
 	struct list *l;
 	size_t i;
@@ -115,15 +112,16 @@ list_find(const struct version *v, enum key_index_kind kind)
 }
 
 static int
-is_version(const struct list *l, const struct version *v)
+cache_is_version(const struct list *l, const struct version *v)
 {
-	return l->version.size == v->size && same_time(&l->version.mtime, &v->mtime) &&
-	    same_time(&l->version.ctime, &v->ctime);
+	return l->version.size == v->size && cache_same_time(&l->version.mtime, &v->mtime) &&
+	    cache_same_time(&l->version.ctime, &v->ctime);
 }
 
-/* A place for one more: a free one, or that of the list not used for longest. */
+/* An entry for an index of this size: a free one, or else that of the index used longest ago.
+ * NULL: it alone is over the limit. */
 static struct list *
-list_place(size_t bytes)
+cache_place(size_t bytes)
 {
 	struct list *oldest, *place;
 	size_t i;
@@ -139,34 +137,34 @@ list_place(size_t bytes)
 		if (place != NULL && cache.bytes + bytes <= KEY_LIST_CACHE_BYTES_MAX)
 			return place;
 		if (oldest == NULL)
-			return NULL; /* it alone is too large */
-		list_drop(oldest);
+			return NULL;
+		cache_drop(oldest);
 	}
 }
 
-/* Has the file been left alone for so long that its times tell all of its versions apart? */
+/* Was the file changed so long ago that a later change would show in its times? */
 static int
-is_settled(const struct version *v)
+cache_is_settled(const struct version *v)
 {
 	struct timespec now;
 
 	return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec > v->ctime.tv_sec + SETTLED_S;
 }
 
-/* Index the text, in the place of an older version.  NULL if that is not to be had. */
+/* Index the text, in place of the index of an older version.  NULL if that fails. */
 static struct list *
-list_make(struct list *old, const struct version *v, enum key_index_kind kind, int settled,
+cache_make(struct list *old, const struct version *v, enum key_index_kind kind, int settled,
     const struct buf *text)
 {
 	struct key_index *index;
 	struct list *l;
 
 	if (old != NULL)
-		list_drop(old);
+		cache_drop(old);
 	cache.made++;
 	if (key_index_new(buf_bytes(text), kind, &index) != 0)
 		return NULL;
-	l = list_place(key_index_size(index));
+	l = cache_place(key_index_size(index));
 	if (l == NULL) {
 		key_index_free(&index);
 		return NULL;
@@ -178,35 +176,37 @@ list_make(struct list *old, const struct version *v, enum key_index_kind kind, i
 	return l;
 }
 
-/* The text has been read, as there was no index, or not one that is certain. */
+/* The index for a text that had to be read, as there was no index that is certain.  NULL:
+ * none. */
 static struct list *
-list_of_text(struct list *l, const struct version *v, enum key_index_kind kind, int settled,
+cache_of_text(struct list *l, const struct version *v, enum key_index_kind kind, int settled,
     const struct buf *text)
 {
 	uint8_t hash[sizeof(l->hash)];
 
 	if (text->len < WORTH_IT)
 		return NULL;
-	if (l != NULL && is_version(l, v) && !l->settled) {
+	if (l != NULL && cache_is_version(l, v) && !l->settled) {
 		crypto_generichash(hash, sizeof(hash), text->data, text->len, NULL, 0);
 		l->settled = settled;
 		if (memcmp(hash, l->hash, sizeof(hash)) == 0)
 			return l;
 	}
-	return list_make(l, v, kind, settled, text);
+	return cache_make(l, v, kind, settled, text);
 }
 
 static void
-view_close(struct view *v)
+cache_view_close(struct view *v)
 {
 	fd_close(&v->fd);
 	buf_free(&v->text);
 	buf_free(&v->line);
 }
 
-/* Open a file, and read what has to be read of it.  0, or an ERR_* with unread. */
+/* Open a file; read its text unless there is an index that is certain.  0, or an ERR_* with
+ * unread. */
 static int
-view_open(struct view *v, const struct route *r, const char *path, enum key_index_kind kind,
+cache_view_open(struct view *v, const struct route *r, const char *path, enum key_index_kind kind,
     size_t max, struct reason *unread)
 {
 	struct version version;
@@ -218,17 +218,17 @@ view_open(struct view *v, const struct route *r, const char *path, enum key_inde
 	err = route_file_open(r, path, &v->fd, unread);
 	if (err != 0)
 		return err;
-	if ((err = version_get(v->fd, &version)) != 0)
+	if ((err = cache_version(v->fd, &version)) != 0)
 		goto out;
-	v->list = list_find(&version, kind);
-	if (v->list == NULL || !v->list->settled || !is_version(v->list, &version)) {
-		/* before it is read: what is written meanwhile is another version */
-		settled = is_settled(&version);
+	v->list = cache_find(&version, kind);
+	if (v->list == NULL || !v->list->settled || !cache_is_version(v->list, &version)) {
+		/* asked before it is read: what is written meanwhile makes another version */
+		settled = cache_is_settled(&version);
 		err = version.size > (off_t)max ? ERR_TOOBIG : fd_read_all(v->fd, &v->text);
 		if (err == 0 && kind == KEY_INDEX_REVOKED && revoked_is_krl(buf_bytes(&v->text)))
 			v->list = NULL;
 		else if (err == 0)
-			v->list = list_of_text(v->list, &version, kind, settled, &v->text);
+			v->list = cache_of_text(v->list, &version, kind, settled, &v->text);
 	}
 	if (v->list != NULL)
 		v->list->used = ++cache.uses;
@@ -240,7 +240,7 @@ out:
 }
 
 static int
-view_line(void *ctx, const struct key_line *at, struct bytes *line)
+cache_view_line(void *ctx, const struct key_line *at, struct bytes *line)
 {
 	struct view *v = ctx;
 	uint8_t *to;
@@ -259,20 +259,20 @@ view_line(void *ctx, const struct key_line *at, struct bytes *line)
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return ERR_SYS;
-	/* cut short meanwhile: the line is not there any more, or is another */
+	/* if the file has been cut short, the line is no longer there, or another */
 	*line = (struct bytes){ to, (size_t)n };
 	return 0;
 }
 
-/* Lines were read one by one: was that still the file that was indexed?  If not, read it all. */
+/* Lines were read one by one: if the file is not the indexed version any more, read all of it. */
 static int
-view_again(struct view *v)
+cache_view_again(struct view *v)
 {
 	struct version version;
 
 	if (v->text.len > 0)
 		return 0;
-	if (version_get(v->fd, &version) == 0 && is_version(v->list, &version))
+	if (cache_version(v->fd, &version) == 0 && cache_is_version(v->list, &version))
 		return 0;
 	v->list = NULL;
 	if (lseek(v->fd, 0, SEEK_SET) == -1)
@@ -281,15 +281,15 @@ view_again(struct view *v)
 }
 
 static int
-view_find(struct view *v, const struct authorized_request *request,
+cache_view_find(struct view *v, const struct authorized_request *request,
     struct authorized_options *options, struct reason *why)
 {
 	int found = 0, err;
 
 	if (v->list != NULL) {
-		found = authorized_keys_find_indexed(v->list->index, view_line, v, request, options,
-		    why);
-		if ((err = view_again(v)) != 0) {
+		found = authorized_keys_find_indexed(v->list->index, cache_view_line, v, request,
+		    options, why);
+		if ((err = cache_view_again(v)) != 0) {
 			authorized_options_free(options);
 			return err;
 		}
@@ -309,11 +309,11 @@ key_list_cache_find(const struct route *r, const struct authorized_request *requ
 
 	*options = (struct authorized_options){ 0 };
 	why->text[0] = '\0';
-	found = view_open(&v, r, r->authorized_keys_file, KEY_INDEX_AUTHORIZED, AUTHORIZED_KEYS_MAX,
-	    unread);
-	if (found == 0 && (found = view_find(&v, request, options, why)) < 0)
+	found = cache_view_open(&v, r, r->authorized_keys_file, KEY_INDEX_AUTHORIZED,
+	    AUTHORIZED_KEYS_MAX, unread);
+	if (found == 0 && (found = cache_view_find(&v, request, options, why)) < 0)
 		reason_set(unread, "%.400s: %s", r->authorized_keys_file, err_str(found));
-	view_close(&v);
+	cache_view_close(&v);
 	return found;
 }
 
@@ -323,13 +323,13 @@ key_list_cache_trust(const struct route *r, struct bytes key, struct reason *unr
 	struct view v;
 	int found;
 
-	found = view_open(&v, r, r->trusted_user_ca_keys, KEY_INDEX_TRUSTED, AUTHORIZED_KEYS_MAX,
-	    unread);
+	found = cache_view_open(&v, r, r->trusted_user_ca_keys, KEY_INDEX_TRUSTED,
+	    AUTHORIZED_KEYS_MAX, unread);
 	if (found == 0)
 		found = v.list != NULL ?
 		    key_list_has_indexed(v.list->index, &key, 1, KEY_LIST_TRUSTED) :
 		    key_list_has(buf_bytes(&v.text), &key, 1, KEY_LIST_TRUSTED);
-	view_close(&v);
+	cache_view_close(&v);
 	return found;
 }
 
@@ -341,10 +341,10 @@ key_list_cache_revoke(const struct route *r, struct bytes blob, const struct cer
 	int found;
 
 	unread->text[0] = '\0';
-	found = view_open(&v, r, r->revoked_keys, KEY_INDEX_REVOKED, REVOKED_MAX, unread);
+	found = cache_view_open(&v, r, r->revoked_keys, KEY_INDEX_REVOKED, REVOKED_MAX, unread);
 	if (found == 0)
 		found = v.list != NULL ? revoked_check_indexed(v.list->index, blob, cert) :
 					 krl_check(buf_bytes(&v.text), blob, cert);
-	view_close(&v);
+	cache_view_close(&v);
 	return found;
 }

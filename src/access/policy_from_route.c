@@ -1,3 +1,7 @@
+/*
+ * The policy of a session: the keys of its route, narrowed by the options of the key that the
+ * client logged in with.  keeper/downstream.c asks for it.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +10,7 @@
 #include "access/policy_from_route.h"
 
 static int
-copy_list(struct strlist *to, const struct strlist *from)
+policy_copy_list(struct strlist *to, const struct strlist *from)
 {
 	size_t i;
 	int r = 0;
@@ -18,21 +22,21 @@ copy_list(struct strlist *to, const struct strlist *from)
 
 /* PermitOpen = any is the empty list; "none" is an element that matches nothing. */
 static int
-copy_permitted(struct strlist *to, const struct strlist *from)
+policy_copy_permitted(struct strlist *to, const struct strlist *from)
 {
 	if (from->n == 1 && strcasecmp(from->v[0], "any") == 0)
 		return 0;
-	return copy_list(to, from);
+	return policy_copy_list(to, from);
 }
 
 static unsigned int
-permits(const struct route *route, const struct authorized_options *options)
+policy_permits_of(const struct route *route, const struct authorized_options *options)
 {
 	unsigned int p = POLICY_ALL, tcp = route->allow_tcp, stream = route->allow_stream;
 
 	if ((options->permits & AUTHORIZED_PORT_FORWARDING) == 0)
 		tcp = stream = ROUTE_FORWARD_NO;
-	/* as in sshd: without TCP forwarding there is none of Unix sockets */
+	/* as in sshd, AllowTcpForwarding = no forbids Unix sockets, too */
 	stream &= tcp;
 	if ((tcp & ROUTE_FORWARD_LOCAL) == 0)
 		p &= ~(unsigned int)POLICY_TCP_LOCAL;
@@ -42,7 +46,7 @@ permits(const struct route *route, const struct authorized_options *options)
 		p &= ~(unsigned int)POLICY_STREAM_LOCAL;
 	if ((stream & ROUTE_FORWARD_REMOTE) == 0)
 		p &= ~(unsigned int)POLICY_STREAM_REMOTE;
-	/* what is not known here is forwarding too, as a tunnel is */
+	/* channels of unknown kinds are forwarding, too, as tun@openssh.com is */
 	if (tcp == ROUTE_FORWARD_NO)
 		p &= ~(unsigned int)POLICY_OTHER;
 	if (!route->allow_agent || (options->permits & AUTHORIZED_AGENT_FORWARDING) == 0)
@@ -55,7 +59,7 @@ permits(const struct route *route, const struct authorized_options *options)
 }
 
 static int
-has_name(const struct strlist *list, const char *name, size_t len)
+policy_has_name(const struct strlist *list, const char *name, size_t len)
 {
 	size_t i;
 
@@ -65,22 +69,22 @@ has_name(const struct strlist *list, const char *name, size_t len)
 	return 0;
 }
 
-/* The first of a name counts: SetEnv before environment=. */
+/* The first value of a name counts: that of SetEnv before that of environment=. */
 static int
-add_env(struct strlist *to, const struct strlist *from)
+policy_add_env(struct strlist *to, const struct strlist *from)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; r == 0 && i < from->n && to->n < POLICY_ENV_MAX; i++)
-		if (!has_name(to, from->v[i], strcspn(from->v[i], "=")))
+		if (!policy_has_name(to, from->v[i], strcspn(from->v[i], "=")))
 			r = strlist_add(to, from->v[i], strlen(from->v[i]));
 	return r;
 }
 
-/* As in sshd: ForceCommand goes before command=. */
+/* As in sshd, ForceCommand overrides command=. */
 static const char *
-forced_command(const struct route *route, const struct authorized_options *options)
+policy_forced_command(const struct route *route, const struct authorized_options *options)
 {
 	if (route->force_command != NULL && strcasecmp(route->force_command, "none") != 0)
 		return route->force_command;
@@ -92,31 +96,32 @@ static int
 policy_from_route_fill(const struct route *route, const struct authorized_options *options,
     struct policy *rules)
 {
-	const char *command = forced_command(route, options);
+	const char *command = policy_forced_command(route, options);
 	int r;
 
 	policy_init(rules);
-	rules->permits = permits(route, options);
+	rules->permits = policy_permits_of(route, options);
 	rules->max_sessions = (uint32_t)route->max_sessions;
 	rules->idle_ms = (uint32_t)route->idle_timeout_ms;
 	rules->session_ms = (uint32_t)route->session_timeout_ms;
 	rules->has_tunnel = options->has_tunnel;
 	rules->tunnel = options->tunnel;
-	r = copy_permitted(&rules->permit_open[POLICY_ROUTE], &route->permit_open);
+	r = policy_copy_permitted(&rules->permit_open[POLICY_ROUTE], &route->permit_open);
 	if (r == 0)
-		r = copy_list(&rules->permit_open[POLICY_KEY], &options->permit_open);
+		r = policy_copy_list(&rules->permit_open[POLICY_KEY], &options->permit_open);
 	if (r == 0)
-		r = copy_permitted(&rules->permit_listen[POLICY_ROUTE], &route->permit_listen);
+		r = policy_copy_permitted(&rules->permit_listen[POLICY_ROUTE],
+		    &route->permit_listen);
 	if (r == 0)
-		r = copy_list(&rules->permit_listen[POLICY_KEY], &options->permit_listen);
+		r = policy_copy_list(&rules->permit_listen[POLICY_KEY], &options->permit_listen);
 	if (r == 0)
-		r = copy_list(&rules->commands, &route->permit_commands);
+		r = policy_copy_list(&rules->commands, &route->permit_commands);
 	if (r == 0)
-		r = copy_list(&rules->accept_env, &route->accept_env);
+		r = policy_copy_list(&rules->accept_env, &route->accept_env);
 	if (r == 0)
-		r = add_env(&rules->set_env, &route->set_env);
+		r = policy_add_env(&rules->set_env, &route->set_env);
 	if (r == 0)
-		r = add_env(&rules->set_env, &options->environment);
+		r = policy_add_env(&rules->set_env, &options->environment);
 	if (r == 0 && command != NULL) {
 		rules->command = strdup(command);
 		r = rules->command == NULL ? ERR_NOMEM : 0;

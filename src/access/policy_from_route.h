@@ -10,8 +10,9 @@
 #include "lookup/route.h"
 #include "wire/policy.h"
 
-/* Append the policy, as policy_put() does, to a buffer of POLICY_BYTES_MAX or more.  0; ERR_TOOBIG, with
- * why for the administrator, if it is more than a message holds; or ERR_NOMEM, with why. */
+/* Append the policy, as policy_put() does, to a buffer of POLICY_BYTES_MAX or more.  0;
+ * ERR_TOOBIG, with why for the administrator, if it is more than a message holds; or
+ * ERR_NOMEM, with why. */
 int policy_from_route(const struct route *route, const struct authorized_options *options,
     struct buf *b, struct reason *why) MUST_CHECK;
 

@@ -1,3 +1,7 @@
+/*
+ * Opening the files that a route names, and its mapped key, which lies in the key store or in
+ * a file.  Called by the rest of access/, by the keeper at each login, and by check.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,11 +21,11 @@
 /* An RSA key of 16384 bits takes 13 KiB. */
 #define ROUTE_KEY_PUB_MAX 16384
 #define KEY_FILE_MAX 32768
-/* Of what is sent in one message with it. */
+/* A certificate is sent in one USERAUTH message. */
 #define CERTIFICATE_MAX 65536
 
 static int
-file_open(const struct route *r, const char *path, int flags, int *fd, struct reason *why)
+route_file_open_as(const struct route *r, const char *path, int flags, int *fd, struct reason *why)
 {
 	const char *name = route_in_tree(r, path);
 	struct login_dir dir;
@@ -43,18 +47,18 @@ file_open(const struct route *r, const char *path, int flags, int *fd, struct re
 int
 route_file_open(const struct route *r, const char *path, int *fd, struct reason *why)
 {
-	return file_open(r, path, O_RDONLY, fd, why);
+	return route_file_open_as(r, path, O_RDONLY, fd, why);
 }
 
 int
 route_file_append(const struct route *r, const char *path, int *fd, struct reason *why)
 {
-	/* in a tree, a link may lead to another file of the same directory */
+	/* a link in the directory of a login may lead to another file of that directory */
 	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
 	int err;
 
 	errno = 0;
-	err = file_open(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
+	err = route_file_open_as(r, path, O_RDWR | O_CREAT | O_APPEND | follow, fd, why);
 	if (err != 0 && errno == EACCES && landlock_denies_write(path))
 		reason_set(why,
 		    "%s: is in a directory that the configuration did not name when the gateway "
@@ -71,7 +75,7 @@ route_file_may_append(const struct route *r, const char *path, struct reason *wh
 	char *dir;
 	int fd, err;
 
-	err = file_open(r, path, O_RDWR | O_APPEND | follow, &fd, why);
+	err = route_file_open_as(r, path, O_RDWR | O_APPEND | follow, &fd, why);
 	fd_close(&fd);
 	if (err != ERR_NOTFOUND || slash == NULL)
 		return err;
@@ -90,7 +94,7 @@ route_file_read(const struct route *r, const char *path, struct buf *out, struct
 {
 	int fd, err;
 
-	err = file_open(r, path, O_RDONLY, &fd, why);
+	err = route_file_open_as(r, path, O_RDONLY, &fd, why);
 	if (err != 0)
 		return err;
 	err = fd_read_all(fd, out);
@@ -101,9 +105,9 @@ route_file_read(const struct route *r, const char *path, struct buf *out, struct
 	return err;
 }
 
-/* The private key in the route's key file.  0, with *priv the caller's, or an ERR_*. */
+/* Read the private key in the route's key file: *priv is the caller's.  0 or an ERR_*. */
 static int
-key_file_load(const struct route *r, struct secret **priv, struct buf *pub, char type[64],
+route_key_load(const struct route *r, struct secret **priv, struct buf *pub, char type[64],
     struct reason *why)
 {
 	const char *name = route_in_tree(r, r->key_file);
@@ -140,7 +144,7 @@ route_key_open(const struct route *r, struct keystore *ks, struct route_key *key
 	*key = (struct route_key){ 0 };
 	buf_init(&key->pub, ROUTE_KEY_PUB_MAX);
 	if (r->key_file != NULL)
-		err = key_file_load(r, &key->priv, &key->pub, key->type, why);
+		err = route_key_load(r, &key->priv, &key->pub, key->type, why);
 	else
 		err = keystore_load(ks, r->key, &key->priv, &key->pub, key->type, why);
 	if (err != 0)
@@ -169,7 +173,7 @@ route_key_close(struct route_key *key)
 
 /* Is this a user's certificate for the key, valid now? */
 static int
-certificate_check(struct bytes blob, struct bytes key, time_t now, struct reason *why)
+route_certificate_check(struct bytes blob, struct bytes key, time_t now, struct reason *why)
 {
 	struct buf certified;
 	struct cert cert;
@@ -212,8 +216,8 @@ route_certificate(const struct route *r, struct bytes key, time_t now, struct bu
 			reason_set(&reason, "is not an OpenSSH certificate");
 			err = ERR_FORMAT;
 		} else {
-			err = certificate_check((struct bytes){ out->data + start,
-						    out->len - start },
+			err = route_certificate_check((struct bytes){ out->data + start,
+							  out->len - start },
 			    key, now, &reason);
 		}
 		if (err != 0) {

@@ -1,6 +1,4 @@
-/*
- * The files a route names: its lists of keys and hosts, and its mapped key.
- */
+/* The files that a route names: lists of keys and hosts, certificates, and its mapped key. */
 #ifndef ACCESS_ROUTE_FILES_H
 #define ACCESS_ROUTE_FILES_H
 
@@ -12,25 +10,27 @@
 #include "lookup/route.h"
 #include "wire/wire.h"
 
-/* Open one of the route's files to read it, by the rule of base/safe_path.h (in a tree
- * base/login_dir.h).  0 with *fd the caller's, or as safe_path_open(), with why: one line that names it. */
+/* Open a file of the route to read it, by the rule of base/safe_path.h, or of
+ * base/login_dir.h for a route of [lookup directory].  0 with *fd the caller's; or as
+ * safe_path_open(), with why: one line that names the file. */
 int route_file_open(const struct route *r, const char *path, int *fd,
     struct reason *why) MUST_CHECK;
 
-/* The same, and append all of it.  ERR_TOOBIG: it does not fit. */
+/* Open a file and append all of it to out.  ERR_TOOBIG: it does not fit. */
 int route_file_read(const struct route *r, const char *path, struct buf *out,
     struct reason *why) MUST_CHECK;
 
-/* A descriptor to read it and add to it; made if it is not there.  No link is followed, but in
- * a tree one that stays in its directory. */
+/* Open a file to read it and to append to it; it is made if it does not exist.  No symbolic
+ * link is followed, except one that stays in the directory of a login. */
 int route_file_append(const struct route *r, const char *path, int *fd,
     struct reason *why) MUST_CHECK;
 
-/* Could route_file_append() open it?  The file is not made.  0, or an ERR_* with why; ERR_SYS with errno. */
+/* Could route_file_append() open it?  The file is not made.  0, or an ERR_* with why;
+ * ERR_SYS with errno. */
 int route_file_may_append(const struct route *r, const char *path, struct reason *why) MUST_CHECK;
 
-/* The mapped key, unsealed from the key store or read from a file of the route's, for as short a time
- * as it is needed. */
+/* The mapped key, unsealed from the key store or read from a file of the route's, for as
+ * short a time as it is needed. */
 struct route_key {
 	struct secret *priv; /* NULL: not open */
 	struct buf pub;	     /* blob */
@@ -44,11 +44,9 @@ int route_key_sign(const struct route *r, struct route_key *key, const char *alg
     size_t len, struct buf *sig, struct reason *why) MUST_CHECK;
 void route_key_close(struct route_key *key);
 
-/*
- * The certificate of CertificateFile, for a key with this public blob: append it.
- * ERR_NOTFOUND; ERR_FORMAT: it is none; ERR_AUTH: it is another key's; ERR_TIMEOUT: it has
- * expired, or is not valid yet; always with why.
- */
+/* Append the certificate in CertificateFile, for a key with this public blob.  ERR_NOTFOUND;
+ * ERR_FORMAT: it is no certificate; ERR_AUTH: it is another key's; ERR_TIMEOUT: it has
+ * expired or is not valid yet; always with why. */
 int route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
     struct reason *why) MUST_CHECK;
 

@@ -1,3 +1,7 @@
+/*
+ * May this key log in by this route?  keeper/downstream_key.c asks for each key that a client
+ * offers or proves, and check whether the lists could be used.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,9 +28,9 @@ user_key_ca_signed(const struct cert *cert)
 		   &flags) == 0;
 }
 
-/* Of several reasons the first is told. */
+/* Note a reason; of several the first one stays. */
 static void __attribute__((format(printf, 2, 3)))
-tell(struct user_key_answer *answer, const char *fmt, ...)
+user_key_tell(struct user_key_answer *answer, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -37,21 +41,22 @@ tell(struct user_key_answer *answer, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* What a list said of the key, and why.  1 if it lets the key in. */
+/* Note what a list says of the key.  1 if it lets the key in. */
 static int
-list_said(struct user_key_answer *answer, int found, const struct reason *why, const char *name)
+user_key_list_said(struct user_key_answer *answer, int found, const struct reason *why,
+    const char *name)
 {
 	if (found == 1)
 		snprintf(answer->where, sizeof(answer->where), "line %u of %.400s",
 		    answer->options.line, name);
 	else if (why->text[0] != '\0')
-		tell(answer, "%.250s: %s", name, why->text);
+		user_key_tell(answer, "%.250s: %s", name, why->text);
 	return found == 1;
 }
 
-/* AuthorizedKey lines. */
+/* Do the AuthorizedKey lines let the key in? */
 static int
-lines_allow(const struct route *route, const struct authorized_request *request,
+user_key_in_lines(const struct route *route, const struct authorized_request *request,
     struct user_key_answer *answer)
 {
 	struct buf text;
@@ -63,7 +68,7 @@ lines_allow(const struct route *route, const struct authorized_request *request,
 	for (i = 0; i < route->authorized_keys.n; i++)
 		buf_putf(&text, "%s\n", route->authorized_keys.v[i]);
 	ok = buf_err(&text) == 0 && text.len > 0 &&
-	    list_said(answer,
+	    user_key_list_said(answer,
 		authorized_keys_find((const char *)text.data, text.len, request, &answer->options,
 		    &why),
 		&why, "the AuthorizedKey lines");
@@ -71,42 +76,43 @@ lines_allow(const struct route *route, const struct authorized_request *request,
 	return ok;
 }
 
-/* AuthorizedKey lines and AuthorizedKeysFile. */
+/* Do they, or AuthorizedKeysFile? */
 static int
-lists_allow(const struct route *route, const struct authorized_request *request,
+user_key_in_lists(const struct route *route, const struct authorized_request *request,
     struct user_key_answer *answer)
 {
 	struct reason unread;
 	struct reason why;
 	int found;
 
-	if (lines_allow(route, request, answer))
+	if (user_key_in_lines(route, request, answer))
 		return 1;
 	if (route->authorized_keys_file == NULL)
 		return 0;
 	found = key_list_cache_find(route, request, &answer->options, &why, &unread);
 	if (found < 0) {
-		tell(answer, "%s", unread.text);
+		user_key_tell(answer, "%s", unread.text);
 		return 0;
 	}
-	return list_said(answer, found, &why, route->authorized_keys_file);
+	return user_key_list_said(answer, found, &why, route->authorized_keys_file);
 }
 
 /* 1 if TrustedUserCAKeys has the certificate's CA. */
 static int
-ca_trusted(const struct route *route, const struct cert *cert, struct user_key_answer *answer)
+user_key_ca_trusted(const struct route *route, const struct cert *cert,
+    struct user_key_answer *answer)
 {
 	struct reason unread;
 	int r;
 
 	r = key_list_cache_trust(route, cert->ca, &unread);
 	if (r < 0)
-		tell(answer, "%s", unread.text);
+		user_key_tell(answer, "%s", unread.text);
 	return r == 1;
 }
 
 static int
-principal_ok(const struct route *route, const struct cert *cert, const char *login)
+user_key_principal_ok(const struct route *route, const struct cert *cert, const char *login)
 {
 	size_t i;
 
@@ -119,16 +125,16 @@ principal_ok(const struct route *route, const struct cert *cert, const char *log
 }
 
 static int
-ca_allows(const struct user_key_request *request, const struct cert *cert,
+user_key_by_ca(const struct user_key_request *request, const struct cert *cert,
     struct user_key_answer *answer)
 {
 	const struct route *route = request->route;
 	struct reason why;
 
-	if (route->trusted_user_ca_keys == NULL || !ca_trusted(route, cert, answer))
+	if (route->trusted_user_ca_keys == NULL || !user_key_ca_trusted(route, cert, answer))
 		return 0;
-	if (!principal_ok(route, cert, request->login)) {
-		tell(answer, "%s",
+	if (!user_key_principal_ok(route, cert, request->login)) {
+		user_key_tell(answer, "%s",
 		    cert->principals.len == 0 ?
 			"the certificate has no principals" :
 			route->authorized_principals.n == 0 ?
@@ -137,10 +143,11 @@ ca_allows(const struct user_key_request *request, const struct cert *cert,
 		return 0;
 	}
 	if (!cert_options(cert, request->address, &answer->options, &why)) {
-		tell(answer, "%s", why.text);
+		user_key_tell(answer, "%s", why.text);
 		return 0;
 	}
-	/* sshd's list of names would have to say so, and ours cannot */
+	/* In sshd an option in the file of AuthorizedPrincipalsFile says so; our list has no
+	 * options. */
 	if (route->authorized_principals.n > 0)
 		answer->options.no_touch_required = 0;
 	snprintf(answer->where, sizeof(answer->where), "a CA in %.400s",
@@ -148,9 +155,9 @@ ca_allows(const struct user_key_request *request, const struct cert *cert,
 	return 1;
 }
 
-/* As in sshd, a list that can't be read, or not be understood, refuses every key. */
+/* As in sshd, a list that cannot be read or makes no sense refuses every key. */
 static int
-is_revoked(const struct route *route, struct bytes blob, const struct cert *cert,
+user_key_revoked(const struct route *route, struct bytes blob, const struct cert *cert,
     struct user_key_answer *answer)
 {
 	struct reason unread;
@@ -161,11 +168,12 @@ is_revoked(const struct route *route, struct bytes blob, const struct cert *cert
 	answer->why.text[0] = '\0';
 	r = key_list_cache_revoke(route, blob, cert, &unread);
 	if (r == 1)
-		tell(answer, "revoked by %.400s", route->revoked_keys);
+		user_key_tell(answer, "revoked by %.400s", route->revoked_keys);
 	else if (r < 0 && unread.text[0] != '\0')
-		tell(answer, "RevokedKeys: %s: no key is accepted", unread.text);
+		user_key_tell(answer, "RevokedKeys: %s: no key is accepted", unread.text);
 	else if (r < 0)
-		tell(answer, "RevokedKeys: %.400s: " NOT_REVOKED_KEYS, route->revoked_keys);
+		user_key_tell(answer, "RevokedKeys: %.400s: " NOT_REVOKED_KEYS,
+		    route->revoked_keys);
 	return r != 0;
 }
 
@@ -187,25 +195,27 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	is_cert = cert_key(blob, &type, &numbers) != ERR_ALGORITHM;
 	r = is_cert ? cert_parse(&cert, blob) : pubkey_check(blob);
 	if (r == ERR_WEAK || r == ERR_COSTLY) {
-		tell(answer, "%s%s", err_str(r), is_cert ? ", the certificate's or its CA's" : "");
+		user_key_tell(answer, "%s%s", err_str(r),
+		    is_cert ? ", the certificate's or its CA's" : "");
 		return 0;
 	}
 	if (is_cert && r != 0) {
-		tell(answer, "the certificate is %s",
+		user_key_tell(answer, "the certificate is %s",
 		    r == ERR_ALGORITHM ? "signed with an algorithm that is not accepted" :
 					 "malformed, or too large");
 		return 0;
 	}
-	/* in any case, so that the time it takes tells nothing of the login */
+	/* for unknown logins, too, so that the time does not tell them from others */
 	signed_ok = is_cert && user_key_ca_signed(&cert);
 	if (route == NULL)
 		return 0;
 	if (is_cert)
 		key.cert = &cert;
-	ok = (is_cert && ca_allows(request, &cert, answer)) || lists_allow(route, &key, answer);
+	ok = (is_cert && user_key_by_ca(request, &cert, answer)) ||
+	    user_key_in_lists(route, &key, answer);
 	if (ok && is_cert && !signed_ok) {
 		answer->why.text[0] = '\0';
-		tell(answer, "the signature of the certificate is not its CA's");
+		user_key_tell(answer, "the signature of the certificate is not its CA's");
 		ok = 0;
 	}
 	if (ok && is_cert) {
@@ -213,7 +223,7 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 		ok = cert_valid(&cert, CERT_USER, request->now, &answer->why);
 	}
 	if (ok)
-		ok = !is_revoked(route, blob, is_cert ? &cert : NULL, answer);
+		ok = !user_key_revoked(route, blob, is_cert ? &cert : NULL, answer);
 	if (ok)
 		answer->why.text[0] = '\0';
 	else
@@ -224,7 +234,7 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 int
 user_key_list_check(const struct route *r, enum user_key_list list, struct reason *why)
 {
-	/* what is asked for does not matter, but whether there is an answer */
+	/* which key is looked for does not matter: only whether the list gives an answer */
 	const struct bytes none = { (const uint8_t *)"", 0 };
 	const struct authorized_request request = { .blob = none,
 		.address = "0.0.0.0",

@@ -1,6 +1,5 @@
-/*
- * Which keys and certificates a route lets in: its lists, its CAs, and what is revoked.
- */
+/* Which keys and certificates may log in by a route: by its lists, its certificate
+ * authorities, and its revoked keys. */
 #ifndef ACCESS_USER_KEY_H
 #define ACCESS_USER_KEY_H
 
@@ -11,7 +10,8 @@
 #include "formats/cert.h"
 #include "lookup/route.h"
 
-/* Lists of keys are read at each login; this is a lot of keys. */
+/* Bytes of AuthorizedKeysFile and of TrustedUserCAKeys, which is some 10,000 keys; and of
+ * RevokedKeys, a list or a KRL. */
 #define AUTHORIZED_KEYS_MAX (1024 * 1024)
 #define REVOKED_MAX (16 * 1024 * 1024)
 
@@ -23,34 +23,30 @@ struct user_key_request {
 };
 
 struct user_key_answer {
-	struct authorized_options options; /* of who is let in; free them then */
-	char where[512];		   /* what lets it in: "line 3 of FILE" */
-	struct reason why;		   /* or why not, if there is a reason worth telling */
+	struct authorized_options options; /* of the key that may log in; the caller frees them */
+	char where[512];		   /* what allows it: "line 3 of FILE" */
+	struct reason why;		   /* or why not, or "" */
 };
 
-/* 1 if the CA has signed the certificate.  That a token had to be touched for it is the CA's
- * affair. */
+/* 1 if the signature of the certificate is its CA's.  Whether a security key was touched for
+ * it is not asked. */
 int user_key_ca_signed(const struct cert *cert);
 
-/*
- * May the key, or the certificate, log in?  1, or 0.  Files are read, all of them small or
- * bounded.  The route may be NULL, for a login that does not exist: that takes as much
- * reckoning, and is 0.
- */
+/* May the key, or the certificate, log in?  1 or 0.  Files of bounded size are read. route is
+ * NULL for an unknown login: the signature takes the same time then, and the answer is 0. */
 int user_key_allowed(const struct user_key_request *request, struct bytes blob,
     struct user_key_answer *answer);
 
-/* A file of a route's that decides which keys are let in; of those that the route has. */
+/* A file of a route that says which keys may log in. */
 enum user_key_list {
 	USER_KEY_AUTHORIZED, /* AuthorizedKeysFile */
 	USER_KEY_TRUSTED,    /* TrustedUserCAKeys */
 	USER_KEY_REVOKED,    /* RevokedKeys */
 };
 
-/*
- * Would user_key_allowed() be able to use the list?  0; an ERR_* of route_file_open(), for ERR_SYS with
- * errno; ERR_TOOBIG; or ERR_FORMAT: it is not understood.  why is a line that begins with the path.
- */
+/* Could user_key_allowed() use the list, which the route has?  0; an ERR_* of
+ * route_file_open(), for ERR_SYS with errno; ERR_TOOBIG; or ERR_FORMAT: it makes no sense.
+ * why is a line that begins with the path. */
 int user_key_list_check(const struct route *r, enum user_key_list list,
     struct reason *why) MUST_CHECK;
 

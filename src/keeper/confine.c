@@ -1,6 +1,6 @@
 /*
- * The keeper's confinement.  It holds every key, and reads what strangers send: an attacker who gets this
- * far is to have no way to take them elsewhere, or to stay.
+ * The keeper's confinement. It holds every key, and reads what strangers send: an attacker
+ * who gets this far is to have no way to take them elsewhere, or to stay.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,8 +44,8 @@ static const struct filter_rule calls[] = {
 	{ "socketpair", ONLY(0, AF_UNIX) },
 	{ "shutdown", ALWAYS },
 	{ "getsockopt", ALWAYS },
-	/* no way out either, but names of users are looked up at a reload: getpwnam(3) asks daemons first, if
-	 * there are any, and reads /etc/passwd if it can't */
+	/* no way out either, but names of users are looked up at a reload: getpwnam(3)
+	 * asks daemons first, if there are any, and reads /etc/passwd if it can't */
 	{ "socket", FAILS },
 	/* stdio asks whether a device is a terminal */
 	{ "ioctl", FAILS },
@@ -169,7 +169,8 @@ confine_warm_up(void)
 	int r;
 
 	access_hint_prepare();
-	/* a name that nobody has loads all modules of nsswitch.conf(5): it is looked for in each */
+	/* a name that nobody has loads all modules of nsswitch.conf(5): it is looked for
+	 * in each */
 	(void)privs_user_exists("sallyport no such user");
 	buf_init(&pub, 1024);
 	buf_init(&sig, 1024);
@@ -209,7 +210,7 @@ confine_rules(struct landlock *l, const struct conf *conf, struct writable **out
 }
 
 static int
-confine_files(const struct conf *conf, struct writable **out)
+confine_landlock(const struct conf *conf, struct writable **out)
 {
 	struct landlock *l;
 	int r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH);
@@ -237,7 +238,7 @@ confine_enter(const struct conf *conf, struct writable **out)
 	if (r == 0)
 		r = privs_limit_capabilities(geteuid() == 0 ? ROOT_CAPABILITIES : 0);
 	if (r == 0)
-		r = confine_files(conf, out);
+		r = confine_landlock(conf, out);
 	if (r == 0)
 		r = filter_enter(FILTER_ALLOW, calls, sizeof(calls) / sizeof(calls[0]));
 	if (r != 0)

@@ -3,7 +3,7 @@
 #include "keeper/dead_hosts.h"
 
 static size_t
-find(const struct dead_hosts *d, const char *host, uint16_t port)
+dead_hosts_find(const struct dead_hosts *d, const char *host, uint16_t port)
 {
 	size_t i;
 
@@ -16,7 +16,7 @@ find(const struct dead_hosts *d, const char *host, uint16_t port)
 void
 dead_hosts_add(struct dead_hosts *d, const char *host, uint16_t port, int64_t now)
 {
-	size_t i = find(d, host, port), j;
+	size_t i = dead_hosts_find(d, host, port), j;
 
 	if (strlen(host) >= DEAD_HOST_SIZE)
 		return;
@@ -35,7 +35,7 @@ dead_hosts_add(struct dead_hosts *d, const char *host, uint16_t port, int64_t no
 void
 dead_hosts_remove(struct dead_hosts *d, const char *host, uint16_t port)
 {
-	size_t i = find(d, host, port);
+	size_t i = dead_hosts_find(d, host, port);
 
 	if (i < d->n)
 		d->v[i] = d->v[--d->n];
@@ -44,7 +44,7 @@ dead_hosts_remove(struct dead_hosts *d, const char *host, uint16_t port)
 int
 dead_hosts_has(const struct dead_hosts *d, const char *host, uint16_t port, int64_t now)
 {
-	size_t i = find(d, host, port);
+	size_t i = dead_hosts_find(d, host, port);
 
 	return i < d->n && now < d->v[i].until;
 }

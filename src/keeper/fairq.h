@@ -1,6 +1,6 @@
 /*
- * Start-time fair queueing by source address, for clients that have proven nothing yet: a source with
- * many requests in the queue delays only itself.
+ * Start-time fair queueing by source address, for clients that have proven nothing yet: a
+ * source with many requests in the queue delays only itself.
  */
 #ifndef KEEPER_FAIRQ_H
 #define KEEPER_FAIRQ_H
@@ -24,9 +24,9 @@ struct fairq {
 void fairq_init(struct fairq *q);
 
 /*
- * Put a request from a source, a numeric address, into the queue; if it is there already, it goes to its
- * place anew.  Of an IPv6 address the first 64 bits count.  turn and source stay the caller's, and must
- * be there for as long as turn->waits.
+ * Put a request from a source, a numeric address, into the queue; if it is there already, it
+ * goes to its place anew. Of an IPv6 address the first 64 bits count. turn and source stay
+ * the caller's, and must be there for as long as turn->waits.
  */
 void fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *source);
 

@@ -1,6 +1,7 @@
 /*
- * Jobs and the errands that do them: queues, limits and deadlines for all kinds.  downstream and upstream
- * ask for jobs and take their results; keeper.c calls jobs_start(), jobs_sweep() and jobs_input().
+ * Jobs and the errands that do them: queues, limits and deadlines for all kinds. downstream
+ * and upstream ask for jobs and take their results; keeper.c calls jobs_start(), jobs_sweep()
+ * and jobs_input().
  */
 #include <string.h>
 
@@ -12,7 +13,8 @@
 #include "keeper/master_link.h"
 #include "keeper/upstream.h"
 
-/* An errand that runs a program keeps to its timeout by itself: this is for an errand that does not. */
+/* An errand that runs a program keeps to its timeout by itself: this is for an errand that
+ * does not. */
 #define JOB_SLACK_MS 3000
 
 static const struct job_type {
@@ -81,25 +83,25 @@ jobs_init(struct keeper *k)
 }
 
 static int
-place_is_free(const struct job_place *p)
+job_place_is_free(const struct job_place *p)
 {
 	return p->sock == -1 && TAILQ_EMPTY(&p->jobs);
 }
 
 static struct job_place *
-place_free_one(struct keeper *k, enum job_kind kind)
+job_place_free(struct keeper *k, enum job_kind kind)
 {
 	struct job_place *p;
 
 	for (p = k->jobs.first[kind]; p < k->jobs.first[kind + 1]; p++)
-		if (place_is_free(p))
+		if (job_place_is_free(p))
 			return p;
 	return NULL;
 }
 
 /* The place of an errand of this kind that runs with the same order, or NULL. */
 static struct job_place *
-place_with_order(struct keeper *k, enum job_kind kind, const struct buf *order)
+job_place_with_order(struct keeper *k, enum job_kind kind, const struct buf *order)
 {
 	struct job_place *p;
 
@@ -112,7 +114,7 @@ place_with_order(struct keeper *k, enum job_kind kind, const struct buf *order)
 
 /* The errand has ended, or is to. */
 static void
-place_close(struct job_place *p)
+job_place_close(struct job_place *p)
 {
 	fd_close(&p->sock);
 	buf_free(&p->order);
@@ -136,7 +138,7 @@ job_leave(struct job *job)
 
 /* Start an errand in a free place.  Frees the order; 0 or an ERR_*. */
 static int
-place_start(struct job_place *p, struct buf *order, int64_t timeout_ms)
+job_place_start(struct job_place *p, struct buf *order, int64_t timeout_ms)
 {
 	const struct job_type *type = &job_types[p->kind];
 	int r;
@@ -168,11 +170,11 @@ job_start(struct job *job, struct job_place *p)
 	type->put_order(job->session, &order);
 	r = buf_err(&order);
 	if (r == 0 && type->shared)
-		other = place_with_order(p->keeper, job->kind, &order);
+		other = job_place_with_order(p->keeper, job->kind, &order);
 	if (r != 0 || other != NULL)
 		buf_wipe(&order);
 	else
-		r = place_start(p, &order, job->timeout_ms);
+		r = job_place_start(p, &order, job->timeout_ms);
 	if (r == 0)
 		job_enter(job, other != NULL ? other : p);
 	else
@@ -208,7 +210,7 @@ jobs_start(struct keeper *k)
 	while (k->jobs.changed) {
 		k->jobs.changed = 0;
 		for (kind = 0; kind < JOB_KINDS; kind++)
-			while ((p = place_free_one(k, kind)) != NULL &&
+			while ((p = job_place_free(k, kind)) != NULL &&
 			    (job = fairq_next(&k->jobs.queues[kind], job_may_start)) != NULL)
 				job_start(job, p);
 	}
@@ -247,7 +249,7 @@ job_cancel(struct job *job)
 		return;
 	job_leave(job);
 	if (TAILQ_EMPTY(&p->jobs) && !job_types[job->kind].finishes)
-		place_close(p);
+		job_place_close(p);
 }
 
 void
@@ -278,14 +280,14 @@ jobs_dial_over(struct ksession *s)
 
 /* Every job of the place has its result. */
 static void
-place_done(struct job_place *p, const struct job_result *result)
+job_place_done(struct job_place *p, const struct job_result *result)
 {
 	const struct job_type *type = &job_types[p->kind];
 	struct job_result copy;
 	struct job *job, *next;
 	struct ipc_msg msg;
 
-	place_close(p);
+	job_place_close(p);
 	for (job = TAILQ_FIRST(&p->jobs); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);
 		if (!type->keeps || result->how != JOB_ANSWERED)
@@ -312,10 +314,10 @@ jobs_input(struct job_place *p)
 	if (r == ERR_AGAIN)
 		return;
 	if (r != 0) {
-		place_done(p, &(struct job_result){ .how = JOB_DIED, .err = r });
+		job_place_done(p, &(struct job_result){ .how = JOB_DIED, .err = r });
 		return;
 	}
-	place_done(p, &(struct job_result){ .how = JOB_ANSWERED, .msg = &msg });
+	job_place_done(p, &(struct job_result){ .how = JOB_ANSWERED, .msg = &msg });
 	fd_close(&msg.fd);
 }
 
@@ -349,5 +351,5 @@ jobs_sweep(struct keeper *k, int64_t now)
 			job_types[kind].done(job->session, &overdue);
 	for (p = k->jobs.places; p < k->jobs.places + JOBS_MAX; p++)
 		if (p->sock != -1 && now >= p->deadline)
-			place_done(p, &overdue);
+			job_place_done(p, &overdue);
 }

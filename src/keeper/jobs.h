@@ -1,7 +1,8 @@
 /*
- * Jobs: what a login has errands do for it.  Each kind of job has a number of places, and a login
- * that finds all of them taken waits in the queue of that kind.  jobs.c has the table of kinds; what a
- * job's errand is told, and what follows from its answer, is the business of downstream and upstream.
+ * Jobs: what a login has errands do for it. Each kind of job has a number of places, and a
+ * login that finds all of them taken waits in the queue of that kind. jobs.c has the table of
+ * kinds; what a job's errand is told, and what follows from its answer, is the business of
+ * downstream and upstream.
  */
 #ifndef KEEPER_JOBS_H
 #define KEEPER_JOBS_H
@@ -29,11 +30,14 @@ enum job_kind {
 #define JOBS_LOOKUPS_MAX 16
 /* Passwords that are checked at once: each check takes the memory that its hash asks for. */
 #define JOBS_PASSWORDS_MAX 2
-/* Upstreams that are dialled at once, so that logins that wait for dead hosts leave places for others. */
+/* Upstreams that are dialled at once, so that logins that wait for dead hosts leave places
+ * for others. */
 #define JOBS_DIALS_MAX 128
-/* Of them to the same upstream: sshd begins to drop connections at ten (MaxStartups 10:30:100). */
+/* Of them to the same upstream: sshd begins to drop connections at ten (MaxStartups
+ * 10:30:100). */
 #define JOBS_DIALS_SAME_MAX 8
-/* Upstreams that are looked at at once.  A login that waits for a look holds one of the places to dial. */
+/* Upstreams that are looked at at once. A login that waits for a look holds one of the
+ * places to dial. */
 #define JOBS_LOOKS_MAX JOBS_DIALS_MAX
 
 #define JOBS_MAX (JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX)
@@ -78,29 +82,32 @@ struct job_result {
 		JOB_OVERDUE,	 /* after timeout_ms, in the queue or of the errand */
 	} how;
 	int err;
-	/* JOB_ANSWERED: a message that fits the table of messages.  Its body lies in a buffer that other
-	 * messages are received into; its descriptor is closed after the call that has it. */
+	/* JOB_ANSWERED: a message that fits the table of messages. Its body lies in a
+	 * buffer that other messages are received into; its descriptor is closed after the
+	 * call that has it. */
 	struct ipc_msg *msg;
 };
 
 void jobs_init(struct keeper *k);
 
 /*
- * Have a job done for the session.  The errand starts in jobs_start(), and its result comes by way of
- * the table: never before this returns.  timeout_ms counts in the queue or for the errand's answer,
- * as the table has it for this kind.  A job that is under way already goes on as it is.
+ * Have a job done for the session. The errand starts in jobs_start(), and its result comes by
+ * way of the table: never before this returns. timeout_ms counts in the queue or for the
+ * errand's answer, as the table has it for this kind. A job that is under way already goes on
+ * as it is.
  */
 void jobs_ask(struct ksession *s, enum job_kind kind, int64_t timeout_ms);
 
 /* Is such a job of the session under way? */
 int jobs_pending(const struct ksession *s, enum job_kind kind);
 
-/* The result is not wanted any more: of any of its jobs.  Errands that only this session waits for see
- * their socket close, and end. */
+/* The result is not wanted any more: of any of its jobs. Errands that only this session
+ * waits for see their socket close, and end. */
 void jobs_cancel(struct ksession *s);
 
-/* The upstream has let the gateway in, or waits for a human: JOB_DIAL gives its place back.  Other
- * logins that wait for the same upstream get their whole time anew, as it is alive. */
+/* The upstream has let the gateway in, or waits for a human: JOB_DIAL gives its place
+ * back. Other logins that wait for the same upstream get their whole time anew, as it is
+ * alive. */
 void jobs_dial_over(struct ksession *s);
 
 /* Start what there are places for: called after each round of events. */

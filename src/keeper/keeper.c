@@ -38,14 +38,14 @@
 
 /* Put what went wrong, or what the master has to know, into the answer. */
 static void
-put_text(struct buf *b, const char *text, size_t len)
+keeper_put_text(struct buf *b, const char *text, size_t len)
 {
 	wire_put_string(b, text, len > ANSWER_MAX ? ANSWER_MAX : len);
 }
 
 /* u32 n, n x string: for the master to try them. */
 static void
-put_host_keys(struct buf *b, const struct snapshot *g)
+keeper_put_host_keys(struct buf *b, const struct snapshot *g)
 {
 	size_t i;
 
@@ -57,7 +57,7 @@ put_host_keys(struct buf *b, const struct snapshot *g)
 
 /* Load everything anew beside what is in force, and tell the master how it went. */
 static void
-prepare(struct keeper *k)
+keeper_reload(struct keeper *k)
 {
 	struct conf_errors errors = { 0 };
 	char *text = NULL;
@@ -86,8 +86,8 @@ prepare(struct keeper *k)
 	ipc_begin(&b, IPC_RELOADED);
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
-	put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
-	put_host_keys(&b, k->next);
+	keeper_put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
+	keeper_put_host_keys(&b, k->next);
 	free(text);
 	conf_errors_free(&errors);
 	if (master_link_send(k, &b, -1) != 0)
@@ -96,7 +96,7 @@ prepare(struct keeper *k)
 
 /* The master has done its part, or could not. */
 static void
-commit(struct keeper *k, struct wire *body)
+keeper_commit(struct keeper *k, struct wire *body)
 {
 	int yes = wire_bool(body);
 	struct ksession *s;
@@ -125,12 +125,12 @@ keeper_ready(struct keeper *k)
 	if (k->epoll == -1 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->master, &event) == -1)
 		return ERR_SYS;
 	ipc_begin(&b, IPC_READY);
-	put_host_keys(&b, k->now);
+	keeper_put_host_keys(&b, k->now);
 	return ipc_send(k->master, &b, -1);
 }
 
 static void
-master_input(struct keeper *k)
+keeper_master_input(struct keeper *k)
 {
 	struct ipc_msg msg;
 	int r;
@@ -145,9 +145,9 @@ master_input(struct keeper *k)
 	}
 	if (r == 0) {
 		if (msg.type == IPC_RELOAD)
-			prepare(k);
+			keeper_reload(k);
 		else if (msg.type == IPC_COMMIT)
-			commit(k, &msg.body);
+			keeper_commit(k, &msg.body);
 		else if ((r = ksession_new(k, msg.fd, &msg.body)) != 0)
 			log_error("new session: %s", err_str(r));
 		return;
@@ -160,7 +160,7 @@ master_input(struct keeper *k)
 }
 
 static void
-sweep(struct keeper *k, int64_t now)
+keeper_sweep(struct keeper *k, int64_t now)
 {
 	struct ksession *s, *next;
 
@@ -171,7 +171,7 @@ sweep(struct keeper *k, int64_t now)
 }
 
 static void
-reap(struct keeper *k)
+keeper_reap(struct keeper *k)
 {
 	struct ksession *s;
 
@@ -194,7 +194,7 @@ keeper_step(struct keeper *k, int timeout_ms)
 		source = events[i].data.ptr;
 		if (source->kind == SOURCE_MASTER) {
 			master_link_flush(k);
-			master_input(k);
+			keeper_master_input(k);
 		} else if (source->kind == SOURCE_SESSION)
 			ksession_input(source->session);
 		else
@@ -202,12 +202,12 @@ keeper_step(struct keeper *k, int timeout_ms)
 	}
 	now = clock_ms();
 	if (now >= k->next_sweep) {
-		sweep(k, now);
+		keeper_sweep(k, now);
 		jobs_sweep(k, now);
 		k->next_sweep = now + SWEEP_MS;
 	}
 	jobs_start(k);
-	reap(k);
+	keeper_reap(k);
 	return n;
 }
 
@@ -231,7 +231,7 @@ keeper_init(struct keeper *k, int master)
 
 /* A program or a tree may come later, and not all logins need it: no reason not to serve. */
 static void
-warn_of_lookup(const struct snapshot *g)
+keeper_warn_of_lookup(const struct snapshot *g)
 {
 	struct conf_errors errors = { 0 };
 	char text[2048];
@@ -247,7 +247,7 @@ warn_of_lookup(const struct snapshot *g)
 
 /* Only once, however many secrets there will be. */
 static void
-lock_memory(void)
+keeper_lock_memory(void)
 {
 	int r = key_memory_lock();
 
@@ -287,7 +287,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	umask(077);
-	lock_memory();
+	keeper_lock_memory();
 	r = snapshot_load(conf_dir, early, &k.now, &errors);
 	snapshot_unref(&early);
 	conf_errors_print(&errors, stderr);
@@ -295,7 +295,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	if (r != 0)
 		return EXIT_CONFIG;
 	conf_set_log(&k.now->conf->gateway);
-	warn_of_lookup(k.now);
+	keeper_warn_of_lookup(k.now);
 	decoy_init(&k);
 	r = confine_enter(k.now->conf, &k.writable);
 	if (r != 0) {

@@ -21,7 +21,7 @@ master_link_init(struct keeper *k)
 
 /* Be told when the master takes messages again, or no longer. */
 static int
-watch(struct keeper *k, uint32_t events)
+master_link_watch(struct keeper *k, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = &k->from_master };
 
@@ -29,7 +29,7 @@ watch(struct keeper *k, uint32_t events)
 }
 
 static void
-letter_free(struct queued *l)
+master_link_free(struct queued *l)
 {
 	buf_wipe(&l->body);
 	fd_close(&l->fd);
@@ -38,13 +38,13 @@ letter_free(struct queued *l)
 
 /* Takes b and fd over if it succeeds. */
 static int
-put_in_line(struct keeper *k, struct buf *b, int fd)
+master_link_queue(struct keeper *k, struct buf *b, int fd)
 {
 	struct queued *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return ERR_NOMEM;
-	if (STAILQ_EMPTY(&k->outbox) && watch(k, EPOLLIN | EPOLLOUT) != 0) {
+	if (STAILQ_EMPTY(&k->outbox) && master_link_watch(k, EPOLLIN | EPOLLOUT) != 0) {
 		free(l);
 		return ERR_SYS;
 	}
@@ -66,7 +66,7 @@ master_link_send(struct keeper *k, struct buf *b, int pass_fd)
 		r = STAILQ_EMPTY(&k->outbox) ? fd_send(k->master, b->data, b->len, pass_fd) :
 					       ERR_AGAIN;
 	if (r == ERR_AGAIN) {
-		r = put_in_line(k, b, pass_fd);
+		r = master_link_queue(k, b, pass_fd);
 		if (r == 0)
 			return 0;
 	}
@@ -125,9 +125,9 @@ master_link_flush(struct keeper *k)
 			log_error("the master does not get %s: %s", ipc_name(l->body.data[0]),
 			    err_str(r));
 		STAILQ_REMOVE_HEAD(&k->outbox, entry);
-		letter_free(l);
+		master_link_free(l);
 	}
-	if (watch(k, EPOLLIN) != 0)
+	if (master_link_watch(k, EPOLLIN) != 0)
 		log_error("epoll: %s", err_str(ERR_SYS));
 }
 
@@ -138,6 +138,6 @@ master_link_drop(struct keeper *k)
 
 	while ((l = STAILQ_FIRST(&k->outbox)) != NULL) {
 		STAILQ_REMOVE_HEAD(&k->outbox, entry);
-		letter_free(l);
+		master_link_free(l);
 	}
 }

@@ -16,9 +16,9 @@ void master_link_init(struct keeper *k);
 int master_link_send(struct keeper *k, struct buf *b, int pass_fd) MUST_CHECK;
 
 /*
- * Have the master start an errand.  Its order waits in its end of *sock before the master hears of
- * it: names and passwords never come near the master.  epoll gives source back when the errand says
- * something.  order is freed.  0, or an ERR_*, with *sock as it was.
+ * Have the master start an errand. Its order waits in its end of *sock before the master
+ * hears of it: names and passwords never come near the master. epoll gives source back when
+ * the errand says something. order is freed. 0, or an ERR_*, with *sock as it was.
  */
 int master_link_errand(struct keeper *k, struct source *source, enum ipc_errand kind,
     struct buf *order, int *sock) MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
- * Loading and counting references of a snapshot of the configuration.  Called by the keeper at its start and
- * at each reload.
+ * Loading and counting references of a snapshot of the configuration. Called by the keeper at
+ * its start and at each reload.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,8 @@ snapshot_same_of_exec(const struct conf *old, const struct conf *new, const char
 	return 0;
 }
 
-/* The process that starts lookup programs as another user was told at its start which user and which
- * program. */
+/* The process that starts lookup programs as another user was told at its start which user
+ * and which program. */
 static void
 snapshot_check_programs(const struct snapshot *old, const struct conf *conf,
     struct conf_errors *errors)

@@ -1,6 +1,7 @@
 /*
- * The directories that confine.c leaves open for writing, and the question of a reload: are there others?
- * Directories are told apart by what they are, as Landlock does, and not by their names.
+ * The directories that confine.c leaves open for writing, and the question of a reload: are
+ * there others? Directories are told apart by what they are, as Landlock does, and not by
+ * their names.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,7 @@ typedef int writable_found(void *ctx, const char *dir, const char *path, const c
 
 /* The directory that holds a path; malloc()ed. */
 static char *
-path_dir(const char *path)
+writable_path_dir(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -43,7 +44,7 @@ path_dir(const char *path)
 }
 
 static int
-route_section_dir(const struct conf *conf, const struct conf_section *s, writable_found *found,
+writable_of_route(const struct conf *conf, const struct conf_section *s, writable_found *found,
     void *ctx)
 {
 	const struct conf_entry *strict = conf_entry_find(s, "StrictHostKeyChecking"), *e;
@@ -60,7 +61,7 @@ route_section_dir(const struct conf *conf, const struct conf_section *s, writabl
 	    route->host_key_fingerprints.n == 0) {
 		path = route->known_hosts_files.v[0];
 		e = conf_entry_find(s, "UserKnownHostsFile");
-		dir = path_dir(path);
+		dir = writable_path_dir(path);
 		r = dir == NULL ? ERR_NOMEM :
 				  found(ctx, dir, path, e == NULL ? s->file : e->file,
 				      e == NULL ? s->line : e->line);
@@ -73,7 +74,8 @@ route_section_dir(const struct conf *conf, const struct conf_section *s, writabl
 
 /* The tree of [lookup directory], each of whose directories may have a known_hosts. */
 static int
-tree_dir(const struct conf *conf, const struct conf_section *s, writable_found *found, void *ctx)
+writable_of_tree(const struct conf *conf, const struct conf_section *s, writable_found *found,
+    void *ctx)
 {
 	const struct conf_entry *strict = conf_entry_find(s, "StrictHostKeyChecking");
 	const struct conf_entry *path = conf_entry_find(s, "Path");
@@ -90,7 +92,7 @@ tree_dir(const struct conf *conf, const struct conf_section *s, writable_found *
 }
 
 static int
-each_dir(const struct conf *conf, writable_found *found, void *ctx)
+writable_each(const struct conf *conf, writable_found *found, void *ctx)
 {
 	const struct conf_lookup *lookup = &conf->lookup;
 	unsigned int line;
@@ -99,9 +101,9 @@ each_dir(const struct conf *conf, writable_found *found, void *ctx)
 	int r = 0;
 
 	for (i = 0; i < conf->n_routes && r == 0 && strlist_has(&lookup->order, "ini"); i++)
-		r = route_section_dir(conf, &conf->routes[i], found, ctx);
+		r = writable_of_route(conf, &conf->routes[i], found, ctx);
 	for (i = 0; i < lookup->n && r == 0 && strlist_has(&lookup->order, "directory"); i++)
-		r = tree_dir(conf, &lookup->sections[i], found, ctx);
+		r = writable_of_tree(conf, &lookup->sections[i], found, ctx);
 	file = conf_where(conf, "lookup", "KnownHostsDirectory", &line);
 	for (i = 0; i < lookup->known_hosts_dirs.n && r == 0; i++)
 		r = found(ctx, lookup->known_hosts_dirs.v[i], NULL, file, line);
@@ -134,7 +136,8 @@ writable_add(const struct start *start, const char *dir)
 	struct place *v;
 	struct stat st;
 
-	/* hundreds of routes may share one; and "/" would be all there is, where nobody keeps known_hosts */
+	/* hundreds of routes may share one; and "/" would be all there is, where nobody
+	 * keeps known_hosts */
 	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode) || strcmp(dir, "/") == 0 ||
 	    writable_has(w, &st) ||
 	    landlock_allow(start->landlock, dir, LANDLOCK_READ | LANDLOCK_WRITE_FILES) != 0)
@@ -148,14 +151,14 @@ writable_add(const struct start *start, const char *dir)
 }
 
 static int
-found_at_start(void *ctx, const char *dir, const char *path, const char *file, unsigned int line)
+writable_at_start(void *ctx, const char *dir, const char *path, const char *file, unsigned int line)
 {
 	return writable_add(ctx, dir);
 }
 
 /* STATE_DIRECTORY of systemd.exec(5): paths with colons between them. */
 static int
-add_state_dirs(const struct start *start)
+writable_add_state_dirs(const struct start *start)
 {
 	const char *value = getenv("STATE_DIRECTORY");
 	char *copy, *dir, *rest;
@@ -182,9 +185,9 @@ writable_new(const struct conf *conf, struct landlock *l, struct writable **out)
 	*out = NULL;
 	if (start.w == NULL)
 		return ERR_NOMEM;
-	r = each_dir(conf, found_at_start, &start);
+	r = writable_each(conf, writable_at_start, &start);
 	if (r == 0)
-		r = add_state_dirs(&start);
+		r = writable_add_state_dirs(&start);
 	if (r != 0)
 		writable_free(&start.w);
 	*out = start.w;
@@ -202,8 +205,8 @@ writable_free(struct writable **w)
 
 /* --- at a reload --- */
 
-/* Is dir one of the directories, or below one?  Also if that can't be found out: then nothing is written
- * there anyway. */
+/* Is dir one of the directories, or below one? Also if that can't be found out: then
+ * nothing is written there anyway. */
 static int
 writable_covers(const struct writable *w, const char *dir)
 {
@@ -231,7 +234,8 @@ struct reload {
 };
 
 static int
-found_at_reload(void *ctx, const char *dir, const char *path, const char *file, unsigned int line)
+writable_at_reload(void *ctx, const char *dir, const char *path, const char *file,
+    unsigned int line)
 {
 	struct reload *reload = ctx;
 
@@ -248,6 +252,6 @@ writable_check(const struct writable *w, const struct conf *conf, struct conf_er
 {
 	struct reload reload = { w, errors };
 
-	if (w != NULL && each_dir(conf, found_at_reload, &reload) != 0)
+	if (w != NULL && writable_each(conf, writable_at_reload, &reload) != 0)
 		conf_error(errors, conf->dir, 0, "out of memory");
 }

@@ -1,3 +1,8 @@
+/*
+ * The directory of a key store: making, opening and unlocking it, and the names in it.  The
+ * parts that deal with the content of its files are keystore_seal.c, keystore_key.c,
+ * keystore_password.c and unlock.c.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +31,12 @@ store_read(const struct secret_dir *dir, struct buf *store, struct reason *why)
 }
 
 static void
-why_no_store(const char *path, struct reason *why)
+store_missing(const char *path, struct reason *why)
 {
 	reason_set(why, "%s: there is no key store yet; make one with: sallyport key generate",
 	    path);
 }
 
-/* Read .store and unlock it. */
 static int
 store_unlock(struct keystore *ks, struct reason *why)
 {
@@ -49,7 +53,7 @@ store_unlock(struct keystore *ks, struct reason *why)
 	return r;
 }
 
-/* Wrap key under spec and write .store. */
+/* Wrap the store key under spec, and write .store. */
 static int
 store_write(struct keystore *ks, const char *spec, struct secret *key, int replace,
     struct reason *why)
@@ -65,15 +69,15 @@ store_write(struct keystore *ks, const char *spec, struct secret *key, int repla
 		r = secret_file_write(&ks->dir, STORE_NAME, store.data, store.len, 0600, replace,
 		    why);
 	buf_free(&store);
-	/* A file that locks nothing is no use; but if somebody else made a store
-	 * in this moment, it may be what locks theirs. */
+	/* A file that unlocks nothing is useless; but if another process has made a .store
+	 * meanwhile, this file may unlock that one. */
 	if (r != 0 && r != ERR_EXISTS && made)
 		unlock_remove_file(spec);
 	return r;
 }
 
-/* A store key for a directory that has none.  Sealed keys without one are a
- * store that has lost it: another would not open them. */
+/* Make a store key for a directory without one.  If there are sealed keys but no .store,
+ * refuse: a new store key could not open them. */
 static int
 store_create(struct keystore *ks, struct reason *why)
 {
@@ -101,7 +105,7 @@ store_create(struct keystore *ks, struct reason *why)
 	r = store_write(ks, ks->unlock, key, 0, why);
 	if (r != 0) {
 		secret_free(&key);
-		/* Made by another process since we looked: that is the one. */
+		/* Another process has made one since it was looked for: that one counts. */
 		return r == ERR_EXISTS ? store_unlock(ks, why) : r;
 	}
 	ks->key = key;
@@ -120,13 +124,14 @@ store_open(struct keystore *ks, int create, struct reason *why)
 	r = secret_dir_open(ks->path, &ks->dir, why);
 	if (r == 0)
 		r = store_unlock(ks, why);
-	/* what is not there may also be what unlocks it: that is no reason for another store */
+	/* If .store is there, it is the file that unlocks it which is missing: no reason to
+	 * make another store. */
 	if (r != ERR_NOTFOUND ||
 	    (ks->dir.fd != -1 && faccessat(ks->dir.fd, STORE_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
 		return r;
 	if (create)
 		return store_create(ks, why);
-	why_no_store(ks->path, why);
+	store_missing(ks->path, why);
 	return ERR_NOTFOUND;
 }
 
@@ -179,7 +184,7 @@ keystore_probe(const char *path, const char *unlock, struct keystore **out, stru
 	buf_init(&store, UNLOCK_FILE_MAX);
 	r = store_read(&dir, &store, why);
 	if (r == ERR_NOTFOUND) {
-		why_no_store(path, why);
+		store_missing(path, why);
 	} else if (r == 0) {
 		snprintf(shown, sizeof(shown), "%s/" STORE_NAME, path);
 		r = unlock_look(unlock, &store, shown, why);
@@ -196,8 +201,7 @@ keystore_look(const char *path, enum keystore_kind kind, const char *name, struc
 	struct buf file;
 	int r;
 
-	if ((r = key_name_check(name, why)) != 0 ||
-	    (r = secret_dir_open(path, &dir, why)) != 0)
+	if ((r = key_name_check(name, why)) != 0 || (r = secret_dir_open(path, &dir, why)) != 0)
 		return r;
 	buf_init(&file, KEYSTORE_FILE_MAX);
 	r = secret_file_read(&dir, name, 077, &file, why);
@@ -251,10 +255,10 @@ keystore_rewrap(struct keystore *ks, const char *unlock, struct reason *why)
 	return 0;
 }
 
-/* Is it a key of ours, sound or not?  By its first bytes, or by the public half
- * beside it: then it has been one. */
+/* Is NAME a sealed file, sound or not?  It is if its first bytes say so, or if it has a public
+ * half. */
 static int
-key_is_ours(struct keystore *ks, const char *name)
+store_has(struct keystore *ks, const char *name)
 {
 	char name_pub[KEY_NAME_MAX + 5];
 	struct stat st;
@@ -284,11 +288,11 @@ keystore_remove(struct keystore *ks, const char *name, struct reason *why)
 		    name);
 		return ERR_NOTFOUND;
 	}
-	if (!key_is_ours(ks, name)) {
+	if (!store_has(ks, name)) {
 		reason_set(why, "%s/%s: is not a sealed key and stays", ks->path, name);
 		return ERR_FORMAT;
 	}
-	/* The public half last: while it is there, the key counts as one. */
+	/* Remove the public half last: while it is there, the key is still listed. */
 	snprintf(name_pub, sizeof(name_pub), "%s.pub", name);
 	if (unlinkat(ks->dir.fd, name, 0) == -1 ||
 	    (unlinkat(ks->dir.fd, name_pub, 0) == -1 && errno != ENOENT)) {
@@ -300,7 +304,7 @@ keystore_remove(struct keystore *ks, const char *name, struct reason *why)
 }
 
 static int
-name_compare(const void *a, const void *b)
+store_compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -318,13 +322,13 @@ keystore_list(struct keystore *ks, struct strlist *names, struct reason *why)
 		return ERR_SYS;
 	}
 	while (r == 0 && (e = readdir(d)) != NULL) {
-		if (key_name_ok(e->d_name) && key_is_ours(ks, e->d_name))
+		if (key_name_ok(e->d_name) && store_has(ks, e->d_name))
 			r = strlist_add(names, e->d_name, strlen(e->d_name));
 	}
 	closedir(d);
 	if (r != 0)
 		reason_set(why, "%s: %s", ks->path, err_str(r));
 	else if (names->n > 1)
-		qsort(names->v, names->n, sizeof(*names->v), name_compare);
+		qsort(names->v, names->n, sizeof(*names->v), store_compare_names);
 	return r;
 }

@@ -1,3 +1,6 @@
+/*
+ * Private keys in the key store: adding one, its public half, and signing with it.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +20,7 @@
  *	string	private key (transport/keys.h)
  */
 
-/* A key, unsealed.  The bytes are in plain, which is open meanwhile. */
+/* A key, unsealed. pub and priv point into plain, which key_close() closes. */
 struct key {
 	struct secret *plain;
 	char type[64];
@@ -33,7 +36,6 @@ key_close(struct key *k)
 	secret_free(&k->plain);
 }
 
-/* Take the plaintext apart. */
 static int
 key_parse(struct key *k)
 {
@@ -53,7 +55,7 @@ key_parse(struct key *k)
 	return 0;
 }
 
-/* Unseal and parse: key_close() it in any case. */
+/* Unseal and parse.  The caller calls key_close() in any case. */
 static int
 key_open_file(struct keystore *ks, const char *name, const struct buf *file, struct key *k,
     struct reason *why)
@@ -70,7 +72,7 @@ key_open_file(struct keystore *ks, const char *name, const struct buf *file, str
 	return r;
 }
 
-/* Read and unseal a key; the caller closes it, also after a failure. */
+/* The same for a key in the store. */
 static int
 key_open(struct keystore *ks, const char *name, struct key *k, struct reason *why)
 {
@@ -86,7 +88,7 @@ key_open(struct keystore *ks, const char *name, struct key *k, struct reason *wh
 	return r;
 }
 
-/* The sealed file of a key, put together in a secret and encrypted into out. */
+/* Append the sealed file of a key to out. */
 static int
 key_seal(struct keystore *ks, const char *name, const char *type, struct secret *priv,
     const struct buf *pub, struct buf *out)
@@ -97,7 +99,7 @@ key_seal(struct keystore *ks, const char *name, const char *type, struct secret 
 	size_t len;
 	int r;
 
-	/* All but the private key's bytes, which are put into the secret alone. */
+	/* The private key's own bytes go into the secret alone. */
 	buf_init(&head, KEYSTORE_FILE_MAX);
 	wire_put_text(&head, type);
 	wire_put_string(&head, pub->data, pub->len);
@@ -122,7 +124,7 @@ out:
 	return r;
 }
 
-/* Put the key and its public half in place: both, or neither. */
+/* Give the key and its public half their names: both, or neither. */
 static int
 key_place(struct keystore *ks, const char *name, const struct buf *sealed, const struct buf *line,
     struct reason *why)
@@ -193,10 +195,9 @@ keystore_public(struct keystore *ks, const char *name, struct buf *pub, char typ
 	return r;
 }
 
-/* Sign with what is open, or say why it is not. */
 static int
-sign_open(struct keystore *ks, const char *name, struct key *k, const char *alg, const void *data,
-    size_t len, struct buf *sig, struct reason *why)
+key_sign_open(struct keystore *ks, const char *name, struct key *k, const char *alg,
+    const void *data, size_t len, struct buf *sig, struct reason *why)
 {
 	struct secret *priv;
 	int r;
@@ -249,7 +250,7 @@ keystore_sign_with(struct keystore *ks, const char *name, const struct buf *seal
 
 	r = key_open_file(ks, name, sealed, &k, why);
 	if (r == 0)
-		r = sign_open(ks, name, &k, alg, data, len, sig, why);
+		r = key_sign_open(ks, name, &k, alg, data, len, sig, why);
 	key_close(&k);
 	return r;
 }

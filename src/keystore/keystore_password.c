@@ -1,12 +1,13 @@
+/*
+ * Passwords in the key store, for logins upstream.
+ */
 #include <string.h>
 
 #include "keystore/keystore_private.h"
 #include "wire/wire.h"
 
-/*
- * What is sealed of a password: the string, and zero bytes behind it, so that the size
- * of the file does not tell its length.
- */
+/* What is sealed of a password: the string, then zero bytes up to this size, so that the size
+ * of the file does not tell the length of the password. */
 #define SEALED_SIZE (4 + KEYSTORE_PASSWORD_MAX)
 
 int
@@ -49,7 +50,6 @@ keystore_add_password(struct keystore *ks, const char *name, struct secret *pass
 	return r;
 }
 
-/* Take the plaintext apart. */
 static int
 password_parse(struct secret *plain, struct secret **out)
 {

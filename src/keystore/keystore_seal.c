@@ -1,3 +1,6 @@
+/*
+ * Sealed files of the key store: telling their kind, sealing and unsealing.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,15 +12,14 @@
 #include "keystore/keystore_private.h"
 
 /*
- * A sealed file, keys/NAME:
+ * A sealed file, NAME (doc/PROTOCOL.store, section 3):
  *
- *	byte[16]	"SALLYPORT-KEY-1\n" or "SALLYPORT-PWD-1\n": what is in it
- *	byte[24]	nonce
- *	byte[]		XChaCha20-Poly1305-IETF under the store key of what is sealed
+ *	byte[16]	magic and version: "SALLYPORT-KEY-1\n" or "SALLYPORT-PWD-1\n"
+ *	byte[24]	nonce, random
+ *	byte[]		the key or password, by XChaCha20-Poly1305-IETF under the store key
  *
- * The associated data of a key is NAME, that of a password is "password", a newline and
- * NAME.  No name has a newline in it, so the one never opens as the other, whatever the
- * first bytes are made to say.
+ * The associated data of a key is NAME; that of a password is "password\n" and NAME.  No name has a
+ * newline in it, so a password never opens as a key, whatever the first bytes are changed to.
  */
 #define MAGIC_LEN 16
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -27,15 +29,15 @@
 
 static const struct kind {
 	const char *magic;
-	const char *ad;	  /* before the name */
-	const char *what; /* for people */
+	const char *ad;	  /* the associated data, in front of the name */
+	const char *what; /* for messages */
 } kinds[] = {
 	[KEYSTORE_KEY] = { "SALLYPORT-KEY-1\n", "", "key" },
 	[KEYSTORE_PASSWORD] = { "SALLYPORT-PWD-1\n", "password\n", "password" },
 };
 
 static enum keystore_kind
-kind_of(const void *p, size_t len)
+seal_kind(const void *p, size_t len)
 {
 	enum keystore_kind k;
 
@@ -57,7 +59,7 @@ keystore_file_kind(int dir, const char *name)
 		return KEYSTORE_OTHER;
 	n = read(fd, head, sizeof(head));
 	fd_close(&fd);
-	return n == -1 ? KEYSTORE_OTHER : kind_of(head, (size_t)n);
+	return n == -1 ? KEYSTORE_OTHER : seal_kind(head, (size_t)n);
 }
 
 void
@@ -89,7 +91,7 @@ keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, st
 }
 
 static size_t
-associated(enum keystore_kind kind, const char *name, char ad[AD_SIZE])
+seal_associated_data(enum keystore_kind kind, const char *name, char ad[AD_SIZE])
 {
 	return (size_t)snprintf(ad, AD_SIZE, "%s%s", kinds[kind].ad, name);
 }
@@ -108,7 +110,7 @@ keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name, st
 	to = buf_reserve(out, len + TAG_SIZE);
 	if (to == NULL)
 		return buf_err(out);
-	ad_len = associated(kind, name, ad);
+	ad_len = seal_associated_data(kind, name, ad);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(to, NULL, secret_open(plain), len,
 	    (const uint8_t *)ad, ad_len, NULL, nonce, secret_open(ks->key));
 	secret_close(ks->key);
@@ -117,9 +119,9 @@ keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name, st
 	return buf_err(out);
 }
 
-/* The file says that it is something else than what is wanted. */
+/* The file is not of the kind that is wanted: write why.  ERR_FORMAT or ERR_ALGORITHM. */
 static int
-other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is, const char *name,
+seal_other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is, const char *name,
     struct reason *why)
 {
 	if (is == KEYSTORE_OTHER)
@@ -137,10 +139,10 @@ int
 keystore_sealed_check(const char *path, enum keystore_kind kind, const char *name,
     const struct buf *file, struct reason *why)
 {
-	enum keystore_kind is = kind_of(file->data, file->len);
+	enum keystore_kind is = seal_kind(file->data, file->len);
 
 	if (is != kind)
-		return other_kind(path, kind, is, name, why);
+		return seal_other_kind(path, kind, is, name, why);
 	if (file->len >= HEAD_SIZE + TAG_SIZE)
 		return 0;
 	reason_set(why, "%s/%s: is cut short; restore it from a copy", path, name);
@@ -163,7 +165,7 @@ keystore_unseal(struct keystore *ks, enum keystore_kind kind, const char *name,
 		reason_set(why, "out of memory");
 		return ERR_NOMEM;
 	}
-	ad_len = associated(kind, name, ad);
+	ad_len = seal_associated_data(kind, name, ad);
 	bad = crypto_aead_xchacha20poly1305_ietf_decrypt(secret_open(*plain), NULL, NULL,
 	    file->data + HEAD_SIZE, file->len - HEAD_SIZE, (const uint8_t *)ad, ad_len,
 	    file->data + MAGIC_LEN, secret_open(ks->key));

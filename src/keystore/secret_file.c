@@ -1,3 +1,6 @@
+/*
+ * Reading and writing files that hold secrets, for the key store and for what unlocks it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +15,7 @@
 #include "keystore/secret_file.h"
 
 static int
-owner_ok(uid_t uid, uid_t dir_uid)
+secret_owner_ok(uid_t uid, uid_t dir_uid)
 {
 	uid_t us = geteuid();
 
@@ -46,13 +49,13 @@ secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 		fd_close(&dir->fd);
 		return ERR_SYS;
 	}
-	if (!owner_ok(st.st_uid, st.st_uid)) {
+	if (!secret_owner_ok(st.st_uid, st.st_uid)) {
 		reason_set(why, "%s: belongs to user %u, not to root or user %u; chown it", path,
 		    st.st_uid, geteuid());
 		fd_close(&dir->fd);
 		return ERR_PERM;
 	}
-	/* In a sticky directory nobody but its owner can replace what is ours. */
+	/* In a sticky directory only the owner of a file can replace it. */
 	if ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0) {
 		reason_set(why, "%s: others may write to it (mode %04o); run: chmod go-w %s", path,
 		    st.st_mode & 07777, path);
@@ -78,7 +81,7 @@ secret_file_check(const struct secret_dir *dir, const char *name, const struct s
 		reason_set(why, "%s/%s: is not a regular file; remove it", dir->path, name);
 		return ERR_FORMAT;
 	}
-	if (!owner_ok(st->st_uid, dir->uid)) {
+	if (!secret_owner_ok(st->st_uid, dir->uid)) {
 		reason_set(why, "%s/%s: belongs to user %u, not to root or user %u; chown it",
 		    dir->path, name, st->st_uid, geteuid());
 		return ERR_PERM;
@@ -101,7 +104,7 @@ secret_file_open(const struct secret_dir *dir, const char *name, int *fd, struct
 {
 	struct stat st;
 
-	/* Without waiting: opening a FIFO would otherwise last until it has a writer. */
+	/* O_NONBLOCK: opening a FIFO would otherwise wait for a writer. */
 	*fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (*fd != -1)
 		return 0;
@@ -154,7 +157,7 @@ secret_file_read(const struct secret_dir *dir, const char *name, mode_t refused,
 	return r;
 }
 
-/* The bytes, the mode and the owner, on disk. */
+/* Write the bytes, the mode and the owner to disk. */
 static int
 secret_file_fill(const struct secret_dir *dir, int fd, const void *p, size_t len, mode_t mode)
 {
@@ -175,7 +178,7 @@ secret_file_stage(const struct secret_dir *dir, const void *p, size_t len, mode_
 {
 	int fd, r;
 
-	/* Starts with a dot, which no key's name does. */
+	/* It starts with a dot, which no name of a key does. */
 	snprintf(temp, SECRET_FILE_TEMP_SIZE, ".new-%08x%08x", randombytes_random(),
 	    randombytes_random());
 	fd = openat(dir->fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -193,15 +196,15 @@ secret_file_stage(const struct secret_dir *dir, const void *p, size_t len, mode_
 	return r;
 }
 
-/* rename(2) that replaces nothing. */
+/* Rename a file, unless the new name is taken. */
 static int
-rename_new(int dirfd, const char *from, const char *to)
+secret_file_rename(int dirfd, const char *from, const char *to)
 {
 	if (renameat2(dirfd, from, dirfd, to, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
-	/* Not every file system has it. */
+	/* Not every file system has renameat2(2) with flags. */
 	if (linkat(dirfd, from, dirfd, to, 0) == -1)
 		return -1;
 	unlinkat(dirfd, from, 0);
@@ -217,7 +220,7 @@ secret_file_place(const struct secret_dir *dir, const char *temp, const char *na
 	if (replace)
 		r = renameat(dir->fd, temp, dir->fd, name);
 	else
-		r = rename_new(dir->fd, temp, name);
+		r = secret_file_rename(dir->fd, temp, name);
 	if (r == -1) {
 		err = errno;
 		unlinkat(dir->fd, temp, 0);
@@ -229,8 +232,8 @@ secret_file_place(const struct secret_dir *dir, const char *temp, const char *na
 		errno = err;
 		return ERR_SYS;
 	}
-	/* The file is there and whole; that its name outlives a power cut is as
-	 * much as some file systems can be asked for. */
+	/* The content is on disk already.  That the name outlives a power cut is more than
+	 * some file systems promise, so that a failure here is none. */
 	(void)fsync(dir->fd);
 	return 0;
 }

@@ -1,3 +1,7 @@
+/*
+ * The lock of a key store: .store, which holds the wrapped store key, and the file, credential
+ * or passphrase that unwraps it.  keystore.c calls this.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,19 +18,18 @@
 #include "wire/wire.h"
 
 /*
- * .store, integers and strings as in RFC 4251:
+ * .store (doc/PROTOCOL.store, section 1), integers and strings as in RFC 4251:
  *
- *	byte[18]	"SALLYPORT-STORE-1\n"
- *	string		"blake2b" (file, credential) or "argon2id" (passphrase)
+ *	byte[18]	magic and version: "SALLYPORT-STORE-1\n"
+ *	string		key derivation: "blake2b" (file, credential) or "argon2id" (passphrase)
  *	string		salt, 16 bytes
- *	uint64		Argon2id: operations; else 0
- *	uint64		Argon2id: bytes of memory; else 0
+ *	uint64		argon2id: operations; else 0
+ *	uint64		argon2id: bytes of memory; else 0
  *	string		nonce, 24 bytes
- *	string		the 32-byte store key, XChaCha20-Poly1305-IETF
+ *	string		the 32-byte store key, by XChaCha20-Poly1305-IETF
  *
- * All that comes before the nonce is the associated data.  The key it is wrapped
- * with is BLAKE2b-256, keyed with the salt, of the file without the newline at
- * its end; or Argon2id 1.3 of the passphrase.
+ * The associated data is everything before the nonce.  The wrapping key is BLAKE2b-256, keyed with
+ * the salt, of the file without the newline at its end; or Argon2id 1.3 of the passphrase.
  */
 #define STORE_MAGIC "SALLYPORT-STORE-1\n"
 #define STORE_MAGIC_LEN (sizeof(STORE_MAGIC) - 1)
@@ -34,8 +37,8 @@
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
 
-/* Half a second and the memory of a small machine; what a .store may ask for
- * ends where starting up would look like hanging. */
+/* New stores take half a second and 128 MiB, which a small machine has.  A .store that asks
+ * for more than the limits is refused: starting would look like hanging. */
 #define OPS_NEW 4
 #define MEM_NEW (128ULL << 20)
 #define OPS_MAX 20
@@ -50,8 +53,8 @@ enum source {
 struct spec {
 	enum source source;
 	const char *kdf;
-	char *dir;	  /* file, credential: where it is */
-	const char *name; /* in there; points into the text of the spec */
+	char *dir;	  /* directory of the file or credential */
+	const char *name; /* in that directory; points into the text of the spec */
 	const struct secret_dir *store;
 };
 
@@ -62,15 +65,15 @@ struct lock {
 };
 
 static void
-spec_free(struct spec *s)
+unlock_spec_free(struct spec *s)
 {
 	free(s->dir);
 	s->dir = NULL;
 }
 
-/* dirname(3) and basename(3), without their surprises. */
+/* As dirname(3) and basename(3), which may write to their argument. */
 static int
-spec_file(struct spec *s, const char *path)
+unlock_spec_file(struct spec *s, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -84,7 +87,7 @@ spec_file(struct spec *s, const char *path)
 }
 
 static int
-spec_credential(struct spec *s, const char *name, struct reason *why)
+unlock_spec_credential(struct spec *s, const char *name, struct reason *why)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 
@@ -102,7 +105,8 @@ spec_credential(struct spec *s, const char *name, struct reason *why)
 }
 
 static int
-spec_parse(const char *text, const struct secret_dir *store, struct spec *s, struct reason *why)
+unlock_spec_parse(const char *text, const struct secret_dir *store, struct spec *s,
+    struct reason *why)
 {
 	char shown[128];
 	int r = ERR_CONFIG;
@@ -114,10 +118,10 @@ spec_parse(const char *text, const struct secret_dir *store, struct spec *s, str
 		return 0;
 	}
 	if (strncmp(text, "file:", 5) == 0 && text[5] != '\0' && text[strlen(text) - 1] != '/')
-		r = spec_file(s, text + 5);
+		r = unlock_spec_file(s, text + 5);
 	else if (strncmp(text, "credential:", 11) == 0 && text[11] != '\0' && text[11] != '.' &&
 	    strchr(text, '/') == NULL)
-		r = spec_credential(s, text + 11, why);
+		r = unlock_spec_credential(s, text + 11, why);
 	if (r == ERR_CONFIG)
 		reason_set(why, "Unlock: \"%s\" is not file:PATH, credential:NAME or passphrase",
 		    log_vis(shown, sizeof(shown), text, strlen(text)));
@@ -126,9 +130,9 @@ spec_parse(const char *text, const struct secret_dir *store, struct spec *s, str
 	return r;
 }
 
-/* The directory that a file is in.  Its files may belong to whom the store does. */
+/* Open the directory of the file.  Its files may belong to the owner of the store. */
 static int
-spec_open_dir(const struct spec *s, struct secret_dir *dir, struct reason *why)
+unlock_spec_open_dir(const struct spec *s, struct secret_dir *dir, struct reason *why)
 {
 	int r;
 
@@ -139,17 +143,17 @@ spec_open_dir(const struct spec *s, struct secret_dir *dir, struct reason *why)
 	return 0;
 }
 
-/* The file's contents, in a buffer that the caller wipes. */
+/* Append the file without its last newline.  The caller wipes out. */
 static int
-contents_read(const struct spec *s, struct buf *out, struct reason *why)
+unlock_read_file(const struct spec *s, struct buf *out, struct reason *why)
 {
-	/* systemd gives its credentials to the service's user by an ACL, which
-	 * shows as a group bit. */
+	/* systemd lets the user of the service read a credential by an ACL, which shows as a
+	 * group bit. */
 	mode_t refused = s->source == SOURCE_CREDENTIAL ? 07 : 077;
 	struct secret_dir dir;
 	int r;
 
-	if ((r = spec_open_dir(s, &dir, why)) != 0)
+	if ((r = unlock_spec_open_dir(s, &dir, why)) != 0)
 		return r;
 	r = secret_file_read(&dir, s->name, refused, out, why);
 	secret_dir_close(&dir);
@@ -180,22 +184,22 @@ unlock_at_hand(const char *spec)
 
 	if (strncmp(spec, "credential:", 11) != 0)
 		return strcmp(spec, "passphrase") != 0;
-	there = spec_parse(spec, &none, &s, &why) == 0 &&
+	there = unlock_spec_parse(spec, &none, &s, &why) == 0 &&
 	    asprintf(&path, "%s/%s", s.dir, s.name) != -1 && access(path, F_OK) == 0;
 	free(path);
-	spec_free(&s);
+	unlock_spec_free(&s);
 	return there;
 }
 
 static int
-derive_contents(const struct spec *s, const struct lock *lock, struct secret *key,
+unlock_derive_file(const struct spec *s, const struct lock *lock, struct secret *key,
     struct reason *why)
 {
 	struct buf contents;
 	int r;
 
 	buf_init(&contents, UNLOCK_FILE_MAX);
-	r = contents_read(s, &contents, why);
+	r = unlock_read_file(s, &contents, why);
 	if (r == 0) {
 		if (crypto_generichash(secret_open(key), UNLOCK_KEY_SIZE, contents.data,
 			contents.len, lock->salt, SALT_SIZE) != 0)
@@ -207,7 +211,7 @@ derive_contents(const struct spec *s, const struct lock *lock, struct secret *ke
 }
 
 static int
-passphrase_get(int choose, struct secret **text, struct reason *why)
+unlock_passphrase(int choose, struct secret **text, struct reason *why)
 {
 	int r;
 
@@ -228,12 +232,13 @@ passphrase_get(int choose, struct secret **text, struct reason *why)
 }
 
 static int
-derive_passphrase(const struct lock *lock, int choose, struct secret *key, struct reason *why)
+unlock_derive_passphrase(const struct lock *lock, int choose, struct secret *key,
+    struct reason *why)
 {
 	struct secret *text;
 	int r;
 
-	if ((r = passphrase_get(choose, &text, why)) != 0)
+	if ((r = unlock_passphrase(choose, &text, why)) != 0)
 		return r;
 	r = crypto_pwhash(secret_open(key), UNLOCK_KEY_SIZE, (const char *)secret_open(text),
 	    secret_len(text) - 1, lock->salt, lock->ops, (size_t)lock->mem,
@@ -249,9 +254,9 @@ derive_passphrase(const struct lock *lock, int choose, struct secret *key, struc
 	return 0;
 }
 
-/* The key that the store key is wrapped with. */
+/* Derive the wrapping key.  choose: ask for a new passphrase, twice. */
 static int
-derive(const struct spec *s, const struct lock *lock, int choose, struct secret **out,
+unlock_derive(const struct spec *s, const struct lock *lock, int choose, struct secret **out,
     struct reason *why)
 {
 	int r;
@@ -262,9 +267,9 @@ derive(const struct spec *s, const struct lock *lock, int choose, struct secret 
 		return ERR_NOMEM;
 	}
 	if (s->source == SOURCE_PASSPHRASE)
-		r = derive_passphrase(lock, choose, *out, why);
+		r = unlock_derive_passphrase(lock, choose, *out, why);
 	else
-		r = derive_contents(s, lock, *out, why);
+		r = unlock_derive_file(s, lock, *out, why);
 	if (r != 0)
 		secret_free(out);
 	return r;
@@ -280,10 +285,10 @@ unlock_make_file(const char *spec, const struct secret_dir *store, int *made, st
 	int r;
 
 	*made = 0;
-	if ((r = spec_parse(spec, store, &s, why)) != 0)
+	if ((r = unlock_spec_parse(spec, store, &s, why)) != 0)
 		return r;
 	if (s.source == SOURCE_FILE) {
-		if ((r = spec_open_dir(&s, &dir, why)) == 0) {
+		if ((r = unlock_spec_open_dir(&s, &dir, why)) == 0) {
 			if (faccessat(dir.fd, s.name, F_OK, AT_SYMLINK_NOFOLLOW) == -1 &&
 			    errno == ENOENT) {
 				randombytes_buf(raw, sizeof(raw));
@@ -294,13 +299,13 @@ unlock_make_file(const char *spec, const struct secret_dir *store, int *made, st
 				explicit_bzero(raw, sizeof(raw));
 				explicit_bzero(text, sizeof(text));
 				*made = r == 0;
-				if (r == ERR_EXISTS) /* somebody was faster: theirs is as good */
+				if (r == ERR_EXISTS) /* another process has made one */
 					r = 0;
 			}
 			secret_dir_close(&dir);
 		}
 	}
-	spec_free(&s);
+	unlock_spec_free(&s);
 	return r;
 }
 
@@ -321,7 +326,7 @@ unlock_wrap(const char *spec, const struct secret_dir *store, struct secret *key
 	struct spec s;
 	int r;
 
-	if ((r = spec_parse(spec, store, &s, why)) != 0)
+	if ((r = unlock_spec_parse(spec, store, &s, why)) != 0)
 		return r;
 	randombytes_buf(lock.salt, sizeof(lock.salt));
 	randombytes_buf(nonce, sizeof(nonce));
@@ -329,7 +334,7 @@ unlock_wrap(const char *spec, const struct secret_dir *store, struct secret *key
 		lock.ops = OPS_NEW;
 		lock.mem = MEM_NEW;
 	}
-	if ((r = derive(&s, &lock, 1, &under, why)) != 0)
+	if ((r = unlock_derive(&s, &lock, 1, &under, why)) != 0)
 		goto out;
 	buf_put(out, STORE_MAGIC, STORE_MAGIC_LEN);
 	wire_put_text(out, s.kdf);
@@ -349,11 +354,11 @@ unlock_wrap(const char *spec, const struct secret_dir *store, struct secret *key
 		reason_set(why, "out of memory");
 out:
 	secret_free(&under);
-	spec_free(&s);
+	unlock_spec_free(&s);
 	return r;
 }
 
-/* A .store taken apart. */
+/* The parts of a .store; they point into it. */
 struct wrapped {
 	struct bytes head; /* the associated data */
 	struct bytes kdf;
@@ -363,7 +368,7 @@ struct wrapped {
 };
 
 static int
-wrapped_parse(const struct buf *store, const char *shown, struct wrapped *x, struct reason *why)
+unlock_parse(const struct buf *store, const char *shown, struct wrapped *x, struct reason *why)
 {
 	struct bytes salt;
 	struct wire w;
@@ -399,7 +404,7 @@ wrapped_parse(const struct buf *store, const char *shown, struct wrapped *x, str
 }
 
 static void
-why_mismatch(const struct spec *s, const char *spec, const char *shown, struct reason *why)
+unlock_mismatch(const struct spec *s, const char *spec, const char *shown, struct reason *why)
 {
 	if (s->source == SOURCE_PASSPHRASE)
 		reason_set(why,
@@ -413,7 +418,7 @@ why_mismatch(const struct spec *s, const char *spec, const char *shown, struct r
 }
 
 static int
-kdf_check(const char *spec, const struct wrapped *x, const char *shown, struct reason *why)
+unlock_check_kdf(const char *spec, const struct wrapped *x, const char *shown, struct reason *why)
 {
 	int wanted = strcmp(spec, "passphrase") == 0, is = bytes_is(x->kdf, "argon2id");
 
@@ -431,21 +436,21 @@ unlock_look(const char *spec, const struct buf *in, const char *shown, struct re
 	struct wrapped x;
 	int r;
 
-	r = wrapped_parse(in, shown, &x, why);
-	return r != 0 ? r : kdf_check(spec, &x, shown, why);
+	r = unlock_parse(in, shown, &x, why);
+	return r != 0 ? r : unlock_check_kdf(spec, &x, shown, why);
 }
 
 static int
-unwrap(const struct spec *s, const char *spec, const struct wrapped *x, const char *shown,
+unlock_open(const struct spec *s, const char *spec, const struct wrapped *x, const char *shown,
     struct secret **key, struct reason *why)
 {
 	struct secret *under;
 	int r;
 
-	if ((r = kdf_check(spec, x, shown, why)) != 0)
+	if ((r = unlock_check_kdf(spec, x, shown, why)) != 0)
 		return r;
-	r = derive(s, &x->lock, 0, &under, why);
-	if (r == ERR_NOTFOUND) { /* which would mean that there is no store */
+	r = unlock_derive(s, &x->lock, 0, &under, why);
+	if (r == ERR_NOTFOUND) { /* ERR_NOTFOUND would mean that there is no store */
 		if (s->source == SOURCE_FILE)
 			reason_set(why,
 			    "%s: is locked with a file, and %s is not there; restore it", shown,
@@ -462,7 +467,7 @@ unwrap(const struct spec *s, const char *spec, const struct wrapped *x, const ch
 	}
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(secret_open(*key), NULL, NULL, x->box.p,
 		x->box.len, x->head.p, x->head.len, x->nonce.p, secret_open(under)) != 0) {
-		why_mismatch(s, spec, shown, why);
+		unlock_mismatch(s, spec, shown, why);
 		r = ERR_AUTH;
 	}
 	secret_close(under);
@@ -482,11 +487,11 @@ unlock_unwrap(const char *spec, const struct secret_dir *store, const struct buf
 	int r;
 
 	*key = NULL;
-	if ((r = wrapped_parse(in, shown, &x, why)) != 0)
+	if ((r = unlock_parse(in, shown, &x, why)) != 0)
 		return r;
-	if ((r = spec_parse(spec, store, &s, why)) != 0)
+	if ((r = unlock_spec_parse(spec, store, &s, why)) != 0)
 		return r;
-	r = unwrap(&s, spec, &x, shown, key, why);
-	spec_free(&s);
+	r = unlock_open(&s, spec, &x, shown, key, why);
+	unlock_spec_free(&s);
 	return r;
 }

@@ -77,9 +77,10 @@ route_file_may_append(const struct route *r, const char *path, struct reason *wh
 
 	err = route_file_open_as(r, path, O_RDWR | O_APPEND | follow, &fd, why);
 	fd_close(&fd);
-	if (err != ERR_NOTFOUND || slash == NULL)
+	if (err != ERR_NOTFOUND)
 		return err;
-	dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	dir = slash == NULL ? strdup(".") :
+			      strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (dir == NULL)
 		return ERR_NOMEM;
 	err = faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == -1 ? ERR_SYS : 0;

@@ -22,6 +22,7 @@
 #include "keystore/keystore.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
+#include "transport/leg.h"
 
 /* --- the key store --- */
 
@@ -99,6 +100,23 @@ check_users(struct check *c)
 	    user, user);
 }
 
+/* The master's question at its start and at each reload: could a session begin with these host keys? */
+static void
+check_host_keys_serve(struct check *c, const struct identity *id, const char *file,
+    unsigned int line)
+{
+	struct bytes keys[IDENTITY_KEYS_MAX];
+	const char *why;
+	size_t i;
+
+	for (i = 0; i < id->n_host_keys; i++)
+		keys[i] = buf_bytes(&id->host_keys[i].blob);
+	if (id->n_host_keys > 0 && leg_global_init() == 0 &&
+	    leg_try_host_keys(keys, id->n_host_keys, &why) != 0)
+		conf_error(c->errors, file, line,
+		    "HostKey: no session could begin with these keys: %s", why);
+}
+
 /* The host keys, loaded as the keeper does at its start; list is for those that are missing. */
 static void
 check_host_keys(struct check *c, struct conf_errors *list)
@@ -122,6 +140,7 @@ check_host_keys(struct check *c, struct conf_errors *list)
 		if (identity_add_key(id, names->v[i], &why) != 0)
 			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
+	check_host_keys_serve(c, id, file, line);
 	identity_unref(&id);
 }
 

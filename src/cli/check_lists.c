@@ -12,11 +12,13 @@
 #include "base/log.h"
 #include "cli/check_lists.h"
 #include "formats/authorized_keys.h"
+#include "formats/key_list.h"
 #include "formats/known_hosts.h"
 #include "formats/pubkey.h"
 #include "formats/text.h"
 #include "wire/ssh.h"
 
+#define KEY_MAX 65536 /* of a public key */
 #define TEXT_MAX (16 * 1024 * 1024)
 #define NOTES_MAX 5 /* of one file: a file of another format would have a note for each line */
 /* Hashed names and patterns are searched line by line: bytes for which that takes a few seconds. */
@@ -78,9 +80,8 @@ check_lists_is_key(enum check_lists_kind kind, struct bytes line)
 
 	if (kind == CHECK_LISTS_AUTHORIZED)
 		return authorized_keys_line(line);
-	buf_init(&key, AUTHORIZED_LINE_MAX);
-	ok = line.len <= AUTHORIZED_LINE_MAX &&
-	    pubkey_parse((const char *)line.p, line.len, &key) == 0;
+	buf_init(&key, KEY_MAX);
+	ok = key_list_line(line, KEY_LIST_TRUSTED, &key) == 1;
 	buf_free(&key);
 	return ok;
 }

@@ -10,7 +10,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/login.h"
-#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
 #include "cli/key.h"
@@ -171,8 +170,7 @@ out:
 }
 
 static int
-key_for_find(const struct key_args *a, const struct as_user *as, struct lookup *lookup,
-    struct route **r)
+key_for_find(const struct key_args *a, struct find_route *f)
 {
 	const struct lookup_request request = { .login = a->route,
 		.client_address = "",
@@ -182,7 +180,7 @@ key_for_find(const struct key_args *a, const struct as_user *as, struct lookup *
 	char login[1024];
 
 	log_vis(login, sizeof(login), a->route, strlen(a->route));
-	switch (find_route(as, lookup, &request, stderr, r)) {
+	switch (find_route(f, &request, stderr)) {
 	case LOOKUP_FOUND:
 		return CLI_OK;
 	case LOOKUP_NOT_FOUND:
@@ -200,12 +198,8 @@ key_for_find(const struct key_args *a, const struct as_user *as, struct lookup *
 int
 key_public_for(const struct key_args *a, const struct buf *pub)
 {
-	struct conf_errors errors = { 0 };
-	struct lookup *lookup = NULL;
-	struct conf *conf = NULL;
-	struct route *r = NULL;
-	struct as_user as;
-	int status = CLI_CONFIG;
+	struct find_route f;
+	int status;
 
 	if (!login_name_ok(a->route, strlen(a->route))) {
 		fprintf(stderr, "sallyport: --for takes a login as people type it\n");
@@ -217,20 +211,11 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 		    "192.0.2.1,2001:db8::/64\n");
 		return CLI_USAGE;
 	}
-	as_user_init(&as, a->conf_dir);
-	as_user_keeper(&as);
-	if (conf_load(a->conf_dir, CONF_ALL, &conf, &errors) != 0 ||
-	    lookup_new(conf, &errors, &lookup) != 0)
-		conf_errors_print(&errors, stderr);
-	else
-		status = key_for_find(a, &as, lookup, &r);
+	status = find_route_open(&f, a->conf_dir);
 	if (status == CLI_OK)
-		status = key_for_print(a, r, pub);
-	as_user_self();
-	route_unref(&r);
-	lookup_free(&lookup);
-	conf_free(&conf);
-	conf_errors_free(&errors);
-	as_user_free(&as);
+		status = key_for_find(a, &f);
+	if (status == CLI_OK)
+		status = key_for_print(a, f.route, pub);
+	find_route_close(&f);
 	return status;
 }

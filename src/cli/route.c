@@ -9,7 +9,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/login.h"
-#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
 #include "cli/route.h"
@@ -81,49 +80,30 @@ route_print_unknown(const char *login, const struct conf *conf)
 	printf(", all of [lookup] Order\n");
 }
 
+/* Look the login up, and print what was found. */
 static int
-route_explain(const struct route_args *a)
+route_explain(const struct route_args *a, struct find_route *f)
 {
-	char fingerprint[PUBKEY_FINGERPRINT_SIZE];
-	int by_key = 0;
-
+	char fingerprint[PUBKEY_FINGERPRINT_SIZE], login[1024];
+	int by_key = 0, status = CLI_FAILED;
 	struct lookup_request request = { .login = a->login,
 		.client_address = a->from != NULL ? a->from : "",
 		.local_address = a->to != NULL ? a->to : "",
 		.fingerprint = fingerprint,
 		.method = a->key != NULL ? "publickey" : "none",
 		.by_key = &by_key };
-	struct conf_errors errors = { 0 };
-	struct lookup *lookup = NULL;
-	struct conf *conf = NULL;
-	struct route *r = NULL;
-	int status = CLI_CONFIG;
-	char login[1024];
 	struct buf key;
 
 	log_vis(login, sizeof(login), a->login, strlen(a->login));
-	if (!login_name_ok(a->login, strlen(a->login))) {
-		fprintf(stderr,
-		    "sallyport: \"%s\" can't be a login: 1 to 255 bytes of printable text, no /, "
-		    "no leading -\n",
-		    login);
-		return CLI_FAILED;
-	}
-	if (conf_load(a->dir, CONF_ALL, &conf, &errors) != 0 ||
-	    lookup_new(conf, &errors, &lookup) != 0) {
-		conf_errors_print(&errors, stderr);
-		goto out;
-	}
-	status = CLI_FAILED;
 	buf_init(&key, 65536);
 	route_key_words(a, fingerprint, &key);
 	request.public_key = buf_cstr(&key);
-	switch (find_route(&a->as, lookup, &request, stdout, &r)) {
+	switch (find_route(f, &request, stdout)) {
 	case LOOKUP_FOUND:
-		status = route_show(a, conf, r);
+		status = route_show(a, f);
 		break;
 	case LOOKUP_NOT_FOUND:
-		route_print_unknown(login, conf);
+		route_print_unknown(login, f->conf);
 		if (by_key && a->key == NULL)
 			printf("%s: it may depend on the key: try --key FILE.pub\n", login);
 		break;
@@ -134,11 +114,6 @@ route_explain(const struct route_args *a)
 		break; /* find_route() never returns it */
 	}
 	buf_free(&key);
-out:
-	route_unref(&r);
-	lookup_free(&lookup);
-	conf_free(&conf);
-	conf_errors_free(&errors);
 	return status;
 }
 
@@ -155,6 +130,37 @@ route_is_address(const char *option, const char *text)
 }
 
 static int
+route_login_ok(const char *login)
+{
+	char shown[1024];
+
+	if (login_name_ok(login, strlen(login)))
+		return 1;
+	fprintf(stderr,
+	    "sallyport: \"%s\" can't be a login: 1 to 255 bytes of printable text, no /, "
+	    "no leading -\n",
+	    log_vis(shown, sizeof(shown), login, strlen(login)));
+	return 0;
+}
+
+/* Read the file of --key, if there is one.  1; else why not has been printed. */
+static int
+route_take_key(struct route_args *a)
+{
+	int err = a->key == NULL ? 0 : route_read_public(a->key, &a->blob);
+
+	if (err == ERR_PERM)
+		fprintf(stderr,
+		    "sallyport: %s: is a private key; --key takes its public half: --key "
+		    "%s.pub\n",
+		    a->key, a->key);
+	else if (err != 0)
+		fprintf(stderr, "sallyport: %s: %s\n", a->key,
+		    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
+	return err == 0;
+}
+
+static int
 route_run(int argc, char **argv)
 {
 	struct route_args a = { 0 };
@@ -166,7 +172,8 @@ route_run(int argc, char **argv)
 		{ "to", 0, &a.to, NULL },
 		{ 0 },
 	};
-	int at = cli_options(argc, argv, options, &cli_route), status, err;
+	int at = cli_options(argc, argv, options, &cli_route), status;
+	struct find_route f;
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
@@ -177,24 +184,14 @@ route_run(int argc, char **argv)
 	a.login = argv[at];
 	buf_init(&a.blob, 65536);
 	/* read before the change of user: the file is the caller's, not the gateway's */
-	err = a.key == NULL ? 0 : route_read_public(a.key, &a.blob);
-	if (err != 0) {
-		if (err == ERR_PERM)
-			fprintf(stderr,
-			    "sallyport: %s: is a private key; --key takes its public half: --key "
-			    "%s.pub\n",
-			    a.key, a.key);
-		else
-			fprintf(stderr, "sallyport: %s: %s\n", a.key,
-			    err == ERR_FORMAT ? "not an OpenSSH public key" : err_str(err));
-		buf_free(&a.blob);
-		return CLI_FAILED;
+	if (!route_take_key(&a) || !route_login_ok(a.login)) {
+		status = CLI_FAILED;
+	} else {
+		status = find_route_open(&f, a.dir);
+		if (status == CLI_OK)
+			status = route_explain(&a, &f);
+		find_route_close(&f);
 	}
-	as_user_init(&a.as, a.dir);
-	as_user_keeper(&a.as);
-	status = route_explain(&a);
-	as_user_self();
-	as_user_free(&a.as);
 	buf_free(&a.blob);
 	return status;
 }

@@ -233,8 +233,9 @@ route_dial_place(const struct keyscan *t, char *out, size_t size)
 /* --- the trial --- */
 
 int
-route_dial(const struct route *r, const struct conf *conf, const struct as_user *as)
+route_dial(const struct find_route *f)
 {
+	const struct route *r = f->route;
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
 	char at[LINE_SIZE / 4];
 	struct keyscan t;
@@ -247,8 +248,8 @@ route_dial(const struct route *r, const struct conf *conf, const struct as_user 
 		return CLI_FAILED;
 	}
 	for (i = 0; i < r->hosts.n; i++) {
-		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .as = as };
-		if (route_dial_leads_back(&conf->gateway, t.host, r->port)) {
+		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .as = &f->as };
+		if (route_dial_leads_back(&f->conf->gateway, t.host, r->port)) {
 			route_dial_say("%s port %u: leads back to this gateway", t.host, r->port);
 			return CLI_FAILED;
 		}

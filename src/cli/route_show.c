@@ -96,9 +96,10 @@ route_show_key_file(const struct route *r)
 
 /* The mapped key in the key store. */
 static int
-route_show_stored_key(const struct route_args *a, const struct conf *conf, const struct route *r)
+route_show_stored_key(const struct find_route *f)
 {
-	const struct store_probe unopened = { .path = conf->keystore.path };
+	const struct route *r = f->route;
+	const struct store_probe unopened = { .path = f->conf->keystore.path };
 	struct reason why;
 	struct buf blob;
 	char text[160];
@@ -111,7 +112,7 @@ route_show_stored_key(const struct route_args *a, const struct conf *conf, const
 		goto out;
 	}
 	printf("key        %s (%s)\n", r->key, route_show_describe(buf_bytes(&blob), text));
-	err = store_probe_one(&conf->keystore, &a->as, KEYSTORE_KEY, r->key, &why);
+	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_KEY, r->key, &why);
 	if (err != 0)
 		printf("           which can't be used: %s\n", why.text);
 	if (err == 0 && r->certificate_file != NULL)
@@ -122,12 +123,13 @@ out:
 }
 
 static int
-route_show_key(const struct route_args *a, const struct conf *conf, const struct route *r)
+route_show_key(const struct find_route *f)
 {
+	const struct route *r = f->route;
 	if (r->agent)
 		puts("key        the person's own agent (ssh -A)");
 	else if (r->key != NULL)
-		return route_show_stored_key(a, conf, r);
+		return route_show_stored_key(f);
 	else if (r->key_file != NULL)
 		return route_show_key_file(r);
 	else if (r->password == NULL)
@@ -136,14 +138,15 @@ route_show_key(const struct route_args *a, const struct conf *conf, const struct
 }
 
 static int
-route_show_password(const struct route_args *a, const struct conf *conf, const struct route *r)
+route_show_password(const struct find_route *f)
 {
+	const struct route *r = f->route;
 	struct reason why;
 	int err;
 
 	if (r->password == NULL)
 		return CLI_OK;
-	err = store_probe_one(&conf->keystore, &a->as, KEYSTORE_PASSWORD, r->password, &why);
+	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_PASSWORD, r->password, &why);
 	printf("password   %s%s%s\n", r->password, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
@@ -267,8 +270,9 @@ route_show_host_key(const struct route *r, const char *host, const struct buf *t
 }
 
 static int
-route_show_host_keys(const struct route_args *a, const struct route *r)
+route_show_host_keys(const struct find_route *f)
 {
+	const struct route *r = f->route;
 	struct reason why, hint;
 	int status = CLI_OK, learns, err, fd;
 	struct buf text;
@@ -296,7 +300,7 @@ route_show_host_keys(const struct route_args *a, const struct route *r)
 	for (i = 0; i < r->hosts.n; i++)
 		route_show_host_key(r, r->hosts.v[i], &text);
 	buf_free(&text);
-	learns = as_user_other(&a->as) && status == CLI_OK ? host_key_add_check(r, &why) : 0;
+	learns = as_user_other(&f->as) && status == CLI_OK ? host_key_add_check(r, &why) : 0;
 	if (learns != 0)
 		printf("host key   %s\n", why.text);
 	return learns < 0 ? CLI_FAILED : status;
@@ -305,8 +309,9 @@ route_show_host_keys(const struct route_args *a, const struct route *r)
 /* --- all of it --- */
 
 int
-route_show(const struct route_args *a, const struct conf *conf, const struct route *r)
+route_show(const struct route_args *a, const struct find_route *f)
 {
+	const struct route *r = f->route;
 	const char *user = r->user != NULL ? r->user : a->login;
 	int status, other;
 	size_t i;
@@ -317,18 +322,18 @@ route_show(const struct route_args *a, const struct conf *conf, const struct rou
 		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
 		    r->hosts.v[i], r->port);
 	status = route_show_proofs(r);
-	other = route_show_key(a, conf, r);
+	other = route_show_key(f);
 	status = status != CLI_OK ? status : other;
-	other = route_show_password(a, conf, r);
+	other = route_show_password(f);
 	status = status != CLI_OK ? status : other;
-	other = route_show_host_keys(a, r);
+	other = route_show_host_keys(f);
 	status = status != CLI_OK ? status : other;
 	if (a->key != NULL) {
 		other = route_show_may(a, r);
 		status = status != CLI_OK ? status : other;
 	}
 	if (a->dial) {
-		other = route_dial(r, conf, &a->as);
+		other = route_dial(f);
 		status = status != CLI_OK ? status : other;
 	}
 	return status;

@@ -19,12 +19,17 @@ static int
 append(const char *path, struct reason *why)
 {
 	struct route route = { .file_rule = tmp_dir_rule() };
-	int fd, r;
+	struct reason would;
+	int fd, r, may;
 
 	/* one that waits is killed, and fails */
 	alarm(20);
+	may = route_file_may_append(&route, path, &would);
 	r = route_file_append(&route, path, &fd, why);
 	alarm(0);
+	assert_int_equal(may, r);
+	if (r != 0)
+		assert_string_equal(would.text, why->text);
 	assert_true(r == 0 ? fd >= 0 : fd == -1);
 	fd_close(&fd);
 	return r;
@@ -63,9 +68,12 @@ test_append_to_what_others_write_to(void **state)
 static void
 test_append_makes_it(void **state)
 {
+	struct route route = { .file_rule = tmp_dir_rule() };
 	struct reason why;
 
 	(void)state;
+	assert_int_equal(route_file_may_append(&route, "new", &why), 0);
+	assert_int_equal(access("new", F_OK), -1);
 	assert_int_equal(append("new", &why), 0);
 	assert_int_equal(access("new", F_OK), 0);
 	assert_int_equal(append("new", &why), 0);

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,11 +73,44 @@ test_names_and_touch(void **state)
 	strlist_free(&route.authorized_principals);
 }
 
+/* What `check` says of the lists of a route before anybody logs in. */
+static void
+test_list_check(void **state)
+{
+	struct route route = { .file_rule = tmp_dir_rule() };
+	char keys[] = "keys", cas[] = "cas_checked", revoked[] = "revoked";
+	struct reason why;
+
+	(void)state;
+	route.authorized_keys_file = keys;
+	route.trusted_user_ca_keys = cas;
+	route.revoked_keys = revoked;
+	assert_int_equal(user_key_list_check(&route, USER_KEY_AUTHORIZED, &why), ERR_NOTFOUND);
+	write_text(keys, "no key\n");
+	assert_int_equal(user_key_list_check(&route, USER_KEY_AUTHORIZED, &why), 0);
+	write_text(cas, CA_KEY "\n");
+	assert_int_equal(user_key_list_check(&route, USER_KEY_TRUSTED, &why), 0);
+	assert_int_equal(chmod(cas, 0620), 0);
+	assert_int_equal(user_key_list_check(&route, USER_KEY_TRUSTED, &why), ERR_PERM);
+	assert_int_equal(chmod(cas, 0600), 0);
+	assert_int_equal(truncate(cas, AUTHORIZED_KEYS_MAX + 1), 0);
+	assert_int_equal(user_key_list_check(&route, USER_KEY_TRUSTED, &why), ERR_TOOBIG);
+	assert_string_equal(why.text, "cas_checked: is too large");
+	write_text(revoked, CA_KEY "\n");
+	assert_int_equal(user_key_list_check(&route, USER_KEY_REVOKED, &why), 0);
+	write_text(revoked, "no key\n");
+	assert_int_equal(user_key_list_check(&route, USER_KEY_REVOKED, &why), ERR_FORMAT);
+	assert_string_equal(why.text,
+	    "revoked is neither a list of public keys nor what ssh-keygen -k makes: no key is "
+	    "accepted");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_and_touch),
+		cmocka_unit_test(test_list_check),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

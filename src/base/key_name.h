@@ -1,5 +1,6 @@
 /*
- * The rule for names in the key store, which the configuration checks as well as the store itself.
+ * The rule for names in the key store, which the configuration checks as well as the store
+ * itself.
  */
 #ifndef BASE_KEY_NAME_H
 #define BASE_KEY_NAME_H
@@ -9,8 +10,8 @@
 
 #define KEY_NAME_MAX 64
 
-/* 1 if it can be the name of a key or password: 1 to KEY_NAME_MAX of A-Z a-z 0-9 . _ @ + -, not starting
- * with '.' or '-', not ending in ".pub". */
+/* 1 if it can be the name of a key or password: 1 to KEY_NAME_MAX of A-Z a-z 0-9 . _ @ + -,
+ * not starting with '.' or '-', not ending in ".pub". */
 int key_name_ok(const char *name);
 
 /* The same, with the reason.  0 or ERR_FORMAT. */

@@ -1,6 +1,6 @@
 /*
- * The users that the processes of a gateway started by root become, for check and route: a file that root
- * can read is of no use if the keeper cannot.
+ * The users that the processes of a gateway started by root become, for check and route: a file
+ * that root can read is of no use if the keeper cannot.
  */
 #ifndef CLI_AS_USER_H
 #define CLI_AS_USER_H
@@ -17,7 +17,8 @@ struct as_user {
 void as_user_init(struct as_user *u, const char *dir);
 void as_user_free(struct as_user *u);
 
-/* Become the user of the keeper, of lookup programs, and again the user we were started by.  Ends the program if that is not possible. */
+/* Become the user of the keeper, of lookup programs, and again the user we were started by.
+ * Ends the program if that is not possible. */
 void as_user_keeper(const struct as_user *u);
 void as_user_programs(const struct as_user *u);
 void as_user_self(void);

@@ -1,6 +1,7 @@
 /*
- * sallyport check: the errors of the configuration, and of the files and keys that it names.  check_files.c
- * and check_lists.c have what is in files; the key store is opened by store_probe.c.
+ * sallyport check: the errors of the configuration, and of the files and keys that it names.
+ * check_files.c and check_lists.c have what is in files; the key store is opened by
+ * store_probe.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +27,8 @@
 
 /* --- the key store --- */
 
-/* 0 if the keeper can use this key or password.  Else its ERR_*, reported: in list, if it is missing. */
+/* 0 if the keeper can use this key or password.  Else its ERR_*, reported: in list, if it is
+ * missing. */
 static int
 check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
     const char *file, unsigned int line, struct conf_errors *list)
@@ -100,7 +102,8 @@ check_users(struct check *c)
 	    user, user);
 }
 
-/* The master's question at its start and at each reload: could a session begin with these host keys? */
+/* The master's question at its start and at each reload: could a session begin with these
+ * host keys? */
 static void
 check_host_keys_serve(struct check *c, const struct identity *id, const char *file,
     unsigned int line)

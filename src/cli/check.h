@@ -24,7 +24,8 @@ struct check {
 /* The entry with this key; or one without a value, at the line of the section. */
 struct conf_entry check_place(const struct conf_section *s, const char *key);
 
-/* Each adds what it finds to the errors, or to the notes.  The route has the key that names the file. */
+/* Each adds what it finds to the errors, or to the notes.  The route has the key that names
+ * the file. */
 void check_authorized_keys(struct check *c, const struct conf_section *s, const struct route *r);
 void check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r);
 void check_inline_keys(struct check *c, const struct conf_section *s);

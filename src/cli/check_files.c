@@ -1,6 +1,6 @@
 /*
- * sallyport check: the files that a route names, for check.c.  The functions that the keeper calls at a
- * login open and judge them (access/); this file words the errors.
+ * sallyport check: the files that a route names, for check.c.  The functions that the keeper
+ * calls at a login open and judge them (access/); this file words the errors.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,8 +29,8 @@ check_place(const struct conf_section *s, const char *key)
 }
 
 /*
- * Report a file that the keeper would not use, with its ERR_* and its reason; for ERR_SYS with errno.  The
- * remedy is for a file that does not exist.
+ * Report a file that the keeper would not use, with its ERR_* and its reason; for ERR_SYS with
+ * errno.  The remedy is for a file that does not exist.
  */
 static void
 check_refused(const struct check *c, const struct conf_entry *e, const char *key, const char *path,

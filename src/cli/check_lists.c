@@ -21,7 +21,8 @@
 #define KEY_MAX 65536 /* of a public key */
 #define TEXT_MAX (16 * 1024 * 1024)
 #define NOTES_MAX 5 /* of one file: a file of another format would have a note for each line */
-/* Hashed names and patterns are searched line by line: bytes for which that takes a few seconds. */
+/* Hashed names and patterns are searched line by line: bytes for which that takes a few
+ * seconds. */
 #define SEARCH_MAX (128 * 1024 * 1024)
 
 /* A file of keys that has been read. */

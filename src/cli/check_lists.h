@@ -1,7 +1,7 @@
 /*
- * What is worth a note in the lists that routes name: lines that should hold a key and do not, and hosts of
- * which no key is known.  A file that many routes name is read once for all of them, the known hosts as
- * long as the routes follow each other.
+ * What is worth a note in the lists that routes name: lines that should hold a key and do not,
+ * and hosts of which no key is known.  A file that many routes name is read once for all of
+ * them, the known hosts as long as the routes follow each other.
  */
 #ifndef CLI_CHECK_LISTS_H
 #define CLI_CHECK_LISTS_H
@@ -32,8 +32,8 @@ struct check_lists {
 void check_lists_init(struct check_lists *f, struct conf_errors *notes);
 void check_lists_free(struct check_lists *f);
 
-/* The number of keys in a file of the route's, with a note, the first time, on each line that ought to be
- * one.  SIZE_MAX if it cannot be read. */
+/* The number of keys in a file of the route's, with a note, the first time, on each line
+ * that ought to be one.  SIZE_MAX if it cannot be read. */
 size_t check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struct route *r,
     const char *path);
 
@@ -44,8 +44,9 @@ void check_lists_value(struct check_lists *f, const struct conf_entry *e);
 int check_lists_read_hosts(struct check_lists *f, const struct route *r,
     struct reason *why) MUST_CHECK;
 
-/* The first host of the route without a line in its known hosts, or NULL.  With by_login, hosts that
- * depend on the login are left out; after too many searches all others are, which gets a note. */
+/* The first host of the route without a line in its known hosts, or NULL.  With by_login,
+ * hosts that depend on the login are left out; after too many searches all others are, which
+ * gets a note. */
 const char *check_lists_unknown_host(struct check_lists *f, const struct route *r, int by_login,
     const struct conf_entry *e);
 

@@ -1,6 +1,6 @@
 /*
- * The table of subcommands, for main(); `help` and `version`; and the options of a subcommand, which each
- * of them takes with cli_options().
+ * The table of subcommands, for main(); `help` and `version`; and the options of a subcommand,
+ * which each of them takes with cli_options().
  */
 #include <getopt.h>
 #include <stdio.h>

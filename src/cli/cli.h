@@ -1,6 +1,6 @@
 /*
- * The subcommands.  To add one, write src/cli/NAME.c with a struct cli_command cli_NAME like the others,
- * and add NAME to the list below: that is its row in the table.
+ * The subcommands.  To add one, write src/cli/NAME.c with a struct cli_command cli_NAME like
+ * the others, and add NAME to the list below: that is its row in the table.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -64,8 +64,8 @@ int cli_options(int argc, char **argv, const struct cli_option *table, const str
 /* Print the usage on standard error.  CLI_USAGE. */
 int cli_wrong_usage(const struct cli_command *c);
 
-/* The role, if argv[0] names one, that the master has executed the program anew for (role.c): its exit
- * status.  CLI_NO_ROLE: argv[0] is none. */
+/* The role, if argv[0] names one, that the master has executed the program anew for
+ * (role.c): its exit status.  CLI_NO_ROLE: argv[0] is none. */
 #define CLI_NO_ROLE (-1)
 int cli_role(int argc, char **argv);
 

@@ -1,6 +1,6 @@
 /*
- * Finds the control socket of a running gateway, gives it an order and prints what it answers: reload.c
- * calls this.
+ * Finds the control socket of a running gateway, gives it an order and prints what it answers:
+ * reload.c calls this.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,8 +15,9 @@
 #include "ipc/control_socket.h"
 
 /*
- * The path of the socket; or NULL, with the status and what to say.  Of the configuration only [gateway]
- * has to be readable here: the rest may have the very error that the gateway is to report.
+ * The path of the socket; or NULL, with the status and what to say.  Of the configuration only
+ * [gateway] has to be readable here: the rest may have the very error that the gateway is to
+ * report.
  */
 static char *
 control_ask_path(const struct control_request *q, int *status, char **text)

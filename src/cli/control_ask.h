@@ -12,8 +12,8 @@ struct control_request {
 	    *instead; /* what to do where ControlSocket is none, as "send SIGHUP to the master" */
 };
 
-/* Give the order, wait, print the answer.  The exit status: the gateway's; CLI_FAILED if it was not
- * reached, CLI_CONFIG if the configuration does not say where it is. */
+/* Give the order, wait, print the answer.  The exit status: the gateway's; CLI_FAILED if it
+ * was not reached, CLI_CONFIG if the configuration does not say where it is. */
 int control_ask(const struct control_request *request);
 
 #endif

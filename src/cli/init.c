@@ -132,7 +132,8 @@ init_conf(const char *conf)
 	return status;
 }
 
-/* The directory of the ready lookup programs: installed, or in the source tree.  -1 if there is none. */
+/* The directory of the ready lookup programs: installed, or in the source tree.  -1 if there
+ * is none. */
 static int
 init_programs_open(char **path)
 {
@@ -185,8 +186,8 @@ init_plugins_open(const char *path)
 	return fd;
 }
 
-/* Links plugins/exec/NAME, which the sample configuration mentions.  A gateway can do without them, so
- * failures are ignored. */
+/* Links plugins/exec/NAME, which the sample configuration mentions.  A gateway can do
+ * without them, so failures are ignored. */
 static void
 init_link_programs(const struct init *in)
 {

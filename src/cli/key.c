@@ -1,6 +1,7 @@
 /*
- * sallyport key: the keys in the key store.  Here are its table of commands, the finding and opening of the
- * store, and list, public, remove and rewrap; key_add.c and key_for.c have the others.
+ * sallyport key: the keys in the key store.  Here are its table of commands, the finding and
+ * opening of the store, and list, public, remove and rewrap; key_add.c and key_for.c have the
+ * others.
  */
 #include <errno.h>
 #include <fcntl.h>

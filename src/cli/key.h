@@ -48,8 +48,8 @@ int key_print_public(const char *name, const struct buf *pub);
 int key_generate_cmd(const struct key_args *a);
 int key_add_cmd(const struct key_args *a);
 
-/* public --for: print the line of authorized_keys, with options, for the upstream that the login a->route
- * leads to, and notes on standard error.  A CLI_*, the reason said. */
+/* public --for: print the line of authorized_keys, with options, for the upstream that the
+ * login a->route leads to, and notes on standard error.  A CLI_*, the reason said. */
 int key_public_for(const struct key_args *a, const struct buf *pub);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * sallyport key generate and key add, called by key.c; and the host key that sallyport init makes.
+ * sallyport key generate and key add, called by key.c; and the host key that sallyport init
+ * makes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -201,7 +202,8 @@ key_add_import_reason(int err, const char *type, const struct buf *text)
 	return "is not a private key in OpenSSH's or PEM format";
 }
 
-/* The password for an upstream.  It is never taken from the command line, which other users can see. */
+/* The password for an upstream.  It is never taken from the command line, which other users
+ * can see. */
 static int
 key_add_password(const struct key_args *a)
 {

@@ -1,5 +1,6 @@
 /*
- * sallyport key public NAME --for LOGIN: the line for authorized_keys on the upstream.  Called by key.c.
+ * sallyport key public NAME --for LOGIN: the line for authorized_keys on the upstream.  Called
+ * by key.c.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -20,8 +21,8 @@
 #define ADDRESS_SIZE 80
 #define LINE_MAX_SIZE (256 * 1024)
 
-/* The address that this host would use to connect to another one; no packet is sent.  0 or ERR_SYS with
- * errno. */
+/* The address that this host would use to connect to another one; no packet is sent.  0 or
+ * ERR_SYS with errno. */
 static int
 key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 {
@@ -47,8 +48,8 @@ key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
 	return r;
 }
 
-/* Add the addresses of this host that a host of the route is reached from.  0; ERR_NOTFOUND, with the reason
- * printed; or ERR_NOMEM. */
+/* Add the addresses of this host that a host of the route is reached from.  0; ERR_NOTFOUND,
+ * with the reason printed; or ERR_NOMEM. */
 static int
 key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 {

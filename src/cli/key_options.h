@@ -1,6 +1,6 @@
 /*
- * The options of authorized_keys(5) by which the upstream itself enforces what a route says: a second lock,
- * which holds also against a session that has been taken over.
+ * The options of authorized_keys(5) by which the upstream itself enforces what a route says: a
+ * second lock, which holds also against a session that has been taken over.
  */
 #ifndef CLI_KEY_OPTIONS_H
 #define CLI_KEY_OPTIONS_H

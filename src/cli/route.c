@@ -1,5 +1,6 @@
 /*
- * sallyport route: which lookup backend answers for a login, where it leads, or why it leads nowhere.
+ * sallyport route: which lookup backend answers for a login, where it leads, or why it leads
+ * nowhere.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@ route_read_file(const char *path, struct buf *b)
 	return err;
 }
 
-/* The public key in a file, as OpenSSH writes it.  ERR_PERM: it is a private key, which is not decoded. */
+/* The public key in a file, as OpenSSH writes it.  ERR_PERM: it is a private key, which is
+ * not decoded. */
 static int
 route_read_public(const char *path, struct buf *blob)
 {

@@ -1,6 +1,6 @@
 /*
- * Inside of `sallyport route`: route.c is the command and looks the login up, route_show.c prints what the
- * route says, route_dial.c is --dial.
+ * Inside of `sallyport route`: route.c is the command and looks the login up, route_show.c
+ * prints what the route says, route_dial.c is --dial.
  */
 #ifndef CLI_ROUTE_H
 #define CLI_ROUTE_H
@@ -23,9 +23,9 @@ struct route_args {
 int route_show(const struct route_args *a, const struct find_route *f);
 
 /*
- * Connect to the first host of the route that answers, and print which version of SSH it speaks, and
- * whether its host key is accepted.  Nothing is written down.  CLI_OK if a login would come as far as
- * authentication there.
+ * Connect to the first host of the route that answers, and print which version of SSH it
+ * speaks, and whether its host key is accepted.  Nothing is written down.  CLI_OK if a login
+ * would come as far as authentication there.
  */
 int route_dial(const struct find_route *f);
 

@@ -1,6 +1,6 @@
 /*
- * sallyport route --dial, called by route_show.c: a trial connection to each host of the route until
- * one answers, and a line for each.
+ * sallyport route --dial, called by route_show.c: a trial connection to each host of the route
+ * until one answers, and a line for each.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -46,8 +46,8 @@ route_dial_numeric(const struct sockaddr *sa, socklen_t len, char out[ADDRESS_SI
 	return getnameinfo(sa, len, out, ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0;
 }
 
-/* Is it an address of this host?  Then a connection to it would come from the same address.  Nothing is
- * sent. */
+/* Is it an address of this host?  Then a connection to it would come from the same address.
+ * Nothing is sent. */
 static int
 route_dial_is_local(const struct addrinfo *ai, const char *address)
 {
@@ -134,8 +134,9 @@ route_dial_known_by(const struct keyscan *t, char *out, size_t size)
 		    authority ? ", @cert-authority" : "");
 }
 
-/* An unknown or changed key that StrictHostKeyChecking = no accepts.  An upstream with a changed key gets no
- * secret, and for either the mapped key signs only together with the host key (publickey-hostbound). */
+/* An unknown or changed key that StrictHostKeyChecking = no accepts.  An upstream with a
+ * changed key gets no secret, and for either the mapped key signs only together with the
+ * host key (publickey-hostbound). */
 static int
 route_dial_say_any(const struct keyscan *t, const char *at, const char *key)
 {

@@ -1,6 +1,6 @@
 /*
- * What `sallyport route` prints of a route: by the functions that the keeper calls at a login (access/), with
- * the user of the keeper.
+ * What `sallyport route` prints of a route: by the functions that the keeper calls at a login
+ * (access/), with the user of the keeper.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * sallyport serve: the gateway.  Its first process becomes the master; a session is forked from that one, and
- * role.c is where the other processes begin.
+ * sallyport serve: the gateway.  Its first process becomes the master; a session is forked from
+ * that one, and role.c is where the other processes begin.
  */
 #include <stdio.h>
 

@@ -16,7 +16,8 @@ struct users {
 /* The names in the configuration, or their defaults, without a look whether such users exist. */
 void users_named(const struct conf *conf, struct users *users);
 
-/* The same, checked.  0; or ERR_CONFIG, with what is wrong logged.  The names live as long as the conf. */
+/* The same, checked.  0; or ERR_CONFIG, with what is wrong logged.  The names live as long
+ * as the conf. */
 int users_choose(const struct conf *conf, struct users *users) MUST_CHECK;
 
 /* Can lookup programs run as the user that RunAs of [lookup exec] names?  users was filled by

@@ -1,5 +1,6 @@
 /*
- * The control socket's address and answers, for the master that listens and the subcommands that ask.
+ * The control socket's address and answers, for the master that listens and the subcommands
+ * that ask.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
- * The control socket: a SOCK_SEQPACKET socket on which root, or the user the gateway was started by,
- * gives it orders.  A request is one datagram, the name of an order and at most a few words behind it;
- * the answer is one datagram, "STATUS\n" and text, STATUS being what the subcommand exits with.  The
- * master listens (master/control.c), subcommands ask (cli/control_ask.c).
+ * The control socket: a SOCK_SEQPACKET socket on which root, or the user the gateway was
+ * started by, gives it orders.  A request is one datagram, the name of an order and at most a
+ * few words behind it; the answer is one datagram, "STATUS\n" and text, STATUS being what the
+ * subcommand exits with.  The master listens (master/control.c), subcommands ask
+ * (cli/control_ask.c).
  */
 #ifndef IPC_CONTROL_SOCKET_H
 #define IPC_CONTROL_SOCKET_H
@@ -19,8 +20,8 @@
  * *name.  -1 with errno. */
 int control_socket_dir(const char *path, int create, const char **name);
 
-/* The address of a socket in an open directory: the path of the socket itself may be longer than the
- * 107 bytes of an address.  0 or ERR_SYS with errno. */
+/* The address of a socket in an open directory: the path of the socket itself may be longer
+ * than the 107 bytes of an address.  0 or ERR_SYS with errno. */
 int control_socket_address(int dir, const char *name, struct sockaddr_un *address) MUST_CHECK;
 
 /* Connect to it; flags for socket(2).  A descriptor, or -1 with errno. */
@@ -30,8 +31,9 @@ int control_socket_connect(int dir, const char *name, int flags);
  * ERR_NOTFOUND: no gateway listens there; ERR_EOF; ERR_FORMAT; ERR_SYS; ERR_NOMEM. */
 int control_socket_ask(const char *path, const char *request, int *status, char **text) MUST_CHECK;
 
-/* Append {"ok":false,"count":COUNT,"errors":[...]} with each line of text, as far as b has room, and a
- * newline: the answer in JSON to an order that failed.  The caller checks buf_err(b). */
+/* Append {"ok":false,"count":COUNT,"errors":[...]} with each line of text, as far as b has
+ * room, and a newline: the answer in JSON to an order that failed.  The caller checks
+ * buf_err(b). */
 void control_socket_put_errors(struct buf *b, unsigned int count, const char *text);
 
 #endif

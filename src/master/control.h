@@ -1,6 +1,6 @@
 /*
- * The control socket, as the master serves it (ipc/control_socket.h): who may ask, and which order is
- * whose.
+ * The control socket, as the master serves it (ipc/control_socket.h): who may ask, and which
+ * order is whose.
  */
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H
@@ -20,8 +20,8 @@ int control_open(const char *path, struct control **out) MUST_CHECK;
 /* Also takes the socket away, if we may. */
 void control_close(struct control **c);
 
-/* Fill in CONTROL_FDS descriptors to poll, and then take what came: requests go to the orders' functions
- * with m.  c may be NULL. */
+/* Fill in CONTROL_FDS descriptors to poll, and then take what came: requests go to the
+ * orders' functions with m.  c may be NULL. */
 void control_poll(const struct control *c, struct pollfd *fds);
 void control_input(struct control *c, const struct pollfd *fds, struct master *m);
 

@@ -312,8 +312,8 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 		if (there == 0 && t->errors.n == 0 && !directory_has_key(t, "Password") &&
 		    !directory_has_key(t, "Passthrough")) {
 			reason_set(p->why,
-			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log in "
-			    "to the machine",
+			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log "
+			    "in to the upstream",
 			    p->login);
 			return ERR_FORMAT;
 		}
@@ -328,8 +328,8 @@ directory_has_totp(const struct directory_place *p)
 {
 	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		reason_set(p->why,
-		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not check "
-		    "yet; remove the file to let people in by key alone",
+		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not "
+		    "support yet; remove the file to let users in by key alone",
 		    p->dir.path);
 	else if (errno != ENOENT)
 		reason_set(p->why, "%.400s/totp: %s", p->dir.path, strerror(errno));

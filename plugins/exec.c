@@ -67,8 +67,8 @@ exec_resolve_command(struct exec *x, const struct conf *conf, const struct conf_
 
 	if (strpbrk(x->command, "\"'") != NULL) {
 		conf_error(errors, e->file, e->line,
-		    "Command: no shell reads this, so there are no quotes: words are split at "
-		    "blanks; write a script for more");
+		    "Command: quotes have no meaning, as there is no shell: words are split at "
+		    "blanks; for more, write a script");
 		return ERR_FORMAT;
 	}
 	if (strlist_add_words(&x->words, x->command) != 0 ||
@@ -98,7 +98,7 @@ exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *s
 	keyword_parse(exec_table, NKEYWORDS, section, x, &ctx, errors);
 	if (e == NULL) {
 		conf_error(errors, section->file, section->line,
-		    "[lookup exec] needs Command: the program to ask");
+		    "[lookup exec] needs Command: the program to run");
 		return;
 	}
 	if (x->command != NULL)

@@ -148,7 +148,7 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	}
 	if (section != NULL && section->n > 0)
 		conf_error(errors, section->entries[0].file, section->entries[0].line,
-		    "[lookup ini] has no keys: its routes are the [route] sections");
+		    "[lookup ini] has no keywords: its routes are the [route] sections");
 	for (i = 0; i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], errors, &route) != 0)
 			continue;

@@ -195,8 +195,8 @@ conf_read(const char *dir, enum conf_what what, struct conf **out, struct conf_e
 	}
 	if (!dir_base_ok(conf->base))
 		conf_error(errors, conf->dir, 0,
-		    "the directory that holds it has a control character, or a blank and then ; "
-		    "or #, in its path: no value could say that path; give it another name");
+		    "the path of the directory that holds it has a control character, or a "
+		    "blank and then ; or #, so no value can name it: rename that directory");
 	if (dir_read(conf, reader, &strict, errors) != 0)
 		goto out;
 	all = reader_sections(reader, &n);

@@ -101,7 +101,7 @@ keyword_unknown(const struct keyword *table, size_t n, const struct conf_section
 	for (i = 0; i < n && i < KEYWORDS_MAX; i++)
 		names[i] = table[i].name;
 	guess = keyword_guess(e->key, names, i);
-	conf_error(errors, e->file, e->line, "unknown key \"%.60s\" in %s%s%s%s", e->key,
+	conf_error(errors, e->file, e->line, "unknown keyword \"%.60s\" in %s%s%s%s", e->key,
 	    keyword_section_title(section, title), guess == NULL ? "" : " (did you mean ",
 	    guess == NULL ? "" : guess, guess == NULL ? "" : "?)");
 }

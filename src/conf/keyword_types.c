@@ -233,8 +233,7 @@ keyword_set_words(const struct keyword *kw, void *field, const char *value, stru
 		if (kw->check != NULL)
 			err = kw->check(words.v[i], &ctx->why);
 		if (err == 0 && strlist_has(l, words.v[i]))
-			err = keyword_bad(&ctx->why, KEYWORD_SHOWN " stands there twice",
-			    words.v[i]);
+			err = keyword_bad(&ctx->why, KEYWORD_SHOWN " is given twice", words.v[i]);
 		if (err == 0)
 			err = strlist_add(l, words.v[i], strlen(words.v[i]));
 	}
@@ -266,8 +265,8 @@ keyword_set_paths(const struct keyword *kw, void *field, const char *value, stru
 		else if (!ctx->conf->transient && strchr(path, ' ') != NULL)
 			err = keyword_bad(&ctx->why,
 			    KEYWORD_SHOWN
-			    " lies below a directory with a blank in its name, and in a list "
-			    "of paths a blank begins the next: move one of them",
+			    " lies below a directory with a blank in its name, and blanks "
+			    "separate the paths of this list: move one of them",
 			    path);
 		/* checked again as an absolute path */
 		if (err == 0 && kw->check != NULL)

@@ -25,7 +25,7 @@ net_block_set(const struct keyword *kw, void *field, const char *value, struct k
 	if (strspn(value, "0123456789:") != strlen(value) || *end != '\0' || end == value ||
 	    end[-1] == ':' || n4 < 0 || n4 > 32 || n6 < 0 || n6 > 128)
 		return keyword_bad(&ctx->why,
-		    "\"%.80s\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64", value);
+		    "\"%.80s\" is not BITS4:BITS6, from 0:0 to 32:128, such as 32:64", value);
 	bits[0] = (int)n4;
 	bits[1] = (int)n6;
 	return 0;
@@ -160,7 +160,7 @@ penalty_set_word(struct conf_penalties *p, const char *word, int seen[WORDS], st
 		    "overflow: overflow6:",
 		    word);
 	if (seen[i]++)
-		return keyword_bad(why, "%s stands there twice", name);
+		return keyword_bad(why, "%s is given twice", name);
 	return penalty_set_value(i, penalty_field(p, i), colon + 1, why);
 }
 
@@ -180,7 +180,7 @@ penalty_pairs(struct conf_penalties *p, const int seen[WORDS], struct reason *wh
 		p->deny_all[1] = p->deny_all[0];
 	if (*authfail != *invaliduser)
 		return keyword_bad(why,
-		    "invaliduser and authfail have to be the same: a difference would tell "
+		    "invaliduser and authfail must be the same: a difference would tell "
 		    "strangers which logins exist");
 	if (p->min_ms > p->max_ms)
 		return keyword_bad(why, "min is longer than max: nobody would ever be refused");
@@ -204,7 +204,7 @@ penalties_set(const struct keyword *kw, void *field, const char *value, struct k
 	r = strlist_add_words(&words, value);
 	for (i = 0; r == 0 && i < words.n; i++) {
 		if (strcasecmp(words.v[i], "yes") == 0 || strcasecmp(words.v[i], "no") == 0)
-			r = keyword_bad(&ctx->why, "\"%s\" must stand alone", words.v[i]);
+			r = keyword_bad(&ctx->why, "\"%s\" must be the only word", words.v[i]);
 		else
 			r = penalty_set_word(p, words.v[i], seen, &ctx->why);
 	}
@@ -247,6 +247,7 @@ persource_check_exempt(const char *list, struct reason *why)
 	if (address_list_ok(list))
 		return 0;
 	return keyword_bad(why,
-	    "\"%.80s\" is not a list of addresses, as 192.0.2.7,198.51.100.0/24,2001:db8::/32",
+	    "\"%.80s\" is not a list of addresses, such as "
+	    "192.0.2.7,198.51.100.0/24,2001:db8::/32",
 	    list);
 }

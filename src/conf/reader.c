@@ -175,8 +175,8 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 	if (r->table[slot] != 0) {
 		other = &r->sections[r->table[slot] - 1];
 		conf_error(r->errors, r->file, r->line,
-		    "[%s%s%.100s] is there twice: also at %s:%u", kind, len == 0 ? "" : " ", s.name,
-		    other->file, other->line);
+		    "[%s%s%.100s] is defined twice; first at %s:%u", kind, len == 0 ? "" : " ",
+		    s.name, other->file, other->line);
 		return;
 	}
 	r->sections[r->n++] = s;
@@ -215,7 +215,7 @@ section_header(struct reader *r, const char *text, size_t len)
 
 	if (r->lone) {
 		conf_error(r->errors, r->file, r->line,
-		    "there are no [sections] in here: all of it is one [route]");
+		    "there can be no [sections] here: all of it is one [route]");
 		return;
 	}
 	section_end(r);
@@ -250,7 +250,7 @@ section_header(struct reader *r, const char *text, size_t len)
 		    guess == NULL ? "" : "?)");
 	} else if (i == 3 && name == close) {
 		conf_error(r->errors, r->file, r->line,
-		    "[route] needs a name: the login, or a pattern as dev-*");
+		    "[route] needs a name: the login, or a pattern such as dev-*");
 	} else if (i < 2 && name != close) {
 		conf_error(r->errors, r->file, r->line, "[%s] takes no name", section_kinds[i]);
 	} else if (i == 3 && r->what == CONF_GATEWAY) {
@@ -361,7 +361,7 @@ line_settle(struct reader *r)
 {
 	if (r->pending)
 		conf_error(r->errors, r->file, r->line,
-		    "this is neither KEY = VALUE nor a [section] nor a ; comment");
+		    "this is neither KEYWORD = VALUE nor a [section] nor a ; comment");
 	r->pending = 0;
 }
 
@@ -417,12 +417,11 @@ line_entry(void *ctx, const char *section, const char *key, const char *value)
 	(void)section;
 	r->pending = 0;
 	if (key[0] == '\0') {
-		conf_error(r->errors, r->file, r->line, "there is no key before the =");
+		conf_error(r->errors, r->file, r->line, "there is no keyword before the =");
 		return 1;
 	}
 	if (r->state == SECTION_NONE) {
-		conf_error(r->errors, r->file, r->line,
-		    "%.60s stands before any [section]: which is it for?", key);
+		conf_error(r->errors, r->file, r->line, "%.60s is not in any [section]", key);
 		return 1;
 	}
 	e.key = arena_text(r->arena, key, strlen(key));

@@ -63,8 +63,8 @@ listen_split(char *word, struct conf_listen *l, struct reason *why)
 		*scope = '\0';
 	if (strlen(host) >= sizeof(plain) || inet_pton(family, plain, addr) != 1)
 		return keyword_bad(why,
-		    "\"%.80s\" is not an address: a name would mean another place after a change "
-		    "in the DNS; write 0.0.0.0 or [::] for all of this machine's",
+		    "\"%.80s\" is not an address, and names are not accepted, as they may "
+		    "change: write 0.0.0.0 or [::] for all addresses of this host",
 		    host);
 	l->host = host;
 	return 0;
@@ -80,7 +80,7 @@ listen_add(struct conf_gateway *g, char *word, struct reason *why)
 		return ERR_FORMAT;
 	for (i = 0; i < g->n_listen; i++)
 		if (g->listen[i].port == l.port && strcmp(g->listen[i].host, l.host) == 0)
-			return keyword_bad(why, "%s port %u stands there twice", l.host, l.port);
+			return keyword_bad(why, "%s port %u is given twice", l.host, l.port);
 	if (g->n_listen == LISTEN_MAX)
 		return keyword_bad(why, "more than %d addresses", LISTEN_MAX);
 	l.host = strdup(l.host);
@@ -148,8 +148,9 @@ sections_set_startups(const struct keyword *kw, void *field, const char *value,
 	}
 	if (end != (int)len || n[0] < 1 || n[1] < 1 || n[1] > 100 || n[2] < n[0])
 		return keyword_bad(&ctx->why,
-		    "\"%.80s\" is not BEGIN:RATE:FULL: from BEGIN connections before login on, "
-		    "RATE percent of new ones are refused, from FULL on all; as 100:30:1000",
+		    "\"%.80s\" is not BEGIN:RATE:FULL, such as 100:30:1000: from BEGIN "
+		    "connections before login on, RATE percent of new ones are refused, from "
+		    "FULL on all",
 		    value);
 	memcpy(v, n, sizeof(n));
 	return 0;
@@ -224,7 +225,7 @@ sections_check_user(const char *word, struct reason *why)
 {
 	if (strcspn(word, " \t/:") == strlen(word) && word[0] != '-')
 		return 0;
-	return keyword_bad(why, "\"%.80s\" is not a user of this machine", word);
+	return keyword_bad(why, "\"%.80s\" is not a user of this host", word);
 }
 
 static int

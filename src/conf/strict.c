@@ -121,8 +121,8 @@ strict_judge(struct strict *s, struct conf *conf, struct conf_errors *errors)
 	file = conf_where(conf, "gateway", "StrictModes", &line);
 	if (n > 0 && conf->file_rule.off && !strict_off_counts(s, file)) {
 		conf_error(errors, file, line,
-		    "StrictModes: no counts only in a file that belongs to root or user %u and that "
-		    "nobody else may write to; run: chown root %s && chmod go-w %s",
+		    "StrictModes: no is honoured only in a file that belongs to root or user %u "
+		    "and that nobody else may write to; run: chown root %s && chmod go-w %s",
 		    s->rule.user, file, file);
 		conf->file_rule.off = 0;
 	}

@@ -63,8 +63,8 @@ users_check_programs(const struct conf *conf, const struct users *users, struct 
 	    (uid == 0 || (users->keeper != NULL && privs_same_user(users->keeper, e->value)) ||
 		(users->network != NULL && privs_same_user(users->network, e->value))))
 		conf_error(errors, e->file, e->line,
-		    "RunAs: %s is root, or whom a process of the gateway becomes: programs are to "
-		    "be kept apart from those",
+		    "RunAs: %s is root, or the user of a gateway process: lookup programs need "
+		    "a user of their own",
 		    e->value);
 	else
 		return 0;
@@ -97,8 +97,8 @@ users_choose(const struct conf *conf, struct users *users)
 	if (gateway->run_network_as == NULL) {
 		if (users->network != NULL && strcmp(users->network, SHARED_USER) == 0)
 			log_warn("there is no user " NETWORK_USER
-				 ": all but the keeper become " SHARED_USER
-				 ", as other programs may be");
+				 ": all processes but the keeper run as " SHARED_USER
+				 ", as other programs may do");
 		return 0;
 	}
 	if (users_require("RunNetworkAs", users->network) != 0)
@@ -106,8 +106,9 @@ users_choose(const struct conf *conf, struct users *users)
 	if (!privs_same_user("root", users->network) &&
 	    (users->keeper == NULL || !privs_same_user(users->keeper, users->network)))
 		return 0;
-	log_error("RunNetworkAs: %s is root, or whom the keeper becomes: the keys are to be kept "
-		  "apart from that one",
+	log_error(
+	    "RunNetworkAs: %s is root or the keeper's user: it must be a user that cannot read "
+	    "the keys",
 	    users->network);
 	return ERR_CONFIG;
 }

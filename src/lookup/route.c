@@ -127,12 +127,13 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 	    strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-") !=
 		strlen(label))
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: after the / comes a label of A-Z a-z 0-9 . _ @ + -", s->name);
+		    "[route %.100s]: the label after the / may have A-Z a-z 0-9 . _ @ + -",
+		    s->name);
 	if (!route_has(s, "MatchAddress") && !route_has(s, "MatchLocalAddress") &&
 	    !route_has(s, "MatchFingerprint"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs MatchAddress, MatchLocalAddress or MatchFingerprint: "
-		    "when it is to be taken instead of [route %.*s]",
+		    "when to use it instead of [route %.*s]",
 		    s->name, (int)(route_name_len(s->name) > 100 ? 100 : route_name_len(s->name)),
 		    s->name);
 }
@@ -147,7 +148,7 @@ route_check_alone(const struct conf_section *s, const char *key, const struct st
 
 	for (i = 0; e != NULL && words->n > 1 && i < words->n; i++)
 		if (strcasecmp(words->v[i], "any") == 0 || strcasecmp(words->v[i], "none") == 0)
-			conf_error(errors, e->file, e->line, "%s: %s stands alone", key,
+			conf_error(errors, e->file, e->line, "%s: %s must be the only value", key,
 			    words->v[i]);
 }
 
@@ -236,8 +237,8 @@ route_check_key_first(const struct conf_section *s, const struct route *r,
 	}
 	if (later != NULL)
 		route_want_key_first(e, later,
-		    " can't be completed with MatchFingerprint: the key says which route it is, so "
-		    "it has to come first",
+		    " can't be completed with MatchFingerprint: the key selects the route, so "
+		    "publickey must come first",
 		    errors);
 }
 
@@ -255,8 +256,8 @@ route_check_key_before_upstream(const struct conf_section *s, const struct route
 	for (i = 0; r->passthrough && i < r->authentication_methods.n; i++)
 		if (strstr(r->authentication_methods.v[i], then_key) != NULL)
 			route_want_key_first(e, r->authentication_methods.v[i],
-			    ": with Passthrough the mapped key does not sign for what the machine has "
-			    "judged",
+			    ": with Passthrough, the mapped key does not sign because the "
+			    "upstream has accepted a password",
 			    errors);
 }
 
@@ -271,29 +272,30 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 
 	if (r->passthrough && route_has(s, "PasswordHash"))
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: who checks a password, PasswordHash or, with Passthrough, the "
-		    "machine behind?  Leave one out",
+		    "[route %.100s]: PasswordHash and Passthrough cannot be combined: should "
+		    "the gateway check passwords, or the upstream?",
 		    s->name);
 	if (r->passthrough && r->agent)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: Key = agent and Passthrough do not go together: who logs in "
-		    "there, the person's agent or the person?",
+		    "[route %.100s]: Key = agent and Passthrough cannot be combined: each is a "
+		    "way to log in to the upstream",
 		    s->name);
 	else if (r->passthrough &&
 	    (route_has(s, "Key") || r->key_file != NULL) != route_has_keys(s))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
-		    "AuthorizedKey) go together: the one is used for who has shown the other",
+		    "AuthorizedKey) need each other: the mapped key is for clients that log in "
+		    "by key",
 		    s->name);
 	if (r->agent && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: Key = agent and Password do not go together: who logs in there, "
-		    "the person's agent or the gateway?",
+		    "[route %.100s]: Key = agent and Password cannot be combined: each is a way "
+		    "to log in to the upstream",
 		    s->name);
 	if (r->passthrough && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: whose password goes to the machine behind, the stored one of "
-		    "Password or, with Passthrough, the person's?  Leave one out",
+		    "[route %.100s]: Password and Passthrough cannot be combined: should the "
+		    "stored password go to the upstream, or the user's?",
 		    s->name);
 	route_check_key_first(s, r, errors);
 	route_check_key_before_upstream(s, r, errors);
@@ -337,8 +339,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (!route_has(s, "Key") && r->key_file == NULL && !route_has(s, "Password") &&
 	    !r->passthrough)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs Key (or Password, or Passthrough): what to log in "
-		    "there with",
+		    "[route %.100s] needs Key (or Password, or Passthrough): a way to log in to "
+		    "the upstream",
 		    s->name);
 	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
@@ -348,8 +350,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	e = conf_entry_find(s, "AuthorizedPrincipals");
 	if (e != NULL && !route_has(s, "TrustedUserCAKeys"))
 		conf_error(errors, e->file, e->line,
-		    "AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
-		    "cert-authority line there is principals=\"\"");
+		    "AuthorizedPrincipals needs TrustedUserCAKeys; in a cert-authority line, "
+		    "write principals=\"\"");
 	e = conf_entry_find(s, "CertificateFile");
 	if (e != NULL && (r->agent || (!route_has(s, "Key") && r->key_file == NULL)))
 		conf_error(errors, e->file, e->line,
@@ -362,8 +364,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (r->strict == ROUTE_STRICT_YES && !route_has(s, "UserKnownHostsFile") &&
 	    !route_has(s, "HostKeyFingerprint"))
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: how to tell "
-		    "the machine behind from an impostor",
+		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: the "
+		    "upstream's host keys",
 		    s->name);
 	route_check_alone(s, "PermitOpen", &r->permit_open, errors);
 	route_check_alone(s, "PermitListen", &r->permit_listen, errors);

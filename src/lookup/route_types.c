@@ -173,8 +173,8 @@ route_check_host(const char *host, struct reason *why)
 	size_t len = strlen(host);
 
 	if (host[0] == '[')
-		return keyword_bad(why, "\"%.80s\": no brackets here, and a port goes into Port",
-		    host);
+		return keyword_bad(why,
+		    "\"%.80s\": brackets are not needed here; write the port into Port", host);
 	if (strchr(host, '@') != NULL)
 		return keyword_bad(why, "\"%.80s\": the user goes into User", host);
 	if (strchr(host, ':') != NULL) {
@@ -207,7 +207,7 @@ route_check_key(const char *name, struct reason *why)
 	return keyword_bad(why,
 	    "\"%.80s\" can't be the name of a key in the key store: up to 64 of "
 	    "A-Z a-z 0-9 . _ @ + -%s",
-	    name, strchr(name, '/') != NULL ? "; a path it is not" : "");
+	    name, strchr(name, '/') != NULL ? "; use the name, not a path" : "");
 }
 
 int
@@ -226,8 +226,8 @@ route_check_authorized_key(const char *line, struct reason *why)
 	if (strstr(line, " AAAA") != NULL || strstr(line, "\tAAAA") != NULL)
 		return 0;
 	return keyword_bad(why,
-	    "\"%.60s\" is not a line of authorized_keys: [OPTIONS] TYPE "
-	    "BASE64 [COMMENT]; for the name of a file there is AuthorizedKeysFile",
+	    "\"%.60s\" is not a line of authorized_keys: [OPTIONS] TYPE BASE64 [COMMENT]; to "
+	    "name a file, use AuthorizedKeysFile",
 	    line);
 }
 
@@ -252,7 +252,7 @@ route_check_password_hash(const char *hash, struct reason *why)
 		return keyword_bad(why, "not what `sallyport hash-password` prints");
 	if (m < 8 || m > 1024 * 1024 || t < 1 || t > 16 || p < 1 || p > 8)
 		return keyword_bad(why,
-		    "costs too much or too little: up to m=1048576 (1 GiB), t=16");
+		    "its cost is too high or too low: at most m=1048576 (1 GiB), t=16");
 	return 0;
 }
 
@@ -287,5 +287,5 @@ route_check_no_holes(const char *path, struct reason *why)
 {
 	if (!percent_has(path))
 		return 0;
-	return keyword_bad(why, "\"%.80s\": %%u and %%1 are not for this key", path);
+	return keyword_bad(why, "\"%.80s\": %%u and %%1 cannot be used in this keyword", path);
 }

@@ -115,7 +115,7 @@ def test_route_ini(tree):
     t.lets_in("bob")
     with open(d / "route.ini", "a", encoding="ascii") as f:
         f.write("Keyy = x\n")
-    t.assert_refused(r"lookup directory: bob: .*/users/bob/route\.ini:7: unknown key .*did you mean Key", "bob")
+    t.assert_refused(r"lookup directory: bob: .*/users/bob/route\.ini:7: unknown keyword .*did you mean Key", "bob")
     t.lets_in()
 
 
@@ -286,13 +286,13 @@ def test_passthrough_without_keys(tree, ring, form):
     (d / "authorized_keys").unlink()
     out = t.gateway.sallyport("route", "alice", "-c", t.gateway.conf)
     if form == "sshpiper":  # id_rsa alone permits no login
-        assert out.returncode == 1 and b"go together" in out.stderr + out.stdout
+        assert out.returncode == 1 and b"need each other" in out.stderr + out.stdout
     (d / "id_rsa").unlink()
     if form == "route.ini":
         (d / "sshpiper_upstream").unlink()
         (d / "route.ini").write_text(f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nPassthrough = yes\n")
     out = t.gateway.command("route", "alice", "--dial")
-    assert "whom the machine behind lets in with a password" in out
+    assert "whom the upstream lets in with a password" in out
 
 
 def test_route_names_backends_that_were_asked(tree):
@@ -311,8 +311,8 @@ def test_sshpiper_totp_is_refused(tree, form):
         (d / "sshpiper_upstream").rename(d / "old")
         (d / "route.ini").write_text(f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nUser = {ME}\nKey = mapped\n")
     t.lets_in()
-    said = ("alice/totp: asks for one-time codes (totp), which sallyport does not check yet; remove the file to let "
-            "people in by key alone")
+    said = ("alice/totp: asks for one-time codes (totp), which sallyport does not support yet; remove the file to let "
+            "users in by key alone")
     # whatever it is, and whether it can be read or not
     for make in (lambda p: p.write_text("JBSWY3DPEHPK3PXP\n"), lambda p: p.mkdir(), lambda p: p.symlink_to("/nowhere")):
         make(d / "totp")

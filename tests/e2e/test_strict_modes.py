@@ -360,10 +360,10 @@ def test_conf_d_file_of_another_user(w):
     os.chown(gateway, NOBODY, NOBODY)
     for status, text in w.gateway.check(), reload(w):
         assert status == 78 and f"{gateway}: belongs to user 65534, not to root" in text, text
-        assert "StrictModes: no counts only in a file that belongs to root or user 0" in text
+        assert "StrictModes: no is honoured only in a file that belongs to root or user 0" in text
     w.gateway.stop()
     p = w.gateway.sallyport("serve", "-c", w.gateway.conf)
-    assert p.returncode == 78 and b"StrictModes: no counts only" in p.stderr
+    assert p.returncode == 78 and b"StrictModes: no is honoured only" in p.stderr
 
 
 @pytest.fixture

@@ -215,12 +215,12 @@ test_penalties(void **state)
 	assert_memory_equal(&p, &q, sizeof(p));
 
 	gateway_bad("PerSourcePenalties = authfail:5s invaliduser:6s",
-	    "PerSourcePenalties: invaliduser and authfail have to be the same: a difference would "
+	    "PerSourcePenalties: invaliduser and authfail must be the same: a difference would "
 	    "tell strangers which logins exist");
 	gateway_bad("PerSourcePenalties = crash:1m no",
-	    "PerSourcePenalties: \"no\" must stand alone");
+	    "PerSourcePenalties: \"no\" must be the only word");
 	gateway_bad("PerSourcePenalties = crash:1m crash:2m",
-	    "PerSourcePenalties: crash stands there twice");
+	    "PerSourcePenalties: crash is given twice");
 	gateway_bad("PerSourcePenalties = crash:soon",
 	    "PerSourcePenalties: crash:soon is not a time: write crash:30s or crash:5m");
 	gateway_bad("PerSourcePenalties = crash:1.2.3",
@@ -296,16 +296,16 @@ test_all_errors_are_reported(void **state)
 	    "[route a]\n");
 	write_text("conf.d/b.ini", "[route a]\nHostName = x\n[gateway]\n");
 	load_bad("conf.d",
-	    "conf.d/a.ini:1: Port stands before any [section]: which is it for?\n"
+	    "conf.d/a.ini:1: Port is not in any [section]\n"
 	    "conf.d/a.ini:2: unknown section [gatway] (did you mean gateway?)\n"
-	    "conf.d/a.ini:5: this is neither KEY = VALUE nor a [section] nor a ; comment\n"
-	    "conf.d/a.ini:6: there is no key before the =\n"
+	    "conf.d/a.ini:5: this is neither KEYWORD = VALUE nor a [section] nor a ; comment\n"
+	    "conf.d/a.ini:6: there is no keyword before the =\n"
 	    "conf.d/a.ini:7: this [section] has no ]\n"
-	    "conf.d/a.ini:9: [route] needs a name: the login, or a pattern as dev-*\n"
+	    "conf.d/a.ini:9: [route] needs a name: the login, or a pattern such as dev-*\n"
 	    "conf.d/a.ini:10: [gateway] takes no name\n"
 	    "conf.d/a.ini:11: there is text after the ]\n"
-	    "conf.d/b.ini:1: [route a] is there twice: also at conf.d/a.ini:12\n"
-	    "conf.d/b.ini:3: [gateway] is there twice: also at conf.d/a.ini:4\n");
+	    "conf.d/b.ini:1: [route a] is defined twice; first at conf.d/a.ini:12\n"
+	    "conf.d/b.ini:3: [gateway] is defined twice; first at conf.d/a.ini:4\n");
 }
 
 static void
@@ -313,8 +313,8 @@ test_bad_values(void **state)
 {
 	(void)state;
 	gateway_bad("ListenAddress = gw.example.com:22",
-	    "ListenAddress: \"gw.example.com\" is not an address: a name would mean another place "
-	    "after a change in the DNS; write 0.0.0.0 or [::] for all of this machine's");
+	    "ListenAddress: \"gw.example.com\" is not an address, and names are not accepted, "
+	    "as they may change: write 0.0.0.0 or [::] for all addresses of this host");
 	gateway_bad("ListenAddress = ::1:22",
 	    "ListenAddress: \"::1:22\": an IPv6 address goes in brackets: [::]:2222");
 	gateway_bad("ListenAddress = 127.0.0.1",
@@ -325,7 +325,7 @@ test_bad_values(void **state)
 	gateway_bad("ListenAddress = 127.0.0.1:65536",
 	    "ListenAddress: \"127.0.0.1:65536\": the port is not one from 1 to 65535");
 	gateway_bad("ListenAddress = 127.0.0.1:22 127.0.0.1:22",
-	    "ListenAddress: 127.0.0.1 port 22 stands there twice");
+	    "ListenAddress: 127.0.0.1 port 22 is given twice");
 	gateway_bad("LoginGraceTime = 5x",
 	    "LoginGraceTime: \"5x\" is not a time: write 30s, 5m, 1h30m, at most 24 days");
 	gateway_bad("LoginGraceTime = 0", "LoginGraceTime: \"0\" is too short: at least 1s");
@@ -333,23 +333,24 @@ test_bad_values(void **state)
 	gateway_bad("PerSourceMaxStartups = 0",
 	    "PerSourceMaxStartups: \"0\" is not a number from 1 to 1000000 or none");
 	gateway_bad("PerSourceNetBlockSize = 33",
-	    "PerSourceNetBlockSize: \"33\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64");
+	    "PerSourceNetBlockSize: \"33\" is not BITS4:BITS6, from 0:0 to 32:128, such as 32:64");
 	gateway_bad("PerSourceNetBlockSize = 24:",
-	    "PerSourceNetBlockSize: \"24:\" is not BITS4:BITS6, from 0:0 to 32:128; as 32:64");
+	    "PerSourceNetBlockSize: \"24:\" is not BITS4:BITS6, from 0:0 to 32:128, such as 32:64");
 	gateway_bad("PerSourcePenaltyExemptList = localhost",
-	    "PerSourcePenaltyExemptList: \"localhost\" is not a list of addresses, as "
+	    "PerSourcePenaltyExemptList: \"localhost\" is not a list of addresses, such as "
 	    "192.0.2.7,198.51.100.0/24,2001:db8::/32");
 	gateway_bad("PerSourcePenaltyExemptList = 192.0.2.0/8",
-	    "PerSourcePenaltyExemptList: \"192.0.2.0/8\" is not a list of addresses, as "
+	    "PerSourcePenaltyExemptList: \"192.0.2.0/8\" is not a list of addresses, such as "
 	    "192.0.2.7,198.51.100.0/24,2001:db8::/32");
 	gateway_bad("HostKey = ../key",
 	    "HostKey: \"../key\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -");
-	gateway_bad("HostKey = a a", "HostKey: \"a\" stands there twice");
+	gateway_bad("HostKey = a a", "HostKey: \"a\" is given twice");
 	gateway_bad("LogFormat = xml", "LogFormat: \"xml\" is none of: sshd json");
 	gateway_bad("Banner = \"/etc/issue\"", "Banner: a path is written without quotes");
 	gateway_bad("Banner = ~/banner", "Banner: ~ is not expanded: write the path out");
-	gateway_bad("HostKye = x", "unknown key \"HostKye\" in [gateway] (did you mean HostKey?)");
-	gateway_bad("Zzz = x", "unknown key \"Zzz\" in [gateway]");
+	gateway_bad("HostKye = x",
+	    "unknown keyword \"HostKye\" in [gateway] (did you mean HostKey?)");
+	gateway_bad("Zzz = x", "unknown keyword \"Zzz\" in [gateway]");
 	gateway_bad("Banner =", "Banner has no value");
 	gateway_bad("Banner = ; none", "Banner has no value");
 	gateway_bad("MaxAuthTries = 3 # three",
@@ -370,7 +371,7 @@ test_colon_is_no_equals(void **state)
 	    "there is no =: write ListenAddress = 0.0.0.0:2222");
 	gateway_bad("Banner:a=b", "there is no =: write Banner = a=b");
 	gateway_bad("PasswordHash: $argon2id$v", "there is no = after PasswordHash");
-	gateway_bad(": 3", "there is no key before the =");
+	gateway_bad(": 3", "there is no keyword before the =");
 	write_text("conf.d/a.ini", "[gateway]\nListenAddress=127.0.0.1:22\nControlSocket = a:b\n");
 	conf = load_ok(CONF_ALL);
 	assert_int_equal(conf->gateway.listen[0].port, 22);
@@ -433,7 +434,7 @@ test_nothing_is_cut(void **state)
 	write_text("conf.d/a.ini", text);
 	load_bad("conf.d",
 	    "conf.d/a.ini:2: line is longer than 16384 bytes\n"
-	    "conf.d/a.ini:3: this is neither KEY = VALUE nor a [section] nor a ; comment\n");
+	    "conf.d/a.ini:3: this is neither KEYWORD = VALUE nor a [section] nor a ; comment\n");
 
 	write_text("conf.d/a.ini",
 	    "[route a]\nAuthorizedKey = command=\"a ; b\" ssh-ed25519 AAAA\n");

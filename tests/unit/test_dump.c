@@ -266,7 +266,7 @@ test_a_place_that_no_value_can_name(void **state)
 		write_text("conf.d/x.ini", "[gateway]\n");
 		assert_int_equal(conf_load("conf.d", CONF_ALL, &conf, &errors), ERR_CONFIG);
 		assert_int_equal(errors.n, 1);
-		assert_non_null(strstr(errors.v[0].text, "give it another name"));
+		assert_non_null(strstr(errors.v[0].text, "rename that directory"));
 		conf_errors_free(&errors);
 	}
 }

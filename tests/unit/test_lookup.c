@@ -188,10 +188,12 @@ test_bad_routes(void **state)
 	load_bad("[route a]\n[route b]\nHostName = h\nKey = k\nAuthorizedKeysFile = x\n"
 		 "StrictHostKeyChecking = accept-new\n",
 	    "conf.d/a.ini:1: [route a] needs HostName: where it leads to\n"
-	    "conf.d/a.ini:1: [route a] needs Key (or Password, or Passthrough): what to log in there with\n"
-	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or PasswordHash: who may log in\n"
-	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: how to "
-	    "tell the machine behind from an impostor\n"
+	    "conf.d/a.ini:1: [route a] needs Key (or Password, or Passthrough): a way to log in "
+	    "to the upstream\n"
+	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey, "
+	    "TrustedUserCAKeys or PasswordHash: who may log in\n"
+	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: the "
+	    "upstream's host keys\n"
 	    "conf.d/a.ini:6: StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where "
 	    "to write new host keys\n");
 	load_bad("[route a]\nHostName = -oProxy 1.2.3.4:22 u@h [::1] a;b\n" NEEDED,
@@ -202,46 +204,49 @@ test_bad_routes(void **state)
 	load_bad("[route a]\nHostName = u@h\n" NEEDED,
 	    "conf.d/a.ini:2: HostName: \"u@h\": the user goes into User\n");
 	load_bad("[route a]\nHostName = [::1]\n" NEEDED,
-	    "conf.d/a.ini:2: HostName: \"[::1]\": no brackets here, and a port goes into Port\n");
+	    "conf.d/a.ini:2: HostName: \"[::1]\": brackets are not needed here; write the port "
+	    "into Port\n");
 	load_bad("[route a]\nHostName = h\nHostName = i\nPort = 0\nUser = -x\nKeyy = 1\n"
 		 "MACs = a b\nConnectTimeout = none\nHostKeyFingerprint = MD5:00\n" NEEDED,
 	    "conf.d/a.ini:3: HostName is already set in line 2\n"
 	    "conf.d/a.ini:4: Port: \"0\" is not a port: 1 to 65535\n"
-	    "conf.d/a.ini:5: User: \"-x\" can't be a user: up to 255 bytes of printable text, no "
-	    "/, no leading -\n"
-	    "conf.d/a.ini:6: unknown key \"Keyy\" in [route a] (did you mean Key?)\n"
+	    "conf.d/a.ini:5: User: \"-x\" can't be a user: up to 255 bytes of printable text, "
+	    "no /, no leading -\n"
+	    "conf.d/a.ini:6: unknown keyword \"Keyy\" in [route a] (did you mean Key?)\n"
 	    "conf.d/a.ini:7: MACs: \"a b\" is no MAC that is supported\n"
 	    "conf.d/a.ini:8: ConnectTimeout: \"none\" is too short: at least 1s\n"
-	    "conf.d/a.ini:9: HostKeyFingerprint: \"MD5:00\" is not SHA256: and 43 characters, as "
-	    "ssh-keygen -l prints it\n");
+	    "conf.d/a.ini:9: HostKeyFingerprint: \"MD5:00\" is not SHA256: and 43 characters, "
+	    "as ssh-keygen -l prints it\n");
 	load_bad("[route a]\nHostName = h\nKey = keys/k\nAuthorizedKey = conf.d/x.pub\n"
 		 "UserKnownHostsFile = %u\n",
 	    "conf.d/a.ini:3: Key: \"keys/k\" can't be the name of a key in the key store: up to "
-	    "64 of A-Z a-z 0-9 . _ @ + -; a path it is not\n"
+	    "64 of A-Z a-z 0-9 . _ @ + -; use the name, not a path\n"
 	    "conf.d/a.ini:4: AuthorizedKey: \"conf.d/x.pub\" is not a line of authorized_keys: "
-	    "[OPTIONS] TYPE BASE64 [COMMENT]; for the name of a file there is "
-	    "AuthorizedKeysFile\n"
-	    "conf.d/a.ini:5: UserKnownHostsFile: \"%u\": %u and %1 are not for this key\n");
+	    "[OPTIONS] TYPE BASE64 [COMMENT]; to name a file, use AuthorizedKeysFile\n"
+	    "conf.d/a.ini:5: UserKnownHostsFile: \"%u\": %u and %1 cannot be used in this "
+	    "keyword\n");
 	load_bad("[route a]\nHostName = h\nPassword = keys/p\nAuthorizedKey = t AAAA\n"
 		 "StrictHostKeyChecking = no\n",
-	    "conf.d/a.ini:3: Password: \"keys/p\" can't be the name of a key in the key store: up "
-	    "to 64 of A-Z a-z 0-9 . _ @ + -; a path it is not\n");
+	    "conf.d/a.ini:3: Password: \"keys/p\" can't be the name of a key in the key store: "
+	    "up to 64 of A-Z a-z 0-9 . _ @ + -; use the name, not a path\n");
 	load_bad("[route a]\nHostName = h\nPassword = p\nPassthrough = yes\n"
 		 "StrictHostKeyChecking = no\n",
-	    "conf.d/a.ini:1: [route a]: whose password goes to the machine behind, the stored one "
-	    "of Password or, with Passthrough, the person's?  Leave one out\n");
+	    "conf.d/a.ini:1: [route a]: Password and Passthrough cannot be combined: should the "
+	    "stored password go to the upstream, or the user's?\n");
 	load_bad("[route a]\nHostName = h\nKey = k\nAuthorizedKey = t AAAA\nPassthrough = yes\n"
 		 "StrictHostKeyChecking = no\n"
 		 "AuthenticationMethods = publickey,password keyboard-interactive,publickey\n",
 	    "conf.d/a.ini:7: AuthenticationMethods: keyboard-interactive,publickey: with "
-	    "Passthrough the mapped key does not sign for what the machine has judged; write publickey,keyboard-interactive\n");
+	    "Passthrough, the mapped key does not sign because the upstream has accepted a "
+	    "password; write publickey,keyboard-interactive\n");
 	load_bad("[route a/b]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
-	    "MatchFingerprint: when it is to be taken instead of [route a]\n");
+	    "MatchFingerprint: when to use it instead of [route a]\n");
 	load_bad("[route a/b c]\nHostName = h\nMatchAddress = host 10.0.0.1/8\n" NEEDED,
 	    "conf.d/a.ini:3: MatchAddress: \"host 10.0.0.1/8\" is not a list of addresses: "
 	    "192.0.2.7 10.0.0.0/8 !10.9.0.0/16 2001:db8::/32\n"
-	    "conf.d/a.ini:1: [route a/b c]: after the / comes a label of A-Z a-z 0-9 . _ @ + -\n");
+	    "conf.d/a.ini:1: [route a/b c]: the label after the / may have A-Z a-z 0-9 . _ @ + "
+	    "-\n");
 	load_bad("[route *1*2*3*4*5*6*7*8*9*]\nHostName = h\n" NEEDED,
 	    "conf.d/a.ini:1: [route *1*2*3*4*5*6*7*8*9*]: more than 9 *\n");
 	load_bad("[gateway]\nHostKey = hk\n[route a]\nHostName = h\nKey = hk\n"
@@ -257,12 +262,12 @@ test_key_agent(void **state)
 	(void)state;
 	load_bad("[route a]\nHostName = h\nKey = agent\nPassthrough = yes\n"
 		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
-	    "conf.d/a.ini:1: [route a]: Key = agent and Passthrough do not go together: who logs "
-	    "in there, the person's agent or the person?\n");
+	    "conf.d/a.ini:1: [route a]: Key = agent and Passthrough cannot be combined: each is "
+	    "a way to log in to the upstream\n");
 	load_bad("[route a]\nHostName = h\nKey = agent\nPassword = p\n"
 		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
-	    "conf.d/a.ini:1: [route a]: Key = agent and Password do not go together: who logs in "
-	    "there, the person's agent or the gateway?\n");
+	    "conf.d/a.ini:1: [route a]: Key = agent and Password cannot be combined: each is a "
+	    "way to log in to the upstream\n");
 	load_bad("[route a]\nHostName = h\nKey = agent\nCertificateFile = c\n"
 		 "AuthorizedKey = t AAAA\nStrictHostKeyChecking = no\n",
 	    "conf.d/a.ini:4: CertificateFile needs Key: the key that it certifies\n");
@@ -287,7 +292,7 @@ test_keys_to_come_are_refused(void **state)
 	    "conf.d/a.ini:2: lookup backend exec needs a section [lookup exec] with Command\n"
 	    "conf.d/a.ini:2: there is no lookup backend \"foo\"\n");
 	load_bad("[lookup ini]\nPath = x\n",
-	    "conf.d/a.ini:2: [lookup ini] has no keys: its routes are the [route] sections\n");
+	    "conf.d/a.ini:2: [lookup ini] has no keywords: its routes are the [route] sections\n");
 }
 
 static void
@@ -323,7 +328,7 @@ test_policy_keys(void **state)
 	    "conf.d/a.ini:5: SetEnv: a quote is missing\n"
 	    "conf.d/a.ini:6: AllowTcpForwarding: \"maybe\" is none of: no local remote yes\n"
 	    "conf.d/a.ini:7: MaxSessions: \"1025\" is not a number from 0 to 1024\n"
-	    "conf.d/a.ini:4: PermitListen: any stands alone\n");
+	    "conf.d/a.ini:4: PermitListen: any must be the only value\n");
 }
 
 /* What is written beside Restrict wins, wherever it stands. */
@@ -383,8 +388,8 @@ test_certificate_keys(void **state)
 	fixture_free(&f);
 
 	load_bad("[route a]\nHostName = h\nAuthorizedPrincipals = b\n" NEEDED,
-	    "conf.d/a.ini:3: AuthorizedPrincipals is for certificates of TrustedUserCAKeys; in a "
-	    "cert-authority line there is principals=\"\"\n");
+	    "conf.d/a.ini:3: AuthorizedPrincipals needs TrustedUserCAKeys; in a cert-authority "
+	    "line, write principals=\"\"\n");
 	load_bad("[route a]\nHostName = h\nPassthrough = yes\nStrictHostKeyChecking = no\n"
 		 "CertificateFile = c\n",
 	    "conf.d/a.ini:5: CertificateFile needs Key: the key that it certifies\n");

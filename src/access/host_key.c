@@ -123,7 +123,7 @@ host_key_check_certificate(const struct host_key_shown *shown, struct reason *wh
 			"the RSA key of the certificate's CA is shorter than 2048 bits" :
 			r == ERR_COSTLY ?
 			"the RSA key of the certificate's CA is larger than 8192 bits, or its "
-			"exponent than 5 bytes" :
+			"exponent is larger than 5 bytes" :
 			"the certificate is malformed, too large, or signed with an "
 			"algorithm that is not accepted");
 		return KNOWN_HOST_NEW;
@@ -136,7 +136,7 @@ host_key_check_certificate(const struct host_key_shown *shown, struct reason *wh
 	snprintf(name, sizeof(name), "%s", shown->host);
 	text_lower(name);
 	if (!user_key_ca_signed(&cert))
-		reason_set(why, "the signature of the certificate is not its CA's");
+		reason_set(why, "the certificate's signature is not by its CA");
 	else if (cert_names_host(&cert, name, time(NULL), why))
 		return KNOWN_HOST_OK;
 	return KNOWN_HOST_NEW;
@@ -172,9 +172,9 @@ host_key_refuse(struct host_key_judgement *j, int changed)
 {
 	j->verdict = HOST_KEY_REFUSED;
 	reason_add(&j->why, "%s%s", j->why.text[0] != '\0' ? ", and " : "",
-	    changed ? "the key has CHANGED: somebody may be in between, or the "
-		      "machine was set up anew" :
-		      "the key is not known");
+	    changed ?
+		"the key has CHANGED: this may be an attack, or the upstream was reinstalled" :
+		"the key is not known");
 }
 
 /* The verdict by known_hosts, the fingerprints of the route and StrictHostKeyChecking. */

@@ -80,7 +80,7 @@ host_key_add(const struct route *r, const char *host, struct bytes key, struct r
 						   host_key_add_line(fd, host, r->port, key);
 	if (err != 0)
 		reason_set(why, "%s: %s", path,
-		    err == ERR_EXISTS ? "has another key for it, or this one revoked" :
+		    err == ERR_EXISTS ? "has another key for it, or has this one revoked" :
 					err_str(err));
 	fd_close(&fd); /* and with it the lock */
 	return err;

@@ -78,7 +78,7 @@ identity_add_key(struct identity *id, const char *name, struct reason *why)
 	for (i = 0; r == 0 && i < id->n_host_keys; i++) {
 		if (strcmp(identity_kind(id->host_keys[i].type), identity_kind(key->type)) != 0)
 			continue;
-		reason_set(why, "a second %s key, beside %s; a gateway has one of each kind",
+		reason_set(why, "a second %s key, beside %s; a gateway has one of each type",
 		    identity_kind(key->type), id->host_keys[i].name);
 		r = ERR_EXISTS;
 	}
@@ -125,7 +125,7 @@ identity_open_store(struct identity *id, const struct conf *conf, const struct c
 		if (strcmp(before->unlock, now->unlock) != 0 ||
 		    strcmp(before->path, now->path) != 0)
 			return identity_error(conf, errors, "keystore", "Unlock",
-			    "a passphrase or credential counts only at a restart");
+			    "a passphrase or credential takes effect only at a restart");
 		id->keystore = keystore_ref(old->keystore);
 		return 0;
 	}

@@ -117,7 +117,7 @@ route_key_load(const struct route *r, struct secret **priv, struct buf *pub, cha
 
 	*priv = NULL;
 	if (name == NULL) {
-		reason_set(why, "%s: is not where its route is from", r->key_file);
+		reason_set(why, "%s: is not in the directory of its route", r->key_file);
 		return ERR_PERM;
 	}
 	buf_init(&text, KEY_FILE_MAX);
@@ -129,7 +129,7 @@ route_key_load(const struct route *r, struct secret **priv, struct buf *pub, cha
 		    key_import((const char *)text.data, text.len, NULL, priv, pub, type);
 		if (err != 0)
 			reason_set(why, "%s: %s", r->key_file,
-			    err == ERR_AUTH ? "has a passphrase: nobody is here to enter it" :
+			    err == ERR_AUTH ? "has a passphrase, which nobody can enter here" :
 					      err_str(err));
 	}
 	buf_wipe(&text);
@@ -191,7 +191,7 @@ route_certificate_check(struct bytes blob, struct bytes key, time_t now, struct 
 		err = ERR_AUTH;
 	buf_free(&certified);
 	if (err == ERR_AUTH)
-		reason_set(why, "is for another key than the route's Key");
+		reason_set(why, "is not for the route's Key");
 	else if (err != 0)
 		reason_set(why, "%s", err_str(err));
 	else if (!cert_valid(&cert, CERT_USER, now, why))

@@ -13,8 +13,8 @@
 #include "access/key_list_cache.h"
 #include "transport/keys.h"
 
-#define NOT_REVOKED_KEYS                                                            \
-	"is neither a list of public keys nor what ssh-keygen -k makes: no key is " \
+#define NOT_REVOKED_KEYS                                                         \
+	"is neither a list of public keys nor made by ssh-keygen -k: no key is " \
 	"accepted"
 
 int
@@ -196,7 +196,7 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	r = is_cert ? cert_parse(&cert, blob) : pubkey_check(blob);
 	if (r == ERR_WEAK || r == ERR_COSTLY) {
 		user_key_tell(answer, "%s%s", err_str(r),
-		    is_cert ? ", the certificate's or its CA's" : "");
+		    is_cert ? " (that of the certificate or of its CA)" : "");
 		return 0;
 	}
 	if (is_cert && r != 0) {
@@ -215,7 +215,7 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	    user_key_in_lists(route, &key, answer);
 	if (ok && is_cert && !signed_ok) {
 		answer->why.text[0] = '\0';
-		user_key_tell(answer, "the signature of the certificate is not its CA's");
+		user_key_tell(answer, "the certificate's signature is not by its CA");
 		ok = 0;
 	}
 	if (ok && is_cert) {

@@ -92,21 +92,21 @@ access_hint(const char *path, int mode, struct reason *why)
 	name_us(user, group);
 	if (dir != NULL)
 		reason_set(why,
-		    "user %s may not pass through %.800s; run: chgrp %s %.400s && chmod g+x %.400s, "
-		    "or keep it elsewhere",
+		    "user %s cannot enter %.800s; run: chgrp %s %.400s && chmod g+x %.400s, or "
+		    "keep it elsewhere",
 		    user, dir, group, dir, dir);
 	else if ((mode & W_OK) != 0 && stat(path, &st) == -1)
 		reason_set(why,
-		    "user %s may not make it; run: install -m 644 -o %s /dev/null %.800s", user,
+		    "user %s cannot create it; run: install -m 644 -o %s /dev/null %.800s", user,
 		    user, path);
 	else if ((mode & W_OK) != 0)
-		reason_set(why, "user %s may not write to it; run: chown %s %.800s", user, user,
+		reason_set(why, "user %s cannot write to it; run: chown %s %.800s", user, user,
 		    path);
 	else if (stat(path, &st) == 0 && st.st_uid == geteuid())
-		reason_set(why, "user %s may not %s it; run: chmod u+%c %.800s", user,
+		reason_set(why, "user %s cannot %s it; run: chmod u+%c %.800s", user,
 		    bit == 'r' ? "read" : "run", bit, path);
 	else
-		reason_set(why, "user %s may not %s it; run: chgrp %s %.400s && chmod g+%s %.400s",
+		reason_set(why, "user %s cannot %s it; run: chgrp %s %.400s && chmod g+%s %.400s",
 		    user, bit == 'r' ? "read" : "run", group, path,
 		    (mode & (R_OK | X_OK)) == (R_OK | X_OK) ? "rx" :
 			bit == 'r'			    ? "r" :

@@ -32,7 +32,7 @@ err_str(int err)
 	case ERR_AGAIN:
 		return "would block";
 	case ERR_EOF:
-		return "closed by the other side";
+		return "connection closed";
 	case ERR_TIMEOUT:
 		return "timed out";
 	case ERR_CONFIG:
@@ -42,7 +42,7 @@ err_str(int err)
 	case ERR_WEAK:
 		return "the RSA key is shorter than 2048 bits";
 	case ERR_COSTLY:
-		return "the RSA key is larger than 8192 bits, or its exponent than 5 bytes";
+		return "the RSA key is larger than 8192 bits, or its exponent is larger than 5 bytes";
 	case ERR_NOFILE:
 		return strerror(EMFILE);
 	}

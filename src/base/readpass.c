@@ -160,7 +160,7 @@ readpass_new(const char *prompt, struct secret **out)
 	for (;;) {
 		if ((r = readpass(prompt, out)) != 0 || !isatty(STDIN_FILENO))
 			return r;
-		if ((r = readpass("The same again: ", &again)) != 0) {
+		if ((r = readpass("Repeat it: ", &again)) != 0) {
 			secret_free(out);
 			return r;
 		}
@@ -169,6 +169,6 @@ readpass_new(const char *prompt, struct secret **out)
 		if (r)
 			return 0;
 		secret_free(out);
-		fputs("They differ.\n", stderr);
+		fputs("They do not match.\n", stderr);
 	}
 }

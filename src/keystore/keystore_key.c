@@ -66,7 +66,7 @@ key_open_file(struct keystore *ks, const char *name, const struct buf *file, str
 	if ((r = keystore_unseal(ks, KEYSTORE_KEY, name, file, &k->plain, why)) != 0)
 		return r;
 	if ((r = key_parse(k)) != 0)
-		reason_set(why, "%s/%s: holds no key that this version knows", ks->path, name);
+		reason_set(why, "%s/%s: holds no key that this version can read", ks->path, name);
 	else if ((r = pubkey_check(k->pub)) != 0)
 		reason_set(why, "%s/%s: %s", ks->path, name, err_str(r));
 	return r;

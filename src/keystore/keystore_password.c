@@ -80,7 +80,8 @@ keystore_password(struct keystore *ks, const char *name, struct secret **out, st
 	if (r == 0)
 		r = keystore_unseal(ks, KEYSTORE_PASSWORD, name, &file, &plain, why);
 	if (r == 0 && (r = password_parse(plain, out)) != 0)
-		reason_set(why, "%s/%s: holds no password that this version knows", ks->path, name);
+		reason_set(why, "%s/%s: holds no password that this version can read", ks->path,
+		    name);
 	secret_free(&plain);
 	buf_free(&file);
 	return r;

@@ -65,7 +65,7 @@ keystore_file_kind(int dir, const char *name)
 void
 keystore_why_exists(const struct keystore *ks, const char *name, struct reason *why)
 {
-	reason_set(why, "%s/%s: exists already; choose another name, or: sallyport key remove %s",
+	reason_set(why, "%s/%s: already exists; choose another name, or: sallyport key remove %s",
 	    ks->path, name, name);
 }
 
@@ -125,9 +125,8 @@ seal_other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is
     struct reason *why)
 {
 	if (is == KEYSTORE_OTHER)
-		reason_set(why,
-		    "%s/%s: is not a sealed %s; bring a %s in with: sallyport key add%s", path,
-		    name, kinds[kind].what, kinds[kind].what,
+		reason_set(why, "%s/%s: is not a sealed %s; add a %s with: sallyport key add%s",
+		    path, name, kinds[kind].what, kinds[kind].what,
 		    kind == KEYSTORE_PASSWORD ? " NAME --password" : "");
 	else
 		reason_set(why, "%s/%s: is a %s, not a %s", path, name, kinds[is].what,

@@ -39,8 +39,7 @@ secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 			reason_set(why, "%s: %s", path, closed.text);
 		else
 			reason_set(why,
-			    "%s: not open to user %u, which is who uses it; chown -R it to "
-			    "that user",
+			    "%s: user %u, who uses it, cannot open it; chown -R it to that user",
 			    path, geteuid());
 		return ERR_PERM;
 	}
@@ -92,8 +91,8 @@ secret_file_check(const struct secret_dir *dir, const char *name, const struct s
 		return ERR_PERM;
 	}
 	if (st->st_size > (off_t)max) {
-		reason_set(why, "%s/%s: is larger than %zu bytes, so not ours", dir->path, name,
-		    max);
+		reason_set(why, "%s/%s: is larger than %zu bytes, so it is not sallyport's",
+		    dir->path, name, max);
 		return ERR_TOOBIG;
 	}
 	return 0;
@@ -124,7 +123,7 @@ secret_file_open(const struct secret_dir *dir, const char *name, int *fd, struct
 	case EPERM:
 		if (fstatat(dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid())
 			reason_set(why,
-			    "%s/%s: its owner, user %u, may not read it; run: chmod 600 %s/%s",
+			    "%s/%s: its owner, user %u, cannot read it; run: chmod 600 %s/%s",
 			    dir->path, name, geteuid(), dir->path, name);
 		else
 			reason_set(why, "%s/%s: cannot be read by user %u; chown it", dir->path,
@@ -225,7 +224,7 @@ secret_file_place(const struct secret_dir *dir, const char *temp, const char *na
 		err = errno;
 		unlinkat(dir->fd, temp, 0);
 		if (err == EEXIST) {
-			reason_set(why, "%s/%s: exists already", dir->path, name);
+			reason_set(why, "%s/%s: already exists", dir->path, name);
 			return ERR_EXISTS;
 		}
 		reason_set(why, "%s/%s: %s", dir->path, name, strerror(err));

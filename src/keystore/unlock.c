@@ -165,8 +165,8 @@ unlock_read_file(const struct spec *s, struct buf *out, struct reason *why)
 		out->len--;
 	if (out->len < UNLOCK_SECRET_MIN) {
 		reason_set(why,
-		    "%s/%s: holds %zu bytes, which can be guessed; %d are needed, as from: "
-		    "openssl rand -hex 32",
+		    "%s/%s: holds %zu bytes, which can be guessed; %d are needed, such as those "
+		    "of: openssl rand -hex 32",
 		    s->dir, s->name, out->len, UNLOCK_SECRET_MIN);
 		return ERR_FORMAT;
 	}
@@ -375,8 +375,8 @@ unlock_parse(const struct buf *store, const char *shown, struct wrapped *x, stru
 
 	wire_init(&w, store->data, store->len);
 	if (!bytes_is(wire_bytes(&w, STORE_MAGIC_LEN), STORE_MAGIC)) {
-		reason_set(why, "%s: is not of a sallyport key store; restore it from a copy",
-		    shown);
+		reason_set(why,
+		    "%s: does not belong to a sallyport key store; restore it from a copy", shown);
 		return ERR_FORMAT;
 	}
 	x->kdf = wire_string(&w);
@@ -396,7 +396,9 @@ unlock_parse(const struct buf *store, const char *shown, struct wrapped *x, stru
 	if (bytes_is(x->kdf, "argon2id") &&
 	    (x->lock.ops < crypto_pwhash_OPSLIMIT_MIN || x->lock.ops > OPS_MAX ||
 		x->lock.mem < crypto_pwhash_MEMLIMIT_MIN || x->lock.mem > MEM_MAX)) {
-		reason_set(why, "%s: asks for more work than any of ours; restore it from a copy",
+		reason_set(why,
+		    "%s: its passphrase would take more work than sallyport ever asks for; "
+		    "restore it from a copy",
 		    shown);
 		return ERR_TOOBIG;
 	}
@@ -412,8 +414,8 @@ unlock_mismatch(const struct spec *s, const char *spec, const char *shown, struc
 		    shown);
 	else
 		reason_set(why,
-		    "%s: %s is not what it was locked with; put the right contents there, or set "
-		    "Unlock to what `sallyport key rewrap` was last told",
+		    "%s: %s does not unlock it; restore the contents of that file, or set "
+		    "Unlock to what `sallyport key rewrap` was last given",
 		    shown, spec);
 }
 

@@ -416,11 +416,11 @@ def test_route_explains_certificate(gated, ca, ring, user_key, tmp_path):
         (ca.sign(user_key, "bob"), "the login is not a principal of the certificate"),
         (ca.sign(user_key), "the certificate has no principals"),
         (ca.sign(user_key, "alice", host=True), "the certificate is a host's"),
-        (CA(tmp_path / "o", ring.get("other_ca")).sign(user_key, "alice"), "it is on no list"),
+        (CA(tmp_path / "o", ring.get("other_ca")).sign(user_key, "alice"), "it is not in any list of this route"),
         (ca.sign(user_key, "alice", options=["source-address=192.0.2.0/24"]),
          "the certificate is not for this address (source-address) (try --from ADDRESS)"),
         (rewrite(good, lambda b: b.__setitem__(-9, b[-9] ^ 1)),
-         "the signature of the certificate is not its CA's"),
+         "the certificate's signature is not by its CA"),
     ):
         status, text = explain(certificate)
         assert status == 1 and f"may not log in: {why}" in text, (why, text)

@@ -118,5 +118,5 @@ def test_list_that_cannot_be_read_refuses_every_key(revoking, ring, what):
     assert w.ssh("true").code == 255
     if not w.direct:
         why = {"gone": "No such file or directory", "not a file": "is not a regular file"}.get(
-            what, "is neither a list of public keys nor what ssh-keygen -k makes")
+            what, "is neither a list of public keys nor made by ssh-keygen -k")
         assert said(w, rf"not accepted: RevokedKeys: \S+/revoked: {why}: no key is accepted$")

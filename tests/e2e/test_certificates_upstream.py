@@ -76,7 +76,7 @@ def test_plain_key_is_tried_where_certificate_is_refused(mapped_certificate):
 BAD = {
     "expired": (lambda m, ring: m.sign(validity="-2h:-1h"), "the certificate has expired", 0),
     "not yet valid": (lambda m, ring: m.sign(validity="+1h:+2h"), "the certificate is not valid before", 0),
-    "another key's": (lambda m, ring: m.sign(key=ring.get("wrong0")), "is for another key", 78),
+    "another key's": (lambda m, ring: m.sign(key=ring.get("wrong0")), "is not for the route's Key", 78),
     "a host's": (lambda m, ring: m.sign(host=True), "the certificate is a host's", 78),
     "none": (lambda m, ring: m.file.write_text("x\n"), "is not an OpenSSH certificate", 78),
     "a plain key": (lambda m, ring: m.file.write_text(m.key.public), "is not an OpenSSH certificate", 78),

@@ -36,7 +36,7 @@ class RunAsGateway:
         ini = (self.gateway.conf / file).read_text().splitlines()
         (line,) = [n for n, words in enumerate(ini, 1) if words.startswith(f"{key} =")]
         assert text.startswith(f"{self.gateway.conf / file}:{line}: {key}: {path}: "), text
-        assert f"user {who} may not " in text
+        assert f"user {who} cannot " in text
         return re.search(r"; run: ([^,\n]*)", text)[1]
 
     def assert_remedy_works(self, remedy):
@@ -72,7 +72,7 @@ def secret(run_as, name, text):
 def test_readable_files_pass(run_as):
     assert run_as.check() == OK
     p = run_as.gateway.sallyport("route", "alice", "-c", run_as.gateway.conf)
-    assert p.returncode == 0 and b"may not" not in p.stdout, p
+    assert p.returncode == 0 and b"cannot" not in p.stdout, p
 
 
 def test_authorized_keys_readable_by_root_alone(run_as, started):
@@ -81,7 +81,7 @@ def test_authorized_keys_readable_by_root_alone(run_as, started):
     path.chmod(0o600)
     remedy = run_as.complains("10-alice.ini", "AuthorizedKeysFile", path)
     p = run_as.gateway.sallyport("route", "alice", "-c", run_as.gateway.conf)
-    assert p.returncode == 1 and f"{path} (can't be read!): user daemon may not read it" in p.stdout.decode()
+    assert p.returncode == 1 and f"{path} (can't be read!): user daemon cannot read it" in p.stdout.decode()
     assert started.ssh("true").code == 255
     run_as.gateway.log.wait(f"not accepted: {re.escape(str(path))}: Permission denied")
     run_as.assert_remedy_works(remedy)
@@ -96,7 +96,7 @@ def test_closed_directory_above_file(run_as, started):
     assert run_as.gateway.sallyport("reload", "-c", run_as.gateway.conf).returncode == 0
     closed.chmod(0o700)
     remedy = run_as.complains("10-alice.ini", "AuthorizedKeysFile", closed / "open" / "keys")
-    assert f"may not pass through {closed};" in run_as.check()[1]
+    assert f"cannot enter {closed};" in run_as.check()[1]
     assert started.ssh("true").code == 255
     run_as.assert_remedy_works(remedy)
     started.answers()
@@ -160,7 +160,7 @@ def test_accept_new_that_cannot_write(run_as, started, there):
     status, text = run_as.check()
     assert status == 78 and re.search(
         rf"10-alice\.ini:\d+: UserKnownHostsFile: {path}: accept-new writes new host keys to it, and user "
-        rf"daemon may not {'write to' if there else 'make'} it; run: ", text), text
+        rf"daemon cannot {'write to' if there else 'create'} it; run: ", text), text
     p = run_as.gateway.sallyport("route", "alice", "-c", run_as.gateway.conf)
     assert p.returncode == 1 and b"accept-new writes new host keys to it" in p.stdout
     assert started.ssh("true").code == 255
@@ -175,7 +175,7 @@ def test_accept_new_with_known_upstream(run_as):
     """All upstreams are known already: a note only, since logins work."""
     run_as.route(StrictHostKeyChecking="accept-new")
     status, text = run_as.check()
-    assert status == 0 and re.fullmatch(r"note: \S+: UserKnownHostsFile: .*may not write to it; run: .*\n", text), text
+    assert status == 0 and re.fullmatch(r"note: \S+: UserKnownHostsFile: .*cannot write to it; run: .*\n", text), text
     assert run_as.gateway.sallyport("route", "alice", "-c", run_as.gateway.conf).returncode == 0
 
 
@@ -197,7 +197,7 @@ def test_unreadable_stored_key_owned_by_keeper(run_as, file, key, name):
     path.chmod(0)
     status, text = run_as.check()
     assert status == 78 and re.fullmatch(
-        rf"\S+{file}:\d+: {key}: {path}: its owner, user 1, may not read it; run: chmod 600 {path}\n", text), text
+        rf"\S+{file}:\d+: {key}: {path}: its owner, user 1, cannot read it; run: chmod 600 {path}\n", text), text
     run_as.assert_remedy_works(re.search("; run: (.*)", text)[1])
 
 
@@ -275,7 +275,7 @@ def test_configuration_readable_by_root_alone(run_as, started):
     file.chmod(0o600)
     status, text = run_as.check()
     assert status == 78 and text == (
-        f"{file}: user daemon may not read it; run: chgrp daemon {file} && chmod g+r {file}\n")
+        f"{file}: user daemon cannot read it; run: chgrp daemon {file} && chmod g+r {file}\n")
     p = run_as.gateway.sallyport("reload", "-c", run_as.gateway.conf)
     assert p.returncode == 78 and p.stderr.decode() == text
     run_as.assert_remedy_works(re.search("; run: (.*)", text)[1])
@@ -287,7 +287,7 @@ def test_closed_configuration_directory(run_as):
     run_as.gateway.dir.chmod(0o700)
     status, text = run_as.check()
     assert status == 78 and text == (
-        f"{run_as.gateway.conf}: user daemon may not pass through {run_as.gateway.dir}; run: chgrp daemon "
+        f"{run_as.gateway.conf}: user daemon cannot enter {run_as.gateway.dir}; run: chgrp daemon "
         f"{run_as.gateway.dir} && chmod g+x {run_as.gateway.dir}, or keep it elsewhere\n")
 
 
@@ -296,7 +296,7 @@ def test_unreadable_gateway_section(run_as):
     file = run_as.gateway.conf / "00-gateway.ini"
     file.chmod(0o600)
     assert run_as.check() == (
-        78, f"{file}: user daemon may not read it; run: chgrp daemon {file} && chmod g+r {file}\n")
+        78, f"{file}: user daemon cannot read it; run: chgrp daemon {file} && chmod g+r {file}\n")
 
 
 def test_run_as_root_reads_all_files(run_as):

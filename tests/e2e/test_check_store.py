@@ -46,10 +46,10 @@ STORE = {
     "unlock 0666": (lambda k: (k / ".unlock").chmod(0o666), r"run: chmod 600 \S+/\.unlock"),
     "unlock empty": (lambda k: (k / ".unlock").write_text(""), "holds 0 bytes.* 16 are needed"),
     "unlock short": (lambda k: (k / ".unlock").write_text("fifteen letters\n"), "holds 15 bytes"),
-    "unlock another": (lambda k: (k / ".unlock").write_text("0123456789abcdef\n"), "is not what it was locked with"),
+    "unlock another": (lambda k: (k / ".unlock").write_text("0123456789abcdef\n"), "does not unlock it"),
     "unlock gone": (lambda k: (k / ".unlock").unlink(), "is not there; restore it"),
     "store cut": (lambda k: os.truncate(k / ".store", 60), r"/\.store: is damaged"),
-    "store foreign": (lambda k: (k / ".store").write_text("x" * 200), r"/\.store: is not of a sallyport key store"),
+    "store foreign": (lambda k: (k / ".store").write_text("x" * 200), r"/\.store: does not belong to a sallyport key store"),
     "store 0644": (lambda k: (k / ".store").chmod(0o644), r"run: chmod 600 \S+/\.store"),
     "store gone": (lambda k: (k / ".store").unlink(), "there is no key store yet"),
 }
@@ -163,7 +163,7 @@ def test_credential_is_used_where_it_is_present(g, tmp_path, monkeypatch):
     assert "renamed" in g.check()[1]
     credential.chmod(0o600)
     credential.write_text("another that is long enough\n")
-    assert_same_as_serve(g, "is not what it was locked with")
+    assert_same_as_serve(g, "does not unlock it")
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     assert g.check() == (0, "")
 

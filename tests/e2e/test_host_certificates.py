@@ -311,7 +311,7 @@ def test_valid_certificate_of_scripted_upstream(authorities, gated, ring):
 
 
 @pytest.mark.parametrize("attack, why", [
-    ("forged", "the signature of the certificate is not its CA's, and the key is not known"),
+    ("forged", "the certificate's signature is not by its CA, and the key is not known"),
     ("other key", "Failed to verify server hostkey signature"),
     ("user", "the certificate is a user's, not a host's"),
     ("cut", "Failed to import next public key"),

@@ -26,7 +26,7 @@ def test_hash_password_on_a_terminal(tmp_path):
     """It asks twice, without echo, and again if the two differ."""
     t = Terminal([SALLYPORT, "hash-password"], os.environ, tmp_path)
     for word in ("one", "two", "three", "three"):
-        t.expect("Password: |The same again: ")
+        t.expect("Password: |Repeat it: ")
         t.send(word + "\n")
     t.expect(r"PasswordHash = \$argon2id\$v=19\$m=\d+,t=\d+,p=1\$\S+")
     assert t.wait() == 0

@@ -80,7 +80,7 @@ def test_wrong_key_is_no_partial_success(gated, hashed, ring):
     ({"AuthenticationMethods": "password"}, "has nothing to check it with|the route has nothing"),
     ({"AuthenticationMethods": "keyboard-interactive"}, "the route has nothing"),
     ({"PasswordHash": "secret"}, "not what `sallyport hash-password` prints"),
-    ({"PasswordHash": "$argon2id$v=19$m=99999999,t=2,p=1$" + "A" * 22 + "$" + "A" * 43}, "costs too much"),
+    ({"PasswordHash": "$argon2id$v=19$m=99999999,t=2,p=1$" + "A" * 22 + "$" + "A" * 43}, "cost is too high"),
 ])
 def test_password_configuration_errors(make_gateway, make_sshd, ring, words, error):
     g = make_gateway()

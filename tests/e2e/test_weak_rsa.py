@@ -14,7 +14,7 @@ from lab.way import set_authorized_keys
 
 WHY = {
     "rsa1024": "the RSA key is shorter than 2048 bits",
-    COSTLY: "the RSA key is larger than 8192 bits, or its exponent than 5 bytes",
+    COSTLY: "the RSA key is larger than 8192 bits, or its exponent is larger than 5 bytes",
 }
 
 
@@ -62,7 +62,7 @@ def test_weak_ca_key(gated, ring, weak_key, tmp_path, line):
     set_authorized_keys(w, f"{line} {weak_key.public}" if line else "")
     user_key = ring.get("person")
     certificate = ca.sign(user_key, principals="alice", algorithm="rsa-sha2-512")
-    assert_refused(w, f"not accepted: {weak_key.why}, the certificate's or its CA's", key=user_key,
+    assert_refused(w, f"not accepted: {weak_key.why} (that of the certificate or of its CA)", key=user_key,
                    CertificateFile=certificate)
     p = w.gateway.sallyport("route", "alice", "--key", certificate, "-c", w.gateway.conf)
     assert p.returncode == 1 and f"may not log in: {weak_key.why}" in p.stdout.decode(), p

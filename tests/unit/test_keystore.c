@@ -492,7 +492,8 @@ test_unlock_file(void **state)
 	keystore_free(&ks);
 
 	write_file("keys/.unlock", good, 63, 0600);
-	assert_open_refused("file:keys/.unlock", ERR_AUTH, "keys/.store: file:keys/.unlock is not");
+	assert_open_refused("file:keys/.unlock", ERR_AUTH,
+	    "keys/.store: file:keys/.unlock does not unlock it");
 	write_file("keys/.unlock", "fifteen bytes!!\n", 16, 0600);
 	assert_open_refused("file:keys/.unlock", ERR_FORMAT, "16 are needed");
 	write_file("keys/.unlock", good, len, 0604);

@@ -63,8 +63,8 @@ check_agent(const struct check *c, const struct conf_entry *e)
 		return;
 	if (access(path, F_OK) == 0)
 		conf_error(c->errors, e->file, e->line,
-		    "Key: agent is the person's own agent; there is a key %s, and it is not used "
-		    "any more: remove it",
+		    "Key: agent means the user's own agent; there is a key %s, which is not "
+		    "used any more: remove it",
 		    path);
 	free(path);
 }
@@ -377,14 +377,13 @@ const struct cli_command cli_check = {
 	.name = "check",
 	.summary = "every error in the configuration",
 	.usage = "usage: sallyport check [-c DIR] [--dump]\n",
-	.help =
-	    "\n"
-	    "Reads the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
-	    "./conf.d), looks whether the files and keys it names are there, and prints every\n"
-	    "error as file:line: message.  For root, files are looked at as the user of RunAs, who\n"
-	    "will have to read them.  With --check_dump, prints the effective configuration,\n"
-	    "defaults included, in a form that reads back in.\n"
-	    "\n"
-	    "Exit status: 0 no error, 2 wrong usage, 78 errors.\n",
+	.help = "\n"
+		"Read the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
+		"./conf.d) and the files and keys it names, and print every error as\n"
+		"file:line: message.  Run by root, it reads files as the user of RunAs, who will\n"
+		"have to read them.  With --dump, print the effective configuration, defaults\n"
+		"included, in a form that can be read back.\n"
+		"\n"
+		"Exit status: 0 no error, 2 wrong usage, 78 errors.\n",
 	.run = check_run,
 };

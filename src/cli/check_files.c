@@ -75,7 +75,7 @@ check_authorized_keys(struct check *c, const struct conf_section *s, const struc
 	struct conf_entry e = check_place(s, "AuthorizedKeysFile");
 
 	if (check_list(c, r, USER_KEY_AUTHORIZED, &e, "AuthorizedKeysFile", path,
-		"; put the public keys of who may log in there") &&
+		"; put the public keys that may log in there") &&
 	    check_lists_count(&c->lists, CHECK_LISTS_AUTHORIZED, r, path) == 0)
 		conf_error(&c->notes, e.file, e.line,
 		    "AuthorizedKeysFile: there is no public key in %s: nobody can log in", path);
@@ -148,9 +148,9 @@ check_unknown_hosts(struct check *c, const struct conf_section *s, const struct 
 	host = check_lists_unknown_host(&c->lists, r, wildcard_stars(s->name) > 0, e);
 	if (host != NULL && r->known_hosts_files.n > 0)
 		conf_error(&c->notes, e->file, e->line,
-		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it will "
-		    "be refused; add what ssh-keyscan -p %u %s prints, when you have made sure "
-		    "that it is that machine's key",
+		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it "
+		    "will be refused; add what ssh-keyscan -p %u %s prints, after making sure "
+		    "that it is that host's key",
 		    r->known_hosts_files.v[r->known_hosts_files.n - 1], host, r->port, r->port,
 		    host);
 }
@@ -165,8 +165,8 @@ check_known_hosts_files(struct check *c, const struct route *r, const struct con
 	size_t i;
 	int fd, err;
 
-	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints what goes in there",
-	    r->port, r->hosts.v[0]);
+	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints its contents", r->port,
+	    r->hosts.v[0]);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
 		err = route_file_open(r, r->known_hosts_files.v[i], &fd, &why);
 		fd_close(&fd);

@@ -92,19 +92,19 @@ static const char *
 check_lists_why_no_key(enum check_lists_kind kind, struct bytes line)
 {
 	if (check_lists_begins(line, "\xef\xbb\xbf"))
-		return "a byte order mark stands before it; save the file without one";
+		return "it begins with a byte order mark; save the file without one";
 	if (pubkey_is_private(line.p, line.len))
-		return "a private key begins here; its public half is wanted, FILE.pub";
+		return "this is a private key; use its public half, FILE.pub";
 	if (check_lists_begins(line, "-----BEGIN ") || check_lists_begins(line, "---- BEGIN "))
 		return "it is in another format; ssh-keygen -i -f FILE converts it";
 	if (line.len > AUTHORIZED_LINE_MAX)
-		return "it is too long for one";
+		return "it is too long";
 	if (memmem(line.p, line.len, "AAAA", 4) != NULL)
 		return "the key in it is cut off, damaged or of an unknown type; a key is all on "
 		       "one line";
 	return kind == CHECK_LISTS_AUTHORIZED ?
-	    "[OPTIONS] TYPE BASE64 [COMMENT] is one, all on one line" :
-	    "TYPE BASE64 [COMMENT] is one, all on one line";
+	    "write [OPTIONS] TYPE BASE64 [COMMENT] on one line" :
+	    "write TYPE BASE64 [COMMENT] on one line";
 }
 
 static size_t
@@ -130,7 +130,8 @@ check_lists_count_text(struct check_lists *f, enum check_lists_kind kind, const 
 	}
 	if (bad > NOTES_MAX)
 		conf_error(f->notes, path, last,
-		    "is not a public key line, nor are %zu lines between", bad - NOTES_MAX - 1);
+		    "is not a public key line; lines like it that are not shown: %zu",
+		    bad - NOTES_MAX - 1);
 	return keys;
 }
 
@@ -277,8 +278,8 @@ check_lists_host_known(struct check_lists *f, const char *host, uint16_t port,
 	f->searched += f->text.len;
 	if (f->searched > SEARCH_MAX)
 		conf_error(f->notes, e->file, e->line,
-		    "UserKnownHostsFile: from here on it is not looked whether hashed names and "
-		    "patterns know the machines: that would take too long");
+		    "UserKnownHostsFile: from here on, upstreams are not looked up among hashed "
+		    "names and patterns, which would take too long");
 	return known_hosts_has((const char *)f->text.data, f->text.len, host, port);
 }
 

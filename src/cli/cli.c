@@ -90,8 +90,8 @@ const struct cli_command cli_version = {
 	.summary = "the versions of sallyport and its libraries",
 	.usage = "usage: sallyport version\n",
 	.help = "\n"
-		"Prints the versions of sallyport and of the libraries under it.  libssh is part\n"
-		"of the program: where its source was from, and when it was built.\n",
+		"Print the versions of sallyport and of its libraries.  For libssh, which is\n"
+		"linked in, also print where its source came from and when it was built.\n",
 	.run = cli_version_run,
 };
 

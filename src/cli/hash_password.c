@@ -67,9 +67,8 @@ const struct cli_command cli_hash_password = {
 	.name = "hash-password",
 	.summary = "the PasswordHash line of a password",
 	.usage = "usage: sallyport hash-password\n",
-	.help =
-	    "\n"
-	    "Asks for a password twice, or reads one line from standard input if that is no terminal,\n"
-	    "and prints the PasswordHash line for a [route].\n",
+	.help = "\n"
+		"Ask for a password twice, or read one line from standard input if that is not a\n"
+		"terminal, and print the PasswordHash line for a [route].\n",
 	.run = hash_password_run,
 };

@@ -225,10 +225,10 @@ init_make(const struct init *in)
 
 	if (init_is_used(in->conf))
 		return init_fail(in->conf, "",
-		    "is there already, and stays as it is: nothing was made");
+		    "already exists, and is not changed: nothing was made");
 	if (init_is_used(in->keys))
 		return init_fail(in->keys, "",
-		    "is there already, and stays as it is: nothing was made");
+		    "already exists, and is not changed: nothing was made");
 	status = init_dir(in->dir);
 	if (status == CLI_OK)
 		status = init_dir(in->conf);
@@ -240,7 +240,8 @@ init_make(const struct init *in)
 		return status;
 	printf("made %s/" HOST_KEY ": %s\n", in->keys, fingerprint);
 	init_link_programs(in);
-	printf("\nSay in %s/10-routes.ini who goes where, and then:\n"
+	printf("\n"
+	       "Write your routes into %s/10-routes.ini, and then run:\n"
 	       "    sallyport key generate alice -c %s\n"
 	       "    sallyport check -c %s\n"
 	       "    sallyport serve -c %s\n",
@@ -275,14 +276,13 @@ init_run(int argc, char **argv)
 
 const struct cli_command cli_init = {
 	.name = "init",
-	.summary = "make a directory to start from: configuration and host key",
+	.summary = "make a directory with a configuration and a host key",
 	.usage = "usage: sallyport init DIR\n",
-	.help =
-	    "\n"
-	    "Make DIR/conf.d with a commented configuration, DIR/keys with a host key, and\n"
-	    "DIR/plugins/exec with links to the ready lookup programs, if they are installed.  What is\n"
-	    "there already is never touched: with a conf.d or keys, nothing is made.\n"
-	    "\n"
-	    "Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+	.help = "\n"
+		"Make DIR/conf.d with a commented configuration, DIR/keys with a host key, and\n"
+		"DIR/plugins/exec with links to the ready lookup programs, if they are installed.\n"
+		"Existing files are not changed: if there is a conf.d or keys, nothing is made.\n"
+		"\n"
+		"Exit status: 0 done, 1 failed, 2 wrong usage.\n",
 	.run = init_run,
 };

@@ -360,7 +360,7 @@ key_run(int argc, char **argv)
 
 const struct cli_command cli_key = {
 	.name = "key",
-	.summary = "the keys in the key store: make, add, list, remove",
+	.summary = "manage the keys in the key store",
 	.usage =
 	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
 	    "       sallyport key add NAME FILE | add NAME --password\n"
@@ -370,24 +370,25 @@ const struct cli_command cli_key = {
 	.help =
 	    "\n"
 	    "  generate  make a key, print its public half\n"
-	    "  add       take over the private key in FILE (OpenSSH or PEM), print its public half\n"
+	    "  add       add the private key in FILE (OpenSSH or PEM), print its public half\n"
 	    "            with --password: a password to log in with upstream (Password = NAME);\n"
 	    "            it is asked for twice, or is a line of standard input\n"
 	    "  list      name, type and fingerprint of every key; which are passwords\n"
-	    "  public    print the public half, as authorized_keys wants it\n"
-	    "            with --for ROUTE (a login): with the options by which the machine keeps for\n"
-	    "            itself what the route allows: from, restrict, command and the like\n"
+	    "  public    print the public half, in the format of authorized_keys\n"
+	    "            with --for ROUTE (a login): with options that make the upstream\n"
+	    "            enforce what the route allows: from, restrict, command and the like\n"
 	    "  remove    delete a key or password\n"
-	    "  rewrap    unlock the store with something else from now on; its keys stay\n"
+	    "  rewrap    change what unlocks the store; its keys stay\n"
 	    "\n"
-	    "  -c DIR         the configuration; [keystore] in it says where the store is and what\n"
-	    "                 unlocks it (default: /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
+	    "  -c DIR         the configuration, whose [keystore] says where the store is and\n"
+	    "                 what unlocks it (default: /etc/sallyport/conf.d if it exists,\n"
+	    "                 else ./conf.d)\n"
 	    "  --store DIR    this store, no configuration is read\n"
 	    "  --unlock SPEC  file:PATH, credential:NAME or passphrase; for rewrap the new one\n"
 	    "                 (default with --store: file:DIR/.unlock)\n"
 	    "  --from SPEC    for rewrap: the old one, if not what the configuration says\n"
-	    "  --from LIST    for public --for: the addresses the machine sees the gateway at (default:\n"
-	    "                 those of this host on its way there)\n"
+	    "  --from LIST    for public --for: the addresses at which the upstream sees the\n"
+	    "                 gateway (default: those from which this host reaches it)\n"
 	    "\n"
 	    "Exit status: 0 done, 1 failed, 2 wrong usage, 78 configuration error.\n",
 	.run = key_run,

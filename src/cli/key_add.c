@@ -32,7 +32,7 @@ key_add_name_ok(const char *name)
 
 	if (strcmp(name, CONF_KEY_AGENT) == 0)
 		reason_set(&why,
-		    "no key can be called agent: Key = agent means the person's own agent");
+		    "no key can be called agent: Key = agent means the user's own agent");
 	else if (key_name_check(name, &why) == 0)
 		return 1;
 	fprintf(stderr, "sallyport: %s\n", why.text);
@@ -61,9 +61,11 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 		pubkey_fingerprint(buf_bytes(pub), fingerprint);
 		fprintf(stderr,
 		    "To log in with it upstream (Key = %s in a route), append this line to\n"
-		    "~/.ssh/authorized_keys there, or better, with the options by which the machine\n"
-		    "keeps what the route says, that of: sallyport key public %s --for LOGIN\n"
-		    "As a key of the gateway itself (HostKey = %s), its fingerprint is\n%s.\n",
+		    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
+		    "%s --for LOGIN`,\n"
+		    "whose options make the upstream enforce what the route allows.\n"
+		    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
+		    "%s.\n",
 		    a->name, a->name, a->name, fingerprint);
 	}
 	return status;
@@ -179,18 +181,18 @@ key_add_import_reason(int err, const char *type, const struct buf *text)
 {
 	if (err == ERR_EOF)
 		return "has a passphrase, and none was given: run this on a terminal, where it is "
-		       "asked for, or take it off a copy of the file with: ssh-keygen -p -f COPY";
+		       "asked for, or remove it from a copy of the file with: ssh-keygen -p -f COPY";
 	if (err == ERR_AUTH && !isatty(STDIN_FILENO))
 		return "the first line of standard input is not its passphrase: run this on a "
-		       "terminal, where it is asked for, or take it off a copy of the file with: "
-		       "ssh-keygen -p -f COPY";
+		       "terminal, where it is asked for, or remove it from a copy of the file "
+		       "with: ssh-keygen -p -f COPY";
 	if (err == ERR_AUTH)
 		return "wrong passphrase";
 	if (err == ERR_ALGORITHM && strncmp(type, "sk-", 3) == 0)
-		return "is a security key's, and the key itself does not leave its token: with "
-		       "Key = agent in the route it is used from the person's own agent";
+		return "belongs to a security key, which the key itself cannot leave: use Key = "
+		       "agent in the route, with the user's own agent";
 	if (err == ERR_ALGORITHM)
-		return "is of a kind that cannot be used: DSA";
+		return "is of a type that cannot be used: DSA";
 	if (err != ERR_FORMAT)
 		return err_str(err);
 	if (text->len > 20 && memcmp(text->data, "PuTTY-User-Key-File-", 20) == 0)
@@ -198,7 +200,7 @@ key_add_import_reason(int err, const char *type, const struct buf *text)
 		       "-o NEWFILE";
 	if ((text->len > 4 && memcmp(text->data, "ssh-", 4) == 0) ||
 	    (text->len > 6 && memcmp(text->data, "ecdsa-", 6) == 0))
-		return "is the public half; the private key is wanted";
+		return "is the public half; the private key is needed";
 	return "is not a private key in OpenSSH's or PEM format";
 }
 
@@ -254,8 +256,8 @@ key_add_cmd(const struct key_args *a)
 	} else {
 		if (is_open)
 			fprintf(stderr,
-			    "sallyport: warning: others may read %s: whoever did has "
-			    "the key\n",
+			    "sallyport: warning: others may read %s, and may have copied the "
+			    "key\n",
 			    a->file);
 		status = key_add_store(a, type, priv, &pub);
 	}

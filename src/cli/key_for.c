@@ -74,7 +74,7 @@ key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
 	if (list != NULL)
 		freeaddrinfo(list);
 	if (r == 0 && !found) {
-		fprintf(stderr, "sallyport: the way to %s is not known (%s)\n", host, reason);
+		fprintf(stderr, "sallyport: %s cannot be reached (%s)\n", host, reason);
 		return ERR_NOTFOUND;
 	}
 	return r;
@@ -99,16 +99,16 @@ key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 		buf_putf(from, "%s%s", i > 0 ? "," : "", own.v[i]);
 	if (status == CLI_OK && own.n == 0) {
 		fprintf(stderr,
-		    "sallyport: from which address this gateway reaches the machine cannot be told: "
-		    "say it with --from ADDRESS[,ADDRESS...]\n");
+		    "sallyport: the address from which this host reaches the upstream is not "
+		    "known: give it with --from ADDRESS[,ADDRESS...]\n");
 		status = CLI_FAILED;
 	}
 	strlist_free(&own);
 	if (status == CLI_OK && buf_cstr(from) != NULL)
 		fprintf(stderr,
-		    "sallyport: from=\"%s\" is what this host uses on its way to the machine; if "
-		    "the machine sees it at another address (NAT), or several gateways use the key, "
-		    "give --from LIST\n",
+		    "sallyport: from=\"%s\" is the address from which this host reaches the "
+		    "upstream; if the upstream sees another one (NAT), or several gateways use "
+		    "the key, give --from LIST\n",
 		    buf_cstr(from));
 	return status;
 }
@@ -122,11 +122,12 @@ key_for_say_notes(const struct key_args *a, const struct route *r, const char *f
 
 	if (r->agent)
 		fprintf(stderr,
-		    "sallyport: the route logs in there with the person's own key (Key = agent), not "
-		    "with %s\n",
+		    "sallyport: the route logs in to the upstream with the user's own key (Key "
+		    "= agent), not with %s\n",
 		    a->name);
 	else if (r->key == NULL || strcmp(r->key, a->name) != 0)
-		fprintf(stderr, "sallyport: the route logs in there with %s, not with %s\n",
+		fprintf(stderr,
+		    "sallyport: the route logs in to the upstream with %s, not with %s\n",
 		    r->key != NULL	    ? r->key :
 			r->key_file != NULL ? r->key_file :
 					      "a password",
@@ -134,8 +135,8 @@ key_for_say_notes(const struct key_args *a, const struct route *r, const char *f
 	for (i = 0; i < notes->n; i++)
 		fprintf(stderr, "sallyport: %s\n", notes->v[i]);
 	fprintf(stderr,
-	    "sallyport: in the machine's sshd_config (OpenSSH 9.8 and later), so that failed logins "
-	    "of some do not lock out all: PerSourcePenaltyExemptList %s\n",
+	    "sallyport: for the upstream's sshd_config (OpenSSH 9.8 and later), so that failed "
+	    "logins of some users do not lock out all: PerSourcePenaltyExemptList %s\n",
 	    from);
 }
 
@@ -186,8 +187,8 @@ key_for_find(const struct key_args *a, struct find_route *f)
 		return CLI_OK;
 	case LOOKUP_NOT_FOUND:
 		fprintf(stderr,
-		    "sallyport: %s: no such login; --for takes a login as people type it (sallyport "
-		    "route %s)\n",
+		    "sallyport: %s: no such login; --for takes a login as users type it "
+		    "(sallyport route %s)\n",
 		    login, login);
 		break;
 	default:
@@ -203,12 +204,12 @@ key_public_for(const struct key_args *a, const struct buf *pub)
 	int status;
 
 	if (!login_name_ok(a->route, strlen(a->route))) {
-		fprintf(stderr, "sallyport: --for takes a login as people type it\n");
+		fprintf(stderr, "sallyport: --for takes a login as users type it\n");
 		return CLI_USAGE;
 	}
 	if (a->from != NULL && !address_list_ok(a->from)) {
 		fprintf(stderr,
-		    "sallyport: --from takes addresses and blocks with commas between them, as "
+		    "sallyport: --from takes addresses and blocks, separated by commas, such as "
 		    "192.0.2.1,2001:db8::/64\n");
 		return CLI_USAGE;
 	}

@@ -90,8 +90,8 @@ key_options_put_forwards(const struct route *r, struct buf *out, struct strlist 
 		    (r->allow_tcp & ROUTE_FORWARD_REMOTE) != 0, &r->permit_listen, why);
 	if (err == 0 && (limited || (r->allow_stream & r->allow_tcp) != ROUTE_FORWARD_YES))
 		err = key_options_note(notes,
-		    "port-forwarding lets Unix sockets through as well: what the route says of them "
-		    "takes AllowStreamLocalForwarding in the machine's sshd_config");
+		    "port-forwarding also permits Unix sockets: to enforce what the route says "
+		    "of them, set AllowStreamLocalForwarding in the upstream's sshd_config");
 	return err;
 }
 
@@ -107,9 +107,9 @@ key_options_put_command(const struct route *r, struct buf *out, struct strlist *
 		err = key_options_put_quoted(out, "command", command, why);
 		if (err == 0 && strncmp(command, sftp, sizeof(sftp) - 1) != 0)
 			err = key_options_note(notes,
-			    "a command that reads SSH_ORIGINAL_COMMAND finds itself there; if it "
-			    "needs what the person has typed, leave ForceCommand out of the route "
-			    "and let command=\"\" of this line alone say it");
+			    "a command that reads SSH_ORIGINAL_COMMAND finds its own text "
+			    "there; if it needs what the user typed, remove ForceCommand from "
+			    "the route and keep command=\"\" in this line");
 		return err;
 	}
 	if (key_options_is_word(&r->permit_commands, "sftp"))
@@ -145,20 +145,21 @@ key_options_note_rest(const struct route *r, struct strlist *notes)
 		key_options_add_word(&words, "SessionTimeout");
 	if (words.len > 0 && buf_cstr(&words) != NULL)
 		err = key_options_note(notes,
-		    "the machine cannot keep %s with this line: the gateway's session does",
+		    "the upstream cannot enforce %s with this line: only the gateway's session "
+		    "does",
 		    buf_cstr(&words));
 	buf_free(&words);
 	if (err == 0 && key_options_is_word(&r->permit_commands, "sftp") && !r->restrict_all)
 		err = key_options_note(notes,
-		    "PermitCommands = sftp closes no forward, agent or terminal: Restrict = yes "
-		    "beside it does, in the route and in this line");
+		    "PermitCommands = sftp does not close forwards, agent or terminals: "
+		    "Restrict = yes beside it does, in the route and in this line");
 	if (err == 0 && (r->password != NULL || r->passthrough))
 		err = key_options_note(notes,
 		    "the route logs in with a password as well, to which this line does not apply");
 	if (err == 0 && r->certificate_file != NULL)
 		err = key_options_note(notes,
-		    "a machine that trusts the authority of CertificateFile does not read this line: "
-		    "give the certificate itself such options (ssh-keygen -O)");
+		    "an upstream that trusts the authority of CertificateFile does not read "
+		    "this line: put such options into the certificate itself (ssh-keygen -O)");
 	return err;
 }
 

@@ -25,19 +25,20 @@ reload_run(int argc, char **argv)
 
 const struct cli_command cli_reload = {
 	.name = "reload",
-	.summary = "make the running gateway read its configuration anew",
+	.summary = "make the running gateway reload its configuration",
 	.usage = "usage: sallyport reload [-c DIR] [--json]\n",
 	.help =
 	    "\n"
-	    "Make the running gateway read its configuration anew: all of it, or, if there is an\n"
-	    "error anywhere, nothing.  Running sessions are not touched.  SIGHUP to the master does\n"
-	    "the same.\n"
-	    "  -c DIR   the configuration of the gateway meant: its ControlSocket is asked (default:\n"
-	    "           /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
-	    "  --json   print one JSON object: {\"ok\":true,\"routes\":N}, or {\"ok\":false,\"count\":N,\n"
-	    "           \"errors\":[...]} with what would else be on standard error\n"
+	    "Make the running gateway reload its configuration.  If there is an error\n"
+	    "anywhere, nothing changes.  Running sessions are not affected.  SIGHUP to the\n"
+	    "master does the same.\n"
+	    "  -c DIR   the configuration of the gateway, which names its ControlSocket\n"
+	    "           (default: /etc/sallyport/conf.d if it exists, else ./conf.d)\n"
+	    "  --json   print one JSON object: {\"ok\":true,\"routes\":N}, or\n"
+	    "           {\"ok\":false,\"count\":N,\"errors\":[...]} with the lines otherwise on\n"
+	    "           standard error\n"
 	    "\n"
-	    "Exit status: 0 the new configuration is in force, 1 no gateway was reached, 2 wrong\n"
-	    "usage, 78 errors, each printed, and the old configuration stays in force.\n",
+	    "Exit status: 0 the new configuration is in force, 1 no gateway was reached, 2\n"
+	    "wrong usage, 78 errors, each printed, and the old configuration stays in force.\n",
 	.run = reload_run,
 };

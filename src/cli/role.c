@@ -92,7 +92,7 @@ cli_role(int argc, char **argv)
 		if (argc - 1 != roles[i].args ||
 		    getsockopt(REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
 		    type != SOCK_SEQPACKET) {
-			fprintf(stderr, "sallyport: %s is started by `sallyport serve` alone\n",
+			fprintf(stderr, "sallyport: %s is started only by `sallyport serve`\n",
 			    argv[0]);
 			return CLI_USAGE;
 		}

@@ -200,17 +200,19 @@ route_run(int argc, char **argv)
 
 const struct cli_command cli_route = {
 	.name = "route",
-	.summary = "who answers for a login, where it leads, why not",
+	.summary = "how a login is routed, and why not",
 	.usage = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
 		 "[--from ADDRESS] [--to ADDRESS] [--dial]\n",
-	.help =
-	    "\n"
-	    "Says which lookup backend answers for LOGIN, where it leads, who may log in and\n"
-	    "how the machine behind is told from an impostor.  With --key, whether the owner of\n"
-	    "that public key may log in; with --from and --to, for a person who comes from that\n"
-	    "address, and to that address of the gateway; with --dial, whether the machine behind\n"
-	    "can be reached and shows a host key that is accepted; it does not log in there.\n"
-	    "\n"
-	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the configuration.\n",
+	.help = "\n"
+		"Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
+		"which host keys the upstream may have.\n"
+		"  --key FILE.pub  also whether this public key may log in\n"
+		"  --from ADDRESS  for a client with this address\n"
+		"  --to ADDRESS    for a client that connects to this address of the gateway\n"
+		"  --dial          also whether the upstream can be reached and has a host key\n"
+		"                  that is accepted, without logging in there\n"
+		"\n"
+		"Exit status: 0 all of it works, 1 something does not, 78 errors in the\n"
+		"configuration.\n",
 	.run = route_run,
 };

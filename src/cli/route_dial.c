@@ -143,7 +143,7 @@ route_dial_say_any(const struct keyscan *t, const char *at, const char *key)
 	const int changed = t->judgement.verdict == HOST_KEY_CHANGED;
 	const struct route *r = t->route;
 	const char *secret = !changed ? NULL :
-	    r->passthrough	      ? "what the person types" :
+	    r->passthrough	      ? "what the user types" :
 	    r->password != NULL	      ? "the stored password" :
 					NULL;
 
@@ -152,9 +152,9 @@ route_dial_say_any(const struct keyscan *t, const char *at, const char *key)
 	    secret != NULL ? secret : "");
 	if (!r->agent && (r->key != NULL || r->key_file != NULL) && !t->takes_bound) {
 		route_dial_say(
-		    "the machine does not take publickey-hostbound (OpenSSH does since 8.9), by which "
-		    "alone the mapped key signs for it: add its host key to UserKnownHostsFile, or "
-		    "set StrictHostKeyChecking = accept-new");
+		    "the upstream does not support publickey-hostbound (OpenSSH does since "
+		    "8.9), and the mapped key signs for it in no other way: add its host key to "
+		    "UserKnownHostsFile, or set StrictHostKeyChecking = accept-new");
 		return CLI_FAILED;
 	}
 	return secret != NULL ? CLI_FAILED : CLI_OK;
@@ -167,11 +167,11 @@ route_dial_say_new(const struct keyscan *t, const char *at, const char *key)
 	struct reason why;
 
 	if (host_key_add_check(t->route, &why) != 0) {
-		route_dial_say("%s: %s, %s is not known, and can't be kept: %s", at, t->version,
+		route_dial_say("%s: %s, %s is not known, and can't be stored: %s", at, t->version,
 		    key, why.text);
 		return CLI_FAILED;
 	}
-	route_dial_say("%s: %s, %s is not known: the first login will keep it in %s", at,
+	route_dial_say("%s: %s, %s is not known: the first login will store it in %s", at,
 	    t->version, key, t->route->known_hosts_files.v[0]);
 	return CLI_OK;
 }

@@ -127,13 +127,13 @@ route_show_key(const struct find_route *f)
 {
 	const struct route *r = f->route;
 	if (r->agent)
-		puts("key        the person's own agent (ssh -A)");
+		puts("key        the user's own agent (ssh -A)");
 	else if (r->key != NULL)
 		return route_show_stored_key(f);
 	else if (r->key_file != NULL)
 		return route_show_key_file(r);
 	else if (r->password == NULL)
-		puts("key        none: the person's password or answers go to the machine behind");
+		puts("key        none: the user's password or answers go to the upstream");
 	return CLI_OK;
 }
 
@@ -180,7 +180,8 @@ route_show_may(const struct route_args *a, const struct route *r)
 	} else {
 		err = ERR_AUTH;
 		printf("--key      %s may not log in: %s%s\n", text,
-		    answer.why.text[0] != '\0' ? answer.why.text : "it is on no list",
+		    answer.why.text[0] != '\0' ? answer.why.text :
+						 "it is not in any list of this route",
 		    a->from == NULL &&
 			    (strstr(answer.why.text, "from=") != NULL ||
 				strstr(answer.why.text, "source-address") != NULL) ?
@@ -233,7 +234,7 @@ route_show_proofs(const struct route *r)
 	if (r->password_hash != NULL)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)
-		puts("who        whom the machine behind lets in with a password or answers");
+		puts("who        anybody whom the upstream lets in with a password or answers");
 	if (r->authentication_methods.n > 0)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
@@ -248,8 +249,8 @@ route_show_host_key(const struct route *r, const char *host, const struct buf *t
 {
 	static const char *const unknown[] = {
 		[ROUTE_STRICT_YES] = "none is known: connections will be refused",
-		[ROUTE_STRICT_ACCEPT_NEW] = "none is known: the first one seen will be kept",
-		[ROUTE_STRICT_NO] = "none is known, and any is taken",
+		[ROUTE_STRICT_ACCEPT_NEW] = "none is known: the first one seen will be stored",
+		[ROUTE_STRICT_NO] = "none is known, and any is accepted",
 	};
 	const char *known = (const char *)text->data;
 	struct buf types;

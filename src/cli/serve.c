@@ -76,7 +76,7 @@ const struct cli_command cli_serve = {
 		"  -c DIR   the directory of the configuration (*.ini); default\n"
 		"           /etc/sallyport/conf.d, else ./conf.d\n"
 		"\n"
-		"SIGTERM ends it; running sessions go on until they end.  SIGHUP makes it read\n"
-		"its configuration anew, as `sallyport reload` does.\n",
+		"SIGTERM ends it; running sessions continue until they end.  SIGHUP makes it\n"
+		"reload its configuration, as `sallyport reload` does.\n",
 	.run = serve_run,
 };

@@ -133,7 +133,7 @@ def test_client_that_does_not_forward_its_agent(agent_way):
 
 def test_empty_agent(agent_way):
     refused_with = agent_way(keys=[])
-    assert_login_refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "shows no key")
+    assert_login_refused(refused_with, refused_with.ssh("echo in"), "no key in your agent", "lists no key")
 
 
 def test_locked_agent(agent_way):
@@ -143,7 +143,7 @@ def test_locked_agent(agent_way):
     askpass.chmod(0o755)
     w.client.run(["ssh-add", "-x"], env={"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"},
                  check=True)
-    assert_login_refused(w, w.ssh("echo in"), "locked", "shows no key")
+    assert_login_refused(w, w.ssh("echo in"), "locked", "lists no key")
 
 
 def test_agent_that_does_not_sign(gated, ring, short):
@@ -157,7 +157,7 @@ def test_agent_that_does_not_sign(gated, ring, short):
 
 def test_keys_that_upstream_refuses(agent_way, ring):
     w = agent_way(["ed25519", "ecdsa256"], upstream=[ring.get("other")])
-    assert_login_refused(w, w.ssh("echo in"), "takes none of the keys", "none of the 2 keys")
+    assert_login_refused(w, w.ssh("echo in"), "accepts none of the keys", "none of the 2 keys")
 
 
 def test_six_keys_are_tried_and_no_more(agent_way, ring):
@@ -222,7 +222,7 @@ def test_forward_without_session_is_refused_with_reason(agent_way):
         assert s.recv(100) == b""
     _, err = p.communicate(timeout=15)
     assert p.returncode == 255 and b"needs your agent" in err, err
-    assert b"not heard in time" in err, err
+    assert b"did not answer in time" in err, err
     w.gateway.quiet()
 
 
@@ -235,7 +235,7 @@ def test_login_grace_time_ends_unconfirmed_signature(gated, ring, short):
     w.agent = Agent(w, short / "a")
     w.sshd.authorize(w.agent.add(ring.get("agent"), "-c").public)
     r = w.ssh("echo in", ServerAliveInterval="1", ServerAliveCountMax="1")
-    assert_login_refused(w, r, "not heard in time", "LoginGraceTime was over")
+    assert_login_refused(w, r, "did not answer in time", "LoginGraceTime was over")
 
 
 def test_upstream_that_freezes_after_signature_is_blamed(gated, ring, short):
@@ -313,7 +313,7 @@ def test_max_sessions_counts_session_of_agent_login(agent_way):
 def test_session_timeout(agent_way):
     w = agent_way(route={"SessionTimeout": "1s"})
     r = w.ssh("echo in; exec sleep 30")
-    assert r.code == 255 and r.out == b"in\n" and "ends after a time" in r.err, r
+    assert r.code == 255 and r.out == b"in\n" and "time limit of a connection is over" in r.err, r
 
 
 def test_forced_command(agent_way):
@@ -347,15 +347,15 @@ def test_check_and_route_know_key_agent(agent_way, ring):
     g = w.gateway
     g.command("check")
     assert "Key = agent\n" in re.sub(" +", " ", g.command("check", "--dump"))
-    assert re.search(r"^key +the person's own agent", g.command("route", "alice"), re.M)
+    assert re.search(r"^key +the user's own agent", g.command("route", "alice"), re.M)
     for words in (["generate", "agent"], ["add", "agent", ring.get("client").path]):
         p = g.sallyport("key", *words, "-c", g.conf)
-        assert p.returncode == 2 and b"the person's own agent" in p.stderr, p
+        assert p.returncode == 2 and b"the user's own agent" in p.stderr, p
     # a key of that name from before the word was reserved
     g.command("key", "generate", "old")
     (g.dir / "keys" / "old").rename(g.dir / "keys" / "agent")
     p = g.sallyport("check", "-c", g.conf)
-    assert p.returncode == 78 and b"it is not used any more" in p.stderr, p
+    assert p.returncode == 78 and b"which is not used any more" in p.stderr, p
 
 
 def test_login_named_agent_uses_its_mapped_key(agent_way):

@@ -33,9 +33,9 @@ NOT = "is not a public key line: "
 BOM = "\ufeff"
 FILES = {
     "no key at all": ("hello\n", {1: r"\[OPTIONS\] TYPE BASE64 \[COMMENT\]|TYPE BASE64"}),
-    "over two lines": ("<KEY>\nHALVES", {2: "cut off", 3: "is one, all on one line"}),
+    "over two lines": ("<KEY>\nHALVES", {2: "cut off", 3: "COMMENT] on one line"}),
     "byte order mark": (BOM + "<KEY>\n", {1: "byte order mark"}),
-    "private key": ("<KEY>\n# mine\n\n<PRIVATE>", {4: "a private key begins here"}),
+    "private key": ("<KEY>\n# mine\n\n<PRIVATE>", {4: "this is a private key"}),
     "another format": ("---- BEGIN SSH2 PUBLIC KEY ----\n", {1: "another format"}),
 }
 
@@ -72,7 +72,7 @@ def test_valid_lines_have_no_note(g, ring):
 def test_notes_for_many_bad_lines_are_bounded(g):
     (g.conf / "alice.pub").write_text((g.conf / "alice.pub").read_text() + "x\n" * 1000)
     found = notes_of_check(g)
-    assert len(found) == 6 and found[-1] == "alice.pub:1001: is not a public key line, nor are 994 lines between"
+    assert len(found) == 6 and found[-1] == "alice.pub:1001: is not a public key line; lines like it that are not shown: 994"
 
 
 def test_same_file_of_two_routes_is_noted_once(g):

@@ -101,7 +101,7 @@ def test_existing_files_are_kept(tmp_path, there):
     (tmp_path / there).write_text("mine\n")
     before = files(tmp_path)
     p = init(tmp_path)
-    assert p.returncode == 1 and "stays as it is" in p.stderr and p.stdout == ""
+    assert p.returncode == 1 and "is not changed" in p.stderr and p.stdout == ""
     assert files(tmp_path) == before
 
 

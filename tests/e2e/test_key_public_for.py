@@ -98,7 +98,7 @@ def test_restrict_applies_without_gateway(way_with_line, echo, tmp_path):
         assert not listens(way, net.free_port())
         assert not pty(way) and not agent(way, tmp_path) and not x11(way)
     assert ",user-rc" not in w.line
-    assert "AllowStreamLocalForwarding in the machine's sshd_config" in w.said
+    assert "AllowStreamLocalForwarding in the upstream's sshd_config" in w.said
 
 
 def test_line_for_remote_forwards_alone(way_with_line, echo):
@@ -130,8 +130,8 @@ def test_policy_that_upstream_cannot_enforce_is_noted(way_with_line):
     w = way_with_line("--from", "192.0.2.7,2001:db8::/64", IdleTimeout="1h", MaxSessions="3",
                       PermitCommands="sftp")
     assert 'from="192.0.2.7,2001:db8::/64"' in w.line
-    assert "the machine cannot keep MaxSessions, IdleTimeout with this line" in w.said
-    assert "PermitCommands = sftp closes no forward" in w.said
+    assert "the upstream cannot enforce MaxSessions, IdleTimeout with this line" in w.said
+    assert "PermitCommands = sftp does not close forwards" in w.said
     assert "PerSourcePenaltyExemptList 192.0.2.7,2001:db8::/64" in w.said
     assert w.ssh("true").code == 255  # the gateway has another address
 
@@ -160,7 +160,7 @@ def test_key_other_than_that_of_route_is_noted(make_gateway, make_sshd):
     gateway.route("alice", make_sshd())
     gateway.generate_key("other")
     _, said = public_line(gateway, "other", "alice")
-    assert "the route logs in there with alice, not with other" in said
+    assert "the route logs in to the upstream with alice, not with other" in said
 
 
 @pytest.mark.parametrize("arguments, status", [

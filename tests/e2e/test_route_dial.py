@@ -79,7 +79,7 @@ def test_changed_host_key_without_checking(trial, ring):
     t.accepts(with_changed_key(t), "has CHANGED, and StrictHostKeyChecking is no")
     t.route(StrictHostKeyChecking="no", Passthrough="yes")
     status, line = t.dial()
-    assert status == 1 and line.endswith(": it does not get what the person types"), line
+    assert status == 1 and line.endswith(": it does not get what the user types"), line
     t.gateway.sallyport("key", "add", "secret", "--password", "-c", t.gateway.conf, stdin=b"secret\n")
     t.route(StrictHostKeyChecking="no", Password="secret")
     status, line = t.dial()
@@ -103,7 +103,7 @@ def test_unknown_host_key_without_checking(trial):
 def test_unknown_host_key_with_accept_new(trial):
     """The trial does not save the key."""
     t = trial(StrictHostKeyChecking="accept-new")
-    t.accepts("# mine\n", rf"is not known: the first login will keep it in {t.file}")
+    t.accepts("# mine\n", rf"is not known: the first login will store it in {t.file}")
     assert t.file.read_text() == "# mine\n"
     t.file.unlink()
     assert t.dial()[0] == 0 and not t.file.exists()
@@ -112,7 +112,7 @@ def test_unknown_host_key_with_accept_new(trial):
 def test_unknown_host_key_that_cannot_be_saved(trial, tmp_path):
     t = trial(StrictHostKeyChecking="accept-new", UserKnownHostsFile=tmp_path / "missing" / "file")
     status, line = t.dial()
-    assert status == 1 and "is not known, and can't be kept: " in line and "No such file" in line, line
+    assert status == 1 and "is not known, and can't be stored: " in line and "No such file" in line, line
 
 
 def test_revoked_host_key(trial):

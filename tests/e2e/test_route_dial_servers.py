@@ -64,7 +64,7 @@ def test_silent_port(dial_scripted_server):
 
 
 def test_port_that_closes_at_once(dial_scripted_server):
-    assert dial_scripted_server(lambda s: None)[:2] == (1, NO_SSH + "closed by the other side")
+    assert dial_scripted_server(lambda s: None)[:2] == (1, NO_SSH + "connection closed")
 
 
 def test_silence_after_version(dial_scripted_server):

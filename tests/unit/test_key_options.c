@@ -71,7 +71,7 @@ test_what_is_open(void **state)
 static void
 test_forwards(void **state)
 {
-	static const char sockets[] = "port-forwarding lets Unix sockets through as well";
+	static const char sockets[] = "port-forwarding also permits Unix sockets";
 	struct route r = open_route();
 
 	(void)state;
@@ -151,14 +151,14 @@ test_commands_and_the_rest(void **state)
 	add(&r.permit_commands, "sftp");
 	r.idle_timeout_ms = 1;
 	expect(&r, "restrict,from=\"192.0.2.1\",command=\"internal-sftp\",pty,user-rc",
-	    "the machine cannot keep IdleTimeout with this line|PermitCommands = sftp closes no "
-	    "forward, agent or terminal");
+	    "the upstream cannot enforce IdleTimeout with this line|PermitCommands = sftp does not "
+	    "close forwards, agent or terminals");
 	r.idle_timeout_ms = 0;
 	r.restrict_all = 1;
 	add(&r.permit_commands, "shell");
 	add(&r.accept_env, "LC_*");
 	expect(&r, "restrict,from=\"192.0.2.1\",pty",
-	    "the machine cannot keep PermitCommands, AcceptEnv with this line");
+	    "the upstream cannot enforce PermitCommands, AcceptEnv with this line");
 	strlist_free(&r.accept_env);
 	r.force_command = forced;
 	r.passthrough = 1;

@@ -460,14 +460,14 @@ input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, s
 		return fail(ac, "unexpected login message from upstream: type %u",
 		    SSH_MSG_USERAUTH_INFO_REQUEST);
 	if (++ac->rounds > AUTH_CLIENT_ROUNDS_MAX || len > AUTH_CLIENT_MESSAGE_MAX)
-		return fail(ac, "upstream asks without end");
+		return fail(ac, "upstream asks too many questions");
 	(void)wire_string(w); /* name; prompt of a password change */
 	if (ac->sent == SENT_KBDINT) {
 		(void)wire_string(w); /* instruction */
 		(void)wire_string(w); /* language */
 		ac->prompts = wire_u32(w);
 		if (ac->prompts > AUTH_CLIENT_PROMPTS_MAX)
-			return fail(ac, "upstream asks too much at once");
+			return fail(ac, "upstream asks too many questions at once");
 		for (i = 0; i < ac->prompts; i++) {
 			(void)wire_string(w);
 			(void)wire_bool(w); /* echo */
@@ -491,7 +491,7 @@ input_wanted(struct auth_client *ac, struct wire *w)
 	struct bytes alg = wire_string(w), blob = wire_string(w);
 
 	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) || !bytes_equal(blob, buf_bytes(&ac->blob)))
-		return fail(ac, "upstream takes a key it was not asked about");
+		return fail(ac, "upstream accepts a key that it was not asked about");
 	state_set(ac, STATE_WANTED);
 	return AUTH_CLIENT_WANTED;
 }

@@ -29,7 +29,7 @@ auth_stored_sent(const struct auth_stored *s)
 {
 	static const char *const names[] = {
 		[STORED_NOTHING] = "nothing",
-		[STORED_PROBE] = "the question what it takes",
+		[STORED_PROBE] = "the question which methods it accepts",
 		[STORED_KEY] = "the mapped key",
 		[STORED_PASSWORD] = "the stored password",
 		[STORED_CONVERSATION] = "the stored password",
@@ -68,18 +68,18 @@ give_up(struct auth_stored *s, struct auth_client *ac)
 
 	if (s->password_refused)
 		return fail(s,
-		    "upstream refused %sthe password stored as %s; if it is another one there now: "
+		    "upstream refused %sthe password stored as %s; if it has changed there: "
 		    "sallyport key remove %s, then sallyport key add %s --password; it offers %s",
 		    s->key_refused ? "the mapped key and " : "", s->name, s->name, s->name, offers);
 	if (s->given || (s->key_sent && !s->key_refused))
-		return fail(s, "upstream accepted what is stored (%s) but wants more: %s",
+		return fail(s, "upstream accepted the stored %s but wants more: %s",
 		    s->given && s->key_sent ? "key and password" :
 			s->given	    ? "password" :
 					      "key",
 		    offers);
 	return fail(s, "upstream %s; it offers %s",
-	    s->key_refused ? "refused the mapped key and takes no password" :
-			     "takes neither a password nor a key from here",
+	    s->key_refused ? "refused the mapped key and accepts no password" :
+			     "accepts neither a password nor a key from the gateway",
 	    offers);
 }
 
@@ -212,10 +212,10 @@ asked(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 	/* what it says after it has had the password is not for the log: it may say it back */
 	if (s->given)
 		return fail(s,
-		    "upstream asks more than a stored password answers: it may want the password "
-		    "stored as %s changed",
+		    "upstream asks for more than a stored password can answer: it may want the "
+		    "password stored as %s changed",
 		    s->name);
-	return fail(s, "upstream asks more than a stored password answers: \"%s\"",
+	return fail(s, "upstream asks for more than a stored password can answer: \"%s\"",
 	    log_vis(shown, sizeof(shown), prompt.p, prompt.len));
 }
 

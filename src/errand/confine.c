@@ -109,9 +109,9 @@ errand_confine_lacks(void)
 	const int version = landlock_version();
 
 	if (version == 0)
-		return "no Landlock: file permissions alone keep them from the key store";
+		return "no Landlock: only file permissions keep them from the key store";
 	if (version < LANDLOCK_SCOPES_SIGNALS)
-		return "a Landlock that does not know signals: they signal nobody but themselves";
+		return "a Landlock that does not cover signals: they can signal only themselves";
 	return NULL;
 }
 

@@ -62,7 +62,7 @@ errand_run(int sock, const char *base, const char *command)
 	order.argv = run.argv.v;
 	order.env = run.env.n > 0 ? run.env.v : none;
 	if (command != NULL && !errand_run_permitted(order.argv, order.env, base, command)) {
-		log_error("the command of RunAs is %s, and another one is not run", command);
+		log_error("RunAs is for the command %s only: another one is not run", command);
 		_exit(1);
 	}
 	signal(SIGTERM, SIG_DFL);

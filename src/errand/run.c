@@ -205,7 +205,8 @@ run_wait(struct run *run, int64_t deadline, int watched, struct run_result *resu
 			if ((fds[0].revents != 0 && run_read_out(run, result) != 0) ||
 			    (fds[1].revents != 0 && run_read_err(run, result) != 0)) {
 				snprintf(result->failure, sizeof(result->failure),
-				    "it said more than %zu bytes and was killed", result->out.max);
+				    "it printed more than %zu bytes and was killed",
+				    result->out.max);
 				return;
 			}
 		}

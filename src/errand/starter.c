@@ -107,7 +107,8 @@ starter_fork(struct starter *s, int sock)
 			place = &s->errands[i];
 	/* the errand's socket closes, by which the keeper learns of it */
 	if (place == NULL) {
-		log_error("a lookup program is not started: %d run already", STARTER_ERRANDS_MAX);
+		log_error("a lookup program is not started: %d are running already",
+		    STARTER_ERRANDS_MAX);
 		return;
 	}
 	*place = fork();

@@ -31,18 +31,17 @@ struct agent_login {
 static const struct {
 	const char *text, *why;
 } agent_failures[] = {
-	[IPC_AGENT_NOT_OFFERED] = { "this login needs a key from your agent, and your ssh offers "
-				    "none: use ssh -A, and see that ssh-add -l lists your key",
+	[IPC_AGENT_NOT_OFFERED] = { "this login needs a key from your agent, and your ssh offers none: use ssh -A, and "
+				    "check that ssh-add -l lists your key",
 	    "no agent is offered" },
-	[IPC_AGENT_DENIED] = { "this login needs a key from your agent, and your ssh could not "
-			       "reach it: see that ssh-add -l lists your key",
+	[IPC_AGENT_DENIED] = { "this login needs a key from your agent, and your ssh could not reach it: check "
+			       "that ssh-add -l lists your key",
 	    "the client does not open a channel to its agent" },
-	[IPC_AGENT_GONE] = { "your agent went away before it had signed; see that ssh-add -l works",
+	[IPC_AGENT_GONE] = { "your agent disappeared before it signed; check that ssh-add -l works",
 	    "the agent went away" },
-	[IPC_AGENT_GARBLED] = { "your agent gave an answer that cannot be used",
-	    "unreadable answer of the agent" },
-	[IPC_AGENT_TIMEOUT] = { "your agent was not heard in time; this login needs ssh -A and a "
-				"session",
+	[IPC_AGENT_GARBLED] = { "your agent sent an answer that cannot be used",
+	    "unreadable answer from the agent" },
+	[IPC_AGENT_TIMEOUT] = { "your agent did not answer in time; this login needs ssh -A and a session",
 	    "LoginGraceTime was over before the agent had signed" },
 };
 
@@ -130,18 +129,19 @@ agent_login_no_key(struct ksession *s)
 
 	if (a->keys.n == 0)
 		ksession_refuse(s,
-		    "there is no key in your agent, or it is locked: see that ssh-add -l lists yours",
-		    "the agent shows no key");
+		    "there is no key in your agent, or it is locked: check that ssh-add -l "
+		    "lists yours",
+		    "the agent lists no key");
 	else if (a->not_signed > 0)
 		ksession_refuse(s,
 		    "your agent did not sign with the key that opens your machine; was it not "
 		    "confirmed?",
-		    "%s@%s would take a key, and the agent did not sign with it", s->up.user,
+		    "%s@%s would accept a key, but the agent did not sign with it", s->up.user,
 		    s->up.host);
 	else
 		ksession_refuse(s,
-		    "your machine takes none of the keys in your agent; ask your administrator",
-		    "%s@%s takes none of the %zu keys of the agent, %u tried", s->up.user,
+		    "your machine accepts none of the keys in your agent; ask your administrator",
+		    "%s@%s accepts none of the %zu keys of the agent, %u tried", s->up.user,
 		    s->up.host, a->keys.n, a->tries);
 }
 
@@ -290,7 +290,7 @@ agent_login_refused(struct ksession *s)
 		    "%s@%s accepted a key of the agent but wants more: %s", s->up.user, s->up.host,
 		    offers);
 	else if (!namelist_has(offers, "publickey"))
-		ksession_refuse(s, upstream_text_login, "%s@%s takes no keys; it offers %s",
+		ksession_refuse(s, upstream_text_login, "%s@%s accepts no keys; it offers %s",
 		    s->up.user, s->up.host, offers);
 	else
 		agent_login_next(s);
@@ -301,7 +301,8 @@ agent_login_ended(struct ksession *s, const char *reason)
 {
 	ksession_refuse(s,
 	    s->up.agent->tries > 0 ?
-		"your machine has ended the login: it may take none of the first keys in your agent" :
+		"your machine has ended the login: it may accept none of the first keys in your "
+		"agent" :
 		"your machine has ended the connection; try again later or ask your administrator",
 	    "%s port %u: %s", s->up.host, s->route->port, reason);
 }

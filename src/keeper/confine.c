@@ -220,8 +220,8 @@ confine_landlock(const struct conf *conf, struct writable **out)
 	if (r == 0)
 		r = landlock_enter(l);
 	if (r == ERR_SYS)
-		log_info("Landlock is not available here: %s; the keeper's files are those of its "
-			 "user",
+		log_info("Landlock is not available here: %s; the keeper can use any file that its "
+			 "user can",
 		    strerror(errno));
 	if (r != 0)
 		writable_free(out);

@@ -54,10 +54,10 @@ downstream_answer(struct ksession *s, enum downstream_answer what)
 			if (what == ANSWER_FAILED)
 				ksession_log_auth(s, "Failed");
 			ksession_refuse(s,
-			    "your machine takes no way to log in that you have here; ask your "
-			    "administrator",
-			    "%s@%s offers nothing that can be carried: %s", s->up.user, s->up.host,
-			    s->up.auth != NULL ? auth_client_methods(s->up.auth) : "");
+			    "your machine accepts no login method that the gateway can pass on; "
+			    "ask your administrator",
+			    "%s@%s offers no method that can be passed on: %s", s->up.user,
+			    s->up.host, s->up.auth != NULL ? auth_client_methods(s->up.auth) : "");
 			return;
 		}
 	}
@@ -237,7 +237,7 @@ downstream_make_policy(struct ksession *s)
 	if (r != 0) {
 		buf_free(&s->down.policy);
 		ksession_refuse(s,
-		    "what your key may do is more than the gateway can keep in mind; ask your "
+		    "the options of your key are longer than the gateway supports; ask your "
 		    "administrator",
 		    "%s", why.text);
 	}

@@ -70,7 +70,7 @@ downstream_sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 	int r;
 
 	if (key == NULL) {
-		downstream_sign_refused(s, "no host key has the algorithm it wants a signature of");
+		downstream_sign_refused(s, "it asks for a signature that no host key can make");
 		return;
 	}
 	buf_init(&sig, 8192);
@@ -100,11 +100,12 @@ downstream_sign(struct ksession *s, struct wire *body)
 	wire_text(body, alg, sizeof(alg));
 	hash = wire_string(body);
 	if (wire_end(body) != 0 || !is_exchange_hash(hash)) {
-		downstream_sign_refused(s, "what it wants signed is no exchange hash");
+		downstream_sign_refused(s,
+		    "it asks for a signature of something that is not an exchange hash");
 		return;
 	}
 	if (s->sign.later.waiting) {
-		downstream_sign_refused(s, "it wants two signatures at once");
+		downstream_sign_refused(s, "it asks for two signatures at once");
 		return;
 	}
 	if (bucket_take(&s->sign.bucket, clock_ms())) {

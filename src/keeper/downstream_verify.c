@@ -161,7 +161,7 @@ downstream_password_done(struct ksession *s, const struct job_result *result)
 	if (s->phase != IPC_PHASE_AUTH)
 		return;
 	if (ok == -1)
-		ksession_refuse(s, upstream_text_gateway, "no password can be checked");
+		ksession_refuse(s, upstream_text_gateway, "passwords cannot be checked");
 	else if (ok == 1 && downstream_has_hash(s) && downstream_get_password(s, &password) == 0)
 		downstream_method_passed(s);
 	else

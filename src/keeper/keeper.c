@@ -91,7 +91,7 @@ keeper_reload(struct keeper *k)
 	free(text);
 	conf_errors_free(&errors);
 	if (master_link_send(k, &b, -1) != 0)
-		log_error("reload: the master does not listen");
+		log_error("reload: cannot reach the master");
 }
 
 /* The master has done its part, or could not. */
@@ -140,7 +140,7 @@ keeper_master_input(struct keeper *k)
 		return;
 	if (r == ERR_NOFILE) {
 		/* its session sees the socket close, and tells the client */
-		log_error("a connection is not taken: %s", err_str(r));
+		log_error("cannot accept a connection: %s", err_str(r));
 		return;
 	}
 	if (r == 0) {
@@ -153,7 +153,7 @@ keeper_master_input(struct keeper *k)
 		return;
 	}
 	if (r != ERR_EOF)
-		log_error("message of the master: %s", err_str(r));
+		log_error("message from the master: %s", err_str(r));
 	/* gone, or not to be understood: what runs goes on, nothing new comes */
 	fd_close(&k->master);
 	master_link_drop(k);

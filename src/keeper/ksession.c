@@ -142,7 +142,7 @@ ksession_sweep(struct ksession *s, int64_t now)
 	if (s->phase == IPC_PHASE_END)
 		ksession_warn(s, "does not end, cut");
 	else
-		ksession_warn(s, "overstays LoginGraceTime, cut");
+		ksession_warn(s, "LoginGraceTime is over, and it does not end: cut off");
 	ksession_end(s);
 }
 
@@ -170,7 +170,7 @@ ksession_tell_master(const struct ksession *s, struct buf *b)
 	if (s->keeper->master == -1)
 		buf_free(b);
 	else if (master_link_send(s->keeper, b, -1) != 0)
-		ksession_warn(s, "the master does not listen");
+		ksession_warn(s, "cannot reach the master");
 }
 
 int
@@ -399,7 +399,7 @@ ksession_input(struct ksession *s)
 	if (r == ERR_EOF)
 		ksession_log_end(s, &died);
 	else
-		ksession_error(s, "ended for a bad message (%s in phase %u): %s",
-		    ipc_name(msg.type), s->phase, err_str(r));
+		ksession_error(s, "ended: bad message (%s in phase %u): %s", ipc_name(msg.type),
+		    s->phase, err_str(r));
 	ksession_end(s);
 }

@@ -45,7 +45,7 @@ ksession_log_input(struct ksession *s, struct wire *body)
 
 	wire_text(body, text, sizeof(text));
 	if (wire_end(body) != 0 || level > LOG_LVL_DEBUG) {
-		ksession_error(s, "ended for an unreadable line for the log");
+		ksession_error(s, "ended: unreadable line for the log");
 		ksession_end(s);
 		return;
 	}
@@ -56,7 +56,7 @@ ksession_log_input(struct ksession *s, struct wire *body)
 	/* a line below LogLevel is no less work */
 	if (++s->log.lines_lost < KSESSION_LOG_LOST_MAX)
 		return;
-	ksession_error(s, "ended for a flood of lines for the log");
+	ksession_error(s, "ended: too many lines for the log");
 	ksession_end(s);
 }
 

@@ -122,7 +122,7 @@ master_link_flush(struct keeper *k)
 			return;
 		}
 		if (r != 0)
-			log_error("the master does not get %s: %s", ipc_name(l->body.data[0]),
+			log_error("cannot send %s to the master: %s", ipc_name(l->body.data[0]),
 			    err_str(r));
 		STAILQ_REMOVE_HEAD(&k->outbox, entry);
 		master_link_free(l);

@@ -119,7 +119,7 @@ passthrough_send(struct ksession *s)
 	 * StrictHostKeyChecking = no accepts that */
 	if (for_upstream && s->up.host_key_changed) {
 		ksession_refuse(s, upstream_text_host_key,
-		    "the host key of %s has CHANGED: it does not get what the person types",
+		    "the host key of %s has CHANGED: it does not get what the user types",
 		    s->up.host);
 		return;
 	}
@@ -170,7 +170,8 @@ passthrough_success(struct ksession *s)
 	if (s->up.passthrough.request == PASSTHROUGH_PROBE &&
 	    s->route->authentication_methods.n > 0) {
 		ksession_refuse(s, upstream_text_login,
-		    "%s@%s lets anybody in without a password, but AuthenticationMethods asks for one",
+		    "%s@%s lets anybody in without a password, but AuthenticationMethods "
+		    "requires one",
 		    s->up.user, s->up.host);
 		return;
 	}
@@ -193,8 +194,8 @@ passthrough_key_refused(struct ksession *s)
 	if (namelist_has(methods, "password") || namelist_has(methods, "keyboard-interactive"))
 		downstream_declined(s);
 	else
-		ksession_refuse(s, upstream_text_login, "%s@%s: nothing else is offered",
-		    s->up.user, s->up.host);
+		ksession_refuse(s, upstream_text_login, "%s@%s offers no other method", s->up.user,
+		    s->up.host);
 }
 
 static void

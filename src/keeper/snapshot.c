@@ -34,8 +34,8 @@ snapshot_same_of_exec(const struct conf *old, const struct conf *new, const char
 	if (a != NULL && b != NULL && strcmp(a->value, b->value) == 0)
 		return 1;
 	conf_error(errors, b != NULL ? b->file : new->dir, b != NULL ? b->line : 0,
-	    "%s of [lookup exec] changes at a restart only%s", key,
-	    strcmp(key, "RunAs") == 0 ? "" : ", as there is RunAs");
+	    "%s of [lookup exec] changes only at a restart%s", key,
+	    strcmp(key, "RunAs") == 0 ? "" : ", because RunAs is set");
 	return 0;
 }
 

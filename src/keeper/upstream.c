@@ -58,7 +58,8 @@ upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct b
 	 * which may have been taken over: it does not count here */
 	if (!s->down.methods_verified.complete) {
 		ksession_error(s,
-		    "mapped key: it does not sign because of what %s is said to have judged",
+		    "mapped key: it does not sign on a session's word that %s has accepted the "
+		    "user",
 		    s->up.host);
 		return ERR_BADSTATE;
 	}
@@ -97,9 +98,9 @@ upstream_log_key_refused(const struct ksession *s)
 	if (upstream_must_bind(s) && !s->up.hostbound)
 		ksession_warn(s,
 		    "the host key of %s is not known, so the mapped key signs only by "
-		    "publickey-hostbound, which that machine does not take (OpenSSH does since "
-		    "8.9): add its host key to UserKnownHostsFile, or set StrictHostKeyChecking "
-		    "= accept-new",
+		    "publickey-hostbound, which that upstream does not support (OpenSSH does "
+		    "since 8.9): add its host key to UserKnownHostsFile, or set "
+		    "StrictHostKeyChecking = accept-new",
 		    s->up.host);
 }
 

@@ -149,12 +149,12 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 	wire_text(&msg->body, reason, sizeof(reason));
 	if (upstream_take_dead_hosts(s, &msg->body) != 0 ||
 	    !strlist_has(&s->route->hosts, s->up.host)) {
-		ksession_refuse(s, upstream_text_gateway, "unreadable answer of an errand");
+		ksession_refuse(s, upstream_text_gateway, "unreadable answer from an errand");
 		return;
 	}
 	dead_hosts_remove(&s->keeper->dead, s->up.host, s->route->port);
 	if (reason[0] != '\0')
-		ksession_warn(s, "%s instead of another: %s", s->up.host, reason);
+		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
 	snprintf(s->up.user, sizeof(s->up.user), "%s",
 	    s->route->user != NULL ? s->route->user : auth_server_login(s->down.auth));
 	upstream_send_fd(s, msg->fd);
@@ -186,7 +186,7 @@ upstream_dial_done(struct ksession *s, const struct job_result *result)
 		upstream_no_errand(s, result->err);
 		break;
 	case JOB_OVERDUE:
-		ksession_refuse(s, upstream_text_unreachable, "too many others wait for %s port %u",
+		ksession_refuse(s, upstream_text_unreachable, "too many logins wait for %s port %u",
 		    s->route->hosts.v[0], s->route->port);
 		break;
 	case JOB_DIED:

@@ -204,8 +204,7 @@ upstream_compare_host_key(const struct ksession *s, const struct host_key_shown 
 
 	if (upstream_kept_host_key(s, &m, &told) == 0 && !bytes_equal(told.blob, looked->blob))
 		ksession_warn(s,
-		    "%s port %u has shown the gateway another host key than the one that comes "
-		    "from this session",
+		    "%s port %u has shown the gateway another host key than this session reports",
 		    s->up.host, s->route->port);
 }
 
@@ -252,7 +251,7 @@ upstream_look_done(struct ksession *s, const struct job_result *result)
 		return;
 	}
 	s->up.host_key_scanned = 1;
-	snprintf(reason, sizeof(reason), "the errand has failed: %s",
+	snprintf(reason, sizeof(reason), "the errand failed: %s",
 	    err_str(result->err != 0 ? result->err : ERR_FORMAT));
 	if (msg != NULL && msg->type == IPC_DIAL_FAILED) {
 		wire_text(&msg->body, reason, sizeof(reason));

@@ -9,8 +9,8 @@
 #include "keystore/keystore.h"
 
 static const char *const text_asks_more =
-    "your machine asks the gateway for more than the password it has for it, or for a new one; "
-    "ask your administrator";
+    "your machine wants more than the password that the gateway has for it, or a new one; ask "
+    "your administrator";
 
 /*
  * The stored password, on its way through the session: for a client that has passed all that

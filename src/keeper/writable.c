@@ -241,8 +241,8 @@ writable_at_reload(void *ctx, const char *dir, const char *path, const char *fil
 
 	if (!writable_covers(reload->w, dir))
 		conf_error(reload->errors, file, line,
-		    "accept-new writes to %.1000s, in a directory that this gateway may not write "
-		    "to since its start: restart it",
+		    "accept-new writes to %.1000s, in a directory that was not configured when "
+		    "this gateway started: restart it",
 		    path != NULL ? path : dir);
 	return 0;
 }

@@ -161,7 +161,7 @@ control_peer_ok(const struct control *c, int fd)
 		return 0;
 	if (peer.uid == 0 || peer.uid == c->uid)
 		return 1;
-	log_warn("control: user %u may not give orders", peer.uid);
+	log_warn("control: user %u is not permitted to use the socket", peer.uid);
 	return 0;
 }
 

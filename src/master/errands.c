@@ -69,7 +69,7 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	int r;
 
 	if (wire_end(&msg->body) != 0 || kind == 0 || kind >= sizeof(roles) / sizeof(roles[0])) {
-		log_error("the keeper asks for an errand there is none of");
+		log_error("the keeper asks for an unknown errand");
 		return;
 	}
 	if (kind == IPC_ERRAND_RUN && m->starter != -1)
@@ -82,7 +82,8 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	if (r == ERR_EOF) {
 		/* without the starter there are no lookups: end, so that the service manager starts us
 		 * again */
-		log_error("the starter of lookup programs is gone: ending; running sessions go on");
+		log_error(
+		    "the starter of lookup programs has died: exiting; running sessions continue");
 		m->done = 1;
 		m->status = 1;
 	}

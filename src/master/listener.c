@@ -80,7 +80,7 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
 			continue;
 		/* [::] is a default, and this host may have no IPv6 */
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
-			log_warn("%s: no IPv6 here, left out", gateway->listen[i].host);
+			log_warn("%s: this host has no IPv6; skipped", gateway->listen[i].host);
 			continue;
 		}
 		log_error("cannot bind %s port %u: %s", gateway->listen[i].host,
@@ -101,8 +101,9 @@ listeners_add_strays(const struct inherited *in, const struct conf_gateway *gate
 		if (inherited_meant(in->fds[i], gateway))
 			continue;
 		inherited_name(in->fds[i], name);
-		log_warn("the socket unit listens on %s, which is no ListenAddress: who connects "
-			 "there is turned away",
+		log_warn(
+		    "the socket unit listens on %s, which is not a ListenAddress: clients that "
+		    "connect there are turned away",
 		    name);
 		listeners[n++] = (struct listener){ in->fds[i], NULL, 1 };
 	}
@@ -228,7 +229,7 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 			continue;
 		reason_set(why, "cannot listen on %s port %u: %s%s", l->address->host,
 		    l->address->port, strerror(errno),
-		    errno == EACCES ? " (a port below 1024 takes a restart)" : "");
+		    errno == EACCES ? " (a port below 1024 needs a restart)" : "");
 		listeners_drop(next, i + 1, before, n);
 		return ERR_SYS;
 	}

@@ -128,7 +128,7 @@ enum accepted {
 static enum accepted
 accept_one(struct master *m, const struct listener *l)
 {
-	static const char stray[] = "Nobody is served at this address: it is no ListenAddress\r\n";
+	static const char stray[] = "This address is not served: it is not a ListenAddress\r\n";
 	enum startup_verdict verdict;
 	struct connection c;
 	const char *why;
@@ -217,9 +217,8 @@ keeper_gone(struct master *m, int r)
 		snprintf(how, sizeof(how), "killed by signal %d%s", WTERMSIG(m->keeper_status),
 		    WTERMSIG(m->keeper_status) == SIGSYS ? " (system call not allowed)" : "");
 	/* without a keeper there are no logins: end, so that the service manager starts us again */
-	log_error(
-	    "the keeper is gone (%s): ending; of %u sessions those that are logged in go on, and "
-	    "are not logged any more",
+	log_error("the keeper has died (%s): exiting; of %u sessions, those that are logged in "
+		  "continue, but are not logged any more",
 	    how, startups_sessions(m->startups));
 	m->done = 1;
 	m->status = 1;
@@ -397,7 +396,7 @@ master_try_host_keys(const struct master *m, struct wire *body, const char **why
 	struct bytes keys[HOST_KEYS_MAX];
 	uint32_t n = wire_u32(body), i;
 
-	*why = "unreadable message of the keeper";
+	*why = "unreadable message from the keeper";
 	if (n > HOST_KEYS_MAX)
 		return ERR_FORMAT;
 	for (i = 0; i < n; i++)
@@ -444,7 +443,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	if (r == 0 && msg.type == IPC_READY) {
 		if (master_try_host_keys(m, &msg.body, &why) == 0)
 			return 0;
-		log_error("HostKey: no session could begin with these keys: %s", why);
+		log_error("HostKey: sessions cannot start with these keys: %s", why);
 		return 78;
 	}
 	keeper_await_end(m);

@@ -33,7 +33,7 @@ reload_ask(struct master *m)
 			m->askers[i] = ASKER_THIS;
 	ipc_begin(&b, IPC_RELOAD);
 	if (ipc_send(m->keeper, &b, -1) != 0)
-		log_error("reload: the keeper does not listen"); /* the main loop finds out why */
+		log_error("reload: cannot reach the keeper"); /* the main loop finds out why */
 }
 
 void
@@ -91,7 +91,7 @@ reload_commit(struct master *m, int yes)
 			(void)poll(&pfd, 1, clock_until(end, clock_ms()));
 	} while (r == ERR_AGAIN && clock_ms() < end);
 	if (r != 0)
-		log_error("reload: the keeper does not listen: %s", err_str(r));
+		log_error("reload: cannot reach the keeper: %s", err_str(r));
 }
 
 static int
@@ -106,9 +106,9 @@ reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
 {
 	if (!reload_same_name(old->run_as, new->run_as) ||
 	    !reload_same_name(old->run_network_as, new->run_network_as))
-		log_warn("reload: RunAs and RunNetworkAs change at a restart only");
+		log_warn("reload: RunAs and RunNetworkAs change only at a restart");
 	if (strcmp(old->control_socket, new->control_socket) != 0)
-		log_warn("reload: ControlSocket changes at a restart only");
+		log_warn("reload: ControlSocket changes only at a restart");
 }
 
 /* Apply [gateway] as the keeper has loaded it: listeners, limits.  0, or an ERR_* with why and nothing
@@ -179,12 +179,12 @@ reload_answer(struct master *m, struct wire *body)
 
 	text = keys != ERR_FORMAT ? strndup((const char *)raw.p, raw.len) : NULL;
 	if (text == NULL || m->reload == RELOAD_NONE) {
-		log_error("reload: unreadable answer of the keeper");
+		log_error("reload: unreadable answer from the keeper");
 		ok = 0;
 		n = 1;
 	} else if (ok) {
 		if (keys != 0)
-			reason_set(&why, "HostKey: no session could begin with these keys: %s",
+			reason_set(&why, "HostKey: sessions cannot start with these keys: %s",
 			    keys_why);
 		ok = keys == 0 && reload_apply(m, text, &why) == 0;
 		reload_commit(m, ok);

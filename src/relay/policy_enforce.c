@@ -180,7 +180,7 @@ policy_enforce_open_refused(struct policy_enforce *p, struct bytes type, struct 
 		p->refused = "tunnel";
 		return policy_enforce_tunnel_permitted(p, w) ? 0 : SSH_OPEN_CONNECT_FAILED;
 	}
-	p->refused = "channel of another kind";
+	p->refused = "channel of unknown type";
 	return (p->policy.permits & POLICY_OTHER) != 0 ? 0 : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
 }
 
@@ -218,7 +218,7 @@ policy_enforce_client_open(struct policy_enforce *p, const uint8_t *payload, siz
 		p->refused = NULL;
 		c = channels_add(&p->channels, number, bytes_is(type, "session"));
 		if (c == NULL) {
-			p->refused = "more channels than there may be";
+			p->refused = "too many channels";
 			reason = SSH_OPEN_RESOURCE_SHORTAGE;
 		}
 	}
@@ -267,7 +267,7 @@ policy_enforce_upstream_open(struct policy_enforce *p, const uint8_t *payload, s
 			ok = (p->asked & p->policy.permits & types[i].permit) != 0;
 	if (ok)
 		return RELAY_PASS;
-	p->refused = "channel the upstream opens unasked";
+	p->refused = "channel from the upstream that the client has not asked for";
 	policy_enforce_put_open_failure(p, RELAY_UPSTREAM, number,
 	    SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	return RELAY_DROP;

@@ -161,9 +161,8 @@ relay_over(const struct relay *r, int64_t now, const char **why, const char **te
 	if (!idle && now < r->over_ms)
 		return 0;
 	*why = idle ? "IdleTimeout" : "SessionTimeout";
-	*text = idle ?
-	    "closed, because it was not used for so long" :
-	    "closed, because a connection of this login ends after a time; connect again";
+	*text = idle ? "closed, because it was idle for too long" :
+		       "closed, because the time limit of a connection is over; connect again";
 	return 1;
 }
 

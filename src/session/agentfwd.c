@@ -321,7 +321,7 @@ agentfwd_hold(struct session *s, const uint8_t *payload, size_t len)
 	if (buf_err(&a->held) == 0)
 		return;
 	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION,
-	    "sallyport: too much sent before the machine behind has let you in");
+	    "sallyport: too much was sent before your machine let you in");
 	session_end(s, "client sends too much before the upstream has let it in");
 }
 

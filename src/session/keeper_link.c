@@ -28,7 +28,7 @@ keeper_link_lost(struct session *s)
 		return;
 	if (s->state != SESSION_AGENT) {
 		s->orphan = 1;
-		session_end(s, "the keeper has hung up");
+		session_end(s, "the keeper has closed the connection");
 		return;
 	}
 	snprintf(line, sizeof(line), SESSION_ORPHANED, (uintmax_t)s->config->id);

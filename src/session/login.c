@@ -54,8 +54,8 @@ login_begin(struct session *s)
 		r = s->down == NULL ? ERR_SSH : 0;
 	}
 	if (r != 0) {
-		log_error("cannot begin: %s", why);
-		session_end(s, "cannot begin: %s", why);
+		log_error("cannot start: %s", why);
+		session_end(s, "cannot start: %s", why);
 	}
 	return r;
 }
@@ -178,7 +178,7 @@ login_upstream_there(struct session *s)
 		session_end(s, "unexpected message from the keeper");
 		return 0;
 	}
-	session_end(s, "upstream: ended as soon as it had let us in");
+	session_end(s, "upstream: closed the connection right after login");
 	snprintf(line, sizeof(line), SESSION_UP_LOST, (uintmax_t)s->config->id);
 	leg_disconnect(s->down, SSH_DISCONNECT_CONNECTION_LOST, line);
 	return 0;

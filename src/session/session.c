@@ -188,7 +188,7 @@ session_keepalive(struct session *s, struct leg *leg, enum relay_from which, int
 		session_end(s, "%s does not answer keepalives",
 		    which == RELAY_DOWNSTREAM ? "client" : "upstream");
 		leg_disconnect(which == RELAY_DOWNSTREAM ? s->up : s->down,
-		    SSH_DISCONNECT_CONNECTION_LOST, "sallyport: the other side does not answer");
+		    SSH_DISCONNECT_CONNECTION_LOST, "sallyport: keepalives are not answered");
 		break;
 	}
 }

@@ -31,7 +31,7 @@ enum session_state {
 #define SESSION_ORPHANED                                                                   \
 	"sallyport: the gateway cannot log you in right now; try again later or ask your " \
 	"administrator (session %04jx)"
-#define SESSION_UP_LOST "sallyport: connection to the machine behind lost (session %04jx)"
+#define SESSION_UP_LOST "sallyport: connection to your machine lost (session %04jx)"
 
 struct session {
 	const struct session_config *config;

@@ -120,7 +120,7 @@ leg_input(struct leg *leg)
 	if (n == 0) {
 		if (leg->error[0] == '\0')
 			leg->failure = LEG_CLOSED;
-		leg_set_error(leg, "closed by the other side");
+		leg_set_error(leg, "connection closed");
 		return ERR_EOF;
 	}
 	leg->input_len += (size_t)n;

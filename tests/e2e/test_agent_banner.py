@@ -36,7 +36,7 @@ def test_banner_of_upstream_that_refuses_login(agent_way, banner, ring):
     w = agent_way(upstream=[ring.get("other")], sshd={"Banner": banner})
     r = w.ssh("echo in")
     assert r.code == 255 and r.out == b"", r
-    assert r.err.replace("\r", "").startswith(banner.read_text() + "sallyport: your machine takes none")
+    assert r.err.replace("\r", "").startswith(banner.read_text() + "sallyport: your machine accepts none")
 
 
 def test_banner_on_a_terminal(agent_way, banner):

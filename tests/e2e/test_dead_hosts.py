@@ -14,7 +14,7 @@ def seconds(w):
 
 
 def fallback_lines(w, mark=0):
-    return re.findall(r"session [0-9a-f]+: (.*) instead of another: (.*)", w.gateway.log.text(mark))
+    return re.findall(r"session [0-9a-f]+: (.*) is used instead of another address: (.*)", w.gateway.log.text(mark))
 
 
 def test_first_host_refuses_connection(gated):

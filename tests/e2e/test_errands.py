@@ -320,7 +320,7 @@ def test_next_lookup_ends_gateway_whose_starter_died(three_users, ring, tmp_path
     starter.kill()
     assert login(three_users, ring, tmp_path, "slow").ssh("true", timeout=60).code == 255
     assert three_users.process.wait(10) == 1
-    assert three_users.log.find("the starter of lookup programs is gone")
+    assert three_users.log.find("the starter of lookup programs has died")
 
 
 @needs_root

@@ -17,8 +17,8 @@ from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
 from lab.wait import wait_for
 
-KILLED = (r"error: the keeper is gone \(killed by signal 9\): ending; of \d+ sessions those that are logged in "
-          r"go on, and are not logged any more$")
+KILLED = (r"error: the keeper has died \(killed by signal 9\): exiting; of \d+ sessions, those that are logged in "
+          r"continue, but are not logged any more$")
 REQUEST_IDENTITIES = 11  # a request of the agent protocol
 SAYS = "sallyport: the gateway cannot log you in right now; try again later or ask your administrator"
 
@@ -35,7 +35,7 @@ def assert_log_after_kill(w, counts=(0, 1)):
     """
     w.gateway.quiet()
     lines = w.gateway.log.lines()
-    (last,) = [line for line in lines if "the keeper is gone" in line]
+    (last,) = [line for line in lines if "the keeper has died" in line]
     assert re.search(KILLED, last) and any(f" of {n} sessions" in last for n in counts), last
     assert not [line for line in lines[lines.index(last) + 1:] if "session" in line], lines
 
@@ -240,4 +240,4 @@ def test_log_reports_crashed_keeper(make_gateway, make_sshd, ring, short):
     with taken_over.TakenOverKeeper(g, short) as k:
         k.crash()
         assert g.process.wait(10) == 1
-    assert g.log.find(r"the keeper is gone \(killed by signal 4\): ending")
+    assert g.log.find(r"the keeper has died \(killed by signal 4\): exiting")

@@ -11,7 +11,7 @@ from lab import without_landlock
 from lab.sshd import ME
 from lab.wait import wait_for
 
-RESTART = r"accept-new writes to {}, in a directory that this gateway may not write to since its start: restart it"
+RESTART = r"accept-new writes to {}, in a directory that was not configured when this gateway started: restart it"
 
 
 def route_with_accept_new(w, login, path, **words):

@@ -40,7 +40,7 @@ def test_dead_upstream_uses_few_errands_and_delays_no_other_login(gated, ring):
             err = p.communicate(timeout=20)[1]
             assert p.returncode == 255 and b"cannot be reached right now" in err, err
         log = w.gateway.log.text()
-        tried, late = log.count("Connection timed out"), log.count("too many others wait for 127.0.0.6")
+        tried, late = log.count("Connection timed out"), log.count("too many logins wait for 127.0.0.6")
         assert tried + late == 40 and tried >= SAME and late > 0, log
         w.gateway.quiet()
         wait_for("its descriptors to be as before", lambda: keeper.n_descriptors() == descriptors, 3)

@@ -91,7 +91,7 @@ def test_connections_beyond_descriptor_limit(restarted):
         except ConnectionResetError:
             heard.append(b"")
     assert heard.count(b"SSH-") > 10 and heard.count(b"") > 10
-    assert w.gateway.log.find(r"^sallyport\[\d+\]: error: a connection is not taken: Too many open files$")
+    assert w.gateway.log.find(r"^sallyport\[\d+\]: error: cannot accept a connection: Too many open files$")
     assert w.ssh("true").code == 255
     for s in waiting:
         s.close()
@@ -99,7 +99,7 @@ def test_connections_beyond_descriptor_limit(restarted):
     w.answers()
     out, err = running.communicate(b"still here", timeout=10)
     assert (running.returncode, out) == (0, b"still here"), err
-    assert not w.gateway.log.find(r"the keeper is gone")
+    assert not w.gateway.log.find(r"the keeper has died")
     w.gateway.quiet()
 
 
@@ -153,5 +153,5 @@ def test_session_that_cannot_start_logs_reason(gated):
     resource.prlimit(w.gateway.master.pid, resource.RLIMIT_DATA, (data, data))
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
         assert net.read_all(s) == b""
-    w.gateway.log.wait(r"error: session [0-9a-f]+: cannot (begin|enter the sandbox): \w")
+    w.gateway.log.wait(r"error: session [0-9a-f]+: cannot (start|enter the sandbox): \w")
     w.gateway.quiet()

@@ -124,7 +124,7 @@ def test_changed_host_key_gets_no_password(gated, account, method):
     t.expect(r"sallyport: the host key of your machine could not be verified.*\(session [0-9a-f]+\)")
     assert t.wait() == 255
     t.close()
-    w.gateway.log.wait("has CHANGED: it does not get what the person types")
+    w.gateway.log.wait("has CHANGED: it does not get what the user types")
     w.sshd.quiet()
     assert not w.sshd.log.find("(Accepted|Failed) (password|keyboard)", mark)
 
@@ -289,7 +289,7 @@ def test_mapped_key_without_authorized_keys_is_configuration_error(make_gateway,
     g = make_gateway()
     g.route("alice", make_sshd(), [], Passthrough="yes", AuthorizedKeysFile=None)
     p = g.sallyport("check", "-c", g.conf)
-    assert p.returncode == 78 and b"go together" in p.stdout + p.stderr
+    assert p.returncode == 78 and b"need each other" in p.stdout + p.stderr
 
 
 def test_key_at_gateway_and_password_at_upstream(gated, account):

@@ -22,7 +22,7 @@ def w(gated):
     return gated()
 
 
-SECOND = r"HostKey new2026: a second ed25519 key, beside host_ed25519; a gateway has one of each kind"
+SECOND = r"HostKey new2026: a second ed25519 key, beside host_ed25519; a gateway has one of each type"
 
 
 def test_second_host_key_of_one_type_is_refused(w):
@@ -86,7 +86,7 @@ def test_reload_with_errors_keeps_old_configuration(w):
     bad = w.gateway.conf / "90-bad.ini"
     bad.write_text("[route carol]\nHostNam = x\nPort = 99999\n")
     text = w.gateway.hangup(NOT_RELOADED)
-    for line in (r"90-bad\.ini:2: unknown key \"HostNam\" .*did you mean HostName",
+    for line in (r"90-bad\.ini:2: unknown keyword \"HostNam\" .*did you mean HostName",
                  r"90-bad\.ini:3: Port: \"99999\" is not a port"):
         assert len(re.findall(rf"reload: .*{line}", text)) == 1, text
     assert len(re.findall(NOT_RELOADED, text)) == 1

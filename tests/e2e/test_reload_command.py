@@ -26,7 +26,7 @@ def test_reload_command(w):
     (w.gateway.conf / "90-bad.ini").write_text("[route carol]\nHostNam = x\n")
     p = w.gateway.reload()
     assert p.returncode == 78 and p.stdout == b""
-    assert re.search(rb'90-bad\.ini:2: unknown key "HostNam"', p.stderr)
+    assert re.search(rb'90-bad\.ini:2: unknown keyword "HostNam"', p.stderr)
     assert w.lets_in("bob")
 
 
@@ -42,7 +42,7 @@ def test_reload_command_with_json(w):
     bad.write_text("[route carol]\nHostNam = x\n")
     status, said = reload_json()
     assert (status, said["ok"], said["count"]) == (78, False, len(said["errors"])), said
-    assert any(e.startswith(f'{bad}:2: unknown key "HostNam"') for e in said["errors"]), said
+    assert any(e.startswith(f'{bad}:2: unknown keyword "HostNam"') for e in said["errors"]), said
     bad.write_text("".join(f"[route c{i}]\nHostNam = x\n" for i in range(2000)))
     status, said = reload_json()
     assert status == 78 and said["count"] > len(said["errors"]) > 10
@@ -86,7 +86,7 @@ def test_control_socket_is_for_its_owner_alone(w):
     mark = w.gateway.log.mark()
     p = subprocess.run(["/usr/bin/python3", "-c", code, path.parent], capture_output=True, timeout=20)
     assert p.stdout in (b"", b"b''\n"), p
-    w.gateway.log.wait("control: user 65534 may not give orders", mark)
+    w.gateway.log.wait("control: user 65534 is not permitted to use the socket", mark)
 
 
 def ask_control_socket(w, *requests):
@@ -138,6 +138,6 @@ def test_stale_control_socket_is_replaced(w):
 def test_gateway_without_control_socket(w, gated):
     w.gateway.options["ControlSocket"] = "none"
     w.gateway.write_gateway()
-    assert re.search("ControlSocket changes at a restart only", w.gateway.hangup())
+    assert re.search("ControlSocket changes only at a restart", w.gateway.hangup())
     p = w.gateway.reload()
     assert p.returncode == 1 and b"SIGHUP" in p.stderr

@@ -134,5 +134,5 @@ def test_reload_with_privileged_port(run_as_daemon):
     w.gateway.options["ListenAddress"] = f"127.0.0.1:{w.gateway.port} 127.0.0.1:{first - 1}"
     w.gateway.write_gateway()
     p = w.gateway.reload()
-    assert p.returncode == 78 and b"a port below 1024 takes a restart" in p.stderr, p
+    assert p.returncode == 78 and b"a port below 1024 needs a restart" in p.stderr, p
     assert w.lets_in()

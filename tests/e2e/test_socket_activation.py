@@ -57,7 +57,7 @@ def test_killed_keeper_refuses_no_connection(activated_gateway):
     assert [assert_version_sent(s) for s in came] == [True] * CONNECTS
     for s in came:
         s.close()
-    assert w.gateway.log.find("the keeper is gone .*: ending", mark)
+    assert w.gateway.log.find("the keeper has died .*: exiting", mark)
     assert w.gateway.log.find(r"Server listening on 127\.0\.0\.1 port \d+ \(of the socket unit\)", mark)
     w.answers()
     out, _ = p.communicate(b"still here", timeout=10)
@@ -99,11 +99,11 @@ def test_socket_that_is_no_listen_address_refuses(activated_gateway):
     stray = net.free_port()
     w = activated_gateway(f"127.0.0.1:{stray}")
     g = w.gateway
-    assert g.log.find(rf"the socket unit listens on 127\.0\.0\.1 port {stray}, which is no ListenAddress")
+    assert g.log.find(rf"the socket unit listens on 127\.0\.0\.1 port {stray}, which is not a ListenAddress")
     for named in (True, False, True):
         if named:
             with net.connect(("127.0.0.1", stray)) as s:
-                assert net.read_all(s).startswith(b"Nobody is served at this address: ")
+                assert net.read_all(s).startswith(b"This address is not served: ")
         g.options["ListenAddress"] = f"127.0.0.1:{g.port}" + (f" 127.0.0.1:{stray}" if named else "")
         g.write_gateway()
         g.command("reload")

@@ -55,7 +55,7 @@ def test_key_add_on_a_terminal(make_gateway):
     g = make_gateway()
     t = Terminal([SALLYPORT, "key", "add", NAME, "--password", "-c", str(g.conf)], os.environ, g.dir)
     for word in ("one", "two", "three", "three"):
-        t.expect("Password: |The same again: ")
+        t.expect("Password: |Repeat it: ")
         t.send(word + "\n")
     t.expect(f"Password = {NAME}")
     assert t.wait() == 0
@@ -75,9 +75,9 @@ def test_key_commands_with_passwords(make_gateway):
         return p.stderr.decode()
 
     assert "is a password, not a key" in fails(1, "public", NAME)
-    assert "exists already" in fails(1, "add", NAME, "--password")
-    assert "exists already" in fails(1, "generate", NAME)
-    assert "exists already" in fails(1, "add", "host_ed25519", "--password")
+    assert "already exists" in fails(1, "add", NAME, "--password")
+    assert "already exists" in fails(1, "generate", NAME)
+    assert "already exists" in fails(1, "add", "host_ed25519", "--password")
     assert "no password" in fails(1, "add", "other", "--password", stdin=b"")
     assert "1 to 1024" in fails(1, "add", "other", "--password", stdin=b"\n")
     fails(1, "add", "other", "--password", stdin=b"x" * 1025 + b"\n")
@@ -214,8 +214,8 @@ def test_expired_password(gated, account):
         pytest.skip("no chage")
     w = way_with_password(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
     subprocess.run(["chage", "-d", "0", account], check=True)
-    assert "or for a new one; ask your administrator" in refusal_line(w)
-    w.gateway.log.wait(f"asks more than a stored password answers: it may want the password stored as {NAME} changed")
+    assert "or a new one; ask your administrator" in refusal_line(w)
+    w.gateway.log.wait(f"asks for more than a stored password can answer: it may want the password stored as {NAME} changed")
     subprocess.run(["chage", "-d", "2020-01-01", account], check=True)
     w.answers()
 
@@ -267,8 +267,8 @@ def test_other_prompts_are_not_answered(gated, ring, monkeypatch, rounds):
                         lambda self, r: answers.extend(r) or real(self, r))
     with prompting_upstream(gated, ring, monkeypatch, rounds) as (w, _):
         store_password(w.gateway, PASSWORD)
-        assert "asks the gateway for more than the password it has for it" in refusal_line(w)
-        w.gateway.log.wait("upstream asks more than a stored password answers: ")
+        assert "wants more than the password that the gateway has for it" in refusal_line(w)
+        w.gateway.log.wait("upstream asks for more than a stored password can answer: ")
         assert PASSWORD not in w.gateway.log.text()
         assert answers == ([PASSWORD] if len(rounds) > 1 else [])
 
@@ -306,7 +306,7 @@ def test_password_change_request(gated, ring, monkeypatch):
                             {**table, 50: parse})
     with prompting_upstream(gated, ring, monkeypatch, ROUNDS) as (w, _):
         store_password(w.gateway, PASSWORD)
-        assert "or for a new one; ask your administrator" in refusal_line(w)
+        assert "or a new one; ask your administrator" in refusal_line(w)
         w.gateway.log.wait(f"wants the password stored as {NAME} changed; .*sallyport key remove {NAME}")
         assert asked == [(False, PASSWORD)]
 

@@ -106,7 +106,7 @@ def test_session_cannot_choose_new_host_key(two_upstreams, ring):
         assert not liar.show_host_key(connection.session_id)
         assert t.expect("REFUSE")
         connection.close()
-    gateway.log.wait("has shown the gateway another host key than the one that comes from this session")
+    gateway.log.wait("has shown the gateway another host key than this session reports")
     assert file.read_text() == f"[127.0.0.1]:{alices.port} {' '.join(alices.host_keys[0].public.split()[:2])}\n"
 
 

@@ -302,7 +302,7 @@ test_conversation_that_asks_for_something_else(void **state)
 		    AUTH_CLIENT_FAILED);
 		assert_int_equal(f->asked, 0);
 		assert_true(f->s.asks_more);
-		assert_reason(f, "asks more than a stored password answers: \"Code");
+		assert_reason(f, "asks for more than a stored password can answer: \"Code");
 		assert_null(strchr(f->s.reason, '\n'));
 		assert_null(strchr(f->s.reason, '\033'));
 		assert_int_equal(teardown((void **)&f), 0);
@@ -346,7 +346,7 @@ test_wants_more(void **state)
 	assert_int_equal(failure(f, "publickey", 0), AUTH_CLIENT_SEND);
 	assert_int_equal(failure(f, "password", 1), AUTH_CLIENT_SEND);
 	assert_int_equal(failure(f, "hostbased", 1), AUTH_CLIENT_FAILED);
-	assert_reason(f, "accepted what is stored (key and password) but wants more: hostbased");
+	assert_reason(f, "accepted the stored key and password but wants more: hostbased");
 }
 
 /* The log does not get to see what the upstream has made of the password. */

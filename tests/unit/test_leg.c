@@ -481,8 +481,8 @@ test_why_it_ended(void **state)
 		enum leg_failure failure;
 		const char *error;
 	} cases[] = {
-		{ SAYS(""), LEG_CLOSED, "closed by the other side" },
-		{ SAYS("SSH-2.0-x\r\n"), LEG_CLOSED, "closed by the other side" },
+		{ SAYS(""), LEG_CLOSED, "connection closed" },
+		{ SAYS("SSH-2.0-x\r\n"), LEG_CLOSED, "connection closed" },
 		{ SAYS("GET / HTTP/1.1\r\n\r\n"), LEG_NOT_SSH, "invalid format" },
 		{ SAYS("SSH-\r\n"), LEG_NOT_SSH, "invalid format" },
 		{ SAYS("SSH-1.5-old\r\n"), LEG_NOT_SSH, "could not read protocol version" },

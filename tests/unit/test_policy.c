@@ -824,7 +824,7 @@ test_times(void **state)
 	assert_false(relay_over(&f.r, 1899, &why, &text));
 	assert_true(relay_over(&f.r, 1900, &why, &text));
 	assert_string_equal(why, "IdleTimeout");
-	assert_non_null(strstr(text, "not used"));
+	assert_non_null(strstr(text, "idle"));
 	assert_int_equal(relay_message(&f.r, RELAY_UPSTREAM, data, sizeof(data)), RELAY_PASS);
 	relay_heard(&f.r, RELAY_UPSTREAM, 4900);
 	assert_int_equal(relay_next(&f.r), 5000);

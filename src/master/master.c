@@ -38,7 +38,7 @@
 
 /* In a forked session: close all descriptors but those it needs, and unblock signals. */
 static void
-child_begin(struct master *m, const int *keep, size_t n)
+master_child_begin(struct master *m, const int *keep, size_t n)
 {
 	fd_close_others(3, keep, n);
 	sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
@@ -91,7 +91,7 @@ master_serve(struct master *m, struct connection *c)
 	/* fork before announcing, so that the keeper never learns of a session whose fork failed */
 	pid = fork();
 	if (pid == 0) {
-		child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
+		master_child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
 		snprintf(client, sizeof(client), "%s", c->client);
 		session.client = client;
 		m->roles->session(c->fd, pair[1], &session);
@@ -111,7 +111,7 @@ master_serve(struct master *m, struct connection *c)
 
 /* While the keeper's socket is full, connections wait in the kernel's queue. */
 static int
-keeper_has_room(const struct master *m)
+master_keeper_has_room(const struct master *m)
 {
 	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
 
@@ -126,7 +126,7 @@ enum accepted {
 
 /* Accept one connection and serve or refuse it. */
 static enum accepted
-accept_one(struct master *m, const struct listener *l)
+master_accept_one(struct master *m, const struct listener *l)
 {
 	static const char stray[] = "This address is not served: it is not a ListenAddress\r\n";
 	enum startup_verdict verdict;
@@ -165,11 +165,11 @@ master_accept(struct master *m, const struct listener *l, int most)
 
 	for (i = 0; i < most && last != ACCEPTED_NOTHING; i++) {
 		/* refusals send the keeper nothing, so its socket is looked at after a served one only */
-		if (!m->keeper_room && !keeper_has_room(m)) {
+		if (!m->keeper_room && !master_keeper_has_room(m)) {
 			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 			return;
 		}
-		last = accept_one(m, l);
+		last = master_accept_one(m, l);
 		m->keeper_room = last != ACCEPTED_SERVED;
 	}
 }
@@ -187,7 +187,7 @@ master_login_ended(struct master *m, struct wire *body)
 
 /* 1 if the keeper has ended; it is then reaped, with its status in m->keeper_status. */
 static int
-keeper_ended(struct master *m)
+master_keeper_ended(struct master *m)
 {
 	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &m->keeper_status, WNOHANG) > 0)
 		m->keeper_pid = -1;
@@ -196,17 +196,17 @@ keeper_ended(struct master *m)
 
 /* The keeper closed its socket: wait a moment for its exit status, which comes just after. */
 static void
-keeper_await_end(struct master *m)
+master_keeper_await_end(struct master *m)
 {
 	int64_t end = clock_ms() + KEEPER_END_MS;
 
-	while (!keeper_ended(m) && clock_ms() < end)
+	while (!master_keeper_ended(m) && clock_ms() < end)
 		(void)poll(NULL, 0, 5);
 }
 
 /* Log how the keeper ended, or the ERR_* that makes it useless, and end the master. */
 static void
-keeper_gone(struct master *m, int r)
+master_keeper_gone(struct master *m, int r)
 {
 	char how[64];
 
@@ -226,7 +226,7 @@ keeper_gone(struct master *m, int r)
 
 /* Handle one message of the keeper.  0, or an ERR_* if there is none. */
 static int
-keeper_message(struct master *m)
+master_keeper_message(struct master *m)
 {
 	struct ipc_msg msg;
 	int r;
@@ -241,8 +241,8 @@ keeper_message(struct master *m)
 	}
 	if (r != 0) {
 		if (r == ERR_EOF)
-			keeper_await_end(m);
-		keeper_gone(m, r);
+			master_keeper_await_end(m);
+		master_keeper_gone(m, r);
 		return r;
 	}
 	if (msg.type == IPC_ERRAND)
@@ -259,11 +259,11 @@ keeper_message(struct master *m)
 
 /* Several messages a round: in a flood of connections, logins that succeed are still counted in time. */
 static void
-keeper_input(struct master *m)
+master_keeper_input(struct master *m)
 {
 	int i;
 
-	for (i = 0; i < KEEPER_BURST && keeper_message(m) == 0; i++)
+	for (i = 0; i < KEEPER_BURST && master_keeper_message(m) == 0; i++)
 		;
 }
 
@@ -289,13 +289,13 @@ master_reap(struct master *m)
 
 /* 1 as the first process of a container: when it ends, the kernel kills all others. */
 static int
-is_init(void)
+master_is_init(void)
 {
 	return getpid() == 1;
 }
 
 static void
-signal_input(struct master *m)
+master_signal_input(struct master *m)
 {
 	struct signalfd_siginfo info;
 
@@ -305,13 +305,13 @@ signal_input(struct master *m)
 			/* a child forked just then may still hold the keeper's socket, so that it does not
 			 * close */
 			if (m->keeper_pid == -1 && m->serving && !m->done)
-				keeper_gone(m, ERR_EOF);
+				master_keeper_gone(m, ERR_EOF);
 		} else if (info.ssi_signo == SIGHUP) {
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
 		} else {
 			log_info("Received signal %u; terminating. %u sessions %s.", info.ssi_signo,
-			    startups_sessions(m->startups), is_init() ? "end" : "go on");
+			    startups_sessions(m->startups), master_is_init() ? "end" : "go on");
 			m->done = 1;
 		}
 	}
@@ -353,9 +353,9 @@ master_loop(struct master *m)
 		if (poll(fds, m->n_listeners + CONTROL_FDS + 2, clock_until(next, now)) == -1)
 			continue;
 		if (fds[1].revents != 0)
-			signal_input(m);
+			master_signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
-			keeper_input(m);
+			master_keeper_input(m);
 		control_input(m->control, &fds[2], m);
 		/*
 		 * A reload may have closed a listener and opened another with the same descriptor.
@@ -370,7 +370,7 @@ master_loop(struct master *m)
 
 /* In a container: end the sessions while they can still tell their clients and the log. */
 static void
-end_sessions(struct master *m)
+master_end_sessions(struct master *m)
 {
 	struct pollfd pfd = { m->signals, POLLIN, 0 };
 	int64_t end = clock_ms() + CONTAINER_END_MS, now;
@@ -408,7 +408,7 @@ master_try_host_keys(const struct master *m, struct wire *body, const char **why
 
 /* Start the keeper and wait until it is ready.  0, or the exit status to end with. */
 static int
-start_keeper(struct master *m, const char *conf_dir, const char *run_as)
+master_start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 {
 	struct pollfd pfd = { .events = POLLIN };
 	struct ipc_msg msg;
@@ -435,7 +435,7 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	pfd.fd = m->keeper;
 	/* no time limit, because the keeper may ask for a passphrase; signals end the wait */
 	while ((r = poll(&pfd, 1, 200)) == 0 || (r == -1 && errno == EINTR)) {
-		signal_input(m);
+		master_signal_input(m);
 		if (m->done)
 			return 1;
 	}
@@ -446,17 +446,17 @@ start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 		log_error("HostKey: sessions cannot start with these keys: %s", why);
 		return 78;
 	}
-	keeper_await_end(m);
+	master_keeper_await_end(m);
 	/* the keeper has printed what is wrong */
 	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status) &&
 	    WEXITSTATUS(m->keeper_status) != 0)
 		return WEXITSTATUS(m->keeper_status);
-	keeper_gone(m, r == 0 ? ERR_FORMAT : r);
+	master_keeper_gone(m, r == 0 ? ERR_FORMAT : r);
 	return 1;
 }
 
 static int
-block_signals(struct master *m)
+master_block_signals(struct master *m)
 {
 	sigset_t mask;
 
@@ -475,7 +475,7 @@ block_signals(struct master *m)
 
 /* The keeper, which inherits the limit, has a descriptor for each session: raise it to the maximum. */
 static void
-raise_descriptor_limit(void)
+master_raise_descriptor_limit(void)
 {
 	struct rlimit limit;
 
@@ -496,9 +496,9 @@ master_start(struct master *m, const char *conf_dir)
 
 	m->n_listeners = gateway->n_listen;
 	m->startups = startups_new(gateway);
-	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || block_signals(m) != 0)
+	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || master_block_signals(m) != 0)
 		return 1;
-	raise_descriptor_limit();
+	master_raise_descriptor_limit();
 	if (users_choose(m->conf, &users) != 0)
 		return 78;
 	if (inherited_take(&m->inherited) != 0)
@@ -509,7 +509,7 @@ master_start(struct master *m, const char *conf_dir)
 	if (r != 0)
 		return 1;
 	m->n_listeners = listeners_add_strays(&m->inherited, gateway, m->listeners, m->n_listeners);
-	r = start_keeper(m, conf_dir, users.keeper);
+	r = master_start_keeper(m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
 	if (errands_begin(m, &users) != 0)
@@ -544,8 +544,8 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	m.status = master_start(&m, conf_dir);
 	if (m.status == 0) {
 		master_loop(&m);
-		if (is_init())
-			end_sessions(&m);
+		if (master_is_init())
+			master_end_sessions(&m);
 	}
 	control_close(&m.control);
 	startups_free(&m.startups);

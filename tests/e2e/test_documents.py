@@ -18,3 +18,53 @@ def test_tests_named_in_security_exist(name):
 def test_each_finding_has_a_resolution():
     rows = re.findall(r"^\| (\d+) \|.*\| (fixed|cannot be fixed|documented|the upstream as|keeper and)", SECURITY, re.M)
     assert [int(number) for number, _ in rows] == list(range(1, 25))
+
+
+# doc/PROTOCOL.keeper and src/ipc/ipc.def: the same messages, senders, phases and descriptors.
+
+SENDERS = {
+    "Keeper to master": "KEEPER_TO_MASTER",
+    "Master to keeper": "MASTER_TO_KEEPER",
+    "Errand to keeper: its one answer": "ERRAND_TO_KEEPER",
+    "Keeper to errand: its order": "KEEPER_TO_ERRAND",
+    "Keeper to session": "KEEPER_TO_SESSION",
+    "Session to keeper": "SESSION_TO_KEEPER",
+}
+
+
+def documented_messages():
+    sender, messages = None, {}
+    for line in (TREE / "doc/PROTOCOL.keeper").read_text().splitlines():
+        sender = SENDERS.get(line, sender)
+        entry = re.fullmatch(r"([A-Z_]+)((?: [A-Z_]+)+| any)( \+fd)?", line)
+        if sender and entry:
+            assert entry[1] not in messages
+            messages[entry[1]] = (sender, frozenset(entry[2].split()), bool(entry[3]))
+    return messages
+
+
+def listed_messages():
+    text = re.sub(r"/\*.*?\*/", "", (TREE / "src/ipc/ipc.def").read_text(), flags=re.S)
+    messages = {}
+    for name, way, phases, descriptor in re.findall(r"IPC_MESSAGE\((\w+), IPC_(\w+),\s*([^,]+),\s*(\d)\)", text):
+        phases = frozenset(p.strip().removeprefix("IPC_PHASE_") for p in phases.split("|"))
+        messages[name] = (way, frozenset(["any"]) if phases == {"ANY"} else phases, descriptor == "1")
+    return messages
+
+
+def test_protocol_has_every_message():
+    listed = listed_messages()
+    assert len(listed) > 30
+    assert documented_messages() == listed
+
+
+@pytest.mark.parametrize("path", ["doc/ARCHITECTURE.md", "doc/HACKING.md", "doc/PROTOCOL.keeper", "doc/PROTOCOL.store",
+                                  "tests/README.md"])
+def test_files_that_a_document_names_exist(path):
+    """What looks like a file of the tree is one: src/..., or DIR/NAME.c below src/."""
+    text = (TREE / path).read_text()
+    names = set(re.findall(r"(?<![\w/.*-])((?:[a-z0-9_-]+/)+[\w-]+\.(?:c|h|py|def|md|ini|5|8))\b", text))
+    assert names
+    missing = [n for n in sorted(names) if not re.search("NAME|NOUN", n) and not any(
+        (TREE / base / n).is_file() for base in ("", "src", "tests/e2e", "tests", path.rpartition("/")[0]))]
+    assert not missing

@@ -1,5 +1,7 @@
-/* accept-new: adding a host key to known_hosts. keeper/upstream_host_key.c calls this with a
- * key that an errand has seen, and cli/check_files.c asks whether it would work. */
+/*
+ * accept-new: adding a host key to known_hosts.  keeper/upstream_host_key.c calls this with a
+ * key that an errand has seen, and cli/check_files.c asks whether it would work.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,7 @@
-/* The key store, the host keys and the banner, as the configuration names them.  Called by
- * keeper/snapshot.c and cli/check.c. */
+/*
+ * The key store, the host keys and the banner, as the configuration names them.  Called by
+ * keeper/snapshot.c and cli/check.c.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
-/* Indexes over the lists of keys in a route's files, kept from login to login. user_key.c
- * asks for each key that a client offers. */
+/*
+ * Indexes over the lists of keys in a route's files, kept from login to login.  user_key.c
+ * asks for each key that a client offers.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,7 @@
-/* The lists of keys in a route's files.  A long list is indexed when it has changed, so that
- * looking for a key takes the same time however long the list is. */
+/*
+ * The lists of keys in a route's files.  A long list is indexed when it has changed, so that
+ * looking for a key takes the same time however long the list is.
+ */
 #ifndef ACCESS_KEY_LIST_CACHE_H
 #define ACCESS_KEY_LIST_CACHE_H
 

@@ -1,4 +1,6 @@
-/* The files that a route names: lists of keys and hosts, certificates, and its mapped key. */
+/*
+ * The files that a route names: lists of keys and hosts, certificates, and its mapped key.
+ */
 #ifndef ACCESS_ROUTE_FILES_H
 #define ACCESS_ROUTE_FILES_H
 

@@ -1,5 +1,7 @@
-/* Which keys and certificates may log in by a route: by its lists, its certificate
- * authorities, and its revoked keys. */
+/*
+ * Which keys and certificates may log in by a route: by its lists, its certificate
+ * authorities, and its revoked keys.
+ */
 #ifndef ACCESS_USER_KEY_H
 #define ACCESS_USER_KEY_H
 

@@ -1,6 +1,7 @@
 /*
- * The keeper's confinement. It holds every key, and reads what strangers send: an attacker
- * who gets this far is to have no way to take them elsewhere, or to stay.
+ * The confinement of the keeper, which holds every key and reads what strangers send: an
+ * attacker who takes it over shall have no way to send keys out, or to stay.  keeper.c enters
+ * it at its start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@
 #define LACKS(n, v)	{ { FILTER_LACKS, n, v } }
 /* clang-format on */
 
-/* Names of several ages and architectures: which of them a C library calls is its own affair. */
+/* System calls have names of several ages and architectures; which of them a C library calls
+ * is not known here. */
 static const struct filter_rule calls[] = {
 	/* messages; a send to an address of its own would be a way out (TCP fast open) */
 	{ "epoll_create1", ALWAYS },
@@ -44,8 +46,8 @@ static const struct filter_rule calls[] = {
 	{ "socketpair", ONLY(0, AF_UNIX) },
 	{ "shutdown", ALWAYS },
 	{ "getsockopt", ALWAYS },
-	/* no way out either, but names of users are looked up at a reload: getpwnam(3)
-	 * asks daemons first, if there are any, and reads /etc/passwd if it can't */
+	/* socket(2) fails and does not kill: names of users are looked up at a reload, and
+	 * getpwnam(3) reads /etc/passwd if it cannot ask a daemon */
 	{ "socket", FAILS },
 	/* stdio asks whether a device is a terminal */
 	{ "ioctl", FAILS },
@@ -158,7 +160,8 @@ static const struct filter_rule calls[] = {
 #endif
 };
 
-/* OpenSSL reads its configuration and loads the providers named there at the first use. */
+/* Have OpenSSL read its configuration and load the providers named there, which it does at
+ * its first use. */
 static int
 confine_warm_up(void)
 {
@@ -169,8 +172,8 @@ confine_warm_up(void)
 	int r;
 
 	access_hint_prepare();
-	/* a name that nobody has loads all modules of nsswitch.conf(5): it is looked for
-	 * in each */
+	/* a name that no user has is looked for in all modules of nsswitch.conf(5), which
+	 * loads them */
 	(void)privs_user_exists("sallyport no such user");
 	buf_init(&pub, 1024);
 	buf_init(&sig, 1024);
@@ -185,12 +188,12 @@ confine_warm_up(void)
 	return r;
 }
 
-/* What nobody keeps configuration in, and what shows other processes and the machine. */
+/* No configuration lies in these, and they show other processes and the host. */
 static const char *const closed_trees[] = { "/proc", "/sys", "/dev" };
 
 #define N_CLOSED_TREES (sizeof(closed_trees) / sizeof(closed_trees[0]))
 
-/* A keeper that stays root goes on opening other people's files, and locking memory. */
+/* A keeper that stays root opens files of other users, and locks memory. */
 #define ROOT_CAPABILITIES \
 	(1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_IPC_LOCK)
 
@@ -201,7 +204,7 @@ confine_rules(struct landlock *l, const struct conf *conf, struct writable **out
 
 	if (r != 0)
 		return r;
-	/* a path that is set to it, in ssh's way, is refused in the usual words */
+	/* a path in the configuration may be /dev/null, as for ssh */
 	(void)!landlock_allow(l, "/dev/null", LANDLOCK_READ | LANDLOCK_WRITE_FILES);
 #ifdef SALLYPORT_ASAN
 	(void)!landlock_allow(l, "/proc", LANDLOCK_READ);

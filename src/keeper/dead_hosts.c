@@ -1,3 +1,6 @@
+/*
+ * The table of hosts that do not answer; upstream_dial.c writes and asks it.
+ */
 #include <string.h>
 
 #include "keeper/dead_hosts.h"

@@ -1,6 +1,6 @@
 /*
- * Machines that did not answer a short while ago: where there is a choice they are
- * tried last.  A bounded table; what is forgotten costs a wait and nothing else.
+ * Hosts that did not answer a short while ago: a route with several hosts tries them last.
+ * The table is bounded, as forgetting a host costs only a wait.
  */
 #ifndef KEEPER_DEAD_HOSTS_H
 #define KEEPER_DEAD_HOSTS_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define DEAD_HOSTS_MAX 128
-#define DEAD_HOSTS_MS 30000 /* how long one is remembered */
+#define DEAD_HOSTS_MS 30000 /* how long a host is remembered */
 #define DEAD_HOST_SIZE 256
 
 struct dead_hosts {
@@ -21,13 +21,13 @@ struct dead_hosts {
 	size_t n;
 };
 
-/* It did not answer.  In a full table it takes the place of the oldest. */
+/* The host did not answer.  In a full table the oldest entry makes room. */
 void dead_hosts_add(struct dead_hosts *d, const char *host, uint16_t port, int64_t now);
 
-/* It has answered. */
+/* The host has answered. */
 void dead_hosts_remove(struct dead_hosts *d, const char *host, uint16_t port);
 
-/* 1 if it is remembered as one that does not answer. */
+/* Is the host remembered as one that does not answer? */
 int dead_hosts_has(const struct dead_hosts *d, const char *host, uint16_t port, int64_t now);
 
 #endif

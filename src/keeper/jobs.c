@@ -21,7 +21,7 @@ static const struct job_type {
 	enum ipc_errand errand;
 	enum ipc_phase phase; /* of the sessions that wait for it */
 	unsigned int max;
-	/* Of jobs that are alike by same(), so many run at once; NULL: they do not differ. */
+	/* So many run at once of jobs that are alike by same(); NULL: no such limit. */
 	unsigned int max_same;
 	int (*same)(const struct ksession *, const struct ksession *);
 	int fair;	/* the queue is fair by address: these clients have proven nothing yet */
@@ -99,7 +99,7 @@ job_place_free(struct keeper *k, enum job_kind kind)
 	return NULL;
 }
 
-/* The place of an errand of this kind that runs with the same order, or NULL. */
+/* The place of an errand that runs with the same order, or NULL. */
 static struct job_place *
 job_place_with_order(struct keeper *k, enum job_kind kind, const struct buf *order)
 {
@@ -112,7 +112,7 @@ job_place_with_order(struct keeper *k, enum job_kind kind, const struct buf *ord
 	return NULL;
 }
 
-/* The errand has ended, or is to. */
+/* The errand has ended, or is stopped: it sees its socket close. */
 static void
 job_place_close(struct job_place *p)
 {
@@ -158,7 +158,7 @@ job_place_start(struct job_place *p, struct buf *order, int64_t timeout_ms)
 	return r;
 }
 
-/* The job's turn has come, in a free place. */
+/* Start a job whose turn has come, in a free place. */
 static void
 job_start(struct job *job, struct job_place *p)
 {
@@ -181,7 +181,7 @@ job_start(struct job *job, struct job_place *p)
 		type->done(job->session, &(struct job_result){ .how = JOB_NOT_STARTED, .err = r });
 }
 
-/* Do too many run that are like this one? */
+/* Does the limit for jobs that are alike leave room for this one? */
 static int
 job_may_start(const void *whose)
 {
@@ -278,7 +278,7 @@ jobs_dial_over(struct ksession *s)
 	}
 }
 
-/* Every job of the place has its result. */
+/* Give every job of the place its result. */
 static void
 job_place_done(struct job_place *p, const struct job_result *result)
 {
@@ -294,7 +294,7 @@ job_place_done(struct job_place *p, const struct job_result *result)
 			job_leave(job);
 		copy = *result;
 		if (result->msg != NULL) {
-			msg = *result->msg; /* it is read from its beginning */
+			msg = *result->msg; /* each reads the body from its beginning */
 			copy.msg = &msg;
 		}
 		type->done(job->session, &copy);
@@ -321,7 +321,7 @@ jobs_input(struct job_place *p)
 	fd_close(&msg.fd);
 }
 
-/* A job that is in the queue for too long, and is so no longer; or NULL. */
+/* Take a job out of the queue that is overdue there; or NULL. */
 static struct job *
 job_overdue(struct fairq *queue, int64_t now)
 {

@@ -1,5 +1,5 @@
 /*
- * Jobs: what a login has errands do for it. Each kind of job has a number of places, and a
+ * Jobs: what a login has errands do for it.  Each kind of job has a number of places, and a
  * login that finds all of them taken waits in the queue of that kind. jobs.c has the table of
  * kinds; what a job's errand is told, and what follows from its answer, is the business of
  * downstream and upstream.
@@ -36,7 +36,7 @@ enum job_kind {
 /* Of them to the same upstream: sshd begins to drop connections at ten (MaxStartups
  * 10:30:100). */
 #define JOBS_DIALS_SAME_MAX 8
-/* Upstreams that are looked at at once. A login that waits for a look holds one of the
+/* Upstreams that are looked at at once.  A login that waits for a look holds one of the
  * places to dial. */
 #define JOBS_LOOKS_MAX JOBS_DIALS_MAX
 
@@ -59,18 +59,18 @@ struct job_place {
 	struct source source;
 	struct keeper *keeper;
 	enum job_kind kind;
-	int sock;	      /* where the errand answers; -1: none runs */
-	int64_t deadline;     /* of its answer */
-	struct buf order;     /* what it was told, if its answer may be shared */
-	struct job_list jobs; /* several only where they share it; none once the login is over */
+	int sock;	  /* where the errand answers; -1: none runs */
+	int64_t deadline; /* of its answer */
+	struct buf order; /* what it was told, if its answer may be shared */
+	/* Several jobs may share one answer; none is left if the login ends before the errand. */
+	struct job_list jobs;
 };
 
 struct jobs {
 	struct fairq queues[JOB_KINDS];
 	struct job_place places[JOBS_MAX];
-	struct job_place
-	    *first[JOB_KINDS + 1]; /* those of a kind end where the next kind's begin */
-	int changed;		   /* since jobs_start() last looked */
+	struct job_place *first[JOB_KINDS + 1]; /* by kind: those of the next kind follow */
+	int changed;				/* since jobs_start() last looked */
 };
 
 /* How a job has ended. */
@@ -78,22 +78,22 @@ struct job_result {
 	enum {
 		JOB_ANSWERED,
 		JOB_NOT_STARTED, /* err says why; ERR_EOF: there is no master any more */
-		JOB_DIED,	 /* the errand; or its answer was none, for err */
-		JOB_OVERDUE,	 /* after timeout_ms, in the queue or of the errand */
+		JOB_DIED,	 /* the errand has ended, or answered with a bad message: err */
+		JOB_OVERDUE,	 /* its time has passed */
 	} how;
 	int err;
-	/* JOB_ANSWERED: a message that fits the table of messages. Its body lies in a
-	 * buffer that other messages are received into; its descriptor is closed after the
-	 * call that has it. */
+	/* JOB_ANSWERED: the message, which has been checked against the table of messages.
+	 * Its body lies in the buffer of the keeper, and its descriptor is closed after the
+	 * call. */
 	struct ipc_msg *msg;
 };
 
 void jobs_init(struct keeper *k);
 
 /*
- * Have a job done for the session. The errand starts in jobs_start(), and its result comes by
+ * Have a job done for the session.  The errand starts in jobs_start(), and its result comes by
  * way of the table: never before this returns. timeout_ms counts in the queue or for the
- * errand's answer, as the table has it for this kind. A job that is under way already goes on
+ * errand's answer, as the table has it for this kind.  A job that is under way already goes on
  * as it is.
  */
 void jobs_ask(struct ksession *s, enum job_kind kind, int64_t timeout_ms);
@@ -101,19 +101,19 @@ void jobs_ask(struct ksession *s, enum job_kind kind, int64_t timeout_ms);
 /* Is such a job of the session under way? */
 int jobs_pending(const struct ksession *s, enum job_kind kind);
 
-/* The result is not wanted any more: of any of its jobs. Errands that only this session
- * waits for see their socket close, and end. */
+/* Cancel all jobs of the session.  Errands that no other session waits for see their socket
+ * close, and end. */
 void jobs_cancel(struct ksession *s);
 
-/* The upstream has let the gateway in, or waits for a human: JOB_DIAL gives its place
- * back. Other logins that wait for the same upstream get their whole time anew, as it is
- * alive. */
+/* The upstream has let the gateway in, or the login waits for its user: JOB_DIAL gives its
+ * place back.  As the upstream is alive, logins that are in the queue for it get their whole
+ * time again. */
 void jobs_dial_over(struct ksession *s);
 
-/* Start what there are places for: called after each round of events. */
+/* Start jobs for which there are places; called after each round of events. */
 void jobs_start(struct keeper *k);
 
-/* An errand has answered, or is gone. */
+/* An errand has answered, or has ended. */
 void jobs_input(struct job_place *p);
 
 /* End the jobs whose time is over. */

@@ -1,3 +1,7 @@
+/*
+ * The keeper's start, its loop, and the messages of the master.  cli/role.c calls keeper_run()
+ * in the keeper's process.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -28,22 +32,23 @@
 
 #define EXIT_CONFIG 78
 #define EVENTS 64
-/* How often sessions that overstay are looked for. */
+/* How often the keeper looks for sessions and jobs that are overdue. */
 #define SWEEP_MS 1000
 
 /* --- reload --- */
 
-/* What the answer to RELOAD has room for. */
+/* Text in RELOADED: some hundred errors.  The host keys need the rest of the message. */
 #define ANSWER_MAX (48 * 1024)
 
-/* Put what went wrong, or what the master has to know, into the answer. */
+/* The text of RELOADED, cut to fit. */
 static void
 keeper_put_text(struct buf *b, const char *text, size_t len)
 {
 	wire_put_string(b, text, len > ANSWER_MAX ? ANSWER_MAX : len);
 }
 
-/* u32 n, n x string: for the master to try them. */
+/* u32 n, n x string: the public blobs of the host keys, with which the master tries a key
+ * exchange. */
 static void
 keeper_put_host_keys(struct buf *b, const struct snapshot *g)
 {
@@ -55,7 +60,7 @@ keeper_put_host_keys(struct buf *b, const struct snapshot *g)
 		    g->identity->host_keys[i].blob.len);
 }
 
-/* Load everything anew beside what is in force, and tell the master how it went. */
+/* RELOAD: load a snapshot beside the one in force, and tell the master how that went. */
 static void
 keeper_reload(struct keeper *k)
 {
@@ -68,7 +73,7 @@ keeper_reload(struct keeper *k)
 
 	snapshot_unref(&k->next);
 	r = snapshot_load(k->now->conf->dir, k->now, &k->next, &errors);
-	/* what would refuse every login that comes to it is a mistake as any other */
+	/* a mistake that would refuse logins counts as well */
 	if (r == 0) {
 		lookup_check(k->next->lookup, k->next->conf, &errors);
 		writable_check(k->writable, k->next->conf, &errors);
@@ -94,7 +99,7 @@ keeper_reload(struct keeper *k)
 		log_error("reload: cannot reach the master");
 }
 
-/* The master has done its part, or could not. */
+/* COMMIT: what was loaded is in force now, or is to be forgotten. */
 static void
 keeper_commit(struct keeper *k, struct wire *body)
 {
@@ -129,6 +134,36 @@ keeper_ready(struct keeper *k)
 	return ipc_send(k->master, &b, -1);
 }
 
+/* CONNECTION: a new session, on the socket that comes with it. */
+static void
+keeper_connection(struct keeper *k, struct ipc_msg *msg)
+{
+	int r = ksession_new(k, msg->fd, &msg->body);
+
+	if (r != 0)
+		log_error("new session: %s", err_str(r));
+}
+
+/* 0, or ERR_BADSTATE for a message that has no handler. */
+static int
+keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_CONNECTION:
+		keeper_connection(k, msg);
+		return 0;
+	case IPC_RELOAD:
+		keeper_reload(k);
+		return 0;
+	case IPC_COMMIT:
+		keeper_commit(k, &msg->body);
+		return 0;
+	default:
+		fd_close(&msg->fd);
+		return ERR_BADSTATE;
+	}
+}
+
 static void
 keeper_master_input(struct keeper *k)
 {
@@ -143,18 +178,13 @@ keeper_master_input(struct keeper *k)
 		log_error("cannot accept a connection: %s", err_str(r));
 		return;
 	}
-	if (r == 0) {
-		if (msg.type == IPC_RELOAD)
-			keeper_reload(k);
-		else if (msg.type == IPC_COMMIT)
-			keeper_commit(k, &msg.body);
-		else if ((r = ksession_new(k, msg.fd, &msg.body)) != 0)
-			log_error("new session: %s", err_str(r));
+	if (r == 0)
+		r = keeper_dispatch(k, &msg);
+	if (r == 0)
 		return;
-	}
 	if (r != ERR_EOF)
 		log_error("message from the master: %s", err_str(r));
-	/* gone, or not to be understood: what runs goes on, nothing new comes */
+	/* without a master, sessions go on and no new ones come */
 	fd_close(&k->master);
 	master_link_drop(k);
 }
@@ -192,13 +222,18 @@ keeper_step(struct keeper *k, int timeout_ms)
 	n = epoll_wait(k->epoll, events, EVENTS, timeout_ms);
 	for (i = 0; i < n; i++) {
 		source = events[i].data.ptr;
-		if (source->kind == SOURCE_MASTER) {
+		switch (source->kind) {
+		case SOURCE_MASTER:
 			master_link_flush(k);
 			keeper_master_input(k);
-		} else if (source->kind == SOURCE_SESSION)
+			break;
+		case SOURCE_SESSION:
 			ksession_input(source->session);
-		else
+			break;
+		case SOURCE_ERRAND:
 			jobs_input(source->place);
+			break;
+		}
 	}
 	now = clock_ms();
 	if (now >= k->next_sweep) {
@@ -229,7 +264,8 @@ keeper_init(struct keeper *k, int master)
 	jobs_init(k);
 }
 
-/* A program or a tree may come later, and not all logins need it: no reason not to serve. */
+/* A lookup program or tree that is missing may be made later, and other logins do not need
+ * it: no reason not to start. */
 static void
 keeper_warn_of_lookup(const struct snapshot *g)
 {
@@ -245,7 +281,7 @@ keeper_warn_of_lookup(const struct snapshot *g)
 	conf_errors_free(&errors);
 }
 
-/* Only once, however many secrets there will be. */
+/* Warn once at the start, not at each secret. */
 static void
 keeper_lock_memory(void)
 {
@@ -257,11 +293,25 @@ keeper_lock_memory(void)
 			 "ulimit -l)");
 }
 
+/* Become the user, and leave no core file with keys in it.  0, or an ERR_* that is logged. */
+static int
+keeper_drop_root(const char *run_as)
+{
+	const struct rlimit none = { 0, 0 };
+	int r = privs_drop(run_as);
+
+	/* after privs_drop(), as a change of user makes a process dumpable again */
+	if (r == 0 && (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1))
+		r = ERR_SYS;
+	if (r != 0)
+		log_error("keeper: cannot become user %s: %s", run_as, err_str(r));
+	return r;
+}
+
 int
 keeper_run(int master, const char *conf_dir, const char *run_as)
 {
 	struct keeper k;
-	const struct rlimit none = { 0, 0 };
 	struct conf_errors errors = { 0 };
 	struct snapshot *early = NULL;
 	int r;
@@ -270,7 +320,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	proctitle_set("keeper");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* it goes when the last session has gone */
+	signal(SIGTERM, SIG_IGN); /* the keeper ends after the last session */
 	signal(SIGPIPE, SIG_IGN);
 	if (sodium_init() == -1)
 		return 1;
@@ -278,14 +328,8 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		conf_errors_print(&errors, stderr);
 		return EXIT_CONFIG;
 	}
-	r = privs_drop(run_as);
-	/* after the drop, which sets it anew */
-	if (r == 0 && (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1))
-		r = ERR_SYS;
-	if (r != 0) {
-		log_error("keeper: cannot become user %s: %s", run_as, err_str(r));
+	if (keeper_drop_root(run_as) != 0)
 		return 1;
-	}
 	umask(077);
 	keeper_lock_memory();
 	r = snapshot_load(conf_dir, early, &k.now, &errors);

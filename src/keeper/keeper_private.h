@@ -21,8 +21,8 @@ struct keeper {
 	int master; /* -1 once it is gone */
 	struct source from_master;
 	int epoll;
-	struct snapshot *now;  /* in force: what a new login begins with */
-	struct snapshot *next; /* loaded, until the master says whether it is to be */
+	struct snapshot *now;  /* in force: new logins use it */
+	struct snapshot *next; /* loaded by RELOAD, until COMMIT */
 	struct dead_hosts dead;
 	struct ksession_list sessions;
 	struct jobs jobs;
@@ -30,13 +30,14 @@ struct keeper {
 	struct ksession_list ended; /* freed after each round of events */
 	struct decoy decoy;	    /* what unknown logins look like */
 	int64_t next_sweep;	    /* when what is overdue is looked for next */
-	struct writable *writable;  /* directories, by Landlock; NULL: there is none */
+	struct writable
+	    *writable; /* where the keeper may write, by Landlock; NULL: there is no Landlock */
 	uint8_t message[IPC_MAX];
 };
 
-/* The parts of keeper_run(): a keeper without a configuration yet; the loop's descriptors, and
- * READY for the master (0 or an ERR_*); and one round of the loop, which returns how many events
- * it had. */
+/* The parts of keeper_run(), for tests, too: make a keeper without a configuration; open what
+ * the loop waits on, and send READY to the master (0 or an ERR_*); and one round of the loop,
+ * which returns the number of its events. */
 void keeper_init(struct keeper *k, int master);
 int keeper_ready(struct keeper *k) MUST_CHECK;
 int keeper_step(struct keeper *k, int timeout_ms);

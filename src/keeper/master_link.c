@@ -1,3 +1,7 @@
+/*
+ * The queue of messages to the master, and errands that the master is asked to start.  All of
+ * the keeper sends by way of this.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -19,7 +23,7 @@ master_link_init(struct keeper *k)
 	STAILQ_INIT(&k->outbox);
 }
 
-/* Be told when the master takes messages again, or no longer. */
+/* Have epoll say when the master takes messages again, or stop that. */
 static int
 master_link_watch(struct keeper *k, uint32_t events)
 {
@@ -36,7 +40,7 @@ master_link_free(struct queued *l)
 	free(l);
 }
 
-/* Takes b and fd over if it succeeds. */
+/* Keep a message until the master takes it.  If that succeeds, b and fd are taken over. */
 static int
 master_link_queue(struct keeper *k, struct buf *b, int fd)
 {
@@ -118,7 +122,8 @@ master_link_flush(struct keeper *k)
 		if (r == ERR_AGAIN)
 			return;
 		if (r == ERR_EOF) {
-			master_link_drop(k); /* who reads from it finds out, and says so */
+			master_link_drop(
+			    k); /* keeper_master_input() finds out as well, and logs it */
 			return;
 		}
 		if (r != 0)

@@ -1,5 +1,5 @@
 /*
- * Loading and counting references of a snapshot of the configuration. Called by the keeper at
+ * Loading and counting references of a snapshot of the configuration.  Called by the keeper at
  * its start and at each reload.
  */
 #include <stdlib.h>
@@ -21,7 +21,7 @@ snapshot_load_banner(struct snapshot *g, struct conf_errors *errors)
 	return ERR_CONFIG;
 }
 
-/* Does this key of [lookup exec] have its old value?  If not, the error is added. */
+/* Has this key of [lookup exec] its old value?  If not, add an error. */
 static int
 snapshot_same_of_exec(const struct conf *old, const struct conf *new, const char *key,
     struct conf_errors *errors)

@@ -20,17 +20,15 @@ struct snapshot {
 
 /*
  * Load everything below dir (NULL: the default place). old is the snapshot in force, or NULL:
- * a key store that can be unlocked but once is taken over from it (access/identity.h). 0 with
+ * a key store that can be unlocked but once is taken over from it (access/identity.h).  0 with
  * one reference in *out, or ERR_CONFIG with every error added.
  */
 int snapshot_load(const char *dir, const struct snapshot *old, struct snapshot **out,
     struct conf_errors *errors) MUST_CHECK;
 
-/*
- * Before root is given up: if the key store is opened by a systemd credential, which only root
- * can read, *out is a snapshot with the key store alone, to be given to snapshot_load() as
- * old; else NULL.  0 or ERR_CONFIG with every error added.
- */
+/* To be called before root is given up: if the key store is unlocked by a systemd credential,
+ * which only root can read, *out is a snapshot with the key store alone, for snapshot_load()
+ * as old; else NULL. 0, or ERR_CONFIG with every error added. */
 int snapshot_unlock(const char *dir, struct snapshot **out, struct conf_errors *errors) MUST_CHECK;
 
 struct snapshot *snapshot_ref(struct snapshot *g);

@@ -1,5 +1,5 @@
 /*
- * What the keeper's epoll(7) gives back: whose descriptor it is.
+ * A descriptor that the keeper's loop waits on, as epoll(7) gives it back.
  */
 #ifndef KEEPER_SOURCE_H
 #define KEEPER_SOURCE_H

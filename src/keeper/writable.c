@@ -1,7 +1,7 @@
 /*
- * The directories that confine.c leaves open for writing, and the question of a reload: are
- * there others? Directories are told apart by what they are, as Landlock does, and not by
- * their names.
+ * The directories in which the keeper may write, by Landlock: those that the configuration
+ * names at the start.  At a reload another one is an error.  As for Landlock, a directory is
+ * its device and inode, not its name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "keeper/writable.h"
 #include "lookup/route.h"
 
-/* A path has fewer directories than that. */
+/* Directories on the way up to /: a limit for file systems that go in circles. */
 #define PATH_DEPTH_MAX 4096
 
 struct writable {
@@ -27,13 +27,14 @@ struct writable {
 	size_t n;
 };
 
-/* Called with each directory, the file in it that is meant (NULL: any), and where that stands. */
+/* Called with each directory, the file in it (NULL: any), and the line of the configuration
+ * that names it. */
 typedef int writable_found(void *ctx, const char *dir, const char *path, const char *file,
     unsigned int line);
 
 /* --- what a configuration names --- */
 
-/* The directory that holds a path; malloc()ed. */
+/* The directory of a path; the caller frees it. */
 static char *
 writable_path_dir(const char *path)
 {
@@ -54,7 +55,7 @@ writable_of_route(const struct conf *conf, const struct conf_section *s, writabl
 	char *dir;
 	int r = 0;
 
-	/* most have none, and need not be made */
+	/* most routes have no accept-new: do not build them */
 	if (strict == NULL || strcasecmp(strict->value, "accept-new") != 0)
 		return 0;
 	if (route_new(conf, s, &errors, &route) == 0 && route->known_hosts_files.n > 0 &&
@@ -72,7 +73,7 @@ writable_of_route(const struct conf *conf, const struct conf_section *s, writabl
 	return r;
 }
 
-/* The tree of [lookup directory], each of whose directories may have a known_hosts. */
+/* The tree of [lookup directory]: each directory in it may have a known_hosts. */
 static int
 writable_of_tree(const struct conf *conf, const struct conf_section *s, writable_found *found,
     void *ctx)
@@ -112,7 +113,7 @@ writable_each(const struct conf *conf, writable_found *found, void *ctx)
 
 /* --- at the start --- */
 
-/* Is the directory itself one of them? */
+/* Is this one of the directories? */
 static int
 writable_has(const struct writable *w, const struct stat *st)
 {
@@ -136,8 +137,7 @@ writable_add(const struct start *start, const char *dir)
 	struct place *v;
 	struct stat st;
 
-	/* hundreds of routes may share one; and "/" would be all there is, where nobody
-	 * keeps known_hosts */
+	/* many routes may share a directory; and "/" would allow everything */
 	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode) || strcmp(dir, "/") == 0 ||
 	    writable_has(w, &st) ||
 	    landlock_allow(start->landlock, dir, LANDLOCK_READ | LANDLOCK_WRITE_FILES) != 0)
@@ -156,7 +156,7 @@ writable_at_start(void *ctx, const char *dir, const char *path, const char *file
 	return writable_add(ctx, dir);
 }
 
-/* STATE_DIRECTORY of systemd.exec(5): paths with colons between them. */
+/* STATE_DIRECTORY of systemd.exec(5): paths separated by colons. */
 static int
 writable_add_state_dirs(const struct start *start)
 {
@@ -205,8 +205,8 @@ writable_free(struct writable **w)
 
 /* --- at a reload --- */
 
-/* Is dir one of the directories, or below one? Also if that can't be found out: then
- * nothing is written there anyway. */
+/* Is dir one of the directories, or below one?  Also 1 if it cannot be opened: nothing can be
+ * written there then. */
 static int
 writable_covers(const struct writable *w, const char *dir)
 {

@@ -1,5 +1,7 @@
-/* What the files of the key store share: keystore.c has the directory and .store,
- * keystore_seal.c a sealed file, keystore_key.c and keystore_password.c what is in one. */
+/*
+ * What the files of the key store share: keystore.c has the directory and .store,
+ * keystore_seal.c a sealed file, keystore_key.c and keystore_password.c what is in one.
+ */
 #ifndef KEYSTORE_KEYSTORE_PRIVATE_H
 #define KEYSTORE_KEYSTORE_PRIVATE_H
 

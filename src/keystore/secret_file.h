@@ -1,5 +1,7 @@
-/* Files that hold secrets: read only if no other user can have written or read them, and
- * written whole or not at all. */
+/*
+ * Files that hold secrets: read only if no other user can have written or read them, and
+ * written whole or not at all.
+ */
 #ifndef KEYSTORE_SECRET_FILE_H
 #define KEYSTORE_SECRET_FILE_H
 

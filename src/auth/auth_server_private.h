@@ -5,7 +5,7 @@
 #ifndef AUTH_AUTH_SERVER_PRIVATE_H
 #define AUTH_AUTH_SERVER_PRIVATE_H
 
-#include "base/login.h"
+#include "base/names.h"
 #include "auth/auth_request.h"
 #include "auth/auth_server.h"
 #include "formats/pubkey.h"

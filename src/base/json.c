@@ -1,3 +1,6 @@
+/*
+ * Strings of JSON.  Called for each line of a JSON log, and for the answers of the control socket.
+ */
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -11,11 +14,9 @@ json_put_text(struct buf *b, const void *text, size_t len)
 	for (i = 0; i < len; i += n) {
 		n = 1;
 		if (p[i] == '"' || p[i] == '\\')
-			buf_putf(b, "\\%c", p[i]);
+			buf_put(b, (const uint8_t[]){ '\\', p[i] }, 2);
 		else if (p[i] < 0x20 || p[i] == 0x7f)
 			buf_putf(b, "\\u%04x", p[i]);
-		else if (p[i] < 0x7f)
-			buf_put_u8(b, p[i]);
 		else if ((n = utf8_harmless(p + i, len - i)) > 0)
 			buf_put(b, p + i, n);
 		else {

@@ -8,11 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/utf8.h"
 
 /* Below PIPE_BUF, so that a line is written whole or not at all. */
 #define LOG_LINE_MAX 4000
+/* JSON may take twice as much for it, and has some 100 bytes around it. */
+#define LOG_TEXT_MAX 1900
 
 static enum log_level log_level = LOG_LVL_INFO;
 static enum log_format log_format = LOG_FORMAT_SSHD;
@@ -72,15 +76,13 @@ log_vis(char *out, size_t size, const void *text, size_t len)
 		return out;
 	}
 	for (i = 0; i < len; i += n) {
-		n = 1;
 		if (o + 8 > size) {
 			memcpy(out + o, "...", 3); /* there is room: see the 8 */
 			o += 3;
 			break;
 		}
-		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\') {
-			out[o++] = (char)p[i];
-		} else if ((n = utf8_harmless(p + i, len - i)) > 0) {
+		n = p[i] == '\\' ? 0 : utf8_harmless(p + i, len - i);
+		if (n > 0) {
 			memcpy(out + o, p + i, n);
 			o += n;
 		} else {
@@ -93,27 +95,34 @@ log_vis(char *out, size_t size, const void *text, size_t len)
 }
 
 static const char *
-level_name(enum log_level level)
+log_level_name(enum log_level level)
 {
 	static const char *const names[] = { "error", "warning", "info", "debug" };
 
 	return names[level];
 }
 
-/* Inside a JSON string the octal escapes of log_vis() need their backslash
- * doubled, and quotes one in front. */
+/* Put the line of JSON for a text of log_vis() into out, of size bytes, and return its length.  Allocates
+ * nothing: the buffer already has its full size. */
 static size_t
-json_text(char *out, size_t size, const char *text)
+log_json(char *out, size_t size, enum log_level level, const char *text)
 {
-	size_t o = 0;
+	struct buf b = { .data = (uint8_t *)out, .cap = size, .max = size };
+	struct timespec ts;
+	char when[40], head[120];
+	struct tm tm;
+	int n;
 
-	for (; *text != '\0' && o + 3 < size; text++) {
-		if (*text == '"' || *text == '\\')
-			out[o++] = '\\';
-		out[o++] = *text;
-	}
-	out[o] = '\0';
-	return o;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	n = snprintf(head, sizeof(head),
+	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"pid\":%d,\"message\":", when,
+	    ts.tv_nsec / 1000000, log_level_name(level), (int)getpid());
+	buf_put(&b, head, (size_t)n);
+	json_put_text(&b, text, strlen(text));
+	buf_put(&b, "}\n", 2);
+	return b.len;
 }
 
 static void
@@ -141,10 +150,7 @@ static void __attribute__((format(printf, 2, 0)))
 log_vline(enum log_level level, const char *fmt, va_list ap)
 {
 	int saved = errno;
-	char text[LOG_LINE_MAX / 2], vis[LOG_LINE_MAX / 2], line[LOG_LINE_MAX];
-	char json[LOG_LINE_MAX - 200], when[40];
-	struct timespec ts;
-	struct tm tm;
+	char text[LOG_TEXT_MAX], vis[LOG_TEXT_MAX], line[LOG_LINE_MAX];
 	int n;
 
 	if (!log_wants(level))
@@ -161,13 +167,7 @@ log_vline(enum log_level level, const char *fmt, va_list ap)
 	}
 	log_vis(vis, sizeof(vis), text, (size_t)n);
 	if (log_format == LOG_FORMAT_JSON) {
-		clock_gettime(CLOCK_REALTIME, &ts);
-		gmtime_r(&ts.tv_sec, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		json_text(json, sizeof(json), vis);
-		n = snprintf(line, sizeof(line),
-		    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"pid\":%d,\"message\":\"%s\"}\n",
-		    when, ts.tv_nsec / 1000000, level_name(level), (int)getpid(), json);
+		n = (int)log_json(line, sizeof(line), level, vis);
 	} else {
 		n = log_in_journal ? 0 :
 				     snprintf(line, sizeof(line), "sallyport[%d]: ", (int)getpid());

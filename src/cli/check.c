@@ -13,7 +13,7 @@
 #include "access/identity.h"
 #include "base/access_hint.h"
 #include "base/buf.h"
-#include "base/key_name.h"
+#include "base/names.h"
 #include "base/log.h"
 #include "base/privs.h"
 #include "cli/check.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/key_name.h"
+#include "base/names.h"
 #include "base/readpass.h"
 #include "cli/cli.h"
 #include "cli/key.h"

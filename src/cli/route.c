@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
 #include "cli/route.h"

@@ -14,7 +14,7 @@
 
 #include "base/access_hint.h"
 #include "base/fd.h"
-#include "base/key_name.h"
+#include "base/names.h"
 #include "base/log.h"
 #include "cli/store_probe.h"
 #include "formats/pubkey.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/key_name.h"
+#include "base/names.h"
 #include "base/log.h"
 #include "conf/arena.h"
 #include "conf/keyword.h"

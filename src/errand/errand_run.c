@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "base/program.h"
 #include "base/strlist.h"
 #include "base/proctitle.h"

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "formats/address.h"
-#include "formats/pattern.h"
+#include "base/match.h"
+#include "wire/wire.h"
 
 #define ITEM_MAX 63	       /* what is longer is no address for sshd either */
 #define BLOCK_LIST_ITEM_MAX 49 /* likewise in source-address */
@@ -172,7 +173,7 @@ address_match(const char *address, const char *list)
 	snprintf(shown, sizeof(shown), "%s%s%.*s", ip, a.scope.len > 0 ? "%" : "", (int)a.scope.len,
 	    a.scope.len > 0 ? (const char *)a.scope.p : "");
 	text = (struct bytes){ (const uint8_t *)shown, strlen(shown) };
-	while (pattern_list_next(&rest, &item, &negated)) {
+	while (match_list_next(&rest, &item, &negated)) {
 		block = block_parse(&net, &bits, item, ANY);
 		if (item.len == 0 || block == -1)
 			return -1;
@@ -181,7 +182,7 @@ address_match(const char *address, const char *list)
 		if (block == 1)
 			match = in_block(&a, &net, bits) && (negated || same_scope(&a, &net));
 		else
-			match = pattern_match(text, item);
+			match = match_pattern(text, item, MATCH_FOLD);
 		if (match && negated)
 			return -1;
 		found |= match;
@@ -200,7 +201,7 @@ address_match_blocks(const char *address, const char *list)
 		return -1;
 	if (strspn(list, "0123456789abcdefABCDEF.:/,") != rest.len)
 		return -1;
-	while (pattern_list_next(&rest, &item, &negated)) {
+	while (match_list_next(&rest, &item, &negated)) {
 		if (item.len > BLOCK_LIST_ITEM_MAX || block_parse(&net, &bits, item, ANY) != 1)
 			return -1;
 		found |= in_block(&a, &net, bits) && same_scope(&a, &net);
@@ -231,7 +232,7 @@ address_list_ok(const char *list)
 
 	if (rest.len == 0 || list[rest.len - 1] == ',')
 		return 0;
-	while (pattern_list_next(&rest, &item, &negated)) {
+	while (match_list_next(&rest, &item, &negated)) {
 		block = block_parse(&net, &bits, item, DOTTED);
 		if (block == -1 || (block == 1 && is_mapped(&net)) ||
 		    (block == 0 && !is_wildcard(item)))

@@ -6,7 +6,7 @@
 #include "wire/ssh.h"
 #include "formats/hmac_sha1.h"
 #include "formats/known_hosts.h"
-#include "formats/pattern.h"
+#include "base/match.h"
 #include "formats/pubkey.h"
 #include "formats/text.h"
 
@@ -113,8 +113,7 @@ hashed_parse(struct bytes names, struct hashed_name *h)
 static int
 plain_match(struct bytes names, const char *name)
 {
-	return pattern_list_match((struct bytes){ (const uint8_t *)name, strlen(name) }, names) ==
-	    1;
+	return match_list((struct bytes){ (const uint8_t *)name, strlen(name) }, names) == 1;
 }
 
 /* The key of a line, in blob, which is emptied first. */

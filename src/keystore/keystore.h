@@ -34,7 +34,7 @@ void keystore_free(struct keystore **ks);
 int keystore_probe(const char *path, const char *unlock, struct keystore **out,
     struct reason *why) MUST_CHECK;
 
-/* Seal a private key (see transport/keys.h for its form) under a new name, by base/key_name.h. */
+/* Seal a private key (see transport/keys.h for its form) under a new name, by base/names.h. */
 int keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
     const struct buf *pub, struct reason *why) MUST_CHECK;
 int keystore_remove(struct keystore *ks, const char *name, struct reason *why) MUST_CHECK;

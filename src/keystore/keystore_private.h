@@ -5,7 +5,7 @@
 #ifndef KEYSTORE_KEYSTORE_PRIVATE_H
 #define KEYSTORE_KEYSTORE_PRIVATE_H
 
-#include "base/key_name.h"
+#include "base/names.h"
 #include "base/reason.h"
 #include "keystore/keystore.h"
 #include "keystore/secret_file.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/login.h"
+#include "base/names.h"
 #include "base/log.h"
 #include "conf/keyword.h"
 #include "lookup/plugin.h"

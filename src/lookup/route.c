@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "wire/algorithms.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "lookup/route_text.h"

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/key_name.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"

@@ -4,14 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/glob.h"
+#include "base/match.h"
 #include "relay/permit.h"
-
-int
-permit_pattern(struct bytes text, const char *pattern)
-{
-	return glob_match(text.p, text.len, pattern, strlen(pattern), GLOB_CASE);
-}
 
 /* Split "host:port", "[address]:port" or "port".  Any other word, such as "none", gives a port that
  * never matches. */
@@ -55,7 +49,7 @@ permit_by_list(const struct strlist *list, struct bytes host, uint32_t port, int
 		pattern = permit_split(list->v[i], &text);
 		if (!permit_port(text, port))
 			continue;
-		if (listen ? glob_match(host.p, host.len, pattern.p, pattern.len, GLOB_FOLD) :
+		if (listen ? match_pattern(host, pattern, MATCH_FOLD) :
 			     bytes_is(pattern, "*") || bytes_equal(pattern, host))
 			return 1;
 	}

@@ -15,7 +15,4 @@
 int permit_open(const struct strlist lists[2], struct bytes host, uint32_t port);
 int permit_listen(const struct strlist lists[2], struct bytes host, uint32_t port);
 
-/* 1 if the text matches a pattern with '*' and '?'; case matters. */
-int permit_pattern(struct bytes text, const char *pattern);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/match.h"
 #include "relay/permit.h"
 #include "relay/policy_enforce_private.h"
 #include "wire/ssh.h"
@@ -250,7 +251,9 @@ policy_enforce_env_permitted(const struct policy_enforce *p, struct channel *c, 
 	if (name.len == 0 || policy_enforce_has_nul(name) || memchr(name.p, '=', name.len) != NULL)
 		return 0;
 	for (i = 0; i < accept->n && !ok; i++)
-		ok = permit_pattern(name, accept->v[i]);
+		ok = match_pattern(name,
+		    (struct bytes){ (const uint8_t *)accept->v[i], strlen(accept->v[i]) },
+		    MATCH_CASE);
 	if (!ok || policy_enforce_env_is_set(p, name))
 		return 0;
 	if (p->policy.command != NULL && bytes_is(name, policy_enforce_original))

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "session/agentfwd_private.h"
 #include "wire/ssh.h"
 
@@ -190,18 +191,16 @@ agentfwd_put_stderr(struct agentfwd *a, const void *p, size_t len, struct buf *o
 static void
 agentfwd_put_shown(struct buf *b, struct bytes text)
 {
-	uint8_t c, before = 0;
-	size_t i;
+	size_t i, n;
 
-	for (i = 0; i < text.len; before = c, i++) {
-		c = text.p[i];
-		if (c == '\n')
+	for (i = 0; i < text.len; i += n == 0 ? 1 : n) {
+		n = utf8_harmless(text.p + i, text.len - i);
+		if (n > 0)
+			buf_put(b, text.p + i, n);
+		else if (text.p[i] == '\n')
 			buf_put(b, "\r\n", 2);
-		else if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f ||
-		    (before == 0xc2 && c >= 0x80 && c < 0xa0))
-			buf_put_u8(b, '?');
-		else if (c != '\r')
-			buf_put_u8(b, c);
+		else if (text.p[i] != '\r')
+			buf_put_u8(b, text.p[i] == '\t' ? '\t' : '?');
 	}
 }
 

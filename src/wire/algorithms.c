@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "wire/algorithms.h"
-#include "base/glob.h"
+#include "base/match.h"
 
 static const struct {
 	const char *what;
@@ -67,7 +67,8 @@ list_has(const char *list, const char *name, size_t len)
 	size_t n;
 
 	while (name_next(&list, &p, &n))
-		if (glob_match(name, len, p, n, GLOB_CASE))
+		if (match_pattern((struct bytes){ (const uint8_t *)name, len },
+			(struct bytes){ (const uint8_t *)p, n }, MATCH_CASE))
 			return 1;
 	return 0;
 }

@@ -9,7 +9,7 @@
 
 #include "auth/auth_server.h"
 #include "formats/cert.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "fuzz.h"
 #include "wire/ssh.h"
 

@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/login.h"
+#include "base/names.h"
 #include "base/secret.h"
 #include "base/strlist.h"
 

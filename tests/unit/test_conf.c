@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "base/key_name.h"
+#include "base/names.h"
 #include "conf/conf.h"
 #include "tmp_dir.h"
 

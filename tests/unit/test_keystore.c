@@ -19,7 +19,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "base/key_name.h"
+#include "base/names.h"
 #include "cli/store_probe.h"
 #include "keystore/keystore.h"
 #include "transport/keys.h"

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "base/login.h"
+#include "base/names.h"
 #include "lookup/lookup.h"
 #include "lookup/percent.h"
 #include "lookup/wildcard.h"

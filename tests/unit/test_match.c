@@ -9,12 +9,20 @@
 
 #include <cmocka.h>
 
-#include "base/glob.h"
+#include "base/match.h"
 
 static int
-match(const char *text, const char *pattern, enum glob_case letters)
+match_len(const void *text, size_t text_len, const void *pattern, size_t pattern_len,
+    enum match_case letters)
 {
-	return glob_match(text, strlen(text), pattern, strlen(pattern), letters);
+	return match_pattern((struct bytes){ text, text_len },
+	    (struct bytes){ pattern, pattern_len }, letters);
+}
+
+static int
+match(const char *text, const char *pattern, enum match_case letters)
+{
+	return match_len(text, strlen(text), pattern, strlen(pattern), letters);
 }
 
 static void
@@ -50,8 +58,8 @@ test_wildcards(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		assert_int_equal(match(t[i].text, t[i].pattern, GLOB_CASE), t[i].yes);
-		assert_int_equal(match(t[i].text, t[i].pattern, GLOB_FOLD), t[i].yes);
+		assert_int_equal(match(t[i].text, t[i].pattern, MATCH_CASE), t[i].yes);
+		assert_int_equal(match(t[i].text, t[i].pattern, MATCH_FOLD), t[i].yes);
 	}
 }
 
@@ -59,15 +67,15 @@ static void
 test_letters(void **state)
 {
 	(void)state;
-	assert_true(match("ABC", "abc", GLOB_FOLD));
-	assert_true(match("abc", "A?C", GLOB_FOLD));
-	assert_true(match("xAbC", "*aBc", GLOB_FOLD));
-	assert_false(match("ABC", "abc", GLOB_CASE));
-	assert_false(match("abc", "A?C", GLOB_CASE));
+	assert_true(match("ABC", "abc", MATCH_FOLD));
+	assert_true(match("abc", "A?C", MATCH_FOLD));
+	assert_true(match("xAbC", "*aBc", MATCH_FOLD));
+	assert_false(match("ABC", "abc", MATCH_CASE));
+	assert_false(match("abc", "A?C", MATCH_CASE));
 	/* only letters have a case, and only those of US-ASCII */
-	assert_false(match("[", "{", GLOB_FOLD));
-	assert_false(match("@", "`", GLOB_FOLD));
-	assert_false(match("\xc4", "\xe4", GLOB_FOLD));
+	assert_false(match("[", "{", MATCH_FOLD));
+	assert_false(match("@", "`", MATCH_FOLD));
+	assert_false(match("\xc4", "\xe4", MATCH_FOLD));
 }
 
 /* Neither is terminated, and a NUL is a character. */
@@ -75,12 +83,12 @@ static void
 test_lengths(void **state)
 {
 	(void)state;
-	assert_true(glob_match("abX", 2, "a*Y", 2, GLOB_CASE));
-	assert_false(glob_match("ab", 2, "a\0b", 3, GLOB_CASE));
-	assert_true(glob_match("a\0b", 3, "a?b", 3, GLOB_CASE));
-	assert_false(glob_match("a\0b", 3, "a", 1, GLOB_CASE));
-	assert_true(glob_match(NULL, 0, "*", 1, GLOB_CASE));
-	assert_true(glob_match(NULL, 0, NULL, 0, GLOB_CASE));
+	assert_true(match_len("abX", 2, "a*Y", 2, MATCH_CASE));
+	assert_false(match_len("ab", 2, "a\0b", 3, MATCH_CASE));
+	assert_true(match_len("a\0b", 3, "a?b", 3, MATCH_CASE));
+	assert_false(match_len("a\0b", 3, "a", 1, MATCH_CASE));
+	assert_true(match_len(NULL, 0, "*", 1, MATCH_CASE));
+	assert_true(match_len(NULL, 0, NULL, 0, MATCH_CASE));
 }
 
 /* Patterns that take an age, or a deep stack, where each '*' is tried anew: here this is
@@ -96,9 +104,9 @@ test_many_stars_take_no_age(void **state)
 	for (i = 0; i < sizeof(pattern) - 1; i += 2)
 		memcpy(pattern + i, "*a", 2);
 	pattern[sizeof(pattern) - 1] = 'b';
-	assert_false(glob_match(text, sizeof(text), pattern, sizeof(pattern), GLOB_FOLD));
+	assert_false(match_len(text, sizeof(text), pattern, sizeof(pattern), MATCH_FOLD));
 	text[sizeof(text) - 1] = 'b';
-	assert_true(glob_match(text, sizeof(text), pattern, sizeof(pattern), GLOB_FOLD));
+	assert_true(match_len(text, sizeof(text), pattern, sizeof(pattern), MATCH_FOLD));
 }
 
 int

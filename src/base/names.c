@@ -1,10 +1,33 @@
 /*
- * The rule for names in the key store: for conf, lookup, keystore and the subcommand key.
+ * The rules for names that become names of files.  login_name_ok() is called for each login before
+ * anything else is done with it; key_name_ok() for names in the configuration, in the key store and on
+ * the command line.
  */
+#include <stdint.h>
 #include <string.h>
 
-#include "base/key_name.h"
 #include "base/log.h"
+#include "base/names.h"
+#include "base/utf8.h"
+
+int
+login_name_ok(const void *name, size_t len)
+{
+	const uint8_t *p = name;
+	enum utf8_kind kind;
+	size_t i, n;
+
+	if (len == 0 || len > LOGIN_MAX || p[0] == '-')
+		return 0;
+	if ((len == 1 && p[0] == '.') || (len == 2 && memcmp(p, "..", 2) == 0))
+		return 0;
+	for (i = 0; i < len; i += n) {
+		n = utf8_get(p + i, len - i, &kind);
+		if (n == 0 || p[i] == '/' || kind != UTF8_VISIBLE)
+			return 0;
+	}
+	return 1;
+}
 
 int
 key_name_ok(const char *name)

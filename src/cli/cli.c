@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "transport/leg.h"
-#include "transport/version.h"
 
 #define CLI_ROW(NAME) &cli_##NAME,
 static const struct cli_command *const cli_commands[] = { CLI_COMMANDS(CLI_ROW) };

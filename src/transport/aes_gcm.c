@@ -1,9 +1,10 @@
 /*
- * AES-GCM (RFC 5647) by libipsec-mb, where that is faster: OpenSSL before 3.1 does not know
- * the vector AES of today's amd64 processors (VAES), and takes twice as long for a large
- * packet and ten times as long for a small one.  Elsewhere libssh's own way stays.
+ * AES-GCM (RFC 5647) by libipsec-mb, where that is faster: OpenSSL before 3.1 does not use
+ * the vector AES (VAES) of today's amd64 processors, and takes twice as long for a large
+ * packet and ten times as long for a small one.  Elsewhere libssh uses OpenSSL.
  *
- * libssh's table of ciphers is given other functions, before the first connection.
+ * leg_global_init() calls aes_gcm_init(), which puts these functions into libssh's table of
+ * ciphers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,39 +13,39 @@
 #include <sodium.h>
 
 #include "transport/leg_private.h"
-#include "transport/version.h"
 
 #if OPENSSL_VERSION_NUMBER < 0x30100000L && __has_include(<intel-ipsec-mb.h>)
 
 #include <intel-ipsec-mb.h>
 
-#define FEATURES (IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ | IMB_CPUFLAGS_AVX512)
+#define AES_GCM_FEATURES (IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ | IMB_CPUFLAGS_AVX512)
 
-#define FIXED_LEN 4 /* of the nonce; the rest counts the packets */
+/* The nonce begins with this many fixed bytes; the others count the packets. */
+#define AES_GCM_FIXED_LEN 4
 
 /* One direction of a connection. */
 struct aes_gcm {
-	struct gcm_key_data key; /* asks for an alignment */
+	struct gcm_key_data key; /* has to be aligned */
 	aes_gcm_enc_dec_t encrypt, decrypt;
 	uint8_t nonce[AES_GCM_IVLEN];
 };
 
-static IMB_MGR *mgr;
+static IMB_MGR *aes_gcm_mgr;
 
 static struct aes_gcm *
-state_of(const struct ssh_cipher_struct *cipher)
+aes_gcm_state(const struct ssh_cipher_struct *cipher)
 {
-	/* libssh with libcrypto has no use for this member */
+	/* libssh does not use this member when it is built with libcrypto */
 	return (struct aes_gcm *)cipher->aes_key;
 }
 
-/* The last 8 bytes, big-endian, RFC 5647 section 7.1. */
+/* Count in the last 8 bytes, big-endian: RFC 5647 section 7.1. */
 static void
-count_packet(struct aes_gcm *g)
+aes_gcm_count_packet(struct aes_gcm *g)
 {
 	size_t i;
 
-	for (i = sizeof(g->nonce); i > FIXED_LEN && ++g->nonce[i - 1] == 0; i--)
+	for (i = sizeof(g->nonce); i > AES_GCM_FIXED_LEN && ++g->nonce[i - 1] == 0; i--)
 		;
 }
 
@@ -56,13 +57,13 @@ aes_gcm_set_key(struct ssh_cipher_struct *cipher, void *key, void *iv)
 	if (g == NULL)
 		return SSH_ERROR;
 	if (cipher->keysize == 128) {
-		IMB_AES128_GCM_PRE(mgr, key, &g->key);
-		g->encrypt = mgr->gcm128_enc;
-		g->decrypt = mgr->gcm128_dec;
+		IMB_AES128_GCM_PRE(aes_gcm_mgr, key, &g->key);
+		g->encrypt = aes_gcm_mgr->gcm128_enc;
+		g->decrypt = aes_gcm_mgr->gcm128_dec;
 	} else {
-		IMB_AES256_GCM_PRE(mgr, key, &g->key);
-		g->encrypt = mgr->gcm256_enc;
-		g->decrypt = mgr->gcm256_dec;
+		IMB_AES256_GCM_PRE(aes_gcm_mgr, key, &g->key);
+		g->encrypt = aes_gcm_mgr->gcm256_enc;
+		g->decrypt = aes_gcm_mgr->gcm256_dec;
 	}
 	memcpy(g->nonce, iv, sizeof(g->nonce));
 	cipher->aes_key = (struct ssh_aes_key_schedule *)g;
@@ -72,7 +73,7 @@ aes_gcm_set_key(struct ssh_cipher_struct *cipher, void *key, void *iv)
 static void
 aes_gcm_cleanup(struct ssh_cipher_struct *cipher)
 {
-	struct aes_gcm *g = state_of(cipher);
+	struct aes_gcm *g = aes_gcm_state(cipher);
 
 	if (g == NULL)
 		return;
@@ -81,26 +82,26 @@ aes_gcm_cleanup(struct ssh_cipher_struct *cipher)
 	cipher->aes_key = NULL;
 }
 
-/* The length stands in front of a packet in the clear, authenticated. */
+/* The length in front of a packet is authenticated, but not encrypted. */
 static void
 aes_gcm_encrypt(struct ssh_cipher_struct *cipher, void *in, void *out, size_t len, uint8_t *tag,
     uint64_t seq)
 {
-	struct aes_gcm *g = state_of(cipher);
+	struct aes_gcm *g = aes_gcm_state(cipher);
 	size_t aad = cipher->lenfield_blocksize;
 	struct gcm_context_data ctx;
 
 	memcpy(out, in, aad);
 	g->encrypt(&g->key, &ctx, (uint8_t *)out + aad, (uint8_t *)in + aad, len - aad, g->nonce,
 	    in, aad, tag, cipher->tag_size);
-	count_packet(g);
+	aes_gcm_count_packet(g);
 }
 
 static int
 aes_gcm_decrypt(struct ssh_cipher_struct *cipher, void *packet, uint8_t *out, size_t len,
     uint64_t seq)
 {
-	struct aes_gcm *g = state_of(cipher);
+	struct aes_gcm *g = aes_gcm_state(cipher);
 	size_t aad = cipher->lenfield_blocksize;
 	const uint8_t *in = (const uint8_t *)packet + aad;
 	struct gcm_context_data ctx;
@@ -109,7 +110,7 @@ aes_gcm_decrypt(struct ssh_cipher_struct *cipher, void *packet, uint8_t *out, si
 	g->decrypt(&g->key, &ctx, out, in, len, g->nonce, packet, aad, tag, sizeof(tag));
 	if (sodium_memcmp(tag, in + len, sizeof(tag)) != 0)
 		return SSH_ERROR;
-	count_packet(g);
+	aes_gcm_count_packet(g);
 	return SSH_OK;
 }
 
@@ -118,20 +119,20 @@ aes_gcm_init(void)
 {
 	struct ssh_cipher_struct *cipher;
 
-	if (mgr != NULL)
+	if (aes_gcm_mgr != NULL)
 		return;
-	mgr = alloc_mb_mgr(0);
-	if (mgr == NULL)
+	aes_gcm_mgr = alloc_mb_mgr(0);
+	if (aes_gcm_mgr == NULL)
 		return;
-	if ((mgr->features & FEATURES) != FEATURES) {
-		free_mb_mgr(mgr);
-		mgr = NULL;
+	if ((aes_gcm_mgr->features & AES_GCM_FEATURES) != AES_GCM_FEATURES) {
+		free_mb_mgr(aes_gcm_mgr);
+		aes_gcm_mgr = NULL;
 		return;
 	}
-	init_mb_mgr_auto(mgr, NULL);
-	if (imb_get_errno(mgr) != 0) {
-		free_mb_mgr(mgr); /* it has tested itself, and is not well */
-		mgr = NULL;
+	init_mb_mgr_auto(aes_gcm_mgr, NULL);
+	if (imb_get_errno(aes_gcm_mgr) != 0) {
+		free_mb_mgr(aes_gcm_mgr); /* its self-test has failed */
+		aes_gcm_mgr = NULL;
 		return;
 	}
 	for (cipher = ssh_get_ciphertab(); cipher->name != NULL; cipher++) {
@@ -148,7 +149,7 @@ aes_gcm_init(void)
 const char *
 transport_aes_gcm_version(void)
 {
-	return mgr != NULL ? imb_get_version_str() : NULL;
+	return aes_gcm_mgr != NULL ? imb_get_version_str() : NULL;
 }
 
 #else

@@ -1,3 +1,7 @@
+/*
+ * A look into private key files, for keys.c and the commands that add keys: OpenSSH's format
+ * (PROTOCOL.key) and the headers of PEM.
+ */
 #include <string.h>
 
 #include <sodium.h>
@@ -6,12 +10,12 @@
 #include "transport/key_file.h"
 #include "wire/wire.h"
 
-#define MAGIC "openssh-key-v1" /* and its NUL */
-#define BLOB_MAX 16384
+#define KEY_FILE_MAGIC "openssh-key-v1" /* and its NUL */
+#define KEY_FILE_BLOB_MAX 16384
 
-/* How many strings a private key is, its type included.  0: none that we know. */
+/* The number of strings in a private key of this type, its name included.  0: an unknown type. */
 static unsigned int
-strings_of(const char *type)
+key_file_strings(const char *type)
 {
 	if (strcmp(type, "ssh-ed25519") == 0)
 		return 3; /* type, public, secret */
@@ -22,11 +26,11 @@ strings_of(const char *type)
 	return 0;
 }
 
-/* The part of OpenSSH's format that a passphrase would encrypt: one key, and padding. */
+/* Parse the part that a passphrase would encrypt: one key, a comment, and padding. */
 static int
-private_parse(struct bytes priv, struct key_file *f)
+key_file_private(struct bytes priv, struct key_file *f)
 {
-	unsigned int strings = strings_of(f->type), check;
+	unsigned int strings = key_file_strings(f->type), check;
 	const uint8_t *start;
 	struct wire w;
 	uint8_t pad;
@@ -39,7 +43,7 @@ private_parse(struct bytes priv, struct key_file *f)
 	if (!bytes_is(wire_string(&w), f->type))
 		return ERR_FORMAT;
 	if (strings == 0)
-		return 0; /* refused by its type */
+		return 0; /* the caller refuses the type */
 	while (--strings > 0)
 		(void)wire_string(&w);
 	if (wire_err(&w) != 0)
@@ -54,15 +58,15 @@ private_parse(struct bytes priv, struct key_file *f)
 	return wire_end(&w);
 }
 
-/* OpenSSH's format (its PROTOCOL.key). */
+/* OpenSSH's format, decoded. */
 static int
-openssh_parse(struct wire *w, struct key_file *f)
+key_file_openssh(struct wire *w, struct key_file *f)
 {
 	struct bytes magic, cipher, pub, priv;
 	struct wire inner;
 	int r;
 
-	magic = wire_bytes(w, sizeof(MAGIC));
+	magic = wire_bytes(w, sizeof(KEY_FILE_MAGIC));
 	cipher = wire_string(w);
 	(void)wire_string(w); /* KDF */
 	(void)wire_string(w); /* its options */
@@ -72,19 +76,20 @@ openssh_parse(struct wire *w, struct key_file *f)
 	priv = wire_string(w);
 	wire_init(&inner, pub.p, pub.len);
 	wire_text(&inner, f->type, sizeof(f->type));
-	if (wire_err(w) != 0 || wire_err(&inner) != 0 || memcmp(magic.p, MAGIC, magic.len) != 0)
+	if (wire_err(w) != 0 || wire_err(&inner) != 0 ||
+	    memcmp(magic.p, KEY_FILE_MAGIC, magic.len) != 0)
 		return ERR_FORMAT;
 	f->encrypted = !bytes_is(cipher, "none");
-	if (!f->encrypted && (r = private_parse(priv, f)) != 0)
+	if (!f->encrypted && (r = key_file_private(priv, f)) != 0)
 		return r;
 	buf_put(&f->pub, pub.p, pub.len);
 	return buf_err(&f->pub);
 }
 
 static int
-openssh_look(const char *base64, size_t len, struct key_file *f)
+key_file_look_openssh(const char *base64, size_t len, struct key_file *f)
 {
-	struct secret *raw = secret_new(len); /* more than it needs */
+	struct secret *raw = secret_new(len); /* more than the decoded text needs */
 	struct wire w;
 	size_t rawlen;
 	uint8_t *p;
@@ -96,7 +101,7 @@ openssh_look(const char *base64, size_t len, struct key_file *f)
 	if (sodium_base642bin(p, len, base64, len, " \t\r\n", &rawlen, NULL,
 		sodium_base64_VARIANT_ORIGINAL) == 0) {
 		wire_init(&w, p, rawlen);
-		r = openssh_parse(&w, f);
+		r = key_file_openssh(&w, f);
 	}
 	secret_close(raw);
 	secret_free(&raw);
@@ -111,11 +116,12 @@ key_file_look(const char *text, struct key_file *f)
 	const char *from = strstr(text, begin), *to;
 
 	*f = (struct key_file){ 0 };
-	buf_init(&f->pub, BLOB_MAX);
+	buf_init(&f->pub, KEY_FILE_BLOB_MAX);
 	if (from != NULL) {
 		from += sizeof(begin) - 1;
 		to = strstr(from, end);
-		return to == NULL ? ERR_FORMAT : openssh_look(from, (size_t)(to - from), f);
+		return to == NULL ? ERR_FORMAT :
+				    key_file_look_openssh(from, (size_t)(to - from), f);
 	}
 	if (strstr(text, "PRIVATE KEY-----") == NULL)
 		return ERR_FORMAT;

@@ -1,6 +1,6 @@
 /*
- * What a private key file says without its passphrase, and the private key of one that has none.
- * Pure.
+ * What a private key file tells without its passphrase; and the private key, if the file
+ * has no passphrase.  Pure.
  */
 #ifndef TRANSPORT_KEY_FILE_H
 #define TRANSPORT_KEY_FILE_H
@@ -11,7 +11,7 @@
 struct key_file {
 	int encrypted;
 	char type[64];		/* "ssh-ed25519"; empty if that is not in the clear */
-	struct buf pub;		/* the public blob; empty likewise */
+	struct buf pub;		/* the public blob; empty if it is not in the clear */
 	struct secret *numbers; /* OpenSSH's format without a passphrase: the type, and the private
 				 * key's numbers as SSH_AGENTC_ADD_IDENTITY has them; or NULL */
 };

@@ -22,11 +22,11 @@
 #include "wire/wire.h"
 
 /*
- * An RSA key of 8192 bits takes 8 KiB of the secure heap, where everything is rounded up to a power
- * of two, what is reckoned with it 4 KiB more, and OpenSSL's random numbers 2 KiB.
+ * The secure heap.  It rounds up to powers of two: an RSA key of 8192 bits takes 8 KiB of it, the
+ * arithmetic with it 4 KiB, and OpenSSL's random numbers 2 KiB.
  */
-#define HEAP_SIZE 65536
-#define HEAP_UNIT 32
+#define KEY_PRIVATE_HEAP_SIZE 65536
+#define KEY_PRIVATE_HEAP_UNIT 32
 
 static const struct digest {
 	const char *alg;
@@ -42,7 +42,7 @@ static const struct digest {
 };
 
 static const struct digest *
-digest_find(const char *alg)
+key_private_digest(const char *alg)
 {
 	size_t i;
 
@@ -57,11 +57,11 @@ key_memory_lock(void)
 {
 	static int tried, result;
 
-	/* once: later on a process may not be allowed the system calls */
+	/* once: a confined process is not allowed the system calls */
 	if (tried)
 		return result;
 	tried = 1;
-	switch (CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_UNIT)) {
+	switch (CRYPTO_secure_malloc_init(KEY_PRIVATE_HEAP_SIZE, KEY_PRIVATE_HEAP_UNIT)) {
 	case 1:
 		result = 0;
 		break;
@@ -76,7 +76,7 @@ key_memory_lock(void)
 
 /* A secret number; NULL if there is no memory. */
 static BIGNUM *
-secret_number(struct bytes s)
+key_private_number(struct bytes s)
 {
 	BIGNUM *n = BN_secure_new();
 
@@ -87,9 +87,9 @@ secret_number(struct bytes s)
 	return n;
 }
 
-/* d modulo p - 1, with which the arithmetic is done for each prime. */
+/* d modulo p - 1, the exponent for the arithmetic modulo the prime p. */
 static BIGNUM *
-exponent_of(const BIGNUM *d, const BIGNUM *p, BN_CTX *ctx)
+key_private_exponent(const BIGNUM *d, const BIGNUM *p, BN_CTX *ctx)
 {
 	BIGNUM *n = BN_secure_new(), *less = BN_secure_new(), *constant = BN_secure_new();
 	int ok;
@@ -114,9 +114,9 @@ struct rsa_numbers {
 	struct bytes n, e, d, iqmp, p, q;
 };
 
-/* They are a key's in size. */
+/* Do the numbers have the sizes of those of a key? */
 static int
-rsa_plausible(const struct rsa_numbers *in)
+key_private_rsa_plausible(const struct rsa_numbers *in)
 {
 	size_t max = mpint_bits(in->n);
 
@@ -125,24 +125,25 @@ rsa_plausible(const struct rsa_numbers *in)
 	    mpint_bits(in->q) < max && mpint_bits(in->iqmp) < max;
 }
 
-/* *rsa takes numbers over, all or none of them.  1 if it has. */
+/* Give the numbers to *rsa.  Returns 1 if it has taken all of them. */
 static int
-rsa_fill(RSA *rsa, const struct rsa_numbers *in)
+key_private_rsa_fill(RSA *rsa, const struct rsa_numbers *in)
 {
 	BN_CTX *ctx = BN_CTX_secure_new();
 	BIGNUM *n = BN_bin2bn(in->n.p, (int)in->n.len, NULL);
 	BIGNUM *e = BN_bin2bn(in->e.p, (int)in->e.len, NULL);
-	BIGNUM *d = secret_number(in->d), *p = secret_number(in->p), *q = secret_number(in->q);
-	BIGNUM *iqmp = secret_number(in->iqmp), *dp = NULL, *dq = NULL;
+	BIGNUM *d = key_private_number(in->d), *p = key_private_number(in->p),
+	       *q = key_private_number(in->q);
+	BIGNUM *iqmp = key_private_number(in->iqmp), *dp = NULL, *dq = NULL;
 	int ok = 0;
 
 	if (ctx != NULL && d != NULL && p != NULL && q != NULL && iqmp != NULL) {
-		dp = exponent_of(d, p, ctx);
-		dq = exponent_of(d, q, ctx);
+		dp = key_private_exponent(d, p, ctx);
+		dq = key_private_exponent(d, q, ctx);
 	}
 	if (n == NULL || e == NULL || dp == NULL || dq == NULL)
 		goto out;
-	/* none of these fails with all numbers there */
+	/* these fail only if a number is missing */
 	ok = RSA_set0_key(rsa, n, e, d);
 	if (ok)
 		n = e = d = NULL;
@@ -164,7 +165,7 @@ out:
 }
 
 static int
-rsa_load(struct wire *w, struct key_private *k)
+key_private_rsa_load(struct wire *w, struct key_private *k)
 {
 	struct rsa_numbers in;
 	int r;
@@ -179,16 +180,16 @@ rsa_load(struct wire *w, struct key_private *k)
 		return ERR_FORMAT;
 	if ((r = rsa_check(in.e, in.n)) != 0)
 		return r;
-	if (!rsa_plausible(&in))
+	if (!key_private_rsa_plausible(&in))
 		return ERR_FORMAT;
 	k->rsa = RSA_new();
 	if (k->rsa == NULL)
 		return ERR_NOMEM;
-	return rsa_fill(k->rsa, &in) ? 0 : ERR_NOMEM;
+	return key_private_rsa_fill(k->rsa, &in) ? 0 : ERR_NOMEM;
 }
 
 static int
-ec_load(struct wire *w, const struct digest *digest, struct key_private *k)
+key_private_ec_load(struct wire *w, const struct digest *digest, struct key_private *k)
 {
 	struct bytes curve = wire_string(w), number;
 	BIGNUM *d;
@@ -198,7 +199,7 @@ ec_load(struct wire *w, const struct digest *digest, struct key_private *k)
 	number = wire_string(w);
 	if (wire_end(w) != 0 || !bytes_is(curve, digest->curve) || mpint_bits(number) == 0)
 		return ERR_FORMAT;
-	d = secret_number(number);
+	d = key_private_number(number);
 	k->ec = EC_KEY_new_by_curve_name(digest->nid);
 	if (d == NULL || k->ec == NULL)
 		goto out;
@@ -219,14 +220,14 @@ key_private_load(struct secret *priv, const char *type, struct key_private *k)
 	int r;
 
 	*k = (struct key_private){ .rsa = NULL };
-	(void)!key_memory_lock(); /* has been said when the keeper began */
+	(void)!key_memory_lock(); /* the keeper has logged an error when it began */
 	wire_init(&w, secret_open(priv), secret_len(priv));
 	if (!bytes_is(wire_string(&w), type))
 		r = ERR_FORMAT;
 	else if (strcmp(type, "ssh-rsa") == 0)
-		r = rsa_load(&w, k);
-	else if ((digest = digest_find(type)) != NULL && digest->curve != NULL)
-		r = ec_load(&w, digest, k);
+		r = key_private_rsa_load(&w, k);
+	else if ((digest = key_private_digest(type)) != NULL && digest->curve != NULL)
+		r = key_private_ec_load(&w, digest, k);
 	else
 		r = ERR_ALGORITHM;
 	secret_close(priv);
@@ -244,8 +245,8 @@ key_private_free(struct key_private *k)
 }
 
 static int
-rsa_sign(RSA *rsa, const struct digest *digest, const uint8_t *hash, unsigned int hash_len,
-    struct buf *sig)
+key_private_rsa_sign(RSA *rsa, const struct digest *digest, const uint8_t *hash,
+    unsigned int hash_len, struct buf *sig)
 {
 	unsigned int len = 0;
 	uint8_t *to = buf_reserve(sig, (size_t)RSA_size(rsa));
@@ -258,11 +259,11 @@ rsa_sign(RSA *rsa, const struct digest *digest, const uint8_t *hash, unsigned in
 	return 0;
 }
 
-/* As an mpint: RFC 4251 section 5. */
+/* Append a number as an mpint: RFC 4251 section 5. */
 static void
-put_number(struct buf *b, const BIGNUM *n)
+key_private_put_number(struct buf *b, const BIGNUM *n)
 {
-	uint8_t bytes[80]; /* of 521 bits */
+	uint8_t bytes[80]; /* 521 bits, and a zero byte in front */
 	int len = BN_num_bytes(n);
 
 	bytes[0] = 0;
@@ -277,14 +278,14 @@ put_number(struct buf *b, const BIGNUM *n)
 }
 
 static int
-ec_sign(EC_KEY *ec, const uint8_t *hash, unsigned int hash_len, struct buf *sig)
+key_private_ec_sign(EC_KEY *ec, const uint8_t *hash, unsigned int hash_len, struct buf *sig)
 {
 	ECDSA_SIG *pair = ECDSA_do_sign(hash, (int)hash_len, ec);
 
 	if (pair == NULL)
 		return ERR_FORMAT;
-	put_number(sig, ECDSA_SIG_get0_r(pair));
-	put_number(sig, ECDSA_SIG_get0_s(pair));
+	key_private_put_number(sig, ECDSA_SIG_get0_r(pair));
+	key_private_put_number(sig, ECDSA_SIG_get0_s(pair));
 	ECDSA_SIG_free(pair);
 	return buf_err(sig);
 }
@@ -293,7 +294,7 @@ int
 key_private_sign(const struct key_private *k, const char *alg, const void *data, size_t len,
     struct buf *sig)
 {
-	const struct digest *digest = digest_find(alg);
+	const struct digest *digest = key_private_digest(alg);
 	uint8_t hash[EVP_MAX_MD_SIZE];
 	unsigned int hash_len;
 
@@ -302,6 +303,6 @@ key_private_sign(const struct key_private *k, const char *alg, const void *data,
 	if (EVP_Digest(data, len, hash, &hash_len, digest->md(), NULL) != 1)
 		return ERR_NOMEM;
 	if (k->rsa != NULL)
-		return rsa_sign(k->rsa, digest, hash, hash_len, sig);
-	return ec_sign(k->ec, hash, hash_len, sig);
+		return key_private_rsa_sign(k->rsa, digest, hash, hash_len, sig);
+	return key_private_ec_sign(k->ec, hash, hash_len, sig);
 }

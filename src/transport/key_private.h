@@ -16,7 +16,7 @@ struct key_private {
 	EC_KEY *ec; /* or NULL */
 };
 
-/* Load the key of a secret in the form of keys.h.  0; ERR_FORMAT if that is none of the type,
+/* Load a key from a secret in the form of keys.h.  0; ERR_FORMAT if it is no key of this type,
  * ERR_WEAK or ERR_COSTLY (wire/rsa.h), ERR_ALGORITHM, ERR_NOMEM. */
 int key_private_load(struct secret *priv, const char *type, struct key_private *k) MUST_CHECK;
 

@@ -1,3 +1,7 @@
+/*
+ * Keys: importing, making, signing, verifying.  Ed25519 is libsodium's work; key_private.c
+ * signs with RSA and ECDSA, and libssh verifies them.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +21,8 @@
 
 #define RSA_BITS_NEW 3072
 
-#define KEY_TEXT_MAX 65536 /* of a private key file */
-#define KEY_BLOB_MAX 16384 /* of a public key or a signature */
+#define KEY_TEXT_MAX 65536 /* bytes of a private key file */
+#define KEY_BLOB_MAX 16384 /* bytes of a public key or a signature */
 
 enum family {
 	FAMILY_ED25519,
@@ -26,14 +30,14 @@ enum family {
 	FAMILY_ECDSA,
 };
 
-/* Every signature algorithm we make or take.  What is not here does not exist: DSA,
- * certificates (their plain keys are what signs), ssh-rsa (SHA-1) but for one use below. */
+/* Every signature algorithm that we use.  Not among them: DSA; certificates, whose plain keys sign;
+ * ssh-rsa (SHA-1), except in key_verify_sha1(). */
 static const struct algorithm {
 	const char *name;
-	const char *type; /* of the keys it is for */
+	const char *type; /* of its keys */
 	enum family family;
 	const char *curve; /* ECDSA: its name inside the blob */
-	const char *plain; /* sk-: what the token's own signature is made with */
+	const char *plain; /* sk-: the algorithm of the token itself */
 } algorithms[] = {
 	{ "ssh-ed25519", "ssh-ed25519", FAMILY_ED25519, NULL, NULL },
 	{ "rsa-sha2-512", "ssh-rsa", FAMILY_RSA, NULL, NULL },
@@ -50,7 +54,7 @@ static const struct algorithm {
 #define NALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
 
 static const struct algorithm *
-algorithm_find(const char *name)
+key_algorithm(const char *name)
 {
 	size_t i;
 
@@ -60,9 +64,9 @@ algorithm_find(const char *name)
 	return NULL;
 }
 
-/* The algorithm we prefer for a type of key that signs without a token. */
+/* The preferred algorithm for keys of this type, which sign without a token. */
 static const struct algorithm *
-algorithm_for_type(const char *type)
+key_algorithm_for_type(const char *type)
 {
 	size_t i;
 
@@ -72,9 +76,9 @@ algorithm_for_type(const char *type)
 	return NULL;
 }
 
-/* libssh's counted string with a copy of the bytes. */
+/* A copy of the bytes as libssh's counted string. */
 static ssh_string
-string_from(const void *p, size_t len)
+key_ssh_string(const void *p, size_t len)
 {
 	ssh_string s = ssh_string_new(len);
 
@@ -83,10 +87,10 @@ string_from(const void *p, size_t len)
 	return s;
 }
 
-/* What a token signs in place of the data (OpenSSH's PROTOCOL.u2f). */
+/* Append the message that a token signs in place of the data (OpenSSH's PROTOCOL.u2f). */
 static void
-sk_message(struct bytes application, uint8_t flags, uint32_t counter, const void *data, size_t len,
-    struct buf *out)
+key_sk_message(struct bytes application, uint8_t flags, uint32_t counter, const void *data,
+    size_t len, struct buf *out)
 {
 	uint8_t hash[crypto_hash_sha256_BYTES];
 
@@ -98,11 +102,11 @@ sk_message(struct bytes application, uint8_t flags, uint32_t counter, const void
 	buf_put(out, hash, sizeof(hash));
 }
 
-/* RSA and ECDSA: libssh reads the plain blobs and verifies.  Not by its
- * ssh_pki_signature_verify(), which wants a session to ask for limits that
- * have been checked here already. */
+/* RSA and ECDSA: libssh parses the plain blobs and verifies.  Its
+ * ssh_pki_signature_verify() is of no use here: it takes limits from a session, and ours
+ * have been checked already. */
 static int
-verify_libssh(const struct buf *blob, const struct buf *sig, const void *data, size_t len)
+key_verify_libssh(const struct buf *blob, const struct buf *sig, const void *data, size_t len)
 {
 	ssh_string blob_s = NULL, sig_s = NULL;
 	ssh_signature signature = NULL;
@@ -111,8 +115,8 @@ verify_libssh(const struct buf *blob, const struct buf *sig, const void *data, s
 
 	if ((r = buf_err(blob)) != 0 || (r = buf_err(sig)) != 0)
 		return r;
-	blob_s = string_from(blob->data, blob->len);
-	sig_s = string_from(sig->data, sig->len);
+	blob_s = key_ssh_string(blob->data, blob->len);
+	sig_s = key_ssh_string(sig->data, sig->len);
 	if (blob_s == NULL || sig_s == NULL) {
 		r = ERR_NOMEM;
 		goto out;
@@ -145,7 +149,7 @@ verify_ed25519(struct bytes pub, struct bytes raw, const void *data, size_t len)
 	return 0;
 }
 
-/* A public key blob and a signature blob, taken apart and checked. */
+/* A public key blob and a signature blob, parsed and checked. */
 struct parts {
 	struct bytes type;
 	struct bytes first;	  /* Ed25519: key; RSA: e; ECDSA: curve */
@@ -157,7 +161,7 @@ struct parts {
 };
 
 static int
-parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct parts *p)
+key_parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct parts *p)
 {
 	struct bytes name;
 	struct wire w;
@@ -194,8 +198,8 @@ parts_get(const struct algorithm *a, struct bytes blob, struct bytes sig, struct
 }
 
 static int
-verify(const struct algorithm *a, struct bytes blob, struct bytes sig, const void *data, size_t len,
-    uint8_t *sk_flags)
+key_verify_parts(const struct algorithm *a, struct bytes blob, struct bytes sig, const void *data,
+    size_t len, uint8_t *sk_flags)
 {
 	const char *plain;
 	struct buf key, signature, message;
@@ -203,13 +207,13 @@ verify(const struct algorithm *a, struct bytes blob, struct bytes sig, const voi
 	int r;
 
 	*sk_flags = 0;
-	if ((r = parts_get(a, blob, sig, &p)) != 0)
+	if ((r = key_parts_get(a, blob, sig, &p)) != 0)
 		return r;
 	buf_init(&key, KEY_BLOB_MAX);
 	buf_init(&signature, KEY_BLOB_MAX);
 	buf_init(&message, KEY_BLOB_MAX);
 	if (a->plain != NULL) {
-		sk_message(p.application, p.flags, p.counter, data, len, &message);
+		key_sk_message(p.application, p.flags, p.counter, data, len, &message);
 		if ((r = buf_err(&message)) != 0)
 			goto out;
 		data = message.data;
@@ -224,7 +228,7 @@ verify(const struct algorithm *a, struct bytes blob, struct bytes sig, const voi
 		wire_put_bytes(&key, p.second);
 		wire_put_text(&signature, plain);
 		wire_put_bytes(&signature, p.raw);
-		r = verify_libssh(&key, &signature, data, len);
+		r = key_verify_libssh(&key, &signature, data, len);
 	}
 	if (r == 0)
 		*sk_flags = p.flags;
@@ -239,10 +243,10 @@ int
 key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
     uint8_t *sk_flags)
 {
-	const struct algorithm *a = algorithm_find(alg);
+	const struct algorithm *a = key_algorithm(alg);
 
 	*sk_flags = 0;
-	return a == NULL ? ERR_ALGORITHM : verify(a, blob, sig, data, len, sk_flags);
+	return a == NULL ? ERR_ALGORITHM : key_verify_parts(a, blob, sig, data, len, sk_flags);
 }
 
 int
@@ -251,12 +255,12 @@ key_verify_sha1(struct bytes blob, struct bytes sig, const void *data, size_t le
 	static const struct algorithm rsa_sha1 = { "ssh-rsa", "ssh-rsa", FAMILY_RSA, NULL, NULL };
 	uint8_t flags;
 
-	return verify(&rsa_sha1, blob, sig, data, len, &flags);
+	return key_verify_parts(&rsa_sha1, blob, sig, data, len, &flags);
 }
 
-/* RSA and ECDSA. */
+/* Sign with RSA or ECDSA. */
 static int
-sign_openssl(struct secret *priv, const struct algorithm *a, const void *data, size_t len,
+key_sign_openssl(struct secret *priv, const struct algorithm *a, const void *data, size_t len,
     struct buf *sig)
 {
 	struct key_private key;
@@ -281,13 +285,13 @@ int
 key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
     struct buf *sig)
 {
-	const struct algorithm *a = algorithm_find(alg);
+	const struct algorithm *a = key_algorithm(alg);
 	uint8_t raw[crypto_sign_BYTES];
 
 	if (a == NULL || a->plain != NULL || strcmp(a->type, type) != 0)
 		return ERR_ALGORITHM;
 	if (a->family != FAMILY_ED25519)
-		return sign_openssl(priv, a, data, len, sig);
+		return key_sign_openssl(priv, a, data, len, sig);
 	if (secret_len(priv) != crypto_sign_SECRETKEYBYTES)
 		return ERR_FORMAT;
 	crypto_sign_detached(raw, NULL, data, len, secret_open(priv));
@@ -298,7 +302,7 @@ key_sign(struct secret *priv, const char *type, const char *alg, const void *dat
 }
 
 static int
-public_from_libssh(ssh_key key, struct buf *pub)
+key_public_from_libssh(ssh_key key, struct buf *pub)
 {
 	ssh_string blob = NULL;
 
@@ -309,9 +313,8 @@ public_from_libssh(ssh_key key, struct buf *pub)
 	return buf_err(pub);
 }
 
-/* Ed25519 as libsodium has it: the seed, and the public key that follows from
- * it.  A file whose public half is another's would give the private one away
- * with the first signature. */
+/* Ed25519 as libsodium has it: the seed, and the public key that follows from it.  With a
+ * public half of another key, the first signature would give the private half away. */
 static int
 secret_from_ed25519(const uint8_t *p, size_t len, struct secret **priv)
 {
@@ -340,7 +343,7 @@ secret_from_ed25519(const uint8_t *p, size_t len, struct secret **priv)
 }
 
 static int
-secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
+key_secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
 {
 	ssh_string blob = NULL;
 	int r = 0;
@@ -359,8 +362,8 @@ secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **priv)
 	return r;
 }
 
-/* The halves of a key are tried on each other: one that cannot log in anywhere is better found out
- * now. */
+/* Check that the halves of a key belong together, by a signature: a key that cannot log in
+ * anywhere is better found now. */
 static int
 key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
 {
@@ -378,19 +381,19 @@ key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
 	return r == ERR_AUTH || r == ERR_ALGORITHM ? ERR_FORMAT : r;
 }
 
-/* Both halves from libssh. */
+/* Take both halves of a key out of libssh. */
 static int
 key_take(ssh_key key, struct secret **priv, struct buf *pub, char type[64])
 {
-	const struct algorithm *a = algorithm_for_type(ssh_key_type_to_char(ssh_key_type(key)));
+	const struct algorithm *a = key_algorithm_for_type(ssh_key_type_to_char(ssh_key_type(key)));
 	struct buf blob;
 	int r;
 
 	if (a == NULL)
 		return ERR_ALGORITHM;
 	buf_init(&blob, KEY_BLOB_MAX);
-	if ((r = public_from_libssh(key, &blob)) != 0 ||
-	    (r = secret_from_libssh(key, a, priv)) != 0 || (r = key_try(*priv, a, &blob)) != 0)
+	if ((r = key_public_from_libssh(key, &blob)) != 0 ||
+	    (r = key_secret_from_libssh(key, a, priv)) != 0 || (r = key_try(*priv, a, &blob)) != 0)
 		goto out;
 	buf_put(pub, blob.data, blob.len);
 	if ((r = buf_err(pub)) == 0)
@@ -402,12 +405,12 @@ out:
 	return r;
 }
 
-/* The key of a file in OpenSSH's format that has no passphrase.  libssh would leave copies of it in
- * memory, and the keeper reads such files, for the backend "directory". */
+/* Take the key of a file in OpenSSH's format without a passphrase.  libssh would leave
+ * copies of it in memory, and the keeper reads such files for the backend "directory". */
 static int
-take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char type[64])
+key_take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char type[64])
 {
-	const struct algorithm *a = algorithm_for_type(f->type);
+	const struct algorithm *a = key_algorithm_for_type(f->type);
 	int r;
 
 	if (a->family == FAMILY_ED25519) {
@@ -432,7 +435,7 @@ take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char type[
 }
 
 static int
-import_text(const char *text, const char *passphrase, struct secret **priv, struct buf *pub,
+key_import_text(const char *text, const char *passphrase, struct secret **priv, struct buf *pub,
     char type[64])
 {
 	size_t before = pub->len;
@@ -442,24 +445,24 @@ import_text(const char *text, const char *passphrase, struct secret **priv, stru
 
 	if ((r = key_file_look(text, &f)) != 0)
 		goto out;
-	if (f.type[0] != '\0' && algorithm_for_type(f.type) == NULL) {
+	if (f.type[0] != '\0' && key_algorithm_for_type(f.type) == NULL) {
 		memcpy(type, f.type, sizeof(f.type));
 		r = ERR_ALGORITHM;
 		goto out;
 	}
 	if (f.numbers != NULL) {
-		r = take_plain(&f, priv, pub, type);
+		r = key_take_plain(&f, priv, pub, type);
 		goto out;
 	}
 	if (f.encrypted && passphrase == NULL)
 		r = ERR_AUTH;
-	/* Never NULL: OpenSSL would ask for it on the terminal by itself. */
+	/* not NULL: OpenSSL would ask for the passphrase on the terminal */
 	else if (ssh_pki_import_privkey_base64(text, passphrase == NULL ? "" : passphrase, NULL,
 		     NULL, &key) != SSH_OK)
 		r = f.encrypted ? ERR_AUTH : ERR_FORMAT;
 	if (r != 0 || (r = key_take(key, priv, pub, type)) != 0)
 		goto out;
-	/* A file put together from two keys. */
+	/* the public half in the file is that of another key */
 	if (f.pub.len > 0 &&
 	    (f.pub.len != pub->len - before ||
 		memcmp(f.pub.data, pub->data + before, f.pub.len) != 0)) {
@@ -495,7 +498,7 @@ key_import(const char *text, size_t len, const char *passphrase, struct secret *
 		return ERR_NOMEM;
 	p = (char *)secret_open(copy);
 	memcpy(p, text, len);
-	r = import_text(p, passphrase, priv, pub, type);
+	r = key_import_text(p, passphrase, priv, pub, type);
 	secret_close(copy);
 	secret_free(&copy);
 	return r;
@@ -539,8 +542,7 @@ key_generate(const char *type, struct secret **priv, struct buf *pub, char name[
 	key = ssh_key_new();
 	if (key == NULL)
 		return ERR_NOMEM;
-	/* As its ssh_pki_generate() does, which 0.12 deprecates in favour of a
-	 * function that 0.11 does not have. */
+	/* as ssh_pki_generate(), which 0.12 deprecates in favour of a function that 0.11 lacks */
 	key->type = rsa ? SSH_KEYTYPE_RSA : SSH_KEYTYPE_ECDSA_P256;
 	key->type_c = ssh_key_type_to_char(key->type);
 	key->flags = SSH_KEY_FLAG_PRIVATE | SSH_KEY_FLAG_PUBLIC;

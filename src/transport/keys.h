@@ -1,11 +1,11 @@
 /*
- * Keys for the keeper: reading, signing, verifying.  Private halves come in and
- * go out as a secret whose bytes have one of two forms:
+ * Keys for the keeper and the commands: reading, signing, verifying.  Private halves are
+ * secrets whose bytes have one of two forms:
  *
  *	"ssh-ed25519": the 64 bytes of a libsodium secret key
  *	others: the type's name and the key's numbers, in the order in which
- *	SSH_AGENTC_ADD_IDENTITY carries them (draft-ietf-sshm-ssh-agent section 3.2);
- *	unlike a file's text this leaves no copies behind when it is read
+ *	SSH_AGENTC_ADD_IDENTITY has them (draft-ietf-sshm-ssh-agent section 3.2);
+ *	unlike the text of a file, this can be read without leaving copies in memory
  *
  * Public keys and signatures are the blobs of RFC 4253 section 6.6.
  */
@@ -27,9 +27,9 @@ int key_import(const char *text, size_t len, const char *passphrase, struct secr
 /* Make a new key; type is "ed25519", "rsa" (3072 bits) or "ecdsa" (nistp256). */
 int key_generate(const char *type, struct secret **priv, struct buf *pub, char name[64]) MUST_CHECK;
 
-/* Set up locked memory for RSA and ECDSA private keys while they sign: before the first, or it is
- * done then.  ERR_PERM: they will be in memory that cannot be locked; ERR_NOMEM: in ordinary
- * memory. */
+/* Set up locked memory for RSA and ECDSA private keys while they sign; the first signature
+ * does it otherwise.  0; ERR_PERM: the memory cannot be locked; ERR_NOMEM: they will be in
+ * ordinary memory. */
 int key_memory_lock(void) MUST_CHECK;
 
 /* Sign with algorithm alg ("ssh-ed25519", "rsa-sha2-512", ...); the signature
@@ -38,22 +38,22 @@ int key_memory_lock(void) MUST_CHECK;
 int key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
     struct buf *sig) MUST_CHECK;
 
-/* What an sk- signature says of the touch. */
+/* Flags of an sk- signature: the user has touched the token, has been verified by it. */
 #define KEY_SK_USER_PRESENT 0x01
 #define KEY_SK_USER_VERIFIED 0x04
 
 /*
  * Verify the signature blob sig over data by the public key blob.  alg is the
- * algorithm that has been announced: the signature must be of just that one,
- * and it must be one that fits the key's type (SHA-1 never).  *sk_flags is 0
+ * algorithm that was announced: the signature must be of this algorithm, and
+ * the algorithm must fit the key's type (SHA-1 never does).  *sk_flags is 0
  * for keys that are not sk-.  0, ERR_AUTH, ERR_ALGORITHM, ERR_WEAK, ERR_COSTLY or
  * ERR_FORMAT.
  */
 int key_verify(struct bytes blob, const char *alg, struct bytes sig, const void *data, size_t len,
     uint8_t *sk_flags) MUST_CHECK;
 
-/* The same for "ssh-rsa", RSA with SHA-1: for the host key of a machine that knows nothing
- * better, where its route says so, and for nothing else. */
+/* As key_verify() for "ssh-rsa", RSA with SHA-1: only for the host key of an upstream that
+ * has nothing better, and only if the route permits it. */
 int key_verify_sha1(struct bytes blob, struct bytes sig, const void *data, size_t len) MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * A leg at work: input, output, messages.
+ * A leg at work: reading the socket, messages out, writing.  session/, errand/look.c and
+ * warmup.c call these.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -31,8 +32,8 @@ leg_set_error(struct leg *leg, const char *fmt, ...)
 }
 
 /*
- * Who asks to be let in once more is to be ignored (RFC 4252 section 5.1), and libssh gives the
- * session up for it: with the packet read to its end, but not handed on.
+ * A login message of a client that is logged in is to be ignored (RFC 4252 section 5.1),
+ * but libssh ends the session for it, when it has read the packet to its end.  Undo that.
  */
 static int
 leg_forgives(struct leg *leg)
@@ -62,8 +63,8 @@ leg_failed(struct leg *leg)
 	return 1;
 }
 
-/* libssh has passed over a line that is no version, and ended it with a NUL: why a server that
- * then goes does so. */
+/* libssh has skipped a line that is no version string, and ended it with a NUL.  If the
+ * server closes then, the line may say why. */
 static void
 leg_note_said(struct leg *leg, size_t len)
 {
@@ -73,14 +74,14 @@ leg_note_said(struct leg *leg, size_t len)
 	    (const char *)leg->input + leg->input_off);
 }
 
-/* Give what has been read to libssh, packet by packet. */
+/* Feed libssh what has been read, packet by packet. */
 static int
 leg_process(struct leg *leg)
 {
 	size_t n;
 
 	while (!leg->paused && leg->input_len > 0 && !leg->peer_closed) {
-		errno = 0; /* leg_set_failure() looks at it */
+		errno = 0; /* for leg_set_failure() */
 		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
 		    leg->ssh->socket_callbacks.userdata);
 		leg_show_kex(leg);
@@ -105,7 +106,7 @@ leg_input(struct leg *leg)
 
 	if (leg->peer_closed)
 		return ERR_EOF;
-	if (leg->input_off > 0) { /* what is left is a part of a packet */
+	if (leg->input_off > 0) { /* a part of a packet is left */
 		memmove(leg->input, leg->input + leg->input_off, leg->input_len);
 		leg->input_off = 0;
 		room = LEG_INPUT_SIZE - leg->input_len;
@@ -190,10 +191,9 @@ leg_output_add(struct leg *leg, const void *p, size_t len)
 	return SSH_OK;
 }
 
-/* A login message may have been a password: overwrite what the library's buffer still
- * has of it. */
+/* Overwrite what libssh's buffer still has of a login message, which may have been a password. */
 static void
-wipe_out_buffer(struct leg *leg, size_t len)
+leg_wipe_out_buffer(struct leg *leg, size_t len)
 {
 	static const uint8_t zero[256];
 	ssh_buffer b = leg->ssh->out_buffer;
@@ -201,7 +201,7 @@ wipe_out_buffer(struct leg *leg, size_t len)
 
 	if (ssh_buffer_get_len(b) > 0)
 		return;
-	/* header and padding are around it */
+	/* with its header and padding */
 	for (left = len + 64; left > 0; left -= n) {
 		n = left < sizeof(zero) ? left : sizeof(zero);
 		if (ssh_buffer_add_data(b, zero, (uint32_t)n) < 0)
@@ -210,7 +210,7 @@ wipe_out_buffer(struct leg *leg, size_t len)
 	ssh_buffer_reinit(b);
 }
 
-/* The message in libssh's buffer for output. */
+/* Send the message in libssh's output buffer. */
 static int
 leg_send_buffer(struct leg *leg)
 {
@@ -224,8 +224,8 @@ leg_send_buffer(struct leg *leg)
 int
 leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 {
-	/* libssh puts a header of 5 bytes in front of a packet; room left before
-	 * it saves moving the packet. */
+	/* libssh puts a header of 5 bytes in front of a packet: room for it saves moving the
+	 * packet */
 	static const uint8_t room[8];
 	ssh_buffer b = leg->ssh->out_buffer;
 	int r;
@@ -239,13 +239,14 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 	}
 	r = leg_send_buffer(leg);
 	if (r == 0 && len > 0 && payload[0] < SSH_MSG_CONNECTION_MIN)
-		wipe_out_buffer(leg, len);
+		leg_wipe_out_buffer(leg, len);
 	return r;
 }
 
 /*
- * libssh encrypts what is in its buffer for output, with a header put in front and padding behind:
- * for both there is room in the buffer that the message came in, where its own have been.
+ * libssh encrypts the contents of its output buffer, with a header put in front and padding
+ * behind.  Use the buffer that the message came in: it has room for both, where those of
+ * the received packet have been.
  */
 int
 leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len)
@@ -261,7 +262,7 @@ leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len)
 		return leg_send(leg, payload, len);
 	leg->ssh->out_buffer = in;
 	r = leg_send_buffer(leg);
-	/* another one if this message is the first that waits */
+	/* libssh takes another buffer if this message has to wait */
 	from->ssh->in_buffer = leg->ssh->out_buffer;
 	leg->ssh->out_buffer = out;
 	return r;
@@ -427,15 +428,6 @@ leg_session_id(const struct leg *leg)
 	if (crypto == NULL)
 		return (struct bytes){ (const uint8_t *)"", 0 };
 	return (struct bytes){ crypto->session_id, crypto->session_id_len };
-}
-
-void
-leg_describe(const struct leg *leg, char *out, size_t size)
-{
-	struct ssh_crypto_struct *crypto = leg->ssh->current_crypto;
-
-	snprintf(out, size, "%s %s", crypto == NULL ? "none" : crypto->kex_methods[SSH_KEX],
-	    crypto == NULL ? "none" : crypto->kex_methods[SSH_CRYPT_S_C]);
 }
 
 void

@@ -1,12 +1,11 @@
 /*
- * One leg: an SSH transport (RFC 4253) on a connected socket, server or client
- * side, that hands over every message above the transport as its bytes.
+ * One leg: an SSH transport (RFC 4253) on a connected socket, server or client side, that
+ * delivers every message above the transport as its bytes.
  *
- * libssh does the protocol and the cryptography; the leg does the input and
- * output.  It reads the socket into a buffer of its own and feeds libssh from it, and
- * what libssh wants to write is gathered in a buffer that goes out with one
- * send(2) for many packets.  libssh itself never sees the socket, polls nothing,
- * opens nothing and resolves nothing.
+ * libssh does the protocol and the cryptography; the leg does the input and output.  It
+ * reads the socket into a buffer of its own and feeds libssh from it, and what libssh wants
+ * to write is gathered in a buffer that goes out with one send(2) for many packets.  libssh
+ * itself never sees the socket, polls nothing, opens nothing and resolves nothing.
  *
  * Nothing here blocks, except the two callbacks that ask the keeper.
  */
@@ -24,9 +23,9 @@ struct leg;
 
 /*
  * What both legs call themselves in the version string.  OpenSSH speaks some of its
- * extensions only to what begins with "OpenSSH" (eow@openssh.com, which tells a
- * command that nobody reads its output, is one), and through a gateway they mean the
- * OpenSSH on the other side.
+ * extensions only to peers whose version begins with "OpenSSH" (eow@openssh.com, which
+ * tells a command that nobody reads its output, is one); through a gateway they are meant
+ * for the OpenSSH at the far end.
  */
 #define TRANSPORT_SOFTWARE "OpenSSH_sallyport_" SALLYPORT_VERSION
 
@@ -38,7 +37,7 @@ struct leg_ops {
 	 */
 	int (*sign)(void *ctx, const char *alg, struct bytes hash, struct buf *sig);
 	/*
-	 * Client: is this the host key of the machine meant, and sig its signature
+	 * Client: is this the host key of the right host, and sig its signature
 	 * over hash?  Asked at each key exchange.  0: go on.  NULL in a server.
 	 */
 	int (*host_key)(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
@@ -64,21 +63,33 @@ struct leg_config {
 	size_t n_host_keys;
 };
 
+/* The version of the libssh that is linked in, as "0.12.2".  Static. */
+const char *transport_libssh_version(void);
+
+/* Where its source is from and when it was built: "Debian's package 0.12.2-1",
+ * "2026-08-01" (UTC, or SOURCE_DATE_EPOCH).  Static. */
+const char *transport_libssh_origin(void);
+const char *transport_libssh_built(void);
+
+/* The version of libipsec-mb, if it does AES-GCM here; NULL if OpenSSL does.  After
+ * leg_global_init().  Static. */
+const char *transport_aes_gcm_version(void);
+
 /* Once in a process, before any other call: the library's own initialization. */
 int leg_global_init(void) MUST_CHECK;
 
-/* Exchange keys with ourselves, so that all that is loaded once is loaded.  0 or an
- * ERR_*: then the libraries do not work. */
+/* Exchange keys with ourselves, so that the libraries load and allocate now what they do only once.
+ * 0, or an ERR_*: the libraries do not work. */
 int leg_warm_up(void) MUST_CHECK;
 
-/* Make a server leg with these host keys (public blobs), and throw it away.  0 with none or good ones;
- * or an ERR_*, the reason in why, which is static. */
+/* Make a server leg with these host keys (public blobs), and free it.  0 if there are none
+ * or all are good; or an ERR_*, with the reason in why, which is static. */
 int leg_try_host_keys(const struct bytes *keys, size_t n, const char **why) MUST_CHECK;
 
 /*
  * A leg on the connected socket fd, which it owns from then on, also on error.
  * The version string and KEXINIT wait in its buffer for leg_flush().  NULL: out of
- * memory or an algorithm list libssh does not take (*why, static text, says so).
+ * memory, or an algorithm list that libssh does not take (*why, static text, says which).
  */
 struct leg *leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *ops,
     void *ctx, const char **why);
@@ -95,25 +106,25 @@ int leg_fd(const struct leg *leg);
  */
 int leg_input(struct leg *leg) MUST_CHECK;
 
-/* While paused nothing is read, and packets already read wait.  leg_resume()
- * works through those and returns as leg_input() does. */
+/* A paused leg reads nothing, and packets already read wait.  leg_resume() processes those,
+ * and returns as leg_input() does. */
 void leg_pause(struct leg *leg);
 int leg_resume(struct leg *leg) MUST_CHECK;
 int leg_paused(const struct leg *leg);
 
-/* Put a message in the buffer; payload[0] is its type.  0 or ERR_SSH, ERR_TOOBIG
- * when the peer has not been reading for too long. */
+/* Add a message to the output; payload[0] is its type.  0, ERR_SSH or ERR_NOMEM; ERR_SSH
+ * also when the peer has left too much unread. */
 int leg_send(struct leg *leg, const uint8_t *payload, size_t len) MUST_CHECK;
 
-/* The same for the message of from that is being delivered, which is gone afterwards: it is not
- * copied if it can be helped. */
+/* As leg_send(), for the message of from that is being delivered, without a copy where
+ * possible.  The message is gone afterwards. */
 int leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len) MUST_CHECK;
 
-/* Write what waits, as far as the socket takes it.  0 (leg_queued() tells whether
- * something is left), ERR_EOF or ERR_SYS. */
+/* Write output, as far as the socket takes it.  0 (leg_queued() tells whether something is left),
+ * ERR_EOF or ERR_SYS. */
 int leg_flush(struct leg *leg) MUST_CHECK;
 
-/* Bytes that wait to be written, those held back by a key exchange included. */
+/* Bytes that wait to be written, including those that wait for the end of a key exchange. */
 size_t leg_queued(const struct leg *leg);
 
 /* Bytes that are ready to be written now: poll for output while not 0. */
@@ -134,22 +145,23 @@ int leg_request_auth(struct leg *leg) MUST_CHECK;
 /* Put a DISCONNECT in the buffer.  Nothing can be sent after it. */
 void leg_disconnect(struct leg *leg, uint32_t reason, const char *text);
 
-/* Give back memory that only large transfers need. */
+/* Give back memory that is needed in large transfers only. */
 void leg_trim(struct leg *leg);
 
 enum leg_failure {
 	LEG_OTHER,	  /* ended by us: leg_error() says why */
 	LEG_CLOSED,	  /* the peer has closed */
-	LEG_RESET,	  /* its connection has been reset */
-	LEG_DISCONNECTED, /* its DISCONNECT has come */
-	LEG_NOT_SSH,	  /* its first line is not what SSH 2.0 begins with */
-	LEG_NO_MATCH,	  /* no algorithm in common; leg_error() has its offer in it */
-	LEG_BROKEN,	  /* it does not keep to the protocol, or its socket has failed */
+	LEG_RESET,	  /* the connection has been reset */
+	LEG_DISCONNECTED, /* the peer has sent DISCONNECT */
+	LEG_NOT_SSH,	  /* the peer's first line is no version string of SSH 2.0 */
+	LEG_NO_MATCH,	  /* no algorithm in common; leg_error() has the peer's offer */
+	LEG_BROKEN,	  /* the peer does not keep to the protocol, or the socket has failed */
 };
 
-/* What ended it, and in one line, where sshd has words in those; LEG_OTHER and "" if it has
- * not.  There may be text of the peer's in it; of a server that went before its version, at the
- * end, "; before that it said: " and its first line.  Valid until the leg is freed. */
+/* What ended the leg, and a line about it, in sshd's words where it has any; LEG_OTHER and
+ * "" while it has not ended.  The line may hold text of the peer; for a server that sent no
+ * version string, its first line behind "; before that it said: ".  Valid until the leg is
+ * freed. */
 enum leg_failure leg_failure(const struct leg *leg);
 const char *leg_error(const struct leg *leg);
 
@@ -159,21 +171,19 @@ uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 /* Client: the server's version string, "SSH-2.0-...", as it came; NULL before. */
 const char *leg_server_version(const struct leg *leg);
 
-/* Client: 1 once its EXT_INFO is here, or comes no more before the login (RFC 8308 section 2.4):
- * it stands behind the first NEWKEYS, in a segment of its own maybe, but before SERVICE_ACCEPT. */
+/* Client: 1 once the server's EXT_INFO has come, or will not come before the login (RFC
+ * 8308 section 2.4): it follows the first NEWKEYS, maybe in a segment of its own, but
+ * precedes SERVICE_ACCEPT. */
 int leg_ext_info_known(const struct leg *leg);
 
 /* server-sig-algs of the peer's EXT_INFO (RFC 8308), or NULL. */
 const char *leg_server_sig_algs(const struct leg *leg);
 
-/* 1 if its EXT_INFO has publickey-hostbound@openssh.com (PROTOCOL of OpenSSH). */
+/* 1 if the peer's EXT_INFO has publickey-hostbound@openssh.com (PROTOCOL of OpenSSH). */
 int leg_host_bound(const struct leg *leg);
 
 /* The session identifier (first exchange hash); empty before leg_ready(). */
 struct bytes leg_session_id(const struct leg *leg);
-
-/* Names of what was negotiated, for the log: "kex cipher". */
-void leg_describe(const struct leg *leg, char *out, size_t size);
 
 /* Bytes read from and written to the socket. */
 void leg_counts(const struct leg *leg, uint64_t *in, uint64_t *out);

@@ -1,5 +1,6 @@
 /*
- * Why a leg ended, in sshd's words.  libssh has words of its own, which no filter knows.
+ * Why a leg ended, in sshd's words: libssh has words of its own, which no log filter knows.
+ * leg.c calls it when libssh or the socket has failed.
  */
 #include <errno.h>
 #include <string.h>
@@ -7,12 +8,12 @@
 #include "base/log.h"
 #include "transport/leg_private.h"
 
-/* As in sshd's ssherr.c: what its log says of a peer that does not keep to the protocol. */
+/* Texts of sshd's ssherr.c, for peers that do not keep to the protocol. */
 #define BAD_MAC "message authentication code incorrect"
 #define INCOMPLETE "incomplete message"
 #define INVALID "invalid format"
 
-/* In the clear, before any key exchange: sshd's kex_exchange_identification(). */
+/* Sent in the clear before any key exchange, as sshd's kex_exchange_identification() does. */
 #define TEXT_NOT_SSH "Invalid SSH identification string.\r\n"
 #define TEXT_OTHER_VERSION "Protocol major versions differ.\r\n"
 
@@ -33,11 +34,11 @@ static const struct {
 };
 
 static const char *
-words_for(const char *text)
+leg_failure_words(const char *text)
 {
 	size_t i;
 
-	/* a message that it cannot read to its end is an error without a text */
+	/* libssh has no text for a message that it cannot read to its end */
 	if (text[0] == '\0')
 		return INCOMPLETE;
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
@@ -46,9 +47,9 @@ words_for(const char *text)
 	return NULL;
 }
 
-/* What could not be agreed upon, if that is it: SSH_ERR_NO_*_ALG_MATCH. */
+/* Returns 1 if the kex failed for want of a common algorithm (SSH_ERR_NO_*_ALG_MATCH). */
 static int
-no_match(struct leg *leg)
+leg_failure_no_match(struct leg *leg)
 {
 	static const char *const what[SSH_KEX_METHODS] = {
 		[SSH_KEX] = "key exchange method",
@@ -77,9 +78,9 @@ no_match(struct leg *leg)
 	return 1;
 }
 
-/* The first line was none of SSH 2.0: what sshd calls a version is one of another protocol. */
+/* The first line is no version string of SSH 2.0: another version of SSH, or no SSH. */
 static void
-bad_version(struct leg *leg)
+leg_failure_version(struct leg *leg)
 {
 	const char *line = leg->server ? leg->ssh->clientbanner : leg->ssh->serverbanner;
 	int another = line != NULL && strncmp(line, "SSH-", 4) == 0 && line[4] >= '0' &&
@@ -87,7 +88,7 @@ bad_version(struct leg *leg)
 	    strchr(line + 6, '-') != NULL;
 
 	leg->failure = LEG_NOT_SSH;
-	/* as sshd does: a person who came with a browser or an old client sees what is here */
+	/* as sshd does, for a user with a browser or an old client */
 	if (leg->server) {
 		const char *text = another ? TEXT_OTHER_VERSION : TEXT_NOT_SSH;
 
@@ -102,7 +103,7 @@ leg_set_failure(struct leg *leg)
 	static const char filter[] = "Packet filter: rejected packet (type ";
 	const char *text = ssh_get_error(leg->ssh), *words;
 
-	/* said already, and better */
+	/* an earlier error says more */
 	if (leg->error[0] != '\0')
 		return;
 	if (errno == ENOMEM) {
@@ -112,10 +113,10 @@ leg_set_failure(struct leg *leg)
 	log_debug("%s: %s", leg->server ? "client" : "upstream", text);
 	if (strncmp(text, "No version of SSH", 17) == 0 ||
 	    strncmp(text, "Receiving banner", 16) == 0) {
-		bad_version(leg);
+		leg_failure_version(leg);
 		return;
 	}
-	if (strncmp(text, "kex error", 9) == 0 && no_match(leg))
+	if (strncmp(text, "kex error", 9) == 0 && leg_failure_no_match(leg))
 		return;
 	if (strncmp(text, filter, sizeof(filter) - 1) == 0) {
 		leg_set_error(leg, "unexpected message type %.*s",
@@ -123,7 +124,7 @@ leg_set_failure(struct leg *leg)
 		    text + sizeof(filter) - 1);
 		return;
 	}
-	words = words_for(text);
+	words = leg_failure_words(text);
 	if (words == NULL && (leg->ssh->connected || !leg->server)) {
 		leg_set_error(leg, "%s", text);
 		return;

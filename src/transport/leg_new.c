@@ -1,5 +1,6 @@
 /*
- * Making a leg: a libssh session set up so that it keeps to itself.
+ * Making and freeing a leg: a libssh session that opens, resolves and polls nothing.  Which
+ * libssh that is, for `sallyport version`, is at the end.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,14 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <sallyport_origin.h>
+
 #include "wire/algorithms.h"
 #include "base/fd.h"
 #include "libssh/options.h"
 #include "libssh/pki.h"
 #include "transport/leg_private.h"
 
-/* What our keeper verifies of a person's signatures: server-sig-algs. */
-#define SIG_ALGS                                                                          \
+/* server-sig-algs: the signatures of users that the keeper verifies. */
+#define LEG_SIG_ALGS                                                                      \
 	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
 	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
 
@@ -33,37 +36,37 @@ leg_global_init(void)
 }
 
 static int
-set_methods(ssh_session ssh, enum ssh_kex_types_e kind, const char *list)
+leg_set_methods(ssh_session ssh, enum ssh_kex_types_e kind, const char *list)
 {
 	return ssh_options_set_algo(ssh, kind, list, &ssh->opts.wanted_methods[kind]);
 }
 
 static int
-set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
+leg_set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
 {
 	const char *compression = c->compression != NULL ? c->compression : "none";
 	const char *ciphers = c->ciphers != NULL ? c->ciphers :
 						   algorithms_default(ALGORITHMS_CIPHER);
 	const char *macs = c->macs != NULL ? c->macs : algorithms_default(ALGORITHMS_MAC);
 
-	if (set_methods(leg->ssh, SSH_KEX,
+	if (leg_set_methods(leg->ssh, SSH_KEX,
 		c->kex_algorithms != NULL ? c->kex_algorithms :
 					    algorithms_default(ALGORITHMS_KEX)) != 0) {
 		*why = "KexAlgorithms: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
-	if (set_methods(leg->ssh, SSH_CRYPT_C_S, ciphers) != 0 ||
-	    set_methods(leg->ssh, SSH_CRYPT_S_C, ciphers) != 0) {
+	if (leg_set_methods(leg->ssh, SSH_CRYPT_C_S, ciphers) != 0 ||
+	    leg_set_methods(leg->ssh, SSH_CRYPT_S_C, ciphers) != 0) {
 		*why = "Ciphers: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
-	if (set_methods(leg->ssh, SSH_MAC_C_S, macs) != 0 ||
-	    set_methods(leg->ssh, SSH_MAC_S_C, macs) != 0) {
+	if (leg_set_methods(leg->ssh, SSH_MAC_C_S, macs) != 0 ||
+	    leg_set_methods(leg->ssh, SSH_MAC_S_C, macs) != 0) {
 		*why = "MACs: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
-	if (set_methods(leg->ssh, SSH_COMP_C_S, compression) != 0 ||
-	    set_methods(leg->ssh, SSH_COMP_S_C, compression) != 0) {
+	if (leg_set_methods(leg->ssh, SSH_COMP_C_S, compression) != 0 ||
+	    leg_set_methods(leg->ssh, SSH_COMP_S_C, compression) != 0) {
 		*why = "no compression method of the list is supported";
 		return ERR_ALGORITHM;
 	}
@@ -71,18 +74,18 @@ set_algorithms(struct leg *leg, const struct leg_config *c, const char **why)
 }
 
 /*
- * libssh wants a descriptor to believe that it is connected.  It gets one that
- * never has anything to read: the socket stays ours.
+ * libssh needs a descriptor to take itself for connected.  It gets one that never has
+ * anything to read: the socket stays ours.
  */
 static int
-set_idle_descriptor(struct leg *leg)
+leg_set_idle_descriptor(struct leg *leg)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (fd == -1)
 		return ERR_SYS;
 	if (leg->server) {
-		/* it returns nothing in 0.11: what fails in it is making the poll handle */
+		/* void in 0.11: it has failed if there is no poll handle */
 		(void)ssh_socket_set_fd(leg->ssh->socket, fd);
 		if (ssh_socket_get_poll_handle(leg->ssh->socket) == NULL)
 			return ERR_NOMEM;
@@ -117,7 +120,7 @@ leg_new(int fd, int server, const struct leg_config *config, const struct leg_op
 		leg->input = NULL;
 		goto fail;
 	}
-	/* Fails on what is not TCP, in tests: no harm. */
+	/* fails on sockets that are not TCP, in tests: no harm */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (fd_set_nonblock(fd) != 0)
 		goto fail;
@@ -128,12 +131,12 @@ leg_new(int fd, int server, const struct leg_config *config, const struct leg_op
 	ssh_set_blocking(leg->ssh, 0);
 	leg->ssh->opts.config_processed = true;
 	leg->ssh->opts.nodelay = 0;
-	/* the keeper refuses what is too short, with a reason; below this libssh does */
+	/* the keeper refuses short keys with a reason; libssh refuses those below this limit */
 	leg->ssh->opts.rsa_min_size = 1024;
 	leg->ssh->server = server;
-	if (set_algorithms(leg, config, why) != 0)
+	if (leg_set_algorithms(leg, config, why) != 0)
 		goto fail;
-	if (set_idle_descriptor(leg) != 0)
+	if (leg_set_idle_descriptor(leg) != 0)
 		goto fail;
 	leg_packets_init(leg);
 	return leg;
@@ -142,9 +145,9 @@ fail:
 	return NULL;
 }
 
-/* libssh keeps one key of each kind, and here it is the public half. */
+/* Give libssh a public half in place of the host key; it takes one of each kind. */
 static int
-add_host_key(struct leg *leg, struct bytes blob, struct buf *algorithms)
+leg_add_host_key(struct leg *leg, struct bytes blob, struct buf *algorithms)
 {
 	ssh_string s = ssh_string_new(blob.len);
 	ssh_key key = NULL, *slot;
@@ -199,7 +202,7 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 		return NULL;
 	buf_init(&algorithms, 1024);
 	for (i = 0; i < config->n_host_keys; i++) {
-		r = add_host_key(leg, config->host_keys[i], &algorithms);
+		r = leg_add_host_key(leg, config->host_keys[i], &algorithms);
 		if (r != 0) {
 			*why = r == ERR_EXISTS ? "two host keys of one kind" :
 						 "a host key of a kind that is not supported";
@@ -208,12 +211,12 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 	}
 	*why = "host keys do not fit";
 	if (buf_cstr(&algorithms) == NULL ||
-	    set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0)
+	    leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0)
 		goto fail;
-	leg->ssh->opts.pubkey_accepted_types = strdup(SIG_ALGS);
+	leg->ssh->opts.pubkey_accepted_types = strdup(LEG_SIG_ALGS);
 	leg->ssh->server_opts.custombanner = strdup(config->software);
-	leg->ssh->auth.state = SSH_AUTH_STATE_INFO; /* lets INFO_RESPONSE through */
-	/* not blocking: sends the version string and sets the state machine up */
+	leg->ssh->auth.state = SSH_AUTH_STATE_INFO; /* so that libssh lets INFO_RESPONSE pass */
+	/* does not block: sends the version string and starts the state machine */
 	if (ssh_handle_key_exchange(leg->ssh) == SSH_ERROR)
 		goto fail;
 	buf_free(&algorithms);
@@ -225,23 +228,24 @@ fail:
 }
 
 /*
- * The host key algorithms to ask for, for __wrap_ssh_find_all_matching().  libssh looks in its
- * own list whether the signature's is wanted, and that of a certificate has a plain name;
- * which one it has to be is for ops->host_key to say.
+ * Set the host key algorithms to ask for, for __wrap_ssh_find_all_matching().  libssh's own
+ * list gets all algorithms in addition: it is searched for the one of the signature, which
+ * for a certificate is the plain one.  leg_ops.host_key checks that the algorithm is the
+ * right one.
  */
 static int
-set_host_key_algorithms(struct leg *leg, const char *list)
+leg_set_host_key_algorithms(struct leg *leg, const char *list)
 {
 	char *const *wanted = &leg->ssh->opts.wanted_methods[SSH_HOSTKEYS];
 	struct buf all;
 	int r = ERR_ALGORITHM;
 
 	buf_init(&all, 4096);
-	if (set_methods(leg->ssh, SSH_HOSTKEYS, list) == 0 &&
+	if (leg_set_methods(leg->ssh, SSH_HOSTKEYS, list) == 0 &&
 	    (leg->host_key_algorithms = strdup(*wanted)) != NULL) {
 		buf_putf(&all, "%s,%s", *wanted, algorithms_default(ALGORITHMS_HOST_KEY));
 		if (buf_cstr(&all) != NULL)
-			r = set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)all.data);
+			r = leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)all.data);
 	}
 	buf_free(&all);
 	return r;
@@ -256,7 +260,7 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 
 	if (leg == NULL)
 		return NULL;
-	if (set_host_key_algorithms(leg,
+	if (leg_set_host_key_algorithms(leg,
 		host_keys != NULL && host_keys[0] != '\0' ?
 		    host_keys :
 		    algorithms_default(ALGORITHMS_HOST_KEY)) != 0) {
@@ -269,7 +273,8 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 		leg_free(&leg);
 		return NULL;
 	}
-	leg->ssh->auth.state = SSH_AUTH_STATE_KBDINT_SENT; /* lets each login reply through */
+	leg->ssh->auth.state =
+	    SSH_AUTH_STATE_KBDINT_SENT; /* so that each reply of a login passes */
 	return leg;
 }
 
@@ -294,4 +299,23 @@ leg_free(struct leg **legp)
 	free(leg->host_key_algorithms);
 	fd_close(&leg->fd);
 	free(leg);
+}
+
+/* libssh is linked statically: its headers and its code are of one version. */
+const char *
+transport_libssh_version(void)
+{
+	return SSH_STRINGIFY(LIBSSH_VERSION);
+}
+
+const char *
+transport_libssh_origin(void)
+{
+	return LIBSSH_ORIGIN;
+}
+
+const char *
+transport_libssh_built(void)
+{
+	return LIBSSH_BUILT;
 }

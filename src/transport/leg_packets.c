@@ -1,7 +1,6 @@
 /*
- * What comes out of libssh: the packet handlers of a leg.  They stand in front of
- * libssh's own; a type not named here stays with the library (key exchange, IGNORE,
- * DEBUG).
+ * The packet handlers of a leg, which libssh calls for each message.  They come before libssh's
+ * own; types that have none here stay with the library (key exchange, IGNORE, DEBUG).
  */
 #include <string.h>
 
@@ -9,17 +8,18 @@
 #include "transport/leg_private.h"
 #include "wire/ssh.h"
 
-/* Service requests of one client: a try to log in each, and MaxAuthTries counts those. */
-#define SERVICES_MAX 100
+/* Service requests of one client: some clients send one before each login request, which
+ * MaxAuthTries limits. */
+#define LEG_SERVICES_MAX 100
 
 static struct bytes
-packet_bytes(ssh_buffer packet)
+leg_packet_bytes(ssh_buffer packet)
 {
 	return (struct bytes){ ssh_buffer_get(packet), ssh_buffer_get_len(packet) };
 }
 
 static int
-protocol_error(struct leg *leg, const char *text)
+leg_protocol_error(struct leg *leg, const char *text)
 {
 	leg_set_error(leg, "%s", text);
 	leg->ssh->session_state = SSH_SESSION_STATE_ERROR;
@@ -27,10 +27,10 @@ protocol_error(struct leg *leg, const char *text)
 }
 
 static int
-on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+leg_on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct leg *leg = user;
-	struct bytes text, all = packet_bytes(packet);
+	struct bytes text, all = leg_packet_bytes(packet);
 	struct wire w;
 
 	wire_init(&w, all.p, all.len);
@@ -46,23 +46,23 @@ on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	return SSH_PACKET_USED;
 }
 
-/* sshd's words. */
+/* The error has sshd's words. */
 static int
-bad_service(struct leg *leg, struct bytes name)
+leg_bad_service(struct leg *leg, struct bytes name)
 {
 	char shown[64];
 
 	log_vis(shown, sizeof(shown), name.p, name.len);
 	leg_set_error(leg, "bad service request %s", shown);
-	return protocol_error(leg, "");
+	return leg_protocol_error(leg, "");
 }
 
 static int
-on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+leg_on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	static const char service[] = "ssh-userauth";
 	struct leg *leg = user;
-	struct bytes name, all = packet_bytes(packet);
+	struct bytes name, all = leg_packet_bytes(packet);
 	struct wire w;
 	struct buf b;
 	int r;
@@ -70,11 +70,11 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	wire_init(&w, all.p, all.len);
 	name = wire_string(&w);
 	if (wire_end(&w) != 0 || !bytes_is(name, service))
-		return bad_service(leg, name);
+		return leg_bad_service(leg, name);
 	/* some clients ask again before each try to log in, and sshd answers them */
 	if (leg->ssh->session_state == SSH_SESSION_STATE_AUTHENTICATED ||
-	    ++leg->services > SERVICES_MAX)
-		return protocol_error(leg, "service request out of place");
+	    ++leg->services > LEG_SERVICES_MAX)
+		return leg_protocol_error(leg, "service request out of place");
 	buf_init(&b, 64);
 	buf_put_u8(&b, SSH_MSG_SERVICE_ACCEPT);
 	wire_put_text(&b, service);
@@ -83,12 +83,12 @@ on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 		r = leg_send(leg, b.data, b.len);
 	buf_free(&b);
 	if (r != 0)
-		return protocol_error(leg, err_str(r));
+		return leg_protocol_error(leg, err_str(r));
 	return SSH_PACKET_USED;
 }
 
 static int
-on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+leg_on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct leg *leg = user;
 
@@ -96,12 +96,12 @@ on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	return SSH_PACKET_USED;
 }
 
-/* RFC 8308: what signature algorithms the upstream takes. */
+/* RFC 8308: the signature algorithms that the upstream takes. */
 static int
-on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+leg_on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct leg *leg = user;
-	struct bytes name, value, all = packet_bytes(packet);
+	struct bytes name, value, all = leg_packet_bytes(packet);
 	struct wire w;
 	uint32_t n;
 
@@ -120,22 +120,23 @@ on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 }
 
 /*
- * libssh 0.11 hands over all packets it has been fed, one inside the other, so those
- * behind a pause come at once: they wait here.  0.12 takes one at a time.
+ * A message that comes while the leg is paused.  libssh 0.11 delivers all packets that it has been
+ * fed, nested in each other, so those behind the one that paused the leg come at once; 0.12
+ * takes one at a time.
  */
 static void
-hold(struct leg *leg, const uint8_t *payload, size_t len)
+leg_hold(struct leg *leg, const uint8_t *payload, size_t len)
 {
 	wire_put_string(&leg->held, payload, len);
 	if (buf_err(&leg->held) != 0)
-		protocol_error(leg, "too much at once");
+		leg_protocol_error(leg, "too much at once");
 }
 
 static void
-deliver(struct leg *leg, uint8_t *payload, size_t len)
+leg_deliver(struct leg *leg, uint8_t *payload, size_t len)
 {
 	if (leg->paused)
-		hold(leg, payload, len);
+		leg_hold(leg, payload, len);
 	else
 		leg->ops->packet(leg->ctx, leg, payload, len);
 }
@@ -152,14 +153,59 @@ leg_deliver_held(struct leg *leg)
 	buf_init(&leg->held, LEG_INPUT_SIZE);
 	wire_init(&w, held.data, held.len);
 	for (payload = wire_string(&w); payload.len > 0; payload = wire_string(&w))
-		deliver(leg, held.data + (payload.p - held.data), payload.len);
+		leg_deliver(leg, held.data + (payload.p - held.data), payload.len);
 	buf_wipe(&held);
 }
 
-static int
-on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+/* --- global requests ---
+ * A server that does not know global requests (TinySSH) answers them with UNIMPLEMENTED: for the
+ * other peer, which waits for a reply, that is made a REQUEST_FAILURE. */
+
+void
+leg_requests_sent(struct leg *leg, uint32_t seq, const uint8_t *packet, size_t len)
 {
-	struct bytes all = packet_bytes(packet);
+	struct leg_requests *r = &leg->requests;
+	struct wire w;
+
+	wire_init(&w, packet + LEG_PACKET_PAYLOAD + 1, len - LEG_PACKET_PAYLOAD - 1);
+	(void)wire_string(&w); /* name */
+	if (!wire_bool(&w) || wire_err(&w) != 0 || r->n == LEG_REQUESTS_MAX)
+		return;
+	r->seq[r->n++] = seq;
+}
+
+static void
+leg_requests_take(struct leg_requests *r, size_t i)
+{
+	r->n--;
+	memmove(&r->seq[i], &r->seq[i + 1], (r->n - i) * sizeof(r->seq[0]));
+}
+
+void
+leg_requests_answered(struct leg *leg)
+{
+	if (leg->requests.n > 0)
+		leg_requests_take(&leg->requests, 0);
+}
+
+int
+leg_requests_unknown(struct leg *leg, uint32_t seq)
+{
+	size_t i;
+
+	/* TinySSH has counted the message already when it gives its number */
+	for (i = 0; i < leg->requests.n; i++)
+		if (seq - leg->requests.seq[i] <= 1) {
+			leg_requests_take(&leg->requests, i);
+			return 1;
+		}
+	return 0;
+}
+
+static int
+leg_on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+{
+	struct bytes all = leg_packet_bytes(packet);
 	uint8_t failure = SSH_MSG_REQUEST_FAILURE;
 	struct leg *leg = user;
 	struct wire w;
@@ -169,12 +215,12 @@ on_unimplemented(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	seq = wire_u32(&w);
 	if (wire_err(&w) != 0 || !leg_requests_unknown(leg, seq))
 		return SSH_PACKET_NOT_USED;
-	deliver(leg, &failure, 1);
+	leg_deliver(leg, &failure, 1);
 	return SSH_PACKET_USED;
 }
 
 static int
-on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
+leg_on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
 	struct leg *leg = user;
 	size_t len = ssh_buffer_get_len(packet);
@@ -182,38 +228,38 @@ on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	leg_show_kex(leg);
 	if (type == SSH_MSG_REQUEST_SUCCESS || type == SSH_MSG_REQUEST_FAILURE)
 		leg_requests_answered(leg);
-	/* libssh has taken the type off; it stands in front of the rest.  An empty
-	 * rest may have reset the buffer. */
+	/* libssh has read the type, which is still in front of the rest; unless the rest is empty,
+	 * which may have reset the buffer */
 	if (len == 0)
-		deliver(leg, &type, 1);
+		leg_deliver(leg, &type, 1);
 	else
-		deliver(leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
+		leg_deliver(leg, (uint8_t *)ssh_buffer_get(packet) - 1, len + 1);
 	/* it may have been a password */
 	if (type < SSH_MSG_CONNECTION_MIN && ssh_buffer_get_len(packet) > 0)
 		explicit_bzero(ssh_buffer_get(packet), ssh_buffer_get_len(packet));
-	/* libssh has to see success too: it is authenticated from here on */
+	/* libssh has to see it as well, to be authenticated from here on */
 	if (!leg->server && type == SSH_MSG_USERAUTH_SUCCESS)
 		return SSH_PACKET_NOT_USED;
 	return SSH_PACKET_USED;
 }
 
-static ssh_packet_callback server_handlers[SSH_MSG_CONNECTION_MAX];
-static ssh_packet_callback client_handlers[SSH_MSG_CONNECTION_MAX];
+static ssh_packet_callback leg_server_handlers[SSH_MSG_CONNECTION_MAX];
+static ssh_packet_callback leg_client_handlers[SSH_MSG_CONNECTION_MAX];
 
 void
 leg_packets_init(struct leg *leg)
 {
-	ssh_packet_callback *h = leg->server ? server_handlers : client_handlers;
+	ssh_packet_callback *h = leg->server ? leg_server_handlers : leg_client_handlers;
 	int type;
 
 	/* index 0 is type 1 */
-	h[SSH_MSG_DISCONNECT - 1] = on_disconnect;
-	h[SSH_MSG_UNIMPLEMENTED - 1] = on_unimplemented;
-	h[SSH_MSG_SERVICE_REQUEST - 1] = leg->server ? on_service_request : NULL;
-	h[SSH_MSG_SERVICE_ACCEPT - 1] = leg->server ? NULL : on_service_accept;
-	h[SSH_MSG_EXT_INFO - 1] = on_ext_info;
+	h[SSH_MSG_DISCONNECT - 1] = leg_on_disconnect;
+	h[SSH_MSG_UNIMPLEMENTED - 1] = leg_on_unimplemented;
+	h[SSH_MSG_SERVICE_REQUEST - 1] = leg->server ? leg_on_service_request : NULL;
+	h[SSH_MSG_SERVICE_ACCEPT - 1] = leg->server ? NULL : leg_on_service_accept;
+	h[SSH_MSG_EXT_INFO - 1] = leg_on_ext_info;
 	for (type = SSH_MSG_USERAUTH_MIN; type <= SSH_MSG_CONNECTION_MAX; type++)
-		h[type - 1] = on_message;
+		h[type - 1] = leg_on_message;
 	leg->callbacks.start = 1;
 	leg->callbacks.n_callbacks = SSH_MSG_CONNECTION_MAX;
 	leg->callbacks.callbacks = h;

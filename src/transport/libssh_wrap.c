@@ -1,27 +1,36 @@
 /*
- * What the linker puts in place of some functions of libssh (--wrap): where the
- * library would hold a private key, write to a socket or read a file, it comes
- * here instead.
+ * Functions that the linker puts in place of libssh's (--wrap; the Makefile finds them by their
+ * names): where the library would hold a private key, write to a socket or read a file, it
+ * comes here instead.
+ *
+ * Each one says which function of libssh it replaces and why.  "Upgrade:" is what to check in a
+ * new version of libssh, as no compiler does: that the function is still called from another
+ * file than its own (a call within one file is not replaced), and what this code takes for
+ * granted about its callers.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include <openssl/rand.h>
 
 #include "transport/leg_private.h"
 #include "libssh/dh.h"
 #include "libssh/knownhosts.h"
 #include "libssh/options.h"
 #include "libssh/pki.h"
+#include "libssh/wrapper.h"
 #include "wire/ssh.h"
 
-/* libssh gives these functions a session or a socket and no context of ours.  A
- * process has two legs at most, so a list is searched quickly. */
-static struct leg *legs;
+/* libssh gives these functions a session or a socket, and no context of ours.  A process has
+ * two legs at most, so a list is searched quickly. */
+static struct leg *wrap_legs;
 
 void
 leg_register(struct leg *leg)
 {
-	leg->next = legs;
-	legs = leg;
+	leg->next = wrap_legs;
+	wrap_legs = leg;
 }
 
 void
@@ -29,7 +38,7 @@ leg_unregister(struct leg *leg)
 {
 	struct leg **lp;
 
-	for (lp = &legs; *lp != NULL; lp = &(*lp)->next)
+	for (lp = &wrap_legs; *lp != NULL; lp = &(*lp)->next)
 		if (*lp == leg) {
 			*lp = leg->next;
 			return;
@@ -41,7 +50,7 @@ leg_of_session(ssh_session ssh)
 {
 	struct leg *leg;
 
-	for (leg = legs; leg != NULL; leg = leg->next)
+	for (leg = wrap_legs; leg != NULL; leg = leg->next)
 		if (leg->ssh == ssh)
 			return leg;
 	abort();
@@ -52,7 +61,7 @@ leg_of_socket(ssh_socket socket)
 {
 	struct leg *leg;
 
-	for (leg = legs; leg != NULL; leg = leg->next)
+	for (leg = wrap_legs; leg != NULL; leg = leg->next)
 		if (leg->ssh != NULL && leg->ssh->socket == socket)
 			return leg;
 	return NULL;
@@ -76,13 +85,15 @@ char *__real_ssh_find_all_matching(const char *available, const char *preferred)
 char *__wrap_ssh_find_all_matching(const char *available, const char *preferred);
 char *__wrap_ssh_known_hosts_get_algorithms_names(ssh_session session);
 int __wrap_ssh_options_apply(ssh_session session);
+int __real_ssh_get_random(void *where, int len, int strong);
+int __wrap_ssh_get_random(void *where, int len, int strong);
 
-/*
- * As a client, libssh gives no choice of version string.  This is the first thing it
- * writes, and what it has noted for the exchange hash is changed with it.
- */
+/* --- output --- */
+
+/* A client's version string, which libssh does not let us choose.  The copy that libssh has
+ * noted for the exchange hash is changed with it. */
 static int
-send_version(struct leg *leg)
+wrap_send_version(struct leg *leg)
 {
 	static const char line[] = "SSH-2.0-" TRANSPORT_SOFTWARE "\r\n";
 	char *version = strdup("SSH-2.0-" TRANSPORT_SOFTWARE);
@@ -96,8 +107,16 @@ send_version(struct leg *leg)
 }
 
 /*
- * AES-GCM, the fast one: encrypted out of libssh's buffer straight into ours.  libssh would take
- * a buffer for it, copy it back, wipe it, and have it copied once more to be written.
+ * ssh_packet_encrypt (packet_crypt.c), called by packet_send2() for each packet.  With AES-GCM
+ * we encrypt out of libssh's buffer straight into the leg's output: libssh would encrypt into
+ * a buffer of its own, copy the result back, wipe the buffer, and have the packet copied once
+ * more when it is written.  Other ciphers are left to libssh.
+ *
+ * NULL stands for "not encrypted" as well as for an error, and libssh writes the packet in both
+ * cases; SEALED_NOT makes ssh_socket_write() fail in the second.
+ *
+ * Upgrade: packet_send2() passes the whole packet with its length in front, appends as many bytes
+ * of what is returned as the MAC has, writes once, and counts send_seq itself.
  */
 unsigned char *
 __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
@@ -115,7 +134,6 @@ __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
 	    ((const uint8_t *)data)[LEG_PACKET_PAYLOAD] == SSH_MSG_GLOBAL_REQUEST)
 		leg_requests_sent(leg, session->send_seq, data, len);
 	cipher = crypto->out_cipher;
-	/* libssh takes NULL for "not encrypted" and writes all the same: not then */
 	leg->sealed_len = SEALED_NOT;
 	if (crypto->out_hmac != SSH_HMAC_AEAD_GCM) {
 		mac = __real_ssh_packet_encrypt(session, data, len);
@@ -134,7 +152,12 @@ __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
 	return crypto->hmacbuf;
 }
 
-/* Packets and the version string, on their way out. */
+/*
+ * ssh_socket_write (socket.c), called for each packet and the version string: bytes go to the
+ * leg's output instead of libssh's socket.
+ *
+ * Upgrade: nothing else writes to the socket; a client's first write is its version string.
+ */
 int
 __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 {
@@ -143,10 +166,10 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 	if (leg == NULL)
 		return SSH_ERROR;
 	if (!leg->server && !leg->version_sent)
-		return send_version(leg);
+		return wrap_send_version(leg);
 	if (leg->sealed_len == SEALED_NOT)
 		return SSH_ERROR;
-	if (leg->sealed_len != 0) { /* it is there already */
+	if (leg->sealed_len != 0) { /* __wrap_ssh_packet_encrypt() has put it there */
 		leg->output_len += leg->sealed_len;
 		leg->sealed_len = 0;
 		return SSH_OK;
@@ -154,7 +177,15 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 	return leg_output_add(leg, buffer, len);
 }
 
-/* The host key for the algorithm negotiated: its public half is all there is. */
+/* --- host keys --- */
+
+/*
+ * ssh_get_key_params (server.c), called in a server's key exchange for the host key of the
+ * negotiated algorithm.  libssh wants a private key; we have public halves, and the keeper signs.
+ *
+ * Upgrade: the same switch over session->srv as in the original, and what the original gives to
+ * ssh_dh_import_next_pubkey_blob().
+ */
 int
 __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest)
 {
@@ -184,14 +215,20 @@ __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest
 	return r == 0 ? SSH_OK : SSH_ERROR;
 }
 
-/* Another key exchange, another count. */
+/* A new key exchange: count from zero the messages that come late: wrap_hide_kex(). */
 static void
-forget_late(struct leg *leg)
+wrap_reset_late(struct leg *leg)
 {
 	leg->late_messages = 0;
 	leg->late_bytes = 0;
 }
 
+/*
+ * ssh_srv_pki_do_sign_sessionid (pki.c), called in a server's key exchange to sign the exchange
+ * hash: leg_ops.sign does.
+ *
+ * Upgrade: every key exchange of a server signs here; secret_hash is the exchange hash.
+ */
 ssh_string
 __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
     const enum ssh_digest_e digest)
@@ -204,7 +241,7 @@ __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
 	int r;
 
 	buf_init(&sig, 4096);
-	forget_late(leg);
+	wrap_reset_late(leg);
 	if (crypto->secret_hash == NULL || leg->ops->sign == NULL)
 		goto out;
 	r = leg->ops->sign(leg->ctx, crypto->kex_methods[SSH_HOSTKEYS], hash, &sig);
@@ -222,8 +259,15 @@ out:
 	return blob;
 }
 
-/* libssh verifies the upstream's signature; whose key it should be, and that the
- * signature is good in the keeper's eyes too, is for ops->host_key to say. */
+/*
+ * ssh_pki_signature_verify (pki.c), called in a client's key exchange for the server's signature.
+ * libssh verifies it; then leg_ops.host_key asks the keeper, which verifies it as well, whether the
+ * key is the right one.
+ *
+ * Upgrade: every key exchange of a client verifies here, with the exchange hash as input and a
+ * signature of the negotiated algorithm; no other signature of a leg is verified by libssh (the
+ * server's logins never reach it).
+ */
 int
 __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
     const unsigned char *input, size_t input_len)
@@ -232,7 +276,7 @@ __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ss
 	ssh_string blob = NULL, sig_blob = NULL;
 	int r;
 
-	forget_late(leg);
+	wrap_reset_late(leg);
 	if (leg->ops->host_key == NULL)
 		return SSH_ERROR;
 	r = __real_ssh_pki_signature_verify(session, sig, key, input, input_len);
@@ -257,22 +301,41 @@ out:
 	return r;
 }
 
+/* --- messages in the middle of a key exchange --- */
+
+/*
+ * A peer that has sent KEXINIT must not send messages of the connection protocol until its
+ * NEWKEYS (RFC 4253 section 7.1).  Some clients do: asyncssh sends channel messages that it had
+ * ready, and OpenSSH's sshd takes them.  libssh does not: its filter lets such messages pass in
+ * SSH_SESSION_STATE_AUTHENTICATED alone, and ends the session in any other state.
+ *
+ * So for the time of one message the state is hidden.  When libssh has decrypted a packet of type
+ * 80 to 127 during a rekey, wrap_hide_kex() notes the true state and shows AUTHENTICATED; the
+ * filter lets the message pass to leg_packets.c, and leg_show_kex() puts the true state back
+ * before anything else is done: at the beginning of the handler, or in leg_process() if the
+ * message has not come to one.  No key exchange message is ever hidden, and none before the login.
+ * LEG_LATE_MESSAGES and LEG_LATE_BYTES limit what a peer may send that way in one key exchange:
+ * beyond them libssh's filter ends the session.
+ *
+ * There is no function of libssh between the decryption and the filter that could be wrapped for
+ * this, but ssh_buffer_pass_bytes_end(), which takes the padding off each packet, and with
+ * compression decompress_buffer(), which comes after it.
+ *
+ * Upgrade: ssh_packet_socket_callback() still calls these two in this order, then reads the type
+ * and asks ssh_packet_incoming_filter(), which has no other condition for types 80 to 127;
+ * session->in_buffer begins with the type in the calls.
+ */
+
 static int
-in_rekey(ssh_session ssh)
+wrap_in_rekey(ssh_session ssh)
 {
 	return (ssh->flags & SSH_SESSION_FLAG_AUTHENTICATED) != 0 &&
 	    (ssh->session_state == SSH_SESSION_STATE_KEXINIT_RECEIVED ||
 		ssh->session_state == SSH_SESSION_STATE_DH);
 }
 
-/*
- * Some clients say another message or two after they have begun to exchange keys again.
- * RFC 4253 section 7.1 forbids it, OpenSSH takes it, asyncssh lives by it; libssh lets messages
- * of the connection protocol pass only in the state between exchanges, so that is what its
- * filter is shown.
- */
 static void
-hide_kex(struct leg *leg)
+wrap_hide_kex(struct leg *leg)
 {
 	ssh_session ssh = leg->ssh;
 	const uint8_t *type = ssh_buffer_get(ssh->in_buffer);
@@ -298,8 +361,8 @@ leg_show_kex(struct leg *leg)
 		leg->ssh->session_state = leg->kex_state;
 }
 
-/* Called once for each packet, when it has been verified: what is left then is its payload,
- * unless that is compressed. */
+/* ssh_buffer_pass_bytes_end (buffer.c): once for each packet, when it has been decrypted and
+ * verified.  Without compression the payload is what is left. */
 uint32_t
 __wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len)
 {
@@ -307,50 +370,126 @@ __wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len)
 	const struct ssh_crypto_struct *crypto;
 	struct leg *leg;
 
-	for (leg = legs; leg != NULL; leg = leg->next) {
-		if (leg->ssh == NULL || leg->ssh->in_buffer != buffer || !in_rekey(leg->ssh))
+	for (leg = wrap_legs; leg != NULL; leg = leg->next) {
+		if (leg->ssh == NULL || leg->ssh->in_buffer != buffer || !wrap_in_rekey(leg->ssh))
 			continue;
 		crypto = ssh_packet_get_current_crypto(leg->ssh, SSH_DIRECTION_IN);
 		if (crypto != NULL && !crypto->do_compress_in)
-			hide_kex(leg);
+			wrap_hide_kex(leg);
 	}
 	return passed;
 }
 
+/* decompress_buffer (gzip.c): the payload of a compressed packet. */
 int
 __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
 {
 	int r = __real_decompress_buffer(session, buf, maxlen);
 
-	if (r == 0 && in_rekey(session))
-		hide_kex(leg_of_session(session));
+	if (r == 0 && wrap_in_rekey(session))
+		wrap_hide_kex(leg_of_session(session));
 	return r;
 }
 
-/* Before it asks for host keys, libssh takes the certificates out of what is wanted: it knows
- * no authorities.  Our keeper does. */
+/* --- what a client offers --- */
+
+/*
+ * ssh_find_all_matching (token.c), called in a client's KEXINIT to take the host key algorithms of
+ * certificates out of those wanted: libssh knows no certificate authorities.  The keeper does, so
+ * for this one list we return the leg's own.
+ *
+ * Upgrade: ssh_client_select_hostkeys() calls it with the wanted list itself as an argument.
+ */
 char *
 __wrap_ssh_find_all_matching(const char *available, const char *preferred)
 {
 	const struct leg *leg;
 
-	for (leg = legs; leg != NULL; leg = leg->next)
+	for (leg = wrap_legs; leg != NULL; leg = leg->next)
 		if (leg->host_key_algorithms != NULL && leg->ssh != NULL &&
 		    preferred == leg->ssh->opts.wanted_methods[SSH_HOSTKEYS])
 			return strdup(leg->host_key_algorithms);
 	return __real_ssh_find_all_matching(available, preferred);
 }
 
-/* The keeper knows the known hosts; libssh is to open no file. */
+/*
+ * ssh_known_hosts_get_algorithms_names (knownhosts.c), called in a client's KEXINIT to put the
+ * algorithms of known keys first.  It would open known_hosts files, which the keeper reads.
+ *
+ * Upgrade: NULL means that nothing is known.
+ */
 char *
 __wrap_ssh_known_hosts_get_algorithms_names(ssh_session session)
 {
 	return NULL;
 }
 
-/* Nothing to expand: no home, no user, no configuration file. */
+/*
+ * ssh_options_apply (options.c), called by ssh_connect() to expand file names, for which it looks
+ * up the home directory.  We set no such option.
+ *
+ * Upgrade: it still does nothing else that a client needs.
+ */
 int
 __wrap_ssh_options_apply(ssh_session session)
 {
 	return 0;
+}
+
+/* --- random bytes --- */
+
+#define WRAP_RANDOM_SIZE 4096
+
+struct wrap_random {
+	size_t left; /* unused bytes, at the end of bytes[]; 0 in a new child */
+	uint8_t bytes[WRAP_RANDOM_SIZE - sizeof(size_t)];
+};
+
+static struct wrap_random *
+wrap_random_get(void)
+{
+	static struct wrap_random *pool;
+	void *page;
+
+	if (pool != NULL)
+		return pool;
+	page = mmap(NULL, WRAP_RANDOM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	    0);
+	if (page == MAP_FAILED)
+		return NULL;
+	if (madvise(page, WRAP_RANDOM_SIZE, MADV_WIPEONFORK) == -1 ||
+	    madvise(page, WRAP_RANDOM_SIZE, MADV_DONTDUMP) == -1) {
+		munmap(page, WRAP_RANDOM_SIZE);
+		return NULL;
+	}
+	pool = page;
+	return pool;
+}
+
+/*
+ * ssh_get_random (getrandom_crypto.c).  libssh asks for four bytes at a time (sntrup761 does so
+ * thousands of times for one key), and each question to libcrypto costs a system call.  So a
+ * page of them is kept, and each byte is handed out once.  The kernel empties that page in a
+ * forked child: no two processes ever use the same bytes.
+ *
+ * Upgrade: still 1 for success, 0 for failure.
+ */
+int
+__wrap_ssh_get_random(void *where, int len, int strong)
+{
+	struct wrap_random *pool = len > 64 ? NULL : wrap_random_get();
+	uint8_t *from;
+
+	if (pool == NULL || len <= 0)
+		return __real_ssh_get_random(where, len, strong);
+	if (pool->left < (size_t)len) {
+		if (RAND_priv_bytes(pool->bytes, sizeof(pool->bytes)) != 1)
+			return 0;
+		pool->left = sizeof(pool->bytes);
+	}
+	from = pool->bytes + sizeof(pool->bytes) - pool->left;
+	memcpy(where, from, (size_t)len);
+	explicit_bzero(from, (size_t)len);
+	pool->left -= (size_t)len;
+	return 1;
 }

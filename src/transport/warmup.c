@@ -1,7 +1,8 @@
 /*
- * A key exchange with ourselves, before the first connection: what libssh and
- * libcrypto load, fetch and allocate once is then there, shared by all sessions, and a
- * session in its sandbox asks for none of it.  It also is a test that they work.
+ * Key exchanges with ourselves, before the first connection: libssh and libcrypto load and
+ * allocate then what they do only once, so that all sessions share it and a session in its
+ * sandbox makes none of these system calls.  They also are a test that the libraries work.
+ * The master and errand/look.c call this.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -11,8 +12,8 @@
 
 #include "transport/leg.h"
 
-/* Rounds a handshake over a socket pair may take; it takes about 10. */
-#define ROUNDS_MAX 200
+/* Rounds that a key exchange over a socket pair may take; it takes about 10. */
+#define WARMUP_ROUNDS_MAX 200
 
 struct warmup {
 	uint8_t public[crypto_sign_PUBLICKEYBYTES];
@@ -42,14 +43,14 @@ warmup_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
 }
 
-static const struct leg_ops ops = { warmup_sign, warmup_host_key, warmup_packet };
+static const struct leg_ops warmup_ops = { warmup_sign, warmup_host_key, warmup_packet };
 
 static int
-pump(struct leg *a, struct leg *b)
+warmup_pump(struct leg *a, struct leg *b)
 {
 	int i, r;
 
-	for (i = 0; i < ROUNDS_MAX && !(leg_ready(a) && leg_ready(b)); i++) {
+	for (i = 0; i < WARMUP_ROUNDS_MAX && !(leg_ready(a) && leg_ready(b)); i++) {
 		r = leg_flush(a);
 		if (r == 0)
 			r = leg_flush(b);
@@ -64,7 +65,7 @@ pump(struct leg *a, struct leg *b)
 }
 
 static int
-handshake(struct warmup *w, struct bytes host_key, const char *kex, const char *cipher)
+warmup_handshake(struct warmup *w, struct bytes host_key, const char *kex, const char *cipher)
 {
 	struct leg_config config = { .kex_algorithms = kex,
 		.ciphers = cipher,
@@ -77,10 +78,10 @@ handshake(struct warmup *w, struct bytes host_key, const char *kex, const char *
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return ERR_SYS;
-	server = leg_new_server(pair[0], &config, &ops, w, &why);
-	client = leg_new_client(pair[1], &config, &ops, w, &why);
+	server = leg_new_server(pair[0], &config, &warmup_ops, w, &why);
+	client = leg_new_client(pair[1], &config, &warmup_ops, w, &why);
 	if (server != NULL && client != NULL)
-		r = pump(server, client);
+		r = warmup_pump(server, client);
 	leg_free(&server);
 	leg_free(&client);
 	return r;
@@ -113,7 +114,7 @@ leg_warm_up(void)
 	wire_put_string(&blob, w.public, sizeof(w.public));
 	r = buf_err(&blob);
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]) && r == 0; i++)
-		r = handshake(&w, buf_bytes(&blob), runs[i].kex, runs[i].cipher);
+		r = warmup_handshake(&w, buf_bytes(&blob), runs[i].kex, runs[i].cipher);
 	buf_free(&blob);
 	sodium_memzero(&w, sizeof(w));
 	return r;
@@ -133,7 +134,7 @@ leg_try_host_keys(const struct bytes *keys, size_t n, const char **why)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return ERR_SYS;
-	leg = leg_new_server(pair[0], &config, &ops, NULL, why);
+	leg = leg_new_server(pair[0], &config, &warmup_ops, NULL, why);
 	close(pair[1]);
 	if (leg == NULL)
 		return ERR_SSH;

@@ -1,7 +1,9 @@
 /*
  * The errand that looks at a host key: it does the key exchange with an upstream for the
  * keeper, where StrictHostKeyChecking is accept-new and no key is known yet.  So the key
- * that the keeper writes down is not a session's word.  A role of cli/role.c.
+ * that the keeper writes down is not a session's word.  For `sallyport route --dial`
+ * (cli/keyscan.c) it is a trial, which goes on to where a login would begin.  A role of
+ * cli/role.c.
  */
 #include <errno.h>
 #include <fcntl.h>

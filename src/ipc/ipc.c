@@ -1,3 +1,7 @@
+/*
+ * Sending and receiving messages between processes, each checked against the list in ipc.def
+ * before its body is read.
+ */
 #include <sys/socket.h>
 
 #include "base/fd.h"

@@ -31,7 +31,7 @@ enum ipc_type {
 #undef IPC_MESSAGE
 };
 
-/* What the master starts for the keeper. */
+/* The kinds of errand, in an ERRAND message. */
 enum ipc_errand {
 	IPC_ERRAND_DIAL = 1,
 	IPC_ERRAND_RUN,
@@ -39,6 +39,7 @@ enum ipc_errand {
 	IPC_ERRAND_LOOK,
 };
 
+/* Who sends a message to whom. */
 enum ipc_way {
 	IPC_KEEPER_TO_MASTER = 1 << 0,
 	IPC_MASTER_TO_KEEPER = 1 << 1,
@@ -51,7 +52,7 @@ enum ipc_way {
 /* How far a session is, as the keeper sees it. */
 enum ipc_phase {
 	IPC_PHASE_KEX = 1 << 0,	 /* until the host key has signed once */
-	IPC_PHASE_AUTH = 1 << 1, /* the client proves itself */
+	IPC_PHASE_AUTH = 1 << 1, /* the client logs in */
 	IPC_PHASE_DIAL = 1 << 2, /* an errand connects */
 	IPC_PHASE_UPSTREAM_KEX = 1 << 3,
 	IPC_PHASE_UPSTREAM_AUTH = 1 << 4,
@@ -61,33 +62,33 @@ enum ipc_phase {
 	IPC_PHASE_ANY = 0xff,
 };
 
-/* What became of a login that did not get in, as the keeper saw it: what its source pays for. */
+/* How a connection without a login ended, as the keeper saw it: its address is penalized for it. */
 enum ipc_login {
-	IPC_LOGIN_EXCUSED,     /* it has proven itself, or we could not serve it */
-	IPC_LOGIN_NOAUTH,      /* nothing was tried */
-	IPC_LOGIN_AUTHFAIL,    /* tried, and not proven */
-	IPC_LOGIN_INVALIDUSER, /* the same, of a login that does not exist */
+	IPC_LOGIN_EXCUSED,     /* the client was authenticated, or the gateway could not serve it */
+	IPC_LOGIN_NOAUTH,      /* no authentication was tried */
+	IPC_LOGIN_AUTHFAIL,    /* authentication failed */
+	IPC_LOGIN_INVALIDUSER, /* authentication failed for a login that does not exist */
 	IPC_LOGINS
 };
 
-/* Why the person's agent does not sign. */
+/* Why the user's agent does not sign. */
 enum ipc_agent_failure {
-	IPC_AGENT_NOT_OFFERED, /* the session began without it */
-	IPC_AGENT_DENIED,      /* the client has not opened a channel to it */
-	IPC_AGENT_GONE,
-	IPC_AGENT_GARBLED, /* its answer makes no sense, or is too large */
-	IPC_AGENT_TIMEOUT, /* LoginGraceTime is over */
+	IPC_AGENT_NOT_OFFERED, /* the client has started its session without offering an agent */
+	IPC_AGENT_DENIED,      /* the client has refused a channel to it */
+	IPC_AGENT_GONE,	       /* the client has closed that channel */
+	IPC_AGENT_GARBLED,     /* its answer is malformed or too large */
+	IPC_AGENT_TIMEOUT,     /* LoginGraceTime is over */
 };
 
-/* What the client has done when it ended a connection. */
+/* How the client has ended its connection. */
 enum ipc_client_end {
-	IPC_END_OTHER, /* nothing: it has been ended, or the upstream has ended it */
+	IPC_END_OTHER, /* it has not: the gateway or the upstream has */
 	IPC_END_CLOSED,
 	IPC_END_RESET,
-	IPC_END_DISCONNECT, /* sent one */
-	IPC_END_NOT_SSH,
-	IPC_END_NO_MATCH, /* offered no algorithm of ours */
-	IPC_END_BROKEN,	  /* not kept to the protocol */
+	IPC_END_DISCONNECT, /* it has sent DISCONNECT */
+	IPC_END_NOT_SSH,    /* its first line was no version string of SSH 2.0 */
+	IPC_END_NO_MATCH,   /* it offered none of our algorithms */
+	IPC_END_BROKEN,	    /* it did not keep to the protocol */
 };
 
 struct ipc_msg {
@@ -100,14 +101,14 @@ struct ipc_msg {
 const char *ipc_name(enum ipc_type type);
 
 /*
- * Receive one message into buffer (IPC_MAX bytes) and check it against the table.
- * 0; ERR_EOF; ERR_AGAIN; ERR_FORMAT, ERR_BADSTATE, ERR_TOOBIG for what does not fit (a
- * descriptor that came is closed); ERR_NOFILE when one that came could not be taken; ERR_SYS.
+ * Receive one message into buffer (IPC_MAX bytes) and check it against the list.  0; ERR_EOF;
+ * ERR_AGAIN; ERR_FORMAT, ERR_BADSTATE or ERR_TOOBIG for a message that does not fit (a descriptor
+ * that came with it is closed); ERR_NOFILE if there was no room for its descriptor; ERR_SYS.
  */
 int ipc_recv(int sock, uint8_t *buffer, enum ipc_way way, unsigned int phase,
     struct ipc_msg *msg) MUST_CHECK;
 
-/* Start a body: an empty buffer with the type in it.  Free it with buf_wipe(). */
+/* Begin a message: a buffer with the type in it, for its body.  Free it with buf_wipe(). */
 void ipc_begin(struct buf *b, enum ipc_type type);
 
 /* Send a message begun with ipc_begin() and free it.  0 or an ERR_* as of fd_send(). */

@@ -173,7 +173,7 @@ session_keepalive(struct session *s, struct leg *leg, enum relay_from which, int
 	const uint8_t *payload;
 	size_t len;
 
-	/* a peer that is not read may not be silent */
+	/* a peer that is not being read does not count as silent */
 	if (!session_may_relay(leg, which == RELAY_DOWNSTREAM ? s->up : s->down))
 		relay_heard(&s->relay, which, now);
 	switch (relay_tick(&s->relay, which, now)) {

@@ -227,7 +227,7 @@ cache_view_open(struct view *v, const struct route *r, const char *path, enum ke
 		/* asked before it is read: what is written meanwhile makes another version */
 		settled = cache_is_settled(&version);
 		err = version.size > (off_t)max ? ERR_TOOBIG : fd_read_all(v->fd, &v->text);
-		if (err == 0 && kind == KEY_INDEX_REVOKED && revoked_is_krl(buf_bytes(&v->text)))
+		if (err == 0 && kind == KEY_INDEX_REVOKED && krl_is_binary(buf_bytes(&v->text)))
 			v->list = NULL;
 		else if (err == 0)
 			v->list = cache_of_text(v->list, &version, kind, settled, &v->text);
@@ -345,7 +345,7 @@ key_list_cache_revoke(const struct route *r, struct bytes blob, const struct cer
 	unread->text[0] = '\0';
 	found = cache_view_open(&v, r, r->revoked_keys, KEY_INDEX_REVOKED, REVOKED_MAX, unread);
 	if (found == 0)
-		found = v.list != NULL ? revoked_check_indexed(v.list->index, blob, cert) :
+		found = v.list != NULL ? krl_check_indexed(v.list->index, blob, cert) :
 					 krl_check(buf_bytes(&v.text), blob, cert);
 	cache_view_close(&v);
 	return found;

@@ -23,17 +23,17 @@ enum authorized_flag {
 
 #define AUTHORIZED_LINE_MAX 65536
 
-/* tunnel="any", as OpenSSH has it on the wire. */
+/* The unit of tunnel="any" in OpenSSH's tun@openssh.com, and the largest number of a unit. */
 #define AUTHORIZED_TUNNEL_ANY 0x7fffffffU
 #define AUTHORIZED_TUNNEL_MAX 0x7ffffffdU
 
-/* The options of the line that matched. */
+/* The options of a line that matched. */
 struct authorized_options {
 	unsigned int permits;	      /* AUTHORIZED_*: ALL unless restrict or no-... */
 	char *command;		      /* or NULL */
 	struct strlist environment;   /* "NAME=value" */
 	struct strlist permit_open;   /* "host:port", port may be "*" */
-	struct strlist permit_listen; /* likewise; "*:port" where only a port is given */
+	struct strlist permit_listen; /* "host:port"; "*:port" where only a port is given */
 	int has_tunnel;
 	uint32_t tunnel; /* the unit of tunnel=, or AUTHORIZED_TUNNEL_ANY */
 	int cert_authority;
@@ -48,9 +48,9 @@ struct cert;
 
 struct authorized_request {
 	struct bytes blob;	 /* the key offered */
-	const struct cert *cert; /* the same, if it is a certificate, or NULL: its signature and
-				  * validity are for the caller to check */
-	const char *login;	 /* which principals= are in place of; for a certificate */
+	const struct cert *cert; /* the same, parsed, if it is a certificate, else NULL; the caller
+				  * checks its signature and validity */
+	const char *login;	 /* a certificate must list it unless principals= is given */
 	const char *address;	 /* numeric, of the client: for from= */
 	time_t now;		 /* for expiry-time= */
 };
@@ -61,10 +61,10 @@ struct authorized_request {
  * 0: no line allows it; why says so if one had the key but its options did not
  * hold ("line 3: expired", "line 3: from= does not match", "line 3: unknown
  * option foo": such a line never matches), else it is "".
- * Lines with cert-authority never match a plain key, and a certificate matches no other: its
- * CA stands there, principals= or the login is one of its principals, and its own options
- * hold.  What it permits is then what both do.  Lines longer than AUTHORIZED_LINE_MAX match
- * nothing.
+ * A line with cert-authority matches certificates alone, and no other line does: the line's key must be the
+ * certificate's CA, principals= (or the login) must be one of its principals, and its own options must
+ * hold.  What is permitted is what both the line and the certificate permit.  Lines longer than
+ * AUTHORIZED_LINE_MAX never match.
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
     struct authorized_options *options, struct reason *why);
@@ -77,11 +77,11 @@ int authorized_keys_find_indexed(const struct key_index *index, key_index_read *
     const struct authorized_request *request, struct authorized_options *options,
     struct reason *why) MUST_CHECK;
 
-/* The key that has to stand on a line: the one shown, or its certificate's CA. */
+/* The key to search the lines for: the key that was offered, or the CA of the certificate. */
 struct bytes authorized_keys_wanted(const struct authorized_request *request);
 
-/* 1 if there is a key on this line, behind options or not, which are not looked into; the second
- * leaves its blob in key. */
+/* 1 if this line has a key, with or without options, which are not checked; the second function also
+ * appends its blob to key. */
 int authorized_keys_line(struct bytes line);
 int authorized_keys_line_key(struct bytes line, struct buf *key);
 

@@ -1,6 +1,6 @@
 /*
- * HMAC-SHA1, which known_hosts is hashed with and libsodium does not have.  It stands apart from
- * known_hosts.c because OpenSSL's headers claim names that base/err.h has too.
+ * HMAC-SHA1 of hashed names in known_hosts, by OpenSSL's libcrypto, because libsodium does not have it.  In a
+ * file of its own because OpenSSL's headers define names that base/err.h uses.
  */
 #ifndef FORMATS_HMAC_SHA1_H
 #define FORMATS_HMAC_SHA1_H
@@ -10,7 +10,7 @@
 
 #define HMAC_SHA1_SIZE 20
 
-/* What libcrypto needs for any number of calls: setting it up takes longer than to hash a name. */
+/* libcrypto's context, kept for many calls: making it takes longer than hashing a name. */
 struct hmac_sha1;
 
 /* NULL: out of memory, or libcrypto has no SHA-1. */

@@ -1,6 +1,6 @@
 /*
- * Which lines of a file of public keys hold a key: so that a long list is not read through for
- * each one that is shown.
+ * An index of a file of public keys: which lines hold which key, so that a long list is not read through for
+ * each key that a client offers.
  */
 #ifndef FORMATS_KEY_INDEX_H
 #define FORMATS_KEY_INDEX_H
@@ -23,14 +23,14 @@ struct key_line {
 
 struct key_index;
 
-/* Give the bytes of a line of the file, valid until the next call.  0 or an ERR_*. */
+/* A function that returns the bytes of a line of the file, valid until its next call.  0 or an ERR_*. */
 typedef int key_index_read(void *ctx, const struct key_line *at, struct bytes *line);
 
 /* Index a text (below 4 GiB).  0 or ERR_NOMEM, ERR_TOOBIG. */
 int key_index_new(struct bytes text, enum key_index_kind kind, struct key_index **out) MUST_CHECK;
 void key_index_free(struct key_index **index); /* takes NULL */
 
-/* The lines that hold the key, in the order of the file: how many, with the first in *lines. */
+/* The number of lines that hold the key, with the first in *lines; in the order of the file. */
 size_t key_index_find(const struct key_index *index, struct bytes key,
     const struct key_line **lines);
 
@@ -38,7 +38,7 @@ size_t key_index_find(const struct key_index *index, struct bytes key,
  * none. */
 unsigned int key_index_bad_line(const struct key_index *index);
 
-/* What it takes of memory. */
+/* Bytes of memory that the index takes. */
 size_t key_index_size(const struct key_index *index);
 
 #endif

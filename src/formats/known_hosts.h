@@ -18,59 +18,53 @@ enum known_hosts_result {
 #define KNOWN_HOSTS_LINE_MAX 16384
 
 /*
- * Look a host up in the text of one or several files (concatenated, a newline at
- * the end of each).  host is a name or address as in HostName; the port counts as
- * in ssh(1): "[host]:port" unless it is 22; where no line has that form, a line
- * for the plain name with this very key will do.  @revoked counts under either
- * name.  Plain names, patterns with * ? !, hashed names (|1|) and @revoked are
- * understood, in any case of letters; @cert-authority lines do not count for
- * plain keys (known_hosts_authority() is for those); lines that do not parse or are longer than KNOWN_HOSTS_LINE_MAX are
- * passed over.
+ * Look up a host's key in the text of one or more files, each ending in a newline.  host is a name or address
+ * as in HostName.  As in ssh(1), lines for "[host]:port" count unless the port is 22; if there are none, a
+ * line for the plain name with this same key is accepted.  @revoked lines count under either name.  Plain
+ * names, patterns with * ? !, and hashed names (|1|) are understood; letter case does not count.
+ * @cert-authority lines are for known_hosts_authority().  Lines that cannot be parsed, or are longer than
+ * KNOWN_HOSTS_LINE_MAX, are ignored.
  */
 enum known_hosts_result known_hosts_check(const char *text, size_t len, const char *host,
     uint16_t port, struct bytes blob);
 
 /*
- * The same for the certificate of a host: KNOWN_HOST_OK if a @cert-authority line for the
- * host has its CA, KNOWN_HOST_REVOKED if a @revoked one has the CA or the certified key,
- * else KNOWN_HOST_NEW: then the certified key counts for itself.  What the certificate says
- * and whether the CA has signed it is not looked at.
+ * The same for a host certificate: KNOWN_HOST_OK if a @cert-authority line for the host has its CA;
+ * KNOWN_HOST_REVOKED if a @revoked line has the CA or the certified key; else KNOWN_HOST_NEW, and the caller
+ * looks up the certified key as a plain key.  The certificate's content and signature are not checked here.
  */
 enum known_hosts_result known_hosts_authority(const char *text, size_t len, const char *host,
     uint16_t port, const struct cert *cert);
 
-/* 1 if a line for the host has a key, its own or an authority's, that is not there to revoke it. */
+/* 1 if a line for the host has a key, its own or an authority's, and is not a @revoked line. */
 int known_hosts_has(const char *text, size_t len, const char *host, uint16_t port);
 
-/* 1 if there is an authority for the host: a @cert-authority line with a key. */
+/* 1 if there is a @cert-authority line with a key for the host. */
 int known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port);
 
 /*
- * For who explains: the number of the first line of a file that has this key for the host, or,
- * with authority, that has it as its @cert-authority.  0: there is none.
+ * For messages: the number of the first line that has this key for the host, or, with authority, has it in a
+ * @cert-authority line.  0: there is none.
  */
 size_t known_hosts_place(const char *text, size_t len, const char *host, uint16_t port,
     int authority, struct bytes blob);
 
 /*
- * The host key algorithms to ask for, comma-separated: those of the keys known
- * for this host first (RSA as rsa-sha2-512,rsa-sha2-256,ssh-rsa; those of all certificates, if there
- * is an authority for it), and, unless only_known, then the other names of all in their order.  Only names of all are given, each
- * once.  Appends nothing if only_known and none is known.
+ * Append the host key algorithms to propose to the host, comma-separated, all of them from the list all: first
+ * those of the keys known for it (for RSA rsa-sha2-512,rsa-sha2-256,ssh-rsa; for an authority those of all
+ * certificates); then, unless only_known, the others in the order of all.
  */
 void known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t port,
     const char *all, int only_known, struct buf *out);
 
 /*
- * Append the lines for the host, one after the other: to look it up in them gives what it
- * gives in the text.
+ * Append the lines for the host alone: a lookup of this host in them has the same result as in the whole text.
  */
 void known_hosts_lines(const char *text, size_t len, const char *host, uint16_t port,
     struct buf *out);
 
-/* The line to add for a new host, '\n' included: plain name, "[host]:port" form
- * where needed.  A host that would not stay one name on one line is an error of
- * out, ERR_FORMAT. */
+/* Append the line to add for a new host, with its '\n': with the plain name, or "[host]:port" if the port is
+ * not 22.  A host that has blanks, commas or other characters with a meaning there sets ERR_FORMAT in out. */
 void known_hosts_line(const char *host, uint16_t port, struct bytes blob, struct buf *out);
 
 #endif

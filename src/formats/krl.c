@@ -276,7 +276,7 @@ hash_keys(struct subject *s)
 }
 
 int
-revoked_is_krl(struct bytes list)
+krl_is_binary(struct bytes list)
 {
 	return list.len >= sizeof(magic) && memcmp(list.p, magic, sizeof(magic)) == 0;
 }
@@ -297,7 +297,7 @@ check(struct bytes list, const struct key_index *index, struct bytes blob, const
 		s.keys[s.n++] = cert->ca;
 	if (r == 0 && index != NULL) {
 		r = key_list_has_indexed(index, s.keys, s.n, KEY_LIST_REVOKED);
-	} else if (r == 0 && !revoked_is_krl(list)) {
+	} else if (r == 0 && !krl_is_binary(list)) {
 		r = key_list_has(list, s.keys, s.n, KEY_LIST_REVOKED);
 	} else if (r == 0) {
 		r = hash_keys(&s);
@@ -315,7 +315,7 @@ krl_check(struct bytes list, struct bytes blob, const struct cert *cert)
 }
 
 int
-revoked_check_indexed(const struct key_index *index, struct bytes blob, const struct cert *cert)
+krl_check_indexed(const struct key_index *index, struct bytes blob, const struct cert *cert)
 {
 	return check((struct bytes){ NULL, 0 }, index, blob, cert);
 }

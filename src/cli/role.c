@@ -60,9 +60,9 @@ role_look(char **argv)
 }
 
 static int
-role_check(char **argv)
+role_password(char **argv)
 {
-	errand_check(REEXEC_SOCKET);
+	errand_password(REEXEC_SOCKET);
 }
 
 static const struct role {
@@ -75,7 +75,7 @@ static const struct role {
 	{ "role-run", 0, role_run },
 	{ "role-run-only", 2, role_run_only },
 	{ "role-starter", 4, role_starter },
-	{ "role-check", 0, role_check },
+	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },
 };
 

@@ -65,7 +65,7 @@
 
 /* --- the errand that checks a password --- */
 
-static const struct filter_rule check_calls[] = {
+static const struct filter_rule password_calls[] = {
 	CALLS_OF_ALL, CALL("mlock"), CALL("mlock2"), CALL("munlock"),
 #ifdef SALLYPORT_ASAN
 	CALL("sigaltstack"), /* ASan calls it before _exit(2) */
@@ -73,9 +73,9 @@ static const struct filter_rule check_calls[] = {
 };
 
 int
-calls_check(void)
+calls_password(void)
 {
-	return filter_enter(FILTER_ALLOW, check_calls, COUNT(check_calls));
+	return filter_enter(FILTER_ALLOW, password_calls, COUNT(password_calls));
 }
 
 /* --- the errand that dials --- */

@@ -18,7 +18,7 @@ int calls_dial(void) MUST_CHECK;
 int calls_look(void) MUST_CHECK;
 
 /* For the errand that checks a password: memory and the socket that it has.  Any other call kills it. */
-int calls_check(void) MUST_CHECK;
+int calls_password(void) MUST_CHECK;
 
 enum calls_signals {
 	CALLS_SIGNALS_ANY, /* Landlock or its user keeps a program from signalling other processes */

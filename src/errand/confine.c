@@ -76,7 +76,7 @@ errand_confine_look(void)
 }
 
 int
-errand_confine_check(void)
+errand_confine_password(void)
 {
 	static const char *const none[] = { NULL };
 	int r;
@@ -84,7 +84,7 @@ errand_confine_check(void)
 	r = errand_confine_begin(0);
 	if (r == 0)
 		r = errand_confine_files(LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH, none);
-	return r == 0 ? calls_check() : r;
+	return r == 0 ? calls_password() : r;
 }
 
 int

@@ -16,7 +16,7 @@ int errand_confine_dial(void) MUST_CHECK;
 int errand_confine_look(void) MUST_CHECK;
 
 /* For the errand that checks a password: no file, and no socket but the one it has. */
-int errand_confine_check(void) MUST_CHECK;
+int errand_confine_password(void) MUST_CHECK;
 
 /* For the errand that runs a program: no capabilities, and the calls of programs (calls.h). */
 int errand_confine_run(void) MUST_CHECK;

@@ -21,7 +21,7 @@ void errand_run(int sock, const char *base, const char *command) __attribute__((
  * with the reason. */
 void errand_look(int sock) __attribute__((noreturn));
 
-/* PASSWORD: check a password against its Argon2 hash, and send CHECKED. */
-void errand_check(int sock) __attribute__((noreturn));
+/* PASSWORD: check a password against its Argon2 hash, and send PASSWORD_OK. */
+void errand_password(int sock) __attribute__((noreturn));
 
 #endif

@@ -35,7 +35,7 @@ enum ipc_type {
 enum ipc_errand {
 	IPC_ERRAND_DIAL = 1,
 	IPC_ERRAND_RUN,
-	IPC_ERRAND_CHECK,
+	IPC_ERRAND_PASSWORD,
 	IPC_ERRAND_LOOK,
 };
 

@@ -153,7 +153,7 @@ downstream_password_done(struct ksession *s, const struct job_result *result)
 
 	if (result->how == JOB_NOT_STARTED) {
 		ksession_error(s, "cannot have a password checked: %s", err_str(result->err));
-	} else if (result->how == JOB_ANSWERED && result->msg->type == IPC_CHECKED) {
+	} else if (result->how == JOB_ANSWERED && result->msg->type == IPC_PASSWORD_OK) {
 		ok = wire_bool(&result->msg->body);
 		if (wire_end(&result->msg->body) != 0)
 			ok = -1;

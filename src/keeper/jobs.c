@@ -39,7 +39,7 @@ static const struct job_type {
 	    .fair = 1,
 	    .put_order = downstream_put_lookup,
 	    .done = downstream_lookup_done },
-	[JOB_PASSWORD] = { .errand = IPC_ERRAND_CHECK,
+	[JOB_PASSWORD] = { .errand = IPC_ERRAND_PASSWORD,
 	    .phase = IPC_PHASE_AUTH,
 	    .max = JOBS_PASSWORDS_MAX,
 	    .fair = 1,

@@ -285,7 +285,7 @@ master_drain(void)
 		if (fd == -1)
 			continue;
 		kind = message[1];
-		if (kind == IPC_ERRAND_CHECK) {
+		if (kind == IPC_ERRAND_PASSWORD) {
 			take_check(fd);
 			continue;
 		}

@@ -271,7 +271,7 @@ step_answer_check(struct driver *d, int yes)
 	for (j = 0; yes && j < SLOTS; j++)
 		if (d->slots[j].sock != -1 && d->slots[j].id == id)
 			d->slots[j].passwords |= login_bit(d->checks[i].login);
-	ipc_begin(&b, IPC_CHECKED);
+	ipc_begin(&b, IPC_PASSWORD_OK);
 	wire_put_bool(&b, yes);
 	step_send(d->checks[i].sock, &b, -1);
 	fd_close(&d->checks[i].sock);
@@ -462,7 +462,7 @@ raw_step(struct driver *d, struct slot *s, char what, uint8_t type, struct bytes
 		break;
 	case '%':
 		/* it must not say yes, which is step_checked()'s to say */
-		if (type == IPC_CHECKED)
+		if (type == IPC_PASSWORD_OK)
 			buf_wipe(&b);
 		else
 			step_send(d->checks[0].sock, &b, -1);

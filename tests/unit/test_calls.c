@@ -165,10 +165,10 @@ act_fork(void)
 static void
 test_an_errand_that_checks_does_nothing_else(void **state)
 {
-	assert_int_equal(ends_with(calls_check, act_open), 1000 + SIGSYS);
-	assert_int_equal(ends_with(calls_check, act_socket), 1000 + SIGSYS);
-	assert_int_equal(ends_with(calls_check, act_exec), 1000 + SIGSYS);
-	assert_int_equal(ends_with(calls_check, act_fork), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_password, act_open), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_password, act_socket), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_password, act_exec), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_password, act_fork), 1000 + SIGSYS);
 }
 
 static void

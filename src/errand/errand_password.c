@@ -27,7 +27,7 @@ errand_password_matches(const char *hash, struct bytes password)
 }
 
 void
-errand_check(int sock)
+errand_password(int sock)
 {
 	static uint8_t message[IPC_MAX];
 	struct pollfd pfd = { .fd = sock, .events = POLLIN };
@@ -40,7 +40,7 @@ errand_check(int sock)
 	signal(SIGTERM, SIG_DFL);
 	alarm(CHECK_SECONDS);
 	proctitle_set("errand password");
-	if (sodium_init() == -1 || errand_confine_check() != 0 ||
+	if (sodium_init() == -1 || errand_confine_password() != 0 ||
 	    poll(&pfd, 1, CHECK_WAIT_MS) != 1 ||
 	    ipc_recv(sock, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
 	    msg.type != IPC_PASSWORD)
@@ -52,7 +52,7 @@ errand_check(int sock)
 	explicit_bzero(hash, sizeof(hash));
 	/* Argon2's memory is free again by now: at the answer the keeper may start the next check */
 	proctitle_set("errand done");
-	ipc_begin(&b, IPC_CHECKED);
+	ipc_begin(&b, IPC_PASSWORD_OK);
 	wire_put_bool(&b, ok);
 	_exit(ipc_send(sock, &b, -1) == 0 ? 0 : 1);
 }

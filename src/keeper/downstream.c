@@ -244,31 +244,19 @@ downstream_make_policy(struct ksession *s)
 	return r;
 }
 
-/*
- * USERAUTH_SUCCESS itself is made by the session's transport, which has to change its
- * state with it; a banner may have to come first.
- */
+/* USERAUTH_SUCCESS, after the banner if the client has not seen it. */
 static void
 downstream_send_success(struct ksession *s, enum ipc_type type)
 {
-	struct bytes payload;
-	struct buf out, b;
-	struct wire r;
+	struct buf out;
 
 	s->down.success_sent = 1;
 	buf_init(&out, IPC_MAX - 16);
-	if (auth_server_success(s->down.auth, &out) != AUTH_SERVER_REPLY || buf_err(&out) != 0) {
-		buf_free(&out);
+	if (auth_server_success(s->down.auth, &out) == AUTH_SERVER_REPLY)
+		ksession_send_payloads(s, type, &out);
+	else
 		ksession_end(s);
-		return;
-	}
-	wire_init(&r, out.data, out.len);
-	ipc_begin(&b, type);
-	for (payload = wire_string(&r); payload.len > 0; payload = wire_string(&r))
-		if (payload.p[0] != SSH_MSG_USERAUTH_SUCCESS)
-			wire_put_bytes(&b, payload);
 	buf_free(&out);
-	(void)ksession_send(s, &b, -1);
 }
 
 void

@@ -76,11 +76,8 @@ agentfwd_begin(struct session *s, struct wire *body)
 	buf_init(&a->held, AGENTFWD_HELD_MAX);
 	s->agent = a;
 	dispatch_payloads(s, s->down, body);
-	if (leg_send_success(s->down) != 0) {
-		session_end(s, "client: %s", leg_error(s->down));
-		return;
-	}
-	session_set_state(s, SESSION_AGENT);
+	if (s->state != SESSION_CLOSING)
+		session_set_state(s, SESSION_AGENT);
 }
 
 /* --- to the keeper --- */

@@ -39,10 +39,18 @@ void
 dispatch_payloads(struct session *s, struct leg *leg, struct wire *body)
 {
 	struct bytes payload;
+	int r;
 
 	while (body->left > 0 && wire_err(body) == 0) {
 		payload = wire_string(body);
-		if (payload.len > 0 && leg_send(leg, payload.p, payload.len) != 0)
+		if (payload.len == 0)
+			continue;
+		/* the state of libssh changes with USERAUTH_SUCCESS, so libssh sends it */
+		if (leg == s->down && payload.p[0] == SSH_MSG_USERAUTH_SUCCESS)
+			r = leg_send_success(leg);
+		else
+			r = leg_send(leg, payload.p, payload.len);
+		if (r != 0)
 			session_end(s, "%s", leg_error(leg));
 	}
 }

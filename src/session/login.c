@@ -207,13 +207,10 @@ login_relay(struct session *s, struct wire *body)
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
-	if (!agentfwd_relay_begin(s, body)) {
+	if (!agentfwd_relay_begin(s, body))
 		dispatch_payloads(s, s->down, body);
-		if (leg_send_success(s->down) != 0) {
-			session_end(s, "client: %s", leg_error(s->down));
-			return;
-		}
-	}
+	if (s->state == SESSION_CLOSING)
+		return;
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->up_alive_interval_ms, s->config->client_alive_count_max);
 	relay_set_version(&s->relay, leg_server_version(s->up));

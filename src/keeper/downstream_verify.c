@@ -1,7 +1,7 @@
 /*
- * What the keeper verifies itself of the client's login: keys, for auth_server, and passwords, which
- * an errand compares with the route's PasswordHash; for an unknown login with the hash of a random
- * text, which takes as long.
+ * What the keeper verifies itself of the client's login: keys, for auth_server, and passwords,
+ * which an errand compares with the route's PasswordHash; for an unknown login with the hash
+ * of a random text, which takes as long.
  */
 #include <stdarg.h>
 #include <stdio.h>

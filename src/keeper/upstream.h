@@ -59,14 +59,13 @@ struct login_upstream {
 	int64_t request_at; /* of clock_us(): of the last request, or when it was to be dialled */
 
 	/* its host key, by upstream_host_key.c */
-	struct host_key_known
-	    *known; /* what known_hosts says of it, from the dial to the judgement */
-	struct buf host_key_message; /* body of HOST_KEY, until it is decided upon */
-	int host_key_scanned;	     /* accept-new: an errand has looked at it, too */
-	int host_key_known;	     /* it is the upstream's, by known_hosts or the route */
-	int host_key_changed;	     /* it is another one, and StrictHostKeyChecking is no */
-	struct buf host_key;	     /* the key, or certificate, once it is accepted */
-	uint8_t session_id[64];	     /* the exchange hash that it has signed */
+	struct host_key_known *known; /* by known_hosts; from the dial to the judgement */
+	struct buf host_key_message;  /* body of HOST_KEY, until it is decided upon */
+	int host_key_scanned;	      /* accept-new: an errand has looked at it, too */
+	int host_key_known;	      /* it is the upstream's, by known_hosts or the route */
+	int host_key_changed;	      /* it is another one, and StrictHostKeyChecking is no */
+	struct buf host_key;	      /* the key, or certificate, once it is accepted */
+	uint8_t session_id[64];	      /* the exchange hash that it has signed */
 	size_t session_id_len;
 
 	/* its login, by upstream.c */

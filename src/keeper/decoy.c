@@ -249,6 +249,13 @@ decoy_note(struct keeper *k, enum decoy_time what, int64_t us)
 		t->n++;
 }
 
+void
+decoy_note_methods(struct keeper *k, const char *methods)
+{
+	k->decoy.upstream_methods[0] = '\0';
+	auth_methods_add_carried(k->decoy.upstream_methods, methods, methods);
+}
+
 uint32_t
 decoy_draw(const struct keeper *k, enum decoy_time what)
 {

@@ -79,6 +79,9 @@ uint32_t decoy_pace(const struct keeper *k, const char *login);
 void decoy_note(struct keeper *k, enum decoy_time what, int64_t us);
 uint32_t decoy_draw(const struct keeper *k, enum decoy_time what);
 
+/* Record what an upstream of Passthrough offers, as a name-list. */
+void decoy_note_methods(struct keeper *k, const char *methods);
+
 /* Answer the client of an unknown login whose shape has Passthrough: as if an upstream had
  * been dialled, and had been sent its password or answer. */
 void decoy_answer(struct ksession *s);

@@ -3,6 +3,8 @@
  * on here, and each request is answered from here.  Keys, passwords and lookups have files of
  * their own.
  */
+#include <string.h>
+
 #include "access/policy_from_route.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
@@ -19,6 +21,24 @@ downstream_free(struct login_downstream *down)
 }
 
 /* --- answers --- */
+
+/* The next message to the client is a refusal, or shows that there will be none: have the
+ * session hold it back for as long as decoy_pace() says. */
+static void
+downstream_pace(struct ksession *s)
+{
+	uint32_t us = decoy_pace(s->keeper, auth_server_login(s->down.auth));
+	struct buf b;
+
+	/* every client begins with "none": that its refusal waits is not to be noticed */
+	if (strcmp(auth_server_method(s->down.auth), "none") == 0)
+		us /= 4;
+	ipc_begin(&b, IPC_PACE);
+	wire_put_u32(&b, us);
+	wire_put_u32(&b, s->down.reply_min_us);
+	s->down.reply_min_us = 0;
+	(void)ksession_send(s, &b, -1);
+}
 
 /* What the client may use next. */
 static void
@@ -101,7 +121,7 @@ downstream_ask(struct ksession *s, struct bytes question)
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
-	ksession_pace(s);
+	downstream_pace(s);
 	downstream_verdict(s, auth_server_ask(s->down.auth, question.p, question.len, &out), &out);
 	buf_free(&out);
 }
@@ -158,6 +178,12 @@ downstream_method_passed(struct ksession *s)
 	}
 }
 
+void
+downstream_passed_upstream(struct ksession *s)
+{
+	(void)auth_methods_step(&s->down.methods, auth_server_method(s->down.auth));
+}
+
 /* Is there a FAILURE among the payloads? */
 static int
 downstream_has_failure(const struct buf *out)
@@ -180,7 +206,7 @@ downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *o
 	while (v == AUTH_SERVER_LOOKUP)
 		v = downstream_look_up(s, out);
 	if (v == AUTH_SERVER_DENIED || downstream_has_failure(out))
-		ksession_pace(s);
+		downstream_pace(s);
 	if (v == AUTH_SERVER_DENIED) {
 		ksession_log_denied(s);
 		ksession_send_payloads(s, IPC_DOWNSTREAM, out);

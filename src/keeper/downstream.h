@@ -16,7 +16,7 @@ struct ksession;
 
 /* Signatures of the host key that a session asks for; written by downstream_sign.c. */
 struct host_key_signing {
-	struct bucket bucket; /* it may have */
+	struct bucket bucket; /* how many it may have */
 	struct {
 		int waiting;
 		char alg[64];
@@ -29,7 +29,7 @@ struct host_key_signing {
 struct login_downstream {
 	struct auth_server *auth;
 	int by_key;		      /* another key may lead to another route: LOOKUP_... */
-	struct lookup_pending lookup; /* that waits for a program */
+	struct lookup_pending lookup; /* the lookup that waits for a program */
 	int64_t lookup_started;	      /* of clock_us(): when the first program was asked for */
 	int invalid_logged;	      /* "Invalid user ..." */
 
@@ -43,7 +43,7 @@ struct login_downstream {
 	unsigned int failures; /* tries that were wrong, and keys that were offered in vain */
 	int success_sent;      /* the client has been let in */
 
-	/* see decoy.h */
+	/* decoy.c writes these, too */
 	uint32_t reply_min_us; /* what the next refusal takes at least */
 	int decoy_connected;   /* an upstream that does not exist has been "connected" to */
 };
@@ -76,8 +76,10 @@ void downstream_lookup_done(struct ksession *s, const struct job_result *result)
 void downstream_put_password(struct ksession *s, struct buf *order);
 void downstream_password_done(struct ksession *s, const struct job_result *result);
 
-/* The client has passed one method, which was verified here. */
+/* The client has passed one method, which was verified here: go on. */
 void downstream_method_passed(struct ksession *s);
+/* The client has passed the method it has used last, which the upstream has verified: note that. */
+void downstream_passed_upstream(struct ksession *s);
 
 /* For auth_server_ops, with the session: may this key log in, and is this its signature? */
 int downstream_key_allowed(void *session, const char *alg, struct bytes blob);

@@ -265,22 +265,6 @@ ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out)
 }
 
 void
-ksession_pace(struct ksession *s)
-{
-	uint32_t us = decoy_pace(s->keeper, auth_server_login(s->down.auth));
-	struct buf b;
-
-	/* every client begins with "none": that its refusal waits is not to be noticed */
-	if (strcmp(auth_server_method(s->down.auth), "none") == 0)
-		us /= 4;
-	ipc_begin(&b, IPC_PACE);
-	wire_put_u32(&b, us);
-	wire_put_u32(&b, s->down.reply_min_us);
-	s->down.reply_min_us = 0;
-	(void)ksession_send(s, &b, -1);
-}
-
-void
 ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 {
 	char line[512], reason[512];

@@ -73,10 +73,6 @@ int ksession_send(struct ksession *s, struct buf *b, int pass_fd);
 void ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The next message to the client is a refusal, or shows that there will be none: have the
- * session hold it back for as long as decoy_pace() says. */
-void ksession_pace(struct ksession *s);
-
 /* Send the payloads that auth_server or auth_client appended to out, and empty it. */
 void ksession_send_payloads(struct ksession *s, enum ipc_type type, struct buf *out);
 

@@ -52,14 +52,10 @@ passthrough_client_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_
 static void
 passthrough_note_offer(struct ksession *s)
 {
-	const char *methods = auth_client_methods(s->up.auth);
-	char *noted = s->keeper->decoy.upstream_methods;
-
 	if (s->down.key_verified)
 		return;
 	decoy_note(s->keeper, DECOY_CONNECT, clock_us() - s->up.request_at);
-	noted[0] = '\0';
-	auth_methods_add_carried(noted, methods, methods);
+	decoy_note_methods(s->keeper, auth_client_methods(s->up.auth));
 }
 
 /* Send the mapped key, once.  1, or 0: that has been done. */
@@ -177,7 +173,7 @@ passthrough_success(struct ksession *s)
 	}
 	s->up.passthrough.success = 1;
 	if (passthrough_for_upstream(s))
-		(void)auth_methods_step(&s->down.methods, auth_server_method(s->down.auth));
+		downstream_passed_upstream(s);
 	if (s->down.methods.complete)
 		passthrough_finish(s);
 	else
@@ -220,7 +216,7 @@ passthrough_refused(struct ksession *s)
 	case PASSTHROUGH_CLIENT:
 		decoy_note(s->keeper, DECOY_REFUSAL, clock_us() - s->up.request_at);
 		if (partial) {
-			(void)auth_methods_step(&s->down.methods, auth_server_method(s->down.auth));
+			downstream_passed_upstream(s);
 			downstream_partial(s);
 		} else {
 			downstream_failed(s);

@@ -90,7 +90,9 @@ def test_background_process_keeps_session_open_as_with_sshd(way):
     # ssh waits for processes that hold stdout, and for no others.
     r = way.ssh("sh -c 'exec >&- 2>&- <&-; sleep 1002' & echo first")
     assert r.outcome == (0, b"first\n", "")
-    for p in wait_for("sleep", lambda: way.sshd.commands("1002")):
+    # its shell has the number in its command line as well, and may not have started it yet
+    wait_for("sleep", lambda: any(p.title() == "sleep 1002" for p in way.sshd.commands("1002")))
+    for p in way.sshd.commands("1002"):
         p.kill()
 
 

@@ -7,7 +7,7 @@ from lab.net import BlackHole
 from lab.wait import wait_for
 
 
-# As in src/keeper/dials.h.
+# As in src/keeper/jobs.c.
 SAME = 8
 EACH = 2
 

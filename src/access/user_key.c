@@ -1,5 +1,5 @@
 /*
- * May this key log in by this route?  keeper/downstream_key.c asks for each key that a client
+ * May this key log in by this route?  keeper/downstream_verify.c asks for each key that a client
  * offers or proves, and check whether the lists could be used.
  */
 #include <stdarg.h>

@@ -69,7 +69,7 @@ decoy_shape_add(struct decoy *d, const struct decoy_shape *like)
 		s->weight++;
 }
 
-/* Most routes have the plain shape: seen without parsing the whole section. */
+/* The plain shape, which most routes have, is recognized without parsing the whole section. */
 static int
 decoy_is_plain(const struct conf_section *s)
 {

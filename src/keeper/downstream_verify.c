@@ -15,7 +15,7 @@
 #include "transport/keys.h"
 #include "wire/ssh.h"
 
-/* As in sshd. */
+/* As sshd (MAX_PASSWORD_LEN): longer ones are none that could be right. */
 #define DOWNSTREAM_PASSWORD_MAX 1024
 
 /* --- keys --- */

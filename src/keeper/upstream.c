@@ -76,7 +76,7 @@ upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct b
 
 static const struct auth_client_ops upstream_ops = { upstream_sign };
 
-/* Does every signature of the mapped key have to name the host key? If the host key may be
+/* Does every signature of the mapped key have to name the host key?  If the host key may be
  * anybody's, its owner could have a login signed for another host that takes the mapped key as
  * well. */
 static int

@@ -110,7 +110,7 @@ upstream_accept_host_key(struct ksession *s, const struct host_key_shown *shown)
 	(void)upstream_answer_host_key(s, 1);
 }
 
-/* Which algorithms the upstream is asked for is what the session is told in UPSTREAM_FD. */
+/* The errand asks for the same algorithms as the session, which has them from UPSTREAM_FD. */
 void
 upstream_put_look(struct ksession *s, struct buf *order)
 {

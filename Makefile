@@ -1,8 +1,9 @@
 # sallyport: `make demo` shows it, `make check` tests it, `make help` lists the rest.
 #
-# Sources are found by name: src/*/*.c and plugins/*.c go into libsallyport.a; src/main.c and each
-# tests/unit/test_*.c are linked with it.  All libraries are the distribution's, except libssh:
-# build-aux/fetch-libssh says where that comes from.
+# Sources are found by name: src/*/*.c and plugins/*.c go into libsallyport.a, with which src/main.c
+# is linked.  Each tests/unit/DIR/test_*.c is linked with src/DIR and what that builds on, and nothing
+# else.  All libraries are the distribution's, except libssh: build-aux/fetch-libssh says where that
+# comes from.
 
 VERSION = 0.1.0
 
@@ -35,15 +36,14 @@ differ = $(if $(and $(findstring $(1),$(2)),$(findstring $(2),$(1))),,force)
 # --- sources -------------------------------------------------------------------------------------
 
 LIB_SRC    := $(sort $(wildcard src/*/*.c plugins/*.c))
-TEST_SRC   := $(sort $(wildcard tests/unit/test_*.c))
-HELPER_SRC := $(filter-out $(TEST_SRC),$(sort $(wildcard tests/unit/*.c)))
+TEST_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
+HELPER_SRC := $(filter-out $(TEST_SRC),$(sort $(wildcard tests/unit/*.c tests/unit/*/*.c)))
 C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] tests/*/*.[ch] \
-    tests/e2e/lab/*.c))
+    tests/unit/*/*.[ch] tests/e2e/lab/*.c))
 
 obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ    := $(call obj,$(LIB_SRC))
-HELPER_OBJ := $(call obj,$(HELPER_SRC))
-TESTS      := $(TEST_SRC:tests/unit/%.c=$(BUILD)/tests/%)
+TESTS      := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SRC)))
 FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 # Plays the processes around the keeper, for a fuzzer and a unit test.
@@ -178,7 +178,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 $(BUILD)/obj/src/cli/init.o: conf.d/00-gateway.ini conf.d/10-routes.ini
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): EXTRA = $(LIBSSH_INCLUDES)
 $(filter $(BUILD)/obj/src/transport/%,$(LIB_OBJ)): $(LIBSSH_OBJ)/.stamp
-$(call obj,$(TEST_SRC) $(HELPER_SRC)): EXTRA = $(TEST_CFLAGS)
+$(call obj,$(TEST_SRC) $(HELPER_SRC)): EXTRA = $(TEST_CFLAGS) -Itests/unit
 $(call obj,$(TEST_SRC) $(HELPER_SRC)): | $(if $(TEST_MISSING),test-missing)
 
 $(BUILD)/libsallyport.a: $(LIB_OBJ) $(BUILD)/.sources
@@ -189,16 +189,34 @@ $(BUILD)/sallyport: $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a $(LIBSSH_OBJ
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@.new $< $(LIBS) && mv $@.new $@
 
-$(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(HELPER_OBJ) $(BUILD)/libsallyport.a \
-    $(LIBSSH_OBJ)/.stamp
+# A test of tests/unit/DIR is linked with all objects of src/DIR and of the directories that it builds
+# on, by the table in build-aux/check-includes: whatever refers to a directory above does not link.
+# lookup has a table of the plugins.
+BELOW    := $(shell build-aux/check-includes --below)
+comma    := ,
+below     = $(subst $(comma), ,$(patsubst $(1)=%,%,$(filter $(1)=%,$(BELOW))))
+$(if $(wildcard tests/unit/test_*.c),$(error tests/unit/test_*.c belong into tests/unit/DIR/))
+dir_of    = $(word 3,$(subst /, ,$(1)))
+tested    = $(filter $(patsubst %,src/%/%,$(1)) $(if $(filter lookup,$(1)),plugins/%),$(LIB_SRC))
+helpers   = $(foreach h,$(HELPER_SRC),$(if $(filter tests/unit/ tests/unit/$(1)/,$(dir $(h))),$(h)))
+
+define unit_test
+$(BUILD)/tests/$(notdir $(basename $(1))): $(call obj,$(1) $(call helpers,$(2)) $(call tested,$(3))) \
+    $(if $(filter transport,$(3)),$(LIBSSH_OBJ)/.stamp)
+$(if $(filter transport,$(3)),$(BUILD)/tests/$(notdir $(basename $(1))): LIBSSH = $$(LIBSSH_A))
+endef
+$(foreach t,$(TEST_SRC),$(eval $(call unit_test,$(t),$(call dir_of,$(t)),$(call \
+    below,$(call dir_of,$(t))))))
+
+$(TESTS): build-aux/check-includes
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIBS) $(TEST_LIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIBSSH) $(PKG_LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/test_keeper_messages $(BUILD)/fuzzers/fuzz_keeper: $(call obj,$(DRIVER_SRC))
-$(BUILD)/obj/tests/unit/test_keeper_messages.o: EXTRA = $(TEST_CFLAGS) -Itests/fuzz
-$(BUILD)/obj/tests/unit/test_leg.o: EXTRA = $(TEST_CFLAGS) $(LIBSSH_INCLUDES)
-$(BUILD)/obj/tests/unit/test_leg.o: | $(LIBSSH_OBJ)/.stamp
+$(call obj,tests/unit/keeper/test_keeper_messages.c): EXTRA = $(TEST_CFLAGS) -Itests/fuzz
+$(call obj,tests/unit/transport/test_leg.c): EXTRA = $(TEST_CFLAGS) $(LIBSSH_INCLUDES)
+$(call obj,tests/unit/transport/test_leg.c): | $(LIBSSH_OBJ)/.stamp
 
 $(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp

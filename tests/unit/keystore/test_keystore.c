@@ -20,7 +20,6 @@
 #include <sodium.h>
 
 #include "base/names.h"
-#include "cli/store_probe.h"
 #include "keystore/keystore.h"
 #include "transport/keys.h"
 
@@ -858,40 +857,6 @@ test_root_adds(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* A hundred thousand routes with one key: it is opened once, found or not. */
-static void
-test_probe_opens_each_once(void **state)
-{
-	char keys[] = "keys", unlock[] = "file:keys/.unlock";
-	const struct conf_keystore conf = { .path = keys, .unlock = unlock };
-	const struct as_user nobody = { 0 };
-	struct store_probe probe;
-	struct reason why;
-	struct keystore *ks;
-	const char *text;
-
-	(void)state;
-	ks = store();
-	add(ks, "alice", "ed25519");
-	keystore_free(&ks);
-	assert_int_equal(store_probe_open(&probe, &conf, &nobody, &why), 0);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "alice", &text), 0);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "bob", &text), ERR_NOTFOUND);
-	/* as another kind it is another thing */
-	assert_int_not_equal(store_probe_try(&probe, KEYSTORE_PASSWORD, "alice", &text), 0);
-	assert_non_null(strstr(text, "is a key, not a password"));
-	assert_int_equal(rename("keys/alice", "keys/bob"), 0);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "alice", &text), 0);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "bob", &text), ERR_NOTFOUND);
-	store_probe_close(&probe);
-	/* and afresh for the next */
-	assert_int_equal(store_probe_open(&probe, &conf, &nobody, &why), 0);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "alice", &text), ERR_NOTFOUND);
-	assert_int_equal(store_probe_try(&probe, KEYSTORE_KEY, "bob", &text), ERR_AUTH);
-	assert_non_null(strstr(text, "renamed"));
-	store_probe_close(&probe);
-}
-
 int
 main(void)
 {
@@ -911,7 +876,6 @@ main(void)
 		TEST(test_password_is_no_key),
 		TEST(test_full_disk),
 		TEST(test_root_adds),
-		TEST(test_probe_opens_each_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

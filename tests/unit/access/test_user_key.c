@@ -101,7 +101,7 @@ test_list_check(void **state)
 	write_text(revoked, "no key\n");
 	assert_int_equal(user_key_list_check(&route, USER_KEY_REVOKED, &why), ERR_FORMAT);
 	assert_string_equal(why.text,
-	    "revoked is neither a list of public keys nor what ssh-keygen -k makes: no key is "
+	    "revoked is neither a list of public keys nor made by ssh-keygen -k: no key is "
 	    "accepted");
 }
 

@@ -328,10 +328,10 @@ job_overdue(struct fairq *queue, int64_t now)
 	struct fairq_entry *turn;
 	struct job *job;
 
-	TAILQ_FOREACH(turn, &queue->list, entry) {
+	for (turn = TAILQ_FIRST(&queue->list); turn != NULL; turn = TAILQ_NEXT(turn, entry)) {
 		job = turn->whose;
 		if (now >= job->deadline) {
-			fairq_leave(queue, turn);
+			fairq_leave(queue, &job->turn);
 			return job;
 		}
 	}

@@ -1,3 +1,7 @@
+/*
+ * Matching client addresses with lists of addresses, blocks and wildcards (address.h).  Called for from="",
+ * source-address, MatchAddress and PerSourcePenaltyExemptList.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -7,19 +11,19 @@
 #include "base/match.h"
 #include "wire/wire.h"
 
-#define ITEM_MAX 63	       /* what is longer is no address for sshd either */
-#define BLOCK_LIST_ITEM_MAX 49 /* likewise in source-address */
+#define ITEM_MAX 63	       /* bytes of an address in a list; sshd ignores longer ones, too */
+#define BLOCK_LIST_ITEM_MAX 49 /* bytes of an address in source-address, as in sshd */
 
 struct address {
 	int bits; /* 32 or 128 */
 	uint8_t p[16];
-	struct bytes scope; /* behind the '%' of an IPv6 address, or "" */
+	struct bytes scope; /* after the '%' of an IPv6 address, or "" */
 };
 
 /* How the IPv4 addresses of a list may be written. */
 enum notation {
 	DOTTED, /* four decimal numbers */
-	ANY,	/* and what else inet_aton(3) reads, as sshd has it: 127.1, 0x7f.1 */
+	ANY,	/* every form of inet_aton(3), as in sshd: 127.1, 0x7f.1 */
 };
 
 static int
@@ -29,7 +33,7 @@ v4_parse(const char *text, enum notation notation, uint8_t *p)
 
 	if (notation == DOTTED)
 		return inet_pton(AF_INET, text, p) == 1;
-	/* of blanks and what follows them inet_aton() says nothing */
+	/* inet_aton() ignores a blank and everything after it */
 	if (strpbrk(text, " \t\n\v\f\r") != NULL || inet_aton(text, &in) == 0)
 		return 0;
 	memcpy(p, &in, sizeof(in));
@@ -63,22 +67,22 @@ address_parse(struct address *a, struct bytes s, enum notation notation)
 }
 
 static int
-is_mapped(const struct address *a)
+address_is_mapped(const struct address *a)
 {
 	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 	return a->bits == 128 && memcmp(a->p, mapped, sizeof(mapped)) == 0;
 }
 
-/* The address of a client: IPv4 if it is mapped, as sshd takes it. */
+/* Parse a client's address; as in sshd an IPv4-mapped one counts as IPv4. */
 static int
-client_parse(struct address *a, const char *address)
+address_client_parse(struct address *a, const char *address)
 {
 	struct bytes s = { (const uint8_t *)address, strlen(address) };
 
 	if (!address_parse(a, s, DOTTED))
 		return 0;
-	if (is_mapped(a)) {
+	if (address_is_mapped(a)) {
 		memmove(a->p, a->p + 12, 4);
 		memset(a->p + 4, 0, 12);
 		a->bits = 32;
@@ -88,7 +92,7 @@ client_parse(struct address *a, const char *address)
 }
 
 static int
-prefix_equal(const uint8_t *a, const uint8_t *b, int bits)
+address_prefix_equal(const uint8_t *a, const uint8_t *b, int bits)
 {
 	int whole = bits / 8, rest = bits % 8;
 
@@ -97,9 +101,9 @@ prefix_equal(const uint8_t *a, const uint8_t *b, int bits)
 	return rest == 0 || ((a[whole] ^ b[whole]) & (0xff << (8 - rest) & 0xff)) == 0;
 }
 
-/* A decimal number up to 128; -1 if it is none. */
+/* Parse a decimal number from 0 to 128; -1 if it is not one. */
 static int
-bits_parse(struct bytes s)
+address_bits_parse(struct bytes s)
 {
 	int n = 0;
 	size_t i;
@@ -114,10 +118,10 @@ bits_parse(struct bytes s)
 	return s.len == 0 ? -1 : n;
 }
 
-/* "address" or "address/bits".  1, 0 if it is neither, -1 if it makes no sense: more bits
- * than the address has, or some set behind the prefix. */
+/* Parse "address" or "address/bits".  1; 0 if it is neither; -1 if there are more bits than the address has,
+ * or bits are set after the prefix. */
 static int
-block_parse(struct address *net, int *bits, struct bytes item, enum notation notation)
+address_block_parse(struct address *net, int *bits, struct bytes item, enum notation notation)
 {
 	static const uint8_t zero[16];
 	const uint8_t *slash = item.len == 0 ? NULL : memchr(item.p, '/', item.len);
@@ -129,7 +133,7 @@ block_parse(struct address *net, int *bits, struct bytes item, enum notation not
 		return 0;
 	if (slash != NULL) {
 		head.len = (size_t)(slash - item.p);
-		*bits = bits_parse((struct bytes){ slash + 1, item.len - head.len - 1 });
+		*bits = address_bits_parse((struct bytes){ slash + 1, item.len - head.len - 1 });
 		if (*bits == -1)
 			return 0;
 	}
@@ -146,13 +150,13 @@ block_parse(struct address *net, int *bits, struct bytes item, enum notation not
 }
 
 static int
-in_block(const struct address *a, const struct address *net, int bits)
+address_in_block(const struct address *a, const struct address *net, int bits)
 {
-	return a->bits == net->bits && prefix_equal(a->p, net->p, bits);
+	return a->bits == net->bits && address_prefix_equal(a->p, net->p, bits);
 }
 
 static int
-same_scope(const struct address *a, const struct address *b)
+address_same_scope(const struct address *a, const struct address *b)
 {
 	return bytes_equal(a->scope, b->scope);
 }
@@ -165,22 +169,23 @@ address_match(const char *address, const char *list)
 	char ip[INET6_ADDRSTRLEN], shown[sizeof(ip) + 1 + ITEM_MAX];
 	int bits, block, negated, match, found = 0;
 
-	if (!client_parse(&a, address) || (rest.len > 0 && list[rest.len - 1] == ','))
+	if (!address_client_parse(&a, address) || (rest.len > 0 && list[rest.len - 1] == ','))
 		return -1;
-	/* the way it is written is what wildcards are matched with */
+	/* wildcards are matched with the address as text */
 	if (inet_ntop(a.bits == 32 ? AF_INET : AF_INET6, a.p, ip, sizeof(ip)) == NULL)
 		return -1;
 	snprintf(shown, sizeof(shown), "%s%s%.*s", ip, a.scope.len > 0 ? "%" : "", (int)a.scope.len,
 	    a.scope.len > 0 ? (const char *)a.scope.p : "");
 	text = (struct bytes){ (const uint8_t *)shown, strlen(shown) };
 	while (match_list_next(&rest, &item, &negated)) {
-		block = block_parse(&net, &bits, item, ANY);
+		block = address_block_parse(&net, &bits, item, ANY);
 		if (item.len == 0 || block == -1)
 			return -1;
-		/* sshd knows that %eth0 may be %2: a name that is not the same is not let in,
-		 * and does not help against a '!' */
+		/* scopes are compared as text, although %eth0 may be %2: a scope written differently
+		 * does not match, unless the block is negated */
 		if (block == 1)
-			match = in_block(&a, &net, bits) && (negated || same_scope(&a, &net));
+			match = address_in_block(&a, &net, bits) &&
+			    (negated || address_same_scope(&a, &net));
 		else
 			match = match_pattern(text, item, MATCH_FOLD);
 		if (match && negated)
@@ -197,21 +202,22 @@ address_match_blocks(const char *address, const char *list)
 	struct address a, net;
 	int bits, negated, found = 0;
 
-	if (rest.len == 0 || list[rest.len - 1] == ',' || !client_parse(&a, address))
+	if (rest.len == 0 || list[rest.len - 1] == ',' || !address_client_parse(&a, address))
 		return -1;
 	if (strspn(list, "0123456789abcdefABCDEF.:/,") != rest.len)
 		return -1;
 	while (match_list_next(&rest, &item, &negated)) {
-		if (item.len > BLOCK_LIST_ITEM_MAX || block_parse(&net, &bits, item, ANY) != 1)
+		if (item.len > BLOCK_LIST_ITEM_MAX ||
+		    address_block_parse(&net, &bits, item, ANY) != 1)
 			return -1;
-		found |= in_block(&a, &net, bits) && same_scope(&a, &net);
+		found |= address_in_block(&a, &net, bits) && address_same_scope(&a, &net);
 	}
 	return found;
 }
 
-/* Is this an address with wildcards, rather than a name? */
+/* 1 if this looks like an address with wildcards, and not like a host name. */
 static int
-is_wildcard(struct bytes item)
+address_is_wildcard(struct bytes item)
 {
 	size_t i, wild = 0;
 
@@ -233,9 +239,9 @@ address_list_ok(const char *list)
 	if (rest.len == 0 || list[rest.len - 1] == ',')
 		return 0;
 	while (match_list_next(&rest, &item, &negated)) {
-		block = block_parse(&net, &bits, item, DOTTED);
-		if (block == -1 || (block == 1 && is_mapped(&net)) ||
-		    (block == 0 && !is_wildcard(item)))
+		block = address_block_parse(&net, &bits, item, DOTTED);
+		if (block == -1 || (block == 1 && address_is_mapped(&net)) ||
+		    (block == 0 && !address_is_wildcard(item)))
 			return 0;
 	}
 	return 1;

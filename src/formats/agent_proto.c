@@ -1,3 +1,6 @@
+/*
+ * Requests to an ssh-agent and its answers, as bytes.  Called by keeper/agent_login.c.
+ */
 #include <string.h>
 
 #include "formats/agent_proto.h"
@@ -24,7 +27,7 @@ agent_proto_put_bind(struct buf *b, struct bytes host_key, struct bytes session_
 	wire_put_bytes(b, host_key);
 	wire_put_bytes(b, session_id);
 	wire_put_bytes(b, signature);
-	wire_put_bool(b, 0); /* to log in, not to be forwarded */
+	wire_put_bool(b, 0); /* is_forwarding: no, this is a login */
 }
 
 void
@@ -68,7 +71,7 @@ agent_proto_keys(struct bytes answer, struct bytes first, struct agent_keys *key
 		blob = wire_string(&w);
 		(void)wire_string(&w); /* comment */
 		r = wire_err(&w) != 0 ? ERR_FORMAT : pubkey_check(blob);
-		/* how weak a key may be is for the machine to say that it is for */
+		/* a weak key is the upstream's to refuse */
 		if (!pubkey_is_whole(r) || keys->n >= AGENT_PROTO_KEYS_MAX)
 			continue;
 		if (first.len > 0 && bytes_equal(blob, first)) {

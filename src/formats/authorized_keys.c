@@ -1,3 +1,7 @@
+/*
+ * Finding a key, or a certificate's CA, in the text of an authorized_keys file.  Called by
+ * access/user_key.c and access/key_list_cache.c.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,10 +12,10 @@
 #include "formats/pubkey.h"
 #include "formats/text.h"
 
-/* Take the options off the front of a line: up to the first blank that is not
- * between quotes.  0 if a quote is left open. */
+/* Take the options off the front of a line: up to the first blank outside of quotes.  0 if a quote is not
+ * closed. */
 static int
-take_options(struct bytes *s, struct bytes *options)
+authorized_take_options(struct bytes *s, struct bytes *options)
 {
 	int quoted = 0;
 	size_t i;
@@ -28,14 +32,14 @@ take_options(struct bytes *s, struct bytes *options)
 	return !quoted;
 }
 
-/* Take the key of a line.  Its options are what stands before it. */
+/* Take the key of a line; the options are the text before it. */
 static int
-line_key(struct bytes line, struct buf *key, struct bytes *options)
+authorized_line_key(struct bytes line, struct buf *key, struct bytes *options)
 {
 	*options = (struct bytes){ line.p, 0 };
 	buf_reset(key);
 	if (pubkey_parse((const char *)line.p, line.len, key) != 0) {
-		if (!take_options(&line, options))
+		if (!authorized_take_options(&line, options))
 			return 0;
 		buf_reset(key);
 		if (pubkey_parse((const char *)line.p, line.len, key) != 0)
@@ -44,13 +48,13 @@ line_key(struct bytes line, struct buf *key, struct bytes *options)
 	return 1;
 }
 
-/* The same for a whole line of a file.  1, or 0: it is no line with a key. */
+/* Parse a line of the file.  1; 0 if it has no key. */
 static int
-take_key(struct bytes line, struct buf *key, struct bytes *options)
+authorized_take_key(struct bytes line, struct buf *key, struct bytes *options)
 {
 	text_skip_blanks(&line);
 	return line.len > 0 && line.len <= AUTHORIZED_LINE_MAX && line.p[0] != '#' &&
-	    line_key(line, key, options);
+	    authorized_line_key(line, key, options);
 }
 
 int
@@ -58,7 +62,7 @@ authorized_keys_line_key(struct bytes line, struct buf *key)
 {
 	struct bytes options;
 
-	return take_key(line, key, &options);
+	return authorized_take_key(line, key, &options);
 }
 
 int
@@ -73,16 +77,16 @@ authorized_keys_line(struct bytes line)
 	return found;
 }
 
-/* Does a certificate of this line's CA hold for the request? */
+/* 1 if the certificate of the request, signed by this line's CA, may log in. */
 static int
-cert_holds(const struct authorized_request *request, struct authorized_options *options,
+authorized_cert_holds(const struct authorized_request *request, struct authorized_options *options,
     struct reason *why)
 {
 	struct authorized_options own;
 	size_t i;
 	int ok = 0;
 
-	/* sshd has taken one without principals here for anybody's; what has none is nobody's */
+	/* a certificate without principals is refused; older versions of sshd took it for anybody's */
 	if (!options->has_principals)
 		ok = cert_has_principal(request->cert, request->login);
 	for (i = 0; !ok && i < options->principals.n; i++)
@@ -105,22 +109,23 @@ authorized_keys_wanted(const struct authorized_request *request)
 	return request->cert != NULL ? request->cert->ca : request->blob;
 }
 
-/* Does this line allow it?  key is scratch.  Of several reasons the first is told. */
+/* 1 if this line allows the request.  key is scratch space.  why keeps the first of several reasons. */
 static int
-line_allows(struct bytes line, unsigned int number, const struct authorized_request *request,
-    struct buf *key, struct authorized_options *options, struct reason *why)
+authorized_line_allows(struct bytes line, unsigned int number,
+    const struct authorized_request *request, struct buf *key, struct authorized_options *options,
+    struct reason *why)
 {
 	struct reason reason;
 	struct bytes words;
 	int found;
 
-	if (!take_key(line, key, &words) ||
+	if (!authorized_take_key(line, key, &words) ||
 	    !bytes_equal(buf_bytes(key), authorized_keys_wanted(request)))
 		return 0;
 	options->line = number;
 	found = authorized_options_parse(words, request, options, &reason);
 	if (found && request->cert != NULL)
-		found = cert_holds(request, options, &reason);
+		found = authorized_cert_holds(request, options, &reason);
 	if (found) {
 		why->text[0] = '\0';
 		return 1;
@@ -144,7 +149,7 @@ authorized_keys_find(const char *text, size_t len, const struct authorized_reque
 	*options = (struct authorized_options){ 0 };
 	buf_init(&key, AUTHORIZED_LINE_MAX);
 	while (!found && text_line(&rest, &line))
-		found = line_allows(line, ++number, request, &key, options, why);
+		found = authorized_line_allows(line, ++number, request, &key, options, why);
 	buf_free(&key);
 	return found;
 }
@@ -167,7 +172,8 @@ authorized_keys_find_indexed(const struct key_index *index, key_index_read *read
 	for (i = 0; r == 0 && i < n; i++) {
 		r = read(ctx, &lines[i], &line);
 		if (r == 0)
-			r = line_allows(line, lines[i].number, request, &key, options, why);
+			r = authorized_line_allows(line, lines[i].number, request, &key, options,
+			    why);
 	}
 	buf_free(&key);
 	return r;

@@ -1,3 +1,7 @@
+/*
+ * The options in front of a key in authorized_keys: parsing them, and checking them for one login.  Called
+ * by authorized_keys.c.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,24 +11,25 @@
 #include "formats/authorized_options.h"
 
 #define OPTION_NAME_MAX 64
-#define HOST_MAX 1024 /* of permitopen= and permitlisten=, brackets and all */
+#define HOST_MAX 1024 /* bytes of a host in permitopen= and permitlisten=, with brackets */
 
 #define ENVIRONMENT_MAX 1025
 
 struct parser {
-	char *next; /* what is left of the options */
+	char *next; /* the rest of the options */
 	const struct authorized_request *request;
 	struct authorized_options *options;
-	time_t expiry; /* the earliest; 0 is none */
+	time_t expiry; /* the earliest of several; 0: none */
 	int has_from;
 	struct reason *why;
 };
 
-static int refuse(struct parser *, const char *, ...) __attribute__((format(printf, 2, 3)));
+static int authorized_refuse(struct parser *, const char *, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Say why the line does not hold; always 0. */
+/* Set why the line may not be used.  Always 0. */
 static int
-refuse(struct parser *p, const char *fmt, ...)
+authorized_refuse(struct parser *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -34,66 +39,66 @@ refuse(struct parser *p, const char *fmt, ...)
 	return 0;
 }
 
-/* Options with a value.  1, or 0 with the reason set. */
+/* --- options with a value; each function returns 1, or 0 with the reason set --- */
 
 static int
-option_command(struct parser *p, const char *value)
+authorized_option_command(struct parser *p, const char *value)
 {
 	if (p->options->command != NULL)
-		return refuse(p, "command= is given twice");
+		return authorized_refuse(p, "command= is given twice");
 	p->options->command = strdup(value);
 	if (p->options->command == NULL)
-		return refuse(p, "%s", err_str(ERR_NOMEM));
+		return authorized_refuse(p, "%s", err_str(ERR_NOMEM));
 	return 1;
 }
 
 static int
-option_environment(struct parser *p, const char *value)
+authorized_option_environment(struct parser *p, const char *value)
 {
 	const char *equals = strchr(value, '=');
 	const char *c;
 
 	if (equals == NULL || equals == value)
-		return refuse(p, "bad environment=");
+		return authorized_refuse(p, "bad environment=");
 	for (c = value; c < equals; c++)
 		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
 			(*c >= '0' && *c <= '9') || *c == '_'))
-			return refuse(p, "bad environment=");
+			return authorized_refuse(p, "bad environment=");
 	if (p->options->environment.n == ENVIRONMENT_MAX)
-		return refuse(p, "too many environment=");
+		return authorized_refuse(p, "too many environment=");
 	if (strlist_add(&p->options->environment, value, strlen(value)) != 0)
-		return refuse(p, "%s", err_str(ERR_NOMEM));
+		return authorized_refuse(p, "%s", err_str(ERR_NOMEM));
 	return 1;
 }
 
 static int
-option_expiry(struct parser *p, const char *value)
+authorized_option_expiry(struct parser *p, const char *value)
 {
 	time_t when;
 
 	if (authorized_time_parse(value, &when) != 0)
-		return refuse(p, "bad expiry-time=");
+		return authorized_refuse(p, "bad expiry-time=");
 	if (p->expiry == 0 || when < p->expiry)
 		p->expiry = when;
 	if (p->request->now > p->expiry)
-		return refuse(p, "expired");
+		return authorized_refuse(p, "expired");
 	return 1;
 }
 
 static int
-option_from(struct parser *p, const char *value)
+authorized_option_from(struct parser *p, const char *value)
 {
 	if (p->has_from)
-		return refuse(p, "from= is given twice");
+		return authorized_refuse(p, "from= is given twice");
 	p->has_from = 1;
 	if (address_match(p->request->address, value) != 1)
-		return refuse(p, "from= does not match");
+		return authorized_refuse(p, "from= does not match");
 	return 1;
 }
 
-/* A number as strtonum(3) reads it, with blanks and a sign in front; -1 if it is none. */
+/* Parse a authorized_number the way strtonum(3) does, with blanks and a sign before it; -1 if it is not one. */
 static long long
-number(const char *text, long long max)
+authorized_number(const char *text, long long max)
 {
 	char *end;
 	long long n = strtoll(text, &end, 10);
@@ -101,10 +106,10 @@ number(const char *text, long long max)
 	return end == text || *end != '\0' || n < 0 || n > max ? -1 : n;
 }
 
-/* Add "host:port" of "host:port", "host/port" or either with the host in brackets.  The host
- * may be empty.  1, 0 with the reason set. */
+/* Add "host:port" for "host:port" or "host/port", with or without brackets around the host, which may be
+ * empty.  1, or 0 with the reason set. */
 static int
-add_permit(struct parser *p, struct strlist *list, const char *option, const char *value)
+authorized_add_permit(struct parser *p, struct strlist *list, const char *option, const char *value)
 {
 	size_t len = value[0] == '[' ? strcspn(value, "]") + 1 : strcspn(value, ":/");
 	char entry[HOST_MAX + sizeof(":65535")];
@@ -112,68 +117,68 @@ add_permit(struct parser *p, struct strlist *list, const char *option, const cha
 	long long n = 0;
 
 	if (len > HOST_MAX || len >= strlen(value) || strchr(":/", value[len]) == NULL)
-		return refuse(p, "bad %s=", option);
+		return authorized_refuse(p, "bad %s=", option);
 	port = value + len + 1;
 	if (strcmp(port, "*") != 0)
-		n = number(port, 65535);
+		n = authorized_number(port, 65535);
 	if (n == -1 || (n == 0 && *port != '*'))
-		return refuse(p, "bad %s=", option);
+		return authorized_refuse(p, "bad %s=", option);
 	if (n == 0)
 		snprintf(entry, sizeof(entry), "%.*s:*", (int)len, value);
 	else
 		snprintf(entry, sizeof(entry), "%.*s:%lld", (int)len, value, n);
 	if (strlist_add(list, entry, strlen(entry)) != 0)
-		return refuse(p, "%s", err_str(ERR_NOMEM));
+		return authorized_refuse(p, "%s", err_str(ERR_NOMEM));
 	return 1;
 }
 
 static int
-option_permitopen(struct parser *p, const char *value)
+authorized_option_permitopen(struct parser *p, const char *value)
 {
-	return add_permit(p, &p->options->permit_open, "permitopen", value);
+	return authorized_add_permit(p, &p->options->permit_open, "permitopen", value);
 }
 
 static int
-option_permitlisten(struct parser *p, const char *value)
+authorized_option_permitlisten(struct parser *p, const char *value)
 {
 	char any[16];
 
 	if (strchr(value, ':') == NULL) {
 		if (strlen(value) >= sizeof(any) - 2)
-			return refuse(p, "bad permitlisten=");
+			return authorized_refuse(p, "bad permitlisten=");
 		snprintf(any, sizeof(any), "*:%s", value);
 		value = any;
 	}
-	return add_permit(p, &p->options->permit_listen, "permitlisten", value);
+	return authorized_add_permit(p, &p->options->permit_listen, "permitlisten", value);
 }
 
-/* Names as they are, and nothing behind an empty one. */
+/* Names are kept as written; as in sshd an empty one ends the list. */
 static int
-option_principals(struct parser *p, const char *value)
+authorized_option_principals(struct parser *p, const char *value)
 {
 	size_t len;
 
 	if (p->options->has_principals)
-		return refuse(p, "principals= is given twice");
+		return authorized_refuse(p, "principals= is given twice");
 	p->options->has_principals = 1;
 	while ((len = strcspn(value, ",")) > 0) {
 		if (strlist_add(&p->options->principals, value, len) != 0)
-			return refuse(p, "%s", err_str(ERR_NOMEM));
+			return authorized_refuse(p, "%s", err_str(ERR_NOMEM));
 		value += len + (value[len] == ',');
 	}
-	return p->options->principals.n > 0 ? 1 : refuse(p, "bad principals=");
+	return p->options->principals.n > 0 ? 1 : authorized_refuse(p, "bad principals=");
 }
 
 /* The last one counts. */
 static int
-option_tunnel(struct parser *p, const char *value)
+authorized_option_tunnel(struct parser *p, const char *value)
 {
 	long long unit = AUTHORIZED_TUNNEL_ANY;
 
 	if (strcasecmp(value, "any") != 0)
-		unit = number(value, AUTHORIZED_TUNNEL_MAX);
+		unit = authorized_number(value, AUTHORIZED_TUNNEL_MAX);
 	if (unit == -1)
-		return refuse(p, "bad tunnel=");
+		return authorized_refuse(p, "bad tunnel=");
 	p->options->has_tunnel = 1;
 	p->options->tunnel = (uint32_t)unit;
 	return 1;
@@ -183,17 +188,17 @@ static const struct option_value {
 	const char *name;
 	int (*set)(struct parser *, const char *);
 } option_values[] = {
-	{ "command", option_command },
-	{ "environment", option_environment },
-	{ "expiry-time", option_expiry },
-	{ "from", option_from },
-	{ "permitlisten", option_permitlisten },
-	{ "permitopen", option_permitopen },
-	{ "principals", option_principals },
-	{ "tunnel", option_tunnel },
+	{ "command", authorized_option_command },
+	{ "environment", authorized_option_environment },
+	{ "expiry-time", authorized_option_expiry },
+	{ "from", authorized_option_from },
+	{ "permitlisten", authorized_option_permitlisten },
+	{ "permitopen", authorized_option_permitopen },
+	{ "principals", authorized_option_principals },
+	{ "tunnel", authorized_option_tunnel },
 };
 
-/* Options that are one word, with "no-" in front or without. */
+/* --- options without a value, some with "no-" in front --- */
 static const struct option_flag {
 	const char *name;
 	unsigned int clear, set;
@@ -212,7 +217,7 @@ static const struct option_flag {
 };
 
 static int
-handle_flag(struct parser *p, const char *name)
+authorized_handle_flag(struct parser *p, const char *name)
 {
 	size_t i;
 
@@ -234,41 +239,40 @@ handle_flag(struct parser *p, const char *name)
 	else if (strcasecmp(name, "no-verify-required") == 0)
 		p->options->verify_required = 0;
 	else
-		return refuse(p, "unknown option %s", name);
+		return authorized_refuse(p, "unknown option %s", name);
 	return 1;
 }
 
 static int
-handle_value(struct parser *p, const char *name, const char *value)
+authorized_handle_value(struct parser *p, const char *name, const char *value)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(option_values) / sizeof(option_values[0]); i++)
 		if (strcasecmp(name, option_values[i].name) == 0)
 			return option_values[i].set(p, value);
-	return refuse(p, "unknown option %s=", name);
+	return authorized_refuse(p, "unknown option %s=", name);
 }
 
-/* Take the name of an option; 0 if there is none. */
+/* Take the name of an option off the front; 0 if there is none. */
 static int
-take_name(struct parser *p, char name[OPTION_NAME_MAX])
+authorized_take_name(struct parser *p, char name[OPTION_NAME_MAX])
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
 	size_t n = strspn(p->next, letters);
 
 	if (n == 0 || n >= OPTION_NAME_MAX)
-		return refuse(p, "bad options");
+		return authorized_refuse(p, "bad options");
 	memcpy(name, p->next, n);
 	name[n] = '\0';
 	p->next += n;
 	return 1;
 }
 
-/* Take a value between quotes, in place; \" stands for a quote.  NULL if it is
- * not one. */
+/* Take a value between quotes off the front, in place; \" stands for a quote.  NULL if it is not well-formed. */
 static char *
-take_value(struct parser *p)
+authorized_take_value(struct parser *p)
 {
 	char *from = p->next, *value, *to;
 
@@ -288,32 +292,32 @@ take_value(struct parser *p)
 }
 
 static int
-handle_option(struct parser *p)
+authorized_handle_option(struct parser *p)
 {
 	char name[OPTION_NAME_MAX];
 	const char *value;
 
-	if (!take_name(p, name))
+	if (!authorized_take_name(p, name))
 		return 0;
 	if (*p->next != '=')
-		return handle_flag(p, name);
+		return authorized_handle_flag(p, name);
 	p->next++;
-	value = take_value(p);
+	value = authorized_take_value(p);
 	if (value == NULL)
-		return refuse(p, "%s= wants a value in quotes", name);
-	return handle_value(p, name, value);
+		return authorized_refuse(p, "%s= wants a value in quotes", name);
+	return authorized_handle_value(p, name, value);
 }
 
-/* What can be said only once all of them are known. */
+/* Checks that need all options of the line. */
 static int
-check_together(struct parser *p)
+authorized_check_together(struct parser *p)
 {
 	if (p->request->cert == NULL && p->options->cert_authority)
-		return refuse(p, "the key is there as cert-authority");
+		return authorized_refuse(p, "the key is there as cert-authority");
 	if (p->request->cert != NULL && !p->options->cert_authority)
-		return refuse(p, "the CA is there without cert-authority");
+		return authorized_refuse(p, "the CA is there without cert-authority");
 	if (p->options->has_principals && !p->options->cert_authority)
-		return refuse(p, "principals= without cert-authority");
+		return authorized_refuse(p, "principals= without cert-authority");
 	return 1;
 }
 
@@ -327,23 +331,23 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 
 	options->permits = AUTHORIZED_ALL;
 	if (text.len == 0)
-		return check_together(&p);
+		return authorized_check_together(&p);
 	copy = memchr(text.p, '\0', text.len) != NULL ? NULL :
 							strndup((const char *)text.p, text.len);
 	if (copy == NULL)
-		return refuse(&p, "bad options");
+		return authorized_refuse(&p, "bad options");
 	p.next = copy;
 	while (ok && *p.next != '\0') {
-		if (*p.next == ',') { /* sshd does not mind one too many */
+		if (*p.next == ',') { /* as in sshd, the list may end with a comma */
 			p.next++;
 			continue;
 		}
-		ok = handle_option(&p);
+		ok = authorized_handle_option(&p);
 		if (ok && *p.next != '\0' && *p.next != ',')
-			ok = refuse(&p, "bad options");
+			ok = authorized_refuse(&p, "bad options");
 	}
 	free(copy);
-	return ok && check_together(&p);
+	return ok && authorized_check_together(&p);
 }
 
 int
@@ -383,7 +387,7 @@ int
 authorized_time_parse(const char *text, time_t *when)
 {
 	size_t len = strlen(text);
-	struct tm tm = { 0 }; /* tm_isdst too: what sshd reads is standard time */
+	struct tm tm = { 0 }; /* tm_isdst is 0: sshd reads standard time */
 	char split[32];
 	const char *end;
 	int utc = 0;
@@ -398,7 +402,7 @@ authorized_time_parse(const char *text, time_t *when)
 	}
 	if (len != 8 && len != 12 && len != 14)
 		return ERR_FORMAT;
-	/* strptime() wants something between the numbers */
+	/* strptime() needs separators between the numbers */
 	snprintf(split, sizeof(split), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2s", text, text + 4, text + 6,
 	    len > 8 ? text + 8 : "00", len > 8 ? text + 10 : "00", len > 12 ? text + 12 : "00");
 	end = strptime(split, "%Y-%m-%dT%H:%M:%S", &tm);

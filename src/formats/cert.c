@@ -1,3 +1,7 @@
+/*
+ * Parsing OpenSSH certificates and checking their validity and names.  Called by access/ for users and
+ * hosts, and by the login machines of auth/.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,11 +10,11 @@
 #include "formats/pubkey.h"
 #include "base/log.h"
 
-/* Its certificates' names; those of the algorithms are the same but for RSA. */
+/* The types of certificates.  Their algorithms have the same names, except for RSA. */
 static const struct cert_type {
 	const char *name;
 	const char *key;      /* type of the certified key */
-	unsigned int numbers; /* strings behind the type in that key's blob */
+	unsigned int numbers; /* strings after the type in that key's blob */
 } types[] = {
 	{ "ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519", 1 },
 	{ "ecdsa-sha2-nistp256-cert-v01@openssh.com", "ecdsa-sha2-nistp256", 2 },
@@ -30,7 +34,7 @@ static const struct {
 };
 
 static const struct cert_type *
-type_find(const char *name)
+cert_type_find(const char *name)
 {
 	size_t i;
 
@@ -43,7 +47,7 @@ type_find(const char *name)
 const char *
 cert_key_type(const char *type)
 {
-	const struct cert_type *t = type_find(type);
+	const struct cert_type *t = cert_type_find(type);
 
 	return t == NULL ? NULL : t->key;
 }
@@ -51,7 +55,7 @@ cert_key_type(const char *type)
 const char *
 cert_algorithm(const char *type, const char *alg)
 {
-	const struct cert_type *t = type_find(type);
+	const struct cert_type *t = cert_type_find(type);
 	size_t i;
 
 	if (t == NULL)
@@ -78,7 +82,7 @@ cert_is_algorithm(const char *alg)
 const char *
 cert_algorithm_for(const char *type, const char *plain)
 {
-	const struct cert_type *t = type_find(type);
+	const struct cert_type *t = cert_type_find(type);
 	size_t i;
 
 	if (t == NULL)
@@ -91,9 +95,9 @@ cert_algorithm_for(const char *type, const char *plain)
 	return NULL;
 }
 
-/* The front of a certificate, up to behind the key. */
+/* Parse the beginning of a certificate, up to the end of the certified key. */
 static int
-take_key(struct wire *w, const char **type, struct bytes *numbers)
+cert_take_key(struct wire *w, const char **type, struct bytes *numbers)
 {
 	const struct cert_type *t;
 	const uint8_t *start;
@@ -104,7 +108,7 @@ take_key(struct wire *w, const char **type, struct bytes *numbers)
 	*numbers = (struct bytes){ NULL, 0 };
 	if (pubkey_type((struct bytes){ w->p, w->left }, name) != 0)
 		return ERR_FORMAT;
-	t = type_find(name);
+	t = cert_type_find(name);
 	if (t == NULL)
 		return ERR_ALGORITHM;
 	(void)wire_string(w); /* type */
@@ -125,7 +129,7 @@ cert_key(struct bytes blob, const char **type, struct bytes *numbers)
 	struct wire w;
 
 	wire_init(&w, blob.p, blob.len);
-	return take_key(&w, type, numbers);
+	return cert_take_key(&w, type, numbers);
 }
 
 void
@@ -142,9 +146,9 @@ cert_put_key(struct bytes blob, struct buf *out)
 	buf_put(out, numbers.p, numbers.len);
 }
 
-/* The certified key by the rules for plain ones. */
+/* Check the certified key by the rules for plain keys. */
 static int
-key_check(struct bytes blob)
+cert_key_check(struct bytes blob)
 {
 	struct buf key;
 	int r;
@@ -158,9 +162,9 @@ key_check(struct bytes blob)
 	return r;
 }
 
-/* A key that may sign certificates, with an algorithm that is good enough. */
+/* Check the CA's key and the algorithm of its signature. */
 static int
-ca_check(const struct cert *c)
+cert_ca_check(const struct cert *c)
 {
 	char type[64], alg[64];
 	int r;
@@ -174,9 +178,9 @@ ca_check(const struct cert *c)
 	return pubkey_algorithm_ok(type, alg) ? 0 : ERR_ALGORITHM;
 }
 
-/* So many strings, each with a value behind it if values; none holds a NUL but the values. */
+/* Check a list of at most so many strings without NUL, each followed by a value if values is set. */
 static int
-strings_check(struct bytes list, int values, unsigned int max)
+cert_strings_check(struct bytes list, int values, unsigned int max)
 {
 	struct bytes s;
 	struct wire w;
@@ -202,7 +206,7 @@ cert_parse(struct cert *c, struct bytes blob)
 
 	*c = (struct cert){ 0 };
 	wire_init(&w, blob.p, blob.len);
-	r = take_key(&w, &c->key_type, &c->numbers);
+	r = cert_take_key(&w, &c->key_type, &c->numbers);
 	if (r != 0)
 		return r;
 	c->serial = wire_u64(&w);
@@ -222,25 +226,25 @@ cert_parse(struct cert *c, struct bytes blob)
 	if (wire_end(&w) != 0 || (c->kind != CERT_USER && c->kind != CERT_HOST) ||
 	    (c->key_id.len > 0 && memchr(c->key_id.p, '\0', c->key_id.len) != NULL))
 		return ERR_FORMAT;
-	if ((r = strings_check(c->principals, 0, CERT_PRINCIPALS_MAX)) != 0 ||
-	    (r = strings_check(c->critical, 1, CERT_OPTIONS_MAX)) != 0 ||
-	    (r = strings_check(c->extensions, 1, CERT_OPTIONS_MAX)) != 0 ||
-	    (r = key_check(blob)) != 0)
+	if ((r = cert_strings_check(c->principals, 0, CERT_PRINCIPALS_MAX)) != 0 ||
+	    (r = cert_strings_check(c->critical, 1, CERT_OPTIONS_MAX)) != 0 ||
+	    (r = cert_strings_check(c->extensions, 1, CERT_OPTIONS_MAX)) != 0 ||
+	    (r = cert_key_check(blob)) != 0)
 		return r;
-	return ca_check(c);
+	return cert_ca_check(c);
 }
 
 void
 cert_signature_algorithm(const struct cert *c, char alg[64])
 {
-	/* a signature begins as a key does, with a name */
+	/* a signature blob, like a key's, begins with a name */
 	if (pubkey_type(c->signature, alg) != 0)
 		alg[0] = '\0';
 }
 
 /* "2026-11-20 21:00:00Z" */
 static void
-show_time(uint64_t when, char out[32])
+cert_show_time(uint64_t when, char out[32])
 {
 	time_t t = (time_t)when;
 	struct tm tm;
@@ -261,12 +265,12 @@ cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason 
 		return 0;
 	}
 	if (now < 0 || (uint64_t)now < c->valid_after) {
-		show_time(c->valid_after, when);
+		cert_show_time(c->valid_after, when);
 		reason_set(why, "the certificate is not valid before %s", when);
 		return 0;
 	}
 	if ((uint64_t)now >= c->valid_before) {
-		show_time(c->valid_before, when);
+		cert_show_time(c->valid_before, when);
 		reason_set(why, "the certificate has expired: it was valid until %s", when);
 		return 0;
 	}

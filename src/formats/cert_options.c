@@ -1,5 +1,5 @@
 /*
- * What a certificate says of its use: critical options and extensions.
+ * The critical options and extensions of certificates.  Called by access/user_key.c and host_key.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static const struct {
 	{ "permit-user-rc", AUTHORIZED_USER_RC },
 };
 
-/* The text that is the whole value of an option; NULL if it is none, or no memory. */
+/* The value of an option as text; NULL: it is malformed, or out of memory. */
 static char *
 value_text(struct bytes value)
 {
@@ -55,7 +55,7 @@ check_source(const char *address, struct bytes value, int *seen)
 	return match == 0 ? "is not for this address (source-address)" : NULL;
 }
 
-/* Something is wrong: what. */
+/* Set why an option is refused. */
 static const char *
 take_critical(const struct cert *c, const char *address, struct authorized_options *options,
     char unknown[128])
@@ -85,7 +85,7 @@ take_critical(const struct cert *c, const char *address, struct authorized_optio
 	return wrong;
 }
 
-/* As in sshd, what is not known here is left out, and a value where none belongs is wrong. */
+/* As in sshd, unknown extensions are ignored, and one with a value where none belongs is an error. */
 static const char *
 take_extensions(const struct cert *c, struct authorized_options *options)
 {

@@ -11,7 +11,7 @@
 #include "formats/key_list.h"
 #include "formats/text.h"
 
-#define BLOB_SIZE 65536 /* of a key, as long as a line may be */
+#define BLOB_SIZE 65536 /* of a key: as long as a line may be */
 
 struct key_index {
 	struct key_line *lines;
@@ -19,9 +19,9 @@ struct key_index {
 	unsigned int bad_line;
 };
 
-/* 1 with the key of a line, 0 if it is blank or a comment, or an ERR_*. */
+/* Append the key of a line.  1; 0 if the line is blank or a comment; or an ERR_*. */
 static int
-key_of(struct bytes line, enum key_index_kind kind, struct buf *key)
+key_index_key_of(struct bytes line, enum key_index_kind kind, struct buf *key)
 {
 	if (kind == KEY_INDEX_AUTHORIZED)
 		return authorized_keys_line_key(line, key);
@@ -30,7 +30,7 @@ key_of(struct bytes line, enum key_index_kind kind, struct buf *key)
 }
 
 static struct key_line *
-line_new(struct key_index *index)
+key_index_line_new(struct key_index *index)
 {
 	struct key_line *more;
 	size_t room;
@@ -47,7 +47,7 @@ line_new(struct key_index *index)
 }
 
 static int
-compare(const void *a, const void *b)
+key_index_compare(const void *a, const void *b)
 {
 	const struct key_line *x = a, *y = b;
 	int r = memcmp(x->hash, y->hash, sizeof(x->hash));
@@ -74,12 +74,12 @@ key_index_new(struct bytes text, enum key_index_kind kind, struct key_index **ou
 	buf_init(&key, BLOB_SIZE);
 	while (r != ERR_NOMEM && text_line(&rest, &line)) {
 		number++;
-		r = key_of(line, kind, &key);
+		r = key_index_key_of(line, kind, &key);
 		if (r < 0 && index->bad_line == 0)
 			index->bad_line = number;
 		if (r != 1)
 			continue;
-		l = line_new(index);
+		l = key_index_line_new(index);
 		if (l == NULL) {
 			r = ERR_NOMEM;
 			break;
@@ -95,7 +95,7 @@ key_index_new(struct bytes text, enum key_index_kind kind, struct key_index **ou
 		return r;
 	}
 	if (index->n > 0)
-		qsort(index->lines, index->n, sizeof(index->lines[0]), compare);
+		qsort(index->lines, index->n, sizeof(index->lines[0]), key_index_compare);
 	*out = index;
 	return 0;
 }
@@ -113,13 +113,13 @@ key_index_free(struct key_index **index)
 size_t
 key_index_find(const struct key_index *index, struct bytes key, const struct key_line **lines)
 {
-	struct key_line wanted = { .number = 0 }; /* before any with this hash */
+	struct key_line wanted = { .number = 0 }; /* sorts before every line with this hash */
 	size_t low = 0, high = index->n, middle, n = 0;
 
 	crypto_generichash(wanted.hash, sizeof(wanted.hash), key.p, key.len, NULL, 0);
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (compare(&index->lines[middle], &wanted) < 0)
+		if (key_index_compare(&index->lines[middle], &wanted) < 0)
 			low = middle + 1;
 		else
 			high = middle;

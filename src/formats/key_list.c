@@ -1,3 +1,6 @@
+/*
+ * Finding a key in a file of public keys.  Called by access/key_list_cache.c and krl.c.
+ */
 #include "formats/cert.h"
 #include "formats/key_list.h"
 #include "formats/pubkey.h"

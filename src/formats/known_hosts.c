@@ -1,3 +1,6 @@
+/*
+ * Searching the text of known_hosts files, line by line.  Called by access/host_key.c and host_key_add.c.
+ */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +13,11 @@
 #include "formats/pubkey.h"
 #include "formats/text.h"
 
-/* A host under the names its lines may have, in lower case. */
+/* The names under which a host may be in the file, in lower case. */
 struct host {
 	char plain[1040];
-	char port[1060]; /* "[host]:port", or the same as plain */
-	int has_port;	 /* they differ */
+	char port[1060]; /* "[host]:port"; the same as plain for port 22 */
+	int has_port;	 /* the two differ */
 };
 
 enum marker {
@@ -30,7 +33,7 @@ struct line {
 };
 
 static int
-host_init(struct host *h, const char *host, uint16_t port)
+known_hosts_host_init(struct host *h, const char *host, uint16_t port)
 {
 	size_t len = strlen(host);
 
@@ -48,7 +51,7 @@ host_init(struct host *h, const char *host, uint16_t port)
 
 /* Take the next line that has a key on it; 0 at the end of the text. */
 static int
-next_entry(struct bytes *text, struct line *line)
+known_hosts_next_entry(struct bytes *text, struct line *line)
 {
 	struct bytes s, word;
 
@@ -89,14 +92,14 @@ struct hashed_name {
 };
 
 static int
-is_hashed(struct bytes names)
+known_hosts_is_hashed(struct bytes names)
 {
 	return names.len > 3 && memcmp(names.p, "|1|", 3) == 0;
 }
 
-/* 1, or 0 if it makes no sense. */
+/* 1 if the name matches, 0 if not or if it is malformed. */
 static int
-hashed_parse(struct bytes names, struct hashed_name *h)
+known_hosts_hashed_parse(struct bytes names, struct hashed_name *h)
 {
 	size_t mac_len;
 	struct bytes left = { names.p + 3, names.len - 3 }, right;
@@ -111,47 +114,48 @@ hashed_parse(struct bytes names, struct hashed_name *h)
 }
 
 static int
-plain_match(struct bytes names, const char *name)
+known_hosts_plain_match(struct bytes names, const char *name)
 {
 	return match_list((struct bytes){ (const uint8_t *)name, strlen(name) }, names) == 1;
 }
 
-/* The key of a line, in blob, which is emptied first. */
+/* Parse the key of a line into blob, which is emptied first. */
 static int
-line_key(const struct line *line, struct buf *blob)
+known_hosts_line_key(const struct line *line, struct buf *blob)
 {
 	buf_reset(blob);
 	return pubkey_parse((const char *)line->key.p, line->key.len, blob);
 }
 
-/* A look at the lines for a host, one after the other. */
+/* An iteration over the lines for a host. */
 struct look {
 	struct bytes rest;
 	struct host host;
 	struct line line;
-	struct buf key;		/* of the line */
-	int with_port, plain;	/* it is for the host under that name */
-	struct hmac_sha1 *hmac; /* once there was a hashed name */
-	int nomem;		/* a line went unread that might have been for it */
+	struct buf key;		/* of the current line */
+	int with_port, plain;	/* under which name the line is for the host */
+	struct hmac_sha1 *hmac; /* NULL until the first hashed name */
+	int nomem;		/* out of memory: a line for the host may have been missed */
 };
 
 static int
-look_init(struct look *l, const char *text, size_t len, const char *host, uint16_t port)
+known_hosts_search_init(struct look *l, const char *text, size_t len, const char *host,
+    uint16_t port)
 {
 	*l = (struct look){ .rest = { (const uint8_t *)text, len } };
 	buf_init(&l->key, KNOWN_HOSTS_LINE_MAX);
-	return host_init(&l->host, host, port);
+	return known_hosts_host_init(&l->host, host, port);
 }
 
 static void
-look_free(struct look *l)
+known_hosts_search_free(struct look *l)
 {
 	buf_free(&l->key);
 	hmac_sha1_free(&l->hmac);
 }
 
 static int
-look_hashed_match(struct look *l, const struct hashed_name *h, const char *name)
+known_hosts_search_hashed_match(struct look *l, const struct hashed_name *h, const char *name)
 {
 	uint8_t mac[HMAC_SHA1_SIZE];
 
@@ -162,45 +166,46 @@ look_hashed_match(struct look *l, const struct hashed_name *h, const char *name)
 	return memcmp(mac, h->mac, sizeof(mac)) == 0;
 }
 
-/* Under which of the host's names is the line for it? */
+/* Set under which of the host's names the line is for it. */
 static void
-look_match(struct look *l)
+known_hosts_search_match(struct look *l)
 {
 	const struct bytes names = l->line.names;
 	struct hashed_name hashed;
 
 	l->with_port = l->plain = 0;
-	if (!is_hashed(names)) {
-		l->with_port = plain_match(names, l->host.port);
-		l->plain = l->host.has_port && plain_match(names, l->host.plain);
-	} else if (hashed_parse(names, &hashed)) {
+	if (!known_hosts_is_hashed(names)) {
+		l->with_port = known_hosts_plain_match(names, l->host.port);
+		l->plain = l->host.has_port && known_hosts_plain_match(names, l->host.plain);
+	} else if (known_hosts_hashed_parse(names, &hashed)) {
 		if (l->hmac == NULL && (l->hmac = hmac_sha1_new()) == NULL) {
 			l->nomem = 1;
 			return;
 		}
-		l->with_port = look_hashed_match(l, &hashed, l->host.port);
-		l->plain = l->host.has_port && look_hashed_match(l, &hashed, l->host.plain);
+		l->with_port = known_hosts_search_hashed_match(l, &hashed, l->host.port);
+		l->plain = l->host.has_port &&
+		    known_hosts_search_hashed_match(l, &hashed, l->host.plain);
 	}
 }
 
 /* The next line for the host; 0 at the end. */
 static int
-look_next_line(struct look *l)
+known_hosts_search_next_line(struct look *l)
 {
-	while (next_entry(&l->rest, &l->line)) {
-		look_match(l);
+	while (known_hosts_next_entry(&l->rest, &l->line)) {
+		known_hosts_search_match(l);
 		if (l->with_port || l->plain)
 			return 1;
 	}
 	return 0;
 }
 
-/* The next one that has a key. */
+/* The next line for the host that has a key. */
 static int
-look_next(struct look *l)
+known_hosts_search_next(struct look *l)
 {
-	while (look_next_line(l)) {
-		if (line_key(&l->line, &l->key) == 0)
+	while (known_hosts_search_next_line(l)) {
+		if (known_hosts_line_key(&l->line, &l->key) == 0)
 			return 1;
 		l->nomem |= buf_err(&l->key) == ERR_NOMEM;
 	}
@@ -208,7 +213,7 @@ look_next(struct look *l)
 }
 
 static int
-look_has(const struct look *l, struct bytes blob)
+known_hosts_search_has(const struct look *l, struct bytes blob)
 {
 	return bytes_equal(buf_bytes(&l->key), blob);
 }
@@ -219,10 +224,10 @@ known_hosts_check(const char *text, size_t len, const char *host, uint16_t port,
 	int equal = 0, other = 0, plain_equal = 0, revoked = 0, same;
 	struct look l;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return KNOWN_HOST_NEW;
-	while (!revoked && look_next(&l)) {
-		same = look_has(&l, blob);
+	while (!revoked && known_hosts_search_next(&l)) {
+		same = known_hosts_search_has(&l, blob);
 		switch (l.line.marker) {
 		case MARKER_CA:
 			break;
@@ -236,10 +241,10 @@ known_hosts_check(const char *text, size_t len, const char *host, uint16_t port,
 			break;
 		}
 	}
-	look_free(&l);
+	known_hosts_search_free(&l);
 	if (revoked)
 		return KNOWN_HOST_REVOKED;
-	if (l.nomem) /* a line that went unread could have refused it */
+	if (l.nomem) /* a missed line could be a @revoked one */
 		return KNOWN_HOST_CHANGED;
 	if (equal)
 		return KNOWN_HOST_OK;
@@ -256,62 +261,63 @@ known_hosts_authority(const char *text, size_t len, const char *host, uint16_t p
 	struct buf certified;
 	struct look l;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return KNOWN_HOST_NEW;
 	buf_init(&certified, KNOWN_HOSTS_LINE_MAX);
 	wire_put_text(&certified, cert->key_type);
 	buf_put(&certified, cert->numbers.p, cert->numbers.len);
-	while (!revoked && look_next(&l)) {
+	while (!revoked && known_hosts_search_next(&l)) {
 		if (l.line.marker == MARKER_CA)
-			trusted |= look_has(&l, cert->ca);
+			trusted |= known_hosts_search_has(&l, cert->ca);
 		else if (l.line.marker == MARKER_REVOKED)
-			revoked |= look_has(&l, cert->ca) || look_has(&l, buf_bytes(&certified));
+			revoked |= known_hosts_search_has(&l, cert->ca) ||
+			    known_hosts_search_has(&l, buf_bytes(&certified));
 	}
-	/* a line that went unread could have refused it */
+	/* a missed line could be a @revoked one */
 	trusted &= !l.nomem && buf_err(&certified) == 0;
 	buf_free(&certified);
-	look_free(&l);
+	known_hosts_search_free(&l);
 	if (revoked)
 		return KNOWN_HOST_REVOKED;
 	return trusted ? KNOWN_HOST_OK : KNOWN_HOST_NEW;
 }
 
-/* Is there a line for the host with this marker, or that? */
+/* 1 if there is a line for the host with one of these markers. */
 static int
-has_line(const char *text, size_t len, const char *host, uint16_t port, enum marker this,
-    enum marker that)
+known_hosts_has_line(const char *text, size_t len, const char *host, uint16_t port,
+    enum marker this, enum marker that)
 {
 	struct look l;
 	int found = 0;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return 0;
-	while (!found && look_next(&l))
+	while (!found && known_hosts_search_next(&l))
 		found = l.line.marker == this || l.line.marker == that;
-	look_free(&l);
+	known_hosts_search_free(&l);
 	return found;
 }
 
 int
 known_hosts_has(const char *text, size_t len, const char *host, uint16_t port)
 {
-	return has_line(text, len, host, port, MARKER_NONE, MARKER_CA);
+	return known_hosts_has_line(text, len, host, port, MARKER_NONE, MARKER_CA);
 }
 
 int
 known_hosts_has_authority(const char *text, size_t len, const char *host, uint16_t port)
 {
-	return has_line(text, len, host, port, MARKER_CA, MARKER_CA);
+	return known_hosts_has_line(text, len, host, port, MARKER_CA, MARKER_CA);
 }
 
-/* What is known for a host: the types of its keys, and whether there is an authority. */
+/* What the file has for a host: the types of its keys, and whether there is an authority. */
 struct known {
 	struct strlist types;
 	int authority;
 };
 
 static int
-known_add(struct strlist *types, const struct buf *key)
+known_hosts_add(struct strlist *types, const struct buf *key)
 {
 	char type[64];
 
@@ -320,39 +326,39 @@ known_add(struct strlist *types, const struct buf *key)
 	return strlist_add(types, type, strlen(type));
 }
 
-/* The keys of the name with the port count alone, if there are any. */
+/* If there are keys under the name with the port, only those count. */
 static int
-known_find(struct known *known, const char *text, size_t len, const char *host, uint16_t port)
+known_hosts_find(struct known *known, const char *text, size_t len, const char *host, uint16_t port)
 {
 	struct strlist plain = { 0 };
 	struct look l;
 	int ret = 0;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return 0;
-	while (ret == 0 && look_next(&l)) {
+	while (ret == 0 && known_hosts_search_next(&l)) {
 		if (l.line.marker == MARKER_CA)
 			known->authority = 1;
 		else if (l.line.marker == MARKER_NONE)
-			ret = known_add(l.with_port ? &known->types : &plain, &l.key);
+			ret = known_hosts_add(l.with_port ? &known->types : &plain, &l.key);
 	}
 	if (ret == 0 && known->types.n == 0) {
 		known->types = plain;
 		plain = (struct strlist){ 0 };
 	}
 	strlist_free(&plain);
-	look_free(&l);
+	known_hosts_search_free(&l);
 	return ret;
 }
 
 static int
-algorithm_known(const struct known *known, const char *alg)
+known_hosts_algorithm_known(const struct known *known, const char *alg)
 {
 	size_t i;
 
 	if (known->authority && cert_is_algorithm(alg))
 		return 1;
-	if (strcmp(alg, "ssh-rsa") == 0) /* weak, but that is who asks for it to know */
+	if (strcmp(alg, "ssh-rsa") == 0) /* SHA-1, which a route has to ask for by name */
 		return strlist_has(&known->types, alg);
 	for (i = 0; i < known->types.n; i++)
 		if (pubkey_algorithm_ok(known->types.v[i], alg))
@@ -360,9 +366,9 @@ algorithm_known(const struct known *known, const char *alg)
 	return 0;
 }
 
-/* The names of a name-list, each once. */
+/* Append the names of a name-list, each once. */
 static int
-names_split(const char *all, struct strlist *names)
+known_hosts_names_split(const char *all, struct strlist *names)
 {
 	size_t i, n;
 
@@ -377,15 +383,15 @@ names_split(const char *all, struct strlist *names)
 	return 0;
 }
 
-/* Append those of the names that are for known keys, or those that are not. */
+/* Append the names that are for known keys, or the names that are not. */
 static void
-put_names(const struct strlist *names, const struct known *known, int is_known, int *first,
-    struct buf *out)
+known_hosts_put_names(const struct strlist *names, const struct known *known, int is_known,
+    int *first, struct buf *out)
 {
 	size_t i;
 
 	for (i = 0; i < names->n; i++) {
-		if (algorithm_known(known, names->v[i]) != is_known)
+		if (known_hosts_algorithm_known(known, names->v[i]) != is_known)
 			continue;
 		buf_putf(out, "%s%s", *first ? "" : ",", names->v[i]);
 		*first = 0;
@@ -400,13 +406,13 @@ known_hosts_algorithms(const char *text, size_t len, const char *host, uint16_t 
 	struct strlist names = { 0 };
 	int ret, first = 1;
 
-	ret = names_split(all, &names);
+	ret = known_hosts_names_split(all, &names);
 	if (ret == 0)
-		ret = known_find(&known, text, len, host, port);
+		ret = known_hosts_find(&known, text, len, host, port);
 	if (ret == 0) {
-		put_names(&names, &known, 1, &first, out);
+		known_hosts_put_names(&names, &known, 1, &first, out);
 		if (!only_known)
-			put_names(&names, &known, 0, &first, out);
+			known_hosts_put_names(&names, &known, 0, &first, out);
 	} else {
 		out->err = ret;
 	}
@@ -423,14 +429,14 @@ known_hosts_place(const char *text, size_t len, const char *host, uint16_t port,
 	size_t line = 0;
 	struct look l;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return 0;
-	while (line == 0 && look_next(&l))
-		if (l.line.marker == marker && look_has(&l, blob))
+	while (line == 0 && known_hosts_search_next(&l))
+		if (l.line.marker == marker && known_hosts_search_has(&l, blob))
 			line = 1;
 	for (; line > 0 && p < l.line.names.p; p++)
 		line += *p == '\n';
-	look_free(&l);
+	known_hosts_search_free(&l);
 	return line;
 }
 
@@ -444,17 +450,17 @@ known_hosts_lines(const char *text, size_t len, const char *host, uint16_t port,
 	};
 	struct look l;
 
-	if (look_init(&l, text, len, host, port) != 0)
+	if (known_hosts_search_init(&l, text, len, host, port) != 0)
 		return;
-	while (look_next_line(&l)) {
+	while (known_hosts_search_next_line(&l)) {
 		buf_putf(out, "%s", markers[l.line.marker]);
 		buf_put(out, l.line.names.p,
 		    (size_t)(l.line.key.p - l.line.names.p) + l.line.key.len);
 		buf_put_u8(out, '\n');
 	}
-	if (l.nomem) /* a line that is missing could be one that revokes a key */
+	if (l.nomem) /* a missed line could be a @revoked one */
 		out->err = ERR_NOMEM;
-	look_free(&l);
+	known_hosts_search_free(&l);
 }
 
 void
@@ -463,11 +469,11 @@ known_hosts_line(const char *host, uint16_t port, struct bytes blob, struct buf 
 	struct host h;
 	const char *p;
 
-	if (host_init(&h, host, port) != 0 || pubkey_check(blob) != 0) {
+	if (known_hosts_host_init(&h, host, port) != 0 || pubkey_check(blob) != 0) {
 		out->err = ERR_FORMAT;
 		return;
 	}
-	/* nothing that starts another name, a pattern, a comment, a marker or a line */
+	/* no character that begins another name, a pattern, a comment, a marker or a line */
 	for (p = h.plain; *p != '\0'; p++) {
 		if (*p <= ' ' || *p == 0x7f || strchr(",*?!|#@[]\"\\", *p) != NULL) {
 			out->err = ERR_FORMAT;

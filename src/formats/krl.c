@@ -1,3 +1,6 @@
+/*
+ * Reading RevokedKeys, as text or as a KRL.  Called by access/key_list_cache.c.
+ */
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -17,7 +20,7 @@ enum section {
 	SECTION_SHA1 = 3,
 	SECTION_SHA256 = 5,
 	SECTION_EXTENSION = 255,
-	/* within CERTIFICATES */
+	/* inside a section of certificates */
 	SECTION_SERIAL_LIST = 0x20,
 	SECTION_SERIAL_RANGE = 0x21,
 	SECTION_SERIAL_BITMAP = 0x22,
@@ -26,21 +29,21 @@ enum section {
 };
 
 struct subject {
-	struct bytes keys[2]; /* the plain key; and the CA's */
+	struct bytes keys[2]; /* the plain key, and the CA's */
 	size_t n;
 	uint8_t sha1[2][SHA1_SIZE], sha256[2][SHA256_SIZE];
 	const struct cert *cert; /* or NULL */
 };
 
 static int
-serial_in(const struct subject *s, uint64_t low, uint64_t high)
+krl_serial_in(const struct subject *s, uint64_t low, uint64_t high)
 {
 	return s->cert->serial >= low && s->cert->serial <= high;
 }
 
-/* Bit N of a big number, the last byte's lowest being 0, stands for low + N. */
+/* 1 if a bitmap has the serial number: bit N of the big-endian number stands for low + N. */
 static int
-bitmap_has(const struct subject *s, uint64_t low, struct bytes bitmap)
+krl_bitmap_has(const struct subject *s, uint64_t low, struct bytes bitmap)
 {
 	uint64_t n;
 
@@ -52,10 +55,10 @@ bitmap_has(const struct subject *s, uint64_t low, struct bytes bitmap)
 	return bitmap.p[bitmap.len - 1 - n / 8] >> n % 8 & 1;
 }
 
-/* The readers of sections look at all of each: 1 if it revokes, 0, or ERR_FORMAT. */
+/* --- sections; each function reads one to its end.  1 if it revokes the key, 0 if not, or ERR_FORMAT --- */
 
 static int
-read_serial_list(struct wire *w, const struct subject *s)
+krl_read_serial_list(struct wire *w, const struct subject *s)
 {
 	uint64_t serial;
 	int found = 0;
@@ -64,35 +67,35 @@ read_serial_list(struct wire *w, const struct subject *s)
 		serial = wire_u64(w);
 		if (serial == 0)
 			return ERR_FORMAT;
-		found |= serial_in(s, serial, serial);
+		found |= krl_serial_in(s, serial, serial);
 	}
 	return found;
 }
 
 static int
-read_serial_range(struct wire *w, const struct subject *s)
+krl_read_serial_range(struct wire *w, const struct subject *s)
 {
 	uint64_t low = wire_u64(w), high = wire_u64(w);
 
-	return low == 0 || low > high ? ERR_FORMAT : serial_in(s, low, high);
+	return low == 0 || low > high ? ERR_FORMAT : krl_serial_in(s, low, high);
 }
 
 static int
-read_serial_bitmap(struct wire *w, const struct subject *s)
+krl_read_serial_bitmap(struct wire *w, const struct subject *s)
 {
 	uint64_t low = wire_u64(w);
 	struct bytes bitmap = wire_string(w);
 
-	/* it is no negative number, and ends before the numbers do */
+	/* not negative, and no bit beyond the largest serial number */
 	if (bitmap.len > 0 && (bitmap.p[0] & 0x80) != 0)
 		return ERR_FORMAT;
 	if (bitmap.len > 0 && (uint64_t)bitmap.len * 8 - 1 > UINT64_MAX - low)
 		return ERR_FORMAT;
-	return bitmap_has(s, low, bitmap);
+	return krl_bitmap_has(s, low, bitmap);
 }
 
 static int
-read_key_ids(struct wire *w, const struct subject *s)
+krl_read_key_ids(struct wire *w, const struct subject *s)
 {
 	int found = 0;
 
@@ -102,7 +105,7 @@ read_key_ids(struct wire *w, const struct subject *s)
 }
 
 static int
-read_extension(struct wire *w)
+krl_read_extension(struct wire *w)
 {
 	int critical;
 
@@ -121,20 +124,20 @@ read_cert_section(enum section type, struct bytes data, const struct subject *s)
 	wire_init(&w, data.p, data.len);
 	switch (type) {
 	case SECTION_SERIAL_LIST:
-		r = read_serial_list(&w, s);
+		r = krl_read_serial_list(&w, s);
 		break;
 	case SECTION_SERIAL_RANGE:
-		r = read_serial_range(&w, s);
+		r = krl_read_serial_range(&w, s);
 		break;
 	case SECTION_SERIAL_BITMAP:
-		r = read_serial_bitmap(&w, s);
+		r = krl_read_serial_bitmap(&w, s);
 		break;
 	case SECTION_KEY_ID:
 		by_number = 0;
-		r = read_key_ids(&w, s);
+		r = krl_read_key_ids(&w, s);
 		break;
 	case SECTION_CERT_EXTENSION:
-		r = read_extension(&w);
+		r = krl_read_extension(&w);
 		break;
 	default:
 		break;
@@ -144,9 +147,9 @@ read_cert_section(enum section type, struct bytes data, const struct subject *s)
 	return by_number && s->cert->serial == 0 ? 0 : r;
 }
 
-/* Certificates of one CA, or of any. */
+/* A section of certificates: of one CA, or of all. */
 static int
-read_certificates(struct wire *w, const struct subject *s)
+krl_read_certificates(struct wire *w, const struct subject *s)
 {
 	static const struct cert nobody;
 	struct subject other = { .cert = &nobody };
@@ -155,7 +158,7 @@ read_certificates(struct wire *w, const struct subject *s)
 	int r, found = 0;
 
 	(void)wire_string(w); /* reserved */
-	/* what is of another CA is to be understood all the same */
+	/* a section for another CA is read all the same: it must be well-formed */
 	if (s->cert == NULL || (ca.len > 0 && !bytes_equal(ca, s->cert->ca)))
 		s = &other;
 	while (w->left > 0 && wire_err(w) == 0) {
@@ -170,7 +173,7 @@ read_certificates(struct wire *w, const struct subject *s)
 }
 
 static int
-read_keys(struct wire *w, const struct subject *s)
+krl_read_keys(struct wire *w, const struct subject *s)
 {
 	struct bytes key;
 	size_t i;
@@ -185,7 +188,7 @@ read_keys(struct wire *w, const struct subject *s)
 }
 
 static int
-read_hashes(struct wire *w, const struct subject *s, size_t size)
+krl_read_hashes(struct wire *w, const struct subject *s, size_t size)
 {
 	const uint8_t *mine;
 	struct bytes hash;
@@ -205,7 +208,7 @@ read_hashes(struct wire *w, const struct subject *s, size_t size)
 }
 
 static int
-read_section(enum section type, struct bytes data, const struct subject *s)
+krl_read_section(enum section type, struct bytes data, const struct subject *s)
 {
 	struct wire w;
 	int r = ERR_FORMAT;
@@ -213,28 +216,28 @@ read_section(enum section type, struct bytes data, const struct subject *s)
 	wire_init(&w, data.p, data.len);
 	switch (type) {
 	case SECTION_CERTIFICATES:
-		r = read_certificates(&w, s);
+		r = krl_read_certificates(&w, s);
 		break;
 	case SECTION_EXPLICIT_KEY:
-		r = read_keys(&w, s);
+		r = krl_read_keys(&w, s);
 		break;
 	case SECTION_SHA1:
-		r = read_hashes(&w, s, SHA1_SIZE);
+		r = krl_read_hashes(&w, s, SHA1_SIZE);
 		break;
 	case SECTION_SHA256:
-		r = read_hashes(&w, s, SHA256_SIZE);
+		r = krl_read_hashes(&w, s, SHA256_SIZE);
 		break;
 	case SECTION_EXTENSION:
-		r = read_extension(&w);
+		r = krl_read_extension(&w);
 		break;
-	default: /* a signature among them */
+	default: /* also a signature section */
 		break;
 	}
 	return r >= 0 && wire_end(&w) != 0 ? ERR_FORMAT : r;
 }
 
 static int
-read_krl(struct bytes list, const struct subject *s)
+krl_read(struct bytes list, const struct subject *s)
 {
 	enum section type;
 	struct bytes data;
@@ -253,7 +256,7 @@ read_krl(struct bytes list, const struct subject *s)
 	while (w.left > 0 && wire_err(&w) == 0) {
 		type = wire_u8(&w);
 		data = wire_string(&w);
-		r = wire_err(&w) != 0 ? ERR_FORMAT : read_section(type, data, s);
+		r = wire_err(&w) != 0 ? ERR_FORMAT : krl_read_section(type, data, s);
 		if (r < 0)
 			return r;
 		found |= r;
@@ -262,7 +265,7 @@ read_krl(struct bytes list, const struct subject *s)
 }
 
 static int
-hash_keys(struct subject *s)
+krl_hash_keys(struct subject *s)
 {
 	size_t i;
 
@@ -281,9 +284,10 @@ krl_is_binary(struct bytes list)
 	return list.len >= sizeof(magic) && memcmp(list.p, magic, sizeof(magic)) == 0;
 }
 
-/* In a text, which may have an index in its place, or a KRL. */
+/* Check a list that is a KRL, a text, or the index of a text. */
 static int
-check(struct bytes list, const struct key_index *index, struct bytes blob, const struct cert *cert)
+krl_check_any(struct bytes list, const struct key_index *index, struct bytes blob,
+    const struct cert *cert)
 {
 	struct subject s = { .n = 1, .cert = cert };
 	struct buf key;
@@ -300,9 +304,9 @@ check(struct bytes list, const struct key_index *index, struct bytes blob, const
 	} else if (r == 0 && !krl_is_binary(list)) {
 		r = key_list_has(list, s.keys, s.n, KEY_LIST_REVOKED);
 	} else if (r == 0) {
-		r = hash_keys(&s);
+		r = krl_hash_keys(&s);
 		if (r == 0)
-			r = read_krl(list, &s);
+			r = krl_read(list, &s);
 	}
 	buf_free(&key);
 	return r;
@@ -311,11 +315,11 @@ check(struct bytes list, const struct key_index *index, struct bytes blob, const
 int
 krl_check(struct bytes list, struct bytes blob, const struct cert *cert)
 {
-	return check(list, NULL, blob, cert);
+	return krl_check_any(list, NULL, blob, cert);
 }
 
 int
 krl_check_indexed(const struct key_index *index, struct bytes blob, const struct cert *cert)
 {
-	return check((struct bytes){ NULL, 0 }, index, blob, cert);
+	return krl_check_any((struct bytes){ NULL, 0 }, index, blob, cert);
 }

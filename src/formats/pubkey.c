@@ -1,3 +1,6 @@
+/*
+ * Public key blobs: checking, parsing, printing.  Called wherever a key is read or logged.
+ */
 #include <sodium.h>
 #include <string.h>
 
@@ -8,14 +11,14 @@
 
 #define PUBKEY_BLOB_MAX 65536
 
-/* How the fields after the type name look, one letter each: s any string, k 32
- * bytes, m a positive mpint, e and n those of an RSA key, c the curve name, p an
- * uncompressed point.  The fields n and p are judged with the field before. */
+/* The fields of each type after its name, one letter each: s any string, k 32 bytes, m a positive mpint, e and
+ * n the exponent and modulus of an RSA key, c a curve's name, p an uncompressed point.  n and p are checked
+ * together with the field before them. */
 static const struct pubkey_kind {
 	const char *type;
 	const char *word; /* in sshd's log */
 	const char *fields;
-	int usable; /* its own name is a signature algorithm we take */
+	int usable; /* the type's name is also an accepted signature algorithm */
 } kinds[] = {
 	{ "ssh-ed25519", "ED25519", "k", 1 },
 	{ "ecdsa-sha2-nistp256", "ECDSA", "cp", 1 },
@@ -36,7 +39,7 @@ static const struct pubkey_kind {
 };
 
 static const struct pubkey_kind *
-kind_find(const char *type)
+pubkey_kind_find(const char *type)
 {
 	size_t i;
 
@@ -93,14 +96,14 @@ pubkey_type(struct bytes blob, char type[64])
 const char *
 pubkey_type_short(const char *type)
 {
-	const struct pubkey_kind *kind = kind_find(type);
+	const struct pubkey_kind *kind = pubkey_kind_find(type);
 
 	return kind == NULL ? "unknown" : kind->word;
 }
 
-/* A point as in SEC 1 section 2.3.3, uncompressed, for the named curve. */
+/* Check an uncompressed point (SEC 1 section 2.3.3) of the named curve. */
 static int
-point_ok(struct bytes curve, struct bytes point)
+pubkey_point_ok(struct bytes curve, struct bytes point)
 {
 	size_t size;
 
@@ -117,7 +120,7 @@ point_ok(struct bytes curve, struct bytes point)
 
 /* 0, ERR_FORMAT, ERR_WEAK or ERR_COSTLY. */
 static int
-field_check(char field, const char *type, struct bytes before, struct bytes s)
+pubkey_field_check(char field, const char *type, struct bytes before, struct bytes s)
 {
 	const char *want;
 
@@ -132,7 +135,7 @@ field_check(char field, const char *type, struct bytes before, struct bytes s)
 		want = strstr(type, "nistp");
 		return want != NULL && s.len == 8 && memcmp(want, s.p, 8) == 0 ? 0 : ERR_FORMAT;
 	case 'p':
-		return point_ok(before, s) ? 0 : ERR_FORMAT;
+		return pubkey_point_ok(before, s) ? 0 : ERR_FORMAT;
 	}
 	return 0;
 }
@@ -149,7 +152,7 @@ pubkey_check(struct bytes blob)
 
 	if (pubkey_type(blob, type) != 0)
 		return ERR_FORMAT;
-	kind = kind_find(type);
+	kind = pubkey_kind_find(type);
 	if (kind == NULL)
 		return ERR_ALGORITHM;
 	if (kind->fields == NULL)
@@ -158,7 +161,7 @@ pubkey_check(struct bytes blob)
 	(void)wire_string(&w);
 	for (f = kind->fields; *f != '\0' && r == 0; f++) {
 		field = wire_string(&w);
-		r = wire_err(&w) != 0 ? ERR_FORMAT : field_check(*f, type, before, field);
+		r = wire_err(&w) != 0 ? ERR_FORMAT : pubkey_field_check(*f, type, before, field);
 		before = field;
 	}
 	/* the modulus is the last one */
@@ -201,7 +204,7 @@ pubkey_parse(const char *line, size_t len, struct buf *blob)
 		ret = ERR_FORMAT;
 	if (ret == 0)
 		ret = pubkey_check(key);
-	/* one that opens nothing can still be named, and revoked */
+	/* a key that is not accepted for use can still be listed and revoked */
 	if (pubkey_is_whole(ret))
 		ret = 0;
 	if (ret == 0)
@@ -243,7 +246,7 @@ pubkey_format(struct bytes blob, struct buf *out)
 int
 pubkey_algorithm_ok(const char *type, const char *alg)
 {
-	const struct pubkey_kind *kind = kind_find(type);
+	const struct pubkey_kind *kind = pubkey_kind_find(type);
 
 	if (strcmp(type, "ssh-rsa") == 0)
 		return strcmp(alg, "rsa-sha2-512") == 0 || strcmp(alg, "rsa-sha2-256") == 0;

@@ -1,9 +1,12 @@
+/*
+ * Taking lines and words off a text.  Used by the other files of this directory.
+ */
 #include <string.h>
 
 #include "formats/text.h"
 
 static void
-skip(struct bytes *s, size_t n)
+text_skip(struct bytes *s, size_t n)
 {
 	s->p += n;
 	s->len -= n;
@@ -19,7 +22,7 @@ text_line(struct bytes *text, struct bytes *line)
 	end = memchr(text->p, '\n', text->len);
 	line->p = text->p;
 	line->len = end == NULL ? text->len : (size_t)(end - text->p);
-	skip(text, line->len + (end != NULL));
+	text_skip(text, line->len + (end != NULL));
 	if (line->len > 0 && line->p[line->len - 1] == '\r')
 		line->len--;
 	return 1;
@@ -35,7 +38,7 @@ void
 text_skip_blanks(struct bytes *s)
 {
 	while (s->len > 0 && text_is_blank(s->p[0]))
-		skip(s, 1);
+		text_skip(s, 1);
 }
 
 struct bytes
@@ -46,7 +49,7 @@ text_word(struct bytes *s)
 	text_skip_blanks(s);
 	word = (struct bytes){ s->p, 0 };
 	while (s->len > 0 && !text_is_blank(s->p[0])) {
-		skip(s, 1);
+		text_skip(s, 1);
 		word.len++;
 	}
 	text_skip_blanks(s);

@@ -331,6 +331,7 @@ lint:
 	    -D__linux__ -D_GNU_SOURCE src plugins || status=1; \
 	shellcheck $(SCRIPTS) || status=1; \
 	build-aux/check-includes || status=1; \
+	build-aux/check-names || status=1; \
 	build-aux/check-test-imports || status=1; \
 	! mandoc -Tlint man/*.[58] 2>/dev/null | grep -v 'referenced manual not found' || status=1; \
 	exit $$status

@@ -182,7 +182,6 @@ void conf_set_log(const struct conf_gateway *gateway);
  * memory. */
 char *conf_path(const struct conf *conf, const char *path);
 
-
 /* The value of Key that stands for the client's own agent; no key in the store may have this name. */
 #define CONF_KEY_AGENT "agent"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "wire/methods.h"
 #include "wire/ssh.h"
 #include "auth/auth_client.h"
 #include "formats/cert.h"
@@ -183,7 +184,7 @@ put_request(const struct auth_client *ac, int sign, const char *alg, const struc
 	buf_put_u8(data, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_text(data, ac->user);
 	wire_put_text(data, "ssh-connection");
-	wire_put_text(data, bound ? "publickey-hostbound-v00@openssh.com" : "publickey");
+	wire_put_text(data, bound ? METHOD_HOSTBOUND : METHOD_PUBLICKEY);
 	wire_put_bool(data, sign);
 	wire_put_text(data, alg);
 	wire_put_string(data, blob->data, blob->len);
@@ -324,15 +325,15 @@ enum auth_client_verdict
 auth_client_probe(struct auth_client *ac, struct buf *out)
 {
 	ac->sent = SENT_NONE;
-	return request(ac, "none", (struct bytes){ NULL, 0 }, out);
+	return request(ac, METHOD_NONE, (struct bytes){ NULL, 0 }, out);
 }
 
 enum auth_client_verdict
-auth_client_carry(struct auth_client *ac, const char *method, struct bytes rest, struct buf *out)
+auth_client_relay(struct auth_client *ac, const char *method, struct bytes rest, struct buf *out)
 {
-	if (strcmp(method, "password") == 0)
+	if (strcmp(method, METHOD_PASSWORD) == 0)
 		ac->sent = SENT_PASSWORD;
-	else if (strcmp(method, "keyboard-interactive") == 0)
+	else if (strcmp(method, METHOD_KBDINT) == 0)
 		ac->sent = SENT_KBDINT;
 	else
 		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
@@ -382,7 +383,7 @@ key_is_next(struct auth_client *ac, struct bytes names, int partial)
 	if (names.len == 0 || names.len >= sizeof(list) || memchr(names.p, '\0', names.len) != NULL)
 		return 0;
 	memcpy(list, names.p, names.len);
-	return namelist_has(list, "publickey");
+	return namelist_has(list, METHOD_PUBLICKEY);
 }
 
 static enum auth_client_verdict

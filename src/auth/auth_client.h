@@ -83,7 +83,7 @@ enum auth_client_verdict auth_client_probe(struct auth_client *ac, struct buf *o
 /* A password (RFC 4252 section 8) or the beginning of keyboard-interactive (RFC 4256)
  * as the person's client sent it; rest is what follows the method's name there.  First,
  * after REFUSED, or instead of an answer. */
-enum auth_client_verdict auth_client_carry(struct auth_client *ac, const char *method,
+enum auth_client_verdict auth_client_relay(struct auth_client *ac, const char *method,
     struct bytes rest, struct buf *out);
 
 /* The answer to a keyboard-interactive question: an INFO_RESPONSE, type byte included. */

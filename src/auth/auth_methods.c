@@ -1,17 +1,18 @@
+/*
+ * How far a login has come with AuthenticationMethods.  Called by the keeper for the client's login.
+ */
 #include <string.h>
 
 #include "auth/auth_methods.h"
+#include "wire/methods.h"
 #include "wire/wire.h"
 
-static const char *const known[] = { "publickey", "password", "keyboard-interactive" };
-
-#define NKNOWN (sizeof(known) / sizeof(known[0]))
-
-/* The known method that is number n of a list; NULL behind its end. */
+/* The n-th method of a list, counted from 0.  NULL if the list is shorter. */
 static const char *
 list_method(const char *list, unsigned int n)
 {
-	size_t len, i;
+	const struct login_method *m;
+	size_t len;
 
 	for (; n > 0; n--) {
 		list += strcspn(list, ",");
@@ -19,9 +20,10 @@ list_method(const char *list, unsigned int n)
 			return NULL;
 	}
 	len = strcspn(list, ",");
-	for (i = 0; i < NKNOWN; i++)
-		if (strlen(known[i]) == len && memcmp(list, known[i], len) == 0)
-			return known[i];
+	for (m = login_methods; m->name != NULL; m++)
+		if ((m->flags & METHOD_ROUTE) && strlen(m->name) == len &&
+		    memcmp(list, m->name, len) == 0)
+			return m->name;
 	return NULL;
 }
 
@@ -36,7 +38,7 @@ list_length(const char *list)
 }
 
 static size_t
-count(const struct auth_methods *m)
+list_count(const struct auth_methods *m)
 {
 	if (m->lists == NULL)
 		return 0;
@@ -55,7 +57,7 @@ auth_methods_step(struct auth_methods *m, const char *method)
 	const char *next;
 	size_t i;
 
-	for (i = 0; i < count(m) && !m->complete; i++) {
+	for (i = 0; i < list_count(m) && !m->complete; i++) {
 		next = list_method(m->lists->v[i], m->passed[i]);
 		if (next == NULL || strcmp(next, method) != 0)
 			continue;
@@ -73,7 +75,7 @@ auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_SIZE]
 	size_t i;
 
 	out[0] = '\0';
-	for (i = 0; i < count(m); i++) {
+	for (i = 0; i < list_count(m); i++) {
 		next = list_method(m->lists->v[i], m->passed[i]);
 		if (next != NULL)
 			auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, next);
@@ -93,12 +95,12 @@ auth_methods_add(char *list, size_t size, const char *name)
 }
 
 void
-auth_methods_add_carried(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b)
+auth_methods_add_relayed(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b)
 {
-	static const char *const carried[] = { "password", "keyboard-interactive" };
-	size_t i;
+	const struct login_method *m;
 
-	for (i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
-		if (namelist_has(a, carried[i]) && namelist_has(b, carried[i]))
-			auth_methods_add(list, AUTH_METHODS_NEXT_SIZE, carried[i]);
+	for (m = login_methods; m->name != NULL; m++)
+		if ((m->flags & METHOD_RELAYED) && namelist_has(a, m->name) &&
+		    namelist_has(b, m->name))
+			auth_methods_add(list, AUTH_METHODS_NEXT_SIZE, m->name);
 }

@@ -18,8 +18,8 @@ struct auth_methods {
 	int complete;
 };
 
-/* Lists beyond AUTH_METHODS_LISTS_MAX are not looked at; without
-  * any, nobody ever gets in. */
+/* Lists beyond AUTH_METHODS_LISTS_MAX are ignored.  Without any list no
+ * login succeeds. */
 void auth_methods_init(struct auth_methods *m, const struct strlist *lists);
 
 /* The method has been passed: 1 if that completes a list (now or before). */
@@ -31,8 +31,7 @@ void auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_
 /* Add a name to a name-list of this size, unless it is there. */
 void auth_methods_add(char *list, size_t size, const char *name);
 
-/* Add what can be carried to an upstream, passwords and conversations, of what both
- * name-lists have. */
-void auth_methods_add_carried(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b);
+/* Add the methods that can be relayed to an upstream and are in both name-lists. */
+void auth_methods_add_relayed(char list[AUTH_METHODS_NEXT_SIZE], const char *a, const char *b);
 
 #endif

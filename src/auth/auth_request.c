@@ -1,7 +1,6 @@
 #include "auth/auth_request.h"
+#include "wire/methods.h"
 #include "wire/ssh.h"
-
-#define HOSTBOUND "publickey-hostbound-v00@openssh.com"
 
 int
 auth_request_parse(struct auth_request *r, const uint8_t *payload, size_t len)
@@ -14,8 +13,8 @@ auth_request_parse(struct auth_request *r, const uint8_t *payload, size_t len)
 	r->user = wire_string(&w);
 	r->service = wire_string(&w);
 	r->method = wire_string(&w);
-	r->hostbound = bytes_is(r->method, HOSTBOUND);
-	r->publickey = r->hostbound || bytes_is(r->method, "publickey");
+	r->hostbound = bytes_is(r->method, METHOD_HOSTBOUND);
+	r->publickey = r->hostbound || bytes_is(r->method, METHOD_PUBLICKEY);
 	if (r->publickey) {
 		r->has_signature = wire_bool(&w);
 		r->alg = wire_string(&w);
@@ -24,7 +23,7 @@ auth_request_parse(struct auth_request *r, const uint8_t *payload, size_t len)
 			r->host_key = wire_string(&w);
 		if (r->has_signature)
 			r->signature = wire_string(&w);
-	} else if (!bytes_is(r->method, "none")) {
+	} else if (!bytes_is(r->method, METHOD_NONE)) {
 		r->rest = wire_rest(&w);
 	}
 	return wire_end(&w);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "wire/methods.h"
 #include "wire/ssh.h"
 #include "auth/auth_server_private.h"
 #include "formats/cert.h"
@@ -11,7 +12,7 @@
 void
 auth_state_set(struct auth_server *as, enum auth_state state)
 {
-	static const char *const names[] = { "first", "lookup", "waiting", "proven", "carried",
+	static const char *const names[] = { "first", "lookup", "waiting", "key proven", "pending",
 		"asked", "hint", "done", "denied" };
 
 	if (as->state == STATE_DENIED)
@@ -49,11 +50,11 @@ auth_server_new(const struct auth_server_config *config, const struct auth_serve
 	buf_init(&as->key, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->looked_up, AUTH_SERVER_MESSAGE_MAX);
 	buf_init(&as->current, AUTH_SERVER_MESSAGE_MAX);
-	buf_init(&as->pending, AUTH_SERVER_PENDING_BYTES);
-	buf_init(&as->carried, AUTH_SERVER_MESSAGE_MAX);
+	buf_init(&as->queued, AUTH_SERVER_PENDING_BYTES);
+	buf_init(&as->pending_message, AUTH_SERVER_MESSAGE_MAX);
 	buf_put(&as->session_id, config->session_id, config->session_id_len);
 	buf_put(&as->host_key, config->host_key.p, config->host_key.len);
-	as->methods = strdup(methods == NULL ? "publickey" : methods);
+	as->methods = strdup(methods == NULL ? METHOD_PUBLICKEY : methods);
 	if (config->banner != NULL)
 		as->banner = strdup(config->banner);
 	if (config->hint != NULL)
@@ -79,8 +80,8 @@ auth_server_free(struct auth_server **asp)
 	buf_free(&as->looked_up);
 	/* passwords may be in these */
 	buf_wipe(&as->current);
-	buf_wipe(&as->pending);
-	buf_wipe(&as->carried);
+	buf_wipe(&as->queued);
+	buf_wipe(&as->pending_message);
 	free(as->banner);
 	free(as->hint);
 	free(as->methods);
@@ -95,8 +96,8 @@ request_note(struct auth_server *as, const struct auth_request *r)
 	size_t len = 7;
 
 	if (r->publickey) {
-		method = "publickey";
-		len = 9;
+		method = METHOD_PUBLICKEY;
+		len = strlen(method);
 	} else if (auth_name_ok(r->method, sizeof(as->method))) {
 		method = (const char *)r->method.p;
 		len = r->method.len;
@@ -198,7 +199,7 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 	if (auth_name_ok(r->alg, sizeof(alg)))
 		memcpy(alg, r->alg.p, r->alg.len); /* the rest is zero already */
 	plain = signature_algorithm(as, r->blob, alg);
-	usable = namelist_has(as->methods, "publickey") && plain != NULL &&
+	usable = namelist_has(as->methods, METHOD_PUBLICKEY) && plain != NULL &&
 	    (!r->hostbound || (host_key.len > 0 && bytes_equal(r->host_key, host_key)));
 	allowed = usable && as->login_ok && as->ops->key_allowed(as->ctx, alg, r->blob) == 1;
 	if (!r->has_signature)
@@ -210,21 +211,21 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 		as->key_refused = 1;
 		return auth_fail(as, out);
 	}
-	auth_state_set(as, STATE_PROVEN);
-	return AUTH_SERVER_PROVEN;
+	auth_state_set(as, STATE_KEY_PROVEN);
+	return AUTH_SERVER_KEY_PROVEN;
 }
 
 /* Let somebody else judge it. */
 static enum auth_server_verdict
-carry(struct auth_server *as, enum auth_server_carried what, struct bytes message)
+auth_put_pending(struct auth_server *as, enum auth_server_pending what, struct bytes message)
 {
-	buf_wipe(&as->carried);
-	buf_put(&as->carried, message.p, message.len);
-	if (buf_err(&as->carried) != 0)
-		return auth_deny(as, "%s", err_str(buf_err(&as->carried)));
-	as->carries = what;
-	auth_state_set(as, STATE_CARRIED);
-	return AUTH_SERVER_CARRY;
+	buf_wipe(&as->pending_message);
+	buf_put(&as->pending_message, message.p, message.len);
+	if (buf_err(&as->pending_message) != 0)
+		return auth_deny(as, "%s", err_str(buf_err(&as->pending_message)));
+	as->pending = what;
+	auth_state_set(as, STATE_PENDING);
+	return AUTH_SERVER_PENDING;
 }
 
 static enum auth_server_verdict
@@ -235,7 +236,7 @@ handle_password(struct auth_server *as, const struct auth_request *r)
 
 	if (auth_request_password(r->rest, &change, &password) != 0)
 		return auth_deny(as, "malformed authentication request");
-	return carry(as, AUTH_SERVER_PASSWORD, r->rest);
+	return auth_put_pending(as, AUTH_SERVER_PASSWORD, r->rest);
 }
 
 /* RFC 4256 section 3.1. */
@@ -249,7 +250,7 @@ handle_conversation(struct auth_server *as, const struct auth_request *r)
 	(void)wire_string(&w); /* submethods */
 	if (wire_end(&w) != 0)
 		return auth_deny(as, "malformed authentication request");
-	return carry(as, AUTH_SERVER_CONVERSATION, r->rest);
+	return auth_put_pending(as, AUTH_SERVER_CONVERSATION, r->rest);
 }
 
 /* RFC 4256 section 3.4. */
@@ -268,7 +269,7 @@ handle_response(struct auth_server *as, const uint8_t *payload, size_t len)
 		(void)wire_string(&w);
 	if (wire_end(&w) != 0)
 		return auth_deny(as, "malformed authentication request");
-	return carry(as, AUTH_SERVER_RESPONSE, (struct bytes){ payload, len });
+	return auth_put_pending(as, AUTH_SERVER_RESPONSE, (struct bytes){ payload, len });
 }
 
 static enum auth_server_verdict
@@ -276,13 +277,13 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 {
 	if (r->publickey)
 		return handle_publickey(as, r, out);
-	if (auth_hint_ready(as) && bytes_is(r->method, KBDINT))
+	if (auth_hint_ready(as) && bytes_is(r->method, METHOD_KBDINT))
 		return auth_reply_hint(as, out);
-	if (bytes_is(r->method, "password") && namelist_has(as->methods, "password"))
+	if (bytes_is(r->method, METHOD_PASSWORD) && namelist_has(as->methods, METHOD_PASSWORD))
 		return handle_password(as, r);
-	if (bytes_is(r->method, KBDINT) && namelist_has(as->methods, KBDINT))
+	if (bytes_is(r->method, METHOD_KBDINT) && namelist_has(as->methods, METHOD_KBDINT))
 		return handle_conversation(as, r);
-	if (!bytes_is(r->method, "none"))
+	if (!bytes_is(r->method, METHOD_NONE))
 		return auth_fail(as, out);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
 		return auth_deny(as, AUTH_SERVER_TOO_MANY);
@@ -343,32 +344,32 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 static enum auth_server_verdict
 queue_request(struct auth_server *as, const uint8_t *payload, size_t len)
 {
-	if (as->npending == AUTH_SERVER_PENDING_MAX)
+	if (as->nqueued == AUTH_SERVER_PENDING_MAX)
 		return auth_deny(as, "too many requests at once");
-	wire_put_string(&as->pending, payload, len);
-	if (buf_err(&as->pending) != 0)
+	wire_put_string(&as->queued, payload, len);
+	if (buf_err(&as->queued) != 0)
 		return auth_deny(as, "too many requests at once");
-	as->npending++;
+	as->nqueued++;
 	return AUTH_SERVER_REPLY;
 }
 
 /* One request has been answered: go on with those that were put aside. */
 enum auth_server_verdict
-auth_pending(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
+auth_queued(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
 {
 	struct bytes request;
 	struct wire w;
 
 	while (verdict == AUTH_SERVER_REPLY &&
-	    (as->state == STATE_WAITING || as->state == STATE_ASKED) && as->npending > 0) {
-		wire_init(&w, as->pending.data, as->pending.len);
+	    (as->state == STATE_WAITING || as->state == STATE_ASKED) && as->nqueued > 0) {
+		wire_init(&w, as->queued.data, as->queued.len);
 		request = wire_string(&w);
 		verdict = handle_request(as, request.p, request.len, out);
-		buf_consume(&as->pending, 4 + request.len);
-		as->npending--;
+		buf_consume(&as->queued, 4 + request.len);
+		as->nqueued--;
 	}
-	if (as->npending == 0)
-		buf_wipe(&as->pending);
+	if (as->nqueued == 0)
+		buf_wipe(&as->queued);
 	return verdict;
 }
 
@@ -383,7 +384,7 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	if (as->state == STATE_HINT && payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE) {
 		/* what a person answered to no question is not looked at */
 		auth_state_set(as, STATE_WAITING);
-		return auth_pending(as, auth_reply_failure(as, out), out);
+		return auth_queued(as, auth_reply_failure(as, out), out);
 	}
 	if (len > AUTH_SERVER_MESSAGE_MAX)
 		return auth_deny(as, "authentication request too large");
@@ -399,8 +400,8 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	case STATE_HINT: /* the client gives the conversation up: RFC 4252 section 5.1 */
 		return handle_request(as, payload, len, out);
 	case STATE_LOOKUP:
-	case STATE_PROVEN:
-	case STATE_CARRIED:
+	case STATE_KEY_PROVEN:
+	case STATE_PENDING:
 		return queue_request(as, payload, len);
 	case STATE_DONE:
 	case STATE_DENIED:
@@ -436,7 +437,7 @@ auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
 	auth_state_set(as, STATE_WAITING);
 	verdict = handle_request(as, as->current.data, as->current.len, out);
 	buf_wipe(&as->current);
-	return auth_pending(as, verdict, out);
+	return auth_queued(as, verdict, out);
 }
 
 void
@@ -445,11 +446,11 @@ auth_server_each_key(struct auth_server *as, int on)
 	as->each_key = on;
 }
 
-enum auth_server_carried
-auth_server_carried(const struct auth_server *as, struct bytes *message)
+enum auth_server_pending
+auth_server_pending(const struct auth_server *as, struct bytes *message)
 {
-	*message = buf_bytes(&as->carried);
-	return as->state == STATE_CARRIED ? as->carries : AUTH_SERVER_NOTHING;
+	*message = buf_bytes(&as->pending_message);
+	return as->state == STATE_PENDING ? as->pending : AUTH_SERVER_NOTHING;
 }
 
 /* The one answer in an INFO_RESPONSE (RFC 4256 section 3.4). */
@@ -470,12 +471,12 @@ int
 auth_server_password(const struct auth_server *as, struct bytes *password)
 {
 	const struct bytes none = { (const uint8_t *)"", 0 };
-	enum auth_server_carried what;
+	enum auth_server_pending what;
 	struct bytes message;
 	int change = 0, r = ERR_FORMAT;
 
 	*password = none;
-	what = auth_server_carried(as, &message);
+	what = auth_server_pending(as, &message);
 	if (what == AUTH_SERVER_RESPONSE)
 		r = single_answer(message, password);
 	else if (what == AUTH_SERVER_PASSWORD)

@@ -53,16 +53,17 @@ struct auth_server_config {
  * requests there can be replies to earlier ones in front.
  */
 enum auth_server_verdict {
-	AUTH_SERVER_REPLY,  /* send what was appended to out: nothing, if the request
+	AUTH_SERVER_REPLY,	/* send what was appended to out: nothing, if the request
 			     * was put aside until the one before it is answered */
-	AUTH_SERVER_LOOKUP, /* first request, or another key (auth_server_each_key()): find the
+	AUTH_SERVER_LOOKUP,	/* first request, or another key (auth_server_each_key()): find the
 			     * route of auth_server_login(), then call auth_server_resume() */
-	AUTH_SERVER_PROVEN, /* the client has proven itself; this request is not
-			     * answered until auth_server_success() or _failure() */
-	AUTH_SERVER_CARRY,  /* somebody else has to judge what auth_server_carried() gives; it
-			     * is not answered until auth_server_success(), _failure(),
-			     * _partial(), _decline() or _ask() */
-	AUTH_SERVER_DENIED, /* send what was appended (if anything), then disconnect:
+	AUTH_SERVER_KEY_PROVEN, /* the client has signed with a key that is allowed; the request
+				 * is answered by auth_server_success() or _failure() */
+	AUTH_SERVER_PENDING,	/* the caller has to judge what auth_server_pending() gives, or
+				 * relay it to the upstream; it is answered by
+				 * auth_server_success(), _failure(), _partial(), _decline() or
+				 * _ask() */
+	AUTH_SERVER_DENIED,	/* send what was appended (if anything), then disconnect:
 			     * auth_server_reason() says why, in sshd's words */
 };
 
@@ -101,7 +102,7 @@ enum auth_server_verdict auth_server_resume(struct auth_server *as, const char *
  * LOOKUP of its own, with its fingerprint, before it is decided upon. */
 void auth_server_each_key(struct auth_server *as, int on);
 
-/* After PROVEN or CARRY: append USERAUTH_SUCCESS (REPLY; DENIED if the machine has denied
+/* After KEY_PROVEN or PENDING: append USERAUTH_SUCCESS (REPLY; DENIED if this login was denied
  * meanwhile, and nothing is appended); or count a failure, append
  * USERAUTH_FAILURE and go on with the requests that came since. */
 enum auth_server_verdict auth_server_success(struct auth_server *as, struct buf *out);
@@ -114,8 +115,8 @@ enum auth_server_verdict auth_server_partial(struct auth_server *as, const char 
 /* As _failure(), but it does not count: nobody has looked at it. */
 enum auth_server_verdict auth_server_decline(struct auth_server *as, struct buf *out);
 
-/* After CARRY: append the question (INFO_REQUEST or PASSWD_CHANGEREQ, type byte
- * included), which has been looked through.  Its answer comes with another CARRY; the
+/* After PENDING: append the question (INFO_REQUEST or PASSWD_CHANGEREQ, type byte
+ * included), which has been looked through.  Its answer comes with another PENDING; the
  * client may also give up and make another request. */
 enum auth_server_verdict auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len,
     struct buf *out);
@@ -123,17 +124,17 @@ enum auth_server_verdict auth_server_ask(struct auth_server *as, const uint8_t *
 /* What the login may use from now on.  0 or ERR_NOMEM. */
 int auth_server_set_methods(struct auth_server *as, const char *methods) MUST_CHECK;
 
-enum auth_server_carried {
-	AUTH_SERVER_NOTHING,	  /* not after CARRY */
+enum auth_server_pending {
+	AUTH_SERVER_NOTHING,	  /* not after PENDING */
 	AUTH_SERVER_PASSWORD,	  /* a "password" request (RFC 4252 section 8) */
 	AUTH_SERVER_CONVERSATION, /* a "keyboard-interactive" request (RFC 4256) */
 	AUTH_SERVER_RESPONSE,	  /* an answer in that conversation */
 };
 
-/* After CARRY: *message is what follows the name of the method in its request, well-formed;
+/* After PENDING: *message is what follows the name of the method in its request, well-formed;
  * of a RESPONSE it is all, type byte included, with as many answers as were asked for.
  * Valid, and wiped, until it is answered. */
-enum auth_server_carried auth_server_carried(const struct auth_server *as, struct bytes *message);
+enum auth_server_pending auth_server_pending(const struct auth_server *as, struct bytes *message);
 /* The password in it, or the answer to a single question: 0, or ERR_FORMAT if there is
  * none or it is to be changed. */
 int auth_server_password(const struct auth_server *as, struct bytes *password) MUST_CHECK;

@@ -10,18 +10,17 @@
 #include "auth/auth_server.h"
 #include "formats/pubkey.h"
 
-#define KBDINT "keyboard-interactive"
 /* Instead of a number of prompts: a request is the answer (a password changed). */
 #define NO_ANSWER UINT32_MAX
 
 enum auth_state {
-	STATE_FIRST,   /* no request yet */
-	STATE_LOOKUP,  /* the first one waits for auth_server_resume() */
-	STATE_WAITING, /* for a request */
-	STATE_PROVEN,  /* waits for auth_server_success() or _failure() */
-	STATE_CARRIED, /* the same, and for auth_server_ask() */
-	STATE_ASKED,   /* for the answer to a question that was carried */
-	STATE_HINT,    /* for the empty answer to an INFO_REQUEST without questions */
+	STATE_FIRST,	  /* no request yet */
+	STATE_LOOKUP,	  /* the first one waits for auth_server_resume() */
+	STATE_WAITING,	  /* for a request */
+	STATE_KEY_PROVEN, /* waits for auth_server_success() or _failure() */
+	STATE_PENDING,	  /* the same, and for auth_server_ask() */
+	STATE_ASKED,	  /* for the answer to a question that was carried */
+	STATE_HINT,	  /* for the empty answer to an INFO_REQUEST without questions */
 	STATE_DONE,
 	STATE_DENIED,
 };
@@ -55,11 +54,11 @@ struct auth_server {
 	struct buf looked_up; /* the key of the last lookup, or empty */
 
 	struct buf current; /* the request that waits for the lookup */
-	struct buf pending; /* those behind it, each as a string */
-	int npending;
-	struct buf carried; /* may hold a password */
-	enum auth_server_carried carries;
-	uint32_t prompts; /* of the question asked */
+	struct buf queued;  /* pipelined requests behind it, each as a string */
+	int nqueued;
+	struct buf pending_message;	  /* may hold a password */
+	enum auth_server_pending pending; /* what the message is */
+	uint32_t prompts;		  /* of the question asked */
 	char reason[256];
 };
 
@@ -70,7 +69,7 @@ enum auth_server_verdict auth_deny(struct auth_server *as, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* One request has been answered, with this verdict: go on with those that were put aside. */
-enum auth_server_verdict auth_pending(struct auth_server *as, enum auth_server_verdict verdict,
+enum auth_server_verdict auth_queued(struct auth_server *as, enum auth_server_verdict verdict,
     struct buf *out);
 
 /* USERAUTH_FAILURE for what is no try. */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/methods.h"
 #include "wire/ssh.h"
 #include "auth/auth_server_private.h"
 
@@ -41,14 +42,14 @@ banner_once(struct auth_server *as, struct buf *out)
 int
 auth_hint_ready(const struct auth_server *as)
 {
-	return as->hint != NULL && as->key_refused && !namelist_has(as->methods, "password") &&
-	    !namelist_has(as->methods, KBDINT);
+	return as->hint != NULL && as->key_refused && !namelist_has(as->methods, METHOD_PASSWORD) &&
+	    !namelist_has(as->methods, METHOD_KBDINT);
 }
 
 static enum auth_server_verdict
 reply_more(struct auth_server *as, int partial, struct buf *out)
 {
-	const char *more = auth_hint_ready(as) ? "," KBDINT : "";
+	const char *more = auth_hint_ready(as) ? "," METHOD_KBDINT : "";
 	size_t len = strlen(as->methods) + strlen(more);
 
 	banner_once(as, out);
@@ -109,10 +110,10 @@ auth_fail(struct auth_server *as, struct buf *out)
 }
 
 static void
-carried_done(struct auth_server *as)
+auth_pending_wipe(struct auth_server *as)
 {
-	buf_wipe(&as->carried);
-	as->carries = AUTH_SERVER_NOTHING;
+	buf_wipe(&as->pending_message);
+	as->pending = AUTH_SERVER_NOTHING;
 }
 
 /* A verdict comes from outside: 1 if it is its turn, or it is denied. */
@@ -129,9 +130,9 @@ is_turn(struct auth_server *as, int turn)
 static int
 judged(struct auth_server *as)
 {
-	if (!is_turn(as, as->state == STATE_PROVEN || as->state == STATE_CARRIED))
+	if (!is_turn(as, as->state == STATE_KEY_PROVEN || as->state == STATE_PENDING))
 		return 0;
-	carried_done(as);
+	auth_pending_wipe(as);
 	return 1;
 }
 
@@ -153,7 +154,7 @@ auth_server_failure(struct auth_server *as, struct buf *out)
 	if (!judged(as))
 		return AUTH_SERVER_DENIED;
 	auth_state_set(as, STATE_WAITING);
-	return auth_pending(as, auth_fail(as, out), out);
+	return auth_queued(as, auth_fail(as, out), out);
 }
 
 enum auth_server_verdict
@@ -164,7 +165,7 @@ auth_server_partial(struct auth_server *as, const char *methods, struct buf *out
 	if (auth_server_set_methods(as, methods) != 0)
 		return auth_deny(as, "%s", err_str(ERR_NOMEM));
 	auth_state_set(as, STATE_WAITING);
-	return auth_pending(as, reply_more(as, 1, out), out);
+	return auth_queued(as, reply_more(as, 1, out), out);
 }
 
 enum auth_server_verdict
@@ -175,7 +176,7 @@ auth_server_decline(struct auth_server *as, struct buf *out)
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
 		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	auth_state_set(as, STATE_WAITING);
-	return auth_pending(as, auth_reply_failure(as, out), out);
+	return auth_queued(as, auth_reply_failure(as, out), out);
 }
 
 enum auth_server_verdict
@@ -183,10 +184,10 @@ auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, stru
 {
 	struct wire w;
 
-	if (!is_turn(as, as->state == STATE_CARRIED && len <= AUTH_SERVER_MESSAGE_MAX))
+	if (!is_turn(as, as->state == STATE_PENDING && len <= AUTH_SERVER_MESSAGE_MAX))
 		return AUTH_SERVER_DENIED;
 	as->prompts = NO_ANSWER;
-	if (as->carries != AUTH_SERVER_PASSWORD) {
+	if (as->pending != AUTH_SERVER_PASSWORD) {
 		wire_init(&w, payload, len);
 		(void)wire_u8(&w);
 		(void)wire_string(&w); /* name */
@@ -196,9 +197,9 @@ auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, stru
 		if (wire_err(&w) != 0 || as->prompts == NO_ANSWER)
 			return auth_deny(as, "%s", err_str(ERR_FORMAT));
 	}
-	carried_done(as);
+	auth_pending_wipe(as);
 	banner_once(as, out);
 	wire_put_string(out, payload, len);
 	auth_state_set(as, STATE_ASKED);
-	return auth_pending(as, AUTH_SERVER_REPLY, out);
+	return auth_queued(as, AUTH_SERVER_REPLY, out);
 }

@@ -5,9 +5,9 @@
 #include "auth/auth_methods.h"
 #include "auth/auth_stored.h"
 #include "base/log.h"
+#include "wire/methods.h"
 #include "wire/ssh.h"
 
-#define KBDINT "keyboard-interactive"
 #define PASSWORD_BUF_MAX 4096
 
 static enum auth_client_verdict fail(struct auth_stored *, const char *, ...)
@@ -38,24 +38,22 @@ auth_stored_sent(const struct auth_stored *s)
 	return names[s->sent];
 }
 
-/* What it still offers; once it has had the password, only in words that are not its own: it
- * may say it back. */
+/* The methods that the upstream still offers.  Once it has the password, only names of the table are shown:
+ * an upstream could repeat the password as a name. */
 static const char *
 offers_show(const struct auth_stored *s, const struct auth_client *ac, char out[96])
 {
-	static const char *const known[] = { "publickey", "password", KBDINT, "hostbased",
-		"gssapi-with-mic" };
 	const char *offers = auth_client_methods(ac);
-	size_t i;
+	const struct login_method *m;
 
 	if (offers[0] == '\0')
 		return "nothing else";
 	if (!s->given)
 		return offers;
 	out[0] = '\0';
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (namelist_has(offers, known[i]))
-			auth_methods_add(out, 96, known[i]);
+	for (m = login_methods; m->name != NULL; m++)
+		if (namelist_has(offers, m->name))
+			auth_methods_add(out, 96, m->name);
 	return out[0] != '\0' ? out : "something else";
 }
 
@@ -114,7 +112,7 @@ send_password(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 	wire_put_bool(&rest, 0);
 	if (put_password(s, &rest) == 0) {
 		s->sent = STORED_PASSWORD;
-		v = auth_client_carry(ac, "password", buf_bytes(&rest), out);
+		v = auth_client_relay(ac, METHOD_PASSWORD, buf_bytes(&rest), out);
 	}
 	buf_wipe(&rest);
 	return v;
@@ -128,7 +126,7 @@ send_conversation(struct auth_stored *s, struct auth_client *ac, struct buf *out
 
 	s->sent = STORED_CONVERSATION;
 	s->talked = 1;
-	return auth_client_carry(ac, KBDINT, (struct bytes){ rest, sizeof(rest) }, out);
+	return auth_client_relay(ac, METHOD_KBDINT, (struct bytes){ rest, sizeof(rest) }, out);
 }
 
 /* What it offers and has not had. */
@@ -137,14 +135,14 @@ next(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 {
 	const char *offers = auth_client_methods(ac);
 
-	if (s->has_key && !s->key_sent && namelist_has(offers, "publickey")) {
+	if (s->has_key && !s->key_sent && namelist_has(offers, METHOD_PUBLICKEY)) {
 		s->sent = STORED_KEY;
 		s->key_sent = 1;
 		return auth_client_start(ac, out);
 	}
-	if (!s->given && namelist_has(offers, "password"))
+	if (!s->given && namelist_has(offers, METHOD_PASSWORD))
 		return send_password(s, ac, out);
-	if (!s->given && !s->talked && namelist_has(offers, KBDINT))
+	if (!s->given && !s->talked && namelist_has(offers, METHOD_KBDINT))
 		return send_conversation(s, ac, out);
 	return give_up(s, ac);
 }

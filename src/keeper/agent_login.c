@@ -10,6 +10,7 @@
 #include "keeper/agent_login.h"
 #include "keeper/downstream.h"
 #include "keeper/upstream.h"
+#include "wire/methods.h"
 
 struct agent_login {
 	enum agent_request {
@@ -283,13 +284,13 @@ agent_login_refused(struct ksession *s)
 {
 	const char *offers = auth_client_methods(s->up.auth);
 
-	if (auth_client_partial(s->up.auth) && !namelist_has(offers, "publickey"))
+	if (auth_client_partial(s->up.auth) && !namelist_has(offers, METHOD_PUBLICKEY))
 		ksession_refuse(s,
 		    "your machine wants more than the key of your agent, which the gateway cannot "
 		    "give; ask your administrator",
 		    "%s@%s accepted a key of the agent but wants more: %s", s->up.user, s->up.host,
 		    offers);
-	else if (!namelist_has(offers, "publickey"))
+	else if (!namelist_has(offers, METHOD_PUBLICKEY))
 		ksession_refuse(s, upstream_text_login, "%s@%s accepts no keys; it offers %s",
 		    s->up.user, s->up.host, offers);
 	else

@@ -10,6 +10,7 @@
 #include "keeper/decoy.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
+#include "wire/methods.h"
 #include "wire/wire.h"
 
 /* As in sshd: a refusal takes 5 ms and, by the login, up to 4 ms more. */
@@ -97,7 +98,7 @@ decoy_route_add(struct decoy *d, const struct route *route)
 static void
 decoy_section_add(struct keeper *k, const struct conf_section *s)
 {
-	const struct decoy_shape plain = { .methods = "publickey" };
+	const struct decoy_shape plain = { .methods = METHOD_PUBLICKEY };
 	struct conf_errors errors = { 0 };
 	struct route *route;
 
@@ -144,7 +145,7 @@ decoy_secret_make(struct keeper *k)
 void
 decoy_init(struct keeper *k)
 {
-	const struct decoy_shape plain = { .methods = "publickey" };
+	const struct decoy_shape plain = { .methods = METHOD_PUBLICKEY };
 	struct decoy *d = &k->decoy;
 	size_t i;
 
@@ -177,7 +178,7 @@ decoy_hash_login(const struct keeper *k, const char *login, uint64_t out[2])
 static double
 decoy_weight(const struct decoy_shape *s, int wants_key)
 {
-	return wants_key && !namelist_has(s->methods, "publickey") ? 0 : (double)s->weight;
+	return wants_key && !namelist_has(s->methods, METHOD_PUBLICKEY) ? 0 : (double)s->weight;
 }
 
 static const struct decoy_shape *
@@ -253,7 +254,7 @@ void
 decoy_note_methods(struct keeper *k, const char *methods)
 {
 	k->decoy.upstream_methods[0] = '\0';
-	auth_methods_add_carried(k->decoy.upstream_methods, methods, methods);
+	auth_methods_add_relayed(k->decoy.upstream_methods, methods, methods);
 }
 
 uint32_t
@@ -272,9 +273,9 @@ static void
 decoy_methods_left(const char *methods, const char *upstream, char out[AUTH_METHODS_NEXT_SIZE])
 {
 	out[0] = '\0';
-	if (namelist_has(methods, "publickey"))
-		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
-	auth_methods_add_carried(out, methods, upstream);
+	if (namelist_has(methods, METHOD_PUBLICKEY))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, METHOD_PUBLICKEY);
+	auth_methods_add_relayed(out, methods, upstream);
 }
 
 void
@@ -287,7 +288,7 @@ decoy_answer(struct ksession *s)
 	s->down.reply_min_us = s->down.decoy_connected ? 0 : decoy_draw(k, DECOY_CONNECT);
 	s->down.decoy_connected = 1;
 	decoy_methods_left(decoy_of(s)->methods, k->decoy.upstream_methods, methods);
-	if (strcmp(methods, "") != 0 && strcmp(methods, "publickey") != 0) {
+	if (strcmp(methods, "") != 0 && strcmp(methods, METHOD_PUBLICKEY) != 0) {
 		if (auth_server_set_methods(s->down.auth, methods) != 0) {
 			ksession_end(s);
 			return;
@@ -297,7 +298,7 @@ decoy_answer(struct ksession *s)
 			return;
 		}
 	}
-	if (auth_server_carried(s->down.auth, &message) == AUTH_SERVER_CONVERSATION) {
+	if (auth_server_pending(s->down.auth, &message) == AUTH_SERVER_CONVERSATION) {
 		s->down.reply_min_us += decoy_draw(k, DECOY_QUESTION);
 		downstream_ask_password(s);
 	} else {

@@ -216,9 +216,9 @@ downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *o
 	ksession_send_payloads(s, IPC_DOWNSTREAM, out);
 	if (s->sock == -1)
 		return;
-	if (v == AUTH_SERVER_CARRY) {
+	if (v == AUTH_SERVER_PENDING) {
 		downstream_request(s);
-	} else if (v == AUTH_SERVER_PROVEN) {
+	} else if (v == AUTH_SERVER_KEY_PROVEN) {
 		s->down.key_verified = 1;
 		authorized_options_free(&s->down.options);
 		buf_free(&s->down.policy);

@@ -110,7 +110,7 @@ downstream_check_password(struct ksession *s)
 {
 	struct bytes message;
 
-	if (auth_server_carried(s->down.auth, &message) == AUTH_SERVER_CONVERSATION)
+	if (auth_server_pending(s->down.auth, &message) == AUTH_SERVER_CONVERSATION)
 		downstream_ask_password(s);
 	else
 		jobs_ask(s, JOB_PASSWORD, 0);

@@ -14,6 +14,7 @@
 #include "keeper/agent_login.h"
 #include "keeper/master_link.h"
 #include "keeper/ksession.h"
+#include "wire/methods.h"
 
 static int
 ksession_send_hello(struct ksession *s)
@@ -159,7 +160,7 @@ ksession_login_end(const struct ksession *s)
 	if (s->excused ||
 	    (s->down.methods.complete && s->route != NULL && !upstream_method(s)->verifies_client))
 		return IPC_LOGIN_EXCUSED;
-	if (s->down.failures == 0 && (method[0] == '\0' || strcmp(method, "none") == 0))
+	if (s->down.failures == 0 && (method[0] == '\0' || strcmp(method, METHOD_NONE) == 0))
 		return IPC_LOGIN_NOAUTH;
 	return s->route == NULL ? IPC_LOGIN_INVALIDUSER : IPC_LOGIN_AUTHFAIL;
 }

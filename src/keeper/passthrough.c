@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
+#include "wire/methods.h"
 
 static const char *const text_ended =
     "your machine has ended the login: too many tries, or too much time; try again";
@@ -19,7 +20,7 @@ passthrough_for_upstream(const struct ksession *s)
 {
 	struct bytes message;
 
-	return auth_server_carried(s->down.auth, &message) != AUTH_SERVER_NOTHING;
+	return auth_server_pending(s->down.auth, &message) != AUTH_SERVER_NOTHING;
 }
 
 static void
@@ -38,13 +39,13 @@ passthrough_client_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_
 	/* the upstream decides, unless AuthenticationMethods has more to say */
 	if (s->down.methods.complete || route->authentication_methods.n == 0)
 		snprintf(next, sizeof(next), "%spassword,keyboard-interactive",
-		    strlist_has(&route->methods, "publickey") ? "publickey," : "");
+		    strlist_has(&route->methods, METHOD_PUBLICKEY) ? "publickey," : "");
 	upstream = auth_client_methods(s->up.auth);
 	out[0] = '\0';
-	if (namelist_has(next, "publickey") && !p->key_tried &&
-	    (p->success || !s->down.methods.complete || namelist_has(upstream, "publickey")))
-		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, "publickey");
-	auth_methods_add_carried(out, next, upstream);
+	if (namelist_has(next, METHOD_PUBLICKEY) && !p->key_tried &&
+	    (p->success || !s->down.methods.complete || namelist_has(upstream, METHOD_PUBLICKEY)))
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, METHOD_PUBLICKEY);
+	auth_methods_add_relayed(out, next, upstream);
 }
 
 /* The upstream was dialled for a client that has not proven anything, as it would be for an
@@ -79,10 +80,10 @@ passthrough_send_client(struct ksession *s, enum auth_client_verdict *v, struct 
 {
 	const char *method = auth_server_method(s->down.auth);
 	struct passthrough *p = &s->up.passthrough;
-	enum auth_server_carried what;
+	enum auth_server_pending what;
 	struct bytes message;
 
-	what = auth_server_carried(s->down.auth, &message);
+	what = auth_server_pending(s->down.auth, &message);
 	if (what == AUTH_SERVER_RESPONSE) {
 		*v = auth_client_respond(s->up.auth, message, out);
 	} else if (!p->methods_known) {
@@ -90,7 +91,7 @@ passthrough_send_client(struct ksession *s, enum auth_client_verdict *v, struct 
 		*v = auth_client_probe(s->up.auth, out);
 	} else if (namelist_has(auth_client_methods(s->up.auth), method)) {
 		p->request = PASSTHROUGH_CLIENT;
-		*v = auth_client_carry(s->up.auth, method, message, out);
+		*v = auth_client_relay(s->up.auth, method, message, out);
 	} else {
 		return 0;
 	}
@@ -187,7 +188,7 @@ passthrough_key_refused(struct ksession *s)
 
 	ksession_warn(s, "%s@%s refused the mapped key", s->up.user, s->up.host);
 	upstream_log_key_refused(s);
-	if (namelist_has(methods, "password") || namelist_has(methods, "keyboard-interactive"))
+	if (namelist_has(methods, METHOD_PASSWORD) || namelist_has(methods, METHOD_KBDINT))
 		downstream_declined(s);
 	else
 		ksession_refuse(s, upstream_text_login, "%s@%s offers no other method", s->up.user,
@@ -230,7 +231,7 @@ passthrough_asked(struct ksession *s)
 {
 	struct bytes message;
 
-	if (auth_server_carried(s->down.auth, &message) == AUTH_SERVER_CONVERSATION)
+	if (auth_server_pending(s->down.auth, &message) == AUTH_SERVER_CONVERSATION)
 		decoy_note(s->keeper, DECOY_QUESTION, clock_us() - s->up.request_at);
 	downstream_ask(s, auth_client_question(s->up.auth));
 }

@@ -14,6 +14,7 @@
 #include "lookup/route_text.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
+#include "wire/methods.h"
 
 static const char *const route_strict_names[] = {
 	[ROUTE_STRICT_YES] = "yes",
@@ -163,7 +164,7 @@ route_has_keys(const struct conf_section *s)
 static int
 route_has_method(const struct conf_section *s, const struct route *r, const char *method)
 {
-	if (strcmp(method, "publickey") == 0)
+	if (strcmp(method, METHOD_PUBLICKEY) == 0)
 		return route_has_keys(s);
 	return r->passthrough || route_has(s, "PasswordHash");
 }
@@ -172,16 +173,18 @@ route_has_method(const struct conf_section *s, const struct route *r, const char
 static int
 route_set_methods(const struct conf_section *s, struct route *r)
 {
-	static const char *const all[] = { "publickey", "password", "keyboard-interactive" };
+	const struct login_method *m;
 	size_t i;
 	int err = 0;
 
 	for (i = 0; err == 0 && i < r->authentication_methods.n; i++)
 		err = strlist_add(&r->methods, r->authentication_methods.v[i],
 		    strlen(r->authentication_methods.v[i]));
-	for (i = 0; err == 0 && r->authentication_methods.n == 0 && i < 3; i++)
-		if (route_has_method(s, r, all[i]))
-			err = strlist_add(&r->methods, all[i], strlen(all[i]));
+	if (r->authentication_methods.n > 0)
+		return err;
+	for (m = login_methods; err == 0 && m->name != NULL; m++)
+		if ((m->flags & METHOD_ROUTE) && route_has_method(s, r, m->name))
+			err = strlist_add(&r->methods, m->name, strlen(m->name));
 	return err;
 }
 
@@ -230,7 +233,7 @@ route_check_key_first(const struct conf_section *s, const struct route *r,
 		return;
 	for (i = 0; i < r->authentication_methods.n; i++) {
 		list = r->authentication_methods.v[i];
-		if (strncmp(list, "publickey", 9) == 0)
+		if (strncmp(list, METHOD_PUBLICKEY, 9) == 0)
 			return;
 		if (strstr(list, then_key) != NULL)
 			later = list;

@@ -10,6 +10,7 @@
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
 #include "wire/algorithms.h"
+#include "wire/methods.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
@@ -258,16 +259,17 @@ route_check_password_hash(const char *hash, struct reason *why)
 int
 route_check_methods(const char *list, struct reason *why)
 {
-	static const char *const known[] = { "publickey", "password", "keyboard-interactive" };
+	const struct login_method *m;
 	unsigned int seen = 0, bit;
 	const char *p = list;
-	size_t len, i;
+	size_t len;
 
 	do {
 		len = strcspn(p, ",");
-		for (bit = 0, i = 0; i < 3; i++)
-			if (strlen(known[i]) == len && strncmp(p, known[i], len) == 0)
-				bit = 1U << i;
+		for (bit = 0, m = login_methods; m->name != NULL; m++)
+			if ((m->flags & METHOD_ROUTE) && strlen(m->name) == len &&
+			    strncmp(p, m->name, len) == 0)
+				bit = 1U << (m - login_methods);
 		if (bit == 0)
 			return keyword_bad(why,
 			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive: "

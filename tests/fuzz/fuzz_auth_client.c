@@ -62,7 +62,7 @@ run_several(const uint8_t *data, size_t len, struct bytes host_key)
 		else if ((op & 7) == 2)
 			verdict = auth_client_probe(ac, &out);
 		else if ((op & 7) == 3)
-			verdict = auth_client_carry(ac,
+			verdict = auth_client_relay(ac,
 			    op & 8 ? "password" : "keyboard-interactive", m, &out);
 		else if ((op & 7) == 4)
 			verdict = auth_client_respond(ac, m, &out);

@@ -169,12 +169,12 @@ run(struct auth_server *as, struct client *c, struct wire *w)
 		verdict = step(as, c, op, tail, &out);
 		CHECK(last != AUTH_SERVER_DENIED || verdict == AUTH_SERVER_DENIED);
 		CHECK(verdict != AUTH_SERVER_DENIED || *auth_server_reason(as) != '\0');
-		CHECK((auth_server_carried(as, &tail) == AUTH_SERVER_NOTHING) ||
+		CHECK((auth_server_pending(as, &tail) == AUTH_SERVER_NOTHING) ||
 		    verdict != AUTH_SERVER_DENIED);
-		if (verdict == AUTH_SERVER_PROVEN)
+		if (verdict == AUTH_SERVER_KEY_PROVEN)
 			CHECK(!done && c->allowed && c->verified);
 		/* it stays proven while more comes in, until that is too much */
-		proven = verdict == AUTH_SERVER_PROVEN || verdict == AUTH_SERVER_CARRY ||
+		proven = verdict == AUTH_SERVER_KEY_PROVEN || verdict == AUTH_SERVER_PENDING ||
 		    (proven && verdict == AUTH_SERVER_REPLY && (op & 0x22) != 0x22);
 		check_out(&out, 0);
 		check_machine(as, c);

@@ -193,16 +193,16 @@ expect_failure(struct fixture *f, const char *methods, int partial)
 
 /* Send the upstream what the server machine carries. */
 static void
-carry(struct fixture *f, enum auth_server_carried kind)
+carry(struct fixture *f, enum auth_server_pending kind)
 {
 	struct bytes m;
 
-	assert_int_equal(auth_server_carried(f->as, &m), kind);
+	assert_int_equal(auth_server_pending(f->as, &m), kind);
 	buf_reset(&f->up);
 	if (kind == AUTH_SERVER_RESPONSE)
 		assert_int_equal(auth_client_respond(f->ac, m, &f->up), AUTH_CLIENT_SEND);
 	else
-		assert_int_equal(auth_client_carry(f->ac, auth_server_method(f->as), m, &f->up),
+		assert_int_equal(auth_client_relay(f->ac, auth_server_method(f->as), m, &f->up),
 		    AUTH_CLIENT_SEND);
 	assert_int_equal(buf_err(&f->up), 0);
 }
@@ -231,7 +231,7 @@ test_password_byte_for_byte(void **state)
 
 	begin(f, "password");
 	password(f, "secret", NULL);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), 0);
 	assert_true(bytes_is(p, "secret"));
 	carry(f, AUTH_SERVER_PASSWORD);
@@ -240,7 +240,7 @@ test_password_byte_for_byte(void **state)
 	assert_true(bytes_is(wire_string(&w), "secret"));
 	assert_int_equal(wire_end(&w), 0);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
-	assert_int_equal(auth_server_carried(f->as, &m), AUTH_SERVER_NOTHING);
+	assert_int_equal(auth_server_pending(f->as, &m), AUTH_SERVER_NOTHING);
 	assert_int_equal(m.len, 0);
 }
 
@@ -253,7 +253,7 @@ test_tries_are_counted(void **state)
 	begin(f, "password");
 	for (i = 1; i <= 3; i++) {
 		password(f, "wrong", NULL);
-		assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+		assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 		carry(f, AUTH_SERVER_PASSWORD);
 		upstream_failure(f, "password", 0);
 		assert_int_equal(from_upstream(f), AUTH_CLIENT_REFUSED);
@@ -274,7 +274,7 @@ test_password_change(void **state)
 
 	begin(f, "password");
 	password(f, "old", NULL);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	carry(f, AUTH_SERVER_PASSWORD);
 	buf_reset(&f->in);
 	buf_put_u8(&f->in, SSH_MSG_USERAUTH_PASSWD_CHANGEREQ);
@@ -282,7 +282,7 @@ test_password_change(void **state)
 	wire_put_text(&f->in, "en");
 	ask(f);
 	password(f, "old", "new");
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	carry(f, AUTH_SERVER_PASSWORD);
 	/* an INFO_RESPONSE never answers it */
@@ -305,13 +305,13 @@ test_rounds(void **state)
 
 	begin(f, KBDINT);
 	conversation(f);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	carry(f, AUTH_SERVER_CONVERSATION);
 	for (n = 0; n < 4; n++) {
 		info_request(f, n);
 		ask(f);
 		response(f, n);
-		assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+		assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 		carry(f, AUTH_SERVER_RESPONSE);
 	}
 	upstream_failure(f, "password", 1);
@@ -336,20 +336,20 @@ test_single_answer(void **state)
 
 	begin(f, KBDINT);
 	conversation(f);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	info_request(f, 1);
 	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	response(f, 1);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), 0);
 	assert_true(bytes_is(p, "answer"));
 	assert_string_equal(auth_server_method(f->as), KBDINT);
 	info_request(f, 2);
 	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
 	response(f, 2);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	assert_int_equal(p.len, 0);
 	buf_reset(&f->out);
@@ -365,7 +365,7 @@ test_wrong_number_of_answers(void **state)
 
 	begin(f, KBDINT);
 	conversation(f);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	carry(f, AUTH_SERVER_CONVERSATION);
 	info_request(f, 2);
 	ask(f);
@@ -380,7 +380,7 @@ test_answer_to_no_question(void **state)
 
 	begin(f, KBDINT);
 	conversation(f);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	response(f, 0);
 	assert_int_equal(from_client(f), AUTH_SERVER_DENIED);
 }
@@ -390,14 +390,14 @@ static void
 test_giving_up(void **state)
 {
 	struct fixture *f = *state;
-	enum auth_server_verdict v = AUTH_SERVER_CARRY;
+	enum auth_server_verdict v = AUTH_SERVER_PENDING;
 	int i;
 
 	begin(f, "password," KBDINT);
-	for (i = 0; i < AUTH_SERVER_QUERIES_MAX + 2 && v == AUTH_SERVER_CARRY; i++) {
+	for (i = 0; i < AUTH_SERVER_QUERIES_MAX + 2 && v == AUTH_SERVER_PENDING; i++) {
 		conversation(f);
 		v = from_client(f);
-		if (v != AUTH_SERVER_CARRY)
+		if (v != AUTH_SERVER_PENDING)
 			break;
 		carry(f, AUTH_SERVER_CONVERSATION);
 		info_request(f, 1);
@@ -416,11 +416,11 @@ test_pipelined(void **state)
 
 	begin(f, "password");
 	password(f, "one", NULL);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	password(f, "two", NULL);
 	assert_int_equal(from_client(f), AUTH_SERVER_REPLY);
 	assert_int_equal(f->out.len, 0);
-	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_CARRY);
+	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_PENDING);
 	expect_failure(f, "password", 0);
 	assert_int_equal(auth_server_password(f->as, &p), 0);
 	assert_true(bytes_is(p, "two"));
@@ -450,7 +450,7 @@ test_decline_does_not_count(void **state)
 
 	begin(f, KBDINT);
 	conversation(f);
-	assert_int_equal(from_client(f), AUTH_SERVER_CARRY);
+	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_set_methods(f->as, "password"), 0);
 	assert_int_equal(auth_server_decline(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_failure(f, "password", 0);
@@ -476,7 +476,7 @@ test_too_many_questions(void **state)
 	struct fixture *f = *state;
 	struct bytes none = { NULL, 0 };
 
-	assert_int_equal(auth_client_carry(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
+	assert_int_equal(auth_client_relay(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
 	info_request(f, AUTH_CLIENT_PROMPTS_MAX + 1);
 	assert_int_equal(from_upstream(f), AUTH_CLIENT_FAILED);
 }
@@ -487,7 +487,7 @@ test_success_while_the_person_is_asked(void **state)
 	struct fixture *f = *state;
 	struct bytes none = { NULL, 0 };
 
-	assert_int_equal(auth_client_carry(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
+	assert_int_equal(auth_client_relay(f->ac, KBDINT, none, &f->up), AUTH_CLIENT_SEND);
 	info_request(f, 1);
 	assert_int_equal(from_upstream(f), AUTH_CLIENT_ASKED);
 	buf_reset(&f->in);

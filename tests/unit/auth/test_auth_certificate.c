@@ -155,7 +155,7 @@ test_query_and_proof(void **state)
 		assert_string_equal(f.alg, all[i].alg);
 		assert_int_equal(f.verified, 0);
 		assert_int_equal(request(&f, all[i].alg, &f.blob, all[i].inner),
-		    AUTH_SERVER_PROVEN);
+		    AUTH_SERVER_KEY_PROVEN);
 		assert_string_equal(f.alg, all[i].inner);
 		pubkey_fingerprint(buf_bytes(&f.key), fingerprint);
 		assert_string_equal(auth_server_fingerprint(f.as), fingerprint);

@@ -186,7 +186,7 @@ test_login_at_our_own_server(void **state)
 	buf_reset(&f->in);
 	assert_int_equal(auth_server_input(as, m.p, m.len, &f->in), AUTH_SERVER_LOOKUP);
 	assert_string_equal(auth_server_login(as), "ubuntu");
-	assert_int_equal(auth_server_resume(as, "publickey", &f->in), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(as, "publickey", &f->in), AUTH_SERVER_KEY_PROVEN);
 	assert_int_equal(auth_server_success(as, &f->in), AUTH_SERVER_REPLY);
 	wire_init(&w, f->in.data, f->in.len);
 	m = wire_string(&w);

@@ -350,7 +350,7 @@ test_login(void **state)
 	assert_true(bytes_equal(auth_server_key(f->as), buf_bytes(&f->alice.blob)));
 
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	expect_nothing(f);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_success(f);
@@ -375,7 +375,7 @@ test_second_success_is_refused_for_good(void **state)
 
 	begin(f);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_success(f);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_DENIED);
@@ -393,7 +393,7 @@ test_proof_as_first_request(void **state)
 	assert_string_equal(auth_server_method(f->as), "publickey");
 	assert_string_equal(auth_server_key_type(f->as), ALG);
 	assert_int_equal(strlen(auth_server_fingerprint(f->as)), 7 + 43);
-	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_KEY_PROVEN);
 	expect_nothing(f);
 }
 
@@ -416,7 +416,7 @@ test_each_key_is_looked_up(void **state)
 	assert_int_equal(f->asked, 1);
 	assert_int_equal(f->refusals, 1);
 	buf_reset(&f->out);
-	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_KEY_PROVEN);
 	assert_int_equal(f->asked, 2);
 	expect_nothing(f);
 }
@@ -433,7 +433,7 @@ test_the_same_key_is_looked_up_once(void **state)
 	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_REPLY);
 	expect_pk_ok(f, &f->alice);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 }
 
 static void
@@ -443,7 +443,7 @@ test_hostbound_login(void **state)
 
 	begin(f);
 	hostbound(f, &f->alice, "our host key");
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	assert_string_equal(auth_server_method(f->as), "publickey");
 }
 
@@ -687,7 +687,7 @@ test_many_keys_in_the_agent(void **state)
 	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
 	expect_pk_ok(f, &f->alice);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 }
 
 static void
@@ -720,7 +720,7 @@ test_max_tries_of_one(void **state)
 	restart(f, 1, NULL);
 	proof(f, "alice", &f->alice);
 	assert_int_equal(send_message(f), AUTH_SERVER_LOOKUP);
-	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_KEY_PROVEN);
 	restart(f, 1, NULL);
 	proof(f, "alice", &f->mallory);
 	assert_int_equal(send_message(f), AUTH_SERVER_LOOKUP);
@@ -759,12 +759,12 @@ test_failure_after_proof_counts(void **state)
 	restart(f, 2, NULL);
 	begin(f);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_failure(f);
 	assert_int_equal(auth_server_tries(f->as), 1);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	assert_int_equal(auth_server_failure(f->as, &f->out), AUTH_SERVER_DENIED);
 	expect_denied(f, "Too many authentication failures");
 }
@@ -990,7 +990,7 @@ test_messages_of_other_types(void **state)
 				proof(f, "alice", &f->alice);
 			}
 			if (when == 2)
-				assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+				assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 			message[0] = (uint8_t)type;
 			assert_int_equal(auth_server_input(f->as, message, sizeof(message),
 					     &f->out),
@@ -1039,7 +1039,7 @@ test_pipelined_during_lookup(void **state)
 	expect_nothing(f);
 	assert_int_equal(f->asked, 0);
 
-	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_KEY_PROVEN);
 	expect_failure(f);
 	expect_failure(f);
 	expect_pk_ok(f, &f->alice);
@@ -1061,7 +1061,7 @@ test_pipelined_behind_a_proof_is_dropped_by_success(void **state)
 
 	begin(f);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	proof(f, "alice", &f->mallory);
 	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
 	/* looked at while it waits, the proof is still the one of alice */
@@ -1143,7 +1143,7 @@ test_banner_before_success(void **state)
 	restart(f, 6, "hello\n");
 	proof(f, "alice", &f->alice);
 	assert_int_equal(send_message(f), AUTH_SERVER_LOOKUP);
-	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_PROVEN);
+	assert_int_equal(auth_server_resume(f->as, PUBLICKEY, &f->out), AUTH_SERVER_KEY_PROVEN);
 	expect_nothing(f);
 	assert_int_equal(auth_server_success(f->as, &f->out), AUTH_SERVER_REPLY);
 	expect_banner(f, "hello\n");
@@ -1299,7 +1299,7 @@ test_another_request_ends_the_conversation(void **state)
 	assert_int_equal(send_message(f), AUTH_SERVER_REPLY);
 	expect_hint(f);
 	proof(f, "alice", &f->alice);
-	assert_int_equal(send_message(f), AUTH_SERVER_PROVEN);
+	assert_int_equal(send_message(f), AUTH_SERVER_KEY_PROVEN);
 	expect_nothing(f);
 	/* too late for the answer */
 	info_response(f);

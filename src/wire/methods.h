@@ -1,0 +1,30 @@
+/*
+ * The names of login methods (RFC 4252, RFC 4256), and the table of what the gateway does with each.  A new
+ * method begins with a row here; what a route needs for it is in lookup/route.c (route_has_method), its
+ * requests are read in auth/auth_server.c, and keeper/downstream_verify.c judges them.
+ */
+#ifndef WIRE_METHODS_H
+#define WIRE_METHODS_H
+
+#define METHOD_NONE "none"
+#define METHOD_PUBLICKEY "publickey"
+#define METHOD_HOSTBOUND "publickey-hostbound-v00@openssh.com" /* another form of publickey */
+#define METHOD_PASSWORD "password"
+#define METHOD_KBDINT "keyboard-interactive"
+#define METHOD_HOSTBASED "hostbased"
+#define METHOD_GSSAPI "gssapi-with-mic"
+
+enum method_flag {
+	METHOD_ROUTE = 1 << 0,	 /* may stand in AuthenticationMethods: the gateway can check it */
+	METHOD_RELAYED = 1 << 1, /* with Passthrough it is relayed to the upstream */
+};
+
+struct login_method {
+	const char *name;
+	unsigned int flags;
+};
+
+/* All methods that a client or an upstream may name; the last row has the name NULL. */
+extern const struct login_method login_methods[];
+
+#endif

@@ -208,7 +208,7 @@ host_key_decide(const struct host_key_shown *shown, struct host_key_judgement *j
 		host_key_refuse(j, result == KNOWN_HOST_CHANGED);
 }
 
-/* Append the key that signs: of a certificate the certified key. alg, the algorithm of the
+/* Append the key that signs: of a certificate the certified key.  alg, the algorithm of the
  * key exchange, becomes the one that such a signature has. */
 static int
 host_key_signing_key(struct bytes blob, char alg[64], struct buf *key)

@@ -63,7 +63,7 @@ struct host_key_judgement {
 	struct reason why;
 };
 
-/* Judge what a host has shown, its signature first. host_key_judgement_free() it in any case. */
+/* Judge what a host has shown, its signature first.  host_key_judgement_free() it in any case. */
 void host_key_judge(const struct host_key_shown *shown, struct host_key_judgement *j);
 void host_key_judgement_free(struct host_key_judgement *j);
 

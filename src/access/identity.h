@@ -30,7 +30,7 @@ struct identity {
 };
 
 /*
- * Open the key store and load the host keys. old (or NULL) is the identity in force, of the
+ * Open the key store and load the host keys.  old (or NULL) is the identity in force, of the
  * configuration old_conf: a key store that can be unlocked but once is taken over from it. 0
  * with one reference in *out, or ERR_CONFIG with every error added.
  */

@@ -34,7 +34,7 @@ struct user_key_answer {
  * it is not asked. */
 int user_key_ca_signed(const struct cert *cert);
 
-/* May the key, or the certificate, log in?  1 or 0.  Files of bounded size are read. route is
+/* May the key, or the certificate, log in?  1 or 0.  Files of bounded size are read.  route is
  * NULL for an unknown login: the signature takes the same time then, and the answer is 0. */
 int user_key_allowed(const struct user_key_request *request, struct bytes blob,
     struct user_key_answer *answer);

@@ -25,7 +25,7 @@ void fairq_init(struct fairq *q);
 
 /*
  * Put a request from a source, a numeric address, into the queue; if it is there already, it
- * goes to its place anew.  Of an IPv6 address the first 64 bits count. turn and source stay
+ * goes to its place anew.  Of an IPv6 address the first 64 bits count.  turn and source stay
  * the caller's, and must be there for as long as turn->waits.
  */
 void fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *source);

@@ -1,5 +1,5 @@
 /*
- * Jobs and the errands that do them: queues, limits and deadlines for all kinds. downstream
+ * Jobs and the errands that do them: queues, limits and deadlines for all kinds.  downstream
  * and upstream ask for jobs and take their results; keeper.c calls jobs_start(), jobs_sweep()
  * and jobs_input().
  */

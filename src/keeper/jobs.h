@@ -1,6 +1,6 @@
 /*
  * Jobs: what a login has errands do for it.  Each kind of job has a number of places, and a
- * login that finds all of them taken waits in the queue of that kind. jobs.c has the table of
+ * login that finds all of them taken waits in the queue of that kind.  jobs.c has the table of
  * kinds; what a job's errand is told, and what follows from its answer, is the business of
  * downstream and upstream.
  */
@@ -92,7 +92,7 @@ void jobs_init(struct keeper *k);
 
 /*
  * Have a job done for the session.  The errand starts in jobs_start(), and its result comes by
- * way of the table: never before this returns. timeout_ms counts in the queue or for the
+ * way of the table: never before this returns.  timeout_ms counts in the queue or for the
  * errand's answer, as the table has it for this kind.  A job that is under way already goes on
  * as it is.
  */

@@ -19,7 +19,7 @@ struct snapshot {
 };
 
 /*
- * Load everything below dir (NULL: the default place). old is the snapshot in force, or NULL:
+ * Load everything below dir (NULL: the default place).  old is the snapshot in force, or NULL:
  * a key store that can be unlocked but once is taken over from it (access/identity.h).  0 with
  * one reference in *out, or ERR_CONFIG with every error added.
  */

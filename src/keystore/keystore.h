@@ -1,6 +1,6 @@
 /*
  * The key store: a directory with one sealed file for each private key or password, NAME, and
- * for a key its public half, NAME.pub. doc/PROTOCOL.store describes the files.  A sealed file
+ * for a key its public half, NAME.pub.  doc/PROTOCOL.store describes the files.  A sealed file
  * is read and opened for each use, so that a key added or removed counts at once.
  *
  * why, in each call, takes a one-line reason that names the file and the remedy.

@@ -20,7 +20,7 @@
  *	string	private key (transport/keys.h)
  */
 
-/* A key, unsealed. pub and priv point into plain, which key_close() closes. */
+/* A key, unsealed.  pub and priv point into plain, which key_close() closes. */
 struct key {
 	struct secret *plain;
 	char type[64];

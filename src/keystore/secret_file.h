@@ -19,7 +19,7 @@ struct secret_dir {
 	const char *path; /* for messages; the caller's */
 };
 
-/* Open a directory in which other users cannot replace files. path must outlive dir.  0,
+/* Open a directory in which other users cannot replace files.  path must outlive dir.  0,
  * ERR_NOTFOUND, ERR_PERM or ERR_SYS. */
 int secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why) MUST_CHECK;
 void secret_dir_close(struct secret_dir *dir);

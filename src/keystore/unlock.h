@@ -42,7 +42,7 @@ int unlock_at_hand(const char *spec);
 int unlock_look(const char *spec, const struct buf *in, const char *shown,
     struct reason *why) MUST_CHECK;
 
-/* Unwrap the store key out of the content of a .store. shown is the name of that file for
+/* Unwrap the store key out of the content of a .store.  shown is the name of that file for
  * messages.  ERR_AUTH: the spec does not open it. */
 int unlock_unwrap(const char *spec, const struct secret_dir *store, const struct buf *in,
     const char *shown, struct secret **key, struct reason *why) MUST_CHECK;

@@ -1,3 +1,8 @@
+/*
+ * The login upstream, as a client (RFC 4252): makes requests and reads the replies.  Pure: bytes
+ * in, bytes out. Called by the keeper, which holds the keys; auth_stored.c drives it where the
+ * gateway logs in by itself.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +22,7 @@ enum state {
 	STATE_NEW,     /* nothing sent yet */
 	STATE_WAITING, /* for the answer to our request */
 	STATE_REFUSED, /* for the next request */
-	STATE_ASKED,   /* for the person's answer */
+	STATE_ASKED,   /* for the user's answer */
 	STATE_WANTED,  /* for a signature, or the next request */
 	STATE_DONE,
 	STATE_FAILED,
@@ -39,20 +44,20 @@ struct auth_client {
 
 	struct buf session_id;
 	struct buf blob;
-	struct buf certificate; /* what is to be tried of it; empty: the key alone */
+	struct buf certificate; /* to be tried first; empty: the key alone */
 	int certificate_refused;
 	struct buf host_key; /* empty: not bound to it */
 	char alg[64];	     /* of the last query */
-	char sig_alg[64];    /* and how its signature calls it */
+	char sig_alg[64];    /* what its signature calls it */
 	char *user;
 	char *server_sig_algs; /* or NULL */
 
 	struct buf banner;
-	size_t banner_left; /* how much more of it is passed on */
-	int banner_cut;	    /* and that was not all; until the caller has been told */
+	size_t banner_left; /* bytes of banner that may still be passed on */
+	int banner_cut;	    /* a banner was cut, and the caller does not know yet */
 	struct buf banner_last;
 	struct buf question;
-	uint32_t prompts; /* in it */
+	uint32_t prompts; /* in the question */
 	unsigned int rounds;
 	char methods[AUTH_CLIENT_METHODS_SIZE];
 	int partial;
@@ -69,11 +74,11 @@ state_set(struct auth_client *ac, enum state state)
 	ac->state = state;
 }
 
-static enum auth_client_verdict fail(struct auth_client *, const char *, ...)
+static enum auth_client_verdict auth_client_fail(struct auth_client *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 
 static enum auth_client_verdict
-fail(struct auth_client *ac, const char *fmt, ...)
+auth_client_fail(struct auth_client *ac, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -150,8 +155,8 @@ algorithm(const struct auth_client *ac, const char *type)
 	return pubkey_algorithm_ok(type, type) ? type : NULL;
 }
 
-/* Likewise for a key that somebody else has, which may be a certificate: to ac->alg, and
- * what its signature is called to ac->sig_alg. */
+/* Choose the algorithm for a key of the client's agent, which may be a certificate: ac->alg for
+ * the request, ac->sig_alg for the signature in it. */
 static int
 set_algorithm(struct auth_client *ac)
 {
@@ -171,9 +176,9 @@ set_algorithm(struct auth_client *ac)
 }
 
 /*
- * RFC 4252 section 7: data is what is signed.  Behind the session identifier it is the request
- * itself, up to its signature.  With a host key a request that is signed names it (PROTOCOL of
- * OpenSSH, section 3.1), so that no other machine takes the signature.
+ * Put together what is signed (RFC 4252 section 7): the session identifier, and the request up to
+ * its signature.  A signed request names the host key, if there is one (PROTOCOL of OpenSSH,
+ * section 3.1), so that no other host accepts the signature.
  */
 static void
 put_request(const struct auth_client *ac, int sign, const char *alg, const struct buf *blob,
@@ -192,8 +197,8 @@ put_request(const struct auth_client *ac, int sign, const char *alg, const struc
 		wire_put_string(data, ac->host_key.data, ac->host_key.len);
 }
 
-/* The name of the algorithm for a signature that comes with the certificate; NULL if it is
- * none for such a key. */
+/* What a request with the certificate calls this signature algorithm.  NULL if a key of its type
+ * has no such algorithm. */
 static const char *
 certificate_algorithm(const struct auth_client *ac, const char *alg)
 {
@@ -222,12 +227,13 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	int ret;
 
 	if (!ready(ac))
-		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	if (pubkey_type(buf_bytes(&ac->blob), type) != 0)
-		return fail(ac, "the mapped key is unreadable");
+		return auth_client_fail(ac, "the mapped key is unreadable");
 	alg = algorithm(ac, type);
 	if (alg == NULL)
-		return fail(ac, "the mapped key has a type that is not supported: %s", type);
+		return auth_client_fail(ac, "the mapped key has a type that is not supported: %s",
+		    type);
 	buf_init(&data, REQUEST_MAX);
 	buf_init(&sig, SIGNATURE_MAX);
 	wire_put_string(&data, ac->session_id.data, ac->session_id.len);
@@ -249,7 +255,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	buf_free(&data);
 	buf_free(&sig);
 	if (ret != 0)
-		return fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
+		return auth_client_fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
 	ac->sent = cert_alg != NULL ? SENT_CERTIFICATE : SENT_KEY;
 	state_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
@@ -310,7 +316,7 @@ request(struct auth_client *ac, const char *method, struct bytes rest, struct bu
 	size_t len = 1 + 4 + strlen(ac->user) + 4 + strlen(service) + 4 + strlen(method);
 
 	if (!ready(ac) || rest.len > AUTH_CLIENT_MESSAGE_MAX)
-		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	wire_put_u32(out, (uint32_t)(len + rest.len));
 	buf_put_u8(out, SSH_MSG_USERAUTH_REQUEST);
 	wire_put_text(out, ac->user);
@@ -336,7 +342,7 @@ auth_client_relay(struct auth_client *ac, const char *method, struct bytes rest,
 	else if (strcmp(method, METHOD_KBDINT) == 0)
 		ac->sent = SENT_KBDINT;
 	else
-		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	return request(ac, method, rest, out);
 }
 
@@ -348,13 +354,13 @@ auth_client_respond(struct auth_client *ac, struct bytes message, struct buf *ou
 	wire_init(&w, message.p, message.len);
 	if (ac->state != STATE_ASKED || ac->sent != SENT_KBDINT ||
 	    wire_u8(&w) != SSH_MSG_USERAUTH_INFO_RESPONSE || wire_u32(&w) != ac->prompts)
-		return fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
+		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	wire_put_bytes(out, message);
 	state_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
 }
 
-/* A name-list from the upstream, for people: printable, cut to size. */
+/* A name-list of the upstream as the log shows it: printable, cut to size. */
 static const char *
 names_show(struct bytes names, char *out, size_t size)
 {
@@ -370,7 +376,7 @@ names_show(struct bytes names, char *out, size_t size)
 	return out;
 }
 
-/* 1 if what was refused is the certificate, and the key may be tried alone. */
+/* 1 if the certificate was refused, and the key can be tried without it. */
 static int
 key_is_next(struct auth_client *ac, struct bytes names, int partial)
 {
@@ -394,7 +400,7 @@ input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
 	char show[256];
 
 	if (wire_end(w) != 0)
-		return fail(ac, "malformed login reply from upstream");
+		return auth_client_fail(ac, "malformed login reply from upstream");
 	if (key_is_next(ac, names, partial)) {
 		state_set(ac, STATE_REFUSED);
 		return auth_client_start(ac, out);
@@ -402,7 +408,7 @@ input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
 	if (ac->several) {
 		if (names.len >= sizeof(ac->methods) ||
 		    (names.len > 0 && memchr(names.p, '\0', names.len) != NULL))
-			return fail(ac, "malformed login reply from upstream");
+			return auth_client_fail(ac, "malformed login reply from upstream");
 		memset(ac->methods, 0, sizeof(ac->methods));
 		if (names.len > 0)
 			memcpy(ac->methods, names.p, names.len);
@@ -411,10 +417,10 @@ input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
 		return AUTH_CLIENT_REFUSED;
 	}
 	if (partial)
-		return fail(ac,
+		return auth_client_fail(ac,
 		    "upstream accepted the mapped key but wants more, which is not supported: %s",
 		    names_show(names, show, sizeof(show)));
-	return fail(ac, "upstream refused the mapped key%s; it offers %s",
+	return auth_client_fail(ac, "upstream refused the mapped key%s; it offers %s",
 	    ac->certificate_refused ? " and its certificate" : "",
 	    names_show(names, show, sizeof(show)));
 }
@@ -427,10 +433,10 @@ input_banner(struct auth_client *ac, struct wire *w)
 
 	(void)wire_string(w); /* language */
 	if (wire_end(w) != 0)
-		return fail(ac, "malformed banner from upstream");
+		return auth_client_fail(ac, "malformed banner from upstream");
 	if (len > ac->banner_left) {
 		len = ac->banner_left;
-		/* not inside a character; what is no UTF-8 is cut anywhere */
+		/* do not cut inside a character of UTF-8 */
 		for (n = 0; n < 3 && n < len && (text.p[len - n] & 0xc0) == 0x80; n++)
 			;
 		len -= n;
@@ -439,7 +445,7 @@ input_banner(struct auth_client *ac, struct wire *w)
 	} else {
 		ac->banner_left -= len;
 	}
-	/* some say it again at each attempt */
+	/* some servers send it again with each reply */
 	if (len == 0)
 		return AUTH_CLIENT_WAIT;
 	if (ac->several && bytes_equal((struct bytes){ text.p, len }, buf_bytes(&ac->banner_last)))
@@ -450,25 +456,25 @@ input_banner(struct auth_client *ac, struct wire *w)
 	return buf_err(&ac->banner) == 0 ? AUTH_CLIENT_BANNER : AUTH_CLIENT_WAIT;
 }
 
-/* RFC 4256 section 3.2, RFC 4252 section 8: the number of the message tells them apart
- * as little as it does the client, its request does. */
+/* INFO_REQUEST (RFC 4256 section 3.2) and PASSWD_CHANGEREQ (RFC 4252 section 8) have the same
+ * number: what was requested tells them apart. */
 static enum auth_client_verdict
 input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, size_t len)
 {
 	uint32_t i;
 
 	if (ac->sent != SENT_PASSWORD && ac->sent != SENT_KBDINT)
-		return fail(ac, "unexpected login message from upstream: type %u",
+		return auth_client_fail(ac, "unexpected login message from upstream: type %u",
 		    SSH_MSG_USERAUTH_INFO_REQUEST);
 	if (++ac->rounds > AUTH_CLIENT_ROUNDS_MAX || len > AUTH_CLIENT_MESSAGE_MAX)
-		return fail(ac, "upstream asks too many questions");
+		return auth_client_fail(ac, "upstream asks too many questions");
 	(void)wire_string(w); /* name; prompt of a password change */
 	if (ac->sent == SENT_KBDINT) {
 		(void)wire_string(w); /* instruction */
 		(void)wire_string(w); /* language */
 		ac->prompts = wire_u32(w);
 		if (ac->prompts > AUTH_CLIENT_PROMPTS_MAX)
-			return fail(ac, "upstream asks too many questions at once");
+			return auth_client_fail(ac, "upstream asks too many questions at once");
 		for (i = 0; i < ac->prompts; i++) {
 			(void)wire_string(w);
 			(void)wire_bool(w); /* echo */
@@ -477,22 +483,22 @@ input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, s
 		(void)wire_string(w); /* language */
 	}
 	if (wire_end(w) != 0)
-		return fail(ac, "malformed login question from upstream");
+		return auth_client_fail(ac, "malformed login question from upstream");
 	buf_put(&ac->question, payload, len);
 	if (buf_err(&ac->question) != 0)
-		return fail(ac, "%s", err_str(buf_err(&ac->question)));
+		return auth_client_fail(ac, "%s", err_str(buf_err(&ac->question)));
 	state_set(ac, STATE_ASKED);
 	return AUTH_CLIENT_ASKED;
 }
 
-/* PK_OK: for just what was asked. */
+/* PK_OK must name the algorithm and the key of the query. */
 static enum auth_client_verdict
 input_wanted(struct auth_client *ac, struct wire *w)
 {
 	struct bytes alg = wire_string(w), blob = wire_string(w);
 
 	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) || !bytes_equal(blob, buf_bytes(&ac->blob)))
-		return fail(ac, "upstream accepts a key that it was not asked about");
+		return auth_client_fail(ac, "upstream accepts a key that it was not asked about");
 	state_set(ac, STATE_WANTED);
 	return AUTH_CLIENT_WANTED;
 }
@@ -515,7 +521,8 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 		ac->state == STATE_WANTED))
 		return input_banner(ac, &w);
 	if (ac->state != STATE_WAITING)
-		return fail(ac, "unexpected login message from upstream: type %u", type);
+		return auth_client_fail(ac, "unexpected login message from upstream: type %u",
+		    type);
 	switch (type) {
 	case SSH_MSG_USERAUTH_BANNER:
 		return input_banner(ac, &w);
@@ -526,11 +533,11 @@ auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, st
 						input_question(ac, &w, payload, len);
 	case SSH_MSG_USERAUTH_SUCCESS:
 		if (wire_end(&w) != 0)
-			return fail(ac, "malformed login reply from upstream");
+			return auth_client_fail(ac, "malformed login reply from upstream");
 		state_set(ac, STATE_DONE);
 		return AUTH_CLIENT_SUCCESS;
 	}
-	return fail(ac, "unexpected login message from upstream: type %u", type);
+	return auth_client_fail(ac, "unexpected login message from upstream: type %u", type);
 }
 
 struct bytes

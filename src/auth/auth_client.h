@@ -81,7 +81,7 @@ int auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out
 enum auth_client_verdict auth_client_probe(struct auth_client *ac, struct buf *out);
 
 /* A password (RFC 4252 section 8) or the beginning of keyboard-interactive (RFC 4256)
- * as the person's client sent it; rest is what follows the method's name there.  First,
+ * as the client sent it; rest is what follows the method's name there.  First,
  * after REFUSED, or instead of an answer. */
 enum auth_client_verdict auth_client_relay(struct auth_client *ac, const char *method,
     struct bytes rest, struct buf *out);
@@ -99,7 +99,8 @@ enum auth_client_verdict auth_client_input(struct auth_client *ac, const uint8_t
 /* As the upstream sent it, control characters and all, cut between characters;
  * valid until the next input. */
 struct bytes auth_client_banner(const struct auth_client *ac);
-/* 1 if a banner has been cut, at AUTH_CLIENT_BANNER_MAX of all of them, since this was last called. */
+/* 1 if a banner has been cut, at AUTH_CLIENT_BANNER_MAX of all of them, since this was last
+ * called. */
 int auth_client_banner_cut(struct auth_client *ac);
 /* The INFO_REQUEST or PASSWD_CHANGEREQ, type byte included, looked through: it is
  * well-formed.  Valid until the next input. */

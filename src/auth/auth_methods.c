@@ -1,5 +1,6 @@
 /*
- * How far a login has come with AuthenticationMethods.  Called by the keeper for the client's login.
+ * How far a login has come with AuthenticationMethods.  Called by the keeper for the client's
+ * login.
  */
 #include <string.h>
 

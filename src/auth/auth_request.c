@@ -1,3 +1,6 @@
+/*
+ * Reading a USERAUTH_REQUEST (RFC 4252 section 5) into its fields, without judging them.
+ */
 #include "auth/auth_request.h"
 #include "wire/methods.h"
 #include "wire/ssh.h"

@@ -1,3 +1,8 @@
+/*
+ * The login of the client, as a server (RFC 4252, RFC 4256): reads its messages one by one.
+ * Pure: bytes in, a verdict and bytes out.  Called by the keeper; the replies are in
+ * auth_server_reply.c.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +93,7 @@ auth_server_free(struct auth_server **asp)
 	free(as);
 }
 
-/* Keep what the log and the lookup want to know of this request. */
+/* Keep what the log and the lookup need of this request. */
 static void
 request_note(struct auth_server *as, const struct auth_request *r)
 {
@@ -116,13 +121,14 @@ request_note(struct auth_server *as, const struct auth_request *r)
 		as->key_type[0] = '\0';
 }
 
-/* The first request says who wants in; the others must say the same. */
+/* The first request names the login; all others must name the same. */
 static int
 login_same(const struct auth_server *as, const struct auth_request *r)
 {
 	size_t kept = r->user.len < LOGIN_MAX ? r->user.len : LOGIN_MAX;
 
-	/* A name longer than what is kept can be no one's: its tail does not matter. */
+	/* No login is longer than what is kept, so the rest of a longer name need not be
+	 * compared. */
 	return r->user.len == as->raw_login_len && memcmp(r->user.p, as->raw_login, kept) == 0;
 }
 
@@ -137,7 +143,8 @@ login_set(struct auth_server *as, const struct auth_request *r)
 	as->login_ok = login_name_ok(r->user.p, r->user.len);
 }
 
-/* alg is what the signature itself is made with, by the certified key of a certificate. */
+/* Check the signature.  alg is the algorithm of the signature itself: for a certificate, that of
+ * its key. */
 static int
 signature_ok(struct auth_server *as, const struct auth_request *r, const char *alg)
 {
@@ -159,7 +166,7 @@ signature_ok(struct auth_server *as, const struct auth_request *r, const char *a
 	return ok;
 }
 
-/* A key that was only shown: no try, but worth a line in the log. */
+/* Log a refused key that was only queried.  It does not count as a try. */
 static enum auth_server_verdict
 refuse_key(struct auth_server *as, struct buf *out)
 {
@@ -215,7 +222,7 @@ handle_publickey(struct auth_server *as, const struct auth_request *r, struct bu
 	return AUTH_SERVER_KEY_PROVEN;
 }
 
-/* Let somebody else judge it. */
+/* Leave a request to the caller, which judges it or relays it to the upstream. */
 static enum auth_server_verdict
 auth_put_pending(struct auth_server *as, enum auth_server_pending what, struct bytes message)
 {
@@ -321,7 +328,8 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	if (buf_err(&as->key) != 0)
 		return auth_deny(as, "%s", err_str(buf_err(&as->key)));
 	if (as->state != STATE_FIRST) {
-		/* a conversation that is given up costs as much as a query */
+		/* giving up a conversation counts like a query, so that it cannot be repeated
+		 * without end */
 		if (as->state == STATE_ASKED && ++as->queries > AUTH_SERVER_QUERIES_MAX)
 			return auth_deny(as, AUTH_SERVER_TOO_MANY);
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
@@ -340,7 +348,7 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 	return ask_lookup(as, payload, len);
 }
 
-/* Put a request aside until the one before it has been answered. */
+/* Queue a pipelined request until the one before it has been answered. */
 static enum auth_server_verdict
 queue_request(struct auth_server *as, const uint8_t *payload, size_t len)
 {
@@ -353,7 +361,7 @@ queue_request(struct auth_server *as, const uint8_t *payload, size_t len)
 	return AUTH_SERVER_REPLY;
 }
 
-/* One request has been answered: go on with those that were put aside. */
+/* Go on with the queued requests, now that one has been answered. */
 enum auth_server_verdict
 auth_queued(struct auth_server *as, enum auth_server_verdict verdict, struct buf *out)
 {
@@ -382,7 +390,7 @@ auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, st
 	if (len == 0)
 		return auth_deny(as, "malformed authentication request");
 	if (as->state == STATE_HINT && payload[0] == SSH_MSG_USERAUTH_INFO_RESPONSE) {
-		/* what a person answered to no question is not looked at */
+		/* an answer without a question is ignored */
 		auth_state_set(as, STATE_WAITING);
 		return auth_queued(as, auth_reply_failure(as, out), out);
 	}

@@ -19,7 +19,7 @@ enum auth_state {
 	STATE_WAITING,	  /* for a request */
 	STATE_KEY_PROVEN, /* waits for auth_server_success() or _failure() */
 	STATE_PENDING,	  /* the same, and for auth_server_ask() */
-	STATE_ASKED,	  /* for the answer to a question that was carried */
+	STATE_ASKED,	  /* waits for the answer to a question of the upstream */
 	STATE_HINT,	  /* for the empty answer to an INFO_REQUEST without questions */
 	STATE_DONE,
 	STATE_DENIED,

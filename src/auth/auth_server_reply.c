@@ -1,3 +1,7 @@
+/*
+ * What the server side of a login answers, and the calls by which the keeper settles a pending
+ * request.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +32,7 @@ auth_server_banner(const char *text, struct buf *out)
 	put_banner(out, text, "\r\n");
 }
 
-/* A reply is about to be appended: the banner comes before the first one. */
+/* Append the banner, once, in front of the first reply. */
 static void
 banner_once(struct auth_server *as, struct buf *out)
 {
@@ -116,7 +120,7 @@ auth_pending_wipe(struct auth_server *as)
 	as->pending = AUTH_SERVER_NOTHING;
 }
 
-/* A verdict comes from outside: 1 if it is its turn, or it is denied. */
+/* 1 if the caller may give a verdict now; otherwise the login is denied. */
 static int
 is_turn(struct auth_server *as, int turn)
 {
@@ -126,7 +130,7 @@ is_turn(struct auth_server *as, int turn)
 	return as->state != STATE_DENIED;
 }
 
-/* Somebody has judged what was asked: 1, or it is denied. */
+/* 1 if the caller may settle the pending request now; otherwise the login is denied. */
 static int
 judged(struct auth_server *as)
 {

@@ -1,3 +1,7 @@
+/*
+ * The login upstream with what is stored: the mapped key, then the stored password.  Called by
+ * the keeper for routes with Key or Password.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,11 +14,11 @@
 
 #define PASSWORD_BUF_MAX 4096
 
-static enum auth_client_verdict fail(struct auth_stored *, const char *, ...)
+static enum auth_client_verdict auth_stored_fail(struct auth_stored *, const char *, ...)
     __attribute__((format(printf, 2, 3)));
 
 static enum auth_client_verdict
-fail(struct auth_stored *s, const char *fmt, ...)
+auth_stored_fail(struct auth_stored *s, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -38,8 +42,8 @@ auth_stored_sent(const struct auth_stored *s)
 	return names[s->sent];
 }
 
-/* The methods that the upstream still offers.  Once it has the password, only names of the table are shown:
- * an upstream could repeat the password as a name. */
+/* The methods that the upstream still offers.  Once it has the password, only names of the table
+ * are shown: an upstream could repeat the password as a name. */
 static const char *
 offers_show(const struct auth_stored *s, const struct auth_client *ac, char out[96])
 {
@@ -57,7 +61,7 @@ offers_show(const struct auth_stored *s, const struct auth_client *ac, char out[
 	return out[0] != '\0' ? out : "something else";
 }
 
-/* There is nothing left to try. */
+/* Say why the login failed: nothing is left to try. */
 static enum auth_client_verdict
 give_up(struct auth_stored *s, struct auth_client *ac)
 {
@@ -65,23 +69,23 @@ give_up(struct auth_stored *s, struct auth_client *ac)
 	const char *offers = offers_show(s, ac, shown);
 
 	if (s->password_refused)
-		return fail(s,
+		return auth_stored_fail(s,
 		    "upstream refused %sthe password stored as %s; if it has changed there: "
 		    "sallyport key remove %s, then sallyport key add %s --password; it offers %s",
 		    s->key_refused ? "the mapped key and " : "", s->name, s->name, s->name, offers);
 	if (s->given || (s->key_sent && !s->key_refused))
-		return fail(s, "upstream accepted the stored %s but wants more: %s",
+		return auth_stored_fail(s, "upstream accepted the stored %s but wants more: %s",
 		    s->given && s->key_sent ? "key and password" :
 			s->given	    ? "password" :
 					      "key",
 		    offers);
-	return fail(s, "upstream %s; it offers %s",
+	return auth_stored_fail(s, "upstream %s; it offers %s",
 	    s->key_refused ? "refused the mapped key and accepts no password" :
 			     "accepts neither a password nor a key from the gateway",
 	    offers);
 }
 
-/* Append the password; b is for the caller to wipe. */
+/* Append the password to b, which the caller wipes. */
 static int
 put_password(struct auth_stored *s, struct buf *b)
 {
@@ -91,7 +95,7 @@ put_password(struct auth_stored *s, struct buf *b)
 
 	r = s->ops->password(s->ctx, &password, &why);
 	if (r != 0) {
-		(void)fail(s, "%s", why.text);
+		(void)auth_stored_fail(s, "%s", why.text);
 		return r;
 	}
 	wire_put_string(b, secret_open(password), secret_len(password));
@@ -129,7 +133,7 @@ send_conversation(struct auth_stored *s, struct auth_client *ac, struct buf *out
 	return auth_client_relay(ac, METHOD_KBDINT, (struct bytes){ rest, sizeof(rest) }, out);
 }
 
-/* What it offers and has not had. */
+/* Try the next method that the upstream offers and has not had yet. */
 static enum auth_client_verdict
 next(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 {
@@ -189,7 +193,7 @@ asked(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 
 	if (s->sent == STORED_PASSWORD) {
 		s->asks_more = 1;
-		return fail(s,
+		return auth_stored_fail(s,
 		    "upstream wants the password stored as %s changed; change it there, then: "
 		    "sallyport key remove %s, and sallyport key add %s --password",
 		    s->name, s->name, s->name);
@@ -207,13 +211,14 @@ asked(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 	if (n == 1 && !echo && !s->given)
 		return answer(s, ac, 1, out);
 	s->asks_more = 1;
-	/* what it says after it has had the password is not for the log: it may say it back */
+	/* an upstream that has the password could repeat it in this text: it is not logged */
 	if (s->given)
-		return fail(s,
+		return auth_stored_fail(s,
 		    "upstream asks for more than a stored password can answer: it may want the "
 		    "password stored as %s changed",
 		    s->name);
-	return fail(s, "upstream asks for more than a stored password can answer: \"%s\"",
+	return auth_stored_fail(s,
+	    "upstream asks for more than a stored password can answer: \"%s\"",
 	    log_vis(shown, sizeof(shown), prompt.p, prompt.len));
 }
 

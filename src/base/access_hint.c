@@ -1,3 +1,8 @@
+/*
+ * The sentence for EACCES: which directory or file is closed to which user, and the command that
+ * opens it. Called where files of the administrator cannot be opened: by safe_path, conf,
+ * keystore, check and route.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

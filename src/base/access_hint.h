@@ -8,9 +8,9 @@
 #include "base/reason.h"
 
 /*
- * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for
- * access(2), with the effective ids.  1: it is a directory on the way that is closed, 0: the
- * path itself.  Looks up the names of our user and group, which may wait for a server, unless they are
+ * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for access(2),
+ * with the effective ids.  1: it is a directory on the way that is closed, 0: the path itself.
+ * Looks up the names of our user and group, which may wait for a server, unless they are
  * remembered.
  */
 int access_hint(const char *path, int mode, struct reason *why);

@@ -1,6 +1,6 @@
 /*
- * A token bucket: so many at once, then one in each interval.  For what an untrusted process may ask
- * another one for.
+ * A token bucket: so many at once, then one in each interval.  For what an untrusted process may
+ * ask another one for.
  */
 #ifndef BASE_BUCKET_H
 #define BASE_BUCKET_H

@@ -1,3 +1,6 @@
+/*
+ * The byte buffer that every message is put together in.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

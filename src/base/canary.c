@@ -19,8 +19,9 @@
 #endif
 
 /*
- * On x86_64 glibc keeps the canary in the thread's control block.  On aarch64 it is __stack_chk_guard,
- * which the dynamic linker makes read-only when it has set it once: there a session keeps the master's.
+ * On x86_64 glibc keeps the canary in the thread's control block.  On aarch64 it is
+ * __stack_chk_guard, which the dynamic linker makes read-only when it has set it once: there a
+ * session keeps the master's.
  */
 CANARY_UNPROTECTED void
 canary_renew(void)

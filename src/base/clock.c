@@ -1,3 +1,6 @@
+/*
+ * The monotonic clock, for deadlines and rates.
+ */
 #include <limits.h>
 #include <time.h>
 

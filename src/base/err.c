@@ -1,3 +1,6 @@
+/*
+ * The texts of the error codes.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * File descriptors: closing them, passing them over sockets, reading and writing all of a file.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

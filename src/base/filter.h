@@ -1,6 +1,6 @@
 /*
- * A filter of system calls (seccomp(2)) from a table of their names: a process gives up, for itself and
- * its children, what it has no use for.  Nothing takes a filter off again.
+ * A filter of system calls (seccomp(2)) from a table of their names: a process gives up, for
+ * itself and its children, what it has no use for.  Nothing takes a filter off again.
  */
 #ifndef BASE_FILTER_H
 #define BASE_FILTER_H
@@ -29,8 +29,9 @@ struct filter_arg {
 #define FILTER_ARGS_MAX 3
 
 /*
- * A call by its name, as in syscalls(2), and the conditions that all have to hold; several rules of one
- * call are alternatives.  A call that this architecture or libseccomp lacks counts for nothing.
+ * A call by its name, as in syscalls(2), and the conditions that all have to hold; several rules
+ * of one call are alternatives.  A call that this architecture or libseccomp lacks counts for
+ * nothing.
  */
 struct filter_rule {
 	const char *call;
@@ -39,15 +40,15 @@ struct filter_rule {
 
 enum filter_kind {
 	FILTER_ALLOW, /* the rules say what is allowed; any other call kills the process */
-	/* The rules say what fails with EPERM; any other call is allowed.  FILTER_IS is of little use
-	 * here: the kernel drops the upper half of an int, which makes it fail, afterwards. */
+	/* The rules say what fails with EPERM; any other call is allowed.  FILTER_IS is of little
+	 * use here: the kernel drops the upper half of an int, which makes it fail, afterwards. */
 	FILTER_REFUSE,
 };
 
 /* clang-format off */
 /*
- * Rules for FILTER_REFUSE: what reaches into other processes, mounts, namespaces and the kernel, but for
- * ptrace(2), which a sanitizer wants.  Nothing that the gateway starts has a use for it.
+ * Rules for FILTER_REFUSE: what reaches into other processes, mounts, namespaces and the kernel,
+ * but for ptrace(2), which a sanitizer wants.  Nothing that the gateway starts has a use for it.
  */
 #define FILTER_REACHING                                      \
 	{ .call = "process_vm_readv" }, { .call = "process_vm_writev" }, \
@@ -70,8 +71,8 @@ enum filter_kind {
 	{ .call = "swapon" }, { .call = "swapoff" }
 /* clang-format on */
 
-/* From now on.  Sets no-new-privileges as well.  Under sanitizers, which call more than we do, a call that
- * is not allowed fails with EPERM.  0, ERR_NOMEM, or ERR_SYS with errno. */
+/* From now on.  Sets no-new-privileges as well.  Under sanitizers, which call more than we do, a
+ * call that is not allowed fails with EPERM.  0, ERR_NOMEM, or ERR_SYS with errno. */
 int filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n) MUST_CHECK;
 
 #endif

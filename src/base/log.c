@@ -1,3 +1,7 @@
+/*
+ * The log of every process: one harmless line for each call, to standard error or to the sink
+ * that a session sets.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -102,8 +106,8 @@ log_level_name(enum log_level level)
 	return names[level];
 }
 
-/* Put the line of JSON for a text of log_vis() into out, of size bytes, and return its length.  Allocates
- * nothing: the buffer already has its full size. */
+/* Put the line of JSON for a text of log_vis() into out, of size bytes, and return its length.
+ * Allocates nothing: the buffer already has its full size. */
 static size_t
 log_json(char *out, size_t size, enum log_level level, const char *text)
 {

@@ -30,8 +30,8 @@ void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
 /*
- * Hand lines to this function, with ctx, instead of writing them: text is len bytes as they were put
- * together, not escaped.  It must not log anything itself.  NULL: lines are written again.
+ * Hand lines to this function, with ctx, instead of writing them: text is len bytes as they were
+ * put together, not escaped.  It must not log anything itself.  NULL: lines are written again.
  */
 void log_set_sink(void (*sink)(void *ctx, enum log_level level, const char *text, size_t len),
     void *ctx);

@@ -1,7 +1,7 @@
 /*
- * Patterns and lists of them, as match.c of OpenSSH.  Called for known_hosts, the options of authorized_keys,
- * addresses, lists of algorithms, and PermitListen and AcceptEnv.  The patterns of [route] sections,
- * which remember what each '*' matched, are in lookup/wildcard.c.
+ * Patterns and lists of them, as match.c of OpenSSH.  Called for known_hosts, the options of
+ * authorized_keys, addresses, lists of algorithms, and PermitListen and AcceptEnv.  The patterns
+ * of [route] sections, which remember what each '*' matched, are in lookup/wildcard.c.
  */
 #include <string.h>
 

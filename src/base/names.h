@@ -13,14 +13,14 @@
 #define KEY_NAME_MAX 64
 
 /*
- * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8 with visible characters only,
- * without '/', not beginning with '-', and neither "." nor "..", so that it can be the name of a file.
- * A space is allowed.
+ * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8 with visible characters
+ * only, without '/', not beginning with '-', and neither "." nor "..", so that it can be the name
+ * of a file. A space is allowed.
  */
 int login_name_ok(const void *name, size_t len);
 
-/* 1 if it may be the name of a key or password: 1 to KEY_NAME_MAX of A-Z a-z 0-9 . _ @ + -, not starting
- * with '.' or '-', not ending in ".pub". */
+/* 1 if it may be the name of a key or password: 1 to KEY_NAME_MAX of A-Z a-z 0-9 . _ @ + -, not
+ * starting with '.' or '-', not ending in ".pub". */
 int key_name_ok(const char *name);
 
 /* 0 if key_name_ok(), or ERR_FORMAT with why. */

@@ -1,3 +1,6 @@
+/*
+ * Users: becoming another one for good, or for a while to look at files as that user would.
+ */
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>

@@ -1,3 +1,6 @@
+/*
+ * The title of a process in ps(1), as setproctitle(3) of OpenBSD.  Each process sets its own.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,7 @@
+/*
+ * Asking for a passphrase or password on the terminal, as readpass.c of OpenSSH.  Called by the
+ * command line, and by `serve` for a key store that is unlocked with a passphrase.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,6 @@
 /*
- * The text of a reason (reason.h), for whatever can fail in more ways than error codes can tell apart.
+ * The text of a reason (reason.h), for whatever can fail in more ways than error codes can tell
+ * apart.
  */
 #include <stdio.h>
 #include <string.h>

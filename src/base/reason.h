@@ -1,13 +1,13 @@
 /*
- * Why something failed: one line for the user, which a lower layer writes and the top layer prints or
- * logs.
+ * Why something failed: one line for the user, which a lower layer writes and the top layer
+ * prints or logs.
  */
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
 #include <stdarg.h>
 
-/* A path of 600 bytes, and access_hint()'s sentence, which names a path of 400 up to three times. */
+/* A path of 600 bytes, and access_hint()'s sentence, which names a path of 400 three times. */
 #define REASON_SIZE 2560
 
 struct reason {

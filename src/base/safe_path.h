@@ -65,8 +65,8 @@ struct safe_path_doubts {
 /*
  * Open what the rule might refuse, for a caller who knows later whether it holds.  What it has
  * against the file is added to doubts, each reason once.  With a dir_fd other than -1 the path is
- * that of a name in this directory, which has been opened so.  0, or ERR_NOTFOUND, ERR_FORMAT or ERR_SYS
- * with *fd -1.
+ * that of a name in this directory, which has been opened so.  0, or ERR_NOTFOUND, ERR_FORMAT or
+ * ERR_SYS with *fd -1.
  */
 int safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char *path,
     int flags, struct safe_path_doubts *doubts, int *fd, struct reason *why) MUST_CHECK;

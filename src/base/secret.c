@@ -1,3 +1,6 @@
+/*
+ * Memory for keys and passwords: guarded, locked, readable only while it is used, and wiped.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /*
- * What a piece of UTF-8 is.  Called by log, json and the banner of a login with Key = agent for what may be
- * shown, and by names.c for what a login may consist of.
+ * What a piece of UTF-8 is.  Called by log, json and the banner of a login with Key = agent for
+ * what may be shown, and by names.c for what a login may consist of.
  */
 #include "base/utf8.h"
 

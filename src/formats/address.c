@@ -1,6 +1,6 @@
 /*
- * Matching client addresses with lists of addresses, blocks and wildcards (address.h).  Called for from="",
- * source-address, MatchAddress and PerSourcePenaltyExemptList.
+ * Matching client addresses with lists of addresses, blocks and wildcards (address.h).  Called
+ * for from="", source-address, MatchAddress and PerSourcePenaltyExemptList.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -118,8 +118,8 @@ address_bits_parse(struct bytes s)
 	return s.len == 0 ? -1 : n;
 }
 
-/* Parse "address" or "address/bits".  1; 0 if it is neither; -1 if there are more bits than the address has,
- * or bits are set after the prefix. */
+/* Parse "address" or "address/bits".  1; 0 if it is neither; -1 if there are more bits than the
+ * address has, or bits are set after the prefix. */
 static int
 address_block_parse(struct address *net, int *bits, struct bytes item, enum notation notation)
 {
@@ -181,8 +181,8 @@ address_match(const char *address, const char *list)
 		block = address_block_parse(&net, &bits, item, ANY);
 		if (item.len == 0 || block == -1)
 			return -1;
-		/* scopes are compared as text, although %eth0 may be %2: a scope written differently
-		 * does not match, unless the block is negated */
+		/* scopes are compared as text, although %eth0 may be %2: a scope written
+		 * differently does not match, unless the block is negated */
 		if (block == 1)
 			match = address_in_block(&a, &net, bits) &&
 			    (negated || address_same_scope(&a, &net));

@@ -12,8 +12,8 @@
 #include "formats/pubkey.h"
 #include "formats/text.h"
 
-/* Take the options off the front of a line: up to the first blank outside of quotes.  0 if a quote is not
- * closed. */
+/* Take the options off the front of a line: up to the first blank outside of quotes.  0 if a
+ * quote is not closed. */
 static int
 authorized_take_options(struct bytes *s, struct bytes *options)
 {
@@ -86,7 +86,8 @@ authorized_cert_holds(const struct authorized_request *request, struct authorize
 	size_t i;
 	int ok = 0;
 
-	/* a certificate without principals is refused; older versions of sshd took it for anybody's */
+	/* a certificate without principals is refused; older versions of sshd took it for
+	 * anybody's */
 	if (!options->has_principals)
 		ok = cert_has_principal(request->cert, request->login);
 	for (i = 0; !ok && i < options->principals.n; i++)
@@ -109,7 +110,8 @@ authorized_keys_wanted(const struct authorized_request *request)
 	return request->cert != NULL ? request->cert->ca : request->blob;
 }
 
-/* 1 if this line allows the request.  key is scratch space.  why keeps the first of several reasons. */
+/* 1 if this line allows the request.  key is scratch space.  why keeps the first of several
+ * reasons. */
 static int
 authorized_line_allows(struct bytes line, unsigned int number,
     const struct authorized_request *request, struct buf *key, struct authorized_options *options,

@@ -56,14 +56,13 @@ struct authorized_request {
 };
 
 /*
- * Look for the key in the text of a file (lines end in '\n'; '#' comments).
- * 1: found, options filled (free with authorized_options_free()).
- * 0: no line allows it; why says so if one had the key but its options did not
- * hold ("line 3: expired", "line 3: from= does not match", "line 3: unknown
- * option foo": such a line never matches), else it is "".
- * A line with cert-authority matches certificates alone, and no other line does: the line's key must be the
- * certificate's CA, principals= (or the login) must be one of its principals, and its own options must
- * hold.  What is permitted is what both the line and the certificate permit.  Lines longer than
+ * Look for the key in the text of a file (lines end in '\n'; '#' comments). 1: found, options
+ * filled (free with authorized_options_free()). 0: no line allows it; why says so if one had the
+ * key but its options did not hold ("line 3: expired", "line 3: from= does not match", "line 3:
+ * unknown option foo": such a line never matches), else it is "". A line with cert-authority
+ * matches certificates alone, and no other line does: the line's key must be the certificate's
+ * CA, principals= (or the login) must be one of its principals, and its own options must hold.
+ * What is permitted is what both the line and the certificate permit.  Lines longer than
  * AUTHORIZED_LINE_MAX never match.
  */
 int authorized_keys_find(const char *text, size_t len, const struct authorized_request *request,
@@ -80,8 +79,8 @@ int authorized_keys_find_indexed(const struct key_index *index, key_index_read *
 /* The key to search the lines for: the key that was offered, or the CA of the certificate. */
 struct bytes authorized_keys_wanted(const struct authorized_request *request);
 
-/* 1 if this line has a key, with or without options, which are not checked; the second function also
- * appends its blob to key. */
+/* 1 if this line has a key, with or without options, which are not checked; the second function
+ * also appends its blob to key. */
 int authorized_keys_line(struct bytes line);
 int authorized_keys_line_key(struct bytes line, struct buf *key);
 

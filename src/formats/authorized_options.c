@@ -1,6 +1,6 @@
 /*
- * The options in front of a key in authorized_keys: parsing them, and checking them for one login.  Called
- * by authorized_keys.c.
+ * The options in front of a key in authorized_keys: parsing them, and checking them for one
+ * login.  Called by authorized_keys.c.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,7 +96,8 @@ authorized_option_from(struct parser *p, const char *value)
 	return 1;
 }
 
-/* Parse a authorized_number the way strtonum(3) does, with blanks and a sign before it; -1 if it is not one. */
+/* Parse a authorized_number the way strtonum(3) does, with blanks and a sign before it; -1 if it
+ * is not one. */
 static long long
 authorized_number(const char *text, long long max)
 {
@@ -106,8 +107,8 @@ authorized_number(const char *text, long long max)
 	return end == text || *end != '\0' || n < 0 || n > max ? -1 : n;
 }
 
-/* Add "host:port" for "host:port" or "host/port", with or without brackets around the host, which may be
- * empty.  1, or 0 with the reason set. */
+/* Add "host:port" for "host:port" or "host/port", with or without brackets around the host, which
+ * may be empty.  1, or 0 with the reason set. */
 static int
 authorized_add_permit(struct parser *p, struct strlist *list, const char *option, const char *value)
 {
@@ -270,7 +271,8 @@ authorized_take_name(struct parser *p, char name[OPTION_NAME_MAX])
 	return 1;
 }
 
-/* Take a value between quotes off the front, in place; \" stands for a quote.  NULL if it is not well-formed. */
+/* Take a value between quotes off the front, in place; \" stands for a quote.  NULL if it is not
+ * well-formed. */
 static char *
 authorized_take_value(struct parser *p)
 {

@@ -1,6 +1,6 @@
 /*
- * Parsing OpenSSH certificates and checking their validity and names.  Called by access/ for users and
- * hosts, and by the login machines of auth/.
+ * Parsing OpenSSH certificates and checking their validity and names.  Called by access/ for
+ * users and hosts, and by the login machines of auth/.
  */
 #include <inttypes.h>
 #include <stdio.h>

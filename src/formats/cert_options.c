@@ -85,7 +85,8 @@ take_critical(const struct cert *c, const char *address, struct authorized_optio
 	return wrong;
 }
 
-/* As in sshd, unknown extensions are ignored, and one with a value where none belongs is an error. */
+/* As in sshd, unknown extensions are ignored, and one with a value where none belongs is an
+ * error. */
 static const char *
 take_extensions(const struct cert *c, struct authorized_options *options)
 {

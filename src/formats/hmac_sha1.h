@@ -1,6 +1,6 @@
 /*
- * HMAC-SHA1 of hashed names in known_hosts, by OpenSSL's libcrypto, because libsodium does not have it.  In a
- * file of its own because OpenSSL's headers define names that base/err.h uses.
+ * HMAC-SHA1 of hashed names in known_hosts, by OpenSSL's libcrypto, because libsodium does not
+ * have it.  In a file of its own because OpenSSL's headers define names that base/err.h uses.
  */
 #ifndef FORMATS_HMAC_SHA1_H
 #define FORMATS_HMAC_SHA1_H

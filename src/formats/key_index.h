@@ -1,6 +1,6 @@
 /*
- * An index of a file of public keys: which lines hold which key, so that a long list is not read through for
- * each key that a client offers.
+ * An index of a file of public keys: which lines hold which key, so that a long list is not read
+ * through for each key that a client offers.
  */
 #ifndef FORMATS_KEY_INDEX_H
 #define FORMATS_KEY_INDEX_H
@@ -23,7 +23,8 @@ struct key_line {
 
 struct key_index;
 
-/* A function that returns the bytes of a line of the file, valid until its next call.  0 or an ERR_*. */
+/* A function that returns the bytes of a line of the file, valid until its next call.  0 or an
+ * ERR_*. */
 typedef int key_index_read(void *ctx, const struct key_line *at, struct bytes *line);
 
 /* Index a text (below 4 GiB).  0 or ERR_NOMEM, ERR_TOOBIG. */

@@ -21,8 +21,8 @@ int key_list_has(struct bytes text, const struct bytes *keys, size_t n,
 int key_list_has_indexed(const struct key_index *index, const struct bytes *keys, size_t n,
     enum key_list kind) MUST_CHECK;
 
-/* Append the key of a line to key, in the form in which it is compared.  1; 0 if the line is blank or a
- * comment; or an ERR_*. */
+/* Append the key of a line to key, in the form in which it is compared.  1; 0 if the line is
+ * blank or a comment; or an ERR_*. */
 int key_list_line(struct bytes line, enum key_list kind, struct buf *key) MUST_CHECK;
 
 #endif

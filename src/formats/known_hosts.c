@@ -1,5 +1,6 @@
 /*
- * Searching the text of known_hosts files, line by line.  Called by access/host_key.c and host_key_add.c.
+ * Searching the text of known_hosts files, line by line.  Called by access/host_key.c and
+ * host_key_add.c.
  */
 #include <sodium.h>
 #include <stdio.h>

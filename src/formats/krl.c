@@ -55,7 +55,8 @@ krl_bitmap_has(const struct subject *s, uint64_t low, struct bytes bitmap)
 	return bitmap.p[bitmap.len - 1 - n / 8] >> n % 8 & 1;
 }
 
-/* --- sections; each function reads one to its end.  1 if it revokes the key, 0 if not, or ERR_FORMAT --- */
+/* --- sections; each function reads one to its end.  1 if it revokes the key, 0 if not, or
+ * ERR_FORMAT --- */
 
 static int
 krl_read_serial_list(struct wire *w, const struct subject *s)

@@ -8,13 +8,14 @@
 #include "formats/key_index.h"
 
 /*
- * 1 if the list revokes this key, 0 if not; ERR_FORMAT if part of the list is not understood, or ERR_NOMEM:
- * the caller must then refuse the key.
+ * 1 if the list revokes this key, 0 if not; ERR_FORMAT if part of the list is not understood, or
+ * ERR_NOMEM: the caller must then refuse the key.
  *
- * A text revokes the keys in it, all certificates for them, and all certificates that they signed.  A KRL
- * revokes by key and by fingerprint, also of the CA, and certificates of one CA, or of all, by serial number
- * or ID.  Serial number 0 means that a certificate has none, and as in sshd it is never revoked by number.
- * A KRL that is signed, or has an unknown section marked critical, is not understood.
+ * A text revokes the keys in it, all certificates for them, and all certificates that they
+ * signed.  A KRL revokes by key and by fingerprint, also of the CA, and certificates of one CA,
+ * or of all, by serial number or ID.  Serial number 0 means that a certificate has none, and as
+ * in sshd it is never revoked by number. A KRL that is signed, or has an unknown section marked
+ * critical, is not understood.
  *
  * blob is a key or a certificate; cert is the certificate parsed, or NULL.
  */

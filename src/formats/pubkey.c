@@ -11,9 +11,9 @@
 
 #define PUBKEY_BLOB_MAX 65536
 
-/* The fields of each type after its name, one letter each: s any string, k 32 bytes, m a positive mpint, e and
- * n the exponent and modulus of an RSA key, c a curve's name, p an uncompressed point.  n and p are checked
- * together with the field before them. */
+/* The fields of each type after its name, one letter each: s any string, k 32 bytes, m a positive
+ * mpint, e and n the exponent and modulus of an RSA key, c a curve's name, p an uncompressed
+ * point.  n and p are checked together with the field before them. */
 static const struct pubkey_kind {
 	const char *type;
 	const char *word; /* in sshd's log */

@@ -1,3 +1,7 @@
+/*
+ * The SSH algorithms that the gateway supports, and lists of them as in sshd_config: what is set,
+ * added with '+', removed with '-' or put first with '^'.
+ */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * The policy of a session as a message: policy_put() in the keeper, policy_get() in the session.
+ */
 #include <stdlib.h>
 #include <string.h>
 

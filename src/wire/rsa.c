@@ -1,3 +1,6 @@
+/*
+ * The limits of RSA keys, for formats/ and transport/.
+ */
 #include "wire/rsa.h"
 
 _Static_assert(RSA_BITS_MIN == 2048, "err_str() says how short ERR_WEAK is");

@@ -1,3 +1,6 @@
+/*
+ * Readers and writers of the data types of RFC 4251.
+ */
 #include <string.h>
 
 #include "wire/wire.h"

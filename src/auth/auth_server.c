@@ -384,7 +384,6 @@ auth_queued(struct auth_server *as, enum auth_server_verdict verdict, struct buf
 enum auth_server_verdict
 auth_server_input(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
 {
-	as->failed = 0;
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
 	if (len == 0)
@@ -435,7 +434,6 @@ auth_server_resume(struct auth_server *as, const char *methods, struct buf *out)
 {
 	enum auth_server_verdict verdict;
 
-	as->failed = 0;
 	if (as->state == STATE_DENIED)
 		return AUTH_SERVER_DENIED;
 	if (as->state != STATE_LOOKUP)
@@ -543,10 +541,4 @@ int
 auth_server_tries(const struct auth_server *as)
 {
 	return as->tries;
-}
-
-int
-auth_server_failed(const struct auth_server *as)
-{
-	return as->failed;
 }

@@ -18,13 +18,12 @@ struct auth_server_ops {
 	/* Verify sig over data; 0 or an ERR_*.  The blob has passed pubkey_check(), alg fits
 	 * it and is the name inside sig; for a certificate, it is that of the key certified,
 	 * where key_allowed has had all of it, well-formed but for the CA's signature, and
-	 * the name of an algorithm for certificates.  A security key's flags are not
-	 * looked at: see pubkey_signature_flags(). */
+	 * the name of an algorithm for certificates.  The flags of
+	 * a security key's signature are for the caller to check. */
 	int (*verify)(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
 	    const void *data, size_t len);
 	/* A try has failed and been counted (auth_server_method() and the rest tell
-	 * which), for the log; may be NULL.  It is called for each of several
-	 * pipelined requests, where auth_server_failed() only gives their number. */
+	 * which), for the log; may be NULL.  Called for each of several pipelined requests. */
 	void (*failed)(void *ctx);
 	/* A key that was only shown is not taken: the same, not counted. */
 	void (*refused)(void *ctx);
@@ -159,7 +158,5 @@ struct bytes auth_server_key(const struct auth_server *as); /* blob; valid until
 const char *auth_server_reason(const struct auth_server *as);
 /* Failed attempts that count, so far. */
 int auth_server_tries(const struct auth_server *as);
-/* How many tries failed in the last call, to be logged (not "none", not a query). */
-int auth_server_failed(const struct auth_server *as);
 
 #endif

@@ -39,7 +39,6 @@ struct auth_server {
 	int max_tries;
 	int tries;
 	int queries;
-	int failed; /* tries that failed in this call */
 
 	char raw_login[LOGIN_MAX + 1];
 	size_t raw_login_len; /* as sent: can be more than is kept */

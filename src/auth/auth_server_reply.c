@@ -105,7 +105,6 @@ enum auth_server_verdict
 auth_fail(struct auth_server *as, struct buf *out)
 {
 	as->tries++;
-	as->failed++;
 	if (as->ops->failed != NULL)
 		as->ops->failed(as->ctx);
 	if (as->tries >= as->max_tries)
@@ -122,9 +121,8 @@ auth_pending_wipe(struct auth_server *as)
 
 /* 1 if the caller may give a verdict now; otherwise the login is denied. */
 static int
-is_turn(struct auth_server *as, int turn)
+auth_reply_is_turn(struct auth_server *as, int turn)
 {
-	as->failed = 0;
 	if (as->state != STATE_DENIED && !turn)
 		(void)auth_deny(as, "%s", err_str(ERR_BADSTATE));
 	return as->state != STATE_DENIED;
@@ -134,7 +132,7 @@ is_turn(struct auth_server *as, int turn)
 static int
 judged(struct auth_server *as)
 {
-	if (!is_turn(as, as->state == STATE_KEY_PROVEN || as->state == STATE_PENDING))
+	if (!auth_reply_is_turn(as, as->state == STATE_KEY_PROVEN || as->state == STATE_PENDING))
 		return 0;
 	auth_pending_wipe(as);
 	return 1;
@@ -188,7 +186,7 @@ auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, stru
 {
 	struct wire w;
 
-	if (!is_turn(as, as->state == STATE_PENDING && len <= AUTH_SERVER_MESSAGE_MAX))
+	if (!auth_reply_is_turn(as, as->state == STATE_PENDING && len <= AUTH_SERVER_MESSAGE_MAX))
 		return AUTH_SERVER_DENIED;
 	as->prompts = NO_ANSWER;
 	if (as->pending != AUTH_SERVER_PASSWORD) {

@@ -252,20 +252,3 @@ pubkey_algorithm_ok(const char *type, const char *alg)
 		return strcmp(alg, "rsa-sha2-512") == 0 || strcmp(alg, "rsa-sha2-256") == 0;
 	return kind != NULL && kind->usable && strcmp(type, alg) == 0;
 }
-
-int
-pubkey_signature_flags(struct bytes signature)
-{
-	struct wire w;
-	struct bytes alg;
-	int flags;
-
-	wire_init(&w, signature.p, signature.len);
-	alg = wire_string(&w);
-	if (alg.len < 3 || memcmp(alg.p, "sk-", 3) != 0)
-		return ERR_FORMAT;
-	(void)wire_string(&w);
-	flags = wire_u8(&w);
-	(void)wire_u32(&w); /* counter */
-	return wire_end(&w) == 0 ? flags : ERR_FORMAT;
-}

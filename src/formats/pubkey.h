@@ -45,9 +45,4 @@ void pubkey_format(struct bytes blob, struct buf *out);
  * and rsa-sha2-512 for ssh-rsa; never a certificate's, never SHA-1. */
 int pubkey_algorithm_ok(const char *type, const char *alg);
 
-/* The flags of a security key's signature (PROTOCOL.u2f of OpenSSH): bit 0 if
- * the key was touched, bit 2 if its user was verified.  Or ERR_FORMAT, also for
- * a signature of any other kind. */
-int pubkey_signature_flags(struct bytes signature) MUST_CHECK;
-
 #endif

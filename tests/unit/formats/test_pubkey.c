@@ -334,27 +334,6 @@ test_algorithms(void **state)
 	assert_string_equal(pubkey_type_short("ssh-ed25519-cert-v01@openssh.com"), "ED25519-CERT");
 }
 
-static void
-test_signature_flags(void **state)
-{
-	struct buf b;
-
-	(void)state;
-	buf_init(&b, 1000);
-	wire_put_text(&b, "sk-ssh-ed25519@openssh.com");
-	wire_put_text(&b, "signature");
-	buf_put_u8(&b, 5);
-	wire_put_u32(&b, 1000);
-	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), 5);
-	b.len--;
-	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), ERR_FORMAT);
-	buf_reset(&b);
-	wire_put_text(&b, "ssh-ed25519");
-	wire_put_text(&b, "signature");
-	assert_int_equal(pubkey_signature_flags(buf_bytes(&b)), ERR_FORMAT);
-	buf_free(&b);
-}
-
 int
 main(void)
 {
@@ -367,7 +346,6 @@ main(void)
 		cmocka_unit_test(test_rsa_limits),
 		cmocka_unit_test(test_ecdsa_curve_and_point_must_fit),
 		cmocka_unit_test(test_algorithms),
-		cmocka_unit_test(test_signature_flags),
 	};
 
 	return cmocka_run_group_tests_name("pubkey", tests, setup, teardown);

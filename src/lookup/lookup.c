@@ -250,18 +250,6 @@ lookup_pending_free(struct lookup_pending *pending)
 	strlist_free(&pending->command.fixed);
 }
 
-enum lookup_result
-lookup_find(struct lookup *l, const struct lookup_request *request, struct route **out)
-{
-	struct lookup_pending pending;
-	enum lookup_result result = lookup_begin(l, request, &pending, out);
-
-	if (result != LOOKUP_ASK)
-		return result;
-	lookup_pending_free(&pending);
-	return LOOKUP_FAILED;
-}
-
 void
 lookup_check(struct lookup *l, const struct conf *conf, struct conf_errors *errors)
 {

@@ -86,10 +86,6 @@ enum lookup_result lookup_answer(struct lookup *l, const struct lookup_request *
 
 void lookup_pending_free(struct lookup_pending *pending);
 
-/* lookup_begin() without programs: a backend that needs one fails. */
-enum lookup_result lookup_find(struct lookup *l, const struct lookup_request *request,
-    struct route **out);
-
 /* Print the [lookup NAME] sections in a form that can be read again: with defaults and absolute paths, or as
  * written if Order does not name the backend. */
 void lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to);

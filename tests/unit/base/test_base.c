@@ -496,6 +496,40 @@ test_login_names(void **state)
 	assert_false(login_name_ok(name, 254));
 }
 
+static void
+test_good_and_bad_login_names(void **state)
+{
+	static const char *const good[] = { "a", "alice", "alice+web", "a b", "a-", "J\xc3\xb6rg",
+		"\xe6\x97\xa5\xe6\x9c\xac", "...", "a@b:c%d", "\xf0\x9f\x90\x9f" };
+	static const char *const bad[] = { "", "-a", "a/b", "/", ".", "..", "a\nb", "a\tb", "\x7f",
+		"\x1b[2J", "\xff", "\xc0\xaf", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80", "\xe0\x80\xaf",
+		"a\xc2\x9b"
+		"b",
+		"a\xe2\x80\xae"
+		"b",
+		"a\xe2\x80\xa8"
+		"b",
+		"a\xe2\x80\x8b"
+		"b",
+		"\xef\xbb\xbf"
+		"a" };
+	char longest[257];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(login_name_ok(good[i], strlen(good[i])), 1);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(login_name_ok(bad[i], strlen(bad[i])), 0);
+	memset(longest, 'a', sizeof(longest));
+	longest[255] = '\0';
+	assert_int_equal(login_name_ok(longest, strlen(longest)), 1);
+	longest[255] = 'a';
+	longest[256] = '\0';
+	assert_int_equal(login_name_ok(longest, strlen(longest)), 0);
+}
+
 int
 main(void)
 {
@@ -516,6 +550,7 @@ main(void)
 		cmocka_unit_test(test_fd_read_all_up_to_the_limit),
 		cmocka_unit_test(test_fd_close_others_keeps_what_it_is_told),
 		cmocka_unit_test(test_login_names),
+		cmocka_unit_test(test_good_and_bad_login_names),
 	};
 
 	if (sodium_init() == -1)

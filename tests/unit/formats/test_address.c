@@ -1,5 +1,5 @@
 /*
- * auth/address: what sshd 9.2 decides of the same lists, row by row.
+ * formats/address.c: lists of addresses match as they do in sshd 9.2, row by row.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,12 +147,31 @@ test_long_items(void **state)
 	assert_int_equal(address_match(list, "fe80::1*"), 1);
 }
 
+static void
+test_address_lists(void **state)
+{
+	static const char *const good[] = { "1.2.3.4", "!10.0.0.0/8,*", "::1", "2001:db8::/32",
+		"10.0.*", "10.?.0.1", "fe80::*", "fe80::%eth0/10" };
+	static const char *const bad[] = { "", ",", "a,", "1.2.3.4,", "host", "*.example.com",
+		"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "::1/129", "!", "1.2.3", "1.2.3.4 5",
+		"0x7f.0.0.1", "10.1/16", "10.0.0.0/+8", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104",
+		"1.2.3.4%eth0" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(address_list_ok(good[i]), 1);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(address_list_ok(bad[i]), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_address_match),
 		cmocka_unit_test(test_long_items),
+		cmocka_unit_test(test_address_lists),
 	};
 
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

@@ -1,6 +1,5 @@
 /*
- * The lookup backend directory: what it takes, what it refuses, and that it costs the
- * same among many.
+ * plugins/directory.c: the lookup backend that opens one directory for each login.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +16,10 @@
 
 #include "base/login_dir.h"
 #include "base/fd.h"
-#include "lookup/lookup.h"
+#include "lookup_lab.h"
 #include "tmp_dir.h"
 
-static struct conf *conf;
-static struct lookup *lookup;
-static struct conf_errors errors;
+static struct lookup_lab lab;
 
 static void
 put(const char *path, const char *text, mode_t mode)
@@ -36,38 +33,20 @@ setup(void **state)
 	(void)state;
 	if (system("rm -rf users && mkdir users users/alice") != 0)
 		return -1;
-	put("conf.d/a.ini", "[lookup]\nOrder = directory\n[lookup directory]\nPath = users\n",
-	    0644);
 	put("users/alice/sshpiper_upstream", "ubuntu@h:2200\n", 0644);
 	put("users/alice/authorized_keys", "t AAAA\n", 0644);
 	put("users/alice/known_hosts", "", 0644);
 	put("users/alice/id_rsa", "secret", 0600);
-	if (conf_load("conf.d", CONF_ALL, &conf, &errors) != 0 ||
-	    lookup_new(conf, &errors, &lookup) != 0)
-		conf_errors_print(&errors, stderr);
-	return lookup == NULL ? -1 : 0;
+	lookup_lab_load(&lab, "[lookup]\nOrder = directory\n[lookup directory]\nPath = users\n");
+	return 0;
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	lookup_free(&lookup);
-	conf_free(&conf);
-	conf_errors_free(&errors);
-	errors = (struct conf_errors){ 0 };
+	lookup_lab_free(&lab);
 	return 0;
-}
-
-static enum lookup_result
-find(const char *login, struct route **r)
-{
-	struct lookup_request request = { .login = login,
-		.client_address = "192.0.2.1",
-		.local_address = "192.0.2.2",
-		.fingerprint = "" };
-
-	return lookup_find(lookup, &request, r);
 }
 
 static void
@@ -76,7 +55,8 @@ leads(const char *upstream, const char *user, const char *host, unsigned int por
 	struct route *r;
 
 	put("users/alice/sshpiper_upstream", upstream, 0644);
-	assert_int_equal(find("alice", &r), host == NULL ? LOOKUP_FAILED : LOOKUP_FOUND);
+	assert_int_equal(lookup_lab_find(&lab, "alice", &r),
+	    host == NULL ? LOOKUP_FAILED : LOOKUP_FOUND);
 	if (host == NULL)
 		return;
 	assert_string_equal(r->user == NULL ? "" : r->user, user);
@@ -133,7 +113,7 @@ test_route_ini(void **state)
 	    "HostName = %u.example\nKey = alice\nAuthorizedKeysFile = /etc/keys\n"
 	    "UserKnownHostsFile = sub/known ../other /etc/known\n",
 	    0644);
-	assert_int_equal(find("alice", &r), LOOKUP_FOUND);
+	assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_FOUND);
 	assert_string_equal(r->hosts.v[0], "alice.example");
 	assert_string_equal(r->key, "alice");
 	assert_null(r->key_file);
@@ -143,14 +123,14 @@ test_route_ini(void **state)
 	assert_null(route_in_tree(r, r->known_hosts_files.v[2]));
 	route_unref(&r);
 	put("users/alice/route.ini", "HostName = h\nMatchAddress = 10.0.0.0/8\n", 0644);
-	assert_int_equal(find("alice", &r), LOOKUP_NOT_FOUND);
+	assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_NOT_FOUND);
 	put("users/alice/route.ini", "HostName = h\n[route bob]\n", 0644);
-	assert_int_equal(find("alice", &r), LOOKUP_FAILED);
+	assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_FAILED);
 	put("users/alice/route.ini", "", 0644);
-	assert_int_equal(find("alice", &r), LOOKUP_FAILED);
+	assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_FAILED);
 }
 
-/* What goes through a name must stay beneath. */
+/* No name leads out of the directory of the login. */
 static void
 test_beneath(void **state)
 {
@@ -201,7 +181,7 @@ test_beneath(void **state)
 	buf_free(&b);
 }
 
-/* 20,000 neighbours make no difference: nothing but the one directory is looked at. */
+/* A login costs the same among 20,000 others: only its own directory is opened. */
 static void
 test_many(void **state)
 {
@@ -218,7 +198,7 @@ test_many(void **state)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (i = 0; i < 1000; i++) {
-		assert_int_equal(find("alice", &r), LOOKUP_FOUND);
+		assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_FOUND);
 		route_unref(&r);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &to);

@@ -1,7 +1,6 @@
 /*
- * The sentence for EACCES: which directory or file is closed to which user, and the command that
- * opens it. Called where files of the administrator cannot be opened: by safe_path, conf,
- * keystore, check and route.
+ * access_hint(): called by whatever failed to open a configured file with EACCES (conf, access,
+ * keystore, the subcommand check), for its message.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +20,7 @@ is_closed(const char *path, int mode)
 	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == -1 && errno == EACCES;
 }
 
-/* The first directory on the way that is closed, the caller's; or NULL. */
+/* The first directory of path that this process may not enter, allocated; or NULL. */
 static char *
 closed_dir(const char *path)
 {
@@ -45,7 +44,7 @@ closed_dir(const char *path)
 	return NULL;
 }
 
-/* The names of the process's user and group. */
+/* The process's user and group, as access_hint_prepare() found them. */
 static struct closed_us {
 	int known;
 	uid_t uid;
@@ -54,7 +53,7 @@ static struct closed_us {
 } closed_us;
 
 static void
-name_us(char user[64], char group[64])
+access_hint_names(char user[64], char group[64])
 {
 	const struct passwd *pw;
 	const struct group *gr;
@@ -79,7 +78,7 @@ name_us(char user[64], char group[64])
 void
 access_hint_prepare(void)
 {
-	name_us(closed_us.user, closed_us.group);
+	access_hint_names(closed_us.user, closed_us.group);
 	closed_us.uid = geteuid();
 	closed_us.gid = getegid();
 	closed_us.known = 1;
@@ -94,7 +93,7 @@ access_hint(const char *path, int mode, struct reason *why)
 	struct stat st;
 	int on_the_way = dir != NULL;
 
-	name_us(user, group);
+	access_hint_names(user, group);
 	if (dir != NULL)
 		reason_set(why,
 		    "user %s cannot enter %.800s; run: chgrp %s %.400s && chmod g+x %.400s, or "

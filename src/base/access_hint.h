@@ -1,6 +1,6 @@
 /*
- * Why a path is closed to this process, in words that say what to do about it: "user daemon
- * may not pass through /root; run: chgrp daemon /root && chmod g+x /root, or keep it elsewhere".
+ * Why this process may not use a path, and a command that changes it: "user daemon cannot enter /root;
+ * run: chgrp daemon /root && chmod g+x /root, or keep it elsewhere".
  */
 #ifndef BASE_ACCESS_HINT_H
 #define BASE_ACCESS_HINT_H
@@ -8,14 +8,14 @@
 #include "base/reason.h"
 
 /*
- * After EACCES.  mode is what is wanted of the path itself: R_OK, W_OK, X_OK as for access(2),
- * with the effective ids.  1: it is a directory on the way that is closed, 0: the path itself.
- * Looks up the names of our user and group, which may wait for a server, unless they are
- * remembered.
+ * Explain an EACCES for path.  mode is the access that was wanted to the path itself: R_OK, W_OK, X_OK as
+ * for access(2), with the effective ids.  1: a directory above the path cannot be entered; 0: the path
+ * itself denies access.  Looks up the names of the process's user and group, which may wait for a
+ * directory server, unless access_hint_prepare() has done so.
  */
 int access_hint(const char *path, int mode, struct reason *why);
 
-/* Look them up now: for a process that cannot later, being confined. */
+/* Look up the names of the user and group now, for a process that is about to be confined. */
 void access_hint_prepare(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A token bucket, kept as the time at which it will be full again.
+ * A token bucket, kept as the time at which it will be full again.  Called by the keeper for each session.
  */
 #include "base/bucket.h"
 

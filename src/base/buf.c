@@ -1,5 +1,5 @@
 /*
- * The byte buffer that every message is put together in.
+ * The growing byte buffer of every message, file and list that is put together.  Called everywhere.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,8 +39,7 @@ buf_reset(struct buf *b)
 }
 
 /*
- * Growth copies by hand rather than with realloc(), and wipes what it leaves
- * behind: a buffer may hold a secret, and only its user knows.
+ * Not by realloc(), which would free the old memory without wiping it: any buffer may hold a secret.
  */
 static int
 buf_grow(struct buf *b, size_t len)

@@ -21,7 +21,7 @@ struct buf {
 	int err;    /* first error, 0 if none */
 };
 
-/* Bytes that belong to somebody else.  Not terminated. */
+/* A view of bytes in memory owned elsewhere.  Not terminated. */
 struct bytes {
 	const uint8_t *p;
 	size_t len;
@@ -34,16 +34,16 @@ buf_bytes(const struct buf *b)
 	return (struct bytes){ b->data, b->len };
 }
 
-/* An empty buffer that holds at most max bytes.  Allocates nothing yet. */
+/* An empty buffer that will hold at most max bytes.  Allocates nothing yet. */
 void buf_init(struct buf *b, size_t max);
 
 /* Free the memory; the buffer is as after buf_init() with the same max. */
 void buf_free(struct buf *b);
 
-/* As buf_free(), with the bytes wiped first. */
+/* Wipe the bytes, then do as buf_free(). */
 void buf_wipe(struct buf *b);
 
-/* Empty it, keep the memory, forget the error. */
+/* Empty the buffer and clear its error; the memory is kept, and not wiped. */
 void buf_reset(struct buf *b);
 
 void buf_put(struct buf *b, const void *p, size_t len);
@@ -52,8 +52,8 @@ void buf_put_u8(struct buf *b, uint8_t v);
 /* Append formatted text, without its NUL. */
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Make room for len bytes and return where they go (add them to b->len once
- * written), or NULL, with the error set. */
+/* Make room for len more bytes and return where they go; the caller writes them and adds len to b->len.
+ * NULL with the error set. */
 uint8_t *buf_reserve(struct buf *b, size_t len);
 
 /* Drop len bytes (at most b->len) from the front. */

@@ -1,5 +1,5 @@
 /*
- * The monotonic clock, for deadlines and rates.
+ * The monotonic clock.  Called wherever there is a deadline, a rate or a duration.
  */
 #include <limits.h>
 #include <time.h>

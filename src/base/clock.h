@@ -1,6 +1,6 @@
 /*
- * Time.  Deadlines are in milliseconds of the monotonic clock, so that a step
- * of the wall clock moves none of them.
+ * Time since an arbitrary point, by the monotonic clock: setting the wall clock moves no deadline.
+ * Deadlines are in milliseconds.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -12,8 +12,7 @@
 int64_t clock_ms(void);
 int64_t clock_us(void);
 
-/* Milliseconds from now until deadline for poll(2): 0 if it has passed, -1 for
- * CLOCK_NEVER. */
+/* The timeout for poll(2) that ends at deadline: 0 if it has passed, -1 for CLOCK_NEVER. */
 int clock_until(int64_t deadline, int64_t now);
 
 #endif

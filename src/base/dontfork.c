@@ -1,5 +1,5 @@
 /*
- * Memory that children do not inherit, for the tables of the master.
+ * Memory that forked children do not inherit.  Called by the master for its tables of client addresses.
  */
 #include <sys/mman.h>
 

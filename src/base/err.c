@@ -1,5 +1,5 @@
 /*
- * The texts of the error codes.
+ * Texts of the error codes, for messages and the log.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * File descriptors: closing them, passing them over sockets, reading and writing all of a file.
+ * Descriptors.  Called by every process; fd_send() and fd_recv() are below ipc.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +92,7 @@ fd_send(int sock, const void *p, size_t len, int pass)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(cmsg), &pass, sizeof(int));
 	}
-	do /* a session has no sendmsg(2): it has nothing to pass */
+	do /* without a descriptor send(2): the sandbox of sessions, which pass none, denies sendmsg(2) */
 		n = pass != -1 ? sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) :
 				 send(sock, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
@@ -106,9 +106,8 @@ fd_send(int sock, const void *p, size_t len, int pass)
 }
 
 /*
- * Take the one descriptor a message may bring.  On 64-bit machines the padding
- * of the control buffer has room for a second one, which the kernel then
- * delivers: all but a lone one are closed.
+ * Take the one descriptor that may come with a message.  The padding of the control buffer has room for
+ * a second one on 64-bit machines, and the kernel delivers it: if there are several, all are closed.
  */
 static int
 fd_take(struct msghdr *msg, int *passed)
@@ -131,7 +130,7 @@ fd_take(struct msghdr *msg, int *passed)
 			}
 		}
 	}
-	/* there was room in the buffer, so what was lacking is room in this process */
+	/* the buffer has room for one descriptor: if none came, this process could open no more */
 	if (ret == 0 && *passed == -1 && (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == MSG_CTRUNC)
 		return ERR_NOFILE;
 	if (ret != 0 || (msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
@@ -156,7 +155,8 @@ fd_recv(int sock, void *p, size_t size, int *passed, int flags)
 	*passed = -1;
 	msg.msg_control = control.bytes;
 	msg.msg_controllen = sizeof(control.bytes);
-	/* A peer that has left something unread resets: once, ahead of what it had sent. */
+	/* A peer that closed with unread input makes the first read fail with ECONNRESET; what it
+	 * sent before can be read after that. */
 	do
 		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
 	while (n == -1 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
@@ -179,7 +179,7 @@ fd_read_all(int fd, struct buf *b)
 		size_t want = b->max - b->len < 16384 ? b->max - b->len : 16384;
 		uint8_t probe;
 
-		if (want == 0) { /* full: one byte more would be too much */
+		if (want == 0) { /* b is full: this must be the end of the file */
 			n = read(fd, &probe, 1);
 			if (n == 0)
 				return 0;

@@ -1,6 +1,6 @@
 /*
- * Filters of system calls, by libseccomp; for all roles but the session, which has its own
- * (session/sandbox.c).
+ * Filters of system calls, by libseccomp.  Called by the confine.c of master, keeper and errands; the
+ * session has a filter of its own (session/sandbox.c).
  */
 #include <errno.h>
 #include <unistd.h>
@@ -63,7 +63,7 @@ filter_add(scmp_filter_ctx ctx, uint32_t other, uint32_t action, const struct fi
 		else if (rule->args[i].test != FILTER_ANY)
 			conditions[n++] = filter_condition(&rule->args[i]);
 	}
-	/* what happens anyway, as EPERM does under sanitizers, may have no rule */
+	/* libseccomp refuses rules for the default action, as EPERM is in sanitizer builds */
 	if (action == other)
 		return 0;
 	return seccomp_rule_add_array(ctx, action, number, n, conditions);

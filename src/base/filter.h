@@ -1,6 +1,6 @@
 /*
- * A filter of system calls (seccomp(2)) from a table of their names: a process gives up, for
- * itself and its children, what it has no use for.  Nothing takes a filter off again.
+ * A filter of system calls (seccomp(2)), made from a table of their names.  It holds for the process and
+ * all its children, and cannot be taken off again.
  */
 #ifndef BASE_FILTER_H
 #define BASE_FILTER_H
@@ -13,14 +13,14 @@
 /* A condition on one argument. */
 struct filter_arg {
 	enum {
-		FILTER_ANY, /* no condition */
-		FILTER_IS,  /* the argument is value */
-		FILTER_IS_INT, /* its lower 32 bits are, which is all that the kernel takes of an int */
-		FILTER_IS_NOT,	     /* it is anything else, upper half included */
-		FILTER_HAS,	     /* all of the bits in value are set */
-		FILTER_LACKS,	     /* none of the bits in value is set */
-		FILTER_IS_OURSELVES, /* it is the process's own number */
-		FILTER_FAILS,	     /* no condition: the call fails with the errno that value is */
+		FILTER_ANY,    /* no condition */
+		FILTER_IS,     /* all 64 bits of the argument are value */
+		FILTER_IS_INT, /* the lower 32 bits are value: the kernel uses no more of an int */
+		FILTER_IS_NOT, /* any of the 64 bits differs from value */
+		FILTER_HAS,    /* all bits of value are set in the argument */
+		FILTER_LACKS,  /* no bit of value is set in the argument */
+		FILTER_IS_OURSELVES, /* the argument is the process's own pid */
+		FILTER_FAILS,	     /* no condition: the call fails with the errno in value */
 	} test;
 	unsigned int number; /* of the argument, from 0 */
 	uint64_t value;
@@ -29,9 +29,9 @@ struct filter_arg {
 #define FILTER_ARGS_MAX 3
 
 /*
- * A call by its name, as in syscalls(2), and the conditions that all have to hold; several rules
- * of one call are alternatives.  A call that this architecture or libseccomp lacks counts for
- * nothing.
+ * A call by its name in syscalls(2), and conditions that all have to hold.  Of several rules for one call
+ * any one that matches is enough.  A rule for a call that this architecture or libseccomp does not know is
+ * skipped.
  */
 struct filter_rule {
 	const char *call;
@@ -39,16 +39,17 @@ struct filter_rule {
 };
 
 enum filter_kind {
-	FILTER_ALLOW, /* the rules say what is allowed; any other call kills the process */
-	/* The rules say what fails with EPERM; any other call is allowed.  FILTER_IS is of little
-	 * use here: the kernel drops the upper half of an int, which makes it fail, afterwards. */
+	FILTER_ALLOW, /* calls that match a rule are allowed; any other call kills the process */
+	/* Calls that match a rule fail with EPERM; any other call is allowed.  An int is to be tested with
+	 * FILTER_IS_INT here: with garbage in the upper half FILTER_IS would not match, and the kernel,
+	 * which ignores that half, would do the call. */
 	FILTER_REFUSE,
 };
 
 /* clang-format off */
 /*
- * Rules for FILTER_REFUSE: what reaches into other processes, mounts, namespaces and the kernel,
- * but for ptrace(2), which a sanitizer wants.  Nothing that the gateway starts has a use for it.
+ * Rules for FILTER_REFUSE: calls that reach into other processes, mounts, namespaces and the kernel.  No
+ * process that the gateway starts needs them.  ptrace(2) is not among them, for sanitizers use it.
  */
 #define FILTER_REACHING                                      \
 	{ .call = "process_vm_readv" }, { .call = "process_vm_writev" }, \
@@ -71,8 +72,9 @@ enum filter_kind {
 	{ .call = "swapon" }, { .call = "swapoff" }
 /* clang-format on */
 
-/* From now on.  Sets no-new-privileges as well.  Under sanitizers, which call more than we do, a
- * call that is not allowed fails with EPERM.  0, ERR_NOMEM, or ERR_SYS with errno. */
+/* Install the filter, and set no-new-privileges.  In sanitizer builds FILTER_ALLOW lets other calls fail
+ * with EPERM instead of killing the process, for sanitizers make calls of their own.
+ * 0, ERR_NOMEM, or ERR_SYS with errno. */
 int filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Landlock by its system calls: glibc has no functions for them, and the kernel's header, of the
- * distribution, knows less than the kernel that runs.  Called by whoever confines itself.
+ * Landlock by its system calls, for which glibc has no functions.  The constants are defined here because
+ * the distribution's kernel header may be older than the running kernel.  Called by keeper/confine.c and
+ * errand/confine.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,20 +30,20 @@
 #define FS_READ_FILE (1ULL << 2)
 #define FS_READ_DIR (1ULL << 3)
 #define FS_MAKE_REG (1ULL << 8)
-#define FS_REMOVE_AND_MAKE (0x1ff0ULL & ~FS_MAKE_REG) /* bits 4 to 12: directories change */
+#define FS_REMOVE_AND_MAKE (0x1ff0ULL & ~FS_MAKE_REG) /* bits 4 to 12: all REMOVE_* and MAKE_* */
 #define FS_REFER (1ULL << 13)
 #define FS_TRUNCATE (1ULL << 14)
 #define FS_IOCTL_DEV (1ULL << 15)
-/* A rule for a file may have no other. */
+/* A rule for anything but a directory may have no other rights. */
 #define FS_OF_FILES (FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
 #define NET_BIND_AND_CONNECT 3ULL
 #define SCOPE_ABSTRACT_AND_SIGNAL 3ULL
 
-/* Entries of one directory that are allowed by name: each takes some microseconds. */
+/* landlock_allow_except(): entries of one directory, each of which takes a rule and some microseconds. */
 #define ENTRIES_MAX 4096
 
-/* struct landlock_ruleset_attr; a kernel of an earlier version takes one that ends earlier. */
+/* struct landlock_ruleset_attr; an older kernel takes only its first members. */
 struct ruleset {
 	uint64_t fs;
 	uint64_t net;
@@ -56,7 +57,7 @@ struct path_beneath {
 
 struct landlock {
 	int fd;
-	uint64_t fs; /* the rights for files that are given up */
+	uint64_t fs; /* the rights to files that are given up */
 };
 
 static uint64_t
@@ -82,7 +83,7 @@ landlock_fs(unsigned int rights)
 	return fs;
 }
 
-/* What a Landlock of this version has of what is asked for. */
+/* Take out of r what a Landlock of this version lacks.  Returns the size of r that it accepts. */
 static size_t
 landlock_offered(int version, struct ruleset *r)
 {
@@ -147,7 +148,7 @@ landlock_free(struct landlock **l)
 	free(old);
 }
 
-/* The rights are kept for one file or directory, opened with O_PATH. */
+/* Allow rights to one file or directory, opened with O_PATH. */
 static int
 landlock_add(struct landlock *l, int fd, const struct stat *st, uint64_t fs)
 {
@@ -173,22 +174,22 @@ landlock_allow(struct landlock *l, const char *path, unsigned int rights)
 	return r;
 }
 
-/* --- everything but --- */
+/* --- everything except some paths --- */
 
-/* Is path below dir, or dir itself? */
+/* 1 if path is dir or below it. */
 static int
-path_within(const char *path, const char *dir)
+landlock_path_within(const char *path, const char *dir)
 {
 	size_t len = strlen(dir);
 
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-static int allow_around(struct landlock *, const char *, char *const *, size_t, uint64_t);
+static int landlock_allow_around(struct landlock *, const char *, char *const *, size_t, uint64_t);
 
-/* One entry of a directory on the way to an exception. */
+/* Allow one entry of a directory that has an exception below it. */
 static int
-allow_entry(struct landlock *l, int dir, const char *path, char *const *except, size_t n,
+landlock_allow_entry(struct landlock *l, int dir, const char *path, char *const *except, size_t n,
     uint64_t fs)
 {
 	struct stat st;
@@ -199,21 +200,22 @@ allow_entry(struct landlock *l, int dir, const char *path, char *const *except, 
 		if (strcmp(except[i], path) == 0)
 			return 0;
 	for (i = 0; i < n; i++)
-		if (path_within(except[i], path))
-			return allow_around(l, path, except, n, fs);
+		if (landlock_path_within(except[i], path))
+			return landlock_allow_around(l, path, except, n, fs);
 	fd = openat(dir, strrchr(path, '/') + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	/* Whatever can't be opened so can't be used either; where a link leads to has its own
-	 * name. */
+	/* No rule for an entry that cannot be opened with O_PATH, for then it cannot be used either; nor
+	 * for a symbolic link, whose target is another entry. */
 	r = fd == -1 || fstat(fd, &st) == -1 || S_ISLNK(st.st_mode) ? 0 :
 								      landlock_add(l, fd, &st, fs);
 	fd_close(&fd);
 	return r;
 }
 
-/* The directory cannot be listed: allow what is on the way to the exceptions, whose names are
- * known. */
+/* Do as landlock_allow_around() in a directory that cannot be listed: only the entries that lead to
+ * exceptions are looked at, whose names are known. */
 static int
-allow_known(struct landlock *l, const char *path, char *const *except, size_t n, uint64_t fs)
+landlock_allow_known(struct landlock *l, const char *path, char *const *except, size_t n,
+    uint64_t fs)
 {
 	const size_t len = path[1] == '\0' ? 0 : strlen(path);
 	size_t i, next;
@@ -221,19 +223,20 @@ allow_known(struct landlock *l, const char *path, char *const *except, size_t n,
 	int r = 0;
 
 	for (i = 0; i < n && r == 0; i++) {
-		if (!path_within(except[i], len == 0 ? "" : path))
+		if (!landlock_path_within(except[i], len == 0 ? "" : path))
 			continue;
 		next = len + 1 + strcspn(except[i] + len + 1, "/");
 		name = strndup(except[i], next);
-		r = name == NULL ? ERR_NOMEM : allow_entry(l, -1, name, except, n, fs);
+		r = name == NULL ? ERR_NOMEM : landlock_allow_entry(l, -1, name, except, n, fs);
 		free(name);
 	}
 	return r;
 }
 
-/* Allow what is in this directory, which an exception is below. */
+/* Allow all entries of a directory that has exceptions below it, except those. */
 static int
-allow_around(struct landlock *l, const char *path, char *const *except, size_t n, uint64_t fs)
+landlock_allow_around(struct landlock *l, const char *path, char *const *except, size_t n,
+    uint64_t fs)
 {
 	DIR *dir = opendir(path);
 	size_t entries = 0;
@@ -242,7 +245,7 @@ allow_around(struct landlock *l, const char *path, char *const *except, size_t n
 	int r = 0;
 
 	if (dir == NULL)
-		return errno == EACCES ? allow_known(l, path, except, n, fs) : ERR_SYS;
+		return errno == EACCES ? landlock_allow_known(l, path, except, n, fs) : ERR_SYS;
 	while (r == 0 && (e = readdir(dir)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
@@ -251,7 +254,7 @@ allow_around(struct landlock *l, const char *path, char *const *except, size_t n
 		} else if (asprintf(&name, "%s/%s", path[1] == '\0' ? "" : path, e->d_name) == -1) {
 			r = ERR_NOMEM;
 		} else {
-			r = allow_entry(l, dirfd(dir), name, except, n, fs);
+			r = landlock_allow_entry(l, dirfd(dir), name, except, n, fs);
 			free(name);
 		}
 	}
@@ -274,7 +277,7 @@ landlock_allow_except(struct landlock *l, const char *const *paths, size_t n, un
 			found++;
 	}
 	r = found == 0 ? landlock_allow(l, "/", rights) :
-			 allow_around(l, "/", except, found, landlock_fs(rights));
+			 landlock_allow_around(l, "/", except, found, landlock_fs(rights));
 	for (i = 0; i < found; i++)
 		free(except[i]);
 	free(except);

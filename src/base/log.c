@@ -1,6 +1,5 @@
 /*
- * The log of every process: one harmless line for each call, to standard error or to the sink
- * that a session sets.
+ * Log lines of every process.  The sessions' go to the keeper, through a sink (session/report.c).
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,9 +16,10 @@
 #include "base/log.h"
 #include "base/utf8.h"
 
-/* Below PIPE_BUF, so that a line is written whole or not at all. */
+/* Below PIPE_BUF (4096), so that a pipe takes a line whole or not at all. */
 #define LOG_LINE_MAX 4000
-/* JSON may take twice as much for it, and has some 100 bytes around it. */
+/* The text of a line: with every byte escaped, and the 120 bytes of log_json() around it, it still fits into
+ * LOG_LINE_MAX. */
 #define LOG_TEXT_MAX 1900
 
 static enum log_level log_level = LOG_LVL_INFO;
@@ -36,7 +36,7 @@ log_detect_journal(void)
 	char ours[64];
 	struct stat st;
 
-	/* systemd.exec(5): the device and inode of its socket, "8:1234" */
+	/* systemd.exec(5): "DEVICE:INODE" of the journal's socket */
 	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
 		return;
 	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
@@ -81,7 +81,7 @@ log_vis(char *out, size_t size, const void *text, size_t len)
 	}
 	for (i = 0; i < len; i += n) {
 		if (o + 8 > size) {
-			memcpy(out + o, "...", 3); /* there is room: see the 8 */
+			memcpy(out + o, "...", 3); /* fits: less than 8 bytes are left unused */
 			o += 3;
 			break;
 		}
@@ -106,8 +106,8 @@ log_level_name(enum log_level level)
 	return names[level];
 }
 
-/* Put the line of JSON for a text of log_vis() into out, of size bytes, and return its length.
- * Allocates nothing: the buffer already has its full size. */
+/* Put a line of JSON into out, which has size bytes, and return its length; text is the output of log_vis().
+ * Allocates nothing, because the buffer starts with its full size. */
 static size_t
 log_json(char *out, size_t size, enum log_level level, const char *text)
 {

@@ -1,7 +1,7 @@
 /*
- * The log: one line on standard error for each call, escaped so that nothing a
- * peer sent can start a second line or move a cursor.  A sink that is full or
- * gone loses lines (and counts them) rather than stop the process.
+ * The log: one line on standard error for each call, escaped so that nothing a peer sent can start a
+ * second line or move a cursor.  Where standard error takes no more, lines are dropped and counted; the
+ * process never waits for it.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -17,26 +17,25 @@ enum log_level {
 };
 
 enum log_format {
-	LOG_FORMAT_SSHD, /* "sallyport[PID]: text", sshd's words */
+	LOG_FORMAT_SSHD, /* "sallyport[PID]: text" */
 	LOG_FORMAT_JSON, /* {"time":…,"level":…,"pid":…,"message":…} */
 };
 
-/* Leave "sallyport[PID]: " out of lines if standard error is the journal, which puts
- * the same in front of them. */
+/* Omit "sallyport[PID]: " if standard error is the journal of systemd, which adds it to lines itself. */
 void log_detect_journal(void);
 
-/* Process-wide; before the first line they are INFO and sshd. */
+/* The level and format of this process's lines; without a call LOG_LVL_INFO and LOG_FORMAT_SSHD. */
 void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
 /*
- * Hand lines to this function, with ctx, instead of writing them: text is len bytes as they were
- * put together, not escaped.  It must not log anything itself.  NULL: lines are written again.
+ * Pass lines to the function sink, with ctx, instead of writing them.  text has len bytes and is not
+ * escaped.  The sink must not log anything itself.  NULL: write lines to standard error again.
  */
 void log_set_sink(void (*sink)(void *ctx, enum log_level level, const char *text, size_t len),
     void *ctx);
 
-/* 1 if lines of this level are wanted. */
+/* 1 if lines of this level are logged. */
 int log_wants(enum log_level level);
 
 #define log_error(...) log_line(LOG_LVL_ERROR, __VA_ARGS__)
@@ -46,7 +45,7 @@ int log_wants(enum log_level level);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* log_error(), then exit(1): before serving, or where only this session dies. */
+/* log_error(), then exit(1).  Only before the gateway serves, or in a process of one session. */
 void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /*

@@ -1,6 +1,6 @@
 /*
- * Directories of a tree, one for each login.  Called by the lookup backend "directory" and by
- * the keeper for the files such a directory names.
+ * A tree of directories, one for each login.  Called by the lookup backend "directory" and by
+ * access/route_files.c, for the files in such a directory.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,10 +1,9 @@
 /*
  * Files in a tree of directories, one for each login: TREE/DIR/NAME.
  *
- * The tree and all above it, the directory and the files are as safe_path.h has it.  A symbolic
- * link may lead to another place in the tree (for DIR) or in its directory (for NAME), never
- * out.  Others may write to no directory of the tree, be it a sticky one, with StrictModes = no
- * neither.
+ * The rule of safe_path.h holds for the tree and everything above it, DIR and NAME.  A symbolic link in
+ * place of DIR must lead to a directory in the tree, one in place of NAME to a file in DIR.  No directory
+ * of the tree may be writable by others, not even if it is sticky, and not even with StrictModes = no.
  */
 #ifndef BASE_LOGIN_DIR_H
 #define BASE_LOGIN_DIR_H
@@ -20,20 +19,20 @@ struct login_dir {
 };
 
 /*
- * Open the tree and the directory in it.  0 with *dir for login_dir_close(); ERR_NOTFOUND (no such
- * DIR; a missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT or ERR_SYS, with why: one line that
- * names the file, for the log.
+ * Open the directory name in a tree.  0, and the caller closes *dir; ERR_NOTFOUND (no such directory; a
+ * missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT, ERR_NOMEM or ERR_SYS, with one line in why that begins
+ * with the path.
  */
 int login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *name,
     struct login_dir *dir, struct reason *why) MUST_CHECK;
 void login_dir_close(struct login_dir *dir);
 
-/* Open the regular file NAME of a directory as above (flags as for open(2)).  refused
- * are the bits its mode must not have. */
+/* Open the regular file name in a directory (flags as for open(2)); refused are the bits that its mode
+ * must not have.  Returns as login_dir_open() does; *fd is the caller's. */
 int login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mode_t refused,
     int *fd, struct reason *why) MUST_CHECK;
 
-/* All of it: append TREE/DIR/NAME, at most out->max bytes. */
+/* Append the file TREE/NAME/FILE, of at most out->max bytes (ERR_TOOBIG), to out. */
 int login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const char *name,
     const char *file, mode_t refused, struct buf *out, struct reason *why) MUST_CHECK;
 

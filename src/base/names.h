@@ -1,5 +1,5 @@
 /*
- * What the names of logins, and of keys and passwords in the key store, may be.
+ * The rules for login names, and for names of keys and passwords in the key store.
  */
 #ifndef BASE_NAMES_H
 #define BASE_NAMES_H
@@ -13,17 +13,17 @@
 #define KEY_NAME_MAX 64
 
 /*
- * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8 with visible characters
- * only, without '/', not beginning with '-', and neither "." nor "..", so that it can be the name
- * of a file. A space is allowed.
+ * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8, of visible characters alone,
+ * without '/', not starting with '-', and neither "." nor "..", so that the name can be a file name and an
+ * argument.  A space is allowed.
  */
 int login_name_ok(const void *name, size_t len);
 
-/* 1 if it may be the name of a key or password: 1 to KEY_NAME_MAX of A-Z a-z 0-9 . _ @ + -, not
- * starting with '.' or '-', not ending in ".pub". */
+/* 1 if name is 1 to KEY_NAME_MAX characters of A-Z a-z 0-9 . _ @ + -, does not start with '.' or '-',
+ * and does not end in ".pub". */
 int key_name_ok(const char *name);
 
-/* 0 if key_name_ok(), or ERR_FORMAT with why. */
+/* 0 if key_name_ok(), else ERR_FORMAT with the rule in why. */
 int key_name_check(const char *name, struct reason *why) MUST_CHECK;
 
 #endif

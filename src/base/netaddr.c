@@ -1,5 +1,5 @@
 /*
- * Addresses of clients as keys of tables.  The master counts connections by them.
+ * Client addresses.  Called by the master, which counts connections and failed logins by them.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

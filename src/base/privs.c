@@ -1,5 +1,6 @@
 /*
- * Users: becoming another one for good, or for a while to look at files as that user would.
+ * Users and privileges of processes.  Called by every process that starts as root, and by conf for users
+ * in the configuration.
  */
 #include <grp.h>
 #include <linux/capability.h>
@@ -32,7 +33,7 @@ privs_make_as(const char *user)
 {
 	struct passwd *pw = user == NULL ? NULL : getpwnam(user);
 
-	/* it says who it was, and never that it failed: then it is as before */
+	/* setfsuid(2) reports no errors; if it fails, files and sockets stay root's */
 	(void)setfsuid(pw == NULL ? geteuid() : pw->pw_uid);
 }
 
@@ -97,7 +98,8 @@ privs_limit_capabilities(uint64_t keep)
 	int i, change = 0;
 	uint32_t mask;
 
-	/* what root would get back by executing something; only who may change that set needs to */
+	/* The bounding set is what root gets when it executes a program.  A process that may not change
+	 * it is not root. */
 	for (i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) != -1; i++)
 		if ((keep >> i & 1) == 0)
 			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
@@ -112,6 +114,6 @@ privs_limit_capabilities(uint64_t keep)
 		caps[i].effective = caps[i].permitted;
 		caps[i].inheritable = 0;
 	}
-	/* not called without need: a filter of the service manager's may not have it */
+	/* only if something changes: the service manager's filter may deny capset(2) */
 	return change && syscall(SYS_capset, &header, caps) == -1 ? ERR_SYS : 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Giving up root.
+ * Giving up root, for a while or for good.
  */
 #ifndef BASE_PRIVS_H
 #define BASE_PRIVS_H
@@ -9,30 +9,30 @@
 
 #include "base/err.h"
 
-/* Become a user for good, groups included.  NULL or "root": stay as it is.
- * ERR_NOTFOUND: no such user; ERR_SYS. */
+/* Change to a user for good, groups included.  NULL or "root": change nothing.
+ * 0; ERR_NOTFOUND: no such user; ERR_PERM: the way back to root is still open; ERR_SYS. */
 int privs_drop(const char *user) MUST_CHECK;
 
-/* Give up every capability but those of the mask (1 << CAP_...), for us and whatever we execute.
- * 0 or ERR_SYS. */
+/* Give up every capability except those in keep (1 << CAP_...), for this process and the programs it
+ * executes.  0 or ERR_SYS. */
 int privs_limit_capabilities(uint64_t keep) MUST_CHECK;
 
-/* Until the next call, root opens files as this user would, groups included; it remains able
- * to come back: to itself with NULL (or "root").  Nothing may be run meanwhile.  As privs_drop();
- * for who is not root, NULL alone is possible (ERR_PERM). */
+/* Set the effective user and groups of root to those of a user, until the next call; NULL or "root" goes
+ * back.  The real user stays root, so no program may be run meanwhile.  0; ERR_NOTFOUND: no such user;
+ * ERR_PERM: the process is not root's, and user is not NULL; ERR_SYS. */
 int privs_as(const char *user) MUST_CHECK;
 
-/* What root makes from now on is this user's, NULL: its own.  A port is shared with sockets
- * of one's own alone (SO_REUSEPORT of socket(7)), and after privs_drop() that is the user. */
+/* Files and sockets that root makes from now on belong to this user; NULL: to root again.  The master
+ * binds its sockets so, for a port can be shared with sockets of the same user alone (SO_REUSEPORT of
+ * socket(7)), and after privs_drop() the master is that user. */
 void privs_make_as(const char *user);
 
-/* 1 if both are the same, or one is not there. */
+/* 1 if both names have the same uid, or if one of them does not exist. */
 int privs_same_user(const char *a, const char *b);
 
-/* 1 if there is such a user. */
 int privs_user_exists(const char *user);
 
-/* The number of a user; ERR_NOTFOUND. */
+/* The uid of a user.  0, or ERR_NOTFOUND with *uid 0. */
 int privs_uid(const char *user, uid_t *uid) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The title of a process in ps(1), as setproctitle(3) of OpenBSD.  Each process sets its own.
+ * Process titles.  Called by each process when it starts, and by sessions after the login.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,15 +1,14 @@
 /*
- * What ps(1) shows of a process.
+ * The title of the process in ps(1).
  */
 #ifndef BASE_PROCTITLE_H
 #define BASE_PROCTITLE_H
 
-/* Take over the argument area: once, first thing in main().  The strings of
- * argv and of the environment are copied out of the way first; argv's entries
- * are replaced. */
+/* Take the memory of the arguments and the environment for titles, and point argv and environ to copies.
+ * Once, first of all in main(). */
 void proctitle_init(int argc, char **argv);
 
-/* Set the title to "sallyport: " and the text. */
+/* Set the title to "sallyport: " and the text; what does not fit into that memory is cut. */
 void proctitle_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Asking for a passphrase or password on the terminal, as readpass.c of OpenSSH.  Called by the
- * command line, and by `serve` for a key store that is unlocked with a passphrase.
+ * Passphrases from the terminal, as readpassphrase(3) of OpenBSD.  Called by the subcommands, and by
+ * keystore/unlock.c when the gateway starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +15,10 @@
 #include "base/fd.h"
 #include "base/readpass.h"
 
-/* One line, without its end, byte by byte: what follows it on standard input
- * is the next one's. */
+/* Read one line, without its newline.  Byte by byte, for the next line of standard input may be for
+ * another question. */
 static int
-line_read(int fd, uint8_t *line, size_t *len)
+readpass_line(int fd, uint8_t *line, size_t *len)
 {
 	ssize_t n;
 	uint8_t c;
@@ -48,9 +48,9 @@ line_read(int fd, uint8_t *line, size_t *len)
 	return r;
 }
 
-/* 0 when there is a line on the terminal, ERR_AGAIN when a signal came first. */
+/* Wait for a line on the terminal: 0, ERR_AGAIN when a signal came first, or ERR_SYS. */
 static int
-line_wait(int tty, int signals)
+readpass_wait(int tty, int signals)
 {
 	struct pollfd fds[2] = {
 		{ .fd = tty, .events = POLLIN },
@@ -63,9 +63,9 @@ line_wait(int tty, int signals)
 	return fds[1].revents != 0 ? ERR_AGAIN : 0;
 }
 
-/* Ask once.  ERR_AGAIN: a signal came; it is still pending. */
+/* Ask once.  ERR_AGAIN: a signal came, and is still pending. */
 static int
-tty_ask(int tty, int signals, const char *prompt, uint8_t *line, size_t *len)
+readpass_ask(int tty, int signals, const char *prompt, uint8_t *line, size_t *len)
 {
 	struct termios before, quiet;
 	int r;
@@ -78,9 +78,9 @@ tty_ask(int tty, int signals, const char *prompt, uint8_t *line, size_t *len)
 		return ERR_SYS;
 	r = fd_write_all(tty, prompt, strlen(prompt));
 	if (r == 0)
-		r = line_wait(tty, signals);
+		r = readpass_wait(tty, signals);
 	if (r == 0)
-		r = line_read(tty, line, len);
+		r = readpass_line(tty, line, len);
 	tcsetattr(tty, TCSAFLUSH, &before);
 	if (fd_write_all(tty, "\n", 1) != 0 && r == 0)
 		r = ERR_SYS;
@@ -88,13 +88,13 @@ tty_ask(int tty, int signals, const char *prompt, uint8_t *line, size_t *len)
 }
 
 /*
- * The terminal must not be left without echo by a Ctrl-C.  So signals wait while
- * we ask, a signalfd tells of them without taking them, and they do their work
- * once the terminal is as it was.  After a stop (Ctrl-Z) the question is put again.
- * Signals that were held back already are somebody else's business.
+ * Ctrl-C must not leave the terminal without echo.  So signals are blocked during the question, a signalfd
+ * tells that one is pending, and it is delivered once the terminal's modes are restored.  After a stop
+ * (Ctrl-Z) the question is asked again.  Signals that the caller has blocked stay blocked, and do not end
+ * the question.
  */
 static int
-tty_read(int tty, const char *prompt, uint8_t *line, size_t *len)
+readpass_tty(int tty, const char *prompt, uint8_t *line, size_t *len)
 {
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 	sigset_t set, before;
@@ -112,7 +112,7 @@ tty_read(int tty, const char *prompt, uint8_t *line, size_t *len)
 		return ERR_SYS;
 	do {
 		sigprocmask(SIG_BLOCK, &set, NULL);
-		r = tty_ask(tty, signals, prompt, line, len);
+		r = readpass_ask(tty, signals, prompt, line, len);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 	} while (r == ERR_AGAIN);
 	fd_close(&signals);
@@ -139,7 +139,7 @@ readpass(const char *prompt, struct secret **out)
 		return ERR_NOMEM;
 	}
 	p = secret_open(line);
-	r = tty == -1 ? line_read(STDIN_FILENO, p, &len) : tty_read(tty, prompt, p, &len);
+	r = tty == -1 ? readpass_line(STDIN_FILENO, p, &len) : readpass_tty(tty, prompt, p, &len);
 	if (r == 0) {
 		*out = secret_new(len + 1);
 		if (*out == NULL) {

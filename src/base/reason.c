@@ -1,6 +1,5 @@
 /*
- * The text of a reason (reason.h), for whatever can fail in more ways than error codes can tell
- * apart.
+ * Reasons of failures.  Called by whatever can fail in more ways than there are error codes.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,25 +1,26 @@
 /*
- * Why something failed: one line for the user, which a lower layer writes and the top layer
- * prints or logs.
+ * The reason of a failure: one line, written where the failure happens, and printed or logged once, by the
+ * top layer.
  */
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
 #include <stdarg.h>
 
-/* A path of 600 bytes, and access_hint()'s sentence, which names a path of 400 three times. */
+/* Room for a path of 600 bytes and the sentence of access_hint(), which has a path of 400 up to three
+ * times. */
 #define REASON_SIZE 2560
 
 struct reason {
 	char text[REASON_SIZE];
 };
 
-/* A text that does not fit is cut. */
+/* Set the text; cut if it does not fit. */
 void reason_set(struct reason *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void reason_vset(struct reason *why, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 
-/* Append to the text. */
+/* Append to the text; cut if it does not fit. */
 void reason_add(struct reason *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

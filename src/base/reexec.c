@@ -1,5 +1,6 @@
 /*
- * Executing our own program anew; the master's children do so to become the keeper or an errand.
+ * Executing this program anew.  Called by children of the master, which become the keeper or an errand,
+ * and by subcommands that start an errand.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include "base/reexec.h"
 
 #define REEXEC_ARGS_MAX 8
-/* The program's descriptor stays clear of those that children are given fixed numbers for. */
+/* The program's descriptor must not have a number that children use for theirs: 0 to 2, REEXEC_SOCKET. */
 #define REEXEC_FD_LOWEST 10
 
 static int reexec_program = -1;
@@ -37,7 +38,7 @@ reexec_role(int sock, const char *const *argv)
 	for (i = 0; i < REEXEC_ARGS_MAX && argv[i] != NULL; i++)
 		args[i + 1] = argv[i];
 	fd_close_others(REEXEC_SOCKET, (const int[]){ sock, reexec_program }, 2);
-	/* dup2() takes close-on-exec off, but not where both are the same */
+	/* dup2() clears close-on-exec, except if both descriptors are the same */
 	if (sock == REEXEC_SOCKET ? fcntl(sock, F_SETFD, 0) == 0 :
 				    dup2(sock, REEXEC_SOCKET) != -1) {
 		if (sock != REEXEC_SOCKET)

@@ -1,5 +1,5 @@
 /*
- * Executing our own program anew: a process that does so has an address layout and a stack canary
+ * Executing this program anew, as another role: the new process has an address layout and a stack canary
  * of its own, and nothing of its parent's memory.
  */
 #ifndef BASE_REEXEC_H
@@ -7,17 +7,17 @@
 
 #include "base/err.h"
 
-/* The one descriptor that a role is started with, besides 0 to 2. */
+/* A role starts with this descriptor and 0 to 2. */
 #define REEXEC_SOCKET 3
 
-/* Hold on to the program's file, which an upgrade may replace later.  Once, in main().  0 or
- * ERR_SYS. */
+/* Open the program's file, so that the same program is executed after an upgrade has replaced it.  Once,
+ * at start.  0 or ERR_SYS. */
 int reexec_init(void) MUST_CHECK;
 
 /*
- * In a child: become "sallyport ROLE ARG ...", with the socket as REEXEC_SOCKET and no other
- * descriptor but 0 to 2.  argv begins with the role and ends with NULL; the environment stays.
- * Ends the process if the kernel refuses.
+ * In a child process: execute "sallyport ROLE ARG ..." with the socket as REEXEC_SOCKET, descriptors 0 to
+ * 2 and no other.  argv begins with the role and ends with NULL; the environment is kept.  If that fails,
+ * the error is logged and the process ends.
  */
 void reexec_role(int sock, const char *const *argv) __attribute__((noreturn));
 

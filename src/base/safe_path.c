@@ -1,6 +1,7 @@
 /*
- * The walk from / to a file, name by name, as safe_path() of OpenSSH but before the file is
- * opened.  Called by the keeper and by `check` for each file that decides who gets in.
+ * The walk from / to a file, name by name.  It makes the checks of OpenSSH's safe_path(), but before the
+ * file is opened.  Called by conf, access, the backend "directory" and the subcommands for every file that
+ * decides who may log in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,25 +16,23 @@
 #include "base/fd.h"
 #include "base/safe_path.h"
 
-/* As many as Linux follows. */
-#define LINKS_MAX 40
+#define LINKS_MAX 40 /* symbolic links in one walk, as in Linux itself */
 #define NEW_MODE 0644
 #define NO_UID ((uid_t)-1)
-/* Two paths as REASON_PATH has it and the sentence around them. */
-#define REASON_PATH "%.240s"
+#define REASON_PATH "%.240s" /* a path in a reason, which has up to three */
 
 struct walk {
 	const struct safe_path_rule *rule;
-	const char *path; /* as the caller knows it */
+	const char *path; /* as the caller gave it */
 	mode_t refused;
-	struct safe_path_doubts *doubts; /* or NULL */
+	struct safe_path_doubts *doubts; /* NULL: a broken rule is an error */
 	struct reason *why;
-	int dir;	/* where it is */
-	int confined;	/* may not leave the directory it began in */
-	unsigned depth; /* of dir, below that one */
-	int links;
+	int dir;	     /* the current directory of the walk */
+	int confined;	     /* the walk may not leave the directory it started in */
+	unsigned depth;	     /* of dir below the start */
+	int links;	     /* followed so far */
 	char at[PATH_MAX];   /* the path of dir */
-	char rest[PATH_MAX]; /* what is still to be gone */
+	char rest[PATH_MAX]; /* the part of the path that is still ahead */
 };
 
 static int walk_fail(struct walk *, int, const char *, ...) __attribute__((format(printf, 3, 4)));
@@ -59,7 +58,7 @@ walk_fail_errno(struct walk *w)
 	switch (errno) {
 	case ENOENT:
 		return walk_fail(w, ERR_NOTFOUND, "%s", strerror(errno));
-	case ENXIO: /* a socket, or a FIFO to be written to */
+	case ENXIO: /* a socket, or a FIFO opened for writing */
 		return walk_fail(w, ERR_FORMAT, "is not a regular file");
 	default:
 		return walk_fail(w, ERR_SYS, "%s", strerror(errno));
@@ -106,7 +105,7 @@ safe_path_doubts_free(struct safe_path_doubts *doubts)
 	*doubts = (struct safe_path_doubts){ 0 };
 }
 
-/* The rule is broken: refuse, or keep it for later. */
+/* The rule is broken: refuse, or add it to the doubts. */
 static int
 walk_doubt(struct walk *w, const struct safe_path_doubt *doubt)
 {
@@ -117,7 +116,7 @@ walk_doubt(struct walk *w, const struct safe_path_doubt *doubt)
 	return 0;
 }
 
-/* "root, user 1 or user 1000, the owner of conf.d" */
+/* Write into text who may own files: "root, user 1 or user 1000, the owner of conf.d". */
 static void
 rule_owners(const struct safe_path_rule *rule, char text[80])
 {
@@ -138,7 +137,7 @@ rule_has_owner(const struct safe_path_rule *rule, uid_t uid)
 	return uid == 0 || uid == rule->user || uid == rule->owner;
 }
 
-/* Who the remedy gives it to. */
+/* Write into text the owner to put into "run: chown ...". */
 static const char *
 rule_owner(const struct safe_path_rule *rule, char text[16])
 {
@@ -150,9 +149,9 @@ rule_owner(const struct safe_path_rule *rule, char text[16])
 
 #define OR_OFF ", or set StrictModes = no in [gateway]"
 
-/* A directory on the way, or a link.  what is its path. */
+/* Check a directory above the file, or a symbolic link.  what is its path. */
 static int
-judge_way(struct walk *w, const struct stat *st, const char *what)
+walk_check_way(struct walk *w, const struct stat *st, const char *what)
 {
 	struct safe_path_doubt doubt = { .path = (char *)(uintptr_t)w->path, .uid = NO_UID };
 	char owners[80], owner[16];
@@ -180,9 +179,9 @@ judge_way(struct walk *w, const struct stat *st, const char *what)
 	return walk_doubt(w, &doubt);
 }
 
-/* What was asked for. */
+/* Check the file itself. */
 static int
-judge_end(struct walk *w, int fd, mode_t type)
+walk_check_end(struct walk *w, int fd, mode_t type)
 {
 	struct safe_path_doubt doubt = { .path = (char *)(uintptr_t)w->path, .uid = NO_UID };
 	char owners[80], owner[16];
@@ -217,7 +216,7 @@ judge_end(struct walk *w, int fd, mode_t type)
 
 /* --- the walk --- */
 
-/* The next name of the rest, and whether it is the last.  0, 1: there is none, or ERR_SYS. */
+/* Take the next name off the rest; *last is set if nothing follows.  0; 1: no name is left; ERR_SYS. */
 static int
 walk_next(struct walk *w, char name[NAME_MAX + 1], int *last)
 {
@@ -239,7 +238,7 @@ walk_next(struct walk *w, char name[NAME_MAX + 1], int *last)
 	return 0;
 }
 
-/* The path of a name in the directory where it is.  0 or ERR_SYS. */
+/* Put the path of a name in the current directory into path.  0 or ERR_SYS. */
 static int
 walk_path(struct walk *w, const char *name, char path[PATH_MAX])
 {
@@ -252,7 +251,7 @@ walk_path(struct walk *w, const char *name, char path[PATH_MAX])
 	return walk_fail_errno(w);
 }
 
-/* Go on at /. */
+/* Make / the current directory. */
 static int
 walk_root(struct walk *w)
 {
@@ -263,10 +262,10 @@ walk_root(struct walk *w)
 	w->dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (w->dir == -1 || fstat(w->dir, &st) == -1)
 		return walk_fail_errno(w);
-	return judge_way(w, &st, w->at);
+	return walk_check_way(w, &st, w->at);
 }
 
-/* Go where the link leads.  fd is the link itself. */
+/* Put the target of a symbolic link, whose descriptor is fd, in front of the rest. */
 static int
 walk_link(struct walk *w, int fd)
 {
@@ -290,7 +289,7 @@ walk_link(struct walk *w, int fd)
 	return target[0] == '/' ? walk_root(w) : 0;
 }
 
-/* Enter a directory, or go where a link leads. */
+/* Enter a directory, or follow a symbolic link. */
 static int
 walk_step(struct walk *w, const char *name)
 {
@@ -304,14 +303,14 @@ walk_step(struct walk *w, const char *name)
 		return walk_fail(w, ERR_PERM, "is a symbolic link that leaves the directory");
 	if ((r = walk_path(w, name, path)) != 0)
 		return r;
-	/* without O_DIRECTORY an automount would not be made */
+	/* O_DIRECTORY first: without it O_PATH does not trigger an automount */
 	fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 && errno == ENOTDIR)
 		fd = openat(w->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		r = walk_fail_errno(w);
 	} else if (S_ISLNK(st.st_mode)) {
-		if ((r = judge_way(w, &st, path)) == 0)
+		if ((r = walk_check_way(w, &st, path)) == 0)
 			r = walk_link(w, fd);
 	} else if (!S_ISDIR(st.st_mode)) {
 		errno = ENOTDIR;
@@ -322,8 +321,8 @@ walk_step(struct walk *w, const char *name)
 		w->depth--;
 		fd_close(&w->dir);
 		w->dir = fd;
-		return 0; /* it was judged on the way down */
-	} else if ((r = judge_way(w, &st, path)) == 0) {
+		return 0; /* it was checked on the way down */
+	} else if ((r = walk_check_way(w, &st, path)) == 0) {
 		memcpy(w->at, path, strlen(path) + 1);
 		w->depth++;
 		fd_close(&w->dir);
@@ -334,9 +333,9 @@ walk_step(struct walk *w, const char *name)
 	return r;
 }
 
-/* Is the last name a link?  fd is then the link, else -1. */
+/* A descriptor of name if it is a symbolic link, else -1. */
 static int
-open_link(int dir, const char *name)
+walk_open_link(int dir, const char *name)
 {
 	struct stat st;
 	int saved = errno, fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -347,7 +346,7 @@ open_link(int dir, const char *name)
 	return fd;
 }
 
-/* The last name: *fd, or -1 if it was a link and the walk goes on. */
+/* Open the last name as *fd; or leave *fd -1 if it is a symbolic link, and the walk goes on. */
 static int
 walk_end(struct walk *w, const char *name, int flags, int *fd)
 {
@@ -355,18 +354,18 @@ walk_end(struct walk *w, const char *name, int flags, int *fd)
 	const mode_t type = (flags & O_DIRECTORY) != 0 ? S_IFDIR : S_IFREG;
 	int link = -1, r;
 
-	/* openat(2) takes a link with O_PATH alone for what was meant */
+	/* with O_PATH, openat(2) would open a symbolic link itself */
 	if ((flags & (O_PATH | O_DIRECTORY)) == O_PATH)
-		link = open_link(w->dir, name);
+		link = walk_open_link(w->dir, name);
 	*fd = link != -1 ? -1 : openat(w->dir, name, how, NEW_MODE);
 	if (*fd != -1) {
-		r = judge_end(w, *fd, type);
+		r = walk_check_end(w, *fd, type);
 		if (r != 0)
 			fd_close(fd);
 		return r;
 	}
 	if (link == -1 && (errno == ELOOP || errno == ENOTDIR) && (flags & O_NOFOLLOW) == 0)
-		link = open_link(w->dir, name);
+		link = walk_open_link(w->dir, name);
 	if (link == -1)
 		return walk_fail_errno(w);
 	fd_close(&link);
@@ -392,24 +391,24 @@ walk_run(struct walk *w, int flags, int *fd)
 	}
 }
 
-/* --- who calls --- */
+/* --- the callers' functions --- */
 
-/* Without the rule: the file alone. */
+/* With the rule off: open the path as it is, and check the file alone. */
 static int
-open_off(struct walk *w, int flags, int *fd)
+walk_open_off(struct walk *w, int flags, int *fd)
 {
 	int r;
 
 	*fd = open(w->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, NEW_MODE);
 	if (*fd == -1)
 		return walk_fail_errno(w);
-	r = judge_end(w, *fd, (flags & O_DIRECTORY) != 0 ? S_IFDIR : S_IFREG);
+	r = walk_check_end(w, *fd, (flags & O_DIRECTORY) != 0 ? S_IFDIR : S_IFREG);
 	if (r != 0)
 		fd_close(fd);
 	return r;
 }
 
-/* Put the absolute path into rest.  0 or ERR_SYS. */
+/* Make the absolute path the rest.  0 or ERR_SYS. */
 static int
 walk_set(struct walk *w)
 {
@@ -424,14 +423,14 @@ walk_set(struct walk *w)
 }
 
 static int
-open_by_rule(struct walk *w, int flags, int *fd)
+walk_open(struct walk *w, int flags, int *fd)
 {
 	int r;
 
 	w->dir = -1;
 	*fd = -1;
 	if (w->rule->off)
-		return open_off(w, flags, fd);
+		return walk_open_off(w, flags, fd);
 	r = walk_set(w);
 	if (r == 0)
 		r = walk_root(w);
@@ -441,9 +440,9 @@ open_by_rule(struct walk *w, int flags, int *fd)
 	return r;
 }
 
-/* The last name of the path, in the directory that the names before it have led to. */
+/* Open the last name of the path in dir_fd, the directory that the rest of the path leads to. */
 static int
-open_name_by_rule(struct walk *w, int dir_fd, int flags, int *fd)
+walk_open_name(struct walk *w, int dir_fd, int flags, int *fd)
 {
 	char *name;
 	int r;
@@ -471,7 +470,7 @@ safe_path_open(const struct safe_path_rule *rule, const char *path, int flags, m
 
 	w = (struct walk){ .rule = rule, .path = path, .refused = refused, .why = why };
 	why->text[0] = '\0';
-	return open_by_rule(&w, flags, fd);
+	return walk_open(&w, flags, fd);
 }
 
 int
@@ -486,8 +485,7 @@ safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char 
 		.doubts = doubts,
 		.why = why };
 	why->text[0] = '\0';
-	return dir_fd == -1 ? open_by_rule(&w, flags, fd) :
-			      open_name_by_rule(&w, dir_fd, flags, fd);
+	return dir_fd == -1 ? walk_open(&w, flags, fd) : walk_open_name(&w, dir_fd, flags, fd);
 }
 
 int

@@ -1,13 +1,12 @@
 /*
- * Files that decide who gets in: lists of keys, keys of authorities, lookup programs, the
- * configuration itself.  All of them are opened here, by the rule of sshd's StrictModes.
+ * Opening the files that decide who may log in: lists of keys, keys of authorities, lookup programs, the
+ * configuration itself.  The rule is that of sshd's StrictModes:
  *
- * The file, and each directory on the way from / to it, belong to root, to the keeper's user or
- * to the owner of conf.d, and nobody else may write to them.  A directory above the one
- * that was asked for may be a sticky one, like /tmp: there nobody replaces what is another's.
- * A symbolic link is followed if it belongs to one of them; the rule then holds for where it
- * leads.  Each directory is judged by its descriptor and the next name is looked up in that
- * descriptor, so what was judged is what is opened.
+ * The file, and each directory from / down to it, must belong to root, to the keeper's user or to the owner
+ * of conf.d, and nobody else may write to them.  A directory above the file may be sticky instead, like
+ * /tmp, where nobody can replace the files of others.  A symbolic link is followed if it belongs to one of
+ * the three users; the rule then holds for its target.  Each directory is checked by its descriptor, and
+ * the next name is opened relative to that descriptor, so the file checked is the file opened.
  */
 #ifndef BASE_SAFE_PATH_H
 #define BASE_SAFE_PATH_H
@@ -19,54 +18,54 @@
 #include "base/err.h"
 
 struct safe_path_rule {
-	int off;     /* StrictModes = no: the type and the mode of the file alone count */
-	uid_t user;  /* the keeper's: that of RunAs, or whoever has started the gateway */
-	uid_t owner; /* of conf.d */
+	int off;     /* StrictModes = no: only the type and the mode of the file itself count */
+	uid_t user;  /* the keeper's user: RunAs, or the user that started the gateway */
+	uid_t owner; /* the owner of conf.d */
 };
 
-/* Three paths of some 200 bytes and the rest of the sentence. */
-/* Mode bits that must not be set: for what is trusted, and for what is secret. */
+/* Mode bits that must not be set in files that are trusted, and in files that are secret. */
 #define SAFE_PATH_TRUSTED 0022
 #define SAFE_PATH_SECRET 0077
 
 /*
- * Open a regular file, or, with O_DIRECTORY, a directory; flags as for open(2), with O_PATH for
- * a file that is not to be read.  refused are the bits its mode must not have.  Never waits, a
- * new file has mode 0644.  0 with *fd the caller's, or *fd -1 and ERR_NOTFOUND, ERR_PERM (the
- * rule), ERR_FORMAT (another type of file) or ERR_SYS (errno says why), with why: one line
- * that begins with the path.
+ * Open a regular file or, with O_DIRECTORY, a directory.  flags are as for open(2), O_PATH for a file that
+ * is only checked; refused are the bits that its mode must not have.  Does not block on a FIFO; a new file
+ * gets mode 0644.
+ * 0, and *fd is the caller's.  Else *fd is -1: ERR_NOTFOUND, ERR_PERM (the rule), ERR_FORMAT (another type
+ * of file) or ERR_SYS (errno is set), with one line in why that begins with the path.
  */
 int safe_path_open(const struct safe_path_rule *rule, const char *path, int flags, mode_t refused,
     int *fd, struct reason *why) MUST_CHECK;
 
-/* Append the whole of a regular file, at most out->max bytes (ERR_TOOBIG). */
+/* Append a regular file of at most out->max bytes (ERR_TOOBIG) to out; it must not be writable by others. */
 int safe_path_read(const struct safe_path_rule *rule, const char *path, struct buf *out,
     struct reason *why) MUST_CHECK;
 
 /*
- * The same for a name that has to stay below dir_fd, which the caller has judged; where is its
- * path, for why.  No directory may be a sticky one, the modes of directories count with the rule
- * off, too, and a name or a link that leads out is ERR_PERM.
+ * Open the file name, which must be below the directory dir_fd; the caller has checked that directory, and
+ * where is its path, for why.  Like safe_path_open(), but a name or a link that leads out is ERR_PERM, no
+ * directory may be writable by others even if it is sticky, and with the rule off the modes of directories
+ * count all the same.
  */
 int safe_path_beneath(const struct safe_path_rule *rule, int dir_fd, const char *where,
     const char *name, int flags, mode_t refused, int *fd, struct reason *why) MUST_CHECK;
 
-/* What the rule has against files that were opened all the same. */
+/* Files that were opened although they break the rule. */
 struct safe_path_doubts {
 	struct safe_path_doubt {
-		char *path;   /* of the file that was asked for */
+		char *path;   /* of the file */
 		char *reason; /* "others may write to it (mode 0666); run: chmod go-w PATH" */
-		uid_t uid;    /* to whom it belongs if that is the reason, else (uid_t)-1 */
-		int by_all;   /* the file itself, not sticky, may be written to by everybody */
+		uid_t uid;    /* the wrong owner, if that is the reason, else (uid_t)-1 */
+		int by_all;   /* everybody may write to the file itself, and it is not sticky */
 	} * v;
 	size_t n;
 };
 
 /*
- * Open what the rule might refuse, for a caller who knows later whether it holds.  What it has
- * against the file is added to doubts, each reason once.  With a dir_fd other than -1 the path is
- * that of a name in this directory, which has been opened so.  0, or ERR_NOTFOUND, ERR_FORMAT or
- * ERR_SYS with *fd -1.
+ * Open a file even if it breaks the rule, and add the reasons to doubts, each once: conf reads the
+ * configuration so, for StrictModes = no may be in it.  If dir_fd is not -1, it is the directory that the
+ * file is in, opened by this function before.  0; or ERR_NOTFOUND, ERR_FORMAT, ERR_NOMEM or ERR_SYS with
+ * *fd -1.
  */
 int safe_path_open_anyway(const struct safe_path_rule *rule, int dir_fd, const char *path,
     int flags, struct safe_path_doubts *doubts, int *fd, struct reason *why) MUST_CHECK;

@@ -1,5 +1,6 @@
 /*
- * Memory for keys and passwords: guarded, locked, readable only while it is used, and wiped.
+ * Secrets in guarded memory, by libsodium.  Called by the keeper, keystore and transport for keys,
+ * passwords and passphrases.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-/* The store key, and for a signature two copies of an RSA key of 8192 bits or of a password, each
- * in pages of its own: with room to spare. */
+/* Secrets that exist at a time take less: the store key, and during a signature two copies of a key, at
+ * most of RSA with 8192 bits (3.6 KiB each), all in pages of their own. */
 #define MEMORY_LOCKED (64 * 1024)
 
 struct secret {
@@ -20,8 +21,8 @@ struct secret {
 	unsigned int open; /* nesting of secret_open() */
 };
 
-/* sodium_malloc() already locks the pages and leaves them out of core dumps;
- * left to us: a forked child must not inherit them. */
+/* sodium_malloc() locks the pages and leaves them out of core dumps, but a forked child would inherit
+ * them. */
 static void
 secret_nofork(struct secret *s)
 {

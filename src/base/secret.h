@@ -14,27 +14,26 @@
 
 struct secret;
 
-/* Can memory be locked here, as much as secrets take?  0, or ERR_SYS: then they may be swapped out
- * to disk, and everything works all the same. */
+/* 0 if this process may lock as much memory as secrets take.  ERR_SYS: secrets work, but may be swapped
+ * out to disk. */
 int secret_memory_check(void) MUST_CHECK;
 
-/* Room for len bytes, all zero, closed.  NULL: out of (lockable) memory. */
+/* A secret of len bytes, all zero, not open.  NULL: out of memory. */
 struct secret *secret_new(size_t len);
 
 /* A secret with a copy of the bytes.  The caller wipes the original. */
 struct secret *secret_from(const void *p, size_t len);
 
-/* Wipe and free *sp, and set it to NULL.  *sp may be NULL. */
+/* Wipe and free *sp, and set *sp to NULL.  *sp may be NULL. */
 void secret_free(struct secret **sp);
 
 size_t secret_len(const struct secret *s);
 
-/* Make it readable and writable; valid until the matching secret_close().
- * Calls nest. */
+/* Make the bytes readable and writable until the matching secret_close().  Calls nest. */
 uint8_t *secret_open(struct secret *s);
 void secret_close(struct secret *s);
 
-/* 1 if both hold the same bytes, in time that depends on the lengths alone. */
+/* 1 if both hold the same bytes.  Takes a time that depends on nothing but the lengths. */
 int secret_equal(struct secret *a, struct secret *b);
 
 #endif

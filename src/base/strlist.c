@@ -1,5 +1,5 @@
 /*
- * A list of strings that owns them.
+ * Lists of strings, for values of the configuration, options of keys and policies.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * What a piece of UTF-8 is.  Called by log, json and the banner of a login with Key = agent for
- * what may be shown, and by names.c for what a login may consist of.
+ * Decoding and classifying UTF-8.  Called by the log, the writer of JSON and the banner of a login with
+ * Key = agent to show text on one line, and by names.c to check login names.
  */
 #include "base/utf8.h"
 

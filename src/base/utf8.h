@@ -1,5 +1,5 @@
 /*
- * UTF-8 (RFC 3629): the one decoder, and the one list of code points that are not shown everywhere.
+ * UTF-8 (RFC 3629): the decoder, and the list of code points that are not to be shown as they are.
  */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
@@ -9,16 +9,16 @@
 
 enum utf8_kind {
 	UTF8_VISIBLE,
-	UTF8_UNSEEN,  /* has no width, no meaning, or changes how its neighbours look */
-	UTF8_CONTROL, /* moves the cursor, ends a line or turns the direction of writing */
+	UTF8_UNSEEN,  /* invisible, changes how other characters look, or unassigned for good */
+	UTF8_CONTROL, /* moves the cursor, ends a line or changes the direction of writing */
 };
 
-/* The length of the sequence at p, with its kind, or 0 if the len > 0 bytes there begin with no
- * valid one.  US-ASCII counts: a sequence of one byte. */
+/* The length of the UTF-8 sequence at p, where len > 0 bytes are left; 0 if it is not valid.  *kind is set
+ * either way.  A byte of US-ASCII is a sequence of length 1. */
 size_t utf8_get(const uint8_t *p, size_t len, enum utf8_kind *kind);
 
-/* The length of the sequence at p if it is valid and no control, else 0: for what is shown on one
- * line. */
+/* The length of the sequence at p if it is valid and not UTF8_CONTROL, so that it can be shown as part of a
+ * line; else 0. */
 size_t utf8_harmless(const uint8_t *p, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The names of the algorithms we speak, and lists of them as in ssh_config(5).
+ * The names of the algorithms that the gateway supports, and lists of them as in ssh_config(5).
  */
 #ifndef WIRE_ALGORITHMS_H
 #define WIRE_ALGORITHMS_H
@@ -14,16 +14,18 @@ enum algorithms {
 	ALGORITHMS_MAC,
 };
 
-/* Names separated by commas, in the order we like them.  Static. */
+/* The algorithms used by default: names separated by commas, in order of preference.  Static. */
 const char *algorithms_default(enum algorithms kind);
-/* Those that are weak, for machines that know nothing better: only where they are named. */
+
+/* Weak algorithms, for upstreams that support nothing better: used only if a list names them.  Static. */
 const char *algorithms_weak(enum algorithms kind);
 
 /*
- * Append what a list comes to: "NAME,NAME", or with '+' (the default and these), '-' (the
- * default without these, * and ? allowed) or '^' (these, then the default) in front.  Each
- * name once.  0; or ERR_FORMAT with what is wrong in why, for a name that is neither of the
- * above, and a list of nothing.
+ * Expand a list as ssh_config(5) does and append the result to out, each name once.  "NAME,NAME" is the list
+ * itself; "+NAME,..." the default and then these; "-NAME,..." the default without these, which may be
+ * patterns with * and ?; "^NAME,..." these and then the default.
+ * 0; ERR_FORMAT with the reason in why: a name that is neither in the default nor weak, or an empty result;
+ * ERR_NOMEM or ERR_TOOBIG.
  */
 int algorithms_expand(enum algorithms kind, const char *list, struct buf *out,
     struct reason *why) MUST_CHECK;

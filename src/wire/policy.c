@@ -1,58 +1,59 @@
 /*
- * The policy of a session as a message: policy_put() in the keeper, policy_get() in the session.
+ * The policy of a session as the body of a message: written by the keeper (access/policy_from_route.c), read
+ * by the session.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "wire/policy.h"
 
-#define LISTS 7
+#define POLICY_LISTS 7
 
 static struct strlist *
-policy_list(struct policy *rules, unsigned int i)
+policy_list(struct policy *policy, unsigned int i)
 {
-	struct strlist *const lists[LISTS] = { &rules->permit_open[POLICY_ROUTE],
-		&rules->permit_open[POLICY_KEY], &rules->permit_listen[POLICY_ROUTE],
-		&rules->permit_listen[POLICY_KEY], &rules->commands, &rules->accept_env,
-		&rules->set_env };
+	struct strlist *const lists[POLICY_LISTS] = { &policy->permit_open[POLICY_ROUTE],
+		&policy->permit_open[POLICY_KEY], &policy->permit_listen[POLICY_ROUTE],
+		&policy->permit_listen[POLICY_KEY], &policy->commands, &policy->accept_env,
+		&policy->set_env };
 
 	return lists[i];
 }
 
 void
-policy_init(struct policy *rules)
+policy_init(struct policy *policy)
 {
-	*rules = (struct policy){ .permits = POLICY_ALL, .max_sessions = POLICY_SESSIONS_MAX };
+	*policy = (struct policy){ .permits = POLICY_ALL, .max_sessions = POLICY_SESSIONS_MAX };
 }
 
 void
-policy_free(struct policy *rules)
+policy_free(struct policy *policy)
 {
 	unsigned int i;
 
-	for (i = 0; i < LISTS; i++)
-		strlist_free(policy_list(rules, i));
-	free(rules->command);
-	*rules = (struct policy){ 0 };
+	for (i = 0; i < POLICY_LISTS; i++)
+		strlist_free(policy_list(policy, i));
+	free(policy->command);
+	*policy = (struct policy){ 0 };
 }
 
 void
-policy_put(struct buf *b, const struct policy *rules)
+policy_put(struct buf *b, const struct policy *policy)
 {
-	struct policy copy = *rules; /* for its lists, which are only looked at */
+	struct policy copy = *policy; /* policy_list() wants one that is not const */
 	const struct strlist *list;
 	unsigned int i;
 	size_t j;
 
-	wire_put_u32(b, rules->permits);
-	wire_put_u32(b, rules->max_sessions);
-	wire_put_u32(b, rules->idle_ms);
-	wire_put_u32(b, rules->session_ms);
-	wire_put_bool(b, rules->has_tunnel);
-	wire_put_u32(b, rules->tunnel);
-	wire_put_bool(b, rules->command != NULL);
-	wire_put_text(b, rules->command != NULL ? rules->command : "");
-	for (i = 0; i < LISTS; i++) {
+	wire_put_u32(b, policy->permits);
+	wire_put_u32(b, policy->max_sessions);
+	wire_put_u32(b, policy->idle_ms);
+	wire_put_u32(b, policy->session_ms);
+	wire_put_bool(b, policy->has_tunnel);
+	wire_put_u32(b, policy->tunnel);
+	wire_put_bool(b, policy->command != NULL);
+	wire_put_text(b, policy->command != NULL ? policy->command : "");
+	for (i = 0; i < POLICY_LISTS; i++) {
 		list = policy_list(&copy, i);
 		if (list->n > POLICY_LIST_MAX)
 			b->err = ERR_TOOBIG;
@@ -63,22 +64,23 @@ policy_put(struct buf *b, const struct policy *rules)
 }
 
 const char *
-policy_overfull(const struct policy *rules)
+policy_overfull(const struct policy *policy)
 {
-	static const char *const names[LISTS] = { "PermitOpen", "permitopen=", "PermitListen",
-		"permitlisten=", "PermitCommands", "AcceptEnv", "SetEnv" };
-	struct policy copy = *rules;
+	static const char *const names[POLICY_LISTS] = { "PermitOpen",
+		"permitopen=", "PermitListen", "permitlisten=", "PermitCommands", "AcceptEnv",
+		"SetEnv" };
+	struct policy copy = *policy;
 	unsigned int i;
 
-	for (i = 0; i < LISTS; i++)
+	for (i = 0; i < POLICY_LISTS; i++)
 		if (policy_list(&copy, i)->n > POLICY_LIST_MAX)
 			return names[i];
 	return NULL;
 }
 
-/* A string without a NUL in it. */
+/* Read a string, which must not contain a NUL. */
 static int
-get_text(struct wire *w, struct bytes *text)
+policy_get_text(struct wire *w, struct bytes *text)
 {
 	*text = wire_string(w);
 	if (wire_err(w) == 0 && memchr(text->p, '\0', text->len) != NULL)
@@ -87,7 +89,7 @@ get_text(struct wire *w, struct bytes *text)
 }
 
 static int
-get_list(struct wire *w, struct strlist *list)
+policy_get_list(struct wire *w, struct strlist *list)
 {
 	uint32_t n = wire_u32(w);
 	struct bytes text;
@@ -96,7 +98,7 @@ get_list(struct wire *w, struct strlist *list)
 	if (n > POLICY_LIST_MAX)
 		return ERR_FORMAT;
 	for (; r == 0 && n > 0; n--) {
-		r = get_text(w, &text);
+		r = policy_get_text(w, &text);
 		if (r == 0)
 			r = strlist_add(list, (const char *)text.p, text.len);
 	}
@@ -104,34 +106,34 @@ get_list(struct wire *w, struct strlist *list)
 }
 
 int
-policy_get(struct wire *w, struct policy *rules)
+policy_get(struct wire *w, struct policy *policy)
 {
 	struct bytes command;
 	unsigned int i;
 	int forced, r;
 
-	*rules = (struct policy){ 0 };
-	rules->permits = wire_u32(w);
-	rules->max_sessions = wire_u32(w);
-	rules->idle_ms = wire_u32(w);
-	rules->session_ms = wire_u32(w);
-	rules->has_tunnel = wire_bool(w);
-	rules->tunnel = wire_u32(w);
+	*policy = (struct policy){ 0 };
+	policy->permits = wire_u32(w);
+	policy->max_sessions = wire_u32(w);
+	policy->idle_ms = wire_u32(w);
+	policy->session_ms = wire_u32(w);
+	policy->has_tunnel = wire_bool(w);
+	policy->tunnel = wire_u32(w);
 	forced = wire_bool(w);
-	r = get_text(w, &command);
+	r = policy_get_text(w, &command);
 	if (r == 0 && forced) {
-		rules->command = strndup((const char *)command.p, command.len);
-		r = rules->command == NULL ? ERR_NOMEM : 0;
+		policy->command = strndup((const char *)command.p, command.len);
+		r = policy->command == NULL ? ERR_NOMEM : 0;
 	}
-	for (i = 0; r == 0 && i < LISTS; i++)
-		r = get_list(w, policy_list(rules, i));
+	for (i = 0; r == 0 && i < POLICY_LISTS; i++)
+		r = policy_get_list(w, policy_list(policy, i));
 	if (r == 0)
 		r = wire_end(w);
 	if (r == 0 &&
-	    ((rules->permits & ~(unsigned int)POLICY_ALL) != 0 ||
-		rules->max_sessions > POLICY_SESSIONS_MAX))
+	    ((policy->permits & ~(unsigned int)POLICY_ALL) != 0 ||
+		policy->max_sessions > POLICY_SESSIONS_MAX))
 		r = ERR_FORMAT;
 	if (r != 0)
-		policy_free(rules);
+		policy_free(policy);
 	return r;
 }

@@ -1,8 +1,9 @@
 /*
- * The limits of RSA keys, for formats/ and transport/.
+ * Limits of RSA keys.  Called by formats for public keys, and by transport for keys that sign or verify.
  */
 #include "wire/rsa.h"
 
+/* The texts of err_str() contain the limits. */
 _Static_assert(RSA_BITS_MIN == 2048, "err_str() says how short ERR_WEAK is");
 _Static_assert(RSA_BITS_MAX == 8192 && RSA_EXPONENT_BYTES_MAX == 5,
     "err_str() says how large ERR_COSTLY is");

@@ -1,5 +1,5 @@
 /*
- * Numbers of the SSH protocol (RFC 4250 section 4).
+ * Numbers of the SSH protocol (RFC 4250 section 4, RFC 8308).
  */
 #ifndef WIRE_SSH_H
 #define WIRE_SSH_H

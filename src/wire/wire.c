@@ -1,5 +1,6 @@
 /*
- * Readers and writers of the data types of RFC 4251.
+ * Reading and writing the data types of SSH.  Called for packets, keys, certificates, the files of the key
+ * store, and the messages between the gateway's processes.
  */
 #include <string.h>
 

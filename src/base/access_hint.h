@@ -1,6 +1,6 @@
 /*
- * Why this process may not use a path, and a command that changes it: "user daemon cannot enter /root;
- * run: chgrp daemon /root && chmod g+x /root, or keep it elsewhere".
+ * Why this process may not use a path, and a command that changes it: "user daemon cannot enter
+ * /root; run: chgrp daemon /root && chmod g+x /root, or keep it elsewhere".
  */
 #ifndef BASE_ACCESS_HINT_H
 #define BASE_ACCESS_HINT_H
@@ -8,10 +8,10 @@
 #include "base/reason.h"
 
 /*
- * Explain an EACCES for path.  mode is the access that was wanted to the path itself: R_OK, W_OK, X_OK as
- * for access(2), with the effective ids.  1: a directory above the path cannot be entered; 0: the path
- * itself denies access.  Looks up the names of the process's user and group, which may wait for a
- * directory server, unless access_hint_prepare() has done so.
+ * Explain an EACCES for path.  mode is the access that was wanted to the path itself: R_OK, W_OK,
+ * X_OK as for access(2), with the effective ids.  1: a directory above the path cannot be entered;
+ * 0: the path itself denies access.  Looks up the names of the process's user and group, which may
+ * wait for a directory server, unless access_hint_prepare() has done so.
  */
 int access_hint(const char *path, int mode, struct reason *why);
 

@@ -1,5 +1,6 @@
 /*
- * A token bucket, kept as the time at which it will be full again.  Called by the keeper for each session.
+ * A token bucket, kept as the time at which it will be full again.  Called by the keeper for each
+ * session.
  */
 #include "base/bucket.h"
 

@@ -1,6 +1,6 @@
 /*
- * A token bucket: BUCKET_SIZE tokens at once, then one in each interval.  The keeper limits by it how
- * often a session may ask for a signature, and how many lines it may log.
+ * A token bucket: BUCKET_SIZE tokens at once, then one in each interval.  The keeper limits by it
+ * how often a session may ask for a signature, and how many lines it may log.
  */
 #ifndef BASE_BUCKET_H
 #define BASE_BUCKET_H

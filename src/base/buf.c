@@ -39,7 +39,8 @@ buf_reset(struct buf *b)
 }
 
 /*
- * Not by realloc(), which would free the old memory without wiping it: any buffer may hold a secret.
+ * Not by realloc(), which would free the old memory without wiping it: any buffer may hold a
+ * secret.
  */
 static int
 buf_grow(struct buf *b, size_t len)

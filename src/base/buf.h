@@ -52,8 +52,8 @@ void buf_put_u8(struct buf *b, uint8_t v);
 /* Append formatted text, without its NUL. */
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Make room for len more bytes and return where they go; the caller writes them and adds len to b->len.
- * NULL with the error set. */
+/* Make room for len more bytes and return where they go; the caller writes them and adds len to
+ * b->len.  NULL with the error set. */
 uint8_t *buf_reserve(struct buf *b, size_t len);
 
 /* Drop len bytes (at most b->len) from the front. */

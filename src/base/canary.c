@@ -19,8 +19,9 @@
 #endif
 
 /*
- * On x86_64 glibc keeps the canary in the thread's control block.  On aarch64 it is __stack_chk_guard,
- * which the dynamic linker makes read-only once it is set: there a session keeps the master's canary.
+ * On x86_64 glibc keeps the canary in the thread's control block.  On aarch64 it is
+ * __stack_chk_guard, which the dynamic linker makes read-only once it is set: there a session keeps
+ * the master's canary.
  */
 CANARY_UNPROTECTED void
 canary_renew(void)
@@ -30,7 +31,8 @@ canary_renew(void)
 
 	if (getrandom(&canary, sizeof(canary), 0) != sizeof(canary))
 		fatal("no random bytes for a stack canary");
-	/* the lowest byte is 0, as in glibc's canaries, so that no string function copies past it */
+	/* the lowest byte is 0, as in glibc's canaries, so that no string function copies past
+	 * it */
 	canary &= ~(uint64_t)0xff;
 	__asm__ volatile("movq %0, %%fs:0x28" : : "r"(canary) : "memory");
 	explicit_bzero(&canary, sizeof(canary));

@@ -1,5 +1,6 @@
 /*
- * Memory that forked children do not inherit.  Called by the master for its tables of client addresses.
+ * Memory that forked children do not inherit.  Called by the master for its tables of client
+ * addresses.
  */
 #include <sys/mman.h>
 

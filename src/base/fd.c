@@ -92,7 +92,9 @@ fd_send(int sock, const void *p, size_t len, int pass)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(cmsg), &pass, sizeof(int));
 	}
-	do /* without a descriptor send(2): the sandbox of sessions, which pass none, denies sendmsg(2) */
+	/* send(2) if there is no descriptor: the sandbox of sessions, which pass none, denies
+	 * sendmsg(2) */
+	do
 		n = pass != -1 ? sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) :
 				 send(sock, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
@@ -106,8 +108,9 @@ fd_send(int sock, const void *p, size_t len, int pass)
 }
 
 /*
- * Take the one descriptor that may come with a message.  The padding of the control buffer has room for
- * a second one on 64-bit machines, and the kernel delivers it: if there are several, all are closed.
+ * Take the one descriptor that may come with a message.  The padding of the control buffer has room
+ * for a second one on 64-bit machines, and the kernel delivers it: if there are several, all are
+ * closed.
  */
 static int
 fd_take(struct msghdr *msg, int *passed)

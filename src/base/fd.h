@@ -18,8 +18,8 @@ int fd_set_nonblock(int fd) MUST_CHECK;
 void fd_close(int *fd);
 
 /*
- * Open /dev/null as each of descriptors 0 to 2 that is closed.  Otherwise a file or socket opened later
- * would get that number, and log lines would be written to it.  0 or ERR_SYS.
+ * Open /dev/null as each of descriptors 0 to 2 that is closed.  Otherwise a file or socket opened
+ * later would get that number, and log lines would be written to it.  0 or ERR_SYS.
  */
 int fd_fill_standard(void) MUST_CHECK;
 
@@ -27,18 +27,18 @@ int fd_fill_standard(void) MUST_CHECK;
 void fd_close_others(int low, const int *keep, size_t n);
 
 /*
- * Send one message on a SOCK_SEQPACKET socket without waiting, and with it a copy of the descriptor pass,
- * unless that is -1.
+ * Send one message on a SOCK_SEQPACKET socket without waiting, and with it a copy of the descriptor
+ * pass, unless that is -1.
  * 0; ERR_AGAIN: the socket's buffer is full; ERR_EOF: the peer is gone; ERR_SYS.
  */
 int fd_send(int sock, const void *p, size_t len, int pass) MUST_CHECK;
 
 /*
- * Receive one message of at most size bytes.  *passed is the descriptor that
- * came with it (close-on-exec; the caller owns it) or -1.  flags is as for recvmsg(2).
+ * Receive one message of at most size bytes.  *passed is the descriptor that came with it
+ * (close-on-exec; the caller owns it) or -1.  flags is as for recvmsg(2).
  * Returns the message's length, 0 at end of file (there are no empty messages), ERR_AGAIN,
- * ERR_TOOBIG when it did not fit or came with several descriptors (all closed), ERR_NOFILE
- * when this process already has its maximum of descriptors open (the passed one is lost), or ERR_SYS.
+ * ERR_TOOBIG when it did not fit or came with several descriptors (all closed), ERR_NOFILE when
+ * this process already has its maximum of descriptors open (the passed one is lost), or ERR_SYS.
  */
 ssize_t fd_recv(int sock, void *p, size_t size, int *passed, int flags) MUST_CHECK;
 

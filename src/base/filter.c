@@ -1,6 +1,6 @@
 /*
- * Filters of system calls, by libseccomp.  Called by the confine.c of master, keeper and errands; the
- * session has a filter of its own (session/sandbox.c).
+ * Filters of system calls, by libseccomp.  Called by the confine.c of master, keeper and errands;
+ * the session has a filter of its own (session/sandbox.c).
  */
 #include <errno.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /*
- * A filter of system calls (seccomp(2)), made from a table of their names.  It holds for the process and
- * all its children, and cannot be taken off again.
+ * A filter of system calls (seccomp(2)), made from a table of their names.  It holds for the
+ * process and all its children, and cannot be taken off again.
  */
 #ifndef BASE_FILTER_H
 #define BASE_FILTER_H
@@ -29,9 +29,9 @@ struct filter_arg {
 #define FILTER_ARGS_MAX 3
 
 /*
- * A call by its name in syscalls(2), and conditions that all have to hold.  Of several rules for one call
- * any one that matches is enough.  A rule for a call that this architecture or libseccomp does not know is
- * skipped.
+ * A call by its name in syscalls(2), and conditions that all have to hold.  Of several rules for
+ * one call any one that matches is enough.  A rule for a call that this architecture or libseccomp
+ * does not know is skipped.
  */
 struct filter_rule {
 	const char *call;
@@ -40,16 +40,17 @@ struct filter_rule {
 
 enum filter_kind {
 	FILTER_ALLOW, /* calls that match a rule are allowed; any other call kills the process */
-	/* Calls that match a rule fail with EPERM; any other call is allowed.  An int is to be tested with
-	 * FILTER_IS_INT here: with garbage in the upper half FILTER_IS would not match, and the kernel,
-	 * which ignores that half, would do the call. */
+	/* Calls that match a rule fail with EPERM; any other call is allowed.  An int is to be
+	 * tested with FILTER_IS_INT here: with garbage in the upper half FILTER_IS would not match,
+	 * and the kernel, which ignores that half, would do the call. */
 	FILTER_REFUSE,
 };
 
 /* clang-format off */
 /*
- * Rules for FILTER_REFUSE: calls that reach into other processes, mounts, namespaces and the kernel.  No
- * process that the gateway starts needs them.  ptrace(2) is not among them, for sanitizers use it.
+ * Rules for FILTER_REFUSE: calls that reach into other processes, mounts, namespaces and the
+ * kernel.  No process that the gateway starts needs them.  ptrace(2) is not among them, for
+ * sanitizers use it.
  */
 #define FILTER_REACHING                                      \
 	{ .call = "process_vm_readv" }, { .call = "process_vm_writev" }, \
@@ -72,8 +73,8 @@ enum filter_kind {
 	{ .call = "swapon" }, { .call = "swapoff" }
 /* clang-format on */
 
-/* Install the filter, and set no-new-privileges.  In sanitizer builds FILTER_ALLOW lets other calls fail
- * with EPERM instead of killing the process, for sanitizers make calls of their own.
+/* Install the filter, and set no-new-privileges.  In sanitizer builds FILTER_ALLOW lets other calls
+ * fail with EPERM instead of killing the process, for sanitizers make calls of their own.
  * 0, ERR_NOMEM, or ERR_SYS with errno. */
 int filter_enter(enum filter_kind kind, const struct filter_rule *rules, size_t n) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
- * Landlock by its system calls, for which glibc has no functions.  The constants are defined here because
- * the distribution's kernel header may be older than the running kernel.  Called by keeper/confine.c and
- * errand/confine.c.
+ * Landlock by its system calls, for which glibc has no functions.  The constants are defined here
+ * because the distribution's kernel header may be older than the running kernel.  Called by
+ * keeper/confine.c and errand/confine.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,7 +40,8 @@
 #define NET_BIND_AND_CONNECT 3ULL
 #define SCOPE_ABSTRACT_AND_SIGNAL 3ULL
 
-/* landlock_allow_except(): entries of one directory, each of which takes a rule and some microseconds. */
+/* landlock_allow_except(): entries of one directory, each of which takes a rule and some
+ * microseconds. */
 #define ENTRIES_MAX 4096
 
 /* struct landlock_ruleset_attr; an older kernel takes only its first members. */
@@ -203,8 +204,8 @@ landlock_allow_entry(struct landlock *l, int dir, const char *path, char *const 
 		if (landlock_path_within(except[i], path))
 			return landlock_allow_around(l, path, except, n, fs);
 	fd = openat(dir, strrchr(path, '/') + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	/* No rule for an entry that cannot be opened with O_PATH, for then it cannot be used either; nor
-	 * for a symbolic link, whose target is another entry. */
+	/* No rule for an entry that cannot be opened with O_PATH, for then it cannot be used
+	 * either; nor for a symbolic link, whose target is another entry. */
 	r = fd == -1 || fstat(fd, &st) == -1 || S_ISLNK(st.st_mode) ? 0 :
 								      landlock_add(l, fd, &st, fs);
 	fd_close(&fd);

@@ -18,8 +18,8 @@
 
 /* Below PIPE_BUF (4096), so that a pipe takes a line whole or not at all. */
 #define LOG_LINE_MAX 4000
-/* The text of a line: with every byte escaped, and the 120 bytes of log_json() around it, it still fits into
- * LOG_LINE_MAX. */
+/* The text of a line after log_vis(): JSON, which may take two bytes for each, and the 100 bytes
+ * around it still fit into LOG_LINE_MAX. */
 #define LOG_TEXT_MAX 1900
 
 static enum log_level log_level = LOG_LVL_INFO;
@@ -106,8 +106,8 @@ log_level_name(enum log_level level)
 	return names[level];
 }
 
-/* Put a line of JSON into out, which has size bytes, and return its length; text is the output of log_vis().
- * Allocates nothing, because the buffer starts with its full size. */
+/* Put a line of JSON into out, which has size bytes, and return its length; text is the output of
+ * log_vis().  Allocates nothing, because the buffer starts with its full size. */
 static size_t
 log_json(char *out, size_t size, enum log_level level, const char *text)
 {

@@ -1,7 +1,7 @@
 /*
- * The log: one line on standard error for each call, escaped so that nothing a peer sent can start a
- * second line or move a cursor.  Where standard error takes no more, lines are dropped and counted; the
- * process never waits for it.
+ * The log: one line on standard error for each call, escaped so that nothing a peer sent can start
+ * a second line or move a cursor.  Where standard error takes no more, lines are dropped and
+ * counted; the process never waits for it.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -21,7 +21,8 @@ enum log_format {
 	LOG_FORMAT_JSON, /* {"time":…,"level":…,"pid":…,"message":…} */
 };
 
-/* Omit "sallyport[PID]: " if standard error is the journal of systemd, which adds it to lines itself. */
+/* Omit "sallyport[PID]: " if standard error is the journal of systemd, which adds it to lines
+ * itself. */
 void log_detect_journal(void);
 
 /* The level and format of this process's lines; without a call LOG_LVL_INFO and LOG_FORMAT_SSHD. */
@@ -29,8 +30,8 @@ void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 
 /*
- * Pass lines to the function sink, with ctx, instead of writing them.  text has len bytes and is not
- * escaped.  The sink must not log anything itself.  NULL: write lines to standard error again.
+ * Pass lines to the function sink, with ctx, instead of writing them.  text has len bytes and is
+ * not escaped.  The sink must not log anything itself.  NULL: write lines to standard error again.
  */
 void log_set_sink(void (*sink)(void *ctx, enum log_level level, const char *text, size_t len),
     void *ctx);

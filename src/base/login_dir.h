@@ -1,9 +1,10 @@
 /*
  * Files in a tree of directories, one for each login: TREE/DIR/NAME.
  *
- * The rule of safe_path.h holds for the tree and everything above it, DIR and NAME.  A symbolic link in
- * place of DIR must lead to a directory in the tree, one in place of NAME to a file in DIR.  No directory
- * of the tree may be writable by others, not even if it is sticky, and not even with StrictModes = no.
+ * The rule of safe_path.h holds for the tree and everything above it, DIR and NAME.  A symbolic
+ * link in place of DIR must lead to a directory in the tree, one in place of NAME to a file in DIR.
+ * No directory of the tree may be writable by others, not even if it is sticky, and not even with
+ * StrictModes = no.
  */
 #ifndef BASE_LOGIN_DIR_H
 #define BASE_LOGIN_DIR_H
@@ -19,16 +20,16 @@ struct login_dir {
 };
 
 /*
- * Open the directory name in a tree.  0, and the caller closes *dir; ERR_NOTFOUND (no such directory; a
- * missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT, ERR_NOMEM or ERR_SYS, with one line in why that begins
- * with the path.
+ * Open the directory name in a tree.  0, and the caller closes *dir; ERR_NOTFOUND (no such
+ * directory; a missing tree is ERR_SYS), ERR_PERM, ERR_FORMAT, ERR_NOMEM or ERR_SYS, with one line
+ * in why that begins with the path.
  */
 int login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *name,
     struct login_dir *dir, struct reason *why) MUST_CHECK;
 void login_dir_close(struct login_dir *dir);
 
-/* Open the regular file name in a directory (flags as for open(2)); refused are the bits that its mode
- * must not have.  Returns as login_dir_open() does; *fd is the caller's. */
+/* Open the regular file name in a directory (flags as for open(2)); refused are the bits that its
+ * mode must not have.  Returns as login_dir_open() does; *fd is the caller's. */
 int login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mode_t refused,
     int *fd, struct reason *why) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
- * The rules for names that become file names.  login_name_ok() is called for each login before the name is
- * used; key_name_ok() and key_name_check() for names in the configuration, in the key store and on the
- * command line.
+ * The rules for names that become file names.  login_name_ok() is called for each login before the
+ * name is used; key_name_ok() and key_name_check() for names in the configuration, in the key store
+ * and on the command line.
  */
 #include <stdint.h>
 #include <string.h>

@@ -13,14 +13,14 @@
 #define KEY_NAME_MAX 64
 
 /*
- * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8, of visible characters alone,
- * without '/', not starting with '-', and neither "." nor "..", so that the name can be a file name and an
- * argument.  A space is allowed.
+ * 1 if the len bytes may be a login name: 1 to LOGIN_MAX bytes of UTF-8, of visible characters
+ * alone, without '/', not starting with '-', and neither "." nor "..", so that the name can be a
+ * file name and an argument.  A space is allowed.
  */
 int login_name_ok(const void *name, size_t len);
 
-/* 1 if name is 1 to KEY_NAME_MAX characters of A-Z a-z 0-9 . _ @ + -, does not start with '.' or '-',
- * and does not end in ".pub". */
+/* 1 if name is 1 to KEY_NAME_MAX characters of A-Z a-z 0-9 . _ @ + -, does not start with '.' or
+ * '-', and does not end in ".pub". */
 int key_name_ok(const char *name);
 
 /* 0 if key_name_ok(), else ERR_FORMAT with the rule in why. */

@@ -18,7 +18,8 @@ struct netaddr {
 	uint8_t bytes[16]; /* IPv4: the first four */
 };
 
-/* A secret key for netaddr_hash(), so that attackers cannot choose addresses whose hashes collide. */
+/* A secret key for netaddr_hash(), so that attackers cannot choose addresses whose hashes
+ * collide. */
 struct netaddr_key {
 	uint8_t bytes[16];
 };

@@ -1,6 +1,6 @@
 /*
- * Users and privileges of processes.  Called by every process that starts as root, and by conf for users
- * in the configuration.
+ * Users and privileges of processes.  Called by every process that starts as root, and by conf for
+ * users in the configuration.
  */
 #include <grp.h>
 #include <linux/capability.h>
@@ -98,8 +98,8 @@ privs_limit_capabilities(uint64_t keep)
 	int i, change = 0;
 	uint32_t mask;
 
-	/* The bounding set is what root gets when it executes a program.  A process that may not change
-	 * it is not root. */
+	/* The bounding set is what root gets when it executes a program.  A process that may not
+	 * change it is not root. */
 	for (i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) != -1; i++)
 		if ((keep >> i & 1) == 0)
 			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);

@@ -4,8 +4,8 @@
 #ifndef BASE_PROCTITLE_H
 #define BASE_PROCTITLE_H
 
-/* Take the memory of the arguments and the environment for titles, and point argv and environ to copies.
- * Once, first of all in main(). */
+/* Take the memory of the arguments and the environment for titles, and point argv and environ to
+ * copies.  Once, first of all in main(). */
 void proctitle_init(int argc, char **argv);
 
 /* Set the title to "sallyport: " and the text; what does not fit into that memory is cut. */

@@ -1,6 +1,6 @@
 /*
- * Passphrases from the terminal, as readpassphrase(3) of OpenBSD.  Called by the subcommands, and by
- * keystore/unlock.c when the gateway starts.
+ * Passphrases from the terminal, as readpassphrase(3) of OpenBSD.  Called by the subcommands, and
+ * by keystore/unlock.c when the gateway starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,10 +88,10 @@ readpass_ask(int tty, int signals, const char *prompt, uint8_t *line, size_t *le
 }
 
 /*
- * Ctrl-C must not leave the terminal without echo.  So signals are blocked during the question, a signalfd
- * tells that one is pending, and it is delivered once the terminal's modes are restored.  After a stop
- * (Ctrl-Z) the question is asked again.  Signals that the caller has blocked stay blocked, and do not end
- * the question.
+ * Ctrl-C must not leave the terminal without echo.  So signals are blocked during the question, a
+ * signalfd tells that one is pending, and it is delivered once the terminal's modes are restored.
+ * After a stop (Ctrl-Z) the question is asked again.  Signals that the caller has blocked stay
+ * blocked, and do not end the question.
  */
 static int
 readpass_tty(int tty, const char *prompt, uint8_t *line, size_t *len)

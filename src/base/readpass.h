@@ -10,9 +10,10 @@
 #define PASSPHRASE_MAX 1024 /* bytes; longer ones are refused, not cut */
 
 /*
- * Ask for a passphrase on the terminal, without echo.  If standard input is not a terminal, its next line
- * is the passphrase, and no prompt is shown.  The secret holds the text and its NUL.
- * 0; ERR_EOF: end of file instead of a line; ERR_TOOBIG: too long, or a NUL in it; ERR_SYS; ERR_NOMEM.
+ * Ask for a passphrase on the terminal, without echo.  If standard input is not a terminal, its
+ * next line is the passphrase, and no prompt is shown.  The secret holds the text and its NUL.
+ * 0; ERR_EOF: end of file instead of a line; ERR_TOOBIG: too long, or a NUL in it; ERR_SYS;
+ * ERR_NOMEM.
  */
 int readpass(const char *prompt, struct secret **out) MUST_CHECK;
 

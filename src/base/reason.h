@@ -1,14 +1,14 @@
 /*
- * The reason of a failure: one line, written where the failure happens, and printed or logged once, by the
- * top layer.
+ * The reason of a failure: one line, written where the failure happens, and printed or logged once,
+ * by the top layer.
  */
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
 #include <stdarg.h>
 
-/* Room for a path of 600 bytes and the sentence of access_hint(), which has a path of 400 up to three
- * times. */
+/* Room for a path of 600 bytes and the sentence of access_hint(), which has a path of 400 up to
+ * three times. */
 #define REASON_SIZE 2560
 
 struct reason {

@@ -1,6 +1,6 @@
 /*
- * Executing this program anew.  Called by children of the master, which become the keeper or an errand,
- * and by subcommands that start an errand.
+ * Executing this program anew.  Called by children of the master, which become the keeper or an
+ * errand, and by subcommands that start an errand.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,8 @@
 #include "base/reexec.h"
 
 #define REEXEC_ARGS_MAX 8
-/* The program's descriptor must not have a number that children use for theirs: 0 to 2, REEXEC_SOCKET. */
+/* The program's descriptor must not have a number that children use for theirs: 0 to 2,
+ * REEXEC_SOCKET. */
 #define REEXEC_FD_LOWEST 10
 
 static int reexec_program = -1;

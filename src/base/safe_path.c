@@ -1,7 +1,7 @@
 /*
- * The walk from / to a file, name by name.  It makes the checks of OpenSSH's safe_path(), but before the
- * file is opened.  Called by conf, access, the backend "directory" and the subcommands for every file that
- * decides who may log in.
+ * The walk from / to a file, name by name.  It makes the checks of OpenSSH's safe_path(), but
+ * before the file is opened.  Called by conf, access, the backend "directory" and the subcommands
+ * for every file that decides who may log in.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -216,7 +216,8 @@ walk_check_end(struct walk *w, int fd, mode_t type)
 
 /* --- the walk --- */
 
-/* Take the next name off the rest; *last is set if nothing follows.  0; 1: no name is left; ERR_SYS. */
+/* Take the next name off the rest; *last is set if nothing follows.  0; 1: no name is left;
+ * ERR_SYS. */
 static int
 walk_next(struct walk *w, char name[NAME_MAX + 1], int *last)
 {

@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-/* Secrets that exist at a time take less: the store key, and during a signature two copies of a key, at
- * most of RSA with 8192 bits (3.6 KiB each), all in pages of their own. */
+/* Secrets that exist at a time take less: the store key, and during a signature two copies of a
+ * key, at most of RSA with 8192 bits (3.6 KiB each), all in pages of their own. */
 #define MEMORY_LOCKED (64 * 1024)
 
 struct secret {
@@ -21,8 +21,8 @@ struct secret {
 	unsigned int open; /* nesting of secret_open() */
 };
 
-/* sodium_malloc() locks the pages and leaves them out of core dumps, but a forked child would inherit
- * them. */
+/* sodium_malloc() locks the pages and leaves them out of core dumps, but a forked child would
+ * inherit them. */
 static void
 secret_nofork(struct secret *s)
 {

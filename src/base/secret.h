@@ -14,8 +14,8 @@
 
 struct secret;
 
-/* 0 if this process may lock as much memory as secrets take.  ERR_SYS: secrets work, but may be swapped
- * out to disk. */
+/* 0 if this process may lock as much memory as secrets take.  ERR_SYS: secrets work, but may be
+ * swapped out to disk. */
 int secret_memory_check(void) MUST_CHECK;
 
 /* A secret of len bytes, all zero, not open.  NULL: out of memory. */

@@ -1,6 +1,6 @@
 /*
- * Decoding and classifying UTF-8.  Called by the log, the writer of JSON and the banner of a login with
- * Key = agent to show text on one line, and by names.c to check login names.
+ * Decoding and classifying UTF-8.  Called by the log, the writer of JSON and the banner of a login
+ * with Key = agent to show text on one line, and by names.c to check login names.
  */
 #include "base/utf8.h"
 

@@ -1,6 +1,7 @@
 /*
- * The algorithms of SSH that the gateway supports.  Called for the keys KexAlgorithms, Ciphers ... of routes
- * (lookup), for the known_hosts of an upstream (access/host_key.c), and by transport for the defaults.
+ * The algorithms of SSH that the gateway supports.  Called for the keys KexAlgorithms, Ciphers ...
+ * of routes (lookup), for the known_hosts of an upstream (access/host_key.c), and by transport for
+ * the defaults.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,8 @@ static const struct {
 	    "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
 	    "rsa-sha2-512,rsa-sha2-256",
 	    "ssh-rsa" },
-	/* AES-GCM first: towards the upstream the gateway is the client, whose order decides, and with AES
-	 * instructions nothing is faster */
+	/* AES-GCM first: towards the upstream the gateway is the client, whose order decides, and
+	 * with AES instructions nothing is faster */
 	[ALGORITHMS_CIPHER] = { "cipher",
 	    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"
 	    "aes128-ctr,aes192-ctr,aes256-ctr",

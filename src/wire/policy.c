@@ -1,6 +1,6 @@
 /*
- * The policy of a session as the body of a message: written by the keeper (access/policy_from_route.c), read
- * by the session.
+ * The policy of a session as the body of a message: written by the keeper
+ * (access/policy_from_route.c), read by the session.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * The policy of a session: what the client may do on its connection.  The keeper makes it from the route
- * and from the options of the key that the client has logged in with, and sends it to the session, which
- * enforces it.  The words are those of sshd_config(5) and authorized_keys(5).
+ * The policy of a session: what the client may do on its connection.  The keeper makes it from the
+ * route and from the options of the key that the client has logged in with, and sends it to the
+ * session, which enforces it.  The words are those of sshd_config(5) and authorized_keys(5).
  */
 #ifndef WIRE_POLICY_H
 #define WIRE_POLICY_H
@@ -21,7 +21,8 @@ enum policy_permit {
 	POLICY_ALL = 255,
 };
 
-/* Lists of permitted addresses come from the route and from the key: both must permit an address. */
+/* Lists of permitted addresses come from the route and from the key: both must permit an
+ * address. */
 enum policy_by {
 	POLICY_ROUTE,
 	POLICY_KEY,
@@ -31,7 +32,8 @@ enum policy_by {
 #define POLICY_LIST_MAX 1024
 /* Bytes of policy_put(): a message between processes (IPC_MAX) without its type. */
 #define POLICY_BYTES_MAX (68 * 1024 - 1)
-/* Variables of SetEnv, and variables of the client besides: an sshd upstream takes 128 for a session. */
+/* Variables of SetEnv, and variables of the client besides: an sshd upstream takes 128 for a
+ * session. */
 #define POLICY_ENV_MAX 60
 #define POLICY_SESSIONS_MAX 1024 /* max_sessions */
 
@@ -58,7 +60,8 @@ void policy_free(struct policy *policy);
 /* Append a policy to b.  A list of more than POLICY_LIST_MAX elements is ERR_TOOBIG in b. */
 void policy_put(struct buf *b, const struct policy *policy);
 
-/* The name, for administrators, of a list with more than POLICY_LIST_MAX elements, or NULL.  Static. */
+/* The name, for administrators, of a list with more than POLICY_LIST_MAX elements, or NULL.
+ * Static. */
 const char *policy_overfull(const struct policy *policy);
 
 /* Read a policy that ends where w ends.  0; ERR_FORMAT or ERR_NOMEM, and policy is freed. */

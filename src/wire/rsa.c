@@ -1,5 +1,6 @@
 /*
- * Limits of RSA keys.  Called by formats for public keys, and by transport for keys that sign or verify.
+ * Limits of RSA keys.  Called by formats for public keys, and by transport for keys that sign or
+ * verify.
  */
 #include "wire/rsa.h"
 

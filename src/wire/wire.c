@@ -1,6 +1,6 @@
 /*
- * Reading and writing the data types of SSH.  Called for packets, keys, certificates, the files of the key
- * store, and the messages between the gateway's processes.
+ * Reading and writing the data types of SSH.  Called for packets, keys, certificates, the files of
+ * the key store, and the messages between the gateway's processes.
  */
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /*
- * The data types of RFC 4251 section 5: a reader over bytes of the caller's, and writers that append to a
- * struct buf.
+ * The data types of RFC 4251 section 5: a reader over bytes of the caller's, and writers that
+ * append to a struct buf.
  *
- * A reader's error sticks: after the first read past the end every further one gives zero or the empty
- * string, so that a message is read without a check on every line and checked once, by wire_end(), before
- * anything read from it is used.
+ * A reader's error sticks: after the first read past the end every further one gives zero or the
+ * empty string, so that a message is read without a check on every line and checked once, by
+ * wire_end(), before anything read from it is used.
  */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
@@ -21,7 +21,8 @@ struct wire {
 	int err;
 };
 
-/* Read from len bytes at p.  They must outlive the reader and every struct bytes that it returns. */
+/* Read from len bytes at p.  They must outlive the reader and every struct bytes that it
+ * returns. */
 void wire_init(struct wire *w, const void *p, size_t len);
 
 uint8_t wire_u8(struct wire *w);
@@ -32,8 +33,8 @@ uint64_t wire_u64(struct wire *w);
 /* A string: its length as uint32, and the bytes, which are not copied. */
 struct bytes wire_string(struct wire *w);
 
-/* Copy a string to out, as a C string.  The reader's error is ERR_FORMAT if the string has a NUL in it, or
- * does not fit into size bytes with the NUL at its end. */
+/* Copy a string to out, as a C string.  The reader's error is ERR_FORMAT if the string has a NUL in
+ * it, or does not fit into size bytes with the NUL at its end. */
 void wire_text(struct wire *w, char *out, size_t size);
 
 /* The next len bytes, without a length in front. */

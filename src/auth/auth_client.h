@@ -22,11 +22,11 @@ struct auth_client_config {
 	struct bytes blob;	     /* public half of the mapped key; may be empty */
 	struct bytes certificate;    /* one for that key, or empty */
 	const char *server_sig_algs; /* from EXT_INFO (RFC 8308), or NULL */
-	/* A request that fails is not the end: REFUSED instead of FAILED. */
+	/* Several requests may be made: a refusal gives REFUSED instead of FAILED. */
 	int several;
-	/* Empty; or its host key: every signature is then for a publickey-hostbound-v00@openssh.com
-	 * request that names it, which a machine with another host key refuses, and so does one
-	 * that does not know such requests. */
+	/* Empty, or the host key of the upstream: every signature is then for a
+	 * publickey-hostbound-v00@openssh.com request that names this key, which is refused by a
+	 * host with another key, and by one that does not support such requests. */
 	struct bytes host_key;
 };
 
@@ -39,13 +39,13 @@ enum auth_client_verdict {
 	AUTH_CLIENT_FAILED,  /* auth_client_reason() says why */
 	AUTH_CLIENT_REFUSED, /* USERAUTH_FAILURE: see auth_client_methods() and _partial();
 			      * another request may be made */
-	AUTH_CLIENT_ASKED,   /* auth_client_question() is for the person: answer with
+	AUTH_CLIENT_ASKED,   /* auth_client_question() is for the user: answer with
 			      * auth_client_respond(), or make another request */
 	AUTH_CLIENT_WANTED,  /* the upstream would take the key: have it sign what
 			      * auth_client_to_sign() gives, or make another request */
 };
 
-/* Of all its banners together, that much is passed on. */
+/* The bytes of all banners together that are passed on. */
 #define AUTH_CLIENT_BANNER_MAX 16384
 /* Questions in one round, and rounds in one login. */
 #define AUTH_CLIENT_PROMPTS_MAX 100
@@ -64,8 +64,8 @@ void auth_client_free(struct auth_client **ac);
 enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
 
 /*
- * Would the upstream take this key, which somebody else has?  First or after REFUSED,
- * WANTED.  1 if that was asked, 0 if the key is of no use: nothing was done.
+ * Ask whether the upstream would accept this key, which the client's agent holds.  First, or after
+ * REFUSED or WANTED.  1 if the query was made, 0 if no algorithm fits the key.
  */
 int auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
- * User authentication, server side (RFC 4252): bytes in, bytes out.  The machine
- * knows the protocol; who may log in is asked through a table of functions, so
- * that tests and fuzzers drive it without a socket or a key store.
+ * User authentication, server side (RFC 4252): bytes in, bytes out.  This state machine knows the
+ * protocol; a table of functions decides who may log in, so that tests and fuzzers drive it
+ * without a socket or a key store.
  */
 #ifndef AUTH_AUTH_SERVER_H
 #define AUTH_AUTH_SERVER_H
@@ -15,17 +15,17 @@ struct auth_server_ops {
 	/* May this key (with this signature algorithm) log in as the login last
 	 * given to resume?  1 or 0.  Called for queries and for proofs. */
 	int (*key_allowed)(void *ctx, const char *alg, struct bytes blob);
-	/* Verify sig over data; 0 or an ERR_*.  The blob has passed pubkey_check(), alg fits
-	 * it and is the name inside sig; for a certificate, it is that of the key certified,
-	 * where key_allowed has had all of it, well-formed but for the CA's signature, and
-	 * the name of an algorithm for certificates.  The flags of
-	 * a security key's signature are for the caller to check. */
+	/* Verify sig over data; 0 or an ERR_*.  The blob is the key that signed: of a
+	 * certificate the certified key, while key_allowed has had the whole certificate,
+	 * well-formed but with the CA's signature unchecked, and the certificate's
+	 * algorithm.  It has passed pubkey_check(); alg fits it and is the name inside sig.
+	 * The flags of a security key's signature are to be checked here. */
 	int (*verify)(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
 	    const void *data, size_t len);
 	/* A try has failed and been counted (auth_server_method() and the rest tell
 	 * which), for the log; may be NULL.  Called for each of several pipelined requests. */
 	void (*failed)(void *ctx);
-	/* A key that was only shown is not taken: the same, not counted. */
+	/* A queried key has been refused.  For the log; does not count as a try; may be NULL. */
 	void (*refused)(void *ctx);
 };
 
@@ -37,13 +37,14 @@ struct auth_server_config {
 	/* The host key the gateway proved itself with: what a client that uses
 	 * publickey-hostbound-v00@openssh.com must name.  Empty: such proofs fail. */
 	struct bytes host_key; /* copied */
-	/* The name-list that logins get which do not exist, for names so bad that
-	 * they never reach a lookup; NULL is "publickey".  Copied. */
+	/* The methods offered for logins that do not exist: used for names that are never
+	 * looked up because they cannot be logins.  NULL is "publickey".  Copied. */
 	const char *decoy_methods;
-	/* One line for a person none of whose keys is taken, or NULL; copied.  Nobody
-	 * but the client knows which key is its last; having tried all, it goes on to
-	 * keyboard-interactive, which is offered for this once a key has been refused:
-	 * it shows the line, asks nothing and fails.  Who logs in never sees it. */
+	/* One line for a user none of whose keys is accepted, or NULL; copied.  Only the
+	 * client knows which key is its last.  After it the client goes on to
+	 * keyboard-interactive, which is offered for this purpose once a key has been
+	 * refused: it shows the line, asks nothing and fails.  A login that succeeds never
+	 * shows it. */
 	const char *hint;
 };
 

@@ -67,18 +67,18 @@ void auth_state_set(struct auth_server *as, enum auth_state state);
 enum auth_server_verdict auth_deny(struct auth_server *as, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* One request has been answered, with this verdict: go on with those that were put aside. */
+/* One request has been answered, with this verdict: go on with those in the queue. */
 enum auth_server_verdict auth_queued(struct auth_server *as, enum auth_server_verdict verdict,
     struct buf *out);
 
-/* USERAUTH_FAILURE for what is no try. */
+/* USERAUTH_FAILURE that does not count as a try. */
 enum auth_server_verdict auth_reply_failure(struct auth_server *as, struct buf *out);
-/* The same for a try that counts; it may be the last. */
+/* USERAUTH_FAILURE for a try that counts; after the last one the login is denied. */
 enum auth_server_verdict auth_fail(struct auth_server *as, struct buf *out);
 enum auth_server_verdict auth_reply_pk_ok(struct auth_server *as, const struct auth_request *r,
     struct buf *out);
 
-/* The hint is for who has shown a key in vain and has nothing else to try: 1 for them. */
+/* 1 if the hint is due: a key was refused and the login has no other method to try. */
 int auth_hint_ready(const struct auth_server *as);
 enum auth_server_verdict auth_reply_hint(struct auth_server *as, struct buf *out);
 

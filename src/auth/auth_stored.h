@@ -1,10 +1,10 @@
 /*
- * Log in upstream with what is stored: a key, a password, or both if that is what the
- * upstream wants, in its order.  On top of auth_client, and as pure.
+ * The login upstream with what is stored: a key, a password, or both, in the order that the
+ * upstream wants.  On top of auth_client, and pure like it.
  *
- * It asks what is offered before it offers anything; each of the two is sent at most once.
- * The password also answers a keyboard-interactive conversation that asks for one hidden
- * thing (PAM); whatever else is asked is for a person, and there is none.
+ * The first request asks which methods are offered.  Key and password are sent at most once each.
+ * The password also answers a keyboard-interactive conversation with one hidden prompt (PAM).
+ * Any other question is meant for a user, so the login fails.
  */
 #ifndef AUTH_AUTH_STORED_H
 #define AUTH_AUTH_STORED_H
@@ -35,7 +35,7 @@ struct auth_stored {
 	int key_sent, talked;
 	int given; /* the password has been sent */
 	int key_refused, password_refused;
-	int asks_more; /* it failed because a person is wanted, or a new password */
+	int asks_more; /* the upstream asks the user something, or for a new password */
 	char reason[AUTH_STORED_REASON_SIZE]; /* why it failed, or "": see auth_client_reason() */
 };
 

@@ -487,7 +487,7 @@ test_partial_success(void **state)
 	    "supported: keyboard-interactive");
 }
 
-/* F27: what the upstream says is cut, and no control character gets through. */
+/* A reason of the upstream is cut to its limit, and has no control characters. */
 static void
 test_hostile_method_list(void **state)
 {
@@ -538,7 +538,7 @@ test_banners(void **state)
 	assert_int_equal(receive(f), AUTH_CLIENT_SUCCESS);
 }
 
-/* F27: 64 KB of banner, or banners without end. */
+/* A banner of 64 KB, and banners without end. */
 static void
 test_banner_is_capped(void **state)
 {

@@ -442,7 +442,6 @@ name_ok(const char *name)
 	return login_name_ok(name, strlen(name));
 }
 
-/* F26 */
 static void
 test_login_names(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * base/safe_path.c: which files are taken, by who owns them and who may write on the way to
- * them.  (security.md, finding 14)
+ * base/safe_path.c: files are used only if nobody else owns them or can write to them or to a directory
+ * on the way.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -181,7 +181,7 @@ source(int family, uint32_t i)
 	return a;
 }
 
-/* FAULTS F7: 65,536 sources of each family in less than 16 MB, the soonest to expire leaving. */
+/* 65,536 sources of each family take less than 16 MB; in a full table, the one that expires first makes room. */
 static void
 test_full_table_permissive(void **state)
 {

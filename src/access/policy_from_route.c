@@ -94,40 +94,40 @@ policy_forced_command(const struct route *route, const struct authorized_options
 /* Fill in the policy; free it with policy_free().  0 or ERR_NOMEM. */
 static int
 policy_from_route_fill(const struct route *route, const struct authorized_options *options,
-    struct policy *rules)
+    struct policy *policy)
 {
 	const char *command = policy_forced_command(route, options);
 	int r;
 
-	policy_init(rules);
-	rules->permits = policy_permits_of(route, options);
-	rules->max_sessions = (uint32_t)route->max_sessions;
-	rules->idle_ms = (uint32_t)route->idle_timeout_ms;
-	rules->session_ms = (uint32_t)route->session_timeout_ms;
-	rules->has_tunnel = options->has_tunnel;
-	rules->tunnel = options->tunnel;
-	r = policy_copy_permitted(&rules->permit_open[POLICY_ROUTE], &route->permit_open);
+	policy_init(policy);
+	policy->permits = policy_permits_of(route, options);
+	policy->max_sessions = (uint32_t)route->max_sessions;
+	policy->idle_ms = (uint32_t)route->idle_timeout_ms;
+	policy->session_ms = (uint32_t)route->session_timeout_ms;
+	policy->has_tunnel = options->has_tunnel;
+	policy->tunnel = options->tunnel;
+	r = policy_copy_permitted(&policy->permit_open[POLICY_ROUTE], &route->permit_open);
 	if (r == 0)
-		r = policy_copy_list(&rules->permit_open[POLICY_KEY], &options->permit_open);
+		r = policy_copy_list(&policy->permit_open[POLICY_KEY], &options->permit_open);
 	if (r == 0)
-		r = policy_copy_permitted(&rules->permit_listen[POLICY_ROUTE],
+		r = policy_copy_permitted(&policy->permit_listen[POLICY_ROUTE],
 		    &route->permit_listen);
 	if (r == 0)
-		r = policy_copy_list(&rules->permit_listen[POLICY_KEY], &options->permit_listen);
+		r = policy_copy_list(&policy->permit_listen[POLICY_KEY], &options->permit_listen);
 	if (r == 0)
-		r = policy_copy_list(&rules->commands, &route->permit_commands);
+		r = policy_copy_list(&policy->commands, &route->permit_commands);
 	if (r == 0)
-		r = policy_copy_list(&rules->accept_env, &route->accept_env);
+		r = policy_copy_list(&policy->accept_env, &route->accept_env);
 	if (r == 0)
-		r = policy_add_env(&rules->set_env, &route->set_env);
+		r = policy_add_env(&policy->set_env, &route->set_env);
 	if (r == 0)
-		r = policy_add_env(&rules->set_env, &options->environment);
+		r = policy_add_env(&policy->set_env, &options->environment);
 	if (r == 0 && command != NULL) {
-		rules->command = strdup(command);
-		r = rules->command == NULL ? ERR_NOMEM : 0;
+		policy->command = strdup(command);
+		r = policy->command == NULL ? ERR_NOMEM : 0;
 	}
 	if (r != 0)
-		policy_free(rules);
+		policy_free(policy);
 	return r;
 }
 

@@ -2,10 +2,13 @@
  * The interface of the lookup backends in plugins/: each is one file with one const table of functions,
  * which is declared at the end of this file and listed in lookup.c.
  *
- * Where they run: find(), command() and answer() are called in the keeper, which has unsealed keys and
- * serves every session, as the user of RunAs.  They must not wait: no DNS, no network, no lock, no
- * process; reading a small local file is fine.  What takes longer is a program (PLUGIN_ASK), which an
- * errand runs.  new(), check() and check_run() are also called by `sallyport check` and `route`.
+ * Where they run: new(), find(), command() and answer() are called in the keeper, which holds all keys, serves
+ * every session and runs as the user of RunAs; and, with the same results, in `sallyport check`, `route` and
+ * `key`.  At the start new() is called before the keeper confines itself; at a reload, and find() always,
+ * after that: a system call that is not in keeper/confine.c kills the keeper, and every login with it.
+ * Nobody else is served while find() runs: no DNS, no network, no process, no lock that could block;
+ * opening and reading a small local file by base/safe_path.h is fine.  What takes longer is a program
+ * (PLUGIN_ASK), which an errand runs.
  */
 #ifndef LOOKUP_PLUGIN_H
 #define LOOKUP_PLUGIN_H
@@ -103,7 +106,8 @@ struct route_text {
 int route_text_read(struct route_text *t, const struct route_origin *origin, const char *text,
     size_t len) MUST_CHECK;
 
-/* Add an entry, unless there is one with this key already. */
+/* Add an entry, unless there is one with this keyword already; so for a keyword that may be repeated
+ * (AuthorizedKey), only the first is added. */
 int route_text_add(struct route_text *t, const struct route_origin *origin, const char *key,
     const char *value) MUST_CHECK;
 

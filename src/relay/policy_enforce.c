@@ -45,7 +45,7 @@ policy_enforce_free(struct policy_enforce **pp)
 }
 
 struct buf *
-policy_enforce_made(struct policy_enforce *p, enum relay_from to)
+policy_enforce_made(struct policy_enforce *p, enum relay_leg to)
 {
 	return p->made[to].len > 0 || p->made[to].err != 0 ? &p->made[to] : NULL;
 }
@@ -73,7 +73,7 @@ policy_enforce_end(struct policy_enforce *p, const char *why)
 }
 
 void
-policy_enforce_put(struct policy_enforce *p, enum relay_from to, const struct buf *message)
+policy_enforce_put(struct policy_enforce *p, enum relay_leg to, const struct buf *message)
 {
 	if (message->err != 0)
 		p->made[to].err = message->err;
@@ -81,7 +81,7 @@ policy_enforce_put(struct policy_enforce *p, enum relay_from to, const struct bu
 }
 
 void
-policy_enforce_put_made(struct policy_enforce *p, enum relay_from to, struct buf *message)
+policy_enforce_put_made(struct policy_enforce *p, enum relay_leg to, struct buf *message)
 {
 	policy_enforce_put(p, to, message);
 	buf_free(message);
@@ -102,7 +102,7 @@ policy_enforce_has_nul(struct bytes s)
 }
 
 static void
-policy_enforce_put_open_failure(struct policy_enforce *p, enum relay_from to, uint32_t recipient,
+policy_enforce_put_open_failure(struct policy_enforce *p, enum relay_leg to, uint32_t recipient,
     uint32_t reason)
 {
 	struct buf b;
@@ -388,7 +388,7 @@ policy_enforce_client_close(struct policy_enforce *p, const uint8_t *payload, si
 }
 
 enum relay_action
-policy_enforce_message(struct policy_enforce *p, enum relay_from from, const uint8_t *payload,
+policy_enforce_message(struct policy_enforce *p, enum relay_leg from, const uint8_t *payload,
     size_t len)
 {
 	switch (payload[0]) {

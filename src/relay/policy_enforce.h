@@ -22,18 +22,18 @@ struct policy_enforce *policy_enforce_new(struct policy *policy, uint64_t sessio
 void policy_enforce_free(struct policy_enforce **p);
 
 /* Any message but CHANNEL_DATA, WINDOW_ADJUST, global requests and their replies. */
-enum relay_action policy_enforce_message(struct policy_enforce *p, enum relay_from from,
+enum relay_action policy_enforce_message(struct policy_enforce *p, enum relay_leg from,
     const uint8_t *payload, size_t len);
 
 /* A global request of the client; w is behind want_reply.  1: it may pass. */
 int policy_enforce_global_request(struct policy_enforce *p, struct bytes name, struct wire *w);
 
 /* Add a message to those for a leg. */
-void policy_enforce_put(struct policy_enforce *p, enum relay_from to, const struct buf *message);
+void policy_enforce_put(struct policy_enforce *p, enum relay_leg to, const struct buf *message);
 
 /* The messages made here for a leg, as strings, or NULL.  The caller empties the buffer
  * with buf_free(). */
-struct buf *policy_enforce_made(struct policy_enforce *p, enum relay_from to);
+struct buf *policy_enforce_made(struct policy_enforce *p, enum relay_leg to);
 
 /* What was refused last, static text for the log, or NULL; the call clears it. */
 const char *policy_enforce_refused(struct policy_enforce *p);

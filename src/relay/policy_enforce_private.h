@@ -18,7 +18,7 @@ struct policy_enforce {
 	struct channels channels;
 	/* POLICY_*: channels that the client has asked for, so that the upstream may open them */
 	unsigned int asked;
-	struct buf made[2]; /* messages for a leg, by enum relay_from */
+	struct buf made[2]; /* messages for a leg, by enum relay_leg */
 	const char *refused;
 	const char *why;
 };
@@ -28,7 +28,7 @@ enum relay_action policy_enforce_end(struct policy_enforce *p, const char *why);
 
 /* Begin a message about a channel; put it, and free it. */
 void policy_enforce_begin(struct buf *b, uint8_t type, uint32_t recipient);
-void policy_enforce_put_made(struct policy_enforce *p, enum relay_from to, struct buf *message);
+void policy_enforce_put_made(struct policy_enforce *p, enum relay_leg to, struct buf *message);
 
 int policy_enforce_has_nul(struct bytes s);
 

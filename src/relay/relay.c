@@ -59,7 +59,7 @@ relay_release(struct relay *r, struct relay_side *to)
 
 /* A GLOBAL_REQUEST on its way from one leg to the other. */
 static enum relay_action
-relay_global_request(struct relay *r, enum relay_from from, const uint8_t *payload, size_t len)
+relay_global_request(struct relay *r, enum relay_leg from, const uint8_t *payload, size_t len)
 {
 	struct relay_side *to = &r->side[!from];
 	struct bytes name;
@@ -103,7 +103,7 @@ relay_global_reply(struct relay *r, struct relay_side *from)
 }
 
 enum relay_action
-relay_message(struct relay *r, enum relay_from from, const uint8_t *payload, size_t len)
+relay_message(struct relay *r, enum relay_leg from, const uint8_t *payload, size_t len)
 {
 	struct relay_side *side = &r->side[from];
 
@@ -128,7 +128,7 @@ relay_message(struct relay *r, enum relay_from from, const uint8_t *payload, siz
 }
 
 struct buf *
-relay_made(struct relay *r, enum relay_from to)
+relay_made(struct relay *r, enum relay_leg to)
 {
 	struct buf *made = r->policy != NULL ? policy_enforce_made(r->policy, to) : NULL;
 
@@ -167,7 +167,7 @@ relay_over(const struct relay *r, int64_t now, const char **why, const char **te
 }
 
 void
-relay_heard(struct relay *r, enum relay_from from, int64_t now)
+relay_heard(struct relay *r, enum relay_leg from, int64_t now)
 {
 	r->side[from].heard_ms = now;
 	r->side[from].unanswered = 0;
@@ -192,7 +192,7 @@ relay_next(const struct relay *r)
 }
 
 enum relay_tick
-relay_tick(struct relay *r, enum relay_from leg, int64_t now)
+relay_tick(struct relay *r, enum relay_leg leg, int64_t now)
 {
 	struct relay_side *side = &r->side[leg];
 

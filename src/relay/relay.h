@@ -21,7 +21,7 @@
 struct policy_enforce;
 struct policy;
 
-enum relay_from {
+enum relay_leg {
 	RELAY_DOWNSTREAM,
 	RELAY_UPSTREAM,
 };
@@ -49,7 +49,7 @@ struct relay_side {
 };
 
 struct relay {
-	struct relay_side side[2];     /* by enum relay_from */
+	struct relay_side side[2];     /* by enum relay_leg */
 	struct policy_enforce *policy; /* NULL: all is permitted */
 	const char *why;	       /* why it has to end, or NULL */
 	int foreign;		       /* the upstream is not OpenSSH */
@@ -74,12 +74,12 @@ void relay_set_version(struct relay *r, const char *version);
 
 /* Decide about a message of a leg; payload[0] is its type.  RELAY_PASS: send it to the
  * other leg.  In any case send relay_made() after that. */
-enum relay_action relay_message(struct relay *r, enum relay_from from, const uint8_t *payload,
+enum relay_action relay_message(struct relay *r, enum relay_leg from, const uint8_t *payload,
     size_t len);
 
 /* Messages made here for a leg, as strings one after another, or NULL; empty it with
  * buf_free().  NULL too when memory ran out, and then relay_why() says so. */
-struct buf *relay_made(struct relay *r, enum relay_from to);
+struct buf *relay_made(struct relay *r, enum relay_leg to);
 
 /* Why the session has to end, static; "" if it has not. */
 const char *relay_why(const struct relay *r);
@@ -92,7 +92,7 @@ const char *relay_refused(struct relay *r);
 int relay_over(const struct relay *r, int64_t now, const char **why, const char **text);
 
 /* Something came from that leg. */
-void relay_heard(struct relay *r, enum relay_from from, int64_t now);
+void relay_heard(struct relay *r, enum relay_leg from, int64_t now);
 
 /* When relay_tick() wants to be called next: ms, or CLOCK_NEVER. */
 int64_t relay_next(const struct relay *r);
@@ -103,7 +103,7 @@ enum relay_tick {
 	RELAY_TICK_DEAD,      /* it has not answered for too long */
 };
 
-enum relay_tick relay_tick(struct relay *r, enum relay_from leg, int64_t now);
+enum relay_tick relay_tick(struct relay *r, enum relay_leg leg, int64_t now);
 
 /* The payload of a keepalive: keepalive@openssh.com, reply wanted.  Static. */
 const uint8_t *relay_keepalive(size_t *len);

@@ -32,13 +32,13 @@ void agentfwd_refuse(struct session *s, const char *text);
 void agentfwd_timeout(struct session *s, int64_t now);
 
 /* The part of agentfwd_passes() that is for Key = agent. */
-int agentfwd_message(struct session *s, enum relay_from from, uint8_t *payload, size_t len);
+int agentfwd_message(struct session *s, enum relay_leg from, uint8_t *payload, size_t len);
 
 /* A message of type 80 to 127, before or in the relay: 1 if it is to be relayed now, maybe
  * with another channel number in it; 0 if it has been taken.  Inline, because every packet
  * comes by. */
 static inline int
-agentfwd_passes(struct session *s, enum relay_from from, uint8_t *payload, size_t len)
+agentfwd_passes(struct session *s, enum relay_leg from, uint8_t *payload, size_t len)
 {
 	return s->agent == NULL || agentfwd_message(s, from, payload, len);
 }

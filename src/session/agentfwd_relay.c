@@ -227,7 +227,7 @@ agentfwd_from_upstream(struct session *s, const uint8_t *payload, size_t len)
 }
 
 int
-agentfwd_message(struct session *s, enum relay_from from, uint8_t *payload, size_t len)
+agentfwd_message(struct session *s, enum relay_leg from, uint8_t *payload, size_t len)
 {
 	if (from == RELAY_DOWNSTREAM)
 		return agentfwd_from_client(s, payload, len);

@@ -92,7 +92,7 @@ dispatch_after_relay(struct session *s, enum relay_action action)
 }
 
 void
-dispatch_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len)
+dispatch_relay(struct session *s, enum relay_leg from, const uint8_t *payload, size_t len)
 {
 	struct leg *to = from == RELAY_DOWNSTREAM ? s->up : s->down;
 	enum relay_action action = relay_message(&s->relay, from, payload, len);

@@ -136,7 +136,7 @@ session_may_read(const struct session *s, const struct leg *leg, const struct le
 }
 
 static void
-session_leg_events(struct session *s, struct leg *leg, short revents, enum relay_from which,
+session_leg_events(struct session *s, struct leg *leg, short revents, enum relay_leg which,
     int64_t now)
 {
 	int r;
@@ -168,7 +168,7 @@ session_flush(struct session *s)
 }
 
 static void
-session_keepalive(struct session *s, struct leg *leg, enum relay_from which, int64_t now)
+session_keepalive(struct session *s, struct leg *leg, enum relay_leg which, int64_t now)
 {
 	const uint8_t *payload;
 	size_t len;

@@ -151,7 +151,7 @@ void dispatch_upstream(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 void dispatch_payloads(struct session *s, struct leg *leg, struct wire *body);
 
 /* Relay one message, if it may pass. */
-void dispatch_relay(struct session *s, enum relay_from from, const uint8_t *payload, size_t len);
+void dispatch_relay(struct session *s, enum relay_leg from, const uint8_t *payload, size_t len);
 
 /* What follows relay_message() for a message that is no data: replies made here, refusals for the
  * log, the end. */

@@ -112,7 +112,7 @@ made(struct fixture *f)
 }
 
 static enum relay_action
-give(struct fixture *f, enum relay_from from, struct buf *b)
+give(struct fixture *f, enum relay_leg from, struct buf *b)
 {
 	uint8_t *exact = malloc(b->len); /* so that a read too far is seen */
 	enum relay_action action;
@@ -133,7 +133,7 @@ begin(struct buf *b, uint8_t type)
 }
 
 static enum relay_action
-open_from(struct fixture *f, enum relay_from from, const char *type, uint32_t number,
+open_from(struct fixture *f, enum relay_leg from, const char *type, uint32_t number,
     const char *host, uint32_t port)
 {
 	struct buf b;
@@ -191,7 +191,7 @@ request(struct fixture *f, uint32_t number, const char *type, int want, const ch
 }
 
 static enum relay_action
-simple(struct fixture *f, enum relay_from from, uint8_t type, uint32_t number)
+simple(struct fixture *f, enum relay_leg from, uint8_t type, uint32_t number)
 {
 	struct buf b;
 

@@ -31,7 +31,7 @@ end(struct relay *r)
 }
 
 static enum relay_action
-global(struct relay *r, enum relay_from from, const char *name, int want_reply)
+global(struct relay *r, enum relay_leg from, const char *name, int want_reply)
 {
 	enum relay_action action;
 	struct buf b;
@@ -43,7 +43,7 @@ global(struct relay *r, enum relay_from from, const char *name, int want_reply)
 }
 
 static enum relay_action
-reply(struct relay *r, enum relay_from from)
+reply(struct relay *r, enum relay_leg from)
 {
 	const uint8_t payload[] = { SSH_MSG_REQUEST_FAILURE };
 

@@ -35,7 +35,7 @@ static IMB_MGR *aes_gcm_mgr;
 static struct aes_gcm *
 aes_gcm_state(const struct ssh_cipher_struct *cipher)
 {
-	/* libssh does not use this member when it is built with libcrypto */
+	/* libssh does not use this member with libcrypto */
 	return (struct aes_gcm *)cipher->aes_key;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What a private key file tells without its passphrase; and the private key, if the file
- * has no passphrase.  Pure.
+ * The contents of a private key file that can be read without its passphrase; with them the private
+ * key itself, if it has none.  Pure: bytes in, bytes out.
  */
 #ifndef TRANSPORT_KEY_FILE_H
 #define TRANSPORT_KEY_FILE_H
@@ -16,7 +16,8 @@ struct key_file {
 				 * key's numbers as SSH_AGENTC_ADD_IDENTITY has them; or NULL */
 };
 
-/* Look at an OpenSSH or PEM private key file; ERR_FORMAT if it is neither. */
+/* Read the text of a private key file.  The caller frees f, also on error.  0; ERR_FORMAT: neither
+ * OpenSSH's format nor PEM; ERR_NOMEM. */
 int key_file_look(const char *text, struct key_file *f) MUST_CHECK;
 void key_file_free(struct key_file *f);
 

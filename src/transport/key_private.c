@@ -1,9 +1,9 @@
 /*
  * Signatures by RSA and ECDSA keys.  Called by keys.c.
  *
- * OpenSSL's newer interface, and libssh with it, hands a key's numbers to a "provider" through
- * copies in ordinary memory, some of which are freed without being wiped.  The older one, which is
- * deprecated for its form alone, takes over the numbers that it is given.
+ * By OpenSSL's older interface, although it is deprecated: it uses the numbers that it is given as
+ * they are.  The newer one, which libssh uses, passes a key's numbers to a "provider" through
+ * copies in ordinary memory, some of which are freed without being wiped.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
@@ -22,8 +22,9 @@
 #include "wire/wire.h"
 
 /*
- * The secure heap.  It rounds up to powers of two: an RSA key of 8192 bits takes 8 KiB of it, the
- * arithmetic with it 4 KiB, and OpenSSL's random numbers 2 KiB.
+ * The secure heap.  Allocations are rounded up to powers of two: an RSA key of 8192 bits takes 8
+ * KiB, the arithmetic of a signature 4 KiB, and OpenSSL's random numbers 2 KiB.  One key signs at a
+ * time.
  */
 #define KEY_PRIVATE_HEAP_SIZE 65536
 #define KEY_PRIVATE_HEAP_UNIT 32
@@ -114,7 +115,7 @@ struct rsa_numbers {
 	struct bytes n, e, d, iqmp, p, q;
 };
 
-/* Do the numbers have the sizes of those of a key? */
+/* 1 if the sizes of the numbers can be those of a key. */
 static int
 key_private_rsa_plausible(const struct rsa_numbers *in)
 {
@@ -220,7 +221,7 @@ key_private_load(struct secret *priv, const char *type, struct key_private *k)
 	int r;
 
 	*k = (struct key_private){ .rsa = NULL };
-	(void)!key_memory_lock(); /* the keeper has logged an error when it began */
+	(void)!key_memory_lock(); /* the keeper has logged the error at its start */
 	wire_init(&w, secret_open(priv), secret_len(priv));
 	if (!bytes_is(wire_string(&w), type))
 		r = ERR_FORMAT;

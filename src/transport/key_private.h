@@ -1,7 +1,6 @@
 /*
- * RSA and ECDSA private keys, taken out of their secret for one signature.  Their numbers are in
- * OpenSSL's secure heap, which is locked in memory, left out of core dumps, and wiped where it is
- * freed.
+ * RSA and ECDSA private keys, copied out of their secret for one signature.  Their numbers are in
+ * OpenSSL's secure heap, which is locked in memory, left out of core dumps, and wiped when freed.
  */
 #ifndef TRANSPORT_KEY_PRIVATE_H
 #define TRANSPORT_KEY_PRIVATE_H
@@ -20,13 +19,13 @@ struct key_private {
  * ERR_WEAK or ERR_COSTLY (wire/rsa.h), ERR_ALGORITHM, ERR_NOMEM. */
 int key_private_load(struct secret *priv, const char *type, struct key_private *k) MUST_CHECK;
 
-/* Wipe it. */
+/* Wipe and free the key. */
 void key_private_free(struct key_private *k);
 
 /*
- * Sign with an algorithm for keys of its type, "rsa-sha2-512" say: the signature proper is
- * appended, as RFC 8332 section 3 and RFC 5656 section 3.1.2 have it behind the algorithm's name.
- * 0, ERR_ALGORITHM, ERR_FORMAT if the numbers are no key, or ERR_NOMEM.
+ * Sign with an algorithm that fits the key's type, such as "rsa-sha2-512", and append the signature
+ * without the algorithm's name in front (RFC 8332 section 3, RFC 5656 section 3.1.2).
+ * 0; ERR_ALGORITHM; ERR_FORMAT: the numbers are not those of a key; ERR_NOMEM.
  */
 int key_private_sign(const struct key_private *k, const char *alg, const void *data, size_t len,
     struct buf *sig) MUST_CHECK;

@@ -1,6 +1,7 @@
 /*
- * Keys: importing, making, signing, verifying.  Ed25519 is libsodium's work; key_private.c
- * signs with RSA and ECDSA, and libssh verifies them.
+ * Keys: importing, making, signing, verifying.  Ed25519 is libsodium's work; key_private.c signs
+ * with RSA and ECDSA, and libssh verifies those.  Called by the keeper (host keys and mapped keys
+ * to sign, signatures of clients, upstreams and authorities to verify) and by the subcommand key.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,14 +31,14 @@ enum family {
 	FAMILY_ECDSA,
 };
 
-/* Every signature algorithm that we use.  Not among them: DSA; certificates, whose plain keys sign;
- * ssh-rsa (SHA-1), except in key_verify_sha1(). */
+/* All signature algorithms.  Left out: DSA; those of certificates, for a certificate's signatures
+ * are made with the plain key; ssh-rsa (SHA-1), which only key_verify_sha1() accepts. */
 static const struct algorithm {
 	const char *name;
-	const char *type; /* of its keys */
+	const char *type; /* of the keys that it is for */
 	enum family family;
 	const char *curve; /* ECDSA: its name inside the blob */
-	const char *plain; /* sk-: the algorithm of the token itself */
+	const char *plain; /* sk-: the algorithm that the token itself signs with */
 } algorithms[] = {
 	{ "ssh-ed25519", "ssh-ed25519", FAMILY_ED25519, NULL, NULL },
 	{ "rsa-sha2-512", "ssh-rsa", FAMILY_RSA, NULL, NULL },
@@ -64,7 +65,7 @@ key_algorithm(const char *name)
 	return NULL;
 }
 
-/* The preferred algorithm for keys of this type, which sign without a token. */
+/* The preferred algorithm for keys of this type; NULL for unknown types and sk- keys. */
 static const struct algorithm *
 key_algorithm_for_type(const char *type)
 {
@@ -102,9 +103,8 @@ key_sk_message(struct bytes application, uint8_t flags, uint32_t counter, const 
 	buf_put(out, hash, sizeof(hash));
 }
 
-/* RSA and ECDSA: libssh parses the plain blobs and verifies.  Its
- * ssh_pki_signature_verify() is of no use here: it takes limits from a session, and ours
- * have been checked already. */
+/* Verify RSA and ECDSA by libssh, from plain blobs.  Its ssh_pki_signature_verify() cannot be used,
+ * for it takes the limits of a key's size from a session; rsa_check() has checked them already. */
 static int
 key_verify_libssh(const struct buf *blob, const struct buf *sig, const void *data, size_t len)
 {
@@ -139,7 +139,7 @@ out:
 }
 
 static int
-verify_ed25519(struct bytes pub, struct bytes raw, const void *data, size_t len)
+key_verify_ed25519(struct bytes pub, struct bytes raw, const void *data, size_t len)
 {
 	if (pub.len != crypto_sign_PUBLICKEYBYTES)
 		return ERR_FORMAT;
@@ -152,12 +152,12 @@ verify_ed25519(struct bytes pub, struct bytes raw, const void *data, size_t len)
 /* A public key blob and a signature blob, parsed and checked. */
 struct parts {
 	struct bytes type;
-	struct bytes first;	  /* Ed25519: key; RSA: e; ECDSA: curve */
+	struct bytes first;	  /* Ed25519: the key; RSA: e; ECDSA: the curve */
 	struct bytes second;	  /* RSA: n; ECDSA: Q */
-	struct bytes application; /* sk- */
+	struct bytes application; /* sk-: what the key was made for, "ssh:" as a rule */
 	struct bytes raw;	  /* the signature proper */
-	uint8_t flags;		  /* sk- */
-	uint32_t counter;	  /* sk- */
+	uint8_t flags;		  /* sk-: KEY_SK_* */
+	uint32_t counter;	  /* sk-: of the token's signatures */
 };
 
 static int
@@ -220,7 +220,7 @@ key_verify_parts(const struct algorithm *a, struct bytes blob, struct bytes sig,
 		len = message.len;
 	}
 	if (a->family == FAMILY_ED25519) {
-		r = verify_ed25519(p.first, p.raw, data, len);
+		r = key_verify_ed25519(p.first, p.raw, data, len);
 	} else {
 		plain = a->plain != NULL ? a->plain : a->name;
 		wire_put_text(&key, a->plain != NULL ? a->plain : a->type);
@@ -313,10 +313,11 @@ key_public_from_libssh(ssh_key key, struct buf *pub)
 	return buf_err(pub);
 }
 
-/* Ed25519 as libsodium has it: the seed, and the public key that follows from it.  With a
- * public half of another key, the first signature would give the private half away. */
+/* Make a libsodium secret key from the numbers of an Ed25519 key.  The public half is computed from
+ * the seed and must be the one stated: a signature made with another public half gives the private
+ * key away. */
 static int
-secret_from_ed25519(const uint8_t *p, size_t len, struct secret **priv)
+key_secret_from_ed25519(const uint8_t *p, size_t len, struct secret **priv)
 {
 	uint8_t pub[crypto_sign_PUBLICKEYBYTES];
 	struct bytes stated, both;
@@ -351,7 +352,7 @@ key_secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **p
 	if (ssh_pki_export_privkey_blob(key, &blob) != SSH_OK)
 		return ERR_FORMAT;
 	if (a->family == FAMILY_ED25519) {
-		r = secret_from_ed25519(ssh_string_data(blob), ssh_string_len(blob), priv);
+		r = key_secret_from_ed25519(ssh_string_data(blob), ssh_string_len(blob), priv);
 	} else {
 		*priv = secret_from(ssh_string_data(blob), ssh_string_len(blob));
 		if (*priv == NULL)
@@ -362,8 +363,8 @@ key_secret_from_libssh(ssh_key key, const struct algorithm *a, struct secret **p
 	return r;
 }
 
-/* Check that the halves of a key belong together, by a signature: a key that cannot log in
- * anywhere is better found now. */
+/* Sign and verify, to check that the halves of a key belong together: otherwise no login with it
+ * would succeed, and this is the time to say so. */
 static int
 key_try(struct secret *priv, const struct algorithm *a, const struct buf *pub)
 {
@@ -414,7 +415,7 @@ key_take_plain(struct key_file *f, struct secret **priv, struct buf *pub, char t
 	int r;
 
 	if (a->family == FAMILY_ED25519) {
-		r = secret_from_ed25519(secret_open(f->numbers), secret_len(f->numbers), priv);
+		r = key_secret_from_ed25519(secret_open(f->numbers), secret_len(f->numbers), priv);
 		secret_close(f->numbers);
 	} else {
 		*priv = f->numbers;
@@ -456,13 +457,13 @@ key_import_text(const char *text, const char *passphrase, struct secret **priv, 
 	}
 	if (f.encrypted && passphrase == NULL)
 		r = ERR_AUTH;
-	/* not NULL: OpenSSL would ask for the passphrase on the terminal */
+	/* "", not NULL, without a passphrase: OpenSSL would ask for one on the terminal */
 	else if (ssh_pki_import_privkey_base64(text, passphrase == NULL ? "" : passphrase, NULL,
 		     NULL, &key) != SSH_OK)
 		r = f.encrypted ? ERR_AUTH : ERR_FORMAT;
 	if (r != 0 || (r = key_take(key, priv, pub, type)) != 0)
 		goto out;
-	/* the public half in the file is that of another key */
+	/* refuse a file whose public half is that of another key */
 	if (f.pub.len > 0 &&
 	    (f.pub.len != pub->len - before ||
 		memcmp(f.pub.data, pub->data + before, f.pub.len) != 0)) {
@@ -493,7 +494,7 @@ key_import(const char *text, size_t len, const char *passphrase, struct secret *
 		return ERR_TOOBIG;
 	if (len == 0 || memchr(text, '\0', len) != NULL)
 		return ERR_FORMAT;
-	copy = secret_new(len + 1); /* all zero: terminated */
+	copy = secret_new(len + 1); /* all zero, so that the copy ends with a NUL */
 	if (copy == NULL)
 		return ERR_NOMEM;
 	p = (char *)secret_open(copy);
@@ -505,7 +506,7 @@ key_import(const char *text, size_t len, const char *passphrase, struct secret *
 }
 
 static int
-generate_ed25519(struct secret **priv, struct buf *pub, char name[64])
+key_generate_ed25519(struct secret **priv, struct buf *pub, char name[64])
 {
 	uint8_t raw[crypto_sign_PUBLICKEYBYTES];
 
@@ -535,7 +536,7 @@ key_generate(const char *type, struct secret **priv, struct buf *pub, char name[
 	if (sodium_init() == -1)
 		return ERR_BADSTATE;
 	if (strcmp(type, "ed25519") == 0)
-		return generate_ed25519(priv, pub, name);
+		return key_generate_ed25519(priv, pub, name);
 	rsa = strcmp(type, "rsa") == 0;
 	if (!rsa && strcmp(type, "ecdsa") != 0)
 		return ERR_ALGORITHM;

@@ -16,19 +16,20 @@
 #include "base/secret.h"
 #include "wire/wire.h"
 
-/* Parse an OpenSSH or PEM private key (text of the file).  passphrase may be
- * NULL.  On success *priv is the caller's and the public blob is appended to pub,
- * the key type's name ("ssh-ed25519") goes to type.
- * ERR_AUTH: a passphrase is needed or wrong; ERR_FORMAT; ERR_WEAK, ERR_COSTLY
- * (wire/rsa.h); ERR_ALGORITHM (DSA, sk-), where type is set as well if the file says it. */
+/* Parse the text of an OpenSSH or PEM private key file; passphrase may be NULL.  0: *priv is the
+ * caller's, the public blob is appended to pub, and type is the key's type ("ssh-ed25519").
+ * ERR_AUTH: the passphrase is missing or wrong; ERR_FORMAT; ERR_WEAK, ERR_COSTLY (wire/rsa.h);
+ * ERR_ALGORITHM: DSA, sk-, or another type that is not supported, which is in type if the file has
+ * it in the clear; ERR_TOOBIG; ERR_NOMEM; ERR_BADSTATE: libsodium does not work. */
 int key_import(const char *text, size_t len, const char *passphrase, struct secret **priv,
     struct buf *pub, char type[64]) MUST_CHECK;
 
-/* Make a new key; type is "ed25519", "rsa" (3072 bits) or "ecdsa" (nistp256). */
+/* Make a new key; type is "ed25519", "rsa" (3072 bits) or "ecdsa" (nistp256).  *priv, pub and name
+ * are set as by key_import(). */
 int key_generate(const char *type, struct secret **priv, struct buf *pub, char name[64]) MUST_CHECK;
 
-/* Set up locked memory for RSA and ECDSA private keys while they sign; the first signature
- * does it otherwise.  0; ERR_PERM: the memory cannot be locked; ERR_NOMEM: they will be in
+/* Allocate the locked memory that RSA and ECDSA private keys are in while they sign; else the first
+ * signature does.  0; ERR_PERM: the memory cannot be locked; ERR_NOMEM: the keys will be in
  * ordinary memory. */
 int key_memory_lock(void) MUST_CHECK;
 
@@ -38,9 +39,9 @@ int key_memory_lock(void) MUST_CHECK;
 int key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
     struct buf *sig) MUST_CHECK;
 
-/* Flags of an sk- signature: the user has touched the token, has been verified by it. */
-#define KEY_SK_USER_PRESENT 0x01
-#define KEY_SK_USER_VERIFIED 0x04
+/* Flags of an sk- signature. */
+#define KEY_SK_USER_PRESENT 0x01  /* the user has touched the token */
+#define KEY_SK_USER_VERIFIED 0x04 /* the token has verified the user: PIN, fingerprint */
 
 /*
  * Verify the signature blob sig over data by the public key blob.  alg is the

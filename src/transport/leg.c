@@ -1,6 +1,6 @@
 /*
- * A leg at work: reading the socket, messages out, writing.  session/, errand/look.c and
- * warmup.c call these.
+ * A leg at work: it reads the socket, feeds libssh, and writes the output.  Called by session/,
+ * errand/look.c and warmup.c.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -32,8 +32,8 @@ leg_set_error(struct leg *leg, const char *fmt, ...)
 }
 
 /*
- * A login message of a client that is logged in is to be ignored (RFC 4252 section 5.1),
- * but libssh ends the session for it, when it has read the packet to its end.  Undo that.
+ * A login message of a client that is logged in already has to be ignored (RFC 4252 section 5.1),
+ * but libssh ends the session.  It has read the packet to its end by then: undo the error.
  */
 static int
 leg_forgives(struct leg *leg)
@@ -63,8 +63,8 @@ leg_failed(struct leg *leg)
 	return 1;
 }
 
-/* libssh has skipped a line that is no version string, and ended it with a NUL.  If the
- * server closes then, the line may say why. */
+/* Keep the first line that a server sends before its version string: if the server then closes, the
+ * line may say why.  libssh has skipped the line and put a NUL at its end. */
 static void
 leg_note_said(struct leg *leg, size_t len)
 {
@@ -106,7 +106,7 @@ leg_input(struct leg *leg)
 
 	if (leg->peer_closed)
 		return ERR_EOF;
-	if (leg->input_off > 0) { /* a part of a packet is left */
+	if (leg->input_off > 0) { /* the rest is an incomplete packet */
 		memmove(leg->input, leg->input + leg->input_off, leg->input_len);
 		leg->input_off = 0;
 		room = LEG_INPUT_SIZE - leg->input_len;
@@ -201,7 +201,7 @@ leg_wipe_out_buffer(struct leg *leg, size_t len)
 
 	if (ssh_buffer_get_len(b) > 0)
 		return;
-	/* with its header and padding */
+	/* 64: header and padding */
 	for (left = len + 64; left > 0; left -= n) {
 		n = left < sizeof(zero) ? left : sizeof(zero);
 		if (ssh_buffer_add_data(b, zero, (uint32_t)n) < 0)
@@ -224,8 +224,8 @@ leg_send_buffer(struct leg *leg)
 int
 leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 {
-	/* libssh puts a header of 5 bytes in front of a packet: room for it saves moving the
-	 * packet */
+	/* libssh will put a header of 5 bytes in front: with room for it, the payload need not be
+	 * moved */
 	static const uint8_t room[8];
 	ssh_buffer b = leg->ssh->out_buffer;
 	int r;
@@ -244,9 +244,9 @@ leg_send(struct leg *leg, const uint8_t *payload, size_t len)
 }
 
 /*
- * libssh encrypts the contents of its output buffer, with a header put in front and padding
- * behind.  Use the buffer that the message came in: it has room for both, where those of
- * the received packet have been.
+ * libssh encrypts its output buffer, after it has added a header in front and padding behind.  So
+ * that nothing is copied, the buffer that the message came in becomes the output buffer: it has
+ * room for both where the header and padding of the received packet have been.
  */
 int
 leg_relay(struct leg *leg, struct leg *from, const uint8_t *payload, size_t len)

@@ -1,11 +1,11 @@
 /*
- * One leg: an SSH transport (RFC 4253) on a connected socket, server or client side, that
- * delivers every message above the transport as its bytes.
+ * One leg of a session: an SSH transport (RFC 4253) on a connected socket, as the server downstream
+ * or as the client upstream, that delivers every message above the transport as its bytes.
  *
- * libssh does the protocol and the cryptography; the leg does the input and output.  It
- * reads the socket into a buffer of its own and feeds libssh from it, and what libssh wants
- * to write is gathered in a buffer that goes out with one send(2) for many packets.  libssh
- * itself never sees the socket, polls nothing, opens nothing and resolves nothing.
+ * libssh does the protocol and the cryptography; the leg does the input and output.  It reads the
+ * socket into a buffer of its own and feeds libssh from it, and what libssh wants to write is
+ * gathered in a buffer that goes out with one send(2) for many packets.  libssh itself never sees
+ * the socket, polls nothing, opens nothing and resolves nothing.
  *
  * Nothing here blocks, except the two callbacks that ask the keeper.
  */
@@ -37,8 +37,8 @@ struct leg_ops {
 	 */
 	int (*sign)(void *ctx, const char *alg, struct bytes hash, struct buf *sig);
 	/*
-	 * Client: is this the host key of the right host, and sig its signature
-	 * over hash?  Asked at each key exchange.  0: go on.  NULL in a server.
+	 * Client: check that blob is the host key of the upstream, and sig its signature
+	 * over hash.  Called at each key exchange.  0: go on.  NULL in a server.
 	 */
 	int (*host_key)(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
 	    struct bytes sig);
@@ -50,7 +50,7 @@ struct leg_ops {
 };
 
 struct leg_config {
-	/* Comma-separated lists, as in ssh_config; NULL: our defaults. */
+	/* Comma-separated lists, as in ssh_config; NULL: those of algorithms_default(). */
 	const char *kex_algorithms;
 	const char *host_key_algorithms; /* client only; the server's follow its keys */
 	const char *ciphers;
@@ -78,12 +78,12 @@ const char *transport_aes_gcm_version(void);
 /* Once in a process, before any other call: the library's own initialization. */
 int leg_global_init(void) MUST_CHECK;
 
-/* Exchange keys with ourselves, so that the libraries load and allocate now what they do only once.
- * 0, or an ERR_*: the libraries do not work. */
+/* Exchange keys between two legs of this process, so that the libraries do now what they do only
+ * at their first use.  0; ERR_*: the libraries do not work. */
 int leg_warm_up(void) MUST_CHECK;
 
-/* Make a server leg with these host keys (public blobs), and free it.  0 if there are none
- * or all are good; or an ERR_*, with the reason in why, which is static. */
+/* Check that a server leg can be made with these n host keys (public blobs).  0, also if n is 0; or
+ * an ERR_*, with the reason in *why, which is static. */
 int leg_try_host_keys(const struct bytes *keys, size_t n, const char **why) MUST_CHECK;
 
 /*
@@ -100,14 +100,14 @@ void leg_free(struct leg **leg); /* closes the socket; takes NULL */
 int leg_fd(const struct leg *leg);
 
 /*
- * Take what the socket has (one read of up to LEG_INPUT_SIZE bytes) and work
- * through the packets in it.  0; ERR_AGAIN if there was nothing; ERR_EOF when
- * the peer has closed or sent DISCONNECT, ERR_SYS or ERR_SSH (see leg_error()).
+ * Read from the socket once, as much as fits into the input buffer, and process the packets in it.
+ * 0; ERR_AGAIN: there was nothing to read; ERR_EOF: the peer has closed or sent DISCONNECT;
+ * ERR_SYS or ERR_SSH (see leg_error()).
  */
 int leg_input(struct leg *leg) MUST_CHECK;
 
-/* A paused leg reads nothing, and packets already read wait.  leg_resume() processes those,
- * and returns as leg_input() does. */
+/* While a leg is paused, packets already read wait, and the caller does not call leg_input().
+ * leg_resume() processes those that wait, and returns as leg_input() does. */
 void leg_pause(struct leg *leg);
 int leg_resume(struct leg *leg) MUST_CHECK;
 int leg_paused(const struct leg *leg);
@@ -127,33 +127,34 @@ int leg_flush(struct leg *leg) MUST_CHECK;
 /* Bytes that wait to be written, including those that wait for the end of a key exchange. */
 size_t leg_queued(const struct leg *leg);
 
-/* Bytes that are ready to be written now: poll for output while not 0. */
+/* Bytes that leg_flush() would write now: poll(2) for output while this is not 0. */
 size_t leg_writable(const struct leg *leg);
 
 /* 1 once the first key exchange is over. */
 int leg_ready(const struct leg *leg);
 
-/* 1 while keys are being exchanged: then reading must go on. */
+/* 1 during a key exchange.  The leg must be read meanwhile, for else the exchange never ends. */
 int leg_in_kex(const struct leg *leg);
 
-/* Server: put USERAUTH_SUCCESS in the buffer; the connection protocol begins. */
+/* Server: add USERAUTH_SUCCESS to the output; from here on libssh lets messages of the connection
+ * protocol pass. */
 int leg_send_success(struct leg *leg) MUST_CHECK;
 
 /* Client: ask for the service "ssh-userauth"; messages 50 to 79 may follow at once. */
 int leg_request_auth(struct leg *leg) MUST_CHECK;
 
-/* Put a DISCONNECT in the buffer.  Nothing can be sent after it. */
+/* Add a DISCONNECT to the output.  Nothing can be sent after it. */
 void leg_disconnect(struct leg *leg, uint32_t reason, const char *text);
 
-/* Give back memory that is needed in large transfers only. */
+/* Free the memory of empty buffers: a leg without much traffic needs little. */
 void leg_trim(struct leg *leg);
 
 enum leg_failure {
-	LEG_OTHER,	  /* ended by us: leg_error() says why */
+	LEG_OTHER,	  /* ended by the gateway: leg_error() says why */
 	LEG_CLOSED,	  /* the peer has closed */
 	LEG_RESET,	  /* the connection has been reset */
 	LEG_DISCONNECTED, /* the peer has sent DISCONNECT */
-	LEG_NOT_SSH,	  /* the peer's first line is no version string of SSH 2.0 */
+	LEG_NOT_SSH,	  /* the peer's first line is not a version string of SSH 2.0 */
 	LEG_NO_MATCH,	  /* no algorithm in common; leg_error() has the peer's offer */
 	LEG_BROKEN,	  /* the peer does not keep to the protocol, or the socket has failed */
 };

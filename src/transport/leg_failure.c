@@ -1,6 +1,6 @@
 /*
- * Why a leg ended, in sshd's words: libssh has words of its own, which no log filter knows.
- * leg.c calls it when libssh or the socket has failed.
+ * Why a leg ended, in sshd's words, which log filters know, unlike those of libssh.  Called by
+ * leg.c when libssh or the socket has failed.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "transport/leg_private.h"
 
-/* Texts of sshd's ssherr.c, for peers that do not keep to the protocol. */
+/* Texts of OpenSSH's ssherr.c, for peers that do not keep to the protocol. */
 #define BAD_MAC "message authentication code incorrect"
 #define INCOMPLETE "incomplete message"
 #define INVALID "invalid format"
@@ -18,9 +18,9 @@
 #define TEXT_OTHER_VERSION "Protocol major versions differ.\r\n"
 
 static const struct {
-	const char *libssh; /* how its text begins */
+	const char *libssh; /* the beginning of libssh's text */
 	const char *words;
-} broken[] = {
+} leg_failure_texts[] = {
 	{ "HMAC error", BAD_MAC },
 	{ "Decryption error", BAD_MAC },
 	{ "read_packet(): Packet len too high", BAD_MAC },
@@ -38,16 +38,18 @@ leg_failure_words(const char *text)
 {
 	size_t i;
 
-	/* libssh has no text for a message that it cannot read to its end */
+	/* libssh sets no text for a message that ends too early */
 	if (text[0] == '\0')
 		return INCOMPLETE;
-	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
-		if (strncmp(text, broken[i].libssh, strlen(broken[i].libssh)) == 0)
-			return broken[i].words;
+	for (i = 0; i < sizeof(leg_failure_texts) / sizeof(leg_failure_texts[0]); i++)
+		if (strncmp(text, leg_failure_texts[i].libssh,
+			strlen(leg_failure_texts[i].libssh)) == 0)
+			return leg_failure_texts[i].words;
 	return NULL;
 }
 
-/* Returns 1 if the kex failed for want of a common algorithm (SSH_ERR_NO_*_ALG_MATCH). */
+/* 1, with the error set, if the key exchange failed for lack of a common algorithm (OpenSSH's
+ * SSH_ERR_NO_*_ALG_MATCH). */
 static int
 leg_failure_no_match(struct leg *leg)
 {
@@ -78,7 +80,7 @@ leg_failure_no_match(struct leg *leg)
 	return 1;
 }
 
-/* The first line is no version string of SSH 2.0: another version of SSH, or no SSH. */
+/* The peer's first line is not a version string of SSH 2.0: set the error, and tell a client. */
 static void
 leg_failure_version(struct leg *leg)
 {
@@ -88,7 +90,7 @@ leg_failure_version(struct leg *leg)
 	    strchr(line + 6, '-') != NULL;
 
 	leg->failure = LEG_NOT_SSH;
-	/* as sshd does, for a user with a browser or an old client */
+	/* in the clear, as sshd does: for users of a browser, or of a very old client */
 	if (leg->server) {
 		const char *text = another ? TEXT_OTHER_VERSION : TEXT_NOT_SSH;
 

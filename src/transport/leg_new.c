@@ -1,6 +1,7 @@
 /*
- * Making and freeing a leg: a libssh session that opens, resolves and polls nothing.  Which
- * libssh that is, for `sallyport version`, is at the end.
+ * Making and freeing a leg, called by session/, errand/look.c and warmup.c: a libssh session that
+ * opens, resolves and polls nothing.  The version of libssh, for `sallyport version`, is at the
+ * end.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -74,8 +75,8 @@ leg_set_algorithms(struct leg *leg, const struct leg_config *c, const char **why
 }
 
 /*
- * libssh needs a descriptor to take itself for connected.  It gets one that never has
- * anything to read: the socket stays ours.
+ * libssh needs a descriptor to consider itself connected.  It gets an eventfd, which is never
+ * ready: the leg alone reads and writes the socket.
  */
 static int
 leg_set_idle_descriptor(struct leg *leg)
@@ -85,7 +86,7 @@ leg_set_idle_descriptor(struct leg *leg)
 	if (fd == -1)
 		return ERR_SYS;
 	if (leg->server) {
-		/* void in 0.11: it has failed if there is no poll handle */
+		/* returns void in libssh 0.11: without a poll handle it has failed */
 		(void)ssh_socket_set_fd(leg->ssh->socket, fd);
 		if (ssh_socket_get_poll_handle(leg->ssh->socket) == NULL)
 			return ERR_NOMEM;
@@ -145,7 +146,7 @@ fail:
 	return NULL;
 }
 
-/* Give libssh a public half in place of the host key; it takes one of each kind. */
+/* Give libssh the public half of a host key; it takes one key of each kind. */
 static int
 leg_add_host_key(struct leg *leg, struct bytes blob, struct buf *algorithms)
 {
@@ -215,7 +216,8 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 		goto fail;
 	leg->ssh->opts.pubkey_accepted_types = strdup(LEG_SIG_ALGS);
 	leg->ssh->server_opts.custombanner = strdup(config->software);
-	leg->ssh->auth.state = SSH_AUTH_STATE_INFO; /* so that libssh lets INFO_RESPONSE pass */
+	/* in this state libssh lets INFO_RESPONSE pass */
+	leg->ssh->auth.state = SSH_AUTH_STATE_INFO;
 	/* does not block: sends the version string and starts the state machine */
 	if (ssh_handle_key_exchange(leg->ssh) == SSH_ERROR)
 		goto fail;
@@ -273,8 +275,8 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 		leg_free(&leg);
 		return NULL;
 	}
-	leg->ssh->auth.state =
-	    SSH_AUTH_STATE_KBDINT_SENT; /* so that each reply of a login passes */
+	/* in this state libssh lets every reply to a login request pass */
+	leg->ssh->auth.state = SSH_AUTH_STATE_KBDINT_SENT;
 	return leg;
 }
 
@@ -287,7 +289,7 @@ leg_free(struct leg **legp)
 		return;
 	*legp = NULL;
 	if (leg->ssh != NULL) {
-		/* the session frees its list of handlers, not ours */
+		/* frees the list of packet handlers, but not leg->callbacks, which is in it */
 		ssh_free(leg->ssh);
 		leg_unregister(leg);
 	}

@@ -8,8 +8,8 @@
 #include "transport/leg_private.h"
 #include "wire/ssh.h"
 
-/* Service requests of one client: some clients send one before each login request, which
- * MaxAuthTries limits. */
+/* Service requests of one client.  Some clients send one before each login request, and
+ * MaxAuthTries ends the session after fewer of those. */
 #define LEG_SERVICES_MAX 100
 
 static struct bytes
@@ -46,7 +46,7 @@ leg_on_disconnect(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	return SSH_PACKET_USED;
 }
 
-/* The error has sshd's words. */
+/* Set the error to sshd's words for it. */
 static int
 leg_bad_service(struct leg *leg, struct bytes name)
 {
@@ -71,7 +71,7 @@ leg_on_service_request(ssh_session ssh, uint8_t type, ssh_buffer packet, void *u
 	name = wire_string(&w);
 	if (wire_end(&w) != 0 || !bytes_is(name, service))
 		return leg_bad_service(leg, name);
-	/* some clients ask again before each try to log in, and sshd answers them */
+	/* repeated requests are answered, as sshd does, until the client is logged in */
 	if (leg->ssh->session_state == SSH_SESSION_STATE_AUTHENTICATED ||
 	    ++leg->services > LEG_SERVICES_MAX)
 		return leg_protocol_error(leg, "service request out of place");
@@ -96,7 +96,7 @@ leg_on_service_accept(ssh_session ssh, uint8_t type, ssh_buffer packet, void *us
 	return SSH_PACKET_USED;
 }
 
-/* RFC 8308: the signature algorithms that the upstream takes. */
+/* EXT_INFO (RFC 8308): keep what the login upstream needs. */
 static int
 leg_on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 {
@@ -120,9 +120,8 @@ leg_on_ext_info(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 }
 
 /*
- * A message that comes while the leg is paused.  libssh 0.11 delivers all packets that it has been
- * fed, nested in each other, so those behind the one that paused the leg come at once; 0.12
- * takes one at a time.
+ * Keep a message that comes while the leg is paused.  libssh 0.11 handles all packets that it has
+ * been fed in one call, so that more come after the one that paused the leg; 0.12 handles one.
  */
 static void
 leg_hold(struct leg *leg, const uint8_t *payload, size_t len)
@@ -157,9 +156,8 @@ leg_deliver_held(struct leg *leg)
 	buf_wipe(&held);
 }
 
-/* --- global requests ---
- * A server that does not know global requests (TinySSH) answers them with UNIMPLEMENTED: for the
- * other peer, which waits for a reply, that is made a REQUEST_FAILURE. */
+/* --- global requests --- A server without global requests (TinySSH) answers them with
+ * UNIMPLEMENTED.  The client waits for a reply, so it gets REQUEST_FAILURE. */
 
 void
 leg_requests_sent(struct leg *leg, uint32_t seq, const uint8_t *packet, size_t len)
@@ -193,7 +191,7 @@ leg_requests_unknown(struct leg *leg, uint32_t seq)
 {
 	size_t i;
 
-	/* TinySSH has counted the message already when it gives its number */
+	/* TinySSH gives the number of the message after it */
 	for (i = 0; i < leg->requests.n; i++)
 		if (seq - leg->requests.seq[i] <= 1) {
 			leg_requests_take(&leg->requests, i);
@@ -237,7 +235,7 @@ leg_on_message(ssh_session ssh, uint8_t type, ssh_buffer packet, void *user)
 	/* it may have been a password */
 	if (type < SSH_MSG_CONNECTION_MIN && ssh_buffer_get_len(packet) > 0)
 		explicit_bzero(ssh_buffer_get(packet), ssh_buffer_get_len(packet));
-	/* libssh has to see it as well, to be authenticated from here on */
+	/* libssh handles this message too, and lets the connection protocol pass from here on */
 	if (!leg->server && type == SSH_MSG_USERAUTH_SUCCESS)
 		return SSH_PACKET_NOT_USED;
 	return SSH_PACKET_USED;

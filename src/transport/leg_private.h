@@ -1,5 +1,5 @@
 /*
- * Inside of a leg, for the files of this directory.
+ * The inside of a leg, for the leg*.c and libssh_wrap.c of this directory.
  */
 #ifndef TRANSPORT_LEG_PRIVATE_H
 #define TRANSPORT_LEG_PRIVATE_H
@@ -16,18 +16,20 @@
 
 #include "transport/leg.h"
 
-/* libssh takes packets of up to 256 KiB; the buffer holds one and a good read. */
+/* Input buffer of a leg: the largest packet that libssh accepts, 256 KiB, and 64 KiB more, so that
+ * a read beside an incomplete packet is never small. */
 #define LEG_INPUT_SIZE (320 * 1024)
 
 /* Buffered output of one leg: a peer that leaves more than this unread is given up. */
 #define LEG_OUTPUT_MAX (16 * 1024 * 1024)
 
-/* What a peer may send in the middle of one key exchange (libssh_wrap.c): a few windows of
- * channels, and requests, whose replies have to wait. */
+/* Messages of the connection protocol that a peer may send in the middle of one key exchange
+ * (libssh_wrap.c): data of a few channels, whose windows are 2 MiB as a rule, and requests. */
 #define LEG_LATE_BYTES (8 * 1024 * 1024)
 #define LEG_LATE_MESSAGES 16384
 
-/* Global requests that wait for a reply; a client has a few at a time. */
+/* Global requests of one leg that wait for a reply.  Clients have one or two at a time; a request
+ * beyond the limit is sent, but an UNIMPLEMENTED for it is not recognized. */
 #define LEG_REQUESTS_MAX 64
 
 /* Where the payload of a packet begins: RFC 4253 section 6. */
@@ -38,7 +40,7 @@ struct leg_requests {
 	size_t n;
 };
 
-/* In sealed_len: the packet could not be encrypted, and must not be written. */
+/* A value of sealed_len: the packet could not be encrypted, and must not be written. */
 #define SEALED_NOT SIZE_MAX
 
 struct leg {
@@ -54,8 +56,7 @@ struct leg {
 	size_t input_off, input_len;
 	uint8_t *output; /* bytes off..len wait to be written */
 	size_t output_off, output_len, output_cap;
-	size_t
-	    sealed_len; /* an encrypted packet behind output_len, which libssh has yet to write */
+	size_t sealed_len; /* of an encrypted packet behind output_len: __wrap_ssh_socket_write() */
 	uint64_t bytes_in, bytes_out;
 
 	/* messages in the middle of a key exchange: libssh_wrap.c */
@@ -68,59 +69,61 @@ struct leg {
 
 	int paused;
 	struct buf held;  /* messages that came during the pause, as strings */
-	int version_sent; /* client: our version string has gone out in place of libssh's */
+	int version_sent; /* client: the version string is in the output, in place of libssh's */
 	int services;	  /* server: SERVICE_REQUESTs answered */
 	int service_accepted;
 	int peer_closed; /* a DISCONNECT has come */
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;
-	char *host_key_algorithms; /* client: to ask for */
+	char *host_key_algorithms; /* client: for its KEXINIT */
 	int host_bound;
 	enum leg_failure failure;
 	char said[80]; /* client: the first line that the server sent before its version string */
 	char error[512];
 };
 
-/* The leg of a libssh session or socket; aborts if there is none. */
+/* The leg of a libssh session, which must have one; the leg of a libssh socket, or NULL. */
 struct leg *leg_of_session(ssh_session ssh);
 struct leg *leg_of_socket(ssh_socket socket);
 void leg_register(struct leg *leg);
 void leg_unregister(struct leg *leg);
 
-/* Make room for len bytes at the end of the output.  NULL, with the error noted, if there
- * is none. */
+/* Make room for len bytes at the end of the output, and return where.  NULL with the leg's error
+ * set: no memory, or LEG_OUTPUT_MAX. */
 uint8_t *leg_output_room(struct leg *leg, size_t len);
 
-/* Append to the output buffer.  SSH_OK or SSH_ERROR. */
+/* Append to the output.  SSH_OK, or SSH_ERROR with the leg's error set. */
 int leg_output_add(struct leg *leg, const void *p, size_t len);
 
-/* Note the error of a leg; the first one counts. */
+/* Set the error of a leg, unless it has one already. */
 void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A message of the middle of a key exchange has passed libssh's filter: show libssh's true
- * state again. */
+/* Put back libssh's state, which was changed to let a message in the middle of a key exchange pass
+ * its filter. */
 void leg_show_kex(struct leg *leg);
 
-/* The error of a leg that got no memory: the memory of a session is limited. */
+/* The error of a leg that got no memory, which happens: a session has a limit. */
 #define LEG_NO_MEMORY "out of memory"
 
-/* Note why a leg ended, in sshd's words: for an error of libssh, or of the socket.  errno
- * is that of the call into libssh: for ENOMEM libssh has many texts, or none. */
+/* Set the error and the failure of a leg, in sshd's words: after an error of libssh, or with the
+ * errno of its socket.  leg_set_failure() looks at the errno that the call into libssh left, for
+ * its texts do not tell ENOMEM. */
 void leg_set_failure(struct leg *leg);
 void leg_set_failure_errno(struct leg *leg, int err);
 
-/* After a pause: deliver the messages that were held. */
+/* After a pause: deliver the messages that came during it. */
 void leg_deliver_held(struct leg *leg);
 
-/* Global requests: one is sent, in a packet that is not encrypted yet; the oldest is
- * answered; the peer says UNIMPLEMENTED to this sequence number (1: that was a global
- * request). */
+/* Global requests that wait for a reply.  _sent: remember a request that is about to be encrypted;
+ * packet is the whole of it.  _answered: forget the oldest, which a reply has come for.  _unknown:
+ * the peer has sent UNIMPLEMENTED for this sequence number; 1 if that was a request, now
+ * forgotten. */
 void leg_requests_sent(struct leg *leg, uint32_t seq, const uint8_t *packet, size_t len);
 void leg_requests_answered(struct leg *leg);
 int leg_requests_unknown(struct leg *leg, uint32_t seq);
 
-/* Once: use a faster library for AES-GCM from here on, if there is one. */
+/* Make libssh use libipsec-mb for AES-GCM from here on, if it is there and faster.  Once. */
 void aes_gcm_init(void);
 
 /* Set the packet handlers of types 1 to 127. */

@@ -1,12 +1,12 @@
 /*
- * Functions that the linker puts in place of libssh's (--wrap; the Makefile finds them by their
- * names): where the library would hold a private key, write to a socket or read a file, it
- * comes here instead.
+ * Functions that replace functions of libssh: where libssh would use a private key, write to a
+ * socket or read a file, it calls these instead.  __wrap_NAME replaces NAME, by the linker's option
+ * --wrap, which the Makefile sets for every such name in this file; __real_NAME is the original.
  *
- * Each one says which function of libssh it replaces and why.  "Upgrade:" is what to check in a
- * new version of libssh, as no compiler does: that the function is still called from another
- * file than its own (a call within one file is not replaced), and what this code takes for
- * granted about its callers.
+ * The comment of each says what it replaces and why.  "Upgrade:" is what to check in a new version
+ * of libssh, for no compiler does: what this code assumes about the function and its callers; and
+ * for all of them, that libssh still calls the function from another file than the one that defines
+ * it (a call within one file is not replaced).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@
 #include "libssh/wrapper.h"
 #include "wire/ssh.h"
 
-/* libssh gives these functions a session or a socket, and no context of ours.  A process has
- * two legs at most, so a list is searched quickly. */
+/* All legs of the process, to find the leg of a libssh session or socket, which is all that libssh
+ * gives to these functions.  A session has two. */
 static struct leg *wrap_legs;
 
 void
@@ -90,8 +90,8 @@ int __wrap_ssh_get_random(void *where, int len, int strong);
 
 /* --- output --- */
 
-/* A client's version string, which libssh does not let us choose.  The copy that libssh has
- * noted for the exchange hash is changed with it. */
+/* Send a client's version string in place of libssh's, which has no option for it, and replace the
+ * copy that goes into the exchange hash. */
 static int
 wrap_send_version(struct leg *leg)
 {
@@ -107,16 +107,17 @@ wrap_send_version(struct leg *leg)
 }
 
 /*
- * ssh_packet_encrypt (packet_crypt.c), called by packet_send2() for each packet.  With AES-GCM
- * we encrypt out of libssh's buffer straight into the leg's output: libssh would encrypt into
- * a buffer of its own, copy the result back, wipe the buffer, and have the packet copied once
- * more when it is written.  Other ciphers are left to libssh.
+ * ssh_packet_encrypt (packet_crypt.c), called by packet_send2() for each packet.  Replaced for
+ * speed: with AES-GCM, packets are encrypted from libssh's buffer straight into the leg's output.
+ * libssh would encrypt into another buffer, copy that back, wipe it, and have the packet copied
+ * once more when it is written.  Packets of other ciphers are passed on to libssh.  It is also
+ * where global requests and their sequence numbers are seen (leg_requests_sent()).
  *
- * NULL stands for "not encrypted" as well as for an error, and libssh writes the packet in both
- * cases; SEALED_NOT makes ssh_socket_write() fail in the second.
+ * NULL means "not encrypted, before the first key exchange" as well as an error, and libssh writes
+ * the packet in both cases; after an error SEALED_NOT makes __wrap_ssh_socket_write() fail.
  *
- * Upgrade: packet_send2() passes the whole packet with its length in front, appends as many bytes
- * of what is returned as the MAC has, writes once, and counts send_seq itself.
+ * Upgrade: packet_send2() passes the whole packet with its length in front, appends to it the bytes
+ * returned, as many as a MAC has, then writes once, and increments send_seq itself.
  */
 unsigned char *
 __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
@@ -153,10 +154,11 @@ __wrap_ssh_packet_encrypt(ssh_session session, void *data, size_t len)
 }
 
 /*
- * ssh_socket_write (socket.c), called for each packet and the version string: bytes go to the
- * leg's output instead of libssh's socket.
+ * ssh_socket_write (socket.c), called for each packet and for the version string.  Replaced so that
+ * the bytes go to the leg's output, not to libssh's socket.
  *
- * Upgrade: nothing else writes to the socket; a client's first write is its version string.
+ * Upgrade: libssh writes to its socket in no other way; a client's first write is its version
+ * string.
  */
 int
 __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
@@ -169,7 +171,7 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 		return wrap_send_version(leg);
 	if (leg->sealed_len == SEALED_NOT)
 		return SSH_ERROR;
-	if (leg->sealed_len != 0) { /* __wrap_ssh_packet_encrypt() has put it there */
+	if (leg->sealed_len != 0) { /* __wrap_ssh_packet_encrypt() has put the packet there */
 		leg->output_len += leg->sealed_len;
 		leg->sealed_len = 0;
 		return SSH_OK;
@@ -181,10 +183,12 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
 
 /*
  * ssh_get_key_params (server.c), called in a server's key exchange for the host key of the
- * negotiated algorithm.  libssh wants a private key; we have public halves, and the keeper signs.
+ * negotiated algorithm.  Replaced because the original derives the public key from the private one,
+ * and a session has no private host keys: *privkey is the public half here, and the keeper signs.
  *
- * Upgrade: the same switch over session->srv as in the original, and what the original gives to
- * ssh_dh_import_next_pubkey_blob().
+ * Upgrade: the original still has the same switch over session->srv and gives the public blob to
+ * ssh_dh_import_next_pubkey_blob(); its callers only pass *privkey on to
+ * ssh_srv_pki_do_sign_sessionid().
  */
 int
 __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest)
@@ -215,7 +219,7 @@ __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest
 	return r == 0 ? SSH_OK : SSH_ERROR;
 }
 
-/* A new key exchange: count from zero the messages that come late: wrap_hide_kex(). */
+/* At each key exchange: reset the limits of wrap_hide_kex(). */
 static void
 wrap_reset_late(struct leg *leg)
 {
@@ -225,9 +229,9 @@ wrap_reset_late(struct leg *leg)
 
 /*
  * ssh_srv_pki_do_sign_sessionid (pki.c), called in a server's key exchange to sign the exchange
- * hash: leg_ops.sign does.
+ * hash.  Replaced so that the keeper signs, through leg_ops.sign.
  *
- * Upgrade: every key exchange of a server signs here; secret_hash is the exchange hash.
+ * Upgrade: all key exchange methods of a server call it; secret_hash is the exchange hash.
  */
 ssh_string
 __wrap_ssh_srv_pki_do_sign_sessionid(ssh_session session, const ssh_key privkey,
@@ -261,12 +265,12 @@ out:
 
 /*
  * ssh_pki_signature_verify (pki.c), called in a client's key exchange for the server's signature.
- * libssh verifies it; then leg_ops.host_key asks the keeper, which verifies it as well, whether the
- * key is the right one.
+ * Replaced to add a check: when libssh has verified the signature, leg_ops.host_key asks the
+ * keeper, which verifies it again, whether this is the host key of the upstream.
  *
- * Upgrade: every key exchange of a client verifies here, with the exchange hash as input and a
- * signature of the negotiated algorithm; no other signature of a leg is verified by libssh (the
- * server's logins never reach it).
+ * Upgrade: all key exchange methods of a client call it, with the exchange hash as input and a
+ * signature by the negotiated algorithm; libssh verifies no other signature of a leg (login
+ * messages to a server never reach the code that would).
  */
 int
 __wrap_ssh_pki_signature_verify(ssh_session session, ssh_signature sig, const ssh_key key,
@@ -317,13 +321,13 @@ out:
  * LEG_LATE_MESSAGES and LEG_LATE_BYTES limit what a peer may send that way in one key exchange:
  * beyond them libssh's filter ends the session.
  *
- * There is no function of libssh between the decryption and the filter that could be wrapped for
- * this, but ssh_buffer_pass_bytes_end(), which takes the padding off each packet, and with
- * compression decompress_buffer(), which comes after it.
+ * Between decryption and filter libssh calls two functions that can be replaced for this:
+ * ssh_buffer_pass_bytes_end(), which takes the padding off each packet, and after it, with
+ * compression, decompress_buffer().
  *
  * Upgrade: ssh_packet_socket_callback() still calls these two in this order, then reads the type
- * and asks ssh_packet_incoming_filter(), which has no other condition for types 80 to 127;
- * session->in_buffer begins with the type in the calls.
+ * and asks ssh_packet_incoming_filter(), which has no other condition for types 80 to 127; after
+ * either call session->in_buffer begins with the type of the message.
  */
 
 static int
@@ -361,8 +365,9 @@ leg_show_kex(struct leg *leg)
 		leg->ssh->session_state = leg->kex_state;
 }
 
-/* ssh_buffer_pass_bytes_end (buffer.c): once for each packet, when it has been decrypted and
- * verified.  Without compression the payload is what is left. */
+/* ssh_buffer_pass_bytes_end (buffer.c), called once for each packet that has been decrypted and
+ * verified, to take off its padding.  Replaced for wrap_hide_kex(), see above: without compression
+ * the payload is left in the buffer. */
 uint32_t
 __wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len)
 {
@@ -380,7 +385,8 @@ __wrap_ssh_buffer_pass_bytes_end(ssh_buffer buffer, uint32_t len)
 	return passed;
 }
 
-/* decompress_buffer (gzip.c): the payload of a compressed packet. */
+/* decompress_buffer (gzip.c), called for the payload of each compressed packet.  Replaced for
+ * wrap_hide_kex(), see above. */
 int
 __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
 {
@@ -394,11 +400,12 @@ __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
 /* --- what a client offers --- */
 
 /*
- * ssh_find_all_matching (token.c), called in a client's KEXINIT to take the host key algorithms of
- * certificates out of those wanted: libssh knows no certificate authorities.  The keeper does, so
- * for this one list we return the leg's own.
+ * ssh_find_all_matching (token.c), called for a client's KEXINIT to remove the algorithms of host
+ * certificates, which libssh does not support.  The keeper does, so for this one list the result is
+ * leg->host_key_algorithms; other lists are passed on to libssh.
  *
- * Upgrade: ssh_client_select_hostkeys() calls it with the wanted list itself as an argument.
+ * Upgrade: ssh_client_select_hostkeys() passes opts.wanted_methods[SSH_HOSTKEYS] itself, not a
+ * copy: the call is recognized by the pointer.
  */
 char *
 __wrap_ssh_find_all_matching(const char *available, const char *preferred)
@@ -413,10 +420,11 @@ __wrap_ssh_find_all_matching(const char *available, const char *preferred)
 }
 
 /*
- * ssh_known_hosts_get_algorithms_names (knownhosts.c), called in a client's KEXINIT to put the
- * algorithms of known keys first.  It would open known_hosts files, which the keeper reads.
+ * ssh_known_hosts_get_algorithms_names (knownhosts.c), called for a client's KEXINIT to put the
+ * algorithms of known host keys first.  Replaced because it would open known_hosts files; the
+ * keeper reads those, and host_key_algorithms is in the right order already.
  *
- * Upgrade: NULL means that nothing is known.
+ * Upgrade: NULL still means that no host key is known.
  */
 char *
 __wrap_ssh_known_hosts_get_algorithms_names(ssh_session session)
@@ -425,8 +433,8 @@ __wrap_ssh_known_hosts_get_algorithms_names(ssh_session session)
 }
 
 /*
- * ssh_options_apply (options.c), called by ssh_connect() to expand file names, for which it looks
- * up the home directory.  We set no such option.
+ * ssh_options_apply (options.c), called by ssh_connect() to expand file names in options.  Replaced
+ * because it looks up the user's home directory; a leg sets no option with a file name.
  *
  * Upgrade: it still does nothing else that a client needs.
  */
@@ -467,12 +475,12 @@ wrap_random_get(void)
 }
 
 /*
- * ssh_get_random (getrandom_crypto.c).  libssh asks for four bytes at a time (sntrup761 does so
- * thousands of times for one key), and each question to libcrypto costs a system call.  So a
- * page of them is kept, and each byte is handed out once.  The kernel empties that page in a
- * forked child: no two processes ever use the same bytes.
+ * ssh_get_random (getrandom_crypto.c), called for all random bytes of libssh.  Replaced for speed:
+ * sntrup761 asks for four bytes thousands of times for one key, and each call of libcrypto makes a
+ * system call.  So a page of random bytes is kept, and each byte is used once and wiped.  The
+ * kernel clears the page in a forked child (MADV_WIPEONFORK): no two processes use the same bytes.
  *
- * Upgrade: still 1 for success, 0 for failure.
+ * Upgrade: it still returns 1 for success, 0 for failure.
  */
 int
 __wrap_ssh_get_random(void *where, int len, int strong)

@@ -1,8 +1,8 @@
 /*
- * Key exchanges with ourselves, before the first connection: libssh and libcrypto load and
- * allocate then what they do only once, so that all sessions share it and a session in its
- * sandbox makes none of these system calls.  They also are a test that the libraries work.
- * The master and errand/look.c call this.
+ * Key exchanges between two legs of one process, before it serves.  libssh and libcrypto load and
+ * allocate things at their first use: so all sessions share these, and a session in its sandbox
+ * needs none of the system calls for it.  They also test that the libraries work.  Called by
+ * cli/serve.c and errand/look.c; leg_try_host_keys() by the master and by the subcommand check.
  */
 #include <string.h>
 #include <sys/socket.h>

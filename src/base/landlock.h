@@ -17,10 +17,9 @@
 #define LANDLOCK_READ_DIRS 0x02U  /* list directories; entering one is never denied */
 #define LANDLOCK_EXECUTE 0x04U
 #define LANDLOCK_WRITE_FILES 0x08U /* open files for writing, truncate them, make new ones */
-#define LANDLOCK_CHANGE_DIRS \
-	0x10U		     /* remove, rename, link; make directories, devices, sockets ... */
-#define LANDLOCK_IOCTL 0x20U /* ioctl(2) on devices */
-#define LANDLOCK_TCP 0x40U   /* bind and connect TCP sockets; landlock_allow() cannot allow it */
+#define LANDLOCK_CHANGE_DIRS 0x10U /* remove, rename, link; make directories, devices ... */
+#define LANDLOCK_IOCTL 0x20U	   /* ioctl(2) on devices */
+#define LANDLOCK_TCP 0x40U /* bind and connect TCP sockets; landlock_allow() cannot allow it */
 /* Send signals to processes outside of this sandbox, and connect to their abstract Unix sockets;
  * landlock_allow() cannot allow it. */
 #define LANDLOCK_REACH 0x80U
@@ -49,8 +48,8 @@ int landlock_allow(struct landlock *l, const char *path, unsigned int rights) MU
  * is allowed by name.  Entries made there later are not allowed, and these directories themselves
  * can neither be listed (READ_DIRS) nor have new files (WRITE_FILES).  In a directory that this
  * process cannot list, only the entries that lead to paths are looked at.  A path that does not
- * exist now is ignored.  0; ERR_SYS; ERR_NOMEM; ERR_TOOBIG: one of these directories has too many
- * entries.
+ * exist now is ignored.
+ * 0; ERR_SYS; ERR_NOMEM; ERR_TOOBIG: one of these directories has too many entries.
  */
 int landlock_allow_except(struct landlock *l, const char *const *paths, size_t n,
     unsigned int rights) MUST_CHECK;

@@ -156,8 +156,10 @@ leg_deliver_held(struct leg *leg)
 	buf_wipe(&held);
 }
 
-/* --- global requests --- A server without global requests (TinySSH) answers them with
- * UNIMPLEMENTED.  The client waits for a reply, so it gets REQUEST_FAILURE. */
+/* --- global requests --- */
+
+/* A server without global requests (TinySSH) answers them with UNIMPLEMENTED.  The client waits for
+ * a reply: leg_on_unimplemented() makes it a REQUEST_FAILURE. */
 
 void
 leg_requests_sent(struct leg *leg, uint32_t seq, const uint8_t *packet, size_t len)

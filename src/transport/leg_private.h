@@ -20,7 +20,9 @@
  * a read beside an incomplete packet is never small. */
 #define LEG_INPUT_SIZE (320 * 1024)
 
-/* Buffered output of one leg: a peer that leaves more than this unread is given up. */
+/* Output of one leg that the peer has not read yet; beyond it the leg fails.  A session stops
+ * reading from one leg long before (SESSION_HIGH_WATER), but a key exchange must be read on.  The
+ * memory limit of a session counts on this number (session/sandbox.c). */
 #define LEG_OUTPUT_MAX (16 * 1024 * 1024)
 
 /* Messages of the connection protocol that a peer may send in the middle of one key exchange
@@ -103,7 +105,7 @@ void leg_set_error(struct leg *leg, const char *fmt, ...) __attribute__((format(
  * its filter. */
 void leg_show_kex(struct leg *leg);
 
-/* The error of a leg that got no memory, which happens: a session has a limit. */
+/* The error of a leg that got no memory.  Sessions have a limit of memory (session/sandbox.c). */
 #define LEG_NO_MEMORY "out of memory"
 
 /* Set the error and the failure of a leg, in sshd's words: after an error of libssh, or with the

@@ -7,6 +7,10 @@
 #ifndef CERT_SAMPLES_H
 #define CERT_SAMPLES_H
 
+#include <string.h>
+
+#include "formats/pubkey.h"
+
 #define CA_KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILdYVl9LqmalEoBtAEqyxlT85Bn98Oklo31yTaTMCQXQ"
 #define RSA_CA_KEY                                                                             \
 	"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCgUoOBjI2LsNQvu6qkXbXDQr6LTh4Z43OTqOJJpVMe3/EQ" \
@@ -220,5 +224,13 @@
 #define KRL_CA                                                                                 \
 	"U1NIS1JMCgAAAAABAAAAAAAAAAAAAAAAawC8TwAAAAAAAAAAAAAAAAAAAAACAAAANwAAADMAAAALc3NoLWVk" \
 	"MjU1MTkAAAAgt1hWX0uqZqUSgG0ASrLGVPzkGf3w6SWjfXJNpMwJBdA="
+
+/* The blob of a key or certificate in its line.  The caller frees it. */
+static inline void
+sample_blob(const char *line, struct buf *blob)
+{
+	buf_init(blob, 65536);
+	assert_int_equal(pubkey_parse(line, strlen(line), blob), 0);
+}
 
 #endif

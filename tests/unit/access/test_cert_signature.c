@@ -28,13 +28,6 @@ is_signed(const struct cert *c)
 }
 
 static void
-decode(const char *line, struct buf *blob)
-{
-	buf_init(blob, 65536);
-	assert_int_equal(pubkey_parse(line, strlen(line), blob), 0);
-}
-
-static void
 test_every_certificate_is_signed(void **state)
 {
 	static const char *const certs[] = { ED25519_CERT, P256_CERT, P384_CERT, P521_CERT,
@@ -46,7 +39,7 @@ test_every_certificate_is_signed(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(certs) / sizeof(certs[0]); i++) {
-		decode(certs[i], &blob);
+		sample_blob(certs[i], &blob);
 		assert_int_equal(cert_parse(&c, buf_bytes(&blob)), 0);
 		assert_true(is_signed(&c));
 		buf_free(&blob);
@@ -62,7 +55,7 @@ test_every_bit_is_signed(void **state)
 	size_t i;
 
 	(void)state;
-	decode(P256_CERT, &blob);
+	sample_blob(P256_CERT, &blob);
 	for (i = 0; i < blob.len; i++) {
 		assert_int_not_equal(cert_parse(&c, (struct bytes){ blob.data, i }), 0);
 		blob.data[i] ^= 1 << i % 8;

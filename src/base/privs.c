@@ -98,8 +98,8 @@ privs_limit_capabilities(uint64_t keep)
 	int i, change = 0;
 	uint32_t mask;
 
-	/* The bounding set is what root gets when it executes a program.  A process that may not
-	 * change it is not root. */
+	/* The bounding set is what root gets by executing a program.  Changing it fails without
+	 * CAP_SETPCAP, as for other users, who get nothing by executing one. */
 	for (i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) != -1; i++)
 		if ((keep >> i & 1) == 0)
 			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);

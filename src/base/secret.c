@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-/* Secrets that exist at a time take less: the store key, and during a signature two copies of a
- * key, at most of RSA with 8192 bits (3.6 KiB each), all in pages of their own. */
+/* All secrets that exist at a time take less than this: the store key, and during a signature two
+ * copies of a key, at most of RSA with 8192 bits (3.6 KiB each), in pages of their own. */
 #define MEMORY_LOCKED (64 * 1024)
 
 struct secret {

@@ -52,7 +52,8 @@ key_name_check(const char *name, struct reason *why)
 		return 0;
 	reason_set(why,
 	    "\"%s\" cannot be the name of a key: 1 to %d of A-Z a-z 0-9 . _ @ + -, not starting "
-	    "with . or -, not ending in .pub",
-	    log_vis(shown, sizeof(shown), name, strlen(name)), KEY_NAME_MAX);
+	    "with . or -, not ending in .pub%s",
+	    log_vis(shown, sizeof(shown), name, strlen(name)), KEY_NAME_MAX,
+	    strchr(name, '/') != NULL ? "; use the name, not a path" : "");
 	return ERR_FORMAT;
 }

@@ -188,7 +188,6 @@ char *conf_path(const struct conf *conf, const char *path);
 /* Values.  Each returns 0 or ERR_FORMAT. */
 int conf_time(const char *value,
     int *ms) MUST_CHECK; /* sshd_config TIME FORMATS: 30, 30s, 5m, 1h30m, none (0) */
-int conf_bool(const char *value, int *yes) MUST_CHECK; /* yes, no */
 int conf_port(const char *value, uint16_t *port) MUST_CHECK;
 
 #endif

@@ -151,19 +151,13 @@ keyword_fill(const struct keyword *table, size_t n, const unsigned int *seen, vo
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (table[i].value == NULL || (seen != NULL && seen[i] != 0))
+		if (table[i].value == NULL || seen[i] != 0)
 			continue;
 		if (table[i].type->set(&table[i], (char *)target + table[i].offset, table[i].value,
 			ctx) != 0)
 			fatal("default of %s: %s", table[i].name,
 			    ctx->why.text[0] == '\0' ? "out of memory" : ctx->why.text);
 	}
-}
-
-void
-keyword_defaults(const struct keyword *table, size_t n, void *target, struct keyword_ctx *ctx)
-{
-	keyword_fill(table, n, NULL, target, ctx);
 }
 
 void

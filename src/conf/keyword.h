@@ -65,9 +65,6 @@ extern const struct keyword_type keyword_lines;	 /* struct strlist: each value i
 void keyword_parse(const struct keyword *table, size_t n, const struct conf_section *section,
     void *target, struct keyword_ctx *ctx, struct conf_errors *errors);
 
-/* Only the defaults: for a section that is nowhere. */
-void keyword_defaults(const struct keyword *table, size_t n, void *target, struct keyword_ctx *ctx);
-
 void keyword_clear(const struct keyword *table, size_t n, void *target);
 void keyword_dump(const struct keyword *table, size_t n, const void *target, FILE *to);
 

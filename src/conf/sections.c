@@ -212,15 +212,6 @@ static const struct keyword_type sections_unlock = { sections_set_unlock, sectio
 /* --- the tables --- */
 
 static int
-sections_check_key_name(const char *word, struct reason *why)
-{
-	if (key_name_ok(word))
-		return 0;
-	return keyword_bad(why,
-	    "\"%.80s\" can't be a key's name: up to 64 of A-Z a-z 0-9 . _ @ + -", word);
-}
-
-static int
 sections_check_user(const char *word, struct reason *why)
 {
 	if (strcspn(word, " \t/:") == strlen(word) && word[0] != '-')
@@ -247,7 +238,7 @@ static const struct keyword gateway_table[] = {
 	{ .name = "HostKey",
 	    .type = &keyword_words,
 	    .offset = G(host_keys),
-	    .check = sections_check_key_name,
+	    .check = key_name_check,
 	    .value = "host_ed25519" },
 	{ .name = "LoginGraceTime",
 	    .type = &keyword_time,

@@ -50,13 +50,6 @@ conf_time(const char *value, int *ms)
 }
 
 int
-conf_bool(const char *value, int *yes)
-{
-	*yes = strcasecmp(value, "yes") == 0;
-	return *yes || strcasecmp(value, "no") == 0 ? 0 : ERR_FORMAT;
-}
-
-int
 conf_port(const char *value, uint16_t *port)
 {
 	unsigned int n = 0;

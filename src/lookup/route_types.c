@@ -200,17 +200,6 @@ route_check_user(const char *user, struct reason *why)
 }
 
 int
-route_check_key(const char *name, struct reason *why)
-{
-	if (key_name_ok(name))
-		return 0;
-	return keyword_bad(why,
-	    "\"%.80s\" can't be the name of a key in the key store: up to 64 of "
-	    "A-Z a-z 0-9 . _ @ + -%s",
-	    name, strchr(name, '/') != NULL ? "; use the name, not a path" : "");
-}
-
-int
 route_check_fingerprint(const char *text, struct reason *why)
 {
 	if (strncmp(text, "SHA256:", 7) == 0 && strlen(text + 7) == 43 &&

@@ -29,7 +29,6 @@ extern const struct keyword_type route_set_env; /* struct strlist */
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, struct reason *why);
 int route_check_user(const char *user, struct reason *why);
-int route_check_key(const char *name, struct reason *why);
 int route_check_fingerprint(const char *text, struct reason *why);
 int route_check_authorized_key(const char *line, struct reason *why);
 int route_check_addresses(const char *list, struct reason *why);

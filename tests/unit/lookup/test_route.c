@@ -123,16 +123,18 @@ test_bad_routes(void **state)
 	    "as ssh-keygen -l prints it\n");
 	lookup_lab_refuses("[route a]\nHostName = h\nKey = keys/k\nAuthorizedKey = conf.d/x.pub\n"
 			   "UserKnownHostsFile = %u\n",
-	    "conf.d/a.ini:3: Key: \"keys/k\" can't be the name of a key in the key store: up to "
-	    "64 of A-Z a-z 0-9 . _ @ + -; use the name, not a path\n"
+	    "conf.d/a.ini:3: Key: \"keys/k\" cannot be the name of a key: 1 to 64 of "
+	    "A-Z a-z 0-9 . _ @ + -, not starting with . or -, not ending in .pub; use the name, "
+	    "not a path\n"
 	    "conf.d/a.ini:4: AuthorizedKey: \"conf.d/x.pub\" is not a line of authorized_keys: "
 	    "[OPTIONS] TYPE BASE64 [COMMENT]; to name a file, use AuthorizedKeysFile\n"
 	    "conf.d/a.ini:5: UserKnownHostsFile: \"%u\": %u and %1 cannot be used in this "
 	    "keyword\n");
 	lookup_lab_refuses("[route a]\nHostName = h\nPassword = keys/p\nAuthorizedKey = t AAAA\n"
 			   "StrictHostKeyChecking = no\n",
-	    "conf.d/a.ini:3: Password: \"keys/p\" can't be the name of a key in the key store: "
-	    "up to 64 of A-Z a-z 0-9 . _ @ + -; use the name, not a path\n");
+	    "conf.d/a.ini:3: Password: \"keys/p\" cannot be the name of a key: 1 to 64 of "
+	    "A-Z a-z 0-9 . _ @ + -, not starting with . or -, not ending in .pub; use the name, "
+	    "not a path\n");
 	lookup_lab_refuses("[route a]\nHostName = h\nPassword = p\nPassthrough = yes\n"
 			   "StrictHostKeyChecking = no\n",
 	    "conf.d/a.ini:1: [route a]: Password and Passthrough cannot be combined: should the "

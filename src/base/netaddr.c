@@ -34,27 +34,6 @@ netaddr_from(struct netaddr *a, const struct sockaddr_storage *ss)
 	}
 }
 
-int
-netaddr_parse(struct netaddr *a, const char *text)
-{
-	char plain[INET6_ADDRSTRLEN];
-	size_t len = strcspn(text, "%");
-	struct in6_addr in6;
-
-	memset(a, 0, sizeof(*a));
-	if (len >= sizeof(plain))
-		return ERR_FORMAT;
-	memcpy(plain, text, len);
-	plain[len] = '\0';
-	if (inet_pton(AF_INET, plain, a->bytes) == 1)
-		a->family = 4;
-	else if (inet_pton(AF_INET6, plain, &in6) == 1)
-		netaddr_from_in6(a, &in6);
-	else
-		return ERR_FORMAT;
-	return 0;
-}
-
 void
 netaddr_mask(struct netaddr *a, unsigned int bits4, unsigned int bits6)
 {

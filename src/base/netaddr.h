@@ -27,9 +27,6 @@ struct netaddr_key {
 /* From the address of a socket; an IPv4-mapped IPv6 address is the IPv4 address. */
 void netaddr_from(struct netaddr *a, const struct sockaddr_storage *ss);
 
-/* From text; a "%scope" is ignored.  0 or ERR_FORMAT. */
-int netaddr_parse(struct netaddr *a, const char *text) MUST_CHECK;
-
 /* Clear all but the first bits4 bits of an IPv4 address, or bits6 bits of an IPv6 address. */
 void netaddr_mask(struct netaddr *a, unsigned int bits4, unsigned int bits6);
 

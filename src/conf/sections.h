@@ -9,7 +9,7 @@
 /* Fill conf->gateway, conf->keystore and conf->lookup from conf->sections, with defaults.  Everything wrong
  * is added to errors. */
 void sections_parse(struct conf *conf, struct conf_errors *errors);
-/* The keyword table of the i-th section, with its name in kind; NULL: there are no more. */
+/* The keyword table of the i-th section, with its name in kind; NULL: there are no more.  For tests. */
 struct keyword;
 const struct keyword *sections_keywords(size_t i, const char **kind, size_t *n);
 

@@ -90,7 +90,8 @@ void lookup_pending_free(struct lookup_pending *pending);
  * written if Order does not name the backend. */
 void lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to);
 
-/* The name and the keyword table (NULL if it has no keys) of the i-th backend of all.  0: there are no more. */
+/* The name and the keyword table (NULL if it has no keys) of the i-th backend of all.  0: there are no more.  For
+ * tests. */
 struct keyword;
 int lookup_keywords(size_t i, const char **name, const struct keyword **table, size_t *n);
 

@@ -15,7 +15,7 @@ extern const struct keyword_type route_template_path;  /* char *: resolved */
 /* Lists of algorithms of ssh_config(5), of the kind in the keyword's min; NULL stands for the default. */
 extern const struct keyword_type route_algorithms; /* char * */
 
-/* The keyword table of [route]. */
+/* The keyword table of [route].  For tests. */
 const struct keyword *route_keywords(size_t *n);
 /* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */
 extern const struct keyword_type route_set_env; /* struct strlist */

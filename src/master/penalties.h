@@ -32,7 +32,7 @@ int penalties_admit(struct penalties *p, const struct netaddr *address, int64_t 
 void penalties_add(struct penalties *p, const struct netaddr *address, enum conf_penalty what,
     int64_t now);
 
-/* The number of sources with penalties, IPv4 and IPv6; and the bytes of memory they take. */
+/* For tests: the number of sources with penalties, IPv4 and IPv6; and the bytes of memory they take. */
 size_t penalties_count(const struct penalties *p);
 size_t penalties_bytes(const struct penalties *p);
 

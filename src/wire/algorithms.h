@@ -18,7 +18,7 @@ enum algorithms {
 const char *algorithms_default(enum algorithms kind);
 
 /* Weak algorithms, for upstreams that support nothing better: used only if a list names them.
- * Static. */
+ * Static.  For tests. */
 const char *algorithms_weak(enum algorithms kind);
 
 /*

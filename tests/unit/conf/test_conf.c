@@ -571,7 +571,7 @@ test_time(void **state)
 }
 
 static void
-test_port_bool_key_name(void **state)
+test_port_and_key_name(void **state)
 {
 	static const char *const bad_ports[] = { "", "0", "65536", "-1", "+1", " 1", "1 ", "0x10",
 		"99999999999" };
@@ -609,7 +609,7 @@ main(void)
 		cmocka_unit_test_setup(test_base, setup),
 		cmocka_unit_test_setup(test_dump_reads_back, setup),
 		cmocka_unit_test(test_time),
-		cmocka_unit_test(test_port_bool_key_name),
+		cmocka_unit_test(test_port_and_key_name),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

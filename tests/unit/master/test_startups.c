@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "address_of.h"
 #include "base/clock.h"
 #include "master/startups.h"
 
@@ -29,21 +30,12 @@ static const struct conf_gateway usual = {
 	    .max_sources = { 16, 16 } },
 };
 
-static struct netaddr
-at(const char *text)
-{
-	struct netaddr a;
-
-	assert_int_equal(netaddr_parse(&a, text), 0);
-	return a;
-}
-
 static const char *why;
 
 static enum startup_verdict
 admit(struct startups *s, const char *address, int64_t now)
 {
-	struct netaddr a = at(address);
+	struct netaddr a = address_of(address);
 
 	return startups_admit(s, &a, now, &why);
 }
@@ -51,7 +43,7 @@ admit(struct startups *s, const char *address, int64_t now)
 static void
 add(struct startups *s, int pid, uint64_t id, const char *address, int64_t now)
 {
-	struct netaddr a = at(address);
+	struct netaddr a = address_of(address);
 
 	assert_int_equal(startups_add(s, pid, id, &a, 40022, now), 0);
 }

@@ -374,7 +374,7 @@ directory_route(const struct directory_place *p, struct route **out)
 	(*out)->tree = strdup(p->d->path);
 	(*out)->tree_dir = strdup(p->login);
 	if ((*out)->tree == NULL || (*out)->tree_dir == NULL) {
-		route_unref(out);
+		route_free(out);
 		r = ERR_NOMEM;
 	}
 out:

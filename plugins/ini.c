@@ -152,7 +152,7 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	for (i = 0; i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], errors, &route) != 0)
 			continue;
-		route_unref(&route);
+		route_free(&route);
 		if (ini_add(ini, (uint32_t)i) != 0) {
 			conf_error(errors, conf->dir, 0, "out of memory");
 			break;
@@ -182,12 +182,12 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 		return PLUGIN_FAILED;
 	}
 	if (!route_matches(route, request)) {
-		route_unref(&route);
+		route_free(&route);
 		return PLUGIN_NEXT;
 	}
 	err = route_expand(ini->conf, route, match, why);
 	if (err != 0) {
-		route_unref(&route);
+		route_free(&route);
 		return err == ERR_FORMAT ? PLUGIN_NOT_FOUND : PLUGIN_FAILED;
 	}
 	*out = route;

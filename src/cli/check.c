@@ -249,7 +249,7 @@ check_route(struct check *c, const struct conf_section *s)
 	check_loop(c, s, r);
 out:
 	conf_errors_free(&errors);
-	route_unref(&r);
+	route_free(&r);
 	free(login);
 }
 
@@ -299,7 +299,7 @@ check_dump(const struct conf *conf, const struct lookup *lookup)
 			continue;
 		putchar('\n');
 		route_dump(r, stdout);
-		route_unref(&r);
+		route_free(&r);
 	}
 	conf_errors_free(&errors);
 }

@@ -42,7 +42,7 @@ void
 find_route_close(struct find_route *f)
 {
 	as_user_self();
-	route_unref(&f->route);
+	route_free(&f->route);
 	lookup_free(&f->lookup);
 	conf_free(&f->conf);
 	as_user_free(&f->as);

@@ -109,7 +109,7 @@ decoy_section_add(struct keeper *k, const struct conf_section *s)
 	}
 	if (route_new(k->now->conf, s, &errors, &route) == 0) {
 		decoy_route_add(&k->decoy, route);
-		route_unref(&route);
+		route_free(&route);
 	}
 	conf_errors_free(&errors);
 }

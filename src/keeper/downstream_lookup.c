@@ -41,7 +41,7 @@ downstream_lookup_request_of(struct ksession *s, char session[24], struct buf *k
 static void
 downstream_lookup_forget_route(struct ksession *s)
 {
-	route_unref(&s->route);
+	route_free(&s->route);
 	s->down.methods = s->down.methods_verified = (struct auth_methods){ 0 };
 	s->down.key_verified = 0;
 	authorized_options_free(&s->down.offered_options);

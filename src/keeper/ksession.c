@@ -224,7 +224,7 @@ ksession_free(struct ksession *s)
 {
 	downstream_free(&s->down);
 	upstream_free(&s->up);
-	route_unref(&s->route);
+	route_free(&s->route);
 	snapshot_unref(&s->snapshot);
 	identity_unref(&s->identity);
 	free(s);

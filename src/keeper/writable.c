@@ -68,7 +68,7 @@ writable_of_route(const struct conf *conf, const struct conf_section *s, writabl
 				      e == NULL ? s->line : e->line);
 		free(dir);
 	}
-	route_unref(&route);
+	route_free(&route);
 	conf_errors_free(&errors);
 	return r;
 }

@@ -125,7 +125,7 @@ lookup_settled(const struct link *link, const struct lookup_request *request,
 	char login[256], reason[REASON_SIZE];
 
 	if (*result == PLUGIN_FOUND && !route_matches(*out, request)) {
-		route_unref(out);
+		route_free(out);
 		*result = PLUGIN_NEXT;
 	}
 	if (*result == PLUGIN_FOUND) {

@@ -73,7 +73,7 @@ int lookup_new(const struct conf *conf, struct conf_errors *errors, struct looku
 void lookup_free(struct lookup **l);
 
 /*
- * Look a login up.  LOOKUP_FOUND sets *out to a reference of the caller's, expanded for this login.
+ * Look a login up.  LOOKUP_FOUND sets *out to a route of the caller's, expanded for this login.
  * LOOKUP_ASK fills *pending, to be freed by lookup_pending_free().
  */
 enum lookup_result lookup_begin(struct lookup *l, const struct lookup_request *request,

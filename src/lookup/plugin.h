@@ -26,7 +26,7 @@
 #include "lookup/route.h"
 
 enum plugin_result {
-	PLUGIN_FOUND,	  /* *out is a reference of the caller's */
+	PLUGIN_FOUND,	  /* *out is the route, the caller's */
 	PLUGIN_NOT_FOUND, /* refuse the login, and ask no other backend */
 	PLUGIN_NEXT,	  /* this backend does not know the login: ask the next */
 	PLUGIN_FAILED,	  /* temporary failure, with why: refuse the login */
@@ -68,7 +68,7 @@ struct lookup_plugin {
 };
 
 /*
- * Expand %u, %1 to %9 and %% (percent.h) in a new route, to which nobody else has a reference yet.  The
+ * Expand %u, %1 to %9 and %% (percent.h) in a route that has just been made.  The
  * values are then checked as in a file.  0, ERR_FORMAT with why, or ERR_NOMEM.
  */
 int route_expand(const struct conf *conf, struct route *r, const struct wildcard_match *match,

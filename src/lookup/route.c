@@ -420,7 +420,6 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 	*out = NULL;
 	r = calloc(1, sizeof(*r));
 	if (r != NULL) {
-		r->refs = 1;
 		r->file_rule = conf->file_rule;
 		r->name = strdup(section->name);
 		if (asprintf(&r->source, section->line == 0 ? "%s" : "%s:%u", section->file,
@@ -442,27 +441,20 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 			conf_error(errors, section->file, section->line, "out of memory");
 	}
 	if (errors->n != before) {
-		route_unref(&r);
+		route_free(&r);
 		return ERR_CONFIG;
 	}
 	*out = r;
 	return 0;
 }
 
-struct route *
-route_ref(struct route *r)
-{
-	r->refs++;
-	return r;
-}
-
 void
-route_unref(struct route **r)
+route_free(struct route **r)
 {
 	struct route *old = *r;
 
 	*r = NULL;
-	if (old == NULL || --old->refs > 0)
+	if (old == NULL)
 		return;
 	if (old->password_hash != NULL)
 		explicit_bzero(old->password_hash, strlen(old->password_hash));

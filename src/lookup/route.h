@@ -1,6 +1,6 @@
 /*
- * A route: everything known about where one login goes.  Made by a lookup backend at login, shared by
- * reference count, and never changed afterwards.
+ * A route: everything known about where one login goes.  Made by a lookup backend for each login, which
+ * owns it, and never changed afterwards.
  */
 #ifndef LOOKUP_ROUTE_H
 #define LOOKUP_ROUTE_H
@@ -25,7 +25,6 @@ enum route_forward {
 };
 
 struct route {
-	unsigned int refs;
 	char *name;	     /* as in [route NAME]: a login or a pattern */
 	char *source;	     /* where it is written, for the log: "conf.d/10-alice.ini:12" */
 	const char *backend; /* the backend that found it: "ini"; static */
@@ -90,7 +89,7 @@ struct route {
 };
 
 /*
- * Make a route of the entries of a section.  0 with *out set (one reference); or ERR_CONFIG, with unknown
+ * Make a route of the entries of a section.  0 with *out set; or ERR_CONFIG, with unknown
  * keys, duplicates and bad values added to errors.  %1, %u and %% in values stay as they are until
  * route_expand() (lookup/plugin.h).
  */
@@ -103,7 +102,6 @@ const char *route_in_tree(const struct route *r, const char *path);
 /* Print the route as [route NAME], in a form that can be read again. */
 void route_dump(const struct route *r, FILE *to);
 
-struct route *route_ref(struct route *r);
-void route_unref(struct route **r); /* takes NULL */
+void route_free(struct route **r); /* takes NULL */
 
 #endif

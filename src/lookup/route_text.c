@@ -130,7 +130,7 @@ route_text_make(const struct conf *conf, struct route_text *t, const struct rout
 		if (err == 0)
 			*out = r;
 		else
-			route_unref(&r);
+			route_free(&r);
 		if (err == ERR_NOMEM)
 			reason_set(why, "out of memory");
 	}

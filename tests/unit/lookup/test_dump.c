@@ -155,7 +155,7 @@ dump(struct conf_errors *errors)
 			continue;
 		fputc('\n', f);
 		route_dump(r, f);
-		route_unref(&r);
+		route_free(&r);
 	}
 	assert_int_equal(fclose(f), 0);
 	lookup_free(&lookup);

@@ -70,7 +70,7 @@ leads(const char *upstream, const char *user, const char *host, unsigned int por
 	assert_string_equal(route_in_tree(r, r->authorized_keys_file), "authorized_keys");
 	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[0]), "known_hosts");
 	assert_null(route_in_tree(r, "/etc/passwd"));
-	route_unref(&r);
+	route_free(&r);
 }
 
 static void
@@ -121,7 +121,7 @@ test_route_ini(void **state)
 	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[0]), "sub/known");
 	assert_string_equal(route_in_tree(r, r->known_hosts_files.v[1]), "../other");
 	assert_null(route_in_tree(r, r->known_hosts_files.v[2]));
-	route_unref(&r);
+	route_free(&r);
 	put("users/alice/route.ini", "HostName = h\nMatchAddress = 10.0.0.0/8\n", 0644);
 	assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_NOT_FOUND);
 	put("users/alice/route.ini", "HostName = h\n[route bob]\n", 0644);
@@ -199,7 +199,7 @@ test_many(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (i = 0; i < 1000; i++) {
 		assert_int_equal(lookup_lab_find(&lab, "alice", &r), LOOKUP_FOUND);
-		route_unref(&r);
+		route_free(&r);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	us = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / 1e6;

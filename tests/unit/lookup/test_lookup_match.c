@@ -46,7 +46,7 @@ leads(const char *login, const char *client, const char *local, const char *key,
 	else
 		assert_null(r);
 	assert_int_equal(asked, by_key ? LOOKUP_WANTS_KEY : 0);
-	route_unref(&r);
+	route_free(&r);
 }
 
 #define ROUTE(name, host, match) "[route " name "]\nHostName = " host "\n" match REST_OF_ROUTE

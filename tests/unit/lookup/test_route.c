@@ -62,7 +62,7 @@ test_route(void **state)
 	assert_int_equal(r->server_alive_interval_ms, 0);
 	assert_string_equal(r->ciphers, "aes256-gcm@openssh.com,aes128-ctr");
 	assert_null(r->macs);
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 
 	lookup_lab_load(&lab,
@@ -75,7 +75,7 @@ test_route(void **state)
 	assert_int_equal(r->strict, ROUTE_STRICT_YES);
 	assert_int_equal(r->connect_timeout_ms, 10000);
 	assert_int_equal(r->server_alive_interval_ms, 15000);
-	route_unref(&r);
+	route_free(&r);
 	assert_int_equal(lookup_lab_find(&lab, "A", &r), LOOKUP_NOT_FOUND);
 	assert_null(r);
 	assert_int_equal(lookup_lab_find(&lab, "a ", &r), LOOKUP_NOT_FOUND);
@@ -229,7 +229,7 @@ test_keywords_of_the_policy(void **state)
 	assert_int_equal(r->max_sessions, 0);
 	assert_int_equal(r->idle_timeout_ms, 600000);
 	assert_int_equal(r->session_timeout_ms, 0);
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 	lookup_lab_refuses(
 	    "[route a]\nHostName = h\nPermitOpen = db\nPermitListen = any 80\n"
@@ -259,17 +259,17 @@ test_restrict(void **state)
 	assert_int_equal(r->allow_tcp, ROUTE_FORWARD_NO);
 	assert_int_equal(r->allow_stream, ROUTE_FORWARD_NO);
 	assert_int_equal(r->allow_agent + r->x11 + r->permit_tty, 0);
-	route_unref(&r);
+	route_free(&r);
 	assert_int_equal(lookup_lab_find(&lab, "b", &r), LOOKUP_FOUND);
 	assert_int_equal(r->allow_tcp, ROUTE_FORWARD_REMOTE);
 	assert_int_equal(r->allow_stream, ROUTE_FORWARD_NO);
 	assert_int_equal(r->permit_tty, 1);
 	assert_int_equal(r->allow_agent + r->x11, 0);
-	route_unref(&r);
+	route_free(&r);
 	assert_int_equal(lookup_lab_find(&lab, "c", &r), LOOKUP_FOUND);
 	assert_int_equal(r->allow_stream, ROUTE_FORWARD_YES);
 	assert_int_equal(r->allow_agent + r->x11 + r->permit_tty, 3);
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 }
 
@@ -295,7 +295,7 @@ test_keywords_of_certificates(void **state)
 	assert_string_equal(strrchr(r->revoked_keys, '/'), "/revoked");
 	assert_string_equal(strrchr(r->certificate_file, '/'), "/alice+web-cert.pub");
 	assert_true(strlist_has(&r->methods, "publickey"));
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 
 	lookup_lab_refuses("[route a]\nHostName = h\nAuthorizedPrincipals = b\n" REST_OF_ROUTE,
@@ -327,14 +327,14 @@ test_dump_reads_back(void **state)
 	to = open_memstream(&first, &len);
 	route_dump(r, to);
 	fclose(to);
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 	lookup_lab_load(&lab, first);
 	assert_int_equal(route_new(lab.conf, &lab.conf->routes[0], &errors, &r), 0);
 	to = open_memstream(&second, &len);
 	route_dump(r, to);
 	fclose(to);
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 	assert_string_equal(first, second);
 	assert_non_null(strstr(first, "HostName = %1.a fe80::1%%eth0\n"));
@@ -359,7 +359,7 @@ test_percent_in_base(void **state)
 	    "StrictHostKeyChecking = no\n");
 	assert_int_equal(lookup_lab_find(&lab, "a", &r), LOOKUP_FOUND);
 	assert_non_null(strstr(r->authorized_keys_file, "/50%u/a.pub"));
-	route_unref(&r);
+	route_free(&r);
 	lookup_lab_free(&lab);
 	assert_int_equal(chdir(".."), 0);
 	assert_int_equal(rename("50%u/conf.d", "conf.d"), 0);

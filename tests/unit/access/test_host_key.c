@@ -1,5 +1,6 @@
 /*
- * access/host_key.c and host_key_add.c: what a machine has to show, and what is made of it.
+ * access/host_key.c and host_key_add.c: which host keys of an upstream are accepted, and which are written to
+ * known_hosts.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -105,7 +106,7 @@ judged(const struct host_key_shown *s, int verdict, const char *words)
 }
 
 static void
-test_strict(void **state)
+test_new_and_changed_keys_by_strict_host_key_checking(void **state)
 {
 	static const struct {
 		const struct buf *known;
@@ -136,7 +137,7 @@ test_strict(void **state)
 }
 
 static void
-test_fingerprint(void **state)
+test_host_key_fingerprint_alone_decides(void **state)
 {
 	struct route r = route_with(&other, ROUTE_STRICT_YES);
 	struct host_key_shown s = shown(&r);
@@ -153,7 +154,7 @@ test_fingerprint(void **state)
 
 /* Whatever is known of the key it shows, and if any will do. */
 static void
-test_bad_signatures(void **state)
+test_bad_signatures_are_refused(void **state)
 {
 	struct route r = route_with(&pub, ROUTE_STRICT_NO);
 	struct host_key_shown s = shown(&r);
@@ -210,7 +211,7 @@ algorithms_of(const struct route *r, struct buf *algorithms)
 
 /* Known hosts that others may write to say nothing, and may have said that it is revoked. */
 static void
-test_known_hosts_that_cannot_be_read(void **state)
+test_unreadable_known_hosts_refuses_the_key(void **state)
 {
 	struct route r = route_with(&pub, ROUTE_STRICT_NO);
 	struct host_key_shown s = shown(&r);
@@ -227,7 +228,7 @@ test_known_hosts_that_cannot_be_read(void **state)
 }
 
 static void
-test_algorithms(void **state)
+test_algorithms_are_those_of_known_keys(void **state)
 {
 	struct route r = route_with(&pub, ROUTE_STRICT_YES);
 	struct buf algorithms;
@@ -274,7 +275,7 @@ write_known(const struct buf *text)
 
 /* Many hashed names, in a file that changes: each judgement is by what it says then. */
 static void
-test_many_hashed_names(void **state)
+test_many_hashed_names_are_quick(void **state)
 {
 	struct route r = route_with(NULL, ROUTE_STRICT_YES), r2;
 	struct host_key_shown s = shown(&r), s2;
@@ -342,7 +343,7 @@ test_many_hashed_names(void **state)
 
 /* What becomes of a new key that could not be kept. */
 static void
-test_refuse(void **state)
+test_new_key_that_is_not_kept_is_refused(void **state)
 {
 	struct host_key_judgement j = { .verdict = HOST_KEY_NEW };
 
@@ -370,7 +371,7 @@ assert_known(const char *text)
 
 /* One line for a machine, behind the last one of a file that may lack its newline. */
 static void
-test_learn(void **state)
+test_new_key_gets_one_line(void **state)
 {
 	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
 	struct reason why;
@@ -393,7 +394,7 @@ test_learn(void **state)
 
 /* As on a full disk: of the line there is nothing, and the file is as it was. */
 static void
-test_learn_without_room(void **state)
+test_full_disk_leaves_known_hosts_as_it_was(void **state)
 {
 	struct route r = { .port = 22, .known_hosts_files = { files, 1 } };
 	struct rlimit before, little;
@@ -415,15 +416,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strict),
-		cmocka_unit_test(test_fingerprint),
-		cmocka_unit_test(test_bad_signatures),
-		cmocka_unit_test(test_known_hosts_that_cannot_be_read),
-		cmocka_unit_test(test_algorithms),
-		cmocka_unit_test(test_many_hashed_names),
-		cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_learn),
-		cmocka_unit_test(test_learn_without_room),
+		cmocka_unit_test(test_new_and_changed_keys_by_strict_host_key_checking),
+		cmocka_unit_test(test_host_key_fingerprint_alone_decides),
+		cmocka_unit_test(test_bad_signatures_are_refused),
+		cmocka_unit_test(test_unreadable_known_hosts_refuses_the_key),
+		cmocka_unit_test(test_algorithms_are_those_of_known_keys),
+		cmocka_unit_test(test_many_hashed_names_are_quick),
+		cmocka_unit_test(test_new_key_that_is_not_kept_is_refused),
+		cmocka_unit_test(test_new_key_gets_one_line),
+		cmocka_unit_test(test_full_disk_leaves_known_hosts_as_it_was),
 	};
 
 	return cmocka_run_group_tests_name("host_key", tests, setup, teardown);

@@ -1,5 +1,5 @@
 /*
- * access/key_list_cache.c: a long list is indexed when it has changed, and at no other time.
+ * access/key_list_cache.c: a long list gets an index when it is read first and when it has changed.
  */
 #include <setjmp.h>
 #include <stdarg.h>

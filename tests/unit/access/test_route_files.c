@@ -1,5 +1,5 @@
 /*
- * The files of a route outside of trees: what the keeper opens never makes it wait.
+ * access/route_files.c: the keeper never waits for a file that a route names.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -36,7 +36,7 @@ append(const char *path, struct reason *why)
 }
 
 static void
-test_append_to_what_is_no_file(void **state)
+test_append_to_another_type_fails(void **state)
 {
 	struct reason why;
 
@@ -53,7 +53,7 @@ test_append_to_what_is_no_file(void **state)
 }
 
 static void
-test_append_to_what_others_write_to(void **state)
+test_append_to_a_writable_file_fails(void **state)
 {
 	struct reason why;
 
@@ -66,7 +66,7 @@ test_append_to_what_others_write_to(void **state)
 }
 
 static void
-test_append_makes_it(void **state)
+test_append_makes_the_file(void **state)
 {
 	struct route route = { .file_rule = tmp_dir_rule() };
 	struct reason why;
@@ -83,9 +83,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_append_to_what_is_no_file),
-		cmocka_unit_test(test_append_to_what_others_write_to),
-		cmocka_unit_test(test_append_makes_it),
+		cmocka_unit_test(test_append_to_another_type_fails),
+		cmocka_unit_test(test_append_to_a_writable_file_fails),
+		cmocka_unit_test(test_append_makes_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

@@ -1,5 +1,5 @@
 /*
- * access/user_key.c: what a certificate's bearer is permitted.
+ * access/user_key.c: what the user of a certificate may do.
  */
 #include <setjmp.h>
 #include <stdarg.h>

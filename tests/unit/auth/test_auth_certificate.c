@@ -1,5 +1,5 @@
 /*
- * auth/auth_server and auth/auth_client with certificates.
+ * auth/auth_server.c and auth_client.c with certificates.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * auth/auth_client: the client side of RFC 4252, alone and against auth_server.
+ * auth/auth_client.c: the client side of RFC 4252, alone and against auth_server.
  */
 #include <setjmp.h>
 #include <stdarg.h>

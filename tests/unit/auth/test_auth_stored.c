@@ -1,5 +1,5 @@
 /*
- * auth/auth_stored: what is sent, in answer to what an upstream says.
+ * auth/auth_stored.c: what a stored password is sent in answer to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * base/: buffers, lists, descriptors, secrets, what the log shows, rates, login names.
+ * base/: buffers, lists, descriptors, secrets, log lines, rates, names of logins.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * Filters of system calls, tried in a child, as there is no way back.
+ * base/filter.c: filters of system calls, each in a child, for a filter cannot be taken off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +94,7 @@ assert_violation(int status)
 }
 
 static void
-test_what_is_not_allowed_kills(void **state)
+test_forbidden_call_kills(void **state)
 {
 	static const struct filter_rule rules[] = {
 		{ "exit_group", { { 0 } } },
@@ -125,7 +125,7 @@ try_refused(void)
 }
 
 static void
-test_what_is_refused_fails_and_the_rest_works(void **state)
+test_refused_call_fails_and_others_work(void **state)
 {
 	static const struct filter_rule rules[] = { { "socket", { { FILTER_IS, 0, AF_INET } } } };
 
@@ -137,8 +137,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_not_allowed_kills),
-		cmocka_unit_test(test_what_is_refused_fails_and_the_rest_works),
+		cmocka_unit_test(test_forbidden_call_kills),
+		cmocka_unit_test(test_refused_call_fails_and_others_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

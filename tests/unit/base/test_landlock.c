@@ -1,5 +1,5 @@
 /*
- * What a process has left after it entered its Landlock: tried in a child, as there is no way back.
+ * base/landlock.c: what a process can still do in its Landlock, each in a child, for it cannot be left.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -100,7 +100,7 @@ try_write_in_one_directory(void)
 }
 
 static void
-test_writes_are_for_the_directories_allowed(void **state)
+test_only_allowed_directories_are_writable(void **state)
 {
 	struct landlock *l = landlock_or_skip(LANDLOCK_FILES);
 
@@ -135,7 +135,7 @@ try_read_around(void)
 }
 
 static void
-test_exceptions_are_closed_and_what_is_beside_them_is_open(void **state)
+test_exceptions_are_closed_and_their_neighbours_open(void **state)
 {
 	char keys[4096], dot[4096];
 	const char *const except[] = { "/proc", "/sys", "/not-there", keys, dot };
@@ -191,8 +191,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_writes_are_for_the_directories_allowed),
-		cmocka_unit_test(test_exceptions_are_closed_and_what_is_beside_them_is_open),
+		cmocka_unit_test(test_only_allowed_directories_are_writable),
+		cmocka_unit_test(test_exceptions_are_closed_and_their_neighbours_open),
 		cmocka_unit_test(test_ports_and_other_processes_are_out_of_reach),
 	};
 

@@ -67,7 +67,7 @@ refused(const char *path, const char *reason)
 }
 
 static void
-test_modes(void **state)
+test_writable_files_are_refused(void **state)
 {
 	char reason[200];
 
@@ -94,7 +94,7 @@ test_modes(void **state)
 }
 
 static void
-test_other_types(void **state)
+test_other_types_are_refused(void **state)
 {
 	struct buf b;
 	int fd;
@@ -169,7 +169,7 @@ test_links(void **state)
 }
 
 static void
-test_owners(void **state)
+test_files_of_other_owners_are_refused(void **state)
 {
 	(void)state;
 	if (getuid() != 0)
@@ -195,7 +195,7 @@ test_owners(void **state)
 
 /* With StrictModes = no the mode of the file alone counts. */
 static void
-test_off(void **state)
+test_rule_can_be_off(void **state)
 {
 	(void)state;
 	assert_int_equal(chmod("d", 0777), 0);
@@ -267,11 +267,11 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tmp_dir_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_modes),
-		TEST(test_other_types),
+		TEST(test_writable_files_are_refused),
+		TEST(test_other_types_are_refused),
 		TEST(test_links),
-		TEST(test_owners),
-		TEST(test_off),
+		TEST(test_files_of_other_owners_are_refused),
+		TEST(test_rule_can_be_off),
 		TEST(test_doubts),
 		TEST(test_speed),
 	};

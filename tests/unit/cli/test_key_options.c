@@ -1,6 +1,5 @@
 /*
- * The options for the machine's authorized_keys: what a route says, quoted so that sshd's own
- * rules read it back.
+ * cli/key_options.c: the options of a route for authorized_keys of the upstream, quoted as sshd reads them.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * conf.d: what is read, what is refused, and in what words.
+ * conf/: what is read from conf.d, what is refused, and with which errors.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,7 +361,7 @@ test_bad_values(void **state)
 
 /* inih would take a ':' for a '=', and so an address for the end of a key. */
 static void
-test_colon_is_no_equals(void **state)
+test_colon_is_not_an_equals_sign(void **state)
 {
 	struct conf *conf;
 
@@ -409,7 +409,7 @@ test_duplicate_key(void **state)
 
 /* What inih would cut or misread without a word. */
 static void
-test_nothing_is_cut(void **state)
+test_text_that_inih_would_misread_is_refused(void **state)
 {
 	static const char nul[] = "[gateway]\nBan\0ner = x\n";
 	char text[40000], value[17000];
@@ -548,7 +548,7 @@ test_dump_reads_back(void **state)
 }
 
 static void
-test_time(void **state)
+test_times(void **state)
 {
 	static const struct {
 		const char *text;
@@ -571,7 +571,7 @@ test_time(void **state)
 }
 
 static void
-test_port_and_key_name(void **state)
+test_ports_and_key_names(void **state)
 {
 	static const char *const bad_ports[] = { "", "0", "65536", "-1", "+1", " 1", "1 ", "0x10",
 		"99999999999" };
@@ -601,15 +601,15 @@ main(void)
 		cmocka_unit_test_setup(test_order_and_places, setup),
 		cmocka_unit_test_setup(test_all_errors_are_reported, setup),
 		cmocka_unit_test_setup(test_bad_values, setup),
-		cmocka_unit_test_setup(test_colon_is_no_equals, setup),
+		cmocka_unit_test_setup(test_colon_is_not_an_equals_sign, setup),
 		cmocka_unit_test_setup(test_quoted_name, setup),
 		cmocka_unit_test_setup(test_duplicate_key, setup),
-		cmocka_unit_test_setup(test_nothing_is_cut, setup),
+		cmocka_unit_test_setup(test_text_that_inih_would_misread_is_refused, setup),
 		cmocka_unit_test_setup(test_files, setup),
 		cmocka_unit_test_setup(test_base, setup),
 		cmocka_unit_test_setup(test_dump_reads_back, setup),
-		cmocka_unit_test(test_time),
-		cmocka_unit_test(test_port_and_key_name),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_ports_and_key_names),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

@@ -1,6 +1,5 @@
 /*
- * The filters of errands and programs: what a program may still signal where Landlock knows no
- * signals, and that an errand that computes is killed for anything else.
+ * errand/calls.c: a program signals its own group alone, and an errand makes only the system calls that it needs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -163,7 +162,7 @@ act_fork(void)
 }
 
 static void
-test_an_errand_that_checks_does_nothing_else(void **state)
+test_errand_of_a_password_computes_alone(void **state)
 {
 	assert_int_equal(ends_with(calls_password, act_open), 1000 + SIGSYS);
 	assert_int_equal(ends_with(calls_password, act_socket), 1000 + SIGSYS);
@@ -190,7 +189,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_program_signals_nobody_but_its_group),
 #ifndef SALLYPORT_ASAN
-		cmocka_unit_test(test_an_errand_that_checks_does_nothing_else),
+		cmocka_unit_test(test_errand_of_a_password_computes_alone),
 		cmocka_unit_test(test_an_errand_that_dials_reads_and_connects),
 #endif
 	};

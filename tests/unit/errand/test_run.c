@@ -1,6 +1,5 @@
 /*
- * Programs that do not do what they are meant to: each ends in time, and takes along what it
- * has started.
+ * errand/run.c: a program that misbehaves ends in time, with all processes that it has started.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -86,7 +85,7 @@ test_output_and_status(void **state)
 }
 
 static void
-test_what_it_gets(void **state)
+test_arguments_and_environment(void **state)
 {
 	struct run_result result;
 	const char *ignored;
@@ -113,7 +112,7 @@ test_what_it_gets(void **state)
 }
 
 static void
-test_exactly_as_much_as_it_may_say(void **state)
+test_output_up_to_its_limit(void **state)
 {
 	struct run_result result;
 
@@ -125,7 +124,7 @@ test_exactly_as_much_as_it_may_say(void **state)
 }
 
 static void
-test_flood(void **state)
+test_too_much_output_ends_it(void **state)
 {
 	fails("cat /dev/zero", LONG_MS, "more than 1000 bytes");
 	fails("cat /dev/zero >&2", LONG_MS, "more than 1000 bytes");
@@ -134,7 +133,7 @@ test_flood(void **state)
 }
 
 static void
-test_deadline(void **state)
+test_deadline_ends_it(void **state)
 {
 	fails("sleep 1000", SHORT_MS, "took too long");
 	fails("while :; do :; done", SHORT_MS, "took too long");
@@ -358,10 +357,10 @@ main(int argc, char **argv)
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output_and_status),
-		cmocka_unit_test(test_what_it_gets),
-		cmocka_unit_test(test_exactly_as_much_as_it_may_say),
-		cmocka_unit_test(test_flood),
-		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_arguments_and_environment),
+		cmocka_unit_test(test_output_up_to_its_limit),
+		cmocka_unit_test(test_too_much_output_ends_it),
+		cmocka_unit_test(test_deadline_ends_it),
 		cmocka_unit_test(test_dribble_does_not_extend_it),
 		cmocka_unit_test(test_closed_pipes_do_not_either),
 		cmocka_unit_test(test_ignored_signals),

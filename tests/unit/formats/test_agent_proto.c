@@ -1,5 +1,5 @@
 /*
- * auth/agent_proto: what an agent is asked, byte for byte, and what is made of its answers.
+ * formats/agent_proto.c: requests to an agent, byte for byte, and its answers.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * auth/authorized_keys: the format of sshd(8), options and all.
+ * formats/authorized_keys.c and authorized_options.c: the format of sshd(8), with its options.
  */
 #include <setjmp.h>
 #include <stdarg.h>

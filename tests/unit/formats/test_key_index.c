@@ -1,6 +1,6 @@
 /*
- * formats/key_index.c: with an index a list of keys gives the answers that it gives when it is read
- * through, whatever stands in it, and in whatever order.
+ * formats/key_index.c: a list with an index gives the same answers as the list read through, whatever is in it
+ * and in whatever order.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * auth/known_hosts and auth/pattern: against ssh-keygen(1) where it has a say.
+ * formats/known_hosts.c and pattern.c: the same answers as ssh-keygen(1), where it has one.
  */
 #include <setjmp.h>
 #include <stdarg.h>

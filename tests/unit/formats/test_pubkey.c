@@ -1,5 +1,5 @@
 /*
- * auth/pubkey: keys as text, against what ssh-keygen(1) says of them.
+ * formats/pubkey.c: public keys as text, as ssh-keygen(1) reads them.
  */
 #include <setjmp.h>
 #include <stdarg.h>

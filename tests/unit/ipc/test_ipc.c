@@ -1,5 +1,5 @@
 /*
- * Messages between processes: the table is enforced before a body is looked at.
+ * ipc/ipc.c: the table of messages is enforced before a body is read.
  */
 #include <setjmp.h>
 #include <stdarg.h>

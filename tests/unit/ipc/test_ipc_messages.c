@@ -1,6 +1,5 @@
 /*
- * Bodies of messages between processes: what is put is what is got, and a body that is cut anywhere, or
- * goes on, is refused.
+ * ipc/messages.c: a body is read as it was written; one that is cut or too long is refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>

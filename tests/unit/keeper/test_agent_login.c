@@ -1,5 +1,5 @@
 /*
- * keeper/agent_login: what a session says that has been taken over, in any order.
+ * keeper/agent_login.c: messages of a session that has been taken over, in any order.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,7 +180,7 @@ assert_ended(void)
 }
 
 static void
-test_answers_that_nobody_asked_for(void **state)
+test_answer_without_a_request_ends_the_session(void **state)
 {
 	(void)state;
 	answer_success();
@@ -315,7 +315,7 @@ test_in_the_relay(void **state)
 }
 
 static void
-test_not_for_who_has_proven_nothing(void **state)
+test_client_without_a_proof_has_no_agent(void **state)
 {
 	(void)state;
 	session.phase = IPC_PHASE_UPSTREAM_AUTH;
@@ -330,7 +330,7 @@ main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		TEST(test_answers_that_nobody_asked_for),
+		TEST(test_answer_without_a_request_ends_the_session),
 		TEST(test_opened_twice),
 		TEST(test_second_answer),
 		TEST(test_another_key_is_wanted),
@@ -338,7 +338,7 @@ main(void)
 		TEST(test_banners),
 		TEST(test_failures),
 		TEST(test_in_the_relay),
-		TEST(test_not_for_who_has_proven_nothing),
+		TEST(test_client_without_a_proof_has_no_agent),
 	};
 
 	if (sodium_init() == -1)

@@ -1,3 +1,6 @@
+/*
+ * keeper/dead_hosts.c: hosts that did not answer are not dialled again for a while.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +23,7 @@ setup(void **state)
 }
 
 static void
-test_remembered_for_a_while(void **state)
+test_dead_host_is_remembered_for_a_while(void **state)
 {
 	(void)state;
 	assert_false(dead_hosts_has(&d, "a", 22, 1000));
@@ -37,7 +40,7 @@ test_remembered_for_a_while(void **state)
 }
 
 static void
-test_forgotten_when_it_answers(void **state)
+test_host_that_answers_is_forgotten(void **state)
 {
 	(void)state;
 	dead_hosts_add(&d, "a", 22, 0);
@@ -52,7 +55,7 @@ test_forgotten_when_it_answers(void **state)
 
 /* A login that fills holes of HostName may name any number of them. */
 static void
-test_bounded(void **state)
+test_table_is_bounded(void **state)
 {
 	char host[DEAD_HOST_SIZE + 1];
 	unsigned int i;
@@ -78,9 +81,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_remembered_for_a_while, setup),
-		cmocka_unit_test_setup(test_forgotten_when_it_answers, setup),
-		cmocka_unit_test_setup(test_bounded, setup),
+		cmocka_unit_test_setup(test_dead_host_is_remembered_for_a_while, setup),
+		cmocka_unit_test_setup(test_host_that_answers_is_forgotten, setup),
+		cmocka_unit_test_setup(test_table_is_bounded, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * Who is next, when some ask for more than others.
+ * keeper/fairq.c: sources with many requests take turns with sources with few.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ begin(void)
 }
 
 static void
-test_in_order(void **state)
+test_requests_of_one_source_keep_their_order(void **state)
 {
 	(void)state;
 	begin();
@@ -65,7 +65,7 @@ test_in_order(void **state)
 }
 
 static void
-test_who_asks_for_little_does_not_wait_for_who_asks_for_much(void **state)
+test_source_with_few_requests_does_not_wait_for_one_with_many(void **state)
 {
 	(void)state;
 	begin();
@@ -86,7 +86,7 @@ test_who_asks_for_little_does_not_wait_for_who_asks_for_much(void **state)
 }
 
 static void
-test_two_that_ask_for_much(void **state)
+test_sources_with_many_take_turns(void **state)
 {
 	(void)state;
 	begin();
@@ -100,7 +100,7 @@ test_two_that_ask_for_much(void **state)
 }
 
 static void
-test_who_leaves(void **state)
+test_source_that_leaves_is_passed_over(void **state)
 {
 	(void)state;
 	begin();
@@ -122,7 +122,7 @@ test_who_leaves(void **state)
 
 /* Whose network has 2^64 addresses is one; what merely looks alike is not. */
 static void
-test_sources(void **state)
+test_addresses_of_one_source(void **state)
 {
 	static const struct {
 		const char *a, *b;
@@ -153,11 +153,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_who_asks_for_little_does_not_wait_for_who_asks_for_much),
-		cmocka_unit_test(test_two_that_ask_for_much),
-		cmocka_unit_test(test_who_leaves),
-		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_requests_of_one_source_keep_their_order),
+		cmocka_unit_test(test_source_with_few_requests_does_not_wait_for_one_with_many),
+		cmocka_unit_test(test_sources_with_many_take_turns),
+		cmocka_unit_test(test_source_that_leaves_is_passed_over),
+		cmocka_unit_test(test_addresses_of_one_source),
 	};
 
 	return cmocka_run_group_tests_name("q", tests, NULL, NULL);

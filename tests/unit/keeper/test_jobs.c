@@ -1,5 +1,5 @@
 /*
- * Jobs that wait for places: limits, deadlines, and that nobody hears of a result while he asks.
+ * keeper/jobs.c: jobs that wait for a place: limits, deadlines, and results that come after the call.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -139,7 +139,7 @@ ask_all(void)
 }
 
 static void
-test_so_many_to_one_upstream(void **state)
+test_jobs_to_one_upstream_are_limited(void **state)
 {
 	sessions[SESSIONS - 1].route = &routes[1];
 	ask_all();
@@ -182,7 +182,7 @@ test_place_is_kept(void **state)
 }
 
 static void
-test_time_in_the_queue(void **state)
+test_deadline_counts_the_time_in_the_queue(void **state)
 {
 	int64_t now = clock_ms();
 	size_t i;
@@ -210,7 +210,7 @@ test_time_in_the_queue(void **state)
 }
 
 static void
-test_no_result_while_asking(void **state)
+test_result_comes_after_the_call(void **state)
 {
 	fd_close(&keeper.master);
 	jobs_ask(&sessions[0], JOB_DIAL, 10000);
@@ -223,7 +223,7 @@ test_no_result_while_asking(void **state)
 }
 
 static void
-test_errand_dies(void **state)
+test_errand_that_dies_fails_its_job(void **state)
 {
 	int i;
 
@@ -241,7 +241,7 @@ test_errand_dies(void **state)
 
 /* Who is not waited for any more sees its socket close. */
 static void
-test_cancelled(void **state)
+test_cancelled_job_closes_its_socket(void **state)
 {
 	struct ipc_msg msg;
 
@@ -264,12 +264,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_so_many_to_one_upstream),
+		TEST(test_jobs_to_one_upstream_are_limited),
 		TEST(test_place_is_kept),
-		TEST(test_time_in_the_queue),
-		TEST(test_no_result_while_asking),
-		TEST(test_errand_dies),
-		TEST(test_cancelled),
+		TEST(test_deadline_counts_the_time_in_the_queue),
+		TEST(test_result_comes_after_the_call),
+		TEST(test_errand_that_dies_fails_its_job),
+		TEST(test_cancelled_job_closes_its_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * Messages to a master that is too busy to read them: none is lost, none overtakes another.
+ * keeper/master_link.c: messages to a busy master are kept, in order.
  */
 #include <errno.h>
 #include <fcntl.h>

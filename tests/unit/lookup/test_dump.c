@@ -1,6 +1,6 @@
 /*
- * What is in force, printed, reads back in and is the same: for configurations of any
- * keys with any values that are taken, below directories of any name.
+ * What `check --dump` prints is read back as the same configuration: for any keywords with any values that are
+ * accepted, in directories of any name.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -74,7 +74,7 @@ leads(const char *upstream, const char *user, const char *host, unsigned int por
 }
 
 static void
-test_upstreams(void **state)
+test_formats_of_sshpiper_upstream(void **state)
 {
 	(void)state;
 	leads("h\n", "", "h", 22);
@@ -104,7 +104,7 @@ test_upstreams(void **state)
 }
 
 static void
-test_route_ini(void **state)
+test_route_ini_overrides_sshpiper_upstream(void **state)
 {
 	struct route *r;
 
@@ -132,7 +132,7 @@ test_route_ini(void **state)
 
 /* No name leads out of the directory of the login. */
 static void
-test_beneath(void **state)
+test_no_name_leads_out_of_the_directory(void **state)
 {
 	static const char *const names[] = { "../alice/known_hosts", "/etc/passwd",
 		"../../conf.d/a.ini", "link", "abs", "sub", "fifo", "." };
@@ -183,7 +183,7 @@ test_beneath(void **state)
 
 /* A login costs the same among 20,000 others: only its own directory is opened. */
 static void
-test_many(void **state)
+test_many_directories_cost_as_much_as_one(void **state)
 {
 	struct timespec from, to;
 	struct route *r;
@@ -211,10 +211,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_upstreams, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_route_ini, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_beneath, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_formats_of_sshpiper_upstream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_route_ini_overrides_sshpiper_upstream, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_no_name_leads_out_of_the_directory, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_many_directories_cost_as_much_as_one, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

@@ -1,6 +1,6 @@
 /*
- * PerSourcePenalties, with a clock of the test's: they add up, count from a minimum on, run out;
- * and a table that is full.
+ * master/penalties.c: PerSourcePenalties: they add up, count from a minimum on and expire; and a full table.  The
+ * clock is the test's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +46,7 @@ add(struct penalties *p, const char *text, enum conf_penalty what, int64_t now)
 }
 
 static void
-test_they_add_up_and_run_out(void **state)
+test_penalties_add_up_and_expire(void **state)
 {
 	struct penalties *p = penalties_new(&usual);
 	int64_t now = 1000 * S;
@@ -86,7 +86,7 @@ test_one_crash_is_enough(void **state)
 }
 
 static void
-test_max(void **state)
+test_penalty_has_a_maximum(void **state)
 {
 	struct penalties *p = penalties_new(&usual);
 	int i;
@@ -335,9 +335,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_they_add_up_and_run_out),
+		cmocka_unit_test(test_penalties_add_up_and_expire),
 		cmocka_unit_test(test_one_crash_is_enough),
-		cmocka_unit_test(test_max),
+		cmocka_unit_test(test_penalty_has_a_maximum),
 		cmocka_unit_test(test_slow_failures_are_forgiven),
 		cmocka_unit_test(test_sources_are_blocks),
 		cmocka_unit_test(test_exempt_and_off),

@@ -1,5 +1,6 @@
 /*
- * MaxStartups, PerSourceMaxStartups, and what becomes of the sessions.  The clock is the test's.
+ * master/startups.c: MaxStartups, PerSourceMaxStartups, and the sessions that are counted.  The clock is the
+ * test's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +50,7 @@ add(struct startups *s, int pid, uint64_t id, const char *address, int64_t now)
 }
 
 static void
-test_full(void **state)
+test_max_startups_refuses(void **state)
 {
 	struct conf_gateway gateway = usual;
 	struct startups *s;
@@ -78,7 +79,7 @@ test_full(void **state)
 }
 
 static void
-test_per_source(void **state)
+test_one_source_is_limited(void **state)
 {
 	struct conf_gateway gateway = usual, wider;
 	struct startups *s;
@@ -156,7 +157,7 @@ cost(uint64_t id, enum ipc_login end, int status, int64_t took, int word_first)
 }
 
 static void
-test_what_a_login_costs(void **state)
+test_penalty_of_each_end_of_a_login(void **state)
 {
 	int i;
 
@@ -203,7 +204,7 @@ test_login_that_succeeds_costs_nothing(void **state)
 
 /* A keeper that has nothing to say does not make a login free. */
 static void
-test_word_that_never_comes(void **state)
+test_session_that_never_reports(void **state)
 {
 	struct startups *s = startups_new(&usual);
 
@@ -301,12 +302,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_per_source),
+		cmocka_unit_test(test_max_startups_refuses),
+		cmocka_unit_test(test_one_source_is_limited),
 		cmocka_unit_test(test_random_early_drop),
-		cmocka_unit_test(test_what_a_login_costs),
+		cmocka_unit_test(test_penalty_of_each_end_of_a_login),
 		cmocka_unit_test(test_login_that_succeeds_costs_nothing),
-		cmocka_unit_test(test_word_that_never_comes),
+		cmocka_unit_test(test_session_that_never_reports),
 		cmocka_unit_test(test_overdue_session_is_killed),
 		cmocka_unit_test(test_numbers_of_sessions_cannot_be_counted),
 	};

@@ -1,5 +1,5 @@
 /*
- * The relay's decisions: what passes, what is dropped, whose reply it is, who is dead.
+ * relay/relay.c: which messages pass or are dropped, whose reply it is, and when a peer is dead.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,7 +115,7 @@ test_malformed_global_request_is_dropped(void **state)
 }
 
 static void
-test_unasked_reply_is_dropped(void **state)
+test_reply_without_a_request_is_dropped(void **state)
 {
 	struct relay r;
 
@@ -204,7 +204,7 @@ main(void)
 		cmocka_unit_test(test_hostkeys_00_is_never_relayed),
 		cmocka_unit_test(test_no_more_sessions_is_for_openssh_alone),
 		cmocka_unit_test(test_malformed_global_request_is_dropped),
-		cmocka_unit_test(test_unasked_reply_is_dropped),
+		cmocka_unit_test(test_reply_without_a_request_is_dropped),
 		cmocka_unit_test(test_keepalive_reply_stays_here),
 		cmocka_unit_test(test_silent_leg_is_dead_after_count_max),
 		cmocka_unit_test(test_any_sign_of_life_counts),

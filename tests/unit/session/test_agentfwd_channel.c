@@ -1,6 +1,6 @@
 /*
- * session/agent_channel: requests and answers over a channel of the client's, however it
- * cuts them, and whatever else it sends.
+ * session/agentfwd_channel.c: requests and answers over the client's agent channel, in pieces of any size and among
+ * other messages.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * transport/keys.c against keys made by the real ssh-keygen.
+ * transport/keys.c and key_private.c, with keys made by ssh-keygen(1).
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 

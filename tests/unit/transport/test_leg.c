@@ -1,6 +1,6 @@
 /*
- * Two legs against each other over a socket pair: handshake, login, messages of every
- * size both ways, refusals, garbage.
+ * transport/leg*.c: two legs over a socket pair: handshake, login, messages of every size both ways, refusals,
+ * garbage.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -30,7 +30,7 @@ expect(enum algorithms kind, const char *list, const char *want)
 }
 
 static void
-test_lists(void **state)
+test_lists_as_in_ssh_config(void **state)
 {
 	(void)state;
 	expect(ALGORITHMS_MAC, "hmac-sha2-512", "hmac-sha2-512");
@@ -46,7 +46,7 @@ test_lists(void **state)
 }
 
 static void
-test_bad_lists(void **state)
+test_bad_lists_are_refused(void **state)
 {
 	(void)state;
 	expect(ALGORITHMS_MAC, "hmac-sha2-512,umac-64@openssh.com",
@@ -68,8 +68,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_bad_lists),
+		cmocka_unit_test(test_lists_as_in_ssh_config),
+		cmocka_unit_test(test_bad_lists_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * wire/: what is read is what was written, and nothing is read that is not there.
+ * wire/wire.c: what was written is read back, and nothing is read beyond the end.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
- * Passwords and conversations through both machines: auth_server hands them over,
- * auth_client sends them on.  And auth/auth_methods.
+ * auth/auth_server.c and auth_client.c: passwords and conversations that the upstream has to judge.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -223,7 +222,7 @@ ask(struct fixture *f)
 
 /* The upstream gets the same, under its own user's name. */
 static void
-test_password_byte_for_byte(void **state)
+test_password_arrives_byte_for_byte(void **state)
 {
 	struct fixture *f = *state;
 	struct bytes m, p;
@@ -298,7 +297,7 @@ test_password_change(void **state)
 }
 
 static void
-test_rounds(void **state)
+test_conversation_of_several_rounds(void **state)
 {
 	struct fixture *f = *state;
 	uint32_t n;
@@ -329,7 +328,7 @@ test_rounds(void **state)
 
 /* The answer to a single question is as good as a password; two are none. */
 static void
-test_single_answer(void **state)
+test_single_answer_is_a_password(void **state)
 {
 	struct fixture *f = *state;
 	struct bytes p;
@@ -359,7 +358,7 @@ test_single_answer(void **state)
 }
 
 static void
-test_wrong_number_of_answers(void **state)
+test_wrong_number_of_answers_is_denied(void **state)
 {
 	struct fixture *f = *state;
 
@@ -374,7 +373,7 @@ test_wrong_number_of_answers(void **state)
 }
 
 static void
-test_answer_to_no_question(void **state)
+test_answer_without_a_question_is_denied(void **state)
 {
 	struct fixture *f = *state;
 
@@ -387,7 +386,7 @@ test_answer_to_no_question(void **state)
 
 /* Another request gives the conversation up; without end it is denied. */
 static void
-test_giving_up(void **state)
+test_client_may_give_up(void **state)
 {
 	struct fixture *f = *state;
 	enum auth_server_verdict v = AUTH_SERVER_PENDING;
@@ -409,7 +408,7 @@ test_giving_up(void **state)
 
 /* While one is being judged, the next waits. */
 static void
-test_pipelined(void **state)
+test_requests_during_a_conversation_wait(void **state)
 {
 	struct fixture *f = *state;
 	struct bytes p;
@@ -461,7 +460,7 @@ test_decline_does_not_count(void **state)
 
 /* A hostile upstream. */
 static void
-test_questions_out_of_turn(void **state)
+test_questions_out_of_turn_are_refused(void **state)
 {
 	struct fixture *f = *state;
 
@@ -471,7 +470,7 @@ test_questions_out_of_turn(void **state)
 }
 
 static void
-test_too_many_questions(void **state)
+test_too_many_questions_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct bytes none = { NULL, 0 };
@@ -482,7 +481,7 @@ test_too_many_questions(void **state)
 }
 
 static void
-test_success_while_the_person_is_asked(void **state)
+test_success_before_the_answer_fails(void **state)
 {
 	struct fixture *f = *state;
 	struct bytes none = { NULL, 0 };
@@ -513,7 +512,7 @@ expect_next(const struct auth_methods *m, const char *want)
 }
 
 static void
-test_methods(void **state)
+test_lists_of_methods(void **state)
 {
 	struct strlist l = { 0 };
 	struct auth_methods m;
@@ -544,21 +543,21 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_password_byte_for_byte),
+		T(test_password_arrives_byte_for_byte),
 		T(test_tries_are_counted),
 		T(test_password_change),
-		T(test_rounds),
-		T(test_single_answer),
-		T(test_wrong_number_of_answers),
-		T(test_answer_to_no_question),
-		T(test_giving_up),
-		T(test_pipelined),
+		T(test_conversation_of_several_rounds),
+		T(test_single_answer_is_a_password),
+		T(test_wrong_number_of_answers_is_denied),
+		T(test_answer_without_a_question_is_denied),
+		T(test_client_may_give_up),
+		T(test_requests_during_a_conversation_wait),
 		T(test_what_is_not_carried),
 		T(test_decline_does_not_count),
-		T(test_questions_out_of_turn),
-		T(test_too_many_questions),
-		T(test_success_while_the_person_is_asked),
-		cmocka_unit_test(test_methods),
+		T(test_questions_out_of_turn_are_refused),
+		T(test_too_many_questions_are_refused),
+		T(test_success_before_the_answer_fails),
+		cmocka_unit_test(test_lists_of_methods),
 	};
 
 	return cmocka_run_group_tests_name("auth_carry", tests, NULL, NULL);

@@ -209,7 +209,7 @@ algorithms_of(const struct route *r, struct buf *algorithms)
 	return error;
 }
 
-/* Known hosts that others may write to say nothing, and may have said that it is revoked. */
+/* A file that others can write to is not used; without it, a revoked key would pass. */
 static void
 test_unreadable_known_hosts_refuses_the_key(void **state)
 {
@@ -239,7 +239,7 @@ test_algorithms_are_those_of_known_keys(void **state)
 	assert_string_equal(algorithms_of(&r, &algorithms), "");
 	assert_string_equal(buf_cstr(&algorithms), ALG ",rsa-sha2-512");
 	buf_reset(&algorithms);
-	/* a file that is not there holds nothing */
+	/* a missing file has no keys */
 	files[0] = missing;
 	assert_string_equal(algorithms_of(&r, &algorithms), "");
 	assert_string_equal(buf_cstr(&algorithms), list);
@@ -341,7 +341,6 @@ test_many_hashed_names_are_quick(void **state)
 	buf_free(&text);
 }
 
-/* What becomes of a new key that could not be kept. */
 static void
 test_new_key_that_is_not_kept_is_refused(void **state)
 {
@@ -369,7 +368,7 @@ assert_known(const char *text)
 	assert_string_equal(have, text);
 }
 
-/* One line for a machine, behind the last one of a file that may lack its newline. */
+/* One line for an upstream, added after a last line that may lack its newline. */
 static void
 test_new_key_gets_one_line(void **state)
 {
@@ -392,7 +391,7 @@ test_new_key_gets_one_line(void **state)
 	buf_free(&text);
 }
 
-/* As on a full disk: of the line there is nothing, and the file is as it was. */
+/* A limit on the size of files stands in for a full disk. */
 static void
 test_full_disk_leaves_known_hosts_as_it_was(void **state)
 {

@@ -165,7 +165,7 @@ verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig, const vo
 	return crypto_sign_verify_detached(raw.p, data, len, f->public) == 0 ? 0 : ERR_AUTH;
 }
 
-/* The other machine of ours takes what this one says, and the other way round. */
+/* auth_client and auth_server understand each other. */
 static void
 test_login_at_our_own_server(void **state)
 {
@@ -389,7 +389,7 @@ test_bound_signature(void **state)
 	wire_init(&w, f->out.data, f->out.len);
 	m = wire_string(&w);
 	assert_int_equal(wire_end(&w), 0);
-	/* behind the session identifier it is what was signed, and then the signature */
+	/* what was signed, after the session identifier, and then the signature */
 	assert_int_equal(m.len, data.len - 4 - sizeof(session_id) + 4 + sig.len);
 	assert_memory_equal(data.data, "\0\0\0\x20", 4);
 	assert_memory_equal(data.data + 4, session_id, sizeof(session_id));
@@ -520,7 +520,7 @@ test_banners(void **state)
 {
 	struct fixture *f = *state;
 
-	/* right after SERVICE_ACCEPT: the first request may take a person's time */
+	/* right after SERVICE_ACCEPT: the first request may wait for the user */
 	new_client(f, NULL);
 	banner(f, "early\n", 6);
 	assert_int_equal(receive(f), AUTH_CLIENT_BANNER);

@@ -190,7 +190,7 @@ expect_failure(struct fixture *f, const char *methods, int partial)
 	buf_reset(&f->out);
 }
 
-/* Send the upstream what the server machine carries. */
+/* Send the pending request of the client upstream. */
 static void
 carry(struct fixture *f, enum auth_server_pending kind)
 {
@@ -326,7 +326,7 @@ test_conversation_of_several_rounds(void **state)
 	expect_failure(f, "password", 0);
 }
 
-/* The answer to a single question is as good as a password; two are none. */
+/* The answer to a single question can be used as a password; two answers cannot. */
 static void
 test_single_answer_is_a_password(void **state)
 {
@@ -406,7 +406,7 @@ test_client_may_give_up(void **state)
 	assert_in_range(i, 10, AUTH_SERVER_QUERIES_MAX + 1);
 }
 
-/* While one is being judged, the next waits. */
+/* While one password is judged, the next one waits. */
 static void
 test_requests_during_a_conversation_wait(void **state)
 {

@@ -283,7 +283,7 @@ test_conversation(void **state)
 	assert_int_equal(f->asked, 1);
 }
 
-/* What a person would have to answer gets no password. */
+/* A question that only the user can answer gets no password. */
 static void
 test_conversation_that_asks_for_something_else(void **state)
 {

@@ -344,7 +344,7 @@ test_fd_message_with_descriptor(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
-/* A peer that sends several must not leave any behind: descriptors are finite. */
+/* A message with several descriptors is refused and all are closed: a peer must not use up ours. */
 static void
 test_fd_several_descriptors_are_refused_and_closed(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * '*' and '?'.
+ * base/match.c: patterns with '*' and '?'.
  */
 #include <setjmp.h>
 #include <stdarg.h>

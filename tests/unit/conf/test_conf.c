@@ -199,7 +199,7 @@ test_penalties(void **state)
 	assert_int_equal(p.max_sources[1], 65536);
 	assert_false(p.deny_all[0] || p.deny_all[1]);
 	assert_false(penalties("no").enabled);
-	/* what is not there stays, but for the two that go with another */
+	/* penalties that are not named keep their values, except two that follow another */
 	p = penalties("authfail:1m overflow:deny-all noauth:0 max-sources6:3 min:0.5s");
 	assert_int_equal(p.ms[CONF_PENALTY_AUTHFAIL], 60000);
 	assert_int_equal(p.ms[CONF_PENALTY_INVALIDUSER], 60000);
@@ -407,7 +407,7 @@ test_duplicate_key(void **state)
 	load_bad("conf.d", "conf.d/a.ini:3: MaxAuthTries is already set in line 2\n");
 }
 
-/* What inih would cut or misread without a word. */
+/* inih would cut or misread these without an error. */
 static void
 test_text_that_inih_would_misread_is_refused(void **state)
 {

@@ -277,7 +277,7 @@ test_words_are_bytes(void **state)
 	buf_free(&result.out);
 }
 
-/* Of many children all are looked at: what a killed errand left behind is the last one here. */
+/* Among many children, that of a killed errand is found though it is the last. */
 static void
 test_sweep_of_many(void **state)
 {

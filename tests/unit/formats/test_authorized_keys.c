@@ -291,7 +291,7 @@ test_permitopen_and_permitlisten(void **state)
 	}
 	expect_none("permitopen=\"80\" " KEY, "line 1: bad permitopen=");
 	expect_none("permitlisten=\"host/80\" " KEY, "line 1: bad permitlisten=");
-	/* what else sshd takes is told as everything else */
+	/* other options of sshd are reported like any */
 	o = found("permitopen=\"host/80\",permitopen=\"[::1]/*\",permitopen=\":80\","
 		  "permitopen=\"[]:80\",permitopen=\"[a/b]:*\",permitopen=\"host: +080\","
 		  "permitlisten=\":22\",permitlisten=\"022\",permitlisten=\"*\" " KEY);

@@ -148,7 +148,7 @@ test_sections_of_a_list(void **state)
 	assert_int_equal(revokes_serial(0x22, 1, "\0\0\0\1\x80", 5, ED25519_CERT), ERR_FORMAT);
 	assert_int_equal(revokes_serial(0x22, UINT64_MAX, "\0\0\0\2\0\1", 6, ED25519_CERT),
 	    ERR_FORMAT);
-	/* what is not known, and what may be passed over */
+	/* sections of unknown types: some may be ignored */
 	assert_int_equal(revokes_serial(0x24, 7, "", 0, ED25519_CERT), ERR_FORMAT);
 	assert_int_equal(revokes_section(4, "", 0, ED25519_CERT), ERR_FORMAT);
 	assert_int_equal(revokes_section(6, "", 0, ED25519_CERT), ERR_FORMAT);

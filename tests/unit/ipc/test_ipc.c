@@ -95,7 +95,7 @@ test_wrong_way_phase_or_type(void **state)
 	/* no proof counts before the session identifier is known */
 	assert_int_equal(send_type(p, IPC_AUTH, -1, IPC_SESSION_TO_KEEPER, IPC_PHASE_KEX),
 	    ERR_BADSTATE);
-	/* the host key signs once before the login, and then for who is let in */
+	/* the host key signs once before the login, and again after it */
 	for (phase = 1; phase < IPC_PHASE_ANY; phase <<= 1) {
 		may = phase == IPC_PHASE_KEX || phase == IPC_PHASE_AGENT ||
 		    phase == IPC_PHASE_RELAY;

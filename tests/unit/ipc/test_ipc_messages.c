@@ -317,7 +317,7 @@ static const struct pair pairs[] = {
 
 #define PAIRS (sizeof(pairs) / sizeof(pairs[0]))
 
-/* A copy of its own, for a memory checker to see what is read behind it. */
+/* A copy of exactly this size, so that sanitizers see a read beyond it. */
 static int
 get_copy(const struct pair *pair, const struct buf *b, size_t len, int whole)
 {

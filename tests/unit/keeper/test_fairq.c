@@ -113,14 +113,14 @@ test_source_that_leaves_is_passed_over(void **state)
 	fairq_leave(&line, &turns_of['a' - '@']);
 	next_are("c");
 	assert_null(fairq_next(&line, NULL));
-	/* who asks twice waits once */
+	/* a session that is added twice waits once */
 	waits('a', MANY);
 	waits('a', MANY);
 	next_are("a");
 	assert_null(fairq_next(&line, NULL));
 }
 
-/* Whose network has 2^64 addresses is one; what merely looks alike is not. */
+/* All addresses of an IPv6 network of 64 bits are one source; others that look alike are not. */
 static void
 test_addresses_of_one_source(void **state)
 {

@@ -239,7 +239,7 @@ test_errand_that_dies_fails_its_job(void **state)
 	assert_string_equal(started(), "8 ");
 }
 
-/* Who is not waited for any more sees its socket close. */
+/* The errand of a cancelled job finds its socket closed. */
 static void
 test_cancelled_job_closes_its_socket(void **state)
 {

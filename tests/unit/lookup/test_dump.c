@@ -322,7 +322,7 @@ test_gateway_alone(void **state)
 	assert_string_equal(text[0], text[1]);
 	conf_free(&again);
 	conf_free(&conf);
-	/* what is not that */
+	/* text without a [gateway] */
 	assert_int_equal(conf_gateway_parse("", 0, &again, &errors), ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("[keystore]\n", 11, &again, &errors), ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("[gateway]\nx\n", 12, &again, &errors), ERR_CONFIG);

@@ -145,7 +145,7 @@ test_exempt_and_off(void **state)
 	add(p, "192.0.2.65", CONF_PENALTY_CRASH, 0);
 	add(p, "2001:db8:7::1", CONF_PENALTY_CRASH, 0);
 	assert_int_equal(penalties_count(p), 0);
-	/* one beside it brings its block in trouble, not who is exempt */
+	/* an address beside an exempt one is penalized with its block; the exempt one is not */
 	add(p, "192.0.2.63", CONF_PENALTY_CRASH, 0);
 	assert_false(admit(p, "192.0.2.63", 1));
 	gateway.per_source_net_block[0] = 24;
@@ -242,7 +242,7 @@ test_full_table_deny_all(void **state)
 	assert_string_equal(why, "too many penalised addresses");
 	assert_true(admit(p, "203.0.113.9", 99));
 	assert_true(admit(p, "2001:db8::1", 99)); /* the other family is another matter */
-	/* who is in it can still earn more, who is not cannot come in */
+	/* sources in the table can get more penalties; new sources are not added */
 	add(p, "203.0.113.8", CONF_PENALTY_CRASH, 99);
 	assert_int_equal(penalties_count(p), 100);
 	add(p, "203.0.113.1", CONF_PENALTY_CRASH, 99);

@@ -194,7 +194,7 @@ test_login_that_succeeds_costs_nothing(void **state)
 	startups_logged_in(s, 2);
 	startups_sweep(s, 100000);
 	assert_int_equal(admit(s, "192.0.2.1", 100000), STARTUP_ADMITTED);
-	/* a crash is one, also of who is in */
+	/* a crash has a penalty, also of a session that has logged in */
 	add(s, 9, 3, "192.0.2.1", 100000);
 	startups_logged_in(s, 3);
 	assert_true(startups_reap(s, 9, SIGABRT, 100001));

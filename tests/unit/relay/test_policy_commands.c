@@ -171,7 +171,7 @@ test_line_is_cut_to_the_window(void **state)
 	policy_lab_end(&f);
 }
 
-/* A client can guess the number of a channel before it has been told. */
+/* A client can guess the number of a channel before it has been confirmed. */
 static void
 test_request_before_confirmation(void **state)
 {

@@ -291,7 +291,7 @@ test_permitopen_and_permitlisten(void **state)
 	}
 	expect_none("permitopen=\"80\" " KEY, "line 1: bad permitopen=");
 	expect_none("permitlisten=\"host/80\" " KEY, "line 1: bad permitlisten=");
-	/* other options of sshd are reported like any */
+	/* other forms that sshd accepts become one form */
 	o = found("permitopen=\"host/80\",permitopen=\"[::1]/*\",permitopen=\":80\","
 		  "permitopen=\"[]:80\",permitopen=\"[a/b]:*\",permitopen=\"host: +080\","
 		  "permitlisten=\":22\",permitlisten=\"022\",permitlisten=\"*\" " KEY);

@@ -68,3 +68,11 @@ def test_files_that_a_document_names_exist(path):
     missing = [n for n in sorted(names) if not re.search("NAME|NOUN", n) and not any(
         (TREE / base / n).is_file() for base in ("", "src", "tests/e2e", "tests", path.rpartition("/")[0]))]
     assert not missing
+
+def test_comments_name_documents_that_exist():
+    documents = re.compile(r"\bDESIGN\b|\bFAULTS F\d|\bdoc/([\w.]+)")
+    for source in [*TREE.glob("src/**/*.[ch]"), *TREE.glob("plugins/*.[ch]"), *TREE.glob("tests/**/*.[chp]*")]:
+        if source.suffix not in (".c", ".h", ".py") or source.name == "test_documents.py":
+            continue
+        for match in documents.finditer(source.read_text()):
+            assert match[1] and (TREE / "doc" / match[1].rstrip(".")).is_file(), (source, match[0])

@@ -82,7 +82,7 @@ keyscan_take(struct keyscan *t, struct ipc_msg *msg)
 	snprintf(t->address, sizeof(t->address), "%s", looked.address);
 	snprintf(t->version, sizeof(t->version), "%s", looked.version);
 	snprintf(t->reason, sizeof(t->reason), "%s", looked.reason);
-	t->takes_bound = looked.takes_bound;
+	t->hostbound = looked.hostbound;
 	if (looked.key.blob.len > 0) {
 		t->shown = 1;
 		shown.alg = looked.key.alg;

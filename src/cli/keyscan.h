@@ -25,7 +25,7 @@ struct keyscan {
 	struct host_key_known *known;
 	struct host_key_judgement judgement;
 	char reason[700]; /* why it went no further, "" if all is well */
-	int takes_bound;  /* it takes publickey-hostbound-v00@openssh.com */
+	int hostbound;	  /* it takes publickey-hostbound-v00@openssh.com */
 };
 
 /* Make one, with this much time to connect, and ConnectTimeout for the rest.  0, or an ERR_* if the

@@ -150,7 +150,7 @@ route_dial_say_any(const struct keyscan *t, const char *at, const char *key)
 	route_dial_say("%s: %s, %s %s, and StrictHostKeyChecking is no%s%s", at, t->version, key,
 	    changed ? "has CHANGED" : "is not known", secret != NULL ? ": it does not get " : "",
 	    secret != NULL ? secret : "");
-	if (!r->agent && (r->key != NULL || r->key_file != NULL) && !t->takes_bound) {
+	if (!r->agent && (r->key != NULL || r->key_file != NULL) && !t->hostbound) {
 		route_dial_say(
 		    "the upstream does not support publickey-hostbound (OpenSSH does since "
 		    "8.9), and the mapped key signs for it in no other way: add its host key to "

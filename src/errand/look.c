@@ -35,7 +35,7 @@
 struct look_state {
 	struct leg *leg;
 	struct buf key; /* as in HOST_KEY, once the host has shown it */
-	int takes_bound;
+	int hostbound;
 };
 
 static int
@@ -115,7 +115,7 @@ look_at(struct look_state *look, int fd, const struct ipc_look *order, int answe
 	why = look_exchange(look, order->trial, answer, deadline);
 	if (why != NULL)
 		return why;
-	look->takes_bound = order->trial && leg_host_bound(look->leg);
+	look->hostbound = order->trial && leg_host_bound(look->leg);
 	leg_disconnect(look->leg, SSH_DISCONNECT_BY_APPLICATION,
 	    order->trial ? "sallyport: a trial connection" : "sallyport: a look at the host key");
 	(void)!leg_flush(look->leg);
@@ -132,7 +132,7 @@ look_answer(const struct look_state *look, const char *address, const char *why,
 		.address = address,
 		.version = version_text,
 		.reason = reason,
-		.takes_bound = look->takes_bound,
+		.hostbound = look->hostbound,
 		.key.alg = "",
 	};
 	struct wire key;

@@ -245,7 +245,7 @@ ipc_looked_put(struct buf *b, const struct ipc_looked *m)
 	wire_put_text(b, m->address);
 	wire_put_text(b, m->version);
 	wire_put_text(b, m->reason);
-	wire_put_bool(b, m->takes_bound);
+	wire_put_bool(b, m->hostbound);
 	ipc_host_key_put(b, &m->key);
 }
 
@@ -256,7 +256,7 @@ ipc_looked_get(struct wire *body, struct ipc_looked *m)
 	m->address = text_get(body, &m->texts, ADDRESS_SIZE);
 	m->version = text_get(body, &m->texts, VERSION_SIZE);
 	m->reason = text_get(body, &m->texts, REASON_SIZE);
-	m->takes_bound = wire_bool(body);
+	m->hostbound = wire_bool(body);
 	host_key_get(body, &m->key);
 	return wire_end(body);
 }

@@ -95,7 +95,7 @@ struct ipc_looked {
 	const char *address;	 /* numeric */
 	const char *version;	 /* "SSH-2.0-..."; "": the host has sent none */
 	const char *reason;	 /* why it went no further; "": all of what was ordered is done */
-	int takes_bound;	 /* publickey-hostbound-v00@openssh.com, found out in a trial */
+	int hostbound;		 /* publickey-hostbound-v00@openssh.com, found out in a trial */
 	struct ipc_host_key key; /* an empty blob: the host has shown none */
 	struct ipc_texts texts;
 };

@@ -26,10 +26,10 @@ struct keeper {
 	struct dead_hosts dead;
 	struct ksession_list sessions;
 	struct jobs jobs;
-	struct queued_list outbox;  /* for the master (master_link.h) */
-	struct ksession_list ended; /* freed after each round of events */
-	struct decoy decoy;	    /* what unknown logins look like */
-	int64_t next_sweep;	    /* when what is overdue is looked for next */
+	struct queued_list master_queue; /* for the master (master_link.h) */
+	struct ksession_list ended;	 /* freed after each round of events */
+	struct decoy decoy;		 /* what unknown logins look like */
+	int64_t next_sweep;		 /* when what is overdue is looked for next */
 	struct writable
 	    *writable; /* where the keeper may write, by Landlock; NULL: there is no Landlock */
 	uint8_t message[IPC_MAX];

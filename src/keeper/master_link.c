@@ -20,7 +20,7 @@ struct queued {
 void
 master_link_init(struct keeper *k)
 {
-	STAILQ_INIT(&k->outbox);
+	STAILQ_INIT(&k->master_queue);
 }
 
 /* Have epoll say when the master takes messages again, or stop that. */
@@ -48,14 +48,14 @@ master_link_queue(struct keeper *k, struct buf *b, int fd)
 
 	if (l == NULL)
 		return ERR_NOMEM;
-	if (STAILQ_EMPTY(&k->outbox) && master_link_watch(k, EPOLLIN | EPOLLOUT) != 0) {
+	if (STAILQ_EMPTY(&k->master_queue) && master_link_watch(k, EPOLLIN | EPOLLOUT) != 0) {
 		free(l);
 		return ERR_SYS;
 	}
 	l->body = *b;
 	l->fd = fd;
 	buf_init(b, 0);
-	STAILQ_INSERT_TAIL(&k->outbox, l, entry);
+	STAILQ_INSERT_TAIL(&k->master_queue, l, entry);
 	return 0;
 }
 
@@ -67,8 +67,8 @@ master_link_send(struct keeper *k, struct buf *b, int pass_fd)
 	if (r == 0 && k->master == -1)
 		r = ERR_EOF;
 	if (r == 0)
-		r = STAILQ_EMPTY(&k->outbox) ? fd_send(k->master, b->data, b->len, pass_fd) :
-					       ERR_AGAIN;
+		r = STAILQ_EMPTY(&k->master_queue) ? fd_send(k->master, b->data, b->len, pass_fd) :
+						     ERR_AGAIN;
 	if (r == ERR_AGAIN) {
 		r = master_link_queue(k, b, pass_fd);
 		if (r == 0)
@@ -115,9 +115,9 @@ master_link_flush(struct keeper *k)
 	struct queued *l;
 	int r;
 
-	if (STAILQ_EMPTY(&k->outbox))
+	if (STAILQ_EMPTY(&k->master_queue))
 		return;
-	while ((l = STAILQ_FIRST(&k->outbox)) != NULL) {
+	while ((l = STAILQ_FIRST(&k->master_queue)) != NULL) {
 		r = fd_send(k->master, l->body.data, l->body.len, l->fd);
 		if (r == ERR_AGAIN)
 			return;
@@ -129,7 +129,7 @@ master_link_flush(struct keeper *k)
 		if (r != 0)
 			log_error("cannot send %s to the master: %s", ipc_name(l->body.data[0]),
 			    err_str(r));
-		STAILQ_REMOVE_HEAD(&k->outbox, entry);
+		STAILQ_REMOVE_HEAD(&k->master_queue, entry);
 		master_link_free(l);
 	}
 	if (master_link_watch(k, EPOLLIN) != 0)
@@ -141,8 +141,8 @@ master_link_drop(struct keeper *k)
 {
 	struct queued *l;
 
-	while ((l = STAILQ_FIRST(&k->outbox)) != NULL) {
-		STAILQ_REMOVE_HEAD(&k->outbox, entry);
+	while ((l = STAILQ_FIRST(&k->master_queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&k->master_queue, entry);
 		master_link_free(l);
 	}
 }

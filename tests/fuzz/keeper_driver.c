@@ -433,7 +433,7 @@ hang_up(void)
 	for (i = 0; i < JOB_KINDS; i++)
 		CHECK(TAILQ_EMPTY(&driver.keeper.jobs.queues[i].list));
 	CHECK(TAILQ_EMPTY(&driver.keeper.sessions) && TAILQ_EMPTY(&driver.keeper.ended));
-	CHECK(STAILQ_EMPTY(&driver.keeper.outbox));
+	CHECK(STAILQ_EMPTY(&driver.keeper.master_queue));
 	CHECK(driver.keeper.next == NULL && driver.keeper.now->refs == 1 &&
 	    driver.keeper.master != -1);
 }

@@ -227,7 +227,7 @@ put_looked(struct buf *b)
 	    &(struct ipc_looked){ .address = "192.0.2.1",
 		.version = "SSH-2.0-x",
 		.reason = "why",
-		.takes_bound = 1,
+		.hostbound = 1,
 		.key = host_key });
 }
 
@@ -242,7 +242,7 @@ get_looked(struct wire *body, int whole)
 	assert_string_equal(m.address, "192.0.2.1");
 	assert_string_equal(m.version, "SSH-2.0-x");
 	assert_string_equal(m.reason, "why");
-	assert_true(m.takes_bound);
+	assert_true(m.hostbound);
 	assert_host_key(&m.key);
 	return 0;
 }

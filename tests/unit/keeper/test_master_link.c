@@ -89,7 +89,7 @@ fill(void)
 
 	for (n = 0; n < MESSAGES; n++)
 		assert_int_equal(send_number(n, -1), 0);
-	assert_false(STAILQ_EMPTY(&keeper.outbox));
+	assert_false(STAILQ_EMPTY(&keeper.master_queue));
 }
 
 static void
@@ -115,7 +115,7 @@ test_nothing_is_lost_or_overtaken(void **state)
 	assert_true(fd != -1);
 	fd_close(&fd);
 	assert_int_equal(take_number(MESSAGES + 1), -1);
-	assert_true(STAILQ_EMPTY(&keeper.outbox));
+	assert_true(STAILQ_EMPTY(&keeper.master_queue));
 	/* and a socket with room in it does not wake anybody up */
 	assert_int_equal(events(), 0);
 }
@@ -128,7 +128,7 @@ test_master_goes(void **state)
 	fill();
 	assert_int_equal(send_number(MESSAGES, fd), 0);
 	master_link_drop(&keeper);
-	assert_true(STAILQ_EMPTY(&keeper.outbox));
+	assert_true(STAILQ_EMPTY(&keeper.master_queue));
 	assert_int_equal(fcntl(fd, F_GETFD), -1); /* closed: who waits at its other end knows */
 	fd_close(&keeper.master);
 	other = dup(STDERR_FILENO);
@@ -144,7 +144,7 @@ test_master_is_gone_already(void **state)
 	fill();
 	fd_close(&master);
 	master_link_flush(&keeper);
-	assert_true(STAILQ_EMPTY(&keeper.outbox));
+	assert_true(STAILQ_EMPTY(&keeper.master_queue));
 	fd = dup(STDERR_FILENO);
 	assert_int_equal(send_number(0, fd), ERR_EOF);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);

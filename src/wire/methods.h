@@ -1,7 +1,7 @@
 /*
  * The names of login methods (RFC 4252, RFC 4256), and the table of what the gateway does with
  * each.  A new method begins with a row here; what a route needs for it is in lookup/route.c
- * (route_has_method), its requests are read in auth/auth_server.c, and keeper/downstream_verify.c
+ * (route_has_method), its requests are parsed in auth/auth_request.c, and keeper/downstream_verify.c
  * judges them.
  */
 #ifndef WIRE_METHODS_H

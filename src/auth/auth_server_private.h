@@ -1,6 +1,6 @@
 /*
  * Inside of the server side of user authentication: auth_server.c takes requests,
- * auth_answer.c gives answers.
+ * auth_server_reply.c gives answers.
  */
 #ifndef AUTH_AUTH_SERVER_PRIVATE_H
 #define AUTH_AUTH_SERVER_PRIVATE_H
@@ -19,7 +19,7 @@ enum auth_state {
 	STATE_WAITING,	  /* for a request */
 	STATE_KEY_PROVEN, /* waits for auth_server_success() or _failure() */
 	STATE_PENDING,	  /* the same, and for auth_server_ask() */
-	STATE_ASKED,	  /* waits for the answer to a question of the upstream */
+	STATE_ASKED,	  /* a question has been sent: waits for its answer */
 	STATE_HINT,	  /* for the empty answer to an INFO_REQUEST without questions */
 	STATE_DONE,
 	STATE_DENIED,

@@ -1,5 +1,5 @@
 /*
- * The keys of [route] in one table, and the rules for keys that go together.  A new key is a field in
+ * The keywords of [route] in one table, and the rules for those that go together.  A new one is a field in
  * route.h, a row in route_table and its entry in sallyport.conf(5).  Called by the lookup backends.
  */
 #include <stddef.h>
@@ -318,7 +318,7 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 	}
 }
 
-/* Keys that are required, and keys that go together.  A key with a bad value has its error already and
+/* Keywords that are required, and keywords that go together.  One with a bad value has its error already and
  * counts as written. */
 static void
 route_check(const struct conf *conf, const struct conf_section *s, const struct route *r,

@@ -1,8 +1,8 @@
 /*
  * The names of login methods (RFC 4252, RFC 4256), and the table of what the gateway does with
  * each.  A new method begins with a row here; what a route needs for it is in lookup/route.c
- * (route_has_method), its requests are parsed in auth/auth_request.c, and keeper/downstream_verify.c
- * judges them.
+ * (route_has_method), its requests are parsed in auth/auth_request.c, and keeper/downstream.c gives
+ * what the gateway has to verify to downstream_verify.c.
  */
 #ifndef WIRE_METHODS_H
 #define WIRE_METHODS_H

@@ -192,7 +192,7 @@ route_show_may(const struct route_args *a, const struct route *r)
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
-/* A list of keys that decides who is let in, if the route has it. */
+/* Print one of the route's lists of keys: keys that may log in, authorities, or revoked keys. */
 static int
 route_show_list(const struct route *r, enum user_key_list list, const char *what, const char *path)
 {

@@ -26,8 +26,8 @@ const char *pubkey_type_short(const char *type);
  * large (wire/rsa.h); or ERR_FORMAT. */
 int pubkey_check(struct bytes blob) MUST_CHECK;
 
-/* 1 if this result of pubkey_check() is that of a complete key, also of one that is not accepted
- * for use: such a key can be shown, listed and revoked, and is refused with that reason. */
+/* 1 if err, a result of pubkey_check(), says that the key is complete.  A complete key may be too weak or
+ * too costly for a login; it can still be shown, listed and revoked. */
 int pubkey_is_whole(int err);
 
 /* Decode "TYPE BASE64 [comment]": the blob is appended, unless it fails.  Its inner type must be

@@ -1,7 +1,7 @@
 /*
  * Messages between the processes, each one datagram on a SOCK_SEQPACKET socket: a byte of
  * type and a body of the types of RFC 4251, at most IPC_MAX bytes.  ipc.def lists all of
- * them: who sends one to whom, in which phases of a connection, and whether a descriptor
+ * them: the sender and the receiver, the phases of a session, and whether a descriptor
  * comes with it.  A message that does not fit the list is refused before its body is read.
  * messages.h has the larger bodies.
  */
@@ -39,7 +39,7 @@ enum ipc_errand {
 	IPC_ERRAND_LOOK,
 };
 
-/* Who sends a message to whom. */
+/* The sender and the receiver of a message. */
 enum ipc_way {
 	IPC_KEEPER_TO_MASTER = 1 << 0,
 	IPC_MASTER_TO_KEEPER = 1 << 1,

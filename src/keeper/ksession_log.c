@@ -260,8 +260,8 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 		log_info("Timeout before authentication for %s port %u", s->client, s->client_port);
 	else
 		ksession_log_preauth_end(s, user, r);
-	/* a user who asks the administrator for help quotes the number of the session, which
-	 * is in none of sshd's lines */
+	/* the session's number, which users quote to the administrator, is in none of sshd's
+	 * lines */
 	ksession_log(s, user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
 	    "%s from %s port %u was not let in: %s%s", ksession_login(s), s->client, s->client_port,
 	    r->reason, more);

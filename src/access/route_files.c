@@ -14,6 +14,7 @@
 #include "base/login_dir.h"
 #include "base/fd.h"
 #include "base/landlock.h"
+#include "base/names.h"
 #include "base/secret.h"
 #include "access/route_files.h"
 #include "transport/keys.h"
@@ -71,7 +72,6 @@ int
 route_file_may_append(const struct route *r, const char *path, struct reason *why)
 {
 	const int follow = route_in_tree(r, path) != NULL ? 0 : O_NOFOLLOW;
-	const char *slash = strrchr(path, '/');
 	char *dir;
 	int fd, err;
 
@@ -79,8 +79,7 @@ route_file_may_append(const struct route *r, const char *path, struct reason *wh
 	fd_close(&fd);
 	if (err != ERR_NOTFOUND)
 		return err;
-	dir = slash == NULL ? strdup(".") :
-			      strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	dir = path_dir(path);
 	if (dir == NULL)
 		return ERR_NOMEM;
 	err = faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == -1 ? ERR_SYS : 0;

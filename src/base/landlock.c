@@ -6,8 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/landlock.h"
+#include "base/names.h"
 
 #define CREATE_RULESET_VERSION 1U
 #define RULE_PATH_BENEATH 1
@@ -297,12 +296,13 @@ landlock_enter(const struct landlock *l)
 int
 landlock_denies_write(const char *path)
 {
-	char copy[PATH_MAX];
+	char *dir;
 	int r = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS);
 
-	if (r == -1 && errno == ENOENT && strlen(path) < sizeof(copy)) {
-		strcpy(copy, path);
-		r = faccessat(AT_FDCWD, dirname(copy), W_OK, AT_EACCESS);
+	if (r == -1 && errno == ENOENT) {
+		dir = path_dir(path);
+		r = dir == NULL ? -1 : faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS);
+		free(dir);
 	}
 	return r == 0;
 }

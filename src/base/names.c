@@ -1,9 +1,11 @@
 /*
  * The rules for names that become file names.  login_name_ok() is called for each login before the
  * name is used; key_name_ok() and key_name_check() for names in the configuration, in the key store
- * and on the command line.
+ * and on the command line.  path_dir() and path_name() are for code that opens a directory before a file
+ * in it.
  */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -56,4 +58,21 @@ key_name_check(const char *name, struct reason *why)
 	    log_vis(shown, sizeof(shown), name, strlen(name)), KEY_NAME_MAX,
 	    strchr(name, '/') != NULL ? "; use the name, not a path" : "");
 	return ERR_FORMAT;
+}
+
+char *
+path_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? strdup(".") :
+			       strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+const char *
+path_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
 }

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "ipc/control_socket.h"
 
 /* The longest form of one character in JSON: \uXXXX. */
@@ -22,13 +23,10 @@
 int
 control_socket_dir(const char *path, int create, const char **name)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir;
+	char *dir = path_dir(path);
 	int fd;
 
-	*name = slash == NULL ? path : slash + 1;
-	dir = slash == NULL ? strdup(".") :
-			      strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	*name = path_name(path);
 	if (dir == NULL)
 		return -1;
 	if (create)

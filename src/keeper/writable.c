@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/names.h"
 #include "keeper/writable.h"
 #include "lookup/route.h"
 
@@ -34,16 +35,6 @@ typedef int writable_found(void *ctx, const char *dir, const char *path, const c
 
 /* --- what a configuration names --- */
 
-/* The directory of a path; the caller frees it. */
-static char *
-writable_path_dir(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL ? strdup(".") :
-			       strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 static int
 writable_of_route(const struct conf *conf, const struct conf_section *s, writable_found *found,
     void *ctx)
@@ -62,7 +53,7 @@ writable_of_route(const struct conf *conf, const struct conf_section *s, writabl
 	    route->host_key_fingerprints.n == 0) {
 		path = route->known_hosts_files.v[0];
 		e = conf_entry_find(s, "UserKnownHostsFile");
-		dir = writable_path_dir(path);
+		dir = path_dir(path);
 		r = dir == NULL ? ERR_NOMEM :
 				  found(ctx, dir, path, e == NULL ? s->file : e->file,
 				      e == NULL ? s->line : e->line);

@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #include "base/log.h"
+#include "base/names.h"
 #include "base/readpass.h"
 #include "keystore/secret_file.h"
 #include "keystore/unlock.h"
@@ -71,18 +72,12 @@ unlock_spec_free(struct spec *s)
 	s->dir = NULL;
 }
 
-/* As dirname(3) and basename(3), which may write to their argument. */
 static int
 unlock_spec_file(struct spec *s, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-
 	s->source = SOURCE_FILE;
-	s->name = slash == NULL ? path : slash + 1;
-	if (slash == NULL)
-		s->dir = strdup(".");
-	else
-		s->dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	s->name = path_name(path);
+	s->dir = path_dir(path);
 	return s->dir == NULL ? ERR_NOMEM : 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "ipc/control_socket.h"
 #include "master/control.h"
 #include "master/master_private.h"
@@ -123,7 +124,6 @@ void
 control_close(struct control **cp)
 {
 	struct control *c = *cp;
-	const char *slash;
 	size_t i;
 
 	if (c == NULL)
@@ -131,8 +131,7 @@ control_close(struct control **cp)
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fd_close(&c->clients[i]);
 	fd_close(&c->sock);
-	slash = strrchr(c->path, '/');
-	(void)unlinkat(c->dir, slash == NULL ? c->path : slash + 1, 0);
+	(void)unlinkat(c->dir, path_name(c->path), 0);
 	fd_close(&c->dir);
 	free(c->path);
 	free(c);

@@ -1,11 +1,12 @@
 /*
- * base/names.c: which names of logins are valid.
+ * base/names.c: which names of logins are valid, and the parts of a path.
  */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -105,12 +106,32 @@ test_good_and_bad_login_names(void **state)
 	assert_int_equal(login_name_ok(longest, strlen(longest)), 0);
 }
 
+static void
+test_parts_of_a_path(void **state)
+{
+	static const char *const paths[][3] = { { "key", ".", "key" }, { "/key", "/", "key" },
+		{ "./key", ".", "key" }, { "/a/b/key", "/a/b", "key" }, { "a//key", "a/", "key" },
+		{ "a/", "a", "" }, { "", ".", "" } };
+	char *dir;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		dir = path_dir(paths[i][0]);
+		assert_non_null(dir);
+		assert_string_equal(dir, paths[i][1]);
+		assert_string_equal(path_name(paths[i][0]), paths[i][2]);
+		free(dir);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_login_names),
 		cmocka_unit_test(test_good_and_bad_login_names),
+		cmocka_unit_test(test_parts_of_a_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

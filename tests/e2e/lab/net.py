@@ -158,6 +158,7 @@ class BlackHole:
 
     def __init__(self, host, port):
         self.sockets = [socket.socket()]
+        self.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sockets[0].bind((host, port))
         self.sockets[0].listen(0)
         for _ in range(8):

@@ -34,6 +34,16 @@ netaddr_from(struct netaddr *a, const struct sockaddr_storage *ss)
 	}
 }
 
+uint16_t
+netaddr_port(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)ss)->sin_port);
+	if (ss->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)ss)->sin6_port);
+	return 0;
+}
+
 void
 netaddr_mask(struct netaddr *a, unsigned int bits4, unsigned int bits6)
 {

@@ -27,6 +27,9 @@ struct netaddr_key {
 /* From the address of a socket; an IPv4-mapped IPv6 address is the IPv4 address. */
 void netaddr_from(struct netaddr *a, const struct sockaddr_storage *ss);
 
+/* The port of the address of a socket; 0 if it is no IP address. */
+uint16_t netaddr_port(const struct sockaddr_storage *ss);
+
 /* Clear all but the first bits4 bits of an IPv4 address, or bits6 bits of an IPv6 address. */
 void netaddr_mask(struct netaddr *a, unsigned int bits4, unsigned int bits6);
 

@@ -46,6 +46,9 @@ static const struct filter_rule calls[] = {
 	{ "socketpair", ONLY(0, AF_UNIX) },
 	{ "shutdown", ALWAYS },
 	{ "getsockopt", ALWAYS },
+	/* both ends of a connection that was dialled, for the log */
+	{ "getsockname", ALWAYS },
+	{ "getpeername", ALWAYS },
 	/* socket(2) fails and does not kill: names of users are looked up at a reload, and
 	 * getpwnam(3) reads /etc/passwd if it cannot ask a daemon */
 	{ "socket", FAILS },

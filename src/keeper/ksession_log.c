@@ -177,6 +177,19 @@ ksession_log_denied(const struct ksession *s)
 	    reason);
 }
 
+/* The upstream logs the gateway as its client: the port that was dialled from is where the two
+ * logs meet. */
+void
+ksession_log_routed(const struct ksession *s)
+{
+	const struct login_upstream *up = &s->up;
+	const int named = strcmp(up->host, up->address) != 0;
+
+	ksession_info(s, "%s from %s port %u -> %s@%s port %u (%s%sdialled from %s port %u)",
+	    ksession_login(s), s->client, s->client_port, up->user, up->host, s->route->port,
+	    named ? up->address : "", named ? ", " : "", up->from, up->from_port);
+}
+
 /* --- the end --- */
 
 /*

@@ -59,6 +59,9 @@ void ksession_log_failed_key(struct ksession *s, unsigned int failures);
 /* The login was denied (AUTH_SERVER_DENIED). */
 void ksession_log_denied(const struct ksession *s);
 
+/* The client and the upstream have let each other in. */
+void ksession_log_routed(const struct ksession *s);
+
 /* The connection has ended: one line, whatever the end was, unless it was logged already. */
 void ksession_log_end(struct ksession *s, const struct ipc_end *r);
 

@@ -192,8 +192,7 @@ upstream_finish(struct ksession *s)
 	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 		return;
 	jobs_dial_over(s);
-	ksession_info(s, "%s from %s port %u -> %s@%s port %u", ksession_login(s), s->client,
-	    s->client_port, s->up.user, s->up.host, s->route->port);
+	ksession_log_routed(s);
 	if (auth_client_certificate_refused(s->up.auth))
 		ksession_warn(s,
 		    "%s@%s refused the certificate of the mapped key, but not "

@@ -10,6 +10,7 @@
 #include "auth/auth_client.h"
 #include "auth/auth_methods.h"
 #include "auth/auth_stored.h"
+#include "base/netaddr.h"
 #include "base/reason.h"
 #include "ipc/messages.h"
 #include "keeper/passthrough.h"
@@ -56,6 +57,9 @@ extern const struct upstream_method upstream_stored_method;
 struct login_upstream {
 	char host[256]; /* of route->hosts, the one that answered */
 	char user[256];
+	/* both ends of the connection there, by the kernel; from[0] is '\0' before there is one */
+	char address[NETADDR_TEXT_SIZE], from[NETADDR_TEXT_SIZE];
+	uint16_t from_port;
 	int64_t request_at; /* of clock_us(): of the last request, or when it was to be dialled */
 
 	/* its host key, by upstream_host_key.c */

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "access/host_key.h"
 #include "base/clock.h"
@@ -139,6 +140,21 @@ upstream_send_fd(struct ksession *s, int fd)
 		buf_free(&b);
 }
 
+/* One end of a connection.  The kernel's word: an errand is not asked. */
+static uint16_t
+upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
+    char out[NETADDR_TEXT_SIZE])
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+	struct netaddr a;
+
+	(void)end(fd, (struct sockaddr *)&ss, &len);
+	netaddr_from(&a, &ss);
+	netaddr_text(&a, out);
+	return netaddr_port(&ss);
+}
+
 /* DIALLED: which host has answered, and its connected socket. */
 static void
 upstream_dialled(struct ksession *s, struct ipc_msg *msg)
@@ -157,6 +173,8 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
 	snprintf(s->up.user, sizeof(s->up.user), "%s",
 	    s->route->user != NULL ? s->route->user : auth_server_login(s->down.auth));
+	(void)upstream_end_of(getpeername, msg->fd, s->up.address);
+	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
 	upstream_send_fd(s, msg->fd);
 }
 

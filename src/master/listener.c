@@ -255,8 +255,6 @@ connection_address_text(const struct sockaddr_storage *ss, socklen_t len, char *
 int
 listener_accept(const struct listener *l, struct connection *c)
 {
-	const struct sockaddr_storage *peer = &c->peer;
-
 	c->peer_len = sizeof(c->peer);
 	c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &c->peer_len, SOCK_CLOEXEC);
 	if (c->fd == -1) {
@@ -265,10 +263,8 @@ listener_accept(const struct listener *l, struct connection *c)
 		/* every other error is about this one connection, which is gone */
 		return errno == EBADF || errno == EINVAL ? ERR_SYS : ERR_AGAIN;
 	}
-	netaddr_from(&c->address, peer);
-	c->client_port = peer->ss_family == AF_INET6 ?
-	    ntohs(((const struct sockaddr_in6 *)peer)->sin6_port) :
-	    ntohs(((const struct sockaddr_in *)peer)->sin_port);
+	netaddr_from(&c->address, &c->peer);
+	c->client_port = netaddr_port(&c->peer);
 	return 0;
 }
 

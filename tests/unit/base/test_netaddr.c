@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <netinet/in.h>
 #include <cmocka.h>
 
 #include "address_of.h"
@@ -54,6 +56,20 @@ test_mapped_is_ipv4(void **state)
 }
 
 static void
+test_port(void **state)
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(40022) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(65535) };
+
+	assert_int_equal(netaddr_port(&ss), 0);
+	memcpy(&ss, &in, sizeof(in));
+	assert_int_equal(netaddr_port(&ss), 40022);
+	memcpy(&ss, &in6, sizeof(in6));
+	assert_int_equal(netaddr_port(&ss), 65535);
+}
+
+static void
 test_other_families_are_unknown(void **state)
 {
 	struct sockaddr_storage ss = { .ss_family = AF_UNIX };
@@ -70,6 +86,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mask_keeps_the_first_bits),
 		cmocka_unit_test(test_mapped_is_ipv4),
+		cmocka_unit_test(test_port),
 		cmocka_unit_test(test_other_families_are_unknown),
 	};
 

@@ -241,8 +241,7 @@ directory_entries_read(const struct directory_place *p, struct route_text *t,
 	buf_init(&b, FILE_MAX);
 	r = directory_file_read(p, name, &b);
 	if (r == 0)
-		reason_set(p->why, "%.80s: holds neither route.ini nor sshpiper_upstream",
-		    p->login);
+		reason_set(p->why, "holds neither route.ini nor sshpiper_upstream");
 	if (r != 1) {
 		buf_free(&b);
 		return ERR_FORMAT;
@@ -295,7 +294,7 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 	if (there != -1 && t->errors.n == 0 && !directory_has_key(t, "AuthorizedKeysFile") &&
 	    !directory_has_key(t, "TrustedUserCAKeys") && !directory_has_key(t, "AuthorizedKey") &&
 	    !directory_has_key(t, "PasswordHash") && !directory_has_key(t, "Passthrough")) {
-		reason_set(p->why, "%.80s: has no authorized_keys: nobody can log in", p->login);
+		reason_set(p->why, "has no authorized_keys: nobody can log in");
 		return ERR_FORMAT;
 	}
 	if (r == 0 && there != -1 && !directory_has_key(t, "UserKnownHostsFile")) {
@@ -312,9 +311,8 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 		if (there == 0 && t->errors.n == 0 && !directory_has_key(t, "Password") &&
 		    !directory_has_key(t, "Passthrough")) {
 			reason_set(p->why,
-			    "%.80s: has neither id_rsa nor a route.ini with Key: no way to log "
-			    "in to the upstream",
-			    p->login);
+			    "has neither id_rsa nor a route.ini with Key: no way to log "
+			    "in to the upstream");
 			return ERR_FORMAT;
 		}
 	}

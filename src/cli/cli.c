@@ -19,24 +19,6 @@ static const struct cli_command *const cli_commands[] = { CLI_COMMANDS(CLI_ROW) 
 
 #define N_COMMANDS (sizeof(cli_commands) / sizeof(cli_commands[0]))
 
-static int
-cli_help_run(int argc, char **argv)
-{
-	size_t i;
-
-	puts("usage: sallyport COMMAND [ARGUMENT ...]\n");
-	for (i = 0; i < N_COMMANDS; i++)
-		printf("  %-14s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-	puts("\nsallyport COMMAND --help says more about one.");
-	return CLI_OK;
-}
-
-const struct cli_command cli_help = {
-	.name = "help",
-	.summary = "this list",
-	.run = cli_help_run,
-};
-
 static const struct cli_command *
 cli_find(const char *name)
 {
@@ -53,6 +35,38 @@ cli_find(const char *name)
 	return NULL;
 }
 
+static int
+cli_unknown(const char *name)
+{
+	fprintf(stderr, "sallyport: unknown command \"%s\"; `sallyport help` lists them\n", name);
+	return CLI_USAGE;
+}
+
+static int
+cli_help_run(int argc, char **argv)
+{
+	const struct cli_command *c = argc == 2 ? cli_find(argv[1]) : NULL;
+	size_t i;
+
+	if (argc == 2 && c == NULL)
+		return cli_unknown(argv[1]);
+	if (c != NULL && c != &cli_help) {
+		printf("%s%s", c->usage, c->help);
+		return CLI_OK;
+	}
+	puts("usage: sallyport COMMAND [ARGUMENT ...]\n");
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  %-14s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+	puts("\nsallyport help COMMAND, or sallyport COMMAND --help, says more about one.");
+	return CLI_OK;
+}
+
+const struct cli_command cli_help = {
+	.name = "help",
+	.summary = "this list, or what one command takes",
+	.run = cli_help_run,
+};
+
 int
 cli_run(int argc, char **argv)
 {
@@ -60,9 +74,7 @@ cli_run(int argc, char **argv)
 
 	if (c != NULL)
 		return c->run(argc, argv);
-	fprintf(stderr, "sallyport: unknown command \"%s\"; `sallyport help` lists them\n",
-	    argv[0]);
-	return CLI_USAGE;
+	return cli_unknown(argv[0]);
 }
 
 static int
@@ -145,6 +157,9 @@ cli_options(int argc, char **argv, const struct cli_option *table, const struct 
 		}
 		at = cli_option_find(table, ch);
 		if (at == -1) {
+			if (ch == '?')
+				fprintf(stderr, "sallyport: %s: wrong option %s\n", c->name,
+				    argv[optind - 1]);
 			(void)cli_wrong_usage(c);
 			return -1;
 		}

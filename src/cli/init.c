@@ -77,20 +77,24 @@ init_dir(const char *path)
 	return init_fail(path, "", strerror(errno));
 }
 
-/* 0 if the directory is empty or does not exist. */
+/* CLI_OK if the directory is empty or does not exist; if not, the reason has been said. */
 static int
-init_is_used(const char *path)
+init_is_free(const char *path)
 {
 	DIR *dir = opendir(path);
 	struct dirent *d;
 	int used = 0;
 
+	if (dir == NULL && errno == ENOENT)
+		return CLI_OK;
 	if (dir == NULL)
-		return errno != ENOENT;
+		return init_fail(path, "", strerror(errno));
 	while (!used && (d = readdir(dir)) != NULL)
 		used = strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
 	closedir(dir);
-	return used;
+	if (!used)
+		return CLI_OK;
+	return init_fail(path, "", "already exists, and is not changed: nothing was made");
 }
 
 static int
@@ -223,13 +227,11 @@ init_make(const struct init *in)
 	char fingerprint[128];
 	int status;
 
-	if (init_is_used(in->conf))
-		return init_fail(in->conf, "",
-		    "already exists, and is not changed: nothing was made");
-	if (init_is_used(in->keys))
-		return init_fail(in->keys, "",
-		    "already exists, and is not changed: nothing was made");
-	status = init_dir(in->dir);
+	status = init_is_free(in->conf);
+	if (status == CLI_OK)
+		status = init_is_free(in->keys);
+	if (status == CLI_OK)
+		status = init_dir(in->dir);
 	if (status == CLI_OK)
 		status = init_dir(in->conf);
 	if (status == CLI_OK)

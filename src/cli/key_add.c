@@ -39,6 +39,46 @@ key_add_name_ok(const char *name)
 	return 0;
 }
 
+/* Whether the configuration, if one is read, names the key in HostKey. */
+static int
+key_add_is_host_key(const struct key_args *a)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf = NULL;
+	int r;
+
+	if (a->store != NULL)
+		return 0;
+	r = conf_load(a->conf_dir, CONF_GATEWAY, &conf, &errors) == 0 &&
+	    strlist_has(&conf->gateway.host_keys, a->name);
+	conf_errors_free(&errors);
+	conf_free(&conf);
+	return r;
+}
+
+/* Say what to do with the public half, which has been printed. */
+static void
+key_add_explain(const struct key_args *a, const char *fingerprint)
+{
+	fflush(stdout);
+	if (key_add_is_host_key(a)) {
+		fprintf(stderr,
+		    "This is the gateway's own host key. ssh asks users to confirm its "
+		    "fingerprint:\n"
+		    "%s\n",
+		    fingerprint);
+		return;
+	}
+	fprintf(stderr,
+	    "To log in with it upstream (Key = %s in a route), append this line to\n"
+	    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
+	    "%s --for LOGIN`,\n"
+	    "whose options make the upstream enforce what the route allows.\n"
+	    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
+	    "%s.\n",
+	    a->name, a->name, a->name, fingerprint);
+}
+
 /* Store a new key and say what to do with its public half. */
 static int
 key_add_store(const struct key_args *a, const char *type, struct secret *priv,
@@ -57,16 +97,8 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 		return key_fail(&why, r);
 	status = key_print_public(a->name, pub);
 	if (status == CLI_OK) {
-		fflush(stdout);
 		pubkey_fingerprint(buf_bytes(pub), fingerprint);
-		fprintf(stderr,
-		    "To log in with it upstream (Key = %s in a route), append this line to\n"
-		    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
-		    "%s --for LOGIN`,\n"
-		    "whose options make the upstream enforce what the route allows.\n"
-		    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
-		    "%s.\n",
-		    a->name, a->name, a->name, fingerprint);
+		key_add_explain(a, fingerprint);
 	}
 	return status;
 }

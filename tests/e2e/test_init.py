@@ -129,4 +129,11 @@ def test_init_in_unwritable_place(tmp_path):
 @pytest.mark.parametrize("args", [[], ["a", "b"], ["--what"], [""]])
 def test_wrong_usage(args):
     p = subprocess.run([SALLYPORT, "init", *args], capture_output=True, check=False)
-    assert p.returncode == 2 and p.stderr.startswith(b"usage: sallyport init DIR")
+    assert p.returncode == 2 and b"usage: sallyport init DIR\n" in p.stderr
+
+
+def test_place_that_cannot_be_looked_at(tmp_path):
+    """It is not said to exist already."""
+    (tmp_path / "file").touch()
+    p = init(tmp_path / "file")
+    assert p.returncode == 1 and p.stderr == f"sallyport: {tmp_path}/file/conf.d: Not a directory\n"

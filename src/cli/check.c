@@ -316,6 +316,22 @@ check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
 	as_user_keeper(&c->as);
 }
 
+/* Could the keeper read all that its caller could?  Of a file that it cannot, the errors that would follow
+ * are not reported. */
+static int
+check_is_whole(const struct check *c, const struct conf *conf)
+{
+	size_t i, n = 0, own = 0;
+
+	if (!as_user_other(&c->as))
+		return 1;
+	for (i = 0; i < conf->n_sections; i++)
+		n += conf->sections[i].n + 1;
+	for (i = 0; i < c->as.conf->n_sections; i++)
+		own += c->as.conf->sections[i].n + 1;
+	return n == own;
+}
+
 static int
 check_all(const char *dir, int dumping)
 {
@@ -330,8 +346,7 @@ check_all(const char *dir, int dumping)
 	as_user_init(&c.as, dir);
 	as_user_keeper(&c.as);
 	(void)!conf_read(dir, CONF_ALL, &conf, &errors); /* it has added its errors */
-	/* of a file that the keeper cannot read, the errors that would follow are not reported */
-	if (conf != NULL && (!as_user_other(&c.as) || conf->n_sections == c.as.conf->n_sections)) {
+	if (conf != NULL && check_is_whole(&c, conf)) {
 		if (lookup_new(conf, &errors, &lookup) == 0)
 			check_lookup(&c, lookup, conf);
 		c.conf = conf;

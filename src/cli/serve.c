@@ -73,8 +73,8 @@ const struct cli_command cli_serve = {
 	.usage = "usage: sallyport serve [-c DIR]\n",
 	.help = "\n"
 		"Run the gateway in the foreground; the log goes to standard error.\n"
-		"  -c DIR   the directory of the configuration (*.ini); default\n"
-		"           /etc/sallyport/conf.d, else ./conf.d\n"
+		"  -c DIR   the directory of the configuration (*.ini), or the one above\n"
+		"           its conf.d; default /etc/sallyport/conf.d, else ./conf.d\n"
 		"\n"
 		"SIGTERM ends it; running sessions continue until they end.  SIGHUP makes it\n"
 		"reload its configuration, as `sallyport reload` does.\n",

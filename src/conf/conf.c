@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/access_hint.h"
@@ -21,10 +22,37 @@
 #define SYSTEM_DIR "/etc/sallyport/conf.d"
 #define LOCAL_DIR "conf.d"
 
-/* dir without the slashes at its end; NULL: neither default is there. */
+static int
+dir_filter(const struct dirent *d)
+{
+	size_t len = strlen(d->d_name);
+
+	return d->d_name[0] != '.' && len > 4 && strcmp(d->d_name + len - 4, ".ini") == 0;
+}
+
+/* 1 unless the directory can be read and has no *.ini file. */
+static int
+dir_has_files(const char *dir)
+{
+	const struct dirent *d;
+	DIR *list = opendir(dir);
+	int found = 0;
+
+	if (list == NULL)
+		return 1;
+	while (!found && (d = readdir(list)) != NULL)
+		found = dir_filter(d);
+	closedir(list);
+	return found;
+}
+
+/* dir, or the conf.d in it if the files are there, without slashes at its end; NULL: neither default is
+ * there. */
 static char *
 dir_choose(const char *dir, struct conf_errors *errors)
 {
+	struct stat st;
+	char *inner;
 	size_t len;
 
 	/* a system directory that this user may not read is an error, not a reason for ./conf.d */
@@ -40,6 +68,12 @@ dir_choose(const char *dir, struct conf_errors *errors)
 	}
 	for (len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--)
 		;
+	if (asprintf(&inner, "%.*s/" LOCAL_DIR, len == 1 && dir[0] == '/' ? 0 : (int)len, dir) ==
+	    -1)
+		return NULL;
+	if (!dir_has_files(dir) && stat(inner, &st) == 0 && S_ISDIR(st.st_mode))
+		return inner;
+	free(inner);
 	return strndup(dir, len);
 }
 
@@ -83,14 +117,6 @@ dir_base_ok(const char *base)
 }
 
 static int
-dir_filter(const struct dirent *d)
-{
-	size_t len = strlen(d->d_name);
-
-	return d->d_name[0] != '.' && len > 4 && strcmp(d->d_name + len - 4, ".ini") == 0;
-}
-
-static int
 dir_order(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);
@@ -120,8 +146,8 @@ dir_read(struct conf *conf, struct reader *reader, struct strict *strict,
 	strict_begin(strict, conf->dir, errors);
 	if (n == 0)
 		conf_error(errors, conf->dir, 0,
-		    "there is no *.ini file in it: copy conf.d/00-gateway.ini of the distribution "
-		    "and add a [route]");
+		    "there is no *.ini file in it, nor a " LOCAL_DIR " with one: copy "
+		    "conf.d/00-gateway.ini of the distribution and add a [route]");
 	for (i = 0; i < n; i++) {
 		name = NULL;
 		if (asprintf(&path, "%s/%s", strcmp(conf->dir, "/") == 0 ? "" : conf->dir,
@@ -287,7 +313,7 @@ conf_where(const struct conf *conf, const char *kind, const char *key, unsigned 
 			continue;
 		e = conf_entry_find(&conf->sections[i], key);
 		*line = e == NULL ? conf->sections[i].line : e->line;
-		return conf->sections[i].file;
+		return e == NULL ? conf->sections[i].file : e->file;
 	}
 	*line = 0;
 	return conf->dir;

@@ -107,7 +107,7 @@ struct conf_errors {
 };
 
 struct conf {
-	char *dir;     /* conf.d as given */
+	char *dir;     /* conf.d as given, or found in the directory given */
 	char *base;    /* the directory that holds it: relative paths start here */
 	int transient; /* of a route made for one login, which is never printed by check --dump */
 	struct safe_path_rule file_rule; /* for every file that decides who gets in */
@@ -129,8 +129,8 @@ enum conf_what {
 };
 
 /*
- * Read dir (NULL: /etc/sallyport/conf.d if it exists, else ./conf.d).  0 with
- * *out set, the caller frees it; ERR_CONFIG with at least one error added to
+ * Read dir, or dir/conf.d if dir has no *.ini file and that exists (NULL: /etc/sallyport/conf.d if it
+ * exists, else ./conf.d).  0 with *out set, the caller frees it; ERR_CONFIG with at least one error added to
  * errors and *out NULL.
  */
 int conf_load(const char *dir, enum conf_what what, struct conf **out,

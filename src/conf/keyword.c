@@ -145,13 +145,25 @@ keyword_set(const struct keyword *kw, const struct conf_entry *e, void *target,
 }
 
 static void
-keyword_fill(const struct keyword *table, size_t n, const unsigned int *seen, void *target,
-    struct keyword_ctx *ctx)
+keyword_twice(const struct keyword *kw, const struct conf_entry *first, const struct conf_entry *e,
+    struct conf_errors *errors)
+{
+	if (strcmp(first->file, e->file) == 0)
+		conf_error(errors, e->file, e->line, "%s is already set in line %u", kw->name,
+		    first->line);
+	else
+		conf_error(errors, e->file, e->line, "%s is already set at %s:%u", kw->name,
+		    first->file, first->line);
+}
+
+static void
+keyword_fill(const struct keyword *table, size_t n, const struct conf_entry *const *seen,
+    void *target, struct keyword_ctx *ctx)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (table[i].value == NULL || seen[i] != 0)
+		if (table[i].value == NULL || seen[i] != NULL)
 			continue;
 		if (table[i].type->set(&table[i], (char *)target + table[i].offset, table[i].value,
 			ctx) != 0)
@@ -164,7 +176,7 @@ void
 keyword_parse(const struct keyword *table, size_t n, const struct conf_section *section,
     void *target, struct keyword_ctx *ctx, struct conf_errors *errors)
 {
-	unsigned int seen[KEYWORDS_MAX] = { 0 };
+	const struct conf_entry *seen[KEYWORDS_MAX] = { NULL };
 	const struct keyword *kw;
 	const struct conf_entry *e;
 	size_t i;
@@ -180,12 +192,11 @@ keyword_parse(const struct keyword *table, size_t n, const struct conf_section *
 			conf_error(errors, e->file, e->line, "%s is not supported yet", kw->name);
 			continue;
 		}
-		if (seen[kw - table] != 0 && !(kw->flags & KEYWORD_REPEAT)) {
-			conf_error(errors, e->file, e->line, "%s is already set in line %u",
-			    kw->name, seen[kw - table]);
+		if (seen[kw - table] != NULL && !(kw->flags & KEYWORD_REPEAT)) {
+			keyword_twice(kw, seen[kw - table], e, errors);
 			continue;
 		}
-		seen[kw - table] = e->line;
+		seen[kw - table] = e;
 		keyword_set(kw, e, target, ctx, errors);
 	}
 	keyword_fill(table, n, seen, target, ctx);

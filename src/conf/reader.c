@@ -46,7 +46,8 @@ struct reader {
 		SECTION_KEPT,
 		SECTION_SKIPPED
 	} state;
-	int lone; /* the text is a single route without a header */
+	size_t section; /* its index */
+	int lone;	/* the text is a single route without a header */
 	struct conf_entry *entries;
 	size_t n_entries, entries_cap;
 };
@@ -54,6 +55,9 @@ struct reader {
 static const char *const section_kinds[] = { "gateway", "keystore", "lookup", "route" };
 
 #define NKINDS (sizeof(section_kinds) / sizeof(section_kinds[0]))
+
+/* Entries of a section that is written in several places: each place copies those before it. */
+#define JOINED_MAX 1024
 
 struct reader *
 reader_new(struct conf_arena *arena, enum conf_what what, struct conf_errors *errors)
@@ -172,36 +176,49 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 		return;
 	}
 	slot = section_slot(r, kind, s.name);
-	if (r->table[slot] != 0) {
+	if (r->table[slot] != 0 && strcmp(kind, "route") == 0) {
 		other = &r->sections[r->table[slot] - 1];
 		conf_error(r->errors, r->file, r->line,
-		    "[%s%s%.100s] is defined twice; first at %s:%u", kind, len == 0 ? "" : " ",
-		    s.name, other->file, other->line);
+		    "[route %.100s] is defined twice; first at %s:%u", s.name, other->file,
+		    other->line);
 		return;
 	}
-	r->sections[r->n++] = s;
-	r->table[slot] = (uint32_t)r->n;
+	if (r->table[slot] == 0) {
+		r->sections[r->n++] = s;
+		r->table[slot] = (uint32_t)r->n;
+	}
+	r->section = r->table[slot] - 1;
 	r->state = SECTION_KEPT;
 }
 
-/* The current section ends: copy its entries to the arena. */
+/* The current section ends: copy its entries to the arena, behind those from other places. */
 static void
 section_end(struct reader *r)
 {
+	struct conf_entry *entries;
 	struct conf_section *s;
 
 	if (r->state != SECTION_KEPT)
 		r->n_entries = 0;
 	if (r->n_entries == 0)
 		return;
-	s = &r->sections[r->n - 1];
-	s->entries = arena_take(r->arena, r->n_entries * sizeof(*s->entries));
-	if (s->entries == NULL) {
+	s = &r->sections[r->section];
+	if (s->n > 0 && s->n + r->n_entries > JOINED_MAX) {
+		conf_error(r->errors, r->file, r->line, "[%s%s%.100s] has more than %d entries",
+		    s->kind, s->name[0] == '\0' ? "" : " ", s->name, JOINED_MAX);
+		r->n_entries = 0;
+		return;
+	}
+	entries = arena_take(r->arena, (s->n + r->n_entries) * sizeof(*entries));
+	if (entries == NULL) {
 		reader_nomem(r);
 		return;
 	}
-	memcpy(s->entries, r->entries, r->n_entries * sizeof(*s->entries));
-	s->n = r->n_entries;
+	if (s->n > 0)
+		memcpy(entries, s->entries, s->n * sizeof(*entries));
+	memcpy(entries + s->n, r->entries, r->n_entries * sizeof(*entries));
+	s->entries = entries;
+	s->n += r->n_entries;
 	r->n_entries = 0;
 }
 

@@ -38,6 +38,12 @@ def test_init_writes_sample_configuration(tmp_path):
         argv = c.split()
         r = subprocess.run([SALLYPORT, *argv[1:]], capture_output=True, check=False)
         assert r.returncode == 0, r
+    # -c takes the directory that was made, too
+    for words in (["check"], ["key", "list"], ["route", "alice"], ["reload"]):
+        ran = [subprocess.run([SALLYPORT, *words, "-c", c], capture_output=True, check=False)
+               for c in (d, d / "conf.d")]
+        assert (ran[0].returncode, ran[0].stdout, ran[0].stderr) == (ran[1].returncode, ran[1].stdout, ran[1].stderr)
+        assert ran[0].returncode == (words[0] in ("route", "reload")), ran
 
 
 # init looks beside its own program: build/sallyport, or bin/sallyport when installed.

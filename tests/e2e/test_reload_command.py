@@ -46,7 +46,7 @@ def test_reload_command_with_json(w):
     bad.write_text("".join(f"[route c{i}]\nHostNam = x\n" for i in range(2000)))
     status, said = reload_json()
     assert status == 78 and said["count"] > len(said["errors"]) > 10
-    bad.write_text("[gateway]\n")
+    bad.write_text("[gateway]\nLogLevel = LOUD\n")
     status, said = reload_json()
     assert status == 78 and not said["ok"] and str(bad) in said["errors"][0]
     bad.unlink()

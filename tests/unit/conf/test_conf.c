@@ -304,8 +304,7 @@ test_all_errors_are_reported(void **state)
 	    "conf.d/a.ini:9: [route] needs a name: the login, or a pattern such as dev-*\n"
 	    "conf.d/a.ini:10: [gateway] takes no name\n"
 	    "conf.d/a.ini:11: there is text after the ]\n"
-	    "conf.d/b.ini:1: [route a] is defined twice; first at conf.d/a.ini:12\n"
-	    "conf.d/b.ini:3: [gateway] is defined twice; first at conf.d/a.ini:4\n");
+	    "conf.d/b.ini:1: [route a] is defined twice; first at conf.d/a.ini:12\n");
 }
 
 static void
@@ -405,6 +404,51 @@ test_duplicate_key(void **state)
 	(void)state;
 	write_text("conf.d/a.ini", "[gateway]\nMaxAuthTries = 3\nmaxauthtries = 4\n");
 	load_bad("conf.d", "conf.d/a.ini:3: MaxAuthTries is already set in line 2\n");
+	write_text("conf.d/b.ini", "[gateway]\nMaxAuthTries = 5\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:3: MaxAuthTries is already set in line 2\n"
+	    "conf.d/b.ini:2: MaxAuthTries is already set at conf.d/a.ini:2\n");
+	assert_int_equal(unlink("conf.d/b.ini"), 0);
+}
+
+/* Sections other than [route] may be in several files; an empty one does no harm. */
+static void
+test_sections_in_several_files(void **state)
+{
+	unsigned int line;
+	struct conf *conf;
+	char entries[8192];
+	int len, i;
+
+	(void)state;
+	write_text("conf.d/a.ini", "[gateway]\nMaxAuthTries = 3\n[lookup]\n[lookup exec]\nA = b\n");
+	write_text("conf.d/b.ini",
+	    "[lookup]\nOrder = exec ini\n[gateway]\nHostKey = h\nLogLevel = DEBUG\n[gateway]\n"
+	    "[lookup exec]\nC = d\n");
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->gateway.max_auth_tries, 3);
+	assert_string_equal(conf->gateway.host_keys.v[0], "h");
+	assert_string_equal(conf->gateway.log_level, "DEBUG");
+	assert_int_equal(conf->lookup.order.n, 2);
+	assert_int_equal(conf->n_sections, 2);
+	assert_int_equal(conf->lookup.n, 1);
+	assert_string_equal(conf_lookup_entry(conf, "exec", "A")->value, "b");
+	assert_string_equal(conf_lookup_entry(conf, "exec", "C")->value, "d");
+	assert_string_equal(conf_where(conf, "gateway", "LogLevel", &line), "conf.d/b.ini");
+	assert_int_equal(line, 5);
+	assert_string_equal(conf_where(conf, "gateway", "MaxAuthTries", &line), "conf.d/a.ini");
+	assert_string_equal(conf_where(conf, "gateway", "Banner", &line), "conf.d/a.ini");
+	assert_int_equal(line, 1);
+	conf_free(&conf);
+
+	/* each place copies what is before it, so their number has a limit */
+	write_text("conf.d/a.ini", "[lookup exec]\nA = 1\n");
+	len = snprintf(entries, sizeof(entries), "[lookup exec]\n");
+	for (i = 0; i < 1024; i++)
+		len += snprintf(entries + len, sizeof(entries) - (size_t)len, "A=b\n");
+	write_text("conf.d/b.ini", entries);
+	load_bad("conf.d", "conf.d/b.ini:1025: [lookup exec] has more than 1024 entries\n");
+	assert_int_equal(unlink("conf.d/b.ini"), 0);
 }
 
 /* inih would cut or misread these without an error. */
@@ -464,8 +508,8 @@ test_files(void **state)
 {
 	(void)state;
 	load_bad("conf.d",
-	    "conf.d: there is no *.ini file in it: copy conf.d/00-gateway.ini of "
-	    "the distribution and add a [route]\n");
+	    "conf.d: there is no *.ini file in it, nor a conf.d with one: copy "
+	    "conf.d/00-gateway.ini of the distribution and add a [route]\n");
 	load_bad("nowhere",
 	    "nowhere: No such file or directory: this must be a directory with "
 	    "*.ini files\n");
@@ -490,7 +534,8 @@ test_files(void **state)
 static void
 test_base(void **state)
 {
-	static const char *const dirs[] = { "conf.d", "./conf.d/", "conf.d/.", "conf.d/../conf.d" };
+	static const char *const dirs[] = { "conf.d", "./conf.d/", "conf.d/.", "conf.d/../conf.d",
+		".", "conf.d/.." };
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
 	char *path, *want;
@@ -513,6 +558,11 @@ test_base(void **state)
 		free(path);
 		conf_free(&conf);
 	}
+	/* a directory with files of its own is the one that is meant */
+	assert_int_equal(mkdir("conf.d/conf.d", 0755), 0);
+	conf = load_ok(CONF_ALL);
+	assert_string_equal(conf->dir, "conf.d");
+	conf_free(&conf);
 }
 
 /* What --dump prints reads back in to the same. */
@@ -604,6 +654,7 @@ main(void)
 		cmocka_unit_test_setup(test_colon_is_not_an_equals_sign, setup),
 		cmocka_unit_test_setup(test_quoted_name, setup),
 		cmocka_unit_test_setup(test_duplicate_key, setup),
+		cmocka_unit_test_setup(test_sections_in_several_files, setup),
 		cmocka_unit_test_setup(test_text_that_inih_would_misread_is_refused, setup),
 		cmocka_unit_test_setup(test_files, setup),
 		cmocka_unit_test_setup(test_base, setup),

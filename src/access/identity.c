@@ -30,15 +30,6 @@ identity_error(const struct conf *conf, struct conf_errors *errors, const char *
 	return ERR_CONFIG;
 }
 
-/* "ed25519", "ecdsa" or "rsa" for the type of a public key. */
-static const char *
-identity_kind(const char *type)
-{
-	if (strncmp(type, "ecdsa-", 6) == 0)
-		return "ecdsa";
-	return strcmp(type, "ssh-rsa") == 0 ? "rsa" : "ed25519";
-}
-
 int
 identity_new(struct keystore *ks, struct identity **out)
 {
@@ -58,15 +49,34 @@ identity_key_free(struct host_key *key)
 	buf_free(&key->sealed);
 }
 
+/* May the key join those before it?  0, or an ERR_* with why. */
+static int
+identity_key_fits(const struct identity *id, const struct host_key *key, struct reason *why)
+{
+	size_t i, size = key->blob.len;
+
+	for (i = 0; i < id->n_host_keys; i++) {
+		size += id->host_keys[i].blob.len;
+		if (!bytes_equal(buf_bytes(&id->host_keys[i].blob), buf_bytes(&key->blob)))
+			continue;
+		reason_set(why, "the same key as %s", id->host_keys[i].name);
+		return ERR_EXISTS;
+	}
+	if (size <= IDENTITY_BLOBS_MAX)
+		return 0;
+	reason_set(why, "the host keys are larger than %d KiB together", IDENTITY_BLOBS_MAX / 1024);
+	return ERR_TOOBIG;
+}
+
 int
 identity_add_key(struct identity *id, const char *name, struct reason *why)
 {
 	struct host_key *key = &id->host_keys[id->n_host_keys];
-	size_t i;
 	int r;
 
 	if (id->n_host_keys == IDENTITY_KEYS_MAX) {
-		reason_set(why, "at most one each of ed25519, ecdsa and rsa");
+		reason_set(why, "one too many; a gateway has at most %d host keys",
+		    IDENTITY_KEYS_MAX);
 		return ERR_TOOBIG;
 	}
 	buf_init(&key->blob, BLOB_MAX);
@@ -77,13 +87,8 @@ identity_add_key(struct identity *id, const char *name, struct reason *why)
 		reason_set(why, "%s", err_str(r));
 	if (r == 0)
 		r = keystore_public(id->keystore, name, &key->blob, key->type, why);
-	for (i = 0; r == 0 && i < id->n_host_keys; i++) {
-		if (strcmp(identity_kind(id->host_keys[i].type), identity_kind(key->type)) != 0)
-			continue;
-		reason_set(why, "a second %s key, beside %s; a gateway has one of each type",
-		    identity_kind(key->type), id->host_keys[i].name);
-		r = ERR_EXISTS;
-	}
+	if (r == 0)
+		r = identity_key_fits(id, key, why);
 	if (r == 0)
 		id->n_host_keys++;
 	else
@@ -143,13 +148,11 @@ identity_load_keys(struct identity *id, const struct conf *conf, struct conf_err
 	const struct strlist *names = &conf->gateway.host_keys;
 	struct reason why, text;
 	size_t i;
-	int r = 0;
+	int r = 0, err = 0;
 
-	if (names->n > IDENTITY_KEYS_MAX)
-		return identity_error(conf, errors, "gateway", "HostKey",
-		    "HostKey: at most one each of ed25519, ecdsa and rsa");
-	for (i = 0; i < names->n; i++) {
-		if (identity_add_key(id, names->v[i], &why) == 0)
+	for (i = 0; i < names->n && err != ERR_TOOBIG; i++) {
+		err = identity_add_key(id, names->v[i], &why);
+		if (err == 0)
 			continue;
 		reason_set(&text, "HostKey %s: %s", names->v[i], why.text);
 		r = identity_error(conf, errors, "gateway", "HostKey", text.text);

@@ -11,8 +11,13 @@
 #include "conf/conf.h"
 #include "keystore/keystore.h"
 
-/* One of each kind: ed25519, ecdsa and rsa. */
-#define IDENTITY_KEYS_MAX 3
+/* One of each type serves; the others are those that follow or precede it.  Messages hold as many
+ * (IPC_HOST_KEYS_MAX). */
+#define IDENTITY_KEYS_MAX 16
+
+/* Bytes of the public halves of all of them: sixteen of RSA 4096 have half of it.  An answer to
+ * RELOAD has room for them besides its text. */
+#define IDENTITY_BLOBS_MAX (16 * 1024)
 
 struct host_key {
 	char *name; /* in the key store */
@@ -42,7 +47,7 @@ int identity_load_store(const struct conf *conf, struct identity **out,
     struct conf_errors *errors) MUST_CHECK;
 
 /* An identity without host keys for an open store, and the loading of a host key of the
- * store.  0, or an ERR_* with why: ERR_EXISTS for a second key of one kind. */
+ * store.  0, or an ERR_* with why: ERR_TOOBIG if there is no room for another. */
 int identity_new(struct keystore *ks, struct identity **out) MUST_CHECK;
 int identity_add_key(struct identity *id, const char *name, struct reason *why) MUST_CHECK;
 
@@ -53,7 +58,7 @@ int identity_check_way(const struct conf *conf, struct reason *why) MUST_CHECK;
 struct identity *identity_ref(struct identity *id);
 void identity_unref(struct identity **id); /* takes NULL */
 
-/* The host key for a signature algorithm, or NULL. */
+/* The host key for a signature algorithm, the first of its type, or NULL. */
 const struct host_key *identity_host_key(const struct identity *id, const char *alg);
 
 /* The text of Banner, which the configuration has: the caller frees it.  Or an ERR_* with

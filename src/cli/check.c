@@ -130,17 +130,16 @@ check_host_keys(struct check *c, struct conf_errors *list)
 	unsigned int line;
 	const char *file = conf_where(c->conf, "gateway", "HostKey", &line);
 	size_t i;
+	int r = 0;
 
 	if (identity_new(c->store.ks, &id) != 0)
 		fatal("out of memory");
-	if (names->n > IDENTITY_KEYS_MAX)
-		conf_error(c->errors, file, line,
-		    "HostKey: at most one each of ed25519, ecdsa and rsa");
-	for (i = 0; i < names->n; i++) {
+	for (i = 0; i < names->n && r != ERR_TOOBIG; i++) {
 		if (check_key(c, names->v[i], "HostKey", KEYSTORE_KEY, file, line, list) != 0 ||
-		    id->keystore == NULL || names->n > IDENTITY_KEYS_MAX)
+		    id->keystore == NULL)
 			continue;
-		if (identity_add_key(id, names->v[i], &why) != 0)
+		r = identity_add_key(id, names->v[i], &why);
+		if (r != 0)
 			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
 	check_host_keys_serve(c, id, file, line);

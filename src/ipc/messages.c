@@ -306,3 +306,16 @@ ipc_end_get(struct wire *body, struct ipc_end *m)
 	m->text = text_get(body, &m->texts, REASON_SIZE);
 	return wire_end(body);
 }
+
+int
+ipc_host_keys_get(struct wire *body, struct bytes keys[IPC_HOST_KEYS_MAX], size_t *n)
+{
+	size_t i;
+
+	*n = wire_u32(body);
+	if (*n > IPC_HOST_KEYS_MAX)
+		return ERR_FORMAT;
+	for (i = 0; i < *n; i++)
+		keys[i] = wire_string(body);
+	return wire_end(body);
+}

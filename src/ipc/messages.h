@@ -115,6 +115,11 @@ struct ipc_upstream_fd {
 void ipc_upstream_fd_put(struct buf *b, const struct ipc_upstream_fd *m);
 int ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m) MUST_CHECK;
 
+/* u32 n, n x string: at most IPC_HOST_KEYS_MAX host keys, to the end of the body.  0 with as many
+ * in keys, or ERR_FORMAT. */
+int ipc_host_keys_get(struct wire *body, struct bytes keys[IPC_HOST_KEYS_MAX],
+    size_t *n) MUST_CHECK;
+
 struct ipc_end {
 	const char *reason;		 /* for the log */
 	uint64_t from_client, to_client; /* bytes relayed */

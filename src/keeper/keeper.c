@@ -47,17 +47,14 @@ keeper_put_text(struct buf *b, const char *text, size_t len)
 	wire_put_string(b, text, len > ANSWER_MAX ? ANSWER_MAX : len);
 }
 
-/* u32 n, n x string: the public blobs of the host keys, with which the master tries a key
- * exchange. */
-static void
-keeper_put_host_keys(struct buf *b, const struct snapshot *g)
+void
+keeper_put_host_keys(struct buf *b, const struct identity *id)
 {
 	size_t i;
 
-	wire_put_u32(b, g == NULL ? 0 : (uint32_t)g->identity->n_host_keys);
-	for (i = 0; g != NULL && i < g->identity->n_host_keys; i++)
-		wire_put_string(b, g->identity->host_keys[i].blob.data,
-		    g->identity->host_keys[i].blob.len);
+	wire_put_u32(b, id == NULL ? 0 : (uint32_t)id->n_host_keys);
+	for (i = 0; id != NULL && i < id->n_host_keys; i++)
+		wire_put_bytes(b, buf_bytes(&id->host_keys[i].blob));
 }
 
 /* RELOAD: load a snapshot beside the one in force, and tell the master how that went. */
@@ -92,7 +89,7 @@ keeper_reload(struct keeper *k)
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
 	keeper_put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
-	keeper_put_host_keys(&b, k->next);
+	keeper_put_host_keys(&b, k->next != NULL ? k->next->identity : NULL);
 	free(text);
 	conf_errors_free(&errors);
 	if (master_link_send(k, &b, -1) != 0)
@@ -130,7 +127,7 @@ keeper_ready(struct keeper *k)
 	if (k->epoll == -1 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->master, &event) == -1)
 		return ERR_SYS;
 	ipc_begin(&b, IPC_READY);
-	keeper_put_host_keys(&b, k->now);
+	keeper_put_host_keys(&b, k->now->identity);
 	return ipc_send(k->master, &b, -1);
 }
 

@@ -19,14 +19,10 @@
 static int
 ksession_send_hello(struct ksession *s)
 {
-	const struct identity *id = s->identity;
 	struct buf b;
-	size_t i;
 
 	ipc_begin(&b, IPC_HELLO);
-	wire_put_u32(&b, (uint32_t)id->n_host_keys);
-	for (i = 0; i < id->n_host_keys; i++)
-		wire_put_string(&b, id->host_keys[i].blob.data, id->host_keys[i].blob.len);
+	keeper_put_host_keys(&b, s->identity);
 	return ksession_send(s, &b, -1);
 }
 

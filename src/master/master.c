@@ -388,20 +388,14 @@ master_end_sessions(struct master *m)
 	}
 }
 
-#define HOST_KEYS_MAX 8
-
 int
 master_try_host_keys(const struct master *m, struct wire *body, const char **why)
 {
-	struct bytes keys[HOST_KEYS_MAX];
-	uint32_t n = wire_u32(body), i;
+	struct bytes keys[IPC_HOST_KEYS_MAX];
+	size_t n;
 
 	*why = "unreadable message from the keeper";
-	if (n > HOST_KEYS_MAX)
-		return ERR_FORMAT;
-	for (i = 0; i < n; i++)
-		keys[i] = wire_string(body);
-	if (wire_end(body) != 0)
+	if (ipc_host_keys_get(body, keys, &n) != 0)
 		return ERR_FORMAT;
 	return m->roles->try_host_keys(keys, n, why);
 }

@@ -13,9 +13,6 @@
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
-/* Ed25519, ECDSA and RSA */
-#define LOGIN_HOST_KEYS_MAX 3
-
 /* The longest pace that doubles: a longer one would be noticed by the user. */
 #define LOGIN_PACE_MAX_US 100000
 
@@ -27,13 +24,12 @@ static const struct leg_ops login_up_ops = { .host_key = keeper_link_host_key,
 int
 login_begin(struct session *s)
 {
-	struct bytes keys[LOGIN_HOST_KEYS_MAX];
+	struct bytes keys[IPC_HOST_KEYS_MAX];
 	struct leg_config config = { .software = TRANSPORT_SOFTWARE,
 		.host_keys = keys,
 		.compression = "none,zlib@openssh.com" };
 	struct ipc_msg msg;
 	const char *why;
-	uint32_t n;
 	int r;
 
 	r = keeper_link_wait(s, 0, &msg);
@@ -43,11 +39,8 @@ login_begin(struct session *s)
 	}
 	if (r == 0 && msg.type != IPC_HELLO)
 		r = ERR_BADSTATE;
-	for (n = r == 0 ? wire_u32(&msg.body) : 0;
-	     n > 0 && config.n_host_keys < LOGIN_HOST_KEYS_MAX; n--)
-		keys[config.n_host_keys++] = wire_string(&msg.body);
 	if (r == 0)
-		r = wire_end(&msg.body);
+		r = ipc_host_keys_get(&msg.body, keys, &config.n_host_keys);
 	why = err_str(r);
 	if (r == 0) {
 		s->down = leg_new_server(SESSION_CLIENT, &config, &login_down_ops, s, &why);

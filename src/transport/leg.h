@@ -57,8 +57,8 @@ struct leg_config {
 	const char *macs;
 	const char *compression;
 	const char *software; /* server only: after "SSH-2.0-" in the version string */
-	/* Server only: public blobs of the host keys, in order of preference; at
-	 * most one each of Ed25519, ECDSA and RSA. */
+	/* Server only: public blobs of the host keys, in order of preference; of each type
+	 * the first one serves. */
 	const struct bytes *host_keys;
 	size_t n_host_keys;
 };

@@ -146,50 +146,6 @@ fail:
 	return NULL;
 }
 
-/* Give libssh the public half of a host key; it takes one key of each kind. */
-static int
-leg_add_host_key(struct leg *leg, struct bytes blob, struct buf *algorithms)
-{
-	ssh_string s = ssh_string_new(blob.len);
-	ssh_key key = NULL, *slot;
-	const char *names;
-	int r = ERR_NOMEM;
-
-	if (s == NULL)
-		return ERR_NOMEM;
-	ssh_string_fill(s, blob.p, blob.len);
-	r = ssh_pki_import_pubkey_blob(s, &key);
-	ssh_string_free(s);
-	if (r != SSH_OK)
-		return ERR_FORMAT;
-	switch (ssh_key_type(key)) {
-	case SSH_KEYTYPE_ED25519:
-		slot = &leg->ssh->srv.ed25519_key;
-		names = "ssh-ed25519";
-		break;
-	case SSH_KEYTYPE_ECDSA_P256:
-	case SSH_KEYTYPE_ECDSA_P384:
-	case SSH_KEYTYPE_ECDSA_P521:
-		slot = &leg->ssh->srv.ecdsa_key;
-		names = key->type_c;
-		break;
-	case SSH_KEYTYPE_RSA:
-		slot = &leg->ssh->srv.rsa_key;
-		names = "rsa-sha2-512,rsa-sha2-256";
-		break;
-	default:
-		ssh_key_free(key);
-		return ERR_ALGORITHM;
-	}
-	if (*slot != NULL) {
-		ssh_key_free(key);
-		return ERR_EXISTS;
-	}
-	*slot = key;
-	buf_putf(algorithms, "%s%s", algorithms->len > 0 ? "," : "", names);
-	return 0;
-}
-
 struct leg *
 leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
     const char **why)
@@ -203,16 +159,16 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 		return NULL;
 	buf_init(&algorithms, 1024);
 	for (i = 0; i < config->n_host_keys; i++) {
-		r = leg_add_host_key(leg, config->host_keys[i], &algorithms);
+		r = leg_host_keys_add(leg, config->host_keys[i], &algorithms);
 		if (r != 0) {
-			*why = r == ERR_EXISTS ? "two host keys of one kind" :
-						 "a host key of a kind that is not supported";
+			*why = "a host key of a kind that is not supported";
 			goto fail;
 		}
 	}
 	*why = "host keys do not fit";
 	if (buf_cstr(&algorithms) == NULL ||
-	    leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0)
+	    leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0 ||
+	    (leg->host_key_algorithms = strdup((const char *)algorithms.data)) == NULL)
 		goto fail;
 	leg->ssh->opts.pubkey_accepted_types = strdup(LEG_SIG_ALGS);
 	leg->ssh->server_opts.custombanner = strdup(config->software);
@@ -299,6 +255,7 @@ leg_free(struct leg **legp)
 	buf_wipe(&leg->held);
 	free(leg->sig_algs);
 	free(leg->host_key_algorithms);
+	leg_host_keys_free(leg);
 	fd_close(&leg->fd);
 	free(leg);
 }

@@ -37,6 +37,14 @@
 /* Where the payload of a packet begins: RFC 4253 section 6. */
 #define LEG_PACKET_PAYLOAD 5
 
+/* Types of host keys that a server's leg may have: leg_host_keys.c. */
+#define LEG_HOST_KEY_TYPES 5
+
+struct leg_host_key {
+	const char *algorithms; /* a name-list; static */
+	ssh_string blob;
+};
+
 struct leg_requests {
 	uint32_t seq[LEG_REQUESTS_MAX]; /* the oldest first */
 	size_t n;
@@ -78,7 +86,9 @@ struct leg {
 	uint32_t peer_reason;
 	char peer_text[256];
 	char *sig_algs;
-	char *host_key_algorithms; /* client: for its KEXINIT */
+	char *host_key_algorithms;			   /* for its KEXINIT */
+	struct leg_host_key host_keys[LEG_HOST_KEY_TYPES]; /* server: those that serve */
+	size_t n_host_keys;
 	int host_bound;
 	enum leg_failure failure;
 	char said[80]; /* client: the first line that the server sent before its version string */
@@ -94,6 +104,14 @@ void leg_unregister(struct leg *leg);
 /* Make room for len bytes at the end of the output, and return where.  NULL with the leg's error
  * set: no memory, or LEG_OUTPUT_MAX. */
 uint8_t *leg_output_room(struct leg *leg, size_t len);
+
+/* Add a host key, of which the public blob is given, and append its algorithms to list; the second
+ * key of a type is passed over.  0, ERR_ALGORITHM, ERR_FORMAT or ERR_NOMEM. */
+int leg_host_keys_add(struct leg *leg, struct bytes blob, struct buf *list) MUST_CHECK;
+
+/* The blob of the host key for an algorithm, or NULL. */
+ssh_string leg_host_keys_find(const struct leg *leg, const char *algorithm);
+void leg_host_keys_free(struct leg *leg);
 
 /* Append to the output.  SSH_OK, or SSH_ERROR with the leg's error set. */
 int leg_output_add(struct leg *leg, const void *p, size_t len);

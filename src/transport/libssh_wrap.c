@@ -185,38 +185,25 @@ __wrap_ssh_socket_write(ssh_socket s, const void *buffer, uint32_t len)
  * ssh_get_key_params (server.c), called in a server's key exchange for the host key of the
  * negotiated algorithm.  Replaced because the original derives the public key from the private one,
  * and a session has no private host keys: *privkey is the public half here, and the keeper signs.
+ * The key is found by the name of the algorithm, since libssh's own numbers know one key of a kind.
  *
- * Upgrade: the original still has the same switch over session->srv and gives the public blob to
- * ssh_dh_import_next_pubkey_blob(); its callers only pass *privkey on to
+ * Upgrade: the original still gives the public blob to ssh_dh_import_next_pubkey_blob(), which
+ * keeps what it has read in next_crypto->server_pubkey; its callers only pass *privkey on to
  * ssh_srv_pki_do_sign_sessionid().
  */
 int
 __wrap_ssh_get_key_params(ssh_session session, ssh_key *privkey, enum ssh_digest_e *digest)
 {
-	ssh_string blob = NULL;
-	int r;
+	struct ssh_crypto_struct *crypto = session->next_crypto;
+	ssh_string blob = leg_host_keys_find(leg_of_session(session),
+	    crypto->kex_methods[SSH_HOSTKEYS]);
 
-	switch (session->srv.hostkey) {
-	case SSH_KEYTYPE_RSA:
-		*privkey = session->srv.rsa_key;
-		break;
-	case SSH_KEYTYPE_ECDSA_P256:
-	case SSH_KEYTYPE_ECDSA_P384:
-	case SSH_KEYTYPE_ECDSA_P521:
-		*privkey = session->srv.ecdsa_key;
-		break;
-	case SSH_KEYTYPE_ED25519:
-		*privkey = session->srv.ed25519_key;
-		break;
-	default:
-		*privkey = NULL;
-	}
+	*privkey = NULL;
 	*digest = session->srv.hostkey_digest;
-	if (*privkey == NULL || ssh_pki_export_pubkey_blob(*privkey, &blob) != SSH_OK)
+	if (blob == NULL || ssh_dh_import_next_pubkey_blob(session, blob) != 0)
 		return SSH_ERROR;
-	r = ssh_dh_import_next_pubkey_blob(session, blob);
-	ssh_string_free(blob);
-	return r == 0 ? SSH_OK : SSH_ERROR;
+	*privkey = crypto->server_pubkey;
+	return SSH_OK;
 }
 
 /* At each key exchange: reset the limits of wrap_hide_kex(). */
@@ -397,15 +384,16 @@ __wrap_decompress_buffer(ssh_session session, ssh_buffer buf, size_t maxlen)
 	return r;
 }
 
-/* --- what a client offers --- */
+/* --- the host key algorithms of KEXINIT --- */
 
 /*
- * ssh_find_all_matching (token.c), called for a client's KEXINIT to remove the algorithms of host
- * certificates, which libssh does not support.  The keeper does, so for this one list the result is
- * leg->host_key_algorithms; other lists are passed on to libssh.
+ * ssh_find_all_matching (token.c), called for the list of host key algorithms in KEXINIT: of a
+ * client, to remove those of host certificates, which libssh does not support and the keeper does;
+ * of a server, to keep those that its host keys are for, of which libssh knows one (leg_host_keys.c).
+ * For these two the result is leg->host_key_algorithms; other lists are passed on to libssh.
  *
- * Upgrade: ssh_client_select_hostkeys() passes opts.wanted_methods[SSH_HOSTKEYS] itself, not a
- * copy: the call is recognized by the pointer.
+ * Upgrade: ssh_client_select_hostkeys() and server_set_kex() pass opts.wanted_methods[SSH_HOSTKEYS]
+ * itself, not a copy: the call is recognized by the pointer.
  */
 char *
 __wrap_ssh_find_all_matching(const char *available, const char *preferred)
@@ -418,6 +406,8 @@ __wrap_ssh_find_all_matching(const char *available, const char *preferred)
 			return strdup(leg->host_key_algorithms);
 	return __real_ssh_find_all_matching(available, preferred);
 }
+
+/* --- what a client would look up --- */
 
 /*
  * ssh_known_hosts_get_algorithms_names (knownhosts.c), called for a client's KEXINIT to put the

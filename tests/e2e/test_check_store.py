@@ -225,8 +225,13 @@ def test_unusable_banner(g, harm):
 
 
 def test_too_many_host_keys(g):
-    for name in ("one", "two"):
+    """Sixteen serve; the one after them is refused by check and by serve."""
+    names = [f"more{n}" for n in range(16 - len(g.host_key_names))]
+    for name in [*names, "last"]:
         g.generate_key(name)
-    g.host_key_names += ["one", "two"]
+    g.host_key_names += names
     g.write_gateway()
-    assert_same_as_serve(g, "HostKey: at most one each of")
+    assert g.check()[0] == 0
+    g.host_key_names.append("last")
+    g.write_gateway()
+    assert_same_as_serve(g, "HostKey last: one too many; a gateway has at most 16 host keys")

@@ -1,0 +1,128 @@
+"""The five minutes of the README, as they are written there."""
+
+import os
+import re
+import shutil
+
+import pytest
+
+from lab import net, procs
+from lab.client import Client
+from lab.documents import blocks, put
+from lab.gateway import SALLYPORT, TREE
+from lab.sshd import ME
+from lab.tty import Terminal
+from lab.wait import Log
+
+FIVE = [text for _, text in blocks("README.md", "Your own machine in five minutes")]
+
+
+def test_length():
+    """A visitor reads it to the end: at most 1,500 words, in lines of at most 120 characters."""
+    text = (TREE / "README.md").read_text()
+    assert len(text.split()) <= 1500
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+
+
+def test_pages_are_listed_once():
+    text = (TREE / "README.md").read_text()
+    pages = [str(p.relative_to(TREE)) for p in (TREE / "doc").iterdir() if p.is_file()]
+    assert "doc/recipes.md" in pages
+    assert {p: len(re.findall(rf"\({re.escape(p)}\)", text)) for p in pages} == {p: 1 for p in pages}
+
+
+@pytest.fixture
+def tree(short):
+    """What `git clone` and `make` leave: conf.d, an empty key store, and the program in build/."""
+    tree = short / "sallyport"
+    (tree / "build").mkdir(parents=True)
+    (tree / "build" / "sallyport").symlink_to(SALLYPORT)
+    shutil.copytree(TREE / "keys", tree / "keys", ignore=lambda d, names: set(names) - {".gitignore", "README.md"})
+    (tree / "conf.d").mkdir()
+    for name in ("00-gateway.ini", "10-routes.ini"):
+        shutil.copy(TREE / "conf.d" / name, tree / "conf.d")
+    return tree
+
+
+@pytest.fixture
+def machine(make_sshd, short, ring):
+    """An sshd whose user has a home directory of the test, in which the person of the tests logs in."""
+    home = short / "account"
+    (home / ".ssh").mkdir(parents=True)
+    return make_sshd(
+        AuthorizedKeysFile=f"{home}/.ssh/authorized_keys",
+        ForceCommand=f'cd {home} && exec sh -c "$SSH_ORIGINAL_COMMAND"',
+    ), home
+
+
+@pytest.mark.parametrize("kind", ["ecdsa256", "rsa3072"])
+def test_own_machine_in_five_minutes(tree, machine, ring, short, kind):
+    """Whatever kind of key the user has; on a port other than 22; ssh asks about one fingerprint."""
+    clone, where, keys, who, authorize, check, login = FIVE
+    assert clone.splitlines()[1:] == ["make deps && make", "PATH=$PWD/build:$PATH"]
+    sshd, account = machine
+    port = net.free_port()
+    conf = tree / "conf.d" / "00-gateway.ini"
+    words = f"[gateway]\nListenAddress = 127.0.0.1:{port}\n"
+    if os.getuid() == 0:  # as the package does it: a user of the gateway, who can read what it needs
+        short.chmod(0o755)
+        words += "RunAs = daemon\nRunNetworkAs = nobody\n"
+    conf.write_text(put(conf.read_text(), ("[gateway]\n", words)))
+
+    person = Client(short / "person", sshd.port, ME, ring.get("person", kind))
+    (account / ".ssh" / "authorized_keys").write_text(person.key.public + "\n")
+    (person.home / ".ssh").mkdir()
+    shutil.copy(person.key.path.with_suffix(".pub"), person.home / ".ssh" / f"id_{kind[:3]}.pub")
+    # ssh takes the home directory from passwd(5) and not from HOME, so it gets a configuration
+    (person.dir / "ssh_config").write_text(
+        f"IdentityFile {person.key.path}\nIdentitiesOnly yes\nGlobalKnownHostsFile /dev/null\n"
+        f"Host gateway\nHostName 127.0.0.1\nUserKnownHostsFile {person.known_hosts}\n")
+    (person.dir / "bin").mkdir()
+    ssh = person.dir / "bin" / "ssh"
+    ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {person.config} "$@"\n')
+    ssh.chmod(0o755)
+    env = {**person.env, "PATH": f"{tree}/build:{ssh.parent}:{person.env['PATH']}"}
+
+    def shell(script):
+        return Terminal(["bash", "-e", "-u", "-c", f"{script}\necho all of it: done"], env, tree, columns=500)
+
+    check, serve = check.rsplit("\n", 2)[:2]
+    assert serve == "sallyport serve"
+    where = put(where, ("10.0.0.5", sshd.host), ("port=22", f"port={sshd.port}"), ("ubuntu", ME))
+    t = shell(where + keys + who + authorize + check)
+    try:
+        shown = t.expect(r"ED25519 key fingerprint is (SHA256:\S+?)\.?\s")
+        assert shown[1] == sshd.host_keys[0].fingerprint
+        t.expect(r"\(yes/no")
+        t.send("yes\n")
+        t.expect(r"conf.d: ok: 1 route")
+        t.expect(r"--key +.*may log in: line 1")
+        t.expect(r"dial .* is known \(")
+        t.expect("^all of it: done")
+        assert t.wait() == 0
+    finally:
+        t.close()
+
+    log = Log(short / "log")
+    with open(log.path, "wb") as out:
+        gateway = person.popen(serve.split(), env=env, cwd=tree, stdout=out, stderr=out)
+    try:
+        log.wait(rf"listening on 127.0.0.1 port {port}")
+        t = shell(put(login.rstrip(), ("2222", port)) + " echo here I am")
+        try:
+            shown = t.expect(r"ED25519 key fingerprint is (SHA256:\S+?)\.?\s")
+            listed = person.run(["sallyport", "key", "list"], env=env, cwd=tree, check=True).text
+            assert f"host_ed25519  ED25519  {shown[1]}\n" in listed
+            t.expect(r"\(yes/no")
+            t.send("yes\n")
+            t.expect("^here I am")
+            t.expect("^all of it: done")
+        finally:
+            t.wait()
+            t.close()
+    finally:
+        everyone = procs.descendants(gateway.pid)
+        person.close()
+        for p in everyone:
+            procs.wait_gone(p)
+            procs.reap(p)

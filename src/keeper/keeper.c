@@ -131,6 +131,17 @@ keeper_ready(struct keeper *k)
 	return ipc_send(k->master, &b, -1);
 }
 
+/* PING: that this is reached is the answer. */
+static void
+keeper_pong(struct keeper *k)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_PONG);
+	if (master_link_send(k, &b, -1) != 0)
+		log_error("cannot answer the master");
+}
+
 /* CONNECTION: a new session, on the socket that comes with it. */
 static void
 keeper_connection(struct keeper *k, struct ipc_msg *msg)
@@ -154,6 +165,9 @@ keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
 		return 0;
 	case IPC_COMMIT:
 		keeper_commit(k, &msg->body);
+		return 0;
+	case IPC_PING:
+		keeper_pong(k);
 		return 0;
 	default:
 		fd_close(&msg->fd);

@@ -19,7 +19,7 @@
 /* SD_LISTEN_FDS_START */
 #define FIRST 3
 
-static long
+long
 inherited_number(const char *variable)
 {
 	const char *text = getenv(variable);

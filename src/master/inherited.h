@@ -25,6 +25,10 @@ struct inherited {
  */
 int inherited_take(struct inherited *in) MUST_CHECK;
 
+/* A number that the service manager has put into the environment; -1 if the variable is not set or is no
+ * number. */
+long inherited_number(const char *variable);
+
 /* The inherited socket that is bound to this address and port, or -1. */
 int inherited_find(const struct inherited *in, const struct conf_listen *address);
 

@@ -253,6 +253,8 @@ master_keeper_message(struct master *m)
 		master_login_ended(m, &msg.body);
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
+	else if (msg.type == IPC_PONG)
+		notify_pong(m);
 	fd_close(&msg.fd);
 	return 0;
 }
@@ -312,6 +314,7 @@ master_signal_input(struct master *m)
 		} else {
 			log_info("Received signal %u; terminating. %u sessions %s.", info.ssi_signo,
 			    startups_sessions(m->startups), master_is_init() ? "end" : "go on");
+			notify_stopping(m);
 			m->done = 1;
 		}
 	}
@@ -321,13 +324,16 @@ master_signal_input(struct master *m)
 static int64_t
 master_timers(struct master *m, int64_t now)
 {
-	int64_t next = now < m->accept_at ? m->accept_at : CLOCK_NEVER, sweep;
+	int64_t next = now < m->accept_at ? m->accept_at : CLOCK_NEVER, due;
 
 	startups_sweep(m->startups, now);
 	drops_flush(&m->drops, now);
-	sweep = startups_next_sweep(m->startups);
-	if (sweep < next)
-		next = sweep;
+	due = startups_next_sweep(m->startups);
+	if (due < next)
+		next = due;
+	due = notify_timers(m, now);
+	if (due < next)
+		next = due;
 	return drops_next(&m->drops) < next ? drops_next(&m->drops) : next;
 }
 
@@ -493,6 +499,7 @@ master_start(struct master *m, const char *conf_dir)
 	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || master_block_signals(m) != 0)
 		return 1;
 	master_raise_descriptor_limit();
+	notify_begin(&m->notify);
 	if (users_choose(m->conf, &users) != 0)
 		return 78;
 	if (inherited_take(&m->inherited) != 0)
@@ -534,9 +541,11 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 		.roles = roles,
 		.keeper = -1,
 		.starter = -1,
+		.notify = { .sock = -1 },
 		.signals = -1 };
 	m.status = master_start(&m, conf_dir);
 	if (m.status == 0) {
+		notify_serving(&m, 0);
 		master_loop(&m);
 		if (master_is_init())
 			master_end_sessions(&m);

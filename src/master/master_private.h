@@ -11,6 +11,7 @@
 #include "master/drops.h"
 #include "master/listener.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/startups.h"
 
 struct master {
@@ -22,6 +23,7 @@ struct master {
 	size_t n_listeners;
 	struct startups *startups;
 	struct drops drops;
+	struct notify notify;
 	int keeper;	   /* socket */
 	int keeper_room;   /* its socket was writable, and nothing has been sent since */
 	pid_t keeper_pid;  /* -1 once it has ended */

@@ -31,6 +31,7 @@ reload_ask(struct master *m)
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (m->askers[i] == ASKER_NEXT)
 			m->askers[i] = ASKER_THIS;
+	notify_reloading(m);
 	ipc_begin(&b, IPC_RELOAD);
 	if (ipc_send(m->keeper, &b, -1) != 0)
 		log_error("reload: cannot reach the keeper"); /* the main loop finds out why */
@@ -53,6 +54,8 @@ reload_end(struct master *m, int status, unsigned int count, const char *text)
 	const char *json;
 	struct buf b;
 
+	/* first, for the service manager waits for `sallyport reload` and then for this */
+	notify_serving(m, status == 0 ? 0 : count);
 	buf_init(&b, CONTROL_ANSWER_MAX - 16);
 	if (status == 0)
 		buf_putf(&b, "{\"ok\":true,\"routes\":%u}\n", count);

@@ -1,5 +1,7 @@
 """contrib/sallyport.socket: the listening sockets belong to the service manager and outlive the gateway."""
 
+import collections
+import concurrent.futures
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from lab.way import Way
 
 ACTIVATE = Path(__file__).parent / "lab" / "activate.py"
 CONNECTS = 50
+PROBES = 1000
+SESSIONS = 50
 
 
 def activated_by(*addresses):
@@ -76,6 +80,34 @@ def test_restart_refuses_no_connection(activated_gateway):
         s.close()
     assert w.gateway.log.find(r"Server listening", mark)
     w.answers()
+
+
+def test_probes_over_restarts_are_all_answered(activated_gateway):
+    """FAULTS F18: with 50 sessions, `systemctl restart`, and again before the last one is over: 1,000 of 1,000
+    connections are greeted, and 50 of 50 sessions go on.
+    """
+    w = activated_gateway(MaxStartups="1000")
+    sessions = [w.client.spawn("echo up; cat") for _ in range(SESSIONS)]
+    assert [p.stdout.readline() for p in sessions] == [b"up\n"] * SESSIONS
+    mark = w.gateway.log.mark()
+    restarts = {PROBES // 4, PROBES // 2, 3 * PROBES // 4}
+
+    def probe(number):
+        if number in restarts:
+            w.gateway.process.send_signal(signal.SIGUSR1)
+        try:
+            with net.connect(("127.0.0.1", w.gateway.port)) as s:
+                return s.recv(8)
+        except OSError as e:
+            return type(e).__name__
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        came = collections.Counter(pool.map(probe, range(PROBES)))
+    assert came == {b"SSH-2.0-": PROBES}
+    assert w.gateway.log.find("Received signal 15; terminating", mark)
+    assert w.gateway.log.find(r"Server listening on .* \(of the socket unit\)", mark)
+    w.answers()
+    assert [p.communicate(b"still here", timeout=20)[0] for p in sessions] == [b"still here"] * SESSIONS
 
 
 def test_listen_addresses_without_socket_are_bound(activated_gateway, ring):

@@ -42,6 +42,13 @@ def test_unit_restarts_at_once():
     assert re.search(r"^StartLimitIntervalSec=0$", text, re.M)
 
 
+def test_unit_hears_of_gateway_and_keeps_sessions():
+    """test_notify.py has what the gateway says; without KillMode=process a watchdog would end every session."""
+    text = UNIT.read_text()
+    assert re.search(r"^Type=notify$", text, re.M) and re.search(r"^WatchdogSec=60s$", text, re.M)
+    assert re.search(r"^KillMode=process$", text, re.M)
+
+
 def test_socket_unit_matches_listen_address_of_sample():
     streams = re.findall(r"^ListenStream=(\S+)$", SOCKET.read_text(), re.M)
     sample = (TREE / "conf.d" / "00-gateway.ini").read_text()

@@ -353,14 +353,14 @@ step_end(struct driver *d, struct slot *s, uint8_t arg)
 	step_send(s->sock, &b, -1);
 }
 
-/* l: load; c: it is in force; anything else: it is not. */
+/* l: load; g: does the keeper answer; c: what was loaded is in force; anything else: it is not. */
 void
 step_master(struct driver *d, uint8_t arg)
 {
 	struct buf b;
 
-	ipc_begin(&b, arg == 'l' ? IPC_RELOAD : IPC_COMMIT);
-	if (arg != 'l')
+	ipc_begin(&b, arg == 'l' ? IPC_RELOAD : arg == 'g' ? IPC_PING : IPC_COMMIT);
+	if (arg != 'l' && arg != 'g')
 		wire_put_bool(&b, arg == 'c');
 	step_send(d->master, &b, -1);
 }

@@ -1,7 +1,8 @@
 """A stand-in for systemd with a socket unit: activate.py ADDRESS... -- COMMAND binds the addresses, runs the
 command with the sockets (sd_listen_fds(3)), and runs it again when it fails.
 
-SIGTERM is passed to the command, and ends both.
+SIGTERM is passed to the command, and ends both.  SIGUSR1 is `systemctl restart`: SIGTERM to the command, which
+is run again when it has ended.
 """
 
 import os
@@ -28,19 +29,21 @@ def main():
     split = sys.argv.index("--")
     words, command = sys.argv[1:split], sys.argv[split + 1:]
     sockets = [bound(word) for word in words]
-    child, ended = 0, False
+    child, ended, again = 0, False, False
 
-    def end(*_):
-        nonlocal ended
-        ended = True
+    def end(number, _):
+        nonlocal ended, again
+        ended, again = number == signal.SIGTERM, number == signal.SIGUSR1
         if child:
             os.kill(child, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGUSR1, end)
     while not ended:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
             # out of the way of the numbers below
             high = [os.dup(os.dup2(s.fileno(), 100 + i)) for i, s in enumerate(sockets)]
             for i, fd in enumerate(high):
@@ -50,6 +53,9 @@ def main():
             os.execvp(command[0], command)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = 0
+        if again:
+            again = False
+            continue
         if status in (0, 2, 78):
             sys.exit(status)
         time.sleep(0.1)  # RestartSec of contrib/sallyport.service

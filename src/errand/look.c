@@ -126,7 +126,7 @@ look_at(struct look_state *look, int fd, const struct ipc_look *order, int answe
 static int
 look_answer(const struct look_state *look, const char *address, const char *why, int answer)
 {
-	const char *version = look->leg != NULL ? leg_server_version(look->leg) : NULL;
+	const char *version = look->leg != NULL ? leg_peer_version(look->leg) : NULL;
 	char version_text[256], reason[512];
 	struct ipc_looked looked = {
 		.address = address,

@@ -286,12 +286,8 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	jobs_cancel(s);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)s->id);
 	buf_init(&banner, 1024);
-	if (!s->down.success_sent) {
+	if (!s->down.success_sent)
 		auth_server_banner(line, &banner);
-		/* clients show the banner and the DISCONNECT: the latter does not repeat the
-		 * text */
-		snprintf(line, sizeof(line), "refused, session %04jx", (uintmax_t)s->id);
-	}
 	ipc_begin(&b, IPC_REFUSE);
 	wire_put_text(&b, line);
 	buf_put(&b, banner.data, banner.len);

@@ -206,7 +206,7 @@ login_relay(struct session *s, struct wire *body)
 		return;
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->up_alive_interval_ms, s->config->client_alive_count_max);
-	relay_set_version(&s->relay, leg_server_version(s->up));
+	relay_set_version(&s->relay, leg_peer_version(s->up));
 	r = relay_set_policy(&s->relay, &s->policy, s->config->id, clock_ms());
 	if (r != 0) {
 		session_end(s, "%s", err_str(r));
@@ -226,9 +226,11 @@ void
 login_refuse(struct session *s, struct wire *body)
 {
 	char text[512];
+	int told;
 
 	wire_text(body, text, sizeof(text));
+	told = body->left > 0;
 	dispatch_payloads(s, s->down, body);
-	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, text);
+	session_disconnect(s, text, told);
 	session_end(s, "refused");
 }

@@ -51,12 +51,41 @@ session_client_ended(struct session *s)
 		session_end(s, "client: %s", leg_error(s->down));
 }
 
+/* Does the client show its user every banner?  OpenSSH and Dropbear do.  PuTTY, WinSCP and libraries
+ * show the text of a DISCONNECT, and no banner that comes right before it. */
+static int
+report_shows_banners(const struct session *s)
+{
+	static const char *const software[] = { "SSH-2.0-OpenSSH_", "SSH-2.0-dropbear" };
+	const char *version = leg_peer_version(s->down);
+	size_t i;
+
+	for (i = 0; version != NULL && i < sizeof(software) / sizeof(software[0]); i++)
+		if (strncmp(version, software[i], strlen(software[i])) == 0)
+			return 1;
+	return 0;
+}
+
+void
+session_disconnect(struct session *s, const char *line, int told)
+{
+	char number[64];
+
+	if (told && report_shows_banners(s)) {
+		snprintf(number, sizeof(number), "refused, session %04jx",
+		    (uintmax_t)s->config->id);
+		line = number;
+	}
+	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+}
+
 /* The keeper is gone: tell the user as the keeper does in a refusal. */
 static void
 report_farewell(struct session *s)
 {
 	char line[256];
 	struct buf b;
+	int told = 0;
 
 	if (!s->orphan || s->down == NULL)
 		return;
@@ -69,12 +98,10 @@ report_farewell(struct session *s)
 		buf_putf(&b, "%s\r\n", line);
 		wire_put_text(&b, "");
 		/* if this fails, so does the DISCONNECT */
-		if (buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0)
-			snprintf(line, sizeof(line), "refused, session %04jx",
-			    (uintmax_t)s->config->id);
+		told = buf_err(&b) == 0 && leg_send(s->down, b.data, b.len) == 0;
 		buf_free(&b);
 	}
-	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+	session_disconnect(s, line, told);
 }
 
 /* The client's share in the end, for sshd's words before the login. */

@@ -85,6 +85,10 @@ void session_log_begin(struct session *s);
 /* The client's leg has ended: end the session for the same reason. */
 void session_client_ended(struct session *s);
 
+/* DISCONNECT with this line for the user, which went out as a banner before if told: a client that
+ * shows banners is not to show it twice. */
+void session_disconnect(struct session *s, const char *line, int told);
+
 /* It is over: tell the user, if nobody else has, and the keeper. */
 void session_report(struct session *s);
 

@@ -397,9 +397,9 @@ leg_peer_disconnect(const struct leg *leg, const char **text)
 }
 
 const char *
-leg_server_version(const struct leg *leg)
+leg_peer_version(const struct leg *leg)
 {
-	return leg->ssh->serverbanner;
+	return leg->server ? leg->ssh->clientbanner : leg->ssh->serverbanner;
 }
 
 int

@@ -169,8 +169,8 @@ const char *leg_error(const struct leg *leg);
 /* The peer's DISCONNECT, if one came: its reason code and text, else 0 and "". */
 uint32_t leg_peer_disconnect(const struct leg *leg, const char **text);
 
-/* Client: the server's version string, "SSH-2.0-...", as it came; NULL before. */
-const char *leg_server_version(const struct leg *leg);
+/* The peer's version string, "SSH-2.0-...", as it came; NULL before. */
+const char *leg_peer_version(const struct leg *leg);
 
 /* Client: 1 once the server's EXT_INFO has come, or will not come before the login (RFC
  * 8308 section 2.4): it follows the first NEWKEYS, maybe in a segment of its own, but

@@ -84,7 +84,7 @@ leg_failure_no_match(struct leg *leg)
 static void
 leg_failure_version(struct leg *leg)
 {
-	const char *line = leg->server ? leg->ssh->clientbanner : leg->ssh->serverbanner;
+	const char *line = leg_peer_version(leg);
 	int another = line != NULL && strncmp(line, "SSH-", 4) == 0 && line[4] >= '0' &&
 	    line[4] <= '9' && line[5] == '.' && line[6] >= '0' && line[6] <= '9' &&
 	    strchr(line + 6, '-') != NULL;

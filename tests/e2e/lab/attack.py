@@ -41,8 +41,10 @@ def message(*parts):
 class Attacker(paramiko.Transport):
     """A client after its key exchange.  It records all messages, and reacts to none of them."""
 
-    def __init__(self, port, source=None):
+    def __init__(self, port, source=None, version=None):
+        """version: the identification string, if it is not paramiko's."""
         super().__init__(net.connect(("127.0.0.1", port), source=source))
+        self.local_version = version or self.local_version
         self.port = self.sock.getsockname()[1]
         self.received = []
         self.messages = []  # time, type, rest

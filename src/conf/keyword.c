@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "conf/elsewhere.h"
 #include "conf/keyword.h"
 
 /* The longest word for which "did you mean" is computed. */
@@ -95,9 +96,15 @@ keyword_unknown(const struct keyword *table, size_t n, const struct conf_section
     const struct conf_entry *e, struct conf_errors *errors)
 {
 	const char *names[KEYWORDS_MAX], *guess;
-	char title[128];
+	char title[128], out[64];
 	size_t i;
 
+	guess = elsewhere(section->kind, section->name, e->key, out);
+	if (guess != NULL) {
+		conf_error(errors, e->file, e->line, "unknown keyword \"%.60s\" in %s: %s", e->key,
+		    keyword_section_title(section, title), guess);
+		return;
+	}
 	for (i = 0; i < n && i < KEYWORDS_MAX; i++)
 		names[i] = table[i].name;
 	guess = keyword_guess(e->key, names, i);

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/access_hint.h"
 #include "base/fd.h"
+#include "conf/elsewhere.h"
 #include "conf/keyword.h"
 #include "conf/reader.h"
 
@@ -222,11 +223,26 @@ section_end(struct reader *r)
 	r->n_entries = 0;
 }
 
+static void
+section_unknown(struct reader *r, const char *kind, const char *title, size_t len)
+{
+	const char *guess = keyword_guess(kind, section_kinds, NKINDS);
+	const char *instead = elsewhere_section(kind);
+
+	if (instead != NULL)
+		conf_error(r->errors, r->file, r->line, "unknown section [%.*s]: %s",
+		    (int)(len > 100 ? 100 : len), title, instead);
+	else
+		conf_error(r->errors, r->file, r->line, "unknown section [%.*s]%s%s%s",
+		    (int)(len > 100 ? 100 : len), title, guess == NULL ? "" : " (did you mean ",
+		    guess == NULL ? "" : guess, guess == NULL ? "" : "?)");
+}
+
 /* Begin the section of a header, "[kind]" or "[kind name]", of len bytes without blanks around it. */
 static void
 section_header(struct reader *r, const char *text, size_t len)
 {
-	const char *close = memchr(text, ']', len), *p, *name, *guess;
+	const char *close = memchr(text, ']', len), *p, *name;
 	char kind[24];
 	size_t i, n;
 
@@ -260,11 +276,7 @@ section_header(struct reader *r, const char *text, size_t len)
 	for (i = 0; i < NKINDS && strcasecmp(section_kinds[i], kind) != 0; i++)
 		;
 	if (i == NKINDS) {
-		guess = keyword_guess(kind, section_kinds, NKINDS);
-		conf_error(r->errors, r->file, r->line, "unknown section [%.*s]%s%s%s",
-		    (int)(close - text > 100 ? 100 : close - text), text,
-		    guess == NULL ? "" : " (did you mean ", guess == NULL ? "" : guess,
-		    guess == NULL ? "" : "?)");
+		section_unknown(r, kind, text, (size_t)(close - text));
 	} else if (i == 3 && name == close) {
 		conf_error(r->errors, r->file, r->line,
 		    "[route] needs a name: the login, or a pattern such as dev-*");

@@ -77,7 +77,7 @@ static const struct keyword route_table[] = {
 	    .value = "yes" },
 	{ "X11Forwarding", &keyword_choice, R(x11), .choices = yes_no, .value = "yes" },
 	{ "PermitTTY", &keyword_choice, R(permit_tty), .choices = yes_no, .value = "yes" },
-	{ "PermitCommands", &keyword_words, R(permit_commands) },
+	{ "PermitCommands", &keyword_words, R(permit_commands), .check = route_check_command },
 	{ "AcceptEnv", &keyword_words, R(accept_env) },
 	{ "SetEnv", &route_set_env, R(set_env), .flags = KEYWORD_REPEAT | KEYWORD_HASH },
 	{ "ForceCommand", &keyword_string, R(force_command), .flags = KEYWORD_HASH },
@@ -372,6 +372,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    s->name);
 	route_check_alone(s, "PermitOpen", &r->permit_open, errors);
 	route_check_alone(s, "PermitListen", &r->permit_listen, errors);
+	route_check_alone(s, "PermitCommands", &r->permit_commands, errors);
 	route_check_policy_size(s, r, errors);
 	e = conf_entry_find(s, "Key");
 	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))

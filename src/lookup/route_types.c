@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/names.h"
 #include "lookup/lookup.h"
@@ -270,6 +271,15 @@ route_check_methods(const char *list, struct reason *why)
 		p += len;
 	} while (*p++ == ',');
 	return 0;
+}
+
+/* Any word but this one can be the name of a subsystem. */
+int
+route_check_command(const char *word, struct reason *why)
+{
+	if (strcasecmp(word, "any") != 0)
+		return 0;
+	return keyword_bad(why, "leave PermitCommands out: without it, anything may be run");
 }
 
 int

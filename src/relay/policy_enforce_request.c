@@ -198,10 +198,11 @@ policy_enforce_start(struct policy_enforce *p, struct channel *c, const char *ki
 					(struct bytes){ (const uint8_t *)kind, strlen(kind) };
 	struct buf b;
 
-	/* a subsystem called "exec" does not permit exec */
+	/* a subsystem called "exec" does not permit exec, nor one called "none" anything */
 	if (may->n > 0 &&
 	    (!policy_enforce_list_has(may, word) ||
-		(subsystem && (bytes_is(word, "shell") || bytes_is(word, "exec")))))
+		(subsystem &&
+		    (bytes_is(word, "shell") || bytes_is(word, "exec") || bytes_is(word, "none")))))
 		return policy_enforce_refuse_command(p, c, want_reply, kind);
 	if (policy_enforce_forced_sftp(p) && !subsystem)
 		return policy_enforce_refuse_command(p, c, want_reply, kind);

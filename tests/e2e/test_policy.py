@@ -329,6 +329,15 @@ def test_permit_commands(gated, tmp_path):
     t.close()
 
 
+def test_permit_commands_none(gated, echo):
+    """Nothing runs, not even a subsystem of that name; forwards do."""
+    w = gated(route={"PermitCommands": "none"})
+    for words in (["upstream", "id"], ["upstream"], ["-s", "upstream", "none"], ["-s", "upstream", "sftp"]):
+        r = w.client.run(w.client.argv("ssh", *words))
+        assert r.code == 255 and "may use: none" in one_line(r.err), (words, r)
+    assert opens(w, echo.port)
+
+
 def test_refused_commands_do_not_end_connection(gated, short):
     """One after another and several at once, with input on its way: the other sessions go on."""
     w = gated(route={"PermitCommands": "exec"})

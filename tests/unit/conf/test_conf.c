@@ -307,6 +307,28 @@ test_all_errors_are_reported(void **state)
 	    "conf.d/b.ini:1: [route a] is defined twice; first at conf.d/a.ini:12\n");
 }
 
+/* Words of other programs, and of other sections. */
+static void
+test_words_from_elsewhere(void **state)
+{
+	(void)state;
+	gateway_bad("PORT = 22",
+	    "unknown keyword \"PORT\" in [gateway]: write ListenAddress = 0.0.0.0:PORT [::]:PORT");
+	gateway_bad("AllowUsers = alice",
+	    "unknown keyword \"AllowUsers\" in [gateway]: a login without a [route] does not "
+	    "exist; who may use one is in its AuthorizedKeysFile");
+	gateway_bad("Unlock = passphrase",
+	    "unknown keyword \"Unlock\" in [gateway]: it belongs to [keystore]");
+	gateway_bad("PermitTTY = no",
+	    "unknown keyword \"PermitTTY\" in [gateway]: it belongs to a [route LOGIN]");
+	write_text("conf.d/a.ini", "[Host alice]\nHostName = x\n[lookup]\nPath = x\n");
+	load_bad("conf.d",
+	    "conf.d/a.ini:1: unknown section [Host alice]: write [route LOGIN], with HostName in "
+	    "it\n"
+	    "conf.d/a.ini:4: unknown keyword \"Path\" in [lookup]: it belongs to [lookup "
+	    "directory], or to [keystore]\n");
+}
+
 static void
 test_bad_values(void **state)
 {
@@ -650,6 +672,7 @@ main(void)
 		cmocka_unit_test_setup(test_penalties, setup),
 		cmocka_unit_test_setup(test_order_and_places, setup),
 		cmocka_unit_test_setup(test_all_errors_are_reported, setup),
+		cmocka_unit_test_setup(test_words_from_elsewhere, setup),
 		cmocka_unit_test_setup(test_bad_values, setup),
 		cmocka_unit_test_setup(test_colon_is_not_an_equals_sign, setup),
 		cmocka_unit_test_setup(test_quoted_name, setup),

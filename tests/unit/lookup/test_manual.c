@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
+#include "conf/elsewhere.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "lookup/lookup.h"
@@ -158,7 +160,40 @@ test_every_key_is_documented_with_its_default(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* So that the test above is known to see what it is for. */
+static int
+is_keyword(const struct keyword *table, size_t n, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcasecmp(table[i].name, word) == 0 && table[i].type != NULL)
+			return 1;
+	return 0;
+}
+
+/* The list in conf/, which cannot see the table of routes. */
+static void
+test_keywords_of_routes_are_known_to_conf(void **state)
+{
+	const struct keyword *routes, *gateway;
+	size_t n, n_gateway, i;
+	const char *kind;
+	char out[64];
+
+	(void)state;
+	routes = route_keywords(&n);
+	gateway = sections_keywords(0, &kind, &n_gateway);
+	assert_string_equal(kind, "gateway");
+	for (i = 0; elsewhere_of_route[i] != NULL; i++)
+		if (!is_keyword(routes, n, elsewhere_of_route[i]))
+			fail_msg("%s is no keyword of [route]", elsewhere_of_route[i]);
+	for (i = 0; i < n; i++)
+		if (routes[i].type != NULL && !is_keyword(gateway, n_gateway, routes[i].name) &&
+		    elsewhere("gateway", "", routes[i].name, out) == NULL)
+			fail_msg("add %s to elsewhere_of_route[]", routes[i].name);
+}
+
+/* So that the comparison is known to see what it is for. */
 static void
 test_differences_are_seen(void **state)
 {
@@ -211,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_key_is_documented_with_its_default),
 		cmocka_unit_test(test_differences_are_seen),
+		cmocka_unit_test(test_keywords_of_routes_are_known_to_conf),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -101,6 +101,22 @@ test_bad_routes(void **state)
 	    "to write new host keys\n");
 	lookup_lab_refuses("[route a]\nHostName = -oProxy 1.2.3.4:22 u@h [::1] a;b\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:2: HostName: \"-oProxy\" is not a host name or address\n");
+	lookup_lab_refuses("[route a]\nHostName = h\nPermitCommands = none sftp\n" REST_OF_ROUTE,
+	    "conf.d/a.ini:3: PermitCommands: none must be the only value\n");
+	lookup_lab_refuses("[route a]\nHostName = h\nPermitCommands = Any\n" REST_OF_ROUTE,
+	    "conf.d/a.ini:3: PermitCommands: leave PermitCommands out: without it, anything may "
+	    "be run\n");
+	lookup_lab_refuses("[route a]\nHostName = h\nMaxAuthTries = 3\nIdentityFile = x\n"
+			   "Host = y\nCommand = z\nSubsystem = z\n" REST_OF_ROUTE,
+	    "conf.d/a.ini:3: unknown keyword \"MaxAuthTries\" in [route a]: it belongs to "
+	    "[gateway]\n"
+	    "conf.d/a.ini:4: unknown keyword \"IdentityFile\" in [route a]: write Key = NAME; "
+	    "sallyport key add NAME FILE puts a private key into the key store\n"
+	    "conf.d/a.ini:5: unknown keyword \"Host\" in [route a]: write HostName; the login is "
+	    "in the header, [route LOGIN]\n"
+	    "conf.d/a.ini:6: unknown keyword \"Command\" in [route a]\n"
+	    "conf.d/a.ini:7: unknown keyword \"Subsystem\" in [route a]: it is for the sshd of "
+	    "the upstream, which does this there\n");
 	lookup_lab_refuses("[route a]\nHostName = 1.2.3.4:22\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:2: HostName: \"1.2.3.4:22\" is not an IPv6 address; a port goes into "
 	    "Port\n");

@@ -71,7 +71,7 @@ give_up(struct auth_stored *s, struct auth_client *ac)
 	if (s->password_refused)
 		return auth_stored_fail(s,
 		    "upstream refused %sthe password stored as %s; if it has changed there: "
-		    "sallyport key remove %s, then sallyport key add %s --password; it offers %s",
+		    "sallyport key remove --force %s, then sallyport key add %s --password; it offers %s",
 		    s->key_refused ? "the mapped key and " : "", s->name, s->name, s->name, offers);
 	if (s->given || (s->key_sent && !s->key_refused))
 		return auth_stored_fail(s, "upstream accepted the stored %s but wants more: %s",
@@ -195,7 +195,7 @@ asked(struct auth_stored *s, struct auth_client *ac, struct buf *out)
 		s->asks_more = 1;
 		return auth_stored_fail(s,
 		    "upstream wants the password stored as %s changed; change it there, then: "
-		    "sallyport key remove %s, and sallyport key add %s --password",
+		    "sallyport key remove --force %s, and sallyport key add %s --password",
 		    s->name, s->name, s->name);
 	}
 	wire_init(&w, question.p, question.len);

@@ -1,7 +1,7 @@
 /*
  * sallyport key: the keys in the key store.  Here are its table of commands, the finding and
- * opening of the store, and list, public, remove and rewrap; key_add.c and key_for.c have the
- * others.
+ * opening of the store, and list, public and rewrap; key_add.c, key_for.c and key_remove.c have
+ * the others.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +32,32 @@ int
 key_fail_memory(void)
 {
 	fprintf(stderr, "sallyport: out of memory\n");
+	return CLI_FAILED;
+}
+
+const char *
+key_where(const struct key_args *a, char out[KEY_WHERE_SIZE])
+{
+	const char *dir = a->store != NULL ? a->store : a->conf_dir;
+
+	snprintf(out, KEY_WHERE_SIZE, "%s%s",
+	    a->store != NULL	    ? " --store " :
+		a->conf_dir != NULL ? " -c " :
+				      "",
+	    dir != NULL ? dir : "");
+	return out;
+}
+
+int
+key_fail_add(const struct key_args *a, const struct reason *why, int err)
+{
+	char where[KEY_WHERE_SIZE];
+
+	if (err != ERR_EXISTS)
+		return key_fail(why, err);
+	fprintf(stderr,
+	    "sallyport: %s, or, if nothing uses this one any more: sallyport key remove %s%s\n",
+	    why->text, a->name, key_where(a, where));
 	return CLI_FAILED;
 }
 
@@ -235,20 +261,6 @@ key_public_cmd(const struct key_args *a)
 	return status;
 }
 
-static int
-key_remove_cmd(const struct key_args *a)
-{
-	struct reason why = { "" };
-	struct keystore *ks;
-	int status, r;
-
-	if ((status = key_store_open(a, 0, &ks)) != CLI_OK)
-		return status;
-	r = keystore_remove(ks, a->name, &why);
-	keystore_free(&ks);
-	return r == 0 ? CLI_OK : key_fail(&why, r);
-}
-
 /* The SPEC for the configuration: with a path that does not depend on the working directory. */
 static char *
 key_spec_absolute(const char *spec)
@@ -323,6 +335,7 @@ key_dispatch(struct key_args *a, int n, char **operands)
 		    (a->store != NULL && a->conf_dir != NULL) ||
 		    (a->type != NULL && c->run != key_generate_cmd) ||
 		    (a->password && c->run != key_add_cmd) ||
+		    (a->force && c->run != key_remove_cmd) ||
 		    (a->route != NULL && (c->run != key_public_cmd || a->store != NULL)) ||
 		    (a->from != NULL && c->run != key_rewrap_cmd && a->route == NULL))
 			return cli_wrong_usage(&cli_key);
@@ -345,6 +358,7 @@ key_run(int argc, char **argv)
 		{ "from", 0, &a.from, NULL },
 		{ "type", 0, &a.type, NULL },
 		{ "password", 0, NULL, &a.password },
+		{ "force", 0, NULL, &a.force },
 		{ 0 },
 	};
 	int at = cli_options(argc, argv, options, &cli_key);
@@ -364,7 +378,8 @@ const struct cli_command cli_key = {
 	.usage =
 	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
 	    "       sallyport key add NAME FILE | add NAME --password\n"
-	    "       sallyport key list | public NAME [--for ROUTE [--from LIST]] | remove NAME\n"
+	    "       sallyport key list | public NAME [--for ROUTE [--from LIST]]\n"
+	    "       sallyport key remove NAME [--force]\n"
 	    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
 	    "       each with [-c DIR], or [--store DIR] [--unlock SPEC] without a configuration\n",
 	.help =
@@ -377,7 +392,8 @@ const struct cli_command cli_key = {
 	    "  public    print the public half, in the format of authorized_keys\n"
 	    "            with --for ROUTE (a login): with options that make the upstream\n"
 	    "            enforce what the route allows: from, restrict, command and the like\n"
-	    "  remove    delete a key or password\n"
+	    "  remove    delete a key or password; with --force also one that HostKey or a\n"
+	    "            [route] of the configuration names\n"
 	    "  rewrap    change what unlocks the store; its keys stay\n"
 	    "\n"
 	    "  -c DIR         the configuration, whose [keystore] says where the store is and\n"

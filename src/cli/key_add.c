@@ -60,6 +60,8 @@ key_add_is_host_key(const struct key_args *a)
 static void
 key_add_explain(const struct key_args *a, const char *fingerprint)
 {
+	char where[KEY_WHERE_SIZE];
+
 	fflush(stdout);
 	if (key_add_is_host_key(a)) {
 		fprintf(stderr,
@@ -72,11 +74,11 @@ key_add_explain(const struct key_args *a, const char *fingerprint)
 	fprintf(stderr,
 	    "To log in with it upstream (Key = %s in a route), append this line to\n"
 	    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
-	    "%s --for LOGIN`,\n"
+	    "%s --for LOGIN%s`,\n"
 	    "whose options make the upstream enforce what the route allows.\n"
 	    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
 	    "%s.\n",
-	    a->name, a->name, a->name, fingerprint);
+	    a->name, a->name, a->store == NULL ? key_where(a, where) : "", a->name, fingerprint);
 }
 
 /* Store a new key and say what to do with its public half. */
@@ -94,7 +96,7 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 	r = keystore_add(ks, a->name, type, priv, pub, &why);
 	keystore_free(&ks);
 	if (r != 0)
-		return key_fail(&why, r);
+		return key_fail_add(a, &why, r);
 	status = key_print_public(a->name, pub);
 	if (status == CLI_OK) {
 		pubkey_fingerprint(buf_bytes(pub), fingerprint);
@@ -254,7 +256,7 @@ key_add_password(const struct key_args *a)
 	else
 		r = keystore_add_password(ks, a->name, password, &why);
 	if (r != 0)
-		status = key_fail(&why, r);
+		status = key_fail_add(a, &why, r);
 	else
 		fprintf(stderr, "To log in with it upstream: Password = %s in a route.\n", a->name);
 	keystore_free(&ks);

@@ -65,8 +65,7 @@ keystore_file_kind(int dir, const char *name)
 void
 keystore_why_exists(const struct keystore *ks, const char *name, struct reason *why)
 {
-	reason_set(why, "%s/%s: already exists; choose another name, or: sallyport key remove %s",
-	    ks->path, name, name);
+	reason_set(why, "%s/%s: already exists; choose another name", ks->path, name);
 }
 
 int

@@ -24,7 +24,7 @@ class MappedCertificate:
             route={"CertificateFile": self.file, **words},
         )
         self.way.sshd.authorized_keys.write_text("")
-        self.way.gateway.command("key", "remove", "alice")
+        self.way.gateway.command("key", "remove", "alice", "--force")
         self.way.gateway.add_key("alice", self.key)
 
     def sign(self, **options):

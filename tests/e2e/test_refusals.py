@@ -170,7 +170,7 @@ def test_missing_mapped_key(gated):
     """Only its route fails, with a reason in the log."""
     w = gated()
     w.answers()
-    w.gateway.command("key", "remove", "alice")
+    w.gateway.command("key", "remove", "alice", "--force")
     mark = w.gateway.log.mark()
     assert_refused_with_reason(w, assert_refused(w.client), mark)
 

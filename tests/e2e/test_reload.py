@@ -139,7 +139,7 @@ def test_reload_keeps_old_key_store_where_new_one_does_not_open(w):
 def test_running_session_rekeys_with_its_old_host_key(w, tmp_path):
     """The new key has the name of the old one; a running session rekeys with the key it began with."""
     running = open_session(w.client, RekeyLimit="1M", LogLevel="VERBOSE", HostKeyAlgorithms="ssh-ed25519")
-    w.gateway.command("key", "remove", "host_ed25519")
+    w.gateway.command("key", "remove", "host_ed25519", "--force")
     new = w.gateway.generate_key("host_ed25519")
     w.gateway.hangup()
     data = random.Random(1).randbytes(5 << 20)

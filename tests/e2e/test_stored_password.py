@@ -90,7 +90,7 @@ def test_key_commands_with_passwords(make_gateway):
     for file in (g.dir / "keys").iterdir():
         assert b"first" not in file.read_bytes() or file.name == ".unlock"
     g.command("key", "rewrap")
-    g.command("key", "remove", NAME)
+    g.command("key", "remove", NAME, "--force")
     assert NAME not in g.command("key", "list")
 
 
@@ -164,7 +164,7 @@ def test_wrong_stored_password(gated, account, asks):
     w.sshd.quiet()
     assert len(re.findall(r"Failed \S+ for|error: PAM: Authentication failure", w.sshd.log.text())) == 1
     # a new password applies at once
-    w.gateway.command("key", "remove", NAME)
+    w.gateway.command("key", "remove", NAME, "--force")
     store_password(w.gateway, PASSWORD)
     w.answers()
 
@@ -179,7 +179,7 @@ def test_upstream_that_disconnects_after_wrong_password(gated, account):
 def test_password_removed_from_store(gated, account):
     w = way_with_password(gated, account)
     w.answers()
-    w.gateway.command("key", "remove", NAME)
+    w.gateway.command("key", "remove", NAME, "--force")
     assert "the gateway cannot log you in right now" in refusal_line(w)
     w.gateway.log.wait(f"there is no such password; make it with: sallyport key add {NAME} --password")
     assert not w.sshd.log.find("Failed password")
@@ -307,7 +307,7 @@ def test_password_change_request(gated, ring, monkeypatch):
     with prompting_upstream(gated, ring, monkeypatch, ROUNDS) as (w, _):
         store_password(w.gateway, PASSWORD)
         assert "or a new one; ask your administrator" in refusal_line(w)
-        w.gateway.log.wait(f"wants the password stored as {NAME} changed; .*sallyport key remove {NAME}")
+        w.gateway.log.wait(f"wants the password stored as {NAME} changed; .*sallyport key remove --force {NAME}")
         assert asked == [(False, PASSWORD)]
 
 
@@ -333,7 +333,7 @@ def test_password_does_not_stay_in_memory(gated, account, asks):
             assert found_in(session, control) == set(control), "the search itself does not work"
         procs.end(p)
     # a refused password as well
-    w.gateway.command("key", "remove", NAME)
+    w.gateway.command("key", "remove", NAME, "--force")
     store_password(w.gateway, "staple-battery-horse")
     refusal_line(w)
     for proc in [w.gateway.master, *w.gateway.keepers()]:

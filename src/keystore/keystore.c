@@ -108,6 +108,10 @@ store_create(struct keystore *ks, struct reason *why)
 		/* Another process has made one since it was looked for: that one counts. */
 		return r == ERR_EXISTS ? store_unlock(ks, why) : r;
 	}
+	/* a directory of a checkout is open to everybody, and `cp -a` would take that along */
+	if (fchmod(ks->dir.fd, 0700) == -1)
+		log_info("%s: others can see the names of its keys; run: chmod 700 %s", ks->path,
+		    ks->path);
 	ks->key = key;
 	return 0;
 }

@@ -61,6 +61,25 @@ test_keys_sign_after_they_are_stored(void **state)
 	assert_int_equal(count_files(".new-"), 0);
 }
 
+static void
+test_directory_is_closed_when_store_is_made(void **state)
+{
+	struct keystore *ks;
+
+	(void)state;
+	assert_int_equal(mkdir("keys", 0755), 0);
+	assert_int_equal(chmod("keys", 0755), 0);
+	ks = open_store();
+	keystore_free(&ks);
+	assert_int_equal(mode_of("keys"), 0700);
+	/* later, its modes are the administrator's */
+	assert_int_equal(chmod("keys", 0750), 0);
+	ks = open_store();
+	add_key(ks, "alice", "ed25519");
+	keystore_free(&ks);
+	assert_int_equal(mode_of("keys"), 0750);
+}
+
 /* NAME.pub is what OpenSSH reads, and says the same as the sealed file. */
 static void
 test_public_file_is_that_of_openssh(void **state)
@@ -322,6 +341,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_keys_sign_after_they_are_stored),
+		T(test_directory_is_closed_when_store_is_made),
 		T(test_public_file_is_that_of_openssh),
 		T(test_names_of_keys),
 		T(test_list_add_remove),

@@ -83,7 +83,7 @@ def test_restart_refuses_no_connection(activated_gateway):
 
 
 def test_probes_over_restarts_are_all_answered(activated_gateway):
-    """FAULTS F18: with 50 sessions, `systemctl restart`, and again before the last one is over: 1,000 of 1,000
+    """With 50 sessions, `systemctl restart`, and again before the last one is over: 1,000 of 1,000
     connections are greeted, and 50 of 50 sessions go on.
     """
     w = activated_gateway(MaxStartups="1000")

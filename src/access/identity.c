@@ -12,6 +12,7 @@
 #include "access/identity.h"
 #include "base/access_hint.h"
 #include "base/fd.h"
+#include "base/match.h"
 #include "formats/pubkey.h"
 
 #define BANNER_MAX (16 * 1024)
@@ -160,6 +161,27 @@ identity_load_keys(struct identity *id, const struct conf *conf, struct conf_err
 	return r;
 }
 
+int
+identity_check_algorithms(const struct identity *id, const struct conf *conf,
+    struct conf_errors *errors)
+{
+	const char *list = conf->gateway.host_key_algorithms;
+	struct bytes rest, name;
+	char alg[64];
+	int negated;
+
+	if (list == NULL || id->n_host_keys == 0)
+		return 0;
+	rest = (struct bytes){ (const uint8_t *)list, strlen(list) };
+	while (match_list_next(&rest, &name, &negated)) {
+		snprintf(alg, sizeof(alg), "%.*s", (int)name.len, (const char *)name.p);
+		if (identity_host_key(id, alg) != NULL)
+			return 0;
+	}
+	return identity_error(conf, errors, "gateway", "HostKeyAlgorithms",
+	    "HostKeyAlgorithms: no HostKey is of a type that it names");
+}
+
 static int
 identity_load_parts(const struct conf *conf, const struct conf *old_conf,
     const struct identity *old, int with_keys, struct identity **out, struct conf_errors *errors)
@@ -173,6 +195,8 @@ identity_load_parts(const struct conf *conf, const struct conf *old_conf,
 	r = identity_open_store(*out, conf, old_conf, old, errors);
 	if (r == 0 && with_keys)
 		r = identity_load_keys(*out, conf, errors);
+	if (r == 0 && with_keys)
+		r = identity_check_algorithms(*out, conf, errors);
 	if (r != 0)
 		identity_unref(out);
 	return r;

@@ -51,6 +51,11 @@ int identity_load_store(const struct conf *conf, struct identity **out,
 int identity_new(struct keystore *ks, struct identity **out) MUST_CHECK;
 int identity_add_key(struct identity *id, const char *name, struct reason *why) MUST_CHECK;
 
+/* HostKeyAlgorithms must have an algorithm of a host key: else no client could connect.  0, or
+ * ERR_CONFIG with an error added. */
+int identity_check_algorithms(const struct identity *id, const struct conf *conf,
+    struct conf_errors *errors) MUST_CHECK;
+
 /* Is the way to the key store such that no other user can put another in its place?  0, or
  * an ERR_* of safe_path_open() with why. */
 int identity_check_way(const struct conf *conf, struct reason *why) MUST_CHECK;

@@ -104,6 +104,8 @@ policy_from_route_fill(const struct route *route, const struct authorized_option
 	policy->max_sessions = (uint32_t)route->max_sessions;
 	policy->idle_ms = (uint32_t)route->idle_timeout_ms;
 	policy->session_ms = (uint32_t)route->session_timeout_ms;
+	policy->rekey_bytes = route->rekey_limit.bytes;
+	policy->rekey_ms = (uint32_t)route->rekey_limit.ms;
 	policy->has_tunnel = options->has_tunnel;
 	policy->tunnel = options->tunnel;
 	r = policy_copy_permitted(&policy->permit_open[POLICY_ROUTE], &route->permit_open);

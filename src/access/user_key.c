@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/match.h"
 #include "formats/authorized_options.h"
 #include "formats/cert.h"
 #include "formats/pubkey.h"
 #include "access/user_key.h"
 #include "access/key_list_cache.h"
 #include "transport/keys.h"
+#include "wire/algorithms.h"
 
 #define NOT_REVOKED_KEYS                                                         \
 	"is neither a list of public keys nor made by ssh-keygen -k: no key is " \
@@ -229,6 +231,31 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	else
 		authorized_options_free(&answer->options);
 	return ok;
+}
+
+const char *
+user_key_algorithms(const struct route *route, const struct conf *conf)
+{
+	if (route->pubkey_accepted_algorithms != NULL)
+		return route->pubkey_accepted_algorithms;
+	if (conf->gateway.pubkey_accepted_algorithms != NULL)
+		return conf->gateway.pubkey_accepted_algorithms;
+	return algorithms_default(ALGORITHMS_USER_KEY);
+}
+
+int
+user_key_type_accepted(const char *type, const char *algorithms)
+{
+	struct bytes rest = { (const uint8_t *)algorithms, strlen(algorithms) }, name;
+	char alg[64];
+	int negated;
+
+	while (match_list_next(&rest, &name, &negated)) {
+		snprintf(alg, sizeof(alg), "%.*s", (int)name.len, (const char *)name.p);
+		if (pubkey_algorithm_ok(type, alg) || cert_algorithm(type, alg) != NULL)
+			return 1;
+	}
+	return 0;
 }
 
 int

@@ -39,6 +39,13 @@ int user_key_ca_signed(const struct cert *cert);
 int user_key_allowed(const struct user_key_request *request, struct bytes blob,
     struct user_key_answer *answer);
 
+/* PubkeyAcceptedAlgorithms, of the route or else of [gateway]: names separated by commas.  Valid as
+ * long as both. */
+const char *user_key_algorithms(const struct route *route, const struct conf *conf);
+
+/* 1 if a key of this type has an algorithm among them. */
+int user_key_type_accepted(const char *type, const char *algorithms);
+
 /* A file of a route that says which keys may log in. */
 enum user_key_list {
 	USER_KEY_AUTHORIZED, /* AuthorizedKeysFile */

@@ -143,6 +143,7 @@ check_host_keys(struct check *c, struct conf_errors *list)
 			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
 	check_host_keys_serve(c, id, file, line);
+	(void)!identity_check_algorithms(id, c->conf, c->errors);
 	identity_unref(&id);
 }
 

@@ -153,8 +153,28 @@ route_show_password(const struct find_route *f)
 
 /* --- who may log in --- */
 
+/* Would a client with this key that a list has be let in?  0, or an ERR_* with why. */
 static int
-route_show_may(const struct route_args *a, const struct route *r)
+route_show_usable(const struct conf *conf, const struct route *r, struct bytes blob,
+    const struct authorized_options *options, struct reason *why)
+{
+	struct buf policy;
+	char type[64];
+	int err;
+
+	if (pubkey_type(blob, type) == 0 &&
+	    !user_key_type_accepted(type, user_key_algorithms(r, conf))) {
+		reason_set(why, "PubkeyAcceptedAlgorithms has no algorithm of such keys");
+		return ERR_AUTH;
+	}
+	buf_init(&policy, POLICY_BYTES_MAX);
+	err = policy_from_route(r, options, &policy, why);
+	buf_free(&policy);
+	return err;
+}
+
+static int
+route_show_may(const struct route_args *a, const struct conf *conf, const struct route *r)
 {
 	const struct user_key_request request = { .route = r,
 		.login = a->login,
@@ -162,7 +182,6 @@ route_show_may(const struct route_args *a, const struct route *r)
 		.now = time(NULL) };
 	struct user_key_answer answer = { 0 };
 	struct reason why;
-	struct buf policy;
 	char text[160], id[CERT_SHOW_SIZE];
 	const struct bytes blob = buf_bytes(&a->blob);
 	struct cert cert;
@@ -172,9 +191,7 @@ route_show_may(const struct route_args *a, const struct route *r)
 		printf("--key      %s\n", cert_show(&cert, id));
 	route_show_describe(blob, text);
 	if (user_key_allowed(&request, blob, &answer)) {
-		buf_init(&policy, POLICY_BYTES_MAX);
-		err = policy_from_route(r, &answer.options, &policy, &why);
-		buf_free(&policy);
+		err = route_show_usable(conf, r, blob, &answer.options, &why);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
 		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	} else {
@@ -330,7 +347,7 @@ route_show(const struct route_args *a, const struct find_route *f)
 	other = route_show_host_keys(f);
 	status = status != CLI_OK ? status : other;
 	if (a->key != NULL) {
-		other = route_show_may(a, r);
+		other = route_show_may(a, f->conf, r);
 		status = status != CLI_OK ? status : other;
 	}
 	if (a->dial) {

@@ -21,6 +21,11 @@ serve_session(int client, int keeper, const struct master_session *session)
 		.login_grace_ms = session->gateway->login_grace_ms,
 		.client_alive_interval_ms = session->gateway->client_alive_interval_ms,
 		.client_alive_count_max = session->gateway->client_alive_count_max,
+		.kex_algorithms = session->gateway->kex_algorithms,
+		.host_key_algorithms = session->gateway->host_key_algorithms,
+		.ciphers = session->gateway->ciphers,
+		.macs = session->gateway->macs,
+		.user_key_algorithms = session->gateway->pubkey_accepted_algorithms,
 	};
 
 	session_run(client, keeper, &config);

@@ -60,6 +60,13 @@ struct conf_penalties {
 	int deny_all[2];	/* with so many, refuse all other sources, too; default no */
 };
 
+/* RekeyLimit: when a side of a connection asks for new keys. */
+struct conf_rekey {
+	uint64_t bytes; /* in one direction; 0: the limit of the cipher */
+	int ms;		/* since the last key exchange; 0: no limit */
+	int set;	/* 0: the keyword is not given */
+};
+
 struct conf_gateway {
 	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
 	size_t n_listen;
@@ -73,13 +80,19 @@ struct conf_gateway {
 	int max_auth_tries;	      /* default 6 */
 	int client_alive_interval_ms; /* default 15 s; 0: off */
 	int client_alive_count_max;   /* default 3 */
-	char *banner;		      /* path (resolved), or NULL */
-	char *run_as;		      /* user when started as root, or NULL */
-	char *run_network_as;	      /* the same for all processes but the keeper, or NULL */
-	int strict_modes;	      /* default 1 */
-	char *log_format;	      /* "sshd" or "json" */
-	char *log_level;	      /* "ERROR", "INFO" (default), "DEBUG" */
-	char *control_socket;	      /* path (resolved), or "none" */
+	char *kex_algorithms;	      /* names separated by commas, or NULL: the default */
+	char *host_key_algorithms;
+	char *ciphers;
+	char *macs;
+	char *pubkey_accepted_algorithms;
+	struct conf_rekey rekey; /* default: the cipher's limit, no time */
+	char *banner;		 /* path (resolved), or NULL */
+	char *run_as;		 /* user when started as root, or NULL */
+	char *run_network_as;	 /* the same for all processes but the keeper, or NULL */
+	int strict_modes;	 /* default 1 */
+	char *log_format;	 /* "sshd" or "json" */
+	char *log_level;	 /* "ERROR", "INFO" (default), "DEBUG" */
+	char *control_socket;	 /* path (resolved), or "none" */
 };
 
 struct conf_keystore {

@@ -8,12 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/guess.h"
 #include "base/log.h"
 #include "conf/elsewhere.h"
 #include "conf/keyword.h"
-
-/* The longest word for which "did you mean" is computed. */
-#define GUESS_LEN 40
 
 int
 keyword_bad(struct reason *why, const char *fmt, ...)
@@ -26,48 +24,16 @@ keyword_bad(struct reason *why, const char *fmt, ...)
 	return ERR_FORMAT;
 }
 
-/* Levenshtein distance of two short words, case ignored. */
-static unsigned int
-keyword_distance(const char *a, const char *b)
-{
-	unsigned int row[GUESS_LEN + 1], above, left, best;
-	size_t i, j, la = strlen(a), lb = strlen(b);
-
-	if (la > GUESS_LEN || lb > GUESS_LEN)
-		return UINT32_MAX;
-	for (j = 0; j <= lb; j++)
-		row[j] = (unsigned int)j;
-	for (i = 1; i <= la; i++) {
-		above = row[0];
-		row[0] = (unsigned int)i;
-		for (j = 1; j <= lb; j++) {
-			left = row[j - 1];
-			best = above + (strncasecmp(&a[i - 1], &b[j - 1], 1) != 0);
-			if (left + 1 < best)
-				best = left + 1;
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			above = row[j];
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
 const char *
 keyword_guess(const char *word, const char *const *names, size_t n)
 {
+	unsigned int best = GUESS_START;
 	const char *guess = NULL;
-	unsigned int d, best = 3;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		d = keyword_distance(word, names[i]);
-		if (d < best && d * 2 < strlen(names[i])) {
-			best = d;
+	for (i = 0; i < n; i++)
+		if (guess_closer(word, names[i], &best))
 			guess = names[i];
-		}
-	}
 	return guess;
 }
 

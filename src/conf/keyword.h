@@ -57,6 +57,13 @@ extern const struct keyword_type keyword_path;	 /* char *: resolved */
 extern const struct keyword_type keyword_words;	 /* struct strlist, no word twice */
 extern const struct keyword_type keyword_paths;	 /* struct strlist: resolved */
 extern const struct keyword_type keyword_lines;	 /* struct strlist: each value is one element */
+extern const struct keyword_type keyword_rekey;	 /* struct conf_rekey */
+/* Lists of algorithms, of the kind in the keyword's min (wire/algorithms.h). */
+extern const struct keyword_type keyword_algorithms; /* char *; NULL stands for the default */
+
+/* Set *field, which is freed, to an expanded list: algorithms_expand().  0, ERR_FORMAT or ERR_NOMEM. */
+int keyword_expand_algorithms(int kind, const char *list, const char *within, char **field,
+    struct reason *why);
 
 /*
  * Parse the entries of a section into target, then set the keys that are not in it to their defaults.

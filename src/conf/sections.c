@@ -14,6 +14,7 @@
 #include "conf/sections.h"
 #include "conf/persource.h"
 #include "conf/reader.h"
+#include "wire/algorithms.h"
 
 #define LISTEN_MAX 64
 
@@ -284,6 +285,27 @@ static const struct keyword gateway_table[] = {
 	    .value = "3",
 	    .min = 1,
 	    .max = 1000 },
+	{ .name = "KexAlgorithms",
+	    .type = &keyword_algorithms,
+	    .offset = G(kex_algorithms),
+	    .min = ALGORITHMS_SERVER_KEX },
+	{ .name = "HostKeyAlgorithms",
+	    .type = &keyword_algorithms,
+	    .offset = G(host_key_algorithms),
+	    .min = ALGORITHMS_SERVER_HOST_KEY },
+	{ .name = "Ciphers",
+	    .type = &keyword_algorithms,
+	    .offset = G(ciphers),
+	    .min = ALGORITHMS_CIPHER },
+	{ .name = "MACs", .type = &keyword_algorithms, .offset = G(macs), .min = ALGORITHMS_MAC },
+	{ .name = "PubkeyAcceptedAlgorithms",
+	    .type = &keyword_algorithms,
+	    .offset = G(pubkey_accepted_algorithms),
+	    .min = ALGORITHMS_USER_KEY },
+	{ .name = "RekeyLimit",
+	    .type = &keyword_rekey,
+	    .offset = G(rekey),
+	    .value = "default none" },
 	{ .name = "Banner", .type = &keyword_path, .offset = G(banner) },
 	{ .name = "RunAs",
 	    .type = &keyword_string,

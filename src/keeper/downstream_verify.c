@@ -13,6 +13,7 @@
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
 #include "transport/keys.h"
+#include "wire/algorithms.h"
 #include "wire/ssh.h"
 
 /* As sshd (MAX_PASSWORD_LEN): longer ones are none that could be right. */
@@ -51,6 +52,13 @@ downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 	if (!user_key_allowed(&request, blob, &answer)) {
 		if (answer.why.text[0] != '\0')
 			downstream_log_refusal(s, "%s", answer.why.text);
+		return 0;
+	}
+	/* looked at last: a key of the route is refused no sooner than others */
+	if (!algorithms_named(user_key_algorithms(s->route, s->snapshot->conf), alg)) {
+		downstream_log_refusal(s, "signature algorithm %s not in PubkeyAcceptedAlgorithms",
+		    alg);
+		authorized_options_free(&answer.options);
 		return 0;
 	}
 	authorized_options_free(&s->down.offered_options);

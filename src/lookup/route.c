@@ -61,11 +61,13 @@ static const struct keyword route_table[] = {
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
-	{ "Ciphers", &route_algorithms, R(ciphers), .min = ALGORITHMS_CIPHER },
-	{ "KexAlgorithms", &route_algorithms, R(kex_algorithms), .min = ALGORITHMS_KEX },
-	{ "HostKeyAlgorithms", &route_algorithms, R(host_key_algorithms),
+	{ "Ciphers", &keyword_algorithms, R(ciphers), .min = ALGORITHMS_CIPHER },
+	{ "KexAlgorithms", &keyword_algorithms, R(kex_algorithms), .min = ALGORITHMS_KEX },
+	{ "HostKeyAlgorithms", &keyword_algorithms, R(host_key_algorithms),
 	    .min = ALGORITHMS_HOST_KEY },
-	{ "MACs", &route_algorithms, R(macs), .min = ALGORITHMS_MAC },
+	{ "MACs", &keyword_algorithms, R(macs), .min = ALGORITHMS_MAC },
+	{ "PubkeyAcceptedAlgorithms", &route_user_key_algorithms, R(pubkey_accepted_algorithms) },
+	{ "RekeyLimit", &keyword_rekey, R(rekey) },
 	{ "Restrict", &keyword_choice, R(restrict_all), .choices = yes_no, .value = "no" },
 	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = route_forward_names,
 	    .value = "yes" },
@@ -436,6 +438,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		/* before expansion: Key = %u must not mean the agent for a login named agent */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
+		r->rekey_limit = r->rekey.set ? r->rekey : conf->gateway.rekey;
 		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);
 		if (route_set_methods(section, r) != 0)

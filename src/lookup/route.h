@@ -74,6 +74,9 @@ struct route {
 	char *kex_algorithms;
 	char *host_key_algorithms;
 	char *macs;
+	char *pubkey_accepted_algorithms; /* of the client's key, or NULL: as [gateway] has it */
+	struct conf_rekey rekey;	  /* RekeyLimit as written */
+	struct conf_rekey rekey_limit;	  /* the same, or if not set that of [gateway] */
 
 	/* Policy: what may be done once logged in (access/policy_from_route.h). */
 	int restrict_all; /* Restrict: the next five default to no */

@@ -117,34 +117,19 @@ const struct keyword_type route_template_words = { route_set_template_words, rou
 const struct keyword_type route_template_path = { route_set_template_path, route_print_text,
 	route_clear_text };
 
+/* The user's key algorithms of [gateway] stand for the default, and are the limit. */
 static int
-route_set_algorithms(const struct keyword *kw, void *field, const char *value,
+route_set_narrowed(const struct keyword *kw, void *field, const char *value,
     struct keyword_ctx *ctx)
 {
-	char **p = field;
-	struct buf list;
-	int err;
+	const char *limit = ctx->conf->gateway.pubkey_accepted_algorithms;
 
-	buf_init(&list, 2048);
-	err = algorithms_expand((enum algorithms)kw->min, value, &list, &ctx->why);
-	if (err == 0) {
-		*p = strndup((const char *)list.data, list.len);
-		err = *p == NULL ? ERR_NOMEM : 0;
-	}
-	buf_free(&list);
-	return err;
+	if (limit == NULL)
+		limit = algorithms_default(ALGORITHMS_USER_KEY);
+	return keyword_expand_algorithms(ALGORITHMS_USER_KEY, value, limit, field, &ctx->why);
 }
 
-static void
-route_print_algorithms(const struct keyword *kw, const void *field, FILE *to)
-{
-	const char *list = *(char *const *)field;
-
-	fprintf(to, "%s = %s\n", kw->name,
-	    list != NULL ? list : algorithms_default((enum algorithms)kw->min));
-}
-
-const struct keyword_type route_algorithms = { route_set_algorithms, route_print_algorithms,
+const struct keyword_type route_user_key_algorithms = { route_set_narrowed, route_print_text,
 	route_clear_text };
 
 /* --- checks --- */

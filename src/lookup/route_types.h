@@ -12,8 +12,8 @@ extern const struct keyword_type route_template;       /* char * */
 extern const struct keyword_type route_template_words; /* struct strlist */
 extern const struct keyword_type route_template_path;  /* char *: resolved */
 
-/* Lists of algorithms of ssh_config(5), of the kind in the keyword's min; NULL stands for the default. */
-extern const struct keyword_type route_algorithms; /* char * */
+/* PubkeyAcceptedAlgorithms: a list that narrows the one of [gateway]; NULL stands for that one. */
+extern const struct keyword_type route_user_key_algorithms; /* char * */
 
 /* The keyword table of [route].  For tests. */
 const struct keyword *route_keywords(size_t *n);

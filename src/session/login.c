@@ -27,6 +27,11 @@ login_begin(struct session *s)
 	struct bytes keys[IPC_HOST_KEYS_MAX];
 	struct leg_config config = { .software = TRANSPORT_SOFTWARE,
 		.host_keys = keys,
+		.kex_algorithms = s->config->kex_algorithms,
+		.host_key_algorithms = s->config->host_key_algorithms,
+		.ciphers = s->config->ciphers,
+		.macs = s->config->macs,
+		.user_key_algorithms = s->config->user_key_algorithms,
 		.compression = "none,zlib@openssh.com" };
 	struct ipc_msg msg;
 	const char *why;
@@ -207,6 +212,8 @@ login_relay(struct session *s, struct wire *body)
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->up_alive_interval_ms, s->config->client_alive_count_max);
 	relay_set_version(&s->relay, leg_peer_version(s->up));
+	leg_set_rekey(s->down, s->policy.rekey_bytes, s->policy.rekey_ms);
+	leg_set_rekey(s->up, s->policy.rekey_bytes, s->policy.rekey_ms);
 	r = relay_set_policy(&s->relay, &s->policy, s->config->id, clock_ms());
 	if (r != 0) {
 		session_end(s, "%s", err_str(r));

@@ -15,6 +15,8 @@ struct session_config {
 	int login_grace_ms;	      /* 0: no limit */
 	int client_alive_interval_ms; /* 0: off */
 	int client_alive_count_max;
+	/* Of [gateway], for the client's side; NULL: the default. */
+	const char *kex_algorithms, *host_key_algorithms, *ciphers, *macs, *user_key_algorithms;
 };
 
 /* The descriptors of its sockets: the filter of its system calls knows these numbers. */

@@ -325,6 +325,30 @@ leg_in_kex(const struct leg *leg)
 	return leg->ssh->dh_handshake_state != DH_STATE_FINISHED;
 }
 
+/* libssh computes the limit of a cipher at each key exchange: narrow that of the ciphers in use. */
+static void
+leg_narrow_blocks(struct ssh_cipher_struct *cipher, uint64_t bytes)
+{
+	if (cipher == NULL)
+		return;
+	if (cipher->max_blocks == 0 || cipher->max_blocks > bytes / cipher->blocksize)
+		cipher->max_blocks = bytes / cipher->blocksize;
+}
+
+void
+leg_set_rekey(struct leg *leg, uint64_t bytes, uint32_t ms)
+{
+	struct ssh_crypto_struct *crypto = leg->ssh->current_crypto;
+
+	leg->ssh->opts.rekey_data = bytes;
+	leg->ssh->opts.rekey_time = ms;
+	ssh_timestamp_init(&leg->ssh->last_rekey_time);
+	if (bytes == 0 || crypto == NULL)
+		return;
+	leg_narrow_blocks(crypto->in_cipher, bytes);
+	leg_narrow_blocks(crypto->out_cipher, bytes);
+}
+
 int
 leg_send_success(struct leg *leg)
 {

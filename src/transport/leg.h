@@ -50,13 +50,14 @@ struct leg_ops {
 };
 
 struct leg_config {
-	/* Comma-separated lists, as in ssh_config; NULL: those of algorithms_default(). */
+	/* Names separated by commas; NULL: those of algorithms_default() for this side. */
 	const char *kex_algorithms;
-	const char *host_key_algorithms; /* client only; the server's follow its keys */
+	const char *host_key_algorithms; /* server: of these, those that its keys have */
 	const char *ciphers;
 	const char *macs;
 	const char *compression;
-	const char *software; /* server only: after "SSH-2.0-" in the version string */
+	const char *user_key_algorithms; /* server only: of users' keys, for server-sig-algs */
+	const char *software;		 /* server only: after "SSH-2.0-" in the version string */
 	/* Server only: public blobs of the host keys, in order of preference; of each type
 	 * the first one serves. */
 	const struct bytes *host_keys;
@@ -132,6 +133,11 @@ size_t leg_writable(const struct leg *leg);
 
 /* 1 once the first key exchange is over. */
 int leg_ready(const struct leg *leg);
+
+/* RekeyLimit, from now on: once a leg is logged in, it asks for new keys before it sends what would
+ * be more than so many bytes in one direction with the same keys (0: as many as the cipher bears),
+ * and with the first message that is sent or comes after so many milliseconds (0: no limit). */
+void leg_set_rekey(struct leg *leg, uint64_t bytes, uint32_t ms);
 
 /* 1 during a key exchange.  The leg must be read meanwhile, for else the exchange never ends. */
 int leg_in_kex(const struct leg *leg);

@@ -21,11 +21,6 @@
 #include "libssh/pki.h"
 #include "transport/leg_private.h"
 
-/* server-sig-algs: the signatures of users that the keeper verifies. */
-#define LEG_SIG_ALGS                                                                      \
-	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
-	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
-
 int
 leg_global_init(void)
 {
@@ -51,8 +46,10 @@ leg_set_algorithms(struct leg *leg, const struct leg_config *c, const char **why
 	const char *macs = c->macs != NULL ? c->macs : algorithms_default(ALGORITHMS_MAC);
 
 	if (leg_set_methods(leg->ssh, SSH_KEX,
-		c->kex_algorithms != NULL ? c->kex_algorithms :
-					    algorithms_default(ALGORITHMS_KEX)) != 0) {
+		c->kex_algorithms != NULL ?
+		    c->kex_algorithms :
+		    algorithms_default(leg->server ? ALGORITHMS_SERVER_KEX : ALGORITHMS_KEX)) !=
+	    0) {
 		*why = "KexAlgorithms: no algorithm of the list is supported";
 		return ERR_ALGORITHM;
 	}
@@ -146,6 +143,36 @@ fail:
 	return NULL;
 }
 
+/* Set the host key algorithms, of which have are those of the keys, and server-sig-algs. */
+static int
+leg_set_key_algorithms(struct leg *leg, const struct leg_config *config, const struct buf *have,
+    const char **why)
+{
+	const char *host = config->host_key_algorithms, *user = config->user_key_algorithms;
+	struct buf list, signatures;
+	int r = ERR_ALGORITHM;
+
+	buf_init(&list, 2048);
+	buf_init(&signatures, 2048);
+	algorithms_filter(host != NULL ? host : (const char *)have->data, (const char *)have->data,
+	    &list);
+	algorithms_signatures(user != NULL ? user : algorithms_default(ALGORITHMS_USER_KEY),
+	    &signatures);
+	*why = "HostKeyAlgorithms has no algorithm of the host keys";
+	if (list.len == 0 || buf_cstr(&list) == NULL || buf_cstr(&signatures) == NULL ||
+	    leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)list.data) != 0)
+		goto out;
+	*why = "out of memory";
+	leg->host_key_algorithms = strdup((const char *)list.data);
+	leg->ssh->opts.pubkey_accepted_types = strdup((const char *)signatures.data);
+	if (leg->host_key_algorithms != NULL && leg->ssh->opts.pubkey_accepted_types != NULL)
+		r = 0;
+out:
+	buf_free(&list);
+	buf_free(&signatures);
+	return r;
+}
+
 struct leg *
 leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *ops, void *ctx,
     const char **why)
@@ -167,10 +194,8 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 	}
 	*why = "host keys do not fit";
 	if (buf_cstr(&algorithms) == NULL ||
-	    leg_set_methods(leg->ssh, SSH_HOSTKEYS, (const char *)algorithms.data) != 0 ||
-	    (leg->host_key_algorithms = strdup((const char *)algorithms.data)) == NULL)
+	    leg_set_key_algorithms(leg, config, &algorithms, why) != 0)
 		goto fail;
-	leg->ssh->opts.pubkey_accepted_types = strdup(LEG_SIG_ALGS);
 	leg->ssh->server_opts.custombanner = strdup(config->software);
 	/* in this state libssh lets INFO_RESPONSE pass */
 	leg->ssh->auth.state = SSH_AUTH_STATE_INFO;

@@ -49,6 +49,8 @@ policy_put(struct buf *b, const struct policy *policy)
 	wire_put_u32(b, policy->max_sessions);
 	wire_put_u32(b, policy->idle_ms);
 	wire_put_u32(b, policy->session_ms);
+	wire_put_u64(b, policy->rekey_bytes);
+	wire_put_u32(b, policy->rekey_ms);
 	wire_put_bool(b, policy->has_tunnel);
 	wire_put_u32(b, policy->tunnel);
 	wire_put_bool(b, policy->command != NULL);
@@ -117,6 +119,8 @@ policy_get(struct wire *w, struct policy *policy)
 	policy->max_sessions = wire_u32(w);
 	policy->idle_ms = wire_u32(w);
 	policy->session_ms = wire_u32(w);
+	policy->rekey_bytes = wire_u64(w);
+	policy->rekey_ms = wire_u32(w);
 	policy->has_tunnel = wire_bool(w);
 	policy->tunnel = wire_u32(w);
 	forced = wire_bool(w);

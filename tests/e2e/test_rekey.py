@@ -150,6 +150,65 @@ def test_rekeying_during_sftp(rekeying_way, bulk, tmp_path):
     assert (tmp_path / "b").read_bytes() == b.path.read_bytes()
 
 
+# RekeyLimit of the server, which then asks for new keys itself, on both of its connections.
+
+ASKED = pytest.mark.parametrize("words, cipher", [
+    ({"front": {"RekeyLimit": "1M"}}, "aes128-gcm@openssh.com"),
+    ({"front": {"RekeyLimit": "1M 1h"}}, "chacha20-poly1305@openssh.com"),
+    ({"front": {"RekeyLimit": "1G"}, "route": {"RekeyLimit": "1M"}}, "aes128-ctr"),
+], ids=["gcm", "chacha20", "route"])
+
+
+@ASKED
+def test_server_asks_for_new_keys(own_way, bulk, tmp_path, words, cipher):
+    w = own_way(sshd={"LogLevel": "DEBUG1"}, **words)
+    if w.direct and "route" in words:
+        pytest.skip("a word of [route]")
+    b = bulk(12)
+    with open(b.path, "rb") as f:
+        r = w.ssh("-v", "sha256sum", stdin=f, Ciphers=cipher)
+    assert r.code == 0 and r.text.split()[0] == b.sha256
+    assert count_rekeys(r.err) > 8
+    with open(tmp_path / "err", "wb") as err:
+        p = w.client.spawn("-v", f"cat {b.path}", stdin=subprocess.DEVNULL, stderr=err, Ciphers=cipher)
+        assert sha256_of(p.stdout) == b.sha256
+    assert p.wait(10) == 0
+    assert count_rekeys((tmp_path / "err").read_text()) > 8
+    assert len(re.findall(r"SSH2_MSG_NEWKEYS received", w.sshd.log.text())) > 16
+
+
+def test_server_and_client_ask_for_new_keys(own_way, bulk):
+    """At nearly the same time, in both directions: neither answers the other's request with a refusal."""
+    w = own_way(sshd={"RekeyLimit": "1M"}, front={"RekeyLimit": "1M"})
+    b = bulk(10)
+    with open(b.path, "rb") as f:
+        p = w.client.spawn("cat", stdin=f, RekeyLimit="1M")
+        assert sha256_of(p.stdout) == b.sha256
+    assert p.wait(10) == 0
+
+
+def test_server_asks_for_new_keys_by_time(own_way, tmp_path):
+    w = own_way(front={"RekeyLimit": "default 1s", "ClientAliveInterval": "1"})
+    log = tmp_path / "log"
+    log.touch()
+    t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat")
+    t.expect(r"^up\r")
+    wait_for("new keys", lambda: count_rekeys(log.read_text()) >= 3, 20)
+    t.send("said\n\x04")
+    t.expect(r"^said\r")
+    assert t.wait() == 0
+
+
+def test_server_asks_for_new_keys_while_nothing_is_read(own_way):
+    """The client does not read, so that the pipe is full."""
+    w = own_way(front={"RekeyLimit": "1M"})
+    p = w.client.spawn("cat /dev/zero", stdin=subprocess.DEVNULL)
+    for _ in range(3):
+        wait_for("a standstill", lambda: client_is_idle(p))
+        assert len(p.stdout.read(3_000_000)) == 3_000_000
+    assert p.poll() is None
+
+
 @pytest.mark.parametrize("compression, cipher", [
     ("none", "aes128-gcm@openssh.com"), ("none", "aes128-ctr"), ("zlib@openssh.com", "aes128-gcm@openssh.com"),
 ])

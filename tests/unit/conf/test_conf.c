@@ -82,6 +82,68 @@ gateway_bad(const char *line, const char *expected)
 	load_bad("conf.d", message);
 }
 
+#define REKEY_ERROR(value)                                                    \
+	,                                                                     \
+	    "RekeyLimit: \"" value                                            \
+	    "\" does not begin with a size: write 512M, 1G (at least 1M) or " \
+	    "default, then a time if wanted, such as 1h"
+
+/* What a line with RekeyLimit means. */
+static void
+rekey_is(const char *value, uint64_t bytes, int ms, const char *printed)
+{
+	struct conf *conf;
+	char text[128], line[128];
+	char *dump = NULL;
+	size_t len;
+	FILE *f;
+
+	snprintf(text, sizeof(text), "[gateway]\nRekeyLimit = %s\n", value);
+	write_text("conf.d/a.ini", text);
+	conf = load_ok(CONF_ALL);
+	assert_int_equal(conf->gateway.rekey.bytes, bytes);
+	assert_int_equal(conf->gateway.rekey.ms, ms);
+	f = open_memstream(&dump, &len);
+	conf_gateway_dump(conf, f);
+	fclose(f);
+	snprintf(line, sizeof(line), "\nRekeyLimit = %s\n", printed);
+	assert_non_null(strstr(dump, line));
+	free(dump);
+	conf_free(&conf);
+}
+
+static void
+test_rekey_limit(void **state)
+{
+	(void)state;
+	rekey_is("default none", 0, 0, "default none");
+	rekey_is("1M", 1 << 20, 0, "1048576 none");
+	rekey_is("2g  90m", UINT64_C(2) << 30, 5400000, "2147483648 5400s");
+	rekey_is("default 1h", 0, 3600000, "default 3600s");
+	rekey_is("1048577", (1 << 20) + 1, 0, "1048577 none");
+}
+
+static void
+test_algorithms(void **state)
+{
+	struct conf *conf;
+
+	(void)state;
+	write_text("conf.d/a.ini",
+	    "[gateway]\nKexAlgorithms = curve25519-sha256,diffie-hellman-group18-sha512\n"
+	    "Ciphers = ^aes256-ctr\nMACs = -*-etm@*\n"
+	    "HostKeyAlgorithms = rsa-sha2-???\nPubkeyAcceptedAlgorithms = ssh-ed25519*\n");
+	conf = load_ok(CONF_ALL);
+	assert_string_equal(conf->gateway.kex_algorithms,
+	    "curve25519-sha256,diffie-hellman-group18-sha512");
+	assert_memory_equal(conf->gateway.ciphers, "aes256-ctr,aes128-gcm@", 22);
+	assert_string_equal(conf->gateway.macs, "hmac-sha2-256,hmac-sha2-512");
+	assert_string_equal(conf->gateway.host_key_algorithms, "rsa-sha2-512,rsa-sha2-256");
+	assert_string_equal(conf->gateway.pubkey_accepted_algorithms,
+	    "ssh-ed25519-cert-v01@openssh.com,ssh-ed25519");
+	conf_free(&conf);
+}
+
 static void
 test_defaults(void **state)
 {
@@ -231,6 +293,23 @@ test_penalties(void **state)
 	    "PerSourcePenalties: overflow:maybe is none of: permissive deny-all");
 	gateway_bad("PerSourcePenalties = min:20m",
 	    "PerSourcePenalties: min is longer than max: nobody would ever be refused");
+	gateway_bad("MACs = hmac-sha2-256,umac-128-etm@openssh.com",
+	    "MACs: \"umac-128-etm@openssh.com\": libssh, which the gateway is built on, does not "
+	    "have it; every OpenSSH since 5.9 has hmac-sha2-256");
+	gateway_bad("KexAlgorithms = +curve25519-sha265",
+	    "KexAlgorithms: \"curve25519-sha265\" is no key exchange that is supported (did you "
+	    "mean curve25519-sha256?)");
+	gateway_bad("HostKeyAlgorithms = ssh-rsa",
+	    "HostKeyAlgorithms: \"ssh-rsa\": SHA-1 is not supported here; RSA keys sign with "
+	    "rsa-sha2-512 and -256");
+	gateway_bad("PubkeyAcceptedAlgorithms = -*",
+	    "PubkeyAcceptedAlgorithms: that leaves no public key algorithm");
+	gateway_bad("RekeyLimit = 512K" REKEY_ERROR("512K"));
+	gateway_bad("RekeyLimit = none" REKEY_ERROR("none"));
+	gateway_bad("RekeyLimit = 1T" REKEY_ERROR("1T"));
+	gateway_bad("RekeyLimit = 281474976710657G" REKEY_ERROR("281474976710657G"));
+	gateway_bad("RekeyLimit = 1G 1y",
+	    "RekeyLimit: \"1y\" is not a time: write 30m, 1h or none, at most 24 days");
 	gateway_bad("PerSourcePenalties = crsh:5s",
 	    "PerSourcePenalties: \"crsh:5s\" is none of: no yes crash: authfail: invaliduser: "
 	    "noauth: grace-exceeded: refuseconnection: max: min: max-sources4: max-sources6: "
@@ -669,6 +748,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_defaults, setup),
 		cmocka_unit_test_setup(test_values, setup),
+		cmocka_unit_test_setup(test_algorithms, setup),
+		cmocka_unit_test_setup(test_rekey_limit, setup),
 		cmocka_unit_test_setup(test_penalties, setup),
 		cmocka_unit_test_setup(test_order_and_places, setup),
 		cmocka_unit_test_setup(test_all_errors_are_reported, setup),

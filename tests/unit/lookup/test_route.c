@@ -257,6 +257,38 @@ test_keywords_of_the_policy(void **state)
 	    "conf.d/a.ini:4: PermitListen: any must be the only value\n");
 }
 
+static void
+test_narrowed_algorithms_and_rekey_limit(void **state)
+{
+	struct lookup_lab lab;
+	struct route *r;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    "[gateway]\nPubkeyAcceptedAlgorithms = ssh-ed25519,rsa-sha2-512\nRekeyLimit = 1G 1h\n"
+	    "[route a]\nHostName = h\n" REST_OF_ROUTE
+	    "PubkeyAcceptedAlgorithms = -rsa*\nRekeyLimit = 2M\n"
+	    "[route b]\nHostName = h\n" REST_OF_ROUTE);
+	assert_int_equal(lookup_lab_find(&lab, "a", &r), LOOKUP_FOUND);
+	assert_string_equal(r->pubkey_accepted_algorithms, "ssh-ed25519");
+	assert_int_equal(r->rekey_limit.bytes, 2 << 20);
+	assert_int_equal(r->rekey_limit.ms, 0);
+	route_free(&r);
+	assert_int_equal(lookup_lab_find(&lab, "b", &r), LOOKUP_FOUND);
+	assert_null(r->pubkey_accepted_algorithms);
+	assert_int_equal(r->rekey_limit.bytes, 1 << 30);
+	assert_int_equal(r->rekey_limit.ms, 3600000);
+	route_free(&r);
+	lookup_lab_free(&lab);
+	lookup_lab_refuses("[gateway]\nPubkeyAcceptedAlgorithms = -rsa*\n"
+			   "[route a]\nHostName = h\n" REST_OF_ROUTE
+			   "PubkeyAcceptedAlgorithms = rsa-sha2-512\nRekeyLimit = 1\n",
+	    "conf.d/a.ini:8: PubkeyAcceptedAlgorithms: \"rsa-sha2-512\" is not in the list of "
+	    "[gateway], outside of which a route cannot go\n"
+	    "conf.d/a.ini:9: RekeyLimit: \"1\" does not begin with a size: write 512M, 1G (at "
+	    "least 1M) or default, then a time if wanted, such as 1h\n");
+}
+
 /* A keyword beside Restrict overrides it, before or after it. */
 static void
 test_restrict(void **state)
@@ -390,6 +422,7 @@ main(void)
 		cmocka_unit_test(test_key_agent),
 		cmocka_unit_test(test_unsupported_keywords_are_refused),
 		cmocka_unit_test(test_keywords_of_the_policy),
+		cmocka_unit_test(test_narrowed_algorithms_and_rekey_limit),
 		cmocka_unit_test(test_restrict),
 		cmocka_unit_test(test_keywords_of_certificates),
 		cmocka_unit_test(test_dump_reads_back),

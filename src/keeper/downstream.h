@@ -14,9 +14,14 @@
 struct job_result;
 struct ksession;
 
-/* Signatures of the host key that a session asks for; written by downstream_sign.c. */
+/* Signatures of the host keys that a session asks for; written by downstream_sign.c and
+ * downstream_prove.c. */
 struct host_key_signing {
 	struct bucket bucket; /* how many it may have */
+	uint8_t session_id[64];
+	size_t session_id_len;
+	char alg[64];	 /* of the last key exchange */
+	uint32_t proven; /* a bit for each host key that has been proven */
 	struct {
 		int waiting;
 		char alg[64];
@@ -54,6 +59,9 @@ void downstream_free(struct login_downstream *down);
  * bucket waits, and is answered by downstream_sign_sweep(), which is called each second. */
 void downstream_sign(struct ksession *s, struct wire *body);
 void downstream_sign_sweep(struct ksession *s, int64_t now);
+
+/* PROVE: prove to the client that these host keys are the gateway's.  Each once in a session. */
+void downstream_prove(struct ksession *s, struct wire *body);
 
 /* AUTH: a USERAUTH message of the client. */
 void downstream_auth(struct ksession *s, struct wire *body);

@@ -36,6 +36,8 @@ downstream_begin_auth(struct ksession *s, const struct host_key *key, struct byt
 	s->down.auth = auth_server_new(&config, &downstream_ops, s);
 	if (s->down.auth == NULL)
 		return ERR_NOMEM;
+	memcpy(s->sign.session_id, hash.p, hash.len);
+	s->sign.session_id_len = hash.len;
 	return ksession_set_phase(s, IPC_PHASE_AUTH);
 }
 
@@ -76,6 +78,7 @@ downstream_sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 	buf_init(&sig, 8192);
 	r = keystore_sign_with(s->identity->keystore, key->name, &key->sealed, alg, hash.p,
 	    hash.len, &sig, &why);
+	snprintf(s->sign.alg, sizeof(s->sign.alg), "%s", alg);
 	if (r == 0 && s->phase == IPC_PHASE_KEX)
 		r = downstream_begin_auth(s, key, hash);
 	if (r != 0) {

@@ -316,6 +316,9 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 	case IPC_SIGN:
 		downstream_sign(s, &msg->body);
 		break;
+	case IPC_PROVE:
+		downstream_prove(s, &msg->body);
+		break;
 	case IPC_AUTH:
 		downstream_auth(s, &msg->body);
 		break;

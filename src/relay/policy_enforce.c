@@ -315,6 +315,7 @@ policy_enforce_upstream_close(struct policy_enforce *p, struct channel *c)
 		policy_enforce_put_made(p, RELAY_UPSTREAM, &b);
 		break;
 	case RELAY_DROP:
+	case RELAY_PROVE: /* for global requests alone */
 		break;
 	case RELAY_END:
 		action = RELAY_END;

@@ -10,6 +10,11 @@
 #include "wire/ssh.h"
 #include "wire/wire.h"
 
+#define RELAY_TOO_MANY "too many requests wait for replies"
+
+/* A proof for each of 16 host keys: 64 KiB is the most that the keeper sends. */
+#define RELAY_PROOF_MAX (64 * 1024)
+
 void
 relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstream_interval_ms,
     int count_max)
@@ -17,6 +22,7 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 	int i;
 
 	*r = (struct relay){ .over_ms = CLOCK_NEVER };
+	buf_init(&r->proof, RELAY_PROOF_MAX);
 	r->side[RELAY_DOWNSTREAM].interval_ms = downstream_interval_ms;
 	r->side[RELAY_UPSTREAM].interval_ms = upstream_interval_ms;
 	for (i = 0; i < 2; i++) {
@@ -46,15 +52,46 @@ relay_set_version(struct relay *r, const char *version)
 static void
 relay_release(struct relay *r, struct relay_side *to)
 {
+	enum reply kind;
 	struct buf b;
 
-	while (replies_made(&to->replies) != REPLY_NONE) {
+	while ((kind = replies_made(&to->replies)) != REPLY_NONE) {
 		buf_init(&b, 1);
 		buf_put_u8(&b, SSH_MSG_REQUEST_FAILURE);
 		/* only requests of the client are refused */
-		policy_enforce_put(r->policy, RELAY_DOWNSTREAM, &b);
+		policy_enforce_put(r->policy, RELAY_DOWNSTREAM,
+		    kind == REPLY_PROOF ? &r->proof : &b);
+		if (kind == REPLY_PROOF)
+			buf_free(&r->proof);
 		buf_free(&b);
 	}
+}
+
+void
+relay_prove(struct relay *r, struct buf *answer)
+{
+	buf_put(&r->proof, answer->data, answer->len);
+	buf_free(answer);
+	relay_release(r, &r->side[RELAY_UPSTREAM]);
+}
+
+/* hostkeys-prove-00@openssh.com (PROTOCOL of OpenSSH, section 2.5): as the upstream's replies to
+ * earlier requests come first, one proof may wait for its turn. */
+static enum relay_action
+relay_prove_request(struct relay *r, struct relay_side *to, int want_reply)
+{
+	int prove = r->proof.len == 0;
+
+	if (!want_reply)
+		return RELAY_DROP;
+	if (replies_add(&to->replies, prove ? REPLY_PROOF : REPLY_FAILURE) != 0) {
+		r->why = RELAY_TOO_MANY;
+		return RELAY_END;
+	}
+	if (prove)
+		return RELAY_PROVE;
+	relay_release(r, to);
+	return RELAY_DROP;
 }
 
 /* A GLOBAL_REQUEST on its way from one leg to the other. */
@@ -73,6 +110,8 @@ relay_global_request(struct relay *r, enum relay_leg from, const uint8_t *payloa
 		return RELAY_DROP;
 	if (bytes_is(name, "hostkeys-00@openssh.com"))
 		return RELAY_DROP;
+	if (from == RELAY_DOWNSTREAM && bytes_is(name, "hostkeys-prove-00@openssh.com"))
+		return relay_prove_request(r, to, want_reply);
 	/* Apache MINA would then open no channel at all, not even for a forwarding */
 	if (r->foreign && from == RELAY_DOWNSTREAM &&
 	    bytes_is(name, "no-more-sessions@openssh.com"))
@@ -81,7 +120,7 @@ relay_global_request(struct relay *r, enum relay_leg from, const uint8_t *payloa
 		permitted = policy_enforce_global_request(r->policy, name, &w);
 	if (want_reply &&
 	    replies_add(&to->replies, permitted ? REPLY_RELAYED : REPLY_FAILURE) != 0) {
-		r->why = "too many requests wait for replies";
+		r->why = RELAY_TOO_MANY;
 		return RELAY_END;
 	}
 	if (permitted)

@@ -4,7 +4,7 @@
  * carries it out.
  *
  * Messages pass untouched, except: hostkeys-00@openssh.com is dropped, because it speaks of
- * another host.  Each leg has keepalives of ours, whose replies stay here; replies to
+ * another host, and the client's hostkeys-prove-00@openssh.com is for the gateway.  Each leg has keepalives of ours, whose replies stay here; replies to
  * global requests come in the order of the requests (RFC 4254 section 4), so counting tells
  * them apart.  Replies without a request are dropped. relay/policy_enforce.h has what the
  * login may not do.
@@ -29,7 +29,8 @@ enum relay_leg {
 enum relay_action {
 	RELAY_PASS,
 	RELAY_DROP,
-	RELAY_END, /* the session has to end: relay_why() */
+	RELAY_PROVE, /* the keeper is to answer it: relay_prove() */
+	RELAY_END,   /* the session has to end: relay_why() */
 };
 
 /* One leg, as the relay sees it. */
@@ -53,6 +54,7 @@ struct relay {
 	struct policy_enforce *policy; /* NULL: all is permitted */
 	const char *why;	       /* why it has to end, or NULL */
 	int foreign;		       /* the upstream is not OpenSSH */
+	struct buf proof;	       /* the answer to RELAY_PROVE, while others come before it */
 	/* IdleTimeout and SessionTimeout */
 	int data;	 /* data came since relay_heard() */
 	int64_t idle_ms; /* 0: none */
@@ -76,6 +78,10 @@ void relay_set_version(struct relay *r, const char *version);
  * other leg.  In any case send relay_made() after that. */
 enum relay_action relay_message(struct relay *r, enum relay_leg from, const uint8_t *payload,
     size_t len);
+
+/* The answer to the request of RELAY_PROVE, a message of type 81 or 82, to be given before the next
+ * message of a leg.  It is sent when the replies to earlier requests have come.  answer is freed. */
+void relay_prove(struct relay *r, struct buf *answer);
 
 /* Messages made here for a leg, as strings one after another, or NULL; empty it with
  * buf_free().  NULL too when memory ran out, and then relay_why() says so. */

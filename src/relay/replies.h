@@ -18,6 +18,7 @@ enum reply {
 	REPLY_KEEPALIVE,
 	/* by the gateway */
 	REPLY_FAILURE,
+	REPLY_PROOF,	    /* by the keeper, or a failure: relay_prove() */
 	REPLY_REFUSAL,	    /* success, and then the line that says why nothing runs */
 	REPLY_REFUSAL_MUTE, /* that line alone: no reply was wanted */
 };

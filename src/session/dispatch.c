@@ -106,8 +106,11 @@ dispatch_relay(struct session *s, enum relay_leg from, const uint8_t *payload, s
 			session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
 			    leg_error(to));
 	}
-	if (rare)
-		dispatch_after_relay(s, action);
+	if (!rare)
+		return;
+	if (action == RELAY_PROVE)
+		host_keys_prove(s, payload, len);
+	dispatch_after_relay(s, action);
 }
 
 /* --- the logins --- */

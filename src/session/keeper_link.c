@@ -1,6 +1,6 @@
 /*
- * Messages to and from the keeper: the two questions that the transport waits for (a
- * signature of the host key, a judgement of the upstream's), and all that the keeper sends
+ * Messages to and from the keeper: the questions that are waited for (a
+ * signature of the host key, a judgement of the upstream's, a proof of host keys), and all that the keeper sends
  * of its own accord.  The loop in session.c calls keeper_link_input(); the messages are
  * acted on in login.c and agentfwd.c.
  */
@@ -146,6 +146,28 @@ keeper_link_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig)
 		return ERR_AUTH;
 	buf_put(sig, blob.p, blob.len);
 	return 0;
+}
+
+int
+keeper_link_prove(struct session *s, struct bytes blobs, struct buf *out)
+{
+	struct ipc_msg msg;
+	struct bytes proofs;
+	struct buf b;
+	int r;
+
+	if (blobs.len > IPC_PAYLOAD_MAX)
+		return ERR_TOOBIG;
+	ipc_begin(&b, IPC_PROVE);
+	buf_put(&b, blobs.p, blobs.len);
+	r = keeper_link_ask(s, &b, IPC_PROOF, 0, &msg);
+	if (r != 0)
+		return r;
+	if (!wire_bool(&msg.body))
+		return ERR_AUTH;
+	proofs = wire_rest(&msg.body);
+	buf_put(out, proofs.p, proofs.len);
+	return wire_end(&msg.body);
 }
 
 int

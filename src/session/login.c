@@ -48,6 +48,7 @@ login_begin(struct session *s)
 		r = ipc_host_keys_get(&msg.body, keys, &config.n_host_keys);
 	why = err_str(r);
 	if (r == 0) {
+		host_keys_keep(s, keys, config.n_host_keys);
 		s->down = leg_new_server(SESSION_CLIENT, &config, &login_down_ops, s, &why);
 		r = s->down == NULL ? ERR_SSH : 0;
 	}
@@ -222,6 +223,7 @@ login_relay(struct session *s, struct wire *body)
 	session_set_state(s, SESSION_RELAY);
 	s->deadline = s->up_deadline = CLOCK_NEVER;
 	s->trim_at = clock_ms() + 1000;
+	host_keys_announce(s);
 	r = leg_resume(s->up);
 	if (r != 0)
 		session_end(s, "upstream: %s", leg_error(s->up));

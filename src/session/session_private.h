@@ -63,6 +63,9 @@ struct session {
 	uint8_t host_key[SESSION_HOST_KEY_MAX];
 	size_t host_key_len;
 
+	/* The gateway's own host keys, public blobs as strings: until they are announced. */
+	struct buf announced;
+
 	/* Messages of the keeper that came while an answer was awaited, as strings. */
 	struct buf held;
 	int held_fd; /* -1, or the descriptor of one of them */
@@ -112,6 +115,10 @@ void keeper_link_take_held(struct session *s);
  * exchange, a login is over. */
 void keeper_link_lost(struct session *s);
 
+/* Have the keeper prove the host keys, given as strings, and append the signatures to out, as
+ * strings.  0 or an ERR_*. */
+int keeper_link_prove(struct session *s, struct bytes blobs, struct buf *out) MUST_CHECK;
+
 /* For leg_ops: the keeper signs, and judges host keys. */
 int keeper_link_sign(void *ctx, const char *alg, struct bytes hash, struct buf *sig);
 int keeper_link_host_key(void *ctx, const char *alg, struct bytes hash, struct bytes blob,
@@ -144,6 +151,17 @@ void login_upstream_begin(struct session *s, struct ipc_msg *msg);
 void login_policy(struct session *s, struct wire *body);
 void login_relay(struct session *s, struct wire *body);
 void login_refuse(struct session *s, struct wire *body);
+
+/* --- host_keys.c --- */
+
+/* Keep the gateway's host keys, for host_keys_announce(). */
+void host_keys_keep(struct session *s, const struct bytes *keys, size_t n);
+
+/* The client is logged in: tell it the gateway's host keys. */
+void host_keys_announce(struct session *s);
+
+/* RELAY_PROVE: answer the client's request for proofs. */
+void host_keys_prove(struct session *s, const uint8_t *payload, size_t len);
 
 /* --- dispatch.c --- */
 

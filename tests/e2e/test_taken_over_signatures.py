@@ -3,6 +3,7 @@
 The numbers in brackets are those of the findings in SECURITY.md.
 """
 
+import base64
 import hashlib
 import os
 import time
@@ -28,6 +29,17 @@ def logged_in_session(attacked, ring):
         t.enter("alice", ring.get("client"), attacked.sshd.host_keys[0])
         t.way = attacked
         yield t
+
+
+def blob_of(line):
+    return base64.b64decode(line.split()[1])
+
+
+def proof(t, *blobs):
+    """PROVE: the signatures, or None if the keeper refuses."""
+    t.send("PROVE", *blobs)
+    _, answer, _ = t.expect("PROOF")
+    return answer.strings() if answer.bool() else None
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -99,6 +111,59 @@ def test_algorithm_of_no_host_key_ends_session(attacked, algorithm):
         t.send("SIGN", algorithm, os.urandom(32))
         assert t.ended()
     assert_ended(attacked, "it asks for a signature that no host key can make")
+
+
+def test_no_proof_of_host_keys_before_login(attacked, ring):
+    """[16] Neither before the client is in, nor while the upstream's login is under way."""
+    blob = blob_of(attacked.gateway.host_keys[0].public)
+    for steps in range(3):
+        mark = attacked.gateway.log.mark()
+        with TakenOver(attacked.gateway.port) as t:
+            if steps > 0:
+                assert t.sign()
+            if steps > 1:
+                t.prove("alice", ring.get("client"))
+                t.expect("UPSTREAM_FD")
+            t.send("PROVE", blob)
+            assert t.ended()
+        attacked.gateway.log.wait(r"ended: bad message \(PROVE in phase", mark)
+    attacked.answers()
+
+
+def test_proof_is_of_this_session_alone(logged_in_session):
+    """[16] The keeper puts together what is signed: no byte of it is the session's."""
+    t = logged_in_session
+    blob = blob_of(t.way.gateway.host_keys[0].public)
+    (signature,) = proof(t, blob)
+    key = paramiko.Ed25519Key(data=blob)
+    signed = string("hostkeys-prove-00@openssh.com") + string(t.session_id) + string(blob)
+    assert key.verify_ssh_sig(signed, paramiko.Message(signature))
+    assert len(signed) > max(LENGTHS)
+
+
+def test_only_host_keys_are_proven(logged_in_session):
+    """[16] A mapped key, and a host key that is not in HostKey, are in the store, too."""
+    t = logged_in_session
+    gateway = t.way.gateway
+    host, mapped = blob_of(gateway.host_keys[0].public), blob_of(gateway.keys["alice"])
+    other = blob_of(gateway.generate_key("other"))
+    for blobs in ((mapped,), (other,), (b"",), (b"x" * 60_000,), (bytearray(b"\xff\xff\xff\xffx"),),
+                  (bytearray(b"\0"),)):
+        assert proof(t, *blobs) is None
+    assert proof(t, host) and t.sign()
+    t.way.answers()
+
+
+def test_each_host_key_is_proven_once(logged_in_session):
+    """[16] A session gets as many signatures as there are host keys."""
+    t = logged_in_session
+    one, two = (blob_of(key.public) for key in t.way.gateway.host_keys)
+    assert proof(t, one, one) is None
+    assert proof(t, one) is None
+    assert len(proof(t, two)) == 1
+    assert proof(t, two) is None
+    assert proof(t) == []
+    t.way.answers()
 
 
 def test_rate_of_signatures_is_limited(logged_in_session):

@@ -121,6 +121,36 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 	buf_free(&data);
 }
 
+/* A proof of host keys: each of its signatures is by one of them, over this session's identifier. */
+static void
+check_proof(const struct slot *slot, struct wire *w)
+{
+	const struct world_key *keys[] = { &driver.world.host, &driver.world.host_ec };
+	struct bytes signature;
+	struct buf data;
+	uint8_t flags;
+	size_t i;
+
+	if (!wire_bool(w))
+		return;
+	CHECK(slot->success);
+	while (w->left > 0) {
+		signature = wire_string(w);
+		CHECK(wire_err(w) == 0);
+		for (i = 0; i < 2; i++) {
+			buf_init(&data, 4096);
+			wire_put_text(&data, "hostkeys-prove-00@openssh.com");
+			wire_put_string(&data, slot->hash, HASH_SIZE);
+			wire_put_bytes(&data, buf_bytes(&keys[i]->pub));
+			if (key_verify(buf_bytes(&keys[i]->pub), keys[i]->type, signature,
+				data.data, data.len, &flags) == 0)
+				i = 2;
+			buf_free(&data);
+		}
+		CHECK(i > 2);
+	}
+}
+
 /* A payload for the machine behind. */
 static void
 to_upstream(struct slot *slot, struct bytes payload)
@@ -165,6 +195,9 @@ to_session(struct slot *slot, uint8_t type, struct wire *w)
 			slot->has_hash = 1;
 			memcpy(slot->hash, slot->asked_hash, HASH_SIZE);
 		}
+		break;
+	case IPC_PROOF:
+		check_proof(slot, w);
 		break;
 	case IPC_UPSTREAM_FD:
 		CHECK(earned(slot) || (needs_of(slot) & WORLD_CARRIED));

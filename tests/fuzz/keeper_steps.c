@@ -109,6 +109,23 @@ step_sign(struct driver *d, struct slot *s, uint8_t arg)
 	step_send(s->sock, &b, -1);
 }
 
+/* Have a host key proven: Ed25519, ECDSA (c), both (b), or a mapped key (m). */
+static void
+step_prove(struct driver *d, struct slot *s, uint8_t arg)
+{
+	const struct world *world = &d->world;
+	struct buf b;
+
+	ipc_begin(&b, IPC_PROVE);
+	if (arg != 'c' && arg != 'm')
+		wire_put_bytes(&b, buf_bytes(&world->host.pub));
+	if (arg == 'c' || arg == 'b')
+		wire_put_bytes(&b, buf_bytes(&world->host_ec.pub));
+	if (arg == 'm')
+		wire_put_bytes(&b, buf_bytes(&world->mapped.pub));
+	step_send(s->sock, &b, -1);
+}
+
 static void
 step_none(struct driver *d, struct slot *s, uint8_t arg)
 {
@@ -381,6 +398,7 @@ static const struct {
 	{ 'O', step_open },
 	{ 'X', step_close },
 	{ 'S', step_sign },
+	{ 'V', step_prove },
 	{ 'A', step_none },
 	{ 'Q', step_query },
 	{ 'q', step_query_stranger },
@@ -417,6 +435,7 @@ from_session(uint8_t type)
 {
 	switch (type) {
 	case IPC_SIGN:
+	case IPC_PROVE:
 	case IPC_AUTH:
 	case IPC_HOST_KEY:
 	case IPC_UPSTREAM_READY:

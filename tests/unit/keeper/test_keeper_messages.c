@@ -93,6 +93,8 @@ test_scripts_get_where_they_mean_to(void **state)
 		{ "passthrough-key", IPC_PHASE_RELAY, 1 },
 		{ "passthrough-key-and-password", IPC_PHASE_RELAY, 1 },
 		{ "agent", IPC_PHASE_RELAY, 1 },
+		{ "prove", IPC_PHASE_RELAY, 1 },
+		{ "prove-early", IPC_PHASE_UPSTREAM_AUTH, 0 },
 		{ "accept-new", IPC_PHASE_RELAY, 1 },
 		{ "accept-new-together", IPC_PHASE_RELAY, 1 },
 		{ "accept-new-another", IPC_PHASE_UPSTREAM_AUTH, 0 },

@@ -4,12 +4,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "relay/policy_enforce.h"
 #include "relay/relay.h"
+#include "wire/policy.h"
 #include "wire/ssh.h"
 #include "wire/wire.h"
 
@@ -80,6 +83,101 @@ test_hostkeys_00_is_never_relayed(void **state)
 	/* and it leaves no reply to wait for */
 	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
 	end(&r);
+}
+
+/* The relay with a policy that permits everything, in which it keeps the messages it makes. */
+static void
+begin_with_policy(struct relay *r)
+{
+	struct policy policy;
+
+	policy_init(&policy);
+	relay_init(r, 0, 0, 0, 3);
+	assert_int_equal(relay_set_policy(r, &policy, 1, 0), 0);
+}
+
+static void
+end_with_policy(struct relay *r)
+{
+	policy_enforce_free(&r->policy);
+	end(r);
+}
+
+/* The types of the messages made for the client since the last call, in a text; "" if none. */
+static const char *
+made(struct relay *r)
+{
+	static char types[64];
+	struct bytes message;
+	struct buf *b = relay_made(r, RELAY_DOWNSTREAM);
+	size_t n = 0;
+	struct wire w;
+
+	types[0] = '\0';
+	if (b == NULL)
+		return types;
+	wire_init(&w, b->data, b->len);
+	for (message = wire_string(&w); message.len > 0; message = wire_string(&w))
+		n += (size_t)snprintf(types + n, sizeof(types) - n, "%s%u/%zu", n > 0 ? " " : "",
+		    message.p[0], message.len);
+	buf_free(b);
+	return types;
+}
+
+static void
+prove(struct relay *r, const char *answer)
+{
+	struct buf b;
+
+	buf_init(&b, 64);
+	buf_put(&b, answer, strlen(answer));
+	relay_prove(r, &b);
+}
+
+static const char prove_name[] = "hostkeys-prove-00@openssh.com";
+
+/* Replies come in the order of the requests (RFC 4254 section 4). */
+static void
+test_proof_waits_for_earlier_replies(void **state)
+{
+	const uint8_t success[] = { SSH_MSG_REQUEST_SUCCESS, 0, 0, 0, 22 };
+	struct relay r;
+
+	begin_with_policy(&r);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "whatever@example.com", 1), RELAY_PASS);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, prove_name, 1), RELAY_PROVE);
+	prove(&r, "\x51proof");
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "whatever@example.com", 1), RELAY_PASS);
+	assert_string_equal(made(&r), "");
+	assert_int_equal(relay_message(&r, RELAY_UPSTREAM, success, sizeof(success)), RELAY_PASS);
+	assert_string_equal(made(&r), "81/6");
+	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_PASS);
+	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_DROP);
+	assert_string_equal(made(&r), "");
+	/* nothing waits: at once */
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, prove_name, 1), RELAY_PROVE);
+	prove(&r, "\x52");
+	assert_string_equal(made(&r), "82/1");
+	end_with_policy(&r);
+}
+
+static void
+test_one_proof_waits(void **state)
+{
+	struct relay r;
+
+	begin_with_policy(&r);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, "whatever@example.com", 1), RELAY_PASS);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, prove_name, 1), RELAY_PROVE);
+	prove(&r, "\x51proof");
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, prove_name, 1), RELAY_DROP);
+	assert_int_equal(global(&r, RELAY_DOWNSTREAM, prove_name, 0), RELAY_DROP);
+	assert_string_equal(made(&r), "");
+	assert_int_equal(reply(&r, RELAY_UPSTREAM), RELAY_PASS);
+	assert_string_equal(made(&r), "81/6 82/1");
+	/* of an upstream it is a request like others */
+	assert_int_equal(global(&r, RELAY_UPSTREAM, prove_name, 1), RELAY_PASS);
+	end_with_policy(&r);
 }
 
 static void
@@ -202,6 +300,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_passes),
 		cmocka_unit_test(test_hostkeys_00_is_never_relayed),
+		cmocka_unit_test(test_proof_waits_for_earlier_replies),
+		cmocka_unit_test(test_one_proof_waits),
 		cmocka_unit_test(test_no_more_sessions_is_for_openssh_alone),
 		cmocka_unit_test(test_malformed_global_request_is_dropped),
 		cmocka_unit_test(test_reply_without_a_request_is_dropped),

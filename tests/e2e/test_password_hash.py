@@ -173,7 +173,7 @@ def test_many_password_checks_do_not_delay_key_logins(gated, hashed):
     """
     from lab.attack import Attacker, password
 
-    w = with_password(gated, hashed)
+    w = with_password(gated, hashed, front={"LoginGraceTime": "120s"})
     w.answers()
     keeper = w.gateway.keepers()[0]
     before = int(keeper.status("VmRSS").split()[0])
@@ -182,13 +182,15 @@ def test_many_password_checks_do_not_delay_key_logins(gated, hashed):
         t.service()
         t.send(*password("alice" if n % 2 else "nobody-here", "wrong" * 200))
     most = slowest = 0
+    began = time.monotonic()
     while any(51 not in t.received for t in guessers):
         most = max(most, len(w.gateway.role("errand password")))
         start = time.monotonic()
         w.answers()
         slowest = max(slowest, time.monotonic() - start)
         assert all(t.is_active() for t in guessers)
-    assert 1 <= most <= 2 and slowest < 2, (most, slowest)
+    # a login behind all the guesses would take as long as they do
+    assert 1 <= most <= 2 and slowest < (time.monotonic() - began) / 2, (most, slowest)
     if not sanitized():
         assert int(keeper.status("VmHWM").split()[0]) < before + 16 * 1024
     for t in guessers:

@@ -3,8 +3,8 @@
 PASSWORD = "a pass; phrase # with = all ☂"
 
 
-def with_password(gated, hashed, **route):
+def with_password(gated, hashed, front=None, **route):
     """A way whose route has this PasswordHash."""
     words = {"PasswordHash": hashed}
     words.update(route)
-    return gated(route=words)
+    return gated(front=front or {}, route=words)

@@ -1,0 +1,245 @@
+"""doc/recipes.md, Networks, as it is written there: HAProxy, TLS, jump hosts, NAT, two gateways."""
+
+import shlex
+import shutil
+import ssl
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.client import echoes, open_session
+from lab.documents import block, put
+from lab.gateway import Gateway
+from lab.operator import HAProxy
+from lab.sshd import ME
+from lab.wait import wait_for
+from lab.way import Way
+
+PAGE = "doc/recipes.md"
+
+
+def words_of(text):
+    """The lines of a block of configuration as {keyword: value}."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+@pytest.fixture
+def haproxy():
+    """haproxy(config, port): run it with this configuration, which makes it listen on 127.0.0.1."""
+    running = []
+
+    def run(config, port):
+        running.append(HAProxy(config, ("127.0.0.1", port)))
+        return running[-1]
+
+    yield run
+    for h in running:
+        h.stop()
+
+
+@pytest.fixture
+def certificate(short):
+    """A certificate with its key for these names, self-signed."""
+    pem = short / "gateway.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+         short / "key.pem", "-out", short / "cert.pem", "-days", "2", "-subj", "/CN=gateway", "-addext",
+         "subjectAltName=DNS:one.example.com,DNS:two.example.com"],
+        check=True, capture_output=True, timeout=60)
+    pem.write_bytes((short / "cert.pem").read_bytes() + (short / "key.pem").read_bytes())
+    return pem
+
+
+def at(gateway):
+    return f"127.0.0.1:{gateway.port}"
+
+
+def config(text, *replacements):
+    """A configuration of HAProxy in which only loopback is bound."""
+    return "global\n\tnbthread 1\n" + put(text, *replacements)
+
+
+def test_two_gateways_behind_haproxy(gated, ring, haproxy, tmp_path):
+    """One host key at both; health checks do no harm; when one is lost, users log in to the other."""
+    limits = words_of(block(PAGE, "Behind HAProxy", "ini"))
+    limits["PerSourcePenaltyExemptList"] = put(limits["PerSourcePenaltyExemptList"], ("192.0.2.1", "127.0.0.1"))
+    w = gated(front={"PerSourcePenalties": "yes", **limits})
+    second = Gateway(tmp_path / "second", ring, host_keys=(), PerSourcePenalties="yes", **limits)
+    for name in ("conf.d", "keys"):
+        shutil.copytree(w.gateway.dir / name, second.dir / name, dirs_exist_ok=True)
+    second.host_key_names = w.gateway.host_key_names
+    second.write_gateway()
+    second.start()
+    try:
+        port = net.free_port()
+        proxy = haproxy(config(block(PAGE, "Behind HAProxy", "haproxy"), ("bind :22", f"bind 127.0.0.1:{port}"),
+                               ("192.0.2.10:2222", at(w.gateway)), ("192.0.2.11:2222", at(second)),
+                               ("inter 5s", "inter 100ms")), port)
+        known = w.gateway.known_hosts().replace(f":{w.gateway.port} ", f":{port} ")
+        client = w.new_client(known_hosts=known, Port=port)
+        for gateway in (w.gateway, second):
+            wait_for("some checks", lambda log=gateway.log: log.text().count("[preauth]") > 8)
+        sessions = [open_session(client) for _ in range(4)]
+        assert [len(g.sessions("alice")) for g in (w.gateway, second)] == [2, 2]
+        assert "is DOWN" not in proxy.log.text()
+        for p in sessions:
+            echoes(p)
+        w.gateway.kill()
+        proxy.log.wait("Server gateways/one is DOWN")
+        for _ in range(3):
+            assert client.ssh("echo in").text == "in\n"
+        for p in sessions:
+            p.stdin.close()
+            p.wait(10)
+    finally:
+        second.stop()
+
+
+def test_ssh_and_https_on_one_port(gated, haproxy, certificate):
+    """Also for a client that waits for the server to speak."""
+    w = gated()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def serve(s):
+        with context.wrap_socket(s, server_side=True) as tls:
+            tls.sendall(b"the web server")
+
+    web = net.Server(serve)
+    try:
+        port = net.free_port()
+        haproxy(config(block(PAGE, "Behind HAProxy", "haproxy", 1), ("bind :443", f"bind 127.0.0.1:{port}"),
+                       ("192.0.2.20:443", f"127.0.0.1:{web.port}"), ("192.0.2.10:2222", at(w.gateway))), port)
+        with net.connect(("127.0.0.1", port)) as s, \
+                ssl._create_unverified_context().wrap_socket(s, server_hostname="www.example.com") as tls:
+            assert tls.recv(64) == b"the web server"
+        known = w.gateway.known_hosts().replace(f":{w.gateway.port} ", f":{port} ")
+        assert w.new_client(known_hosts=known, Port=port).ssh("echo in").text == "in\n"
+        with net.connect(("127.0.0.1", port)) as silent:
+            assert silent.recv(8) == b"SSH-2.0-"
+    finally:
+        web.close()
+
+
+def test_ssh_in_tls_by_name(make_gateway, make_sshd, ring, haproxy, certificate, tmp_path):
+    heading = "SSH in TLS, by name"
+    port = net.free_port()
+    gateway = make_gateway(port=port, ListenAddress=f"127.0.0.1:{port} 127.0.0.2:{port}")
+    first, second = make_sshd(env={"MACHINE": "one"}), make_sshd(env={"MACHINE": "two"})
+    routes = block(PAGE, heading, "ini").split("\n\n")
+    for sshd, address, text in zip((first, second), ("10.0.0.5", "10.0.0.6"), routes, strict=True):
+        words = words_of(text)
+        assert words.pop("HostName") == address
+        gateway.route(text.split("]")[0].removeprefix("[route "), sshd, [ring.get("client")], key=sshd.dir.name, **words)
+    gateway.start()
+    tls = net.free_port()
+    haproxy(config(block(PAGE, heading, "haproxy"), ("bind :443", f"bind 127.0.0.1:{tls}"),
+                   ("/etc/haproxy/gateway.pem", certificate), ("127.0.0.1:2222", f"127.0.0.1:{port}"),
+                   ("127.0.0.2:2222", f"127.0.0.2:{port}")), tls)
+
+    w = Way("gateway", tmp_path, ring, first, gateway, login="git")
+    names = ("one.example.com", "two.example.com", "three.example.com")
+    client = w.new_client(known_hosts="".join(f"{n} {k.public}\n" for n in names for k in gateway.host_keys),
+                          HostName="%h", Port=22)
+    proxied = put(block(PAGE, heading, "ssh"), ("%h:443", f"127.0.0.1:{tls}"), ("Host one.example.com two.example.com", "Host *"))
+    client.config.write_text(proxied + client.config.read_text())
+    trusting = {"SSL_CERT_FILE": str(certificate)}
+    for name, machine in zip(names, ("one", "two")):
+        r = client.run(client.argv("ssh", name, "echo $MACHINE"), env=trusting)
+        assert r.text == f"{machine}\n", r
+    assert client.run(client.argv("ssh", names[0], "true")).code == 255, "the certificate is verified"
+    assert client.run(client.argv("ssh", names[2], "true"), env=trusting).code == 255
+    w.close()
+
+
+def test_jump_host_for_one_target(gated, make_sshd):
+    """ssh -J reaches the target that the route names and no other, and nothing runs on the way."""
+    heading = "Jump hosts"
+    target, other = make_sshd(env={"MACHINE": "target"}), make_sshd()
+    route = words_of(block(PAGE, heading, "ini"))
+    route["PermitOpen"] = put(route["PermitOpen"], ("10.0.0.7:22", f"127.0.0.1:{target.port}"))
+    w = gated(route=route)
+    for sshd in (target, other):
+        sshd.authorize(w.client.key.public)
+    known = w.gateway.known_hosts() + target.known_hosts() + other.known_hosts()
+    client = w.new_client(known_hosts=known)
+
+    def jump(sshd):
+        argv = client.argv("ssh", "-J", f"alice@127.0.0.1:{w.gateway.port}", "-p", sshd.port, f"{ME}@next",
+                           "echo $MACHINE")
+        return client.run(argv)
+
+    assert jump(target).text == "target\n"
+    assert jump(other).code == 255
+    r = client.ssh("echo ran")
+    assert r.code == 1 and "ran" not in r.text, r
+
+
+@pytest.fixture
+def tunnel(tmp_path, ring):
+    """tunnel(command, sshd, name): run this command of ssh, to a server that it calls name."""
+    running = []
+
+    def start(command, sshd, name):
+        file = tmp_path / "tunnel_config"
+        (tmp_path / "tunnel_known_hosts").write_text(sshd.known_hosts())
+        file.write_text(f"Host {name}\nHostName 127.0.0.1\nPort {sshd.port}\nUser {ME}\n"
+                        f"IdentityFile {ring.get('tunnel').path}\nIdentitiesOnly yes\nBatchMode yes\n"
+                        f"UserKnownHostsFile {tmp_path}/tunnel_known_hosts\nGlobalKnownHostsFile /dev/null\n")
+        argv = shlex.split(put(command, (f"tunnel@{name}", name)))
+        assert argv[0] == "ssh"
+        running.append(subprocess.Popen(["ssh", "-F", file, *argv[1:]], stdin=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE))
+        return running[-1]
+
+    yield start
+    for p in running:
+        p.terminate()
+        p.communicate(timeout=10)
+
+
+def through(gateway, ring, sshd, port, text, tmp_path):
+    """A way to this sshd by a route with the words of the text; port: where a tunnel to it begins."""
+    words = words_of(text)
+    known = "".join(f"[127.0.0.1]:{port} {key.public}\n" for key in sshd.host_keys)
+    gateway.route("alice", sshd, [ring.get("client")], known_hosts=known, **{**words, "Port": port})
+    gateway.start()
+    return Way("gateway", tmp_path / "way", ring, sshd, gateway)
+
+
+def test_machine_behind_a_bastion(make_gateway, make_sshd, ring, tunnel, tmp_path):
+    heading = "Jump hosts"
+    bastion, machine = make_sshd(), make_sshd(env={"MACHINE": "behind"})
+    bastion.authorize(ring.get("tunnel").public)
+    port = net.free_port()
+    tunnel(put(block(PAGE, heading, "sh"), ("10.0.0.8:22", f"127.0.0.1:{machine.port}"), ("20022", port)), bastion,
+           "bastion")
+    net.wait_accepts(("127.0.0.1", port))
+    text = block(PAGE, heading, "ini", 1)
+    assert words_of(text)["Port"] == "20022"
+    w = through(make_gateway(), ring, machine, port, text, tmp_path)
+    assert w.ssh("echo $MACHINE").text == "behind\n"
+    w.close()
+
+
+def test_machine_behind_nat(make_gateway, make_sshd, ring, tunnel, tmp_path):
+    """The account for it can do nothing else."""
+    heading = "A machine behind NAT"
+    host, machine = make_sshd(), make_sshd(env={"MACHINE": "behind"})
+    port, other = net.free_port(), net.free_port()
+    key = ring.get("tunnel").public
+    host.authorize(put(block(PAGE, heading, "").strip(), ("20023", port), ("ssh-ed25519 …", key)))
+    command = put(block(PAGE, heading, "sh"), ("localhost:22", f"127.0.0.1:{machine.port}"))
+    tunnel(put(command, ("20023", port)), host, "gateway-host")
+    net.wait_accepts(("127.0.0.1", port))
+    text = block(PAGE, heading, "ini")
+    assert words_of(text)["Port"] == "20023"
+    w = through(make_gateway(), ring, machine, port, text, tmp_path)
+    assert w.ssh("echo $MACHINE").text == "behind\n"
+    w.close()
+
+    assert tunnel(put(command, ("20023", other)), host, "gateway-host").wait(10) == 255
+    shell = tunnel("ssh tunnel@gateway-host echo ran", host, "gateway-host")
+    assert shell.wait(10) == 1

@@ -174,7 +174,7 @@ def test_jump_host_for_one_target(gated, make_sshd):
     assert jump(target).text == "target\n"
     assert jump(other).code == 255
     r = client.ssh("echo ran")
-    assert r.code == 1 and "ran" not in r.text, r
+    assert r.code != 0 and "ran" not in r.text, r
 
 
 @pytest.fixture

@@ -352,25 +352,52 @@ authorized_options_parse(struct bytes text, const struct authorized_request *req
 	return ok && authorized_check_together(&p);
 }
 
-int
-authorized_options_merge(struct authorized_options *options, const struct authorized_options *cert,
-    struct reason *why)
+/* Copy a list, unless there is one already.  0 or ERR_NOMEM. */
+static int
+authorized_merge_list(struct strlist *list, const struct strlist *other)
 {
-	if (options->command != NULL && cert->command != NULL &&
-	    strcmp(options->command, cert->command) != 0) {
-		reason_set(why, "command= is not what the certificate has as force-command");
+	size_t i;
+	int r = 0;
+
+	if (list->n > 0)
+		return 0;
+	for (i = 0; r == 0 && i < other->n; i++)
+		r = strlist_add(list, other->v[i], strlen(other->v[i]));
+	return r;
+}
+
+int
+authorized_options_merge(struct authorized_options *options,
+    const struct authorized_options *others, struct reason *why)
+{
+	int r = 0;
+
+	if (options->command != NULL && others->command != NULL &&
+	    strcmp(options->command, others->command) != 0) {
+		reason_set(why, "two different commands are forced");
 		return 0;
 	}
-	if (options->command == NULL && cert->command != NULL) {
-		options->command = strdup(cert->command);
-		if (options->command == NULL) {
-			reason_set(why, "%s", err_str(ERR_NOMEM));
-			return 0;
-		}
+	if (options->command == NULL && others->command != NULL) {
+		options->command = strdup(others->command);
+		r = options->command == NULL ? ERR_NOMEM : 0;
 	}
-	options->permits &= cert->permits;
-	options->no_touch_required &= cert->no_touch_required;
-	options->verify_required |= cert->verify_required;
+	if (r == 0)
+		r = authorized_merge_list(&options->environment, &others->environment);
+	if (r == 0)
+		r = authorized_merge_list(&options->permit_open, &others->permit_open);
+	if (r == 0)
+		r = authorized_merge_list(&options->permit_listen, &others->permit_listen);
+	if (r != 0) {
+		reason_set(why, "%s", err_str(r));
+		return 0;
+	}
+	if (!options->has_tunnel) {
+		options->has_tunnel = others->has_tunnel;
+		options->tunnel = others->tunnel;
+	}
+	options->permits &= others->permits;
+	options->no_touch_required &= others->no_touch_required;
+	options->verify_required |= others->verify_required;
 	return 1;
 }
 

@@ -16,11 +16,13 @@ int authorized_options_parse(struct bytes text, const struct authorized_request 
     struct authorized_options *options, struct reason *why);
 
 /*
- * Restrict the options of a cert-authority line by those of a certificate.  1, or 0 with why if
- * both force a command and the two differ.
+ * Restrict options by others that hold as well, as sshd does: those of a cert-authority line by
+ * those of a certificate, or those of a key by those of a second key.  What is a list, and
+ * tunnel=, is taken of the others only if options has none.  1, or 0 with why if both force a command
+ * and the two differ.
  */
 int authorized_options_merge(struct authorized_options *options,
-    const struct authorized_options *cert, struct reason *why);
+    const struct authorized_options *others, struct reason *why);
 
 /*
  * Parse a time of expiry-time= the way sshd does: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, in

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "access/policy_from_route.h"
+#include "formats/authorized_options.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
 #include "wire/ssh.h"
@@ -17,6 +18,7 @@ downstream_free(struct login_downstream *down)
 	authorized_options_free(&down->offered_options);
 	authorized_options_free(&down->options);
 	buf_free(&down->policy);
+	strlist_free(&down->keys_used);
 	lookup_pending_free(&down->lookup);
 }
 
@@ -169,6 +171,9 @@ downstream_method_passed(struct ksession *s)
 		return;
 	(void)auth_methods_step(&s->down.methods_verified, auth_server_method(s->down.auth));
 	if (!auth_methods_step(&s->down.methods, auth_server_method(s->down.auth))) {
+		/* the next key is to prove itself to the route of this one */
+		if (s->down.key_verified)
+			auth_server_each_key(s->down.auth, 0);
 		downstream_partial(s);
 	} else if (method->verifies_client) {
 		method->client_done(s);
@@ -200,6 +205,33 @@ downstream_has_failure(const struct buf *out)
 	return 0;
 }
 
+/* The client has proven a key, whose options hold from now on, as do those of the keys that it has
+ * proven before. */
+static void
+downstream_key_proven(struct ksession *s)
+{
+	const char *fingerprint = auth_server_fingerprint(s->down.auth);
+	struct reason why;
+
+	buf_free(&s->down.policy);
+	if (s->down.keys_used.n == 0) {
+		authorized_options_free(&s->down.options);
+		s->down.options = s->down.offered_options;
+		s->down.offered_options = (struct authorized_options){ 0 };
+	} else if (!authorized_options_merge(&s->down.options, &s->down.offered_options, &why)) {
+		ksession_info(s, "%s: key %s not accepted beside the one before: %s",
+		    ksession_login(s), fingerprint, why.text);
+		downstream_failed(s);
+		return;
+	}
+	if (strlist_add(&s->down.keys_used, fingerprint, strlen(fingerprint)) != 0) {
+		ksession_end(s);
+		return;
+	}
+	s->down.key_verified = 1;
+	downstream_method_passed(s);
+}
+
 void
 downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *out)
 {
@@ -219,12 +251,7 @@ downstream_verdict(struct ksession *s, enum auth_server_verdict v, struct buf *o
 	if (v == AUTH_SERVER_PENDING) {
 		downstream_request(s);
 	} else if (v == AUTH_SERVER_KEY_PROVEN) {
-		s->down.key_verified = 1;
-		authorized_options_free(&s->down.options);
-		buf_free(&s->down.policy);
-		s->down.options = s->down.offered_options;
-		s->down.offered_options = (struct authorized_options){ 0 };
-		downstream_method_passed(s);
+		downstream_key_proven(s);
 	}
 }
 

@@ -41,7 +41,8 @@ struct login_downstream {
 	struct auth_methods methods;	      /* of AuthenticationMethods: passed so far */
 	struct auth_methods methods_verified; /* of those: verified here, not by the upstream */
 	int key_verified;		      /* a key has been proven by a signature */
-	struct authorized_options options;    /* of the key that was verified last */
+	struct strlist keys_used;	      /* fingerprints of the keys that have been proven */
+	struct authorized_options options;    /* of these keys together */
 	struct authorized_options offered_options; /* of the key that was offered last */
 	struct buf policy;     /* POLICY, made from the route and the options; empty: not yet */
 	char key_refusal[256]; /* beginning of the last reason logged why a key is not accepted */

@@ -44,6 +44,7 @@ downstream_lookup_forget_route(struct ksession *s)
 	route_free(&s->route);
 	s->down.methods = s->down.methods_verified = (struct auth_methods){ 0 };
 	s->down.key_verified = 0;
+	strlist_free(&s->down.keys_used);
 	authorized_options_free(&s->down.offered_options);
 	authorized_options_free(&s->down.options);
 	buf_free(&s->down.policy);

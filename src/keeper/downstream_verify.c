@@ -61,6 +61,12 @@ downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 		authorized_options_free(&answer.options);
 		return 0;
 	}
+	/* as in sshd, publickey,publickey needs two keys; a certificate is one with its key */
+	if (strlist_has(&s->down.keys_used, auth_server_fingerprint(s->down.auth))) {
+		downstream_log_refusal(s, "it has been used in this login already");
+		authorized_options_free(&answer.options);
+		return 0;
+	}
 	authorized_options_free(&s->down.offered_options);
 	s->down.offered_options = answer.options;
 	return 1;

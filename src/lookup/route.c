@@ -211,12 +211,25 @@ route_apply_restrict(const struct conf_section *s, struct route *r)
 
 static const char then_key[] = ",publickey";
 
+/* Where publickey is behind another method in a list of AuthenticationMethods, from the comma on; or
+ * NULL. */
+static const char *
+route_key_behind(const char *list)
+{
+	static const char key_then[] = METHOD_PUBLICKEY ",";
+
+	/* publickey,publickey: two keys */
+	while (strncmp(list, key_then, sizeof(key_then) - 1) == 0)
+		list += sizeof(key_then) - 1;
+	return strstr(list, then_key);
+}
+
 /* An error for a list of AuthenticationMethods, with the list to write instead: publickey first. */
 static void
 route_want_key_first(const struct conf_entry *e, const char *list, const char *why,
     struct conf_errors *errors)
 {
-	const char *at = strstr(list, then_key);
+	const char *at = route_key_behind(list);
 
 	conf_error(errors, e->file, e->line, "AuthenticationMethods: %s%s; write publickey,%.*s%s",
 	    list, why, (int)(at - list), list, at + strlen(then_key));
@@ -259,7 +272,7 @@ route_check_key_before_upstream(const struct conf_section *s, const struct route
 	size_t i;
 
 	for (i = 0; r->passthrough && i < r->authentication_methods.n; i++)
-		if (strstr(r->authentication_methods.v[i], then_key) != NULL)
+		if (route_key_behind(r->authentication_methods.v[i]) != NULL)
 			route_want_key_first(e, r->authentication_methods.v[i],
 			    ": with Passthrough, the mapped key does not sign because the "
 			    "upstream has accepted a password",

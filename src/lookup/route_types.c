@@ -16,6 +16,10 @@
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
+/* Methods in one list of AuthenticationMethods: more keys than a user has, and few enough to count
+ * (auth/auth_methods.h). */
+#define ROUTE_METHODS_MAX 16
+
 /* --- types --- */
 
 /* Check a value that is expanded later, with "x" for the login and for each *. */
@@ -235,7 +239,7 @@ int
 route_check_methods(const char *list, struct reason *why)
 {
 	const struct login_method *m;
-	unsigned int seen = 0, bit;
+	unsigned int seen = 0, bit, n = 0;
 	const char *p = list;
 	size_t len;
 
@@ -250,8 +254,13 @@ route_check_methods(const char *list, struct reason *why)
 			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive: "
 			    "METHOD,METHOD",
 			    list);
-		if ((seen & bit) != 0)
+		/* another key is another proof, and the same password is not */
+		if ((seen & bit) != 0 &&
+		    (len != strlen(METHOD_PUBLICKEY) || strncmp(p, METHOD_PUBLICKEY, len) != 0))
 			return keyword_bad(why, "\"%.80s\" has a method twice", list);
+		if (++n > ROUTE_METHODS_MAX)
+			return keyword_bad(why, "\"%.80s\" has more than %d methods", list,
+			    ROUTE_METHODS_MAX);
 		seen |= bit;
 		p += len;
 	} while (*p++ == ',');

@@ -531,6 +531,17 @@ test_lists_of_methods(void **state)
 	assert_false(auth_methods_step(&m, "publickey"));
 	expect_next(&m, "password," KBDINT);
 	assert_true(auth_methods_step(&m, KBDINT));
+	methods(&m, &l, "publickey,publickey,password");
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, "publickey");
+	assert_false(auth_methods_step(&m, "password"));
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, "password");
+	assert_true(auth_methods_step(&m, "password"));
+	methods(&m, &l, "publickey,publickey publickey,password");
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, "publickey,password");
+	assert_true(auth_methods_step(&m, "publickey"));
 	auth_methods_init(&m, NULL);
 	expect_next(&m, "");
 	assert_false(auth_methods_step(&m, "publickey"));

@@ -207,8 +207,33 @@ test_options_of_line_and_certificate_merge(void **state)
 	assert_int_equal(authorized_options_merge(&line, &cert, &why), 1);
 	cert.command = (char[]){ "two" };
 	assert_int_equal(authorized_options_merge(&line, &cert, &why), 0);
-	assert_string_equal(why.text, "command= is not what the certificate has as force-command");
+	assert_string_equal(why.text, "two different commands are forced");
 	authorized_options_free(&line);
+}
+
+/* As in sshd, lists and tunnel= of the first key hold, and of the second if the first has none. */
+static void
+test_options_of_two_keys_merge(void **state)
+{
+	struct authorized_options first = { .permits = AUTHORIZED_ALL }, second = first;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(strlist_add_words(&first.permit_open, "a:1"), 0);
+	assert_int_equal(strlist_add_words(&second.permit_open, "b:2"), 0);
+	assert_int_equal(strlist_add_words(&second.permit_listen, "*:3 *:4"), 0);
+	assert_int_equal(strlist_add_words(&second.environment, "A=1"), 0);
+	second.has_tunnel = 1;
+	second.tunnel = 7;
+	assert_int_equal(authorized_options_merge(&first, &second, &why), 1);
+	assert_int_equal(first.permit_open.n, 1);
+	assert_string_equal(first.permit_open.v[0], "a:1");
+	assert_int_equal(first.permit_listen.n, 2);
+	assert_string_equal(first.environment.v[0], "A=1");
+	assert_int_equal(first.has_tunnel, 1);
+	assert_int_equal(first.tunnel, 7);
+	authorized_options_free(&first);
+	authorized_options_free(&second);
 }
 
 int
@@ -219,6 +244,7 @@ main(void)
 		cmocka_unit_test(test_source_address),
 		cmocka_unit_test(test_cert_authority),
 		cmocka_unit_test(test_options_of_line_and_certificate_merge),
+		cmocka_unit_test(test_options_of_two_keys_merge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

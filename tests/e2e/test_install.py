@@ -12,17 +12,19 @@ from lab.gateway import SALLYPORT, TREE
 
 
 @pytest.fixture
-def installed(tmp_path):
+def installed(short):
     """installed(): run make install once more, without building; the destination."""
+    short.chmod(0o755)  # if this host has the user of RunAs, it may look here
+
     def install():
         p = subprocess.run(
-            ["make", "-o", "all", "install", f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={tmp_path}/usr",
-             f"SYSCONFDIR={tmp_path}/etc", "DESTDIR="],
+            ["make", "-o", "all", "install", f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={short}/usr",
+             f"SYSCONFDIR={short}/etc", "DESTDIR="],
             cwd=TREE, capture_output=True, text=True, timeout=120, check=False,
             env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
         )
         assert p.returncode == 0, p.stderr
-        return tmp_path
+        return short
 
     return install
 

@@ -1,6 +1,6 @@
 /*
  * The lookup backend "ini": the [route] sections of conf.d.  Exact names are found by a hash table, patterns
- * are tried in the order in which they are written.  Of the sections of one name, those with a label
+ * (with a *, and regular expressions) are tried in the order in which they are written.  Of the sections of one name, those with a label
  * ([route NAME/LABEL]) come before the plain one.
  *
  * A route is made at each lookup: 100,000 ready routes would double the memory of their sections.
@@ -14,9 +14,9 @@
 
 /* The sections of one name, as indexes into conf->routes plus one; 0 stands for none. */
 struct ini_group {
-	uint32_t first, last; /* sections with a label, chained by next[] */
-	uint32_t plain;	      /* the section without one */
-	char *pattern;	      /* the name if it has a *, else NULL */
+	uint32_t first, last;	       /* sections with a label, chained by next[] */
+	uint32_t plain;		       /* the section without one */
+	struct login_pattern *pattern; /* NULL: the name is a login */
 };
 
 struct ini {
@@ -42,11 +42,11 @@ ini_hash(const char *name, size_t len)
 	return (size_t)(h ^ (h >> 32));
 }
 
-/* The name of a group: that of any of its sections. */
-static const char *
-ini_group_name(const struct ini *ini, const struct ini_group *g)
+/* Any of the sections of a group: all have its name. */
+static const struct conf_section *
+ini_group_section(const struct ini *ini, const struct ini_group *g)
 {
-	return ini->conf->routes[(g->plain != 0 ? g->plain : g->first) - 1].name;
+	return &ini->conf->routes[(g->plain != 0 ? g->plain : g->first) - 1];
 }
 
 static size_t
@@ -57,7 +57,7 @@ ini_slot(const struct ini *ini, const char *name, size_t len)
 
 	for (i = ini_hash(name, len) & (ini->size - 1); ini->table[i] != 0;
 	     i = (i + 1) & (ini->size - 1)) {
-		other = ini_group_name(ini, &ini->groups[ini->table[i] - 1]);
+		other = ini_group_section(ini, &ini->groups[ini->table[i] - 1])->name;
 		if (route_name_len(other) == len && memcmp(other, name, len) == 0)
 			break;
 	}
@@ -73,7 +73,7 @@ ini_free(void *self)
 	if (ini == NULL)
 		return;
 	for (i = 0; i < ini->n_groups; i++)
-		free(ini->groups[i].pattern);
+		login_pattern_free(&ini->groups[i].pattern);
 	free(ini->table);
 	free(ini->groups);
 	free(ini->next);
@@ -110,19 +110,20 @@ ini_add(struct ini *ini, uint32_t i)
 	const char *name = ini->conf->routes[i].name;
 	size_t len = route_name_len(name), slot = ini_slot(ini, name, len);
 	struct ini_group *g;
+	struct reason why;
 
 	if (ini->table[slot] == 0) {
 		g = &ini->groups[ini->n_groups++];
 		ini->table[slot] = (uint32_t)ini->n_groups;
-		if (memchr(name, '*', len) != NULL) {
+		if (login_pattern_is(name)) {
 			ini->patterns[ini->n_patterns++] = (uint32_t)ini->n_groups - 1;
-			g->pattern = strndup(name, len);
-			if (g->pattern == NULL)
+			/* route_new() has found its mistakes */
+			if (login_pattern_new(name, &g->pattern, &why) != 0)
 				return ERR_NOMEM;
 		}
 	}
 	g = &ini->groups[ini->table[slot] - 1];
-	if (name[len] == '\0') {
+	if (route_name_label(name) == NULL) {
 		g->plain = i + 1;
 	} else {
 		if (g->last != 0)
@@ -208,24 +209,39 @@ ini_try_group(const struct ini *ini, const struct ini_group *g, const struct wil
 	return result;
 }
 
+/* The same for a pattern, if the login matches it. */
+static enum plugin_result
+ini_try_pattern(const struct ini *ini, const struct ini_group *g,
+    const struct lookup_request *request, struct route **out, struct reason *why)
+{
+	const struct conf_section *s = ini_group_section(ini, g);
+	struct wildcard_match match;
+	struct reason unknown;
+	int found = login_pattern_find(g->pattern, request->login, &match, &unknown);
+
+	if (found == 1)
+		return ini_try_group(ini, g, &match, request, out, why);
+	if (found == 0)
+		return PLUGIN_NEXT;
+	/* it may be the first that matches, so none behind it is tried */
+	reason_set(why, "%s:%u: %s", s->file, s->line, unknown.text);
+	return PLUGIN_FAILED;
+}
+
 static enum plugin_result
 ini_find(void *self, const struct lookup_request *request, struct route **out, struct reason *why)
 {
 	const struct ini *ini = self;
 	struct wildcard_match match = { .login = request->login };
 	enum plugin_result result = PLUGIN_NEXT;
-	const struct ini_group *g;
 	uint32_t exact;
 	size_t i;
 
 	exact = ini->table[ini_slot(ini, request->login, strlen(request->login))];
 	if (exact != 0 && ini->groups[exact - 1].pattern == NULL)
 		result = ini_try_group(ini, &ini->groups[exact - 1], &match, request, out, why);
-	for (i = 0; i < ini->n_patterns && result == PLUGIN_NEXT; i++) {
-		g = &ini->groups[ini->patterns[i]];
-		if (wildcard_find(g->pattern, request->login, &match))
-			result = ini_try_group(ini, g, &match, request, out, why);
-	}
+	for (i = 0; i < ini->n_patterns && result == PLUGIN_NEXT; i++)
+		result = ini_try_pattern(ini, &ini->groups[ini->patterns[i]], request, out, why);
 	return result;
 }
 

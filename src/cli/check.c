@@ -209,7 +209,7 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 static int
 check_is_known(const struct conf_section *s, const char *value)
 {
-	return value != NULL && (wildcard_stars(s->name) == 0 || strchr(value, '%') == NULL);
+	return value != NULL && (!login_pattern_is(s->name) || strchr(value, '%') == NULL);
 }
 
 static void
@@ -224,7 +224,7 @@ check_route(struct check *c, const struct conf_section *s)
 
 	if (route_new(c->conf, s, &errors, &r) != 0)
 		goto out; /* conf_read() and lookup_new() have reported its errors */
-	if (wildcard_stars(s->name) == 0 && route_expand(c->conf, r, &match, &why) != 0) {
+	if (!login_pattern_is(s->name) && route_expand(c->conf, r, &match, &why) != 0) {
 		conf_error(c->errors, s->file, s->line, "%s", why.text);
 		goto out;
 	}

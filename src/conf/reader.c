@@ -238,11 +238,50 @@ section_unknown(struct reader *r, const char *kind, const char *title, size_t le
 		    guess == NULL ? "" : guess, guess == NULL ? "" : "?)");
 }
 
+/* 1 if nothing but a comment follows. */
+static int
+section_header_ends(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	return p == end || *p == ';' || *p == '#';
+}
+
+/*
+ * The ] of a header: the first one; of [route /EXPRESSION/LABEL], which may have others, the first behind a second
+ * slash that is followed by the end or a comment.  NULL: there is none.
+ */
+static const char *
+section_header_close(const char *text, size_t len)
+{
+	const char *end = text + len, *p = text + 1, *close = memchr(text, ']', len);
+	int slashed = 0;
+
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (end - p < 5 || strncasecmp(p, "route", 5) != 0)
+		return close;
+	for (p += 5; p < end && (*p == ' ' || *p == '\t'); p++)
+		;
+	if (p == end || *p != '/')
+		return close;
+	for (p++; p < end; p++) {
+		if (*p == '/')
+			slashed = 1;
+		if (*p == ']' && section_header_ends(p + 1, end)) {
+			close = p;
+			if (slashed)
+				break;
+		}
+	}
+	return close;
+}
+
 /* Begin the section of a header, "[kind]" or "[kind name]", of len bytes without blanks around it. */
 static void
 section_header(struct reader *r, const char *text, size_t len)
 {
-	const char *close = memchr(text, ']', len), *p, *name;
+	const char *close = section_header_close(text, len), *name;
 	char kind[24];
 	size_t i, n;
 
@@ -257,9 +296,7 @@ section_header(struct reader *r, const char *text, size_t len)
 		conf_error(r->errors, r->file, r->line, "this [section] has no ]");
 		return;
 	}
-	for (p = close + 1; p < text + len && (*p == ' ' || *p == '\t'); p++)
-		;
-	if (p < text + len && *p != ';' && *p != '#') {
+	if (!section_header_ends(close + 1, text + len)) {
 		conf_error(r->errors, r->file, r->line, "there is text after the ]");
 		return;
 	}

@@ -28,11 +28,11 @@ percent_check(const char *value, unsigned int captures, const char **why)
 		if (p[1] == '%' || p[1] == 'u')
 			continue;
 		if (p[1] < '1' || p[1] > '9')
-			*why = "a % must be followed by u (the login), 1 to 9 (what a * of the "
-			       "pattern matched) or another %";
+			*why = "a % must be followed by u (the login), 1 to 9 (what a * or a group "
+			       "of the pattern matched) or another %";
 		else if ((unsigned int)(p[1] - '0') > captures)
-			*why = "the name of this [route] has no such *: %1 is what the first * "
-			       "matched, and so on";
+			*why = "the name of this [route] has no such * or group: %1 is what the "
+			       "first one matched, and so on";
 		if (*why != NULL)
 			return ERR_FORMAT;
 	}

@@ -1,6 +1,6 @@
 /*
- * Expansion of percent sequences in values of a route: %u is the login, %1 to %9 are what each * of the pattern
- * matched, %% is a percent sign.
+ * Expansion of percent sequences in values of a route: %u is the login, %1 to %9 are what each * or group of the
+ * pattern matched, %% is a percent sign.
  */
 #ifndef LOOKUP_PERCENT_H
 #define LOOKUP_PERCENT_H
@@ -11,7 +11,7 @@
 /* 1 if there is a %. */
 int percent_has(const char *value);
 
-/* Check the sequences of a value, for a pattern with so many *.  0, or ERR_FORMAT with *why (static). */
+/* Check the sequences of a value, for a pattern with so many captures.  0, or ERR_FORMAT with *why (static). */
 int percent_check(const char *value, unsigned int captures, const char **why) MUST_CHECK;
 
 /*

@@ -22,7 +22,7 @@
 #include "conf/conf.h"
 #include "conf/keyword.h"
 #include "lookup/lookup.h"
-#include "lookup/wildcard.h"
+#include "lookup/login_pattern.h"
 #include "lookup/route.h"
 
 enum plugin_result {
@@ -79,9 +79,6 @@ int route_expand(const struct conf *conf, struct route *r, const struct wildcard
  * set matches.  Sets *request->by_key if the result depends on the client's key.
  */
 int route_matches(const struct route *r, const struct lookup_request *request);
-
-/* The length of the login or pattern in the name of a section: of NAME in [route NAME/LABEL]. */
-size_t route_name_len(const char *name);
 
 /* Where the entries of a route come from. */
 struct route_origin {

@@ -121,11 +121,10 @@ route_has(const struct conf_section *section, const char *key)
 static void
 route_check_label(const struct conf_section *s, struct conf_errors *errors)
 {
-	const char *label = s->name + route_name_len(s->name);
+	const char *label = route_name_label(s->name);
 
-	if (*label == '\0')
+	if (label == NULL)
 		return;
-	label++;
 	if (*label == '\0' ||
 	    strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-") !=
 		strlen(label))
@@ -333,6 +332,31 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 	}
 }
 
+/* The NAME of [route NAME], and the number of its captures. */
+static unsigned int
+route_check_name(const struct conf_section *s, struct conf_errors *errors)
+{
+	struct login_pattern *pattern = NULL;
+	unsigned int captures = 0;
+	struct reason why;
+
+	if (!login_pattern_is_regex(s->name) && !login_name_ok(s->name, route_name_len(s->name)))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] can't be a login: 1 to 255 bytes of printable text, no /, "
+		    "no leading -",
+		    s->name);
+	if (!login_pattern_is(s->name))
+		return 0;
+	if (login_pattern_new(s->name, &pattern, &why) == 0)
+		captures = login_pattern_captures(pattern);
+	else if (login_pattern_is_regex(s->name)) /* errors show each backslash as \134 */
+		conf_error(errors, s->file, s->line, "%s", why.text);
+	else
+		conf_error(errors, s->file, s->line, "[route %.100s]: %s", s->name, why.text);
+	login_pattern_free(&pattern);
+	return captures;
+}
+
 /* Keywords that are required, and keywords that go together.  One with a bad value has its error already and
  * counts as written. */
 static void
@@ -341,15 +365,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 {
 	const struct conf_entry *e;
 
-	if (!login_name_ok(s->name, route_name_len(s->name)))
-		conf_error(errors, s->file, s->line,
-		    "[route %.100s] can't be a login: 1 to 255 bytes of printable text, no /, "
-		    "no leading -",
-		    s->name);
 	route_check_label(s, errors);
-	if (wildcard_stars(s->name) > WILDCARD_CAPTURES)
-		conf_error(errors, s->file, s->line, "[route %.100s]: more than %d *", s->name,
-		    WILDCARD_CAPTURES);
 	if (!route_has(s, "HostName"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs HostName: where it leads to", s->name);
@@ -397,12 +413,6 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    r->key);
 }
 
-size_t
-route_name_len(const char *name)
-{
-	return strcspn(name, "/");
-}
-
 const char *
 route_in_tree(const struct route *r, const char *path)
 {
@@ -429,7 +439,7 @@ int
 route_new_with(const struct conf *conf, const struct conf_section *section, const char *key_file,
     struct conf_errors *errors, struct route **out)
 {
-	struct keyword_ctx ctx = { .conf = conf, .captures = wildcard_stars(section->name) };
+	struct keyword_ctx ctx = { .conf = conf };
 	size_t before = errors->n;
 	struct route *r;
 
@@ -448,6 +458,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 	    (key_file != NULL && r->key_file == NULL)) {
 		conf_error(errors, section->file, section->line, "out of memory");
 	} else {
+		ctx.captures = route_check_name(section, errors);
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		/* before expansion: Key = %u must not mean the agent for a login named agent */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;

@@ -1,5 +1,5 @@
 /*
- * Matching logins with patterns.  Called by the ini backend; percent.c inserts what each * matched.
+ * Matching logins with names that hold a *.  Called by login_pattern.c; percent.c inserts what each * matched.
  */
 #include <string.h>
 

@@ -9,7 +9,7 @@
 
 #define WILDCARD_CAPTURES 9 /* %1 to %9 */
 
-/* A login, and the parts of it that each * of the pattern matched. */
+/* A login, and the parts of it that each * (or group, login_pattern.h) of the pattern matched. */
 struct wildcard_match {
 	const char *login;
 	struct {

@@ -39,21 +39,18 @@ key_add_name_ok(const char *name)
 	return 0;
 }
 
-/* Whether the configuration, if one is read, names the key in HostKey. */
-static int
-key_add_is_host_key(const struct key_args *a)
+/* The names in HostKey, if a configuration is read and can be; else NULL.  Free the configuration. */
+static const struct strlist *
+key_add_host_keys(const struct key_args *a, struct conf **conf)
 {
 	struct conf_errors errors = { 0 };
-	struct conf *conf = NULL;
-	int r;
+	int r = ERR_NOTFOUND;
 
-	if (a->store != NULL)
-		return 0;
-	r = conf_load(a->conf_dir, CONF_GATEWAY, &conf, &errors) == 0 &&
-	    strlist_has(&conf->gateway.host_keys, a->name);
+	*conf = NULL;
+	if (a->store == NULL)
+		r = conf_load(a->conf_dir, CONF_GATEWAY, conf, &errors);
 	conf_errors_free(&errors);
-	conf_free(&conf);
-	return r;
+	return r == 0 ? &(*conf)->gateway.host_keys : NULL;
 }
 
 /* Say what to do with the public half, which has been printed. */
@@ -61,24 +58,35 @@ static void
 key_add_explain(const struct key_args *a, const char *fingerprint)
 {
 	char where[KEY_WHERE_SIZE];
+	struct conf *conf;
+	const struct strlist *host_keys = key_add_host_keys(a, &conf);
+	int named = host_keys != NULL && strlist_has(host_keys, a->name);
 
 	fflush(stdout);
-	if (key_add_is_host_key(a)) {
+	if (named)
 		fprintf(stderr,
 		    "This is the gateway's own host key. ssh asks users to confirm its "
 		    "fingerprint:\n"
 		    "%s\n",
 		    fingerprint);
-		return;
-	}
-	fprintf(stderr,
-	    "To log in with it upstream (Key = %s in a route), append this line to\n"
-	    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
-	    "%s --for LOGIN%s`,\n"
-	    "whose options make the upstream enforce what the route allows.\n"
-	    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
-	    "%s.\n",
-	    a->name, a->name, a->store == NULL ? key_where(a, where) : "", a->name, fingerprint);
+	else
+		fprintf(stderr,
+		    "To log in with it upstream (Key = %s in a route), append this line to\n"
+		    "~/.ssh/authorized_keys there; better, append that of `sallyport key public "
+		    "%s --for LOGIN%s`,\n"
+		    "whose options make the upstream enforce what the route allows.\n"
+		    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
+		    "%s.\n",
+		    a->name, a->name, a->store == NULL ? key_where(a, where) : "", a->name,
+		    fingerprint);
+	/* a mapped key is not called so */
+	if (host_keys != NULL && host_keys->n > (size_t)named && strncmp(a->name, "host", 4) == 0)
+		fprintf(stderr,
+		    "To replace a host key of the same type, name this one behind it first, and in "
+		    "its place\n"
+		    "when clients have learned it, so that nobody is warned: HostKey in "
+		    "sallyport.conf(5).\n");
+	conf_free(&conf);
 }
 
 /* Store a new key and say what to do with its public half. */

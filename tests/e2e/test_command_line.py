@@ -31,7 +31,9 @@ def test_generated_key_is_explained_by_its_use(tmp_path):
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d" / "00.ini").write_text("[gateway]\nHostKey = host_ed25519\n")
     told = {name: sallyport("key", "generate", name, "-c", str(tmp_path / "conf.d")).stderr
-            for name in ("host_ed25519", "alice")}
+            for name in ("host_ed25519", "alice", "host_2026")}
+    assert "To replace a host key" not in told["host_ed25519"] + told["alice"]
+    assert "To replace a host key of the same type, name this one behind it first" in told["host_2026"]
     assert told["host_ed25519"].startswith("This is the gateway's own host key.")
     assert "upstream" not in told["host_ed25519"] and "SHA256:" in told["host_ed25519"]
     assert told["alice"].startswith("To log in with it upstream")

@@ -84,17 +84,13 @@ def test_client_that_forwards_ports_learns(w):
 # --- message by message ---
 
 
-class Old(Attacker):
-    _CLIENT_ID = "TTSSH/2.72 Win32"
-
-
 @pytest.fixture
 def enter():
     """enter(way): a client of its own making that is logged in."""
     opened = []
 
-    def make(w, kind=Attacker):
-        a = kind(w.front.port)
+    def make(w, version=None):
+        a = Attacker(w.front.port, version=version)
         opened.append(a)
         a.service()
         a.send(*proof(a, w.login, key_of(w.client)))
@@ -182,7 +178,7 @@ def test_each_key_is_proven_once(w, enter):
 def test_clients_that_break_are_not_told(own_way, enter):
     """Those that sshd spares, too."""
     w = own_way()
-    a = enter(w, Old)
+    a = enter(w, "SSH-2.0-TTSSH/2.72 Win32")
     a.send(GLOBAL_REQUEST, "no-such-request", True)
     replies(a, 1)
     assert [kind for kind, _ in requests(a)] == [REQUEST_FAILURE]

@@ -1,0 +1,124 @@
+"""doc/recipes.md: a host key is rotated, and nobody is warned."""
+
+import random
+import shlex
+import subprocess
+import threading
+
+import pytest
+
+from lab.client import echoes, open_session
+from lab.documents import blocks
+
+CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+LEARNED = "Learned new hostkey: "
+
+
+@pytest.fixture
+def g(gated):
+    """A gateway with the host key that the recipe replaces."""
+    w = gated()
+    w.gateway.host_key_names = ["host_ed25519"]
+    w.gateway.write_gateway()
+    assert w.gateway.reload().returncode == 0
+    return w
+
+
+def steps():
+    """The blocks of the recipe, a step for each that sets HostKey: [[(language, text), ...]]."""
+    out = [[]]
+    for language, text in blocks("doc/recipes.md", "Rotate the host key"):
+        out[-1].append((language, text))
+        if "sallyport reload" in text:
+            out.append([])
+    return [step for step in out if step]
+
+
+def follow(w, step):
+    for language, text in step:
+        for line in text.splitlines():
+            if language == "ini":
+                key, value = line.split(" = ")
+                assert key == "HostKey"
+                w.gateway.host_key_names = value.split()
+                w.gateway.write_gateway()
+                status, said = w.gateway.check()
+                assert status == 0, said
+            else:
+                words = shlex.split(line)
+                assert words[0] == "sallyport"
+                w.gateway.command(*words[1:])
+
+
+def user(w, learns="yes"):
+    """A user whose known_hosts has the key of today, hashed."""
+    line = f"[127.0.0.1]:{w.gateway.port} {w.gateway.host_keys[0].public}\n"
+    c = w.new_client(known_hosts=line, UpdateHostKeys=learns, HashKnownHosts="yes")
+    subprocess.run(["ssh-keygen", "-H", "-f", c.known_hosts], capture_output=True, check=True)
+    return c
+
+
+def logs_in(client):
+    r = client.ssh("echo in", LogLevel="VERBOSE", StrictHostKeyChecking="yes")
+    assert (r.code, r.text) == (0, "in\n") and CHANGED not in r.err, r.err
+    return r.err
+
+
+def is_warned(client):
+    r = client.ssh("echo in", StrictHostKeyChecking="yes")
+    return r.code == 255 and CHANGED in r.err
+
+
+def keys_known(client):
+    """How many; hashed lines have three words, too."""
+    return len(client.known_hosts.read_text().splitlines())
+
+
+def rekeys(running):
+    """More than RekeyLimit goes there and back."""
+    data = random.Random(1).randbytes(3 << 20)
+    writer = threading.Thread(target=lambda: (running.stdin.write(data), running.stdin.flush()))
+    writer.start()
+    got = running.stdout.read(len(data))
+    writer.join(60)
+    assert got == data
+
+
+def test_nobody_is_warned(g):
+    announced, serves, alone = steps()
+    learner, late, old = user(g), user(g), user(g, learns="no")
+    running = open_session(g.client, RekeyLimit="1M", UpdateHostKeys="no")
+    assert LEARNED not in logs_in(learner)
+
+    follow(g, announced)
+    assert logs_in(learner).count(LEARNED) == 1 and keys_known(learner) == 2
+    assert LEARNED not in logs_in(old) and keys_known(old) == 1
+    rekeys(running)
+
+    follow(g, serves)
+    assert LEARNED not in logs_in(learner) and keys_known(learner) == 2
+    assert is_warned(old)
+    assert is_warned(late), "the recipe says who is warned"
+
+    follow(g, alone)
+    logs_in(learner)
+    assert keys_known(learner) == 1
+    logs_in(learner)
+    rekeys(running)
+    echoes(running)
+
+
+def test_the_way_back(g):
+    announced, serves, _ = steps()
+    learner, late = user(g), user(g)
+    follow(g, announced)
+    logs_in(learner)
+    follow(g, serves)
+    logs_in(learner)
+    assert is_warned(late)
+    follow(g, announced[-2:])
+    for client in (learner, late):
+        logs_in(client)
+    follow(g, serves)
+    for client in (learner, late):
+        logs_in(client)

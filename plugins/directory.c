@@ -1,6 +1,7 @@
 /*
- * The lookup backend "directory": one directory for each login, which is opened by name at each login and
- * never listed, so that a million directories cost no more than one.
+ * The lookup backend "directory": one directory for each login, which is opened by name at each login, while
+ * the tree is never listed, so that a million directories cost no more than one.  With Recursive, a login's
+ * directory is searched for others, of which the user's key selects one.
  *
  * PATH/LOGIN/route.ini holds the keys of [route]; or PATH/LOGIN/sshpiper_upstream holds [user@]host[:port],
  * the format of sshpiper's workingdir.  authorized_keys, trusted_user_ca_keys, known_hosts, id_rsa and its
@@ -25,10 +26,12 @@ struct directory {
 	const struct conf *conf;
 	char *path;
 	char *strict, *passthrough; /* for logins without a route.ini */
+	int recursive;
 };
 
 static const char *const stricts[] = { "yes", "accept-new", "no", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
+static const char *const no_yes[] = { "no", "yes", NULL }; /* 0, 1 */
 
 static const struct keyword directory_table[] = {
 	{ .name = "Path", .type = &keyword_path, .offset = offsetof(struct directory, path) },
@@ -41,6 +44,11 @@ static const struct keyword directory_table[] = {
 	    .type = &keyword_name,
 	    .offset = offsetof(struct directory, passthrough),
 	    .choices = yes_no,
+	    .value = "no" },
+	{ .name = "Recursive",
+	    .type = &keyword_choice,
+	    .offset = offsetof(struct directory, recursive),
+	    .choices = no_yes,
 	    .value = "no" },
 };
 
@@ -91,10 +99,11 @@ directory_new(const struct conf *conf, const struct conf_section *section,
 	return 0;
 }
 
-/* The directory of one login, open during a lookup. */
+/* A directory of a login, open during a lookup. */
 struct directory_place {
 	const struct directory *d;
 	const char *login;
+	const char *name; /* in the tree: the login or, below its directory, "git/github" */
 	struct login_dir dir;
 	struct reason *why;
 };
@@ -116,7 +125,7 @@ directory_file_read(const struct directory_place *p, const char *name, struct bu
 	fd_close(&fd);
 	if (r == 0)
 		return 1;
-	reason_set(p->why, "%.80s/%s: %s", p->login, name, err_str(r));
+	reason_set(p->why, "%.80s/%s: %s", p->name, name, err_str(r));
 	return -1;
 }
 
@@ -226,7 +235,7 @@ directory_upstream_read(struct route_text *t, const struct route_origin *origin,
 		return r;
 	}
 bad:
-	reason_set(p->why, "%.80s/sshpiper_upstream: is not [user@]host[:port]", p->login);
+	reason_set(p->why, "%.80s/sshpiper_upstream: is not [user@]host[:port]", p->name);
 	return r;
 }
 
@@ -350,7 +359,7 @@ directory_route(const struct directory_place *p, struct route **out)
 	p->why->text[0] = '\0';
 	if (directory_has_totp(p))
 		return ERR_FORMAT;
-	if (asprintf(&base, "%s/%s", p->d->path, p->login) == -1)
+	if (asprintf(&base, "%s/%s", p->d->path, p->name) == -1)
 		base = NULL;
 	if (base == NULL || asprintf(&source, "%s/%s", base, name) == -1)
 		source = NULL;
@@ -370,7 +379,7 @@ directory_route(const struct directory_place *p, struct route **out)
 	if (r != 0)
 		goto out;
 	(*out)->tree = strdup(p->d->path);
-	(*out)->tree_dir = strdup(p->login);
+	(*out)->tree_dir = strdup(p->name);
 	if ((*out)->tree == NULL || (*out)->tree_dir == NULL) {
 		route_free(out);
 		r = ERR_NOMEM;
@@ -385,23 +394,132 @@ out:
 	return r;
 }
 
+/* The route of the directory p->name. */
 static enum plugin_result
-directory_find(void *self, const struct lookup_request *request, struct route **out,
-    struct reason *why)
+directory_at(struct directory_place *p, struct route **out)
 {
-	struct directory_place p = { .d = self, .login = request->login, .why = why };
-	int r;
+	int r = login_dir_open(&p->d->conf->file_rule, p->d->path, p->name, &p->dir, p->why);
 
-	r = login_dir_open(&p.d->conf->file_rule, p.d->path, p.login, &p.dir, why);
 	if (r == ERR_NOTFOUND) {
-		why->text[0] = '\0';
+		p->why->text[0] = '\0';
 		return PLUGIN_NEXT;
 	}
 	if (r != 0)
 		return PLUGIN_FAILED;
-	r = directory_route(&p, out);
-	login_dir_close(&p.dir);
+	r = directory_route(p, out);
+	login_dir_close(&p->dir);
 	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
+}
+
+/* Leave those that hold a route.  0; or ERR_FORMAT with why: one asks for one-time codes, which are for the login
+ * as a whole; or ERR_NOMEM. */
+static int
+directory_search_keep(struct directory_place *p, const struct strlist *names,
+    struct strlist *routes)
+{
+	struct reason unused;
+	int there, r = 0;
+	size_t i;
+
+	for (i = 0; r == 0 && i < names->n; i++) {
+		p->name = names->v[i];
+		if (login_dir_open(&p->d->conf->file_rule, p->d->path, p->name, &p->dir, &unused) !=
+		    0)
+			continue;
+		there = faccessat(p->dir.fd, "route.ini", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+		    faccessat(p->dir.fd, "sshpiper_upstream", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+		if (directory_has_totp(p))
+			r = ERR_FORMAT;
+		else if (there)
+			r = strlist_add(routes, p->name, strlen(p->name));
+		login_dir_close(&p->dir);
+	}
+	return r;
+}
+
+/*
+ * Of several directories, the first whose lists have the key, as in sshpiper; for a client without such a key, the
+ * first that asks for a password.  One that cannot be used keeps nobody out of the others; why has the first of
+ * the reasons.
+ */
+static enum plugin_result
+directory_search_by_key(struct directory_place *p, const struct strlist *routes,
+    const struct lookup_request *request, struct route **out)
+{
+	struct route *by_password = NULL, *route = NULL;
+	struct reason *why = p->why, here;
+	size_t i;
+
+	if (request->by_key != NULL)
+		*request->by_key = LOOKUP_WANTS_KEY;
+	for (i = 0; i < routes->n; i++) {
+		p->name = routes->v[i];
+		p->why = &here;
+		here.text[0] = '\0';
+		if (directory_at(p, &route) != PLUGIN_FOUND) {
+			if (why->text[0] == '\0')
+				*why = here;
+			continue;
+		}
+		if (route_matches(route, request)) {
+			if (request->key.len > 0 && request->listed != NULL &&
+			    request->listed(request, route))
+				break;
+			if (by_password == NULL && (route->passthrough || route->password_hash)) {
+				by_password = route;
+				route = NULL;
+			}
+		}
+		route_free(&route);
+	}
+	p->why = why;
+	if (route == NULL)
+		route = by_password;
+	else
+		route_free(&by_password);
+	*out = route;
+	return route == NULL ? PLUGIN_NEXT : PLUGIN_FOUND;
+}
+
+/* The login's directory and those below it. */
+static enum plugin_result
+directory_search(struct directory_place *p, const struct lookup_request *request,
+    struct route **out)
+{
+	struct strlist names = { 0 }, routes = { 0 };
+	enum plugin_result result = PLUGIN_FAILED;
+	int r;
+
+	r = login_dir_below(&p->d->conf->file_rule, p->d->path, p->login, &names, p->why);
+	if (r == 0)
+		r = directory_search_keep(p, &names, &routes);
+	if (r == ERR_NOTFOUND) {
+		p->why->text[0] = '\0';
+		result = PLUGIN_NEXT;
+	} else if (r == ERR_NOMEM) {
+		reason_set(p->why, "out of memory");
+	} else if (r == 0 && routes.n > 1) {
+		result = directory_search_by_key(p, &routes, request, out);
+	} else if (r == 0) {
+		/* without one, the reason is that of the login's own directory */
+		p->name = routes.n == 1 ? routes.v[0] : p->login;
+		result = directory_at(p, out);
+	}
+	strlist_free(&names);
+	strlist_free(&routes);
+	return result;
+}
+
+static enum plugin_result
+directory_find(void *self, const struct lookup_request *request, struct route **out,
+    struct reason *why)
+{
+	struct directory_place p = { .d = self,
+		.login = request->login,
+		.name = request->login,
+		.why = why };
+
+	return p.d->recursive ? directory_search(&p, request, out) : directory_at(&p, out);
 }
 
 static void

@@ -259,6 +259,34 @@ user_key_type_accepted(const char *type, const char *algorithms)
 }
 
 int
+user_key_listed(const struct lookup_request *request, const struct route *route)
+{
+	const struct user_key_request by = { .route = route,
+		.login = request->login,
+		.address = request->client_address,
+		.now = time(NULL) };
+	struct authorized_request key = { .blob = request->key,
+		.address = by.address,
+		.login = by.login,
+		.now = by.now };
+	struct user_key_answer answer = { 0 };
+	struct bytes numbers;
+	const char *type;
+	struct cert cert;
+	int is_cert, ok;
+
+	is_cert = cert_key(request->key, &type, &numbers) != ERR_ALGORITHM;
+	if ((is_cert ? cert_parse(&cert, request->key) : pubkey_check(request->key)) != 0)
+		return 0;
+	if (is_cert)
+		key.cert = &cert;
+	ok = (is_cert && user_key_by_ca(&by, &cert, &answer)) ||
+	    user_key_in_lists(route, &key, &answer);
+	authorized_options_free(&answer.options);
+	return ok;
+}
+
+int
 user_key_list_check(const struct route *r, enum user_key_list list, struct reason *why)
 {
 	/* which key is looked for does not matter: only whether the list gives an answer */

@@ -10,7 +10,7 @@
 #include "base/reason.h"
 #include "formats/authorized_keys.h"
 #include "formats/cert.h"
-#include "lookup/route.h"
+#include "lookup/lookup.h"
 
 /* Bytes of AuthorizedKeysFile and of TrustedUserCAKeys, which is some 10,000 keys; and of
  * RevokedKeys, a list or a KRL. */
@@ -45,6 +45,10 @@ const char *user_key_algorithms(const struct route *route, const struct conf *co
 
 /* 1 if a key of this type has an algorithm among them. */
 int user_key_type_accepted(const char *type, const char *algorithms);
+
+/* Do the lists of keys, or the certificate authorities, of the route have the key that the client offers?  1 or
+ * 0.  That selects a route; whether the key may log in is for user_key_allowed() to say. */
+int user_key_listed(const struct lookup_request *request, const struct route *route);
 
 /* A file of a route that says which keys may log in. */
 enum user_key_list {

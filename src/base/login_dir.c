@@ -2,9 +2,13 @@
  * A tree of directories, one for each login.  Called by the lookup backend "directory" and by
  * access/route_files.c, for the files in such a directory.
  */
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/login_dir.h"
 #include "base/fd.h"
@@ -46,6 +50,73 @@ login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mo
     int *fd, struct reason *why)
 {
 	return safe_path_beneath(&dir->rule, dir->fd, dir->path, name, flags, refused, fd, why);
+}
+
+static int
+login_dir_filter(const struct dirent *d)
+{
+	return d->d_name[0] != '.' && (d->d_type == DT_DIR || d->d_type == DT_UNKNOWN);
+}
+
+static int
+login_dir_order(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* As login_dir_below(), for a directory at this depth. */
+static int
+login_dir_descend(const struct safe_path_rule *rule, const char *tree, const char *name, int depth,
+    struct strlist *out, struct reason *why)
+{
+	struct dirent **list = NULL;
+	struct login_dir dir;
+	struct reason unused;
+	struct stat st;
+	char *below;
+	int i, n = 0, r;
+
+	r = login_dir_open(rule, tree, name, &dir, &unused);
+	if (r != 0) {
+		if (why->text[0] == '\0')
+			*why = unused;
+		return depth == 0 || r == ERR_NOMEM ? r : 0;
+	}
+	if (depth > LOGIN_DIR_DEPTH || out->n == LOGIN_DIR_MAX) {
+		reason_set(why,
+		    "%.400s: a login can have at most %d directories, %d deep: use [route "
+		    "LOGIN/LABEL] with MatchFingerprint, or a lookup program",
+		    dir.path, LOGIN_DIR_MAX, LOGIN_DIR_DEPTH);
+		r = ERR_TOOBIG;
+	} else {
+		r = strlist_add(out, name, strlen(name));
+		n = r == 0 ? scandirat(dir.fd, ".", &list, login_dir_filter, login_dir_order) : 0;
+		if (n == -1 && why->text[0] == '\0')
+			reason_set(why, "%.400s: %s", dir.path, strerror(errno));
+	}
+	for (i = 0; i < n; i++) {
+		if (r == 0 && fstatat(dir.fd, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode)) {
+			if (asprintf(&below, "%s/%s", name, list[i]->d_name) == -1) {
+				r = ERR_NOMEM;
+			} else {
+				r = login_dir_descend(rule, tree, below, depth + 1, out, why);
+				free(below);
+			}
+		}
+		free(list[i]);
+	}
+	free(list);
+	login_dir_close(&dir);
+	return r;
+}
+
+int
+login_dir_below(const struct safe_path_rule *rule, const char *tree, const char *name,
+    struct strlist *out, struct reason *why)
+{
+	why->text[0] = '\0';
+	return login_dir_descend(rule, tree, name, 0, out, why);
 }
 
 int

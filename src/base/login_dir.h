@@ -11,6 +11,7 @@
 
 #include "base/reason.h"
 #include "base/safe_path.h"
+#include "base/strlist.h"
 
 /* A directory of a tree, open. */
 struct login_dir {
@@ -32,6 +33,20 @@ void login_dir_close(struct login_dir *dir);
  * mode must not have.  Returns as login_dir_open() does; *fd is the caller's. */
 int login_dir_file_open(const struct login_dir *dir, const char *name, int flags, mode_t refused,
     int *fd, struct reason *why) MUST_CHECK;
+
+/* How many directories of one login are searched, and how deep below its own: the keeper serves nobody else
+ * meanwhile, and with this many it takes a few milliseconds. */
+#define LOGIN_DIR_MAX 64
+#define LOGIN_DIR_DEPTH 8
+
+/*
+ * Append the name of a directory in a tree and of all directories below it ("git", "git/github") to out: each
+ * before those in it, else in byte order.  Left out are symbolic links, names that begin with a dot, and
+ * directories that cannot be used, with the reason for the first of them in why, which else is empty.
+ * 0; an ERR_* of login_dir_open() for the first; ERR_TOOBIG with why: there are more, or they are deeper.
+ */
+int login_dir_below(const struct safe_path_rule *rule, const char *tree, const char *name,
+    struct strlist *out, struct reason *why) MUST_CHECK;
 
 /* Append the file TREE/NAME/FILE, of at most out->max bytes (ERR_TOOBIG), to out. */
 int login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const char *name,

@@ -12,6 +12,7 @@
 #include "base/names.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
+#include "access/user_key.h"
 #include "cli/route.h"
 #include "formats/pubkey.h"
 #include "lookup/lookup.h"
@@ -100,6 +101,8 @@ route_explain(const struct route_args *a, struct find_route *f)
 	buf_init(&key, 65536);
 	route_key_words(a, fingerprint, &key);
 	request.public_key = buf_cstr(&key);
+	request.key = buf_bytes(&a->blob);
+	request.listed = user_key_listed;
 	switch (find_route(f, &request, stdout)) {
 	case LOOKUP_FOUND:
 		status = route_show(a, f);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "access/user_key.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "formats/pubkey.h"
@@ -34,6 +35,8 @@ downstream_lookup_request_of(struct ksession *s, char session[24], struct buf *k
 		.session = session,
 		.client_port = s->client_port,
 		.by_key = &s->down.by_key,
+		.key = auth_server_key(s->down.auth),
+		.listed = user_key_listed,
 	};
 }
 

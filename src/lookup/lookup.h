@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "lookup/route.h"
+#include "wire/wire.h"
 
 struct lookup;
 
@@ -23,13 +24,18 @@ struct lookup_request {
 	const char *session;
 	unsigned int client_port;
 
+	/* for routes that are selected by the lists of keys that they have (Recursive): the blob of the key
+	 * offered, or empty; and user_key_listed(), or NULL */
+	struct bytes key;
+	int (*listed)(const struct lookup_request *request, const struct route *route);
+
 	/* Set to a LOOKUP_ value below if the result depends on the client's key.  NULL: not wanted. */
 	int *by_key;
 };
 
 enum {
 	LOOKUP_BY_KEY = 1, /* another key could get another route */
-	LOOKUP_WANTS_KEY,  /* this login has a route with MatchFingerprint */
+	LOOKUP_WANTS_KEY,  /* this login has routes that the key selects */
 };
 
 /* A program that a backend wants to be run, without a shell. */

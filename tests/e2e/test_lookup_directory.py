@@ -29,17 +29,18 @@ def tree(make_gateway, make_sshd, ring, tmp_path):
             self.gateway.start()
             self.way = Way("gateway", tmp_path, ring, self.sshd, self.gateway)
 
-        def sshpiper_user(self, login, kind="ed25519"):
+        def sshpiper_user(self, login, kind="ed25519", sshd=None):
             """A directory of one user of a workingdir."""
             d = self.path / login
-            d.mkdir()
+            d.mkdir(parents=True)
             key = ring.get("piper", kind)
-            self.sshd.authorize(key.public)
+            sshd = sshd or self.sshd
+            sshd.authorize(key.public)
             (d / "sshpiper_upstream").write_text(
-                f"# where {login} is\n\n{ME}@{self.sshd.host}:{self.sshd.port}\n"
+                f"# where {login} is\n\n{ME}@{sshd.host}:{sshd.port}\n"
             )
             (d / "authorized_keys").write_text(ring.get("client").public + "\n")
-            (d / "known_hosts").write_text(self.sshd.known_hosts())
+            (d / "known_hosts").write_text(sshd.known_hosts())
             shutil.copy(key.path, d / "id_rsa")
             (d / "id_rsa").chmod(0o600)
             return d
@@ -324,3 +325,110 @@ def test_sshpiper_totp_is_refused(tree, form):
         else:
             (d / "totp").unlink()
         t.lets_in()
+
+
+@pytest.fixture
+def git(tree, make_sshd, ring):
+    """git@ with two machines below it, as sshpiper --recursive-search has them."""
+    def make(**words):
+        t = tree(more="Recursive = yes\n" + "".join(f"{k} = {v}\n" for k, v in words.items()))
+        for name, where in (("client", "git/github"), ("person", "git/work/gitlab")):
+            d = t.sshpiper_user(where, sshd=make_sshd(env={"WHOSE": name}))
+            (d / "authorized_keys").write_text(ring.get(name).public + "\n")
+        return t
+
+    return make
+
+
+WHOSE = "echo $WHOSE"
+
+
+def test_key_selects_directory_below(git, ring):
+    t = git()
+    for name in ("client", "person"):
+        assert t.way.new_client(ring.get(name), user="git").ssh(WHOSE).text == f"{name}\n"
+    r = t.way.new_client(ring.get("stranger"), user="git").ssh("true")
+    assert r.code == 255 and "Permission denied" in r.err
+    t.lets_in("alice")  # a login without such directories is as ever
+    assert t.way.new_client(user="github").ssh("true").code == 255
+    out = t.gateway.command("route", "git", "--key", ring.get("person").path.with_suffix(".pub"))
+    assert "git/work/gitlab/sshpiper_upstream" in out and "may log in" in out
+    p = t.gateway.sallyport("route", "git", "-c", t.gateway.conf)
+    assert p.returncode == 1 and b"it may depend on the key" in p.stdout
+
+
+def test_without_recursive_nothing_below_is_read(git, ring):
+    t = git()
+    file = t.gateway.conf / "20-lookup.ini"
+    file.write_text(file.read_text().replace("Recursive = yes", "Recursive = no"))
+    t.gateway.command("reload")
+    t.assert_refused("git: holds neither route.ini nor sshpiper_upstream", "git")
+
+
+def test_first_directory_with_the_key_counts(git, ring):
+    """In byte order, each before those in it."""
+    t = git()
+    both = "".join(ring.get(n).public + "\n" for n in ("client", "person"))
+    for where in ("git/github", "git/work/gitlab"):
+        (t.path / where / "authorized_keys").write_text(both)
+    assert t.way.new_client(ring.get("person"), user="git").ssh(WHOSE).text == "client\n"
+    shutil.copytree(t.path / "git/work/gitlab", t.path / "git", dirs_exist_ok=True)
+    assert t.way.new_client(user="git").ssh(WHOSE).text == "person\n"
+
+
+def test_certificate_selects_directory_below(git, ring, tmp_path):
+    t = git()
+    ca = CA(tmp_path / "ca", ring.get("ca"))
+    key = ring.get("stranger")
+    shutil.copy(ca.file, t.path / "git/work/gitlab/trusted_user_ca_keys")
+    c = t.way.new_client(key, user="git", CertificateFile=ca.sign(key, "git"))
+    assert c.ssh(WHOSE).text == "person\n"
+
+
+def test_directory_that_cannot_be_used_keeps_nobody_out_of_others(git, ring):
+    t = git()
+    (t.path / "git/github/id_rsa").chmod(0o644)
+    os.symlink("work/gitlab", t.path / "git/a-link")
+    (t.path / "git/open").mkdir()
+    (t.path / "git/open").chmod(0o777)
+    assert t.way.new_client(ring.get("person"), user="git").ssh(WHOSE).text == "person\n"
+    t.assert_refused(r"lookup directory: git: .*git/(open: others may write|github/id_rsa: others)", "git")
+
+
+@pytest.mark.parametrize("where", ["git", "git/github", "git/work/gitlab"])
+def test_totp_in_any_directory_refuses_login(git, ring, where):
+    t = git()
+    (t.path / where / "totp").write_text("SECRET")
+    t.assert_refused(rf"{where}/totp: asks for one-time codes", "git")
+    assert t.way.new_client(ring.get("person"), user="git").ssh("true").code == 255
+
+
+@pytest.mark.parametrize("make", [
+    lambda d: [(d / f"x{i}").mkdir() for i in range(64)],
+    lambda d: (d / "1/2/3/4/5/6/7/8/9").mkdir(parents=True),
+])
+def test_too_many_directories_refuse_login(git, make):
+    t = git()
+    make(t.path / "git")
+    t.assert_refused("a login can have at most 64 directories, 8 deep", "git")
+    t.lets_in("alice")
+
+
+def test_password_goes_to_directory_without_keys(git, ring):
+    """The key selects its directory; a client without one gets the first that asks for a password."""
+    t = git(Passthrough="yes", StrictHostKeyChecking="no")
+    (t.path / "git/hosting").mkdir()
+    (t.path / "git/hosting/sshpiper_upstream").write_text(f"{ME}@127.0.0.1:{t.sshd.port}\n")
+    assert t.way.new_client(ring.get("person"), user="git").ssh(WHOSE).text == "person\n"
+    c = t.way.new_client(ring.get("stranger"), user="git")
+    r = c.ssh("-v", "true")
+    assert r.code == 255 and "password" in r.err.split("Authentications that can continue:")[-1]
+
+
+def test_unknown_login_looks_like_recursive_one(git, ring):
+    t = git()
+    said = []
+    for login in ("git", "nobody-here"):
+        r = t.way.new_client(ring.get("stranger"), user=login).ssh("true")
+        said.append(re.sub(r"session [0-9a-f]+", "", r.err).replace(login, "LOGIN"))
+    assert said[0] == said[1]

@@ -370,6 +370,7 @@ install: all
 	install -d $(PROGRAMS)/lib $(CONF)/plugins/exec
 	install -m 755 $(filter-out %.md %/lib,$(wildcard plugins/exec/*)) $(PROGRAMS)
 	install -m 644 plugins/exec/lib/* $(PROGRAMS)/lib
+	install -m 755 contrib/from-sshpiper $(SHARE)/sallyport
 	install -m 644 plugins/exec/README.md $(PROGRAMS)
 	for program in $(notdir $(filter-out %.md %/lib,$(wildcard plugins/exec/*))); do \
 		[ -e $(CONF)/plugins/exec/$$program ] || [ -L $(CONF)/plugins/exec/$$program ] || \

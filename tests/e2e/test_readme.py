@@ -14,14 +14,18 @@ from lab.sshd import ME
 from lab.tty import Terminal
 from lab.wait import Log
 
+LOOKS = [text for _, text in blocks("README.md", "How it looks")]
 FIVE = [text for _, text in blocks("README.md", "Your own machine in five minutes")]
 
 
 def test_length():
-    """A visitor reads it to the end: at most 1,500 words, in lines of at most 120 characters."""
-    text = (TREE / "README.md").read_text()
-    assert len(text.split()) <= 1500
-    assert [line for line in text.splitlines() if len(line) > 120] == []
+    """A visitor reads it to the end."""
+    assert len((TREE / "README.md").read_text().split()) <= 1500
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGES.md"])
+def test_lines_are_of_one_length(name):
+    assert [line for line in (TREE / name).read_text().splitlines() if len(line) > 120] == []
 
 
 def test_pages_are_listed_once():
@@ -29,6 +33,15 @@ def test_pages_are_listed_once():
     pages = [str(p.relative_to(TREE)) for p in (TREE / "doc").iterdir() if p.is_file()]
     assert "doc/recipes.md" in pages
     assert {p: len(re.findall(rf"\({re.escape(p)}\)", text)) for p in pages} == {p: 1 for p in pages}
+
+
+def labels(text):
+    """The first word of each line that begins with one."""
+    return re.findall(r"^(\S+) ", text, re.M)
+
+
+def anonymous(refusal):
+    return re.sub(r"session [0-9a-f]+", "session ...", refusal)
 
 
 @pytest.fixture
@@ -103,6 +116,9 @@ def test_own_machine_in_five_minutes(tree, machine, ring, short, kind):
     finally:
         t.close()
 
+    shown = person.run(LOOKS[0].splitlines()[0].removeprefix("$ ").split(), env=env, cwd=tree, check=True).text
+    assert labels(shown) == labels(LOOKS[0].partition("\n")[2])
+
     log = Log(short / "log")
     with open(log.path, "wb") as out:
         gateway = person.popen(serve.split(), env=env, cwd=tree, stdout=out, stderr=out)
@@ -120,6 +136,9 @@ def test_own_machine_in_five_minutes(tree, machine, ring, short, kind):
         finally:
             t.wait()
             t.close()
+        sshd.stop()
+        refused = person.run(["ssh", "-p", port, "alice@gateway", "true"], env=env).err
+        assert anonymous(LOOKS[1].splitlines()[1]) == anonymous(refused.splitlines()[0])
     finally:
         everyone = procs.descendants(gateway.pid)
         person.close()

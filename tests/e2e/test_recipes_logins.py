@@ -41,8 +41,9 @@ def forge(make_gateway, make_sshd, ring, tmp_path):
         gateway.generate_key(f"git-{name}")
         listed = operator.run(f"ssh-keygen -lf conf.d/git/{name}.pub").split()[1]
         operator.append(f"10-git-{name}.ini", put(
-            block(PAGE, "Git for many", "ini"), ("SHA256:of-her-key", listed), ("10.0.0.9", f"127.0.0.1\nPort = {sshd.port}"),
-            ("= git\n", f"= {ME}\n"), ("git-ann", f"git-{name}"), ("git/ann", f"git/{name}")))
+            block(PAGE, "Git for many", "ini"), ("SHA256:of-her-key", listed),
+            ("10.0.0.9", f"127.0.0.1\nPort = {sshd.port}"), ("= git\n", f"= {ME}\n"),
+            ("git-ann", f"git-{name}"), ("git/ann", f"git/{name}")))
         public = operator.run(f"sallyport key public git-{name}").strip()
         sshd.authorize(f'command="echo {name} >>{tmp_path}/who; git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"" {public}')
     gateway.start()

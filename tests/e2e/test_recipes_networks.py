@@ -132,7 +132,8 @@ def test_ssh_in_tls_by_name(make_gateway, make_sshd, ring, haproxy, certificate,
     for sshd, address, text in zip((first, second), ("10.0.0.5", "10.0.0.6"), routes, strict=True):
         words = words_of(text)
         assert words.pop("HostName") == address
-        gateway.route(text.split("]")[0].removeprefix("[route "), sshd, [ring.get("client")], key=sshd.dir.name, **words)
+        name = text.split("]")[0].removeprefix("[route ")
+        gateway.route(name, sshd, [ring.get("client")], key=sshd.dir.name, **words)
     gateway.start()
     tls = net.free_port()
     haproxy(config(block(PAGE, heading, "haproxy"), ("bind :443", f"bind 127.0.0.1:{tls}"),
@@ -143,7 +144,8 @@ def test_ssh_in_tls_by_name(make_gateway, make_sshd, ring, haproxy, certificate,
     names = ("one.example.com", "two.example.com", "three.example.com")
     client = w.new_client(known_hosts="".join(f"{n} {k.public}\n" for n in names for k in gateway.host_keys),
                           HostName="%h", Port=22)
-    proxied = put(block(PAGE, heading, "ssh"), ("%h:443", f"127.0.0.1:{tls}"), ("Host one.example.com two.example.com", "Host *"))
+    proxied = put(block(PAGE, heading, "ssh"), ("%h:443", f"127.0.0.1:{tls}"),
+                  ("Host one.example.com two.example.com", "Host *"))
     client.config.write_text(proxied + client.config.read_text())
     trusting = {"SSL_CERT_FILE": str(certificate)}
     for name, machine in zip(names, ("one", "two")):

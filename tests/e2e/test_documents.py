@@ -69,6 +69,17 @@ def test_files_that_a_document_names_exist(path):
         (TREE / base / n).is_file() for base in ("", "src", "tests/e2e", "tests", path.rpartition("/")[0]))]
     assert not missing
 
+
+PAGES = ["README.md", "SECURITY.md", "CHANGES.md", "plugins/exec/README.md", "keys/README.md",
+         *(str(p.relative_to(TREE)) for p in TREE.glob("doc/*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (TREE / path).read_text())
+    assert [link for link in links if ":" not in link and not ((TREE / path).parent / link).exists()] == []
+
+
 def test_comments_name_documents_that_exist():
     documents = re.compile(r"\bDESIGN\b|\bFAULTS F\d|\bdoc/([\w.]+)")
     for source in [*TREE.glob("src/**/*.[ch]"), *TREE.glob("plugins/*.[ch]"), *TREE.glob("tests/**/*.[chp]*")]:

@@ -177,7 +177,7 @@ static int
 route_show_may(const struct route_args *a, const struct conf *conf, const struct route *r)
 {
 	const struct user_key_request request = { .route = r,
-		.login = a->login,
+		.login = r->login,
 		.address = a->from != NULL ? a->from : "0.0.0.0",
 		.now = time(NULL) };
 	struct user_key_answer answer = { 0 };
@@ -330,11 +330,14 @@ int
 route_show(const struct route_args *a, const struct find_route *f)
 {
 	const struct route *r = f->route;
-	const char *user = r->user != NULL ? r->user : a->login;
+	const char *user = r->user != NULL ? r->user : r->login;
 	int status, other;
 	size_t i;
 
-	printf("login      %s\n", a->login);
+	if (strcmp(r->login, a->login) == 0)
+		printf("login      %s\n", a->login);
+	else
+		printf("login      %s, without its style: %s\n", a->login, r->login);
 	printf("found by   %s: [route %s] at %s\n", r->backend, r->name, r->source);
 	for (i = 0; i < r->hosts.n; i++)
 		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,

@@ -165,12 +165,13 @@ decoy_learn(struct keeper *k, const struct route *route)
 		decoy_route_add(&k->decoy, route);
 }
 
-/* Two evenly spread numbers, which depend on the login and the secret. */
+/* Two evenly spread numbers, which depend on the login and the secret.  A login that exists is the
+ * same with any style, so an unknown one is, too. */
 static void
 decoy_hash_login(const struct keeper *k, const char *login, uint64_t out[2])
 {
-	crypto_generichash((uint8_t *)out, 2 * sizeof(*out), (const uint8_t *)login, strlen(login),
-	    k->decoy.secret, sizeof(k->decoy.secret));
+	crypto_generichash((uint8_t *)out, 2 * sizeof(*out), (const uint8_t *)login,
+	    lookup_style(login), k->decoy.secret, sizeof(k->decoy.secret));
 }
 
 /* How many logins have this shape; none, if a shape that offers publickey is wanted and it

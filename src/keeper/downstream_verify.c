@@ -44,7 +44,7 @@ downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 {
 	struct ksession *s = ctx;
 	const struct user_key_request request = { .route = s->route,
-		.login = auth_server_login(s->down.auth),
+		.login = s->route != NULL ? s->route->login : "",
 		.address = s->client,
 		.now = time(NULL) };
 	struct user_key_answer answer;

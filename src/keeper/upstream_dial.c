@@ -172,7 +172,7 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 	if (reason[0] != '\0')
 		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
 	snprintf(s->up.user, sizeof(s->up.user), "%s",
-	    s->route->user != NULL ? s->route->user : auth_server_login(s->down.auth));
+	    s->route->user != NULL ? s->route->user : s->route->login);
 	(void)upstream_end_of(getpeername, msg->fd, s->up.address);
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
 	upstream_send_fd(s, msg->fd);

@@ -130,7 +130,12 @@ lookup_settled(const struct link *link, const struct lookup_request *request,
 	}
 	if (*result == PLUGIN_FOUND) {
 		(*out)->backend = link->plugin->name;
-		return 1;
+		(*out)->login = strdup(request->login);
+		if ((*out)->login != NULL)
+			return 1;
+		route_free(out);
+		reason_set(why, "out of memory");
+		*result = PLUGIN_FAILED;
 	}
 	if (why->text[0] != '\0' || *result == PLUGIN_FAILED) {
 		log_vis(login, sizeof(login), request->login, strlen(request->login));
@@ -181,10 +186,10 @@ lookup_keep_out(const struct lookup *l, struct lookup_command *command)
 	return r;
 }
 
-/* Ask the backends of the chain from pending->link on. */
+/* Ask the backends of the chain from pending->link on, for this login. */
 static enum lookup_result
-lookup_ask(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
-    struct route **out)
+lookup_ask_chain(struct lookup *l, const struct lookup_request *request,
+    struct lookup_pending *pending, struct route **out)
 {
 	enum plugin_result result = PLUGIN_NEXT;
 	struct reason why;
@@ -207,6 +212,42 @@ lookup_ask(struct lookup *l, const struct lookup_request *request, struct lookup
 	return lookup_result_of(result);
 }
 
+size_t
+lookup_style(const char *login)
+{
+	size_t len = strcspn(login, ":");
+
+	return login[len] != '\0' && login_name_ok(login, len) ? len : strlen(login);
+}
+
+/* The request as it is for pending, which may be past the whole login. */
+static struct lookup_request
+lookup_request_for(const struct lookup_request *request, const struct lookup_pending *pending)
+{
+	struct lookup_request now = *request;
+
+	if (pending->login[0] != '\0')
+		now.login = pending->login;
+	return now;
+}
+
+/* Go on with what the last backend has said, result: if there is no such login, look it up without
+ * its style. */
+static enum lookup_result
+lookup_without_style(struct lookup *l, const struct lookup_request *request,
+    struct lookup_pending *pending, enum lookup_result result, struct route **out)
+{
+	size_t len = lookup_style(request->login);
+	struct lookup_request plain;
+
+	if (result != LOOKUP_NOT_FOUND || pending->login[0] != '\0' || request->login[len] == '\0')
+		return result;
+	snprintf(pending->login, sizeof(pending->login), "%.*s", (int)len, request->login);
+	pending->link = 0;
+	plain = lookup_request_for(request, pending);
+	return lookup_ask_chain(l, &plain, pending, out);
+}
+
 enum lookup_result
 lookup_begin(struct lookup *l, const struct lookup_request *request, struct lookup_pending *pending,
     struct route **out)
@@ -217,15 +258,18 @@ lookup_begin(struct lookup *l, const struct lookup_request *request, struct look
 		*request->by_key = 0;
 	if (!login_name_ok(request->login, strlen(request->login)))
 		return LOOKUP_NOT_FOUND;
-	return lookup_ask(l, request, pending, out);
+	return lookup_without_style(l, request, pending, lookup_ask_chain(l, request, pending, out),
+	    out);
 }
 
 enum lookup_result
 lookup_answer(struct lookup *l, const struct lookup_request *request,
     struct lookup_pending *pending, const struct lookup_reply *reply, struct route **out)
 {
+	const struct lookup_request now = lookup_request_for(request, pending);
 	struct reason why = { "" };
 	enum plugin_result result;
+	enum lookup_result found;
 	const struct link *link;
 
 	*out = NULL;
@@ -234,11 +278,14 @@ lookup_answer(struct lookup *l, const struct lookup_request *request,
 	if (pending->link >= l->n || l->chain[pending->link].plugin->answer == NULL)
 		return LOOKUP_FAILED;
 	link = &l->chain[pending->link];
-	result = link->plugin->answer(link->self, request, reply, out, &why);
-	if (lookup_settled(link, request, &result, out, &why))
-		return lookup_result_of(result);
-	pending->link++;
-	return lookup_ask(l, request, pending, out);
+	result = link->plugin->answer(link->self, &now, reply, out, &why);
+	if (lookup_settled(link, &now, &result, out, &why)) {
+		found = lookup_result_of(result);
+	} else {
+		pending->link++;
+		found = lookup_ask_chain(l, &now, pending, out);
+	}
+	return lookup_without_style(l, request, pending, found, out);
 }
 
 void

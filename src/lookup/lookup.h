@@ -63,6 +63,8 @@ struct lookup_reply {
 /* A lookup that waits for a program. */
 struct lookup_pending {
 	size_t link; /* the index of the backend in the chain */
+	char login
+	    [256]; /* the login without its style, once the whole has not been found; "" before */
 	struct lookup_command command;
 };
 
@@ -78,8 +80,12 @@ enum lookup_result {
 int lookup_new(const struct conf *conf, struct conf_errors *errors, struct lookup **out) MUST_CHECK;
 void lookup_free(struct lookup **l);
 
+/* The length of a login without its style, which begins at the first ':' (as in sshd); of a login
+ * that has none, its own. */
+size_t lookup_style(const char *login);
+
 /*
- * Look a login up.  LOOKUP_FOUND sets *out to a route of the caller's, expanded for this login.
+ * Look a login up: whole, and if no backend has it, without its style.  LOOKUP_FOUND sets *out to a route of the caller's, expanded for this login.
  * LOOKUP_ASK fills *pending, to be freed by lookup_pending_free().
  */
 enum lookup_result lookup_begin(struct lookup *l, const struct lookup_request *request,

@@ -492,6 +492,7 @@ route_free(struct route **r)
 	free(old->tree);
 	free(old->tree_dir);
 	free(old->name);
+	free(old->login);
 	free(old->source);
 	free(old);
 }

@@ -28,6 +28,7 @@ struct route {
 	char *name;	     /* as in [route NAME]: a login or a pattern */
 	char *source;	     /* where it is written, for the log: "conf.d/10-alice.ini:12" */
 	const char *backend; /* the backend that found it: "ini"; static */
+	char *login;	     /* that it was found for: the client's, or that without its style */
 
 	struct strlist hosts;	/* HostName: names or addresses, tried in order */
 	uint16_t port;		/* default 22 */

@@ -200,7 +200,7 @@ test_limit_is_enough(void **state)
 static void
 test_in_lookup(void **state)
 {
-	static const char *const hostile[] = { "h-a b", "h-a:22", "h-", "h--x", "k-.x", "k-a b",
+	static const char *const hostile[] = { "h-a b", "h-:22", "h-", "h--x", "k-.x", "k-a b",
 		"k-host_ed25519", "f-..", "f-.ssh", "f-" };
 	struct lookup_lab lab;
 	struct route *r;

@@ -69,9 +69,9 @@ test_patterns(void **state)
 static void
 test_hostile_logins(void **state)
 {
-	static const char *const logins[] = { "h-a b", "h-a:22", "h-[::1]", "h-a@b", "h-%eth0",
-		"h-", "h--x", "h-.x", "h-a,b", "h-$(x)", "h-\xc3\xa4", "k-", "k-.x", "k-a b",
-		"k-x.pub", "k-host_ed25519", "f-", "f-.", "f-..", "f-.ssh", "" };
+	static const char *const logins[] = { "h-a b", "h-:22", "h-[::1]", "h-a@b", "h-%eth0", "h-",
+		"h--x", "h-.x", "h-a,b", "h-$(x)", "h-\xc3\xa4", "k-", "k-.x", "k-a b", "k-x.pub",
+		"k-host_ed25519", "f-", "f-.", "f-..", "f-.ssh", "" };
 	enum lookup_result result = LOOKUP_NOT_FOUND;
 	struct lookup_lab lab;
 	struct route *r;
@@ -105,6 +105,39 @@ test_hostile_logins(void **state)
 	assert_int_equal(lookup_lab_find(&lab, "f-a..b", &r), LOOKUP_FOUND);
 	assert_non_null(strstr(r->authorized_keys_file, "/users/a..b/keys"));
 	route_free(&r);
+	lookup_lab_free(&lab);
+}
+
+/* As in sshd, what follows the first ':' is a style; but a login with it is looked up first. */
+static void
+test_style(void **state)
+{
+	static const char routes[] = PATTERN("alice", "a", "Key = %u\n")
+	    PATTERN("alice:ci", "ci", "Key = ci\n") PATTERN("*:ops", "ops", "Key = k\nUser = %1\n")
+		PATTERN("h-*", "%1", "Key = k\n");
+	struct lookup_lab lab;
+	struct route *r;
+
+	(void)state;
+	assert_int_equal(lookup_style("alice"), 5);
+	assert_int_equal(lookup_style("alice:a:b"), 5);
+	assert_int_equal(lookup_style("alice:"), 5);
+	assert_int_equal(lookup_style(":x"), 2); /* nothing would be left */
+	assert_int_equal(lookup_style("-a:x"), 4);
+	lookup_lab_load(&lab, routes);
+	leads_to(&lab, "alice", "a", "", "alice");
+	leads_to(&lab, "alice:ci", "ci", "", "ci");
+	leads_to(&lab, "alice:ops", "ops", "alice", "k");
+	leads_to(&lab, "alice:ci:x", "a", "", "alice");
+	leads_to(&lab, "h-db:22", "db", "", "k"); /* no host is named "db:22" */
+	assert_int_equal(lookup_lab_find(&lab, "alice:other", &r), LOOKUP_FOUND);
+	assert_string_equal(r->login, "alice");
+	route_free(&r);
+	assert_int_equal(lookup_lab_find(&lab, "alice:ci", &r), LOOKUP_FOUND);
+	assert_string_equal(r->login, "alice:ci");
+	route_free(&r);
+	not_found(&lab, "bob:ci");
+	not_found(&lab, ":alice");
 	lookup_lab_free(&lab);
 }
 
@@ -177,6 +210,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_hostile_logins),
+		cmocka_unit_test(test_style),
 		cmocka_unit_test(test_100000_routes),
 	};
 

@@ -1,5 +1,8 @@
-"""plugins/exec/docker, with recorded answers of docker 28, and with the real client where it is installed."""
+"""plugins/exec/docker and docker-sshpiper, with recorded answers of docker 28, and with the real client where it is
+installed.
+"""
 
+import base64
 import os
 import shutil
 
@@ -169,3 +172,94 @@ def test_docker_login(program_gateway, short, ring):
     e.save()
     assert w.ssh("true").code == 255
     assert w.gateway.log.find(r"lookup exec: alice: .*exit status 2: Cannot connect to the Docker daemon")
+
+
+# docker-sshpiper
+
+
+@pytest.fixture
+def ask_piper(engine, program_dir):
+    def call(login="alice", route="Key = {container}\n", key="", **words):
+        words = {"DockerHost": f"unix://{engine.socket}", **words}
+        (program_dir / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
+        return run("docker-sshpiper", program_dir / "docker", login, PATH=engine.path, SALLYPORT_PUBLIC_KEY=key)
+
+    return call
+
+
+def data(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_sshpiper_labels(engine, ask_piper):
+    assert ask_piper().returncode == 1
+    engine.container()  # sallyport's own labels are not read
+    assert ask_piper().returncode == 1
+    engine.container(piper={"username": "alice", "container_username": "ubuntu", "port": "2222",
+                            "authorized_keys": data(f"# us\n{KEY}one\r\n\n{KEY}two"),
+                            "trusted_user_ca_keys": data(KEY + "ca\n"), "private_key": data("secret")})
+    r = ask_piper(route="Key = {container}\nStrictHostKeyChecking = no\nUser = root\n")
+    assert (r.returncode, r.stderr) == (0, "") and "c2Vj" not in r.stdout, r
+    assert r.stdout.splitlines() == [
+        "HostName = 172.20.0.5", "Port = 2222", "User = ubuntu", f"AuthorizedKey = {KEY}one", f"AuthorizedKey = {KEY}two",
+        f"AuthorizedKey = cert-authority {KEY}ca", "Key = box1", "StrictHostKeyChecking = no"]
+    r = ask_piper(route="")
+    assert r.returncode == 2 and "has to be in the key store" in r.stderr
+    # without a list, the container asks for the password, and no mapped key may log in there
+    engine.container(piper={"username": "bob"})
+    assert ask_piper("bob").stdout == "HostName = 172.20.0.5\nPassthrough = yes\n"
+    for login in ("carol", "ALICE", "al", "alice ", *HOSTILE):
+        r = ask_piper(login)
+        assert (r.returncode, r.stdout, r.stderr) == (1, "", ""), login
+
+
+def test_sshpiper_key_selects_container(engine, ask_piper):
+    """One login for several containers, and containers for any login."""
+    for name, key in (("git", "one"), ("git", "two"), (None, "three"), ("git", None)):
+        labels = {"username": name, "authorized_keys": key and data(KEY.strip() + key)}
+        engine.container(piper={k: v for k, v in labels.items() if v}, networks={"n": (f"10.0.0.{len(engine.containers)}", "")})
+    engine.container(piper={"authorized_keys": "not base64!"})
+
+    def host(login, key):
+        return ask_piper(login, key=KEY.strip() + key if key else "").stdout.partition("\n")[0].removeprefix("HostName = ")
+
+    assert [host("git", k) for k in ("one", "two", "three", "four", "")] == [
+        "10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.3"]
+    assert host("anybody", "three") == "10.0.0.2" and host("anybody", "one") == "" and host("anybody", "") == ""
+    assert host("git", "on") == "10.0.0.3"  # a part of a key is no key
+
+
+@pytest.mark.parametrize("labels, reason", [
+    ({"docker_exec_cmd": "true"}, "without an sshd"), ({"docker_sshd": "True"}, "without an sshd"),
+    ({"host": "x"}, "no label sshpiper."), ({"port": "22\nKey = x"}, "not one line"),
+    ({"authorized_keys": data("a\x01b")}, "not one line"), ({"authorized_keys": "?"}, ""),
+    ({"container_username": "a ;b"}, "not one line"), ({"network": "none"}, "not on the network none"),
+])
+def test_sshpiper_wrong_labels(engine, ask_piper, labels, reason):
+    engine.container(piper={"username": "alice", **labels})
+    r = ask_piper()
+    assert r.returncode == 2 and reason in r.stderr, r
+
+
+def test_sshpiper_labels_of_images_do_not_count(engine, ask_piper):
+    engine.container(piper={"username": "alice"})
+    engine.images[RECORDED["Image"]] = {"sshpiper.username": "alice"}
+    engine.save()
+    r = ask_piper()
+    assert (r.returncode, r.stdout) == (2, "") and "its image has the label sshpiper.username" in r.stderr
+
+
+def test_sshpiper_login(program_gateway, short, ring):
+    e = Engine(short)
+    e.install_client(short / "bin")
+    program = short / "lookup"
+    program.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/docker-sshpiper "$@"\n')
+    program.chmod(0o755)
+    w = program_gateway(program, "docker")
+    (w.gateway.dir / "docker").write_text("Key = mapped\nUserKnownHostsFile = known_hosts\n")
+    e.container(networks={"ssh": ("127.0.0.1", "")}, piper={
+        "username": "alice", "container_username": ME, "port": str(w.sshd.port),
+        "authorized_keys": data(ring.get("client").public)})
+    w.answers()
+    assert w.new_client(ring.get("person")).ssh("true").code == 255
+    assert w.new_client(user="bob").ssh("true").code == 255

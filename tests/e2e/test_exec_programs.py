@@ -156,6 +156,67 @@ def test_machines_login(program_gateway, tmp_path):
     assert w.new_client(user=f"{ME}+other").ssh("true").code == 255
 
 
+# username-router
+
+
+ALLOW = "Allow = *.lab.example.com web1:* 10.0.0.0/24:22,2222 [fd00::7]\nallow = db1:5022\n"
+
+
+@pytest.mark.parametrize("login, answer", [
+    ("a.lab.example.com+bob", ("a.lab.example.com", 22, "bob")),
+    ("A.b.LAB.example.com:22+bob", ("a.b.lab.example.com", 22, "bob")),
+    ("web1:99+b+c@d", ("web1", 99, "b+c@d")),
+    ("10.0.0.255:2222+bob", ("10.0.0.255", 2222, "bob")),
+    ("[FD00::7]+bob", ("fd00::7", 22, "bob")),
+    ("db1:5022+bob", ("db1", 5022, "bob")),
+])
+def test_username_router(program_dir, login, answer):
+    (program_dir / "s").write_text(ALLOW + "Passthrough = yes ; the password\nKey = {user}-{host}-{port}\n")
+    host, port, user = answer
+    r = run("username-router", "s", login)
+    assert (r.returncode, r.stdout, r.stderr) == (0, (
+        f"HostName = {host}\nPort = {port}\nUser = {user}\nPassthrough = yes\nKey = {user}-{host}-{port}\n"), "")
+
+
+@pytest.mark.parametrize("login", [
+    "a.lab.example.com:23+bob", "lab.example.com+bob", "a.lab.example.com.evil.com+bob", "10.0.1.1+bob", "10.0.0.1:23+bob",
+    "10.0.0.1.evil.com+bob", "10.0.0.01+bob", "10.0.0.256+bob", "0x0a000001+bob", "10.1+bob", "[fd00::8]+bob", "fd00::7+bob",
+    "[10.0.0.1]+bob", "web1:0+bob", "web1:+bob", "web1:65536+bob", "web1:1a+bob", "web1", "+bob", "web1+", "web1+-x",
+    "web1+.x", "web1+a b", "web1+a;b", "web1+%u", "*+bob", "*.lab.example.com+bob", "127.0.0.1.lab.example.com:9+bob",
+    "10.0.0.0/24+bob", "db1+bob", "any+bob", *HOSTILE])
+def test_username_router_refuses_other_targets(program_dir, login):
+    (program_dir / "s").write_text(ALLOW)
+    r = run("username-router", "s", login)
+    assert (r.returncode, r.stdout, r.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize("allow, login, answers", [
+    ("any", "8.8.8.8:99+bob", True), ("any", "[::1]+bob", True), ("*", "a.b+bob", True), ("*", "127.0.0.1+bob", False),
+    ("*", "127.1+bob", False), ("*", "2130706433+bob", False), ("*", "0x7f.1+bob", False), ("*", "[::1]+bob", False),
+    ("0.0.0.0/0", "127.0.0.1+bob", True), ("a*b*c", "aXbXXc+bob", True), ("a*b*c", "ac+bob", False),
+    ("10.0.0.1/32", "10.0.0.1+bob", True), ("10.0.0.1/32", "10.0.0.0+bob", False),
+])
+def test_username_router_allow(program_dir, allow, login, answers):
+    (program_dir / "s").write_text(f"Allow = {allow}\n")
+    assert run("username-router", "s", login).returncode == (0 if answers else 1)
+
+
+@pytest.mark.parametrize("settings", ["", "Key = x\n", "Allow = \n", "Allow = 10.0.0.*\n", "Allow = 10.0.0.0/33\n",
+                                      "Allow = a:x\n", "Allow = a:0\n", "Allow = a b@c\n", "nonsense\n"])
+def test_username_router_wrong_settings(program_dir, settings):
+    (program_dir / "s").write_text(settings)
+    r = run("username-router", "s", "a:1+bob")
+    assert r.returncode == 2 and r.stderr, r
+
+
+def test_username_router_login(program_gateway, tmp_path):
+    w = program_gateway(PROGRAMS / "username-router", tmp_path / "s")
+    (tmp_path / "s").write_text(f"Allow = 127.0.0.1:{w.sshd.port}\nAuthorizedKeysFile = alice.pub\nKey = mapped\n"
+                                "UserKnownHostsFile = known_hosts\n")
+    assert w.new_client(user=f"127.0.0.1:{w.sshd.port}+{ME}").ssh("id -un").text == f"{ME}\n"
+    assert w.new_client(user=f"127.0.0.2:{w.sshd.port}+{ME}").ssh("true").code == 255
+
+
 def test_programs_are_writable_by_owner_alone():
     for name in os.listdir(PROGRAMS):
         mode = (PROGRAMS / name).stat().st_mode

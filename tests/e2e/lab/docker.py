@@ -30,9 +30,10 @@ if args[0] == "ps":
     assert args[1:4] == ["--quiet", "--no-trunc", "--filter"] and args[4] == "status=running", args
     name, _, label = args[6].partition("=")
     assert name == "label", args
-    key, _, value = label.strip().partition("=")
+    key, exact, value = label.strip().partition("=")
     for c in state["containers"]:
-        if c["State"]["Status"] == "running" and c["Config"]["Labels"].get(key) == value:
+        found = c["Config"]["Labels"].get(key)
+        if c["State"]["Status"] == "running" and (found == value if exact else found is not None):
             print(c["Id"])
 elif args[:2] == ["container", "inspect"]:
     found = [c for c in state["containers"] if c["Id"] in args[2:]]
@@ -64,12 +65,15 @@ class Engine:
         self.server = None
         self.save()
 
-    def container(self, login="alice", status="running", networks=None, **labels):
-        """Add a container with labels sallyport.NAME; returns its inspected form."""
+    def container(self, login="alice", status="running", networks=None, piper=None, **labels):
+        """Add a container with labels sallyport.NAME, or those of sshpiper in piper; returns its inspected form."""
         c = copy.deepcopy(RECORDED)
         c["Id"] = f"{len(self.containers):064x}"
         c["State"].update(Status=status, Running=status in ("running", "paused"))
         c["Config"]["Labels"].update({"sallyport.login": login, **{f"sallyport.{k}": v for k, v in labels.items()}})
+        if piper is not None:
+            c["Config"]["Labels"] = {f"sshpiper.{k}": v for k, v in piper.items()}
+            c["Name"] = f"/box{len(self.containers)}"
         shape = c["NetworkSettings"]["Networks"].popitem()[1]
         for name, (v4, v6) in (networks or {"people_ssh": ("172.20.0.5", "")}).items():
             c["NetworkSettings"]["Networks"][name] = {**shape, "IPAddress": v4, "GlobalIPv6Address": v6}
@@ -136,9 +140,10 @@ class Engine:
             filters = json.loads(query["filters"][0])
             assert set(filters) == {"status", "label"} and list(filters["status"]) == ["running"], filters
             (label,) = filters["label"]
-            key, _, value = label.partition("=")
+            key, exact, value = label.partition("=")
             return 200, [{"Id": c["Id"], "Labels": c["Config"]["Labels"], "State": "running"} for c in self.containers
-                         if c["State"]["Status"] == "running" and c["Config"]["Labels"].get(key) == value]
+                         if c["State"]["Status"] == "running" and key in c["Config"]["Labels"]
+                         and (not exact or c["Config"]["Labels"][key] == value)]
         if path[0] == "containers" and path[2:] == ["json"]:
             for c in self.containers:
                 if c["Id"] == path[1]:

@@ -84,6 +84,21 @@ access_hint_prepare(void)
 	closed_us.known = 1;
 }
 
+static char closed_instead[128];
+
+void
+access_hint_stranger(const char *user)
+{
+	snprintf(closed_instead, sizeof(closed_instead), "run this as root (sudo)%s%.80s",
+	    user != NULL ? " or as user " : "", user != NULL ? user : "");
+}
+
+const char *
+access_hint_instead(void)
+{
+	return closed_instead[0] == '\0' ? NULL : closed_instead;
+}
+
 int
 access_hint(const char *path, int mode, struct reason *why)
 {
@@ -94,7 +109,14 @@ access_hint(const char *path, int mode, struct reason *why)
 	int on_the_way = dir != NULL;
 
 	access_hint_names(user, group);
-	if (dir != NULL)
+	if (access_hint_instead() != NULL)
+		reason_set(why, "user %s cannot %s %.800s: %s", user,
+		    dir != NULL		   ? "enter" :
+			(mode & W_OK) != 0 ? "write to" :
+			bit == 'r'	   ? "read" :
+					     "run",
+		    dir != NULL ? dir : "it", access_hint_instead());
+	else if (dir != NULL)
 		reason_set(why,
 		    "user %s cannot enter %.800s; run: chgrp %s %.400s && chmod g+x %.400s, or "
 		    "keep it elsewhere",

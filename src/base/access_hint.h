@@ -18,4 +18,11 @@ int access_hint(const char *path, int mode, struct reason *why);
 /* Look up the names of the user and group now, for a process that is about to be confined. */
 void access_hint_prepare(void);
 
+/* This process is not the gateway's and does not have its user (NULL: not known).  Its hints are to run it as
+ * that user from now on, for a command that gave it access could take the file from the gateway. */
+void access_hint_stranger(const char *user);
+
+/* "run this as root (sudo) or as user sallyport", or NULL before access_hint_stranger(). */
+const char *access_hint_instead(void);
+
 #endif

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/safe_path.h"
 
@@ -163,11 +164,16 @@ walk_check_way(struct walk *w, const struct stat *st, const char *what)
 	if (!w->rule->off && !rule_has_owner(w->rule, st->st_uid)) {
 		doubt.uid = st->st_uid;
 		rule_owners(w->rule, owners);
-		reason_set(&reason,
-		    "%s " REASON_PATH ", which belongs to user %u, not to %s; keep it elsewhere, "
-		    "run: chown %s%s " REASON_PATH OR_OFF,
-		    kind, what, st->st_uid, owners, link ? "-h " : "", rule_owner(w->rule, owner),
-		    what);
+		if (access_hint_instead() != NULL)
+			reason_set(&reason,
+			    "%s " REASON_PATH ", which belongs to user %u, not to %s: %s", kind,
+			    what, st->st_uid, owners, access_hint_instead());
+		else
+			reason_set(&reason,
+			    "%s " REASON_PATH ", which belongs to user %u, not to %s; keep it "
+			    "elsewhere, run: chown %s%s " REASON_PATH OR_OFF,
+			    kind, what, st->st_uid, owners, link ? "-h " : "",
+			    rule_owner(w->rule, owner), what);
 		return walk_doubt(w, &doubt);
 	}
 	if (link || (st->st_mode & SAFE_PATH_TRUSTED) == 0 || sticky)
@@ -198,9 +204,13 @@ walk_check_end(struct walk *w, int fd, mode_t type)
 	if (!w->rule->off && !rule_has_owner(w->rule, st.st_uid)) {
 		doubt.uid = st.st_uid;
 		rule_owners(w->rule, owners);
-		reason_set(&reason,
-		    "belongs to user %u, not to %s; run: chown %s " REASON_PATH OR_OFF, st.st_uid,
-		    owners, rule_owner(w->rule, owner), w->path);
+		if (access_hint_instead() != NULL)
+			reason_set(&reason, "belongs to user %u, not to %s: %s", st.st_uid, owners,
+			    access_hint_instead());
+		else
+			reason_set(&reason,
+			    "belongs to user %u, not to %s; run: chown %s " REASON_PATH OR_OFF,
+			    st.st_uid, owners, rule_owner(w->rule, owner), w->path);
 		if ((err = walk_doubt(w, &doubt)) != 0)
 			return err;
 	}

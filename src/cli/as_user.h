@@ -26,6 +26,10 @@ void as_user_self(void);
 /* The user of lookup programs; NULL: no change. */
 const char *as_user_programs_user(const struct as_user *u);
 
+/* For a subcommand before it reads the configuration in dir: if the key store there belongs to another user,
+ * as that of an installed gateway does, hints are to run the command as that user (base/access_hint.h). */
+void as_user_hints(const char *dir);
+
 /* Is the keeper's user another one than ours? */
 int as_user_other(const struct as_user *u);
 

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/access_hint.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/control_ask.h"
 #include "conf/conf.h"
@@ -30,6 +32,7 @@ control_ask_path(const struct control_request *q, int *status, char **text)
 
 	if (f == NULL)
 		fatal("out of memory");
+	as_user_hints(q->conf_dir);
 	(void)!conf_read(q->conf_dir, CONF_GATEWAY, &conf, &errors);
 	if (conf != NULL && conf->gateway.control_socket != NULL)
 		path = strdup(conf->gateway.control_socket);
@@ -54,18 +57,20 @@ static int
 control_ask_at(const struct control_request *q, const char *path, char **text)
 {
 	char request[CONTROL_REQUEST_MAX];
-	int status, r;
+	int status, r, closed;
 
 	snprintf(request, sizeof(request), "%s%s", q->order, q->json ? " json" : "");
 	r = control_socket_ask(path, request, &status, text);
+	closed = r == ERR_SYS && errno == EACCES && access_hint_instead() != NULL;
 	if (r == 0 && (!q->json || (*text)[0] == '{'))
 		return status;
 	if (r != 0 &&
-	    asprintf(text, "sallyport: %s: %s\n", path,
+	    asprintf(text, "sallyport: %s: %s%s%s\n", path,
 		r == ERR_NOTFOUND ? "no gateway is running there" :
 		    r == ERR_SYS  ? strerror(errno) :
 		    r == ERR_EOF  ? "the gateway did not answer" :
-				    err_str(r)) == -1)
+				    err_str(r),
+		closed ? ": " : "", closed ? access_hint_instead() : "") == -1)
 		fatal("out of memory");
 	return CLI_FAILED; /* without an error: a gateway of a version that knows no JSON */
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "cli/key.h"
 #include "conf/conf.h"
@@ -76,6 +77,7 @@ key_place_from_conf(const char *dir, struct key_place *p)
 	struct conf *conf;
 	int r;
 
+	as_user_hints(dir);
 	r = conf_load(dir, CONF_GATEWAY, &conf, &errors);
 	conf_errors_print(&errors, stderr);
 	conf_errors_free(&errors);

@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 
+#include "base/access_hint.h"
 #include "base/log.h"
 #include "base/reexec.h"
+#include "cli/as_user.h"
 #include "cli/cli.h"
 #include "conf/conf.h"
 #include "master/master.h"
@@ -48,12 +50,18 @@ serve_run(int argc, char **argv)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at != argc)
 		return cli_wrong_usage(&cli_serve);
+	as_user_hints(dir);
 	r = conf_load(dir, CONF_GATEWAY, &conf, &errors);
 	if (r != 0)
 		conf_errors_print(&errors, stderr);
+	else if (access_hint_instead() != NULL) /* the keeper could not open it */
+		fprintf(stderr, "sallyport: %s: is not this user's: %s\n", conf->keystore.path,
+		    access_hint_instead());
 	conf_errors_free(&errors);
-	if (r != 0)
+	if (r != 0 || access_hint_instead() != NULL) {
+		conf_free(&conf);
 		return CLI_CONFIG;
+	}
 	if (reexec_init() != 0) {
 		perror("sallyport: /proc/self/exe");
 		return CLI_FAILED;

@@ -22,6 +22,22 @@ secret_owner_ok(uid_t uid, uid_t dir_uid)
 	return uid == 0 || uid == us || (us == 0 && uid == dir_uid);
 }
 
+/* name: a file in the directory, or "". */
+static void
+secret_not_ours(const char *dir, const char *name, const struct stat *st, const char *chown,
+    struct reason *why)
+{
+	const char *slash = name[0] == '\0' ? "" : "/";
+
+	if (access_hint_instead() != NULL)
+		reason_set(why, "%s%s%s: belongs to user %u, not to root or user %u: %s", dir,
+		    slash, name, st->st_uid, geteuid(), access_hint_instead());
+	else
+		reason_set(why,
+		    "%s%s%s: belongs to user %u, not to root or user %u; run: %s %u %s%s%s", dir,
+		    slash, name, st->st_uid, geteuid(), chown, geteuid(), dir, slash, name);
+}
+
 int
 secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 {
@@ -35,12 +51,12 @@ secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 		return ERR_NOTFOUND;
 	}
 	if (dir->fd == -1 && errno == EACCES) {
-		if (access_hint(path, R_OK | X_OK, &closed))
+		if (access_hint(path, R_OK | X_OK, &closed) || access_hint_instead() != NULL)
 			reason_set(why, "%s: %s", path, closed.text);
 		else
 			reason_set(why,
-			    "%s: user %u, who uses it, cannot open it; chown -R it to that user",
-			    path, geteuid());
+			    "%s: user %u, who uses it, cannot open it; run: chown -R %u %s", path,
+			    geteuid(), geteuid(), path);
 		return ERR_PERM;
 	}
 	if (dir->fd == -1 || fstat(dir->fd, &st) == -1) {
@@ -49,8 +65,7 @@ secret_dir_open(const char *path, struct secret_dir *dir, struct reason *why)
 		return ERR_SYS;
 	}
 	if (!secret_owner_ok(st.st_uid, st.st_uid)) {
-		reason_set(why, "%s: belongs to user %u, not to root or user %u; chown it", path,
-		    st.st_uid, geteuid());
+		secret_not_ours(path, "", &st, "chown -R", why);
 		fd_close(&dir->fd);
 		return ERR_PERM;
 	}
@@ -81,8 +96,7 @@ secret_file_check(const struct secret_dir *dir, const char *name, const struct s
 		return ERR_FORMAT;
 	}
 	if (!secret_owner_ok(st->st_uid, dir->uid)) {
-		reason_set(why, "%s/%s: belongs to user %u, not to root or user %u; chown it",
-		    dir->path, name, st->st_uid, geteuid());
+		secret_not_ours(dir->path, name, st, "chown", why);
 		return ERR_PERM;
 	}
 	if ((st->st_mode & refused) != 0) {
@@ -125,9 +139,12 @@ secret_file_open(const struct secret_dir *dir, const char *name, int *fd, struct
 			reason_set(why,
 			    "%s/%s: its owner, user %u, cannot read it; run: chmod 600 %s/%s",
 			    dir->path, name, geteuid(), dir->path, name);
+		else if (access_hint_instead() != NULL)
+			reason_set(why, "%s/%s: cannot be read by user %u: %s", dir->path, name,
+			    geteuid(), access_hint_instead());
 		else
-			reason_set(why, "%s/%s: cannot be read by user %u; chown it", dir->path,
-			    name, geteuid());
+			reason_set(why, "%s/%s: cannot be read by user %u; run: chown %u %s/%s",
+			    dir->path, name, geteuid(), geteuid(), dir->path, name);
 		return ERR_PERM;
 	default:
 		reason_set(why, "%s/%s: %s", dir->path, name, strerror(errno));

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab.gateway import Gateway
+from lab.gateway import SALLYPORT, Gateway
 from lab.way import Way
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can change its user")
@@ -184,7 +184,7 @@ def test_stored_key_readable_by_root_alone(run_as):
     os.chown(path, 0, 0)
     status, text = run_as.check()
     assert status == 78 and re.fullmatch(
-        rf"\S+10-alice\.ini:\d+: Key: {path}: cannot be read by user 1; chown it\n", text), text
+        rf"\S+10-alice\.ini:\d+: Key: {path}: cannot be read by user 1; run: chown 1 {path}\n", text), text
     p = run_as.gateway.sallyport("route", "alice", "-c", run_as.gateway.conf)
     assert p.returncode == 1 and b"cannot be read by user 1" in p.stdout
 
@@ -208,7 +208,7 @@ def test_key_store_readable_by_root_alone(run_as, what):
     os.chown(path, 0, 0)
     status, text = run_as.check()
     assert status == 78 and len(text.splitlines()) == 1 and f": {str(path).rstrip('/')}: " in text, text
-    assert "; chown" in text
+    assert "; run: chown " in text
     p = run_as.gateway.sallyport("serve", "-c", run_as.gateway.conf)
     assert p.returncode == 78 and text in p.stderr.decode()
 
@@ -306,3 +306,29 @@ def test_run_as_root_reads_all_files(run_as):
     (run_as.gateway.conf / "10-alice.ini").chmod(0o600)
     os.chown(run_as.gateway.dir / "keys" / "alice", 0, 0)
     assert run_as.check() == OK
+
+
+def test_another_user_is_told_to_become_the_gateways(run_as):
+    """Never to take a file from the gateway that runs."""
+    g = run_as.gateway
+    keys = g.dir / "keys"
+    secret(run_as, "private.ini", "").chmod(0o640)
+
+    def said(*words):
+        p = subprocess.run([SALLYPORT, *words, "-c", g.conf], capture_output=True, text=True, timeout=30, check=False,
+                           user=65534, group=65534, extra_groups=[])
+        assert p.returncode != 0, p
+        return p.stderr
+
+    for words in (["check"], ["key", "list"], ["key", "generate", "x"], ["key", "remove", "alice"], ["serve"],
+                  ["route", "alice"], ["key", "public", "alice"]):
+        lines = said(*words).splitlines()
+        assert lines and all(line.endswith(": run this as root (sudo) or as user daemon") for line in lines), lines
+        assert not any(word in line for line in lines for word in ("chown", "chgrp", "chmod"))
+    (g.conf / "private.ini").unlink()
+    assert f"{keys}: is not this user's: run this as root (sudo) or as user daemon" in said("serve")
+    assert re.search(rf"{keys}: .*run this as root \(sudo\) or as user daemon", said("key", "generate", "x"))
+    g.start()
+    assert said("reload").endswith("run/control: Permission denied: run this as root (sudo) or as user daemon\n")
+    g.dir.chmod(0o700)
+    assert "run this as root (sudo)" in said("check")

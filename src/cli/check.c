@@ -1,7 +1,7 @@
 /*
- * sallyport check: the errors of the configuration, and of the files and keys that it names.
- * check_files.c and check_lists.c have what is in files; the key store is opened by
- * store_probe.c.
+ * sallyport check: the errors of the configuration, which a reload would refuse, and notes on the rest.
+ * check_route.c has the routes, check_tree.c those of directories, check_names.c what their names give
+ * away; the key store is opened by store_probe.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,48 +26,6 @@
 #include "transport/leg.h"
 
 /* --- the key store --- */
-
-/* 0 if the keeper can use this key or password.  Else its ERR_*, reported: in list, if it is
- * missing. */
-static int
-check_key(struct check *c, const char *name, const char *what, enum keystore_kind kind,
-    const char *file, unsigned int line, struct conf_errors *list)
-{
-	const char *why;
-	int err;
-
-	if (c->store.path == NULL)
-		return 0;
-	err = store_probe_try(&c->store, kind, name, &why);
-	if (err == ERR_NOTFOUND)
-		conf_error(list, file, line,
-		    "%s: there is no %s %s in the key store %s; make it with: "
-		    "sallyport key %s %s%s%s%s",
-		    what, kind == KEYSTORE_PASSWORD ? "password" : "key", name, c->store.path,
-		    kind == KEYSTORE_PASSWORD ? "add" : "generate", name,
-		    kind == KEYSTORE_PASSWORD ? " --password" : "", c->dir == NULL ? "" : " -c ",
-		    c->dir == NULL ? "" : c->dir);
-	else if (err != 0)
-		conf_error(c->errors, file, line, "%s: %s", what, why);
-	return err;
-}
-
-/* A store may have a key of this name from before the word was reserved. */
-static void
-check_agent(const struct check *c, const struct conf_entry *e)
-{
-	char *path;
-
-	if (c->conf->keystore.path == NULL ||
-	    asprintf(&path, "%s/" CONF_KEY_AGENT, c->conf->keystore.path) == -1)
-		return;
-	if (access(path, F_OK) == 0)
-		conf_error(c->errors, e->file, e->line,
-		    "Key: agent means the user's own agent; there is a key %s, which is not "
-		    "used any more: remove it",
-		    path);
-	free(path);
-}
 
 /* Opened as the keeper does at its start, with the same errors. */
 static void
@@ -120,9 +78,9 @@ check_host_keys_serve(struct check *c, const struct identity *id, const char *fi
 		    "HostKey: no session could begin with these keys: %s", why);
 }
 
-/* The host keys, loaded as the keeper does at its start; list is for those that are missing. */
+/* The host keys, loaded as the keeper does at its start. */
 static void
-check_host_keys(struct check *c, struct conf_errors *list)
+check_host_keys(struct check *c)
 {
 	const struct strlist *names = &c->conf->gateway.host_keys;
 	struct identity *id;
@@ -135,8 +93,10 @@ check_host_keys(struct check *c, struct conf_errors *list)
 	if (identity_new(c->store.ks, &id) != 0)
 		fatal("out of memory");
 	for (i = 0; i < names->n && r != ERR_TOOBIG; i++) {
-		if (check_key(c, names->v[i], "HostKey", KEYSTORE_KEY, file, line, list) != 0 ||
-		    id->keystore == NULL)
+		r = check_key(c, names->v[i], KEYSTORE_KEY, &why);
+		if (r != 0)
+			conf_error(c->errors, file, line, "HostKey: %s", why.text);
+		if (r != 0 || id->keystore == NULL)
 			continue;
 		r = identity_add_key(id, names->v[i], &why);
 		if (r != 0)
@@ -152,105 +112,22 @@ check_gateway(struct check *c)
 {
 	const struct conf_gateway *g = &c->conf->gateway;
 	const struct conf_keystore *k = &c->conf->keystore;
-	struct conf_errors *list = c->errors;
 	struct conf_entry e = { 0 };
 	struct reason why;
 	char *banner = NULL;
 
-	/* a gateway that has just been installed has no keys yet, and that is no error */
-	if (k->path != NULL && store_probe_is_empty(k->path))
-		list = &c->notes;
+	/* of a store that is still to be made, the missing host keys say enough */
 	if (k->path != NULL && k->unlock != NULL &&
-	    (list != &c->notes || store_probe_is_made(k->path)))
+	    (!store_probe_is_empty(k->path) || store_probe_is_made(k->path)))
 		check_store(c);
 	else /* keys can be looked for, but not opened */
 		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
-	check_host_keys(c, list);
+	check_host_keys(c);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
 	if (g->banner != NULL && identity_banner(c->conf, &banner, &why) != 0)
 		conf_error(c->errors, e.file, e.line, "Banner: %s", why.text);
 	free(banner);
-}
-
-/* --- routes --- */
-
-/* Would a connection to this host and port come back to this gateway? */
-static int
-check_is_here(const struct conf_listen *l, const char *host, uint16_t port)
-{
-	int any = strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
-
-	if (l->port != port)
-		return 0;
-	if (strcmp(l->host, host) == 0)
-		return 1;
-	return any &&
-	    (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-		strncmp(host, "127.", 4) == 0);
-}
-
-static void
-check_loop(struct check *c, const struct conf_section *s, const struct route *r)
-{
-	const struct conf_gateway *g = &c->conf->gateway;
-	struct conf_entry e = check_place(s, "HostName");
-	size_t i, j;
-
-	for (i = 0; i < r->hosts.n; i++)
-		for (j = 0; j < g->n_listen; j++)
-			if (check_is_here(&g->listen[j], r->hosts.v[i], r->port))
-				conf_error(c->errors, e.file, e.line,
-				    "HostName: %s port %u leads back to this gateway",
-				    r->hosts.v[i], r->port);
-}
-
-/* Is the value the same for each login?  That of a pattern may depend on the login. */
-static int
-check_is_known(const struct conf_section *s, const char *value)
-{
-	return value != NULL && (!login_pattern_is(s->name) || strchr(value, '%') == NULL);
-}
-
-static void
-check_route(struct check *c, const struct conf_section *s)
-{
-	char *login = strndup(s->name, route_name_len(s->name));
-	struct wildcard_match match = { .login = login != NULL ? login : "" };
-	struct conf_errors errors = { 0 };
-	struct conf_entry e = check_place(s, "Key");
-	struct reason why = { "out of memory" };
-	struct route *r;
-
-	if (route_new(c->conf, s, &errors, &r) != 0)
-		goto out; /* conf_read() and lookup_new() have reported its errors */
-	if (!login_pattern_is(s->name) && route_expand(c->conf, r, &match, &why) != 0) {
-		conf_error(c->errors, s->file, s->line, "%s", why.text);
-		goto out;
-	}
-	if (r->agent)
-		check_agent(c, &e);
-	else if (check_is_known(s, r->key))
-		(void)check_key(c, r->key, "Key", KEYSTORE_KEY, e.file, e.line, c->errors);
-	e = check_place(s, "Password");
-	if (check_is_known(s, r->password))
-		(void)check_key(c, r->password, "Password", KEYSTORE_PASSWORD, e.file, e.line,
-		    c->errors);
-	if (check_is_known(s, r->authorized_keys_file))
-		check_authorized_keys(c, s, r);
-	check_inline_keys(c, s);
-	if (check_is_known(s, r->trusted_user_ca_keys))
-		check_trusted_cas(c, s, r);
-	if (check_is_known(s, r->revoked_keys))
-		check_revoked(c, s, r);
-	if (check_is_known(s, r->certificate_file) && check_is_known(s, r->key))
-		check_certificate_file(c, s, r);
-	check_known_hosts(c, s, r);
-	check_loop(c, s, r);
-out:
-	conf_errors_free(&errors);
-	route_free(&r);
-	free(login);
 }
 
 /* --- the command --- */
@@ -268,13 +145,20 @@ check_error_order(const void *a, const void *b)
 	return strcmp(x->text, y->text);
 }
 
+static void
+check_sort(struct conf_errors *errors)
+{
+	if (errors->n > 1)
+		qsort(errors->v, errors->n, sizeof(*errors->v), check_error_order);
+}
+
 static int
-check_report(const struct check *c)
+check_report(struct check *c, int strict)
 {
 	size_t i;
 
-	if (c->errors->n > 1)
-		qsort(c->errors->v, c->errors->n, sizeof(*c->errors->v), check_error_order);
+	check_sort(c->errors);
+	check_sort(&c->notes);
 	conf_errors_print(c->errors, stderr);
 	for (i = 0; i < c->notes.n; i++) {
 		fputs("note: ", stderr);
@@ -282,7 +166,21 @@ check_report(const struct check *c)
 	}
 	if (c->errors->n > 0)
 		return CLI_CONFIG;
-	return CLI_OK;
+	return strict && c->notes.n > 0 ? CLI_FAILED : CLI_OK;
+}
+
+static void
+check_summary(const struct check *c, FILE *to)
+{
+	const char *ies[] = { "ies", "y" }, *s[] = { "s", "" };
+
+	fprintf(to, "%s: ok: %zu route%s", c->conf->dir, c->conf->n_routes,
+	    s[c->conf->n_routes == 1]);
+	if (strlist_has(&c->conf->lookup.order, "directory"))
+		fprintf(to, ", %zu director%s", c->directories, ies[c->directories == 1]);
+	if (c->notes.n > 0)
+		fprintf(to, ", %zu note%s", c->notes.n, s[c->notes.n == 1]);
+	fputc('\n', to);
 }
 
 static void
@@ -307,12 +205,16 @@ check_dump(const struct conf *conf, const struct lookup *lookup)
 static void
 check_lookup(struct check *c, struct lookup *lookup, const struct conf *conf)
 {
+	const size_t before = c->errors->n;
+
 	lookup_check(lookup, conf, c->errors);
+	c->tree_ok = c->errors->n == before;
 	(void)!users_check_programs(conf, &c->as.users, c->errors);
 	if (as_user_programs_user(&c->as) == NULL)
 		return;
 	as_user_programs(&c->as);
-	lookup_check_run(lookup, conf, c->errors);
+	/* the keeper, which reloads, cannot see this */
+	lookup_check_run(lookup, conf, &c->notes);
 	as_user_keeper(&c->as);
 }
 
@@ -333,7 +235,7 @@ check_is_whole(const struct check *c, const struct conf *conf)
 }
 
 static int
-check_all(const char *dir, int dumping)
+check_all(const char *dir, int dumping, int strict)
 {
 	struct conf_errors errors = { 0 };
 	struct check c = { .dir = dir, .errors = &errors };
@@ -353,13 +255,16 @@ check_all(const char *dir, int dumping)
 		check_gateway(&c);
 		for (i = 0; i < conf->n_routes; i++)
 			check_route(&c, &conf->routes[i]);
+		if (lookup != NULL && c.tree_ok)
+			check_tree(&c, lookup);
+		check_unreachable(&c);
+		check_unread_files(&c);
 	}
-	status = check_report(&c);
+	status = check_report(&c, strict);
 	if (status == CLI_OK && dumping)
 		check_dump(conf, lookup);
 	if (status == CLI_OK)
-		fprintf(dumping ? stderr : stdout, "%s: ok: %zu route%s\n", conf->dir,
-		    conf->n_routes, conf->n_routes == 1 ? "" : "s");
+		check_summary(&c, dumping ? stderr : stdout);
 	as_user_self();
 	store_probe_close(&c.store);
 	check_lists_free(&c.lists);
@@ -375,30 +280,35 @@ static int
 check_run(int argc, char **argv)
 {
 	const char *dir = NULL;
-	int dumping = 0, at;
+	int dumping = 0, strict = 0, at;
 	const struct cli_option options[] = {
 		{ "config", 'c', &dir, NULL },
 		{ "dump", 0, NULL, &dumping },
+		{ "strict", 0, NULL, &strict },
 		{ 0 },
 	};
 
 	at = cli_options(argc, argv, options, &cli_check);
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	return at == argc ? check_all(dir, dumping) : cli_wrong_usage(&cli_check);
+	return at == argc ? check_all(dir, dumping, strict) : cli_wrong_usage(&cli_check);
 }
 
 const struct cli_command cli_check = {
 	.name = "check",
 	.summary = "every error in the configuration",
-	.usage = "usage: sallyport check [-c DIR] [--dump]\n",
-	.help = "\n"
-		"Read the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
-		"./conf.d) and the files and keys it names, and print every error as\n"
-		"file:line: message.  Run by root, it reads files as the user of RunAs, who will\n"
-		"have to read them.  With --dump, print the effective configuration, defaults\n"
-		"included, in a form that can be read back.\n"
-		"\n"
-		"Exit status: 0 no error, 2 wrong usage, 78 errors.\n",
+	.usage = "usage: sallyport check [-c DIR] [--strict] [--dump]\n",
+	.help =
+	    "\n"
+	    "Read the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
+	    "./conf.d) and print every error as file:line: message.  An error is what a reload\n"
+	    "or a start refuses.  Lines that begin with note: are about files, keys and\n"
+	    "directories of single logins, and about what may be a mistake; other logins work.\n"
+	    "Run by root, it reads files as the user of RunAs, who will have to read them.\n"
+	    "  --strict  notes count: exit status 1 if there is one\n"
+	    "  --dump    print the effective configuration, defaults included, in a form that\n"
+	    "            can be read back\n"
+	    "\n"
+	    "Exit status: 0 no error, 1 notes with --strict, 2 wrong usage, 78 errors.\n",
 	.run = check_run,
 };

@@ -1,6 +1,7 @@
 /*
- * Inside of `sallyport check`: check.c is the command, check_files.c the files that routes name,
- * check_lists.c the lines of those files.
+ * Inside of `sallyport check`: check.c is the command, check_route.c one route, check_files.c the files that
+ * it names, check_lists.c the lines of those files, check_tree.c the directories of [lookup directory], and
+ * check_names.c what the names of routes and files give away.
  */
 #ifndef CLI_CHECK_H
 #define CLI_CHECK_H
@@ -9,13 +10,16 @@
 #include "cli/check_lists.h"
 #include "cli/store_probe.h"
 #include "conf/conf.h"
+#include "lookup/lookup.h"
 #include "lookup/route.h"
 
 struct check {
 	const struct conf *conf;
-	const char *dir; /* of -c, or NULL */
-	struct conf_errors *errors;
-	struct conf_errors notes; /* warnings: they do not change the exit status */
+	const char *dir;	    /* of -c, or NULL */
+	struct conf_errors *errors; /* what a reload refuses */
+	struct conf_errors notes;   /* what keeps, or may keep, some users out */
+	int tree_ok;		    /* the backends themselves are in order */
+	size_t directories;	    /* of [lookup directory] that were looked at */
 	struct as_user as;
 	struct store_probe store;
 	struct check_lists lists;
@@ -24,13 +28,29 @@ struct check {
 /* The entry with this key; or one without a value, at the line of the section. */
 struct conf_entry check_place(const struct conf_section *s, const char *key);
 
-/* Each adds what it finds to the errors, or to the notes.  The route has the key that names
- * the file. */
+/* Can the keeper use this key or password?  0, or an ERR_* with why; ERR_NOTFOUND says how to make it. */
+int check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why);
+
+/* Each adds what it finds to the notes. */
+
+/* A section [route]. */
+void check_route(struct check *c, const struct conf_section *s);
+/* A route that has been made.  s is its section; for one of a directory, a section without entries, and the
+ * file to name. */
+void check_made_route(struct check *c, const struct conf_section *s, const struct route *r);
+/* The directories of [lookup directory], if it is in Order. */
+void check_tree(struct check *c, struct lookup *lookup);
+/* Routes that are never used, and files in conf.d that are not read. */
+void check_unreachable(struct check *c);
+void check_unread_files(struct check *c);
+
+/* The route has the key that names the file. */
 void check_authorized_keys(struct check *c, const struct conf_section *s, const struct route *r);
 void check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r);
-void check_inline_keys(struct check *c, const struct conf_section *s);
+void check_inline_keys(struct check *c, const struct conf_section *s, const struct route *r);
 void check_revoked(struct check *c, const struct conf_section *s, const struct route *r);
 void check_certificate_file(struct check *c, const struct conf_section *s, const struct route *r);
+void check_key_file(struct check *c, const struct conf_section *s, const struct route *r);
 void check_known_hosts(struct check *c, const struct conf_section *s, const struct route *r);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * sallyport check: the files that a route names, for check.c.  The functions that the keeper
- * calls at a login open and judge them (access/); this file words the errors.
+ * calls at a login open and judge them (access/); this file words the notes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ check_place(const struct conf_section *s, const char *key)
  * errno.  The remedy is for a file that does not exist.
  */
 static void
-check_refused(const struct check *c, const struct conf_entry *e, const char *key, const char *path,
+check_refused(struct check *c, const struct conf_entry *e, const char *key, const char *path,
     int err, const struct reason *refused, const char *remedy)
 {
 	struct reason why;
@@ -45,15 +45,15 @@ check_refused(const struct check *c, const struct conf_entry *e, const char *key
 		if (errno == EACCES)
 			(void)access_hint(path, R_OK, &why);
 	} else {
-		conf_error(c->errors, e->file, e->line, "%s: %s", key, refused->text);
+		conf_error(&c->notes, e->file, e->line, "%s: %s", key, refused->text);
 		return;
 	}
-	conf_error(c->errors, e->file, e->line, "%s: %s: %s", key, path, why.text);
+	conf_error(&c->notes, e->file, e->line, "%s: %s: %s", key, path, why.text);
 }
 
 /* 1 if the list can be used at a login; if not, the reason is reported. */
 static int
-check_list(const struct check *c, const struct route *r, enum user_key_list list,
+check_list(struct check *c, const struct route *r, enum user_key_list list,
     const struct conf_entry *e, const char *key, const char *path, const char *remedy)
 {
 	const size_t max = list == USER_KEY_REVOKED ? REVOKED_MAX : AUTHORIZED_KEYS_MAX;
@@ -96,9 +96,15 @@ check_trusted_cas(struct check *c, const struct conf_section *s, const struct ro
 }
 
 void
-check_inline_keys(struct check *c, const struct conf_section *s)
+check_inline_keys(struct check *c, const struct conf_section *s, const struct route *r)
 {
+	struct conf_entry e = { .file = s->file };
 	size_t i;
+
+	for (i = 0; s->n == 0 && i < r->authorized_keys.n; i++) {
+		e.value = r->authorized_keys.v[i];
+		check_lists_value(&c->lists, &e);
+	}
 
 	for (i = 0; i < s->n; i++)
 		if (strcasecmp(s->entries[i].key, "AuthorizedKey") == 0)
@@ -129,11 +135,34 @@ check_certificate_file(struct check *c, const struct conf_section *s, const stru
 	if (store_probe_public(&c->store, r->key, &key, &unread) == 0) {
 		err = route_certificate(r, buf_bytes(&key), time(NULL), &certificate, &why);
 		if (err != 0)
-			conf_error(err == ERR_TIMEOUT ? &c->notes : c->errors, e.file, e.line,
-			    "CertificateFile: %s", why.text);
+			conf_error(&c->notes, e.file, e.line, "CertificateFile: %s", why.text);
 	}
 	buf_free(&certificate);
 	buf_free(&key);
+}
+
+/* The mapped key of a directory, and its certificate. */
+void
+check_key_file(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct route_key key;
+	struct reason why;
+	struct buf certificate;
+	int err;
+
+	buf_init(&certificate, KEY_MAX);
+	err = route_key_open(r, NULL, &key, &why);
+	if (err == ERR_SYS && errno == EACCES) {
+		(void)access_hint(r->key_file, R_OK, &why);
+		conf_error(&c->notes, r->key_file, 0, "%s", why.text);
+	} else if (err != 0) {
+		conf_error(&c->notes, s->file, s->line, "%s", why.text);
+	} else if (r->certificate_file != NULL &&
+	    route_certificate(r, buf_bytes(&key.pub), time(NULL), &certificate, &why) != 0) {
+		conf_error(&c->notes, s->file, s->line, "CertificateFile: %s", why.text);
+	}
+	route_key_close(&key);
+	buf_free(&certificate);
 }
 
 /* Hosts to which every connection would be refused. */
@@ -159,24 +188,27 @@ check_unknown_hosts(struct check *c, const struct conf_section *s, const struct 
 static int
 check_known_hosts_files(struct check *c, const struct route *r, const struct conf_entry *e)
 {
-	const size_t before = c->errors->n;
 	struct reason why;
 	char remedy[600];
+	int fd, err, good = 1;
 	size_t i;
-	int fd, err;
 
 	snprintf(remedy, sizeof(remedy), "; ssh-keyscan -p %u %.255s prints its contents", r->port,
 	    r->hosts.v[0]);
 	for (i = 0; i < r->known_hosts_files.n; i++) {
 		err = route_file_open(r, r->known_hosts_files.v[i], &fd, &why);
 		fd_close(&fd);
-		if (err != 0 && (err != ERR_NOTFOUND || r->strict == ROUTE_STRICT_YES))
-			check_refused(c, e, "UserKnownHostsFile", r->known_hosts_files.v[i], err,
-			    &why, remedy);
+		if (err == 0 || (err == ERR_NOTFOUND && r->strict != ROUTE_STRICT_YES))
+			continue;
+		check_refused(c, e, "UserKnownHostsFile", r->known_hosts_files.v[i], err, &why,
+		    remedy);
+		good = 0;
 	}
-	if (c->errors->n == before && check_lists_read_hosts(&c->lists, r, &why) != 0)
-		conf_error(c->errors, e->file, e->line, "UserKnownHostsFile: %s", why.text);
-	return c->errors->n == before;
+	if (good && check_lists_read_hosts(&c->lists, r, &why) != 0) {
+		conf_error(&c->notes, e->file, e->line, "UserKnownHostsFile: %s", why.text);
+		good = 0;
+	}
+	return good;
 }
 
 void
@@ -184,7 +216,6 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 {
 	struct conf_entry e = check_place(s, "UserKnownHostsFile");
 	struct reason why;
-	int learns;
 
 	if (!check_known_hosts_files(c, r, &e))
 		return;
@@ -192,8 +223,6 @@ check_known_hosts(struct check *c, const struct conf_section *s, const struct ro
 	/* only root can find out whether another user may write */
 	if (!as_user_other(&c->as))
 		return;
-	learns = host_key_add_check(r, &why);
-	if (learns != 0)
-		conf_error(learns < 0 ? c->errors : &c->notes, e.file, e.line,
-		    "UserKnownHostsFile: %s", why.text);
+	if (host_key_add_check(r, &why) != 0)
+		conf_error(&c->notes, e.file, e.line, "UserKnownHostsFile: %s", why.text);
 }

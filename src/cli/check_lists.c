@@ -94,7 +94,8 @@ check_lists_why_no_key(enum check_lists_kind kind, struct bytes line)
 	if (check_lists_begins(line, "\xef\xbb\xbf"))
 		return "it begins with a byte order mark; save the file without one";
 	if (pubkey_is_private(line.p, line.len))
-		return "this is a private key; use its public half, FILE.pub";
+		return "this is a private key, which opens nothing here; put its public half, "
+		       "FILE.pub, in its place";
 	if (check_lists_begins(line, "-----BEGIN ") || check_lists_begins(line, "---- BEGIN "))
 		return "it is in another format; ssh-keygen -i -f FILE converts it";
 	if (line.len > AUTHORIZED_LINE_MAX)
@@ -113,6 +114,7 @@ check_lists_count_text(struct check_lists *f, enum check_lists_kind kind, const 
 {
 	unsigned int number = 0, last = 0;
 	size_t keys = 0, bad = 0;
+	int private = 0, any_private = 0;
 	struct bytes line;
 
 	while (text_line(&text, &line)) {
@@ -120,6 +122,13 @@ check_lists_count_text(struct check_lists *f, enum check_lists_kind kind, const 
 		text_skip_blanks(&line);
 		if (line.len == 0 || line.p[0] == '#')
 			continue;
+		/* one note for all of its lines */
+		if (private) {
+			private = !check_lists_begins(line, "-----END ");
+			continue;
+		}
+		private = pubkey_is_private(line.p, line.len);
+		any_private |= private;
 		if (check_lists_is_key(kind, line))
 			keys++;
 		else if (++bad > NOTES_MAX)
@@ -132,6 +141,21 @@ check_lists_count_text(struct check_lists *f, enum check_lists_kind kind, const 
 		conf_error(f->notes, path, last,
 		    "is not a public key line; lines like it that are not shown: %zu",
 		    bad - NOTES_MAX - 1);
+	return keys == 0 && any_private ? SIZE_MAX : keys;
+}
+
+static size_t
+check_lists_count_file(struct check_lists *f, enum check_lists_kind kind, const struct route *r,
+    const char *path)
+{
+	size_t keys = SIZE_MAX;
+	struct reason unread;
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX);
+	if (route_file_read(r, path, &text, &unread) == 0)
+		keys = check_lists_count_text(f, kind, path, buf_bytes(&text));
+	buf_free(&text);
 	return keys;
 }
 
@@ -147,10 +171,12 @@ size_t
 check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struct route *r,
     const char *path)
 {
-	struct reason unread;
-	struct check_lists_file *k = calloc(1, sizeof(*k)), **found;
-	struct buf text;
+	struct check_lists_file *k, **found;
 
+	/* a file of one directory is no other route's: a big tree is not remembered */
+	if (route_in_tree(r, path) != NULL)
+		return check_lists_count_file(f, kind, r, path);
+	k = calloc(1, sizeof(*k));
 	if (k == NULL || (k->path = strdup(path)) == NULL)
 		fatal("out of memory");
 	k->kind = kind;
@@ -161,12 +187,7 @@ check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struc
 		check_lists_file_free(k);
 		return (*found)->keys;
 	}
-	buf_init(&text, TEXT_MAX);
-	if (route_file_read(r, path, &text, &unread) == 0)
-		k->keys = check_lists_count_text(f, kind, path, buf_bytes(&text));
-	else
-		k->keys = SIZE_MAX;
-	buf_free(&text);
+	k->keys = check_lists_count_file(f, kind, r, path);
 	return k->keys;
 }
 

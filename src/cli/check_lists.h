@@ -33,7 +33,7 @@ void check_lists_init(struct check_lists *f, struct conf_errors *notes);
 void check_lists_free(struct check_lists *f);
 
 /* The number of keys in a file of the route's, with a note, the first time, on each line
- * that ought to be one.  SIZE_MAX if it cannot be read. */
+ * that ought to be one.  SIZE_MAX if it cannot be read, or has a private key alone. */
 size_t check_lists_count(struct check_lists *f, enum check_lists_kind kind, const struct route *r,
     const char *path);
 

@@ -26,7 +26,7 @@ key_remove_value_is(const char *value, const char *route, const char *name)
 
 	if (!percent_has(value))
 		return strcmp(value, name) == 0;
-	if (wildcard_stars(route) == 0 && route[0] != '/') {
+	if (!login_pattern_is(route)) {
 		if (percent_expand(value, &exact, 0, &text) == 0)
 			is = strcmp(text, name) == 0;
 		free(text);
@@ -39,7 +39,7 @@ key_remove_value_is(const char *value, const char *route, const char *name)
 	for (to = text; *value != '\0'; value++) {
 		if (value[0] != '%' || value[1] == '\0')
 			*to++ = *value;
-		else if (*++value == 'u' && route[0] != '/')
+		else if (*++value == 'u' && !login_pattern_is_regex(route))
 			to = stpcpy(to, route);
 		else
 			*to++ = '*';

@@ -182,8 +182,16 @@ route_run(int argc, char **argv)
 
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	if (at != argc - 1)
+	if (at < argc - 1 ||
+	    (at == argc && (a.dial || a.from != NULL || a.key != NULL || a.to != NULL)))
 		return cli_wrong_usage(&cli_route);
+	if (at == argc) {
+		status = find_route_open(&f, a.dir);
+		if (status == CLI_OK)
+			status = route_list(&f);
+		find_route_close(&f);
+		return status;
+	}
 	if (!route_is_address("--from", a.from) || !route_is_address("--to", a.to))
 		return CLI_USAGE;
 	a.login = argv[at];
@@ -204,11 +212,12 @@ route_run(int argc, char **argv)
 const struct cli_command cli_route = {
 	.name = "route",
 	.summary = "how a login is routed, and why not",
-	.usage = "usage: sallyport route LOGIN [-c DIR] [--key FILE.pub] "
+	.usage = "usage: sallyport route [LOGIN] [-c DIR] [--key FILE.pub] "
 		 "[--from ADDRESS] [--to ADDRESS] [--dial]\n",
 	.help = "\n"
 		"Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
-		"which host keys the upstream may have.\n"
+		"which host keys the upstream may have.  Without LOGIN, list all routes: name,\n"
+		"upstream, and the user there (%u is the login).\n"
 		"  --key FILE.pub  also whether this public key may log in\n"
 		"  --from ADDRESS  for a client with this address\n"
 		"  --to ADDRESS    for a client that connects to this address of the gateway\n"

@@ -1,6 +1,6 @@
 /*
  * Inside of `sallyport route`: route.c is the command and looks the login up, route_show.c
- * prints what the route says, route_dial.c is --dial.
+ * prints what the route says, route_dial.c is --dial, route_list.c lists all routes.
  */
 #ifndef CLI_ROUTE_H
 #define CLI_ROUTE_H
@@ -18,6 +18,10 @@ struct route_args {
 
 	struct buf blob; /* of --key */
 };
+
+/* Print a line for each route of conf.d and of directories: its name, the upstream, the user there (%u: the
+ * login).  CLI_OK, or CLI_FAILED with the reason printed. */
+int route_list(struct find_route *f);
 
 /* Print everything about the route that was found.  CLI_OK if all of it works. */
 int route_show(const struct route_args *a, const struct find_route *f);

@@ -72,7 +72,8 @@ dir_choose(const char *dir, struct conf_errors *errors)
 	    -1)
 		return NULL;
 	if (!dir_has_files(dir) && stat(inner, &st) == 0 && S_ISDIR(st.st_mode))
-		return inner;
+		return strncmp(inner, "./", 2) == 0 ? memmove(inner, inner + 2, strlen(inner) - 1) :
+						      inner;
 	free(inner);
 	return strndup(dir, len);
 }

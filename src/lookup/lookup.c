@@ -329,6 +329,19 @@ lookup_link_find(const struct lookup *l, const char *name)
 	return NULL;
 }
 
+enum lookup_result
+lookup_one(struct lookup *l, const char *backend, const struct lookup_request *request,
+    struct route **out, struct reason *why)
+{
+	const struct link *link = lookup_link_find(l, backend);
+
+	*out = NULL;
+	why->text[0] = '\0';
+	if (link == NULL)
+		return LOOKUP_NOT_FOUND;
+	return lookup_result_of(link->plugin->find(link->self, request, out, why));
+}
+
 void
 lookup_dump(const struct lookup *l, const struct conf *conf, FILE *to)
 {

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/reason.h"
 #include "lookup/route.h"
 #include "wire/wire.h"
 
@@ -95,6 +96,11 @@ enum lookup_result lookup_begin(struct lookup *l, const struct lookup_request *r
  * LOOKUP_ASK again. */
 enum lookup_result lookup_answer(struct lookup *l, const struct lookup_request *request,
     struct lookup_pending *pending, const struct lookup_reply *reply, struct route **out);
+
+/* Ask one backend alone, which runs no program, whatever the conditions of its route; for `check` and `route`.
+ * LOOKUP_FOUND as lookup_begin(); LOOKUP_NOT_FOUND; LOOKUP_FAILED; each with why, or an empty one. */
+enum lookup_result lookup_one(struct lookup *l, const char *backend,
+    const struct lookup_request *request, struct route **out, struct reason *why);
 
 void lookup_pending_free(struct lookup_pending *pending);
 

@@ -74,15 +74,15 @@ def test_plain_key_is_tried_where_certificate_is_refused(mapped_certificate):
 
 
 BAD = {
-    "expired": (lambda m, ring: m.sign(validity="-2h:-1h"), "the certificate has expired", 0),
-    "not yet valid": (lambda m, ring: m.sign(validity="+1h:+2h"), "the certificate is not valid before", 0),
-    "another key's": (lambda m, ring: m.sign(key=ring.get("wrong0")), "is not for the route's Key", 78),
-    "a host's": (lambda m, ring: m.sign(host=True), "the certificate is a host's", 78),
-    "none": (lambda m, ring: m.file.write_text("x\n"), "is not an OpenSSH certificate", 78),
-    "a plain key": (lambda m, ring: m.file.write_text(m.key.public), "is not an OpenSSH certificate", 78),
-    "gone": (lambda m, ring: m.file.unlink(), "No such file", 78),
-    "a directory": (lambda m, ring: (m.file.unlink(), m.file.mkdir()), "is not a regular file", 78),
-    "huge": (lambda m, ring: os.truncate(m.file, 1 << 30), "too large", 78),
+    "expired": (lambda m, ring: m.sign(validity="-2h:-1h"), "the certificate has expired"),
+    "not yet valid": (lambda m, ring: m.sign(validity="+1h:+2h"), "the certificate is not valid before"),
+    "another key's": (lambda m, ring: m.sign(key=ring.get("wrong0")), "is not for the route's Key"),
+    "a host's": (lambda m, ring: m.sign(host=True), "the certificate is a host's"),
+    "none": (lambda m, ring: m.file.write_text("x\n"), "is not an OpenSSH certificate"),
+    "a plain key": (lambda m, ring: m.file.write_text(m.key.public), "is not an OpenSSH certificate"),
+    "gone": (lambda m, ring: m.file.unlink(), "No such file"),
+    "a directory": (lambda m, ring: (m.file.unlink(), m.file.mkdir()), "is not a regular file"),
+    "huge": (lambda m, ring: os.truncate(m.file, 1 << 30), "too large"),
 }
 
 
@@ -92,14 +92,14 @@ def test_invalid_certificate_is_not_sent(mapped_certificate, ring, name):
     m = mapped_certificate()
     m.sign()
     assert m.check() == (0, "")
-    spoil, why, status = BAD[name]
+    spoil, why = BAD[name]
     spoil(m, ring)
     m.way.sshd.authorize(m.key.public)
     m.way.answers()
     assert not m.way.sshd.log.find(r"publickey for .*-CERT")
     assert m.way.gateway.log.find(rf"CertificateFile: {m.file}: .*{why}.*; the key is tried without it")
-    got, text = m.check()
-    assert got == status and "CertificateFile: " in text and why in text
+    text = m.way.gateway.notes()
+    assert "CertificateFile: " in text and why in text
 
 
 def test_certificate_in_directory_backend(make_gateway, make_sshd, ring, ca, tmp_path):

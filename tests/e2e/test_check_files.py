@@ -1,11 +1,13 @@
 """`check` prints notes about files of routes that are valid but keep users out."""
 
 import re
+import shutil
 import subprocess
 import time
 
 import pytest
 
+from lab.sshd import ME
 
 
 @pytest.fixture
@@ -159,3 +161,139 @@ def test_known_hosts_shared_by_many_routes(h):
     started = time.monotonic()
     assert notes_on_known_hosts(h, h.upstream.known_hosts()) == []
     assert time.monotonic() - started < 60
+
+
+# Notes about names.
+
+
+def more(g, name, text):
+    (g.conf / name).write_text(text.replace("REST", "HostName = h\nKey = alice\nAuthorizedKeysFile = conf.d/alice.pub\n"
+                                                    "StrictHostKeyChecking = no"))
+
+
+def test_private_key_as_list_of_keys_is_one_note(g, ring):
+    (g.conf / "alice.pub").write_text(ring.get("client").path.read_text())
+    (note,) = notes_of_check(g)
+    assert note == f"alice.pub:1: {NOT}this is a private key, which opens nothing here; put its public half, FILE.pub, in its place"
+
+
+def test_patterns_behind_others(g):
+    more(g, "20.ini", "[route *]\nREST\n[route dev-*]\nREST\n")
+    assert notes_of_check(g) == [
+        f"20.ini:6: [route dev-*] is never used: [route *] at {g.conf}/20.ini:1 comes first and matches the same logins; "
+        "put it behind this one"]
+    # a longer pattern first; others that only overlap; one with a condition
+    more(g, "20.ini", "[route dev-*]\nREST\n[route *-x]\nREST\n[route d*v-x]\nREST\n[route a*/l]\nREST\n"
+                      "MatchAddress = 192.0.2.1\n[route ab*]\nREST\n[route alice*]\nREST\n")
+    assert [n.split(":")[:2] for n in notes_of_check(g)] == [["20.ini", "11"]]
+
+
+def test_conditions_that_are_there_before(g):
+    more(g, "20.ini", "[route bob/a]\nREST\nMatchAddress = 192.0.2.1\n[route bob/b]\nREST\nMatchAddress = 192.0.2.2\n"
+                      "[route bob/c]\nREST\nMatchAddress = 192.0.2.1\n[route bob]\nREST\n"
+                      "[route carol/a]\nREST\nMatchAddress = 192.0.2.1\n")
+    assert notes_of_check(g) == [
+        f"20.ini:13: [route bob/c] is never used: [route bob/a] at {g.conf}/20.ini:1 has the same conditions and comes first"]
+
+
+def test_files_that_are_not_read(g):
+    for name in ("10-bob.conf", "20-bob.INI", "bob"):
+        more(g, name, "; a comment\n\n[route bob]\nREST\n")
+    for name in ("30.ini~", "30.ini.bak", ".30.ini", "30.ini.dpkg-dist"):
+        more(g, name, "[route bob]\nREST\n")
+    more(g, "pg_service.conf", "[route_db]\nhost=x\n")
+    assert notes_of_check(g) == [
+        f"{name}: is not read: of a configuration, only files *.ini are; rename it to {new}.ini"
+        for name, new in (("10-bob.conf", "10-bob"), ("20-bob.INI", "20-bob"), ("bob", "bob"))]
+
+
+def test_mistyped_commands(g):
+    more(g, "20.ini", "[route bob]\nREST\nPermitCommands = shel exec Sftp git-annex\n")
+    assert notes_of_check(g) == [
+        f"20.ini:6: PermitCommands: {word} permits a subsystem of that name (did you mean {guess}?)"
+        for word, guess in (("Sftp", "sftp"), ("shel", "shell"))]
+
+
+# Directories of logins.
+
+
+@pytest.fixture
+def tree(g, ring):
+    users = g.dir / "users"
+
+    def add(login):
+        d = users / login
+        d.mkdir(parents=True)
+        (d / "sshpiper_upstream").write_text(f"root@127.0.0.1:{g.upstream.port}\n")
+        (d / "authorized_keys").write_text(ring.get("client").public + "\n")
+        (d / "known_hosts").write_text(g.upstream.known_hosts())
+        (d / "id_rsa").write_text(ring.get("client").path.read_text())
+        (d / "id_rsa").chmod(0o600)
+        return d
+
+    more(g, "20.ini", f"[lookup]\nOrder = ini directory\n[lookup directory]\nPath = {users}\n")
+    g.add, g.users = add, users
+    add("bob")
+    return g
+
+
+def tree_notes(g):
+    return [line.removeprefix(f"{g.users}/") for line in g.notes().splitlines()]
+
+
+def summary(g):
+    return g.sallyport("check", "-c", g.conf).stdout.decode()
+
+
+def test_directories_get_the_checks_of_routes(tree, ring):
+    assert tree_notes(tree) == [] and summary(tree) == f"{tree.conf}: ok: 1 route, 1 directory\n"
+    port = re.search(r"ListenAddress = \S+:(\d+)", (tree.conf / "00-gateway.ini").read_text())[1]
+    harms = {
+        "empty": (lambda d: [p.unlink() for p in d.iterdir()], ": holds neither route.ini nor sshpiper_upstream"),
+        "nokey": (lambda d: (d / "id_rsa").unlink(), ": has neither id_rsa nor a route.ini with Key"),
+        "open": (lambda d: (d / "id_rsa").chmod(0o644), ": others have access to it (mode 0644); run: chmod go= "),
+        "damaged": (lambda d: (d / "id_rsa").write_text("x\n"), "id_rsa"),
+        "lines": (lambda d: (d / "authorized_keys").write_text("x\n" + ring.get("client").public), "authorized_keys:1: is not"),
+        "none": (lambda d: (d / "authorized_keys").write_text(""), "there is no public key in"),
+        "hosts": (lambda d: (d / "known_hosts").unlink(), "known_hosts: No such file"),
+        "other": (lambda d: (d / "known_hosts").write_text(""), "connections to it will be refused"),
+        "words": (lambda d: (d / "route.ini").write_text("HostName = h\nIdentityFile = x\n"), "route.ini:2: unknown keyword"),
+        "totp": (lambda d: (d / "totp").write_text("x"), "totp: asks for one-time codes"),
+        "key": (lambda d: (d / "route.ini").write_text("HostName = h\nKey = none\nHostKeyFingerprint = SHA256:"
+                                                       + "A" * 43), "there is no key none in the key store"),
+        "inline": (lambda d: (d / "route.ini").write_text("HostName = h\nAuthorizedKey = ssh-ed25519 AAAA\nKey = alice\n"),
+                   "AuthorizedKey: is not a public key line"),
+        "back": (lambda d: (d / "sshpiper_upstream").write_text(f"127.0.0.1:{port}"), "leads back to this gateway"),
+    }
+    for login, (harm, _) in harms.items():
+        harm(tree.add(login))
+    tree.add("alice")  # the [route alice] answers first
+    (tree.users / ".hidden").mkdir()
+    (tree.users / "README").write_text("x")
+    found = tree_notes(tree)
+    for login, (_, said) in harms.items():
+        mine = [n for n in found if n.startswith(f"{login}/") or n.startswith(f"{login}:")]
+        assert any(said in n for n in mine), (login, found)
+    assert [n for n in found if n.startswith("alice")] == [
+        f"alice: is never used: [route alice] at {tree.conf}/10-alice.ini:1 is found first"]
+    assert not [n for n in found if n.startswith(("bob", ".hidden", "README"))]
+    assert summary(tree) == f"{tree.conf}: ok: 1 route, {len(harms) + 2} directories, {len(found)} notes\n"
+
+
+def test_every_directory_is_counted(tree):
+    for i in range(300):
+        shutil.copytree(tree.users / "bob", tree.users / f"u{i}")
+    assert tree_notes(tree) == [] and "301 directories" in summary(tree)
+
+
+def test_list_of_routes(tree):
+    more(tree, "30.ini", "[route dev-*]\nREST\nPort = 2200\nUser = %1\n[route six]\nREST\nAuthorizedKey = x AAAA\n".replace(
+        "[route six]\nREST", "[route six]\nHostName = ::1 db\nKey = alice\nStrictHostKeyChecking = no"))
+    lines = [line.split() for line in tree.command("route").splitlines()]
+    at = f"127.0.0.1:{tree.upstream.port}"
+    assert lines == [["alice", at, ME], ["dev-*", "h:2200", "%1"], ["six", "[::1],db:22", "%u"], ["bob", at, "root"]]
+    tree.add("broken")
+    (tree.users / "broken" / "id_rsa").unlink()
+    p = tree.sallyport("route", "-c", tree.conf)
+    assert p.returncode == 0 and len(p.stdout.splitlines()) == 4 and b"users/broken: has neither id_rsa" in p.stderr
+    assert tree.sallyport("route", "--dial", "-c", tree.conf).returncode == 2

@@ -11,7 +11,7 @@ def sallyport(*args):
 
 def test_help_of_a_command_is_what_its_help_option_prints():
     p = sallyport("help", "route")
-    assert p.stdout.startswith("usage: sallyport route LOGIN")
+    assert p.stdout.startswith("usage: sallyport route [LOGIN]")
     assert (p.returncode, p.stdout) == (0, sallyport("route", "--help").stdout)
 
 

@@ -88,7 +88,7 @@ def test_notes_about_defaults_have_no_line_number(make_gateway):
     (g.conf / "00-gateway.ini").write_text("[route a]\nHostName = b\nUser = c\nAuthorizedKey = ssh-ed25519 AAAA\n"
                                            f"Passthrough = yes\nHostKeyFingerprint = SHA256:{'A' * 43}\nKey = agent\n")
     text = g.sallyport("check", "-c", g.conf).stderr.decode()
-    assert re.search(rf"^note: {g.conf}: HostKey: there is no key host_ed25519", text, re.M) and ":0:" not in text, text
+    assert re.search(rf"^{g.conf}: HostKey: there is no key host_ed25519", text, re.M) and ":0:" not in text, text
 
 
 def test_manual_documents_each_option_of_key():

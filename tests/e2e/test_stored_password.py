@@ -97,11 +97,9 @@ def test_key_commands_with_passwords(make_gateway):
 def test_check_and_route_report_missing_password(make_gateway, make_sshd, ring):
     g = make_gateway()
     g.route("alice", make_sshd(), [ring.get("client")], Password=NAME)
-    p = g.sallyport("check", "-c", g.conf)
-    assert p.returncode == 78
     assert re.search(
         rf"10-alice.ini:\d+: Password: there is no password {NAME} in the key store .*; "
-        rf"make it with: sallyport key add {NAME} --password -c ", p.stderr.decode())
+        rf"make it with: sallyport key add {NAME} --password -c ", g.notes())
     p = g.sallyport("route", "alice", "-c", g.conf)
     assert p.returncode == 1 and f"password   {NAME}: " in p.stdout.decode()
     store_password(g, "x")

@@ -112,6 +112,14 @@ class Gateway:
         assert b"PRIVATE KEY" not in p.stderr + p.stdout
         return p.returncode, p.stderr.decode()
 
+    def notes(self):
+        """What `check` notes on a configuration without errors, without the word; with --strict it fails."""
+        status, text = self.check()
+        lines = text.splitlines(keepends=True)
+        assert status == 0 and all(line.startswith("note: ") for line in lines), (status, text)
+        assert self.sallyport("check", "--strict", "-c", self.conf).returncode == (1 if lines else 0)
+        return "".join(line.removeprefix("note: ") for line in lines)
+
     def reload(self):
         """`sallyport reload`: the completed process."""
         return self.sallyport("reload", "-c", self.conf)

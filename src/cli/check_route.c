@@ -1,0 +1,169 @@
+/*
+ * sallyport check: one route, of conf.d or of a directory tree; for check.c and check_tree.c.
+ *
+ * All that is found here concerns the logins of this route, while others work, and a reload does not look at
+ * it.  So it is added to the notes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/check.h"
+#include "conf/keyword.h"
+#include "lookup/plugin.h"
+
+int
+check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why)
+{
+	const int password = kind == KEYSTORE_PASSWORD;
+	const char *text;
+	int err;
+
+	if (c->store.path == NULL)
+		return 0;
+	err = store_probe_try(&c->store, kind, name, &text);
+	if (err == ERR_NOTFOUND)
+		reason_set(why,
+		    "there is no %s %s in the key store %s; make it with: sallyport key %s %s%s%s%s",
+		    password ? "password" : "key", name, c->store.path,
+		    password ? "add" : "generate", name, password ? " --password" : "",
+		    c->dir == NULL ? "" : " -c ", c->dir == NULL ? "" : c->dir);
+	else if (err != 0)
+		reason_set(why, "%s", text);
+	return err;
+}
+
+/* The key or password that the route logs in to the upstream with. */
+static void
+check_mapped(struct check *c, const struct conf_section *s, const char *what, const char *name,
+    enum keystore_kind kind)
+{
+	struct conf_entry e = check_place(s, what);
+	struct reason why;
+
+	if (check_key(c, name, kind, &why) != 0)
+		conf_error(&c->notes, e.file, e.line, "%s: %s", what, why.text);
+}
+
+/* A store may have a key of this name from before the word was reserved. */
+static void
+check_agent(struct check *c, const struct conf_section *s)
+{
+	struct conf_entry e = check_place(s, "Key");
+	char *path;
+
+	if (c->conf->keystore.path == NULL ||
+	    asprintf(&path, "%s/" CONF_KEY_AGENT, c->conf->keystore.path) == -1)
+		return;
+	if (access(path, F_OK) == 0)
+		conf_error(&c->notes, e.file, e.line,
+		    "Key: agent means the user's own agent; there is a key %s, which is not "
+		    "used any more: remove it",
+		    path);
+	free(path);
+}
+
+/* Would a connection to this host and port come back to this gateway? */
+static int
+check_is_here(const struct conf_listen *l, const char *host, uint16_t port)
+{
+	int any = strcmp(l->host, "0.0.0.0") == 0 || strcmp(l->host, "::") == 0;
+
+	if (l->port != port)
+		return 0;
+	if (strcmp(l->host, host) == 0)
+		return 1;
+	return any &&
+	    (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+		strncmp(host, "127.", 4) == 0);
+}
+
+static void
+check_loop(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	const struct conf_gateway *g = &c->conf->gateway;
+	struct conf_entry e = check_place(s, "HostName");
+	size_t i, j;
+
+	for (i = 0; i < r->hosts.n; i++)
+		for (j = 0; j < g->n_listen; j++)
+			if (check_is_here(&g->listen[j], r->hosts.v[i], r->port))
+				conf_error(&c->notes, e.file, e.line,
+				    "HostName: %s port %u leads back to this gateway",
+				    r->hosts.v[i], r->port);
+}
+
+/* Words of PermitCommands that may be mistyped: any word can be the name of a subsystem. */
+static void
+check_commands(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	static const char *const words[] = { "shell", "exec", "sftp", "none" };
+	struct conf_entry e = check_place(s, "PermitCommands");
+	const char *word, *guess;
+	size_t i;
+
+	for (i = 0; i < r->permit_commands.n; i++) {
+		word = r->permit_commands.v[i];
+		guess = keyword_guess(word, words, sizeof(words) / sizeof(words[0]));
+		if (guess != NULL && strcmp(guess, word) != 0)
+			conf_error(&c->notes, e.file, e.line,
+			    "PermitCommands: %.60s permits a subsystem of that name (did you mean "
+			    "%s?)",
+			    word, guess);
+	}
+}
+
+/* Is the value the same for each login?  That of a pattern may depend on the login. */
+static int
+check_is_known(const struct conf_section *s, const char *value)
+{
+	return value != NULL && (!login_pattern_is(s->name) || strchr(value, '%') == NULL);
+}
+
+void
+check_made_route(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	if (r->agent)
+		check_agent(c, s);
+	else if (check_is_known(s, r->key))
+		check_mapped(c, s, "Key", r->key, KEYSTORE_KEY);
+	if (check_is_known(s, r->password))
+		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
+	if (check_is_known(s, r->authorized_keys_file))
+		check_authorized_keys(c, s, r);
+	check_inline_keys(c, s, r);
+	if (check_is_known(s, r->trusted_user_ca_keys))
+		check_trusted_cas(c, s, r);
+	if (check_is_known(s, r->revoked_keys))
+		check_revoked(c, s, r);
+	if (r->key_file != NULL)
+		check_key_file(c, s, r);
+	else if (check_is_known(s, r->certificate_file) && check_is_known(s, r->key))
+		check_certificate_file(c, s, r);
+	check_known_hosts(c, s, r);
+	check_loop(c, s, r);
+	check_commands(c, s, r);
+}
+
+void
+check_route(struct check *c, const struct conf_section *s)
+{
+	char *login = strndup(s->name, route_name_len(s->name));
+	struct wildcard_match match = { .login = login != NULL ? login : "" };
+	struct conf_errors errors = { 0 };
+	struct reason why = { "out of memory" };
+	struct route *r;
+
+	if (route_new(c->conf, s, &errors, &r) != 0)
+		goto out; /* conf_read() and lookup_new() have reported its errors */
+	if (!login_pattern_is(s->name) && route_expand(c->conf, r, &match, &why) != 0)
+		conf_error(&c->notes, s->file, s->line, "%s", why.text);
+	else
+		check_made_route(c, s, r);
+out:
+	conf_errors_free(&errors);
+	route_free(&r);
+	free(login);
+}

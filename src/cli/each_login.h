@@ -1,0 +1,20 @@
+/*
+ * The logins of a tree of [lookup directory].  The gateway never lists it; check and route do.
+ */
+#ifndef CLI_EACH_LOGIN_H
+#define CLI_EACH_LOGIN_H
+
+#include "base/reason.h"
+#include "cli/as_user.h"
+
+typedef void each_login_fn(void *ctx, const char *login);
+
+/*
+ * Call found with the name of each directory in the tree that can be a login, in no order; hidden ones are left
+ * out.  Memory does not grow with their number.  The tree is opened as the caller's user, who may list what the
+ * gateway need not; found is called as the keeper's.  0, or ERR_SYS with why.
+ */
+int each_login(const char *tree, const struct as_user *as, each_login_fn *found, void *ctx,
+    struct reason *why) MUST_CHECK;
+
+#endif

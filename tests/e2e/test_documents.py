@@ -81,9 +81,46 @@ def test_links_lead_somewhere(path):
 
 
 def test_comments_name_documents_that_exist():
-    documents = re.compile(r"\bDESIGN\b|\bFAULTS F\d|\bdoc/([\w.]+)")
+    documents = re.compile(r"\bDESIGN\b|\bFAULTS F\d|\bdoc/([\w.-]+)")
     for source in [*TREE.glob("src/**/*.[ch]"), *TREE.glob("plugins/*.[ch]"), *TREE.glob("tests/**/*.[chp]*")]:
         if source.suffix not in (".c", ".h", ".py") or source.name == "test_documents.py":
             continue
         for match in documents.finditer(source.read_text()):
             assert match[1] and (TREE / "doc" / match[1].rstrip(".")).is_file(), (source, match[0])
+
+
+# doc/from-sshpiper.md: what it says to write exists.
+
+PIPER = (TREE / "doc/from-sshpiper.md").read_text()
+
+
+def anchors(document):
+    """The names by which headings are linked to."""
+    headings = re.findall(r"^#+ (.*)$", (TREE / "doc" / document).read_text(), re.M)
+    return {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", PIPER))))
+def test_links_for_users_of_sshpiper_lead_somewhere(target):
+    path, _, anchor = target.partition("#")
+    assert (TREE / "doc" / path).exists()
+    assert not anchor or anchor in anchors(path)
+
+
+def test_keywords_for_users_of_sshpiper_exist():
+    """Code that looks like a keyword, at the beginning of a span or of a line of a block."""
+    manual = (TREE / "man/sallyport.conf.5").read_text()
+    known = set(re.findall(r"^\.It Cm (\w+)", manual, re.M))
+    here = [row.rpartition(" | ")[2] for row in PIPER.splitlines() if row.startswith("| ")]
+    named = {k for cell in here for k in re.findall(r"`([A-Z][a-z]\w+)(?: = [^`]*)?`", cell)}
+    named |= set(re.findall(r"^([A-Z]\w+) += ", PIPER, re.M))
+    assert len(named) > 30
+    assert named - known <= {"Pipe"}, named - known
+
+
+def test_commands_for_users_of_sshpiper_exist():
+    subcommands = set(re.findall(r"X\((\w+)\)", (TREE / "src/cli/cli.h").read_text()))
+    named = set(re.findall(r"(?:`|^)sallyport ([a-z-]+)", PIPER, re.M))
+    assert len(named) > 3 and named <= subcommands, named
+    assert (TREE / "contrib/from-sshpiper").is_file() and "share/sallyport/from-sshpiper" in PIPER
+    assert "contrib/from-sshpiper $(SHARE)/sallyport" in (TREE / "Makefile").read_text()

@@ -10,6 +10,7 @@ import pytest
 
 from lab.account import PASSWORD
 from lab.ca import CA
+from lab.documents import block, put
 from lab.gateway import SALLYPORT, TREE
 from lab.sshd import ME
 from lab.way import Way
@@ -257,3 +258,32 @@ def test_sshpiper_own_example(piper, tmp_path):
     text = (tmp_path / "gate/conf.d/50-sshpiper.ini").read_text()
     assert "[route password_simple]\n" in text and "[route /password_.*_regex/]\n" in text
     assert text.count("Passthrough = yes\n") == 2 and "Port = 2222\n" in text
+
+
+DOCUMENT = "doc/from-sshpiper.md"
+
+
+def test_first_steps_of_the_document(piper, tmp_path, ring):
+    """The commands of doc/from-sshpiper.md, in their order."""
+    piper.pipe({"username": "x", **KEYS}, **BOX, private_key_data=data(ring.get("mapped").path.read_bytes()))
+    text = put(block(DOCUMENT, "First steps", "sh"),
+               ("/etc/ssh/ssh_host_ed25519_key", ring.get("gateway_host").path), ("sallyport ", SALLYPORT + " "))
+    text += put(block(DOCUMENT, "yaml", "sh"), ("/etc/sshpiperd.yaml", piper.save()), (
+        "/usr/local/share/sallyport/from-sshpiper ", f"/usr/bin/python3 {PROGRAM} --sallyport {SALLYPORT} "))
+    p = subprocess.run(["/bin/sh", "-e"], input=text, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert p.returncode == 0, p
+    first = tmp_path / "gateway/conf.d/00-gateway.ini"
+    first.write_text(re.sub(r"(?m)^;?HostKey +=.*$", "HostKey = host_old", first.read_text()))
+    listed = subprocess.run([SALLYPORT, "key", "list", "-c", tmp_path / "gateway"], capture_output=True, text=True,
+                            check=True).stdout
+    assert re.search(rf"^host_old +ED25519 +{re.escape(ring.get('gateway_host').fingerprint)}", listed, re.M), listed
+    said = subprocess.run([SALLYPORT, "check", "-c", tmp_path / "gateway"], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said
+
+
+def test_workingdir_of_the_document(make_gateway, tmp_path):
+    g = make_gateway()
+    tree = tmp_path / "piper"
+    tree.mkdir(mode=0o755)
+    (g.conf / "20-lookup.ini").write_text(put(block(DOCUMENT, "workingdir", "ini"), ("/var/sshpiper", tree)))
+    assert g.check()[0] == 0

@@ -35,42 +35,49 @@ check_tree_note(const struct check_tree *t, const char *login, const char *text)
 
 /* A route that is found before the directory is asked for. */
 static void
-check_tree_shadow(const struct check_tree *t, const struct lookup_request *request)
+check_tree_shadow(const struct check_tree *t, const char *login)
 {
+	const struct lookup_request request = { .login = login,
+		.client_address = "",
+		.local_address = "",
+		.fingerprint = "",
+		.method = "none" };
 	struct reason why = { "" }, text;
 	struct route *r = NULL;
 
-	if (t->after_ini && lookup_one(t->lookup, "ini", request, &r, &why) == LOOKUP_FOUND) {
+	if (t->after_ini && lookup_one(t->lookup, "ini", &request, &r, &why) == LOOKUP_FOUND) {
 		reason_set(&text, "is never used: [route %.100s] at %s is found first", r->name,
 		    r->source);
-		check_tree_note(t, request->login, text.text);
+		check_tree_note(t, login, text.text);
 	}
 	route_free(&r);
+}
+
+/* A route of a login (each_route()). */
+static void
+check_tree_route(void *ctx, const char *login, const struct route *r)
+{
+	const struct check_tree *t = ctx;
+	const struct conf_section s = { .kind = (char[]){ "route" },
+		.name = (char[]){ "" },
+		.file = r->source };
+
+	(void)login;
+	check_made_route(t->c, &s, r);
 }
 
 /* A login of the tree (each_login()). */
 static void
 check_tree_login(void *ctx, const char *login)
 {
-	const struct check_tree *t = ctx;
-	struct lookup_request request = { .login = login,
-		.client_address = "",
-		.local_address = "",
-		.fingerprint = "",
-		.method = "none" };
-	struct conf_section s = { .kind = (char[]){ "route" }, .name = (char[]){ "" } };
+	struct check_tree *t = ctx;
 	struct reason why = { "" };
-	struct route *r = NULL;
 
 	t->c->directories++;
-	if (lookup_one(t->lookup, "directory", &request, &r, &why) == LOOKUP_FOUND) {
-		s.file = r->source;
-		check_made_route(t->c, &s, r);
-		check_tree_shadow(t, &request);
-	} else if (why.text[0] != '\0') {
+	if (each_route(t->lookup, login, check_tree_route, t, &why) == LOOKUP_FOUND)
+		check_tree_shadow(t, login);
+	if (why.text[0] != '\0')
 		check_tree_note(t, login, why.text);
-	}
-	route_free(&r);
 }
 
 void

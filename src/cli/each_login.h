@@ -6,6 +6,7 @@
 
 #include "base/reason.h"
 #include "cli/as_user.h"
+#include "lookup/lookup.h"
 
 typedef void each_login_fn(void *ctx, const char *login);
 
@@ -16,5 +17,13 @@ typedef void each_login_fn(void *ctx, const char *login);
  */
 int each_login(const char *tree, const struct as_user *as, each_login_fn *found, void *ctx,
     struct reason *why) MUST_CHECK;
+
+/*
+ * Call found with each route that [lookup directory] has for the login: one; or with Recursive, all that a key
+ * could select.  LOOKUP_FOUND if there was any; else or besides, why is not empty if something is wrong.
+ */
+typedef void each_route_fn(void *ctx, const char *login, const struct route *route);
+enum lookup_result each_route(struct lookup *lookup, const char *login, each_route_fn *found,
+    void *ctx, struct reason *why);
 
 #endif

@@ -51,26 +51,26 @@ route_list_print(const char *name, const struct route *r)
 	free(upstream);
 }
 
+/* A route of a directory (each_route()). */
+static void
+route_list_found(void *ctx, const char *login, const struct route *r)
+{
+	(void)ctx;
+	route_list_print(login, r);
+}
+
 /* A directory (each_login()). */
 static void
 route_list_directory(void *ctx, const char *login)
 {
 	const struct route_list *l = ctx;
-	const struct lookup_request request = { .login = login,
-		.client_address = "",
-		.local_address = "",
-		.fingerprint = "",
-		.method = "none" };
 	struct reason why;
-	struct route *r = NULL;
 	char shown[1024];
 
-	if (lookup_one(l->f->lookup, "directory", &request, &r, &why) == LOOKUP_FOUND)
-		route_list_print(login, r);
-	else if (why.text[0] != '\0')
+	if (each_route(l->f->lookup, login, route_list_found, NULL, &why) != LOOKUP_FOUND &&
+	    why.text[0] != '\0')
 		fprintf(stderr, "sallyport: %s/%s: %s\n", l->tree,
 		    log_vis(shown, sizeof(shown), login, strlen(login)), why.text);
-	route_free(&r);
 }
 
 static int

@@ -280,6 +280,21 @@ def test_directories_get_the_checks_of_routes(tree, ring):
     assert summary(tree) == f"{tree.conf}: ok: 1 route, {len(harms) + 2} directories, {len(found)} notes\n"
 
 
+def test_directories_below_a_login(tree):
+    """With Recursive, the key selects one of them: each is looked at and listed."""
+    (tree.conf / "20.ini").write_text((tree.conf / "20.ini").read_text() + "Recursive = yes\n")
+    for name in ("git/one", "git/two/deep"):
+        tree.add(name)
+    assert tree_notes(tree) == []
+    assert [line.split()[0] for line in tree.command("route").splitlines()] in (
+        ["alice", "bob", "git", "git"], ["alice", "git", "git", "bob"])
+    (tree.users / "git" / "one" / "id_rsa").chmod(0o644)
+    (tree.users / "git" / "two" / "deep" / "authorized_keys").write_text("x\n")
+    found = tree_notes(tree)
+    assert any("git/one/id_rsa: others have access" in n for n in found), found
+    assert any(n.startswith("git/two/deep/authorized_keys:1: is not a public key") for n in found), found
+
+
 def test_every_directory_is_counted(tree):
     for i in range(300):
         shutil.copytree(tree.users / "bob", tree.users / f"u{i}")

@@ -1,12 +1,14 @@
 /*
  * sallyport key remove: a key that the configuration names stays, unless --force is given.  Called by key.c.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "cli/cli.h"
+#include "cli/each_login.h"
 #include "cli/key.h"
 #include "conf/conf.h"
 #include "lookup/percent.h"
@@ -50,44 +52,97 @@ key_remove_value_is(const char *value, const char *route, const char *name)
 	return is;
 }
 
-/* Print the users of the key among the routes.  Their number. */
-static size_t
-key_remove_of_routes(const struct conf *conf, const char *name)
-{
-	const struct conf_section *s;
-	const struct conf_entry *e;
-	size_t i, j, n = 0;
-	char *route;
+/* The users of a key that have been found; the first of them are printed. */
+struct key_remove {
+	const char *name;
+	struct lookup *lookup;
+	size_t n;
+};
 
-	for (i = 0; i < conf->n_routes; i++) {
-		s = &conf->routes[i];
-		route = strndup(s->name, route_name_len(s->name));
-		for (j = 0; route != NULL && j < s->n; j++) {
-			e = &s->entries[j];
-			if ((strcasecmp(e->key, "Key") != 0 &&
-				strcasecmp(e->key, "Password") != 0) ||
-			    !key_remove_value_is(e->value, route, name))
-				continue;
-			if (n++ < USERS_SHOWN)
-				fprintf(stderr, "    %s:%u: %s = %s in [route %s]\n", e->file,
-				    e->line, e->key, e->value, s->name);
-		}
-		free(route);
+/* Print one, as a line of printf(3). */
+static void __attribute__((format(printf, 2, 3)))
+key_remove_found(struct key_remove *k, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (k->n++ >= USERS_SHOWN)
+		return;
+	fputs("    ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static void
+key_remove_of_section(struct key_remove *k, const struct conf_section *s)
+{
+	char *route = strndup(s->name, route_name_len(s->name));
+	const struct conf_entry *e;
+	size_t i;
+
+	for (i = 0; route != NULL && i < s->n; i++) {
+		e = &s->entries[i];
+		if ((strcasecmp(e->key, "Key") == 0 || strcasecmp(e->key, "Password") == 0) &&
+		    key_remove_value_is(e->value, route, k->name))
+			key_remove_found(k, "%s:%u: %s = %s in [route %s]", e->file, e->line,
+			    e->key, e->value, s->name);
 	}
-	if (n > USERS_SHOWN)
-		fprintf(stderr, "    and %zu more\n", n - USERS_SHOWN);
-	return n;
+	free(route);
+}
+
+/* A route of a directory (each_route()). */
+static void
+key_remove_of_route(void *ctx, const char *login, const struct route *r)
+{
+	struct key_remove *k = ctx;
+
+	(void)login;
+	if (r->key != NULL && strcmp(r->key, k->name) == 0)
+		key_remove_found(k, "%s: Key = %s", r->source, r->key);
+	if (r->password != NULL && strcmp(r->password, k->name) == 0)
+		key_remove_found(k, "%s: Password = %s", r->source, r->password);
+}
+
+/* A directory (each_login()). */
+static void
+key_remove_of_login(void *ctx, const char *login)
+{
+	struct key_remove *k = ctx;
+	struct reason why;
+
+	(void)each_route(k->lookup, login, key_remove_of_route, k, &why);
+}
+
+static void
+key_remove_of_tree(struct key_remove *k, const struct conf *conf)
+{
+	const struct conf_entry *e = conf_lookup_entry(conf, "directory", "Path");
+	const struct as_user caller = { 0 };
+	struct conf_errors errors = { 0 };
+	struct reason why;
+	char *tree;
+
+	if (e == NULL || !strlist_has(&conf->lookup.order, "directory"))
+		return;
+	tree = conf_path(conf, e->value);
+	if (tree != NULL && lookup_new(conf, &errors, &k->lookup) == 0)
+		(void)!each_login(tree, &caller, key_remove_of_login, k, &why);
+	lookup_free(&k->lookup);
+	conf_errors_free(&errors);
+	free(tree);
 }
 
 /* Does the configuration name the key?  Then that is printed. */
 static int
 key_remove_in_use(const struct key_args *a)
 {
+	struct key_remove k = { .name = a->name };
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
 	unsigned int line;
 	const char *file;
-	size_t n = 0;
+	size_t i;
 
 	/* errors elsewhere in it do not matter here */
 	(void)!conf_read(a->conf_dir, CONF_ALL, &conf, &errors);
@@ -96,12 +151,15 @@ key_remove_in_use(const struct key_args *a)
 		return 0; /* key_store_open() has read it */
 	if (strlist_has(&conf->gateway.host_keys, a->name)) {
 		file = conf_where(conf, "gateway", "HostKey", &line);
-		fprintf(stderr, "    %s:%u: HostKey of [gateway]\n", file, line);
-		n++;
+		key_remove_found(&k, "%s:%u: HostKey of [gateway]", file, line);
 	}
-	n += key_remove_of_routes(conf, a->name);
+	for (i = 0; i < conf->n_routes; i++)
+		key_remove_of_section(&k, &conf->routes[i]);
+	key_remove_of_tree(&k, conf);
+	if (k.n > USERS_SHOWN)
+		fprintf(stderr, "    and %zu more\n", k.n - USERS_SHOWN);
 	conf_free(&conf);
-	return n > 0;
+	return k.n > 0;
 }
 
 int

@@ -295,6 +295,14 @@ def test_directories_below_a_login(tree):
     assert any(n.startswith("git/two/deep/authorized_keys:1: is not a public key") for n in found), found
 
 
+def test_key_of_a_directory_is_not_removed(tree):
+    (tree.add("carol") / "route.ini").write_text("HostName = h\nKey = spare\n")
+    tree.command("key", "generate", "spare")
+    p = tree.sallyport("key", "remove", "spare", "-c", tree.conf)
+    assert p.returncode == 1 and p.stderr.decode().splitlines()[0] == f"    {tree.users}/carol/route.ini: Key = spare"
+    tree.command("key", "remove", "spare", "--force")
+
+
 def test_every_directory_is_counted(tree):
     for i in range(300):
         shutil.copytree(tree.users / "bob", tree.users / f"u{i}")

@@ -63,17 +63,6 @@ leg_failed(struct leg *leg)
 	return 1;
 }
 
-/* Keep the first line that a server sends before its version string: if the server then closes, the
- * line may say why.  libssh has skipped the line and put a NUL at its end. */
-static void
-leg_note_said(struct leg *leg, size_t len)
-{
-	if (leg->server || leg->ssh->serverbanner != NULL || leg->said[0] != '\0' || len == 0)
-		return;
-	(void)snprintf(leg->said, sizeof(leg->said), "%.*s", (int)len,
-	    (const char *)leg->input + leg->input_off);
-}
-
 /* Feed libssh what has been read, packet by packet. */
 static int
 leg_process(struct leg *leg)
@@ -85,7 +74,6 @@ leg_process(struct leg *leg)
 		n = leg->ssh->socket_callbacks.data(leg->input + leg->input_off, leg->input_len,
 		    leg->ssh->socket_callbacks.userdata);
 		leg_show_kex(leg);
-		leg_note_said(leg, n);
 		leg->input_off += n;
 		leg->input_len -= n;
 		if (leg_failed(leg))

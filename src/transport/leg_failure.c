@@ -80,14 +80,11 @@ leg_failure_no_match(struct leg *leg)
 	return 1;
 }
 
-/* The peer's first line is not a version string of SSH 2.0: set the error, and tell a client. */
-static void
-leg_failure_version(struct leg *leg)
+void
+leg_set_not_ssh(struct leg *leg)
 {
-	const char *line = leg_peer_version(leg);
-	int another = line != NULL && strncmp(line, "SSH-", 4) == 0 && line[4] >= '0' &&
-	    line[4] <= '9' && line[5] == '.' && line[6] >= '0' && line[6] <= '9' &&
-	    strchr(line + 6, '-') != NULL;
+	/* leg_version.c gives libssh none that is malformed */
+	int another = leg_peer_version(leg) != NULL;
 
 	leg->failure = LEG_NOT_SSH;
 	/* in the clear, as sshd does: for users of a browser, or of a very old client */
@@ -113,9 +110,8 @@ leg_set_failure(struct leg *leg)
 		return;
 	}
 	log_debug("%s: %s", leg->server ? "client" : "upstream", text);
-	if (strncmp(text, "No version of SSH", 17) == 0 ||
-	    strncmp(text, "Receiving banner", 16) == 0) {
-		leg_failure_version(leg);
+	if (strncmp(text, "No version of SSH", 17) == 0) {
+		leg_set_not_ssh(leg);
 		return;
 	}
 	if (strncmp(text, "kex error", 9) == 0 && leg_failure_no_match(leg))

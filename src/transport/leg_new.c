@@ -202,6 +202,7 @@ leg_new_server(int fd, const struct leg_config *config, const struct leg_ops *op
 	/* does not block: sends the version string and starts the state machine */
 	if (ssh_handle_key_exchange(leg->ssh) == SSH_ERROR)
 		goto fail;
+	leg_version_init(leg);
 	buf_free(&algorithms);
 	return leg;
 fail:
@@ -256,6 +257,7 @@ leg_new_client(int fd, const struct leg_config *config, const struct leg_ops *op
 		leg_free(&leg);
 		return NULL;
 	}
+	leg_version_init(leg);
 	/* in this state libssh lets every reply to a login request pass */
 	leg->ssh->auth.state = SSH_AUTH_STATE_KBDINT_SENT;
 	return leg;

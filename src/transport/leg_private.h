@@ -91,6 +91,7 @@ struct leg {
 	size_t n_host_keys;
 	int host_bound;
 	enum leg_failure failure;
+	unsigned int lines_before_version; /* client: that the server has sent */
 	char said[80]; /* client: the first line that the server sent before its version string */
 	char error[512];
 };
@@ -131,6 +132,12 @@ void leg_show_kex(struct leg *leg);
  * its texts do not tell ENOMEM. */
 void leg_set_failure(struct leg *leg);
 void leg_set_failure_errno(struct leg *leg, int err);
+
+/* The same for a peer that sends no version string, or one of another protocol; a client is told. */
+void leg_set_not_ssh(struct leg *leg);
+
+/* Have the peer's version string read by leg_version.c: to be called once libssh has been started. */
+void leg_version_init(struct leg *leg);
 
 /* After a pause: deliver the messages that came during it. */
 void leg_deliver_held(struct leg *leg);

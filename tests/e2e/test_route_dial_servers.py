@@ -74,7 +74,7 @@ def test_silence_after_version(dial_scripted_server):
 
 @pytest.mark.parametrize("data", [
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    b"A" * 100000, b"A line\r\n" * 10000, b"\0" * 1000, b"SSH-2.0-" + b"x" * 300 + b"\r\n"],
+    b"A" * 100000, b"A line\r\n" * 10000, b"\0" * 1000, b"SSH-2.0-" + b"x" * 9000 + b"\r\n"],
     ids=["http", "tls", "long", "lines", "nul", "long-version"])
 def test_servers_of_other_protocols(dial_scripted_server, data):
     status, line, seconds = dial_scripted_server(sender_of(data))

@@ -130,7 +130,7 @@ LIBSSH_A    := $(LIBSSH_OBJ)/src/libssh.a
 
 # With -O2, the key exchange sntrup761 takes twice as long.  By default, libssh reads its socket
 # only 4 KiB at a time.
-LIBSSH_CFLAGS := -O3 -g -w -fPIC $(PROTECT) $(FORTIFY) -DMAX_BUF_SIZE=65536
+LIBSSH_CFLAGS := -O3 -g -w -fPIC $(PROTECT) $(FORTIFY) -DMAX_BUF_SIZE=65536 $(LIBSSH_PREFIX_MAP)
 LIBSSH_CMAKE  := -DBUILD_SHARED_LIBS=OFF -DWITH_SERVER=ON -DWITH_ZLIB=ON -DWITH_SFTP=OFF \
     -DWITH_GSSAPI=OFF -DWITH_FIDO2=OFF -DWITH_PCAP=OFF -DWITH_NACL=OFF -DWITH_EXEC=OFF \
     -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF -DWITH_DEBUG_CALLTRACE=OFF -DWITH_DEBUG_PACKET=OFF \
@@ -345,23 +345,33 @@ tidy: $(LIBSSH_OBJ)/.stamp
 
 # --- install and clean ---------------------------------------------------------------------------
 
-.PHONY: install clean distclean help
+.PHONY: install deb clean distclean help
 SHARE = $(DESTDIR)$(PREFIX)/share
-CONF  = $(DESTDIR)$(SYSCONFDIR)/sallyport
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+ETC   = $(DESTDIR)$(SYSCONFDIR)
+CONF  = $(ETC)/sallyport
 PROGRAMS = $(SHARE)/sallyport/exec
+# Where zsh looks for functions of programs below PREFIX; for packages Debian has a place of its own.
+ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+# $(call as_installed,FILE,DIR/NAME): install a file that names the program, with the place of the program.
+as_installed = install -D -m 644 $(1) $(2) && sed -i 's,/usr/bin/sallyport\>,$(PREFIX)/bin/sallyport,' $(2)
 
 # An existing configuration is not changed.  plugins/exec/ beside conf.d gets links to the ready
 # lookup programs, so that Command = plugins/exec/NAME works; your own programs can go there, too.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(CONF)
-	install -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
-	sed 's,/usr/bin/sallyport,$(PREFIX)/bin/sallyport,' contrib/sallyport.service \
-	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/sallyport.service
-	install -m 644 contrib/sallyport.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d
-	install -m 644 contrib/sallyport.sysusers \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/sallyport.conf
+	install -D -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
+	$(call as_installed,contrib/sallyport.service,$(LIBDIR)/systemd/system/sallyport.service)
+	install -m 644 contrib/sallyport.socket $(LIBDIR)/systemd/system
+	install -D -m 644 contrib/sallyport.sysusers $(LIBDIR)/sysusers.d/sallyport.conf
+	install -D -m 644 contrib/sallyport.tmpfiles $(LIBDIR)/tmpfiles.d/sallyport.conf
+	install -D -m 644 contrib/completions/sallyport.bash \
+	    $(SHARE)/bash-completion/completions/sallyport
+	install -D -m 644 contrib/completions/sallyport.fish \
+	    $(SHARE)/fish/vendor_completions.d/sallyport.fish
+	install -D -m 644 contrib/completions/_sallyport $(DESTDIR)$(ZSH_COMPLETIONS)/_sallyport
+	install -D -m 644 contrib/fail2ban/sallyport.conf $(ETC)/fail2ban/filter.d/sallyport.conf
+	$(call as_installed,contrib/apparmor/sallyport,$(ETC)/apparmor.d/sallyport)
+	install -d $(CONF)
 	install -d -m 700 $(CONF)/keys
 	if [ -d conf.d ] && [ ! -e $(CONF)/conf.d ]; then \
 		install -d $(CONF)/conf.d && cp -R --preserve=mode conf.d/. $(CONF)/conf.d && \
@@ -381,6 +391,11 @@ install: all
 		install -d $(SHARE)/man/man$${page##*.} && \
 		    install -m 644 "$$page" $(SHARE)/man/man$${page##*.}; \
 	done
+
+# debian/README.source says what is in the source package.
+deb:
+	+@[ -n '$(LIBSSH_SRC)' ] || build-aux/fetch-libssh $(LIBSSH_DIR)
+	@build-aux/make-deb build/deb $(LIBSSH_TREE)
 
 # Keeps the libssh that was fetched, unlike distclean.
 clean:
@@ -402,5 +417,6 @@ help:
 	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
 	@echo 'make deps | deps-lint install with apt-get what building and testing need | lint needs'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
+	@echo 'make deb              a Debian package, in build/deb'
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'
 	@echo 'make distclean        remove build/'

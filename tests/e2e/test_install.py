@@ -97,3 +97,21 @@ def test_units_are_installed(installed):
     units = root / "usr" / "lib" / "systemd" / "system"
     assert f"ExecStart={root}/usr/bin/sallyport serve\n" in (units / "sallyport.service").read_text()
     assert (units / "sallyport.socket").read_text() == (TREE / "contrib" / "sallyport.socket").read_text()
+
+
+def test_files_of_other_programs_are_installed(installed):
+    """Where systemd, the shells, fail2ban and AppArmor look for them."""
+    root = installed()
+    for source, place in {
+        "sallyport.sysusers": "usr/lib/sysusers.d/sallyport.conf",
+        "sallyport.tmpfiles": "usr/lib/tmpfiles.d/sallyport.conf",
+        "completions/sallyport.bash": "usr/share/bash-completion/completions/sallyport",
+        "completions/_sallyport": "usr/share/zsh/site-functions/_sallyport",
+        "completions/sallyport.fish": "usr/share/fish/vendor_completions.d/sallyport.fish",
+        "fail2ban/sallyport.conf": "etc/fail2ban/filter.d/sallyport.conf",
+    }.items():
+        assert (root / place).read_text() == (TREE / "contrib" / source).read_text(), place
+        assert (root / place).stat().st_mode & 0o777 == 0o644
+    profile = (root / "etc" / "apparmor.d" / "sallyport").read_text()
+    assert f"  {root}/usr/bin/sallyport mrix,\n" in profile and " /usr/bin/sallyport" not in profile
+    assert (root / "etc" / "sallyport" / "keys").stat().st_mode & 0o777 == 0o700

@@ -394,6 +394,7 @@ install: all
 
 # debian/README.source says what is in the source package.
 deb:
+	@build-aux/deps build deb
 	+@[ -n '$(LIBSSH_SRC)' ] || build-aux/fetch-libssh $(LIBSSH_DIR)
 	@build-aux/make-deb build/deb $(LIBSSH_TREE)
 
@@ -417,6 +418,6 @@ help:
 	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
 	@echo 'make deps | deps-lint install with apt-get what building and testing need | lint needs'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
-	@echo 'make deb              a Debian package, in build/deb'
+	@echo 'make deb              a Debian package, sallyport_VERSION_ARCH.deb'
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'
 	@echo 'make distclean        remove build/'

@@ -99,6 +99,18 @@ def test_units_are_installed(installed):
     assert (units / "sallyport.socket").read_text() == (TREE / "contrib" / "sallyport.socket").read_text()
 
 
+def test_installed_units_have_no_mistakes(installed):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("takes systemd-analyze")
+    units = installed() / "usr" / "lib" / "systemd" / "system"
+    p = subprocess.run(["systemd-analyze", "verify", "--man=no", units / "sallyport.socket", units / "sallyport.service"],
+                       capture_output=True, text=True, timeout=60, check=False,
+                       env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
+    # of other units of this host it may say something
+    said = [line for line in (p.stdout + p.stderr).splitlines() if "sallyport" in line]
+    assert not said
+
+
 def test_files_of_other_programs_are_installed(installed):
     """Where systemd, the shells, fail2ban and AppArmor look for them."""
     root = installed()

@@ -1,5 +1,6 @@
 """doc/recipes.md, Networks, as it is written there: HAProxy, TLS, jump hosts, NAT, two gateways."""
 
+import contextlib
 import shlex
 import shutil
 import ssl
@@ -91,8 +92,16 @@ def test_two_gateways_behind_haproxy(gated, ring, haproxy, tmp_path):
         for _ in range(3):
             assert client.ssh("echo in").text == "in\n"
         for p in sessions:
+            echoes(p, b"still here, under the old gateway\n")
             p.stdin.close()
             p.wait(10)
+
+        def greeted():
+            with net.connect(("127.0.0.1", port)) as s:
+                with contextlib.suppress(ConnectionResetError):
+                    return s.recv(8) == b"SSH-2.0-"
+
+        assert not all(greeted() for _ in range(61)), "HAProxy limits what comes from one address"
     finally:
         second.stop()
 

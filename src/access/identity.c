@@ -161,6 +161,23 @@ identity_load_keys(struct identity *id, const struct conf *conf, struct conf_err
 	return r;
 }
 
+static int
+identity_load_certificates(struct identity *id, const struct conf *conf, struct conf_errors *errors)
+{
+	const struct strlist *paths = &conf->gateway.host_certificates;
+	struct reason why, text;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < paths->n; i++) {
+		if (identity_add_certificate(id, conf, paths->v[i], &why) == 0)
+			continue;
+		reason_set(&text, "HostCertificate: %s", why.text);
+		r = identity_error(conf, errors, "gateway", "HostCertificate", text.text);
+	}
+	return r;
+}
+
 int
 identity_check_algorithms(const struct identity *id, const struct conf *conf,
     struct conf_errors *errors)
@@ -195,6 +212,8 @@ identity_load_parts(const struct conf *conf, const struct conf *old_conf,
 	r = identity_open_store(*out, conf, old_conf, old, errors);
 	if (r == 0 && with_keys)
 		r = identity_load_keys(*out, conf, errors);
+	if (r == 0 && with_keys)
+		r = identity_load_certificates(*out, conf, errors);
 	if (r == 0 && with_keys)
 		r = identity_check_algorithms(*out, conf, errors);
 	if (r != 0)
@@ -258,6 +277,7 @@ identity_unref(struct identity **id)
 		return;
 	for (i = 0; i < old->n_host_keys; i++)
 		identity_key_free(&old->host_keys[i]);
+	identity_certificates_free(old);
 	keystore_free(&old->keystore);
 	free(old);
 }

@@ -66,16 +66,32 @@ static void
 check_host_keys_serve(struct check *c, const struct identity *id, const char *file,
     unsigned int line)
 {
-	struct bytes keys[IDENTITY_KEYS_MAX];
+	struct bytes keys[IDENTITY_OFFER_MAX];
 	const char *why;
-	size_t i;
+	size_t certificates, n = identity_offer(id, time(NULL), keys, &certificates);
 
-	for (i = 0; i < id->n_host_keys; i++)
-		keys[i] = buf_bytes(&id->host_keys[i].blob);
-	if (id->n_host_keys > 0 && leg_global_init() == 0 &&
-	    leg_try_host_keys(keys, id->n_host_keys, &why) != 0)
+	if (id->n_host_keys > 0 && leg_global_init() == 0 && leg_try_host_keys(keys, n, &why) != 0)
 		conf_error(c->errors, file, line,
 		    "HostKey: no session could begin with these keys: %s", why);
+}
+
+/* The certificates of the host keys, which have been loaded. */
+static void
+check_host_certificates(struct check *c, struct identity *id)
+{
+	const struct strlist *paths = &c->conf->gateway.host_certificates;
+	struct reason why;
+	unsigned int line;
+	const char *file = conf_where(c->conf, "gateway", "HostCertificate", &line);
+	size_t i;
+
+	for (i = 0; i < paths->n; i++)
+		if (identity_add_certificate(id, c->conf, paths->v[i], &why) != 0)
+			conf_error(c->errors, file, line, "HostCertificate: %s", why.text);
+	for (i = 0; i < id->n_certificates; i++)
+		if (!identity_certificate_valid(&id->certificates[i], time(NULL), &why))
+			conf_error(&c->notes, file, line, "HostCertificate: %s; it is not offered",
+			    why.text);
 }
 
 /* The host keys, loaded as the keeper does at its start. */
@@ -102,6 +118,8 @@ check_host_keys(struct check *c)
 		if (r != 0)
 			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
+	if (id->n_host_keys == names->n)
+		check_host_certificates(c, id);
 	check_host_keys_serve(c, id, file, line);
 	(void)!identity_check_algorithms(id, c->conf, c->errors);
 	identity_unref(&id);

@@ -70,11 +70,12 @@ struct conf_rekey {
 struct conf_gateway {
 	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
 	size_t n_listen;
-	struct strlist host_keys;    /* names in the key store; default host_ed25519 */
-	int login_grace_ms;	     /* default 30 s */
-	int max_startups[3];	     /* begin, rate in percent, full; default 100:30:1000 */
-	int per_source_max_startups; /* default 50; 0: none */
-	int per_source_net_block[2]; /* bits that make a source: IPv4, IPv6; default 32, 64 */
+	struct strlist host_keys;	  /* names in the key store; default host_ed25519 */
+	struct strlist host_certificates; /* paths (resolved) */
+	int login_grace_ms;		  /* default 30 s */
+	int max_startups[3];		  /* begin, rate in percent, full; default 100:30:1000 */
+	int per_source_max_startups;	  /* default 50; 0: none */
+	int per_source_net_block[2];	  /* bits that make a source: IPv4, IPv6; default 32, 64 */
 	struct conf_penalties penalties;
 	char *penalty_exempt;	      /* list for address_match(), or NULL */
 	int max_auth_tries;	      /* default 6 */

@@ -241,6 +241,7 @@ static const struct keyword gateway_table[] = {
 	    .offset = G(host_keys),
 	    .check = key_name_check,
 	    .value = "host_ed25519" },
+	{ .name = "HostCertificate", .type = &keyword_paths, .offset = G(host_certificates) },
 	{ .name = "LoginGraceTime",
 	    .type = &keyword_time,
 	    .offset = G(login_grace_ms),

@@ -24,8 +24,9 @@
 /* Hosts in one DIAL message. */
 #define IPC_HOSTS_MAX 64
 
-/* Host keys in one message: more than anybody has, also while some are being replaced. */
-#define IPC_HOST_KEYS_MAX 16
+/* Host keys in one message, and their certificates: 16 keys are more than anybody has, also while
+ * some are being replaced. */
+#define IPC_HOST_KEYS_MAX 32
 
 enum ipc_type {
 	IPC_NONE,

@@ -307,15 +307,27 @@ ipc_end_get(struct wire *body, struct ipc_end *m)
 	return wire_end(body);
 }
 
-int
-ipc_host_keys_get(struct wire *body, struct bytes keys[IPC_HOST_KEYS_MAX], size_t *n)
+void
+ipc_host_keys_put(struct buf *b, const struct ipc_host_keys *m)
 {
 	size_t i;
 
-	*n = wire_u32(body);
-	if (*n > IPC_HOST_KEYS_MAX)
+	wire_put_u32(b, (uint32_t)m->certificates);
+	wire_put_u32(b, (uint32_t)m->n);
+	for (i = 0; i < m->n; i++)
+		wire_put_bytes(b, m->v[i]);
+}
+
+int
+ipc_host_keys_get(struct wire *body, struct ipc_host_keys *m)
+{
+	size_t i;
+
+	m->certificates = wire_u32(body);
+	m->n = wire_u32(body);
+	if (m->n > IPC_HOST_KEYS_MAX || m->certificates > m->n)
 		return ERR_FORMAT;
-	for (i = 0; i < *n; i++)
-		keys[i] = wire_string(body);
+	for (i = 0; i < m->n; i++)
+		m->v[i] = wire_string(body);
 	return wire_end(body);
 }

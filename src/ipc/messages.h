@@ -115,10 +115,15 @@ struct ipc_upstream_fd {
 void ipc_upstream_fd_put(struct buf *b, const struct ipc_upstream_fd *m);
 int ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m) MUST_CHECK;
 
-/* u32 n, n x string: at most IPC_HOST_KEYS_MAX host keys, to the end of the body.  0 with as many
- * in keys, or ERR_FORMAT. */
-int ipc_host_keys_get(struct wire *body, struct bytes keys[IPC_HOST_KEYS_MAX],
-    size_t *n) MUST_CHECK;
+/* The gateway's own host keys, in the order of preference. */
+struct ipc_host_keys {
+	struct bytes v[IPC_HOST_KEYS_MAX]; /* certificates, then public keys */
+	size_t n;
+	size_t certificates; /* how many of them */
+};
+
+void ipc_host_keys_put(struct buf *b, const struct ipc_host_keys *m);
+int ipc_host_keys_get(struct wire *body, struct ipc_host_keys *m) MUST_CHECK;
 
 struct ipc_end {
 	const char *reason;		 /* for the log */

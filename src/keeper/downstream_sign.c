@@ -16,7 +16,7 @@ static const struct auth_server_ops downstream_ops = { downstream_key_allowed,
 
 /* The first hash signed is the session identifier, which the client's proofs are to name. */
 static int
-downstream_begin_auth(struct ksession *s, const struct host_key *key, struct bytes hash)
+downstream_begin_auth(struct ksession *s, struct bytes host_key, struct bytes hash)
 {
 	char hint[256];
 	struct auth_server_config config = {
@@ -24,7 +24,7 @@ downstream_begin_auth(struct ksession *s, const struct host_key *key, struct byt
 		.session_id_len = hash.len,
 		.max_tries = s->snapshot->conf->gateway.max_auth_tries,
 		.banner = s->snapshot->banner,
-		.host_key = buf_bytes(&key->blob),
+		.host_key = host_key,
 		.hint = hint,
 		.decoy_methods = decoy_common(s->keeper)->methods,
 	};
@@ -66,21 +66,21 @@ downstream_sign_refused(struct ksession *s, const char *why)
 static void
 downstream_sign_answer(struct ksession *s, const char *alg, struct bytes hash)
 {
-	const struct host_key *key = identity_host_key(s->identity, alg);
+	struct host_key_use use;
 	struct reason why = { "out of memory" };
 	struct buf sig, b;
 	int r;
 
-	if (key == NULL) {
+	if (!identity_use(s->identity, alg, &use)) {
 		downstream_sign_refused(s, "it asks for a signature that no host key can make");
 		return;
 	}
 	buf_init(&sig, 8192);
-	r = keystore_sign_with(s->identity->keystore, key->name, &key->sealed, alg, hash.p,
-	    hash.len, &sig, &why);
+	r = keystore_sign_with(s->identity->keystore, use.key->name, &use.key->sealed, use.alg,
+	    hash.p, hash.len, &sig, &why);
 	snprintf(s->sign.alg, sizeof(s->sign.alg), "%s", alg);
 	if (r == 0 && s->phase == IPC_PHASE_KEX)
-		r = downstream_begin_auth(s, key, hash);
+		r = downstream_begin_auth(s, use.shown, hash);
 	if (r != 0) {
 		ksession_error(s, "host key for %s: %s", alg, why.text);
 		if (ksession_set_phase(s, IPC_PHASE_END) != 0)

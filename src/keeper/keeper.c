@@ -50,11 +50,11 @@ keeper_put_text(struct buf *b, const char *text, size_t len)
 void
 keeper_put_host_keys(struct buf *b, const struct identity *id)
 {
-	size_t i;
+	struct ipc_host_keys keys = { 0 };
 
-	wire_put_u32(b, id == NULL ? 0 : (uint32_t)id->n_host_keys);
-	for (i = 0; id != NULL && i < id->n_host_keys; i++)
-		wire_put_bytes(b, buf_bytes(&id->host_keys[i].blob));
+	if (id != NULL)
+		keys.n = identity_offer(id, time(NULL), keys.v, &keys.certificates);
+	ipc_host_keys_put(b, &keys);
 }
 
 /* RELOAD: load a snapshot beside the one in force, and tell the master how that went. */
@@ -96,6 +96,22 @@ keeper_reload(struct keeper *k)
 		log_error("reload: cannot reach the master");
 }
 
+/* Log each host certificate that is not offered to clients any more, or not yet, once: called when
+ * it is put in force, and for each connection. */
+static void
+keeper_note_certificates(struct identity *id)
+{
+	struct host_certificate *c;
+	struct reason why;
+
+	for (c = id->certificates; c < id->certificates + id->n_certificates; c++) {
+		if (c->told || identity_certificate_valid(c, time(NULL), &why))
+			continue;
+		c->told = 1;
+		log_error("HostCertificate: %s; it is not offered to clients", why.text);
+	}
+}
+
 /* COMMIT: what was loaded is in force now, or is to be forgotten. */
 static void
 keeper_commit(struct keeper *k, struct wire *body)
@@ -115,6 +131,7 @@ keeper_commit(struct keeper *k, struct wire *body)
 		if (s->logged_in)
 			ksession_follow(s);
 	decoy_init(k);
+	keeper_note_certificates(k->now->identity);
 }
 
 int
@@ -126,6 +143,7 @@ keeper_ready(struct keeper *k)
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (k->epoll == -1 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->master, &event) == -1)
 		return ERR_SYS;
+	keeper_note_certificates(k->now->identity);
 	ipc_begin(&b, IPC_READY);
 	keeper_put_host_keys(&b, k->now->identity);
 	return ipc_send(k->master, &b, -1);
@@ -148,6 +166,7 @@ keeper_connection(struct keeper *k, struct ipc_msg *msg)
 {
 	int r = ksession_new(k, msg->fd, &msg->body);
 
+	keeper_note_certificates(k->now->identity);
 	if (r != 0)
 		log_error("new session: %s", err_str(r));
 }

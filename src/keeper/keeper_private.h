@@ -42,7 +42,7 @@ void keeper_init(struct keeper *k, int master);
 int keeper_ready(struct keeper *k) MUST_CHECK;
 int keeper_step(struct keeper *k, int timeout_ms);
 
-/* Append u32 n, n x string: the public blobs of the host keys; none if id is NULL. */
+/* Append struct ipc_host_keys: what clients are offered; nothing if id is NULL. */
 void keeper_put_host_keys(struct buf *b, const struct identity *id);
 
 #endif

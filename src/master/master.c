@@ -397,13 +397,12 @@ master_end_sessions(struct master *m)
 int
 master_try_host_keys(const struct master *m, struct wire *body, const char **why)
 {
-	struct bytes keys[IPC_HOST_KEYS_MAX];
-	size_t n;
+	struct ipc_host_keys keys;
 
 	*why = "unreadable message from the keeper";
-	if (ipc_host_keys_get(body, keys, &n) != 0)
+	if (ipc_host_keys_get(body, &keys) != 0)
 		return ERR_FORMAT;
-	return m->roles->try_host_keys(keys, n, why);
+	return m->roles->try_host_keys(keys.v, keys.n, why);
 }
 
 /* Start the keeper and wait until it is ready.  0, or the exit status to end with. */

@@ -23,13 +23,13 @@ static const char host_keys_broken[] =
     "TTSSH/2.6*,TTSSH/2.70*,TTSSH/2.71*,TTSSH/2.72*";
 
 void
-host_keys_keep(struct session *s, const struct bytes *keys, size_t n)
+host_keys_keep(struct session *s, const struct ipc_host_keys *keys)
 {
 	size_t i;
 
 	buf_init(&s->announced, HOST_KEYS_SIZE_MAX);
-	for (i = 0; i < n; i++)
-		wire_put_bytes(&s->announced, keys[i]);
+	for (i = keys->certificates; i < keys->n; i++)
+		wire_put_bytes(&s->announced, keys->v[i]);
 }
 
 static int

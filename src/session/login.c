@@ -24,9 +24,9 @@ static const struct leg_ops login_up_ops = { .host_key = keeper_link_host_key,
 int
 login_begin(struct session *s)
 {
-	struct bytes keys[IPC_HOST_KEYS_MAX];
+	struct ipc_host_keys keys = { 0 };
 	struct leg_config config = { .software = TRANSPORT_SOFTWARE,
-		.host_keys = keys,
+		.host_keys = keys.v,
 		.kex_algorithms = s->config->kex_algorithms,
 		.host_key_algorithms = s->config->host_key_algorithms,
 		.ciphers = s->config->ciphers,
@@ -45,10 +45,11 @@ login_begin(struct session *s)
 	if (r == 0 && msg.type != IPC_HELLO)
 		r = ERR_BADSTATE;
 	if (r == 0)
-		r = ipc_host_keys_get(&msg.body, keys, &config.n_host_keys);
+		r = ipc_host_keys_get(&msg.body, &keys);
 	why = err_str(r);
 	if (r == 0) {
-		host_keys_keep(s, keys, config.n_host_keys);
+		config.n_host_keys = keys.n;
+		host_keys_keep(s, &keys);
 		s->down = leg_new_server(SESSION_CLIENT, &config, &login_down_ops, s, &why);
 		r = s->down == NULL ? ERR_SSH : 0;
 	}

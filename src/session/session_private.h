@@ -154,8 +154,8 @@ void login_refuse(struct session *s, struct wire *body);
 
 /* --- host_keys.c --- */
 
-/* Keep the gateway's host keys, for host_keys_announce(). */
-void host_keys_keep(struct session *s, const struct bytes *keys, size_t n);
+/* Keep the gateway's host keys, without certificates, for host_keys_announce(). */
+void host_keys_keep(struct session *s, const struct ipc_host_keys *keys);
 
 /* The client is logged in: tell it the gateway's host keys. */
 void host_keys_announce(struct session *s);

@@ -1,5 +1,5 @@
 /*
- * The host keys of a server's leg: which algorithms they are for, and which of them serves.
+ * The host keys of a server's leg, and their certificates: which algorithms they are for, and which of them serves.
  * Called by leg_new.c, and by libssh_wrap.c in place of libssh's own, which takes one of each kind.
  */
 #include <stdlib.h>
@@ -12,6 +12,12 @@ static const struct {
 	const char *type;
 	const char *algorithms; /* of signatures by such a key */
 } leg_host_key_types[LEG_HOST_KEY_TYPES] = {
+	{ "ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519-cert-v01@openssh.com" },
+	{ "ecdsa-sha2-nistp256-cert-v01@openssh.com", "ecdsa-sha2-nistp256-cert-v01@openssh.com" },
+	{ "ecdsa-sha2-nistp384-cert-v01@openssh.com", "ecdsa-sha2-nistp384-cert-v01@openssh.com" },
+	{ "ecdsa-sha2-nistp521-cert-v01@openssh.com", "ecdsa-sha2-nistp521-cert-v01@openssh.com" },
+	{ "ssh-rsa-cert-v01@openssh.com",
+	    "rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com" },
 	{ "ssh-ed25519", "ssh-ed25519" },
 	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256" },
 	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384" },

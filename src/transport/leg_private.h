@@ -38,7 +38,7 @@
 #define LEG_PACKET_PAYLOAD 5
 
 /* Types of host keys that a server's leg may have: leg_host_keys.c. */
-#define LEG_HOST_KEY_TYPES 5
+#define LEG_HOST_KEY_TYPES 10
 
 struct leg_host_key {
 	const char *algorithms; /* a name-list; static */

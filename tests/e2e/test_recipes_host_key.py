@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from lab.client import echoes, open_session
-from lab.documents import blocks
+from lab.documents import block, blocks, put
+from lab.gateway import SALLYPORT
 
 CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
 LEARNED = "Learned new hostkey: "
@@ -122,3 +123,22 @@ def test_the_way_back(g):
     follow(g, serves)
     for client in (learner, late):
         logs_in(client)
+
+
+def test_host_keys_by_certificate(g, tmp_path):
+    heading = "Host keys by certificate"
+    conf, at = g.gateway.conf, f"[127.0.0.1]:{g.gateway.port}"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "host_ca"], check=True)
+    sh = put(block("doc/recipes.md", heading, "sh"), ("sallyport key", f"{SALLYPORT} key"),
+             ("host_ed25519 >", f"host_ed25519 -c {conf} >"), ("/etc/sallyport/conf.d", conf),
+             ("gateway.example.org,", "127.0.0.1,"))
+    subprocess.run(["sh", "-ec", sh], cwd=tmp_path, check=True, capture_output=True)
+    key, path = block("doc/recipes.md", heading, "ini").strip().split(" = ")
+    g.gateway.options[key] = path
+    g.gateway.write_gateway()
+    assert g.gateway.reload().returncode == 0
+    known = put(block("doc/recipes.md", heading, "text"), ("gateway.example.org,gateway", f"{at},gateway"),
+                ("ssh-ed25519 AAAA...", (tmp_path / "host_ca.pub").read_text().strip()))
+    c = g.new_client(known_hosts=known)
+    logs_in(c)
+    assert c.ssh("echo in", HostKeyAlias="gateway").text == "in\n"

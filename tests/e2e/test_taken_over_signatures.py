@@ -104,7 +104,8 @@ def test_no_signature_of_other_lengths(attacked):
     attacked.answers()
 
 
-@pytest.mark.parametrize("algorithm", ["", "ssh-dss", "ssh-rsa", "ecdsa-sha2-nistp256", "x" * 63])
+@pytest.mark.parametrize("algorithm", ["", "ssh-dss", "ssh-rsa", "ecdsa-sha2-nistp256",
+                                       "ssh-ed25519-cert-v01@openssh.com", "x" * 63])
 def test_algorithm_of_no_host_key_ends_session(attacked, algorithm):
     """[17] ssh-rsa: with SHA-1."""
     with TakenOver(attacked.gateway.port) as t:

@@ -303,7 +303,54 @@ get_end(struct wire *body, int whole)
 	return 0;
 }
 
+static void
+put_host_keys(struct buf *b)
+{
+	ipc_host_keys_put(b,
+	    &(struct ipc_host_keys){ .v = { BYTES("certificate"), BYTES("key"), BYTES("") },
+		.n = 3,
+		.certificates = 1 });
+}
+
+static int
+get_host_keys(struct wire *body, int whole)
+{
+	struct ipc_host_keys m;
+	int r = ipc_host_keys_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.n, 3);
+	assert_int_equal(m.certificates, 1);
+	assert_bytes(m.v[0], "certificate");
+	assert_bytes(m.v[1], "key");
+	assert_bytes(m.v[2], "");
+	return 0;
+}
+
+static void
+test_host_keys_have_a_limit(void **state)
+{
+	struct ipc_host_keys m = { .n = IPC_HOST_KEYS_MAX, .certificates = IPC_HOST_KEYS_MAX + 1 };
+	struct wire body;
+	struct buf b;
+
+	buf_init(&b, IPC_MAX);
+	ipc_host_keys_put(&b, &m);
+	wire_init(&body, b.data, b.len);
+	assert_int_equal(ipc_host_keys_get(&body, &m), ERR_FORMAT);
+	b.data[3] = 0;
+	wire_init(&body, b.data, b.len);
+	assert_int_equal(ipc_host_keys_get(&body, &m), 0);
+	b.data[7]++;
+	wire_put_text(&b, "");
+	wire_init(&body, b.data, b.len);
+	assert_int_equal(ipc_host_keys_get(&body, &m), ERR_FORMAT);
+	buf_free(&b);
+}
+
 static const struct pair pairs[] = {
+	{ "HELLO", put_host_keys, get_host_keys },
 	{ "CONNECTION", put_connection, get_connection },
 	{ "DIAL", put_dial, get_dial },
 	{ "RUN", put_run, get_run },
@@ -445,6 +492,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_host_keys_have_a_limit),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_other_bytes),

@@ -411,30 +411,27 @@ directory_at(struct directory_place *p, struct route **out)
 	return r == 0 ? PLUGIN_FOUND : PLUGIN_FAILED;
 }
 
-/* Leave those that hold a route.  0; or ERR_FORMAT with why: one asks for one-time codes, which are for the login
- * as a whole; or ERR_NOMEM. */
-static int
-directory_search_keep(struct directory_place *p, const struct strlist *names,
-    struct strlist *routes)
-{
-	struct reason unused;
-	int there, r = 0;
-	size_t i;
+/* What a search has found. */
+struct directory_found {
+	struct directory_place *p;
+	struct strlist routes; /* names of directories that hold one */
+};
 
-	for (i = 0; r == 0 && i < names->n; i++) {
-		p->name = names->v[i];
-		if (login_dir_open(&p->d->conf->file_rule, p->d->path, p->name, &p->dir, &unused) !=
-		    0)
-			continue;
-		there = faccessat(p->dir.fd, "route.ini", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-		    faccessat(p->dir.fd, "sshpiper_upstream", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-		if (directory_has_totp(p))
-			r = ERR_FORMAT;
-		else if (there)
-			r = strlist_add(routes, p->name, strlen(p->name));
-		login_dir_close(&p->dir);
-	}
-	return r;
+/* Note a directory that holds a route (login_dir_walk()).  A file totp in any refuses the login: codes are for all
+ * of it. */
+static int
+directory_visit(void *ctx, const struct login_dir *dir, const char *name)
+{
+	struct directory_found *found = ctx;
+	struct directory_place here = *found->p;
+
+	here.dir = *dir;
+	if (directory_has_totp(&here))
+		return ERR_FORMAT;
+	if (faccessat(dir->fd, "route.ini", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+	    faccessat(dir->fd, "sshpiper_upstream", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return strlist_add(&found->routes, name, strlen(name));
 }
 
 /*
@@ -486,27 +483,25 @@ static enum plugin_result
 directory_search(struct directory_place *p, const struct lookup_request *request,
     struct route **out)
 {
-	struct strlist names = { 0 }, routes = { 0 };
+	struct directory_found found = { .p = p };
 	enum plugin_result result = PLUGIN_FAILED;
 	int r;
 
-	r = login_dir_below(&p->d->conf->file_rule, p->d->path, p->login, &names, p->why);
-	if (r == 0)
-		r = directory_search_keep(p, &names, &routes);
+	r = login_dir_walk(&p->d->conf->file_rule, p->d->path, p->login, directory_visit, &found,
+	    p->why);
 	if (r == ERR_NOTFOUND) {
 		p->why->text[0] = '\0';
 		result = PLUGIN_NEXT;
 	} else if (r == ERR_NOMEM) {
 		reason_set(p->why, "out of memory");
-	} else if (r == 0 && routes.n > 1) {
-		result = directory_search_by_key(p, &routes, request, out);
+	} else if (r == 0 && found.routes.n > 1) {
+		result = directory_search_by_key(p, &found.routes, request, out);
 	} else if (r == 0) {
 		/* without one, the reason is that of the login's own directory */
-		p->name = routes.n == 1 ? routes.v[0] : p->login;
+		p->name = found.routes.n == 1 ? found.routes.v[0] : p->login;
 		result = directory_at(p, out);
 	}
-	strlist_free(&names);
-	strlist_free(&routes);
+	strlist_free(&found.routes);
 	return result;
 }
 

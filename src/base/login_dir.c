@@ -64,59 +64,93 @@ login_dir_order(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* As login_dir_below(), for a directory at this depth. */
+struct login_dir_walk {
+	login_dir_visit *visit;
+	void *ctx;
+	unsigned int n;
+	struct reason *why;
+};
+
+static int login_dir_enter(struct login_dir_walk *w, const struct login_dir *parent,
+    const char *name, const char *entry, int depth);
+
+/* Visit an open directory and those in it. */
 static int
-login_dir_descend(const struct safe_path_rule *rule, const char *tree, const char *name, int depth,
-    struct strlist *out, struct reason *why)
+login_dir_descend(struct login_dir_walk *w, const struct login_dir *dir, const char *name,
+    int depth)
 {
 	struct dirent **list = NULL;
-	struct login_dir dir;
-	struct reason unused;
 	struct stat st;
-	char *below;
-	int i, n = 0, r;
+	int i, n, r;
 
-	r = login_dir_open(rule, tree, name, &dir, &unused);
-	if (r != 0) {
-		if (why->text[0] == '\0')
-			*why = unused;
-		return depth == 0 || r == ERR_NOMEM ? r : 0;
-	}
-	if (depth > LOGIN_DIR_DEPTH || out->n == LOGIN_DIR_MAX) {
-		reason_set(why,
+	if (depth > LOGIN_DIR_DEPTH || w->n++ == LOGIN_DIR_MAX) {
+		reason_set(w->why,
 		    "%.400s: a login can have at most %d directories, %d deep: use [route "
 		    "LOGIN/LABEL] with MatchFingerprint, or a lookup program",
-		    dir.path, LOGIN_DIR_MAX, LOGIN_DIR_DEPTH);
-		r = ERR_TOOBIG;
-	} else {
-		r = strlist_add(out, name, strlen(name));
-		n = r == 0 ? scandirat(dir.fd, ".", &list, login_dir_filter, login_dir_order) : 0;
-		if (n == -1 && why->text[0] == '\0')
-			reason_set(why, "%.400s: %s", dir.path, strerror(errno));
+		    dir->path, LOGIN_DIR_MAX, LOGIN_DIR_DEPTH);
+		return ERR_TOOBIG;
 	}
+	r = w->visit(w->ctx, dir, name);
+	if (r != 0)
+		return r;
+	n = scandirat(dir->fd, ".", &list, login_dir_filter, login_dir_order);
+	if (n == -1 && w->why->text[0] == '\0')
+		reason_set(w->why, "%.400s: %s", dir->path, strerror(errno));
 	for (i = 0; i < n; i++) {
-		if (r == 0 && fstatat(dir.fd, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISDIR(st.st_mode)) {
-			if (asprintf(&below, "%s/%s", name, list[i]->d_name) == -1) {
-				r = ERR_NOMEM;
-			} else {
-				r = login_dir_descend(rule, tree, below, depth + 1, out, why);
-				free(below);
-			}
-		}
+		if (r == 0 && fstatat(dir->fd, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode))
+			r = login_dir_enter(w, dir, name, list[i]->d_name, depth + 1);
 		free(list[i]);
 	}
 	free(list);
+	return r;
+}
+
+/* Open the directory entry in its parent, and visit it. */
+static int
+login_dir_enter(struct login_dir_walk *w, const struct login_dir *parent, const char *name,
+    const char *entry, int depth)
+{
+	struct login_dir dir = { .fd = -1, .rule = parent->rule };
+	struct reason unused;
+	char *below = NULL;
+	int r;
+
+	if (asprintf(&dir.path, "%s/%s", parent->path, entry) == -1)
+		dir.path = NULL;
+	if (dir.path == NULL || asprintf(&below, "%s/%s", name, entry) == -1) {
+		login_dir_close(&dir);
+		return ERR_NOMEM;
+	}
+	r = login_dir_file_open(parent, entry, O_RDONLY | O_DIRECTORY, SAFE_PATH_TRUSTED, &dir.fd,
+	    &unused);
+	if (r == 0) {
+		r = login_dir_descend(w, &dir, below, depth);
+	} else {
+		if (w->why->text[0] == '\0')
+			*w->why = unused;
+		r = 0;
+	}
 	login_dir_close(&dir);
+	free(below);
 	return r;
 }
 
 int
-login_dir_below(const struct safe_path_rule *rule, const char *tree, const char *name,
-    struct strlist *out, struct reason *why)
+login_dir_walk(const struct safe_path_rule *rule, const char *tree, const char *name,
+    login_dir_visit *visit, void *ctx, struct reason *why)
 {
+	struct login_dir_walk w = { .visit = visit, .ctx = ctx, .why = why };
+	struct login_dir dir;
+	int r;
+
+	r = login_dir_open(rule, tree, name, &dir, why);
+	if (r != 0)
+		return r;
 	why->text[0] = '\0';
-	return login_dir_descend(rule, tree, name, 0, out, why);
+	r = login_dir_descend(&w, &dir, name, 0);
+	login_dir_close(&dir);
+	return r;
 }
 
 int

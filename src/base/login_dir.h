@@ -11,7 +11,6 @@
 
 #include "base/reason.h"
 #include "base/safe_path.h"
-#include "base/strlist.h"
 
 /* A directory of a tree, open. */
 struct login_dir {
@@ -39,14 +38,19 @@ int login_dir_file_open(const struct login_dir *dir, const char *name, int flags
 #define LOGIN_DIR_MAX 64
 #define LOGIN_DIR_DEPTH 8
 
+/* Called for a directory, which is open until it returns; name is its path in the tree.  0, or an ERR_* that ends
+ * the walk, with its reason in the why of login_dir_walk(). */
+typedef int login_dir_visit(void *ctx, const struct login_dir *dir, const char *name);
+
 /*
- * Append the name of a directory in a tree and of all directories below it ("git", "git/github") to out: each
- * before those in it, else in byte order.  Left out are symbolic links, names that begin with a dot, and
- * directories that cannot be used, with the reason for the first of them in why, which else is empty.
- * 0; an ERR_* of login_dir_open() for the first; ERR_TOOBIG with why: there are more, or they are deeper.
+ * Visit a directory in a tree and all directories below it ("git", "git/github"): each before those in it, else in
+ * byte order.  Left out are symbolic links, names that begin with a dot, and directories that cannot be used, with
+ * the reason for the first of them in why, which else is empty.
+ * 0; an ERR_* of login_dir_open() for the first; ERR_TOOBIG with why: there are more, or they are deeper; or what
+ * visit has returned.
  */
-int login_dir_below(const struct safe_path_rule *rule, const char *tree, const char *name,
-    struct strlist *out, struct reason *why) MUST_CHECK;
+int login_dir_walk(const struct safe_path_rule *rule, const char *tree, const char *name,
+    login_dir_visit *visit, void *ctx, struct reason *why) MUST_CHECK;
 
 /* Append the file TREE/NAME/FILE, of at most out->max bytes (ERR_TOOBIG), to out. */
 int login_dir_file_read(const struct safe_path_rule *rule, const char *tree, const char *name,

@@ -15,23 +15,26 @@
 #include "base/login_dir.h"
 #include "tmp_dir.h"
 
+static int
+add(void *ctx, const struct login_dir *dir, const char *name)
+{
+	char **to = ctx;
+
+	assert_true(dir->fd != -1 && strstr(dir->path, name) != NULL);
+	*to += sprintf(*to, "%s ", name);
+	return strcmp(name, "git/stop") == 0 ? ERR_BADSTATE : 0;
+}
+
 /* The names found in the tree "t", each with a blank behind it. */
 static int
 below(const char *name, char *found, struct reason *why)
 {
-	struct safe_path_rule rule = { 0 };
-	struct strlist names = { 0 };
-	char tree[4096];
-	size_t i;
-	int r;
+	const struct safe_path_rule rule = { .user = geteuid(), .owner = geteuid() };
+	char tree[4096], *end = found;
 
-	rule.user = rule.owner = geteuid();
+	*found = '\0';
 	assert_non_null(realpath("t", tree));
-	r = login_dir_below(&rule, tree, name, &names, why);
-	for (i = 0, *found = '\0'; i < names.n; i++)
-		found += sprintf(found, "%s ", names.v[i]);
-	strlist_free(&names);
-	return r;
+	return login_dir_walk(&rule, tree, name, add, &end, why);
 }
 
 static void
@@ -52,6 +55,9 @@ test_order(void **state)
 	assert_string_equal(found, "x ");
 	assert_string_equal(why.text, "");
 	assert_int_equal(below("none", found, &why), ERR_NOTFOUND);
+	assert_int_equal(system("mkdir t/git/stop t/git/zzz"), 0);
+	assert_int_equal(below("git", found, &why), ERR_BADSTATE);
+	assert_string_equal(found, "git git/B git/a git/b git/b/z git/stop ");
 	assert_int_equal(system("rm -r t"), 0);
 }
 

@@ -97,6 +97,7 @@ static const struct {
 	{ NULL, "ProxyJump", JUMP },
 	{ NULL, "ProxyCommand", JUMP },
 	{ NULL, "ProxyUseFdpass", JUMP },
+	{ NULL, "SendProxy", "the PROXY protocol is not supported yet" },
 	{ NULL, "ProxyProtocol", "the PROXY protocol is not supported yet" },
 	{ NULL, "HostKeyAlias",
 	    "known hosts are looked up by HostName and Port; HostKeyFingerprint names a host key "
@@ -118,6 +119,8 @@ static const struct {
 	{ NULL, "TOTP",
 	    "one-time codes are not supported yet; with Passthrough the upstream can ask for "
 	    "them" },
+	{ NULL, "Record",
+	    "sessions are not recorded yet; a program such as tlog can do so on the upstream" },
 	{ NULL, "Recording",
 	    "sessions are not recorded yet; a program such as tlog can do so on the upstream" },
 	{ NULL, "AllowUsers", ALLOWED },

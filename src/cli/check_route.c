@@ -95,6 +95,27 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 				    r->hosts.v[i], r->port);
 }
 
+/* HostName = %1 lets users choose any address.  Of a regular expression it is not known what a group can match. */
+static void
+check_any_host(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "HostName");
+	const char *host;
+	size_t i;
+
+	if (!login_pattern_is(s->name) || login_pattern_is_regex(s->name))
+		return;
+	for (i = 0; i < r->hosts.n; i++) {
+		host = r->hosts.v[i];
+		if (host[0] == '%' && host[1] != '%' && host[2] == '\0')
+			conf_error(&c->notes, e.file, e.line,
+			    "HostName: %s lets users choose any address that this host reaches; "
+			    "write what is the same in all (%s.example.com), or use "
+			    "plugins/exec/username-router",
+			    host, host);
+	}
+}
+
 /* Words of PermitCommands that may be mistyped: any word can be the name of a subsystem. */
 static void
 check_commands(struct check *c, const struct conf_section *s, const struct route *r)
@@ -162,6 +183,7 @@ check_route(struct check *c, const struct conf_section *s)
 		conf_error(&c->notes, s->file, s->line, "%s", why.text);
 	else
 		check_made_route(c, s, r);
+	check_any_host(c, s, r);
 out:
 	conf_errors_free(&errors);
 	route_free(&r);

@@ -151,6 +151,21 @@ def test_host_name_that_depends_on_login(h):
     assert notes_of_check(h) == []
 
 
+@pytest.mark.parametrize("name, host, noted", [
+    ("*+*", "%2", True), ("*", "%u", True), ("*+*", "%2.example", False), ("*", "10.0.0.%1", False),
+    ("/(.+)[+](web|db)/", "%2", False),
+])
+def test_host_that_users_choose_is_noted(h, name, host, noted):
+    """As with sshpiper's username-router; what a group of an expression matches is not known."""
+    assert notes_on_known_hosts(h, h.upstream.known_hosts()) == []
+    text = (h.conf / "10-alice.ini").read_text()
+    (h.conf / "20-any.ini").write_text(
+        text.replace("[route alice]", f"[route {name}]").replace("HostName = 127.0.0.1", f"HostName = {host}"))
+    notes = notes_of_check(h)
+    assert len(notes) == noted, notes
+    assert not noted or "lets users choose any address that this host reaches" in notes[0]
+
+
 def test_known_hosts_shared_by_many_routes(h):
     """The shared file is read once."""
     key = h.upstream.known_hosts().splitlines()[0].split(None, 1)[1]

@@ -149,11 +149,10 @@ identity_load_keys(struct identity *id, const struct conf *conf, struct conf_err
 	const struct strlist *names = &conf->gateway.host_keys;
 	struct reason why, text;
 	size_t i;
-	int r = 0, err = 0;
+	int r = 0;
 
-	for (i = 0; i < names->n && err != ERR_TOOBIG; i++) {
-		err = identity_add_key(id, names->v[i], &why);
-		if (err == 0)
+	for (i = 0; i < names->n; i++) {
+		if (identity_add_key(id, names->v[i], &why) == 0)
 			continue;
 		reason_set(&text, "HostKey %s: %s", names->v[i], why.text);
 		r = identity_error(conf, errors, "gateway", "HostKey", text.text);

@@ -104,18 +104,15 @@ check_host_keys(struct check *c)
 	unsigned int line;
 	const char *file = conf_where(c->conf, "gateway", "HostKey", &line);
 	size_t i;
-	int r = 0;
+	int r;
 
 	if (identity_new(c->store.ks, &id) != 0)
 		fatal("out of memory");
-	for (i = 0; i < names->n && r != ERR_TOOBIG; i++) {
+	for (i = 0; i < names->n; i++) {
 		r = check_key(c, names->v[i], KEYSTORE_KEY, &why);
 		if (r != 0)
 			conf_error(c->errors, file, line, "HostKey: %s", why.text);
-		if (r != 0 || id->keystore == NULL)
-			continue;
-		r = identity_add_key(id, names->v[i], &why);
-		if (r != 0)
+		if (r == 0 && id->keystore != NULL && identity_add_key(id, names->v[i], &why) != 0)
 			conf_error(c->errors, file, line, "HostKey %s: %s", names->v[i], why.text);
 	}
 	if (id->n_host_keys == names->n)

@@ -135,7 +135,7 @@ policy_get(struct wire *w, struct policy *policy)
 		r = wire_end(w);
 	if (r == 0 &&
 	    ((policy->permits & ~(unsigned int)POLICY_ALL) != 0 ||
-		policy->max_sessions > POLICY_SESSIONS_MAX))
+		policy->max_sessions > POLICY_SESSIONS_MAX || policy->rekey_ms > INT32_MAX))
 		r = ERR_FORMAT;
 	if (r != 0)
 		policy_free(policy);

@@ -76,7 +76,7 @@ def test_wrong_key_is_no_partial_success(gated, hashed, ring):
 @pytest.mark.parametrize("words, error", [
     ({"AuthenticationMethods": "publickey,hostbased"}, "is not a list of publickey"),
     ({"AuthenticationMethods": "publickey,"}, "is not a list of publickey"),
-    ({"AuthenticationMethods": "publickey,publickey"}, "has a method twice"),
+    ({"AuthenticationMethods": "publickey,password,password"}, "has a method twice"),
     ({"AuthenticationMethods": "password"}, "has nothing to check it with|the route has nothing"),
     ({"AuthenticationMethods": "keyboard-interactive"}, "the route has nothing"),
     ({"PasswordHash": "secret"}, "not what `sallyport hash-password` prints"),

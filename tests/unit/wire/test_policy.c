@@ -28,6 +28,8 @@ test_policy_is_read_as_it_was_written(void **state)
 	policy.permits = POLICY_PTY;
 	policy.command = strdup("");
 	policy.idle_ms = 7;
+	policy.rekey_bytes = UINT64_C(1) << 40;
+	policy.rekey_ms = 8;
 	policy.has_tunnel = 1;
 	policy.tunnel = 9;
 	add_policy_item(&policy.permit_listen[POLICY_KEY], "*:1");
@@ -44,6 +46,8 @@ test_policy_is_read_as_it_was_written(void **state)
 	assert_int_equal(got.permits, POLICY_PTY);
 	assert_int_equal(got.max_sessions, 1024);
 	assert_int_equal(got.idle_ms, 7);
+	assert_int_equal(got.rekey_bytes, UINT64_C(1) << 40);
+	assert_int_equal(got.rekey_ms, 8);
 	assert_true(got.has_tunnel);
 	assert_int_equal(got.tunnel, 9);
 	assert_string_equal(got.command, "");

@@ -11,10 +11,20 @@ PREFIX     = /usr/local
 SYSCONFDIR = /etc
 DESTDIR    =
 
-BUILD      = build
+# Tools of another architecture begin with this: CROSS=aarch64-linux-gnu- builds in
+# build/aarch64-linux-gnu, and EMULATOR=qemu-aarch64 runs its unit tests.
+CROSS    =
+EMULATOR =
+TARGET  := $(CROSS:%-=%)
+
+BUILD      = build$(TARGET:%=/%)
 CFLAGS     = -O2 -g
-PKG_CONFIG = pkg-config
+PKG_CONFIG = $(CROSS)pkg-config
 PYTHON     = /usr/bin/python3
+ifneq ($(CROSS),)
+CC = $(CROSS)gcc
+AR = $(CROSS)ar
+endif
 
 # A source tree of libssh 0.11 or 0.12 to build instead of fetching one.
 LIBSSH_SRC =
@@ -70,6 +80,9 @@ TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p
 ifeq ($(MISSING),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
+# As Debian builds it, and not others; see src/conf/reader.c.
+PKG_CFLAGS += $(shell printf '%s\n' '$(HASH)include <ini.h>' 'bool *p = &ini_use_stack;' | \
+    $(CC) -fsyntax-only -x c - 2>/dev/null && echo -DINIH_HAS_VARIABLES)
 # libipsec-mb is not on every architecture; see src/transport/aes_gcm.c.
 PKG_LIBS   += $(shell echo '$(HASH)include <intel-ipsec-mb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && \
     echo -Wl,--as-needed -lIPSec_MB)
@@ -83,7 +96,7 @@ endif
 missing:
 	@echo 'missing: $(MISSING) — run `make deps`' >&2; exit 1
 test-missing:
-	@echo 'missing: $(TEST_MISSING) — run `make deps`' >&2; exit 1
+	@echo 'missing: $(TEST_MISSING) — run `make deps-check`' >&2; exit 1
 
 # --- flags ---------------------------------------------------------------------------------------
 
@@ -125,7 +138,8 @@ LIBS    = -Wl,--start-group $(BUILD)/libsallyport.a $(LIBSSH_A) -Wl,--end-group 
 LIBSSH_DIR  := build/libssh
 LIBSSH_TREE := $(if $(LIBSSH_SRC),$(abspath $(LIBSSH_SRC)),$(LIBSSH_DIR)/src)
 # gcc and clang support different flags, so each has a build of its own.
-LIBSSH_OBJ  := $(LIBSSH_DIR)/$(if $(LIBSSH_SRC),local,obj)$(if $(filter clang%,$(notdir $(CC))),-clang)
+LIBSSH_OBJ  := $(LIBSSH_DIR)/$(if $(LIBSSH_SRC),local,obj)$(if $(filter \
+    clang%,$(notdir $(CC))),-clang)$(TARGET:%=-%)
 LIBSSH_A    := $(LIBSSH_OBJ)/src/libssh.a
 
 # With -O2, the key exchange sntrup761 takes twice as long.  By default, libssh reads its socket
@@ -134,7 +148,8 @@ LIBSSH_CFLAGS := -O3 -g -w -fPIC $(PROTECT) $(FORTIFY) -DMAX_BUF_SIZE=65536 $(LI
 LIBSSH_CMAKE  := -DBUILD_SHARED_LIBS=OFF -DWITH_SERVER=ON -DWITH_ZLIB=ON -DWITH_SFTP=OFF \
     -DWITH_GSSAPI=OFF -DWITH_FIDO2=OFF -DWITH_PCAP=OFF -DWITH_NACL=OFF -DWITH_EXEC=OFF \
     -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF -DWITH_DEBUG_CALLTRACE=OFF -DWITH_DEBUG_PACKET=OFF \
-    -DWITH_SYMBOL_VERSIONING=OFF
+    -DWITH_SYMBOL_VERSIONING=OFF $(if $(CROSS),-DCMAKE_SYSTEM_NAME=Linux \
+    -DCMAKE_SYSTEM_PROCESSOR=$(firstword $(subst -, ,$(CROSS))))
 LIBSSH_STAMP  := $(strip $(LIBSSH_TREE) $(LIBSSH_CFLAGS) $(LIBSSH_CMAKE))
 # When this list of fixed versions changes, the libssh that was fetched or built is checked again.
 LIBSSH_SECURITY := $(strip $(file <build-aux/libssh-security))
@@ -153,7 +168,7 @@ $(LIBSSH_DIR)/src/.stamp: $(call changed,$(LIBSSH_DIR)/.checked,$(LIBSSH_SECURIT
 $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
     $(call changed,$(LIBSSH_OBJ)/.stamp,$(LIBSSH_STAMP)) \
     $(call changed,$(LIBSSH_OBJ)/.checked,$(LIBSSH_SECURITY)) | $(if $(MISSING),missing)
-	+$(Q)CC='$(CC)' LIBSSH_CFLAGS='$(LIBSSH_CFLAGS)' LIBSSH_CMAKE='$(LIBSSH_CMAKE)' \
+	+$(Q)CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' LIBSSH_CFLAGS='$(LIBSSH_CFLAGS)' LIBSSH_CMAKE='$(LIBSSH_CMAKE)' \
 	    LIBSSH_STAMP='$(LIBSSH_STAMP)' build-aux/build-libssh $(LIBSSH_TREE) $(LIBSSH_OBJ)
 
 # --- the program and the unit tests --------------------------------------------------------------
@@ -248,16 +263,24 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 
 # --- tests, demo, benchmarks ---------------------------------------------------------------------
 
-.PHONY: deps deps-lint check run-tests unit e2e run-unit run-e2e asan fuzz \
+.PHONY: deps deps-check deps-lint check run-tests platforms unit e2e run-unit run-e2e asan fuzz \
     run-fuzz demo bench bench-quick bench-timing
 deps:
+	@build-aux/deps build
+deps-check:
 	@build-aux/deps build run check
 deps-lint:
 	@build-aux/deps lint
 
-check: deps
+check:
+	@echo 'check: $(CHECK_TIME), longer on a busy machine'
+	@echo 'check: `make platforms` is not part of it: the same in minimal Debians (an hour)'
+	@build-aux/deps build run check
 	+@$(MAKE) $(jobs) all tests
 	+@$(MAKE) --no-print-directory run-tests
+
+# As measured on two processors of 2023, from nothing: packages, libssh, build, tests.
+CHECK_TIME = about 10 minutes on two processors
 
 # If the unit tests fail, the end-to-end tests run nevertheless.
 run-tests:
@@ -276,10 +299,10 @@ e2e: all $(PROVIDER) $(LOOP) $(ATTACK)
 E2E_JOBS = 3
 
 run-unit:
-	@build-aux/run-unit $(TESTS)
+	@EMULATOR='$(EMULATOR)' build-aux/run-unit $(TESTS)
 run-e2e:
 	@if [ -d tests/e2e ]; then \
-		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -n $(E2E_JOBS) tests/e2e \
+		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -rfEs -n $(E2E_JOBS) tests/e2e \
 		    $(PYTEST_ARGS); \
 	else echo 'tests/e2e: there is none yet'; fi
 
@@ -308,7 +331,10 @@ run-fuzz: $(FUZZERS)
 demo:
 	@build-aux/deps build run
 	+@$(MAKE) $(jobs) all
-	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
+	@exec env SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
+# Not in a check: ARM64 and the minimal Debians need a network, root and an hour.
+platforms:
+	@tests/platforms/run
 bench bench-quick: all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/quick --times $(if $(filter bench,$@),5,1)
 bench-timing: all
@@ -406,9 +432,11 @@ distclean:
 	rm -rf build
 
 help:
-	@echo 'make                  build/sallyport; V=1 shows the commands, CC=clang, LIBSSH_SRC=DIR'
+	@echo 'make                  build/sallyport; V=1 shows the commands, CC=clang, LIBSSH_SRC=DIR,'
+	@echo '                      CROSS=aarch64-linux-gnu-'
 	@echo 'make demo             a gateway and two machines on loopback, to try (ONCE=1: test, stop)'
-	@echo 'make check            install what is missing, build, run every test'
+	@echo 'make check            install what is missing, build, run every test: $(CHECK_TIME)'
+	@echo 'make platforms        both of these in minimal Debians, and the unit tests on arm64'
 	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
 	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
@@ -416,7 +444,7 @@ help:
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
 	@echo 'make bench-quick      compare with HAProxy, ssh -J and ssh; make bench: more rounds'
 	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
-	@echo 'make deps | deps-lint install with apt-get what building and testing need | lint needs'
+	@echo 'make deps             install what building needs; deps-check | deps-lint: tests | lint'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
 	@echo 'make deb              a Debian package, sallyport_VERSION_ARCH.deb'
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'

@@ -363,7 +363,9 @@ line_ok(struct reader *r, const char *text, size_t len, size_t max)
 	size_t i;
 
 	if (len > max) {
-		conf_error(r->errors, r->file, r->line, "line is longer than %zu bytes", max);
+		conf_error(r->errors, r->file, r->line, "line is longer than %zu bytes%s", max,
+		    max >= READER_LINE_MAX ? "" :
+					     ", which is as much as this host's libinih reads");
 		return 0;
 	}
 	for (i = 0; i < len; i++) {
@@ -509,13 +511,16 @@ reader_text_read(struct reader *r, const char *text, size_t len)
 	r->next = text;
 	r->end = r->next + len;
 
-	/* These are variables in Debian's build of inih.  line_next() goes by the size that inih asks for,
-	 * so in a build with another limit a long line is an error and is not cut. */
+	/* Only Debian's inih has variables for these; others are built with the same values, except that
+	 * they read lines of 198 bytes at most.  line_next() goes by the size that inih asks for, so a
+	 * longer line is an error and is not cut. */
+#ifdef INIH_HAS_VARIABLES
 	ini_use_stack = false;
 	ini_initial_alloc = READER_LINE_MAX + 2;
 	ini_allow_inline_comments = true;
 	ini_allow_no_value = false;
 	ini_stop_on_first_error = false;
+#endif
 	if (ini_parse_stream(line_next, r, line_entry, r) == -2)
 		reader_nomem(r);
 	line_settle(r);

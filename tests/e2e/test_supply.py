@@ -2,17 +2,26 @@
 and 21).
 """
 
+import hashlib
+import io
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 
 from lab.gateway import SALLYPORT, TREE, sanitized
 
 BUILD_AUX = TREE / "build-aux"
-TABLE = "# upstream 0.12 0.12.0\nupstream 0.11 0.11.5\nupstream 0.12 0.12.2\ndebian 0.12.1-1\n"
+TABLE = """\
+# upstream 0.12 0.12.0
+upstream 0.11 0.11.5
+upstream 0.12 0.12.2
+debian 0.12.1-1
+release 0.12.2 SHA256SUM
+"""
 
 
 @pytest.fixture
@@ -92,6 +101,87 @@ def test_cached_package_without_fixes_is_not_used(without_archive, tmp_path):
                    env={**without_archive, "SALLYPORT_LIBSSH_CACHE": str(cache)})
     assert p.returncode == 1 and "no apt-get" in p.stderr
     assert not (tmp_path / "libssh" / "src").exists()
+    assert p.stderr.endswith("""
+    curl -LO https://www.libssh.org/files/0.12/libssh-0.12.2.tar.xz
+    echo 'SHA256SUM  libssh-0.12.2.tar.xz' | sha256sum -c
+    tar -xf libssh-0.12.2.tar.xz
+    make LIBSSH_SRC=libssh-0.12.2        # and so make demo, make check, make install
+""")
+
+
+def test_release_that_people_are_told_to_get_has_security_fixes():
+    text = (BUILD_AUX / "libssh-security").read_text()
+    release, = re.findall(r"^release (\S+) [0-9a-f]{64}$", text, re.M)
+    p = run_script(BUILD_AUX / "check-libssh", release, env={"PATH": os.environ["PATH"]})
+    assert p.returncode == 0, p.stdout
+
+
+class Archive:
+    """An apt archive in a directory, with source packages named libssh, and this host's only source."""
+
+    def __init__(self, top):
+        self.top = top
+        self.pool = top / "pool"
+        self.pool.mkdir(parents=True)
+        self.libssh = top / "libssh"
+
+    def add(self, suite, version):
+        release = version.split("-", maxsplit=1)[0]
+        files = [self.tar(f"libssh_{release}.orig.tar.gz", f"libssh-{release}/CMakeLists.txt"),
+                 self.tar(f"libssh_{version}.debian.tar.gz", "debian/changelog")]
+        dsc = self.pool / f"libssh_{version}.dsc"
+        dsc.write_text(f"Format: 3.0 (quilt)\nSource: libssh\nVersion: {version}\n" + self.sums(files))
+        index = self.top / "dists" / suite / "main" / "source" / "Sources"
+        index.parent.mkdir(parents=True)
+        index.write_text(f"Package: libssh\nFormat: 3.0 (quilt)\nVersion: {version}\n"
+                         f"Directory: pool\n{self.sums([dsc, *files])}\n")
+        named = f" {hashlib.sha256(index.read_bytes()).hexdigest()} {index.stat().st_size} main/source/Sources\n"
+        (index.parents[2] / "Release").write_text(
+            f"Suite: {suite}\nCodename: {suite}\nComponents: main\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            f"SHA256:\n{named}")
+
+    def tar(self, name, member):
+        with tarfile.open(self.pool / name, "w:gz") as t:
+            t.addfile(tarfile.TarInfo(member), io.BytesIO(b""))
+        return self.pool / name
+
+    def sums(self, files):
+        lines = [f" {hashlib.sha256(f.read_bytes()).hexdigest()} {f.stat().st_size} {f.name}\n" for f in files]
+        return "Checksums-Sha256:\n" + "".join(lines)
+
+    def fetch(self, source, env):
+        (self.top / "sources.list").write_text(f"# ours\n{source}\n")
+        config = self.top / "apt.conf"
+        config.write_text(f'Dir::Etc::SourceList "{self.top}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n')
+        return run_script(BUILD_AUX / "fetch-libssh", self.libssh, env={**env, "APT_CONFIG": str(config)})
+
+    @property
+    def fetched(self):
+        return (self.libssh / "src" / ".stamp").read_text().strip()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    if not shutil.which("apt-get"):
+        pytest.skip("takes apt-get")
+    return Archive(tmp_path / "ubuntu")
+
+
+def test_source_of_ubuntus_next_release_is_taken(archive, table):
+    """That of the release in use is too old, or lacks fixes, more often than not."""
+    archive.add("noble", "0.10.6-2ubuntu0.1")
+    archive.add("devel", "0.12.2-1ubuntu1")
+    p = archive.fetch(f"deb [trusted=yes] file:{archive.top} noble noble-updates main universe", table)
+    assert p.returncode == 0 and archive.fetched == "0.12.2-1ubuntu1", p.stderr
+    assert (archive.libssh / "src" / "debian" / "changelog").exists()
+
+
+def test_release_is_named_if_no_archive_has_source(archive, table):
+    archive.add("noble", "0.10.6-2ubuntu0.1")
+    p = archive.fetch(f"deb [trusted=yes] file:{archive.top} noble main", table)
+    assert p.returncode == 1 and not (archive.libssh / "src").exists()
+    assert "apt-get finds no source of 0.11 or 0.12 here" in p.stderr
+    assert "https://www.libssh.org/files/0.12/libssh-0.12.2.tar.xz" in p.stderr
 
 
 def test_fetched_source_is_checked_again(without_archive, tmp_path):

@@ -248,10 +248,10 @@ class CertificateKey(paramiko.Ed25519Key):
     """A host key that shows any bytes as its certificate, and signs with any key."""
 
     blob = b""
-    name = "ssh-ed25519-cert-v01@openssh.com"
+    shown_as = ""  # paramiko reads and signs by `name`
 
     def get_name(self):
-        return self.name
+        return self.shown_as
 
     def asbytes(self):
         return self.blob
@@ -262,7 +262,7 @@ def upstream_with_host_key(gated, ring, blob, key=None, name=None):
     """A way to an upstream that is not sshd, with this host key."""
     shown = CertificateKey(filename=str((key or ring.get("upstream_host")).path))
     shown.blob = blob
-    shown.name = name or CertificateKey.name
+    shown.shown_as = name or "ssh-ed25519-cert-v01@openssh.com"
     tries, done = [], threading.Event()
 
     class Machine(paramiko.ServerInterface):
@@ -275,9 +275,9 @@ def upstream_with_host_key(gated, ring, blob, key=None, name=None):
 
     def serve(s):
         t = paramiko.Transport(s)
-        t.server_key_dict = {shown.name: shown}
-        t._preferred_keys = (shown.name,)
-        t._key_info = {**t._key_info, shown.name: CertificateKey}
+        t.server_key_dict = {shown.shown_as: shown}
+        t._preferred_keys = (shown.shown_as,)
+        t._key_info = {**t._key_info, shown.shown_as: CertificateKey}
         with contextlib.suppress(paramiko.SSHException, EOFError):
             t.start_server(server=Machine(), event=threading.Event())
             done.wait(30)

@@ -140,7 +140,11 @@ def test_max_startups_refuses_with_message(own_way):
     for s in waiting:
         assert s.recv(4) == b"SSH-"
     with net.connect(("127.0.0.1", w.front.port)) as s:
-        assert net.read_all(s) == b"Exceeded MaxStartups\r\n"
+        said = net.read_all(s)
+    if w.gateway:
+        assert said == b"Exceeded MaxStartups\r\n"
+    else:  # sshd's words before 9.8 and since
+        assert said in (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
     r = w.ssh("true")
     assert r.code == 255 and r.out == b""
     for s in waiting:

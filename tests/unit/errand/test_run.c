@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "errand/run.h"
+#include "emulated.h"
 
 #define MAX 1000
 #define LONG_MS 20000
@@ -34,6 +35,7 @@ run(char *const *argv, char *const *env, int timeout_ms, int watched, struct run
 		.max = MAX,
 		.watched = watched };
 
+	skip_if_emulated();
 	run_program(&order, result);
 }
 

@@ -129,8 +129,8 @@ def test_bytes_that_are_not_ssh_are_dropped(own_way):
             except (KeyError, FileNotFoundError, ProcessLookupError):
                 pass
         for t in threads:
-            t.join(GRACE + 15)
-    late = {n: r for n, r in results.items() if isinstance(r, OSError) or r[0] > GRACE + 2}
+            t.join(GRACE + 30)
+    late = {n: r for n, r in results.items() if isinstance(r, OSError) or r[0] > GRACE + 15}
     assert len(results) == len(BLOBS) and not late
     if w.gateway and not sanitized():
         assert most < 16 << 20, most

@@ -92,17 +92,22 @@ def test_end_of_connection_ends_its_sessions(shared_connection):
 def test_terminal_stays_responsive_during_upload(shared_connection):
     """The gateway reads an upload in large pieces, and must serve the other channels in between."""
     w = shared_connection()
-    w.upload = w.session("cat >/dev/null", stdin=open("/dev/zero", "rb"), stdout=subprocess.DEVNULL)
     cat = w.session("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    started = time.monotonic()
-    for i in range(200):
-        cat.stdin.write(b"%d\n" % i)
-        cat.stdin.flush()
-        assert cat.stdout.readline() == b"%d\n" % i
-    taken = time.monotonic() - started
+
+    def seconds():
+        started = time.monotonic()
+        for i in range(200):
+            cat.stdin.write(b"%d\n" % i)
+            cat.stdin.flush()
+            assert cat.stdout.readline() == b"%d\n" % i
+        return time.monotonic() - started
+
+    alone = seconds()
+    w.upload = w.session("cat >/dev/null", stdin=open("/dev/zero", "rb"), stdout=subprocess.DEVNULL)
+    taken = seconds()
     assert w.upload.poll() is None
     procs.end(w.upload)
     cat.stdin.close()
     assert cat.wait(10) == 0
-    # an answer takes a few ms; the rest is for a busy host
-    assert taken < 200 * 0.05
+    # an answer takes a few ms, and more on a busy host
+    assert taken < max(200 * 0.05, 50 * alone), alone

@@ -7,7 +7,7 @@ import pytest
 
 from lab.ca import CA
 from lab.dial_trial import VERSION
-from lab.gateway import SALLYPORT
+from lab.gateway import SALLYPORT, libssh
 from lab.sshd import OLD_ALGORITHMS
 from lab.way import Way
 
@@ -198,6 +198,8 @@ def test_old_algorithms(trial, upstream, words):
 @pytest.mark.parametrize("cipher", ["chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes192-ctr"])
 def test_each_key_exchange(trial, kex, cipher):
     """Under the seccomp filter."""
+    if kex.startswith("sntrup761") and libssh() < (0, 12):
+        pytest.skip("libssh 0.11 has no post-quantum key exchange")
     t = trial(sshd={"KexAlgorithms": kex, "Ciphers": cipher})
     t.accepts(t.upstream.known_hosts(), r"is known \(.*\)")
 

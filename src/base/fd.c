@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -50,6 +51,13 @@ fd_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* close_range(2), for which musl has no function. */
+static void
+fd_close_range(unsigned int first, unsigned int last)
+{
+	(void)syscall(SYS_close_range, first, last, 0);
+}
+
 void
 fd_close_others(int low, const int *keep, size_t n)
 {
@@ -65,10 +73,10 @@ fd_close_others(int low, const int *keep, size_t n)
 		if (sorted[i] < (int)first)
 			continue;
 		if (sorted[i] > (int)first)
-			close_range(first, (unsigned int)sorted[i] - 1, 0);
+			fd_close_range(first, (unsigned int)sorted[i] - 1);
 		first = (unsigned int)sorted[i] + 1;
 	}
-	close_range(first, ~0U, 0);
+	fd_close_range(first, ~0U);
 }
 
 int

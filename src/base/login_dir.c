@@ -12,6 +12,7 @@
 
 #include "base/login_dir.h"
 #include "base/fd.h"
+#include "base/strlist.h"
 
 int
 login_dir_open(const struct safe_path_rule *rule, const char *tree, const char *name,
@@ -59,9 +60,31 @@ login_dir_filter(const struct dirent *d)
 }
 
 static int
-login_dir_order(const struct dirent **a, const struct dirent **b)
+login_dir_order(const void *a, const void *b)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in it that may be those of directories, sorted.  (musl has no scandirat(3).) */
+static int
+login_dir_names(const struct login_dir *dir, struct strlist *names)
+{
+	int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return ERR_SYS;
+	}
+	while (r == 0 && (entry = readdir(d)) != NULL)
+		if (login_dir_filter(entry))
+			r = strlist_add(names, entry->d_name, strlen(entry->d_name));
+	closedir(d);
+	if (names->n > 0)
+		qsort(names->v, names->n, sizeof(*names->v), login_dir_order);
+	return r;
 }
 
 struct login_dir_walk {
@@ -79,9 +102,10 @@ static int
 login_dir_descend(struct login_dir_walk *w, const struct login_dir *dir, const char *name,
     int depth)
 {
-	struct dirent **list = NULL;
+	struct strlist names = { NULL, 0 };
 	struct stat st;
-	int i, n, r;
+	size_t i;
+	int r;
 
 	if (depth > LOGIN_DIR_DEPTH || w->n++ == LOGIN_DIR_MAX) {
 		reason_set(w->why,
@@ -93,16 +117,17 @@ login_dir_descend(struct login_dir_walk *w, const struct login_dir *dir, const c
 	r = w->visit(w->ctx, dir, name);
 	if (r != 0)
 		return r;
-	n = scandirat(dir->fd, ".", &list, login_dir_filter, login_dir_order);
-	if (n == -1 && w->why->text[0] == '\0')
-		reason_set(w->why, "%.400s: %s", dir->path, strerror(errno));
-	for (i = 0; i < n; i++) {
-		if (r == 0 && fstatat(dir->fd, list[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISDIR(st.st_mode))
-			r = login_dir_enter(w, dir, name, list[i]->d_name, depth + 1);
-		free(list[i]);
+	r = login_dir_names(dir, &names);
+	if (r == ERR_SYS) {
+		if (w->why->text[0] == '\0')
+			reason_set(w->why, "%.400s: %s", dir->path, strerror(errno));
+		r = 0;
 	}
-	free(list);
+	for (i = 0; i < names.n && r == 0; i++)
+		if (fstatat(dir->fd, names.v[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISDIR(st.st_mode))
+			r = login_dir_enter(w, dir, name, names.v[i], depth + 1);
+	strlist_free(&names);
 	return r;
 }
 

@@ -44,7 +44,7 @@ reexec_role(int sock, const char *const *argv)
 				    dup2(sock, REEXEC_SOCKET) != -1) {
 		if (sock != REEXEC_SOCKET)
 			close(sock);
-		(void)execveat(reexec_program, "", (char *const *)args, environ, AT_EMPTY_PATH);
+		(void)fexecve(reexec_program, (char *const *)args, environ);
 	}
 	log_error("cannot execute the program anew as %s: %s", argv[0], strerror(errno));
 	_exit(1);

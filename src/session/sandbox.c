@@ -197,12 +197,12 @@ sandbox_limit(int resource, rlim_t most)
 {
 	struct rlimit limit;
 
-	if (getrlimit((__rlimit_resource_t)resource, &limit) == -1)
+	if (getrlimit(resource, &limit) == -1)
 		return ERR_SYS;
 	if (limit.rlim_cur > most)
 		limit.rlim_cur = most;
 	limit.rlim_max = limit.rlim_cur;
-	return setrlimit((__rlimit_resource_t)resource, &limit) == -1 ? ERR_SYS : 0;
+	return setrlimit(resource, &limit) == -1 ? ERR_SYS : 0;
 }
 
 static int

@@ -262,7 +262,9 @@ session_timers(struct session *s, int64_t now)
 		leg_trim(s->down);
 		if (s->up != NULL)
 			leg_trim(s->up);
+#ifdef __GLIBC__
 		malloc_trim(0);
+#endif
 		session_trim_stack();
 	} else if (s->trim_at == CLOCK_NEVER && s->trim_bytes > SESSION_TRIM_BYTES) {
 		s->trim_at = now + 1000;
@@ -434,9 +436,11 @@ session_run(int client, int keeper, const struct session_config *config)
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+#ifdef __GLIBC__
 	/* keep the memory of large packets: no system calls for each */
 	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+#endif
 	if (s->signals == -1 || sandbox_enter(SESSION_KEEPER) != 0)
 		fatal("cannot enter the sandbox: %s", strerror(errno));
 	if (login_begin(s) != 0) {

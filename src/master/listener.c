@@ -73,6 +73,7 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners)
 {
 	size_t i;
+	int r;
 
 	for (i = 0; i < gateway->n_listen; i++) {
 		listeners[i] = (struct listener){ -1, &gateway->listen[i], 0 };
@@ -83,9 +84,10 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
 			log_warn("%s: this host has no IPv6; skipped", gateway->listen[i].host);
 			continue;
 		}
+		r = errno == EADDRINUSE ? ERR_EXISTS : ERR_SYS;
 		log_error("cannot bind %s port %u: %s", gateway->listen[i].host,
 		    gateway->listen[i].port, strerror(errno));
-		return ERR_SYS;
+		return r;
 	}
 	return 0;
 }

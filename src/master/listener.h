@@ -29,7 +29,8 @@ struct connection {
 	char client[64], local[64];
 };
 
-/* Bind every ListenAddress that no inherited socket is bound to.  0; or ERR_SYS, logged. */
+/* Bind every ListenAddress that no inherited socket is bound to.  0; ERR_EXISTS if another program listens there;
+ * ERR_SYS.  Errors are logged. */
 int listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners) MUST_CHECK;
 

@@ -506,8 +506,9 @@ master_start(struct master *m, const char *conf_dir)
 	privs_make_as(users.network);
 	r = listeners_bind(&m->inherited, gateway, m->listeners);
 	privs_make_as(NULL);
+	/* an address of another program is a mistake that stays: no service manager is to try for ever */
 	if (r != 0)
-		return 1;
+		return r == ERR_EXISTS ? 78 : 1;
 	m->n_listeners = listeners_add_strays(&m->inherited, gateway, m->listeners, m->n_listeners);
 	r = master_start_keeper(m, conf_dir, users.keeper);
 	if (r != 0)

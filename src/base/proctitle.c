@@ -35,6 +35,16 @@ proctitle_init(int argc, char **argv)
 }
 
 void
+proctitle_unsetenv(const char *name)
+{
+	char *value = getenv(name), *entry = value == NULL ? NULL : value - strlen(name) - 1;
+
+	unsetenv(name);
+	if (title_area != NULL)
+		free(entry);
+}
+
+void
 proctitle_set(const char *fmt, ...)
 {
 	char text[1024], vis[1024];

@@ -8,6 +8,9 @@
  * copies.  Once, first of all in main(). */
 void proctitle_init(int argc, char **argv);
 
+/* unsetenv(3) for the copies of proctitle_init(), which it frees.  A variable that is not set is no error. */
+void proctitle_unsetenv(const char *name);
+
 /* Set the title to "sallyport: " and the text; what does not fit into that memory is cut. */
 void proctitle_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

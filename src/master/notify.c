@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/proctitle.h"
 #include "master/master_private.h"
 
 /* PINGs in the time of the watchdog: the keeper may be late by two thirds of that time. */
@@ -72,9 +73,9 @@ notify_begin(struct notify *n)
 		    why);
 	else if (us > 0 && (pid == -1 || pid == (long)getpid()))
 		n->interval_ms = us / 1000 / PINGS + 1;
-	unsetenv("NOTIFY_SOCKET");
-	unsetenv("WATCHDOG_USEC");
-	unsetenv("WATCHDOG_PID");
+	proctitle_unsetenv("NOTIFY_SOCKET");
+	proctitle_unsetenv("WATCHDOG_USEC");
+	proctitle_unsetenv("WATCHDOG_PID");
 }
 
 static void __attribute__((format(printf, 2, 3)))

@@ -74,7 +74,7 @@ downstream_answer(struct ksession *s, enum downstream_answer what)
 		downstream_methods(s, methods);
 		if (methods[0] == '\0') {
 			if (what == ANSWER_FAILED)
-				ksession_log_auth(s, "Failed");
+				ksession_log_auth(s, ATTEMPT_FAILED);
 			ksession_refuse(s,
 			    "your machine accepts no login method that the gateway can pass on; "
 			    "ask your administrator",
@@ -113,7 +113,7 @@ downstream_declined(struct ksession *s)
 void
 downstream_partial(struct ksession *s)
 {
-	ksession_log_auth(s, "Partial");
+	ksession_log_auth(s, ATTEMPT_PARTIAL);
 	downstream_answer(s, ANSWER_PARTIAL);
 }
 
@@ -178,7 +178,7 @@ downstream_method_passed(struct ksession *s)
 	} else if (method->verifies_client) {
 		method->client_done(s);
 	} else {
-		ksession_log_auth(s, "Accepted");
+		ksession_log_auth(s, ATTEMPT_ACCEPTED);
 		upstream_dial(s);
 	}
 }

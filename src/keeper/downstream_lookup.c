@@ -62,7 +62,7 @@ downstream_lookup_log_invalid(struct ksession *s)
 	    (s->down.by_key && auth_server_fingerprint(s->down.auth)[0] == '\0'))
 		return;
 	s->down.invalid_logged = 1;
-	log_info("Invalid user %s from %s port %u", ksession_login(s), s->client, s->client_port);
+	ksession_log_invalid_user(s);
 }
 
 /* Go on with the login, or wait for a program. */

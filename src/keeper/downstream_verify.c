@@ -35,8 +35,7 @@ downstream_log_refusal(struct ksession *s, const char *fmt, ...)
 		return;
 	snprintf(s->down.key_refusal, sizeof(s->down.key_refusal), "%.*s",
 	    (int)sizeof(s->down.key_refusal) - 1, text);
-	ksession_info(s, "%s: key %s not accepted: %s", ksession_login(s),
-	    auth_server_fingerprint(s->down.auth), text);
+	ksession_log_key_refused(s, text);
 }
 
 int

@@ -274,8 +274,7 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 		va_start(ap, why);
 		vsnprintf(reason, sizeof(reason), why, ap);
 		va_end(ap);
-		ksession_warn(s, "%s from %s port %u refused: %s", ksession_login(s), s->client,
-		    s->client_port, reason);
+		ksession_log_refused(s, reason);
 	}
 	if (ksession_set_phase(s, IPC_PHASE_END) != 0)
 		return;

@@ -20,17 +20,75 @@
  * of a policy and 2 others, and with LogLevel DEBUG a line for each state and leg. */
 #define KSESSION_LOG_LOST_MAX 1000
 
-void
-ksession_log(const struct ksession *s, enum log_level level, const char *fmt, ...)
+/* --- fields --- */
+
+/* What the keeper knows of the session: every line about it has these. */
+static void
+ksession_fields(const struct ksession *s, const char *event, struct log_fields *f)
+{
+	struct bytes login = { 0 };
+	char number[24];
+
+	snprintf(number, sizeof(number), "%04jx", (uintmax_t)s->id);
+	if (s->down.auth != NULL)
+		login = auth_server_raw_login(s->down.auth);
+	log_fields_begin(f, event);
+	log_field_text(f, "session", number);
+	log_field_bytes(f, "login", login.p, login.len);
+	log_field_text(f, "client", s->client);
+	log_field_number(f, "client_port", s->client_port);
+	if (s->up.from[0] == '\0' || s->route == NULL)
+		return;
+	log_field_text(f, "user", s->up.user);
+	log_field_text(f, "upstream", s->up.host);
+	log_field_number(f, "upstream_port", s->route->port);
+	log_field_text(f, "upstream_address", s->up.address);
+	log_field_text(f, "dialled_from", s->up.from);
+	log_field_number(f, "dialled_from_port", s->up.from_port);
+}
+
+/* How the client was let in. */
+static void
+ksession_fields_accepted(const struct ksession *s, struct log_fields *f)
+{
+	log_field_text(f, "method", auth_server_method(s->down.auth));
+	log_field_text(f, "key_type", s->log.key_type);
+	log_field_text(f, "key", s->log.key);
+}
+
+/* A line with the session's number in front. */
+static void __attribute__((format(printf, 4, 0))) ksession_vline(const struct ksession *s,
+    enum log_level level, const struct log_fields *f, const char *fmt, va_list ap)
 {
 	char text[KSESSION_LINE_MAX];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	log_event(level, f, "session %04jx: %s", (uintmax_t)s->id, text);
+}
+
+static void __attribute__((format(printf, 4, 5))) ksession_event(const struct ksession *s,
+    enum log_level level, const struct log_fields *f, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	ksession_vline(s, level, f, fmt, ap);
 	va_end(ap);
-	log_line(level, "session %04jx: %s", (uintmax_t)s->id, text);
 }
+
+void
+ksession_log(const struct ksession *s, enum log_level level, const char *fmt, ...)
+{
+	struct log_fields f;
+	va_list ap;
+
+	ksession_fields(s, NULL, &f);
+	va_start(ap, fmt);
+	ksession_vline(s, level, &f, fmt, ap);
+	va_end(ap);
+}
+
+/* --- lines of the session's process --- */
 
 /*
  * The session's process may have been taken over.  Its number stands in front of its words, so
@@ -42,6 +100,7 @@ ksession_log_input(struct ksession *s, struct wire *body)
 {
 	unsigned int level = wire_u8(body);
 	char text[IPC_LOG_MAX + 1];
+	struct log_fields f;
 
 	wire_text(body, text, sizeof(text));
 	if (wire_end(body) != 0 || level > LOG_LVL_DEBUG) {
@@ -50,7 +109,9 @@ ksession_log_input(struct ksession *s, struct wire *body)
 		return;
 	}
 	if (log_wants(level) && bucket_take(&s->log.lines, clock_ms())) {
-		ksession_log(s, level, "%s", text);
+		ksession_fields(s, NULL, &f);
+		log_field_text(&f, "said_by", "session");
+		ksession_event(s, level, &f, "%s", text);
 		return;
 	}
 	/* a line below LogLevel is no less work */
@@ -109,26 +170,65 @@ ksession_log_user(const struct ksession *s, char *out, size_t size)
 /* What a certificate says of itself is logged once it has been accepted: until then anybody may
  * have written it. */
 static void
-ksession_log_attempt(const struct ksession *s, enum log_level level, const char *what)
+ksession_log_attempt(const struct ksession *s, enum log_level level, enum ksession_attempt what)
 {
-	char key[160] = "", id[CERT_SHOW_SIZE] = "";
+	static const char *const words[] = { "Failed", "Partial", "Accepted" };
+	static const char *const events[] = { "failed", "partial", "accepted" };
+	const char *key = auth_server_fingerprint(s->down.auth), *type = "";
+	char shown[160] = "", id[CERT_SHOW_SIZE] = "";
+	struct log_fields f;
 	struct cert cert;
 
-	if (auth_server_fingerprint(s->down.auth)[0] != '\0')
-		snprintf(key, sizeof(key), ": %s %s",
-		    pubkey_type_short(auth_server_key_type(s->down.auth)),
-		    auth_server_fingerprint(s->down.auth));
-	if (strcmp(what, "Failed") != 0 && cert_parse(&cert, auth_server_key(s->down.auth)) == 0)
+	if (key[0] != '\0') {
+		type = pubkey_type_short(auth_server_key_type(s->down.auth));
+		snprintf(shown, sizeof(shown), ": %s %s", type, key);
+	}
+	if (what != ATTEMPT_FAILED && cert_parse(&cert, auth_server_key(s->down.auth)) == 0)
 		cert_show(&cert, id);
-	log_line(level, "%s %s for %s%s from %s port %u ssh2%s%s%s", what,
+	ksession_fields(s, events[what], &f);
+	log_field_text(&f, "method", auth_server_method(s->down.auth));
+	log_field_text(&f, "key_type", type);
+	log_field_text(&f, "key", key);
+	log_field_text(&f, "certificate", id);
+	log_event(level, &f, "%s %s for %s%s from %s port %u ssh2%s%s%s", words[what],
 	    auth_server_method(s->down.auth), s->route == NULL ? "invalid user " : "",
-	    ksession_login(s), s->client, s->client_port, key, id[0] != '\0' ? " " : "", id);
+	    ksession_login(s), s->client, s->client_port, shown, id[0] != '\0' ? " " : "", id);
 }
 
 void
-ksession_log_auth(const struct ksession *s, const char *what)
+ksession_log_auth(struct ksession *s, enum ksession_attempt what)
 {
+	if (what != ATTEMPT_FAILED && auth_server_fingerprint(s->down.auth)[0] != '\0') {
+		snprintf(s->log.key_type, sizeof(s->log.key_type), "%s",
+		    pubkey_type_short(auth_server_key_type(s->down.auth)));
+		snprintf(s->log.key, sizeof(s->log.key), "%s",
+		    auth_server_fingerprint(s->down.auth));
+	}
 	ksession_log_attempt(s, LOG_LVL_INFO, what);
+}
+
+void
+ksession_log_invalid_user(const struct ksession *s)
+{
+	struct log_fields f;
+
+	ksession_fields(s, "invalid_user", &f);
+	log_event(LOG_LVL_INFO, &f, "Invalid user %s from %s port %u", ksession_login(s), s->client,
+	    s->client_port);
+}
+
+void
+ksession_log_key_refused(const struct ksession *s, const char *reason)
+{
+	const char *key = auth_server_fingerprint(s->down.auth);
+	struct log_fields f;
+
+	ksession_fields(s, "key_refused", &f);
+	log_field_text(&f, "key_type", pubkey_type_short(auth_server_key_type(s->down.auth)));
+	log_field_text(&f, "key", key);
+	log_field_text(&f, "reason", reason);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s: key %s not accepted: %s", ksession_login(s), key,
+	    reason);
 }
 
 /* Each wrong try is logged, and there are MaxAuthTries of them: a client that offers keys
@@ -137,7 +237,7 @@ void
 ksession_log_failed_try(struct ksession *s)
 {
 	s->log.failed_lines++;
-	ksession_log_attempt(s, LOG_LVL_INFO, "Failed");
+	ksession_log_attempt(s, LOG_LVL_INFO, ATTEMPT_FAILED);
 }
 
 /* A user with many keys offers some in vain.  As in sshd, that is worth a line once they are
@@ -153,7 +253,7 @@ ksession_log_failed_key(struct ksession *s, unsigned int failures)
 		return;
 	}
 	s->log.failed_lines += (unsigned int)worth_it;
-	ksession_log_attempt(s, worth_it ? LOG_LVL_INFO : LOG_LVL_DEBUG, "Failed");
+	ksession_log_attempt(s, worth_it ? LOG_LVL_INFO : LOG_LVL_DEBUG, ATTEMPT_FAILED);
 }
 
 /* sshd has two lines for a client with too many tries; this is the one that fail2ban counts. */
@@ -162,19 +262,34 @@ ksession_log_denied(const struct ksession *s)
 {
 	const char *reason = auth_server_reason(s->down.auth);
 	char user[KSESSION_USER_SIZE];
+	struct log_fields f;
 
 	if (s->log.failed_lines_lost > 0)
 		ksession_info(s, "%u more failures are not in the log", s->log.failed_lines_lost);
+	ksession_fields(s, "denied", &f);
+	log_field_text(&f, "reason", reason);
 	if (strcmp(reason, AUTH_SERVER_TOO_MANY) == 0) {
-		log_error("maximum authentication attempts exceeded for %s%s from %s port %u ssh2 "
-			  "[preauth]",
+		log_event(LOG_LVL_ERROR, &f,
+		    "maximum authentication attempts exceeded for %s%s from %s port %u ssh2 "
+		    "[preauth]",
 		    s->route == NULL ? "invalid user " : "", ksession_login(s), s->client,
 		    s->client_port);
 		return;
 	}
 	ksession_log_user(s, user, sizeof(user));
-	log_info("Disconnecting %s%s port %u: %s [preauth]", user, s->client, s->client_port,
-	    reason);
+	log_event(LOG_LVL_INFO, &f, "Disconnecting %s%s port %u: %s [preauth]", user, s->client,
+	    s->client_port, reason);
+}
+
+void
+ksession_log_refused(const struct ksession *s, const char *reason)
+{
+	struct log_fields f;
+
+	ksession_fields(s, "refused", &f);
+	log_field_text(&f, "reason", reason);
+	ksession_event(s, LOG_LVL_WARN, &f, "%s from %s port %u refused: %s", ksession_login(s),
+	    s->client, s->client_port, reason);
 }
 
 /* The upstream logs the gateway as its client: the port that was dialled from is where the two
@@ -184,10 +299,14 @@ ksession_log_routed(const struct ksession *s)
 {
 	const struct login_upstream *up = &s->up;
 	const int named = strcmp(up->host, up->address) != 0;
+	struct log_fields f;
 
-	ksession_info(s, "%s from %s port %u -> %s@%s port %u (%s%sdialled from %s port %u)",
-	    ksession_login(s), s->client, s->client_port, up->user, up->host, s->route->port,
-	    named ? up->address : "", named ? ", " : "", up->from, up->from_port);
+	ksession_fields(s, "routed", &f);
+	ksession_fields_accepted(s, &f);
+	ksession_event(s, LOG_LVL_INFO, &f,
+	    "%s from %s port %u -> %s@%s port %u (%s%sdialled from %s port %u)", ksession_login(s),
+	    s->client, s->client_port, up->user, up->host, s->route->port, named ? up->address : "",
+	    named ? ", " : "", up->from, up->from_port);
 }
 
 /* --- the end --- */
@@ -198,15 +317,16 @@ ksession_log_routed(const struct ksession *s)
  * clients that cannot log in.
  */
 static void
-ksession_log_disconnect(const struct ksession *s, const char *user, const struct ipc_end *r)
+ksession_log_disconnect(const struct ksession *s, const struct log_fields *f, const char *user,
+    const struct ipc_end *r)
 {
 	if (r->code == SSH_DISCONNECT_KEY_EXCHANGE_FAILED ||
 	    r->code == SSH_DISCONNECT_NO_MORE_AUTH_METHODS_AVAILABLE)
-		log_info("Received disconnect from %s port %u:%u: %s [preauth]", s->client,
-		    s->client_port, r->code, r->text);
+		log_event(LOG_LVL_INFO, f, "Received disconnect from %s port %u:%u: %s [preauth]",
+		    s->client, s->client_port, r->code, r->text);
 	else
-		log_info("Disconnected from %s%s port %u [preauth]", user, s->client,
-		    s->client_port);
+		log_event(LOG_LVL_INFO, f, "Disconnected from %s%s port %u [preauth]", user,
+		    s->client, s->client_port);
 }
 
 /*
@@ -217,32 +337,40 @@ ksession_log_disconnect(const struct ksession *s, const char *user, const struct
 static void
 ksession_log_preauth_end(const struct ksession *s, const char *user, const struct ipc_end *r)
 {
+	struct log_fields f;
 	const char *client = s->client;
 	unsigned int port = s->client_port;
 
+	ksession_fields(s, "ended", &f);
+	log_field_text(&f, "reason", r->reason);
 	switch (r->how) {
 	case IPC_END_CLOSED:
-		log_info("Connection closed by %s%s port %u [preauth]", user, client, port);
+		log_event(LOG_LVL_INFO, &f, "Connection closed by %s%s port %u [preauth]", user,
+		    client, port);
 		break;
 	case IPC_END_RESET:
-		log_info("Connection reset by %s%s port %u [preauth]", user, client, port);
+		log_event(LOG_LVL_INFO, &f, "Connection reset by %s%s port %u [preauth]", user,
+		    client, port);
 		break;
 	case IPC_END_DISCONNECT:
-		ksession_log_disconnect(s, user, r);
+		ksession_log_disconnect(s, &f, user, r);
 		break;
 	case IPC_END_NOT_SSH:
-		log_info("banner exchange: Connection from %s port %u: %s", client, port, r->text);
+		log_event(LOG_LVL_INFO, &f, "banner exchange: Connection from %s port %u: %s",
+		    client, port, r->text);
 		break;
 	case IPC_END_NO_MATCH:
-		log_info("Unable to negotiate with %s%s port %u: %s [preauth]", user, client, port,
-		    r->text);
+		log_event(LOG_LVL_INFO, &f, "Unable to negotiate with %s%s port %u: %s [preauth]",
+		    user, client, port, r->text);
 		break;
 	case IPC_END_BROKEN:
-		log_info("ssh_dispatch_run_fatal: Connection from %s%s port %u: %s [preauth]", user,
+		log_event(LOG_LVL_INFO, &f,
+		    "ssh_dispatch_run_fatal: Connection from %s%s port %u: %s [preauth]", user,
 		    client, port, r->text);
 		break;
 	default:
-		log_info("Disconnecting %s%s port %u: %s [preauth]", user, client, port, r->text);
+		log_event(LOG_LVL_INFO, &f, "Disconnecting %s%s port %u: %s [preauth]", user,
+		    client, port, r->text);
 	}
 }
 
@@ -251,6 +379,7 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 {
 	int64_t seconds = (clock_ms() - s->started) / 1000;
 	char user[KSESSION_USER_SIZE], more[64] = "";
+	struct log_fields f;
 
 	if (s->log.end_logged)
 		return;
@@ -259,7 +388,13 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 		snprintf(more, sizeof(more), "; %u more failures are not in the log",
 		    s->log.failed_lines_lost);
 	if (s->logged_in) {
-		ksession_info(s,
+		ksession_fields(s, "closed", &f);
+		ksession_fields_accepted(s, &f);
+		log_field_text(&f, "reason", r->reason);
+		log_field_number(&f, "seconds", (uint64_t)seconds);
+		log_field_number(&f, "bytes_in", r->from_client);
+		log_field_number(&f, "bytes_out", r->to_client);
+		ksession_event(s, LOG_LVL_INFO, &f,
 		    "%s from %s port %u closed after %jd s: %s%s; %ju bytes from client, %ju to "
 		    "client",
 		    ksession_login(s), s->client, s->client_port, (intmax_t)seconds, r->reason,
@@ -269,13 +404,19 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 	if (s->refused)
 		return; /* logged when it was refused */
 	ksession_log_user(s, user, sizeof(user));
-	if (strstr(r->reason, "LoginGraceTime") != NULL)
-		log_info("Timeout before authentication for %s port %u", s->client, s->client_port);
-	else
+	if (strstr(r->reason, "LoginGraceTime") != NULL) {
+		ksession_fields(s, "timeout", &f);
+		log_event(LOG_LVL_INFO, &f, "Timeout before authentication for %s port %u",
+		    s->client, s->client_port);
+	} else {
 		ksession_log_preauth_end(s, user, r);
+	}
 	/* the session's number, which users quote to the administrator, is in none of sshd's
 	 * lines */
-	ksession_log(s, user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG,
+	ksession_fields(s, "not_let_in", &f);
+	log_field_text(&f, "reason", r->reason);
+	log_field_number(&f, "seconds", (uint64_t)seconds);
+	ksession_event(s, user[0] != '\0' ? LOG_LVL_INFO : LOG_LVL_DEBUG, &f,
 	    "%s from %s port %u was not let in: %s%s", ksession_login(s), s->client, s->client_port,
 	    r->reason, more);
 }

@@ -9,6 +9,7 @@
 
 #include "base/bucket.h"
 #include "base/log.h"
+#include "formats/pubkey.h"
 #include "ipc/messages.h"
 
 struct ksession;
@@ -23,6 +24,14 @@ struct ksession_log {
 	unsigned int failed_lines;	/* "Failed ..." */
 	unsigned int failed_lines_lost; /* because there were too many already */
 	int end_logged;
+	/* the key that was accepted; key[0] is '\0' if none was */
+	char key_type[32], key[PUBKEY_FINGERPRINT_SIZE];
+};
+
+enum ksession_attempt {
+	ATTEMPT_FAILED,
+	ATTEMPT_PARTIAL,
+	ATTEMPT_ACCEPTED
 };
 
 /* A line of the keeper's own, with "session NUMBER: " in front. */
@@ -49,8 +58,14 @@ const char *ksession_login(const struct ksession *s);
 void ksession_log_user(const struct ksession *s, char *out, size_t size);
 #define KSESSION_USER_SIZE (LOGIN_VIS_SIZE + 32)
 
-/* "Accepted publickey for alice from ..."; what is "Accepted", "Partial" or "Failed". */
-void ksession_log_auth(const struct ksession *s, const char *what);
+/* "Accepted publickey for alice from ...", "Partial ...", "Failed ..." */
+void ksession_log_auth(struct ksession *s, enum ksession_attempt what);
+
+/* There is no such login. */
+void ksession_log_invalid_user(const struct ksession *s);
+
+/* A key that is in one of the route's files is not accepted. */
+void ksession_log_key_refused(const struct ksession *s, const char *reason);
 
 /* A try has failed, after so many other tries and keys that failed. */
 void ksession_log_failed_try(struct ksession *s);
@@ -58,6 +73,9 @@ void ksession_log_failed_key(struct ksession *s, unsigned int failures);
 
 /* The login was denied (AUTH_SERVER_DENIED). */
 void ksession_log_denied(const struct ksession *s);
+
+/* The client is refused, for a reason that is not in its login. */
+void ksession_log_refused(const struct ksession *s, const char *reason);
 
 /* The client and the upstream have let each other in. */
 void ksession_log_routed(const struct ksession *s);

@@ -145,7 +145,7 @@ passthrough_client_request(struct ksession *s)
 static void
 passthrough_finish(struct ksession *s)
 {
-	ksession_log_auth(s, "Accepted");
+	ksession_log_auth(s, ATTEMPT_ACCEPTED);
 	upstream_finish(s);
 }
 
@@ -248,7 +248,7 @@ passthrough_ended(struct ksession *s, const char *reason)
 			downstream_failed(s);
 			return;
 		}
-		ksession_log_auth(s, "Failed");
+		ksession_log_auth(s, ATTEMPT_FAILED);
 	}
 	ksession_refuse(s, text_ended, "%s port %u: %s", s->up.host, s->route->port, reason);
 }

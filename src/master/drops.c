@@ -22,21 +22,44 @@ static const struct {
 };
 
 void
+drops_log(const struct connection *c, enum log_level level, const char *why)
+{
+	char client[NETADDR_TEXT_SIZE];
+	struct log_fields f;
+
+	log_fields_begin(&f, "dropped");
+	log_field_text(&f, "client", netaddr_text(&c->address, client));
+	log_field_number(&f, "client_port", c->client_port);
+	log_field_text(&f, "reason", why);
+	log_event(level, &f, "drop connection from %s port %u: %s", client, c->client_port, why);
+}
+
+void
 drops_refuse(struct drops *d, const struct connection *c, enum startup_verdict verdict,
     const char *why, int64_t now)
 {
 	const char *text = drop_words[verdict].text;
-	char client[NETADDR_TEXT_SIZE];
 
 	(void)!send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 	drops_flush(d, now);
 	if (d->since == 0)
 		d->since = now;
-	if (d->lines++ >= DROPS_LINES)
+	if (d->lines++ >= DROPS_LINES) {
 		d->counted[verdict]++;
-	else
-		log_info("drop connection from %s port %u: %s", netaddr_text(&c->address, client),
-		    c->client_port, why);
+		return;
+	}
+	drops_log(c, LOG_LVL_INFO, why);
+}
+
+static void
+drops_log_more(unsigned int n, const char *name)
+{
+	struct log_fields f;
+
+	log_fields_begin(&f, "dropped");
+	log_field_number(&f, "count", n);
+	log_field_text(&f, "reason", name);
+	log_event(LOG_LVL_INFO, &f, "drop connection: %u more within a second: %s", n, name);
 }
 
 void
@@ -48,8 +71,7 @@ drops_flush(struct drops *d, int64_t now)
 		return;
 	for (i = 0; i < STARTUP_VERDICTS; i++)
 		if (d->counted[i] > 0)
-			log_info("drop connection: %u more within a second: %s", d->counted[i],
-			    drop_words[i].name);
+			drops_log_more(d->counted[i], drop_words[i].name);
 	*d = (struct drops){ 0 };
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "base/log.h"
 #include "master/listener.h"
 #include "master/startups.h"
 
@@ -21,6 +22,9 @@ struct drops {
 /* Tell the client, without waiting for it, and the log.  The socket stays open. */
 void drops_refuse(struct drops *d, const struct connection *c, enum startup_verdict verdict,
     const char *why, int64_t now);
+
+/* Log that a connection is refused, and why. */
+void drops_log(const struct connection *c, enum log_level level, const char *why);
 
 /* Log the number of refusals that were only counted, once their second is over.  drops_next() says when
  * that is, or CLOCK_NEVER. */

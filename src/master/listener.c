@@ -112,6 +112,18 @@ listeners_add_strays(const struct inherited *in, const struct conf_gateway *gate
 	return n;
 }
 
+static void
+listener_log(const struct listener *l)
+{
+	struct log_fields f;
+
+	log_fields_begin(&f, "listening");
+	log_field_text(&f, "address", l->address->host);
+	log_field_number(&f, "port", l->address->port);
+	log_event(LOG_LVL_INFO, &f, "Server listening on %s port %u%s.", l->address->host,
+	    l->address->port, l->inherited ? " (of the socket unit)" : "");
+}
+
 int
 listeners_listen(struct listener *listeners, size_t n)
 {
@@ -125,9 +137,7 @@ listeners_listen(struct listener *listeners, size_t n)
 			    listeners[i].address->port, strerror(errno));
 			return ERR_SYS;
 		}
-		log_info("Server listening on %s port %u%s.", listeners[i].address->host,
-		    listeners[i].address->port,
-		    listeners[i].inherited ? " (of the socket unit)" : "");
+		listener_log(&listeners[i]);
 	}
 	return 0;
 }
@@ -237,8 +247,7 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 	}
 	for (i = 0; i < gateway->n_listen; i++)
 		if (next[i].fd != -1 && listeners_find(before, n, next[i].address) == -1)
-			log_info("Server listening on %s port %u.", next[i].address->host,
-			    next[i].address->port);
+			listener_log(&next[i]);
 	return 0;
 }
 

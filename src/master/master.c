@@ -48,12 +48,11 @@ master_child_begin(struct master *m, const int *keep, size_t n)
 static void
 master_refuse(const struct connection *c, int err)
 {
-	char line[128], client[NETADDR_TEXT_SIZE];
+	char line[128];
 	int n = snprintf(line, sizeof(line), "Gateway is out of resources, try again later: %s\r\n",
 	    err_str(err));
 
-	log_error("drop connection from %s port %u: %s", netaddr_text(&c->address, client),
-	    c->client_port, err_str(err));
+	drops_log(c, LOG_LVL_ERROR, err_str(err));
 	(void)!send(c->fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -297,6 +296,19 @@ master_is_init(void)
 }
 
 static void
+master_log_stopping(const struct master *m, unsigned int signo)
+{
+	const unsigned int n = startups_sessions(m->startups);
+	struct log_fields f;
+
+	log_fields_begin(&f, "stopping");
+	log_field_number(&f, "signal", signo);
+	log_field_number(&f, "sessions", n);
+	log_event(LOG_LVL_INFO, &f, "Received signal %u; terminating. %u sessions %s.", signo, n,
+	    master_is_init() ? "end" : "go on");
+}
+
+static void
 master_signal_input(struct master *m)
 {
 	struct signalfd_siginfo info;
@@ -312,8 +324,7 @@ master_signal_input(struct master *m)
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
 		} else {
-			log_info("Received signal %u; terminating. %u sessions %s.", info.ssi_signo,
-			    startups_sessions(m->startups), master_is_init() ? "end" : "go on");
+			master_log_stopping(m, info.ssi_signo);
 			notify_stopping(m);
 			m->done = 1;
 		}

@@ -2,6 +2,7 @@
  * The table of penalties, one for IPv4 and one for IPv6, each of a fixed size.  A hash by address finds
  * an entry, a heap by expiry has the next one to expire.  Called by startups.c for each connection.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,11 +246,18 @@ static void
 penalty_log(const struct penalties *p, const struct penalty *e, int64_t now)
 {
 	const int *bits = p->gateway->per_source_net_block;
-	char text[NETADDR_TEXT_SIZE];
+	const int64_t seconds = (e->expiry - now + 999) / 1000;
+	char text[NETADDR_TEXT_SIZE], network[NETADDR_TEXT_SIZE + 8];
+	struct log_fields f;
 
-	log_info("%s/%d is refused for %jd s from now on: %s", netaddr_text(&e->source, text),
-	    bits[penalty_family(&e->source)], (intmax_t)((e->expiry - now + 999) / 1000),
-	    penalty_reason(e->what));
+	snprintf(network, sizeof(network), "%s/%d", netaddr_text(&e->source, text),
+	    bits[penalty_family(&e->source)]);
+	log_fields_begin(&f, "penalty");
+	log_field_text(&f, "network", network);
+	log_field_number(&f, "seconds", (uint64_t)seconds);
+	log_field_text(&f, "reason", penalty_reason(e->what));
+	log_event(LOG_LVL_INFO, &f, "%s is refused for %jd s from now on: %s", network,
+	    (intmax_t)seconds, penalty_reason(e->what));
 }
 
 void

@@ -178,6 +178,7 @@ reload_answer(struct master *m, struct wire *body)
 	struct reason why = { "" };
 	char *text, *told = NULL;
 	const char *keys_why = "";
+	struct log_fields f;
 	int keys = master_try_host_keys(m, body, &keys_why);
 
 	text = keys != ERR_FORMAT ? strndup((const char *)raw.p, raw.len) : NULL;
@@ -201,12 +202,16 @@ reload_answer(struct master *m, struct wire *body)
 	}
 	if (ok) {
 		conf_set_log(&m->conf->gateway);
-		log_info("reload: the new configuration is in force");
+		log_fields_begin(&f, "reloaded");
+		log_field_number(&f, "routes", n);
+		log_event(LOG_LVL_INFO, &f, "reload: the new configuration is in force");
 		status = 0;
 		(void)!asprintf(&told, "the new configuration is in force\n");
 	} else {
-		log_error("reload: %u error%s; the configuration stays as it was", n,
-		    n == 1 ? "" : "s");
+		log_fields_begin(&f, "not_reloaded");
+		log_field_number(&f, "errors", n);
+		log_event(LOG_LVL_ERROR, &f,
+		    "reload: %u error%s; the configuration stays as it was", n, n == 1 ? "" : "s");
 	}
 	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
 	free(told);

@@ -3,6 +3,7 @@
  * kills overdue ones, and gives penalties.  Called by master.c.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -319,11 +320,17 @@ startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_
 static void
 startup_log_crash(const struct startup *e, int sig)
 {
-	char text[NETADDR_TEXT_SIZE];
+	char text[NETADDR_TEXT_SIZE], number[24];
+	struct log_fields f;
 
-	log_error("session %04jx: crashed: killed by signal %d%s, from %s port %u",
-	    (uintmax_t)e->id, sig, sig == SIGSYS ? " (system call not allowed)" : "",
-	    netaddr_text(&e->address, text), e->port);
+	snprintf(number, sizeof(number), "%04jx", (uintmax_t)e->id);
+	log_fields_begin(&f, "crashed");
+	log_field_text(&f, "session", number);
+	log_field_text(&f, "client", netaddr_text(&e->address, text));
+	log_field_number(&f, "client_port", e->port);
+	log_field_number(&f, "signal", (uint64_t)sig);
+	log_event(LOG_LVL_ERROR, &f, "session %s: crashed: killed by signal %d%s, from %s port %u",
+	    number, sig, sig == SIGSYS ? " (system call not allowed)" : "", text, e->port);
 }
 
 int

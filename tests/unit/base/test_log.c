@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -107,6 +108,74 @@ test_log_lines_go_to_the_sink_as_they_are(void **state)
 	assert_true(log_wants(LOG_LVL_INFO) && !log_wants(LOG_LVL_DEBUG));
 }
 
+/* What log_event() writes to standard error, with this name in each of four fields and so many times
+ * in the message. */
+static size_t
+json_line(char *out, size_t size, const char *name, size_t len, size_t times)
+{
+	int saved = dup(STDERR_FILENO), pair[2];
+	char text[2001] = "";
+	struct log_fields f;
+	ssize_t n;
+
+	assert_true(saved != -1 && pipe(pair) == 0 && dup2(pair[1], STDERR_FILENO) != -1);
+	log_set_format(LOG_FORMAT_JSON);
+	log_fields_begin(&f, "accepted");
+	log_field_bytes(&f, "login", name, len);
+	log_field_bytes(&f, "user", name, len);
+	log_field_bytes(&f, "upstream", name, len);
+	log_field_bytes(&f, "reason", name, len);
+	log_field_text(&f, "method", "");
+	log_field_number(&f, "client_port", 40000);
+	while (times-- > 0)
+		strncat(text, name, len);
+	log_event(LOG_LVL_INFO, &f, "%s", text);
+	log_set_format(LOG_FORMAT_SSHD);
+	assert_true(dup2(saved, STDERR_FILENO) != -1);
+	close(saved);
+	close(pair[1]);
+	n = read(pair[0], out, size - 1);
+	close(pair[0]);
+	assert_true(n > 0);
+	out[n] = '\0';
+	return (size_t)n;
+}
+
+static void
+test_json_has_fields_beside_the_message(void **state)
+{
+	char line[8192];
+
+	(void)json_line(line, sizeof(line), "a\"\n", 3, 2);
+	assert_non_null(strstr(line,
+	    ",\"message\":\"a\\\"\\\\012a\\\"\\\\012\",\"event\":\"accepted\","
+	    "\"login\":\"a\\\"\\\\012\",\"user\":\"a\\\"\\\\012\","));
+	assert_non_null(strstr(line, "012\",\"client_port\":40000}\n"));
+	assert_null(strstr(line, "method"));
+	(void)json_line(line, sizeof(line), "", 0, 0);
+	assert_non_null(
+	    strstr(line, ",\"message\":\"\",\"event\":\"accepted\",\"client_port\":40000}\n"));
+}
+
+/* A pipe takes it whole, and the message and the last field are still there. */
+static void
+test_json_of_hostile_names_stays_one_short_line(void **state)
+{
+	static const char bytes[] = "\"\\\n\377";
+	char name[1000], line[8192];
+	size_t i, n;
+
+	for (i = 0; i < sizeof(bytes) - 1; i++) {
+		memset(name, bytes[i], sizeof(name));
+		n = json_line(line, sizeof(line), name, i % 2 == 0 ? 250 : sizeof(name),
+		    i % 2 == 0 ? 8 : 2);
+		assert_in_range(n, 1000, 4000);
+		assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+		assert_non_null(strstr(line, ",\"client_port\":40000}\n"));
+		assert_non_null(strstr(line, "...\",\"event\":\"accepted\",\"login\":\""));
+	}
+}
+
 static void
 test_err_str_knows_every_error(void **state)
 {
@@ -125,6 +194,8 @@ main(void)
 		cmocka_unit_test(test_log_vis_gives_one_harmless_line),
 		cmocka_unit_test(test_log_vis_cuts_between_characters),
 		cmocka_unit_test(test_log_lines_go_to_the_sink_as_they_are),
+		cmocka_unit_test(test_json_has_fields_beside_the_message),
+		cmocka_unit_test(test_json_of_hostile_names_stays_one_short_line),
 		cmocka_unit_test(test_err_str_knows_every_error),
 	};
 

@@ -96,21 +96,67 @@ keyscan_take(struct keyscan *t, struct ipc_msg *msg)
 	return buf_err(&t->blob) != 0 || (!t->shown && looked.reason[0] == '\0') ? ERR_FORMAT : 0;
 }
 
+/* The next message of the errand.  0 or an ERR_*. */
 static int
-keyscan_answer(struct keyscan *t, int sock, int64_t deadline)
+keyscan_receive(int sock, int64_t deadline, struct ipc_msg *msg)
 {
 	static uint8_t message[IPC_MAX];
 	struct pollfd pfd = { sock, POLLIN, 0 };
-	struct ipc_msg msg;
-	int n, r;
+	int n;
 
 	do {
 		n = poll(&pfd, 1, clock_until(deadline, clock_ms()));
 	} while (n == -1 && errno == EINTR);
 	if (n != 1)
 		return ERR_TIMEOUT;
-	r = ipc_recv(sock, message, IPC_ERRAND_TO_KEEPER, IPC_PHASE_UPSTREAM_KEX, &msg);
-	return r == 0 ? keyscan_take(t, &msg) : r;
+	return ipc_recv(sock, message, IPC_ERRAND_TO_KEEPER, IPC_PHASE_UPSTREAM_KEX, msg);
+}
+
+/* Does the host get to hear of the mapped key? */
+static int
+keyscan_may_query(const struct keyscan *t)
+{
+	return t->user != NULL && t->shown && t->reason[0] == '\0' &&
+	    t->judgement.verdict == HOST_KEY_KNOWN;
+}
+
+/* Also with nothing to ask: the errand then ends the connection, as it does after its answer. */
+static int
+keyscan_query(struct keyscan *t, int sock, int64_t deadline)
+{
+	const int may = keyscan_may_query(t);
+	const struct bytes nothing = { 0 };
+	struct ipc_msg msg;
+	struct buf b;
+	int r;
+
+	ipc_begin(&b, IPC_QUERY);
+	wire_put_text(&b, may ? t->user : "");
+	wire_put_bytes(&b, may ? t->certificate : nothing);
+	wire_put_bytes(&b, may ? t->public : nothing);
+	r = ipc_send(sock, &b, -1);
+	if (r == 0)
+		r = keyscan_receive(sock, deadline, &msg);
+	if (r == 0 && msg.type != IPC_QUERIED)
+		r = ERR_FORMAT;
+	if (r == 0)
+		r = ipc_queried_get(&msg.body, &t->answer);
+	t->queried = r == 0 && may;
+	return r;
+}
+
+static int
+keyscan_answer(struct keyscan *t, int sock, int64_t deadline)
+{
+	struct ipc_msg msg;
+	int r;
+
+	r = keyscan_receive(sock, deadline, &msg);
+	if (r == 0)
+		r = keyscan_take(t, &msg);
+	if (r == 0 && t->shown && t->reason[0] == '\0')
+		r = keyscan_query(t, sock, deadline);
+	return r;
 }
 
 static void

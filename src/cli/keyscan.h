@@ -1,7 +1,7 @@
 /*
  * A trial connection: the SSH key exchange with a host as for a login, and no login.  An
  * errand of the gateway talks to the host; whether its host key is the right one is judged
- * here.
+ * here.  Only a host that has shown the known key is asked about the mapped key.
  */
 #ifndef CLI_KEYSCAN_H
 #define CLI_KEYSCAN_H
@@ -10,6 +10,7 @@
 
 #include "access/host_key.h"
 #include "cli/as_user.h"
+#include "ipc/messages.h"
 
 struct keyscan {
 	const struct route *route;
@@ -26,6 +27,13 @@ struct keyscan {
 	struct host_key_judgement judgement;
 	char reason[700]; /* why it went no further, "" if all is well */
 	int hostbound;	  /* it takes publickey-hostbound-v00@openssh.com */
+
+	/* If user is set, and the host key is the known one: the host is asked whether it would take
+	 * the certificate (may be empty) or the key for that user.  Nothing is signed. */
+	const char *user;
+	struct bytes certificate, public;
+	int queried; /* it was asked; if queried.reason is "", it has answered */
+	struct ipc_queried answer;
 };
 
 /* Make one, with this much time to connect, and ConnectTimeout for the rest.  0, or an ERR_* if the

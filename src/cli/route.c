@@ -214,17 +214,18 @@ const struct cli_command cli_route = {
 	.summary = "how a login is routed, and why not",
 	.usage = "usage: sallyport route [LOGIN] [-c DIR] [--key FILE.pub] "
 		 "[--from ADDRESS] [--to ADDRESS] [--dial]\n",
-	.help = "\n"
-		"Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
-		"which host keys the upstream may have.  Without LOGIN, list all routes: name,\n"
-		"upstream, and the user there (%u is the login).\n"
-		"  --key FILE.pub  also whether this public key may log in\n"
-		"  --from ADDRESS  for a client with this address\n"
-		"  --to ADDRESS    for a client that connects to this address of the gateway\n"
-		"  --dial          also whether the upstream can be reached and has a host key\n"
-		"                  that is accepted, without logging in there\n"
-		"\n"
-		"Exit status: 0 all of it works, 1 something does not, 78 errors in the\n"
-		"configuration.\n",
+	.help =
+	    "\n"
+	    "Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
+	    "which host keys the upstream may have.  Without LOGIN, list all routes: name,\n"
+	    "upstream, and the user there (%u is the login).\n"
+	    "  --key FILE.pub  also whether this public key may log in\n"
+	    "  --from ADDRESS  for a client with this address\n"
+	    "  --to ADDRESS    for a client that connects to this address of the gateway\n"
+	    "  --dial          also whether the upstream can be reached, has a host key that\n"
+	    "                  is accepted, and takes the mapped key, without logging in there\n"
+	    "\n"
+	    "Exit status: 0 all of it works, 1 something does not, 78 errors in the\n"
+	    "configuration.\n",
 	.run = route_run,
 };

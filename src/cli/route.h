@@ -28,9 +28,28 @@ int route_show(const struct route_args *a, const struct find_route *f);
 
 /*
  * Connect to the first host of the route that answers, and print which version of SSH it
- * speaks, and whether its host key is accepted.  Nothing is written down.  CLI_OK if a login
- * would come as far as authentication there.
+ * speaks, whether its host key is accepted, and whether it would take the mapped key.  Nothing is
+ * written down, and nobody is logged in.  CLI_OK if nothing was found that keeps users out.
  */
-int route_dial(const struct find_route *f);
+int route_dial(const struct route_args *a, const struct find_route *f);
+
+/* --- route_query.c: the mapped key, for route_dial() --- */
+
+struct keyscan;
+
+/* What the upstream is to be asked, if anything. */
+struct route_query {
+	struct buf public, certificate;
+	char user[256], name[300]; /* of the key: in the key store, or its file */
+};
+
+/* Set q, and t->user and what goes with it; without a key that can be asked about t stays as it is. */
+void route_query_begin(struct route_query *q, const struct route_args *a,
+    const struct find_route *f, struct keyscan *t);
+void route_query_end(struct route_query *q);
+
+/* The line about what has come of it, if any; at is the host.  CLI_OK or CLI_FAILED. */
+int route_query_line(const struct route_query *q, const struct route_args *a,
+    const struct keyscan *t, struct buf *line);
 
 #endif

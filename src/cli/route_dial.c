@@ -233,12 +233,29 @@ route_dial_place(const struct keyscan *t, char *out, size_t size)
 
 /* --- the trial --- */
 
+/* The line about the mapped key, if there is one. */
+static int
+route_dial_say_query(const struct route_query *q, const struct route_args *a,
+    const struct keyscan *t)
+{
+	struct buf line;
+	int status;
+
+	buf_init(&line, LINE_SIZE);
+	status = route_query_line(q, a, t, &line);
+	if (buf_cstr(&line) != NULL && line.len > 0)
+		route_dial_say("%s", buf_cstr(&line));
+	buf_free(&line);
+	return status;
+}
+
 int
-route_dial(const struct find_route *f)
+route_dial(const struct route_args *a, const struct find_route *f)
 {
 	const struct route *r = f->route;
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
 	char at[LINE_SIZE / 4];
+	struct route_query q;
 	struct keyscan t;
 	int64_t now, share;
 	int err, status;
@@ -254,6 +271,7 @@ route_dial(const struct find_route *f)
 			route_dial_say("%s port %u: leads back to this gateway", t.host, r->port);
 			return CLI_FAILED;
 		}
+		route_query_begin(&q, a, f, &t);
 		now = clock_ms();
 		share = dial_share(deadline, (unsigned int)(r->hosts.n - i));
 		err = keyscan_run(&t, share > now ? share - now : 0);
@@ -265,6 +283,9 @@ route_dial(const struct find_route *f)
 			status = route_dial_say_result(&t, at);
 		else
 			route_dial_say("%s", t.reason[0] != '\0' ? t.reason : t.host);
+		if (status == CLI_OK)
+			status = route_dial_say_query(&q, a, &t);
+		route_query_end(&q);
 		keyscan_free(&t);
 		if (err != 0 || t.connected)
 			return status;

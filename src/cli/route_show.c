@@ -354,7 +354,7 @@ route_show(const struct route_args *a, const struct find_route *f)
 		status = status != CLI_OK ? status : other;
 	}
 	if (a->dial) {
-		other = route_dial(f);
+		other = route_dial(a, f);
 		status = status != CLI_OK ? status : other;
 	}
 	return status;

@@ -2,8 +2,8 @@
  * The errand that looks at a host key: it does the key exchange with an upstream for the
  * keeper, where StrictHostKeyChecking is accept-new and no key is known yet.  So the key
  * that the keeper writes down is not a session's word.  For `sallyport route --dial`
- * (cli/keyscan.c) it is a trial, which goes on to where a login would begin.  A role of
- * cli/role.c.
+ * (cli/keyscan.c) it is a trial, which goes on to where a login would begin, and asks there what
+ * its caller wants to know (query.c).  A role of cli/role.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
+#include "errand/query.h"
 #include "ipc/messages.h"
 #include "session/session.h"
 #include "transport/leg.h"
@@ -36,6 +37,7 @@ struct look_state {
 	struct leg *leg;
 	struct buf key; /* as in HOST_KEY, once the host has shown it */
 	int hostbound;
+	struct query query;
 };
 
 static int
@@ -53,11 +55,14 @@ look_shown(void *ctx, const char *alg, struct bytes hash, struct bytes blob, str
 }
 
 static void
-look_no_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
+look_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len)
 {
+	struct look_state *look = ctx;
+
+	query_packet(&look->query, payload, len);
 }
 
-static const struct leg_ops look_ops = { .host_key = look_shown, .packet = look_no_packet };
+static const struct leg_ops look_ops = { .host_key = look_shown, .packet = look_packet };
 
 /* NULL once the keys have been exchanged, and in a trial it is known what the host takes; or why
  * not. */
@@ -116,10 +121,14 @@ look_at(struct look_state *look, int fd, const struct ipc_look *order, int answe
 	if (why != NULL)
 		return why;
 	look->hostbound = order->trial && leg_host_bound(look->leg);
-	leg_disconnect(look->leg, SSH_DISCONNECT_BY_APPLICATION,
-	    order->trial ? "sallyport: a trial connection" : "sallyport: a look at the host key");
-	(void)!leg_flush(look->leg);
 	return NULL;
+}
+
+static void
+look_end(const struct look_state *look, const char *text)
+{
+	leg_disconnect(look->leg, SSH_DISCONNECT_BY_APPLICATION, text);
+	(void)!leg_flush(look->leg);
 }
 
 /* The LOOKED message. */
@@ -197,7 +206,8 @@ errand_look(int answer)
 	struct ipc_msg msg;
 	const char *reason;
 	struct reason why = { "" };
-	int fd;
+	struct buf reply;
+	int fd, err;
 
 	if (ipc_recv(answer, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
 	    msg.type != IPC_LOOK || ipc_look_get(&msg.body, &order) != 0)
@@ -220,8 +230,17 @@ errand_look(int answer)
 		_exit(look_failed(&why, answer) == 0 ? 0 : 1);
 	look_address(fd, address, sizeof(address));
 	/* once connected it needs no more than a session does */
-	if (sandbox_enter(-1) != 0)
+	if (sandbox_enter(order.trial ? answer : -1) != 0)
 		_exit(1);
 	reason = look_at(&look, fd, &order, answer, start + order.total_ms);
-	_exit(look_answer(&look, address, reason, answer) == 0 ? 0 : 1);
+	if (reason == NULL && !order.trial)
+		look_end(&look, "sallyport: a look at the host key");
+	if (look_answer(&look, address, reason, answer) != 0)
+		_exit(1);
+	if (reason == NULL && order.trial) {
+		err = query_run(&look.query, look.leg, answer, start + order.total_ms, &reply);
+		look_end(&look, "sallyport: a trial connection");
+		_exit(err == 0 && ipc_send(answer, &reply, -1) == 0 ? 0 : 1);
+	}
+	_exit(0);
 }

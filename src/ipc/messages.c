@@ -14,6 +14,8 @@
 #define TITLE_SIZE 512
 #define VERSION_SIZE 256
 #define REASON_SIZE 600
+#define METHODS_SIZE 512
+#define SIG_ALGS_SIZE 4100
 #define PROGRAM_FAILURE_SIZE 200
 #define PROGRAM_SAID_SIZE 256
 
@@ -258,6 +260,28 @@ ipc_looked_get(struct wire *body, struct ipc_looked *m)
 	m->reason = text_get(body, &m->texts, REASON_SIZE);
 	m->hostbound = wire_bool(body);
 	host_key_get(body, &m->key);
+	return wire_end(body);
+}
+
+void
+ipc_queried_put(struct buf *b, const struct ipc_queried *m)
+{
+	buf_put_u8(b, (uint8_t)m->taken);
+	wire_put_text(b, m->methods);
+	wire_put_text(b, m->sig_algs);
+	wire_put_text(b, m->reason);
+}
+
+int
+ipc_queried_get(struct wire *body, struct ipc_queried *m)
+{
+	m->texts.used = 0;
+	m->taken = (enum ipc_taken)wire_u8(body);
+	m->methods = text_get(body, &m->texts, METHODS_SIZE);
+	m->sig_algs = text_get(body, &m->texts, SIG_ALGS_SIZE);
+	m->reason = text_get(body, &m->texts, REASON_SIZE);
+	if (m->taken > IPC_TAKEN_KEY)
+		return ERR_FORMAT;
 	return wire_end(body);
 }
 

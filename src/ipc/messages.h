@@ -103,6 +103,23 @@ struct ipc_looked {
 void ipc_looked_put(struct buf *b, const struct ipc_looked *m);
 int ipc_looked_get(struct wire *body, struct ipc_looked *m) MUST_CHECK;
 
+enum ipc_taken {
+	IPC_TAKEN_NONE,
+	IPC_TAKEN_CERTIFICATE,
+	IPC_TAKEN_KEY
+};
+
+struct ipc_queried {
+	enum ipc_taken taken;
+	const char *methods;  /* what the host offers if it takes none */
+	const char *sig_algs; /* server-sig-algs; "": it has sent none */
+	const char *reason;   /* why there is no answer; "": there is one */
+	struct ipc_texts texts;
+};
+
+void ipc_queried_put(struct buf *b, const struct ipc_queried *m);
+int ipc_queried_get(struct wire *body, struct ipc_queried *m) MUST_CHECK;
+
 struct ipc_upstream_fd {
 	const char *title; /* for the title of the process */
 	struct ipc_algorithms algorithms;

@@ -19,13 +19,14 @@ class DialTrial:
         self.gateway.route("alice", self.upstream, [self.ring.get("client")], known_hosts=known, key="k", **words)
 
     def dial(self, known=None):
-        """The exit status, and the lines about the connection."""
+        """The exit status, and the line about the connection; self.asked is the one about the mapped key, or None."""
         if known is not None:
             self.file.write_text(known)
         p = self.gateway.sallyport("route", "alice", "--dial", "-c", self.gateway.conf, timeout=30)
         assert p.stderr == b"", p
         lines = re.findall(r"^dial       (.*)$", p.stdout.decode(), re.M)
-        assert len(lines) == 1 and p.stdout.decode().splitlines()[-1].startswith("dial "), p.stdout
+        assert len(lines) in (1, 2) and p.stdout.decode().splitlines()[-1].startswith("dial "), p.stdout
+        self.asked = lines[1] if len(lines) == 2 else None
         return p.returncode, lines[0]
 
     @property

@@ -248,6 +248,31 @@ get_looked(struct wire *body, int whole)
 }
 
 static void
+put_queried(struct buf *b)
+{
+	ipc_queried_put(b,
+	    &(struct ipc_queried){ .taken = IPC_TAKEN_CERTIFICATE,
+		.methods = "publickey",
+		.sig_algs = "ssh-ed25519",
+		.reason = "why" });
+}
+
+static int
+get_queried(struct wire *body, int whole)
+{
+	struct ipc_queried m;
+	int r = ipc_queried_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.taken, IPC_TAKEN_CERTIFICATE);
+	assert_string_equal(m.methods, "publickey");
+	assert_string_equal(m.sig_algs, "ssh-ed25519");
+	assert_string_equal(m.reason, "why");
+	return 0;
+}
+
+static void
 put_upstream_fd(struct buf *b)
 {
 	ipc_upstream_fd_put(b,
@@ -358,6 +383,7 @@ static const struct pair pairs[] = {
 	{ "LOOK", put_look, get_look },
 	{ "HOST_KEY", put_host_key, get_host_key },
 	{ "LOOKED", put_looked, get_looked },
+	{ "QUERIED", put_queried, get_queried },
 	{ "UPSTREAM_FD", put_upstream_fd, get_upstream_fd },
 	{ "END", put_end, get_end },
 };

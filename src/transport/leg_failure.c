@@ -80,11 +80,30 @@ leg_failure_no_match(struct leg *leg)
 	return 1;
 }
 
+/* The version of a load balancer's header that a client's version string should have been in place of, or
+ * 0.  It is the whole input: leg_version.c has taken nothing of it. */
+static int
+leg_failure_proxy(const struct leg *leg)
+{
+	static const struct {
+		const char *begins;
+		size_t len;
+	} versions[] = { { "PROXY ", 6 }, { "\r\n\r\n\0\r\nQUIT\n", 12 } };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (leg->server && leg->input_len >= versions[i].len &&
+		    memcmp(leg->input + leg->input_off, versions[i].begins, versions[i].len) == 0)
+			return i + 1;
+	return 0;
+}
+
 void
 leg_set_not_ssh(struct leg *leg)
 {
 	/* leg_version.c gives libssh none that is malformed */
 	int another = leg_peer_version(leg) != NULL;
+	int proxy = another ? 0 : leg_failure_proxy(leg);
 
 	leg->failure = LEG_NOT_SSH;
 	/* in the clear, as sshd does: for users of a browser, or of a very old client */
@@ -93,7 +112,13 @@ leg_set_not_ssh(struct leg *leg)
 
 		(void)leg_output_add(leg, text, strlen(text));
 	}
-	leg_set_error(leg, "%s", another ? "could not read protocol version" : INVALID);
+	if (proxy != 0)
+		leg_set_error(leg,
+		    "a header of the PROXY protocol, version %d, which the gateway does not read: turn "
+		    "it off in the load balancer (HAProxy: send-proxy)",
+		    proxy);
+	else
+		leg_set_error(leg, "%s", another ? "could not read protocol version" : INVALID);
 }
 
 void

@@ -345,3 +345,20 @@ def test_refused_keys_do_not_hide_wrong_signatures(gated):
                                 "maximum authentication attempts exceeded for")
     assert len([line for line in lines if "Failed publickey for alice" in line]) == 12
     assert any(line.endswith(": 31 more failures are not in the log") for line in lines)
+
+
+@pytest.mark.parametrize("version, header", [
+    (1, b"PROXY TCP4 192.0.2.99 192.0.2.1 50000 22\r\n"), (1, b"PROXY UNKNOWN\r\n"),
+    (2, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x63\xc0\0\x02\x01\xc3\x50\0\x16"),
+], ids=["v1", "unknown", "v2"])
+def test_proxy_header_is_named(gated, tmp_path, version, header):
+    """Nothing else tells why nobody gets through a load balancer.  fail2ban does not ban it for that, nor the
+    address that the header names.
+    """
+    w = gated()
+    send_raw(header + b"SSH-2.0-OpenSSH_9.2\r\n")(w)
+    line = w.front.log.wait(rf"^.*: a header of the PROXY protocol, version {version}, which .*send-proxy\)$")[0]
+    assert re.search(r"banner exchange: Connection from 127\.0\.0\.1 port \d+: a header", line)
+    assert "192.0.2" not in w.front.log.text()
+    if shutil.which("fail2ban-regex"):
+        assert not any(hosts(tmp_path, [[line]], mode) for mode in MODES)

@@ -121,6 +121,18 @@ control_socket_put_lines(struct buf *b, const char *text)
 }
 
 void
+control_socket_put_done(struct buf *b, unsigned int routes, const char *notes)
+{
+	buf_putf(b, "{\"ok\":true,\"routes\":%u", routes);
+	if (notes[0] != '\0') {
+		buf_putf(b, ",\"notes\":[");
+		control_socket_put_lines(b, notes);
+		buf_putf(b, "]");
+	}
+	buf_putf(b, "}\n");
+}
+
+void
 control_socket_put_errors(struct buf *b, unsigned int count, const char *text)
 {
 	buf_putf(b, "{\"ok\":false,\"count\":%u,\"errors\":[", count);

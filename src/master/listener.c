@@ -16,6 +16,11 @@
 #include "base/log.h"
 #include "master/listener.h"
 
+/* What a reload cannot do: the sockets of a unit are opened by systemd. */
+#define LISTENER_UNIT_CHANGE                                                                  \
+	"to change the socket unit: systemctl edit sallyport.socket, then systemctl restart " \
+	"sallyport.socket sallyport.service"
+
 static int
 listener_set_shared(int fd, int on)
 {
@@ -96,20 +101,33 @@ size_t
 listeners_add_strays(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners, size_t n)
 {
-	char name[INHERITED_NAME_SIZE];
 	size_t i;
 
-	for (i = 0; i < in->n && n < LISTENERS_MAX; i++) {
-		if (inherited_meant(in->fds[i], gateway))
-			continue;
-		inherited_name(in->fds[i], name);
-		log_warn(
-		    "the socket unit listens on %s, which is not a ListenAddress: clients that "
-		    "connect there are turned away",
-		    name);
-		listeners[n++] = (struct listener){ in->fds[i], NULL, 1 };
-	}
+	for (i = 0; i < in->n && n < LISTENERS_MAX; i++)
+		if (!inherited_meant(in->fds[i], gateway))
+			listeners[n++] = (struct listener){ in->fds[i], NULL, 1 };
 	return n;
+}
+
+int
+listener_differs(const struct inherited *in, const struct listener *l, struct reason *how)
+{
+	char name[INHERITED_NAME_SIZE];
+
+	if (in->n == 0 || l->fd == -1 || (l->address != NULL && l->inherited))
+		return 0;
+	inherited_name(l->fd, name);
+	if (l->address == NULL)
+		reason_set(how,
+		    "the socket unit listens on %s, which is not a ListenAddress: clients that "
+		    "connect there are turned away; " LISTENER_UNIT_CHANGE,
+		    name);
+	else
+		reason_set(how,
+		    "the socket unit does not listen on %s, so the gateway does: clients that "
+		    "connect there during a restart are refused; " LISTENER_UNIT_CHANGE,
+		    name);
+	return 1;
 }
 
 static void
@@ -241,7 +259,9 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 			continue;
 		reason_set(why, "cannot listen on %s port %u: %s%s", l->address->host,
 		    l->address->port, strerror(errno),
-		    errno == EACCES ? " (a port below 1024 needs a restart)" : "");
+		    errno != EACCES ? "" :
+			in->n > 0   ? " (a port below 1024; " LISTENER_UNIT_CHANGE ")" :
+				      " (a port below 1024 needs a restart)");
 		listeners_drop(next, i + 1, before, n);
 		return ERR_SYS;
 	}

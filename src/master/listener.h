@@ -35,9 +35,12 @@ int listeners_bind(const struct inherited *in, const struct conf_gateway *gatewa
     struct listener *listeners) MUST_CHECK;
 
 /* Append the inherited sockets that are no ListenAddress, without an address: clients that connect there
- * are told so, and each is logged.  Returns the number of all listeners, LISTENERS_MAX at most. */
+ * are told so.  Returns the number of all listeners, LISTENERS_MAX at most. */
 size_t listeners_add_strays(const struct inherited *in, const struct conf_gateway *gateway,
     struct listener *listeners, size_t n);
+
+/* 1 with how, if a socket unit and ListenAddress differ about this listener: only one of them has it. */
+int listener_differs(const struct inherited *in, const struct listener *l, struct reason *how);
 
 /* Listen, and log it in sshd's words.  0; or ERR_SYS, logged. */
 int listeners_listen(struct listener *listeners, size_t n) MUST_CHECK;

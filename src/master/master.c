@@ -502,6 +502,8 @@ master_start(struct master *m, const char *conf_dir)
 {
 	const struct conf_gateway *gateway = &m->conf->gateway;
 	struct users users;
+	struct reason how;
+	size_t i;
 	int r;
 
 	m->n_listeners = gateway->n_listen;
@@ -521,6 +523,9 @@ master_start(struct master *m, const char *conf_dir)
 	if (r != 0)
 		return r == ERR_EXISTS ? 78 : 1;
 	m->n_listeners = listeners_add_strays(&m->inherited, gateway, m->listeners, m->n_listeners);
+	for (i = 0; i < m->n_listeners; i++)
+		if (listener_differs(&m->inherited, &m->listeners[i], &how))
+			log_warn("%s", how.text);
 	r = master_start_keeper(m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;

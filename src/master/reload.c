@@ -48,7 +48,7 @@ reload_begin(struct master *m)
 
 /* Answer the clients that wait for this reload, and begin the next one if it was asked for. */
 static void
-reload_end(struct master *m, int status, unsigned int count, const char *text)
+reload_end(struct master *m, int status, unsigned int count, const char *text, const char *notes)
 {
 	int i, again = m->reload == RELOAD_AGAIN;
 	const char *json;
@@ -58,7 +58,7 @@ reload_end(struct master *m, int status, unsigned int count, const char *text)
 	notify_serving(m, status == 0 ? 0 : count);
 	buf_init(&b, CONTROL_ANSWER_MAX - 16);
 	if (status == 0)
-		buf_putf(&b, "{\"ok\":true,\"routes\":%u}\n", count);
+		control_socket_put_done(&b, count, notes);
 	else
 		control_socket_put_errors(&b, count, text);
 	json = buf_cstr(&b);
@@ -103,21 +103,36 @@ reload_same_name(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Warn of changes that take effect at a restart only. */
+/* A note for the log, and a line for whoever has asked for the reload. */
 static void
-reload_note(const struct conf_gateway *old, const struct conf_gateway *new)
+reload_note(struct buf *notes, const char *text)
 {
-	if (!reload_same_name(old->run_as, new->run_as) ||
-	    !reload_same_name(old->run_network_as, new->run_network_as))
-		log_warn("reload: RunAs and RunNetworkAs change only at a restart");
-	if (strcmp(old->control_socket, new->control_socket) != 0)
-		log_warn("reload: ControlSocket changes only at a restart");
+	log_warn("reload: %s", text);
+	buf_putf(notes, "note: %s\n", text);
 }
 
-/* Apply [gateway] as the keeper has loaded it: listeners, limits.  0, or an ERR_* with why and nothing
- * changed. */
+/* What this reload does not change, though the configuration has. */
+static void
+reload_note_all(struct master *m, const struct conf_gateway *old, const struct conf_gateway *new,
+    struct buf *notes)
+{
+	struct reason how;
+	size_t i;
+
+	if (!reload_same_name(old->run_as, new->run_as) ||
+	    !reload_same_name(old->run_network_as, new->run_network_as))
+		reload_note(notes, "RunAs and RunNetworkAs change only at a restart");
+	if (strcmp(old->control_socket, new->control_socket) != 0)
+		reload_note(notes, "ControlSocket changes only at a restart");
+	for (i = 0; i < m->n_listeners; i++)
+		if (listener_differs(&m->inherited, &m->listeners[i], &how))
+			reload_note(notes, how.text);
+}
+
+/* Apply [gateway] as the keeper has loaded it: listeners, limits.  0 with lines in notes, or an ERR_*
+ * with why and nothing changed. */
 static int
-reload_apply(struct master *m, const char *text, struct reason *why)
+reload_apply(struct master *m, const char *text, struct buf *notes, struct reason *why)
 {
 	struct listener next[LISTENERS_MAX];
 	struct conf_errors errors = { 0 };
@@ -148,7 +163,7 @@ reload_apply(struct master *m, const char *text, struct reason *why)
 	listeners_drop(m->listeners, m->n_listeners, next, n_next);
 	memcpy(m->listeners, next, n_next * sizeof(*next));
 	m->n_listeners = n_next;
-	reload_note(&m->conf->gateway, &conf->gateway);
+	reload_note_all(m, &m->conf->gateway, &conf->gateway, notes);
 	startups_set_limits(m->startups, &conf->gateway, clock_ms());
 	conf_free(&m->reloaded);
 	m->conf = m->reloaded = conf;
@@ -177,10 +192,12 @@ reload_answer(struct master *m, struct wire *body)
 	struct bytes raw = wire_string(body);
 	struct reason why = { "" };
 	char *text, *told = NULL;
-	const char *keys_why = "";
+	const char *keys_why = "", *noted = NULL;
+	struct buf notes;
 	struct log_fields f;
 	int keys = master_try_host_keys(m, body, &keys_why);
 
+	buf_init(&notes, CONTROL_ANSWER_MAX / 2);
 	text = keys != ERR_FORMAT ? strndup((const char *)raw.p, raw.len) : NULL;
 	if (text == NULL || m->reload == RELOAD_NONE) {
 		log_error("reload: unreadable answer from the keeper");
@@ -190,7 +207,7 @@ reload_answer(struct master *m, struct wire *body)
 		if (keys != 0)
 			reason_set(&why, "HostKey: sessions cannot start with these keys: %s",
 			    keys_why);
-		ok = keys == 0 && reload_apply(m, text, &why) == 0;
+		ok = keys == 0 && reload_apply(m, text, &notes, &why) == 0;
 		reload_commit(m, ok);
 		if (!ok) {
 			n = 1;
@@ -206,14 +223,21 @@ reload_answer(struct master *m, struct wire *body)
 		log_field_number(&f, "routes", n);
 		log_event(LOG_LVL_INFO, &f, "reload: the new configuration is in force");
 		status = 0;
-		(void)!asprintf(&told, "the new configuration is in force\n");
+		noted = buf_cstr(&notes);
+		(void)!asprintf(&told, "the new configuration is in force\n%s",
+		    noted != NULL ? noted : "");
 	} else {
 		log_fields_begin(&f, "not_reloaded");
 		log_field_number(&f, "errors", n);
 		log_event(LOG_LVL_ERROR, &f,
 		    "reload: %u error%s; the configuration stays as it was", n, n == 1 ? "" : "s");
 	}
-	reload_end(m, status, n, told != NULL ? told : text != NULL ? text : "");
+	reload_end(m, status, n,
+	    told != NULL     ? told :
+		text != NULL ? text :
+			       "",
+	    noted != NULL ? noted : "");
+	buf_free(&notes);
 	free(told);
 	free(text);
 }

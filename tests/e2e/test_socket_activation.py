@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import json
 import signal
 import sys
 from pathlib import Path
@@ -143,6 +144,31 @@ def test_socket_that_is_no_listen_address_refuses(activated_gateway):
             with net.connect(("127.0.0.1", stray)) as s:
                 assert assert_version_sent(s)
     g.quiet()
+
+
+CHANGE = "systemctl edit sallyport.socket, then systemctl restart sallyport.socket sallyport.service"
+
+
+def test_reload_says_what_it_cannot_change_about_a_socket_unit(activated_gateway):
+    """An address of the unit is neither opened nor closed by a reload: the output, the JSON and the log say so."""
+    other = net.free_port()
+    w = activated_gateway()
+    g = w.gateway
+    assert g.reload().stdout == b"the new configuration is in force\n"
+    g.options["ListenAddress"] = f"127.0.0.1:{other}"
+    g.write_gateway()
+    mark = g.log.mark()
+    p = g.reload()
+    said = [f"note: the socket unit does not listen on 127.0.0.1 port {other}, so the gateway does: clients that connect "
+            f"there during a restart are refused; to change the socket unit: {CHANGE}",
+            f"note: the socket unit listens on 127.0.0.1 port {g.port}, which is not a ListenAddress: clients that connect "
+            f"there are turned away; to change the socket unit: {CHANGE}"]
+    assert (p.returncode, p.stderr) == (0, b""), p
+    assert p.stdout.decode().splitlines() == ["the new configuration is in force", *said]
+    for line in said:
+        assert line.replace("note: ", ": reload: ") in g.log.text(mark)
+    p = g.sallyport("reload", "--json", "-c", g.conf)
+    assert json.loads(p.stdout) == {"ok": True, "routes": 1, "notes": said}
 
 
 def python_prefix(code, *args):

@@ -17,8 +17,8 @@
  * (IPC_HOST_KEYS_MAX). */
 #define IDENTITY_KEYS_MAX 16
 
-/* Bytes of the public halves of all of them and of their certificates: sixteen keys of RSA 4096 have
- * half of it.  An answer to RELOAD has room for them besides its text. */
+/* Bytes of the public halves of all of them and of their certificates: sixteen keys of RSA 4096
+ * have half of it.  An answer to RELOAD has room for them besides its text. */
 #define IDENTITY_BLOBS_MAX (16 * 1024)
 
 struct host_key {

@@ -54,7 +54,8 @@ downstream_prove_key(struct ksession *s, const struct host_key *key, struct buf 
 	return r;
 }
 
-/* The index of an announced host key that this session has not had proven, or the number of keys. */
+/* The index of an announced host key that has not been proven in this session, or the number of
+ * keys. */
 static size_t
 downstream_prove_find(const struct ksession *s, struct bytes blob)
 {

@@ -4,10 +4,10 @@
  * carries it out.
  *
  * Messages pass untouched, except: hostkeys-00@openssh.com is dropped, because it speaks of
- * another host, and the client's hostkeys-prove-00@openssh.com is for the gateway.  Each leg has keepalives of ours, whose replies stay here; replies to
- * global requests come in the order of the requests (RFC 4254 section 4), so counting tells
- * them apart.  Replies without a request are dropped. relay/policy_enforce.h has what the
- * login may not do.
+ * another host, and the client's hostkeys-prove-00@openssh.com is answered by the gateway.  Each
+ * leg has keepalives of ours, whose replies stay here; replies to global requests come in the
+ * order of the requests (RFC 4254 section 4), so counting tells them apart.  Replies without a
+ * request are dropped.  relay/policy_enforce.h has what the login may not do.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -79,8 +79,9 @@ void relay_set_version(struct relay *r, const char *version);
 enum relay_action relay_message(struct relay *r, enum relay_leg from, const uint8_t *payload,
     size_t len);
 
-/* The answer to the request of RELAY_PROVE, a message of type 81 or 82, to be given before the next
- * message of a leg.  It is sent when the replies to earlier requests have come.  answer is freed. */
+/* The answer to the request of RELAY_PROVE, a message of type 81 or 82, to be given before the
+ * next message of a leg.  It is sent when the replies to earlier requests have come.  answer is
+ * freed. */
 void relay_prove(struct relay *r, struct buf *answer);
 
 /* Messages made here for a leg, as strings one after another, or NULL; empty it with

@@ -1,8 +1,8 @@
 /*
  * The gateway's own host keys, all of which a client is told after its login, and which the keeper
- * then proves to it: hostkeys-00@openssh.com and hostkeys-prove-00@openssh.com (PROTOCOL of OpenSSH,
- * section 2.5).  With UpdateHostKeys, ssh learns a new host key before it serves.  Called by
- * login.c and dispatch.c.
+ * then proves to it: the requests hostkeys-00@openssh.com and hostkeys-prove-00@openssh.com
+ * (PROTOCOL of OpenSSH, section 2.5).  With UpdateHostKeys, ssh learns a new host key before it
+ * serves.  Called by login.c and dispatch.c.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
-/* 16 keys have 16 KiB at most. */
+/* The keeper has no more than 16 KiB of them. */
 #define HOST_KEYS_SIZE_MAX (32 * 1024)
 
 /* The proofs of 16 RSA keys of 16384 bits, and what is around them. */

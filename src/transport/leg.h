@@ -58,8 +58,8 @@ struct leg_config {
 	const char *compression;
 	const char *user_key_algorithms; /* server only: of users' keys, for server-sig-algs */
 	const char *software;		 /* server only: after "SSH-2.0-" in the version string */
-	/* Server only: certificates and public blobs of the host keys, in order of preference; of each type
-	 * the first one serves. */
+	/* Server only: certificates and public blobs of the host keys, in order of
+	 * preference; of each type the first one serves. */
 	const struct bytes *host_keys;
 	size_t n_host_keys;
 };

@@ -1,6 +1,7 @@
 /*
- * The host keys of a server's leg, and their certificates: which algorithms they are for, and which of them serves.
- * Called by leg_new.c, and by libssh_wrap.c in place of libssh's own, which takes one of each kind.
+ * The host keys of a server's leg, and their certificates: which algorithms they are for, and which
+ * of them serves.  Called by leg_new.c, and by libssh_wrap.c in place of libssh's own list, which
+ * has one key of each kind and no certificates.
  */
 #include <stdlib.h>
 #include <string.h>

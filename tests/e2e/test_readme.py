@@ -36,8 +36,8 @@ def test_pages_are_listed_once():
 
 
 def labels(text):
-    """The first word of each line that begins with one."""
-    return re.findall(r"^(\S+) ", text, re.M)
+    """The first words of the lines that begin with one, each once."""
+    return list(dict.fromkeys(re.findall(r"^(\S+) ", text, re.M)))
 
 
 def anonymous(refusal):

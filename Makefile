@@ -374,7 +374,7 @@ tidy: $(LIBSSH_OBJ)/.stamp
 
 # --- install and clean ---------------------------------------------------------------------------
 
-.PHONY: install deb clean distclean help
+.PHONY: install uninstall deb clean distclean help
 SHARE = $(DESTDIR)$(PREFIX)/share
 LIBDIR = $(DESTDIR)$(PREFIX)/lib
 ETC   = $(DESTDIR)$(SYSCONFDIR)
@@ -421,6 +421,22 @@ install: all
 		    install -m 644 "$$page" $(SHARE)/man/man$${page##*.}; \
 	done
 
+# What install has put there.  The configuration and the keys stay, and so do the users.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/sallyport $(LIBDIR)/systemd/system/sallyport.service \
+	    $(LIBDIR)/systemd/system/sallyport.socket $(LIBDIR)/sysusers.d/sallyport.conf \
+	    $(LIBDIR)/tmpfiles.d/sallyport.conf $(SHARE)/bash-completion/completions/sallyport \
+	    $(SHARE)/fish/vendor_completions.d/sallyport.fish \
+	    $(DESTDIR)$(ZSH_COMPLETIONS)/_sallyport $(ETC)/fail2ban/filter.d/sallyport.conf \
+	    $(ETC)/apparmor.d/sallyport
+	for page in man/*.[58]; do rm -f $(SHARE)/man/man$${page##*.}/$${page##*/}; done
+	for program in $(notdir $(filter-out %.md %/lib,$(wildcard plugins/exec/*))); do \
+		link=$(CONF)/plugins/exec/$$program; \
+		[ "$$(readlink $$link)" != $(PREFIX)/share/sallyport/exec/$$program ] || rm $$link; \
+	done
+	rm -rf $(SHARE)/sallyport
+	@echo '$(CONF) is left as it is'
+
 # debian/README.source says what is in the source package.
 deb:
 	@build-aux/deps build deb
@@ -450,6 +466,7 @@ help:
 	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
 	@echo 'make deps             install what building needs; deps-check | deps-lint: tests | lint'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='
+	@echo 'make uninstall        with the same words; the configuration and the keys stay'
 	@echo 'make deb              a Debian package, sallyport_VERSION_ARCH.deb'
 	@echo 'make clean            remove what was built, keep the libssh that was fetched'
 	@echo 'make distclean        remove build/'

@@ -13,12 +13,12 @@ from lab.gateway import SALLYPORT, TREE
 
 @pytest.fixture
 def installed(short):
-    """installed(): run make install once more, without building; the destination."""
+    """installed(): run make install (or uninstall) once more, without building; the destination."""
     short.chmod(0o755)  # if this host has the user of RunAs, it may look here
 
-    def install():
+    def install(target="install"):
         p = subprocess.run(
-            ["make", "-o", "all", "install", f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={short}/usr",
+            ["make", "-o", "all", target, f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={short}/usr",
              f"SYSCONFDIR={short}/etc", "DESTDIR="],
             cwd=TREE, capture_output=True, text=True, timeout=120, check=False,
             env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
@@ -127,3 +127,15 @@ def test_files_of_other_programs_are_installed(installed):
     profile = (root / "etc" / "apparmor.d" / "sallyport").read_text()
     assert f"  {root}/usr/bin/sallyport mrix,\n" in profile and " /usr/bin/sallyport" not in profile
     assert (root / "etc" / "sallyport" / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_uninstall_leaves_the_configuration(installed):
+    root = installed()
+    own = root / "etc" / "sallyport" / "plugins" / "exec" / "mine"
+    own.symlink_to("/bin/true")
+    conf = {p for p in (root / "etc" / "sallyport").rglob("*.ini")}
+    assert installed("uninstall") == root
+    left = {p for p in root.rglob("*") if p.is_symlink() or not p.is_dir()}
+    assert conf and left == conf | {own} | {p for p in left if p.is_relative_to(root / "etc" / "sallyport" / "conf.d")}
+    assert (root / "etc" / "sallyport" / "keys").is_dir()
+    installed("uninstall")  # nothing to remove is no error

@@ -161,6 +161,7 @@ ASKED = pytest.mark.parametrize("words, cipher", [
 
 @ASKED
 def test_server_asks_for_new_keys(own_way, bulk, tmp_path, words, cipher):
+    """At least every three megabytes: one, and the two of a channel's window, which may be on their way."""
     w = own_way(sshd={"LogLevel": "DEBUG1"}, **words)
     if w.direct and "route" in words:
         pytest.skip("a word of [route]")
@@ -168,13 +169,13 @@ def test_server_asks_for_new_keys(own_way, bulk, tmp_path, words, cipher):
     with open(b.path, "rb") as f:
         r = w.ssh("-v", "sha256sum", stdin=f, Ciphers=cipher)
     assert r.code == 0 and r.text.split()[0] == b.sha256
-    assert count_rekeys(r.err) > 8
+    assert count_rekeys(r.err) > 3
     with open(tmp_path / "err", "wb") as err:
         p = w.client.spawn("-v", f"cat {b.path}", stdin=subprocess.DEVNULL, stderr=err, Ciphers=cipher)
         assert sha256_of(p.stdout) == b.sha256
     assert p.wait(10) == 0
-    assert count_rekeys((tmp_path / "err").read_text()) > 8
-    assert len(re.findall(r"SSH2_MSG_NEWKEYS received", w.sshd.log.text())) > 16
+    assert count_rekeys((tmp_path / "err").read_text()) > 3
+    assert len(re.findall(r"SSH2_MSG_NEWKEYS received", w.sshd.log.text())) > 7
 
 
 def test_server_and_client_ask_for_new_keys(own_way, bulk):

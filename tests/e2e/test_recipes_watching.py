@@ -1,12 +1,17 @@
 """doc/recipes.md, Watching, as it is written there: the log as JSON, alarms, a probe."""
 
+import json
 import re
+import shutil
+
+import pytest
 
 from lab import net
 from lab.client import open_session
 from lab.documents import block, put
 from lab.gateway import NOT_RELOADED, TREE
 from lab.operator import Operator
+from lab.wait import wait_for
 
 PAGE = "doc/recipes.md"
 
@@ -20,6 +25,35 @@ def watching(way, directory):
 
 def words_of(text):
     return dict(re.findall(r"^(\w+) *= (.*)$", text, re.M))
+
+
+def test_logs_as_json(gated, ring, tmp_path):
+    """The fields that Alloy and jq are told to take are there."""
+    if not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    heading = "Logs into Loki"
+    w = gated(front=words_of(block(PAGE, heading, "ini")))
+    w.gateway.route("bob", w.sshd, [ring.get("client")], Port=net.free_port())
+    assert w.gateway.reload().returncode == 0
+    operator = watching(w, tmp_path)
+    for _ in range(2):
+        assert w.ssh("head -c 100000 /dev/zero").code == 0
+    assert not w.lets_in("bob")
+    wait_for("the ends of sessions", lambda: w.gateway.log.text().count('"event":"closed"') == 2)
+
+    refused, by_login, dialled = (block(PAGE, heading, "sh", n) for n in range(3))
+    assert re.fullmatch(r"bob\t127\.0\.0\.1\tcannot connect: .*Connection refused\n", operator.run(refused))
+    login, sessions, _, received = operator.run(by_login).rstrip("\n").split("\t")
+    assert (login, sessions) == ("alice", "2") and int(received) > 200000
+    lines = [json.loads(line) for line in w.gateway.log.lines()]
+    port = next(o["dialled_from_port"] for o in lines if "dialled_from_port" in o)
+    assert operator.run(put(dialled, ("36324", port))) == "alice\n"
+
+    alloy = block(PAGE, heading, "alloy")
+    taken, labels, metadata = (set(re.findall(r'(\w+) = ""', found))
+                               for found in re.findall(r'\{(\w+ = "".*)\}', alloy))
+    assert taken == labels | metadata
+    assert taken <= set().union(*lines) and labels <= set(lines[-1])
 
 
 def test_alarms(gated, ring, tmp_path):

@@ -78,6 +78,9 @@ leg_version_input(const void *data, size_t len, void *user)
 	size_t room = len < LEG_VERSION_LINE_MAX + 2 ? len : LEG_VERSION_LINE_MAX + 2, n, taken;
 	const char *line = data, *end = memchr(data, '\n', room);
 
+	/* as sshd, at once: what is not text does not have to end */
+	if (end == NULL && memchr(data, '\0', room) != NULL)
+		return leg_version_refused(leg);
 	if (end == NULL)
 		return len > LEG_VERSION_LINE_MAX + 1 ? leg_version_refused(leg) : 0;
 	taken = (size_t)(end - line) + 1;

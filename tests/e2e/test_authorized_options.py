@@ -84,6 +84,8 @@ def split_options(text):
 
 # The gateway reads the length of a prefix as sshd 9 does.  sshd 10 takes a sign, and refuses the whole list if
 # a length is beyond 128.
+# Nor is the gateway's date before 1970 one that sshd 10.6 takes for never.
+DATES = ("19691231", "19691231Z", "00000101")
 PREFIXES = ("127.0.0.0/+8", "127.0.0.0/129,*", "!127.0.0.0/129,*", "::/129,*")
 
 
@@ -93,7 +95,7 @@ def options():
     for name, values in (("from", FROM), ("expiry-time", TIMES), ("permitopen", PERMITS),
                          ("permitlisten", PERMITS), ("tunnel", TUNNELS), ("environment", ENVIRONMENT)):
         for value in split_options(values):
-            if value not in PREFIXES or version() < (10, 0):
+            if not (value in PREFIXES and version() >= (10, 0) or value in DATES and version() >= (10, 1)):
                 yield f'{name}="{value}"'
     for length in (63, 64, 1022, 1023, 1100):
         yield f'from="*,{length * "1"}"'

@@ -15,7 +15,7 @@ from lab import net
 from lab.agent import Agent
 from lab.bulk import sha256_of
 from lab.refusal import one_line, session_id
-from lab.sshd import HOST_KEYS
+from lab.sshd import HOST_KEYS, version
 
 
 class KnownHosts:
@@ -125,6 +125,8 @@ def test_principals_of_certificate(authorities, upstream_with_certificate, princ
     """A certificate without principals is for all hosts."""
     ca, _ = authorities()
     k = upstream_with_certificate(ca, principals=principals)
+    if k.way.direct and principals == "" and version() >= (10, 1):
+        pytest.skip("ssh 10.6 refuses them")
     k.accepted(k.authority(ca))
 
 
@@ -132,6 +134,8 @@ def test_principals_of_certificate(authorities, upstream_with_certificate, princ
 def test_principals_of_other_hosts(authorities, upstream_with_certificate, principals):
     ca, _ = authorities()
     k = upstream_with_certificate(ca, principals=principals)
+    if k.way.direct and "*" in principals and version() >= (10, 1):
+        pytest.skip("for ssh 10.6 these are patterns")
     k.refused(k.authority(ca), "127.0.0.1 is not a principal of the certificate, and the key is not known")
 
 

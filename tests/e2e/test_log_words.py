@@ -103,8 +103,9 @@ USER = r"authenticating user (alice|\w+) "
 # libssh 0.11 judges a length of zero otherwise.
 MAC_WRONG = "message authentication code incorrect" + ("" if libssh() >= (0, 12) else "|incomplete message")
 MAC = rf"ssh_dispatch_run_fatal: Connection from {BY}: ({MAC_WRONG}) \[preauth\]$"
-NOT_SSH = rf"banner exchange: Connection from {BY}: invalid format$"
-VERSION = rf"banner exchange: Connection from {BY}: could not read protocol version$"
+PREAUTH = r"( \[preauth\])?"  # sshd 10.6 has these words by another process
+NOT_SSH = rf"banner exchange: Connection from {BY}: invalid format{PREAUTH}$"
+VERSION = rf"banner exchange: Connection from {BY}: could not read protocol version{PREAUTH}$"
 
 
 def no_match_line(what, offer):

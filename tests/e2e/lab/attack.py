@@ -136,5 +136,6 @@ def proof(transport, login, key, session_id=None, service="ssh-connection", algo
     signed.add_boolean(True)
     signed.add_string(algorithm)
     signed.add_string(blob)
-    signature = key.sign_ssh_data(signed.asbytes()).asbytes()
+    # paramiko 4 makes no signature of an RSA key by its own name
+    signature = key.sign_ssh_data(signed.asbytes(), algorithm if key.get_name() == "ssh-rsa" else None).asbytes()
     return [USERAUTH_REQUEST, login, service, "publickey", True, algorithm, blob, signature]

@@ -78,7 +78,8 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:  # the program has closed the terminal
             return False
-        self.seen += data.decode("utf-8", "replace")
+        # without what systemd's shell profile tells the terminal about each command
+        self.seen = re.sub(r"\x1b\]3008;.*?\x1b\\", "", self.seen + data.decode("utf-8", "replace"))
         return bool(data)
 
     def wait(self, timeout=20.0):

@@ -153,5 +153,5 @@ def test_session_that_cannot_start_logs_reason(gated):
     resource.prlimit(w.gateway.master.pid, resource.RLIMIT_DATA, (data, data))
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
         assert net.read_all(s) == b""
-    w.gateway.log.wait(r"error: (session [0-9a-f]+: cannot (start|enter the sandbox)|new session): \w")
+    w.gateway.log.wait(r"error: (session [0-9a-f]+: (cannot (start|enter the sandbox)|crashed)|new session): \w")
     w.gateway.quiet()

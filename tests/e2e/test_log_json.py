@@ -140,7 +140,7 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
 
     with net.connect(("127.0.0.1", g.port)):
         (session,) = wait_for("a session", g.sessions)
-        os.kill(session.pid, signal.SIGSEGV)
+        os.kill(session.pid, signal.SIGKILL)
         events.wait("crashed")
     reload(w, events, MaxStartups="1")
     with net.connect(("127.0.0.1", g.port)):

@@ -157,7 +157,7 @@ def test_reload_with_new_directory_without_landlock(gated, tmp_path):
     w.known = tmp_path / "known"
     w.known.mkdir()
     w.gateway.stop()
-    w.gateway.within = (sys.executable, "-P", without_landlock.__file__)
+    w.gateway.within = (sys.executable, without_landlock.__file__)
     mark = w.gateway.log.mark()
     w.gateway.start()
     said = [line for line in w.gateway.log.lines(mark) if "Landlock" in line]

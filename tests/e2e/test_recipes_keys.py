@@ -6,7 +6,7 @@ import pytest
 
 from lab.client import echoes, open_session
 from lab.documents import block, put
-from lab.operator import Operator
+from lab.gateway_operator import Operator
 from lab.way import Way
 
 PAGE = "doc/recipes.md"

@@ -4,7 +4,7 @@ import pytest
 
 from lab import net
 from lab.documents import block, put
-from lab.operator import Operator
+from lab.gateway_operator import Operator
 from lab.sshd import ME
 from lab.way import Way
 

@@ -12,7 +12,7 @@ from lab import net
 from lab.client import echoes, open_session
 from lab.documents import block, put
 from lab.gateway import Gateway
-from lab.operator import HAProxy
+from lab.gateway_operator import HAProxy
 from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way

@@ -12,7 +12,7 @@ from lab.client import echoes, open_session
 from lab.documents import block, put
 from lab.fail2ban import FILTERS, OURS
 from lab.gateway import TREE
-from lab.operator import Operator
+from lab.gateway_operator import Operator
 from lab.sshd import ME
 from lab.way import Way
 

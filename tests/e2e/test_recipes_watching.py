@@ -10,7 +10,7 @@ from lab import net
 from lab.client import open_session
 from lab.documents import block, put
 from lab.gateway import NOT_RELOADED, TREE
-from lab.operator import Operator
+from lab.gateway_operator import Operator
 from lab.wait import wait_for
 
 PAGE = "doc/recipes.md"

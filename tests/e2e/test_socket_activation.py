@@ -21,7 +21,7 @@ SESSIONS = 50
 
 
 def activated_by(*addresses):
-    return [sys.executable, "-P", "-B", str(ACTIVATE), *addresses, "--"]
+    return [sys.executable, "-B", str(ACTIVATE), *addresses, "--"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from lab import sshd
 from lab.documents import block
-from lab.operator import Operator
+from lab.gateway_operator import Operator
 from lab.way import Way
 
 PAGE = "doc/recipes.md"

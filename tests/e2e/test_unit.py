@@ -91,7 +91,7 @@ def confined(short):
         pytest.skip("sanitizers want /proc and memory as they are used to")
     if not shutil.which("systemd-analyze"):
         pytest.skip("takes systemd-analyze, which knows the sets of system calls")
-    words = [sys.executable, "-P", "-B", str(WITHIN), str(UNIT), str(short), "--"]
+    words = [sys.executable, "-B", str(WITHIN), str(UNIT), str(short), "--"]
     p = subprocess.run([*words, "true"], capture_output=True, text=True, timeout=60, check=False)
     if p.returncode == 77:
         pytest.skip(p.stderr)

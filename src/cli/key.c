@@ -338,6 +338,7 @@ key_dispatch(struct key_args *a, int n, char **operands)
 		    (a->type != NULL && c->run != key_generate_cmd) ||
 		    (a->password && c->run != key_add_cmd) ||
 		    (a->force && c->run != key_remove_cmd) ||
+		    (a->quiet && c->run != key_generate_cmd && c->run != key_add_cmd) ||
 		    (a->route != NULL && (c->run != key_public_cmd || a->store != NULL)) ||
 		    (a->from != NULL && c->run != key_rewrap_cmd && a->route == NULL))
 			return cli_wrong_usage(&cli_key);
@@ -361,6 +362,7 @@ key_run(int argc, char **argv)
 		{ "type", 0, &a.type, NULL },
 		{ "password", 0, NULL, &a.password },
 		{ "force", 0, NULL, &a.force },
+		{ "quiet", 'q', NULL, &a.quiet },
 		{ 0 },
 	};
 	int at = cli_options(argc, argv, options, &cli_key);
@@ -378,8 +380,8 @@ const struct cli_command cli_key = {
 	.name = "key",
 	.summary = "manage the keys in the key store",
 	.usage =
-	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa]\n"
-	    "       sallyport key add NAME FILE | add NAME --password\n"
+	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa] [-q]\n"
+	    "       sallyport key add NAME FILE [-q] | add NAME --password [-q]\n"
 	    "       sallyport key list | public NAME [--for ROUTE [--from LIST]]\n"
 	    "       sallyport key remove NAME [--force]\n"
 	    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
@@ -401,6 +403,7 @@ const struct cli_command cli_key = {
 	    "  -c DIR         the configuration, whose [keystore] says where the store is and\n"
 	    "                 what unlocks it (default: /etc/sallyport/conf.d if it exists,\n"
 	    "                 else ./conf.d)\n"
+	    "  -q, --quiet    do not explain what to do with the key or password\n"
 	    "  --store DIR    this store, no configuration is read\n"
 	    "  --unlock SPEC  file:PATH, credential:NAME or passphrase; for rewrap the new one\n"
 	    "                 (default with --store: file:DIR/.unlock)\n"

@@ -21,6 +21,7 @@ struct key_args {
 	const char *file;
 	int password;
 	int force; /* remove: also a key in use */
+	int quiet; /* generate, add: the public half alone */
 };
 
 /* Where the store is and what opens it. */

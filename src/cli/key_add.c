@@ -106,7 +106,7 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 	if (r != 0)
 		return key_fail_add(a, &why, r);
 	status = key_print_public(a->name, pub);
-	if (status == CLI_OK) {
+	if (status == CLI_OK && !a->quiet) {
 		pubkey_fingerprint(buf_bytes(pub), fingerprint);
 		key_add_explain(a, fingerprint);
 	}
@@ -265,7 +265,7 @@ key_add_password(const struct key_args *a)
 		r = keystore_add_password(ks, a->name, password, &why);
 	if (r != 0)
 		status = key_fail_add(a, &why, r);
-	else
+	else if (!a->quiet)
 		fprintf(stderr, "To log in with it upstream: Password = %s in a route.\n", a->name);
 	keystore_free(&ks);
 	secret_free(&password);

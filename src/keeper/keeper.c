@@ -89,7 +89,7 @@ keeper_reload(struct keeper *k)
 	wire_put_bool(&b, r == 0);
 	wire_put_u32(&b, (uint32_t)(r == 0 ? k->next->conf->n_routes : errors.n));
 	keeper_put_text(&b, text == NULL ? "" : text, text == NULL ? 0 : len);
-	keeper_put_host_keys(&b, k->next != NULL ? k->next->identity : NULL);
+	keeper_put_host_keys(&b, r == 0 ? k->next->identity : NULL);
 	free(text);
 	conf_errors_free(&errors);
 	if (master_link_send(k, &b, -1) != 0)

@@ -11,7 +11,7 @@ NAMES = [
     "alice\nsallyport[1]: Accepted publickey for root", "\x1b[2J\x1b]0;owned\x07", "%s%n%d", "%u%1%2",
     "аlice", "alice\u200b", "alice ", " alice", "ALICE", "-oProxyCommand=touch /tmp/owned", "-l",
     "alice;id", "$(id)", "`id`", "'\"", "*", "?", "a*", "[route alice]", "alice=x", "\xff", "alice\r",
-    "\u202eecila", "alice\t", "a" * 255, "a" * 256, "a" * 1024, "alice,root", "alice@host", "alice:root",
+    "\u202eecila", "alice\t", "a" * 255, "a" * 256, "a" * 1024, "alice,root", "alice@host", "nobody:alice",
 ]
 
 RAW_NAMES = [

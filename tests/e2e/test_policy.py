@@ -218,10 +218,7 @@ def test_allow_streamlocal_forwarding(with_words, short, tcp, stream):
         server.listen()
         server.settimeout(10)
         w.client.forward("-L", f"{short}/l:{reached}")
-        wait_for("the socket", (short / "l").exists)
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(10)
-            s.connect(str(short / "l"))
+        with net.connect_when_ready(str(short / "l"), 10) as s:
             if "no" in (tcp, stream) or "remote" in (tcp, stream):
                 assert s.recv(1) == b""
             else:

@@ -31,7 +31,7 @@ class Agent:
         self.log = Log(way.dir / "agent.log", "\r\n")
         with open(self.log.path, "wb") as log:
             self.process = way.client.popen(["ssh-agent", "-d", "-a", path, *flags], stderr=log)
-        wait_for("the agent's socket", path.exists)
+        net.wait_accepts(str(path))
         way.client.env["SSH_AUTH_SOCK"] = str(path)
         way.client.write_config(ForwardAgent="yes")
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 
 from . import net, procs
-from .wait import wait_for
 
 
 def opens(w, port, host="127.0.0.1"):
@@ -36,7 +35,7 @@ def pty(w):
 def agent(w, tmp_path):
     p = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "a")], stdout=subprocess.DEVNULL)
     try:
-        wait_for("the agent", (tmp_path / "a").exists)
+        net.wait_accepts(str(tmp_path / "a"))
         r = w.ssh("-A", "echo ${SSH_AUTH_SOCK:+yes}", env={"SSH_AUTH_SOCK": str(tmp_path / "a")})
         assert r.code == 0
         return r.text == "yes\n"

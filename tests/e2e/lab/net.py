@@ -57,6 +57,17 @@ def wait_accepts(address, timeout=10.0):
     wait_for(f"an answer at {address}", lambda: accepts(address), timeout)
 
 
+def connect_when_ready(address, timeout=20.0):
+    """connect(), as soon as somebody listens: a Unix socket has a path before it does."""
+    def connected():
+        try:
+            return connect(address, timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return None
+
+    return wait_for(f"a connection to {address}", connected)
+
+
 def read_all(sock):
     """All bytes until the peer closes its end."""
     parts = []

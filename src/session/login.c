@@ -240,7 +240,8 @@ login_refuse(struct session *s, struct wire *body)
 
 	wire_text(body, text, sizeof(text));
 	told = body->left > 0;
-	dispatch_payloads(s, s->down, body);
+	if (!session_shows_both(s))
+		dispatch_payloads(s, s->down, body);
 	session_disconnect(s, text, told);
 	session_end(s, "refused");
 }

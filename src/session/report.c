@@ -51,19 +51,39 @@ session_client_ended(struct session *s)
 		session_end(s, "client: %s", leg_error(s->down));
 }
 
-/* Does the client show its user every banner?  OpenSSH and Dropbear do.  PuTTY, WinSCP and libraries
- * show the text of a DISCONNECT, and no banner that comes right before it. */
+/* Does the client's version string begin with one of these names? */
 static int
-report_shows_banners(const struct session *s)
+report_client_is(const struct session *s, const char *const names[2])
 {
-	static const char *const software[] = { "SSH-2.0-OpenSSH_", "SSH-2.0-dropbear" };
+	static const char protocol[] = "SSH-2.0-";
 	const char *version = leg_peer_version(s->down);
 	size_t i;
 
-	for (i = 0; version != NULL && i < sizeof(software) / sizeof(software[0]); i++)
-		if (strncmp(version, software[i], strlen(software[i])) == 0)
+	if (version == NULL || strncmp(version, protocol, sizeof(protocol) - 1) != 0)
+		return 0;
+	version += sizeof(protocol) - 1;
+	for (i = 0; i < 2; i++)
+		if (strncmp(version, names[i], strlen(names[i])) == 0)
 			return 1;
 	return 0;
+}
+
+/* Does the client show its user every banner?  OpenSSH and Dropbear do.  PuTTY, WinSCP and libraries
+ * show the text of a DISCONNECT. */
+static int
+report_shows_banners(const struct session *s)
+{
+	static const char *const names[] = { "OpenSSH_", "dropbear" };
+
+	return report_client_is(s, names);
+}
+
+int
+session_shows_both(const struct session *s)
+{
+	static const char *const names[] = { "PuTTY_", "WinSCP_" };
+
+	return report_client_is(s, names);
 }
 
 void

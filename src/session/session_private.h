@@ -92,6 +92,10 @@ void session_client_ended(struct session *s);
  * shows banners is not to show it twice. */
 void session_disconnect(struct session *s, const char *line, int told);
 
+/* Is the client one that shows the text of a DISCONNECT, and in newer versions a banner right before it as
+ * well?  PuTTY and WinSCP. */
+int session_shows_both(const struct session *s);
+
 /* It is over: tell the user, if nobody else has, and the keeper. */
 void session_report(struct session *s);
 

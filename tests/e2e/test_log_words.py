@@ -284,7 +284,9 @@ def test_fail2ban_finds_same_hosts_as_with_sshd(builder, tmp_path):
     for mode in MODES:
         # sshd has two lines for a DISCONNECT, and this mode knows only the other one
         missing = {"nothing-left"} if mode == "ddos" else set()
-        assert found["gateway", mode] == found["direct", mode] - missing, mode
+        # sshd 10 has words for these that the filter of fail2ban 1.1 does not know
+        more = {"nothing", "half-a-version"} & found["gateway", mode]
+        assert found["gateway", mode] == (found["direct", mode] | more) - missing, mode
 
 
 # Keys that are refused.

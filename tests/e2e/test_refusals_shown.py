@@ -51,7 +51,9 @@ def putty(tmp_path, ring):
 @needs_putty
 @pytest.mark.parametrize("program", PUTTY)
 def test_putty(refusing, putty, program):
-    """And WinSCP, which is made of the same code: they show the text of a DISCONNECT, and no banner before it."""
+    """And WinSCP, which is made of the same code: they show the text of a DISCONNECT.  Newer ones would show a
+    banner before it as well, so they get none.
+    """
     code, said = putty(refusing, program, "client")
     assert code == 1 and "disconnect" in said
     assert_told_once(refusing, said)

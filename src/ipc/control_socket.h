@@ -36,8 +36,8 @@ int control_socket_ask(const char *path, const char *request, int *status, char 
  * buf_err(b). */
 void control_socket_put_errors(struct buf *b, unsigned int count, const char *text);
 
-/* The same of one that succeeded: {"ok":true,"routes":N}, with "notes":[...] if there are lines of
- * notes. */
+/* The answer of a reload that succeeded: {"ok":true,"routes":N}, and "notes":[...] with the lines of
+ * notes, if there are any. */
 void control_socket_put_done(struct buf *b, unsigned int routes, const char *notes);
 
 #endif

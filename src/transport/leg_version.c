@@ -78,7 +78,7 @@ leg_version_input(const void *data, size_t len, void *user)
 	size_t room = len < LEG_VERSION_LINE_MAX + 2 ? len : LEG_VERSION_LINE_MAX + 2, n, taken;
 	const char *line = data, *end = memchr(data, '\n', room);
 
-	/* as sshd, at once: what is not text does not have to end */
+	/* a NUL is no text: sshd, too, refuses it without waiting for the end of the line */
 	if (end == NULL && memchr(data, '\0', room) != NULL)
 		return leg_version_refused(leg);
 	if (end == NULL)

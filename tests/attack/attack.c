@@ -24,6 +24,8 @@
 #define ATTACK_MAGIC_LEN (sizeof(ATTACK_MAGIC) - 1)
 /* Long enough for any client: an SSH client sends its version string at once. */
 #define ATTACK_MAGIC_WAIT_MS 5000
+/* The keeper answers in milliseconds; on a busy machine, in seconds. */
+#define ATTACK_SEND_TIMEOUT_MS 20000
 #define ATTACK_SCRATCH_SIZE (128 * 1024)
 
 enum attack_op {
@@ -109,6 +111,19 @@ attack_receive(uint32_t ms, struct buf *out)
 		buf_put(out, attack_scratch, (size_t)n);
 }
 
+/* Like the product's sessions, this one waits while the keeper has yet to read what it was sent. */
+static uint64_t
+attack_send(const struct wire *body)
+{
+	struct pollfd pfd = { attack_keeper, POLLOUT, 0 };
+	ssize_t n;
+
+	do
+		n = send(attack_keeper, body->p, body->left, MSG_NOSIGNAL);
+	while (n == -1 && errno == EAGAIN && poll(&pfd, 1, ATTACK_SEND_TIMEOUT_MS) == 1);
+	return (uint64_t)(n == -1 ? -errno : n);
+}
+
 static uint64_t
 attack_call(struct wire *body)
 {
@@ -173,10 +188,7 @@ attack_obey(uint8_t op, struct wire *body, struct buf *out)
 		wire_put_u64(out, (uint64_t)(uintptr_t)attack_scratch);
 		break;
 	case ATTACK_SEND:
-		wire_put_u64(out,
-		    send(attack_keeper, body->p, body->left, MSG_NOSIGNAL) == -1 ?
-			(uint64_t)-errno :
-			(uint64_t)body->left);
+		wire_put_u64(out, attack_send(body));
 		break;
 	case ATTACK_RECEIVE:
 		attack_receive(wire_u32(body), out);

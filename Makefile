@@ -278,7 +278,7 @@ check:
 	@echo 'check: `make platforms` is not part of it: the same in minimal Debians (an hour)'
 	@build-aux/deps build run check
 	+@$(MAKE) $(jobs) all tests
-	+@$(MAKE) --no-print-directory run-tests
+	+@$(MAKE) --no-print-directory run-tests RERUNS=$(CHECK_RERUNS)
 
 # As measured on two processors of 2023, from nothing: packages, libssh, build, tests.
 CHECK_TIME = about 10 minutes on two processors
@@ -298,13 +298,17 @@ e2e: all $(PROVIDER) $(LOOP) $(ATTACK)
 
 # The end-to-end tests mostly wait: three at a time keep two processors busy.
 E2E_JOBS = 3
+# How often a failed end-to-end test is run again.  `make check` does so on machines that are busy with
+# other work; its summary says RERUN for each, and each is a test to be mended.
+RERUNS = 0
+CHECK_RERUNS = 2
 
 run-unit:
 	@EMULATOR='$(EMULATOR)' build-aux/run-unit $(TESTS)
 run-e2e:
 	@if [ -d tests/e2e ]; then \
-		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -rfEs -n $(E2E_JOBS) tests/e2e \
-		    $(PYTEST_ARGS); \
+		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -rfEsR -n $(E2E_JOBS) tests/e2e \
+		    $(if $(filter-out 0,$(RERUNS)),--reruns $(RERUNS)) $(PYTEST_ARGS); \
 	else echo 'tests/e2e: there is none yet'; fi
 
 asan: export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0

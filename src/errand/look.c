@@ -71,8 +71,8 @@ look_exchange(struct look_state *look, int trial, int answer, int64_t deadline)
 {
 	struct leg *leg = look->leg;
 	struct pollfd fds[2] = { { leg_fd(leg), POLLIN, 0 }, { answer, POLLIN, 0 } };
-	const char *text;
-	int n, r, asked = 0;
+	const char *why;
+	int r, asked = 0;
 
 	/* A host that closes at once would reset the connection for what is sent to it: hear it
 	 * first, so that the reason is the right one. */
@@ -88,16 +88,11 @@ look_exchange(struct look_state *look, int trial, int answer, int64_t deadline)
 			return leg_error(leg);
 		if (trial ? asked && leg_ext_info_known(leg) : leg_ready(leg))
 			return NULL;
-		fds[0].events = leg_writable(leg) > 0 ? POLLIN | POLLOUT : POLLIN;
-		n = poll(fds, 2, clock_until(deadline, clock_ms()));
-		if (n == 0)
-			return "timed out";
-		/* the keeper has closed the socket: no login waits for the answer */
-		if (n == -1 || fds[1].revents != 0)
-			_exit(1);
-		r = leg_input(leg);
-		if (r != 0 && r != ERR_AGAIN)
-			return leg_peer_disconnect(leg, &text) != 0 ? text : leg_error(leg);
+		r = query_step(leg, answer, deadline, &why);
+		if (r == ERR_EOF)
+			_exit(1); /* no login waits for the answer */
+		if (r != 0)
+			return why;
 	}
 }
 

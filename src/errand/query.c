@@ -20,28 +20,45 @@ query_packet(struct query *q, const uint8_t *payload, size_t len)
 	buf_free(&none);
 }
 
+int
+query_step(struct leg *leg, int answer, int64_t deadline, const char **why)
+{
+	struct pollfd fds[2] = { { leg_fd(leg), POLLIN, 0 }, { answer, POLLIN, 0 } };
+	int n, r;
+
+	*why = NULL;
+	if (leg_writable(leg) > 0)
+		fds[0].events |= POLLOUT;
+	n = poll(fds, 2, clock_until(deadline, clock_ms()));
+	if (n == -1 || fds[1].revents != 0) {
+		*why = "nobody waits for the answer";
+		return ERR_EOF;
+	}
+	if (n == 0) {
+		*why = "timed out";
+		return ERR_TIMEOUT;
+	}
+	r = leg_input(leg);
+	if (r == 0 || r == ERR_AGAIN)
+		return 0;
+	if (leg_peer_disconnect(leg, why) == 0)
+		*why = leg_error(leg);
+	return ERR_SSH;
+}
+
 /* NULL once the host has answered, or why it has not. */
 static const char *
 query_await(struct query *q, struct leg *leg, int answer, int64_t deadline)
 {
-	struct pollfd fds[2] = { { leg_fd(leg), POLLIN, 0 }, { answer, POLLIN, 0 } };
-	const char *text;
-	int n, r;
+	const char *why;
 
 	for (;;) {
 		if (leg_flush(leg) != 0)
 			return leg_error(leg);
 		if (q->verdict != AUTH_CLIENT_WAIT && q->verdict != AUTH_CLIENT_BANNER)
 			return NULL;
-		fds[0].events = leg_writable(leg) > 0 ? POLLIN | POLLOUT : POLLIN;
-		n = poll(fds, 2, clock_until(deadline, clock_ms()));
-		if (n == 0)
-			return "timed out";
-		if (n == -1 || fds[1].revents != 0)
-			return "nobody waits for the answer";
-		r = leg_input(leg);
-		if (r != 0 && r != ERR_AGAIN)
-			return leg_peer_disconnect(leg, &text) != 0 ? text : leg_error(leg);
+		if (query_step(leg, answer, deadline, &why) != 0)
+			return why;
 	}
 }
 

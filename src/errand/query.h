@@ -12,6 +12,11 @@ struct query {
 	enum auth_client_verdict verdict;
 };
 
+/* Wait once for the host, and process what it has sent; look.c calls it, too.  0; or, with a text that
+ * is valid as long as the leg in *why: ERR_TIMEOUT at the deadline, ERR_EOF if the keeper has closed
+ * answer, ERR_SSH if the leg has ended. */
+int query_step(struct leg *leg, int answer, int64_t deadline, const char **why) MUST_CHECK;
+
 /* A message that the host has sent during the login. */
 void query_packet(struct query *q, const uint8_t *payload, size_t len);
 

@@ -181,7 +181,7 @@ static int
 exec_command(void *self, const struct lookup_request *request, struct lookup_command *command)
 {
 	const struct exec *x = self;
-	char port[16];
+	char port[16], local_port[16];
 	const char *const env[][2] = {
 		{ "PWD", x->conf->base },
 		{ "SALLYPORT_LOGIN", request->login },
@@ -189,6 +189,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 		{ "SALLYPORT_CLIENT_ADDRESS", request->client_address },
 		{ "SALLYPORT_CLIENT_PORT", port },
 		{ "SALLYPORT_LOCAL_ADDRESS", request->local_address },
+		{ "SALLYPORT_LOCAL_PORT", local_port },
 		{ "SALLYPORT_METHOD", request->method },
 		{ "SALLYPORT_FINGERPRINT", request->fingerprint },
 		{ "SALLYPORT_PUBLIC_KEY", request->public_key },
@@ -197,6 +198,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 	int r;
 
 	snprintf(port, sizeof(port), "%u", request->client_port);
+	snprintf(local_port, sizeof(local_port), "%u", request->local_port);
 	command->timeout_ms = x->timeout_ms;
 	r = strlist_add(&command->argv, x->path, strlen(x->path));
 	for (i = 1; r == 0 && i < x->words.n; i++)

@@ -21,19 +21,14 @@
 /* Comparisons of two patterns, of 14,000 each with each: a few seconds' worth. */
 #define COMPARISONS_MAX (100u * 1000 * 1000)
 
-static const char *const check_conditions[] = { "MatchAddress", "MatchLocalAddress",
-	"MatchFingerprint" };
-
-#define N_CONDITIONS (sizeof(check_conditions) / sizeof(check_conditions[0]))
-
 /* Is the route used for every login that its name matches? */
 static int
 check_is_unconditional(const struct conf_section *s)
 {
 	size_t i;
 
-	for (i = 0; i < N_CONDITIONS; i++)
-		if (conf_entry_find(s, check_conditions[i]) != NULL)
+	for (i = 0; route_conditions[i] != NULL; i++)
+		if (conf_entry_find(s, route_conditions[i]) != NULL)
 			return 0;
 	return 1;
 }
@@ -144,8 +139,8 @@ check_condition_text(const struct conf_section *s)
 	if (f == NULL)
 		fatal("out of memory");
 	fprintf(f, "%.*s", (int)route_name_len(s->name), s->name);
-	for (i = 0; i < N_CONDITIONS; i++) {
-		e = conf_entry_find(s, check_conditions[i]);
+	for (i = 0; route_conditions[i] != NULL; i++) {
+		e = conf_entry_find(s, route_conditions[i]);
 		fprintf(f, "\n%s", e == NULL ? "" : e->value);
 	}
 	if (fclose(f) != 0)

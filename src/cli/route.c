@@ -91,7 +91,8 @@ route_explain(const struct route_args *a, struct find_route *f)
 	int by_key = 0, status = CLI_FAILED;
 	struct lookup_request request = { .login = a->login,
 		.client_address = a->from != NULL ? a->from : "",
-		.local_address = a->to != NULL ? a->to : "",
+		.local_address = a->to_address,
+		.local_port = a->to_port,
 		.fingerprint = fingerprint,
 		.method = a->key != NULL ? "publickey" : "none",
 		.by_key = &by_key };
@@ -123,15 +124,56 @@ route_explain(const struct route_args *a, struct find_route *f)
 }
 
 static int
-route_is_address(const char *option, const char *text)
+route_is_address(const char *text)
 {
 	struct in6_addr raw;
 
-	if (text == NULL || inet_pton(AF_INET, text, &raw) == 1 ||
-	    inet_pton(AF_INET6, text, &raw) == 1)
-		return 1;
-	fprintf(stderr, "sallyport: %s: \"%.100s\" is not an IPv4 or IPv6 address\n", option, text);
-	return 0;
+	return inet_pton(AF_INET, text, &raw) == 1 || inet_pton(AF_INET6, text, &raw) == 1;
+}
+
+/* Split "192.0.2.1:22" or "[2001:db8::1]:22".  1 if there is a port behind the address. */
+static int
+route_split_to(struct route_args *a)
+{
+	const char *colon = strrchr(a->to, ':'), *from = a->to;
+	size_t len;
+
+	if (colon == NULL || conf_port(colon + 1, &a->to_port) != 0)
+		return 0;
+	len = (size_t)(colon - from);
+	if (from[0] == '[') {
+		if (len < 2 || from[len - 1] != ']')
+			return 0;
+		from++;
+		len -= 2;
+	}
+	if (len >= sizeof(a->to_address))
+		return 0;
+	snprintf(a->to_address, sizeof(a->to_address), "%.*s", (int)len, from);
+	/* brackets around IPv6, and only there: not 1:2:3:4:5:6:7:8:22 */
+	return route_is_address(a->to_address) &&
+	    (a->to[0] == '[') == (strchr(a->to_address, ':') != NULL);
+}
+
+/* Check --from and --to, and take the latter apart.  1; else why not has been printed. */
+static int
+route_take_addresses(struct route_args *a)
+{
+	if (a->from != NULL && !route_is_address(a->from)) {
+		fprintf(stderr, "sallyport: --from: \"%.100s\" is not an IPv4 or IPv6 address\n",
+		    a->from);
+		return 0;
+	}
+	if (a->to != NULL && route_is_address(a->to)) {
+		snprintf(a->to_address, sizeof(a->to_address), "%s", a->to);
+	} else if (a->to != NULL && !route_split_to(a)) {
+		fprintf(stderr,
+		    "sallyport: --to: \"%.100s\" is not an IPv4 or IPv6 address, alone or as "
+		    "ADDRESS:PORT or [ADDRESS]:PORT\n",
+		    a->to);
+		return 0;
+	}
+	return 1;
 }
 
 static int
@@ -192,7 +234,7 @@ route_run(int argc, char **argv)
 		find_route_close(&f);
 		return status;
 	}
-	if (!route_is_address("--from", a.from) || !route_is_address("--to", a.to))
+	if (!route_take_addresses(&a))
 		return CLI_USAGE;
 	a.login = argv[at];
 	buf_init(&a.blob, 65536);
@@ -213,7 +255,7 @@ const struct cli_command cli_route = {
 	.name = "route",
 	.summary = "how a login is routed, and why not",
 	.usage = "usage: sallyport route [LOGIN] [-c DIR] [--key FILE.pub] "
-		 "[--from ADDRESS] [--to ADDRESS] [--dial]\n",
+		 "[--from ADDRESS] [--to ADDRESS[:PORT]] [--dial]\n",
 	.help =
 	    "\n"
 	    "Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
@@ -221,7 +263,8 @@ const struct cli_command cli_route = {
 	    "upstream, and the user there (%u is the login).\n"
 	    "  --key FILE.pub  also whether this public key may log in\n"
 	    "  --from ADDRESS  for a client with this address\n"
-	    "  --to ADDRESS    for a client that connects to this address of the gateway\n"
+	    "  --to ADDRESS    for a client that connects to this address of the gateway;\n"
+	    "                  with a port: 192.0.2.1:22, [2001:db8::1]:22\n"
 	    "  --dial          also whether the upstream can be reached, has a host key that\n"
 	    "                  is accepted, and takes the mapped key, without logging in there\n"
 	    "\n"

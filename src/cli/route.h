@@ -13,7 +13,9 @@ struct route_args {
 	const char *login;
 	const char *key;
 	const char *from;
-	const char *to;
+	const char *to;	     /* as typed */
+	char to_address[64]; /* the address in it */
+	uint16_t to_port;    /* 0: none was given */
 	int dial;
 
 	struct buf blob; /* of --key */

@@ -51,6 +51,7 @@ const char *const elsewhere_of_route[] = {
 	"SessionTimeout",
 	"MatchAddress",
 	"MatchLocalAddress",
+	"MatchLocalPort",
 	"MatchFingerprint",
 	NULL,
 };
@@ -91,7 +92,7 @@ static const struct {
 	{ NULL, "Upstream", "write HostName, Port and User" },
 	{ NULL, "Username", "write User" },
 	{ NULL, "Match",
-	    "write a [route LOGIN/LABEL] with MatchAddress, MatchLocalAddress or "
+	    "write a [route LOGIN/LABEL] with MatchAddress, MatchLocalAddress, MatchLocalPort or "
 	    "MatchFingerprint" },
 	{ NULL, "Include", "every *.ini file of conf.d is read, in the order of the names" },
 	{ NULL, "ProxyJump", JUMP },
@@ -195,7 +196,7 @@ elsewhere_section(const char *kind)
 	if (strcasecmp(kind, "host") == 0 || strcasecmp(kind, "user") == 0)
 		return "write [route LOGIN], with HostName in it";
 	if (strcasecmp(kind, "match") == 0)
-		return "write [route LOGIN/LABEL], with MatchAddress, MatchLocalAddress or "
-		       "MatchFingerprint in it";
+		return "write [route LOGIN/LABEL], with MatchAddress, MatchLocalAddress, "
+		       "MatchLocalPort or MatchFingerprint in it";
 	return NULL;
 }

@@ -17,6 +17,7 @@ struct lookup_request {
 	const char *login; /* checked by login_name_ok() */
 	const char *client_address;
 	const char *local_address;
+	unsigned int local_port; /* 0: not known */
 	const char *fingerprint; /* of the key offered, "SHA256:...", or "" */
 
 	/* for programs; these may be NULL */

@@ -75,10 +75,12 @@ int route_expand(const struct conf *conf, struct route *r, const struct wildcard
     struct reason *why) MUST_CHECK;
 
 /*
- * 1 if the route's MatchAddress, MatchLocalAddress and MatchFingerprint match the request; a key that is not
- * set matches.  Sets *request->by_key if the result depends on the client's key.
+ * 1 if all conditions that the route has, of route_conditions[], hold for the request.  Sets *request->by_key if the result depends on the client's key.
  */
 int route_matches(const struct route *r, const struct lookup_request *request);
+
+/* The keywords that are conditions, the client's key last; ends with NULL. */
+extern const char *const route_conditions[];
 
 /* Where the entries of a route come from. */
 struct route_origin {

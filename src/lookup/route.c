@@ -90,6 +90,7 @@ static const struct keyword route_table[] = {
 	{ "MatchAddress", &keyword_string, R(match_address), .check = route_check_addresses },
 	{ "MatchLocalAddress", &keyword_string, R(match_local_address),
 	    .check = route_check_addresses },
+	{ "MatchLocalPort", &keyword_words, R(match_local_ports), .check = route_check_port },
 	{ "MatchFingerprint", &keyword_words, R(match_fingerprints),
 	    .check = route_check_fingerprint },
 
@@ -122,6 +123,7 @@ static void
 route_check_label(const struct conf_section *s, struct conf_errors *errors)
 {
 	const char *label = route_name_label(s->name);
+	size_t i = 0;
 
 	if (label == NULL)
 		return;
@@ -131,11 +133,12 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: the label after the / may have A-Z a-z 0-9 . _ @ + -",
 		    s->name);
-	if (!route_has(s, "MatchAddress") && !route_has(s, "MatchLocalAddress") &&
-	    !route_has(s, "MatchFingerprint"))
+	while (route_conditions[i] != NULL && !route_has(s, route_conditions[i]))
+		i++;
+	if (route_conditions[i] == NULL)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs MatchAddress, MatchLocalAddress or MatchFingerprint: "
-		    "when to use it instead of [route %.*s]",
+		    "[route %.100s] needs MatchAddress, MatchLocalAddress, MatchLocalPort or "
+		    "MatchFingerprint: when to use it instead of [route %.*s]",
 		    s->name, (int)(route_name_len(s->name) > 100 ? 100 : route_name_len(s->name)),
 		    s->name);
 }

@@ -58,6 +58,7 @@ struct route {
 	/* The conditions of route_matches(). */
 	char *match_address; /* lists as in from="", or NULL */
 	char *match_local_address;
+	struct strlist match_local_ports; /* empty: any */
 	struct strlist match_fingerprints;
 
 	int passthrough;     /* the upstream checks passwords and keyboard-interactive answers */

@@ -1,6 +1,5 @@
 /*
- * MatchAddress, MatchLocalAddress and MatchFingerprint: for which connections a route is meant.  Called by
- * lookup.c and by the ini backend.
+ * The conditions of a route: for which connections it is meant.  Called by lookup.c and by the ini backend.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,9 @@
 #include "formats/address.h"
 #include "lookup/plugin.h"
 #include "lookup/route_types.h"
+
+const char *const route_conditions[] = { "MatchAddress", "MatchLocalAddress", "MatchLocalPort",
+	"MatchFingerprint", NULL };
 
 /* A copy with single commas between the addresses, which may also be separated by blanks. */
 static char *
@@ -61,10 +63,33 @@ route_address_matches(const char *value, const char *address)
 }
 
 int
+route_check_port(const char *word, struct reason *why)
+{
+	uint16_t port;
+
+	if (conf_port(word, &port) == 0)
+		return 0;
+	return keyword_bad(why, "\"%.80s\" is not a port from 1 to 65535", word);
+}
+
+static int
+route_port_matches(const struct strlist *ports, unsigned int port)
+{
+	uint16_t one;
+	size_t i;
+
+	for (i = 0; i < ports->n; i++)
+		if (conf_port(ports->v[i], &one) == 0 && one == port)
+			return 1;
+	return ports->n == 0;
+}
+
+int
 route_matches(const struct route *r, const struct lookup_request *request)
 {
 	if (!route_address_matches(r->match_address, request->client_address) ||
-	    !route_address_matches(r->match_local_address, request->local_address))
+	    !route_address_matches(r->match_local_address, request->local_address) ||
+	    !route_port_matches(&r->match_local_ports, request->local_port))
 		return 0;
 	if (r->match_fingerprints.n == 0)
 		return 1;

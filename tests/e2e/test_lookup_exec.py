@@ -32,6 +32,7 @@ def test_environment_and_descriptors_of_program(lookup, ring):
     assert env.pop("LANG") == "C.UTF-8"
     assert env.pop("SALLYPORT_SESSION") in x.gateway.log.text()
     assert 0 < int(env.pop("SALLYPORT_CLIENT_PORT")) < 65536
+    assert env.pop("SALLYPORT_LOCAL_PORT") == str(x.gateway.port)
     assert env == {
         "SALLYPORT_LOGIN": "show", "SALLYPORT_CLIENT_ADDRESS": "127.0.0.1",
         "SALLYPORT_LOCAL_ADDRESS": "127.0.0.1", "SALLYPORT_METHOD": "none",

@@ -1,4 +1,4 @@
-"""Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress."""
+"""Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress, MatchLocalPort."""
 
 import re
 
@@ -111,13 +111,42 @@ def test_key_that_selects_route_comes_first(make_gateway, make_sshd, ring, hashe
     g.command("check")
 
 
-@pytest.mark.parametrize("option", ["--from", "--to"])
-def test_match_address(make_gateway, option):
+@pytest.mark.parametrize("option, more, texts", [
+    ("--from", "", ("10.0.0.1:22",)),
+    ("--to", ", alone or as ADDRESS:PORT or [ADDRESS]:PORT",
+     ("10.0.0.1:", "10.0.0.1:0", ":22", "[10.0.0.1]:22", "1:2:3:4:5:6:7:8:22", "[::1]", "[::1:22", "[::1]22")),
+])
+def test_address_of_route_command(make_gateway, option, more, texts):
     g = make_gateway()
-    for text in ("gateway.example.com", "10.0.0", "10.0.0.0/8", ""):
+    for text in ("gateway.example.com", "10.0.0", "10.0.0.0/8", "", *texts):
         p = g.sallyport("route", "alice", option, text, "-c", g.conf)
         assert p.returncode == 2 and p.stderr.decode() == (
-            f'sallyport: {option}: "{text}" is not an IPv4 or IPv6 address\n')
+            f'sallyport: {option}: "{text}" is not an IPv4 or IPv6 address{more}\n')
+
+
+def test_each_port_has_its_routes(make_gateway, make_sshd, ring, tmp_path):
+    """Two ports of one gateway: other machines, and for one login a policy of its own."""
+    ports = [net.free_port(), net.free_port()]
+    g = make_gateway(port=ports[0], ListenAddress=" ".join(f"127.0.0.1:{p}" for p in ports))
+    first, second = make_sshd(env={"WHOSE": "first"}), make_sshd(env={"WHOSE": "second"})
+    keys = [ring.get("client")]
+    g.route("alice", first, keys, key="a")
+    g.route("alice/outside", second, keys, key="b", MatchLocalPort=ports[1], ForceCommand="echo only $WHOSE")
+    g.route("bob/inside", first, keys, key="a", MatchLocalPort=f"1 {ports[0]}")
+    g.start()
+    w = Way("gateway", tmp_path, ring, first, g)
+    try:
+        known = "".join(f"[127.0.0.1]:{p} {k.public}\n" for p in ports for k in g.host_keys)
+        outside = w.new_client(known_hosts=known, Port=ports[1])
+        assert w.ssh(WHOSE).text == "first\n" and outside.ssh("true").text == "only second\n"
+        assert w.lets_in("bob")
+        r = w.new_client(user="bob", known_hosts=known, Port=ports[1]).ssh("true")
+        assert r.code == 255 and "Permission denied" in r.err
+        for to, name in (("127.0.0.1", "alice"), (f"127.0.0.1:{ports[0]}", "alice"),
+                         (f"127.0.0.1:{ports[1]}", "alice/outside"), (f"[::1]:{ports[1]}", "alice/outside")):
+            assert f"[route {name}] at" in g.command("route", "alice", "--to", to)
+    finally:
+        w.close()
 
 
 def test_key_of_no_route(git_routes, ring):

@@ -1,6 +1,5 @@
 /*
- * lookup/route_match.c: several sections for one login, of which MatchAddress, MatchLocalAddress and
- * MatchFingerprint choose one.
+ * lookup/route_match.c: several sections for one login, of which their conditions choose one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,6 +74,42 @@ test_labels(void **state)
 }
 
 static void
+test_ports(void **state)
+{
+	static const struct {
+		unsigned int port;
+		const char *local, *host;
+	} cases[] = {
+		{ 22, "192.0.2.7", "inside" }, { 2222, "192.0.2.7", "inside" },
+		{ 443, "192.0.2.7", "https" }, { 443, "192.0.2.8", "plain" },
+		{ 222, "192.0.2.7", "plain" }, { 0, "192.0.2.7", "plain" }, /* not known */
+	};
+	struct lookup_request request = { .login = "alice",
+		.client_address = "",
+		.fingerprint = "" };
+	struct lookup_pending pending;
+	struct route *r;
+	size_t i;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    ROUTE("alice", "plain", "") ROUTE("alice/in", "inside", "MatchLocalPort = 22 2222\n")
+		ROUTE("alice/tls", "https",
+		    "MatchLocalPort = 443\nMatchLocalAddress = 192.0.2.7\n"));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request.local_address = cases[i].local;
+		request.local_port = cases[i].port;
+		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r), LOOKUP_FOUND);
+		assert_string_equal(r->hosts.v[0], cases[i].host);
+		route_free(&r);
+	}
+	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchLocalPort = 22,443\n"),
+	    "conf.d/a.ini:3: MatchLocalPort: \"22,443\" is not a port from 1 to 65535\n");
+	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchLocalPort = 65536\n"),
+	    "conf.d/a.ini:3: MatchLocalPort: \"65536\" is not a port from 1 to 65535\n");
+}
+
+static void
 test_fingerprints(void **state)
 {
 	(void)state;
@@ -113,6 +148,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_labels, unload),
+		cmocka_unit_test_teardown(test_ports, unload),
 		cmocka_unit_test_teardown(test_fingerprints, unload),
 		cmocka_unit_test_teardown(test_patterns, unload),
 	};

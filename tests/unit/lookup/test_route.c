@@ -163,8 +163,8 @@ test_bad_routes(void **state)
 	    "Passthrough, the mapped key does not sign because the upstream has accepted a "
 	    "password; write publickey,keyboard-interactive\n");
 	lookup_lab_refuses("[route a/b]\nHostName = h\n" REST_OF_ROUTE,
-	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress or "
-	    "MatchFingerprint: when to use it instead of [route a]\n");
+	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress, "
+	    "MatchLocalPort or MatchFingerprint: when to use it instead of [route a]\n");
 	lookup_lab_refuses(
 	    "[route a/b c]\nHostName = h\nMatchAddress = host 10.0.0.1/8\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:3: MatchAddress: \"host 10.0.0.1/8\" is not a list of addresses: "

@@ -43,6 +43,9 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		.port = r->port,
 		.trial = 1,
 		.host = t->host,
+		.approach = { .send_proxy = (unsigned int)r->send_proxy,
+		    .client = "",
+		    .local = "" },
 	};
 	struct buf host_keys, b;
 	const char *list;

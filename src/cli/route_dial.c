@@ -210,12 +210,14 @@ route_dial_say_result(const struct keyscan *t, const char *at)
 	struct reason failed;
 
 	if (t->version[0] == '\0')
-		route_dial_say("%s: connected, but no SSH server answers there: %s", at, t->reason);
+		route_dial_say("%s: connected, but no SSH server answers there: %s%s", at,
+		    t->reason, route_unlike_ssh(t->route));
 	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
 		route_dial_say("%s: %s: Host key verification failed: %s", at, t->version,
 		    host_key_failed(t->route, buf_bytes(&t->blob), t->judgement.why.text, &failed));
 	else if (t->reason[0] != '\0')
-		route_dial_say("%s: %s: %s", at, t->version, t->reason);
+		route_dial_say("%s: %s: %s%s", at, t->version, t->reason,
+		    t->shown ? "" : route_unlike_ssh(t->route));
 	else
 		return route_dial_say_accepted(t, at);
 	return CLI_FAILED;

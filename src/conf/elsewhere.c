@@ -29,6 +29,7 @@ const char *const elsewhere_of_route[] = {
 	"HostKeyFingerprint",
 	"StrictHostKeyChecking",
 	"ConnectTimeout",
+	"SendProxy",
 	"ServerAliveInterval",
 	"Ciphers",
 	"KexAlgorithms",
@@ -98,8 +99,8 @@ static const struct {
 	{ NULL, "ProxyJump", JUMP },
 	{ NULL, "ProxyCommand", JUMP },
 	{ NULL, "ProxyUseFdpass", JUMP },
-	{ NULL, "SendProxy", "the PROXY protocol is not supported yet" },
-	{ NULL, "ProxyProtocol", "the PROXY protocol is not supported yet" },
+	{ NULL, "ProxyProtocol",
+	    "write SendProxy = v1 or v2 into the [route] of an upstream that wants the header" },
 	{ NULL, "HostKeyAlias",
 	    "known hosts are looked up by HostName and Port; HostKeyFingerprint names a host key "
 	    "whatever the name" },

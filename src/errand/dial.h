@@ -1,6 +1,6 @@
 /*
- * Connecting to a host by its name, with a deadline; the resolver may take longer.  For the errands that
- * dial and look, and for `sallyport route --dial`.
+ * Connecting to a host by its name, with a deadline; the resolver may take longer.  For approach.c, and for
+ * `sallyport route --dial`.
  */
 #ifndef ERRAND_DIAL_H
 #define ERRAND_DIAL_H

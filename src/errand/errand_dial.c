@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/proctitle.h"
+#include "errand/approach.h"
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
@@ -61,8 +62,8 @@ errand_dial(int sock)
 		host = dial.hosts.v[i];
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */
-		fd = dial_host(host, port, dial_share(deadline, (unsigned int)(dial.hosts.n - i)),
-		    &why);
+		fd = approach_connect(&dial.approach, host, port,
+		    dial_share(deadline, (unsigned int)(dial.hosts.n - i)), &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/proctitle.h"
+#include "errand/approach.h"
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
@@ -219,7 +220,7 @@ errand_look(int answer)
 	if (errand_confine_look() != 0)
 		_exit(1);
 	buf_init(&look.key, IPC_MAX);
-	fd = dial_host(order.host, port, start + order.connect_ms, &why);
+	fd = approach_connect(&order.approach, order.host, port, start + order.connect_ms, &why);
 	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
 	if (fd == -1)
 		_exit(look_failed(&why, answer) == 0 ? 0 : 1);

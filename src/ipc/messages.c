@@ -106,6 +106,26 @@ ipc_connection_get(struct wire *body, struct ipc_connection *m)
 	return wire_end(body);
 }
 
+static void
+approach_put(struct buf *b, const struct ipc_approach *a)
+{
+	wire_put_u32(b, a->send_proxy);
+	wire_put_text(b, a->client);
+	wire_put_u32(b, a->client_port);
+	wire_put_text(b, a->local);
+	wire_put_u32(b, a->local_port);
+}
+
+static void
+approach_get(struct wire *body, struct ipc_approach *a, struct ipc_texts *texts)
+{
+	a->send_proxy = wire_u32(body);
+	a->client = text_get(body, texts, ADDRESS_SIZE);
+	a->client_port = wire_u32(body);
+	a->local = text_get(body, texts, ADDRESS_SIZE);
+	a->local_port = wire_u32(body);
+}
+
 void
 ipc_dial_put(struct buf *b, const struct ipc_dial *m)
 {
@@ -113,6 +133,7 @@ ipc_dial_put(struct buf *b, const struct ipc_dial *m)
 	wire_put_u32(b, m->timeout_ms);
 	wire_put_u32(b, m->port);
 	strings_put(b, &m->hosts);
+	approach_put(b, &m->approach);
 }
 
 int
@@ -120,11 +141,13 @@ ipc_dial_get(struct wire *body, struct ipc_dial *m)
 {
 	int r;
 
+	m->texts.used = 0;
 	m->session = wire_u64(body);
 	m->timeout_ms = wire_u32(body);
 	m->port = wire_u32(body);
 	m->hosts = (struct strlist){ 0 };
 	r = strings_get(body, &m->hosts, IPC_HOSTS_MAX);
+	approach_get(body, &m->approach, &m->texts);
 	if (r == 0)
 		r = wire_end(body);
 	if (r != 0)
@@ -200,6 +223,7 @@ ipc_look_put(struct buf *b, const struct ipc_look *m)
 	wire_put_bool(b, m->trial);
 	wire_put_text(b, m->host);
 	algorithms_put(b, &m->algorithms);
+	approach_put(b, &m->approach);
 }
 
 int
@@ -212,6 +236,7 @@ ipc_look_get(struct wire *body, struct ipc_look *m)
 	m->trial = wire_bool(body);
 	m->host = text_get(body, &m->texts, HOST_SIZE);
 	algorithms_get(body, &m->algorithms, &m->texts);
+	approach_get(body, &m->approach, &m->texts);
 	return wire_end(body);
 }
 

@@ -35,11 +35,22 @@ struct ipc_connection {
 void ipc_connection_put(struct buf *b, const struct ipc_connection *m);
 int ipc_connection_get(struct wire *body, struct ipc_connection *m) MUST_CHECK;
 
+/* What a host is to be told before SSH begins; in DIAL and LOOK. */
+struct ipc_approach {
+	unsigned int send_proxy; /* version of the PROXY header (formats/proxy_header.h), 0: none */
+	const char *client; /* numeric, for the header; "": nobody, the gateway itself connects */
+	uint32_t client_port;
+	const char *local; /* where that client has connected to */
+	uint32_t local_port;
+};
+
 struct ipc_dial {
 	uint64_t session;
 	uint32_t timeout_ms;
 	uint32_t port;
 	struct strlist hosts; /* in the order in which they are tried; after get: strlist_free() */
+	struct ipc_approach approach;
+	struct ipc_texts texts;
 };
 
 void ipc_dial_put(struct buf *b, const struct ipc_dial *m);
@@ -75,6 +86,7 @@ struct ipc_look {
 	int trial; /* go on as a login would, up to where it is known what the host takes */
 	const char *host;
 	struct ipc_algorithms algorithms;
+	struct ipc_approach approach;
 	struct ipc_texts texts;
 };
 

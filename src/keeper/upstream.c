@@ -306,6 +306,7 @@ void
 upstream_refuse_unreachable(struct ksession *s, const char *what, const char *reason)
 {
 	size_t len = strlen(reason), end = sizeof(UPSTREAM_NOT_ALLOWED) - 1;
+	const char *hint = s->phase == IPC_PHASE_UPSTREAM_KEX ? route_unlike_ssh(s->route) : "";
 
 	/* to the upstream, all users of the gateway come from one address */
 	if (len >= end && strcmp(reason + len - end, UPSTREAM_NOT_ALLOWED) == 0)
@@ -315,7 +316,7 @@ upstream_refuse_unreachable(struct ksession *s, const char *what, const char *re
 		    "sshd_config",
 		    s->up.host, s->route->port);
 	else
-		ksession_refuse(s, upstream_text_unreachable, "%s%s", what, reason);
+		ksession_refuse(s, upstream_text_unreachable, "%s%s%s", what, reason, hint);
 }
 
 void

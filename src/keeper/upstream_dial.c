@@ -46,6 +46,18 @@ upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 				ordered->v[ordered->n++] = hosts->v[i];
 }
 
+static void
+upstream_approach(const struct ksession *s, struct ipc_approach *a)
+{
+	*a = (struct ipc_approach){
+		.send_proxy = (unsigned int)s->route->send_proxy,
+		.client = s->client,
+		.client_port = s->client_port,
+		.local = s->local,
+		.local_port = s->local_port,
+	};
+}
+
 void
 upstream_put_dial(struct ksession *s, struct buf *order)
 {
@@ -57,6 +69,7 @@ upstream_put_dial(struct ksession *s, struct buf *order)
 		.hosts.v = hosts,
 	};
 
+	upstream_approach(s, &dial.approach);
 	upstream_order_hosts(s, &dial.hosts);
 	ipc_begin(order, IPC_DIAL);
 	ipc_dial_put(order, &dial);

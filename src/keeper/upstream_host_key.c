@@ -119,6 +119,9 @@ upstream_put_look(struct ksession *s, struct buf *order)
 		.total_ms = (uint32_t)s->route->connect_timeout_ms,
 		.port = s->route->port,
 		.host = s->up.host,
+		.approach = { .send_proxy = (unsigned int)s->route->send_proxy,
+		    .client = "",
+		    .local = "" },
 	};
 	struct buf host_keys;
 

@@ -33,6 +33,9 @@ static const char *const route_forward_names[] = {
 
 static const char *const yes_no[] = { "no", "yes", NULL };
 
+/* SendProxy: the index is the version of the header. */
+static const char *const route_proxy_names[] = { "no", "v1", "v2", NULL };
+
 #define R(member) .offset = offsetof(struct route, member)
 
 static const struct keyword route_table[] = {
@@ -60,6 +63,8 @@ static const struct keyword route_table[] = {
 	    .value = "yes" },
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
+	{ "SendProxy", &keyword_choice, R(send_proxy), .choices = route_proxy_names,
+	    .value = "no" },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
 	{ "Ciphers", &keyword_algorithms, R(ciphers), .min = ALGORITHMS_CIPHER },
 	{ "KexAlgorithms", &keyword_algorithms, R(kex_algorithms), .min = ALGORITHMS_KEX },
@@ -96,7 +101,6 @@ static const struct keyword route_table[] = {
 
 	/* Keys of later versions: refused, because a policy must not be ignored silently. */
 	{ .name = "Record" },
-	{ .name = "SendProxy" },
 };
 
 #define NKEYWORDS (sizeof(route_table) / sizeof(route_table[0]))
@@ -414,6 +418,18 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		    "Key: %s is the gateway's own HostKey; make another: sallyport key generate "
 		    "NAME",
 		    r->key);
+}
+
+const char *
+route_unlike_ssh(const struct route *r)
+{
+	static const char *const by_version[] = {
+		"",
+		"; the route has SendProxy = v1: does this port expect a PROXY header?",
+		"; the route has SendProxy = v2: does this port expect a PROXY header?",
+	};
+
+	return by_version[r->send_proxy];
 }
 
 const char *

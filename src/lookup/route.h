@@ -34,6 +34,7 @@ struct route {
 	uint16_t port;		/* default 22 */
 	char *user;		/* User, or NULL: the login */
 	int connect_timeout_ms; /* for all hosts together; default 10 s */
+	int send_proxy;		/* SendProxy: version of the PROXY header; 0: none */
 
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */
@@ -100,6 +101,10 @@ struct route {
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
+
+/* For the end of a reason why the upstream has not answered as an SSH server: what to look at in the
+ * route, or "".  Static. */
+const char *route_unlike_ssh(const struct route *r);
 
 /* The part of a path below the route's TREE/DIR, or NULL if the path is elsewhere. */
 const char *route_in_tree(const struct route *r, const char *path);

@@ -78,11 +78,31 @@ get_connection(struct wire *body, int whole)
 	return 0;
 }
 
+static const struct ipc_approach approach = { .send_proxy = 2,
+	.client = "192.0.2.1",
+	.client_port = 1,
+	.local = "2001:db8::1",
+	.local_port = 22 };
+
+static void
+assert_approach(const struct ipc_approach *got)
+{
+	assert_int_equal(got->send_proxy, 2);
+	assert_string_equal(got->client, "192.0.2.1");
+	assert_int_equal(got->client_port, 1);
+	assert_string_equal(got->local, "2001:db8::1");
+	assert_int_equal(got->local_port, 22);
+}
+
 static void
 put_dial(struct buf *b)
 {
 	ipc_dial_put(b,
-	    &(struct ipc_dial){ .session = 7, .timeout_ms = 1000, .port = 22, .hosts = list });
+	    &(struct ipc_dial){ .session = 7,
+		.timeout_ms = 1000,
+		.port = 22,
+		.hosts = list,
+		.approach = approach });
 }
 
 static int
@@ -98,6 +118,7 @@ get_dial(struct wire *body, int whole)
 		assert_int_equal(m.timeout_ms, 1000);
 		assert_int_equal(m.port, 22);
 		assert_list(&m.hosts);
+		assert_approach(&m.approach);
 	}
 	strlist_free(&m.hosts);
 	return 0;
@@ -169,7 +190,8 @@ put_look(struct buf *b)
 		.port = 22,
 		.trial = 1,
 		.host = "host",
-		.algorithms = algorithms });
+		.algorithms = algorithms,
+		.approach = approach });
 }
 
 static int
@@ -186,6 +208,7 @@ get_look(struct wire *body, int whole)
 	assert_true(m.trial);
 	assert_string_equal(m.host, "host");
 	assert_algorithms(&m.algorithms);
+	assert_approach(&m.approach);
 	return 0;
 }
 
@@ -495,7 +518,7 @@ static void
 test_lists(void **state)
 {
 	char *hosts[IPC_HOSTS_MAX + 1];
-	struct ipc_dial m = { .hosts.v = hosts }, got;
+	struct ipc_dial m = { .hosts.v = hosts, .approach = approach }, got;
 	struct wire body;
 	struct buf b;
 	size_t i;

@@ -30,7 +30,8 @@ def test_unknown_login_with_style_is_unknown(own_way):
     w = own_way()
     answers = set()
     for login in ("nobody-here", "nobody-here:x", ":x", "alice\\:x"):
-        r = w.ssh("-v", "true", User=login)
+        # from its file: ssh 10.6 refuses a backslash on the command line
+        r = w.new_client(user=login).ssh("-v", "true")
         assert r.code == 255
         answers.add(tuple(re.findall(r"can continue: (\S+)", r.err)))
     assert len(answers) == 1, answers

@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from lab import net, procs
+from lab import net
 from lab.attack import DISCONNECT, IGNORE, USERAUTH_BANNER, Attacker, answers, none, password
+from lab.unread import all_read, some_unread
 from lab.wait import wait_for
 
 # An answer without a question is refused at once.
@@ -55,28 +56,6 @@ def paused_upstream(gated):
     yield d
     d.open.set()
     d.server.close()
-
-
-def bytes_unread_while_waiting(session, port):
-    """The number of bytes from its client that the session has not read while it waits; None if it does not
-    wait.
-    """
-    client = f"0100007F:{port:04X}"
-    with open("/proc/net/tcp", encoding="ascii") as f:
-        rows = [line.split() for line in f]
-    on_their_way = [row[4] for row in rows if row[1] == client and not row[4].startswith("00000000:")]
-    arrived = [int(row[4].partition(":")[2], 16) for row in rows if row[2] == client]
-    if on_their_way or not arrived or procs.Proc(session.pid).state != "S":
-        return None
-    return arrived[0]
-
-
-def all_read(session, port):
-    return bytes_unread_while_waiting(session, port) == 0
-
-
-def some_unread(session, port):
-    return bytes_unread_while_waiting(session, port)
 
 
 def assert_told_once(a, log):

@@ -5,7 +5,7 @@ sshd 9.8 and later has PerSourcePenalties.  Where that of this host is older, $L
 
 import pytest
 
-from lab import net
+from lab import net, procs
 from lab.sshd import penalising
 from lab.unauthenticated import guess, refused
 from lab.wait import wait_for
@@ -46,7 +46,8 @@ def test_failed_passthrough_logins_penalise_gateway_unless_exempt(gated, ring):
         assert w.gateway.sallyport("reload", "-c", w.gateway.conf).returncode == 0
         assert guess(w.gateway.port, "bob") == 1
         w.gateway.quiet()
-        w.sshd.quiet()
+        # sshd gives the penalty when it has collected the process
+        wait_for("the end of it", lambda: not procs.descendants(w.sshd.process.pid))
         if exempt:
             w.answers()
         else:

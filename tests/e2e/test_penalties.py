@@ -6,12 +6,20 @@ import signal
 
 import pytest
 
-from lab import net, taken_over
+from lab import net, procs, taken_over
 from lab.sshd import penalising
 from lab.taken_over import TakenOver
 from lab.unauthenticated import AT_ONCE, HASH, assert_quick_login, first_words, guess, penalise, refused
 from lab.wait import wait_for
 from lab.way import Way
+
+
+def settle(w):
+    """Wait until every session has ended, and the master has heard from the keeper how each login did: the answer to a
+    reload comes after that.
+    """
+    w.gateway.quiet()
+    assert w.gateway.reload().returncode == 0
 
 
 def guess_until_refused(w, source, login="alice", most=20):
@@ -20,18 +28,20 @@ def guess_until_refused(w, source, login="alice", most=20):
         if refused(w.gateway.port, source):
             return n
         assert guess(w.gateway.port, login, source=source) == 1, w.gateway.log.text()[-2000:]
-        w.gateway.quiet()
+        settle(w)
     raise AssertionError(f"{most} guesses, and it is not refused")
 
 
 def test_password_guesses_are_penalised(gated):
-    """sshd's own values: four failed connections are followed by no fifth (4 x 5 s > 15 s)."""
-    w = gated(front={"PerSourcePenalties": "noauth:0 authfail:5s"}, route=HASH)
+    """Four failed connections are followed by no fifth, as with sshd's own values (4 x 5 s > 15 s), of which these are
+    multiples: a busy host takes seconds for a connection.
+    """
+    w = gated(front={"PerSourcePenalties": "noauth:0 authfail:5m min:15m max:1h"}, route=HASH)
     wrong = 0
     for _ in range(2000 if os.environ.get("FULL") else 500):
         if not refused(w.gateway.port):
             wrong += guess(w.gateway.port, tries=6)
-    # six from each connection; no penalty expires meanwhile, unless this host sleeps
+    # six from each connection, and the end of one may not be known when the next one comes
     assert 12 <= wrong <= 36, wrong
     assert w.gateway.log.find(r"127\.0\.0\.1/32 is refused for \d+ s from now on: penalty: failed authentication")
     assert_quick_login(w)
@@ -54,8 +64,9 @@ def test_same_number_of_failures_as_sshd(make_sshd, gated):
         while not refused(port):
             guess(port, "nobody-of-this-name")
             failed += 1
-            upstream.quiet()
-            w.gateway.quiet()
+            # sshd gives the penalty when it has collected the process
+            wait_for("the end of it", lambda: not procs.descendants(upstream.process.pid))
+            settle(w)
             assert failed < 10
         assert failed == 3
 
@@ -80,7 +91,7 @@ def test_failed_keys_before_success_are_not_penalised(gated, ring):
     for _ in range(3):
         r = w.ssh("-v", "-i", str(ring.get("other").path), "echo in")
         assert r.text == "in\n" and r.err.count("Offering public key") == 2, r.err
-    w.gateway.quiet()
+    settle(w)
     assert not refused(w.gateway.port)
     # the same key without the right one
     assert w.new_client(key=ring.get("other")).ssh("true").code == 255
@@ -106,7 +117,7 @@ def test_unreachable_upstream_is_not_penalised(gated):
     w.sshd.stop()
     for _ in range(3):
         assert "cannot be reached right now" in w.ssh("true").err
-    w.gateway.quiet()
+    settle(w)
     assert not refused(w.gateway.port)
 
 
@@ -129,7 +140,7 @@ def test_exempt_sources_are_not_penalised(gated):
     for source in ("127.0.0.1", "127.0.7.200"):
         for _ in range(3):
             assert first_words(w.gateway.port, source)[:4] == b"SSH-"
-            w.gateway.quiet()
+            settle(w)
     penalise(w.gateway.port, "127.0.8.1")
 
 
@@ -170,7 +181,7 @@ def test_crash_is_logged_with_source_and_penalised(gated):
         (session,) = w.gateway.sessions()
         session.kill(signal.SIGABRT)
         w.gateway.log.wait(rf"error: session [0-9a-f]{{8}}: crashed: killed by signal 6, from 127\.0\.0\.1 port {port}$")
-        wait_for("the penalty", lambda: refused(w.gateway.port), 3)
+        wait_for("the penalty", lambda: refused(w.gateway.port))
     w.gateway.log.wait(r"127\.0\.0\.1/32 is refused for 90 s from now on: penalty: caused crash")
     w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: penalty: caused crash")
     assert_quick_login(w)
@@ -178,7 +189,7 @@ def test_crash_is_logged_with_source_and_penalised(gated):
 
 def test_stopped_sessions_are_killed(gated):
     """A stopped process reacts neither to its deadline nor to the keeper (SECURITY.md, finding 12)."""
-    w = gated(front={"LoginGraceTime": "1s", "MaxStartups": "3",
+    w = gated(front={"LoginGraceTime": "5s", "MaxStartups": "3",
                      "PerSourcePenalties": "grace-exceeded:1h min:1s max:1h"})
     held = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(3)]
     for s in held:
@@ -187,7 +198,7 @@ def test_stopped_sessions_are_killed(gated):
         p.kill(signal.SIGSTOP)
     assert first_words(w.gateway.port, "127.0.0.2") == b"Exceeded MaxStartups\r\n"
     killed = r"session [0-9a-f]{8}: killed: neither logged in nor gone 10 s after LoginGraceTime, from 127\.0\.0\.1 port \d+$"
-    wait_for("the master to kill them", lambda: len(re.findall(killed, w.gateway.log.text(), re.M)) == 3, 30)
+    wait_for("the master to kill them", lambda: len(re.findall(killed, w.gateway.log.text(), re.M)) == 3, 60)
     w.gateway.quiet()
     assert not w.gateway.log.find("crashed")
     assert_quick_login(w)
@@ -214,7 +225,7 @@ def test_taken_over_sessions_do_not_use_up_max_startups(attacked):
                  PerSourcePenalties="grace-exceeded:1h min:1s max:1h")
     sessions = [TakenOver(w.gateway.port) for _ in range(3)]
     assert first_words(w.gateway.port, "127.0.0.2") == b"Exceeded MaxStartups\r\n"
-    wait_for("the master to kill them", lambda: not w.gateway.sessions(), 30)
+    wait_for("the master to kill them", lambda: not w.gateway.sessions(), 60)
     w.gateway.quiet()
     assert_quick_login(w)
     assert refused(w.gateway.port)
@@ -253,7 +264,7 @@ def test_session_ids_are_not_sequential(gated):
     w = gated(front={"LogLevel": "DEBUG"})
     for _ in range(20):
         first_words(w.gateway.port)
-    w.gateway.quiet()
+    settle(w)
     text = w.gateway.log.text()
     numbers = list(dict.fromkeys(int(n, 16) for n in re.findall(r"session ([0-9a-f]+):", text)))
     assert len(numbers) == 20 and all(0x10000000 <= n < 1 << 32 for n in numbers), numbers

@@ -1,5 +1,6 @@
 """Type=notify and WatchdogSec= of the service unit: what the service manager is told (sd_notify(3))."""
 
+import re
 import signal
 import time
 
@@ -10,6 +11,7 @@ from lab.client import open_session
 from lab.memory import found_in
 from lab.procs import needs_access_to
 from lab.service_manager import ServiceManager
+from lab.wait import wait_for
 from lab.way import Way
 
 WATCHDOG_US = 900_000
@@ -103,7 +105,7 @@ def test_stop_is_told(noted, manager):
     p = open_session(w.client)
     w.gateway.kill(signal.SIGTERM)
     assert manager.wait("STOPPING=1")["STATUS"] == "Stopping, sessions that go on: 1"
-    out, _ = p.communicate(b"still here", timeout=10)
+    out, _ = p.communicate(b"still here", timeout=60)
     assert out == b"still here"
 
 
@@ -117,8 +119,14 @@ def test_watchdog_hears_of_master_and_keeper(noted, manager):
     (keeper,) = w.gateway.keepers()
     mark = w.gateway.log.mark()
     keeper.kill(signal.SIGSTOP)
+
+    def keeper_is_late():
+        """It may have been late before, on a busy machine, and have answered again."""
+        said = re.findall("the keeper (has not answered|answers again)", w.gateway.log.text())
+        return said and said[-1] == "has not answered"
+
     try:
-        w.gateway.log.wait("the keeper has not answered for [0-9]+ ms: logins wait", mark)
+        wait_for("the keeper to be late", keeper_is_late)
         since = len(manager.received())
         p.stdin.write(b"relayed\n")
         p.stdin.flush()
@@ -158,5 +166,5 @@ def test_service_manager_that_does_not_read_holds_nobody_up(noted, manager):
     limit = int(open("/proc/sys/net/unix/max_dgram_qlen", encoding="ascii").read())
     if limit > 1000:
         pytest.skip(f"the queue of a socket takes {limit} messages here")
-    w.gateway.log.wait("the service manager cannot be told that WATCHDOG=1", 0, 30)
+    w.gateway.log.wait("the service manager cannot be told that WATCHDOG=1", 0, 60)
     w.answers()

@@ -174,7 +174,7 @@ def test_unknown_login_is_asked_for_password(gated):
 
 def connect(w):
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
-    t.start_client(timeout=10)
+    t.start_client(timeout=60)
     return t
 
 

@@ -44,7 +44,7 @@ def test_password_before_required_key_is_not_checked(gated, hashed):
     """A right password before the key fails like a wrong one."""
     w = with_password(gated, hashed, AuthenticationMethods="publickey,password")
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
-    t.start_client(timeout=10)
+    t.start_client(timeout=60)
     with pytest.raises(paramiko.BadAuthenticationType):
         t.auth_password("alice", PASSWORD, fallback=False)
     t.close()
@@ -149,7 +149,7 @@ def test_unknown_login_gets_same_prompt(gated, hashed):
     def time_of_wrong_password(login):
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
         try:
-            t.start_client(timeout=10)
+            t.start_client(timeout=60)
             start = time.monotonic()
             with pytest.raises(paramiko.AuthenticationException):
                 t.auth_interactive(login, lambda *a: prompts.add((a[0], a[1], *a[2])) or ["wrong"] * len(a[2]))
@@ -194,7 +194,7 @@ def test_password_and_keyboard_interactive_are_distinct_methods(gated, hashed):
     for wanted, used in ((KBDINT, "password"), ("password", KBDINT)):
         w = with_password(gated, hashed, AuthorizedKeysFile=None, AuthenticationMethods=wanted)
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
-        t.start_client(timeout=10)
+        t.start_client(timeout=60)
         with pytest.raises(paramiko.AuthenticationException):
             if used == "password":
                 t.auth_password("alice", PASSWORD, fallback=False)
@@ -247,7 +247,7 @@ def test_malformed_answers_to_prompt(gated, hashed):
     w = with_password(gated, hashed, AuthorizedKeysFile=None)
     for answer in ([PASSWORD, PASSWORD], []):
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
-        t.start_client(timeout=10)
+        t.start_client(timeout=60)
         with pytest.raises((paramiko.SSHException, EOFError)):
             t.auth_interactive("alice", lambda *a, r=answer: r)
         assert not t.is_authenticated()
@@ -255,7 +255,7 @@ def test_malformed_answers_to_prompt(gated, hashed):
     w.gateway.log.wait("wrong number of answers")
     for answer in (PASSWORD + "x" * 2000, PASSWORD + "\0", ""):
         t = paramiko.Transport(("127.0.0.1", w.gateway.port))
-        t.start_client(timeout=10)
+        t.start_client(timeout=60)
         with pytest.raises(paramiko.AuthenticationException):
             t.auth_interactive("alice", lambda *a, r=answer: [r])
         t.close()

@@ -13,7 +13,7 @@ from lab.sshd import ME
 from lab.wait import wait_for
 
 
-def assert_finishes(p, timeout=20):
+def assert_finishes(p, timeout=60):
     out, err = p.communicate(timeout=timeout)
     assert (p.returncode, out) == (0, b""), err
 
@@ -67,7 +67,7 @@ def test_killed_session_ends_no_other(w):
     (session,) = w.gateway.sessions()
     other = open_session(w.client)
     session.kill()
-    assert p.wait(5) == 255
+    assert p.wait(60) == 255
     wait_for("the end of the connection to the upstream", lambda: len(w.sshd.sessions()) <= 2)
     echoes(other, b"unharmed")
     assert_finishes(other)
@@ -81,7 +81,7 @@ def test_session_ends_with_killed_upstream(w):
     p = open_session(w.client)
     for s in w.sshd.sessions():
         s.kill()
-    assert p.wait(5) == 255
+    assert p.wait(30) == 255
     w.gateway.quiet()
     end_line(w, mark)
 
@@ -121,19 +121,19 @@ def assert_sessions_survive_master(w, sig):
 def test_idle_gateway_ends_with_master(w):
     w.answers()
     w.gateway.kill(signal.SIGTERM)
-    wait_for("the end of all", lambda: not w.gateway.processes(), 10)
+    wait_for("the end of all", lambda: not w.gateway.processes())
     assert w.gateway.process.returncode == 0
 
 
 def test_idle_keeper_ends_with_killed_master(w):
     w.answers()
     w.gateway.kill(signal.SIGKILL)
-    wait_for("the end of all", lambda: not w.gateway.processes(), 10)
+    wait_for("the end of all", lambda: not w.gateway.processes())
 
 
 def test_interrupt_from_keyboard(w):
     w.gateway.kill(signal.SIGINT)
-    wait_for("the end of all", lambda: not w.gateway.processes(), 10)
+    wait_for("the end of all", lambda: not w.gateway.processes())
 
 
 def test_no_login_without_keeper(w):
@@ -147,7 +147,7 @@ def test_no_login_without_keeper(w):
             [k for k in w.gateway.keepers() if k != keeper] != []
         )
 
-    wait_for("a new keeper, or the end", recovered_or_gone, 10)
+    wait_for("a new keeper, or the end", recovered_or_gone, 60)
     if w.gateway.process.poll() is None:
         w.answers()
     procs.end(p)

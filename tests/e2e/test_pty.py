@@ -124,7 +124,7 @@ def test_closed_terminal_hangs_up_shell(way):
     t.send("sleep 1006\n")
     wait_for("sleep", lambda: way.sshd.commands("1006"))
     t.process.send_signal(signal.SIGHUP)
-    t.process.wait(10)
+    t.process.wait(60)
     way.sshd.quiet()
 
 

@@ -22,7 +22,7 @@ def test_file_transfer_only(gated, tmp_path):
     assert w.ssh("echo ran").out == b""
     assert w.client.scp("-O", tmp_path / "here", f"upstream:{tmp_path}/third", check=False).code != 0
     port = net.free_port()
-    assert w.client.forward("-R", f"{port}:127.0.0.1:{w.sshd.port}").wait(20) != 0
+    assert w.client.forward("-R", f"{port}:127.0.0.1:{w.sshd.port}").wait(60) != 0
     line = w.gateway.command("key", "public", "alice", "--for", "alice")
     assert line.startswith("restrict,") and 'command="internal-sftp"' in line
 

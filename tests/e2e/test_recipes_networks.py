@@ -102,7 +102,7 @@ def test_two_gateways_behind_haproxy(gated, ring, haproxy, tmp_path):
         for p in sessions:
             echoes(p, b"still here, under the old gateway\n")
             p.stdin.close()
-            p.wait(10)
+            p.wait(60)
 
         with contextlib.ExitStack() as stack:
             many = [stack.enter_context(net.connect(("127.0.0.1", port))) for _ in range(61)]
@@ -213,7 +213,7 @@ def tunnel(tmp_path, ring):
     yield start
     for p in running:
         p.terminate()
-        p.communicate(timeout=10)
+        p.communicate(timeout=60)
 
 
 def through(gateway, ring, sshd, port, text, tmp_path):
@@ -256,6 +256,6 @@ def test_machine_behind_nat(make_gateway, make_sshd, ring, tunnel, tmp_path):
     assert w.ssh("echo $MACHINE").text == "behind\n"
     w.close()
 
-    assert tunnel(put(command, ("20023", other)), host, "gateway-host").wait(10) == 255
+    assert tunnel(put(command, ("20023", other)), host, "gateway-host").wait(60) == 255
     shell = tunnel("ssh tunnel@gateway-host echo ran", host, "gateway-host")
-    assert shell.wait(10) == 1
+    assert shell.wait(60) == 1

@@ -40,7 +40,7 @@ def test_who_is_on(person):
     assert f"2 {way.login}" in operator.run(count).splitlines()
     for process in (p, q):
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
     way.gateway.quiet()
     assert way.login not in operator.run(each.rstrip() + " || true")
 
@@ -53,7 +53,7 @@ def test_put_off_now(person, ring):
     operator.reload()
     mine, theirs = open_session(way.client), open_session(way.new_client(user=other))
     operator.run(put(block(PAGE, "Put somebody off, now", "sh"), ("alice", way.login)))
-    _, err = mine.communicate(timeout=10)
+    _, err = mine.communicate(timeout=60)
     assert b"sallyport: ended by the operator" in err
     way.gateway.log.wait(f"{way.login} from .* closed after .*: ended by the operator")
     echoes(theirs)
@@ -72,7 +72,7 @@ def test_put_off_for_good(person, ring):
     assert not way.lets_in(way.login)
     echoes(p)
     operator.run(put(block(PAGE, "Put somebody off, now", "sh"), ("alice", way.login)))
-    assert p.wait(10) == 255
+    assert p.wait(60) == 255
 
 
 def in_new_network(script):

@@ -81,7 +81,7 @@ def test_alarms(gated, ring, tmp_path):
     (session,) = w.gateway.sessions("alice")
     session.kill()
     w.gateway.log.wait("its process died")
-    p.wait(10)
+    p.wait(60)
     held = [net.connect(("127.0.0.1", w.gateway.port)) for _ in range(5)]
     w.gateway.log.wait("MaxStartups")
     for s in held:

@@ -217,7 +217,7 @@ def test_refusals_leave_nothing_behind(own_way, ring):
     c = w.new_client(ring.get("wrong0"))
     for _ in range(5):
         running = [c.spawn("true", stdin=subprocess.DEVNULL) for _ in range(10)]
-        assert [p.wait(30) for p in running] == [255] * 10
+        assert [p.wait(60) for p in running] == [255] * 10
     w.answers()
     if w.gateway:
         w.gateway.quiet()

@@ -41,7 +41,7 @@ def putty(tmp_path, ring):
             argv += ["alice@127.0.0.1:file", tmp_path / "file"]
         else:
             argv += ["-l", "alice", "127.0.0.1", *words]
-        p = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        p = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
                            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
         return p.returncode, (p.stdout + p.stderr).replace("\n> ", "")
 
@@ -87,7 +87,7 @@ def test_paramiko(refusing, ring, caplog):
     t = paramiko.Transport(("127.0.0.1", refusing.gateway.port))
     try:
         with caplog.at_level(logging.INFO, logger="paramiko"):
-            t.start_client(timeout=10)
+            t.start_client(timeout=60)
             with pytest.raises(paramiko.SSHException):
                 t.auth_publickey("alice", key)
     finally:
@@ -109,6 +109,6 @@ def test_openssh(refusing):
 def test_dbclient(refusing, ring, tmp_path):
     key = dropbear.convert(ring.get("client"), tmp_path / "key")
     p = subprocess.run(["dbclient", "-y", "-y", "-p", str(refusing.gateway.port), "-i", key, "alice@127.0.0.1", "true"],
-                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
                        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
     assert_told_once(refusing, p.stderr)

@@ -166,14 +166,14 @@ def test_login_under_way_keeps_its_configuration(w):
     paramiko = pytest.importorskip("paramiko")
     t = paramiko.Transport(("127.0.0.1", w.gateway.port))
     try:
-        t.start_client(timeout=10)
+        t.start_client(timeout=60)
         (w.gateway.conf / "10-alice.ini").unlink()
         w.gateway.route("bob", w.sshd, [w.ring.get("client")], key="alice")
         for _ in range(3):
             w.gateway.hangup()
         key = paramiko.Ed25519Key.from_private_key_file(str(w.ring.get("client").path))
         t.auth_publickey("alice", key)
-        channel = t.open_session(timeout=10)
+        channel = t.open_session(timeout=60)
         channel.exec_command("echo in")
         assert channel.makefile().read() == b"in\n"
     finally:

@@ -214,7 +214,7 @@ class HeldTrial:
         self.gateway.route("alice", upstream, Port=self.server.port, ConnectTimeout="60s")
         self.process = subprocess.Popen(
             [SALLYPORT, "route", "alice", "--dial", "-c", self.gateway.conf], stdout=subprocess.DEVNULL)
-        self.talker = wait_for("the process that talks", self.confined, 10)
+        self.talker = wait_for("the process that talks", self.confined, 60)
 
     def confined(self):
         for p in procs.descendants(self.process.pid):
@@ -228,7 +228,7 @@ class HeldTrial:
 
     def end(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.server.close()
 
 
@@ -266,15 +266,15 @@ def test_dialling_process_runs_as_network_user(held_trial):
 def test_dialling_process_ends_with_command(held_trial, sig):
     h = held_trial()
     h.process.send_signal(sig)
-    h.process.wait(10)
-    wait_for("its end", lambda: not h.talker.alive(), 10)
+    h.process.wait(60)
+    wait_for("its end", lambda: not h.talker.alive())
 
 
 def test_killed_dialling_process_is_failure(held_trial):
     """The end of that process is not taken for success."""
     h = held_trial()
     h.talker.kill()
-    assert h.process.wait(10) == 1
+    assert h.process.wait(60) == 1
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can change its user")

@@ -53,7 +53,7 @@ def test_session_out_of_memory_is_logged(stalled_session):
     data = int(session.status("VmData").split()[0]) * 1024
     resource.prlimit(session.pid, resource.RLIMIT_DATA, (data, data))
     client.flood(*REFUSED)
-    w.gateway.log.wait(r"alice from .* closed after .*\bout of memory; \d+ bytes from client", timeout=20)
+    w.gateway.log.wait(r"alice from .* closed after .*\bout of memory; \d+ bytes from client", timeout=60)
     w.answers()
 
 

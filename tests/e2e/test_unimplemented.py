@@ -104,8 +104,8 @@ def way_to_upstream(make_gateway, tmp_path, ring):
 def assert_session_survives(way, asked, **options):
     """A session during which the upstream gets this many global requests."""
     p = way.client.spawn("until the end of its input", **options)
-    wait_for("questions", lambda: way.sshd.asked >= asked or p.poll() is not None, 20)
-    out, err = p.communicate(b"", timeout=10)
+    wait_for("questions", lambda: way.sshd.asked >= asked or p.poll() is not None, 60)
+    out, err = p.communicate(b"", timeout=60)
     assert (p.returncode, out) == (7, b""), err
 
 

@@ -64,7 +64,7 @@ def test_refusals_held_back_by_unfinished_key_exchange(stalled_session):
     a.send(attack.KEXINIT, bytearray(16 * b"x"), "curve25519-sha256", "ssh-ed25519", "aes128-ctr", "aes128-ctr",
            "hmac-sha2-256", "hmac-sha2-256", "none", "none", "", "", False, 0)
     a.flood(*REFUSED)
-    most = peak(session, 30)
+    most = peak(session, 60)
     if not sanitized():
         assert most < before + MORE, f"{before >> 20} to {most >> 20} MiB"
     assert w.gateway.log.wait("unexpected message type 90")

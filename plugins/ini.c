@@ -1,7 +1,7 @@
 /*
  * The lookup backend "ini": the [route] sections of conf.d.  Exact names are found by a hash table, patterns
  * (with a *, and regular expressions) are tried in the order in which they are written.  Of the sections of one name, those with a label
- * ([route NAME/LABEL]) come before the plain one.
+ * ([route NAME/LABEL]) come before the plain one; lookup/condition_index.h finds those that may be meant.
  *
  * A route is made at each lookup: 100,000 ready routes would double the memory of their sections.
  */
@@ -14,7 +14,7 @@
 
 /* The sections of one name, as indexes into conf->routes plus one; 0 stands for none. */
 struct ini_group {
-	uint32_t first, last;	       /* sections with a label, chained by next[] */
+	uint32_t labelled;	       /* the first section with a label */
 	uint32_t plain;		       /* the section without one */
 	struct login_pattern *pattern; /* NULL: the name is a login */
 };
@@ -25,7 +25,7 @@ struct ini {
 	size_t size;	 /* of the table: a power of two, at least twice the number of groups */
 	struct ini_group *groups;
 	size_t n_groups;
-	uint32_t *next;	    /* for each section, the next of its group with a label, plus one */
+	struct condition_index *labels; /* the sections with a label */
 	uint32_t *patterns; /* indexes of the groups with a pattern, in the order of the files */
 	size_t n_patterns;
 };
@@ -46,7 +46,7 @@ ini_hash(const char *name, size_t len)
 static const struct conf_section *
 ini_group_section(const struct ini *ini, const struct ini_group *g)
 {
-	return &ini->conf->routes[(g->plain != 0 ? g->plain : g->first) - 1];
+	return &ini->conf->routes[(g->plain != 0 ? g->plain : g->labelled) - 1];
 }
 
 static size_t
@@ -76,7 +76,7 @@ ini_free(void *self)
 		login_pattern_free(&ini->groups[i].pattern);
 	free(ini->table);
 	free(ini->groups);
-	free(ini->next);
+	condition_index_free(&ini->labels);
 	free(ini->patterns);
 	free(ini);
 }
@@ -93,19 +93,18 @@ ini_alloc(const struct conf *conf)
 		;
 	ini->table = calloc(ini->size, sizeof(*ini->table));
 	ini->groups = calloc(conf->n_routes + 1, sizeof(*ini->groups));
-	ini->next = calloc(conf->n_routes + 1, sizeof(*ini->next));
 	ini->patterns = calloc(conf->n_routes + 1, sizeof(*ini->patterns));
-	if (ini->table == NULL || ini->groups == NULL || ini->next == NULL ||
-	    ini->patterns == NULL) {
+	if (ini->table == NULL || ini->groups == NULL || ini->patterns == NULL ||
+	    condition_index_new(&ini->labels) != 0) {
 		ini_free(ini);
 		return NULL;
 	}
 	return ini;
 }
 
-/* Put section i into the group of its name.  0 or ERR_NOMEM. */
+/* Put section i, with its route, into the group of its name.  0 or ERR_NOMEM. */
 static int
-ini_add(struct ini *ini, uint32_t i)
+ini_add(struct ini *ini, uint32_t i, const struct route *route)
 {
 	const char *name = ini->conf->routes[i].name;
 	size_t len = route_name_len(name), slot = ini_slot(ini, name, len);
@@ -125,14 +124,11 @@ ini_add(struct ini *ini, uint32_t i)
 	g = &ini->groups[ini->table[slot] - 1];
 	if (route_name_label(name) == NULL) {
 		g->plain = i + 1;
-	} else {
-		if (g->last != 0)
-			ini->next[g->last - 1] = i + 1;
-		else
-			g->first = i + 1;
-		g->last = i + 1;
+		return 0;
 	}
-	return 0;
+	if (g->labelled == 0)
+		g->labelled = i + 1;
+	return condition_index_add(ini->labels, ini->table[slot], i + 1, route);
 }
 
 static int
@@ -142,6 +138,7 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	struct ini *ini = ini_alloc(conf);
 	struct route *route;
 	size_t i, before = errors->n;
+	int err;
 
 	if (ini == NULL) {
 		conf_error(errors, conf->dir, 0, "out of memory");
@@ -153,8 +150,9 @@ ini_new(const struct conf *conf, const struct conf_section *section, struct conf
 	for (i = 0; i < conf->n_routes; i++) {
 		if (route_new(conf, &conf->routes[i], errors, &route) != 0)
 			continue;
+		err = ini_add(ini, (uint32_t)i, route);
 		route_free(&route);
-		if (ini_add(ini, (uint32_t)i) != 0) {
+		if (err != 0) {
 			conf_error(errors, conf->dir, 0, "out of memory");
 			break;
 		}
@@ -195,15 +193,43 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 	return PLUGIN_FOUND;
 }
 
+/* Another key might have led to one of the sections before this one (0: to any of the group). */
+static void
+ini_note_keys(const struct ini *ini, uint32_t group, uint32_t before,
+    const struct lookup_request *request)
+{
+	struct condition_walk walk;
+	struct conf_errors errors = { 0 };
+	struct route *route;
+	uint32_t i;
+
+	condition_walk_keys(&walk, ini->labels, group);
+	while (request->by_key != NULL && *request->by_key != LOOKUP_WANTS_KEY &&
+	    (i = condition_walk_next(&walk)) != 0 && (before == 0 || i < before)) {
+		if (route_new(ini->conf, &ini->conf->routes[i - 1], &errors, &route) != 0)
+			break;
+		if (route_wants_key(route, request))
+			*request->by_key = LOOKUP_WANTS_KEY;
+		route_free(&route);
+	}
+	conf_errors_free(&errors);
+}
+
 static enum plugin_result
 ini_try_group(const struct ini *ini, const struct ini_group *g, const struct wildcard_match *match,
     const struct lookup_request *request, struct route **out, struct reason *why)
 {
+	const uint32_t group = (uint32_t)(g - ini->groups) + 1;
 	enum plugin_result result = PLUGIN_NEXT;
-	uint32_t i;
+	struct condition_walk walk;
+	uint32_t i = 0;
 
-	for (i = g->first; i != 0 && result == PLUGIN_NEXT; i = ini->next[i - 1])
-		result = ini_try(ini, &ini->conf->routes[i - 1], match, request, out, why);
+	if (g->labelled != 0) {
+		condition_walk_begin(&walk, ini->labels, group, request);
+		while (result == PLUGIN_NEXT && (i = condition_walk_next(&walk)) != 0)
+			result = ini_try(ini, &ini->conf->routes[i - 1], match, request, out, why);
+		ini_note_keys(ini, group, i, request);
+	}
 	if (g->plain != 0 && result == PLUGIN_NEXT)
 		result = ini_try(ini, &ini->conf->routes[g->plain - 1], match, request, out, why);
 	return result;

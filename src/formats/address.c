@@ -195,6 +195,51 @@ address_match(const char *address, const char *list)
 	return found;
 }
 
+static void
+address_block_set(struct address_block *block, const struct address *a, int bits)
+{
+	*block = (struct address_block){ .v6 = a->bits == 128, .bits = (uint8_t)bits };
+	memcpy(block->p, a->p, sizeof(block->p));
+}
+
+int
+address_block_next(struct bytes *list, struct address_block *block)
+{
+	struct address net;
+	struct bytes item;
+	int bits, negated;
+
+	do {
+		if (!match_list_next(list, &item, &negated))
+			return 0;
+	} while (negated);
+	if (address_block_parse(&net, &bits, item, ANY) != 1)
+		return ERR_FORMAT;
+	address_block_set(block, &net, bits);
+	return 1;
+}
+
+int
+address_block_of(const char *address, struct address_block *block)
+{
+	struct address a;
+
+	if (!address_client_parse(&a, address))
+		return ERR_FORMAT;
+	address_block_set(block, &a, a.bits);
+	return 0;
+}
+
+void
+address_block_shorten(struct address_block *block, uint8_t bits)
+{
+	unsigned int i;
+
+	for (i = bits; i < block->bits; i++)
+		block->p[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	block->bits = bits;
+}
+
 int
 address_match_blocks(const char *address, const char *list)
 {

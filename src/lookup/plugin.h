@@ -21,6 +21,7 @@
 #include "base/safe_path.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"
+#include "lookup/condition_index.h"
 #include "lookup/lookup.h"
 #include "lookup/login_pattern.h"
 #include "lookup/route.h"
@@ -78,6 +79,9 @@ int route_expand(const struct conf *conf, struct route *r, const struct wildcard
  * 1 if all conditions that the route has, of route_conditions[], hold for the request.  Sets *request->by_key if the result depends on the client's key.
  */
 int route_matches(const struct route *r, const struct lookup_request *request);
+
+/* 1 if the route has a MatchFingerprint, and its other conditions hold. */
+int route_wants_key(const struct route *r, const struct lookup_request *request);
 
 /* The keywords that are conditions, the client's key last; ends with NULL. */
 extern const char *const route_conditions[];

@@ -11,8 +11,7 @@
 const char *const route_conditions[] = { "MatchAddress", "MatchLocalAddress", "MatchLocalPort",
 	"MatchFingerprint", NULL };
 
-/* A copy with single commas between the addresses, which may also be separated by blanks. */
-static char *
+char *
 route_address_list(const char *value)
 {
 	char *list = strdup(value), *to = list;
@@ -84,12 +83,25 @@ route_port_matches(const struct strlist *ports, unsigned int port)
 	return ports->n == 0;
 }
 
+/* All conditions but the key's. */
+static int
+route_place_matches(const struct route *r, const struct lookup_request *request)
+{
+	return route_address_matches(r->match_address, request->client_address) &&
+	    route_address_matches(r->match_local_address, request->local_address) &&
+	    route_port_matches(&r->match_local_ports, request->local_port);
+}
+
+int
+route_wants_key(const struct route *r, const struct lookup_request *request)
+{
+	return r->match_fingerprints.n > 0 && route_place_matches(r, request);
+}
+
 int
 route_matches(const struct route *r, const struct lookup_request *request)
 {
-	if (!route_address_matches(r->match_address, request->client_address) ||
-	    !route_address_matches(r->match_local_address, request->local_address) ||
-	    !route_port_matches(&r->match_local_ports, request->local_port))
+	if (!route_place_matches(r, request))
 		return 0;
 	if (r->match_fingerprints.n == 0)
 		return 1;

@@ -26,6 +26,9 @@ extern const struct keyword_type route_set_env; /* struct strlist */
 #define ROUTE_POLICY_LIST_MAX 1024
 #define ROUTE_POLICY_SIZE_MAX (48 * 1024)
 
+/* A copy of a list of addresses with single commas between them, where blanks may be, too; NULL: out of memory. */
+char *route_address_list(const char *value);
+
 /* Checks, each 0 or ERR_FORMAT with why. */
 int route_check_host(const char *host, struct reason *why);
 int route_check_user(const char *user, struct reason *why);

@@ -1,6 +1,8 @@
 """Several [route]s for one login: MatchFingerprint, MatchAddress, MatchLocalAddress, MatchLocalPort."""
 
+import base64
 import re
+import subprocess
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_proven_key_selects_route(git_routes, ring, short):
     assert c.ssh(WHOSE, env=env).text == "person\n"
     log = git_routes.gateway.log.text()
     assert log.index(ring.get("stranger").fingerprint) < log.index(ring.get("person").fingerprint)
+
+
+def test_key_among_thousands(git_routes, ring, ca):
+    """Sections for thousands of other keys come first; a certificate counts as its key; a stranger is refused."""
+    g, key = git_routes.gateway, ring.get("person")
+    text = (g.conf / "10-git_person.ini").read_text()
+    section = re.sub("(MatchFingerprint = ).*", r"\1{}", text).replace("[route git/person]", "[route git/other{}]")
+    prints = ["SHA256:" + base64.b64encode(i.to_bytes(32, "big")).decode().rstrip("=") for i in range(3000)]
+    (g.conf / "05.ini").write_text("".join(section.format(i, p) for i, p in enumerate(prints)))
+    text = re.sub("AuthorizedKeysFile = .*", f"TrustedUserCAKeys = {ca.file}", text)
+    (g.conf / "10-git_person.ini").write_text(text)
+    g.command("reload")
+    assert git_routes.new_client(ring.get("client")).ssh(WHOSE).text == "client\n"
+    certificate = ca.sign(key, "git")
+    listed = subprocess.run(["ssh-keygen", "-lf", certificate], capture_output=True, text=True, check=True).stdout
+    assert listed.split()[1] == key.fingerprint and "-CERT" in listed
+    assert git_routes.new_client(key, CertificateFile=certificate).ssh(WHOSE).text == "person\n"
+    refused = [git_routes.new_client(ring.get("stranger"), user=user).ssh("true") for user in ("git", "nobody")]
+    assert [r.code for r in refused] == [255, 255] and "git@127.0.0.1: Permission denied (" in refused[0].err
+    assert refused[0].err.replace("git@", "nobody@") == refused[1].err
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@
 
 #define ATTACK_MAGIC "ATTACK!\n"
 #define ATTACK_MAGIC_LEN (sizeof(ATTACK_MAGIC) - 1)
-/* Long enough for any client: an SSH client sends its version string at once. */
-#define ATTACK_MAGIC_WAIT_MS 5000
+/* Long enough for any client on a busy machine: an SSH client sends its version string at once. */
+#define ATTACK_MAGIC_WAIT_MS 60000
 /* The keeper answers in milliseconds; on a busy machine, in seconds. */
-#define ATTACK_SEND_TIMEOUT_MS 20000
+#define ATTACK_SEND_TIMEOUT_MS 60000
 #define ATTACK_SCRATCH_SIZE (128 * 1024)
 
 enum attack_op {

@@ -3,6 +3,7 @@
 import subprocess
 
 from lab.bulk import sha256_of
+from lab.wait import PATIENCE
 
 SIZE = 200
 
@@ -18,7 +19,7 @@ def test_download_of_200_megabytes(way, bulk):
     b = bulk(SIZE)
     p = way.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL)
     assert sha256_of(p.stdout) == b.sha256
-    assert p.wait(10) == 0
+    assert p.wait(PATIENCE) == 0
 
 
 def test_100_megabytes_both_ways_at_once(way, bulk):
@@ -26,7 +27,7 @@ def test_100_megabytes_both_ways_at_once(way, bulk):
     with open(b.path, "rb") as f:
         p = way.client.spawn("cat", stdin=f)
         assert sha256_of(p.stdout) == b.sha256
-    assert p.wait(10) == 0
+    assert p.wait(PATIENCE) == 0
 
 
 def test_five_transfers_side_by_side(way, bulk):
@@ -34,4 +35,4 @@ def test_five_transfers_side_by_side(way, bulk):
     running = [way.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL) for _ in range(5)]
     for p in running:
         assert sha256_of(p.stdout) == b.sha256
-        assert p.wait(10) == 0
+        assert p.wait(PATIENCE) == 0

@@ -45,7 +45,7 @@ def test_mapped_key_with_certificate(mapped_certificate, kind):
     m = mapped_certificate(kind=kind)
     m.sign(key_id="the gateway", serial=3)
     assert m.way.ssh("echo in").text == "in\n"
-    assert m.way.sshd.log.find(
+    m.way.sshd.log.wait(
         rf"Accepted publickey for {ME} .*-CERT {re.escape(m.key.fingerprint)} "
         r"ID the gateway \(serial 3\) CA ED25519"
     )
@@ -70,7 +70,7 @@ def test_plain_key_is_tried_where_certificate_is_refused(mapped_certificate):
     m.way.gateway.log.wait(r"upstream refused the mapped key and its certificate; it offers publickey")
     m.way.sshd.authorize(m.key.public)
     m.way.answers()
-    assert m.way.gateway.log.find(r"refused the certificate of the mapped key, but not the key")
+    m.way.gateway.log.wait(r"refused the certificate of the mapped key, but not the key")
 
 
 BAD = {
@@ -97,7 +97,7 @@ def test_invalid_certificate_is_not_sent(mapped_certificate, ring, name):
     m.way.sshd.authorize(m.key.public)
     m.way.answers()
     assert not m.way.sshd.log.find(r"publickey for .*-CERT")
-    assert m.way.gateway.log.find(rf"CertificateFile: {m.file}: .*{why}.*; the key is tried without it")
+    m.way.gateway.log.wait(rf"CertificateFile: {m.file}: .*{why}.*; the key is tried without it")
     text = m.way.gateway.notes()
     assert "CertificateFile: " in text and why in text
 
@@ -120,7 +120,7 @@ def test_certificate_in_directory_backend(make_gateway, make_sshd, ring, ca, tmp
     w = Way("gateway", tmp_path, ring, s, g)
     try:
         w.answers()
-        assert s.log.find(r"Accepted publickey .*ED25519-CERT")
+        s.log.wait(r"Accepted publickey .*ED25519-CERT")
         assert f"with the certificate {d}/id_rsa-cert.pub: ID an id" in g.command("route", "alice")
     finally:
         w.close()

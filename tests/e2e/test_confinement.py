@@ -8,7 +8,7 @@ from lab import net
 from lab.client import open_session
 from lab.gateway import sanitized
 from lab.procs import needs_access_to
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 
 def assert_confined(gateway, session):
@@ -43,7 +43,7 @@ def test_session_is_confined_after_login(w):
     (session,) = w.gateway.sessions()
     needs_access_to(session)
     assert_confined(w.gateway, session)
-    assert p.communicate(timeout=10)[0] == b""
+    assert p.communicate(timeout=PATIENCE)[0] == b""
 
 
 def test_sessions_share_no_descriptors(w):
@@ -59,7 +59,7 @@ def test_sessions_share_no_descriptors(w):
                 assert target not in seen, (session, seen[target])
                 seen[target] = session
     for p in running:
-        p.communicate(timeout=10)
+        p.communicate(timeout=PATIENCE)
 
 
 def test_no_process_dumps_core(w):
@@ -94,13 +94,14 @@ def test_run_as_gives_up_root(make_gateway, make_sshd, ring, short, tmp_path):
         p = w.client.spawn("echo up; cat")
         assert p.stdout.readline() == b"up\n", p.stderr.read()
         assert g.sessions() and g.keepers()
+        wait_for("the end of its errands", lambda: not g.role("errand"))
         for process in g.processes():
             assert process.status("Uid").split() == [str(user.pw_uid)] * 4, process
             assert process.status("Gid").split() == [str(user.pw_gid)] * 4, process
             assert process.status("Groups").split() in ([], [str(user.pw_gid)]), process
             assert int(process.status("CapEff"), 16) == 0, process
             assert int(process.status("CapPrm"), 16) == 0, process
-        p.communicate(timeout=10)
+        p.communicate(timeout=PATIENCE)
         w.close()
     finally:
         g.stop()
@@ -132,13 +133,14 @@ def test_run_network_as_separates_users(short, ring, make_sshd, tmp_path):
         p = w.client.spawn("echo up; cat")
         assert p.stdout.readline() == b"up\n", p.stderr.read()
         assert g.sessions() and len(g.keepers()) == 1
+        wait_for("the end of its errands", lambda: not g.role("errand"))
         for process in g.processes():
             user = pwd.getpwnam("daemon" if process in g.keepers() else "games")
             assert process.status("Uid").split() == [str(user.pw_uid)] * 4, process
             assert process.status("Gid").split() == [str(user.pw_gid)] * 4, process
             assert int(process.status("CapEff"), 16) == int(process.status("CapPrm"), 16) == 0, process
         assert (seen / "alice").read_text() == "games\n"
-        p.communicate(timeout=10)
+        p.communicate(timeout=PATIENCE)
         w.close()
     finally:
         g.stop()

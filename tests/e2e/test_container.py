@@ -10,7 +10,7 @@ import pytest
 from lab import net
 from lab.client import open_session
 from lab.gateway import END_LINE
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 WITHIN = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -23,7 +23,9 @@ def w(gated):
     w.gateway.kill(signal.SIGTERM)
     w.gateway.within = WITHIN
     w.gateway.start()
-    return w
+    yield w
+    for p in w.gateway.role("master"):
+        p.kill(signal.SIGTERM)  # unshare(1) does not pass it on
 
 
 def master_of(w):
@@ -41,11 +43,11 @@ def test_sigterm_ends_sessions_cleanly(w):
     mark = w.gateway.log.mark()
     master_of(w).kill(signal.SIGTERM)
     for p in running:
-        out, err = p.communicate(timeout=10)
+        out, err = p.communicate(timeout=PATIENCE)
         assert (p.returncode, out) == (255, b"")
         assert re.search(rb"sallyport: ended by the operator \(session [0-9a-f]+\)", err), err
     stranger.close()
-    assert w.gateway.process.wait(10) == 0
+    assert w.gateway.process.wait(PATIENCE) == 0
     wait_for("the end of all", lambda: not w.gateway.processes())
     lines = re.findall(END_LINE, w.gateway.log.text(mark), re.M)
     assert len(lines) == 3 and all("ended by the operator" in line for line in lines), lines
@@ -57,10 +59,10 @@ def test_stalled_client_does_not_delay_shutdown(w):
     p.send_signal(signal.SIGSTOP)
     try:
         master_of(w).kill(signal.SIGTERM)
-        assert w.gateway.process.wait(10) == 0
+        assert w.gateway.process.wait(PATIENCE) == 0
     finally:
         p.send_signal(signal.SIGCONT)
-    assert w.gateway.log.find(r"closed after .*ended by the operator")
+    w.gateway.log.wait(r"closed after .*ended by the operator")
 
 
 def test_dead_children_are_collected(w):
@@ -68,7 +70,7 @@ def test_dead_children_are_collected(w):
     for _ in range(3):
         q = open_session(w.client)
         w.gateway.sessions("alice")[-1].kill()
-        assert q.wait(10) == 255
+        assert q.wait(PATIENCE) == 255
     wait_for("no dead child", lambda: not w.gateway.zombies())
     assert p.poll() is None
     w.answers()

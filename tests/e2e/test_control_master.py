@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab import net, procs
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_20_concurrent_and_60_consecutive_sessions(shared_connection):
     w = shared_connection(MaxSessions="50")
     running = [w.session(f"cat; echo err{i} >&2; exit {i}") for i in range(20)]
     for i, p in enumerate(running):
-        out, err = p.communicate(b"%d" % i * 100_000, timeout=60)
+        out, err = p.communicate(b"%d" % i * 100_000, timeout=PATIENCE)
         assert (p.returncode, out, err) == (i, b"%d" % i * 100_000, b"err%d\n" % i)
     for i in range(60):
         r = w.client.ssh("-S", w.control, f"echo {i}; exit {i % 7}")
@@ -46,7 +46,7 @@ def test_sessions_beyond_max_sessions_are_refused(shared_connection):
     r = w.client.run(argv)
     assert "Session open refused by peer" in r.err
     for p in held:
-        out, _ = p.communicate(b"still", timeout=20)
+        out, _ = p.communicate(b"still", timeout=PATIENCE)
         assert (p.returncode, out) == (0, b"still")
 
 
@@ -54,7 +54,7 @@ def test_stalled_session_does_not_delay_others(shared_connection):
     w = shared_connection(MaxSessions="50")
     slow = w.session("cat /dev/zero", stdin=subprocess.DEVNULL)  # nobody reads its output
     for _ in range(10):
-        assert w.client.ssh("-S", w.control, "echo quick", timeout=10).text == "quick\n"
+        assert w.client.ssh("-S", w.control, "echo quick").text == "quick\n"
     assert slow.poll() is None
 
 
@@ -84,7 +84,7 @@ def test_end_of_connection_ends_its_sessions(shared_connection):
     p = w.session("echo up; sleep 1007")
     assert p.stdout.readline() == b"up\n"
     procs.end(w.master)
-    p.wait(10)
+    p.wait(PATIENCE)
     assert p.returncode == 255
     wait_for("the end of it at the front", lambda: not w.servers())
 
@@ -108,6 +108,6 @@ def test_terminal_stays_responsive_during_upload(shared_connection):
     assert w.upload.poll() is None
     procs.end(w.upload)
     cat.stdin.close()
-    assert cat.wait(10) == 0
+    assert cat.wait(PATIENCE) == 0
     # an answer takes a few ms, and more on a busy host
     assert taken < max(200 * 0.05, 50 * alone), alone

@@ -12,6 +12,7 @@ from lab.bulk import sha256_of
 from lab.dropbear import PASSWORD, Dropbear
 from lab.gateway import Gateway
 from lab.sshd import ME
+from lab.wait import PATIENCE
 from lab.way import Way
 
 pytestmark = pytest.mark.skipif(not dropbear.installed(), reason="no Dropbear")
@@ -122,7 +123,7 @@ def test_rekeying_by_either_side(way, bulk):
     with open(b.path, "rb") as f:
         assert way.ssh("sha256sum", stdin=f, **REKEY).text.split()[0] == b.sha256
     p = way.client.spawn(f"cat {b.path}", stdin=subprocess.DEVNULL, **REKEY)
-    assert sha256_of(p.stdout) == b.sha256 and p.wait(10) == 0
+    assert sha256_of(p.stdout) == b.sha256 and p.wait(PATIENCE) == 0
 
 
 def test_files(way, bulk, tmp_path):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from lab.tty import needs_terminals
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 127, 254, 255])
@@ -70,7 +70,7 @@ def test_empty_command_output_and_input(way):
 
 def test_twenty_commands_at_once(way):
     running = [way.client.spawn(f"cat; exit {i}") for i in range(20)]
-    answers = [p.communicate(b"%d" % i, timeout=60) for i, p in enumerate(running)]
+    answers = [p.communicate(b"%d" % i, timeout=PATIENCE) for i, p in enumerate(running)]
     assert [(p.returncode, out) for p, (out, _) in zip(running, answers)] == [
         (i, b"%d" % i) for i in range(20)
     ]
@@ -82,7 +82,7 @@ def test_interrupting_client_ends_command(way):
     assert p.stdout.readline().strip() == b"started"
     wait_for("sleep", lambda: way.sshd.commands("1001"))
     p.send_signal(signal.SIGINT)
-    p.wait(10)
+    p.wait(PATIENCE)
     wait_for("end of sleep", lambda: not way.sshd.commands("1001"))
 
 
@@ -137,7 +137,7 @@ def exit_signal_client():
         t._channel_handler_table = {**t._channel_handler_table, MSG_CHANNEL_REQUEST: on_request}
         key = paramiko.Ed25519Key.from_private_key_file(str(way.client.key.path))
         t.connect(username=way.client.user, pkey=key)
-        channel = t.open_session(timeout=10)
+        channel = t.open_session(timeout=PATIENCE)
         channel.exit_signal = None
         return channel
 

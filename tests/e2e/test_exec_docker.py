@@ -167,11 +167,11 @@ def test_docker_login(program_gateway, short, ring):
                 port=str(w.sshd.port))
     w.answers()
     assert w.new_client(user="bob").ssh("true").code == 255
-    assert w.gateway.log.find("Invalid user bob")
+    w.gateway.log.wait("Invalid user bob")
     e.down = True
     e.save()
     assert w.ssh("true").code == 255
-    assert w.gateway.log.find(r"lookup exec: alice: .*exit status 2: Cannot connect to the Docker daemon")
+    w.gateway.log.wait(r"lookup exec: alice: .*exit status 2: Cannot connect to the Docker daemon")
 
 
 # docker-sshpiper

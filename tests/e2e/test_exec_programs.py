@@ -44,7 +44,7 @@ def test_table_login(program_gateway, tmp_path):
     )
     w.answers()
     assert w.new_client(user="bob").ssh("true").code == 255
-    assert w.gateway.log.find("Invalid user bob")
+    w.gateway.log.wait("Invalid user bob")
 
 
 # http
@@ -125,7 +125,7 @@ def test_http_login(program_gateway, service, ring):
     w.answers()
     service.answers["alice"] = (503, "")
     assert w.ssh("true").code == 255
-    assert w.gateway.log.find(r"lookup exec: alice: .*exit status 2: the service says 503")
+    w.gateway.log.wait(r"lookup exec: alice: .*exit status 2: the service says 503")
 
 
 # machines

@@ -11,7 +11,7 @@ import pytest
 from lab.ca import CA, rewrite
 from lab.client import open_session
 from lab.gateway import NOT_RELOADED
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 ALGORITHMS = {
     "ed25519": ["ssh-ed25519-cert-v01@openssh.com"],
@@ -82,7 +82,7 @@ def test_certificate_in_rekeys(w, ca):
     writer = threading.Thread(target=lambda: (running.stdin.write(data), running.stdin.flush()))
     writer.start()
     got = running.stdout.read(len(data))
-    writer.join(60)
+    writer.join(PATIENCE)
     assert got == data
 
 
@@ -165,6 +165,6 @@ def test_certificate_that_expires_while_it_is_served(w, ca):
         refused = trusting(w, ca).ssh("true").code == 255
         return refused and w.gateway.log.find(r"HostCertificate: .* has expired: .*; it is not offered to clients", mark)
 
-    wait_for("it to expire", gone, 30)
+    wait_for("it to expire", gone)
     assert w.new_client().ssh("true").code == 0
     assert len(re.findall("it is not offered", w.gateway.log.text(mark))) == 1

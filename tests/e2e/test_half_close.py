@@ -3,6 +3,7 @@
 import subprocess
 
 from lab import procs
+from lab.wait import PATIENCE
 
 TIMES = 12
 
@@ -18,7 +19,7 @@ def run_concurrently(way, command, stdin, times=TIMES):
         running.append(p)
     outcomes = []
     for p in running:
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=PATIENCE)
         outcomes.append((p.returncode, out, err))
     return outcomes
 
@@ -66,8 +67,8 @@ def test_reader_that_stops_reading(way):
     head = way.client.popen(["head", "-1"], stdin=ssh.stdout)
     ssh.stdout.close()
     ssh.stdout = None
-    assert head.communicate(timeout=20)[0] == b"y\n"
-    ssh.wait(20)
+    assert head.communicate(timeout=PATIENCE)[0] == b"y\n"
+    ssh.wait(PATIENCE)
     procs.end(ssh)
     way.sshd.quiet()
 
@@ -79,5 +80,5 @@ def test_command_that_closes_input_and_goes_on_writing(way):
     ssh.stdin = None
     assert ssh.stdout.read(5_000_000)[:4] == b"y\n\0\0"
     procs.end(ssh)
-    feeder.wait(10)
+    feeder.wait(PATIENCE)
     way.sshd.quiet()

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from lab import net
+from lab.wait import PATIENCE
 
 NOT_SSH = "Invalid SSH identification string."
 OTHER_VERSION = "Protocol major versions differ."
@@ -26,7 +27,7 @@ OTHER_VERSION = "Protocol major versions differ."
 ], ids=["http", "tls", "no-version", "long", "line-before", "nul", "cr", "no-software", "8193", "ssh1", "ssh9"])
 def test_client_of_other_protocol_gets_message(way, sent, told):
     got = b""
-    with net.connect(("127.0.0.1", way.front.port), 20) as s:
+    with net.connect(("127.0.0.1", way.front.port)) as s:
         s.sendall(sent)
         try:
             while data := s.recv(4096):
@@ -43,7 +44,7 @@ def test_client_of_other_protocol_gets_message(way, sent, told):
 ], ids=["255", "8194", "lf", "1.99"])
 def test_version_string_of_client_is_taken(way, sent):
     """With its line end it has at most 255 bytes by the RFC, and 8194 by sshd."""
-    with net.connect(("127.0.0.1", way.front.port), 20) as s:
+    with net.connect(("127.0.0.1", way.front.port)) as s:
         s.sendall(sent)
         got = b""
         while b"aes128-ctr" not in got:  # in KEXINIT
@@ -56,10 +57,10 @@ def test_version_string_of_client_is_taken(way, sent):
 def test_client_with_long_version_string_logs_in(way, size):
     """The version string is a part of what the host key signs."""
     paramiko = pytest.importorskip("paramiko")
-    with net.connect(("127.0.0.1", way.front.port), 20) as s:
+    with net.connect(("127.0.0.1", way.front.port)) as s:
         t = paramiko.Transport(s)
         t.local_version = "SSH-2.0-" + "p" * (size - 8)
-        t.start_client(timeout=20)
+        t.start_client(timeout=PATIENCE)
         t.auth_publickey(way.login, paramiko.Ed25519Key.from_private_key_file(str(way.client.key.path)))
         assert t.is_authenticated()
         t.close()

@@ -47,8 +47,8 @@ def test_ipv6_on_both_legs(v6):
     w = v6()
     r = w.ssh("echo $SSH_CONNECTION")
     assert r.text.split()[0] == "::1" and r.text.split()[2:] == ["::1", str(w.sshd.port)], r
-    assert w.gateway.log.find(r"Accepted publickey for alice from ::1 port \d+ ssh2")
-    assert w.gateway.log.find(rf"Server listening on ::1 port {w.gateway.port}\.")
+    w.gateway.log.wait(r"Accepted publickey for alice from ::1 port \d+ ssh2")
+    w.gateway.log.wait(rf"Server listening on ::1 port {w.gateway.port}\.")
     data = bytes(range(256)) * 4096
     assert w.ssh("cat", stdin=data).out == data
     out = w.gateway.command("route", "alice", "--dial", "--from", "::1")

@@ -16,6 +16,7 @@ import pytest
 from lab import taken_over
 from lab.taken_over import Gone, TakenOverKeeper
 from lab.gateway import Gateway, sanitized
+from lab.wait import PATIENCE
 from lab.way import Way
 
 # By name; the numbers are those of x86_64 and aarch64.
@@ -120,8 +121,8 @@ def test_system_call_kills_keeper(what, keeper):
         pytest.skip("under sanitizers such calls fail, and some are allowed")
     with pytest.raises(Gone):
         call(keeper, name, *args)
-    assert keeper.gateway.process.wait(10) == 1
-    assert keeper.gateway.log.find(SIGSYS_LINE), keeper.gateway.log.text()
+    assert keeper.gateway.process.wait(PATIENCE) == 1
+    keeper.gateway.log.wait(SIGSYS_LINE)
 
 
 @pytest.mark.parametrize("family", [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK])

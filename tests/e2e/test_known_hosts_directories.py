@@ -41,8 +41,8 @@ def test_reload_with_new_directory_asks_for_restart(w):
     p = w.gateway.reload()
     message = rf"{re.escape(str(file))}:{line}: " + RESTART.format(re.escape(str(path)))
     assert p.returncode == 78 and re.search(message, p.stderr.decode() + p.stdout.decode()), p
-    assert w.gateway.log.find(message)
-    assert w.gateway.log.find(r"reload: 1 error; the configuration stays as it was")
+    w.gateway.log.wait(message)
+    w.gateway.log.wait(r"reload: 1 error; the configuration stays as it was")
     assert w.lets_in("alice") and not w.lets_in("bob")
     restart(w)
     assert w.lets_in("bob") and f":{w.sshd.port} " in path.read_text()
@@ -75,7 +75,7 @@ def test_directory_created_after_start(w):
     p = w.gateway.reload()
     assert p.returncode == 78 and b"restart it" in p.stderr + p.stdout
     assert not w.lets_in("bob")
-    assert w.gateway.log.find(rf"cannot add the host key of 127\.0\.0\.1: {w.known}/later/hosts: is in a directory "
+    w.gateway.log.wait(rf"cannot add the host key of 127\.0\.0\.1: {w.known}/later/hosts: is in a directory "
                               r"that the configuration did not name when the gateway was started")
     restart(w)
     assert w.lets_in("bob")
@@ -145,7 +145,7 @@ def test_directory_backend_whose_routes_have_accept_new(w, words):
     (w.gateway.conf / "20-lookup.ini").write_text(lines.format("[lookup directory]\n"))
     restart(w)
     assert not w.lets_in("bob")
-    assert w.gateway.log.find(r"users/bob/known_hosts: is in a directory that the configuration did not name")
+    w.gateway.log.wait(r"users/bob/known_hosts: is in a directory that the configuration did not name")
     (w.gateway.conf / "20-lookup.ini").write_text(lines.format(words))
     restart(w)
     assert w.lets_in("bob") and (d / "known_hosts").exists()

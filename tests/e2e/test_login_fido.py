@@ -279,10 +279,11 @@ def test_match_fingerprint_of_security_key(gated, tokens, make_sshd):
             AuthorizedKeysFile=None, AuthorizedKey=key.public, key="token_key")
     g.command("reload")
     assert logs_in(w, key)
-    assert other.log.find("Accepted publickey") and not w.sshd.log.find("Accepted publickey")
+    other.log.wait("Accepted publickey")
+    assert not w.sshd.log.find("Accepted publickey")
     assert not logs_in(w, tokens("ecdsa-sk"))
     w.answers()
-    assert w.sshd.log.find("Accepted publickey")
+    w.sshd.log.wait("Accepted publickey")
 
 
 def test_no_touch_in_an_inline_key(gated, tokens):
@@ -326,8 +327,8 @@ def test_key_agent_with_security_key(gated, tokens, short, kind, asked):
     env = provider_agent(w, short, key)
     r = w.ssh("-A", "echo in", env=env)
     assert r.text == "in\n", r
-    assert w.sshd.log.find(rf"Accepted publickey .* {KINDS[kind]} {re.escape(key.fingerprint)}")
-    assert w.gateway.log.find(
+    w.sshd.log.wait(rf"Accepted publickey .* {KINDS[kind]} {re.escape(key.fingerprint)}")
+    w.gateway.log.wait(
         rf"the agent is asked to sign for .* with {KINDS[kind]} {re.escape(key.fingerprint)}")
 
 
@@ -336,7 +337,7 @@ def test_key_agent_with_certificate_of_security_key(gated, ca, tmp_path, short):
     ca.sign(key, ME).rename(tmp_path / "key-cert.pub")  # ssh-add adds it with the key
     w = gated(route={"key": "agent"}, sshd={"TrustedUserCAKeys": ca.file})
     assert w.ssh("-A", "echo in", env=provider_agent(w, short, key)).text == "in\n"
-    assert w.sshd.log.find(rf"Accepted publickey .* ED25519-SK-CERT {re.escape(key.fingerprint)}")
+    w.sshd.log.wait(rf"Accepted publickey .* ED25519-SK-CERT {re.escape(key.fingerprint)}")
 
 
 def test_upstream_that_requires_touch(gated, tokens, short):

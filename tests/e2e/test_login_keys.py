@@ -7,6 +7,7 @@ import pytest
 
 from lab.agent import start_agent
 from lab.keys import TYPES
+from lab.wait import PATIENCE
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -16,7 +17,7 @@ def test_each_type_of_user_key(own_way, ring, kind):
     add_authorized_keys(w, key)
     assert w.new_client(key).ssh("echo in").text == "in\n"
     name = {"ed25519": "ED25519", "rsa3072": "RSA"}.get(kind, "ECDSA")
-    assert w.front.log.find(
+    w.front.log.wait(
         rf"Accepted publickey for {w.login} from 127\.0\.0\.1 port \d+ ssh2: "
         rf"{name} {re.escape(key.fingerprint)}"
     )
@@ -86,7 +87,7 @@ def test_each_type_of_added_mapped_key(own_way, ring, kind):
     else:
         c = w.new_client(key)
     assert c.ssh("cat", stdin=b"through").out == b"through"
-    assert w.sshd.log.find(rf"Accepted publickey for \S+ .* {re.escape(key.fingerprint)}")
+    w.sshd.log.wait(rf"Accepted publickey for \S+ .* {re.escape(key.fingerprint)}")
 
 
 @pytest.mark.parametrize("options", [(), ("--type", "ed25519"), ("--type", "rsa"), ("--type", "ecdsa")])
@@ -146,7 +147,7 @@ def test_paramiko_tries_second_key_on_same_connection(own_way, ring):
     w = own_way()
     t = paramiko.Transport(("127.0.0.1", w.front.port))
     try:
-        t.start_client(timeout=10)
+        t.start_client(timeout=PATIENCE)
         with pytest.raises(paramiko.AuthenticationException):
             t.auth_publickey(w.login, paramiko.Ed25519Key.from_private_key_file(str(ring.get("wrong0").path)))
         t.auth_publickey(w.login, paramiko.Ed25519Key.from_private_key_file(str(ring.get("client").path)))
@@ -161,7 +162,7 @@ def test_max_auth_tries(own_way, ring):
     w = own_way(front={"MaxAuthTries": "3"})
     t = paramiko.Transport(("127.0.0.1", w.front.port))
     try:
-        t.start_client(timeout=10)
+        t.start_client(timeout=PATIENCE)
         tries = 0
         with pytest.raises((paramiko.SSHException, EOFError)):
             while tries < 10:
@@ -184,6 +185,6 @@ def test_passwords_are_not_asked(own_way):
     p = subprocess.run(
         w.client.argv("ssh", "upstream", "true", BatchMode="no", PreferredAuthentications="password",
                       PubkeyAuthentication="no"),
-        capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False, env=w.client.env,
+        capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False, env=w.client.env,
     )
     assert p.returncode == 255 and b"Permission denied (publickey)" in p.stderr

@@ -20,7 +20,7 @@ def test_route_as_a_whole_comes_first(gated, make_sshd):
     w.gateway.hangup()
     w.answers()
     assert w.ssh("echo in", User="alice:ci").text == "in\n"
-    assert other.log.find(r"Accepted publickey")
+    other.log.wait(r"Accepted publickey")
     mark = other.log.mark()
     assert w.ssh("echo in", User="alice:other").text == "in\n"
     assert not other.log.find(r"Accepted publickey", mark)

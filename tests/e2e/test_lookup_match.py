@@ -174,6 +174,7 @@ def test_each_port_has_its_routes(make_gateway, make_sshd, ring, tmp_path):
 def test_key_of_no_route(git_routes, ring):
     r = git_routes.new_client(ring.get("stranger")).ssh("true")
     assert r.code == 255 and "Permission denied" in r.err
+    git_routes.gateway.log.wait("Invalid user git")
     assert len(re.findall("Invalid user git", git_routes.gateway.log.text())) == 1
 
 

@@ -37,13 +37,18 @@ def main():
         if child:
             os.kill(child, signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGUSR1, end)
+    signals = (signal.SIGTERM, signal.SIGUSR1)
+    for number in signals:
+        signal.signal(number, end)
     while not ended:
+        # a signal between the fork and what follows it would reach neither process
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         child = os.fork()
         if child == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+            for number in signals:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        if child == 0:
             # out of the way of the numbers below
             high = [os.dup(os.dup2(s.fileno(), 100 + i)) for i, s in enumerate(sockets)]
             for i, fd in enumerate(high):

@@ -7,7 +7,7 @@ import pytest
 
 from . import net
 from .refusal import one_line, session_id
-from .wait import Log, wait_for
+from .wait import PATIENCE, Log, wait_for
 
 
 def start_agent(client, path, *keys, provider=None):
@@ -55,7 +55,7 @@ def paramiko_runs(w, monkeypatch, prove, command, **sizes):
     paramiko = pytest.importorskip("paramiko")
     monkeypatch.setenv("SSH_AUTH_SOCK", str(w.agent.path))
     with paramiko.Transport(net.connect(("127.0.0.1", w.front.port))) as t:
-        t.start_client(timeout=10)
+        t.start_client(timeout=PATIENCE)
         prove(t)
         channel = t.open_session(**sizes)
         handler = paramiko.agent.AgentRequestHandler(channel)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from . import net
+from .wait import PATIENCE
 
 paramiko = pytest.importorskip("paramiko")
 Message = paramiko.Message
@@ -59,7 +60,8 @@ class Attacker(paramiko.Transport):
                     return kind, m
 
         self.packetizer.read_message = recording
-        self.start_client(timeout=10)
+        self.banner_timeout = self.handshake_timeout = PATIENCE
+        self.start_client(timeout=PATIENCE)
 
     def send(self, *parts):
         self._send_message(message(*parts))
@@ -68,7 +70,7 @@ class Attacker(paramiko.Transport):
         self.send(SERVICE_REQUEST, name)
         return self.expect(SERVICE_ACCEPT)
 
-    def expect(self, *kinds, after=0, timeout=10.0):
+    def expect(self, *kinds, after=0, timeout=PATIENCE):
         """Wait for a message of one of these types, or the end; the type, or None."""
         def heard():
             return next((k for k in self.received[after:] if k in kinds), None)
@@ -78,7 +80,7 @@ class Attacker(paramiko.Transport):
             time.sleep(0.005)
         return heard()
 
-    def ask(self, *parts, timeout=10.0):
+    def ask(self, *parts, timeout=PATIENCE):
         """Send a message and wait for a reply other than a banner, or the end: the seconds, and all messages
         that came.
         """
@@ -93,7 +95,7 @@ class Attacker(paramiko.Transport):
         assert came or not self.is_active(), f"no reply within {timeout} s"
         return (came[-1][0] if came else time.perf_counter()) - start, [m[1:] for m in came]
 
-    def ends(self, timeout=10.0):
+    def ends(self, timeout=PATIENCE):
         self.join(timeout)
         return not self.is_active()
 

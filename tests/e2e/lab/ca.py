@@ -88,4 +88,4 @@ def logs_in(way, key, certificate, **options):
 
 
 def said(way, pattern):
-    return way.front.log.find(pattern)
+    return way.front.log.wait(pattern)

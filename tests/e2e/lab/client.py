@@ -67,7 +67,7 @@ class Client:
             StrictHostKeyChecking="yes",
             UpdateHostKeys="no",
             BatchMode="yes",
-            ConnectTimeout="15",
+            ConnectTimeout="60",
             ControlPath="none",
             PreferredAuthentications="publickey",
         )
@@ -82,7 +82,7 @@ class Client:
             argv += ["-o", f"{name}={value}"]
         return argv + [str(a) for a in args]
 
-    def run(self, argv, stdin=b"", timeout=60, cwd=None, env=None, check=False):
+    def run(self, argv, stdin=b"", timeout=120, cwd=None, env=None, check=False):
         """Run a command to its end.  stdin: bytes, or an open file."""
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
         if stdin is None:
@@ -119,7 +119,7 @@ class Client:
 
     # Every program names the server "upstream"; the config file says where that is.
 
-    def ssh(self, *args, stdin=b"", timeout=60, check=False, env=None, **options):
+    def ssh(self, *args, stdin=b"", timeout=120, check=False, env=None, **options):
         """ssh [args] upstream command: the last argument is the command; those before it are options."""
         *flags, command = args
         argv = self.argv("ssh", *flags, "upstream", command, **options)
@@ -147,18 +147,18 @@ class Client:
         """terminal(), where ssh may ask for passwords."""
         return self.terminal(*args, BatchMode="no", PreferredAuthentications=PreferredAuthentications, **options)
 
-    def sftp(self, batch, *args, timeout=60, check=True, **options):
+    def sftp(self, batch, *args, timeout=120, check=True, **options):
         argv = self.argv("sftp", "-b", "-", *args, **options) + ["upstream"]
         return self.run(argv, batch.encode(), timeout, check=check)
 
-    def scp(self, *args, timeout=60, check=True, **options):
+    def scp(self, *args, timeout=120, check=True, **options):
         return self.run(self.argv("scp", "-q", *args, **options), None, timeout, check=check)
 
-    def git(self, *args, cwd=None, timeout=60, check=True):
+    def git(self, *args, cwd=None, timeout=120, check=True):
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
         return self.run(["git", *identity, *args], None, timeout, cwd=cwd, check=check)
 
-    def hg(self, *args, cwd=None, timeout=60, check=True):
+    def hg(self, *args, cwd=None, timeout=120, check=True):
         ssh = ["--config", f"ui.ssh={self.env['GIT_SSH_COMMAND']}"]
         return self.run(["hg", "-y", *ssh, *args], None, timeout, cwd=cwd, check=check)
 

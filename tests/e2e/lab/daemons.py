@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from . import net, procs
-from .wait import Log, wait_for
+from .wait import PATIENCE, Log, wait_for
 
 
 class Daemon:
@@ -28,7 +28,7 @@ class Daemon:
     def run(self, *argv, stdin=""):
         """A command that must succeed, run by the same user."""
         p = subprocess.run(
-            [str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=60, check=False,
+            [str(a) for a in argv], input=stdin, capture_output=True, text=True, timeout=300, check=False,
             cwd=self.dir, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}, **self.user,
         )
         assert p.returncode == 0, f"{argv}: {p.stderr}"
@@ -48,7 +48,7 @@ class Daemon:
                 )
             wait_for(
                 f"{argv[0]} to be ready or to end",
-                lambda: self.process.poll() is not None or self.log.find(ready, mark), 30,
+                lambda: self.process.poll() is not None or self.log.find(ready, mark),
             )
             if self.process.poll() is None:
                 return
@@ -56,7 +56,7 @@ class Daemon:
 
     def stop(self):
         if self.process:
-            procs.end(self.process)
+            procs.end(self.process, PATIENCE)
         shutil.rmtree(self.dir)
 
 
@@ -137,7 +137,7 @@ class Postgres(Daemon):
     def sql(self, sql):
         p = subprocess.run(
             ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"], input=sql, capture_output=True,
-            text=True, timeout=60, check=False,
+            text=True, timeout=300, check=False,
             env={"PATH": "/usr/bin:/bin", "PGHOST": "127.0.0.1", "PGPORT": str(self.port),
                  "PGUSER": "postgres", "PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8"},
         )

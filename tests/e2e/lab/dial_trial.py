@@ -22,7 +22,7 @@ class DialTrial:
         """The exit status, and the line about the connection; self.asked is the one about the mapped key, or None."""
         if known is not None:
             self.file.write_text(known)
-        p = self.gateway.sallyport("route", "alice", "--dial", "-c", self.gateway.conf, timeout=30)
+        p = self.gateway.sallyport("route", "alice", "--dial", "-c", self.gateway.conf)
         assert p.stderr == b"", p
         lines = re.findall(r"^dial       (.*)$", p.stdout.decode(), re.M)
         assert len(lines) in (1, 2) and p.stdout.decode().splitlines()[-1].startswith("dial "), p.stdout

@@ -68,7 +68,7 @@ class Dropbear:
                     preexec_fn=procs.end_with_us,
                 )
             wait_for("Dropbear to listen or to end", lambda: self.process.poll() is not None
-                     or net.accepts((self.host, self.port)), 20)
+                     or net.accepts((self.host, self.port)))
             if self.process.poll() is None:
                 return self
         raise AssertionError(f"Dropbear does not start: {self.log.text()}")

@@ -12,7 +12,7 @@ import pytest
 from . import net, procs
 from .keys import Key
 from .sshd import ME
-from .wait import Log, wait_for
+from .wait import PATIENCE, Log, wait_for
 
 TREE = Path(__file__).resolve().parents[3]
 SALLYPORT = os.path.abspath(os.environ.get("SALLYPORT") or TREE / "build" / "sallyport")
@@ -31,7 +31,7 @@ def can_serve():
     """Whether sallyport has the command that all tests need."""
     try:
         p = subprocess.run(
-            [SALLYPORT, "serve", "--help"], capture_output=True, timeout=20, check=False
+            [SALLYPORT, "serve", "--help"], capture_output=True, timeout=PATIENCE, check=False
         )
     except (FileNotFoundError, PermissionError):
         return False
@@ -102,7 +102,7 @@ class Gateway:
     def known_hosts(self):
         return "".join(f"[{self.host}]:{self.port} {key.public}\n" for key in self.host_keys)
 
-    def sallyport(self, *args, stdin=b"", timeout=60):
+    def sallyport(self, *args, stdin=b"", timeout=120):
         return subprocess.run(
             [SALLYPORT, *map(str, args)], input=stdin, capture_output=True, timeout=timeout, check=False
         )
@@ -213,7 +213,6 @@ class Gateway:
         wait_for(
             "the gateway to listen or to end",
             lambda: self.log.find(listening, mark) or self.process.poll() is not None,
-            20,
         )
         if self.process.poll() is None:
             return True
@@ -253,7 +252,7 @@ class Gateway:
     def sessions(self, login=""):
         return [p for p in self.role("session") if not login or login in p.title().split()]
 
-    def quiet(self, timeout=10.0):
+    def quiet(self, timeout=PATIENCE):
         """Wait until no process of any session is left."""
         def left():
             return self.sessions() + self.role("errand") + self.zombies()
@@ -266,16 +265,16 @@ class Gateway:
     def kill(self, sig=9):
         """Kill the master alone."""
         self.process.send_signal(sig)
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def stop(self):
         """End the gateway: no process may be left, and no sanitizer may have reported."""
         if self.process is None:
             return
         self.processes()
-        procs.end(self.process)
+        procs.end(self.process, PATIENCE)
         try:
-            wait_for("the end of every process of the gateway", lambda: not self.processes(), 10)
+            wait_for("the end of every process of the gateway", lambda: not self.processes())
         finally:
             for p in self.processes():
                 p.kill()

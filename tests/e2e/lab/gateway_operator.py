@@ -38,7 +38,7 @@ class Operator:
     def run(self, script, cwd=None):
         """The standard output of a script that must succeed, each command of it."""
         p = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=cwd or self.gateway.dir, env=self.env(),
-                           capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+                           capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
         assert p.returncode == 0, f"{script}: exit {p.returncode}\n{p.stdout}{p.stderr}"
         return p.stdout
 

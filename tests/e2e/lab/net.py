@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 
-from .wait import wait_for
+from .wait import PATIENCE, wait_for
 
 # Below the range of ephemeral ports, so that no outgoing connection uses one.
 _ports = random.Random(os.getpid() ^ int.from_bytes(os.urandom(4), "big"))
@@ -30,7 +30,7 @@ def at(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def connect(address, timeout=20.0, source=None):
+def connect(address, timeout=PATIENCE, source=None):
     """A connection to (host, port), from this source address, or to a Unix socket by its path."""
     family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
     s = socket.socket(family)
@@ -53,11 +53,11 @@ def accepts(address):
         return False
 
 
-def wait_accepts(address, timeout=10.0):
+def wait_accepts(address, timeout=PATIENCE):
     wait_for(f"an answer at {address}", lambda: accepts(address), timeout)
 
 
-def connect_when_ready(address, timeout=20.0):
+def connect_when_ready(address, timeout=PATIENCE):
     """connect(), as soon as somebody listens: a Unix socket has a path before it does."""
     def connected():
         try:
@@ -78,7 +78,7 @@ def read_all(sock):
         parts.append(data)
 
 
-def exchange(address, data, timeout=60.0):
+def exchange(address, data, timeout=PATIENCE):
     """Send data, half-close, and return all that comes back."""
     with connect(address, timeout) as s:
         return exchange_on(s, data)
@@ -95,7 +95,7 @@ def exchange_on(sock, data):
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     answer = read_all(sock)
-    sender.join(10)
+    sender.join(PATIENCE)
     return answer
 
 
@@ -113,7 +113,7 @@ def exchange_many(address, count, data):
     for t in threads:
         t.start()
     for t in threads:
-        t.join(90)
+        t.join(2 * PATIENCE)
     return answers
 
 

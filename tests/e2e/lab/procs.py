@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from .wait import wait_for
+from .wait import PATIENCE, wait_for
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -152,7 +152,7 @@ def end(popen, timeout=5.0):
             popen.wait(timeout)
         except subprocess.TimeoutExpired:
             popen.kill()
-            popen.wait(timeout)
+            popen.wait(PATIENCE)
     for stream in (popen.stdin, popen.stdout, popen.stderr):
         if stream:
             try:
@@ -161,7 +161,7 @@ def end(popen, timeout=5.0):
                 pass
 
 
-def wait_gone(proc, timeout=10.0):
+def wait_gone(proc, timeout=PATIENCE):
     wait_for(f"end of {proc!r}", lambda: not proc.alive(), timeout)
 
 

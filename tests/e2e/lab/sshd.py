@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 from . import net, procs
-from .wait import Log, wait_for
+from .wait import PATIENCE, Log, wait_for
 
 SSHD = "/usr/sbin/sshd"
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -174,7 +174,7 @@ class Sshd:
             p for p in self.processes() if word in p.title().split() and not p.title().startswith("sshd")
         ]
 
-    def quiet(self, timeout=10.0):
+    def quiet(self, timeout=PATIENCE):
         """Wait until no connection is served and no command of one runs."""
         try:
             wait_for("no session in sshd", lambda: not self.processes(), timeout)

@@ -6,6 +6,7 @@ import threading
 
 from . import net
 from .attack import CHANNEL_OPEN, Attacker
+from .wait import PATIENCE
 
 # What a session without AllowTcpForwarding refuses.
 REFUSED = [CHANNEL_OPEN, "direct-tcpip", 7, 1 << 20, 32768, "127.0.0.1", 1, "127.0.0.1", 1]
@@ -56,7 +57,7 @@ class StalledClient(Attacker):
 def stalled_clients(monkeypatch):
     """A function that makes one for a port, with a small receive buffer."""
 
-    def connect(address, timeout=20.0, source=None):
+    def connect(address, timeout=PATIENCE, source=None):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         s.settimeout(timeout)

@@ -17,6 +17,7 @@ import pytest
 from . import net
 from .attack import USERAUTH_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS, Attacker, message, paramiko
 from .gateway import SALLYPORT, TREE
+from .wait import PATIENCE
 
 PROGRAM = os.path.join(os.path.dirname(SALLYPORT), "tests", "sallyport-attack")
 MAGIC = b"ATTACK!\n"
@@ -94,7 +95,7 @@ class Gone(Exception):
 class Obedient:
     """A process that follows commands on a socket."""
 
-    def __init__(self, sock, timeout=20):
+    def __init__(self, sock, timeout=2 * PATIENCE):
         self.sock = sock
         self.sock.settimeout(timeout)
 
@@ -164,7 +165,7 @@ class Obedient:
 class TakenOver(Obedient):
     """A connection to the gateway whose session obeys."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20):
+    def __init__(self, port, host="127.0.0.1", timeout=2 * PATIENCE):
         super().__init__(net.connect((host, port)), timeout)
         self.sock.sendall(MAGIC)
         self.greet()
@@ -178,7 +179,7 @@ class TakenOver(Obedient):
             raise Gone
         assert result > 0, os.strerror(-result)
 
-    def receive(self, timeout=10.0):
+    def receive(self, timeout=PATIENCE):
         """The next message: name, body, descriptor (in the session) or None.  None if none came; raises Gone
         at the end.
         """
@@ -192,7 +193,7 @@ class TakenOver(Obedient):
         name = next(n for n, number in types().items() if number == kind)
         return name, answer, None if fd == 2**32 - 1 else fd
 
-    def expect(self, *names, timeout=10.0):
+    def expect(self, *names, timeout=PATIENCE):
         """The next message with one of these names; others are skipped."""
         while True:
             got = self.receive(timeout)
@@ -200,7 +201,7 @@ class TakenOver(Obedient):
             if got[0] in names:
                 return got
 
-    def ended(self, timeout=10.0):
+    def ended(self, timeout=PATIENCE):
         """Whether the keeper closes the socket of this session."""
         try:
             while self.receive(timeout) is not None:
@@ -285,7 +286,7 @@ class FalseUpstream:
         """UPSTREAM_READY: the login may begin.  bound: whether the upstream takes hostbound requests."""
         self.t.send("UPSTREAM_READY", self.session_id, "", bound)
 
-    def request(self, timeout=10.0):
+    def request(self, timeout=PATIENCE):
         """The next message that the keeper sends to the upstream."""
         return self.t.expect("UPSTREAM", timeout=timeout)[1].strings()[0]
 
@@ -322,7 +323,7 @@ class TakenOverKeeper(Obedient):
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(path))
             listening.listen(1)
-            listening.settimeout(20)
+            listening.settimeout(PATIENCE)
             gateway.port = net.free_port()
             gateway.write_gateway()
             self.mark = gateway.spawn()

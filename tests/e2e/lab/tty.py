@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+from .wait import PATIENCE
+
 
 @functools.cache
 def sshd_can_make_terminals():
@@ -58,7 +60,7 @@ class Terminal:
         while data:
             data = data[os.write(self.fd, data) :]
 
-    def expect(self, pattern, timeout=20.0):
+    def expect(self, pattern, timeout=PATIENCE):
         """Read until the pattern matches; output up to its end is consumed."""
         deadline = time.monotonic() + timeout
         while True:
@@ -82,7 +84,7 @@ class Terminal:
         self.seen = re.sub(r"\x1b\]3008;.*?\x1b\\", "", self.seen + data.decode("utf-8", "replace"))
         return bool(data)
 
-    def wait(self, timeout=20.0):
+    def wait(self, timeout=PATIENCE):
         """Read until the program ends; its exit status."""
         deadline = time.monotonic() + timeout
         while self._read(max(0.0, deadline - time.monotonic())):

@@ -55,12 +55,17 @@ class QuestioningUpstream(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
-        def run():
+        """Answer, and then run it."""
+        reply = channel.transport._send_user_message
+
+        def run(m):
+            del channel.transport._send_user_message
+            reply(m)
             channel.sendall(b"in\n")
             channel.send_exit_status(0)
             channel.close()
 
-        threading.Timer(0.05, run).start()
+        channel.transport._send_user_message = run
         return True
 
 
@@ -80,7 +85,7 @@ def questioning_way(gated, ring, rounds=None, handler=None, judge=None, **route)
             t.start_server(server=judge() if judge else QuestioningUpstream(rounds or ROUNDS), event=threading.Event())
             if handler:
                 handler(t)
-            done.wait(30)
+            done.wait(300)
         t.close()
 
     server = net.Server(serve)

@@ -52,7 +52,7 @@ class Way:
         """The processes that serve connections at the front."""
         return self.gateway.sessions() if self.gateway else self.sshd.sessions()
 
-    def answers(self, timeout=30):
+    def answers(self, timeout=120):
         """A new login succeeds."""
         r = self.client.ssh("echo in", timeout=timeout)
         assert r.text == "in\n", r

@@ -11,7 +11,7 @@ from lab.gateway import Gateway, sanitized
 from lab.procs import needs_access_to
 from lab.client import Client
 from lab.net import BlackHole
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 
 SLOW = "$argon2id$v=19$m=262144,t=16,p=1$" + "A" * 22 + "$" + "A" * 43
@@ -123,7 +123,7 @@ def own_layout(w, errand):
 
 
 def test_dialling_errand_is_confined(gated):
-    w = gated(route={"HostName": "127.0.0.8", "ConnectTimeout": "60s"}, front={"LoginGraceTime": "90s"})
+    w = gated(route={"HostName": "127.0.0.8", "ConnectTimeout": "300s"}, front={"LoginGraceTime": "300s"})
     hole = BlackHole("127.0.0.8", w.sshd.port)
     try:
         c = w.client.spawn("true", stdin=subprocess.DEVNULL)
@@ -145,7 +145,7 @@ def test_password_errand_is_confined(gated):
     confined(errand, w.gateway.master)
     errand.kill()
     t.close()
-    w.gateway.quiet(30)
+    w.gateway.quiet()
 
 
 def gateway_with_probe(g, directory, run_as=""):
@@ -162,7 +162,7 @@ def gateway_with_probe(g, directory, run_as=""):
         f"slow) sleep 8462.{os.getpid()} ;;\nesac\nexit 1\n")
     script.chmod(0o755)
     (g.conf / "20-lookup.ini").write_text(
-        f"[lookup]\nOrder = exec ini\n[lookup exec]\nCommand = {script}\nTimeout = 30s\n{run_as}")
+        f"[lookup]\nOrder = exec ini\n[lookup exec]\nCommand = {script}\nTimeout = 60s\n{run_as}")
     return seen
 
 
@@ -186,7 +186,7 @@ def login(g, ring, directory, user):
 def probe(g, seen, ring, directory):
     probe_facts(g, seen)
     before = g.processes()
-    assert login(g, ring, directory, "probe").ssh("true", timeout=60).code == 255
+    assert login(g, ring, directory, "probe").ssh("true").code == 255
     assert (seen / "said").exists(), (seen / "out").read_text() + g.log.text()
     for p in before:
         assert p.alive(), p
@@ -309,7 +309,7 @@ def test_reload_cannot_change_lookup_program(three_users, ring, tmp_path):
         file.write_text(other)
         p = three_users.sallyport("reload", "-c", three_users.conf)
         assert p.returncode == 78 and b"restart" in p.stdout + p.stderr, p
-    file.write_text(text.replace("30s", "20s"))
+    file.write_text(text.replace("60s", "20s"))
     assert three_users.sallyport("reload", "-c", three_users.conf).returncode == 0
 
 
@@ -318,9 +318,9 @@ def test_next_lookup_ends_gateway_whose_starter_died(three_users, ring, tmp_path
     """The service manager starts the gateway anew; without its starter no login could be looked up."""
     (starter,) = three_users.role("starter")
     starter.kill()
-    assert login(three_users, ring, tmp_path, "slow").ssh("true", timeout=60).code == 255
-    assert three_users.process.wait(10) == 1
-    assert three_users.log.find("the starter of lookup programs has died")
+    assert login(three_users, ring, tmp_path, "slow").ssh("true").code == 255
+    assert three_users.process.wait(PATIENCE) == 1
+    three_users.log.wait("the starter of lookup programs has died")
 
 
 @needs_root

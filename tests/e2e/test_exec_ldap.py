@@ -3,7 +3,6 @@
 import base64
 import signal
 import socket
-import time
 
 import pytest
 
@@ -121,7 +120,7 @@ def test_ldap_odd_login_names(settings, slapd):
     mark = slapd.log.mark()
     for login, host in (("tout(le)*\\monde", "10.0.0.7"), ("jürgen", "10.0.0.8")):
         assert f"HostName = {host}\n" in run("ldap", settings(), login).stdout
-    assert slapd.log.find(r"filter=\"\(uid=tout\\28le\\29\\2A\\5Cmonde\)\"", mark)
+    slapd.log.wait(r"filter=\"\(uid=tout\\28le\\29\\2A\\5Cmonde\)\"", mark)
 
 
 @pytest.mark.parametrize("login", ["newline", "return", "comment", "onlycomment", "binary", "nul"])
@@ -173,7 +172,7 @@ def test_ldap_tls(settings, program_dir, slapd, ring):
     """StartTLS is the default, must succeed, and the certificate of the server must match."""
     mark = slapd.log.mark()
     assert run("ldap", settings(), "alice").returncode == 0
-    assert slapd.log.find("TLS established", mark)
+    slapd.log.wait("TLS established", mark)
     for words in ({"CACert": None}, {"URI": slapd.uri.replace("127.0.0.1", "localhost")}):
         mark = slapd.log.mark()
         r = run("ldap", settings(**words), "alice")
@@ -194,12 +193,10 @@ def test_ldap_server_that_does_not_answer(settings, slapd):
     r = run("ldap", settings(URI="ldap://127.0.0.1:1"), "alice")
     assert r.returncode == 2 and "Can't contact LDAP server" in r.stderr
     assert run("ldap", settings(URI=f"ldap://127.0.0.1:1 {slapd.uri}"), "alice").returncode == 0
-    # The time limit also covers a server that accepts and never answers the TLS handshake.
+    # The time limit also covers a server that accepts and never answers the TLS handshake: without one run() fails.
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
         uri = f"ldaps://127.0.0.1:{silent.getsockname()[1]}"
         assert run("ldap", settings(URI=uri, NetworkTimeout=1), "alice").returncode == 2
-        assert time.monotonic() - start < 15
     r = run("ldap", settings(Base="ou=gone,dc=test"), "alice")
     assert r.returncode == 2 and "No such object" in r.stderr
 
@@ -217,10 +214,10 @@ def test_ldap_wrong_settings(settings, program_dir):
 
 def test_ldap_login(program_gateway, slapd, ring, tmp_path):
     """One entry is sufficient.  Relative paths start where those of conf.d do."""
-    w = program_gateway(PROGRAMS / "ldap", "ldap", timeout=2)
+    w = program_gateway(PROGRAMS / "ldap", "ldap", timeout=10)
     (w.gateway.dir / "cert.pem").write_bytes(slapd.cert.read_bytes())
     (w.gateway.dir / "ldap").write_text(
-        f"URI = {slapd.uri}\nBase = ou=open,dc=test\nCACert = cert.pem\nFilter = (cn=%u)\n"
+        f"URI = {slapd.uri}\nBase = ou=open,dc=test\nCACert = cert.pem\nNetworkTimeout = 60\nFilter = (cn=%u)\n"
         "HostName = {labeledURI:host}\nPort = {labeledURI:port}\nUser = {labeledURI:user}\n"
         "AuthorizedKey = {sshPublicKey}\nKey = mapped\nUserKnownHostsFile = known_hosts\n")
     assert w.ssh("true").code == 255
@@ -228,13 +225,13 @@ def test_ldap_login(program_gateway, slapd, ring, tmp_path):
                     sshPublicKey=[KEY + "AAAA", ring.get("client").public]))
     w.answers()
     assert w.new_client(user="*").ssh("true").code == 255
-    assert w.gateway.log.find(r"Invalid user \* from")
+    w.gateway.log.wait(r"Invalid user \* from")
     # A stopped server fails the login in time.
     slapd.process.send_signal(signal.SIGSTOP)
     try:
         mark = w.gateway.log.mark()
         assert w.ssh("true").code == 255
-        assert w.gateway.log.find(r"lookup exec: alice: .*took too long", mark)
+        w.gateway.log.wait(r"lookup exec: alice: .*took too long", mark)
     finally:
         slapd.process.send_signal(signal.SIGCONT)
     w.answers()

@@ -174,14 +174,14 @@ def test_postgresql_password_is_on_no_command_line(ask, program_dir):
 
 def test_postgresql_login(program_gateway, database, services, ring):
     """Relative paths start where those of conf.d do.  Changes in the database apply at once."""
-    w = program_gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=2)
+    w = program_gateway(PROGRAMS / "postgresql", "services", "route.sql", timeout=10)
     services(passfile="pgpass", connect_timeout=None).rename(w.gateway.dir / "services")
     (w.gateway.dir / "pgpass").write_text("*:*:*:sallyport:of sallyport\n")
     (w.gateway.dir / "pgpass").chmod(0o600)
     (w.gateway.dir / "route.sql").write_text(
         QUERY.replace("conf.d/", "").replace("'people'", "'mapped'").replace(":'login'", "'of ' || :'login'"))
     assert w.ssh("true").code == 255
-    assert w.gateway.log.find("Invalid user alice")
+    w.gateway.log.wait("Invalid user alice")
     database.sql(f"INSERT INTO ssh_users VALUES ('of alice', '127.0.0.1', {w.sshd.port}, '{ME}'); "
                  f"INSERT INTO ssh_keys VALUES ('of alice', '{ring.get('client').public}')")
     w.answers()
@@ -190,7 +190,7 @@ def test_postgresql_login(program_gateway, database, services, ring):
     try:
         mark = w.gateway.log.mark()
         assert w.ssh("true").code == 255
-        assert w.gateway.log.find(r"lookup exec: alice: ", mark)
+        w.gateway.log.wait(r"lookup exec: alice: ", mark)
     finally:
         database.process.send_signal(signal.SIGCONT)
     w.answers()

@@ -10,7 +10,8 @@ from .sshd import ME
 from .wait import wait_for
 from .way import Way
 
-TIMEOUT = 2
+# The longest there is.  A test of it has a short one, with which an answer may fail on a busy machine, too.
+TIMEOUT = 60
 SCRIPT = """#!/bin/bash
 here={here}
 answer() {{ cat "$here/answer"; }}
@@ -54,11 +55,11 @@ def lookup(make_gateway, make_sshd, ring, tmp_path):
             g.start()
             self.way = Way("gateway", tmp_path, ring, self.sshd, g, login="good")
 
-        def login(self, login, timeout=20):
-            c = self.way.new_client(user=login, ConnectTimeout=str(timeout))
-            return c.ssh("echo in", timeout=timeout)
+        def login(self, login):
+            return self.way.new_client(user=login).ssh("echo in")
 
-        def refused(self, login, reason, within=TIMEOUT + 3):
+        def refused(self, login, reason):
+            """Long before LoginGraceTime, which the tests leave at 120 s, would end it."""
             mark = self.gateway.log.mark()
             start = time.monotonic()
             r = self.login(login)
@@ -66,8 +67,8 @@ def lookup(make_gateway, make_sshd, ring, tmp_path):
             assert r.code == 255 and r.out == b"" and "Permission denied" in r.err, r
             line = self.gateway.log.wait(r"^.*lookup exec: .*$", mark).group()
             assert re.search(reason, line), line
-            assert took < within, f"{took:.1f} s"
-            assert self.login("good").text == "in\n"
+            assert took < 100, f"{took:.1f} s"
+            wait_for("another login", lambda: self.login("good").text == "in\n")
 
         def left(self):
             """Processes of the script that still run."""
@@ -90,5 +91,5 @@ def lookup(make_gateway, make_sshd, ring, tmp_path):
     yield make
     for x in made:
         x.way.close()
-        wait_for("the end of all that was run", lambda: not x.left(), 10)
-        wait_for("the master to collect its dead", lambda: not x.gateway.zombies(), 10)
+        wait_for("the end of all that was run", lambda: not x.left())
+        wait_for("the master to collect its dead", lambda: not x.gateway.zombies())

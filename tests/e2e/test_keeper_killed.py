@@ -15,7 +15,7 @@ from lab import attack, net, taken_over
 from lab.client import echoes, open_session
 from lab.gateway import SALLYPORT
 from lab.refusal import one_line, session_id
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 KILLED = (r"error: the keeper has died \(killed by signal 9\): exiting; of \d+ sessions, those that are logged in "
           r"continue, but are not logged any more$")
@@ -33,6 +33,7 @@ def assert_log_after_kill(w, counts=(0, 1)):
 
     A session that ends with the keeper may be gone before the master counts.
     """
+    w.gateway.log.wait("the keeper has died")
     w.gateway.quiet()
     lines = w.gateway.log.lines()
     (last,) = [line for line in lines if "the keeper has died" in line]
@@ -41,7 +42,7 @@ def assert_log_after_kill(w, counts=(0, 1)):
 
 
 def assert_client_told(w, p):
-    out, err = p.communicate(timeout=10)
+    out, err = p.communicate(timeout=PATIENCE)
     assert p.returncode == 255 and out == b"", err
     line = one_line(err.decode())
     assert line.startswith(SAYS), line
@@ -71,9 +72,9 @@ def test_keeper_killed_while_upstream_is_dialled(gated, serve):
         came.set()
         net.read_all(s)
 
-    w = gated(route={"Port": serve(hold).port, "ConnectTimeout": "30s"})
+    w = gated(route={"Port": serve(hold).port, "ConnectTimeout": "300s"})
     p = w.client.spawn("true")
-    assert came.wait(10)
+    assert came.wait(PATIENCE)
     wait_for("the session to be at it", lambda: w.gateway.sessions("alice"))
     kill_keeper(w)
     assert_client_told(w, p)
@@ -101,7 +102,7 @@ def test_keeper_killed_while_agent_is_asked(gated, serve, short):
     w = gated(route={"key": "agent"})
     serve(agent, path=short / "agent")
     p = w.client.spawn("true", env={"SSH_AUTH_SOCK": str(short / "agent")}, ForwardAgent="yes")
-    assert forwarded.wait(10)
+    assert forwarded.wait(PATIENCE)
     kill_keeper(w)
     assert_client_told(w, p)
 
@@ -163,7 +164,7 @@ def test_running_session_survives_keeper(gated):
     p = open_session(w.client)
     kill_keeper(w)
     w.gateway.log.wait(KILLED)
-    out, err = p.communicate(b"still here", timeout=10)
+    out, err = p.communicate(b"still here", timeout=PATIENCE)
     assert (p.returncode, out, err) == (0, b"still here", b"")
     assert_log_after_kill(w, counts=(1,))
 
@@ -174,8 +175,8 @@ def assert_gateway_ended(gateway):
     """The master has ended at once, with a status that is neither success nor a configuration error, and has
     left no process behind.
     """
-    assert gateway.process.wait(5) == 1
-    assert gateway.log.find(KILLED)
+    assert gateway.process.wait(PATIENCE) == 1
+    gateway.log.wait(KILLED)
     assert not (gateway.dir / "run" / "control").exists()
     with pytest.raises(ConnectionRefusedError):
         net.connect(("127.0.0.1", gateway.port)).close()
@@ -191,7 +192,7 @@ def test_new_gateway_starts_beside_sessions_of_old_one(gated):
     w.answers()
     assert w.gateway.sallyport("reload", "-c", w.gateway.conf).returncode == 0
     echoes(running, b"still here\n")
-    running.communicate(timeout=10)
+    running.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("other", ["a session", "an errand"])
@@ -203,10 +204,10 @@ def test_other_processes_do_not_hold_keeper_socket_open(other, gated, serve):
         came.set()
         net.read_all(s)
 
-    w = gated(route={"Port": serve(hold).port, "ConnectTimeout": "30s"} if other == "an errand" else {})
+    w = gated(route={"Port": serve(hold).port, "ConnectTimeout": "300s"} if other == "an errand" else {})
     p = w.client.spawn("echo up; cat")
     if other == "an errand":
-        assert came.wait(10)
+        assert came.wait(PATIENCE)
     else:
         assert p.stdout.readline() == b"up\n"
     kill_keeper(w)
@@ -224,7 +225,7 @@ def test_keeper_killed_during_reload(gated):
         w.gateway.log.wait("control: reload")
         keeper.kill()
         assert_gateway_ended(w.gateway)
-        assert reload.wait(10) != 0
+        assert reload.wait(PATIENCE) != 0
         assert b"sallyport" in reload.stderr.read()
 
 
@@ -234,8 +235,8 @@ def test_keeper_killed_before_it_is_ready(make_gateway, make_sshd, ring, short):
     g.route("alice", make_sshd(), [ring.get("client")])
     with taken_over.TakenOverKeeper(g, short) as k:
         os.kill(k.pid, signal.SIGKILL)
-        assert g.process.wait(5) == 1
-    assert g.log.find(KILLED)
+        assert g.process.wait(PATIENCE) == 1
+    g.log.wait(KILLED)
 
 
 def test_log_reports_crashed_keeper(make_gateway, make_sshd, ring, short):
@@ -243,5 +244,5 @@ def test_log_reports_crashed_keeper(make_gateway, make_sshd, ring, short):
     g.route("alice", make_sshd(), [ring.get("client")])
     with taken_over.TakenOverKeeper(g, short) as k:
         k.crash()
-        assert g.process.wait(10) == 1
-    assert g.log.find(r"the keeper has died \(killed by signal 4\): exiting")
+        assert g.process.wait(PATIENCE) == 1
+    g.log.wait(r"the keeper has died \(killed by signal 4\): exiting")

@@ -138,6 +138,7 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     net.exchange(("127.0.0.1", g.port), b"no SSH\r\n")
     events.wait("not_let_in", login="alice")
 
+    g.quiet()
     with net.connect(("127.0.0.1", g.port)):
         (session,) = wait_for("a session", g.sessions)
         os.kill(session.pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ import pytest
 from lab import net
 from lab.net import BlackHole
 from lab.refusal import one_line, session_id
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 
 ADDED = r"the host key of 127\.0\.0\.1 port \d+ is new: ED25519 SHA256:\S+, added to "
@@ -39,12 +39,12 @@ def finished_connections(w):
 
 def test_fifty_concurrent_first_logins_cause_one_scan_and_one_line(gated):
     w = way_to_unknown_upstream(
-        gated, front={"MaxStartups": "200", "PerSourceMaxStartups": "none", "LoginGraceTime": "120s"},
-                                sshd={"MaxStartups": "200"}, route={"ConnectTimeout": "60s"})
-    running = [w.new_client(ConnectTimeout="120").spawn("echo in", stdin=subprocess.DEVNULL)
+        gated, front={"MaxStartups": "200", "PerSourceMaxStartups": "none", "LoginGraceTime": "600s"},
+        sshd={"MaxStartups": "200", "LoginGraceTime": "600"}, route={"ConnectTimeout": "120s"})
+    running = [w.new_client(ConnectTimeout="300").spawn("echo in", stdin=subprocess.DEVNULL)
                for _ in range(50)]
     for p in running:
-        out, err = p.communicate(timeout=120)
+        out, err = p.communicate(timeout=300)
         assert out == b"in\n", err
     assert len(known_hosts_file(w).read_text().splitlines()) == 1
     assert len(re.findall(ADDED, w.gateway.log.text())) == 1
@@ -73,7 +73,7 @@ def test_one_scan_writes_known_hosts_file_of_each_route(gated, ring):
     w.gateway.start()
     clients = [w.client, w.new_client(user="bob")]
     for p in [c.spawn("echo in", stdin=subprocess.DEVNULL) for c in clients]:
-        assert p.communicate(timeout=30)[0] == b"in\n"
+        assert p.communicate(timeout=PATIENCE)[0] == b"in\n"
     for login in ("alice", "bob"):
         assert len(w.gateway.known_hosts_of(login).read_text().splitlines()) == 1
 
@@ -98,7 +98,7 @@ class HoldingProxy:
             back = threading.Thread(target=self.pump, args=(upstream, sock), daemon=True)
             back.start()
             self.pump(sock, upstream)
-            back.join(20)
+            back.join(PATIENCE)
 
     @staticmethod
     def pump(source, to):
@@ -136,7 +136,7 @@ def through_proxy(gated):
 def silent_on_scan(through_proxy):
     """silent_on_scan(timeout): a way to an upstream that does not answer scans."""
     release = threading.Event()
-    yield lambda timeout: through_proxy(lambda sock: release.wait(60), ConnectTimeout=timeout)
+    yield lambda timeout: through_proxy(lambda sock: release.wait(300), ConnectTimeout=timeout)
     release.set()
 
 
@@ -163,7 +163,7 @@ def test_log_names_upstream_that_penalises_scan(through_proxy):
 
 
 def test_connect_timeout_ends_scan(silent_on_scan):
-    w = silent_on_scan("1s")
+    w = silent_on_scan("6s")
     r = w.ssh("true")
     assert r.code == 255 and "cannot be reached right now" in one_line(r.err)
     w.gateway.log.wait("cannot look at its host key: 127.0.0.1 port .*: timed out")
@@ -171,26 +171,26 @@ def test_connect_timeout_ends_scan(silent_on_scan):
 
 
 def test_scan_ends_with_last_waiting_login(silent_on_scan):
-    w = silent_on_scan("60s")
+    w = silent_on_scan("300s")
     p = w.client.spawn("true", stdin=subprocess.DEVNULL)
     scan_errand(w)
     w.gateway.sessions()[0].kill()
-    p.communicate(timeout=20)
+    p.communicate(timeout=PATIENCE)
     w.gateway.quiet()
 
 
 def test_killed_scan_fails_its_login(silent_on_scan):
     """The client is told, and no login goes on waiting."""
-    w = silent_on_scan("60s")
+    w = silent_on_scan("300s")
     p = w.client.spawn("true", stdin=subprocess.DEVNULL)
     scan_errand(w).kill()
-    assert b"cannot be reached right now" in p.communicate(timeout=20)[1]
+    assert b"cannot be reached right now" in p.communicate(timeout=PATIENCE)[1]
     w.gateway.quiet()
 
 
 def test_scan_is_confined(silent_on_scan):
     """The answers of the upstream are read where nothing can be opened, started or connected to."""
-    w = silent_on_scan("60s")
+    w = silent_on_scan("300s")
     p = w.client.spawn("true", stdin=subprocess.DEVNULL)
     look = scan_errand(w)
     # the seccomp filters of the master, of a dialling errand, and of a session
@@ -199,7 +199,7 @@ def test_scan_is_confined(silent_on_scan):
     for fd in (0, 1, 2) if os.getuid() == 0 else ():  # no other user may look into the process
         assert os.readlink(f"/proc/{look.pid}/fd/{fd}") == "/dev/null"
     look.kill()
-    p.communicate(timeout=20)
+    p.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_full_disk_leaves_no_partial_line(gated, small_disk):
 
 def test_second_host_is_scanned_where_first_is_dead(gated):
     """The gateway scans the host that the session is connected to."""
-    w = way_to_unknown_upstream(gated, route={"HostName": "127.0.0.9 127.0.0.1", "ConnectTimeout": "4s"})
+    w = way_to_unknown_upstream(gated, route={"HostName": "127.0.0.9 127.0.0.1", "ConnectTimeout": "12s"})
     hole = BlackHole("127.0.0.9", w.sshd.port)
     try:
         w.answers()

@@ -10,8 +10,8 @@ import pytest
 from lab.attack import (
     CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_FAILURE, CHANNEL_OPEN,
     CHANNEL_EXTENDED_DATA, CHANNEL_OPEN_CONFIRMATION, CHANNEL_OPEN_FAILURE, CHANNEL_REQUEST,
-    CHANNEL_SUCCESS, CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_REQUEST, USERAUTH_SUCCESS,
-    Attacker, key_of, proof,
+    CHANNEL_SUCCESS, CHANNEL_WINDOW_ADJUST, GLOBAL_REQUEST, REQUEST_FAILURE, USERAUTH_FAILURE,
+    USERAUTH_REQUEST, USERAUTH_SUCCESS, Attacker, key_of, proof,
 )
 from lab import net
 from lab.agent import Agent
@@ -27,7 +27,12 @@ BANNER = "0123456789abcdef"
 
 
 @pytest.fixture
-def way(gated, ring, tmp_path, request):
+def grace():
+    return "120s"
+
+
+@pytest.fixture
+def way(gated, ring, tmp_path, request, grace):
     """A way to an upstream that accepts no key of these agents: a session there is a break-in.  Its
     parameter: how often the upstream sends BANNER.
     """
@@ -35,14 +40,14 @@ def way(gated, ring, tmp_path, request):
     if times := getattr(request, "param", 0):
         sshd["Banner"] = tmp_path / "banner"
         sshd["Banner"].write_text(BANNER * times)
-    w = gated(route={"key": "agent"}, front={"LoginGraceTime": "4s"}, sshd=sshd)
+    w = gated(route={"key": "agent"}, front={"LoginGraceTime": grace}, sshd=sshd)
     yield w
     assert not w.sshd.log.find("Accepted publickey")
     assert not w.gateway.log.find("killed by signal|process died|bad message")
     assert all(p.alive() for p in [w.gateway.master, *w.gateway.keepers()])
     for client in w.clients:
         client.close()
-    w.gateway.quiet(20)
+    w.gateway.quiet()
 
 
 @pytest.fixture
@@ -167,6 +172,7 @@ def test_agent_channel_that_is_refused(way, attack):
     assert_session_refused(way, a, "does not open a channel to its agent")
 
 
+@pytest.mark.parametrize("grace", ["8s"])
 @pytest.mark.parametrize("window, packet", [(0, 32768), (1 << 20, 0), (10, 1)])
 def test_login_grace_time_ends_wait_for_agent_window(way, attack, window, packet):
     a = attack()
@@ -205,7 +211,8 @@ def test_keepalives_during_agent_login_are_answered(way, attack):
 def test_login_messages_after_login_are_ignored(way, attack):
     a = attack()
     a.send(USERAUTH_REQUEST, "alice", "ssh-connection", "none")
-    assert a.ends()
+    session(a)
+    assert USERAUTH_FAILURE not in a.received and a.received.count(USERAUTH_SUCCESS) == 1
 
 
 def test_second_agent_request_opens_nothing(way, attack):
@@ -353,7 +360,7 @@ class OddUpstream(paramiko.ServerInterface):
         t.add_server_key(self.key)
         try:
             t.start_server(server=self)
-            channel = t.accept(20)
+            channel = t.accept(60)
             while data := channel.recv(1 << 20):
                 self.got += data
             channel.sendall(b"%d" % len(self.got))
@@ -361,7 +368,7 @@ class OddUpstream(paramiko.ServerInterface):
             channel.close()
         except (AttributeError, EOFError, OSError, paramiko.SSHException):
             pass  # no session was opened, or the connection is gone
-        self.done.wait(20)
+        self.done.wait(300)
         t.close()
 
     def get_banner(self):
@@ -405,7 +412,7 @@ def odd_upstream(make_gateway, ring, tmp_path, short):
         w.upstream.done.set()
         w.upstream.server.close()
         w.close()
-        w.gateway.quiet(20)
+        w.gateway.quiet()
 
 
 def test_upstream_that_takes_small_packets(odd_upstream, bulk):

@@ -19,7 +19,7 @@ from lab.gateway import TREE, sanitized
 from lab.unauthenticated import (
     AT_ONCE, NOT_ALLOWED, assert_quick_login, dropped, first_words, penalise, refused,
 )
-from lab.wait import wait_for
+from lab.wait import PATIENCE, wait_for
 
 FULL = bool(os.environ.get("FULL"))
 LOOP = os.path.join(os.path.dirname(os.environ.get("SALLYPORT") or str(TREE / "build" / "sallyport")),
@@ -28,44 +28,48 @@ LOOP = os.path.join(os.path.dirname(os.environ.get("SALLYPORT") or str(TREE / "b
 
 # Connections that make no progress.
 
-GRACE = 5
+# All of them have come and are counted within this time, on a busy machine.
+GRACE = 12
 
 
 def slow_connections(port, kinds):
-    """{kind: [seconds from the server's first bytes until it closed]}
+    """{kind: [(seconds from the server's first bytes until it closed, and since the connection was begun)]}
 
     kinds: {name: (number of connections, what to send first, what to send every two seconds)}.  The time a
-    connection waits for accept(2) depends on this host, and does not count.
+    connection waits for accept(2) depends on this host, and does not count for the first number; nor does the time for
+    which the first bytes have waited here for the second.
     """
     poll = selectors.DefaultSelector()
     open_, took = {}, {kind: [] for kind in kinds}
     for i, (kind, (n, text, again)) in enumerate(kinds.items()):
         for j in range(n):
+            connected = time.monotonic()
             s = unauthenticated.connect(port, f"127.0.{i + 1}.{j % 20 + 1}")
             s.sendall(text)
-            open_[s] = (kind, 0)
+            open_[s] = (kind, connected, 0)
             poll.register(s, selectors.EVENT_READ)
     heard = said = time.monotonic()
     while open_:
         now = time.monotonic()
-        assert now - heard < 60
+        assert now - heard < GRACE + 2 * PATIENCE
         for key, _ in poll.select(0.5):
             s = key.fileobj
-            kind, begun = open_[s]
+            kind, connected, begun = open_[s]
             try:
                 if s.recv(65536):
-                    open_[s] = (kind, begun or time.monotonic())
+                    open_[s] = (kind, connected, begun or time.monotonic())
                     continue
             except ConnectionResetError:
                 pass
             del open_[s]
-            took[kind].append(time.monotonic() - begun)
+            ended = time.monotonic()
+            took[kind].append((ended - begun, ended - connected))
             poll.unregister(s)
             s.close()
         if now - said < 2:
             continue
         said = now
-        for s, (kind, _) in open_.items():
+        for s, (kind, _, _) in open_.items():
             try:
                 s.send(kinds[kind][2])
             except OSError:
@@ -77,7 +81,7 @@ def test_slow_unauthenticated_connections_are_cut_and_block_no_login(gated):
     """500 connections with FULL, else 100; fewer of the last kind, which need a key exchange each."""
     each = 150 if FULL else 32
     w = gated(front={"LoginGraceTime": f"{GRACE}s", "MaxStartups": "700", "PerSourceMaxStartups": "50",
-                     "PerSourcePenalties": "yes"})
+                     "PerSourcePenalties": "grace-exceeded:1h max:2h"})
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
         s.sendall(b"SSH-2.0-x\r\n")
         hello = s.recv(4096)
@@ -93,33 +97,33 @@ def test_slow_unauthenticated_connections_are_cut_and_block_no_login(gated):
                   for i in range(50 if FULL else 4)]
     for t in after_none:
         t.start()
-    wait_for("the crowd", lambda: len(w.gateway.sessions()) >= each * 3, 60)
+    wait_for("the crowd", lambda: len(w.gateway.sessions()) >= each * 3)
     assert_quick_login(w)
     for t in (thread, *after_none):
-        t.join(90)
+        t.join(GRACE + 3 * PATIENCE)
     assert len(result) == 4 and len(result["none"]) == len(after_none)
-    late = GRACE + (1 if FULL else 5)
+    late = GRACE + (1 if FULL else PATIENCE)  # the default is 120
     for kind, took in result.items():
-        assert max(took) < late, (kind, max(took))
-    assert min(result["silent"]) > GRACE - 0.5
+        assert max(took)[0] < late, (kind, max(took))
+    assert min(since for _, since in result["silent"]) > GRACE - 0.5
     w.gateway.quiet()
     assert_quick_login(w)
-    # each connection was worth 10 s to its source, which had several
-    assert w.gateway.log.find(r"127\.0\.1\.1/32 is refused for \d+ s from now on: penalty: exceeded LoginGraceTime")
-    wait_for("their sources to be refused", lambda: refused(w.gateway.port, "127.0.1.1"), 3)
+    w.gateway.log.wait(r"127\.0\.1\.1/32 is refused for \d+ s from now on: penalty: exceeded LoginGraceTime")
+    wait_for("their sources to be refused", lambda: refused(w.gateway.port, "127.0.1.1"))
 
 
 def stay_after_none(port, source, result):
     t = unauthenticated.paramiko.Transport(unauthenticated.connect(port, source))
     try:
-        t.start_client(timeout=20)
+        t.banner_timeout = t.handshake_timeout = PATIENCE
+        t.start_client(timeout=PATIENCE)
         begun = time.monotonic()
         try:
             t.auth_none("alice")
         except unauthenticated.paramiko.SSHException:
             pass
-        wait_for("the end", lambda: not t.is_active(), GRACE + 20)
-        result.setdefault("none", []).append(time.monotonic() - begun)
+        wait_for("the end", lambda: not t.is_active(), GRACE + PATIENCE)
+        result.setdefault("none", []).append((time.monotonic() - begun, None))
     finally:
         t.close()
 
@@ -179,9 +183,9 @@ def test_flood_from_one_source_is_refused_before_fork(gated):
     assert set(answers) <= {b"Exceeded PerSourceMaxStartups\r\n", b""}, answers
     assert answers[b"Exceeded PerSourceMaxStartups\r\n"] > 4900, answers
     wait_for("the log to have them all",
-             lambda: dropped(w.gateway.log.text(mark), "PerSourceMaxStartups") == 5000, 5)
+             lambda: dropped(w.gateway.log.text(mark), "PerSourceMaxStartups") == 5000)
     assert len(re.findall("drop connection", w.gateway.log.text(mark))) < 6 * (took + 3)
-    assert len(w.gateway.sessions()) == 50
+    wait_for("the held ones alone", lambda: len(w.gateway.sessions()) == 50)
     for s in held:
         s.close()
 
@@ -220,4 +224,4 @@ def test_refusing_penalised_sources_costs_little_more_than_accept_loop(gated, lo
         print(f"\n{n} refused from {len(sources)} sources, in {rounds} rounds: {statistics.median(ours):.1f} us each, "
               f"bare loop {statistics.median(bare):.1f} us; ratio {ratios[0]:.2f} to {ratios[-1]:.2f}, median {median:.2f}")
     assert median <= 2, ratios
-    assert not w.gateway.sessions()
+    w.gateway.quiet()

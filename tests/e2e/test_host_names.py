@@ -34,7 +34,7 @@ def named(hosts, make_gateway, make_sshd, ring, tmp_path):
     g = make_gateway(within=hosts.within)
     upstream = make_sshd()
     known = upstream.known_hosts().replace("[127.0.0.1]", f"[{NAME}]")
-    g.route("alice", upstream, [ring.get("client")], known_hosts=known, HostName=NAME, ConnectTimeout="5s")
+    g.route("alice", upstream, [ring.get("client")], known_hosts=known, HostName=NAME, ConnectTimeout="30s")
     g.start()
     w = Way("gateway", tmp_path, ring, upstream, g)
     yield w

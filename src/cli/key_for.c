@@ -184,7 +184,11 @@ key_for_find(const struct key_args *a, struct find_route *f)
 	log_vis(login, sizeof(login), a->route, strlen(a->route));
 	switch (find_route(f, &request, stderr)) {
 	case LOOKUP_FOUND:
-		return CLI_OK;
+		if (f->route->mode == ROUTE_LOGIN)
+			return CLI_OK;
+		fprintf(stderr, "sallyport: %s: the gateway logs in nowhere for it (Mode = jump)\n",
+		    login);
+		break;
 	case LOOKUP_NOT_FOUND:
 		fprintf(stderr,
 		    "sallyport: %s: no such login; --for takes a login as users type it "

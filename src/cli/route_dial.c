@@ -263,6 +263,10 @@ route_dial(const struct route_args *a, const struct find_route *f)
 	int err, status;
 	size_t i;
 
+	if (r->mode == ROUTE_JUMP) {
+		route_dial_say("no trial: the user names the machine (Mode = jump)");
+		return CLI_FAILED;
+	}
 	if (reexec_init() != 0) {
 		route_dial_say("no trial: %s", err_str(ERR_SYS));
 		return CLI_FAILED;

@@ -29,10 +29,16 @@ route_list_upstream(const struct route *r)
 
 	if (f == NULL)
 		fatal("out of memory");
+	if (r->mode == ROUTE_JUMP) {
+		for (i = 0; i < r->destinations.n; i++)
+			fprintf(f, "%s%s", i > 0 ? "," : "jump to ", r->destinations.v[i]);
+		goto out;
+	}
 	for (i = 0; i < r->hosts.n; i++)
 		fprintf(f, strchr(r->hosts.v[i], ':') == NULL ? "%s%s" : "%s[%s]", i > 0 ? "," : "",
 		    r->hosts.v[i]);
 	fprintf(f, ":%u", r->port);
+out:
 	if (fclose(f) != 0)
 		fatal("out of memory");
 	return text;
@@ -47,7 +53,9 @@ route_list_print(const char *name, const struct route *r)
 	if (r->user != NULL)
 		log_vis(user, sizeof(user), r->user, strlen(r->user));
 	printf("%-*s  %-*s  %s\n", NAME_WIDTH, shown, UPSTREAM_WIDTH, upstream,
-	    r->user != NULL ? user : "%u");
+	    r->user != NULL	      ? user :
+		r->mode == ROUTE_JUMP ? "-" :
+					"%u");
 	free(upstream);
 }
 

@@ -342,13 +342,17 @@ route_show(const struct route_args *a, const struct find_route *f)
 	for (i = 0; i < r->hosts.n; i++)
 		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
 		    r->hosts.v[i], r->port);
+	for (i = 0; i < r->destinations.n; i++)
+		printf("%s %s\n", i == 0 ? "jump to   " : "or to     ", r->destinations.v[i]);
 	status = route_show_proofs(r);
-	other = route_show_key(f);
-	status = status != CLI_OK ? status : other;
-	other = route_show_password(f);
-	status = status != CLI_OK ? status : other;
-	other = route_show_host_keys(f);
-	status = status != CLI_OK ? status : other;
+	if (r->mode == ROUTE_LOGIN) {
+		other = route_show_key(f);
+		status = status != CLI_OK ? status : other;
+		other = route_show_password(f);
+		status = status != CLI_OK ? status : other;
+		other = route_show_host_keys(f);
+		status = status != CLI_OK ? status : other;
+	}
 	if (a->key != NULL) {
 		other = route_show_may(a, f->conf, r);
 		status = status != CLI_OK ? status : other;

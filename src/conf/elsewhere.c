@@ -12,6 +12,8 @@
 
 /* lookup/ has the table of routes and is above this directory.  Without those that [gateway] has, too. */
 const char *const elsewhere_of_route[] = {
+	"Mode",
+	"AllowDestinations",
 	"HostName",
 	"User",
 	"AuthorizedKeysFile",

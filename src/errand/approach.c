@@ -48,7 +48,7 @@ approach_connect(const struct ipc_approach *a, const char *host, const char *por
 {
 	int fd, r;
 
-	fd = dial_host(host, port, deadline, why);
+	fd = dial_host(host, port, NULL, deadline, why);
 	if (fd == -1 || a->send_proxy == 0)
 		return fd;
 	r = approach_send_proxy(a, fd);

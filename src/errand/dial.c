@@ -7,13 +7,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/netaddr.h"
 #include "errand/dial.h"
+#include "formats/destination.h"
 
 /* Connect within the deadline: a descriptor, or -1 with errno set. */
 static int
@@ -42,6 +45,46 @@ dial_address(const struct addrinfo *ai, int64_t deadline)
 	return -1;
 }
 
+/* Is this an address of this host?  Towards one, the kernel chooses the address itself as the source.  No
+ * packet is sent. */
+static int
+dial_is_own(const struct addrinfo *ai)
+{
+	struct sockaddr_storage to = { 0 }, from = { 0 };
+	socklen_t len = sizeof(from);
+	struct netaddr a, b;
+	int fd, own = 1;
+
+	memcpy(&to, ai->ai_addr, ai->ai_addrlen);
+	fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return 1;
+	/* no route: connecting will fail, too */
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == -1) {
+		own = 0;
+	} else if (getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
+		netaddr_from(&a, &to);
+		netaddr_from(&b, &from);
+		own = netaddr_equal(&a, &b);
+	}
+	fd_close(&fd);
+	return own;
+}
+
+/* Does AllowDestinations permit this address, whatever name led to it? */
+static int
+dial_may(const struct addrinfo *ai, const char *port, const struct strlist *destinations)
+{
+	char address[NETADDR_TEXT_SIZE + 32];
+
+	if (destinations == NULL || destinations->n == 0)
+		return 1;
+	return getnameinfo(ai->ai_addr, ai->ai_addrlen, address, sizeof(address), NULL, 0,
+		   NI_NUMERICHOST) == 0 &&
+	    destination_may_connect(destinations, address, (uint32_t)strtoul(port, NULL, 10),
+		dial_is_own(ai));
+}
+
 int64_t
 dial_share(int64_t deadline, unsigned int n)
 {
@@ -53,7 +96,7 @@ dial_share(int64_t deadline, unsigned int n)
 /* Add why there was no connection to this address of the host. */
 static void
 put_why(struct reason *why, const char *host, const char *port, const struct addrinfo *ai,
-    int error)
+    const char *error)
 {
 	const char *before = why->text[0] != '\0' ? "; " : "";
 	char addr[64];
@@ -61,13 +104,14 @@ put_why(struct reason *why, const char *host, const char *port, const struct add
 	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), NULL, 0, NI_NUMERICHOST) !=
 		0 ||
 	    strcmp(addr, host) == 0)
-		reason_add(why, "%s%s port %s: %s", before, host, port, strerror(error));
+		reason_add(why, "%s%s port %s: %s", before, host, port, error);
 	else
-		reason_add(why, "%s%s (%s) port %s: %s", before, host, addr, port, strerror(error));
+		reason_add(why, "%s%s (%s) port %s: %s", before, host, addr, port, error);
 }
 
 int
-dial_host(const char *host, const char *port, int64_t deadline, struct reason *why)
+dial_host(const char *host, const char *port, const struct strlist *destinations, int64_t deadline,
+    struct reason *why)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 	struct addrinfo *list = NULL, *ai;
@@ -88,12 +132,17 @@ dial_host(const char *host, const char *port, int64_t deadline, struct reason *w
 	for (ai = list; ai != NULL; ai = ai->ai_next)
 		n++;
 	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next, n--) {
+		if (!dial_may(ai, port, destinations)) {
+			put_why(why, host, port, ai,
+			    "AllowDestinations does not permit this address");
+			continue;
+		}
 		if (clock_ms() >= deadline)
 			errno = ETIMEDOUT;
 		else
 			fd = dial_address(ai, dial_share(deadline, n));
 		if (fd == -1)
-			put_why(why, host, port, ai, errno);
+			put_why(why, host, port, ai, strerror(errno));
 	}
 	freeaddrinfo(list);
 	return fd;

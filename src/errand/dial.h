@@ -8,13 +8,16 @@
 #include <stdint.h>
 
 #include "base/reason.h"
+#include "base/strlist.h"
 
 /* Share the time until the deadline among n attempts: the end of the first one's part. */
 int64_t dial_share(int64_t deadline, unsigned int n);
 
-/* Try the addresses of a host one after another.  A non-blocking descriptor, or -1 with a reason for each
- * address added to why. */
-int dial_host(const char *host, const char *port, int64_t deadline, struct reason *why);
+/* Try the addresses of a host one after another, with destinations only those that AllowDestinations
+ * permits (NULL or empty: any).  A non-blocking descriptor, or -1 with a reason for each address added to
+ * why. */
+int dial_host(const char *host, const char *port, const struct strlist *destinations,
+    int64_t deadline, struct reason *why);
 
 /* For an errand, because a resolver cannot be interrupted: the kernel kills this process by SIGIO when the
  * peer of this socket closes it. */

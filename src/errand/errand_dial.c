@@ -39,7 +39,7 @@ errand_dial(int sock)
 	const char *host = NULL;
 	struct ipc_dial dial;
 	uint32_t n_dead = 0;
-	int64_t deadline;
+	int64_t deadline, share;
 	struct buf b, names, dead;
 	struct reason why = { "" };
 	char port[16];
@@ -62,8 +62,11 @@ errand_dial(int sock)
 		host = dial.hosts.v[i];
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */
-		fd = approach_connect(&dial.approach, host, port,
-		    dial_share(deadline, (unsigned int)(dial.hosts.n - i)), &why);
+		share = dial_share(deadline, (unsigned int)(dial.hosts.n - i));
+		if (dial.destinations.n > 0)
+			fd = dial_host(host, port, &dial.destinations, share, &why);
+		else
+			fd = approach_connect(&dial.approach, host, port, share, &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);

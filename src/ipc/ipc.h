@@ -23,6 +23,8 @@
 
 /* Hosts in one DIAL message. */
 #define IPC_HOSTS_MAX 64
+/* And of AllowDestinations, which lookup/route.c keeps to 32 KiB. */
+#define IPC_DESTINATIONS_MAX 1024
 
 /* Host keys in one message, and their certificates: 16 keys are more than anybody has, also while
  * some are being replaced. */

@@ -134,6 +134,7 @@ ipc_dial_put(struct buf *b, const struct ipc_dial *m)
 	wire_put_u32(b, m->port);
 	strings_put(b, &m->hosts);
 	approach_put(b, &m->approach);
+	strings_put(b, &m->destinations);
 }
 
 int
@@ -145,14 +146,23 @@ ipc_dial_get(struct wire *body, struct ipc_dial *m)
 	m->session = wire_u64(body);
 	m->timeout_ms = wire_u32(body);
 	m->port = wire_u32(body);
-	m->hosts = (struct strlist){ 0 };
+	m->hosts = m->destinations = (struct strlist){ 0 };
 	r = strings_get(body, &m->hosts, IPC_HOSTS_MAX);
 	approach_get(body, &m->approach, &m->texts);
 	if (r == 0)
+		r = strings_get(body, &m->destinations, IPC_DESTINATIONS_MAX);
+	if (r == 0)
 		r = wire_end(body);
 	if (r != 0)
-		strlist_free(&m->hosts);
+		ipc_dial_free(m);
 	return r;
+}
+
+void
+ipc_dial_free(struct ipc_dial *m)
+{
+	strlist_free(&m->hosts);
+	strlist_free(&m->destinations);
 }
 
 void

@@ -48,13 +48,15 @@ struct ipc_dial {
 	uint64_t session;
 	uint32_t timeout_ms;
 	uint32_t port;
-	struct strlist hosts; /* in the order in which they are tried; after get: strlist_free() */
+	struct strlist hosts;	     /* in the order in which they are tried */
+	struct strlist destinations; /* AllowDestinations; empty: any address will do */
 	struct ipc_approach approach;
 	struct ipc_texts texts;
 };
 
 void ipc_dial_put(struct buf *b, const struct ipc_dial *m);
-int ipc_dial_get(struct wire *body, struct ipc_dial *m) MUST_CHECK;
+int ipc_dial_get(struct wire *body, struct ipc_dial *m) MUST_CHECK; /* then ipc_dial_free() */
+void ipc_dial_free(struct ipc_dial *m);
 
 struct ipc_run {
 	uint64_t session;

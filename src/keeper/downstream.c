@@ -179,7 +179,10 @@ downstream_method_passed(struct ksession *s)
 		method->client_done(s);
 	} else {
 		ksession_log_auth(s, ATTEMPT_ACCEPTED);
-		upstream_dial(s);
+		if (s->route->mode == ROUTE_JUMP)
+			jump_let_in(s);
+		else
+			upstream_dial(s);
 	}
 }
 

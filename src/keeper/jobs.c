@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "keeper/downstream.h"
+#include "keeper/jump.h"
 #include "keeper/jobs.h"
 #include "keeper/ksession.h"
 #include "keeper/master_link.h"
@@ -24,7 +25,8 @@ static const struct job_type {
 	/* So many run at once of jobs that are alike by same(); NULL: no such limit. */
 	unsigned int max_same;
 	int (*same)(const struct ksession *, const struct ksession *);
-	int fair;	/* the queue is fair by address: these clients have proven nothing yet */
+	int fair;	/* the queue is fair by address: these clients have proven nothing yet, or
+			 * may ask again and again */
 	int queue_time; /* timeout_ms is the time in the queue, not that of the errand */
 	int keeps;	/* the place stays taken after an answer, until jobs_dial_over() */
 	int finishes;	/* the errand cannot be stopped: it keeps its place to its end */
@@ -61,6 +63,12 @@ static const struct job_type {
 	    .shared = 1,
 	    .put_order = upstream_put_look,
 	    .done = upstream_look_done },
+	[JOB_JUMP] = { .errand = IPC_ERRAND_DIAL,
+	    .phase = IPC_PHASE_RELAY,
+	    .max = JOBS_JUMPS_MAX,
+	    .fair = 1,
+	    .put_order = jump_put_dial,
+	    .done = jump_dial_done },
 };
 
 void

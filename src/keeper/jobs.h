@@ -23,6 +23,7 @@ enum job_kind {
 	JOB_PASSWORD, /* a password is compared with its hash */
 	JOB_DIAL,     /* a connection to the upstream, and the gateway's login there */
 	JOB_LOOK,     /* the host key of an upstream that accept-new does not know yet */
+	JOB_JUMP,     /* a connection to a machine that a logged-in user has named */
 	JOB_KINDS
 };
 
@@ -40,7 +41,11 @@ enum job_kind {
  * places to dial. */
 #define JOBS_LOOKS_MAX JOBS_DIALS_MAX
 
-#define JOBS_MAX (JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX)
+/* Machines that are dialled at once for users who are logged in.  One such user dials one at a time. */
+#define JOBS_JUMPS_MAX 64
+
+#define JOBS_MAX \
+	(JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX + JOBS_JUMPS_MAX)
 
 /* A job of a session, which has one of each kind.  All zero: nothing is asked for. */
 struct job {

@@ -113,13 +113,24 @@ ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
 	return grace > 0 ? s->started + grace + KSESSION_GRACE_SLACK_MS : CLOCK_NEVER;
 }
 
+/* May this phase follow?  Without an upstream, as with Mode = jump, the login is over once the client has
+ * proven itself. */
+static int
+ksession_phase_follows(const struct ksession *s, const struct ksession_phase *from,
+    enum ipc_phase phase)
+{
+	if (from->phase == IPC_PHASE_AUTH && s->route != NULL && s->route->mode == ROUTE_JUMP)
+		return phase == IPC_PHASE_RELAY || phase == IPC_PHASE_END;
+	return ((from->next | IPC_PHASE_END) & phase) != 0;
+}
+
 int
 ksession_set_phase(struct ksession *s, enum ipc_phase phase)
 {
 	const struct ksession_phase *from = ksession_phase_find(s->phase),
 				    *to = ksession_phase_find(phase);
 
-	if (((from->next | IPC_PHASE_END) & phase) == 0) {
+	if (!ksession_phase_follows(s, from, phase)) {
 		ksession_error(s, "ended: phase %s does not follow %s", to->name, from->name);
 		ksession_end(s);
 		return ERR_BADSTATE;
@@ -341,6 +352,9 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 		break;
 	case IPC_AGENT_FAILED:
 		agent_login_failed(s, &msg->body);
+		break;
+	case IPC_JUMP_OPEN:
+		jump_open(s, &msg->body);
 		break;
 	case IPC_LOG:
 		ksession_log_input(s, &msg->body);

@@ -6,6 +6,7 @@
 #define KEEPER_KSESSION_H
 
 #include "keeper/downstream.h"
+#include "keeper/jump.h"
 #include "keeper/keeper_private.h"
 #include "keeper/ksession_log.h"
 #include "keeper/upstream.h"
@@ -36,6 +37,7 @@ struct ksession {
 	struct host_key_signing sign;
 	struct login_downstream down;
 	struct login_upstream up;
+	struct jump_dial jump;
 	struct ksession_log log;
 };
 

@@ -309,6 +309,40 @@ ksession_log_routed(const struct ksession *s)
 	    named ? ", " : "", up->from, up->from_port);
 }
 
+void
+ksession_log_jump(const struct ksession *s)
+{
+	struct log_fields f;
+
+	ksession_fields(s, "routed", &f);
+	ksession_fields_accepted(s, &f);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u -> jump", ksession_login(s),
+	    s->client, s->client_port);
+}
+
+void
+ksession_log_jumped(struct ksession *s, const char *why, const char *address)
+{
+	int refused = why[0] != '\0';
+	struct log_fields f;
+
+	if (!bucket_take(&s->log.lines, clock_ms())) {
+		s->log.lines_lost++;
+		return;
+	}
+	ksession_fields(s, refused ? "jump_refused" : "jumped", &f);
+	log_field_text(&f, "upstream", s->jump.host);
+	log_field_number(&f, "upstream_port", s->jump.port);
+	if (refused)
+		log_field_text(&f, "reason", why);
+	else
+		log_field_text(&f, "upstream_address", address);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u %s %s port %u%s%s%s",
+	    ksession_login(s), s->client, s->client_port,
+	    refused ? "was refused a jump to" : "jumps to", s->jump.host, s->jump.port,
+	    refused ? ": " : " (", refused ? why : address, refused ? "" : ")");
+}
+
 /* --- the end --- */
 
 /*

@@ -80,6 +80,13 @@ void ksession_log_refused(const struct ksession *s, const char *reason);
 /* The client and the upstream have let each other in. */
 void ksession_log_routed(const struct ksession *s);
 
+/* The client is let in, and names machines from here on (Mode = jump). */
+void ksession_log_jump(const struct ksession *s);
+
+/* What has become of a connection to the machine of s->jump: why it was refused, or "" and the machine's
+ * address.  A user who asks for many at once has some of them counted instead. */
+void ksession_log_jumped(struct ksession *s, const char *why, const char *address);
+
 /* The connection has ended: one line, whatever the end was, unless it was logged already. */
 void ksession_log_end(struct ksession *s, const struct ipc_end *r);
 

@@ -104,6 +104,10 @@ extern const char *const upstream_text_gateway;
 void upstream_dial(struct ksession *s);
 /* Do two sessions have the same first choice of an upstream? */
 int upstream_same(const struct ksession *a, const struct ksession *b);
+/* One end of a connection, by getpeername(2) or getsockname(2): its address, and its port.  The kernel's
+ * word: an errand is not asked. */
+uint16_t upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
+    char out[NETADDR_TEXT_SIZE]);
 
 /* For jobs.c: what an errand is told to dial, or to look at a host key, and the result. */
 void upstream_put_dial(struct ksession *s, struct buf *order);

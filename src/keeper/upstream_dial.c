@@ -153,8 +153,7 @@ upstream_send_fd(struct ksession *s, int fd)
 		buf_free(&b);
 }
 
-/* One end of a connection.  The kernel's word: an errand is not asked. */
-static uint16_t
+uint16_t
 upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
     char out[NETADDR_TEXT_SIZE])
 {

@@ -7,19 +7,26 @@
 #include <string.h>
 #include <strings.h>
 
-#include "wire/algorithms.h"
 #include "base/names.h"
+#include "formats/destination.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "lookup/route_text.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
+#include "wire/algorithms.h"
 #include "wire/methods.h"
 
 static const char *const route_strict_names[] = {
 	[ROUTE_STRICT_YES] = "yes",
 	[ROUTE_STRICT_ACCEPT_NEW] = "accept-new",
 	[ROUTE_STRICT_NO] = "no",
+	NULL,
+};
+
+static const char *const route_mode_names[] = {
+	[ROUTE_LOGIN] = "login",
+	[ROUTE_JUMP] = "jump",
 	NULL,
 };
 
@@ -39,6 +46,8 @@ static const char *const route_proxy_names[] = { "no", "v1", "v2", NULL };
 #define R(member) .offset = offsetof(struct route, member)
 
 static const struct keyword route_table[] = {
+	{ "Mode", &keyword_choice, R(mode), .choices = route_mode_names, .value = "login" },
+	{ "AllowDestinations", &keyword_words, R(destinations), .check = destination_check },
 	{ "HostName", &route_template_words, R(hosts), .check = route_check_host },
 	{ "Port", &keyword_port, R(port), .value = "22" },
 	{ "User", &route_template, R(user), .check = route_check_user },
@@ -108,6 +117,7 @@ static const struct keyword route_table[] = {
 _Static_assert(NKEYWORDS <= KEYWORDS_MAX, "KEYWORDS_MAX is too small");
 _Static_assert(sizeof(enum route_forward) == sizeof(int), "keyword_choice sets an int");
 _Static_assert(sizeof(enum route_strict) == sizeof(int), "keyword_choice sets an int");
+_Static_assert(sizeof(enum route_mode) == sizeof(int), "keyword_choice sets an int");
 
 const struct keyword *
 route_keywords(size_t *n)
@@ -364,6 +374,28 @@ route_check_name(const struct conf_section *s, struct conf_errors *errors)
 	return captures;
 }
 
+/* How the gateway gets to the upstream and logs in there. */
+static void
+route_check_upstream(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors)
+{
+	if (!route_has(s, "HostName"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs HostName: where it leads to", s->name);
+	if (!route_has(s, "Key") && r->key_file == NULL && !route_has(s, "Password") &&
+	    !r->passthrough)
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs Key (or Password, or Passthrough): a way to log in to "
+		    "the upstream",
+		    s->name);
+	if (r->strict == ROUTE_STRICT_YES && !route_has(s, "UserKnownHostsFile") &&
+	    !route_has(s, "HostKeyFingerprint"))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: the "
+		    "upstream's host keys",
+		    s->name);
+}
+
 /* Keywords that are required, and keywords that go together.  One with a bad value has its error already and
  * counts as written. */
 static void
@@ -373,16 +405,14 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	const struct conf_entry *e;
 
 	route_check_label(s, errors);
-	if (!route_has(s, "HostName"))
-		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs HostName: where it leads to", s->name);
+	if (r->mode == ROUTE_JUMP)
+		route_check_jump(s, r, errors);
+	else
+		route_check_upstream(s, r, errors);
+	e = conf_entry_find(s, "AllowDestinations");
+	if (e != NULL && r->mode != ROUTE_JUMP)
+		conf_error(errors, e->file, e->line, "AllowDestinations needs Mode = jump");
 	route_check_proofs(s, r, errors);
-	if (!route_has(s, "Key") && r->key_file == NULL && !route_has(s, "Password") &&
-	    !r->passthrough)
-		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs Key (or Password, or Passthrough): a way to log in to "
-		    "the upstream",
-		    s->name);
 	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
@@ -402,12 +432,6 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		conf_error(errors, e->file, e->line,
 		    "StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where to write "
 		    "new host keys");
-	if (r->strict == ROUTE_STRICT_YES && !route_has(s, "UserKnownHostsFile") &&
-	    !route_has(s, "HostKeyFingerprint"))
-		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs UserKnownHostsFile or HostKeyFingerprint: the "
-		    "upstream's host keys",
-		    s->name);
 	route_check_alone(s, "PermitOpen", &r->permit_open, errors);
 	route_check_alone(s, "PermitListen", &r->permit_listen, errors);
 	route_check_alone(s, "PermitCommands", &r->permit_commands, errors);

@@ -24,15 +24,24 @@ enum route_forward {
 	ROUTE_FORWARD_YES,
 };
 
+/* Mode */
+enum route_mode {
+	ROUTE_LOGIN, /* the gateway logs in upstream, and relays; the default */
+	ROUTE_JUMP,  /* the client names machines, and logs in there itself */
+};
+
 struct route {
 	char *name;	     /* as in [route NAME]: a login or a pattern */
 	char *source;	     /* where it is written, for the log: "conf.d/10-alice.ini:12" */
 	const char *backend; /* the backend that found it: "ini"; static */
 	char *login;	     /* that it was found for: the client's, or that without its style */
 
-	struct strlist hosts;	/* HostName: names or addresses, tried in order */
-	uint16_t port;		/* default 22 */
-	char *user;		/* User, or NULL: the login */
+	enum route_mode mode;
+	struct strlist destinations; /* AllowDestinations, of ROUTE_JUMP (formats/destination.h) */
+
+	struct strlist hosts; /* HostName: names or addresses, tried in order; none of ROUTE_JUMP */
+	uint16_t port;	      /* default 22 */
+	char *user;	      /* User, or NULL: the login */
 	int connect_timeout_ms; /* for all hosts together; default 10 s */
 	int send_proxy;		/* SendProxy: version of the PROXY header; 0: none */
 

@@ -43,8 +43,13 @@ int route_check_methods(const char *list, struct reason *why);
 int route_check_command(const char *word, struct reason *why);
 int route_check_no_holes(const char *path, struct reason *why);
 
-/* Add an error if the route's policy exceeds these limits. */
 struct route;
+
+/* Add errors for keywords that have no meaning with Mode = jump, and for those that it needs. */
+void route_check_jump(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+
+/* Add an error if the route's policy exceeds these limits. */
 void route_check_policy_size(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/agentfwd.h"
+#include "session/jump.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
 
@@ -102,7 +103,10 @@ dispatch_relay(struct session *s, enum relay_leg from, const uint8_t *payload, s
 
 	if (action == RELAY_PASS) {
 		s->trim_bytes += len;
-		if (leg_relay(to, from == RELAY_DOWNSTREAM ? s->down : s->up, payload, len) != 0)
+		if (to == NULL)
+			jump_message(s, payload, len);
+		else if (leg_relay(to, from == RELAY_DOWNSTREAM ? s->down : s->up, payload, len) !=
+		    0)
 			session_end(s, "%s: %s", from == RELAY_DOWNSTREAM ? "upstream" : "client",
 			    leg_error(to));
 	}

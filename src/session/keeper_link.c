@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "session/agentfwd.h"
+#include "session/jump.h"
 #include "session/session_private.h"
 
 /* The keeper answers within microseconds; a keeper that hangs ends the session after this. */
@@ -232,6 +233,15 @@ keeper_link_message(struct session *s, struct ipc_msg *msg)
 		/* it may have held a password */
 		explicit_bzero(s->message, (size_t)(msg->body.p + msg->body.left - s->message));
 		break;
+	case IPC_JUMP:
+		jump_begin(s, &msg->body);
+		break;
+	case IPC_JUMP_OPENED:
+		jump_opened(s, msg);
+		break;
+	case IPC_JUMP_REFUSED:
+		jump_refused(s, &msg->body);
+		break;
 	case IPC_POLICY:
 		login_policy(s, &msg->body);
 		break;
@@ -275,8 +285,8 @@ keeper_link_take_held(struct session *s)
 		wire_init(&msg.body, s->message, message.len);
 		msg.type = wire_u8(&msg.body);
 		msg.fd = -1;
-		/* the one message that comes with a descriptor */
-		if (msg.type == IPC_UPSTREAM_FD) {
+		/* the messages that come with a descriptor: no session gets both, nor two at a time */
+		if (msg.type == IPC_UPSTREAM_FD || msg.type == IPC_JUMP_OPENED) {
 			msg.fd = s->held_fd;
 			s->held_fd = -1;
 		}

@@ -174,6 +174,8 @@ login_upstream_there(struct session *s)
 
 	if (s->up != NULL && (s->state == SESSION_UPSTREAM_AUTH || s->state == SESSION_AGENT))
 		return 1;
+	if (s->jump != NULL && s->state == SESSION_AUTH)
+		return 1;
 	if (s->up != NULL) {
 		session_end(s, "unexpected message from the keeper");
 		return 0;
@@ -213,9 +215,11 @@ login_relay(struct session *s, struct wire *body)
 		return;
 	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
 	    s->up_alive_interval_ms, s->config->client_alive_count_max);
-	relay_set_version(&s->relay, leg_peer_version(s->up));
 	leg_set_rekey(s->down, s->policy.rekey_bytes, s->policy.rekey_ms);
-	leg_set_rekey(s->up, s->policy.rekey_bytes, s->policy.rekey_ms);
+	if (s->up != NULL) {
+		relay_set_version(&s->relay, leg_peer_version(s->up));
+		leg_set_rekey(s->up, s->policy.rekey_bytes, s->policy.rekey_ms);
+	}
 	r = relay_set_policy(&s->relay, &s->policy, s->config->id, clock_ms());
 	if (r != 0) {
 		session_end(s, "%s", err_str(r));
@@ -225,7 +229,7 @@ login_relay(struct session *s, struct wire *body)
 	s->deadline = s->up_deadline = CLOCK_NEVER;
 	s->trim_at = clock_ms() + 1000;
 	host_keys_announce(s);
-	r = leg_resume(s->up);
+	r = s->up != NULL ? leg_resume(s->up) : 0;
 	if (r != 0)
 		session_end(s, "upstream: %s", leg_error(s->up));
 	else

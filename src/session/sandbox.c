@@ -4,8 +4,8 @@
  * another process.  The errand that looks at host keys enters it as well.
  *
  * A session that has been taken over still can do what its work needs: read and write the
- * sockets of its client, its upstream and the keeper, shut them down for writing and close
- * them; make event counters, at most RLIMIT_NOFILE descriptors in all; take memory up to
+ * sockets of its client, its upstream (or, with Mode = jump, its machines) and the keeper, shut them
+ * down for writing and close them; make event counters, at most RLIMIT_NOFILE descriptors in all; take memory up to
  * SANDBOX_DATA_MAX, none of it executable; end itself, also by SIGABRT; use CPU time until
  * the master or the operator ends it; read the clock.
  */
@@ -36,8 +36,9 @@
 #define SANDBOX_DEFAULT SCMP_ACT_KILL_PROCESS
 #endif
 
-/* 0 to 2, client, keeper, signals, upstream and an event counter for each leg are 9. */
-#define SANDBOX_DESCRIPTORS 16
+/* 0 to 2, client, keeper, signals, upstream and an event counter for each leg are 9; with Mode = jump
+ * there are JUMP_CHANNELS_MAX machines in place of the upstream. */
+#define SANDBOX_DESCRIPTORS 64
 
 /*
  * Writable memory.  A session whose peers read nothing has needed 9.5 MiB; the limits in
@@ -136,10 +137,11 @@ sandbox_allow_memory(scmp_filter_ctx ctx)
 static int
 sandbox_allow_descriptors(scmp_filter_ctx ctx, int receiver)
 {
-	/* 3, 4 to 7, 8 to 15: all from 3 to SANDBOX_DESCRIPTORS */
+	/* 3, 4 to 7, 8 to 15, 16 to 31, 32 to 63: all from 3 to SANDBOX_DESCRIPTORS */
 	static const struct {
 		scmp_datum_t mask, value;
-	} own[] = { { ~(scmp_datum_t)0, 3 }, { ~(scmp_datum_t)3, 4 }, { ~(scmp_datum_t)7, 8 } };
+	} own[] = { { ~(scmp_datum_t)0, 3 }, { ~(scmp_datum_t)3, 4 }, { ~(scmp_datum_t)7, 8 },
+		{ ~(scmp_datum_t)15, 16 }, { ~(scmp_datum_t)31, 32 } };
 	const struct sandbox_rule rules[] = {
 		/* without an address, so that sending never connects a socket */
 		{ SCMP_SYS(sendto), 2, { ONLY(3, MSG_NOSIGNAL | MSG_DONTWAIT), IS(4, 0) } },

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/proctitle.h"
 #include "session/agentfwd.h"
+#include "session/jump.h"
 #include "session/rx_coalesce.h"
 #include "session/session_private.h"
 #include "wire/ssh.h"
@@ -245,7 +246,8 @@ session_timers(struct session *s, int64_t now)
 {
 	if (s->state == SESSION_RELAY) {
 		session_keepalive(s, s->down, RELAY_DOWNSTREAM, now);
-		session_keepalive(s, s->up, RELAY_UPSTREAM, now);
+		if (s->up != NULL)
+			session_keepalive(s, s->up, RELAY_UPSTREAM, now);
 	}
 	if (s->state == SESSION_RELAY) {
 		session_limits(s, now);
@@ -310,8 +312,9 @@ static void
 session_loop(struct session *s)
 {
 	struct rx_coalesce coalesce = { 0 };
-	struct pollfd fds[4];
+	struct pollfd fds[4 + JUMP_CHANNELS_MAX];
 	int64_t now, pace;
+	nfds_t jumps = 0;
 	int n;
 
 	while (s->state != SESSION_CLOSING) {
@@ -323,7 +326,9 @@ session_loop(struct session *s)
 		/* held messages come first */
 		fds[2] = (struct pollfd){ pace > 0 || s->held.len > 0 ? -1 : s->keeper, POLLIN, 0 };
 		fds[3] = (struct pollfd){ s->signals, POLLIN, 0 };
-		n = session_wait_for(fds, 4,
+		if (s->jump != NULL && s->state == SESSION_RELAY)
+			jumps = jump_poll(s, fds + 4);
+		n = session_wait_for(fds, 4 + jumps,
 		    rx_coalesce_before(&coalesce, fds, session_next_timeout(s, now)), pace);
 		if (n == -1 && errno != EINTR) {
 			session_end(s, "poll: %s", strerror(errno));
@@ -338,6 +343,8 @@ session_loop(struct session *s)
 			rx_coalesce_count(&coalesce, s->down, now);
 		if (s->up != NULL && s->state != SESSION_CLOSING)
 			session_leg_events(s, s->up, fds[1].revents, RELAY_UPSTREAM, now);
+		if (jumps > 0)
+			jump_ready(s, fds + 4, jumps, now);
 		keeper_link_take_held(s);
 		if (s->state != SESSION_CLOSING)
 			login_check_ready(s);

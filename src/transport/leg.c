@@ -371,7 +371,7 @@ leg_disconnect(struct leg *leg, uint32_t reason, const char *text)
 {
 	struct buf b;
 
-	if (leg->ssh->session_state == SSH_SESSION_STATE_ERROR)
+	if (leg == NULL || leg->ssh->session_state == SSH_SESSION_STATE_ERROR)
 		return;
 	buf_init(&b, 1024);
 	buf_put_u8(&b, SSH_MSG_DISCONNECT);

@@ -149,7 +149,7 @@ int leg_send_success(struct leg *leg) MUST_CHECK;
 /* Client: ask for the service "ssh-userauth"; messages 50 to 79 may follow at once. */
 int leg_request_auth(struct leg *leg) MUST_CHECK;
 
-/* Add a DISCONNECT to the output.  Nothing can be sent after it. */
+/* Add a DISCONNECT to the output.  Nothing can be sent after it.  Takes NULL. */
 void leg_disconnect(struct leg *leg, uint32_t reason, const char *text);
 
 /* Free the memory of empty buffers: a leg without much traffic needs little. */

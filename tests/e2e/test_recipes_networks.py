@@ -170,11 +170,36 @@ def test_ssh_in_tls_by_name(make_gateway, make_sshd, ring, haproxy, certificate,
     w.close()
 
 
+def test_jump_host_for_a_fleet(gated, make_sshd):
+    """Any machine whose name and address are listed, and no other."""
+    heading = "Jump hosts"
+    target, other = make_sshd(env={"MACHINE": "target"}), make_sshd()
+    w = gated()
+    client = w.new_client(known_hosts=w.gateway.known_hosts() + "".join(
+        s.known_hosts().replace("127.0.0.1", "localhost") for s in (target, other)))
+    for sshd in (target, other):
+        sshd.authorize(client.key.public)
+    text = put(block(PAGE, heading, "ini"), ("*.corp.example 10.0.0.0/8", f"localhost:{target.port} 127.0.0.0/8:*"),
+               ("staff.keys", "alice.pub"))
+    (w.gateway.conf / "20-jump.ini").write_text(text)
+    w.gateway.hangup()
+    proxied = put(block(PAGE, heading, "ssh"), ("Host *.corp.example", "Host localhost"),
+                  ("jump@gateway.example", f"jump@127.0.0.1:{w.gateway.port}"))
+    client.config.write_text(f"{proxied}    HostName localhost\n    User {ME}\n{client.config.read_text()}")
+
+    def reach(sshd):
+        return client.run(client.argv("ssh", "-p", sshd.port, "localhost", "echo $MACHINE"))
+
+    assert reach(target).text == "target\n"
+    assert reach(other).code == 255
+    assert w.gateway.log.find(rf"was refused a jump to localhost port {other.port}")
+
+
 def test_jump_host_for_one_target(gated, make_sshd):
     """ssh -J reaches the target that the route names and no other, and nothing runs on the way."""
     heading = "Jump hosts"
     target, other = make_sshd(env={"MACHINE": "target"}), make_sshd()
-    route = words_of(block(PAGE, heading, "ini"))
+    route = words_of(block(PAGE, heading, "ini", 1))
     route["PermitOpen"] = put(route["PermitOpen"], ("10.0.0.7:22", f"127.0.0.1:{target.port}"))
     w = gated(route=route)
     for sshd in (target, other):
@@ -233,7 +258,7 @@ def test_machine_behind_a_bastion(make_gateway, make_sshd, ring, tunnel, tmp_pat
     tunnel(put(block(PAGE, heading, "sh"), ("10.0.0.8:22", f"127.0.0.1:{machine.port}"), ("20022", port)), bastion,
            "bastion")
     net.wait_accepts(("127.0.0.1", port))
-    text = block(PAGE, heading, "ini", 1)
+    text = block(PAGE, heading, "ini", 2)
     assert words_of(text)["Port"] == "20022"
     w = through(make_gateway(), ring, machine, port, text, tmp_path)
     assert w.ssh("echo $MACHINE").text == "behind\n"

@@ -168,6 +168,7 @@ class BlackHole:
     """An address that never answers a connection: its accept queue is full and is never emptied."""
 
     def __init__(self, host, port):
+        self.port = port
         self.sockets = [socket.socket()]
         self.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sockets[0].bind((host, port))

@@ -93,10 +93,10 @@ test_bad_routes(void **state)
 	    "conf.d/a.ini:1: [route a] needs HostName: where it leads to\n"
 	    "conf.d/a.ini:1: [route a] needs Key (or Password, or Passthrough): a way to log in "
 	    "to the upstream\n"
-	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey, "
-	    "TrustedUserCAKeys or PasswordHash: who may log in\n"
 	    "conf.d/a.ini:1: [route a] needs UserKnownHostsFile or HostKeyFingerprint: the "
 	    "upstream's host keys\n"
+	    "conf.d/a.ini:1: [route a] needs AuthorizedKeysFile, AuthorizedKey, "
+	    "TrustedUserCAKeys or PasswordHash: who may log in\n"
 	    "conf.d/a.ini:6: StrictHostKeyChecking = accept-new needs UserKnownHostsFile: where "
 	    "to write new host keys\n");
 	lookup_lab_refuses("[route a]\nHostName = -oProxy 1.2.3.4:22 u@h [::1] a;b\n" REST_OF_ROUTE,

@@ -1,6 +1,6 @@
 /*
  * The header of the PROXY protocol, with which a connection begins that somebody else has made: the
- * addresses of that one.  By https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt
+ * addresses of that one.  By the specification that HAProxy publishes (proxy-protocol).
  */
 #ifndef FORMATS_PROXY_HEADER_WRITE_H
 #define FORMATS_PROXY_HEADER_WRITE_H

@@ -70,6 +70,7 @@ struct conf_rekey {
 struct conf_gateway {
 	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
 	size_t n_listen;
+	int listen_free_bind;		  /* bind addresses that this host does not have */
 	struct strlist host_keys;	  /* names in the key store; default host_ed25519 */
 	struct strlist host_certificates; /* paths (resolved) */
 	int login_grace_ms;		  /* default 30 s */

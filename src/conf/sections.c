@@ -236,6 +236,11 @@ static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
 
 static const struct keyword gateway_table[] = {
 	{ .name = "ListenAddress", .type = &sections_listen, .value = "0.0.0.0:2222 [::]:2222" },
+	{ .name = "ListenFreeBind",
+	    .type = &keyword_choice,
+	    .offset = G(listen_free_bind),
+	    .choices = no_yes,
+	    .value = "no" },
 	{ .name = "HostKey",
 	    .type = &keyword_words,
 	    .offset = G(host_keys),

@@ -27,9 +27,29 @@ listener_set_shared(int fd, int on)
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 }
 
+/* Why it could not be bound, by errno. */
+static const char *
+listener_bind_failure(void)
+{
+	return errno == EADDRNOTAVAIL ?
+	    "Cannot assign requested address (this host does not have it; ListenFreeBind = yes "
+	    "binds it all the same)" :
+	    strerror(errno);
+}
+
+/* ListenFreeBind: the address need not be one of this host. */
+static int
+listener_set_free(int fd, int family)
+{
+	int one = 1;
+
+	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof(one)) :
+				    setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one));
+}
+
 /* shared: bind although another socket of the master overlaps it, see listener_take_over(). */
 static int
-listener_bind(struct listener *l, int shared)
+listener_bind(struct listener *l, const struct conf_gateway *gateway, int shared)
 {
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM };
@@ -48,6 +68,8 @@ listener_bind(struct listener *l, int shared)
 	/* as for sshd, "::" does not include IPv4 */
 	if (ai->ai_family == AF_INET6 &&
 	    setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) == -1)
+		goto out;
+	if (gateway->listen_free_bind && listener_set_free(l->fd, ai->ai_family) == -1)
 		goto out;
 	if (shared && listener_set_shared(l->fd, 1) == -1)
 		goto out;
@@ -82,7 +104,8 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
 
 	for (i = 0; i < gateway->n_listen; i++) {
 		listeners[i] = (struct listener){ -1, &gateway->listen[i], 0 };
-		if (listener_inherit(in, &listeners[i]) || listener_bind(&listeners[i], 0) == 0)
+		if (listener_inherit(in, &listeners[i]) ||
+		    listener_bind(&listeners[i], gateway, 0) == 0)
 			continue;
 		/* [::] is a default, and this host may have no IPv6 */
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1) {
@@ -91,7 +114,7 @@ listeners_bind(const struct inherited *in, const struct conf_gateway *gateway,
 		}
 		r = errno == EADDRINUSE ? ERR_EXISTS : ERR_SYS;
 		log_error("cannot bind %s port %u: %s", gateway->listen[i].host,
-		    gateway->listen[i].port, strerror(errno));
+		    gateway->listen[i].port, listener_bind_failure());
 		return r;
 	}
 	return 0;
@@ -225,7 +248,7 @@ listener_take_over(const struct listener *before, size_t n, const struct conf_ga
 		    listen_overlaps(before[i].address, l->address) &&
 		    listener_set_shared(before[i].fd, 1) == 0)
 			shares[n_shares++] = before[i].fd;
-	if (n_shares > 0 && listener_bind(l, 1) == 0) {
+	if (n_shares > 0 && listener_bind(l, gateway, 1) == 0) {
 		if (listen(l->fd, SOMAXCONN) == 0 && listener_set_shared(l->fd, 0) == 0)
 			r = 0;
 		else
@@ -251,14 +274,15 @@ listeners_change(const struct inherited *in, const struct listener *before, size
 		if (listener_inherit(in, l))
 			continue;
 		l->fd = listeners_find(before, n, l->address);
-		if (l->fd != -1 || (listener_bind(l, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
+		if (l->fd != -1 ||
+		    (listener_bind(l, gateway, 0) == 0 && listen(l->fd, SOMAXCONN) == 0))
 			continue;
 		if (errno == EADDRINUSE && listener_take_over(before, n, gateway, l) == 0)
 			continue;
 		if (errno == EAFNOSUPPORT && gateway->n_listen > 1)
 			continue;
 		reason_set(why, "cannot listen on %s port %u: %s%s", l->address->host,
-		    l->address->port, strerror(errno),
+		    l->address->port, listener_bind_failure(),
 		    errno != EACCES ? "" :
 			in->n > 0   ? " (a port below 1024; " LISTENER_UNIT_CHANGE ")" :
 				      " (a port below 1024 needs a restart)");

@@ -17,6 +17,7 @@ from lab.ca import CA
 from lab.dial_trial import DialTrial
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.keys import Ring
+from lab.network import OwnNetwork
 from lab.password import PASSWORD
 from lab.sshd import Sshd
 from lab.way import QUICK_KEX, Way, build
@@ -52,6 +53,14 @@ def short():
     path = Path(tempfile.mkdtemp(prefix="sp.", dir="/tmp"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def own_network():
+    """A network of its own for this test and the daemons that it starts after it: lab.network.OwnNetwork."""
+    network = OwnNetwork()
+    yield network
+    network.close()
 
 
 @pytest.fixture(scope="session")

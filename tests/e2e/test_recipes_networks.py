@@ -195,6 +195,36 @@ def test_jump_host_for_a_fleet(gated, make_sshd):
     assert w.gateway.log.find(rf"was refused a jump to localhost port {other.port}")
 
 
+def test_address_for_each_machine(own_network, make_gateway, make_sshd, ring, tmp_path):
+    heading = "An address for each machine"
+    own_network.need_ipv6()
+    command = block(PAGE, heading, "sh").strip()
+    own_network.ip(command.removeprefix("ip "))
+    words = words_of(block(PAGE, heading, "ini", 1))
+    port = net.free_port()
+    words["ListenAddress"] = put(words["ListenAddress"], (":22", f":{port}"))
+    gateway = make_gateway(host="::", port=port, **words)
+    machine, other = make_sshd(env={"MACHINE": "vm7"}), make_sshd()
+    route = words_of(block(PAGE, heading, "ini"))
+    address = route["MatchLocalAddress"]
+    route.update(HostName=machine.host, UserKnownHostsFile="conf.d/__vm7.known_hosts")
+    assert route.pop("Key") == "%u" and block(PAGE, heading, "ini").startswith("[route */vm7]\n")
+    (gateway.conf / "users").mkdir()
+    (gateway.conf / "users" / "alice.pub").write_text(ring.get("client").public + "\n")
+    machine.authorize(gateway.generate_key("alice"))
+    gateway.keys["%u"] = gateway.keys["alice"]
+    gateway.route("*/vm7", machine, key="%u", **route)
+    gateway.route("*/other", other, key="alice", MatchLocalAddress=address + "f")
+    gateway.start()
+    w = Way("gateway", tmp_path, ring, machine, gateway)
+    known = "".join(f"[{address}]:{port} {k.public}\n" for k in gateway.host_keys)
+    client = w.new_client(known_hosts=known, HostName=address)
+    assert client.ssh("echo $MACHINE").text == "vm7\n"
+    assert client.ssh("-l", "bob", "true").code == 255
+    assert "[route */vm7] at" in gateway.command("route", "alice", "--to", address)
+    w.close()
+
+
 def test_jump_host_for_one_target(gated, make_sshd):
     """ssh -J reaches the target that the route names and no other, and nothing runs on the way."""
     heading = "Jump hosts"

@@ -46,12 +46,19 @@ def with_words(own_way):
     return make
 
 
+def tunnel_numbers():
+    """The numbers of this process's tun devices: the client's, and two for the upstream.  Tests run side by side."""
+    return [10_000 + 3 * os.getpid() + n for n in range(3)]
+
+
+def tunnel_devices():
+    return {f"tun{n}" for n in tunnel_numbers()} & set(os.listdir("/sys/class/net"))
+
+
 def open_tunnel(w, unit):
-    """ssh -w with this unit on the upstream: the tun devices that exist then, the client's and the
-    upstream's, or none.
-    """
-    ours = next(n for n in range(7000, 7100) if not os.path.exists(f"/sys/class/net/tun{n}"))
-    before = set(os.listdir("/sys/class/net"))
+    """ssh -w with this unit on the upstream: the upstream's tun devices that exist then."""
+    ours = tunnel_numbers()[0]
+    assert not tunnel_devices()
     log = w.client.dir / "tunnel.log"
     with open(log, "w") as f:
         p = w.client.popen(
@@ -61,14 +68,13 @@ def open_tunnel(w, unit):
             assert p.stdout.readline() == b"up\n"
             wait_for(
                 "two devices, or a refusal",
-                lambda: len(set(os.listdir("/sys/class/net")) - before) == 2
-                or "failed" in log.read_text(),
+                lambda: len(tunnel_devices()) == 2 or "failed" in log.read_text(),
             )
-            made = set(os.listdir("/sys/class/net")) - before - {f"tun{ours}"}
+            made = tunnel_devices() - {f"tun{ours}"}
             refused = "open failed" in log.read_text()
         finally:
             procs.end(p)
-    wait_for("the devices to go", lambda: set(os.listdir("/sys/class/net")) == before)
+    wait_for("the devices to go", lambda: not tunnel_devices())
     assert refused == (not made), log.read_text()
     return made
 
@@ -77,8 +83,7 @@ def open_tunnel(w, unit):
 def tunnel_units():
     if os.getuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
         pytest.skip("takes root and /dev/net/tun")
-    free = [n for n in range(7100, 7200) if not os.path.exists(f"/sys/class/net/tun{n}")]
-    return free[0], free[1]
+    return tunnel_numbers()[1:]
 
 
 # Options of authorized_keys.
@@ -355,7 +360,7 @@ def test_refused_commands_do_not_end_connection(gated, short):
 
 
 def test_idle_timeout(gated):
-    w = gated(route={"IdleTimeout": "2s"})
+    w = gated(route={"IdleTimeout": "5s"})  # a busy machine may take seconds for a line
     p = w.client.spawn("cat")
     for _ in range(4):
         p.stdin.write(b"x\n")

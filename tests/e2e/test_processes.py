@@ -33,7 +33,7 @@ def test_process_titles(w):
     assert re.fullmatch(
         rf"sallyport: session [0-9a-f]{{4,}} alice 127\.0\.0\.1 -> {ME}@127\.0\.0\.1", session.title()
     )
-    assert w.gateway.role("errand") == []
+    wait_for("the end of the errand that has dialled", lambda: not w.gateway.role("errand"))
     assert_finishes(p)
     w.gateway.quiet()
 

@@ -71,6 +71,7 @@ def test_alarms(gated, ring, tmp_path):
 
     w.answers()
     assert not w.lets_in("nobody")
+    w.gateway.quiet()
     p = open_session(w.client)
     assert "reload: the new" in w.gateway.log.text()
     for login in ("closed", "changed", "nolet"):

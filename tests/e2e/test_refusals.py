@@ -122,7 +122,7 @@ def test_upstream_that_refuses_connections(gated):
     w.sshd.stop()
     line = assert_refused_with_reason(w, assert_refused(w.client))
     assert "SHA256" not in line and "127.0.0.1" not in line
-    assert w.gateway.log.find(r"[Cc]onnection refused")
+    w.gateway.log.wait(r"[Cc]onnection refused")
 
 
 def test_upstream_that_does_not_resolve(gated):
@@ -136,7 +136,7 @@ def test_silent_upstream(gated):
     w = gated(route={"Port": silent.getsockname()[1], "ConnectTimeout": "2s"})
     start = time.monotonic()
     assert_refused_with_reason(w, assert_refused(w.client))
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 60  # and not LoginGraceTime
     silent.close()
 
 
@@ -209,6 +209,8 @@ def test_long_banner_of_upstream_is_cut(gated, tmp_path, kib):
     assert (r.code, r.text) == (0, "in\n"), r.err[-300:]
     shown = r.err.replace("\r", "")
     assert len(shown) >= 16 * 1024 and text.read_text().startswith(shown.rstrip("\n"))
+    w.gateway.log.wait(" is longer than 16 KiB and was cut")
+    w.gateway.quiet()
     assert w.gateway.log.text().count(" is longer than 16 KiB and was cut") == 1
 
 

@@ -51,7 +51,7 @@ def test_dial_agrees_with_login(trial, ring, tmp_path):
         assert login_succeeds(t, tmp_path) == (status == 0), line
         if status != 0:
             said = line.split("Host key verification failed: ")[1]
-            assert f"Host key verification failed for {t.at}: {said}\n" in t.gateway.log.text()
+            t.gateway.log.wait(re.escape(f"Host key verification failed for {t.at}: {said}") + "$")
 
 
 def test_second_known_hosts_file(trial, tmp_path):
@@ -133,7 +133,7 @@ def test_unreadable_known_hosts(trial, tmp_path):
     why = f": the known hosts cannot be read: {t.file}: "
     assert why in p.stdout.decode().splitlines()[-1], p
     assert not login_succeeds(t, tmp_path)
-    assert t.gateway.log.find("Host key verification failed for .*" + re.escape(why))
+    t.gateway.log.wait("Host key verification failed for .*" + re.escape(why))
 
 
 def test_host_key_fingerprint(trial, ring):

@@ -119,7 +119,7 @@ def test_stored_password_logs_in(gated, account):
     w = way_with_password(gated, account)
     r = w.ssh("id -un")
     assert r.text == account + "\n", r.err
-    assert w.sshd.log.find(f"Accepted password for {account} from")
+    w.sshd.log.wait(f"Accepted password for {account} from")
     assert PASSWORD not in w.gateway.log.text()
 
 
@@ -127,7 +127,7 @@ def test_keyboard_interactive_with_one_hidden_prompt(gated, account):
     """An upstream with keyboard-interactive (PAM) alone."""
     w = way_with_password(gated, account, sshd={"PasswordAuthentication": "no", "KbdInteractiveAuthentication": "yes"})
     assert w.ssh("id -un").text == account + "\n"
-    assert w.sshd.log.find(f"Accepted keyboard-interactive/pam for {account} from")
+    w.sshd.log.wait(f"Accepted keyboard-interactive/pam for {account} from")
 
 
 @pytest.mark.parametrize("methods", [
@@ -334,6 +334,7 @@ def test_password_does_not_stay_in_memory(gated, account, asks):
     w.gateway.command("key", "remove", NAME, "--force")
     store_password(w.gateway, "staple-battery-horse")
     refusal_line(w)
+    w.gateway.quiet()
     for proc in [w.gateway.master, *w.gateway.keepers()]:
         assert not found_in(proc, {"password": b"staple-battery-horse"}), proc.title()
 

@@ -43,7 +43,7 @@ class Check:
         if self.way.gateway:
             assert "host key" in one_line(r.err), r.err
             sid = session_id(r.err)
-            assert self.way.gateway.log.find(rf"session {sid}: Host key verification failed .*SHA256:")
+            self.way.gateway.log.wait(rf"session {sid}: Host key verification failed .*SHA256:")
         return r
 
 
@@ -170,7 +170,7 @@ def test_strict_host_key_checking_no(check, ring):
     c = check("no")
     c.accepted("")
     if c.way.gateway:
-        assert c.way.gateway.log.find(r"StrictHostKeyChecking is no")
+        c.way.gateway.log.wait(r"StrictHostKeyChecking is no")
 
 
 @contextlib.contextmanager
@@ -206,7 +206,7 @@ def test_unknown_upstream_without_hostbound_requests(gated, ring):
         r = w.ssh("x")
         assert r.code == 255 and "your machine did not let the gateway in" in one_line(r.err)
         advice = "add its host key to UserKnownHostsFile, or set StrictHostKeyChecking = accept-new"
-        assert w.gateway.log.find(rf"session {session_id(r.err)}: .*publickey-hostbound.*{advice}")
+        w.gateway.log.wait(rf"session {session_id(r.err)}: .*publickey-hostbound.*{advice}")
         p = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
         assert p.returncode == 1 and advice in p.stdout.decode()
 

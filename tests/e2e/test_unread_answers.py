@@ -11,39 +11,44 @@ from lab import attack
 from lab.memory import assert_bounded, peak, wait_until_idle
 from lab.stalled_client import REFUSED
 
-GRACE = 3
+GRACE = 6
 UNKNOWN = 192  # a message that is not known gets an answer, too
 MORE = 8 << 20  # the most memory that a session may gain before its login
+
+
+def assert_ended_by_itself(w, session):
+    """After LoginGraceTime, and not ten seconds later by the master, which kills a session that does not end."""
+    assert not session.alive()
+    w.gateway.log.wait("Timeout before authentication")
+    assert not w.gateway.log.find("killed: neither logged in nor gone")
 
 
 def test_unread_answers_before_login(gated, stalled_client):
     """The session ends after LoginGraceTime, and has used no more memory than others."""
     w = gated(front={"LoginGraceTime": str(GRACE)})
     a = stalled_client(w.gateway.port)
-    start = time.monotonic()
     (session,) = w.gateway.sessions()
     before = session.rss()
     a.flood(UNKNOWN)
-    most = peak(session, GRACE + 10)
-    took = time.monotonic() - start
-    assert took < GRACE + 9, took
+    most = peak(session, 60)
+    assert_ended_by_itself(w, session)
     if not sanitized():
         assert most < before + MORE, f"{before >> 20} to {most >> 20} MiB"
-    assert w.gateway.log.wait("Timeout before authentication")
     w.answers()
 
 
 def test_slowly_read_answers_do_not_extend_grace_time(gated, stalled_client):
     w = gated(front={"LoginGraceTime": str(GRACE)})
     a = stalled_client(w.gateway.port)
-    start = time.monotonic()
     (session,) = w.gateway.sessions()
     a.flood(UNKNOWN)
+    end = time.monotonic() + 60
     with contextlib.suppress(OSError):
-        while session.alive() and time.monotonic() < start + GRACE + 10:
+        while session.alive() and time.monotonic() < end:
             a.sock.inner.recv(1000)
             time.sleep(0.05)  # the attacker's pace
-    wait_for("its end", lambda: not session.alive(), start + GRACE + 3 - time.monotonic())
+    wait_for("its end", lambda: not session.alive())
+    assert_ended_by_itself(w, session)
 
 
 def test_unread_refusals_after_login(stalled_session):

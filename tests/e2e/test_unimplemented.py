@@ -112,7 +112,7 @@ def assert_session_survives(way, asked, **options):
 @pytest.mark.parametrize("name", ["direct", "gateway"])
 def test_keepalives_of_ssh(way_to_upstream, name):
     way = way_to_upstream(name, 1, ServerAliveInterval="none")
-    assert_session_survives(way, 3, ServerAliveInterval="1", ServerAliveCountMax="1")
+    assert_session_survives(way, 6, ServerAliveInterval="1", ServerAliveCountMax="3")
 
 
 @pytest.mark.parametrize("offset", [0, 1])

@@ -97,11 +97,11 @@ def test_rekeying_with_forwarded_streams(rekeying_way, side):
 
 def test_rekeying_on_idle_terminal(rekeying_way, tmp_path):
     """By time: there is no traffic but the keepalive."""
-    w = rekeying_way("both", limit="default 1s", post_quantum=True, ClientAliveInterval="1")
+    w = rekeying_way("both", limit="default 1s", post_quantum=True, ClientAliveInterval="1", ClientAliveCountMax="60")
     log = tmp_path / "log"
     log.touch()
     t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat",
-                          RekeyLimit="default 1s", ServerAliveInterval="1")
+                          RekeyLimit="default 1s", ServerAliveInterval="1", ServerAliveCountMax="60")
     t.expect(r"^up\r")
     for i in range(2):
         wait_for("new keys", lambda i=i: count_rekeys(log.read_text()) >= 2 * i + 3, 60)
@@ -189,7 +189,7 @@ def test_server_and_client_ask_for_new_keys(own_way, bulk):
 
 
 def test_server_asks_for_new_keys_by_time(own_way, tmp_path):
-    w = own_way(front={"RekeyLimit": "default 1s", "ClientAliveInterval": "1"})
+    w = own_way(front={"RekeyLimit": "default 1s", "ClientAliveInterval": "1", "ClientAliveCountMax": "60"})
     log = tmp_path / "log"
     log.touch()
     t = w.client.terminal("-t", "-v", "-E", log, "stty -echo; echo up; cat")

@@ -45,8 +45,8 @@ def program():
 
 def findings(port):
     """(algorithm, level, text) of each failure and warning."""
-    p = subprocess.run([*program(), "--no-colors", "--level=warn", f"--port={port}", "127.0.0.1"],
-                       capture_output=True, text=True, timeout=120, check=False)
+    p = subprocess.run([*program(), "--no-colors", "--level=warn", "--timeout=60", f"--port={port}", "127.0.0.1"],
+                       capture_output=True, text=True, timeout=300, check=False)
     found, name = set(), None
     for line in p.stdout.splitlines():
         m = re.match(r"(?:\((?:kex|key|enc|mac)\) (\S+)(?: \([^)]*\))?)?\s+(?:--|`-) \[(fail|warn)\] (.*)", line)

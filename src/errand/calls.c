@@ -46,7 +46,8 @@
 
 /* --- every errand --- */
 
-/* No memory can be made executable; tgkill(2) is for abort(3), which signals its own thread. */
+/* No memory can be made executable; tgkill(2), and tkill(2) of musl, are for abort(3), which signals its own
+ * thread. */
 #define CALLS_OF_ALL                                                                               \
 	CALL("read"), CALL("write"), CALL("recvfrom"), CALL("recvmsg"), CALL("sendto"),            \
 	    CALL("sendmsg"), CALL("poll"), CALL("ppoll"), CALL("close"), CALL("brk"),              \
@@ -55,6 +56,8 @@
 	    CALL("rt_sigreturn"), CALL("rt_sigprocmask"), CALL("restart_syscall"), CALL("exit"),   \
 	    CALL("exit_group"), CALL_IF("mmap", FILTER_LACKS, 2, PROT_EXEC),                       \
 	    CALL_IF("mprotect", FILTER_LACKS, 2, PROT_EXEC),                                       \
+	    { .call = "tkill",                                                                     \
+		    .args = { { FILTER_IS_OURSELVES, 0, 0 }, { FILTER_IS, 1, SIGABRT } } },        \
 	{                                                                                          \
 		.call = "tgkill", .args = {                                                        \
 			{ FILTER_IS_OURSELVES, 0, 0 },                                             \
@@ -185,6 +188,12 @@ static const struct filter_rule dial_calls[] = {
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_RDWR),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_CREAT),
 	FAILS_IF("openat", EPERM, FILTER_HAS, 2, O_TRUNC),
+	/* musl opens them with open(2) */
+	CALL_IF("open", FILTER_LACKS, 1, O_ACCMODE | O_CREAT | O_TRUNC),
+	FAILS_IF("open", EPERM, FILTER_HAS, 1, O_WRONLY),
+	FAILS_IF("open", EPERM, FILTER_HAS, 1, O_RDWR),
+	FAILS_IF("open", EPERM, FILTER_HAS, 1, O_CREAT),
+	FAILS_IF("open", EPERM, FILTER_HAS, 1, O_TRUNC),
 	/* a library: executable, from a file, and not writable */
 	{ .call = "mmap",
 	    .args = { { FILTER_LACKS, 2, PROT_WRITE }, { FILTER_LACKS, 3, MAP_ANONYMOUS } } },
@@ -192,7 +201,7 @@ static const struct filter_rule dial_calls[] = {
 	{ .call = "prlimit64", .args = { { FILTER_IS, 0, 0 }, { FILTER_IS, 2, 0 } } },
 	/* calls that a module of nsswitch.conf(5) may try and can do without */
 	FAILS("clone", EPERM),
-	FAILS("open", EPERM),
+	FAILS("fork", EPERM), /* musl's */
 	FAILS("creat", EPERM),
 	FAILS("socketpair", EPERM),
 	FAILS("memfd_create", EPERM),

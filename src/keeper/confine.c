@@ -145,6 +145,7 @@ static const struct filter_rule calls[] = {
 	{ "rt_sigreturn", ALWAYS },
 	{ "restart_syscall", ALWAYS },
 	{ "tgkill", { { FILTER_IS_OURSELVES, 0, 0 }, { FILTER_IS, 2, SIGABRT } } }, /* abort(3) */
+	{ "tkill", { { FILTER_IS_OURSELVES, 0, 0 }, { FILTER_IS, 1, SIGABRT } } },  /* musl's */
 	{ "exit", ALWAYS },
 	{ "exit_group", ALWAYS },
 

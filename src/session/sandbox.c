@@ -167,8 +167,9 @@ sandbox_allow_descriptors(scmp_filter_ctx ctx, int receiver)
 		    own[i].value);
 		const struct sandbox_rule those[] = {
 			{ SCMP_SYS(shutdown), 2, { fd, IS(1, SHUT_WR) } },
+			/* musl adds O_LARGEFILE; in glibc it is 0 where files are always large */
 			{ SCMP_SYS(fcntl), 3,
-			    { fd, IS(1, F_SETFL), ONLY(2, O_RDWR | O_NONBLOCK) } },
+			    { fd, IS(1, F_SETFL), ONLY(2, O_RDWR | O_NONBLOCK | O_LARGEFILE) } },
 		};
 
 		if (sandbox_add_rules(ctx, those, sizeof(those) / sizeof(those[0])) != 0)
@@ -180,9 +181,12 @@ sandbox_allow_descriptors(scmp_filter_ctx ctx, int receiver)
 static int
 sandbox_allow(scmp_filter_ctx ctx, int receiver)
 {
-	/* abort(3) sends itself a signal; another process may have the same user, and gets none */
-	const struct sandbox_rule abort_rule = { SCMP_SYS(tgkill), 3,
-		{ IS(0, getpid()), IS(1, gettid()), IS(2, SIGABRT) } };
+	/* abort(3) sends itself a signal, with musl by tkill(2); another process may have the same
+	 * user, and gets none */
+	const struct sandbox_rule abort_rules[] = {
+		{ SCMP_SYS(tgkill), 3, { IS(0, getpid()), IS(1, gettid()), IS(2, SIGABRT) } },
+		{ SCMP_SYS(tkill), 2, { IS(0, gettid()), IS(1, SIGABRT) } },
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(sandbox_plain_calls) / sizeof(sandbox_plain_calls[0]); i++)
@@ -190,7 +194,7 @@ sandbox_allow(scmp_filter_ctx ctx, int receiver)
 			return ERR_SYS;
 	if (sandbox_allow_memory(ctx) != 0 || sandbox_allow_descriptors(ctx, receiver) != 0)
 		return ERR_SYS;
-	return sandbox_add_rules(ctx, &abort_rule, 1);
+	return sandbox_add_rules(ctx, abort_rules, sizeof(abort_rules) / sizeof(abort_rules[0]));
 }
 
 /* Lower a limit to most, unless it is lower already. */

@@ -59,12 +59,14 @@ def test_session_cannot_signal_other_processes(attacked_as):
     g = attacked_as.gateway
     running = open_session(attacked_as.client)
     (other,) = g.sessions("alice")
-    tgkill = number("tgkill")
+    tgkill, tkill = number("tgkill"), number("tkill")
     for victim in (g.master, *g.keepers(), other):
         with TakenOver(g.port) as t:
             assert t.dies(g, tgkill, victim.pid, victim.pid, signal.SIGABRT) == signal.SIGSYS, victim
         with TakenOver(g.port) as t:
             assert t.dies(g, tgkill, t.pid, victim.pid, signal.SIGABRT) == signal.SIGSYS, victim
+        with TakenOver(g.port) as t:
+            assert t.dies(g, tkill, victim.pid, signal.SIGABRT) == signal.SIGSYS, victim
         assert victim.alive(), victim
     with TakenOver(g.port) as t, TakenOver(g.port) as neighbour:
         assert t.dies(g, tgkill, neighbour.pid, neighbour.pid, signal.SIGABRT) == signal.SIGSYS
@@ -81,6 +83,10 @@ def test_session_may_abort(attacked):
     for args in ((HIGH, 0, signal.SIGABRT), (0, HIGH, signal.SIGABRT), (0, 0, signal.SIGKILL), (0, 0, signal.SIGSTOP)):
         with TakenOver(g.port) as t:
             assert t.dies(g, number("tgkill"), t.pid + args[0], t.pid + args[1], args[2]) == signal.SIGSYS
+    with TakenOver(g.port) as t:
+        assert t.dies(g, number("tkill"), t.pid, signal.SIGABRT) == signal.SIGABRT
+    with TakenOver(g.port) as t:
+        assert t.dies(g, number("tkill"), t.pid, signal.SIGKILL) == signal.SIGSYS
     attacked.answers()
 
 

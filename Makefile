@@ -80,9 +80,6 @@ TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p
 ifeq ($(MISSING),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
-# As Debian builds it, and not others; see src/conf/reader.c.
-PKG_CFLAGS += $(shell printf '%s\n' '$(HASH)include <ini.h>' 'bool *p = &ini_use_stack;' | \
-    $(CC) -fsyntax-only -x c - 2>/dev/null && echo -DINIH_HAS_VARIABLES)
 # libipsec-mb is not on every architecture; see src/transport/aes_gcm.c.
 PKG_LIBS   += $(shell echo '$(HASH)include <intel-ipsec-mb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && \
     echo -Wl,--as-needed -lIPSec_MB)

@@ -21,9 +21,10 @@
 #include "conf/reader.h"
 
 /*
- * inih does no more than split lines into key and value.  Every line is checked here first, because inih
- * cuts long lines and those with a NUL, keeps only 49 bytes of a section's name, does not report sections
- * without entries, joins indented lines to the line before, and reports one error for each file.
+ * inih does no more than split lines into key and value, and has room for 198 bytes of a line: longer
+ * ones are split here.  Every line is checked first, because inih cuts those with a NUL, keeps only 49
+ * bytes of a section's name, does not report sections without entries, joins indented lines to the line
+ * before, and reports one error for each file.
  */
 struct reader {
 	struct conf_arena *arena;
@@ -358,14 +359,13 @@ line_has_quoted_comment(const char *text, size_t len)
 
 /* Is there anything in it that would not come out as it is written? */
 static int
-line_ok(struct reader *r, const char *text, size_t len, size_t max)
+line_ok(struct reader *r, const char *text, size_t len)
 {
 	size_t i;
 
-	if (len > max) {
-		conf_error(r->errors, r->file, r->line, "line is longer than %zu bytes%s", max,
-		    max >= READER_LINE_MAX ? "" :
-					     ", which is as much as this host's libinih reads");
+	if (len > READER_LINE_MAX) {
+		conf_error(r->errors, r->file, r->line, "line is longer than %d bytes",
+		    READER_LINE_MAX);
 		return 0;
 	}
 	for (i = 0; i < len; i++) {
@@ -433,6 +433,55 @@ line_settle(struct reader *r)
 	r->pending = 0;
 }
 
+/* Add an entry to the section being read. */
+static void
+line_entry(struct reader *r, const char *key, size_t key_len, const char *value, size_t len)
+{
+	struct conf_entry e = { .file = r->file, .line = r->line };
+
+	r->pending = 0;
+	if (key_len == 0) {
+		conf_error(r->errors, r->file, r->line, "there is no keyword before the =");
+		return;
+	}
+	if (r->state == SECTION_NONE) {
+		conf_error(r->errors, r->file, r->line, "%.*s is not in any [section]",
+		    (int)(key_len > 60 ? 60 : key_len), key);
+		return;
+	}
+	e.key = arena_text(r->arena, key, key_len);
+	e.value = arena_text(r->arena, value, len);
+	if (e.key == NULL || e.value == NULL ||
+	    reader_grow((void **)&r->entries, r->n_entries, &r->entries_cap, sizeof(e)) != 0) {
+		reader_nomem(r);
+		return;
+	}
+	r->entries[r->n_entries++] = e;
+}
+
+/* Split a line for which inih has no room, in the same way. */
+static void
+line_split(struct reader *r, const char *text, size_t len)
+{
+	const char *end = text, *equals, *key_end, *value;
+
+	r->pending = 1;
+	while (
+	    end < text + len && !(*end == ';' && end > text && (end[-1] == ' ' || end[-1] == '\t')))
+		end++;
+	equals = memchr(text, '=', (size_t)(end - text));
+	if (equals == NULL)
+		return;
+	for (key_end = equals; key_end > text && (key_end[-1] == ' ' || key_end[-1] == '\t');
+	     key_end--)
+		;
+	for (value = equals + 1; value < end && (*value == ' ' || *value == '\t'); value++)
+		;
+	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	line_entry(r, text, (size_t)(key_end - text), value, (size_t)(end - value));
+}
+
 /* Give inih the next line that looks like an entry.  (ini_reader) */
 static char *
 line_next(char *out, int size, void *ctx)
@@ -458,7 +507,7 @@ line_next(char *out, int size, void *ctx)
 			continue;
 		if (*text != '[' && r->state == SECTION_SKIPPED)
 			continue;
-		if (!line_ok(r, text, (size_t)(end - text), (size_t)size - 2))
+		if (!line_ok(r, text, (size_t)(end - text)))
 			continue;
 		if (*text == '[') {
 			section_header(r, text, (size_t)(end - text));
@@ -466,6 +515,11 @@ line_next(char *out, int size, void *ctx)
 		}
 		if (!line_has_equals(r, text, (size_t)(end - text)))
 			continue;
+		if (end - text > size - 2) {
+			line_split(r, text, (size_t)(end - text));
+			line_settle(r);
+			continue;
+		}
 		memcpy(out, text, (size_t)(end - text));
 		out[end - text] = '\n';
 		out[end - text + 1] = '\0';
@@ -477,29 +531,10 @@ line_next(char *out, int size, void *ctx)
 
 /* inih's callback (ini_handler) for an entry. */
 static int
-line_entry(void *ctx, const char *section, const char *key, const char *value)
+line_of_inih(void *ctx, const char *section, const char *key, const char *value)
 {
-	struct reader *r = ctx;
-	struct conf_entry e = { .file = r->file, .line = r->line };
-
 	(void)section;
-	r->pending = 0;
-	if (key[0] == '\0') {
-		conf_error(r->errors, r->file, r->line, "there is no keyword before the =");
-		return 1;
-	}
-	if (r->state == SECTION_NONE) {
-		conf_error(r->errors, r->file, r->line, "%.60s is not in any [section]", key);
-		return 1;
-	}
-	e.key = arena_text(r->arena, key, strlen(key));
-	e.value = arena_text(r->arena, value, strlen(value));
-	if (e.key == NULL || e.value == NULL ||
-	    reader_grow((void **)&r->entries, r->n_entries, &r->entries_cap, sizeof(e)) != 0) {
-		reader_nomem(r);
-		return 1;
-	}
-	r->entries[r->n_entries++] = e;
+	line_entry(ctx, key, strlen(key), value, strlen(value));
 	return 1;
 }
 
@@ -511,17 +546,7 @@ reader_text_read(struct reader *r, const char *text, size_t len)
 	r->next = text;
 	r->end = r->next + len;
 
-	/* Only Debian's inih has variables for these; others are built with the same values, except that
-	 * they read lines of 198 bytes at most.  line_next() goes by the size that inih asks for, so a
-	 * longer line is an error and is not cut. */
-#ifdef INIH_HAS_VARIABLES
-	ini_use_stack = false;
-	ini_initial_alloc = READER_LINE_MAX + 2;
-	ini_allow_inline_comments = true;
-	ini_allow_no_value = false;
-	ini_stop_on_first_error = false;
-#endif
-	if (ini_parse_stream(line_next, r, line_entry, r) == -2)
+	if (ini_parse_stream(line_next, r, line_of_inih, r) == -2)
 		reader_nomem(r);
 	line_settle(r);
 	section_end(r);

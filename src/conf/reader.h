@@ -8,8 +8,7 @@
 #include "conf/arena.h"
 #include "conf/conf.h"
 
-/* The longest line, without its end.  (Debian's inih would cut at 200 bytes;
- * an AuthorizedKey with an RSA key has 800.) */
+/* The longest line, without its end.  An AuthorizedKey with an RSA key has 800 bytes. */
 #define READER_LINE_MAX 16384
 
 #define READER_FILE_MAX (64u * 1024 * 1024)

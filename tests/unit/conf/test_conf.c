@@ -552,6 +552,44 @@ test_sections_in_several_files(void **state)
 	assert_int_equal(unlink("conf.d/b.ini"), 0);
 }
 
+/* inih splits lines of up to 198 bytes, reader.c the others. */
+static void
+test_long_lines_are_split_like_short_ones(void **state)
+{
+	static const size_t lengths[] = { 3, 150, 198, 199, 200, 3000 };
+	char text[10000], value[3000];
+	struct conf *conf;
+	size_t i;
+
+	(void)state;
+	memset(value, 'x', sizeof(value));
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		const int len = (int)lengths[i];
+
+		snprintf(text, sizeof(text),
+		    "[route a]\nHostName \t=  \t%.*s \t; y = z\nUser=%.*s;y=:z\nKey =;%.*s\n", len,
+		    value, len, value, len, value);
+		write_text("conf.d/a.ini", text);
+		conf = load_ok(CONF_ALL);
+		assert_int_equal(conf->routes[0].n, 3);
+		assert_string_equal(conf->routes[0].entries[0].key, "HostName");
+		assert_int_equal(strlen(conf->routes[0].entries[0].value), lengths[i]);
+		assert_string_equal(conf->routes[0].entries[1].key, "User");
+		assert_int_equal(strlen(conf->routes[0].entries[1].value), lengths[i] + 5);
+		assert_string_equal(conf->routes[0].entries[2].key, "Key");
+		assert_int_equal(strlen(conf->routes[0].entries[2].value), lengths[i] + 1);
+		conf_free(&conf);
+
+		snprintf(text, sizeof(text), "[route a]\n%.*s\n= %.*s\n%.*s ; = z\n", len, value,
+		    len, value, len, value);
+		write_text("conf.d/a.ini", text);
+		load_bad("conf.d",
+		    "conf.d/a.ini:2: this is neither KEYWORD = VALUE nor a [section] nor a ; comment\n"
+		    "conf.d/a.ini:3: there is no keyword before the =\n"
+		    "conf.d/a.ini:4: this is neither KEYWORD = VALUE nor a [section] nor a ; comment\n");
+	}
+}
+
 /* inih would cut or misread these without an error. */
 static void
 test_text_that_inih_would_misread_is_refused(void **state)
@@ -759,6 +797,7 @@ main(void)
 		cmocka_unit_test_setup(test_quoted_name, setup),
 		cmocka_unit_test_setup(test_duplicate_key, setup),
 		cmocka_unit_test_setup(test_sections_in_several_files, setup),
+		cmocka_unit_test_setup(test_long_lines_are_split_like_short_ones, setup),
 		cmocka_unit_test_setup(test_text_that_inih_would_misread_is_refused, setup),
 		cmocka_unit_test_setup(test_files, setup),
 		cmocka_unit_test_setup(test_base, setup),

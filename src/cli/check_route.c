@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
+#include "lookup/connect_via.h"
 #include "lookup/plugin.h"
 
 int
@@ -35,7 +36,7 @@ check_key(struct check *c, const char *name, enum keystore_kind kind, struct rea
 	return err;
 }
 
-/* The key or password that the route logs in to the upstream with. */
+/* A key or password of the store that the route names. */
 static void
 check_mapped(struct check *c, const struct conf_section *s, const char *what, const char *name,
     enum keystore_kind kind)
@@ -85,8 +86,21 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	const struct conf_gateway *g = &c->conf->gateway;
 	struct conf_entry e = check_place(s, "HostName");
+	struct connect_via via;
+	struct reason why;
 	size_t i, j;
 
+	if (r->connect_via != NULL) {
+		/* the proxy resolves HostName: 127.0.0.1 is the proxy itself */
+		e = check_place(s, "ConnectVia");
+		for (j = 0; j < g->n_listen && connect_via_parse(r->connect_via, &via, &why) == 0;
+		     j++)
+			if (check_is_here(&g->listen[j], via.host, via.port))
+				conf_error(&c->notes, e.file, e.line,
+				    "ConnectVia: %s port %u leads back to this gateway", via.host,
+				    via.port);
+		return;
+	}
 	for (i = 0; i < r->hosts.n; i++)
 		for (j = 0; j < g->n_listen; j++)
 			if (check_is_here(&g->listen[j], r->hosts.v[i], r->port))
@@ -152,6 +166,9 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 		check_mapped(c, s, "Key", r->key, KEYSTORE_KEY);
 	if (check_is_known(s, r->password))
 		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
+	if (check_is_known(s, r->connect_via_password))
+		check_mapped(c, s, "ConnectViaPassword", r->connect_via_password,
+		    KEYSTORE_PASSWORD);
 	if (check_is_known(s, r->authorized_keys_file))
 		check_authorized_keys(c, s, r);
 	check_inline_keys(c, s, r);

@@ -17,7 +17,7 @@
 /* Lines about users of the key that are printed; their number is printed whole. */
 #define USERS_SHOWN 20
 
-/* Can the value of a route's Key or Password be this name, for a login that the route is for? */
+/* Can the value of a route's Key, Password or ConnectViaPassword be this name, for a login that the route is for? */
 static int
 key_remove_value_is(const char *value, const char *route, const char *name)
 {
@@ -83,7 +83,8 @@ key_remove_of_section(struct key_remove *k, const struct conf_section *s)
 
 	for (i = 0; route != NULL && i < s->n; i++) {
 		e = &s->entries[i];
-		if ((strcasecmp(e->key, "Key") == 0 || strcasecmp(e->key, "Password") == 0) &&
+		if ((strcasecmp(e->key, "Key") == 0 || strcasecmp(e->key, "Password") == 0 ||
+			strcasecmp(e->key, "ConnectViaPassword") == 0) &&
 		    key_remove_value_is(e->value, route, k->name))
 			key_remove_found(k, "%s:%u: %s = %s in [route %s]", e->file, e->line,
 			    e->key, e->value, s->name);
@@ -102,6 +103,9 @@ key_remove_of_route(void *ctx, const char *login, const struct route *r)
 		key_remove_found(k, "%s: Key = %s", r->source, r->key);
 	if (r->password != NULL && strcmp(r->password, k->name) == 0)
 		key_remove_found(k, "%s: Password = %s", r->source, r->password);
+	if (r->connect_via_password != NULL && strcmp(r->connect_via_password, k->name) == 0)
+		key_remove_found(k, "%s: ConnectViaPassword = %s", r->source,
+		    r->connect_via_password);
 }
 
 /* A directory (each_login()). */

@@ -43,7 +43,11 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		.port = r->port,
 		.trial = 1,
 		.host = t->host,
-		.approach = { .send_proxy = (unsigned int)r->send_proxy,
+		.approach = { .via = t->via->scheme,
+		    .via_host = t->via->host,
+		    .via_port = t->via->port,
+		    .via_user = t->via->user,
+		    .send_proxy = (unsigned int)r->send_proxy,
 		    .client = "",
 		    .local = "" },
 	};
@@ -61,8 +65,13 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		.ciphers = r->ciphers != NULL ? r->ciphers : "",
 		.macs = r->macs != NULL ? r->macs : "",
 	};
+	if (t->via_password != NULL)
+		look.approach.via_password = (struct bytes){ secret_open(t->via_password),
+			secret_len(t->via_password) };
 	ipc_begin(&b, IPC_LOOK);
 	ipc_look_put(&b, &look);
+	if (t->via_password != NULL)
+		secret_close(t->via_password);
 	err = ipc_send(sock, &b, -1);
 	buf_free(&host_keys);
 	return err;

@@ -10,12 +10,17 @@
 
 #include "access/host_key.h"
 #include "cli/as_user.h"
+#include "base/secret.h"
 #include "ipc/messages.h"
+#include "lookup/connect_via.h"
 
 struct keyscan {
 	const struct route *route;
 	const char *host; /* of route->hosts */
 	const struct as_user *as;
+	/* ConnectVia of the route, parsed, with the password for that proxy or NULL; scheme "": no proxy */
+	const struct connect_via *via;
+	struct secret *via_password;
 
 	/* The result; all that the host has said is to be escaped. */
 	int connected;

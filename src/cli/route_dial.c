@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/keyscan.h"
 #include "cli/route.h"
+#include "cli/store_probe.h"
 #include "errand/dial.h"
 #include "formats/cert.h"
 #include "formats/known_hosts.h"
@@ -223,11 +224,16 @@ route_dial_say_result(const struct keyscan *t, const char *at)
 	return CLI_FAILED;
 }
 
-/* "HOST port N", with the address if HOST is not one. */
+/* "HOST port N", with the address if HOST is not one, or the proxy. */
 static void
 route_dial_place(const struct keyscan *t, char *out, size_t size)
 {
-	if (t->address[0] != '\0' && strcmp(t->address, t->host) != 0)
+	char via[CONNECT_VIA_TEXT_SIZE];
+
+	if (t->via->scheme[0] != '\0')
+		snprintf(out, size, "%s port %u via %s", t->host, t->route->port,
+		    connect_via_text(t->via, via));
+	else if (t->address[0] != '\0' && strcmp(t->address, t->host) != 0)
 		snprintf(out, size, "%s (%s) port %u", t->host, t->address, t->route->port);
 	else
 		snprintf(out, size, "%s port %u", t->host, t->route->port);
@@ -251,8 +257,9 @@ route_dial_say_query(const struct route_query *q, const struct route_args *a,
 	return status;
 }
 
-int
-route_dial(const struct route_args *a, const struct find_route *f)
+static int
+route_dial_hosts(const struct route_args *a, const struct find_route *f,
+    const struct connect_via *via, struct secret *via_password)
 {
 	const struct route *r = f->route;
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
@@ -261,6 +268,8 @@ route_dial(const struct route_args *a, const struct find_route *f)
 	struct keyscan t;
 	int64_t now, share;
 	int err, status;
+	const char *direct;
+	uint16_t port;
 	size_t i;
 
 	if (r->mode == ROUTE_JUMP) {
@@ -272,9 +281,16 @@ route_dial(const struct route_args *a, const struct find_route *f)
 		return CLI_FAILED;
 	}
 	for (i = 0; i < r->hosts.n; i++) {
-		t = (struct keyscan){ .route = r, .host = r->hosts.v[i], .as = &f->as };
-		if (route_dial_leads_back(&f->conf->gateway, t.host, r->port)) {
-			route_dial_say("%s port %u: leads back to this gateway", t.host, r->port);
+		t = (struct keyscan){ .route = r,
+			.host = r->hosts.v[i],
+			.as = &f->as,
+			.via = via,
+			.via_password = via_password };
+		/* behind a proxy the same name is another host */
+		direct = via->scheme[0] == '\0' ? t.host : via->host;
+		port = via->scheme[0] == '\0' ? r->port : via->port;
+		if (route_dial_leads_back(&f->conf->gateway, direct, port)) {
+			route_dial_say("%s port %u: leads back to this gateway", direct, port);
 			return CLI_FAILED;
 		}
 		route_query_begin(&q, a, f, &t);
@@ -297,4 +313,46 @@ route_dial(const struct route_args *a, const struct find_route *f)
 			return status;
 	}
 	return CLI_FAILED;
+}
+
+/* Parse ConnectVia, and open the password for the proxy.  0, or an ERR_* with the reason printed. */
+static int
+route_dial_via(const struct find_route *f, struct connect_via *via, struct secret **password)
+{
+	const struct route *r = f->route;
+	struct store_probe store = { 0 };
+	struct reason why = { "" };
+	int err = 0;
+
+	*via = (struct connect_via){ 0 };
+	*password = NULL;
+	if (r->connect_via != NULL)
+		err = connect_via_parse(r->connect_via, via, &why);
+	if (err == 0 && r->connect_via_password != NULL) {
+		err = store_probe_open(&store, &f->conf->keystore, &f->as, &why);
+		if (err == 0 && store.ks == NULL) {
+			reason_set(&why, "the key store cannot be unlocked here");
+			err = ERR_AUTH;
+		}
+		if (err == 0)
+			err = keystore_password(store.ks, r->connect_via_password, password, &why);
+		store_probe_close(&store);
+	}
+	if (err != 0)
+		route_dial_say("no trial: ConnectViaPassword: %s", why.text);
+	return err;
+}
+
+int
+route_dial(const struct route_args *a, const struct find_route *f)
+{
+	struct secret *password;
+	struct connect_via via;
+	int status;
+
+	if (route_dial_via(f, &via, &password) != 0)
+		return CLI_FAILED;
+	status = route_dial_hosts(a, f, &via, password);
+	secret_free(&password);
+	return status;
 }

@@ -137,18 +137,29 @@ route_show_key(const struct find_route *f)
 	return CLI_OK;
 }
 
+/* A password of the key store, which may be NULL. */
 static int
-route_show_password(const struct find_route *f)
+route_show_password(const struct find_route *f, const char *what, const char *name)
 {
-	const struct route *r = f->route;
 	struct reason why;
 	int err;
 
-	if (r->password == NULL)
+	if (name == NULL)
 		return CLI_OK;
-	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_PASSWORD, r->password, &why);
-	printf("password   %s%s%s\n", r->password, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_PASSWORD, name, &why);
+	printf("%s %s%s%s\n", what, name, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* The proxy, and the password for it. */
+static int
+route_show_via(const struct find_route *f)
+{
+	if (f->route->connect_via == NULL)
+		return CLI_OK;
+	printf("via        %s\n", f->route->connect_via);
+	return route_show_password(f, "           with the password",
+	    f->route->connect_via_password);
 }
 
 /* --- who may log in --- */
@@ -344,11 +355,13 @@ route_show(const struct route_args *a, const struct find_route *f)
 		    r->hosts.v[i], r->port);
 	for (i = 0; i < r->destinations.n; i++)
 		printf("%s %s\n", i == 0 ? "jump to   " : "or to     ", r->destinations.v[i]);
-	status = route_show_proofs(r);
+	status = route_show_via(f);
+	other = route_show_proofs(r);
+	status = status != CLI_OK ? status : other;
 	if (r->mode == ROUTE_LOGIN) {
 		other = route_show_key(f);
 		status = status != CLI_OK ? status : other;
-		other = route_show_password(f);
+		other = route_show_password(f, "password  ", r->password);
 		status = status != CLI_OK ? status : other;
 		other = route_show_host_keys(f);
 		status = status != CLI_OK ? status : other;

@@ -31,6 +31,8 @@ const char *const elsewhere_of_route[] = {
 	"HostKeyFingerprint",
 	"StrictHostKeyChecking",
 	"ConnectTimeout",
+	"ConnectVia",
+	"ConnectViaPassword",
 	"SendProxy",
 	"ServerAliveInterval",
 	"Ciphers",
@@ -65,9 +67,9 @@ const char *const elsewhere_of_route[] = {
 #define ALLOWED                                                                \
 	"a login without a [route] does not exist; who may use one is in its " \
 	"AuthorizedKeysFile"
-#define JUMP                                                                                      \
-	"the gateway connects directly; for a machine behind another, doc/recipes.md has \"Jump " \
-	"hosts\""
+#define JUMP                                                                                \
+	"a route has ConnectVia, for a SOCKS or HTTP proxy; for a machine behind another, " \
+	"doc/recipes.md has \"Jump hosts\""
 #define OF_UPSTREAM "it is for the sshd of the upstream, which does this there"
 #define OF_CLIENT "it is for the client, in its ~/.ssh/config"
 #define TO_STDERR "the log goes to standard error, which systemd keeps in the journal"

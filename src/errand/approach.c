@@ -1,30 +1,67 @@
 /*
- * A connection to a host on which SSH can begin (approach.h): after the connect(2) of dial.c the header of the
- * PROXY protocol, if the route has SendProxy.
+ * A connection to a host on which SSH can begin (approach.h): connect(2) to it or to the proxy of
+ * ConnectVia, what that proxy is asked, and the header of the PROXY protocol if the route has SendProxy.
  */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
-#include "errand/dial.h"
 #include "errand/approach.h"
+#include "errand/dial.h"
+#include "errand/via.h"
 #include "formats/proxy_header_write.h"
 
-/* Send all of it.  A new connection has room for some hundred bytes. */
+/* An SSH server speaks first, and at once.  One that does not is left to the session. */
+#define APPROACH_LISTEN_MS 3000
+
+/* Send all of it.  The peer reads before it answers, so there is room for some thousand bytes.  The
+ * buffer is wiped: a password may be in it. */
 static int
-approach_send(int fd, const struct buf *b)
+approach_send(int fd, struct buf *b)
 {
+	int r = buf_err(b);
+	ssize_t n = 0;
+
+	if (r == 0) {
+		do {
+			n = send(fd, b->data, b->len, MSG_NOSIGNAL);
+		} while (n == -1 && errno == EINTR);
+		r = n == -1 ? ERR_SYS : 0;
+	}
+	if (r == 0 && (size_t)n != b->len)
+		r = ERR_AGAIN;
+	buf_wipe(b);
+	return r;
+}
+
+/* Wait for bytes, and copy them without taking them off the socket.  Their number; 0 if the peer has closed
+ * the connection; or an ERR_*. */
+static ssize_t
+approach_peek(int fd, uint8_t *p, size_t size, int64_t deadline)
+{
+	struct pollfd pfd = { fd, POLLIN, 0 };
 	ssize_t n;
 
-	if (buf_err(b) != 0)
-		return buf_err(b);
 	do {
-		n = send(fd, b->data, b->len, MSG_NOSIGNAL);
-	} while (n == -1 && errno == EINTR);
-	if (n == -1)
-		return ERR_SYS;
-	return (size_t)n == b->len ? 0 : ERR_AGAIN;
+		if (poll(&pfd, 1, clock_until(deadline, clock_ms())) != 1)
+			return ERR_TIMEOUT;
+		n = recv(fd, p, size, MSG_PEEK);
+	} while (n == -1 && (errno == EINTR || errno == EAGAIN));
+	return n == -1 ? ERR_SYS : n;
+}
+
+/* Why there was no answer, by what approach_peek() has returned. */
+static const char *
+approach_silence(ssize_t n)
+{
+	if (n == ERR_TIMEOUT)
+		return "does not answer in time";
+	return n == 0 ? "has closed the connection" : err_str((int)n);
 }
 
 /* The client's address, for a machine that would see the gateway's alone.  0 or an ERR_*. */
@@ -32,18 +69,108 @@ static int
 approach_send_proxy(const struct ipc_approach *a, int fd)
 {
 	struct buf b;
-	int r;
 
 	buf_init(&b, PROXY_HEADER_WRITE_MAX);
 	proxy_header_write(&b, a->send_proxy, a->client, (uint16_t)a->client_port, a->local,
 	    (uint16_t)a->local_port);
-	r = approach_send(fd, &b);
-	buf_free(&b);
+	return approach_send(fd, &b);
+}
+
+/* --- a proxy --- */
+
+/* Talk to the proxy until the connection is one to the host, whose bytes stay on the socket: only those that
+ * are the proxy's are taken.  0, or an ERR_* with why. */
+static int
+approach_ask(struct via *via, int fd, int64_t deadline, struct reason *why)
+{
+	uint8_t in[VIA_ANSWER_MAX];
+	enum via_verdict v = VIA_ASK;
+	size_t have = 0, used, take;
+	struct buf out;
+	ssize_t n;
+	int r;
+
+	buf_init(&out, VIA_QUESTION_MAX);
+	r = via_begin(via, &out, why);
+	while (r == 0 && v != VIA_OPEN) {
+		if (v == VIA_ASK) {
+			have = 0;
+			r = approach_send(fd, &out);
+			if (r != 0) {
+				reason_set(why, "%s", err_str(r));
+				break;
+			}
+		}
+		n = approach_peek(fd, in + have, sizeof(in) - have, deadline);
+		if (n <= 0) {
+			reason_set(why, "%s", approach_silence(n));
+			r = ERR_EOF;
+			break;
+		}
+		v = via_input(via, (struct bytes){ in, have + (size_t)n }, &used, &out, why);
+		if (v == VIA_FAILED) {
+			r = ERR_FORMAT;
+			break;
+		}
+		take = used - have;
+		if (recv(fd, in + have, take, 0) != (ssize_t)take) {
+			reason_set(why, "has closed the connection");
+			r = ERR_EOF;
+		}
+		have += take;
+	}
+	buf_wipe(&out);
 	return r;
 }
 
-int
-approach_connect(const struct ipc_approach *a, const char *host, const char *port, int64_t deadline,
+/* A proxy may say that there is a connection before there is one (ssh -D does), and then close it.  0 once
+ * the host has spoken, or has been silent for long enough. */
+static int
+approach_listen(int fd, int64_t deadline, struct reason *why)
+{
+	const int64_t enough = clock_ms() + APPROACH_LISTEN_MS;
+	uint8_t byte;
+	ssize_t n;
+
+	n = approach_peek(fd, &byte, 1, enough < deadline ? enough : deadline);
+	if (n > 0 || n == ERR_TIMEOUT)
+		return 0;
+	reason_set(why, "%s",
+	    n == 0 ? "has connected, and closed the connection" : err_str((int)n));
+	return ERR_EOF;
+}
+
+/* A descriptor, or -1 with why, which names the proxy. */
+static int
+approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, struct reason *why)
+{
+	struct reason no = { "" };
+	char port[16];
+	int fd, r;
+
+	snprintf(port, sizeof(port), "%u", a->via_port);
+	fd = dial_host(a->via_host, port, NULL, deadline, &no);
+	if (fd == -1) {
+		reason_set(why, "no connection to the proxy: %s", no.text);
+		return -1;
+	}
+	r = approach_ask(via, fd, deadline, &no);
+	if (r == 0 && a->send_proxy != 0)
+		r = approach_send_proxy(a, fd);
+	if (r == 0)
+		r = approach_listen(fd, deadline, &no);
+	if (r != 0) {
+		reason_set(why, "the proxy %s port %s %s", a->via_host, port,
+		    no.text[0] != '\0' ? no.text : err_str(r));
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+/* --- either --- */
+
+static int
+approach_direct(const struct ipc_approach *a, const char *host, const char *port, int64_t deadline,
     struct reason *why)
 {
 	int fd, r;
@@ -57,5 +184,28 @@ approach_connect(const struct ipc_approach *a, const char *host, const char *por
 		    why->text[0] != '\0' ? "; " : "", host, port, err_str(r));
 		fd_close(&fd);
 	}
+	return fd;
+}
+
+int
+approach_connect(const struct ipc_approach *a, const char *host, uint16_t port, int64_t deadline,
+    struct reason *why)
+{
+	struct via via = { .scheme = a->via,
+		.host = host,
+		.port = port,
+		.user = a->via_user,
+		.password = a->via_password };
+	struct reason no = { "" };
+	char text[16];
+	int fd;
+
+	snprintf(text, sizeof(text), "%u", port);
+	if (a->via[0] == '\0')
+		return approach_direct(a, host, text, deadline, why);
+	fd = approach_proxy(a, &via, deadline, &no);
+	if (fd == -1)
+		reason_add(why, "%s%s port %s: %s", why->text[0] != '\0' ? "; " : "", host, text,
+		    no.text);
 	return fd;
 }

@@ -6,7 +6,7 @@
 #ifndef ERRAND_ERRAND_H
 #define ERRAND_ERRAND_H
 
-/* DIAL: resolve the hosts' names, connect to the first that answers, and send DIALLED with the socket, or
+/* DIAL: resolve the hosts' names, connect to the first that answers, or by a proxy, and send DIALLED with the socket, or
  * DIAL_FAILED. */
 void errand_dial(int sock) __attribute__((noreturn));
 

@@ -1,6 +1,6 @@
 /*
- * The errand that dials: it reads the answers of name servers, which strangers may control.  A role of
- * cli/role.c.
+ * The errand that dials: it reads the answers of name servers, which strangers may control, and those of
+ * proxies (ConnectVia).  A role of cli/role.c.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -66,12 +66,14 @@ errand_dial(int sock)
 		if (dial.destinations.n > 0)
 			fd = dial_host(host, port, &dial.destinations, share, &why);
 		else
-			fd = approach_connect(&dial.approach, host, port, share, &why);
+			fd = approach_connect(&dial.approach, host, (uint16_t)dial.port, share,
+			    &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);
 		n_dead++;
 	}
+	explicit_bzero(message, sizeof(message)); /* the password for the proxy */
 	buf_init(&dead, names.max + 4);
 	wire_put_u32(&dead, n_dead);
 	buf_put(&dead, names.data, names.len);

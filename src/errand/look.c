@@ -197,7 +197,7 @@ errand_look(int answer)
 	static uint8_t message[IPC_MAX];
 	int64_t start = clock_ms();
 	struct look_state look = { 0 };
-	char address[64], port[16];
+	char address[64];
 	struct ipc_look order;
 	struct ipc_msg msg;
 	const char *reason;
@@ -208,7 +208,6 @@ errand_look(int answer)
 	if (ipc_recv(answer, message, IPC_KEEPER_TO_ERRAND, IPC_PHASE_ANY, &msg) != 0 ||
 	    msg.type != IPC_LOOK || ipc_look_get(&msg.body, &order) != 0)
 		_exit(1);
-	snprintf(port, sizeof(port), "%u", order.port);
 	proctitle_set("errand look %s", order.host);
 	/* the libraries load what they need before the process is confined */
 	if (leg_global_init() != 0 || leg_warm_up() != 0 || look_silent() != 0)
@@ -220,7 +219,9 @@ errand_look(int answer)
 	if (errand_confine_look() != 0)
 		_exit(1);
 	buf_init(&look.key, IPC_MAX);
-	fd = approach_connect(&order.approach, order.host, port, start + order.connect_ms, &why);
+	fd = approach_connect(&order.approach, order.host, (uint16_t)order.port,
+	    start + order.connect_ms, &why);
+	explicit_bzero(message, sizeof(message)); /* the password for the proxy */
 	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
 	if (fd == -1)
 		_exit(look_failed(&why, answer) == 0 ? 0 : 1);

@@ -9,6 +9,7 @@
 /* Longer texts than these are malformed. */
 #define ADDRESS_SIZE 64
 #define HOST_SIZE 256
+#define VIA_SIZE 8
 #define ALGORITHM_SIZE 64
 #define ALGORITHMS_SIZE 1024
 #define TITLE_SIZE 512
@@ -106,9 +107,20 @@ ipc_connection_get(struct wire *body, struct ipc_connection *m)
 	return wire_end(body);
 }
 
+const struct ipc_approach ipc_approach_direct = { .via = "",
+	.via_host = "",
+	.via_user = "",
+	.client = "",
+	.local = "" };
+
 static void
 approach_put(struct buf *b, const struct ipc_approach *a)
 {
+	wire_put_text(b, a->via);
+	wire_put_text(b, a->via_host);
+	wire_put_u32(b, a->via_port);
+	wire_put_text(b, a->via_user);
+	wire_put_bytes(b, a->via_password);
 	wire_put_u32(b, a->send_proxy);
 	wire_put_text(b, a->client);
 	wire_put_u32(b, a->client_port);
@@ -119,6 +131,11 @@ approach_put(struct buf *b, const struct ipc_approach *a)
 static void
 approach_get(struct wire *body, struct ipc_approach *a, struct ipc_texts *texts)
 {
+	a->via = text_get(body, texts, VIA_SIZE);
+	a->via_host = text_get(body, texts, HOST_SIZE);
+	a->via_port = wire_u32(body);
+	a->via_user = text_get(body, texts, HOST_SIZE);
+	a->via_password = wire_string(body);
 	a->send_proxy = wire_u32(body);
 	a->client = text_get(body, texts, ADDRESS_SIZE);
 	a->client_port = wire_u32(body);

@@ -35,14 +35,22 @@ struct ipc_connection {
 void ipc_connection_put(struct buf *b, const struct ipc_connection *m);
 int ipc_connection_get(struct wire *body, struct ipc_connection *m) MUST_CHECK;
 
-/* What a host is to be told before SSH begins; in DIAL and LOOK. */
+/* The way to a host, and what it is to be told before SSH begins; in DIAL and LOOK. */
 struct ipc_approach {
+	const char *via; /* the proxy that connects to it: "socks5", "http"; "": none */
+	const char *via_host;
+	uint32_t via_port;
+	const char *via_user; /* "": the proxy wants no login */
+	struct bytes via_password;
 	unsigned int send_proxy; /* version of the PROXY header (formats/proxy_header.h), 0: none */
 	const char *client; /* numeric, for the header; "": nobody, the gateway itself connects */
 	uint32_t client_port;
 	const char *local; /* where that client has connected to */
 	uint32_t local_port;
 };
+
+/* No proxy, and no header. */
+extern const struct ipc_approach ipc_approach_direct;
 
 struct ipc_dial {
 	uint64_t session;

@@ -125,7 +125,7 @@ static void
 job_place_close(struct job_place *p)
 {
 	fd_close(&p->sock);
-	buf_free(&p->order);
+	buf_wipe(&p->order); /* the password for a proxy may be in it */
 	p->keeper->jobs.changed = 1;
 }
 
@@ -162,7 +162,7 @@ job_place_start(struct job_place *p, struct buf *order, int64_t timeout_ms)
 	else
 		buf_wipe(order);
 	if (r != 0)
-		buf_free(&p->order);
+		buf_wipe(&p->order);
 	return r;
 }
 

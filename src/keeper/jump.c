@@ -80,7 +80,7 @@ jump_put_dial(struct ksession *s, struct buf *order)
 		.port = s->jump.port,
 		.hosts = { host, 1 },
 		.destinations = s->route->destinations,
-		.approach = { .client = "", .local = "" },
+		.approach = ipc_approach_direct,
 	};
 
 	ipc_begin(order, IPC_DIAL);

@@ -14,6 +14,7 @@
 #include "base/reason.h"
 #include "ipc/messages.h"
 #include "keeper/passthrough.h"
+#include "lookup/connect_via.h"
 
 struct agent_login;
 struct host_key_known;
@@ -114,6 +115,20 @@ void upstream_put_dial(struct ksession *s, struct buf *order);
 void upstream_dial_done(struct ksession *s, const struct job_result *result);
 void upstream_put_look(struct ksession *s, struct buf *order);
 void upstream_look_done(struct ksession *s, const struct job_result *result);
+
+/* The way to the upstream, for either order: without a client, for whom DIAL is.  The message points into
+ * the rest and into the route. */
+struct upstream_approach {
+	struct ipc_approach m;
+	struct connect_via via;
+	struct secret *password; /* of ConnectViaPassword, open */
+};
+
+/* 0, or an ERR_* with the reason logged: a may be put into an order in any case, which is not to be sent
+ * then.  upstream_approach_close() it. */
+int upstream_approach_open(struct ksession *s, struct upstream_approach *a) MUST_CHECK;
+void upstream_approach_close(struct upstream_approach *a);
+
 /* Refuse the client: there is no errand, for err. */
 void upstream_no_errand(struct ksession *s, int err);
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "keeper/ksession.h"
 #include "keeper/upstream.h"
+#include "keystore/keystore.h"
 
 const char *const upstream_text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
@@ -26,6 +27,11 @@ upstream_dial(struct ksession *s)
 int
 upstream_same(const struct ksession *a, const struct ksession *b)
 {
+	const char *via = a->route->connect_via, *other = b->route->connect_via;
+
+	/* a proxy that does not answer keeps all who wait for it */
+	if (via != NULL || other != NULL)
+		return via != NULL && other != NULL && strcmp(via, other) == 0;
 	return a->route->port == b->route->port &&
 	    strcmp(a->route->hosts.v[0], b->route->hosts.v[0]) == 0;
 }
@@ -46,16 +52,38 @@ upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 				ordered->v[ordered->n++] = hosts->v[i];
 }
 
-static void
-upstream_approach(const struct ksession *s, struct ipc_approach *a)
+int
+upstream_approach_open(struct ksession *s, struct upstream_approach *a)
 {
-	*a = (struct ipc_approach){
-		.send_proxy = (unsigned int)s->route->send_proxy,
-		.client = s->client,
-		.client_port = s->client_port,
-		.local = s->local,
-		.local_port = s->local_port,
-	};
+	const struct route *route = s->route;
+	struct reason why;
+	int r = 0;
+
+	*a = (struct upstream_approach){ .m = { .send_proxy = (unsigned int)route->send_proxy } };
+	if (route->connect_via != NULL)
+		r = connect_via_parse(route->connect_via, &a->via, &why);
+	if (r == 0 && route->connect_via_password != NULL)
+		r = keystore_password(s->identity->keystore, route->connect_via_password,
+		    &a->password, &why);
+	if (r != 0)
+		ksession_warn(s, "ConnectVia: %s", why.text);
+	a->m.via = a->via.scheme;
+	a->m.via_host = a->via.host;
+	a->m.via_port = a->via.port;
+	a->m.via_user = a->via.user;
+	if (a->password != NULL)
+		a->m.via_password = (struct bytes){ secret_open(a->password),
+			secret_len(a->password) };
+	a->m.client = a->m.local = "";
+	return r;
+}
+
+void
+upstream_approach_close(struct upstream_approach *a)
+{
+	if (a->password != NULL)
+		secret_close(a->password);
+	secret_free(&a->password);
 }
 
 void
@@ -68,11 +96,21 @@ upstream_put_dial(struct ksession *s, struct buf *order)
 		.port = s->route->port,
 		.hosts.v = hosts,
 	};
+	struct upstream_approach approach;
+	int r;
 
-	upstream_approach(s, &dial.approach);
+	r = upstream_approach_open(s, &approach);
+	dial.approach = approach.m;
+	dial.approach.client = s->client;
+	dial.approach.client_port = s->client_port;
+	dial.approach.local = s->local;
+	dial.approach.local_port = s->local_port;
 	upstream_order_hosts(s, &dial.hosts);
 	ipc_begin(order, IPC_DIAL);
 	ipc_dial_put(order, &dial);
+	if (r != 0)
+		order->err = r; /* no errand is started */
+	upstream_approach_close(&approach);
 }
 
 void

@@ -119,15 +119,19 @@ upstream_put_look(struct ksession *s, struct buf *order)
 		.total_ms = (uint32_t)s->route->connect_timeout_ms,
 		.port = s->route->port,
 		.host = s->up.host,
-		.approach = { .send_proxy = (unsigned int)s->route->send_proxy,
-		    .client = "",
-		    .local = "" },
 	};
+	struct upstream_approach approach;
 	struct buf host_keys;
+	int r;
 
+	r = upstream_approach_open(s, &approach);
+	look.approach = approach.m;
 	upstream_algorithms(s, &host_keys, &look.algorithms);
 	ipc_begin(order, IPC_LOOK);
 	ipc_look_put(order, &look);
+	if (r != 0)
+		order->err = r; /* no errand is started */
+	upstream_approach_close(&approach);
 	buf_free(&host_keys);
 }
 

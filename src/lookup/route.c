@@ -9,6 +9,7 @@
 
 #include "base/names.h"
 #include "formats/destination.h"
+#include "lookup/connect_via.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
 #include "lookup/route_text.h"
@@ -72,6 +73,8 @@ static const struct keyword route_table[] = {
 	    .value = "yes" },
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
+	{ "ConnectVia", &keyword_string, R(connect_via), .check = route_check_connect_via },
+	{ "ConnectViaPassword", &route_template, R(connect_via_password), .check = key_name_check },
 	{ "SendProxy", &keyword_choice, R(send_proxy), .choices = route_proxy_names,
 	    .value = "no" },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
@@ -374,6 +377,32 @@ route_check_name(const struct conf_section *s, struct conf_errors *errors)
 	return captures;
 }
 
+/* ConnectVia and ConnectViaPassword: a user and a password, or neither. */
+static void
+route_check_via(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, "ConnectViaPassword");
+	struct connect_via via;
+	struct reason why;
+
+	if (r->connect_via == NULL) {
+		if (e != NULL && !route_has(s, "ConnectVia"))
+			conf_error(errors, e->file, e->line,
+			    "ConnectViaPassword needs ConnectVia: the proxy that it is for");
+		return;
+	}
+	if (connect_via_parse(r->connect_via, &via, &why) != 0)
+		return; /* its error is there already */
+	if (e != NULL && via.user[0] == '\0')
+		conf_error(errors, e->file, e->line,
+		    "ConnectViaPassword needs a user in ConnectVia: %s://USER@...", via.scheme);
+	if (e == NULL && via.user[0] != '\0') {
+		e = conf_entry_find(s, "ConnectVia");
+		conf_error(errors, e->file, e->line,
+		    "ConnectVia: the user %.80s needs ConnectViaPassword", via.user);
+	}
+}
+
 /* How the gateway gets to the upstream and logs in there. */
 static void
 route_check_upstream(const struct conf_section *s, const struct route *r,
@@ -409,6 +438,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 		route_check_jump(s, r, errors);
 	else
 		route_check_upstream(s, r, errors);
+	route_check_via(s, r, errors);
 	e = conf_entry_find(s, "AllowDestinations");
 	if (e != NULL && r->mode != ROUTE_JUMP)
 		conf_error(errors, e->file, e->line, "AllowDestinations needs Mode = jump");

@@ -42,8 +42,10 @@ struct route {
 	struct strlist hosts; /* HostName: names or addresses, tried in order; none of ROUTE_JUMP */
 	uint16_t port;	      /* default 22 */
 	char *user;	      /* User, or NULL: the login */
-	int connect_timeout_ms; /* for all hosts together; default 10 s */
-	int send_proxy;		/* SendProxy: version of the PROXY header; 0: none */
+	int connect_timeout_ms;	    /* for all hosts together; default 10 s */
+	char *connect_via;	    /* ConnectVia (connect_via.h), or NULL */
+	char *connect_via_password; /* ConnectViaPassword: name in the key store, or NULL */
+	int send_proxy;		    /* SendProxy: version of the PROXY header; 0: none */
 
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */

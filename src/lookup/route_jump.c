@@ -15,7 +15,8 @@ route_check_jump(const struct conf_section *s, const struct route *r, struct con
 {
 	static const char *const without[] = { "HostName", "Port", "User", "Key", "Password",
 		"CertificateFile", "Passthrough", "UserKnownHostsFile", "HostKeyFingerprint",
-		"StrictHostKeyChecking", "ServerAliveInterval", "ForceCommand", "SendProxy", NULL };
+		"StrictHostKeyChecking", "ServerAliveInterval", "ForceCommand", "SendProxy",
+		"ConnectVia", "ConnectViaPassword", NULL };
 	const struct conf_entry *e;
 	size_t i, size = 0;
 

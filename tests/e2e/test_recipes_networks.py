@@ -13,6 +13,7 @@ from lab.client import echoes, open_session
 from lab.documents import block, put
 from lab.gateway import Gateway
 from lab.gateway_operator import HAProxy
+from lab.proxies import PASSWORD, USER, Tinyproxy
 from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way
@@ -291,6 +292,36 @@ def test_machine_behind_a_bastion(make_gateway, make_sshd, ring, tunnel, tmp_pat
     text = block(PAGE, heading, "ini", 2)
     assert words_of(text)["Port"] == "20022"
     w = through(make_gateway(), ring, machine, port, text, tmp_path)
+    assert w.ssh("echo $MACHINE").text == "behind\n"
+    w.close()
+
+
+def test_machines_behind_a_proxy(make_gateway, make_sshd, ring, tmp_path):
+    heading = "Machines behind a proxy"
+    proxy, machine, gateway = Tinyproxy(login=True), make_sshd(env={"MACHINE": "behind"}), make_gateway()
+    try:
+        stored = gateway.sallyport("key", "add", "proxy", "--password", "-c", gateway.conf,
+                                   stdin=PASSWORD.encode() + b"\n")
+        assert stored.returncode == 0, stored
+        text = put(block(PAGE, heading, "ini"), ("vm1.internal", "127.0.0.1"),
+                   ("gateway@proxy.example.com:3128", f"{USER}@{proxy.place}"))
+        w = through(gateway, ring, machine, machine.port, text, tmp_path)
+        assert w.ssh("echo $MACHINE").text == "behind\n"
+        assert "via http://" in gateway.command("route", "alice", "--dial")
+        w.close()
+    finally:
+        proxy.stop()
+
+
+def test_machines_behind_a_jump_host(make_gateway, make_sshd, ring, tunnel, tmp_path):
+    heading = "Machines behind a proxy"
+    bastion, machine = make_sshd(), make_sshd(env={"MACHINE": "behind"})
+    bastion.authorize(ring.get("tunnel").public)
+    port = net.free_port()
+    tunnel(put(block(PAGE, heading, "sh"), ("127.0.0.1:1080", f"127.0.0.1:{port}")), bastion, "bastion")
+    net.wait_accepts(("127.0.0.1", port))
+    text = put(block(PAGE, heading, "ini", 1), ("10.0.0.8", "127.0.0.1"), ("127.0.0.1:1080", f"127.0.0.1:{port}"))
+    w = through(make_gateway(), ring, machine, machine.port, text, tmp_path)
     assert w.ssh("echo $MACHINE").text == "behind\n"
     w.close()
 

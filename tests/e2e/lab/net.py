@@ -201,6 +201,22 @@ def echo(sock):
         sock.sendall(data)
 
 
+def relay(a, b):
+    """Pass on what comes from either side until both have closed."""
+    def copy(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    back = threading.Thread(target=copy, args=(b, a), daemon=True)
+    back.start()
+    copy(a, b)
+    back.join()
+
+
 def digest(sock):
     """Read to the end, then answer with the SHA-256: works only if half-close is relayed."""
     h = hashlib.sha256()

@@ -78,7 +78,12 @@ get_connection(struct wire *body, int whole)
 	return 0;
 }
 
-static const struct ipc_approach approach = { .send_proxy = 2,
+static const struct ipc_approach approach = { .via = "socks5",
+	.via_host = "proxy",
+	.via_port = 1080,
+	.via_user = "user",
+	.via_password = { (const uint8_t *)"password", 8 },
+	.send_proxy = 2,
 	.client = "192.0.2.1",
 	.client_port = 1,
 	.local = "2001:db8::1",
@@ -87,6 +92,11 @@ static const struct ipc_approach approach = { .send_proxy = 2,
 static void
 assert_approach(const struct ipc_approach *got)
 {
+	assert_string_equal(got->via, "socks5");
+	assert_string_equal(got->via_host, "proxy");
+	assert_int_equal(got->via_port, 1080);
+	assert_string_equal(got->via_user, "user");
+	assert_bytes(got->via_password, "password");
 	assert_int_equal(got->send_proxy, 2);
 	assert_string_equal(got->client, "192.0.2.1");
 	assert_int_equal(got->client_port, 1);

@@ -216,6 +216,8 @@ test_unsupported_keywords_are_refused(void **state)
 	lookup_lab_refuses("[lookup]\nOrder = ini exec foo\n[lookup directory]\nPath = x\n",
 	    "conf.d/a.ini:2: lookup backend exec needs a section [lookup exec] with Command\n"
 	    "conf.d/a.ini:2: there is no lookup backend \"foo\"\n");
+	lookup_lab_refuses("[route a]\nHostName = h\nConnectViaPassword = x\n" REST_OF_ROUTE,
+	    "conf.d/a.ini:3: ConnectViaPassword needs ConnectVia: the proxy that it is for\n");
 	lookup_lab_refuses("[route a]\nHostName = h\nSendProxy = yes\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:3: SendProxy: \"yes\" is none of: no v1 v2\n");
 	lookup_lab_refuses("[lookup ini]\nPath = x\n",

@@ -2,7 +2,9 @@
  * A connection to a host on which SSH can begin (approach.h): connect(2) to it or to the proxy of
  * ConnectVia, what that proxy is asked, and the header of the PROXY protocol if the route has SendProxy.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,7 @@
 #include "errand/approach.h"
 #include "errand/dial.h"
 #include "errand/via.h"
-#include "formats/proxy_header_write.h"
+#include "formats/proxy_header.h"
 
 /* An SSH server speaks first, and at once.  One that does not is left to the session. */
 #define APPROACH_LISTEN_MS 3000
@@ -64,15 +66,39 @@ approach_silence(ssize_t n)
 	return n == 0 ? "has closed the connection" : err_str((int)n);
 }
 
+/* A numeric address, with or without a scope, which is left out.  The family in ss stays 0 if it is none. */
+static void
+approach_address(const char *text, uint32_t port, struct sockaddr_storage *ss)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
+	char plain[INET6_ADDRSTRLEN];
+
+	*ss = (struct sockaddr_storage){ 0 };
+	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(text, "%"), text);
+	if (inet_pton(AF_INET, plain, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+	} else if (inet_pton(AF_INET6, plain, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+	}
+}
+
 /* The client's address, for a machine that would see the gateway's alone.  0 or an ERR_*. */
 static int
 approach_send_proxy(const struct ipc_approach *a, int fd)
 {
+	struct proxy_header h = { .version = (int)a->send_proxy,
+		.command = a->client[0] == '\0' ? PROXY_LOCAL : PROXY_PROXY };
 	struct buf b;
 
-	buf_init(&b, PROXY_HEADER_WRITE_MAX);
-	proxy_header_write(&b, a->send_proxy, a->client, (uint16_t)a->client_port, a->local,
-	    (uint16_t)a->local_port);
+	approach_address(a->client, a->client_port, &h.client);
+	approach_address(a->local, a->local_port, &h.local);
+	if (h.client.ss_family != AF_UNSPEC)
+		h.family = h.client.ss_family == AF_INET ? PROXY_INET : PROXY_INET6;
+	buf_init(&b, PROXY_HEADER_V1_MAX + 1); /* version 2 has less, and printing adds a NUL */
+	proxy_header_write(&b, &h);
 	return approach_send(fd, &b);
 }
 

@@ -189,6 +189,26 @@ check_conditions_twice(struct check *c)
 	free(v);
 }
 
+/* --- a route for all, before other backends --- */
+
+static void
+check_backends_behind(struct check *c)
+{
+	const struct strlist *order = &c->conf->lookup.order;
+	const struct conf_section *s;
+	size_t i;
+
+	if (strcmp(order->v[order->n - 1], "ini") == 0)
+		return;
+	for (i = 0; i < c->conf->n_routes; i++) {
+		s = &c->conf->routes[i];
+		if (strcmp(s->name, "*") == 0 && check_is_unconditional(s))
+			conf_error(&c->notes, s->file, s->line,
+			    "[route *] is for every login, so the backends that come after ini in "
+			    "[lookup] Order are never asked; put ini last there");
+	}
+}
+
 void
 check_unreachable(struct check *c)
 {
@@ -196,6 +216,7 @@ check_unreachable(struct check *c)
 		return;
 	check_patterns(c);
 	check_conditions_twice(c);
+	check_backends_behind(c);
 }
 
 /* --- files beside the *.ini --- */

@@ -3,6 +3,7 @@
  * answered.  downstream.c asks; jobs.c has the program run.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "access/user_key.h"
 #include "base/clock.h"
@@ -11,6 +12,8 @@
 #include "ipc/messages.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
+#include "wire/methods.h"
+#include "wire/wire.h"
 
 /* Longer public keys are not passed to lookups: none of that size is accepted. */
 #define DOWNSTREAM_KEY_TEXT_MAX 24576
@@ -66,6 +69,19 @@ downstream_lookup_log_invalid(struct ksession *s)
 	ksession_log_invalid_user(s);
 }
 
+/* What the client may use next: also a key where another route is selected by one, so that it is sent. */
+static void
+downstream_lookup_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_SIZE])
+{
+	char next[AUTH_METHODS_NEXT_SIZE];
+
+	auth_methods_next(&s->down.methods, next);
+	if (s->down.by_key == LOOKUP_WANTS_KEY && !namelist_has(next, METHOD_PUBLICKEY))
+		snprintf(out, AUTH_METHODS_NEXT_SIZE, "%s,%.53s", METHOD_PUBLICKEY, next);
+	else
+		memcpy(out, next, sizeof(next));
+}
+
 /* Go on with the login, or wait for a program. */
 static enum auth_server_verdict
 downstream_lookup_resume(struct ksession *s, enum lookup_result result, struct buf *out)
@@ -93,7 +109,7 @@ downstream_lookup_resume(struct ksession *s, enum lookup_result result, struct b
 	decoy_learn(s->keeper, s->route);
 	auth_methods_init(&s->down.methods, &s->route->methods);
 	auth_methods_init(&s->down.methods_verified, &s->route->methods);
-	auth_methods_next(&s->down.methods, methods);
+	downstream_lookup_methods(s, methods);
 	return auth_server_resume(s->down.auth, methods, out);
 }
 

@@ -173,18 +173,26 @@ def make_gateway(tmp_path, ring):
 
 
 @pytest.fixture
-def attacked(make_gateway, make_sshd, ring, tmp_path):
+def attacked(gated):
     """A way through a gateway of the attack build (lab.taken_over) to alice's upstream."""
     pytest.importorskip("paramiko")
     from lab import taken_over
 
-    sshd = make_sshd()
-    gateway = make_gateway(program=taken_over.program())
-    gateway.route("alice", sshd, [ring.get("client")])
-    gateway.start()
-    w = Way("gateway", tmp_path, ring, sshd, gateway)
-    yield w
-    w.close()
+    return gated(front={"program": taken_over.program()})
+
+
+@pytest.fixture
+def way_through(ring, tmp_path):
+    """way_through(gateway, sshd): starts the gateway; a way through it to this upstream."""
+    made = []
+
+    def make(gateway, sshd):
+        made.append(Way("gateway", tmp_path, ring, sshd, gateway.start()))
+        return made[-1]
+
+    yield make
+    for w in made:
+        w.close()
 
 
 @pytest.fixture

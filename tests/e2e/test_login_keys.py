@@ -91,7 +91,7 @@ def test_each_type_of_added_mapped_key(own_way, ring, kind):
 
 
 @pytest.mark.parametrize("options", [(), ("--type", "ed25519"), ("--type", "rsa"), ("--type", "ecdsa")])
-def test_each_type_of_generated_mapped_key(make_gateway, make_sshd, ring, tmp_path, options):
+def test_each_type_of_generated_mapped_key(make_gateway, make_sshd, way_through, ring, options):
     g = make_gateway()
     s = make_sshd()
     line = g.generate_key("mine", *options)
@@ -99,12 +99,7 @@ def test_each_type_of_generated_mapped_key(make_gateway, make_sshd, ring, tmp_pa
     assert line.startswith({"ed25519": "ssh-ed25519 ", "rsa": "ssh-rsa "}.get(kind, "ecdsa-sha2-"))
     s.authorize(line)
     g.route("alice", s, [ring.get("client")], key="mine")
-    g.start()
-    from lab.way import Way
-
-    w = Way("gateway", tmp_path, ring, s, g)
-    w.answers()
-    w.close()
+    way_through(g, s).answers()
 
 
 # Keys in an agent.

@@ -12,7 +12,6 @@ from lab.memory import found_in
 from lab.procs import needs_access_to
 from lab.service_manager import ServiceManager
 from lab.wait import wait_for
-from lab.way import Way
 
 WATCHDOG_US = 900_000
 
@@ -25,21 +24,9 @@ def manager(short):
 
 
 @pytest.fixture
-def noted(make_gateway, make_sshd, ring, tmp_path):
+def noted(gated):
     """noted(manager, ...): a gateway that this service manager has started."""
-    ways = []
-
-    def make(manager, **options):
-        g = make_gateway(within=manager.within(**options))
-        s = make_sshd()
-        g.route("alice", s, [ring.get("client")])
-        g.start()
-        ways.append(Way("gateway", tmp_path, ring, s, g))
-        return ways[-1]
-
-    yield make
-    for w in ways:
-        w.close()
+    return lambda manager, **options: gated(front={"within": manager.within(**options)})
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -7,7 +7,6 @@ import pytest
 from lab.client import echoes, open_session
 from lab.documents import block, put
 from lab.gateway_operator import Operator
-from lab.way import Way
 
 PAGE = "doc/recipes.md"
 
@@ -19,17 +18,15 @@ def home(short):
 
 
 @pytest.fixture
-def alice(make_gateway, make_sshd, ring, tmp_path, home):
+def alice(make_gateway, make_sshd, way_through, ring, tmp_path, home):
     """A way to an account whose home directory is `home`, and its operator."""
     sshd = make_sshd(AuthorizedKeysFile=f"{home}/.ssh/authorized_keys",
                      ForceCommand=f'cd {home} && exec sh -c "$SSH_ORIGINAL_COMMAND"')
     gateway = make_gateway()
     gateway.route("alice", sshd, [ring.get("client")])
-    gateway.start()
+    way = way_through(gateway, sshd)
     (home / ".ssh" / "authorized_keys").write_text(gateway.command("key", "public", "alice", "--for", "alice"))
-    way = Way("gateway", tmp_path, ring, sshd, gateway)
-    yield way, Operator(gateway, way.client, tmp_path)
-    way.close()
+    return way, Operator(gateway, way.client, tmp_path)
 
 
 def test_rotate_mapped_key(alice, home):

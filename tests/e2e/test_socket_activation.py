@@ -12,7 +12,6 @@ import pytest
 from lab import net
 from lab.client import open_session
 from lab.wait import wait_for
-from lab.way import Way
 
 ACTIVATE = Path(__file__).parent / "lab" / "activate.py"
 CONNECTS = 50
@@ -25,22 +24,14 @@ def activated_by(*addresses):
 
 
 @pytest.fixture
-def activated_gateway(make_gateway, make_sshd, ring, tmp_path):
+def activated_gateway(gated):
     """activated_gateway(further addresses, ...): a gateway that such a service manager has started."""
-    ways = []
 
     def make(*more, **options):
         port = net.free_port()
-        g = make_gateway(port=port, within=activated_by(f"127.0.0.1:{port}", *more), **options)
-        s = make_sshd()
-        g.route("alice", s, [ring.get("client")])
-        g.start()
-        ways.append(Way("gateway", tmp_path, ring, s, g))
-        return ways[-1]
+        return gated(front={"port": port, "within": activated_by(f"127.0.0.1:{port}", *more), **options})
 
-    yield make
-    for w in ways:
-        w.close()
+    return make
 
 
 def assert_version_sent(s):

@@ -5,7 +5,6 @@ import subprocess
 import pytest
 
 from .gateway import TREE
-from .way import Way
 
 PROGRAMS = TREE / "plugins" / "exec"
 HOSTILE = ["$(touch pwned)", "`touch pwned`", "a;touch pwned", "a'b", "a&fingerprint=x", "a%00b", "a b", "a\\nb",
@@ -27,11 +26,10 @@ def program_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def program_gateway(make_gateway, make_sshd, ring, tmp_path):
+def program_gateway(make_gateway, make_sshd, way_through, ring):
     """program_gateway(words of Command): a way for alice through a gateway that runs this lookup program.  It
     has a key "mapped", alice.pub and known_hosts.
     """
-    ways = []
 
     def make(*command, timeout=60):
         # the checkout, and so its programs, may belong to anybody
@@ -43,10 +41,6 @@ def program_gateway(make_gateway, make_sshd, ring, tmp_path):
             "[lookup]\nOrder = exec\n[lookup exec]\nCommand = " + " ".join(map(str, command)) + "\n"
             + f"Timeout = {timeout}s\n"
         )
-        g.start()
-        ways.append(Way("gateway", tmp_path, ring, s, g))
-        return ways[-1]
+        return way_through(g, s)
 
-    yield make
-    for w in ways:
-        w.close()
+    return make

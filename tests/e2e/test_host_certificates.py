@@ -14,6 +14,7 @@ from lab import ca as authority
 from lab import net
 from lab.agent import Agent
 from lab.bulk import sha256_of
+from lab.keys import known_hosts_line
 from lab.refusal import one_line, session_id
 from lab.sshd import HOST_KEYS, version
 from lab.wait import PATIENCE
@@ -27,12 +28,8 @@ class KnownHosts:
         self.port = port
         self.file = way.client.known_hosts if way.direct else way.gateway.known_hosts_of("alice")
 
-    @property
-    def at(self):
-        return f"[127.0.0.1]:{self.port}"
-
     def line(self, key, names=None, marker=""):
-        return f"{marker} {names or self.at} {key.public}\n".lstrip()
+        return known_hosts_line(key, self.port, names, marker)
 
     def authority(self, ca, names=None):
         return self.line(ca.key, names, "@cert-authority")
@@ -181,7 +178,7 @@ def test_accept_new_saves_plain_key(authorities, upstream_with_certificate):
     k.accepted(k.authority(ca))
     assert k.file.read_text() == k.authority(ca)
     k.accepted(k.authority(other))
-    assert re.fullmatch(re.escape(k.authority(other) + k.at) + r" (ssh-ed25519|ssh-rsa|ecdsa-\S+) \S+\n",
+    assert re.fullmatch(re.escape(f"{k.authority(other)}[127.0.0.1]:{k.port}") + r" (ssh-ed25519|ssh-rsa|ecdsa-\S+) \S+\n",
                         k.file.read_text())
     k.accepted(k.file.read_text())
 

@@ -1,15 +1,14 @@
 """doc/recipes.md: a host key is rotated, and nobody is warned."""
 
-import random
 import shlex
 import subprocess
-import threading
 
 import pytest
 
-from lab.client import echoes, open_session
+from lab.client import echoes, open_session, rekeys
 from lab.documents import block, blocks, put
 from lab.gateway import SALLYPORT
+from lab.keys import known_hosts_line
 from lab.wait import wait_for
 
 CHANGED = "REMOTE HOST IDENTIFICATION HAS CHANGED"
@@ -54,7 +53,7 @@ def follow(w, step):
 
 def user(w, learns="yes"):
     """A user whose known_hosts has the key of today, hashed."""
-    line = f"[127.0.0.1]:{w.gateway.port} {w.gateway.host_keys[0].public}\n"
+    line = known_hosts_line(w.gateway.host_keys[0], w.gateway.port)
     c = w.new_client(known_hosts=line, UpdateHostKeys=learns, HashKnownHosts="yes")
     subprocess.run(["ssh-keygen", "-H", "-f", c.known_hosts], capture_output=True, check=True)
     return c
@@ -79,16 +78,6 @@ def is_warned(client):
 def keys_known(client):
     """How many; hashed lines have three words, too."""
     return len(client.known_hosts.read_text().splitlines())
-
-
-def rekeys(running):
-    """More than RekeyLimit goes there and back."""
-    data = random.Random(1).randbytes(3 << 20)
-    writer = threading.Thread(target=lambda: (running.stdin.write(data), running.stdin.flush()))
-    writer.start()
-    got = running.stdout.read(len(data))
-    writer.join(60)
-    assert got == data
 
 
 def test_nobody_is_warned(g):

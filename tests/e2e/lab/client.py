@@ -1,11 +1,14 @@
 """The OpenSSH clients and programs that use them, with a home directory of their own."""
 
 import dataclasses
+import random
 import shlex
 import subprocess
+import threading
 
 from . import net, procs
 from .tty import Terminal, needs_terminals
+from .wait import PATIENCE
 
 
 @dataclasses.dataclass
@@ -181,10 +184,17 @@ class Client:
 
 
 def echoes(p, text=b"still here\n"):
-    """A running session, such as open_session() starts, sends this text back."""
-    p.stdin.write(text)
-    p.stdin.flush()
-    assert p.stdout.read(len(text)) == text
+    """A running session, such as open_session() starts, sends this text back, however long it is."""
+    writer = threading.Thread(target=lambda: (p.stdin.write(text), p.stdin.flush()))
+    writer.start()
+    got = p.stdout.read(len(text))
+    writer.join(PATIENCE)
+    assert got == text
+
+
+def rekeys(p):
+    """A running session with RekeyLimit=1M sends 3 MiB back, and exchanges keys meanwhile."""
+    echoes(p, random.Random(1).randbytes(3 << 20))
 
 
 def open_session(client, command="echo up; cat", **options):

@@ -2,6 +2,8 @@
 
 import re
 
+from .keys import known_hosts_line
+
 VERSION = r"SSH-2\.0-OpenSSH_\S+( [^,]*)?"
 KEY = r"(ED25519|ECDSA|RSA)(-CERT)? SHA256:\S{43}"
 
@@ -46,4 +48,4 @@ class DialTrial:
             line), line
 
     def name(self, key, names=None, marker=""):
-        return f"{marker} {names or f'[127.0.0.1]:{self.upstream.port}'} {key.public}\n".lstrip()
+        return known_hosts_line(key, self.upstream.port, names, marker)

@@ -35,6 +35,11 @@ class Key:
         return fingerprint(self.public)
 
 
+def known_hosts_line(key, port, names=None, marker=""):
+    """names: of the host, in place of 127.0.0.1 and this port.  marker: "@cert-authority" or "@revoked"."""
+    return f"{marker} {names or f'[127.0.0.1]:{port}'} {key.public}\n".lstrip()
+
+
 def fingerprint(public):
     import hashlib
 

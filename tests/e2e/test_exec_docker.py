@@ -31,14 +31,38 @@ def engine(request, short, program_dir):
     e.close()
 
 
-@pytest.fixture
-def ask(engine, program_dir):
-    def call(login="alice", route="Key = people\n", **words):
+def asking(program, engine, directory, default):
+    """ask(login, rest of the file, key, ...): what the program says with these words in its file."""
+
+    def call(login="alice", route=default, key="", **words):
         words = {"DockerHost": f"unix://{engine.socket}", **words}
-        (program_dir / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
-        return run("docker", program_dir / "docker", login, PATH=engine.path)
+        (directory / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
+        return run(program, directory / "docker", login, PATH=engine.path, SALLYPORT_PUBLIC_KEY=key)
 
     return call
+
+
+@pytest.fixture
+def ask(engine, program_dir):
+    return asking("docker", engine, program_dir, "Key = people\n")
+
+
+@pytest.fixture
+def recorded(program_gateway, short):
+    """recorded(program, words of its file): a way through a gateway that runs it, and the engine that it asks."""
+
+    def make(program, words):
+        e = Engine(short)
+        e.install_client(short / "bin")
+        # PATH is set by the gateway, so a script stands in for the recorded client
+        script = short / "lookup"
+        script.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/{program} "$@"\n')
+        script.chmod(0o755)
+        w = program_gateway(script, "docker")
+        (w.gateway.dir / "docker").write_text(words)
+        return w, e
+
+    return make
 
 
 def test_docker(engine, ask):
@@ -153,16 +177,8 @@ def test_docker_client_is_missing(program_dir):
     assert r.returncode == 2 and "not found" in r.stderr
 
 
-def test_docker_login(program_gateway, short, ring):
-    """PATH is set by the gateway, so a script stands in for the recorded client."""
-    e = Engine(short)
-    e.install_client(short / "bin")
-    program = short / "lookup"
-    program.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/docker "$@"\n')
-    program.chmod(0o755)
-    w = program_gateway(program, "docker")
-    (w.gateway.dir / "docker").write_text(
-        "AuthorizedKeysFile = alice.pub\nUserKnownHostsFile = known_hosts\nNetwork = ssh\n")
+def test_docker_login(recorded):
+    w, e = recorded("docker", "AuthorizedKeysFile = alice.pub\nUserKnownHostsFile = known_hosts\nNetwork = ssh\n")
     e.container("alice", networks={"ssh": ("127.0.0.1", ""), "x": ("10.0.0.1", "")}, user=ME, key="mapped",
                 port=str(w.sshd.port))
     w.answers()
@@ -179,12 +195,7 @@ def test_docker_login(program_gateway, short, ring):
 
 @pytest.fixture
 def ask_piper(engine, program_dir):
-    def call(login="alice", route="Key = {container}\n", key="", **words):
-        words = {"DockerHost": f"unix://{engine.socket}", **words}
-        (program_dir / "docker").write_text("".join(f"{k} = {v}\n" for k, v in words.items()) + route)
-        return run("docker-sshpiper", program_dir / "docker", login, PATH=engine.path, SALLYPORT_PUBLIC_KEY=key)
-
-    return call
+    return asking("docker-sshpiper", engine, program_dir, "Key = {container}\n")
 
 
 def data(text):
@@ -249,14 +260,8 @@ def test_sshpiper_labels_of_images_do_not_count(engine, ask_piper):
     assert (r.returncode, r.stdout) == (2, "") and "its image has the label sshpiper.username" in r.stderr
 
 
-def test_sshpiper_login(program_gateway, short, ring):
-    e = Engine(short)
-    e.install_client(short / "bin")
-    program = short / "lookup"
-    program.write_text(f'#!/bin/sh\nPATH={short}/bin:$PATH exec {PROGRAMS}/docker-sshpiper "$@"\n')
-    program.chmod(0o755)
-    w = program_gateway(program, "docker")
-    (w.gateway.dir / "docker").write_text("Key = mapped\nUserKnownHostsFile = known_hosts\n")
+def test_sshpiper_login(recorded, ring):
+    w, e = recorded("docker-sshpiper", "Key = mapped\nUserKnownHostsFile = known_hosts\n")
     e.container(networks={"ssh": ("127.0.0.1", "")}, piper={
         "username": "alice", "container_username": ME, "port": str(w.sshd.port),
         "authorized_keys": data(ring.get("client").public)})

@@ -3,6 +3,8 @@
 import contextlib
 import time
 
+import pytest
+
 from .gateway import sanitized
 
 LIMIT = 24 << 20  # the most memory that a session may need whose peers do not read
@@ -61,6 +63,9 @@ def memory(proc):
 
 
 def found_in(proc, needles):
+    """The names of the needles, {name: bytes}, that are in the memory of the process."""
+    if sanitized():
+        pytest.skip("the sanitizer maps terabytes, and keeps what was freed")
     pieces = list(memory(proc))
     assert sum(map(len, pieces)) > 100_000
     return {name for name, needle in needles.items() if any(needle in piece for piece in pieces)}

@@ -21,7 +21,7 @@ from lab.way import QUICK_KEX
 
 # The time of a dial to a server of which nothing is expected, and to one that says something before it is silent: a
 # busy host may take seconds to hear that.
-TIMEOUT, LONG_TIMEOUT = 2, 8
+TIMEOUT, LONG_TIMEOUT = 5, 8
 
 # --- servers that are no upstreams ---
 

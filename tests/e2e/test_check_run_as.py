@@ -319,7 +319,7 @@ def test_another_user_is_told_to_become_the_gateways(run_as):
     secret(run_as, "private.ini", "").chmod(0o640)
 
     def said(*words):
-        p = subprocess.run([SALLYPORT, *words, "-c", g.conf], capture_output=True, text=True, timeout=30, check=False,
+        p = subprocess.run([SALLYPORT, *words, "-c", g.conf], capture_output=True, text=True, timeout=120, check=False,
                            user=65534, group=65534, extra_groups=[])
         assert p.returncode != 0, p
         return p.stderr

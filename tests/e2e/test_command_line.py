@@ -6,7 +6,7 @@ from lab.gateway import SALLYPORT
 
 
 def sallyport(*args):
-    return subprocess.run([SALLYPORT, *args], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([SALLYPORT, *args], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_help_of_a_command_is_what_its_help_option_prints():
@@ -52,7 +52,7 @@ def test_key_in_use_is_not_removed(tmp_path):
 
     def key(*words, stdin=None):
         return subprocess.run([SALLYPORT, "key", *words, "-c", str(tmp_path)], capture_output=True, text=True,
-                              timeout=30, check=False, input=stdin)
+                              timeout=120, check=False, input=stdin)
 
     used = {"host": ["00.ini:2: HostKey of [gateway]"], "alice": ["10.ini:2: Key = alice in [route alice]"],
             "dev-1": ["10.ini:5: Key = dev-%1 in [route dev-*]"], "x-y": ["10.ini:7: Key = %u in [route x-*]"],

@@ -61,7 +61,7 @@ COMMANDS = (["check"], ["serve"], ["route", "alice"], ["key", "list"], ["key", "
 
 
 def one_line(args, cwd):
-    p = subprocess.run([SALLYPORT, *args], capture_output=True, stdin=subprocess.DEVNULL, cwd=cwd, timeout=30, check=False)
+    p = subprocess.run([SALLYPORT, *args], capture_output=True, stdin=subprocess.DEVNULL, cwd=cwd, timeout=120, check=False)
     text = p.stderr.decode()
     assert p.returncode == 78 and p.stdout == b"" and len(text.splitlines()) == 1 and ":0:" not in text, (args, p)
     return text

@@ -41,7 +41,7 @@ def completed(request, tmp_path):
                 "zsh": ["zsh", "-f", "-c", ZSH, "zsh", *words],
                 # fish knows completions by the name of the program
                 "fish": ["fish", "--no-config", "-c", FISH, *words]}[shell]
-        p = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
                            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
         assert p.stderr == "", p.stderr
         return {line.partition("\t")[0] for line in p.stdout.splitlines() if line.startswith(words[-1])}
@@ -50,7 +50,7 @@ def completed(request, tmp_path):
 
 
 def said(*words):
-    return subprocess.run([SALLYPORT, *words], capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run([SALLYPORT, *words], capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def commands():
@@ -83,7 +83,7 @@ def test_values_of_options_are_completed(completed, tmp_path):
 
 def test_keys_and_logins_are_completed(completed, tmp_path):
     """Of the configuration that -c names."""
-    subprocess.run([SALLYPORT, "init", tmp_path / "gw"], capture_output=True, check=True, timeout=60)
+    subprocess.run([SALLYPORT, "init", tmp_path / "gw"], capture_output=True, check=True, timeout=120)
     conf = tmp_path / "gw" / "conf.d"
     (conf / "20-more.ini").write_text("[route alice]\n[route bob/from-home]\n[route dev-*]\n[route  carol]\n")
     assert completed("key", "-c", conf, "public", "") == {"host_ed25519"}

@@ -1,5 +1,6 @@
 """Many channels on one connection."""
 
+import statistics
 import subprocess
 import time
 
@@ -95,12 +96,15 @@ def test_terminal_stays_responsive_during_upload(shared_connection):
     cat = w.session("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def seconds():
-        started = time.monotonic()
+        """The median of 200 answers, so that a process that has to wait for a processor now and then is none of it."""
+        taken = []
         for i in range(200):
+            started = time.monotonic()
             cat.stdin.write(b"%d\n" % i)
             cat.stdin.flush()
             assert cat.stdout.readline() == b"%d\n" % i
-        return time.monotonic() - started
+            taken.append(time.monotonic() - started)
+        return statistics.median(taken)
 
     alone = seconds()
     w.upload = w.session("cat >/dev/null", stdin=open("/dev/zero", "rb"), stdout=subprocess.DEVNULL)
@@ -110,4 +114,4 @@ def test_terminal_stays_responsive_during_upload(shared_connection):
     cat.stdin.close()
     assert cat.wait(PATIENCE) == 0
     # an answer takes a few ms, and more on a busy host
-    assert taken < max(200 * 0.05, 50 * alone), alone
+    assert taken < max(0.05, 50 * alone), (taken, alone)

@@ -23,7 +23,7 @@ PROGRAM = TREE / "contrib" / "from-sshpiper"
 def convert(directory, *files, env=None, name=()):
     """The completed process; no private key or password may be shown."""
     p = subprocess.run(["/usr/bin/python3", PROGRAM, *name, "--sallyport", SALLYPORT, directory, *files],
-                       capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
                        env={**os.environ, **(env or {})})
     assert "PRIVATE KEY" not in p.stdout + p.stderr and PASSWORD not in p.stdout + p.stderr
     return p

@@ -12,7 +12,7 @@ from lab.way import Way
 
 
 def init(directory, **kw):
-    return subprocess.run([SALLYPORT, "init", directory], capture_output=True, text=True, timeout=30,
+    return subprocess.run([SALLYPORT, "init", directory], capture_output=True, text=True, timeout=120,
                           check=False, **kw)
 
 

@@ -20,7 +20,7 @@ def installed(short):
         p = subprocess.run(
             ["make", "-o", "all", target, f"BUILD={Path(SALLYPORT).parent}", f"PREFIX={short}/usr",
              f"SYSCONFDIR={short}/etc", "DESTDIR="],
-            cwd=tree, capture_output=True, text=True, timeout=1200, check=False,
+            cwd=tree, capture_output=True, text=True, timeout=300, check=False,
             env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
         )
         assert p.returncode == 0, p.stderr

@@ -36,5 +36,5 @@ def hosts(directory, connections, mode, ours=False):
                 daemon = "sallyport[7]" if ours else f"sshd[{n}]"
                 f.write(f"Nov 21 01:30:00 host {daemon}: {line}\n")
     p = subprocess.run(["fail2ban-regex", "-o", "id", str(file), f"{name}[mode={mode}]"],
-                       capture_output=True, text=True, timeout=60, check=True)
+                       capture_output=True, text=True, timeout=120, check=True)
     return set(p.stdout.split())

@@ -9,11 +9,11 @@ from lab.wait import wait_for
 
 # As in src/keeper/jobs.c.
 SAME = 8
-EACH = 5
+EACH = 6
 
 
 def test_dead_upstream_uses_few_errands_and_delays_no_other_login(gated, ring):
-    """All 40 logins to the dead upstream are told, and others succeed meanwhile."""
+    """All 40 logins to the dead upstream are told, and others succeed while its errands are stopped."""
     w = gated(front={"LoginGraceTime": "300s", "MaxStartups": "200"})
     w.gateway.stop()
     w.gateway.route("dead", w.sshd, [ring.get("client")], HostName="127.0.0.6", ConnectTimeout=f"{EACH}s")
@@ -36,15 +36,18 @@ def test_dead_upstream_uses_few_errands_and_delays_no_other_login(gated, ring):
         errands = wait_for("the errands", lambda: [e for e in [held()] if len(e) >= SAME])[0]
         for _ in range(3):
             w.answers()
-        assert held() == errands and [p for p in dead if p.poll() is None]
+        assert set(held()) >= set(errands) and any(p.poll() is None for p in dead)
         for e in errands:
-            e.kill(signal.SIGCONT)
-        for p in dead:
-            err = p.communicate(timeout=120)[1]
-            assert p.returncode == 255 and b"cannot be reached right now" in err, err
+            e.kill()
+        said = [p.communicate(timeout=120)[1] for p in dead]
+        assert [p.returncode for p in dead] == [255] * len(dead)
+        killed, unreached = (sum(text in err for err in said) for text in (
+            b"the gateway cannot log you in right now", b"your machine cannot be reached right now"))
+        # also one that is late by two seconds is killed, by its alarm(2)
+        assert killed > 0 and killed + unreached == len(dead), said
         log = w.gateway.log.text()
         tried, late = log.count("Connection timed out"), log.count("too many logins wait for 127.0.0.6")
-        assert tried + late == 40 and tried >= SAME and late > 0, log
+        assert tried + late == unreached and late > 0, log
         w.gateway.quiet()
         wait_for("its descriptors to be as before", lambda: keeper.n_descriptors() == descriptors)
     finally:

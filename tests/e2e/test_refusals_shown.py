@@ -76,7 +76,7 @@ def test_asyncssh(refusing, ring):
                                client_keys=[str(ring.get("client").path)], agent_path=None)
 
     with pytest.raises(asyncssh.DisconnectError) as e:
-        asyncio.run(asyncio.wait_for(connect(), 30))
+        asyncio.run(asyncio.wait_for(connect(), 120))
     assert_told_once(refusing, e.value.reason)
 
 

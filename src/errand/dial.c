@@ -45,6 +45,25 @@ dial_address(const struct addrinfo *ai, int64_t deadline)
 	return -1;
 }
 
+/* Is this an IPv6 address that loopback delivers?  As each of a whole prefix is (ip -6 route add local PREFIX dev
+ * lo), towards which the kernel chooses another source. */
+static int
+dial_is_loopback(const struct addrinfo *ai)
+{
+	static const char name[] = "lo";
+	int fd, own = 0;
+
+	if (ai->ai_family != AF_INET6)
+		return 0;
+	fd = socket(ai->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return 1;
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, sizeof(name)) == 0)
+		own = connect(fd, ai->ai_addr, ai->ai_addrlen) == 0;
+	fd_close(&fd);
+	return own;
+}
+
 /* Is this an address of this host?  Towards one, the kernel chooses the address itself as the source.  No
  * packet is sent. */
 static int
@@ -65,7 +84,7 @@ dial_is_own(const struct addrinfo *ai)
 	} else if (getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
 		netaddr_from(&a, &to);
 		netaddr_from(&b, &from);
-		own = netaddr_equal(&a, &b);
+		own = netaddr_equal(&a, &b) || dial_is_loopback(ai);
 	}
 	fd_close(&fd);
 	return own;

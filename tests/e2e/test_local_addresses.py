@@ -66,6 +66,21 @@ def test_prefix_has_an_address_for_each_machine(network, make_gateway, machines,
     assert "[route */vm8] at" in out
 
 
+def test_prefix_is_the_gateway_itself(network, make_gateway, machines, connect, ring):
+    """A jump does not lead to an address of it, although a network in AllowDestinations has it."""
+    network.ip(f"-6 route add local {PREFIX}::/64 dev lo", "-6 addr add 2001:db8:9::1/128 dev lo")
+    port = net.free_port()
+    g = make_gateway(port=port, host="::", ListenAddress=f"[::]:{port}")
+    g.route("alice", machines["vm7"], [ring.get("client")])
+    (g.conf / "20.ini").write_text("[route jump]\nMode = jump\nAllowDestinations = [2001:db8::/32]:*\n"
+                                   "AuthorizedKeysFile = conf.d/alice.pub\n")
+    g.start()
+    c = connect(g, f"{PREFIX}::7", "jump")
+    for address in (f"{PREFIX}::8", "2001:db8:9::1"):
+        assert c.ssh("-W", f"[{address}]:{port}", "").code == 255
+        g.log.wait(rf"was refused a jump to {address} port {port}: .*AllowDestinations does not permit this address")
+
+
 @pytest.mark.parametrize("address", [f"{PREFIX}::7", "192.0.2.7"])
 def test_address_that_comes_later(network, make_gateway, machines, connect, ring, address):
     """ListenFreeBind binds it at the start and at a reload, and it serves once the host has it."""

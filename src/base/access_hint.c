@@ -20,28 +20,34 @@ is_closed(const char *path, int mode)
 	return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == -1 && errno == EACCES;
 }
 
-/* The first directory of path that this process may not enter, allocated; or NULL. */
+/*
+ * The first directory of path that this process may not enter, allocated; or NULL.  Of a relative path, the
+ * directories above the current one count as well, because safe_path_open() begins at / with each path.
+ */
 static char *
 closed_dir(const char *path)
 {
-	char *way = strdup(path), *slash;
+	char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0), *way = NULL, *slash, *closed = NULL;
+	size_t above = 0;
 
-	if (way == NULL)
-		return NULL;
-	if (way[0] != '/' && is_closed(".", X_OK)) {
-		free(way);
-		return realpath(".", NULL);
-	}
-	for (slash = strchr(way, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+	if (asprintf(&way, "%s%s%s", cwd == NULL ? "" : cwd, cwd == NULL ? "" : "/", path) == -1)
+		way = NULL;
+	if (cwd != NULL)
+		above = strlen(cwd) + 1;
+	for (slash = way == NULL ? NULL : strchr(way, '/'); slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
 		if (slash == way)
 			continue;
 		*slash = '\0';
-		if (is_closed(way, X_OK))
-			return way;
+		if (is_closed(way, X_OK)) {
+			closed = strdup((size_t)(slash - way) > above ? way + above : way);
+			break;
+		}
 		*slash = '/';
 	}
 	free(way);
-	return NULL;
+	free(cwd);
+	return closed;
 }
 
 /* The process's user and group, as access_hint_prepare() found them. */

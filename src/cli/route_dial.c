@@ -205,14 +205,24 @@ route_dial_say_accepted(const struct keyscan *t, const char *at)
 	return CLI_FAILED;
 }
 
+/* What to do if this is how sshd 9.8 and later turn away a source that has penalties, or "". */
+static const char *
+route_dial_turned_away(const char *reason)
+{
+	return strstr(reason, "it said: Not allowed at this time") == NULL ?
+	    "" :
+	    " (PerSourcePenalties there, or MaxStartups): add this host's address to "
+	    "PerSourcePenaltyExemptList in its sshd_config";
+}
+
 static int
 route_dial_say_result(const struct keyscan *t, const char *at)
 {
 	struct reason failed;
 
 	if (t->version[0] == '\0')
-		route_dial_say("%s: connected, but no SSH server answers there: %s%s", at,
-		    t->reason, route_unlike_ssh(t->route));
+		route_dial_say("%s: connected, but no SSH server answers there: %s%s%s", at,
+		    t->reason, route_dial_turned_away(t->reason), route_unlike_ssh(t->route));
 	else if (t->shown && t->judgement.verdict == HOST_KEY_REFUSED)
 		route_dial_say("%s: %s: Host key verification failed: %s", at, t->version,
 		    host_key_failed(t->route, buf_bytes(&t->blob), t->judgement.why.text, &failed));

@@ -386,6 +386,25 @@ line_ok(struct reader *r, const char *text, size_t len)
 	return 1;
 }
 
+/* 1 for a keyword and a value without blanks, as in sshd_config. */
+static int
+line_is_of_sshd_config(const char *text, const char *end)
+{
+	while (text < end && isalnum((unsigned char)*text))
+		text++;
+	if (text == end || (*text != ' ' && *text != '\t'))
+		return 0;
+	while (text < end && (*text == ' ' || *text == '\t'))
+		text++;
+	if (text == end || *text == ';')
+		return 0;
+	while (text < end && *text != ' ' && *text != '\t')
+		text++;
+	while (text < end && (*text == ' ' || *text == '\t'))
+		text++;
+	return text == end || *text == ';';
+}
+
 /*
  * inih takes a ':' for a '='.  Here it is an error: a line whose '=' is missing and whose value is an IPv6
  * address would be split in the middle of the address.
@@ -400,8 +419,15 @@ line_has_equals(struct reader *r, const char *text, size_t len)
 		;
 	for (key = 0; key < len && isalnum((unsigned char)text[key]); key++)
 		;
-	if (p == end || *p == '=' || key == 0)
+	if (key == 0 || (p < end && *p == '='))
 		return 1;
+	if (p == end) {
+		if (!line_is_of_sshd_config(text, end))
+			return 1;
+		conf_error(r->errors, r->file, r->line, "there is no = after %.*s",
+		    (int)(key > 60 ? 60 : key), text);
+		return 0;
+	}
 	value = text + key;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;

@@ -48,6 +48,11 @@ listen_split(char *word, struct conf_listen *l, struct reason *why)
 	if (strchr(word, ':') != colon && word[0] != '[')
 		return keyword_bad(why, "\"%.80s\": an IPv6 address goes in brackets: [::]:2222",
 		    word);
+	if (colon == NULL && word[0] != '[' && inet_pton(AF_INET, word, addr) != 1)
+		return keyword_bad(why,
+		    "\"%.80s\" is not an address with a port, such as 127.0.0.1:2222 or "
+		    "[::1]:2222",
+		    word);
 	if (colon == NULL || (word[0] == '[' && (colon == word || colon[-1] != ']')))
 		return keyword_bad(why, "\"%.80s\" has no port: write %.80s:2222", word, word);
 	if (conf_port(colon + 1, &l->port) != 0)

@@ -33,8 +33,9 @@ strict_reason(const struct reason *why, const char *path)
 void
 strict_begin(struct strict *s, const char *dir, struct conf_errors *errors)
 {
-	struct reason why;
+	struct reason why, closed;
 	struct stat st;
+	int r;
 
 	*s = (struct strict){ .rule = { .user = geteuid() }, .dir_fd = -1 };
 	if (stat(dir, &st) == -1) {
@@ -42,9 +43,14 @@ strict_begin(struct strict *s, const char *dir, struct conf_errors *errors)
 		return;
 	}
 	s->rule.owner = st.st_uid;
-	if (safe_path_open_anyway(&s->rule, -1, dir, O_PATH | O_DIRECTORY, &s->doubts, &s->dir_fd,
-		&why) != 0)
+	r = safe_path_open_anyway(&s->rule, -1, dir, O_PATH | O_DIRECTORY, &s->doubts, &s->dir_fd,
+	    &why);
+	if (r == ERR_SYS && errno == EACCES) {
+		(void)access_hint(dir, X_OK, &closed);
+		conf_error(errors, dir, 0, "%s", closed.text);
+	} else if (r != 0) {
 		conf_error(errors, dir, 0, "%s", strict_reason(&why, dir));
+	}
 }
 
 static int
@@ -66,6 +72,8 @@ strict_open(struct strict *s, const char *name, struct conf_errors *errors)
 	struct stat st;
 	int fd, r;
 
+	if (s->dir_fd == -1)
+		return -1; /* strict_begin() has said why */
 	r = safe_path_open_anyway(&s->rule, s->dir_fd, name, O_RDONLY, &s->doubts, &fd, &why);
 	if (r == ERR_SYS && errno == EACCES) {
 		(void)access_hint(name, R_OK, &closed);

@@ -31,10 +31,19 @@ listener_set_shared(int fd, int on)
 static const char *
 listener_bind_failure(void)
 {
-	return errno == EADDRNOTAVAIL ?
-	    "Cannot assign requested address (this host does not have it; ListenFreeBind = yes "
-	    "binds it all the same)" :
-	    strerror(errno);
+	switch (errno) {
+	case EADDRNOTAVAIL:
+		return "Cannot assign requested address (this host does not have it; "
+		       "ListenFreeBind = yes binds it all the same)";
+	case EADDRINUSE:
+		return "Address already in use (as root, ss -ltnp says by which program; it or "
+		       "ListenAddress has to change)";
+	case EACCES:
+		return "Permission denied (ports below 1024 are for root, or for a service that "
+		       "has CAP_NET_BIND_SERVICE)";
+	default:
+		return strerror(errno);
+	}
 }
 
 /* ListenFreeBind: the address need not be one of this host. */

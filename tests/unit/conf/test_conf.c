@@ -419,6 +419,9 @@ test_bad_values(void **state)
 	    "ListenAddress: \"::1:22\": an IPv6 address goes in brackets: [::]:2222");
 	gateway_bad("ListenAddress = 127.0.0.1",
 	    "ListenAddress: \"127.0.0.1\" has no port: write 127.0.0.1:2222");
+	gateway_bad("ListenAddress = localhost",
+	    "ListenAddress: \"localhost\" is not an address with a port, such as 127.0.0.1:2222 or "
+	    "[::1]:2222");
 	gateway_bad("ListenAddress = [::]", "ListenAddress: \"[::]\" has no port: write [::]:2222");
 	gateway_bad("ListenAddress = 2222",
 	    "ListenAddress: \"2222\" has no address: write 0.0.0.0:2222, and [::]:2222 for IPv6");
@@ -472,6 +475,9 @@ test_colon_is_not_an_equals_sign(void **state)
 	    "there is no =: write ListenAddress = 0.0.0.0:2222");
 	gateway_bad("Banner:a=b", "there is no =: write Banner = a=b");
 	gateway_bad("PasswordHash: $argon2id$v", "there is no = after PasswordHash");
+	gateway_bad("LogLevel\tDEBUG ; more", "there is no = after LogLevel");
+	gateway_bad("Match User x",
+	    "this is neither KEYWORD = VALUE nor a [section] nor a ; comment");
 	gateway_bad(": 3", "there is no keyword before the =");
 	write_text("conf.d/a.ini", "[gateway]\nListenAddress=127.0.0.1:22\nControlSocket = a:b\n");
 	conf = load_ok(CONF_ALL);

@@ -235,7 +235,8 @@ $(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -Wl,--wrap=confine_enter -o $@ $(filter %.o,$^) $(LIBS)
+	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -Wl,--wrap=confine_enter -Wl,--wrap=edge_confine \
+	    -o $@ $(filter %.o,$^) $(LIBS)
 
 # Built without sanitizers, because ssh and Dropbear, which load them, have none.
 $(PROVIDER): $(BUILD)/tests/%.so: tests/e2e/lab/%.c $(BUILD)/.flags

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/reexec.h"
 #include "cli/cli.h"
+#include "edge/edge.h"
 #include "errand/errand.h"
 #include "errand/starter.h"
 #include "keeper/keeper.h"
@@ -65,6 +66,12 @@ role_password(char **argv)
 	errand_password(REEXEC_SOCKET);
 }
 
+static int
+role_edge(char **argv)
+{
+	edge_run(REEXEC_SOCKET);
+}
+
 static const struct role {
 	const char *name;
 	int args;
@@ -77,6 +84,7 @@ static const struct role {
 	{ "role-starter", 4, role_starter },
 	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },
+	{ "role-edge", 0, role_edge },
 };
 
 int

@@ -97,6 +97,12 @@ struct conf_gateway {
 	char *control_socket;	 /* path (resolved), or "none" */
 };
 
+/* Connections that do not begin with SSH. */
+struct conf_edge {
+	struct strlist accept_proxy_from; /* blocks of addresses, each for address_match_blocks() */
+	int proxy_timeout_ms;		  /* default 5 s */
+};
+
 struct conf_keystore {
 	char *path;   /* resolved; default "keys" beside conf.d */
 	char *unlock; /* "file:PATH" (resolved), "credential:NAME" or "passphrase";
@@ -127,12 +133,13 @@ struct conf {
 	int transient; /* of a route made for one login, which is never printed by check --dump */
 	struct safe_path_rule file_rule; /* for every file that decides who gets in */
 	struct conf_gateway gateway;
+	struct conf_edge edge;
 	struct conf_keystore keystore;
 	struct conf_lookup lookup;
 	struct conf_section *routes;
 	size_t n_routes;
 	struct conf_section
-	    *sections; /* [gateway], [keystore] and [lookup] as written: for the lines of errors */
+	    *sections; /* all others but [lookup NAME] as written: for the lines of errors */
 	size_t n_sections;
 	struct conf_arena *arena; /* the memory of the sections */
 };
@@ -175,7 +182,7 @@ const struct conf_entry *conf_entry_find(const struct conf_section *section, con
 const struct conf_entry *conf_lookup_entry(const struct conf *conf, const char *backend,
     const char *key);
 
-/* The file and line of a key of [gateway], [keystore] or [lookup]: of its entry; if it is a default, of the
+/* The file and line of a key of [gateway], [edge], [keystore] or [lookup]: of its entry; if it is a default, of the
  * section; without a section, the directory and line 0. */
 const char *conf_where(const struct conf *conf, const char *kind, const char *key,
     unsigned int *line);
@@ -184,7 +191,7 @@ const char *conf_where(const struct conf *conf, const char *kind, const char *ke
  * the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
-/* Print [gateway] alone, with absolute paths; and parse such a text.  0 with *out set, or ERR_CONFIG with the
+/* Print [gateway] and [edge] alone, with absolute paths; and parse such a text.  0 with *out set, or ERR_CONFIG with the
  * errors added. */
 void conf_gateway_dump(const struct conf *conf, FILE *to);
 int conf_gateway_parse(const char *text, size_t len, struct conf **out,

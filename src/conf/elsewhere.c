@@ -104,7 +104,8 @@ static const struct {
 	{ NULL, "ProxyCommand", JUMP },
 	{ NULL, "ProxyUseFdpass", JUMP },
 	{ NULL, "ProxyProtocol",
-	    "write SendProxy = v1 or v2 into the [route] of an upstream that wants the header" },
+	    "write AcceptProxyFrom into [edge] for a load balancer that sends the header, SendProxy "
+	    "into the [route] of an upstream that wants it" },
 	{ NULL, "HostKeyAlias",
 	    "known hosts are looked up by HostName and Port; HostKeyFingerprint names a host key "
 	    "whatever the name" },

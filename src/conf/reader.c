@@ -54,9 +54,12 @@ struct reader {
 	size_t n_entries, entries_cap;
 };
 
-static const char *const section_kinds[] = { "gateway", "keystore", "lookup", "route" };
+/* First those that take no name; [route] needs one. */
+static const char *const section_kinds[] = { "gateway", "edge", "keystore", "lookup", "route" };
 
 #define NKINDS (sizeof(section_kinds) / sizeof(section_kinds[0]))
+#define KINDS_WITHOUT_NAME 3
+#define KIND_ROUTE (NKINDS - 1)
 
 /* Entries of a section that is written in several places: each place copies those before it. */
 #define JOINED_MAX 1024
@@ -315,12 +318,12 @@ section_header(struct reader *r, const char *text, size_t len)
 		;
 	if (i == NKINDS) {
 		section_unknown(r, kind, text, (size_t)(close - text));
-	} else if (i == 3 && name == close) {
+	} else if (i == KIND_ROUTE && name == close) {
 		conf_error(r->errors, r->file, r->line,
 		    "[route] needs a name: the login, or a pattern such as dev-*");
-	} else if (i < 2 && name != close) {
+	} else if (i < KINDS_WITHOUT_NAME && name != close) {
 		conf_error(r->errors, r->file, r->line, "[%s] takes no name", section_kinds[i]);
-	} else if (i == 3 && r->what == CONF_GATEWAY) {
+	} else if (i == KIND_ROUTE && r->what == CONF_GATEWAY) {
 		return;
 	} else if (close - name > 1 && (*name == '"' || *name == '\'') && close[-1] == *name) {
 		conf_error(r->errors, r->file, r->line,

@@ -1,5 +1,5 @@
 /*
- * The keyword tables of [gateway], [keystore] and [lookup], and the types of values that only they have.
+ * The keyword tables of [gateway], [edge], [keystore] and [lookup], and the types of values that only they have.
  * A new key of [gateway] is a field in conf.h and a row in gateway_table.
  */
 #include <arpa/inet.h>
@@ -14,6 +14,7 @@
 #include "conf/sections.h"
 #include "conf/persource.h"
 #include "conf/reader.h"
+#include "formats/address.h"
 #include "wire/algorithms.h"
 
 #define LISTEN_MAX 64
@@ -233,6 +234,17 @@ sections_check_backend(const char *word, struct reason *why)
 	return keyword_bad(why, "\"%.80s\" is not the name of a lookup backend", word);
 }
 
+static int
+sections_check_network(const char *word, struct reason *why)
+{
+	if (strchr(word, ',') == NULL && address_match_blocks("0.0.0.0", word) != -1)
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" is not an address or a network, such as 192.0.2.7 10.0.0.0/8 "
+	    "2001:db8::/32",
+	    word);
+}
+
 static const char *const log_formats[] = { "sshd", "json", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
@@ -348,6 +360,21 @@ static const struct keyword gateway_table[] = {
 	    .flags = KEYWORD_NONE },
 };
 
+#define E(member) offsetof(struct conf_edge, member)
+
+static const struct keyword edge_table[] = {
+	{ .name = "AcceptProxyFrom",
+	    .type = &keyword_words,
+	    .offset = E(accept_proxy_from),
+	    .check = sections_check_network },
+	{ .name = "ProxyTimeout",
+	    .type = &keyword_time,
+	    .offset = E(proxy_timeout_ms),
+	    .value = "5s",
+	    .min = 1000,
+	    .max = 60000 },
+};
+
 static const struct keyword keystore_table[] = {
 	{ .name = "Path",
 	    .type = &keyword_path,
@@ -378,6 +405,7 @@ static const struct section_table {
 	size_t offset;
 } section_tables[] = {
 	{ "gateway", gateway_table, LEN(gateway_table), offsetof(struct conf, gateway) },
+	{ "edge", edge_table, LEN(edge_table), offsetof(struct conf, edge) },
 	{ "keystore", keystore_table, LEN(keystore_table), offsetof(struct conf, keystore) },
 	{ "lookup", lookup_table, LEN(lookup_table), offsetof(struct conf, lookup) },
 };
@@ -452,16 +480,17 @@ sections_dump(const struct conf *conf, FILE *to)
 }
 
 /*
- * --- [gateway] as a text ---
+ * --- [gateway] and [edge] as a text ---
  *
- * At a reload the keeper sends the section that it has read and checked to the master (IPC_RELOADED),
- * which parses it again.
+ * At a reload the keeper sends the sections that it has read and checked to the master (IPC_RELOADED),
+ * which parses them again.
  */
 
 void
 conf_gateway_dump(const struct conf *conf, FILE *to)
 {
 	sections_dump_one(conf, "gateway", to);
+	sections_dump_one(conf, "edge", to);
 }
 
 int
@@ -485,15 +514,17 @@ conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_
 		conf_error(errors, name, 0, "out of memory");
 	} else {
 		reader_text(reader, name, text, len);
-		conf->sections = arena_take(conf->arena, sizeof(*conf->sections));
+		conf->sections = arena_take(conf->arena, 2 * sizeof(*conf->sections));
 		if (conf->sections != NULL) {
 			const struct conf_section *all = reader_sections(reader, &n);
 
-			/* the keeper sends this one section */
-			if (n == 1 && strcmp(all[0].kind, "gateway") == 0)
-				conf->sections[conf->n_sections++] = all[0];
-			else
-				conf_error(errors, name, 0, "not one [gateway]");
+			/* the keeper sends these two */
+			if (n == 2 && strcmp(all[0].kind, "gateway") == 0 &&
+			    strcmp(all[1].kind, "edge") == 0) {
+				memcpy(conf->sections, all, 2 * sizeof(*all));
+				conf->n_sections = 2;
+			} else
+				conf_error(errors, name, 0, "not [gateway] and [edge]");
 		}
 		sections_parse(conf, errors);
 	}

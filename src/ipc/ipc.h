@@ -53,6 +53,8 @@ enum ipc_way {
 	IPC_KEEPER_TO_SESSION = 1 << 3,
 	IPC_SESSION_TO_KEEPER = 1 << 4,
 	IPC_KEEPER_TO_ERRAND = 1 << 5,
+	IPC_MASTER_TO_EDGE = 1 << 6,
+	IPC_EDGE_TO_MASTER = 1 << 7,
 };
 
 /* How far a session is, as the keeper sees it. */
@@ -75,6 +77,16 @@ enum ipc_login {
 	IPC_LOGIN_AUTHFAIL,    /* authentication failed */
 	IPC_LOGIN_INVALIDUSER, /* authentication failed for a login that does not exist */
 	IPC_LOGINS
+};
+
+/* Why a connection that has to begin with a PROXY header is refused. */
+enum ipc_no_header {
+	IPC_HEADER_MISSING, /* it begins with something else */
+	IPC_HEADER_MALFORMED,
+	IPC_HEADER_TOO_LONG,
+	IPC_HEADER_CHECKSUM,
+	IPC_HEADER_CLOSED, /* the load balancer has closed it before, or broken it off */
+	IPC_NO_HEADERS
 };
 
 /* Why the user's agent does not sign. */

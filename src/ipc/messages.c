@@ -107,6 +107,37 @@ ipc_connection_get(struct wire *body, struct ipc_connection *m)
 	return wire_end(body);
 }
 
+void
+ipc_header_put(struct buf *b, const struct ipc_header *m)
+{
+	wire_put_u64(b, m->connection);
+	wire_put_bytes(b, m->client);
+	wire_put_u32(b, m->client_port);
+	wire_put_bytes(b, m->local);
+	wire_put_u32(b, m->local_port);
+}
+
+static int
+header_address_ok(struct bytes address)
+{
+	return address.len == 0 || address.len == 4 || address.len == 16;
+}
+
+int
+ipc_header_get(struct wire *body, struct ipc_header *m)
+{
+	m->connection = wire_u64(body);
+	m->client = wire_string(body);
+	m->client_port = wire_u32(body);
+	m->local = wire_string(body);
+	m->local_port = wire_u32(body);
+	if (wire_end(body) != 0 || (m->client.len == 0) != (m->local.len == 0) ||
+	    !header_address_ok(m->client) || !header_address_ok(m->local) ||
+	    m->client_port > UINT16_MAX || m->local_port > UINT16_MAX)
+		return ERR_FORMAT;
+	return 0;
+}
+
 const struct ipc_approach ipc_approach_direct = { .via = "",
 	.via_host = "",
 	.via_user = "",

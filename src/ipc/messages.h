@@ -35,6 +35,16 @@ struct ipc_connection {
 void ipc_connection_put(struct buf *b, const struct ipc_connection *m);
 int ipc_connection_get(struct wire *body, struct ipc_connection *m) MUST_CHECK;
 
+/* A client's address and the address that it connected to, as a PROXY header has them. */
+struct ipc_header {
+	uint64_t connection;
+	struct bytes client, local; /* 4 or 16 bytes each; none: the connection's own hold */
+	uint32_t client_port, local_port;
+};
+
+void ipc_header_put(struct buf *b, const struct ipc_header *m);
+int ipc_header_get(struct wire *body, struct ipc_header *m) MUST_CHECK;
+
 /* The way to a host, and what it is to be told before SSH begins; in DIAL and LOOK. */
 struct ipc_approach {
 	const char *via; /* the proxy that connects to it: "socks5", "http"; "": none */

@@ -18,6 +18,7 @@ static const struct {
 } drop_words[STARTUP_VERDICTS] = {
 	[STARTUP_PENALISED] = { "Not allowed at this time\r\n", "PerSourcePenalties" },
 	[STARTUP_MAX] = { "Exceeded MaxStartups\r\n", "MaxStartups" },
+	[STARTUP_NO_HEADER] = { "A PROXY protocol header is expected here\r\n", "PROXY header" },
 	[STARTUP_PER_SOURCE] = { "Exceeded PerSourceMaxStartups\r\n", "PerSourceMaxStartups" },
 };
 

@@ -320,6 +320,7 @@ int
 listener_accept(const struct listener *l, struct connection *c)
 {
 	c->peer_len = sizeof(c->peer);
+	c->here_len = 0;
 	c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &c->peer_len, SOCK_CLOEXEC);
 	if (c->fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
@@ -335,13 +336,15 @@ listener_accept(const struct listener *l, struct connection *c)
 int
 connection_name(struct connection *c)
 {
-	struct sockaddr_storage local;
-	socklen_t len = sizeof(local);
+	socklen_t len = sizeof(c->here);
 
-	if (getsockname(c->fd, (struct sockaddr *)&local, &len) == -1)
-		return ERR_SYS;
+	if (c->here_len == 0) {
+		if (getsockname(c->fd, (struct sockaddr *)&c->here, &len) == -1)
+			return ERR_SYS;
+		c->here_len = len;
+	}
 	connection_address_text(&c->peer, c->peer_len, c->client, sizeof(c->client),
 	    &c->client_port);
-	connection_address_text(&local, len, c->local, sizeof(c->local), &c->local_port);
+	connection_address_text(&c->here, c->here_len, c->local, sizeof(c->local), &c->local_port);
 	return 0;
 }

@@ -26,6 +26,8 @@ struct connection {
 	uint32_t client_port, local_port;
 	struct sockaddr_storage peer;
 	socklen_t peer_len;
+	struct sockaddr_storage here; /* the address that the client connected to */
+	socklen_t here_len;	      /* 0: that of the socket */
 	char client[64], local[64];
 };
 

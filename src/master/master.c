@@ -109,68 +109,73 @@ master_serve(struct master *m, struct connection *c)
 }
 
 /* While the keeper's socket is full, connections wait in the kernel's queue. */
-static int
-master_keeper_has_room(const struct master *m)
+int
+master_has_room(struct master *m)
 {
 	struct pollfd pfd = { m->keeper, POLLOUT, 0 };
 
-	return poll(&pfd, 1, 0) == 1;
+	/* what is refused sends the keeper nothing, so its socket is looked at after a message only */
+	if (!m->keeper_room)
+		m->keeper_room = poll(&pfd, 1, 0) == 1;
+	if (!m->keeper_room)
+		m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
+	return m->keeper_room;
 }
 
-enum accepted {
-	ACCEPTED_NOTHING, /* no connection waits, or there is no descriptor for it */
-	ACCEPTED_SERVED,  /* a message went to the keeper */
-	ACCEPTED_REFUSED
-};
+void
+master_admit(struct master *m, struct connection *c)
+{
+	const int64_t now = clock_ms();
+	enum startup_verdict verdict;
+	const char *why;
+	int r;
 
-/* Accept one connection and serve or refuse it. */
-static enum accepted
+	verdict = startups_admit(m->startups, &c->address, now, &why);
+	if (verdict != STARTUP_ADMITTED) {
+		drops_refuse(&m->drops, c, verdict, why, now);
+	} else {
+		m->keeper_room = 0;
+		if ((r = master_serve(m, c)) != 0)
+			master_refuse(c, r);
+	}
+	fd_close(&c->fd);
+}
+
+/* Accept one connection and serve or refuse it, or have its header read before that.  0, or an ERR_*: no
+ * connection waits, or there is no descriptor for it. */
+static int
 master_accept_one(struct master *m, const struct listener *l)
 {
 	static const char stray[] = "This address is not served: it is not a ListenAddress\r\n";
-	enum startup_verdict verdict;
 	struct connection c;
-	const char *why;
-	int64_t now;
 	int r;
 
 	r = listener_accept(l, &c);
-	now = clock_ms();
 	if (r == ERR_TOOBIG) {
 		log_warn("accept: %s; waiting", strerror(errno));
-		m->accept_at = now + ACCEPT_PAUSE_MS;
+		m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
 	}
 	if (r != 0)
-		return ACCEPTED_NOTHING;
+		return r;
 	if (l->address == NULL) {
 		(void)!send(c.fd, stray, sizeof(stray) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		fd_close(&c.fd);
-		return ACCEPTED_REFUSED;
+	} else if (proxied_wanted(m, &c.address)) {
+		proxied_take(m, &c);
+	} else {
+		master_admit(m, &c);
 	}
-	verdict = startups_admit(m->startups, &c.address, now, &why);
-	if (verdict != STARTUP_ADMITTED)
-		drops_refuse(&m->drops, &c, verdict, why, now);
-	else if ((r = master_serve(m, &c)) != 0)
-		master_refuse(&c, r);
-	fd_close(&c.fd);
-	return verdict == STARTUP_ADMITTED ? ACCEPTED_SERVED : ACCEPTED_REFUSED;
+	return 0;
 }
 
 void
 master_accept(struct master *m, const struct listener *l, int most)
 {
-	enum accepted last = ACCEPTED_REFUSED;
 	int i;
 
-	for (i = 0; i < most && last != ACCEPTED_NOTHING; i++) {
-		/* refusals send the keeper nothing, so its socket is looked at after a served one only */
-		if (!m->keeper_room && !master_keeper_has_room(m)) {
-			m->accept_at = clock_ms() + ACCEPT_PAUSE_MS;
+	for (i = 0; i < most && master_has_room(m); i++)
+		if (master_accept_one(m, l) != 0)
 			return;
-		}
-		last = master_accept_one(m, l);
-		m->keeper_room = last != ACCEPTED_SERVED;
-	}
 }
 
 /* LOGIN_ENDED: what a failed login costs its source. */
@@ -203,6 +208,16 @@ master_keeper_await_end(struct master *m)
 		(void)poll(NULL, 0, 5);
 }
 
+void
+master_how_ended(int status, char out[64])
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, 64, "killed by signal %d%s", WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ? " (system call not allowed)" : "");
+	else
+		snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
+}
+
 /* Log how the keeper ended, or the ERR_* that makes it useless, and end the master. */
 static void
 master_keeper_gone(struct master *m, int r)
@@ -210,11 +225,8 @@ master_keeper_gone(struct master *m, int r)
 	char how[64];
 
 	snprintf(how, sizeof(how), "%s", err_str(r));
-	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status))
-		snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(m->keeper_status));
-	if (m->keeper_pid == -1 && WIFSIGNALED(m->keeper_status))
-		snprintf(how, sizeof(how), "killed by signal %d%s", WTERMSIG(m->keeper_status),
-		    WTERMSIG(m->keeper_status) == SIGSYS ? " (system call not allowed)" : "");
+	if (m->keeper_pid == -1)
+		master_how_ended(m->keeper_status, how);
 	/* without a keeper there are no logins: end, so that the service manager starts us again */
 	log_error("the keeper has died (%s): exiting; of %u sessions, those that are logged in "
 		  "continue, but are not logged any more",
@@ -281,6 +293,8 @@ master_reap(struct master *m)
 			m->keeper_status = status;
 			continue;
 		}
+		if (proxied_reap(m, pid, status))
+			continue;
 		if (startups_reap(m->startups, pid, status, now))
 			m->accept_at = 0; /* its descriptors are free again */
 		else if (WIFSIGNALED(status))
@@ -345,13 +359,16 @@ master_timers(struct master *m, int64_t now)
 	due = notify_timers(m, now);
 	if (due < next)
 		next = due;
+	due = proxied_timers(m, now);
+	if (due < next)
+		next = due;
 	return drops_next(&m->drops) < next ? drops_next(&m->drops) : next;
 }
 
 static void
 master_loop(struct master *m)
 {
-	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 2], *listening = &fds[CONTROL_FDS + 2];
+	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 3], *listening = &fds[CONTROL_FDS + 3];
 	int64_t now, next;
 	size_t i;
 	int paused;
@@ -363,17 +380,20 @@ master_loop(struct master *m)
 		next = master_timers(m, now);
 		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
-		control_poll(m->control, &fds[2]);
+		proxied_poll(m, &fds[2], paused);
+		control_poll(m->control, &fds[3]);
 		for (i = 0; i < m->n_listeners; i++)
 			listening[i] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN,
 				0 };
-		if (poll(fds, m->n_listeners + CONTROL_FDS + 2, clock_until(next, now)) == -1)
+		if (poll(fds, m->n_listeners + CONTROL_FDS + 3, clock_until(next, now)) == -1)
 			continue;
 		if (fds[1].revents != 0)
 			master_signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			master_keeper_input(m);
-		control_input(m->control, &fds[2], m);
+		control_input(m->control, &fds[3], m);
+		if (fds[2].revents != 0 && !m->done)
+			proxied_input(m, fds[2].revents);
 		/*
 		 * A reload may have closed a listener and opened another with the same descriptor.
 		 * One connection for each listener and round: accept(2) allocates a socket before it
@@ -545,6 +565,7 @@ master_start(struct master *m, const char *conf_dir)
 		return 1;
 	}
 	proctitle_set("master");
+	proxied_configure(m);
 	return listeners_listen(m->listeners, m->n_listeners) != 0;
 }
 
@@ -563,10 +584,12 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (m.status == 0) {
 		notify_serving(&m, 0);
 		master_loop(&m);
+		proxied_end(&m);
 		if (master_is_init())
 			master_end_sessions(&m);
 	}
 	control_close(&m.control);
+	proxied_free(&m.proxied);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);
 	return m.status;

@@ -12,6 +12,7 @@
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/proxied.h"
 #include "master/startups.h"
 
 struct master {
@@ -30,7 +31,8 @@ struct master {
 	int keeper_status; /* its wait(2) status then */
 	int starter;	   /* socket of the starter of lookup programs, or -1 */
 	int signals;
-	int64_t accept_at; /* accepting pauses until then */
+	int64_t accept_at;	 /* accepting pauses until then */
+	struct proxied *proxied; /* NULL: [edge] has never wanted PROXY headers */
 	struct control *control;
 	enum {
 		RELOAD_NONE,
@@ -60,6 +62,15 @@ int master_confine(void) MUST_CHECK;
 
 /* Accept connections that wait at a listener, at most so many. */
 void master_accept(struct master *m, const struct listener *l, int most);
+
+/* 1 if the keeper can be told of one more connection.  Else accepting pauses. */
+int master_has_room(struct master *m);
+
+/* Serve or refuse a connection, whose client is known, and close it here. */
+void master_admit(struct master *m, struct connection *c);
+
+/* How a process has ended, for the log, from its status of wait(2). */
+void master_how_ended(int status, char out[64]);
 
 /* Make the keeper load the configuration, now or after the reload that is under way. */
 void reload_begin(struct master *m);

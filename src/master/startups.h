@@ -24,6 +24,7 @@ enum startup_verdict {
 	STARTUP_PENALISED,
 	STARTUP_MAX,
 	STARTUP_PER_SOURCE,
+	STARTUP_NO_HEADER, /* no verdict of startups_admit(), but of proxied.c */
 	STARTUP_VERDICTS
 };
 

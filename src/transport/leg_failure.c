@@ -114,8 +114,9 @@ leg_set_not_ssh(struct leg *leg)
 	}
 	if (proxy != 0)
 		leg_set_error(leg,
-		    "a header of the PROXY protocol, version %d, which the gateway does not read: turn "
-		    "it off in the load balancer (HAProxy: send-proxy)",
+		    "a header of the PROXY protocol, version %d, which is not read from this address: "
+		    "list the load balancer in AcceptProxyFrom of [edge], or turn the header off "
+		    "there (HAProxy: send-proxy)",
 		    proxy);
 	else
 		leg_set_error(leg, "%s", another ? "could not read protocol version" : INVALID);

@@ -25,6 +25,8 @@ def test_each_finding_has_a_resolution():
 SENDERS = {
     "Keeper to master": "KEEPER_TO_MASTER",
     "Master to keeper": "MASTER_TO_KEEPER",
+    "Master to edge": "MASTER_TO_EDGE",
+    "Edge to master": "EDGE_TO_MASTER",
     "Errand to keeper: its one answer": "ERRAND_TO_KEEPER",
     "Keeper to errand: its order": "KEEPER_TO_ERRAND",
     "Keeper to session": "KEEPER_TO_SESSION",

@@ -73,10 +73,14 @@ def greeted(sock):
 
 def test_two_gateways_behind_haproxy(gated, ring, haproxy, tmp_path):
     """One host key at both; health checks do no harm; when one is lost, users log in to the other."""
-    limits = words_of(block(PAGE, "Behind HAProxy", "ini"))
-    limits["PerSourcePenaltyExemptList"] = put(limits["PerSourcePenaltyExemptList"], ("192.0.2.1", "127.0.0.1"))
-    w = gated(front={"PerSourcePenalties": "yes", **limits})
-    second = Gateway(tmp_path / "second", ring, host_keys=(), PerSourcePenalties="yes", **limits)
+    edge = put(block(PAGE, "Behind HAProxy", "ini"), ("192.0.2.1", "127.0.0.1"))
+    edge += "ProxyTimeout = 60s\n"  # of a busy host
+    # checks are more frequent here
+    limits = {"PerSourcePenalties": "yes", "PerSourcePenaltyExemptList": "127.0.0.1"}
+    w = gated(front=limits)
+    (w.gateway.conf / "05-edge.ini").write_text(edge)
+    w.gateway.hangup()
+    second = Gateway(tmp_path / "second", ring, host_keys=(), **limits)
     for name in ("conf.d", "keys"):
         shutil.copytree(w.gateway.dir / name, second.dir / name, dirs_exist_ok=True)
     second.host_key_names = w.gateway.host_key_names
@@ -88,11 +92,13 @@ def test_two_gateways_behind_haproxy(gated, ring, haproxy, tmp_path):
                                ("192.0.2.10:2222", at(w.gateway)), ("192.0.2.11:2222", at(second)),
                                ("inter 5s", "inter 100ms")), port)
         known = w.gateway.known_hosts().replace(f":{w.gateway.port} ", f":{port} ")
-        client = w.new_client(known_hosts=known, Port=port)
+        client = w.new_client(known_hosts=known, Port=port, BindAddress="127.0.0.9")
         for gateway in (w.gateway, second):
             wait_for("some checks", lambda log=gateway.log: log.text().count("[preauth]") > 8)
         sessions = [open_session(client) for _ in range(4)]
         assert [len(g.sessions("alice")) for g in (w.gateway, second)] == [2, 2]
+        for gateway in (w.gateway, second):
+            gateway.log.wait(r"alice from 127\.0\.0\.9 port \d+ -> ")
         assert "is DOWN" not in proxy.log.text()
         for p in sessions:
             echoes(p)

@@ -336,3 +336,51 @@ class TakenOverKeeper(Obedient):
     def release(self):
         self.sock.close()
         assert self.gateway.listens(self.mark), "somebody else has taken the port"
+
+
+class TakenOverEdge:
+    """The process edge of a gateway of the attack build, each time that it is started.  It obeys from its
+    confinement on, until release(); it answers nothing.
+    """
+
+    def __init__(self, gateway, directory):
+        self.gateway = gateway
+        path = directory / "obey"
+        gateway.within = ("env", f"SALLYPORT_ATTACK_EDGE={path}")
+        self.listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listening.bind(str(path))
+        self.listening.listen(8)
+        self.listening.settimeout(20)
+        self.sock = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+        self.listening.close()
+
+    def next(self):
+        """Wait for the next one."""
+        self.release()
+        self.sock, _ = self.listening.accept()
+
+    def release(self):
+        if self.sock:
+            self.sock.close()
+
+    def send(self, name, *parts):
+        """Send the master a message."""
+        self.send_bytes(bytes([types()[name]]) + body(*parts))
+
+    def send_bytes(self, data):
+        self.sock.send(b"M" + data)
+
+    def await_connection(self):
+        """What is sent after this is sent once the master has handed over its first connection."""
+        self.sock.send(b"W")
+
+    def call(self, number, *args):
+        """Make a system call."""
+        args = [a & (2**64 - 1) for a in (*args, *[0] * (6 - len(args)))]
+        self.sock.send(b"C" + struct.pack(">7Q", number, *args))

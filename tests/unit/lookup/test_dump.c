@@ -305,7 +305,8 @@ test_gateway_alone(void **state)
 	    "PerSourceNetBlockSize = 24:56\nPerSourcePenaltyExemptList = 192.0.2.0/24,::1\n"
 	    "PerSourcePenalties = authfail:0.25s max-sources4:7 overflow:deny-all "
 	    "overflow6:permissive\n"
-	    "Banner = b\nLogFormat = json\n[keystore]\nUnlock = passphrase\n");
+	    "Banner = b\nLogFormat = json\n[keystore]\nUnlock = passphrase\n"
+	    "[edge]\nAcceptProxyFrom = 10.0.0.0/8 2001:db8::7\nProxyTimeout = 3s\n");
 	assert_int_equal(conf_load("conf.d", CONF_ALL, &conf, &errors), 0);
 	f = open_memstream(&text[0], &len);
 	conf_gateway_dump(conf, f);
@@ -316,16 +317,21 @@ test_gateway_alone(void **state)
 	assert_memory_equal(&again->gateway.penalties, &conf->gateway.penalties,
 	    sizeof(conf->gateway.penalties));
 	assert_int_equal(again->gateway.per_source_net_block[1], 56);
+	assert_int_equal(again->edge.accept_proxy_from.n, 2);
+	assert_string_equal(again->edge.accept_proxy_from.v[1], "2001:db8::7");
+	assert_int_equal(again->edge.proxy_timeout_ms, 3000);
 	f = open_memstream(&text[1], &len);
 	conf_gateway_dump(again, f);
 	fclose(f);
 	assert_string_equal(text[0], text[1]);
 	conf_free(&again);
 	conf_free(&conf);
-	/* text without a [gateway] */
+	/* text without these two sections */
 	assert_int_equal(conf_gateway_parse("", 0, &again, &errors), ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("[keystore]\n", 11, &again, &errors), ERR_CONFIG);
-	assert_int_equal(conf_gateway_parse("[gateway]\nx\n", 12, &again, &errors), ERR_CONFIG);
+	assert_int_equal(conf_gateway_parse("[gateway]\n", 10, &again, &errors), ERR_CONFIG);
+	assert_int_equal(conf_gateway_parse("[gateway]\nx\n[edge]\n", 19, &again, &errors),
+	    ERR_CONFIG);
 	assert_null(again);
 	conf_errors_free(&errors);
 	free(text[0]);

@@ -28,6 +28,7 @@ static void
 title_of(const char *kind, char title[64])
 {
 	const char *sh = strcmp(kind, "gateway") == 0 ? "GATEWAY" :
+	    strcmp(kind, "edge") == 0		      ? "EDGE" :
 	    strcmp(kind, "keystore") == 0	      ? "KEY STORE" :
 	    strcmp(kind, "lookup") == 0		      ? "LOOKUP" :
 	    strcmp(kind, "route") == 0		      ? "ROUTES" :

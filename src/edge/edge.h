@@ -1,0 +1,18 @@
+/*
+ * The process that reads what comes before SSH on a connection: the header with which a load balancer
+ * says whose connection it is (formats/proxy_header.h).  One for the whole gateway, and only where [edge]
+ * needs it.
+ */
+#ifndef EDGE_EDGE_H
+#define EDGE_EDGE_H
+
+#include "base/err.h"
+
+/* Serve the master on its socket until it closes. */
+void edge_run(int sock) __attribute__((noreturn));
+
+/* Give up everything but reading what comes on connections of the master's, and answering it on sock, which
+ * is REEXEC_SOCKET.  0 or an ERR_*. */
+int edge_confine(void) MUST_CHECK;
+
+#endif

@@ -18,9 +18,6 @@
 #include "errand/via.h"
 #include "formats/proxy_header.h"
 
-/* An SSH server speaks first, and at once.  One that does not is left to the session. */
-#define APPROACH_LISTEN_MS 3000
-
 /* Send all of it.  The peer reads before it answers, so there is room for some thousand bytes.  The
  * buffer is wiped: a password may be in it. */
 static int
@@ -149,23 +146,6 @@ approach_ask(struct via *via, int fd, int64_t deadline, struct reason *why)
 	return r;
 }
 
-/* A proxy may say that there is a connection before there is one (ssh -D does), and then close it.  0 once
- * the host has spoken, or has been silent for long enough. */
-static int
-approach_listen(int fd, int64_t deadline, struct reason *why)
-{
-	const int64_t enough = clock_ms() + APPROACH_LISTEN_MS;
-	uint8_t byte;
-	ssize_t n;
-
-	n = approach_peek(fd, &byte, 1, enough < deadline ? enough : deadline);
-	if (n > 0 || n == ERR_TIMEOUT)
-		return 0;
-	reason_set(why, "%s",
-	    n == 0 ? "has connected, and closed the connection" : err_str((int)n));
-	return ERR_EOF;
-}
-
 /* A descriptor, or -1 with why, which names the proxy. */
 static int
 approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, struct reason *why)
@@ -183,8 +163,6 @@ approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, 
 	r = approach_ask(via, fd, deadline, &no);
 	if (r == 0 && a->send_proxy != 0)
 		r = approach_send_proxy(a, fd);
-	if (r == 0)
-		r = approach_listen(fd, deadline, &no);
 	if (r != 0) {
 		reason_set(why, "the proxy %s port %s %s", a->via_host, port,
 		    no.text[0] != '\0' ? no.text : err_str(r));

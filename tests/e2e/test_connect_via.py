@@ -87,7 +87,7 @@ def test_login_by_a_proxy(behind, proxies, name, login):
                        rf"127\.0\.0\.1 port {proxy.port}: Connection refused$")
 
 
-@pytest.mark.parametrize("name, why", [("ssh", "has (connected, and )?closed the connection"),
+@pytest.mark.parametrize("name, why", [("ssh", "has closed the connection"),
                                        ("microsocks", r"refuses: .* \(SOCKS code \d\)"),
                                        ("tinyproxy", r"refuses: .* \(HTTP code \d+\)")])
 def test_next_host_is_tried(behind, proxies, name, why):
@@ -226,7 +226,7 @@ def test_silent_proxy(behind):
     """ConnectTimeout is for all of it."""
     server = net.Server(net.read_all)
     try:
-        w = behind(f"socks5://127.0.0.1:{server.port}", ConnectTimeout="1")
+        w = behind(f"socks5://127.0.0.1:{server.port}", ConnectTimeout="5")
         assert w.ssh("true").code == 255
         w.gateway.log.wait(rf"the proxy 127\.0\.0\.1 port {server.port} does not answer in time$")
     finally:

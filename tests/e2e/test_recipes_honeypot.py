@@ -27,11 +27,8 @@ class Honeypot:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.server = self._run(self._listen())
+        self.server = asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(60)
         self.port = self.server.sockets[0].getsockname()[1]
-
-    def _run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     async def _listen(self):
         tried = self.tried
@@ -57,12 +54,9 @@ class Honeypot:
         return await asyncssh.listen("127.0.0.1", 0, server_host_keys=[str(self.host_key.path)],
                                      server_factory=Stranger, process_factory=handle)
 
-    async def _end(self):
-        self.server.close()
-        await self.server.wait_closed()
-
     def close(self):
-        self._run(self._end())
+        # without waiting: from Python 3.12 on the server waits for its connections
+        self.loop.call_soon_threadsafe(self.server.close)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 

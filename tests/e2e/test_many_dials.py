@@ -43,7 +43,7 @@ def test_dead_upstream_uses_few_errands_and_delays_no_other_login(gated, ring):
         assert [p.returncode for p in dead] == [255] * len(dead)
         killed, unreached = (sum(text in err for err in said) for text in (
             b"the gateway cannot log you in right now", b"your machine cannot be reached right now"))
-        # also one that is late by two seconds is killed, by its alarm(2)
+        # also one that is late by ten seconds is killed, by its alarm(2)
         assert killed > 0 and killed + unreached == len(dead), said
         log = w.gateway.log.text()
         tried, late = log.count("Connection timed out"), log.count("too many logins wait for 127.0.0.6")

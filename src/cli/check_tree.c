@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/access_hint.h"
 #include "base/log.h"
 #include "cli/check.h"
 #include "cli/each_login.h"
@@ -18,14 +19,32 @@ struct check_tree {
 	int after_ini; /* the [route] sections are asked first */
 };
 
+/* 1 if a reason ends with EACCES. */
+static int
+check_tree_is_closed(const char *text)
+{
+	static const char denied[] = ": Permission denied";
+	size_t len = strlen(text), end = sizeof(denied) - 1;
+
+	return len >= end && strcmp(text + len - end, denied) == 0;
+}
+
 /* A note on the directory of a login. */
 static void
 check_tree_note(const struct check_tree *t, const char *login, const char *text)
 {
+	const char *user = t->c->as.users.keeper;
 	char *path;
 
 	if (asprintf(&path, "%s/%s", t->tree, login) == -1)
 		fatal("out of memory");
+	/* its files are secret, so to read them is to own them */
+	if (check_tree_is_closed(text) && access_hint_instead() == NULL && user != NULL) {
+		conf_error(&t->c->notes, path, 0,
+		    "user %s cannot read all of it; run: chown -R %s %s", user, user, path);
+		free(path);
+		return;
+	}
 	/* most reasons begin with it */
 	if (strncmp(text, path, strlen(path)) == 0 && strncmp(text + strlen(path), ": ", 2) == 0)
 		text += strlen(path) + 2;

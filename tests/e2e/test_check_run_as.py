@@ -295,6 +295,35 @@ def test_closed_configuration_directory(run_as):
         f"{run_as.gateway.dir} && chmod g+x {run_as.gateway.dir}, or keep it elsewhere\n")
 
 
+def test_relative_path_below_a_closed_directory(run_as):
+    """As with -c gateway in /root: the directory above is named, and no file of conf.d."""
+    below = run_as.gateway.dir.parent / "below"
+    below.mkdir()
+    below.chmod(0o755)
+    name = os.path.relpath(run_as.gateway.conf, below)
+    run_as.short.chmod(0o700)
+    p = subprocess.run([SALLYPORT, "check", "-c", name], cwd=below, capture_output=True, text=True, timeout=60,
+                       check=False)
+    assert p.returncode == 78 and p.stderr == (
+        f"{name}: user daemon cannot enter {run_as.short}; run: chgrp daemon {run_as.short} && "
+        f"chmod g+x {run_as.short}, or keep it elsewhere\n")
+    run_as.assert_remedy_works(re.search("; run: ([^,\n]*)", p.stderr)[1])
+
+
+def test_directories_of_logins_of_another_user(run_as):
+    """sshpiper's working directories belong to root, and nobody else may read them."""
+    login = run_as.short / "tree" / "bob"
+    login.mkdir(parents=True, mode=0o700)
+    (login / "sshpiper_upstream").write_text("vm7.example")
+    (run_as.gateway.conf / "20-tree.ini").write_text(
+        f"[lookup]\nOrder = ini directory\n[lookup directory]\nPath = {login.parent}\n")
+    status, text = run_as.check()
+    note = f"note: {login}: user daemon cannot read all of it; run: chown -R daemon {login}\n"
+    assert status == 0 and note in text, text
+    subprocess.run(["chown", "-R", "daemon", login], check=True)
+    assert "cannot read" not in run_as.check()[1]
+
+
 def test_unreadable_gateway_section(run_as):
     """check does not guess what an unreadable section says."""
     file = run_as.gateway.conf / "00-gateway.ini"

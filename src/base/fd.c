@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -228,4 +229,22 @@ fd_write_all(int fd, const void *p, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int
+fd_signals(int *fd, sigset_t *before)
+{
+	sigset_t mask;
+
+	*fd = -1;
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, before) == -1)
+		return ERR_SYS;
+	*fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return *fd == -1 ? ERR_SYS : 0;
 }

@@ -4,6 +4,7 @@
 #ifndef BASE_FD_H
 #define BASE_FD_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -48,5 +49,9 @@ int fd_read_all(int fd, struct buf *b) MUST_CHECK;
 
 /* Write all len bytes to a blocking descriptor.  0 or ERR_SYS. */
 int fd_write_all(int fd, const void *p, size_t len) MUST_CHECK;
+
+/* For a process with children: ignore SIGPIPE, block SIGCHLD, SIGTERM, SIGINT and SIGHUP, and open a
+ * signalfd(2) for these.  A child restores the mask *before.  0; or ERR_SYS, and *fd is -1. */
+int fd_signals(int *fd, sigset_t *before) MUST_CHECK;
 
 #endif

@@ -70,6 +70,7 @@ const char *const elsewhere_of_route[] = {
 #define JUMP                                                                                \
 	"a route has ConnectVia, for a SOCKS or HTTP proxy; for a machine behind another, " \
 	"doc/recipes.md has \"Jump hosts\""
+#define RECORDS "sessions are not recorded yet; a program such as tlog can do so on the upstream"
 #define OF_UPSTREAM "it is for the sshd of the upstream, which does this there"
 #define OF_CLIENT "it is for the client, in its ~/.ssh/config"
 #define TO_STDERR "the log goes to standard error, which systemd keeps in the journal"
@@ -126,10 +127,8 @@ static const struct {
 	{ NULL, "TOTP",
 	    "one-time codes are not supported yet; with Passthrough the upstream can ask for "
 	    "them" },
-	{ NULL, "Record",
-	    "sessions are not recorded yet; a program such as tlog can do so on the upstream" },
-	{ NULL, "Recording",
-	    "sessions are not recorded yet; a program such as tlog can do so on the upstream" },
+	{ NULL, "Record", RECORDS },
+	{ NULL, "Recording", RECORDS },
 	{ NULL, "AllowUsers", ALLOWED },
 	{ NULL, "DenyUsers", ALLOWED },
 	{ NULL, "AllowGroups", ALLOWED },

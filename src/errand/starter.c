@@ -186,24 +186,6 @@ starter_take(struct starter *s)
 	return 0;
 }
 
-static int
-starter_block_signals(struct starter *s)
-{
-	sigset_t mask;
-
-	/* the starter ends when the master does, not by a signal to their process group */
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGCHLD);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &mask, &s->old_mask) == -1)
-		return ERR_SYS;
-	s->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return s->signals == -1 ? ERR_SYS : 0;
-}
-
 int
 starter_run(int master, const struct starter_config *config)
 {
@@ -214,8 +196,9 @@ starter_run(int master, const struct starter_config *config)
 
 	proctitle_set("starter");
 	r = starter_find_user(&s);
+	/* the starter ends when the master does, not by a signal to their process group */
 	if (r == 0)
-		r = starter_block_signals(&s);
+		r = fd_signals(&s.signals, &s.old_mask);
 	run_adopt();
 	if (r == 0)
 		r = starter_confine(&s);

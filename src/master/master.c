@@ -485,24 +485,6 @@ master_start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	return 1;
 }
 
-static int
-master_block_signals(struct master *m)
-{
-	sigset_t mask;
-
-	signal(SIGPIPE, SIG_IGN);
-	run_adopt();
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGCHLD);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &mask, &m->old_mask) == -1)
-		return ERR_SYS;
-	m->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	return m->signals == -1 ? ERR_SYS : 0;
-}
-
 /* The keeper, which inherits the limit, has a descriptor for each session: raise it to the maximum. */
 static void
 master_raise_descriptor_limit(void)
@@ -528,8 +510,10 @@ master_start(struct master *m, const char *conf_dir)
 
 	m->n_listeners = gateway->n_listen;
 	m->startups = startups_new(gateway);
-	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX || master_block_signals(m) != 0)
+	if (m->startups == NULL || m->n_listeners > LISTENERS_MAX ||
+	    fd_signals(&m->signals, &m->old_mask) != 0)
 		return 1;
+	run_adopt();
 	master_raise_descriptor_limit();
 	notify_begin(&m->notify);
 	if (users_choose(m->conf, &users) != 0)

@@ -54,6 +54,14 @@ static const struct filter_rule edge_calls[] = {
 	{ "restart_syscall", ALWAYS },
 	{ "exit", ALWAYS },
 	{ "exit_group", ALWAYS },
+
+#ifdef SALLYPORT_ASAN
+	{ "sigaltstack", ALWAYS },
+	{ "mprotect", ALWAYS },
+	{ "sched_yield", ALWAYS },
+	{ "getpid", ALWAYS },
+	{ "write", ALWAYS },
+#endif
 };
 
 int

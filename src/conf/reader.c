@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "conf/elsewhere.h"
 #include "conf/keyword.h"
+#include "conf/line.h"
 #include "conf/reader.h"
 
 /*
@@ -242,50 +243,11 @@ section_unknown(struct reader *r, const char *kind, const char *title, size_t le
 		    guess == NULL ? "" : guess, guess == NULL ? "" : "?)");
 }
 
-/* 1 if nothing but a comment follows. */
-static int
-section_header_ends(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	return p == end || *p == ';' || *p == '#';
-}
-
-/*
- * The ] of a header: the first one; of [route /EXPRESSION/LABEL], which may have others, the first behind a second
- * slash that is followed by the end or a comment.  NULL: there is none.
- */
-static const char *
-section_header_close(const char *text, size_t len)
-{
-	const char *end = text + len, *p = text + 1, *close = memchr(text, ']', len);
-	int slashed = 0;
-
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	if (end - p < 5 || strncasecmp(p, "route", 5) != 0)
-		return close;
-	for (p += 5; p < end && (*p == ' ' || *p == '\t'); p++)
-		;
-	if (p == end || *p != '/')
-		return close;
-	for (p++; p < end; p++) {
-		if (*p == '/')
-			slashed = 1;
-		if (*p == ']' && section_header_ends(p + 1, end)) {
-			close = p;
-			if (slashed)
-				break;
-		}
-	}
-	return close;
-}
-
 /* Begin the section of a header, "[kind]" or "[kind name]", of len bytes without blanks around it. */
 static void
 section_header(struct reader *r, const char *text, size_t len)
 {
-	const char *close = section_header_close(text, len), *name;
+	const char *close = line_header_close(text, len), *name;
 	char kind[24];
 	size_t i, n;
 
@@ -300,7 +262,7 @@ section_header(struct reader *r, const char *text, size_t len)
 		conf_error(r->errors, r->file, r->line, "this [section] has no ]");
 		return;
 	}
-	if (!section_header_ends(close + 1, text + len)) {
+	if (!line_header_ends(close + 1, text + len)) {
 		conf_error(r->errors, r->file, r->line, "there is text after the ]");
 		return;
 	}
@@ -336,30 +298,6 @@ section_header(struct reader *r, const char *text, size_t len)
 
 /* --- lines --- */
 
-/*
- * For inih a ';' after a blank always begins a comment.  1 if there is one between quotes, as in an option
- * of AuthorizedKey, where it cannot have been meant as a comment.
- */
-static int
-line_has_quoted_comment(const char *text, size_t len)
-{
-	int quoted = 0;
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (quoted && text[i] == '\\' && i + 1 < len)
-			i++;
-		else if (text[i] == '"')
-			quoted = !quoted;
-		else if (text[i] == ';' && i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t')) {
-			if (quoted)
-				return 1;
-			break;
-		}
-	}
-	return 0;
-}
-
 /* Is there anything in it that would not come out as it is written? */
 static int
 line_ok(struct reader *r, const char *text, size_t len)
@@ -387,25 +325,6 @@ line_ok(struct reader *r, const char *text, size_t len)
 		return 0;
 	}
 	return 1;
-}
-
-/* 1 for a keyword and a value without blanks, as in sshd_config. */
-static int
-line_is_of_sshd_config(const char *text, const char *end)
-{
-	while (text < end && isalnum((unsigned char)*text))
-		text++;
-	if (text == end || (*text != ' ' && *text != '\t'))
-		return 0;
-	while (text < end && (*text == ' ' || *text == '\t'))
-		text++;
-	if (text == end || *text == ';')
-		return 0;
-	while (text < end && *text != ' ' && *text != '\t')
-		text++;
-	while (text < end && (*text == ' ' || *text == '\t'))
-		text++;
-	return text == end || *text == ';';
 }
 
 /*

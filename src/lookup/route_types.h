@@ -46,6 +46,17 @@ int route_check_no_holes(const char *path, struct reason *why);
 
 struct route;
 
+/* 1 if the route lists keys or authorities of its users. */
+int route_has_keys(const struct conf_section *s);
+
+/* Set r->methods: AuthenticationMethods, or a list of one for each method that the route can check.  0 or
+ * ERR_NOMEM. */
+int route_set_methods(const struct conf_section *s, struct route *r) MUST_CHECK;
+
+/* Add errors for login methods, and ways to log in upstream, that do not go together. */
+void route_check_proofs(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+
 /* Add errors for keywords that have no meaning with Mode = jump, and for those that it needs. */
 void route_check_jump(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);

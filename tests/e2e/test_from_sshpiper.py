@@ -266,7 +266,7 @@ DOCUMENT = "doc/from-sshpiper.md"
 def test_first_steps_of_the_document(piper, tmp_path, ring):
     """The commands of doc/from-sshpiper.md, in their order."""
     piper.pipe({"username": "x", **KEYS}, **BOX, private_key_data=data(ring.get("mapped").path.read_bytes()))
-    text = put(block(DOCUMENT, "First steps", "sh"),
+    text = put(block(DOCUMENT, "First steps", "sh"), ("cd /srv ", f"cd {tmp_path} "),
                ("/etc/ssh/ssh_host_ed25519_key", ring.get("gateway_host").path), ("sallyport ", SALLYPORT + " "))
     text += put(block(DOCUMENT, "yaml", "sh"), ("/etc/sshpiperd.yaml", piper.save()), (
         "/usr/local/share/sallyport/from-sshpiper ", f"/usr/bin/python3 {PROGRAM} --sallyport {SALLYPORT} "))

@@ -90,6 +90,18 @@ def test_bulk_data_passes_both_ways(jump, tmp_path):
         assert j.run("cat", stdin=f).out == DATA * 3
 
 
+def test_keys_are_exchanged_anew_meanwhile(jump, echo):
+    """The host key signs each exchange; connections go on, and others are opened."""
+    j = jump()
+    port = net.free_port()
+    p = j.client.forward("-v", "-o", "RekeyLimit=1M", "-L", f"127.0.0.1:{port}:127.0.0.1:{echo.port}",
+                         ready=[("127.0.0.1", port)])
+    data = DATA[:2_000_000]
+    assert net.exchange_many(("127.0.0.1", port), 4, data) == [data + b"%d" % i for i in range(4)]
+    p.terminate()
+    assert p.communicate(timeout=60)[1].count(b"SSH2_MSG_NEWKEYS received") > 2
+
+
 def test_forwards_and_half_closed_connections(jump, echo, digest):
     j = jump()
     a, b = net.free_port(), net.free_port()

@@ -49,7 +49,8 @@ destination_split(const char *entry, struct destination *d)
 		return ERR_FORMAT;
 	memcpy(d->host, host, len);
 	d->host[len] = '\0';
-	/* the second is -1 for what is no block, such as 10.* */
+	/* address_list_ok() takes wildcards as well, such as 10.*; address_match_blocks() returns -1 for
+	 * them */
 	d->network = address_list_ok(d->host) && address_match_blocks("0.0.0.0", d->host) != -1;
 	return 0;
 }

@@ -84,7 +84,7 @@ void ksession_log_routed(const struct ksession *s);
 void ksession_log_jump(const struct ksession *s);
 
 /* What has become of a connection to the machine of s->jump: why it was refused, or "" and the machine's
- * address.  A user who asks for many at once has some of them counted instead. */
+ * address.  Of many at once, those beyond the limit for a session's lines are counted, not logged. */
 void ksession_log_jumped(struct ksession *s, const char *why, const char *address);
 
 /* The connection has ended: one line, whatever the end was, unless it was logged already. */

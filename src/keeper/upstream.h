@@ -116,8 +116,8 @@ void upstream_dial_done(struct ksession *s, const struct job_result *result);
 void upstream_put_look(struct ksession *s, struct buf *order);
 void upstream_look_done(struct ksession *s, const struct job_result *result);
 
-/* The way to the upstream, for either order: without a client, for whom DIAL is.  The message points into
- * the rest and into the route. */
+/* The way to the upstream, for a DIAL or LOOK order; DIAL adds the client.  The message m points into the
+ * other fields and into the route. */
 struct upstream_approach {
 	struct ipc_approach m;
 	struct connect_via via;

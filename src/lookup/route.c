@@ -129,7 +129,7 @@ route_keywords(size_t *n)
 	return route_table;
 }
 
-static int
+int
 route_has(const struct conf_section *section, const char *key)
 {
 	return conf_entry_find(section, key) != NULL;

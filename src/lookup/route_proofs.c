@@ -9,17 +9,11 @@
 #include "lookup/route_types.h"
 #include "wire/methods.h"
 
-static int
-route_proofs_have(const struct conf_section *section, const char *key)
-{
-	return conf_entry_find(section, key) != NULL;
-}
-
 int
 route_has_keys(const struct conf_section *s)
 {
-	return route_proofs_have(s, "AuthorizedKeysFile") ||
-	    route_proofs_have(s, "AuthorizedKey") || route_proofs_have(s, "TrustedUserCAKeys");
+	return route_has(s, "AuthorizedKeysFile") || route_has(s, "AuthorizedKey") ||
+	    route_has(s, "TrustedUserCAKeys");
 }
 
 /* 1 if the route has something that can check this login method. */
@@ -28,7 +22,7 @@ route_has_method(const struct conf_section *s, const struct route *r, const char
 {
 	if (strcmp(method, METHOD_PUBLICKEY) == 0)
 		return route_has_keys(s);
-	return r->passthrough || route_proofs_have(s, "PasswordHash");
+	return r->passthrough || route_has(s, "PasswordHash");
 }
 
 int
@@ -84,7 +78,7 @@ route_check_key_first(const struct conf_section *s, const struct route *r,
 	const char *list, *later = NULL;
 	size_t i;
 
-	if (e == NULL || !route_proofs_have(s, "MatchFingerprint"))
+	if (e == NULL || !route_has(s, "MatchFingerprint"))
 		return;
 	for (i = 0; i < r->authentication_methods.n; i++) {
 		list = r->authentication_methods.v[i];
@@ -127,7 +121,7 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 	char name[64];
 	size_t i, len;
 
-	if (r->passthrough && route_proofs_have(s, "PasswordHash"))
+	if (r->passthrough && route_has(s, "PasswordHash"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: PasswordHash and Passthrough cannot be combined: should "
 		    "the gateway check passwords, or the upstream?",
@@ -138,18 +132,18 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 		    "way to log in to the upstream",
 		    s->name);
 	else if (r->passthrough &&
-	    (route_proofs_have(s, "Key") || r->key_file != NULL) != route_has_keys(s))
+	    (route_has(s, "Key") || r->key_file != NULL) != route_has_keys(s))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: with Passthrough, Key and AuthorizedKeysFile (or "
 		    "AuthorizedKey) need each other: the mapped key is for clients that log in "
 		    "by key",
 		    s->name);
-	if (r->agent && route_proofs_have(s, "Password"))
+	if (r->agent && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: Key = agent and Password cannot be combined: each is a way "
 		    "to log in to the upstream",
 		    s->name);
-	if (r->passthrough && route_proofs_have(s, "Password"))
+	if (r->passthrough && route_has(s, "Password"))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s]: Password and Passthrough cannot be combined: should the "
 		    "stored password go to the upstream, or the user's?",

@@ -46,6 +46,9 @@ int route_check_no_holes(const char *path, struct reason *why);
 
 struct route;
 
+/* 1 if the section has this keyword. */
+int route_has(const struct conf_section *section, const char *key);
+
 /* 1 if the route lists keys or authorities of its users. */
 int route_has_keys(const struct conf_section *s);
 

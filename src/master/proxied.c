@@ -21,8 +21,8 @@
 #include "ipc/messages.h"
 #include "master/master_private.h"
 
-/* Connections that wait for their headers.  A load balancer sends it at once, so that with more of them the
- * oldest are not those of a load balancer, or of one that does not work. */
+/* Connections that wait for their headers.  A working load balancer sends its header at once: if more than
+ * these wait, the oldest are of something else, and are refused. */
 #define PROXIED_MAX 1024
 /* Answers of edge that are handled before the listeners are looked at again. */
 #define PROXIED_BURST 64

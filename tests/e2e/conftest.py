@@ -203,6 +203,14 @@ def ca(ring, tmp_path):
 
 
 @pytest.fixture
+def digest():
+    """A server that reads to the end, and answers with the SHA-256 of it."""
+    s = net.Server(net.digest)
+    yield s
+    s.close()
+
+
+@pytest.fixture
 def echo():
     """A server that sends back what it receives."""
     s = net.Server(net.echo)

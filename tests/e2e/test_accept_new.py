@@ -4,7 +4,6 @@ known_hosts.
 
 import os
 import re
-import socket
 import subprocess
 import threading
 
@@ -95,19 +94,7 @@ class HoldingProxy:
             return
         self.first.set()
         with net.connect(("127.0.0.1", self.upstream)) as upstream:
-            back = threading.Thread(target=self.pump, args=(upstream, sock), daemon=True)
-            back.start()
-            self.pump(sock, upstream)
-            back.join(PATIENCE)
-
-    @staticmethod
-    def pump(source, to):
-        try:
-            while data := source.recv(65536):
-                to.sendall(data)
-            to.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+            net.relay(sock, upstream)
 
     def close(self):
         self.server.close()

@@ -1,6 +1,5 @@
 """TCP forwards: -L, -R, -D, -W."""
 
-import hashlib
 import re
 
 import pytest
@@ -11,17 +10,6 @@ from lab.wait import wait_for
 DATA = bytes(range(256)) * 40_000  # 10 MB
 
 
-@pytest.fixture
-def digest():
-    s = net.Server(net.digest)
-    yield s
-    s.close()
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest().encode()
-
-
 def test_local_forward(way, echo, digest):
     a, b = net.free_port(), net.free_port()
     way.client.forward(
@@ -29,7 +17,7 @@ def test_local_forward(way, echo, digest):
         ready=[("127.0.0.1", a), ("127.0.0.1", b)],
     )
     assert net.exchange(("127.0.0.1", a), DATA) == DATA
-    assert net.exchange(("127.0.0.1", b), DATA) == sha256(DATA)
+    assert net.exchange(("127.0.0.1", b), DATA) == net.sha256(DATA)
     small = DATA[:2_000_000]
     assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
@@ -51,7 +39,7 @@ def test_remote_forward(way, echo, digest):
         ready=[("127.0.0.1", a), ("127.0.0.1", b)],
     )
     assert net.exchange(("127.0.0.1", a), DATA) == DATA
-    assert net.exchange(("127.0.0.1", b), DATA) == sha256(DATA)
+    assert net.exchange(("127.0.0.1", b), DATA) == net.sha256(DATA)
     small = DATA[:2_000_000]
     assert net.exchange_many(("127.0.0.1", a), 8, small) == [small + b"%d" % i for i in range(8)]
 
@@ -102,7 +90,7 @@ def test_remote_dynamic_forward(way, echo):
 
 def test_stdio_forward(way, echo, digest):
     ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{digest.port}", "upstream")
-    assert way.client.run(ssh, DATA).outcome == (0, sha256(DATA), "")
+    assert way.client.run(ssh, DATA).outcome == (0, net.sha256(DATA), "")
     ssh = way.client.argv("ssh", "-W", f"127.0.0.1:{echo.port}", "upstream")
     assert way.client.run(ssh, DATA).outcome == (0, DATA, "")
 

@@ -1,8 +1,5 @@
 """Version strings, and lines before them: RFC 4253 section 4.2, with OpenSSH's limits and in its words."""
 
-import socket
-import threading
-
 import pytest
 
 from lab import net
@@ -79,17 +76,7 @@ class Talker(net.Server):
     def talk(self, client):
         with net.connect(self.to) as sshd:
             client.sendall(self.text)
-            threading.Thread(target=self.copy, args=(client, sshd), daemon=True).start()
-            self.copy(sshd, client)
-
-    @staticmethod
-    def copy(one, other):
-        try:
-            while data := one.recv(65536):
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+            net.relay(client, sshd)
 
 
 def logs_in_at(w, port):

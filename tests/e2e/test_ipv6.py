@@ -1,23 +1,14 @@
 """Client, gateway and upstream on IPv6: the same words, with addresses in brackets."""
 
 import re
-import socket
 
 import pytest
 
+from lab import net
 from lab.way import Way
 
 
-def _has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
-
-
-pytestmark = pytest.mark.skipif(not _has_ipv6(), reason="there is no ::1 here")
+pytestmark = pytest.mark.skipif(not net.has_ipv6(), reason="there is no ::1 here")
 
 WHOSE = "echo $WHOSE"
 

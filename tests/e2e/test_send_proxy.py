@@ -1,7 +1,6 @@
 """SendProxy: HAProxy in front of the upstream reads the header, and says which addresses it has read."""
 
 import re
-import socket
 
 import pytest
 
@@ -27,15 +26,6 @@ frontend machine
 backend sshd
 	server one {sshd}
 """
-
-
-def _has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-        return True
-    except OSError:
-        return False
 
 
 @pytest.fixture
@@ -65,7 +55,7 @@ def behind(make_gateway, make_sshd, ring, tmp_path):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(
-    not _has_ipv6(), reason="there is no ::1 here"))])
+    not net.has_ipv6(), reason="there is no ::1 here"))])
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_address_of_the_client_arrives(behind, version, host):
     w = behind(version, host)

@@ -25,6 +25,16 @@ def free_port():
     raise AssertionError("no free port")
 
 
+def has_ipv6():
+    """Whether a socket can be bound to ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def at(host, port):
     """ADDRESS:PORT in the form of sshd_config."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -227,6 +237,11 @@ def digest(sock):
         h.update(data)
     sock.sendall(h.hexdigest().encode())
     sock.shutdown(socket.SHUT_WR)
+
+
+def sha256(data):
+    """What digest() answers to this data."""
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 def socks5(proxy, host, port):

@@ -55,6 +55,8 @@ enum ipc_way {
 	IPC_KEEPER_TO_ERRAND = 1 << 5,
 	IPC_MASTER_TO_EDGE = 1 << 6,
 	IPC_EDGE_TO_MASTER = 1 << 7,
+	IPC_MASTER_TO_FORWARDER = 1 << 8,
+	IPC_FORWARDER_TO_MASTER = 1 << 9,
 };
 
 /* How far a session is, as the keeper sees it. */
@@ -88,6 +90,24 @@ enum ipc_no_header {
 	IPC_HEADER_CLOSED, /* the load balancer has closed it before, or broken it off */
 	IPC_NO_HEADERS
 };
+
+/* What a connection begins with. */
+enum ipc_kind {
+	IPC_KIND_SILENT, /* nothing has come: a client that waits for the server's banner, maybe */
+	IPC_KIND_SSH,
+	IPC_KIND_TLS,
+	IPC_KIND_HTTP,
+	IPC_KIND_CONNECT, /* HTTP's CONNECT, whose head has been taken */
+	IPC_KIND_BANNER,  /* SSH with a Host: of HTTP in its version string or first packet */
+	IPC_KIND_XMPP,
+	IPC_KIND_OPENVPN,
+	IPC_KIND_OTHER,
+	IPC_KIND_CLOSED, /* the client has closed it, and has sent nothing */
+	IPC_KINDS
+};
+
+/* KIND has this where no FirstBytes fit. */
+#define IPC_NO_PATTERN UINT32_MAX
 
 /* Why the user's agent does not sign. */
 enum ipc_agent_failure {

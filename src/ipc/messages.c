@@ -12,6 +12,8 @@
 #define VIA_SIZE 8
 #define ALGORITHM_SIZE 64
 #define ALGORITHMS_SIZE 1024
+#define ALPN_SIZE 256
+#define FORWARD_NAME_SIZE 128
 #define TITLE_SIZE 512
 #define VERSION_SIZE 256
 #define REASON_SIZE 600
@@ -136,6 +138,58 @@ ipc_header_get(struct wire *body, struct ipc_header *m)
 	    m->client_port > UINT16_MAX || m->local_port > UINT16_MAX)
 		return ERR_FORMAT;
 	return 0;
+}
+
+void
+ipc_opening_put(struct buf *b, const struct ipc_opening *m)
+{
+	wire_put_u64(b, m->connection);
+	buf_put_u8(b, (uint8_t)m->kind);
+	wire_put_text(b, m->host);
+	wire_put_u32(b, m->port);
+	wire_put_text(b, m->alpn);
+	wire_put_u32(b, m->pattern);
+	wire_put_bytes(b, m->credentials);
+}
+
+int
+ipc_opening_get(struct wire *body, struct ipc_opening *m)
+{
+	m->texts.used = 0;
+	m->connection = wire_u64(body);
+	m->kind = (enum ipc_kind)wire_u8(body);
+	m->host = text_get(body, &m->texts, HOST_SIZE);
+	m->port = wire_u32(body);
+	m->alpn = text_get(body, &m->texts, ALPN_SIZE);
+	m->pattern = wire_u32(body);
+	m->credentials = wire_string(body);
+	if (m->kind >= IPC_KINDS || m->port > UINT16_MAX)
+		return ERR_FORMAT;
+	return wire_end(body);
+}
+
+void
+ipc_forward_put(struct buf *b, const struct ipc_forward *m)
+{
+	wire_put_u64(b, m->connection);
+	wire_put_text(b, m->name);
+	wire_put_text(b, m->client);
+	wire_put_u32(b, m->client_port);
+	wire_put_text(b, m->host);
+	wire_put_u32(b, m->idle_ms);
+}
+
+int
+ipc_forward_get(struct wire *body, struct ipc_forward *m)
+{
+	m->texts.used = 0;
+	m->connection = wire_u64(body);
+	m->name = text_get(body, &m->texts, FORWARD_NAME_SIZE);
+	m->client = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->client_port = wire_u32(body);
+	m->host = text_get(body, &m->texts, HOST_SIZE);
+	m->idle_ms = wire_u32(body);
+	return wire_end(body);
 }
 
 const struct ipc_approach ipc_approach_direct = { .via = "",

@@ -45,6 +45,35 @@ struct ipc_header {
 void ipc_header_put(struct buf *b, const struct ipc_header *m);
 int ipc_header_get(struct wire *body, struct ipc_header *m) MUST_CHECK;
 
+/* KIND.  Of a text that its protocol does not have: "". */
+struct ipc_opening {
+	uint64_t connection;
+	enum ipc_kind kind;
+	const char *host;	  /* SNI, Host: or the target of CONNECT, in lower case */
+	uint32_t port;		  /* of CONNECT; 0 */
+	const char *alpn;	  /* names separated by commas */
+	uint32_t pattern;	  /* index of the longest FirstBytes that fits, or IPC_NO_PATTERN */
+	struct bytes credentials; /* "user:password" of CONNECT, which the receiver wipes */
+	struct ipc_texts texts;
+};
+
+void ipc_opening_put(struct buf *b, const struct ipc_opening *m);
+int ipc_opening_get(struct wire *body, struct ipc_opening *m) MUST_CHECK;
+
+/* FORWARD */
+struct ipc_forward {
+	uint64_t connection;
+	const char *name;   /* of the [forward] section */
+	const char *client; /* numeric */
+	uint32_t client_port;
+	const char *host; /* as the client has named it, or "" */
+	uint32_t idle_ms; /* 0: no limit */
+	struct ipc_texts texts;
+};
+
+void ipc_forward_put(struct buf *b, const struct ipc_forward *m);
+int ipc_forward_get(struct wire *body, struct ipc_forward *m) MUST_CHECK;
+
 /* The way to a host, and what it is to be told before SSH begins; in DIAL and LOOK. */
 struct ipc_approach {
 	const char *via; /* the proxy that connects to it: "socks5", "http"; "": none */
@@ -65,8 +94,8 @@ extern const struct ipc_approach ipc_approach_direct;
 struct ipc_dial {
 	uint64_t session;
 	uint32_t timeout_ms;
-	uint32_t port;
-	struct strlist hosts;	     /* in the order in which they are tried */
+	uint32_t port;	      /* 0: each host has its own, HOST:PORT, [ADDRESS]:PORT or unix:PATH */
+	struct strlist hosts; /* in the order in which they are tried */
 	struct strlist destinations; /* AllowDestinations; empty: any address will do */
 	struct ipc_approach approach;
 	struct ipc_texts texts;

@@ -78,6 +78,66 @@ get_connection(struct wire *body, int whole)
 	return 0;
 }
 
+static void
+put_opening(struct buf *b)
+{
+	ipc_opening_put(b,
+	    &(struct ipc_opening){ .connection = 1ULL << 40,
+		.kind = IPC_KIND_CONNECT,
+		.host = "vm1.example.org",
+		.port = 22,
+		.alpn = "h2,http/1.1",
+		.pattern = 3,
+		.credentials = BYTES("user:password") });
+}
+
+static int
+get_opening(struct wire *body, int whole)
+{
+	struct ipc_opening m;
+	int r = ipc_opening_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.connection, 1ULL << 40);
+	assert_int_equal(m.kind, IPC_KIND_CONNECT);
+	assert_string_equal(m.host, "vm1.example.org");
+	assert_int_equal(m.port, 22);
+	assert_string_equal(m.alpn, "h2,http/1.1");
+	assert_int_equal(m.pattern, 3);
+	assert_bytes(m.credentials, "user:password");
+	return 0;
+}
+
+static void
+put_forward(struct buf *b)
+{
+	ipc_forward_put(b,
+	    &(struct ipc_forward){ .connection = 1ULL << 40,
+		.name = "web",
+		.client = "192.0.2.1",
+		.client_port = 1,
+		.host = "www.example.org",
+		.idle_ms = 1000 });
+}
+
+static int
+get_forward(struct wire *body, int whole)
+{
+	struct ipc_forward m;
+	int r = ipc_forward_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.connection, 1ULL << 40);
+	assert_string_equal(m.name, "web");
+	assert_string_equal(m.client, "192.0.2.1");
+	assert_int_equal(m.client_port, 1);
+	assert_string_equal(m.host, "www.example.org");
+	assert_int_equal(m.idle_ms, 1000);
+	return 0;
+}
+
 static const struct ipc_approach approach = { .via = "socks5",
 	.via_host = "proxy",
 	.via_port = 1080,
@@ -407,9 +467,30 @@ test_host_keys_have_a_limit(void **state)
 	buf_free(&b);
 }
 
+static void
+test_kinds_and_ports_that_do_not_exist(void **state)
+{
+	struct ipc_opening m = { .kind = IPC_KINDS, .host = "", .alpn = "" };
+	struct wire body;
+	struct buf b;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		buf_init(&b, IPC_MAX);
+		ipc_opening_put(&b, &m);
+		wire_init(&body, b.data, b.len);
+		assert_int_equal(ipc_opening_get(&body, &m), i < 2 ? ERR_FORMAT : 0);
+		m = (struct ipc_opening){ .host = "", .alpn = "", .port = i == 0 ? 65536 : 0 };
+		buf_free(&b);
+	}
+}
+
 static const struct pair pairs[] = {
 	{ "HELLO", put_host_keys, get_host_keys },
 	{ "CONNECTION", put_connection, get_connection },
+	{ "KIND", put_opening, get_opening },
+	{ "FORWARD", put_forward, get_forward },
 	{ "DIAL", put_dial, get_dial },
 	{ "RUN", put_run, get_run },
 	{ "RAN", put_ran, get_ran },
@@ -552,6 +633,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_host_keys_have_a_limit),
+		cmocka_unit_test(test_kinds_and_ports_that_do_not_exist),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_other_bytes),

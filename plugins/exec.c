@@ -190,6 +190,7 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 		{ "SALLYPORT_CLIENT_PORT", port },
 		{ "SALLYPORT_LOCAL_ADDRESS", request->local_address },
 		{ "SALLYPORT_LOCAL_PORT", local_port },
+		{ "SALLYPORT_HOST", request->host },
 		{ "SALLYPORT_METHOD", request->method },
 		{ "SALLYPORT_FINGERPRINT", request->fingerprint },
 		{ "SALLYPORT_PUBLIC_KEY", request->public_key },

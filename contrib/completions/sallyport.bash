@@ -34,7 +34,7 @@ _sallyport() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-c | --config) dir=${COMP_WORDS[++i]} ;;
-		--for | --from | --key | --store | --to | --type | --unlock) ((i++)) ;;
+		--for | --from | --host | --key | --store | --to | --type | --unlock) ((i++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then

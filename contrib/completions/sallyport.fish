@@ -7,7 +7,7 @@ function __sallyport_operands
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --config --for --from --key --store --to --type --unlock
+        else if contains -- $word -c --config --for --from --host --key --store --to --type --unlock
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word

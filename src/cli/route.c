@@ -3,6 +3,7 @@
  * nowhere.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,6 +94,7 @@ route_explain(const struct route_args *a, struct find_route *f)
 		.client_address = a->from != NULL ? a->from : "",
 		.local_address = a->to_address,
 		.local_port = a->to_port,
+		.host = a->host_name,
 		.fingerprint = fingerprint,
 		.method = a->key != NULL ? "publickey" : "none",
 		.by_key = &by_key };
@@ -176,6 +178,25 @@ route_take_addresses(struct route_args *a)
 	return 1;
 }
 
+/* Check --host, and take it in lower case.  1; else why not has been printed. */
+static int
+route_take_host(struct route_args *a)
+{
+	size_t i;
+
+	if (a->host == NULL)
+		return 1;
+	if (!destination_host_ok(a->host)) {
+		fprintf(stderr,
+		    "sallyport: --host: \"%.100s\" is not a host name or a numeric address\n",
+		    a->host);
+		return 0;
+	}
+	for (i = 0; a->host[i] != '\0'; i++)
+		a->host_name[i] = (char)tolower((unsigned char)a->host[i]);
+	return 1;
+}
+
 static int
 route_login_ok(const char *login)
 {
@@ -215,6 +236,7 @@ route_run(int argc, char **argv)
 		{ "config", 'c', &a.dir, NULL },
 		{ "dial", 0, NULL, &a.dial },
 		{ "from", 0, &a.from, NULL },
+		{ "host", 0, &a.host, NULL },
 		{ "key", 0, &a.key, NULL },
 		{ "to", 0, &a.to, NULL },
 		{ 0 },
@@ -225,7 +247,8 @@ route_run(int argc, char **argv)
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at < argc - 1 ||
-	    (at == argc && (a.dial || a.from != NULL || a.key != NULL || a.to != NULL)))
+	    (at == argc &&
+		(a.dial || a.from != NULL || a.host != NULL || a.key != NULL || a.to != NULL)))
 		return cli_wrong_usage(&cli_route);
 	if (at == argc) {
 		status = find_route_open(&f, a.dir);
@@ -234,7 +257,7 @@ route_run(int argc, char **argv)
 		find_route_close(&f);
 		return status;
 	}
-	if (!route_take_addresses(&a))
+	if (!route_take_addresses(&a) || !route_take_host(&a))
 		return CLI_USAGE;
 	a.login = argv[at];
 	buf_init(&a.blob, 65536);
@@ -255,7 +278,7 @@ const struct cli_command cli_route = {
 	.name = "route",
 	.summary = "how a login is routed, and why not",
 	.usage = "usage: sallyport route [LOGIN] [-c DIR] [--key FILE.pub] "
-		 "[--from ADDRESS] [--to ADDRESS[:PORT]] [--dial]\n",
+		 "[--from ADDRESS] [--to ADDRESS[:PORT]] [--host NAME] [--dial]\n",
 	.help =
 	    "\n"
 	    "Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
@@ -265,6 +288,8 @@ const struct cli_command cli_route = {
 	    "  --from ADDRESS  for a client with this address\n"
 	    "  --to ADDRESS    for a client that connects to this address of the gateway;\n"
 	    "                  with a port: 192.0.2.1:22, [2001:db8::1]:22\n"
+	    "  --host NAME     for a client whose connection names this host outside of SSH,\n"
+	    "                  as in TLS\n"
 	    "  --dial          also whether the upstream can be reached, has a host key that\n"
 	    "                  is accepted, and takes the mapped key, without logging in there\n"
 	    "\n"

@@ -7,15 +7,18 @@
 
 #include "base/buf.h"
 #include "cli/find_route.h"
+#include "formats/destination.h"
 
 struct route_args {
 	const char *dir;
 	const char *login;
 	const char *key;
 	const char *from;
-	const char *to;	     /* as typed */
-	char to_address[64]; /* the address in it */
-	uint16_t to_port;    /* 0: none was given */
+	const char *host;		       /* as typed */
+	char host_name[DESTINATION_HOST_SIZE]; /* the same in lower case, or "" */
+	const char *to;			       /* as typed */
+	char to_address[64];		       /* the address in it */
+	uint16_t to_port;		       /* 0: none was given */
 	int dial;
 
 	struct buf blob; /* of --key */

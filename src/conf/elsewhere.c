@@ -57,6 +57,7 @@ const char *const elsewhere_of_route[] = {
 	"MatchAddress",
 	"MatchLocalAddress",
 	"MatchLocalPort",
+	"MatchHost",
 	"MatchFingerprint",
 	NULL,
 };
@@ -98,8 +99,8 @@ static const struct {
 	{ NULL, "Upstream", "write HostName, Port and User" },
 	{ NULL, "Username", "write User" },
 	{ NULL, "Match",
-	    "write a [route LOGIN/LABEL] with MatchAddress, MatchLocalAddress, MatchLocalPort or "
-	    "MatchFingerprint" },
+	    "write a [route LOGIN/LABEL] with MatchAddress, MatchLocalAddress, MatchLocalPort, "
+	    "MatchHost or MatchFingerprint" },
 	{ NULL, "Include", "every *.ini file of conf.d is read, in the order of the names" },
 	{ NULL, "ProxyJump", JUMP },
 	{ NULL, "ProxyCommand", JUMP },
@@ -202,6 +203,6 @@ elsewhere_section(const char *kind)
 		return "write [route LOGIN], with HostName in it";
 	if (strcasecmp(kind, "match") == 0)
 		return "write [route LOGIN/LABEL], with MatchAddress, MatchLocalAddress, "
-		       "MatchLocalPort or MatchFingerprint in it";
+		       "MatchLocalPort, MatchHost or MatchFingerprint in it";
 	return NULL;
 }

@@ -95,6 +95,7 @@ ipc_connection_put(struct buf *b, const struct ipc_connection *m)
 	wire_put_u32(b, m->client_port);
 	wire_put_text(b, m->local);
 	wire_put_u32(b, m->local_port);
+	wire_put_text(b, m->host);
 }
 
 int
@@ -106,6 +107,7 @@ ipc_connection_get(struct wire *body, struct ipc_connection *m)
 	m->client_port = wire_u32(body);
 	m->local = text_get(body, &m->texts, ADDRESS_SIZE);
 	m->local_port = wire_u32(body);
+	m->host = text_get(body, &m->texts, HOST_SIZE);
 	return wire_end(body);
 }
 

@@ -29,6 +29,7 @@ struct ipc_connection {
 	uint32_t client_port;
 	const char *local;
 	uint32_t local_port;
+	const char *host; /* the name that it gives outside of SSH, or "" */
 	struct ipc_texts texts;
 };
 

@@ -33,6 +33,7 @@ downstream_lookup_request_of(struct ksession *s, char session[24], struct buf *k
 		.client_address = s->client,
 		.local_address = s->local,
 		.local_port = s->local_port,
+		.host = s->host,
 		.fingerprint = auth_server_fingerprint(s->down.auth),
 		.public_key = buf_cstr(key),
 		.method = auth_server_method(s->down.auth),

@@ -18,7 +18,8 @@ jump_let_in(struct ksession *s)
 	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 		return;
 	ksession_log_jump(s);
-	snprintf(title, sizeof(title), "%s %s -> jump", auth_server_login(s->down.auth), s->client);
+	snprintf(title, sizeof(title), "%s %s%s%.60s -> jump", auth_server_login(s->down.auth),
+	    s->client, s->host[0] != '\0' ? " host " : "", s->host);
 	title[500] = '\0';
 	ipc_begin(&b, IPC_JUMP);
 	wire_put_text(&b, title);

@@ -16,6 +16,14 @@
 #include "keeper/ksession.h"
 #include "wire/methods.h"
 
+/* The name that a connection gives outside of SSH, or "". */
+static int
+ksession_host_ok(const char *host)
+{
+	return host[0] == '\0' ||
+	    (destination_host_ok(host) && strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL);
+}
+
 static int
 ksession_send_hello(struct ksession *s)
 {
@@ -49,14 +57,19 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	s->client_port = connection.client_port;
 	snprintf(s->local, sizeof(s->local), "%s", connection.local);
 	s->local_port = connection.local_port;
+	snprintf(s->host, sizeof(s->host), "%s", connection.host);
 	s->started = clock_ms();
 	upstream_init(&s->up);
 	TAILQ_INSERT_TAIL(&k->sessions, s, entry);
 	event.data.ptr = &s->from_session;
-	if (r != 0 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
+	if (r != 0 || !ksession_host_ok(s->host) ||
+	    epoll_ctl(k->epoll, EPOLL_CTL_ADD, sock, &event) == -1) {
 		ksession_end(s);
 		return ERR_FORMAT;
 	}
+	if (s->host[0] != '\0')
+		ksession_info(s, "the connection from %s port %u is for host %s", s->client,
+		    s->client_port, s->host);
 	r = ksession_set_phase(s, IPC_PHASE_KEX);
 	return r == 0 ? ksession_send_hello(s) : r;
 }

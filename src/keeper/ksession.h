@@ -5,6 +5,7 @@
 #ifndef KEEPER_KSESSION_H
 #define KEEPER_KSESSION_H
 
+#include "formats/destination.h"
 #include "keeper/downstream.h"
 #include "keeper/jump.h"
 #include "keeper/keeper_private.h"
@@ -23,7 +24,8 @@ struct ksession {
 	uint32_t client_port;
 	char local[64];
 	uint32_t local_port;
-	int64_t started; /* of clock_ms() */
+	char host[DESTINATION_HOST_SIZE]; /* that the connection names outside of SSH, or "" */
+	int64_t started;		  /* of clock_ms() */
 
 	/* written by ksession.c alone */
 	enum ipc_phase phase;

@@ -37,6 +37,7 @@ ksession_fields(const struct ksession *s, const char *event, struct log_fields *
 	log_field_bytes(f, "login", login.p, login.len);
 	log_field_text(f, "client", s->client);
 	log_field_number(f, "client_port", s->client_port);
+	log_field_text(f, "host", s->host);
 	if (s->up.from[0] == '\0' || s->route == NULL)
 		return;
 	log_field_text(f, "user", s->up.user);

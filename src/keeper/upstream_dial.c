@@ -163,7 +163,7 @@ static void
 upstream_send_fd(struct ksession *s, int fd)
 {
 	const struct route *route = s->route;
-	char title[600];
+	char title[900];
 	struct ipc_upstream_fd upstream = {
 		.title = title,
 		.alive_interval_ms = (uint32_t)route->server_alive_interval_ms,
@@ -173,8 +173,8 @@ upstream_send_fd(struct ksession *s, int fd)
 	struct buf b, host_keys;
 	const char *error;
 
-	snprintf(title, sizeof(title), "%s %s -> %s@%s", auth_server_login(s->down.auth), s->client,
-	    s->up.user, s->up.host);
+	snprintf(title, sizeof(title), "%s %s%s%.60s -> %s@%s", auth_server_login(s->down.auth),
+	    s->client, s->host[0] != '\0' ? " host " : "", s->host, s->up.user, s->up.host);
 	title[500] = '\0';
 	/* known_hosts cannot be read: the session goes on, and the host key will be refused */
 	s->up.known = host_key_known_new(route, s->up.host);

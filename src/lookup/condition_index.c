@@ -1,21 +1,25 @@
 /*
  * The sections of one name by what their conditions ask for (condition_index.h).  Each section is in the chains of
- * the fingerprints that it names; or else in those of its local addresses and networks; or else, as the gateway's
- * address may be any, in one chain of its group, which is walked.  Called by the ini backend.
+ * the fingerprints that it names; or else in those of its hosts, unless one is a pattern; or else in those of its
+ * local addresses and networks; or else, as the gateway's address may be any, in one chain of its group, which is
+ * walked.  Called by the ini backend.
  *
  * A chain is found by a hash of its value alone.  Two values of one hash share a chain, which makes it longer and
  * nothing else, since route_matches() has the last word.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/address.h"
+#include "formats/destination.h"
 #include "lookup/condition_index.h"
 #include "lookup/route_types.h"
 
 enum condition_kind {
 	CONDITION_KEY,	 /* of a fingerprint */
+	CONDITION_HOST,	 /* of a name in lower case */
 	CONDITION_LOCAL, /* of a network, or of one address */
 	CONDITION_OTHER,
 	CONDITION_PLACES, /* for condition_walk_keys() */
@@ -157,6 +161,8 @@ condition_add_places(struct condition_index *x, uint32_t group, uint32_t number,
 	    r->match_local_address == NULL ? "" : r->match_local_address);
 	for (i = 0; i < r->match_local_ports.n; i++)
 		fprintf(f, "%s ", r->match_local_ports.v[i]);
+	for (i = 0; i < r->match_hosts.n; i++)
+		fprintf(f, "\n%s", r->match_hosts.v[i]);
 	if (fclose(f) != 0) {
 		free(text);
 		return ERR_NOMEM;
@@ -194,6 +200,34 @@ condition_add_local(struct condition_index *x, uint32_t group, uint32_t number, 
 	return r == 0 ? 1 : r == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
+static uint64_t
+condition_hash_host(uint32_t group, const char *host)
+{
+	char name[DESTINATION_HOST_SIZE];
+	size_t i;
+
+	for (i = 0; host[i] != '\0' && i < sizeof(name); i++)
+		name[i] = (char)tolower((unsigned char)host[i]);
+	return condition_hash(group, CONDITION_HOST, name, i);
+}
+
+/* Add it by its hosts.  1; 0 if there are none, or one is a pattern; or ERR_NOMEM. */
+static int
+condition_add_hosts(struct condition_index *x, uint32_t group, uint32_t number,
+    const struct strlist *hosts)
+{
+	size_t i;
+
+	for (i = 0; i < hosts->n; i++)
+		if (strpbrk(hosts->v[i], "*?") != NULL)
+			return 0;
+	for (i = 0; i < hosts->n; i++)
+		if (condition_append(x, group, condition_hash_host(group, hosts->v[i]), number) !=
+		    0)
+			return ERR_NOMEM;
+	return hosts->n > 0;
+}
+
 int
 condition_index_add(struct condition_index *x, uint32_t group, uint32_t number,
     const struct route *r)
@@ -207,7 +241,9 @@ condition_index_add(struct condition_index *x, uint32_t group, uint32_t number,
 		    condition_hash(group, CONDITION_KEY, keys->v[i], strlen(keys->v[i])), number);
 	if (keys->n > 0)
 		return err != 0 ? err : condition_add_places(x, group, number, r);
-	err = condition_add_local(x, group, number, r->match_local_address);
+	err = condition_add_hosts(x, group, number, &r->match_hosts);
+	if (err == 0)
+		err = condition_add_local(x, group, number, r->match_local_address);
 	if (err == 0)
 		return condition_append(x, group, condition_hash(group, CONDITION_OTHER, "", 0),
 		    number);
@@ -255,6 +291,8 @@ condition_walk_begin(struct condition_walk *w, const struct condition_index *x, 
 	*w = (struct condition_walk){ .x = x };
 	condition_walk_add(w, group, condition_hash(group, CONDITION_KEY, key, strlen(key)));
 	condition_walk_add(w, group, condition_hash(group, CONDITION_OTHER, "", 0));
+	if (request->host != NULL && request->host[0] != '\0')
+		condition_walk_add(w, group, condition_hash_host(group, request->host));
 	condition_walk_local(w, group, request->local_address);
 }
 

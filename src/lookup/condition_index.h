@@ -1,7 +1,7 @@
 /*
  * Many sections of one name, each with conditions: those that may be meant for a connection, without looking at
- * the others.  100,000 keys of one login (MatchFingerprint), or 10,000 addresses (MatchLocalAddress), take as long
- * as one.
+ * the others.  100,000 keys of one login (MatchFingerprint), of hosts (MatchHost) or of addresses (MatchLocalAddress)
+ * take as long as one.
  */
 #ifndef LOOKUP_CONDITION_INDEX_H
 #define LOOKUP_CONDITION_INDEX_H
@@ -21,9 +21,9 @@ void condition_index_free(struct condition_index **x);		  /* takes NULL */
 int condition_index_add(struct condition_index *x, uint32_t group, uint32_t number,
     const struct route *route) MUST_CHECK;
 
-/* One for the key, one for the sections that can't be indexed, and one for each length of a prefix: IPv4 has
- * 33, IPv6 129. */
-#define CONDITION_CHAINS 131
+/* One for the key, one for the host, one for the sections that can't be indexed, and one for each length of a
+ * prefix: IPv4 has 33, IPv6 129. */
+#define CONDITION_CHAINS 132
 
 /* Sections in the order of their numbers. */
 struct condition_walk {

@@ -20,6 +20,9 @@ struct lookup_request {
 	unsigned int local_port; /* 0: not known */
 	const char *fingerprint; /* of the key offered, "SHA256:...", or "" */
 
+	const char
+	    *host; /* that the connection names outside of SSH, in lower case; "" or NULL: none */
+
 	/* for programs; these may be NULL */
 	const char *public_key; /* of the key offered: "TYPE BASE64" */
 	const char *method;	/* of the authentication request */

@@ -108,6 +108,7 @@ static const struct keyword route_table[] = {
 	{ "MatchLocalAddress", &keyword_string, R(match_local_address),
 	    .check = route_check_addresses },
 	{ "MatchLocalPort", &keyword_words, R(match_local_ports), .check = route_check_port },
+	{ "MatchHost", &keyword_words, R(match_hosts), .check = route_check_match_host },
 	{ "MatchFingerprint", &keyword_words, R(match_fingerprints),
 	    .check = route_check_fingerprint },
 
@@ -154,8 +155,8 @@ route_check_label(const struct conf_section *s, struct conf_errors *errors)
 		i++;
 	if (route_conditions[i] == NULL)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s] needs MatchAddress, MatchLocalAddress, MatchLocalPort or "
-		    "MatchFingerprint: when to use it instead of [route %.*s]",
+		    "[route %.100s] needs MatchAddress, MatchLocalAddress, MatchLocalPort, "
+		    "MatchHost or MatchFingerprint: when to use it instead of [route %.*s]",
 		    s->name, (int)(route_name_len(s->name) > 100 ? 100 : route_name_len(s->name)),
 		    s->name);
 }

@@ -71,6 +71,7 @@ struct route {
 	char *match_address; /* lists as in from="", or NULL */
 	char *match_local_address;
 	struct strlist match_local_ports; /* empty: any */
+	struct strlist match_hosts;	  /* patterns; empty: any host, and none */
 	struct strlist match_fingerprints;
 
 	int passthrough;     /* the upstream checks passwords and keyboard-interactive answers */

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/match.h"
 #include "formats/address.h"
+#include "formats/destination.h"
 #include "lookup/plugin.h"
 #include "lookup/route_types.h"
 
 const char *const route_conditions[] = { "MatchAddress", "MatchLocalAddress", "MatchLocalPort",
-	"MatchFingerprint", NULL };
+	"MatchHost", "MatchFingerprint", NULL };
 
 char *
 route_address_list(const char *value)
@@ -83,13 +85,42 @@ route_port_matches(const struct strlist *ports, unsigned int port)
 	return ports->n == 0;
 }
 
+int
+route_check_match_host(const char *word, struct reason *why)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-:*?";
+
+	if (strspn(word, letters) == strlen(word) && strlen(word) < DESTINATION_HOST_SIZE)
+		return 0;
+	return keyword_bad(why,
+	    "\"%.80s\" is not a host name, an address, or a pattern with * and ? such as "
+	    "*.example.com",
+	    word);
+}
+
+static int
+route_host_matches(const struct strlist *patterns, const char *host)
+{
+	struct bytes name = { (const uint8_t *)host, host == NULL ? 0 : strlen(host) }, pattern;
+	size_t i;
+
+	for (i = 0; name.len > 0 && i < patterns->n; i++) {
+		pattern = (struct bytes){ (const uint8_t *)patterns->v[i], strlen(patterns->v[i]) };
+		if (match_pattern(name, pattern, MATCH_FOLD))
+			return 1;
+	}
+	return patterns->n == 0;
+}
+
 /* All conditions but the key's. */
 static int
 route_place_matches(const struct route *r, const struct lookup_request *request)
 {
 	return route_address_matches(r->match_address, request->client_address) &&
 	    route_address_matches(r->match_local_address, request->local_address) &&
-	    route_port_matches(&r->match_local_ports, request->local_port);
+	    route_port_matches(&r->match_local_ports, request->local_port) &&
+	    route_host_matches(&r->match_hosts, request->host);
 }
 
 int

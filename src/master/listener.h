@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "base/netaddr.h"
 #include "conf/conf.h"
+#include "formats/destination.h"
 #include "master/inherited.h"
 
 #define LISTENERS_MAX 64
@@ -29,6 +30,9 @@ struct connection {
 	struct sockaddr_storage here; /* the address that the client connected to */
 	socklen_t here_len;	      /* 0: that of the socket */
 	char client[64], local[64];
+	/* The name that the connection gives outside of SSH, such as in TLS: destination_host_ok(), lower case.
+	 * "": it gives none, as plain SSH. */
+	char host[DESTINATION_HOST_SIZE];
 };
 
 /* Bind every ListenAddress that no inherited socket is bound to.  0; ERR_EXISTS if another program listens there;

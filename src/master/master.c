@@ -66,6 +66,7 @@ master_announce(struct master *m, const struct connection *c, uint64_t id, int s
 		.client_port = c->client_port,
 		.local = c->local,
 		.local_port = c->local_port,
+		.host = c->host,
 	};
 	struct buf b;
 
@@ -81,7 +82,7 @@ master_serve(struct master *m, struct connection *c)
 	struct master_session session = { startups_new_id(m->startups), NULL, &m->conf->gateway };
 	int pair[2] = { -1, -1 }, r = ERR_SYS;
 	int64_t now = clock_ms();
-	char client[128];
+	char client[128 + DESTINATION_HOST_SIZE];
 	pid_t pid;
 
 	if (connection_name(c) != 0 ||
@@ -91,7 +92,8 @@ master_serve(struct master *m, struct connection *c)
 	pid = fork();
 	if (pid == 0) {
 		master_child_begin(m, (const int[]){ c->fd, pair[1] }, 2);
-		snprintf(client, sizeof(client), "%s", c->client);
+		snprintf(client, sizeof(client), "%s%s%s", c->client,
+		    c->host[0] != '\0' ? " host " : "", c->host);
 		session.client = client;
 		m->roles->session(c->fd, pair[1], &session);
 		_exit(0);

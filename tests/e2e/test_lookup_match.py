@@ -171,6 +171,28 @@ def test_each_port_has_its_routes(make_gateway, make_sshd, ring, tmp_path):
         w.close()
 
 
+def test_plain_ssh_names_no_host(make_gateway, make_sshd, ring, tmp_path):
+    """MatchHost is for what a connection says outside of SSH: `route --host` plays one that does."""
+    g = make_gateway()
+    sshd, keys = make_sshd(), [ring.get("client")]
+    g.route("alice", sshd, keys, key="a")
+    g.route("alice/vm1", sshd, keys, key="a", MatchHost="vm1.example.org", ForceCommand="echo vm1")
+    g.route("alice/zone", sshd, keys, key="a", MatchHost="*", ForceCommand="echo any")
+    g.start()
+    w = Way("gateway", tmp_path, ring, sshd, g)
+    try:
+        assert w.ssh("echo plain").text == "plain\n"
+    finally:
+        w.close()
+    for words, name in (((), "alice"), (("--host", "VM1.example.org"), "alice/vm1"),
+                        (("--host", "2001:db8::1"), "alice/zone")):
+        assert f"[route {name}] at" in g.command("route", "alice", *words)
+    for text in ("", "-x", "a b", "vm1:22", "[::1]"):
+        p = g.sallyport("route", "alice", "--host", text, "-c", g.conf)
+        assert p.returncode == 2 and p.stderr.decode() == (
+            f'sallyport: --host: "{text}" is not a host name or a numeric address\n')
+
+
 def test_key_of_no_route(git_routes, ring):
     r = git_routes.new_client(ring.get("stranger")).ssh("true")
     assert r.code == 255 and "Permission denied" in r.err

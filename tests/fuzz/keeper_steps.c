@@ -83,7 +83,10 @@ step_open(struct driver *d, struct slot *s, uint8_t arg)
 		.client = arg == '6' ? "2001:db8::1" : "127.0.0.1",
 		.client_port = 1234,
 		.local = "127.0.0.1",
-		.local_port = 2222 });
+		.local_port = 2222,
+		.host = arg == 'h' ? "vm1.example.org" :
+		    arg == 'H'	   ? "-VM1" :
+				     "" });
 	step_send(d->master, &b, pair[1]);
 	fd_close(&pair[1]);
 }

@@ -59,7 +59,8 @@ put_connection(struct buf *b)
 		.client = "192.0.2.1",
 		.client_port = 1,
 		.local = "2001:db8::1",
-		.local_port = 22 });
+		.local_port = 22,
+		.host = "vm1.example.org" });
 }
 
 static int
@@ -75,6 +76,7 @@ get_connection(struct wire *body, int whole)
 	assert_int_equal(m.client_port, 1);
 	assert_string_equal(m.local, "2001:db8::1");
 	assert_int_equal(m.local_port, 22);
+	assert_string_equal(m.host, "vm1.example.org");
 	return 0;
 }
 

@@ -30,6 +30,9 @@ static const char *const local_lists[] = { "2001:db8::1", "2001:DB8:0:0::2", "20
 	"2001:db8::/32 !2001:db8::1", "::/0", "192.0.2.1", "192.0.2.0/24", "192.0.2.*",
 	"192.0.2.2, 2001:db8::2", "fe80::%eth0/10", "fe80::%eth1/10", "!192.0.2.1 0.0.0.0/0",
 	"!::1" };
+static const char *const hosts[] = { "vm1", "vm2.example.org", "" };
+static const char *const host_lists[] = { "vm1", "VM2.example.org vm1", "*.example.org", "vm1 vm?",
+	"192.0.2.1" };
 static const char *const clients[] = { "10.0.0.1", "10.0.0.2" };
 
 /* So that a failure can be repeated. */
@@ -46,7 +49,7 @@ next_number(unsigned int below)
 static void
 put_section(FILE *f, unsigned int number)
 {
-	unsigned int what = 1 + next_number(15);
+	unsigned int what = 1 + next_number(31);
 
 	fprintf(f, "[route %s/s%u]\nHostName = h%u\n" REST_OF_ROUTE,
 	    next_number(3) == 0 ? "b*" : "bob", number, number);
@@ -58,6 +61,8 @@ put_section(FILE *f, unsigned int number)
 		fprintf(f, "MatchLocalPort = %u\n", 22 + next_number(3));
 	if (what & 8)
 		fprintf(f, "MatchAddress = %s\n", clients[next_number(2)]);
+	if (what & 16)
+		fprintf(f, "MatchHost = %s\n", host_lists[next_number(LEN(host_lists))]);
 }
 
 /* Try each section, first those of bob and then those of b*; the number of the section, or -1. */
@@ -122,12 +127,13 @@ test_as_if_each_were_tried(void **state)
 			put_section(f, i);
 		fclose(f);
 		lookup_lab_load(&lab, text);
-		for (i = 0; i < LEN(keys) * LEN(locals) * LEN(clients) * 3; i++) {
+		for (i = 0; i < LEN(keys) * LEN(locals) * LEN(clients) * 3 * LEN(hosts); i++) {
 			request.fingerprint = keys[i % LEN(keys)];
 			request.local_address = locals[i / LEN(keys) % LEN(locals)];
 			request.client_address =
 			    clients[i / LEN(keys) / LEN(locals) % LEN(clients)];
-			request.local_port = 22 + i / LEN(keys) / LEN(locals) / LEN(clients);
+			request.local_port = 22 + i / LEN(keys) / LEN(locals) / LEN(clients) % 3;
+			request.host = hosts[i / LEN(keys) / LEN(locals) / LEN(clients) / 3];
 			compare(&lab, &request);
 		}
 		lookup_lab_free(&lab);
@@ -137,9 +143,33 @@ test_as_if_each_were_tried(void **state)
 
 /* --- and without trying each --- */
 
-/* What an index of so many sections of one name has: each with a key of its own, or with a network. */
+enum by {
+	BY_KEY,
+	BY_NETWORK,
+	BY_HOST
+};
+
+/* The condition of a section with this number; with asked, a value for which it holds. */
+static void
+condition_of(enum by by, uint32_t number, int asked, char out[64])
+{
+	switch (by) {
+	case BY_KEY:
+		snprintf(out, 64, "SHA256:%043u", number);
+		break;
+	case BY_NETWORK:
+		snprintf(out, 64, "2001:db8:%x:%x::%s", number >> 16, number & 0xffff,
+		    asked ? "7" : "/64");
+		break;
+	case BY_HOST:
+		snprintf(out, 64, "%s%u.example.org", asked ? "vm" : "VM", number);
+		break;
+	}
+}
+
+/* What an index of so many sections of one name has: each with a key, a network or a host of its own. */
 static struct condition_index *
-index_of(uint32_t n, int by_key)
+index_of(uint32_t n, enum by by)
 {
 	struct condition_index *x;
 	char text[64], *word = text;
@@ -148,13 +178,13 @@ index_of(uint32_t n, int by_key)
 
 	assert_int_equal(condition_index_new(&x), 0);
 	for (i = 1; i <= n; i++) {
-		if (by_key) {
-			snprintf(text, sizeof(text), "SHA256:%043u", i);
+		condition_of(by, i, 0, text);
+		if (by == BY_KEY)
 			r.match_fingerprints = (struct strlist){ &word, 1 };
-		} else {
-			snprintf(text, sizeof(text), "2001:db8:%x:%x::/64", i >> 16, i & 0xffff);
+		else if (by == BY_NETWORK)
 			r.match_local_address = text;
-		}
+		else
+			r.match_hosts = (struct strlist){ &word, 1 };
 		assert_int_equal(condition_index_add(x, 7, i, &r), 0);
 	}
 	return x;
@@ -162,24 +192,21 @@ index_of(uint32_t n, int by_key)
 
 /* Nanoseconds of the processor's time for finding one of n sections. */
 static double
-find_each(uint32_t n, int by_key)
+find_each(uint32_t n, enum by by)
 {
-	struct condition_index *x = index_of(n, by_key);
+	struct condition_index *x = index_of(n, by);
 	char text[64] = "";
 	struct lookup_request request = { .login = "git",
-		.fingerprint = by_key ? text : "",
-		.local_address = by_key ? "" : text };
+		.fingerprint = by == BY_KEY ? text : "",
+		.local_address = by == BY_NETWORK ? text : "",
+		.host = by == BY_HOST ? text : "" };
 	struct condition_walk walk;
 	uint32_t i, number, rounds = 20000;
 	clock_t start = clock();
 
 	for (i = 0; i < rounds; i++) {
 		number = 1 + (i * 7919) % n;
-		if (by_key)
-			snprintf(text, sizeof(text), "SHA256:%043u", number);
-		else
-			snprintf(text, sizeof(text), "2001:db8:%x:%x::7", number >> 16,
-			    number & 0xffff);
+		condition_of(by, number, 1, text);
 		condition_walk_begin(&walk, x, 7, &request);
 		assert_int_equal(condition_walk_next(&walk), number);
 		assert_int_equal(condition_walk_next(&walk), 0);
@@ -187,7 +214,7 @@ find_each(uint32_t n, int by_key)
 	start = clock() - start;
 	/* of all that want a key, the first stands for the others */
 	condition_walk_keys(&walk, x, 7);
-	assert_int_equal(condition_walk_next(&walk), by_key ? 1 : 0);
+	assert_int_equal(condition_walk_next(&walk), by == BY_KEY ? 1 : 0);
 	assert_int_equal(condition_walk_next(&walk), 0);
 	condition_walk_begin(&walk, x, 8, &request);
 	assert_int_equal(condition_walk_next(&walk), 0);
@@ -198,15 +225,16 @@ find_each(uint32_t n, int by_key)
 static void
 test_only_those_that_may_match_are_tried(void **state)
 {
-	int by_key;
+	static const char *const names[] = { "keys", "networks", "hosts" };
 	double few, many;
+	int by;
 
 	(void)state;
-	for (by_key = 0; by_key <= 1; by_key++) {
-		few = find_each(100, by_key);
-		many = find_each(100000, by_key);
-		print_message("%s: %.0f ns among 100, %.0f ns among 100000\n",
-		    by_key ? "keys" : "networks", few, many);
+	for (by = BY_KEY; by <= BY_HOST; by++) {
+		few = find_each(100, (enum by)by);
+		many = find_each(100000, (enum by)by);
+		print_message("%s: %.0f ns among 100, %.0f ns among 100000\n", names[by], few,
+		    many);
 	}
 }
 

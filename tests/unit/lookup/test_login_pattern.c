@@ -118,7 +118,7 @@ test_mistakes(void **state)
 	    "conf.d/a.ini:1: [route /a/x y]: the label after the / may have A-Z a-z 0-9 . _ @ + -\n");
 	lookup_lab_refuses(NAMED("/a/x", ""),
 	    "conf.d/a.ini:1: [route /a/x] needs MatchAddress, MatchLocalAddress, "
-	    "MatchLocalPort or MatchFingerprint: when to use it instead of [route /a/]\n");
+	    "MatchLocalPort, MatchHost or MatchFingerprint: when to use it instead of [route /a/]\n");
 	memset(text, 'a', sizeof(text));
 	memcpy(text, "[route /", 8);
 	snprintf(text + 8 + LOGIN_PATTERN_MAX + 1, 100, "/]\nHostName = h\n" REST_OF_ROUTE);

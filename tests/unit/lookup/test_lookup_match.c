@@ -110,6 +110,52 @@ test_ports(void **state)
 }
 
 static void
+test_hosts(void **state)
+{
+	static const struct {
+		const char *login, *host, *leads;
+	} cases[] = {
+		{ "alice", "vm1.example.org", "exact" },
+		{ "alice", "vm2.example.org", "exact" },
+		{ "alice", "vm3.example.org", "pattern" },
+		{ "alice", "a.b.example.org", "pattern" },
+		{ "alice", "192.0.2.7", "address" },
+		{ "alice", "2001:db8::7", "address" },
+		{ "alice", "example.org", "plain" },
+		{ "alice", "", "plain" },
+		{ "alice", NULL, "plain" }, /* not known */
+		{ "bob", "vm1.example.org", "bob" },
+		{ "bob", "", NULL },
+	};
+	struct lookup_request request = { .client_address = "",
+		.local_address = "",
+		.fingerprint = "" };
+	struct lookup_pending pending;
+	struct route *r;
+	size_t i;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    ROUTE("alice", "plain", "")
+		ROUTE("alice/vm", "exact", "MatchHost = VM1.example.org vm2.example.org\n")
+		    ROUTE("alice/rest", "pattern", "MatchHost = *.example.org\n")
+			ROUTE("alice/ip", "address", "MatchHost = 192.0.2.? 2001:DB8::7\n")
+			    ROUTE("bob", "bob", "MatchHost = *\n"));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request.login = cases[i].login;
+		request.host = cases[i].host;
+		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r),
+		    cases[i].leads == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
+		if (r != NULL)
+			assert_string_equal(r->hosts.v[0], cases[i].leads);
+		route_free(&r);
+	}
+	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchHost = a,b\n"),
+	    "conf.d/a.ini:3: MatchHost: \"a,b\" is not a host name, an address, or a pattern with "
+	    "* and ? such as *.example.com\n");
+}
+
+static void
 test_fingerprints(void **state)
 {
 	(void)state;
@@ -149,6 +195,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_labels, unload),
 		cmocka_unit_test_teardown(test_ports, unload),
+		cmocka_unit_test_teardown(test_hosts, unload),
 		cmocka_unit_test_teardown(test_fingerprints, unload),
 		cmocka_unit_test_teardown(test_patterns, unload),
 	};

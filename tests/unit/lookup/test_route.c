@@ -164,7 +164,7 @@ test_bad_routes(void **state)
 	    "password; write publickey,keyboard-interactive\n");
 	lookup_lab_refuses("[route a/b]\nHostName = h\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:1: [route a/b] needs MatchAddress, MatchLocalAddress, "
-	    "MatchLocalPort or MatchFingerprint: when to use it instead of [route a]\n");
+	    "MatchLocalPort, MatchHost or MatchFingerprint: when to use it instead of [route a]\n");
 	lookup_lab_refuses(
 	    "[route a/b c]\nHostName = h\nMatchAddress = host 10.0.0.1/8\n" REST_OF_ROUTE,
 	    "conf.d/a.ini:3: MatchAddress: \"host 10.0.0.1/8\" is not a list of addresses: "

@@ -7,6 +7,7 @@
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bn.h>
@@ -34,12 +35,14 @@ static const struct digest {
 	const EVP_MD *(*md)(void);
 	int nid; /* RSA: of the digest; ECDSA: of the curve */
 	const char *curve;
+	int pss; /* RSASSA-PSS in place of PKCS #1 v1.5 */
 } digests[] = {
-	{ "rsa-sha2-512", EVP_sha512, NID_sha512, NULL },
-	{ "rsa-sha2-256", EVP_sha256, NID_sha256, NULL },
-	{ "ecdsa-sha2-nistp256", EVP_sha256, NID_X9_62_prime256v1, "nistp256" },
-	{ "ecdsa-sha2-nistp384", EVP_sha384, NID_secp384r1, "nistp384" },
-	{ "ecdsa-sha2-nistp521", EVP_sha512, NID_secp521r1, "nistp521" },
+	{ "rsa-sha2-512", EVP_sha512, NID_sha512, NULL, 0 },
+	{ "rsa-sha2-256", EVP_sha256, NID_sha256, NULL, 0 },
+	{ KEY_RSA_PSS, EVP_sha256, NID_sha256, NULL, 1 },
+	{ "ecdsa-sha2-nistp256", EVP_sha256, NID_X9_62_prime256v1, "nistp256", 0 },
+	{ "ecdsa-sha2-nistp384", EVP_sha384, NID_secp384r1, "nistp384", 0 },
+	{ "ecdsa-sha2-nistp521", EVP_sha512, NID_secp521r1, "nistp521", 0 },
 };
 
 static const struct digest *
@@ -245,6 +248,28 @@ key_private_free(struct key_private *k)
 	*k = (struct key_private){ .rsa = NULL };
 }
 
+/* RFC 8017 section 8.1, with a salt as long as the hash, which is what TLS demands. */
+static int
+key_private_pss_sign(RSA *rsa, const struct digest *digest, const uint8_t *hash, struct buf *sig)
+{
+	const int size = RSA_size(rsa);
+	uint8_t *encoded = malloc((size_t)size), *to = buf_reserve(sig, (size_t)size);
+	int n = -1, r;
+
+	if (encoded == NULL || to == NULL) {
+		free(encoded);
+		return ERR_NOMEM;
+	}
+	if (RSA_padding_add_PKCS1_PSS_mgf1(rsa, encoded, hash, digest->md(), digest->md(),
+		RSA_PSS_SALTLEN_DIGEST) == 1)
+		n = RSA_private_encrypt(size, encoded, to, rsa, RSA_NO_PADDING);
+	r = n == size ? 0 : ERR_FORMAT;
+	if (r == 0)
+		sig->len += (size_t)n;
+	free(encoded);
+	return r;
+}
+
 static int
 key_private_rsa_sign(RSA *rsa, const struct digest *digest, const uint8_t *hash,
     unsigned int hash_len, struct buf *sig)
@@ -303,6 +328,8 @@ key_private_sign(const struct key_private *k, const char *alg, const void *data,
 		return ERR_ALGORITHM;
 	if (EVP_Digest(data, len, hash, &hash_len, digest->md(), NULL) != 1)
 		return ERR_NOMEM;
+	if (k->rsa != NULL && digest->pss)
+		return key_private_pss_sign(k->rsa, digest, hash, sig);
 	if (k->rsa != NULL)
 		return key_private_rsa_sign(k->rsa, digest, hash, hash_len, sig);
 	return key_private_ec_sign(k->ec, hash, hash_len, sig);

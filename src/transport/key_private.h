@@ -24,7 +24,8 @@ void key_private_free(struct key_private *k);
 
 /*
  * Sign with an algorithm that fits the key's type, such as "rsa-sha2-512", and append the signature
- * without the algorithm's name in front (RFC 8332 section 3, RFC 5656 section 3.1.2).
+ * without the algorithm's name in front (RFC 8332 section 3, RFC 5656 section 3.1.2;
+ * KEY_RSA_PSS: RFC 8017 section 8.1).
  * 0; ERR_ALGORITHM; ERR_FORMAT: the numbers are not those of a key; ERR_NOMEM.
  */
 int key_private_sign(const struct key_private *k, const char *alg, const void *data, size_t len,

@@ -285,7 +285,8 @@ int
 key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,
     struct buf *sig)
 {
-	const struct algorithm *a = key_algorithm(alg);
+	static const struct algorithm pss = { KEY_RSA_PSS, "ssh-rsa", FAMILY_RSA, NULL, NULL };
+	const struct algorithm *a = strcmp(alg, KEY_RSA_PSS) == 0 ? &pss : key_algorithm(alg);
 	uint8_t raw[crypto_sign_BYTES];
 
 	if (a == NULL || a->plain != NULL || strcmp(a->type, type) != 0)

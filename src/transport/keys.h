@@ -33,7 +33,11 @@ int key_generate(const char *type, struct secret **priv, struct buf *pub, char n
  * ordinary memory. */
 int key_memory_lock(void) MUST_CHECK;
 
-/* Sign with algorithm alg ("ssh-ed25519", "rsa-sha2-512", ...); the signature
+/* RSASSA-PSS with SHA-256 and a salt of its length: for TLS, as SSH has no such algorithm.  key_verify()
+ * does not know it. */
+#define KEY_RSA_PSS "rsa-pss-sha256"
+
+/* Sign with algorithm alg ("ssh-ed25519", "rsa-sha2-512", KEY_RSA_PSS, ...); the signature
  * blob (algorithm name and signature) is appended to sig.  The private key is
  * open for the time of this call only. */
 int key_sign(struct secret *priv, const char *type, const char *alg, const void *data, size_t len,

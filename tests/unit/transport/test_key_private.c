@@ -12,6 +12,7 @@
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
+#include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <sodium.h>
 
@@ -101,6 +102,44 @@ test_the_largest_key_fits_the_secure_heap(void **state)
 	buf_free(&plain);
 }
 
+/* TLS: RSASSA-PSS with SHA-256 and a salt of 32 bytes, as OpenSSL verifies it; and not with another key. */
+static void
+test_pss(void **state)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE], encoded[1024];
+	struct key_private key;
+	struct secret *priv;
+	struct buf pub, sig;
+	unsigned int len;
+	char type[64];
+
+	(void)state;
+	buf_init(&pub, 4096);
+	buf_init(&sig, 4096);
+	assert_int_equal(key_generate("rsa", &priv, &pub, type), 0);
+	assert_int_equal(key_private_load(priv, type, &key), 0);
+	assert_int_equal(key_private_sign(&key, KEY_RSA_PSS, DATA, DATALEN, &sig), 0);
+	assert_int_equal(EVP_Digest(DATA, DATALEN, hash, &len, EVP_sha256(), NULL), 1);
+	assert_int_equal(RSA_public_decrypt((int)sig.len, sig.data, encoded, key.rsa,
+			     RSA_NO_PADDING),
+	    sig.len);
+	assert_int_equal(RSA_verify_PKCS1_PSS_mgf1(key.rsa, hash, EVP_sha256(), EVP_sha256(),
+			     encoded, 32),
+	    1);
+	hash[0] ^= 1;
+	assert_int_equal(RSA_verify_PKCS1_PSS_mgf1(key.rsa, hash, EVP_sha256(), EVP_sha256(),
+			     encoded, 32),
+	    0);
+	key_private_free(&key);
+	secret_free(&priv);
+	buf_reset(&sig);
+	assert_int_equal(key_generate("ecdsa", &priv, &pub, type), 0);
+	assert_int_equal(key_sign(priv, type, KEY_RSA_PSS, DATA, DATALEN, &sig), ERR_ALGORITHM);
+	secret_free(&priv);
+	buf_free(&sig);
+	buf_free(&pub);
+}
+
 /* Numbers that are no key's, in a store that somebody has made. */
 static void
 test_private_numbers_that_are_no_key(void **state)
@@ -141,6 +180,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_private_numbers_are_in_the_secure_heap),
+		cmocka_unit_test(test_pss),
 		cmocka_unit_test(test_the_largest_key_fits_the_secure_heap),
 		cmocka_unit_test(test_private_numbers_that_are_no_key),
 	};

@@ -242,8 +242,8 @@ check_is_aside(const char *name)
 static int
 check_has_sections(const char *text)
 {
-	static const char *const headers[] = { "[route ", "[gateway]", "[edge]", "[keystore]",
-		"[lookup" };
+	static const char *const headers[] = { "[route ", "[gateway]", "[edge]", "[forward ",
+		"[keystore]", "[lookup" };
 	const char *line;
 	size_t i;
 

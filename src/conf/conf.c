@@ -186,7 +186,7 @@ conf_sort_sections(struct conf *conf, const struct conf_section *all, size_t n)
 		s = &all[i];
 		if (strcmp(s->kind, "route") == 0)
 			conf->routes[conf->n_routes++] = *s;
-		else if (s->name[0] != '\0')
+		else if (strcmp(s->kind, "lookup") == 0 && s->name[0] != '\0')
 			conf->lookup.sections[conf->lookup.n++] = *s;
 		else
 			conf->sections[conf->n_sections++] = *s;

@@ -97,10 +97,15 @@ struct conf_gateway {
 	char *control_socket;	 /* path (resolved), or "none" */
 };
 
+struct conf_forward;
+
 /* Connections that do not begin with SSH. */
 struct conf_edge {
 	struct strlist accept_proxy_from; /* blocks of addresses, each for address_match_blocks() */
 	int proxy_timeout_ms;		  /* default 5 s */
+	struct strlist detect_on;	  /* ports, and addresses with ports, of ListenAddress */
+	int detect_timeout_ms;		  /* default 2 s */
+	int restrict_to_ssh;		  /* what is no SSH, and no section's, is cut; default 0 */
 };
 
 struct conf_keystore {
@@ -134,12 +139,15 @@ struct conf {
 	struct safe_path_rule file_rule; /* for every file that decides who gets in */
 	struct conf_gateway gateway;
 	struct conf_edge edge;
+	struct conf_forward *forwards; /* [forward NAME] (forward.h), in their order */
+	size_t n_forwards;
 	struct conf_keystore keystore;
 	struct conf_lookup lookup;
 	struct conf_section *routes;
 	size_t n_routes;
 	struct conf_section
-	    *sections; /* all others but [lookup NAME] as written: for the lines of errors */
+	    *sections; /* all others but [lookup NAME] as written: [forward NAME] is read from here,
+			* the lines of errors, too */
 	size_t n_sections;
 	struct conf_arena *arena; /* the memory of the sections */
 };
@@ -191,8 +199,11 @@ const char *conf_where(const struct conf *conf, const char *kind, const char *ke
  * the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
-/* Print [gateway] and [edge] alone, with absolute paths; and parse such a text.  0 with *out set, or ERR_CONFIG with the
- * errors added. */
+/* 1 if the first bytes of what connects to this address are looked at (DetectOn). */
+int conf_detects(const struct conf *conf, const struct conf_listen *l);
+
+/* Print [gateway], [edge] and [forward NAME] alone, with absolute paths; and parse such a text.  0 with *out
+ * set, or ERR_CONFIG with the errors added. */
 void conf_gateway_dump(const struct conf *conf, FILE *to);
 int conf_gateway_parse(const char *text, size_t len, struct conf **out,
     struct conf_errors *errors) MUST_CHECK;

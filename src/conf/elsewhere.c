@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "conf/elsewhere.h"
+#include "conf/forward.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 
@@ -84,6 +85,10 @@ static const struct {
 	{ "gateway", "Port", "write ListenAddress = 0.0.0.0:PORT [::]:PORT" },
 	{ "gateway", "AddressFamily", "write the addresses of the family into ListenAddress" },
 	{ "gateway", "HostKeyFile", "write HostKey = NAME, a key of the key store" },
+	{ "forward", "HostName", "write Target = HOST:PORT" },
+	{ "forward", "Port", "write Target = HOST:PORT" },
+	{ "forward", "ListenAddress",
+	    "it belongs to [gateway]; MatchLocalPort = PORT is a condition" },
 	{ "lookup", "Path", "it belongs to [lookup directory], or to [keystore]" },
 	{ "lookup", "Command", "it belongs to [lookup exec]" },
 	{ "lookup", "Timeout", "it belongs to [lookup exec]" },
@@ -174,6 +179,19 @@ elsewhere_section_of(const char *word)
 	return NULL;
 }
 
+static int
+elsewhere_is_of_forward(const char *word)
+{
+	const struct keyword *table;
+	size_t i, n;
+
+	table = forward_keywords(&n);
+	for (i = 0; i < n; i++)
+		if (strcasecmp(table[i].name, word) == 0)
+			return 1;
+	return 0;
+}
+
 const char *
 elsewhere(const char *kind, const char *name, const char *word, char out[64])
 {
@@ -183,7 +201,9 @@ elsewhere(const char *kind, const char *name, const char *word, char out[64])
 	for (i = 0; i < sizeof(elsewhere_words) / sizeof(elsewhere_words[0]); i++)
 		if (strcasecmp(elsewhere_words[i].word, word) == 0 &&
 		    (elsewhere_words[i].kind == NULL ||
-			(strcmp(elsewhere_words[i].kind, kind) == 0 && name[0] == '\0')))
+			(strcmp(elsewhere_words[i].kind, kind) == 0 &&
+			    (name[0] == '\0') ==
+				(strcmp(kind, "lookup") == 0 || strcmp(kind, "gateway") == 0))))
 			return elsewhere_words[i].text;
 	other = elsewhere_section_of(word);
 	if (other != NULL && (strcmp(other, kind) != 0 || name[0] != '\0')) {
@@ -193,6 +213,8 @@ elsewhere(const char *kind, const char *name, const char *word, char out[64])
 	for (i = 0; strcmp(kind, "route") != 0 && elsewhere_of_route[i] != NULL; i++)
 		if (strcasecmp(elsewhere_of_route[i], word) == 0)
 			return "it belongs to a [route LOGIN]";
+	if (strcmp(kind, "forward") != 0 && elsewhere_is_of_forward(word))
+		return "it belongs to a [forward NAME]";
 	return NULL;
 }
 

@@ -55,11 +55,13 @@ struct reader {
 	size_t n_entries, entries_cap;
 };
 
-/* First those that take no name; [route] needs one. */
-static const char *const section_kinds[] = { "gateway", "edge", "keystore", "lookup", "route" };
+/* First those that take no name; those from KIND_NAMED on need one, and cannot be written twice. */
+static const char *const section_kinds[] = { "gateway", "edge", "keystore", "lookup", "forward",
+	"route" };
 
 #define NKINDS (sizeof(section_kinds) / sizeof(section_kinds[0]))
 #define KINDS_WITHOUT_NAME 3
+#define KIND_NAMED 4
 #define KIND_ROUTE (NKINDS - 1)
 
 /* Entries of a section that is written in several places: each place copies those before it. */
@@ -170,7 +172,7 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 {
 	const struct conf_section *other;
 	struct conf_section s = { 0 };
-	size_t slot;
+	size_t slot, i;
 
 	s.kind = arena_text(r->arena, kind, strlen(kind));
 	s.name = arena_text(r->arena, name, len);
@@ -182,10 +184,12 @@ section_begin(struct reader *r, const char *kind, const char *name, size_t len)
 		return;
 	}
 	slot = section_slot(r, kind, s.name);
-	if (r->table[slot] != 0 && strcmp(kind, "route") == 0) {
+	for (i = KIND_NAMED; i < NKINDS && strcmp(section_kinds[i], kind) != 0; i++)
+		;
+	if (r->table[slot] != 0 && i < NKINDS) {
 		other = &r->sections[r->table[slot] - 1];
 		conf_error(r->errors, r->file, r->line,
-		    "[route %.100s] is defined twice; first at %s:%u", s.name, other->file,
+		    "[%s %.100s] is defined twice; first at %s:%u", kind, s.name, other->file,
 		    other->line);
 		return;
 	}
@@ -283,6 +287,9 @@ section_header(struct reader *r, const char *text, size_t len)
 	} else if (i == KIND_ROUTE && name == close) {
 		conf_error(r->errors, r->file, r->line,
 		    "[route] needs a name: the login, or a pattern such as dev-*");
+	} else if (i >= KIND_NAMED && name == close) {
+		conf_error(r->errors, r->file, r->line, "[%s] needs a name, such as [%s web]",
+		    section_kinds[i], section_kinds[i]);
 	} else if (i < KINDS_WITHOUT_NAME && name != close) {
 		conf_error(r->errors, r->file, r->line, "[%s] takes no name", section_kinds[i]);
 	} else if (i == KIND_ROUTE && r->what == CONF_GATEWAY) {

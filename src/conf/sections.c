@@ -1,6 +1,6 @@
 /*
- * The keyword tables of [gateway], [edge], [keystore] and [lookup], and the types of values that only they have.
- * A new key of [gateway] is a field in conf.h and a row in gateway_table.
+ * The keyword tables of [gateway], [keystore] and [lookup], and the types of values that only they have; and
+ * reading all sections but the routes.  A new key of [gateway] is a field in conf.h and a row in gateway_table.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -10,11 +10,12 @@
 #include "base/names.h"
 #include "base/log.h"
 #include "conf/arena.h"
+#include "conf/edge.h"
+#include "conf/forward.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "conf/persource.h"
 #include "conf/reader.h"
-#include "formats/address.h"
 #include "wire/algorithms.h"
 
 #define LISTEN_MAX 64
@@ -234,17 +235,6 @@ sections_check_backend(const char *word, struct reason *why)
 	return keyword_bad(why, "\"%.80s\" is not the name of a lookup backend", word);
 }
 
-static int
-sections_check_network(const char *word, struct reason *why)
-{
-	if (strchr(word, ',') == NULL && address_match_blocks("0.0.0.0", word) != -1)
-		return 0;
-	return keyword_bad(why,
-	    "\"%.80s\" is not an address or a network, such as 192.0.2.7 10.0.0.0/8 "
-	    "2001:db8::/32",
-	    word);
-}
-
 static const char *const log_formats[] = { "sshd", "json", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
@@ -360,21 +350,6 @@ static const struct keyword gateway_table[] = {
 	    .flags = KEYWORD_NONE },
 };
 
-#define E(member) offsetof(struct conf_edge, member)
-
-static const struct keyword edge_table[] = {
-	{ .name = "AcceptProxyFrom",
-	    .type = &keyword_words,
-	    .offset = E(accept_proxy_from),
-	    .check = sections_check_network },
-	{ .name = "ProxyTimeout",
-	    .type = &keyword_time,
-	    .offset = E(proxy_timeout_ms),
-	    .value = "5s",
-	    .min = 1000,
-	    .max = 60000 },
-};
-
 static const struct keyword keystore_table[] = {
 	{ .name = "Path",
 	    .type = &keyword_path,
@@ -405,7 +380,7 @@ static const struct section_table {
 	size_t offset;
 } section_tables[] = {
 	{ "gateway", gateway_table, LEN(gateway_table), offsetof(struct conf, gateway) },
-	{ "edge", edge_table, LEN(edge_table), offsetof(struct conf, edge) },
+	{ "edge", edge_table, EDGE_KEYWORDS, offsetof(struct conf, edge) },
 	{ "keystore", keystore_table, LEN(keystore_table), offsetof(struct conf, keystore) },
 	{ "lookup", lookup_table, LEN(lookup_table), offsetof(struct conf, lookup) },
 };
@@ -426,6 +401,8 @@ sections_parse(struct conf *conf, struct conf_errors *errors)
 				section = &conf->sections[j];
 		keyword_parse(t->table, t->n, section, (char *)conf + t->offset, &ctx, errors);
 	}
+	forwards_parse(conf, errors);
+	edge_check(conf, errors);
 	if (conf->keystore.unlock == NULL && conf->keystore.path != NULL &&
 	    asprintf(&conf->keystore.unlock, "file:%s/.unlock", conf->keystore.path) == -1) {
 		conf->keystore.unlock = NULL;
@@ -451,6 +428,7 @@ sections_clear(struct conf *conf)
 	for (i = 0; i < LEN(section_tables); i++)
 		keyword_clear(section_tables[i].table, section_tables[i].n,
 		    (char *)conf + section_tables[i].offset);
+	forwards_clear(conf);
 }
 
 void
@@ -477,10 +455,11 @@ sections_dump(const struct conf *conf, FILE *to)
 			fputc('\n', to);
 		sections_dump_one(conf, section_tables[i].kind, to);
 	}
+	forwards_dump(conf, to);
 }
 
 /*
- * --- [gateway] and [edge] as a text ---
+ * --- [gateway], [edge] and [forward NAME] as a text ---
  *
  * At a reload the keeper sends the sections that it has read and checked to the master (IPC_RELOADED),
  * which parses them again.
@@ -491,12 +470,27 @@ conf_gateway_dump(const struct conf *conf, FILE *to)
 {
 	sections_dump_one(conf, "gateway", to);
 	sections_dump_one(conf, "edge", to);
+	forwards_dump(conf, to);
+}
+
+/* 1 if the keeper would send these: [gateway], [edge], and any number of [forward NAME]. */
+static int
+conf_gateway_sections_ok(const struct conf_section *all, size_t n)
+{
+	size_t i;
+
+	if (n < 2 || strcmp(all[0].kind, "gateway") != 0 || strcmp(all[1].kind, "edge") != 0)
+		return 0;
+	for (i = 2; i < n && strcmp(all[i].kind, "forward") == 0; i++)
+		;
+	return i == n;
 }
 
 int
 conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_errors *errors)
 {
 	static const char name[] = "(reload)";
+	const struct conf_section *all;
 	struct reader *reader = NULL;
 	size_t n, before = errors->n;
 	struct conf *conf;
@@ -514,17 +508,13 @@ conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_
 		conf_error(errors, name, 0, "out of memory");
 	} else {
 		reader_text(reader, name, text, len);
-		conf->sections = arena_take(conf->arena, 2 * sizeof(*conf->sections));
-		if (conf->sections != NULL) {
-			const struct conf_section *all = reader_sections(reader, &n);
-
-			/* the keeper sends these two */
-			if (n == 2 && strcmp(all[0].kind, "gateway") == 0 &&
-			    strcmp(all[1].kind, "edge") == 0) {
-				memcpy(conf->sections, all, 2 * sizeof(*all));
-				conf->n_sections = 2;
-			} else
-				conf_error(errors, name, 0, "not [gateway] and [edge]");
+		all = reader_sections(reader, &n);
+		conf->sections = arena_take(conf->arena, n * sizeof(*all));
+		if (conf->sections != NULL && conf_gateway_sections_ok(all, n)) {
+			memcpy(conf->sections, all, n * sizeof(*all));
+			conf->n_sections = n;
+		} else {
+			conf_error(errors, name, 0, "not [gateway] and [edge]");
 		}
 		sections_parse(conf, errors);
 	}

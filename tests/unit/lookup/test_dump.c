@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
+#include "conf/forward.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "lookup/lookup.h"
@@ -113,6 +114,11 @@ make(struct text *t)
 		add(t, "%s", commands[dice(LEN(commands))]);
 		add_keys(t, table, n, 2);
 	}
+	table = forward_keywords(&n);
+	add(t, "[forward w]");
+	add(t, "%s", dice(2) ? "Protocol = tls" : "FirstBytes = \\x00 a#");
+	add(t, "Target = 127.0.0.1:1 unix:/x");
+	add_keys(t, table, n, 3);
 	table = route_keywords(&n);
 	for (i = 0; i < LEN(routes); i++) {
 		if (dice(2) == 0)
@@ -306,7 +312,8 @@ test_gateway_alone(void **state)
 	    "PerSourcePenalties = authfail:0.25s max-sources4:7 overflow:deny-all "
 	    "overflow6:permissive\n"
 	    "Banner = b\nLogFormat = json\n[keystore]\nUnlock = passphrase\n"
-	    "[edge]\nAcceptProxyFrom = 10.0.0.0/8 2001:db8::7\nProxyTimeout = 3s\n");
+	    "[edge]\nAcceptProxyFrom = 10.0.0.0/8 2001:db8::7\nProxyTimeout = 3s\n"
+	    "[forward w]\nProtocol = any\nTarget = 127.0.0.1:1\n");
 	assert_int_equal(conf_load("conf.d", CONF_ALL, &conf, &errors), 0);
 	f = open_memstream(&text[0], &len);
 	conf_gateway_dump(conf, f);
@@ -320,13 +327,17 @@ test_gateway_alone(void **state)
 	assert_int_equal(again->edge.accept_proxy_from.n, 2);
 	assert_string_equal(again->edge.accept_proxy_from.v[1], "2001:db8::7");
 	assert_int_equal(again->edge.proxy_timeout_ms, 3000);
+	assert_int_equal(again->n_forwards, 1);
+	assert_string_equal(again->forwards[0].name, "w");
 	f = open_memstream(&text[1], &len);
 	conf_gateway_dump(again, f);
 	fclose(f);
 	assert_string_equal(text[0], text[1]);
 	conf_free(&again);
 	conf_free(&conf);
-	/* text without these two sections */
+	/* text without the first two, or with others */
+	assert_int_equal(conf_gateway_parse("[gateway]\n[edge]\n[keystore]\n", 28, &again, &errors),
+	    ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("", 0, &again, &errors), ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("[keystore]\n", 11, &again, &errors), ERR_CONFIG);
 	assert_int_equal(conf_gateway_parse("[gateway]\n", 10, &again, &errors), ERR_CONFIG);

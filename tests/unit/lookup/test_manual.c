@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "conf/elsewhere.h"
+#include "conf/forward.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "lookup/lookup.h"
@@ -29,6 +30,7 @@ title_of(const char *kind, char title[64])
 {
 	const char *sh = strcmp(kind, "gateway") == 0 ? "GATEWAY" :
 	    strcmp(kind, "edge") == 0		      ? "EDGE" :
+	    strcmp(kind, "forward") == 0	      ? "FORWARDS" :
 	    strcmp(kind, "keystore") == 0	      ? "KEY STORE" :
 	    strcmp(kind, "lookup") == 0		      ? "LOOKUP" :
 	    strcmp(kind, "route") == 0		      ? "ROUTES" :
@@ -158,6 +160,8 @@ test_every_key_is_documented_with_its_default(void **state)
 	assert_true(i >= 3);
 	table = route_keywords(&n);
 	bad += compare("route", table, n);
+	table = forward_keywords(&n);
+	bad += compare("forward", table, n);
 	assert_int_equal(bad, 0);
 }
 

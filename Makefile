@@ -228,6 +228,7 @@ $(TESTS): build-aux/check-includes
 
 $(BUILD)/tests/test_keeper_messages $(BUILD)/fuzzers/fuzz_keeper: $(call obj,$(DRIVER_SRC))
 $(call obj,tests/unit/keeper/test_keeper_messages.c): EXTRA = $(TEST_CFLAGS) -Itests/fuzz
+$(call obj,tests/unit/edge/test_kind.c tests/unit/edge/test_kind_tls.c): EXTRA = $(TEST_CFLAGS) -Itests/fuzz
 $(call obj,tests/unit/transport/test_leg.c): EXTRA = $(TEST_CFLAGS) $(LIBSSH_INCLUDES)
 $(call obj,tests/unit/transport/test_leg.c): | $(LIBSSH_OBJ)/.stamp
 

@@ -188,19 +188,23 @@ int
 kind_pattern(const uint8_t *p, size_t n, enum kind_end end, const struct bytes *patterns,
     size_t n_patterns, uint32_t *index)
 {
-	size_t i, len;
+	size_t i, len, best = 0;
+	int longer = 0;
 
 	*index = IPC_NO_PATTERN;
 	for (i = 0; i < n_patterns; i++) {
 		len = patterns[i].len < n ? patterns[i].len : n;
 		if (len > 0 && memcmp(p, patterns[i].p, len) != 0)
 			continue;
-		if (len == patterns[i].len) {
+		if (len < patterns[i].len)
+			longer = 1;
+		else if (len > best) {
+			best = len;
 			*index = (uint32_t)i;
-			return 0;
 		}
-		if (end == KIND_OPEN)
-			return ERR_AGAIN;
 	}
-	return 0;
+	if (!longer || end != KIND_OPEN)
+		return 0;
+	*index = IPC_NO_PATTERN;
+	return ERR_AGAIN;
 }

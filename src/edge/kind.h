@@ -53,8 +53,8 @@ enum kind_end {
 int kind_of(const uint8_t *p, size_t n, enum kind_end end, struct kind *k) MUST_CHECK;
 
 /*
- * The first of the patterns that the bytes begin with: 0 with its index, or IPC_NO_PATTERN; or ERR_AGAIN,
- * while one of the patterns before it still may fit.
+ * The longest of the patterns, none of which is empty, that the bytes begin with: 0 with its index, or
+ * IPC_NO_PATTERN; or ERR_AGAIN, while a longer one still may fit.
  */
 int kind_pattern(const uint8_t *p, size_t n, enum kind_end end, const struct bytes *patterns,
     size_t n_patterns, uint32_t *index) MUST_CHECK;

@@ -335,8 +335,9 @@ test_too_much(void **state)
 static void
 test_patterns(void **state)
 {
-	static const struct bytes patterns[] = { { (const uint8_t *)"\x05\x01", 2 },
-		{ (const uint8_t *)"\x05", 1 }, { (const uint8_t *)"ab\0c", 4 } };
+	static const struct bytes patterns[] = { { (const uint8_t *)"\x05", 1 },
+		{ (const uint8_t *)"\x05\x01", 2 }, { (const uint8_t *)"ab\0c", 4 },
+		{ (const uint8_t *)"ab", 2 }, { (const uint8_t *)"ab", 2 } };
 	static const struct {
 		const char *p;
 		size_t len;
@@ -347,13 +348,15 @@ test_patterns(void **state)
 		{ B(""), KIND_OPEN, ERR_AGAIN, IPC_NO_PATTERN },
 		{ B(""), KIND_LATE, 0, IPC_NO_PATTERN },
 		{ B("\5"), KIND_OPEN, ERR_AGAIN, IPC_NO_PATTERN },
-		{ B("\5"), KIND_LATE, 0, 1 },
-		{ B("\5\1"), KIND_OPEN, 0, 0 },
-		{ B("\5\2"), KIND_OPEN, 0, 1 },
+		{ B("\5"), KIND_LATE, 0, 0 },
+		{ B("\5\1"), KIND_OPEN, 0, 1 },
+		{ B("\5\2"), KIND_OPEN, 0, 0 },
 		{ B("ab\0"), KIND_OPEN, ERR_AGAIN, IPC_NO_PATTERN },
-		{ B("ab\0"), KIND_CLOSED, 0, IPC_NO_PATTERN },
+		{ B("ab\0"), KIND_CLOSED, 0, 3 },
 		{ B("ab\0c and more"), KIND_OPEN, 0, 2 },
-		{ B("abc"), KIND_OPEN, 0, IPC_NO_PATTERN },
+		{ B("abc"), KIND_OPEN, 0, 3 },
+		{ B("b"), KIND_OPEN, 0, IPC_NO_PATTERN },
+		{ B("ab\0d"), KIND_OPEN, 0, 3 },
 	};
 	uint32_t index;
 	size_t i;
@@ -361,7 +364,7 @@ test_patterns(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(kind_pattern((const uint8_t *)cases[i].p, cases[i].len,
-				     cases[i].end, patterns, 3, &index),
+				     cases[i].end, patterns, 5, &index),
 		    cases[i].r);
 		assert_int_equal(index, cases[i].index);
 	}

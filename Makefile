@@ -79,7 +79,7 @@ TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p
 
 ifeq ($(MISSING),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
-PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS)) -lresolv
 # libipsec-mb is not on every architecture; see src/transport/aes_gcm.c.
 PKG_LIBS   += $(shell echo '$(HASH)include <intel-ipsec-mb.h>' | $(CC) -E -x c - >/dev/null 2>&1 && \
     echo -Wl,--as-needed -lIPSec_MB)

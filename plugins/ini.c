@@ -170,10 +170,12 @@ static enum plugin_result
 ini_try(const struct ini *ini, const struct conf_section *s, const struct wildcard_match *match,
     const struct lookup_request *request, struct route **out, struct reason *why)
 {
+	struct wildcard_match found = *match;
 	struct conf_errors errors = { 0 };
 	struct route *route;
 	int err;
 
+	found.host = request->host;
 	err = route_new(ini->conf, s, &errors, &route);
 	conf_errors_free(&errors);
 	if (err != 0) {
@@ -184,7 +186,7 @@ ini_try(const struct ini *ini, const struct conf_section *s, const struct wildca
 		route_free(&route);
 		return PLUGIN_NEXT;
 	}
-	err = route_expand(ini->conf, route, match, why);
+	err = route_expand(ini->conf, route, &found, why);
 	if (err != 0) {
 		route_free(&route);
 		return err == ERR_FORMAT ? PLUGIN_NOT_FOUND : PLUGIN_FAILED;

@@ -25,6 +25,9 @@ struct check {
 	struct check_lists lists;
 };
 
+/* 1 if values of the route may depend on the login or on the host of the connection: they are not known yet. */
+int check_depends(const struct conf_section *s);
+
 /* The entry with this key; or one without a value, at the line of the section. */
 struct conf_entry check_place(const struct conf_section *s, const char *key);
 

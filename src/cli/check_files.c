@@ -174,7 +174,7 @@ check_unknown_hosts(struct check *c, const struct conf_section *s, const struct 
 
 	if (r->strict != ROUTE_STRICT_YES || r->host_key_fingerprints.n > 0)
 		return;
-	host = check_lists_unknown_host(&c->lists, r, login_pattern_is(s->name), e);
+	host = check_lists_unknown_host(&c->lists, r, check_depends(s), e);
 	if (host != NULL && r->known_hosts_files.n > 0)
 		conf_error(&c->notes, e->file, e->line,
 		    "UserKnownHostsFile: no line of %s is for %s port %u: connections to it "

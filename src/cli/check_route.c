@@ -13,7 +13,14 @@
 #include "cli/check.h"
 #include "conf/keyword.h"
 #include "lookup/connect_via.h"
+#include "lookup/percent.h"
 #include "lookup/plugin.h"
+
+int
+check_depends(const struct conf_section *s)
+{
+	return login_pattern_is(s->name) || conf_entry_find(s, "MatchHost") != NULL;
+}
 
 int
 check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why)
@@ -109,7 +116,19 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 				    r->hosts.v[i], r->port);
 }
 
-/* HostName = %1 lets users choose any address.  Of a regular expression it is not known what a group can match. */
+static int
+check_host_is_open(const char *host)
+{
+	char letter;
+
+	for (letter = '1'; letter <= '9'; letter++)
+		if (percent_uses(host, letter))
+			return 1;
+	return percent_uses(host, 'u');
+}
+
+/* HostName = %1 lets users choose any address, and %1.example.com any that a name server has for such a name.  Of a
+ * regular expression it is not known what a group can match. */
 static void
 check_any_host(struct check *c, const struct conf_section *s, const struct route *r)
 {
@@ -117,16 +136,21 @@ check_any_host(struct check *c, const struct conf_section *s, const struct route
 	const char *host;
 	size_t i;
 
-	if (!login_pattern_is(s->name) || login_pattern_is_regex(s->name))
+	if (!login_pattern_is(s->name) || login_pattern_is_regex(s->name) || r->destinations.n > 0)
 		return;
 	for (i = 0; i < r->hosts.n; i++) {
 		host = r->hosts.v[i];
 		if (host[0] == '%' && host[1] != '%' && host[2] == '\0')
 			conf_error(&c->notes, e.file, e.line,
 			    "HostName: %s lets users choose any address that this host reaches; "
-			    "write what is the same in all (%s.example.com), or use "
+			    "write AllowDestinations (*.example.com 10.0.0.0/8), or use "
 			    "plugins/exec/username-router",
-			    host, host);
+			    host);
+		else if (check_host_is_open(host))
+			conf_error(&c->notes, e.file, e.line,
+			    "HostName: users choose a part of %s, and name servers the address; "
+			    "write AllowDestinations: the names and networks that are meant",
+			    host);
 	}
 }
 
@@ -150,11 +174,11 @@ check_commands(struct check *c, const struct conf_section *s, const struct route
 	}
 }
 
-/* Is the value the same for each login?  That of a pattern may depend on the login. */
+/* Is the value the same for each login? */
 static int
 check_is_known(const struct conf_section *s, const char *value)
 {
-	return value != NULL && (!login_pattern_is(s->name) || strchr(value, '%') == NULL);
+	return value != NULL && (!check_depends(s) || strchr(value, '%') == NULL);
 }
 
 void
@@ -196,7 +220,7 @@ check_route(struct check *c, const struct conf_section *s)
 
 	if (route_new(c->conf, s, &errors, &r) != 0)
 		goto out; /* conf_read() and lookup_new() have reported its errors */
-	if (!login_pattern_is(s->name) && route_expand(c->conf, r, &match, &why) != 0)
+	if (!check_depends(s) && route_expand(c->conf, r, &match, &why) != 0)
 		conf_error(&c->notes, s->file, s->line, "%s", why.text);
 	else
 		check_made_route(c, s, r);

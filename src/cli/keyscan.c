@@ -49,7 +49,9 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		    .via_user = t->via->user,
 		    .send_proxy = (unsigned int)r->send_proxy,
 		    .client = "",
-		    .local = "" },
+		    .local = "",
+		    .srv = r->resolve_srv },
+		.destinations = r->destinations,
 	};
 	struct buf host_keys, b;
 	const char *list;

@@ -299,6 +299,11 @@ route_dial_hosts(const struct route_args *a, const struct find_route *f,
 		/* behind a proxy the same name is another host */
 		direct = via->scheme[0] == '\0' ? t.host : via->host;
 		port = via->scheme[0] == '\0' ? r->port : via->port;
+		if (!route_may_dial(r, t.host)) {
+			route_dial_say("%s port %u: AllowDestinations does not permit this name",
+			    t.host, r->port);
+			continue;
+		}
 		if (route_dial_leads_back(&f->conf->gateway, direct, port)) {
 			route_dial_say("%s port %u: leads back to this gateway", direct, port);
 			return CLI_FAILED;

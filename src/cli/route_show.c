@@ -354,7 +354,11 @@ route_show(const struct route_args *a, const struct find_route *f)
 		printf("%s %s@%s port %u\n", i == 0 ? "leads to  " : "or, then  ", user,
 		    r->hosts.v[i], r->port);
 	for (i = 0; i < r->destinations.n; i++)
-		printf("%s %s\n", i == 0 ? "jump to   " : "or to     ", r->destinations.v[i]);
+		printf("%s %s\n",
+		    i > 0		      ? "or to     " :
+			r->mode == ROUTE_JUMP ? "jump to   " :
+						"only to   ",
+		    r->destinations.v[i]);
 	status = route_show_via(f);
 	other = route_show_proofs(r);
 	status = status != CLI_OK ? status : other;

@@ -31,6 +31,7 @@ const char *const elsewhere_of_route[] = {
 	"UserKnownHostsFile",
 	"HostKeyFingerprint",
 	"StrictHostKeyChecking",
+	"ResolveSRV",
 	"ConnectTimeout",
 	"ConnectVia",
 	"ConnectViaPassword",

@@ -1,6 +1,7 @@
 /*
- * A connection to a host on which SSH can begin (approach.h): connect(2) to it or to the proxy of
- * ConnectVia, what that proxy is asked, and the header of the PROXY protocol if the route has SendProxy.
+ * A connection to a host on which SSH can begin (approach.h): connect(2) to it, to a host of its SRV records or
+ * to the proxy of ConnectVia, what that proxy is asked, and the header of the PROXY protocol if the route has
+ * SendProxy.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +16,9 @@
 #include "base/fd.h"
 #include "errand/approach.h"
 #include "errand/dial.h"
+#include "errand/srv.h"
 #include "errand/via.h"
+#include "formats/destination.h"
 #include "formats/proxy_header.h"
 
 /* Send all of it.  The peer reads before it answers, so there is room for some thousand bytes.  The
@@ -171,28 +174,9 @@ approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, 
 	return fd;
 }
 
-/* --- either --- */
-
+/* By the proxy: a descriptor, or -1 with the reasons added to why. */
 static int
-approach_direct(const struct ipc_approach *a, const char *host, const char *port, int64_t deadline,
-    struct reason *why)
-{
-	int fd, r;
-
-	fd = dial_host(host, port, NULL, deadline, why);
-	if (fd == -1 || a->send_proxy == 0)
-		return fd;
-	r = approach_send_proxy(a, fd);
-	if (r != 0) {
-		reason_add(why, "%s%s port %s: cannot send the header of SendProxy: %s",
-		    why->text[0] != '\0' ? "; " : "", host, port, err_str(r));
-		fd_close(&fd);
-	}
-	return fd;
-}
-
-int
-approach_connect(const struct ipc_approach *a, const char *host, uint16_t port, int64_t deadline,
+approach_by_proxy(const struct ipc_approach *a, const char *host, uint16_t port, int64_t deadline,
     struct reason *why)
 {
 	struct via via = { .scheme = a->via,
@@ -201,15 +185,93 @@ approach_connect(const struct ipc_approach *a, const char *host, uint16_t port, 
 		.user = a->via_user,
 		.password = a->via_password };
 	struct reason no = { "" };
-	char text[16];
-	int fd;
+	int fd = approach_proxy(a, &via, deadline, &no);
 
-	snprintf(text, sizeof(text), "%u", port);
-	if (a->via[0] == '\0')
-		return approach_direct(a, host, text, deadline, why);
-	fd = approach_proxy(a, &via, deadline, &no);
 	if (fd == -1)
-		reason_add(why, "%s%s port %s: %s", why->text[0] != '\0' ? "; " : "", host, text,
+		reason_add(why, "%s%s port %u: %s", why->text[0] != '\0' ? "; " : "", host, port,
 		    no.text);
 	return fd;
+}
+
+/* The same where the list has networks: the addresses are looked up here, and the proxy is given those that the
+ * list permits. */
+static int
+approach_by_proxy_to_network(const struct ipc_approach *a, const char *host, uint16_t port,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	struct strlist addresses = { 0 };
+	char text[16];
+	int fd = -1;
+	size_t i;
+
+	snprintf(text, sizeof(text), "%u", port);
+	if (dial_permitted(host, text, destinations, &addresses, why) == 0)
+		for (i = 0; i < addresses.n && fd == -1; i++)
+			fd = approach_by_proxy(a, addresses.v[i], port,
+			    dial_share(deadline, (unsigned int)(addresses.n - i)), why);
+	strlist_free(&addresses);
+	return fd;
+}
+
+/* --- either --- */
+
+static int
+approach_direct(const struct ipc_approach *a, const char *host, uint16_t port,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	char text[16];
+	int fd, r;
+
+	snprintf(text, sizeof(text), "%u", port);
+	fd = dial_host(host, text, destinations, deadline, why);
+	if (fd == -1 || a->send_proxy == 0)
+		return fd;
+	r = approach_send_proxy(a, fd);
+	if (r != 0) {
+		reason_add(why, "%s%s port %u: cannot send the header of SendProxy: %s",
+		    why->text[0] != '\0' ? "; " : "", host, port, err_str(r));
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+/* The hosts and ports of SRV records in the place of the host, if it has some. */
+static int
+approach_by_srv(const struct ipc_approach *a, const char *host, uint16_t port,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	struct srv_target targets[SRV_MAX];
+	int fd = -1, i, n = srv_lookup(host, targets, why);
+	const struct srv_target *t;
+
+	if (n == 0) {
+		snprintf(targets[0].host, sizeof(targets[0].host), "%s", host);
+		targets[0].port = port;
+		n = 1;
+	}
+	for (i = 0; i < n && fd == -1; i++) {
+		t = &targets[i];
+		if (destinations->n > 0 && !destination_may_ask(destinations, t->host, t->port))
+			reason_add(why, "%s%s port %u: AllowDestinations does not permit this name",
+			    why->text[0] != '\0' ? "; " : "", t->host, t->port);
+		else
+			fd = approach_direct(a, t->host, t->port, destinations,
+			    dial_share(deadline, (unsigned int)(n - i)), why);
+	}
+	return fd;
+}
+
+int
+approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	const int address = destination_is_address(host);
+
+	if (a->via[0] == '\0')
+		return a->srv && !address ?
+		    approach_by_srv(a, host, port, destinations, deadline, why) :
+		    approach_direct(a, host, port, destinations, deadline, why);
+	if (destinations->n > 0 && (address || destination_has_networks(destinations)))
+		return approach_by_proxy_to_network(a, host, port, destinations, deadline, why);
+	return approach_by_proxy(a, host, port, deadline, why);
 }

@@ -9,9 +9,13 @@
 #include "base/reason.h"
 #include "ipc/messages.h"
 
-/* Connect to the host, itself or by the proxy, and send what it is to be told before SSH.  A non-blocking
- * descriptor, on which all that the host says is to be read, or -1 with the reasons added to why. */
+/*
+ * Connect to the host, itself or by the proxy, and send what it is to be told before SSH.  With
+ * destinations (AllowDestinations; may be empty) only to addresses that they permit; a proxy resolves a
+ * name itself, unless the list has networks.  A non-blocking descriptor, on which all that the host says is to
+ * be read, or -1 with the reasons added to why.
+ */
 int approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
-    int64_t deadline, struct reason *why);
+    const struct strlist *destinations, int64_t deadline, struct reason *why);
 
 #endif

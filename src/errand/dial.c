@@ -128,14 +128,13 @@ put_why(struct reason *why, const char *host, const char *port, const struct add
 		reason_add(why, "%s%s (%s) port %s: %s", before, host, addr, port, error);
 }
 
-int
-dial_host(const char *host, const char *port, const struct strlist *destinations, int64_t deadline,
-    struct reason *why)
+/* All addresses of the host, or NULL with why. */
+static struct addrinfo *
+dial_resolve(const char *host, const char *port, struct reason *why)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	struct addrinfo *list = NULL, *ai;
-	unsigned int n = 0;
-	int fd = -1, r;
+	struct addrinfo *list = NULL;
+	int r;
 
 	r = getaddrinfo(host, port, &hints, &list);
 	if (r == EAI_ADDRFAMILY || r == EAI_NONAME) {
@@ -146,14 +145,47 @@ dial_host(const char *host, const char *port, const struct strlist *destinations
 	if (r != 0) {
 		reason_add(why, "%s%s: %s", why->text[0] != '\0' ? "; " : "", host,
 		    gai_strerror(r));
-		return -1;
+		return NULL;
 	}
+	return list;
+}
+
+static const char dial_not_permitted[] = "AllowDestinations does not permit this address";
+
+int
+dial_permitted(const char *host, const char *port, const struct strlist *destinations,
+    struct strlist *addresses, struct reason *why)
+{
+	struct addrinfo *list = dial_resolve(host, port, why), *ai;
+	char address[NETADDR_TEXT_SIZE + 32];
+	int r = 0;
+
+	if (list == NULL)
+		return ERR_NOTFOUND;
+	for (ai = list; r == 0 && ai != NULL; ai = ai->ai_next) {
+		if (!dial_may(ai, port, destinations))
+			put_why(why, host, port, ai, dial_not_permitted);
+		else if (getnameinfo(ai->ai_addr, ai->ai_addrlen, address, sizeof(address), NULL, 0,
+			     NI_NUMERICHOST) == 0)
+			r = strlist_add(addresses, address, strlen(address));
+	}
+	freeaddrinfo(list);
+	return r == 0 && addresses->n == 0 ? ERR_NOTFOUND : r;
+}
+
+int
+dial_host(const char *host, const char *port, const struct strlist *destinations, int64_t deadline,
+    struct reason *why)
+{
+	struct addrinfo *list = dial_resolve(host, port, why), *ai;
+	unsigned int n = 0;
+	int fd = -1;
+
 	for (ai = list; ai != NULL; ai = ai->ai_next)
 		n++;
 	for (ai = list; ai != NULL && fd == -1; ai = ai->ai_next, n--) {
 		if (!dial_may(ai, port, destinations)) {
-			put_why(why, host, port, ai,
-			    "AllowDestinations does not permit this address");
+			put_why(why, host, port, ai, dial_not_permitted);
 			continue;
 		}
 		if (clock_ms() >= deadline)
@@ -163,7 +195,8 @@ dial_host(const char *host, const char *port, const struct strlist *destinations
 		if (fd == -1)
 			put_why(why, host, port, ai, strerror(errno));
 	}
-	freeaddrinfo(list);
+	if (list != NULL)
+		freeaddrinfo(list);
 	return fd;
 }
 

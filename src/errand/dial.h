@@ -19,6 +19,11 @@ int64_t dial_share(int64_t deadline, unsigned int n);
 int dial_host(const char *host, const char *port, const struct strlist *destinations,
     int64_t deadline, struct reason *why);
 
+/* Resolve a host, and add its numeric addresses that AllowDestinations permits, for a proxy to connect to;
+ * why gets the others.  0; ERR_NOTFOUND if there are none; or ERR_NOMEM. */
+int dial_permitted(const char *host, const char *port, const struct strlist *destinations,
+    struct strlist *addresses, struct reason *why) MUST_CHECK;
+
 /* For an errand, because a resolver cannot be interrupted: the kernel kills this process by SIGIO when the
  * peer of this socket closes it. */
 void dial_end_with(int answer);

@@ -46,7 +46,6 @@ errand_dial(int sock)
 	int64_t deadline, share;
 	struct buf b, names, dead;
 	struct reason why = { "" };
-	char port[16];
 	size_t i;
 	int fd = -1;
 
@@ -60,18 +59,14 @@ errand_dial(int sock)
 	alarm(dial.timeout_ms / 1000 + DIAL_LATE_SECONDS);
 	if (errand_confine_dial() != 0)
 		_exit(1);
-	snprintf(port, sizeof(port), "%u", dial.port);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
 	for (i = 0; i < dial.hosts.n; i++) {
 		host = dial.hosts.v[i];
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */
 		share = dial_share(deadline, (unsigned int)(dial.hosts.n - i));
-		if (dial.destinations.n > 0)
-			fd = dial_host(host, port, &dial.destinations, share, &why);
-		else
-			fd = approach_connect(&dial.approach, host, (uint16_t)dial.port, share,
-			    &why);
+		fd = approach_connect(&dial.approach, host, (uint16_t)dial.port, &dial.destinations,
+		    share, &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);

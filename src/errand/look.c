@@ -220,7 +220,8 @@ errand_look(int answer)
 		_exit(1);
 	buf_init(&look.key, IPC_MAX);
 	fd = approach_connect(&order.approach, order.host, (uint16_t)order.port,
-	    start + order.connect_ms, &why);
+	    &order.destinations, start + order.connect_ms, &why);
+	ipc_look_free(&order);
 	explicit_bzero(message, sizeof(message)); /* the password for the proxy */
 	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
 	if (fd == -1)

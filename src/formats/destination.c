@@ -55,7 +55,7 @@ destination_split(const char *entry, struct destination *d)
 	return 0;
 }
 
-static int
+int
 destination_is_address(const char *host)
 {
 	uint8_t raw[16];
@@ -111,13 +111,25 @@ destination_host_ok(const char *host)
 static int
 destination_has_port(const struct destination *d, uint32_t port)
 {
-	return strcmp(d->port, "*") == 0 || strtoul(d->port, NULL, 10) == port;
+	return port == 0 || strcmp(d->port, "*") == 0 || strtoul(d->port, NULL, 10) == port;
 }
 
 static struct bytes
 destination_bytes(const char *text)
 {
 	return (struct bytes){ (const uint8_t *)text, strlen(text) };
+}
+
+int
+destination_has_networks(const struct strlist *list)
+{
+	struct destination d;
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (destination_split(list->v[i], &d) == 0 && d.network)
+			return 1;
+	return 0;
 }
 
 int

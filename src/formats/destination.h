@@ -1,6 +1,6 @@
 /*
- * AllowDestinations: where users of a route with Mode = jump may connect to.  The keeper compares
- * the name that the user has given, the errand that dials each address of that name.
+ * AllowDestinations: where a user who has a say in it may connect to: with Mode = jump, or by a part of the
+ * login.  The keeper compares the name, the errand that dials each address of that name.
  *
  * An entry is HOST[:PORT] or NETWORK[:PORT], an IPv6 one in brackets if there is a port.  HOST is a
  * pattern with * and ?, NETWORK an address or a CIDR block, PORT a number or *; the default is 22.
@@ -21,8 +21,14 @@ int destination_check(const char *entry, struct reason *why);
 /* 1 if this can be a host name or a numeric address. */
 int destination_host_ok(const char *host);
 
+/* 1 if it is a numeric address. */
+int destination_is_address(const char *host);
+
+/* 1 if the list has a NETWORK: then it says which addresses a name may lead to. */
+int destination_has_networks(const struct strlist *list);
+
 /*
- * May a user ask for this host and port?  A name has to match a HOST, an address has to be in a
+ * May a user ask for this host and port (0: any)?  A name has to match a HOST, an address has to be in a
  * NETWORK.  1 or 0.
  */
 int destination_may_ask(const struct strlist *list, const char *host, uint32_t port);

@@ -213,6 +213,7 @@ approach_put(struct buf *b, const struct ipc_approach *a)
 	wire_put_u32(b, a->client_port);
 	wire_put_text(b, a->local);
 	wire_put_u32(b, a->local_port);
+	wire_put_bool(b, a->srv);
 }
 
 static void
@@ -228,6 +229,7 @@ approach_get(struct wire *body, struct ipc_approach *a, struct ipc_texts *texts)
 	a->client_port = wire_u32(body);
 	a->local = text_get(body, texts, ADDRESS_SIZE);
 	a->local_port = wire_u32(body);
+	a->srv = wire_bool(body);
 }
 
 void
@@ -338,12 +340,16 @@ ipc_look_put(struct buf *b, const struct ipc_look *m)
 	wire_put_text(b, m->host);
 	algorithms_put(b, &m->algorithms);
 	approach_put(b, &m->approach);
+	strings_put(b, &m->destinations);
 }
 
 int
 ipc_look_get(struct wire *body, struct ipc_look *m)
 {
+	int r;
+
 	m->texts.used = 0;
+	m->destinations = (struct strlist){ 0 };
 	m->connect_ms = wire_u32(body);
 	m->total_ms = wire_u32(body);
 	m->port = wire_u32(body);
@@ -351,7 +357,18 @@ ipc_look_get(struct wire *body, struct ipc_look *m)
 	m->host = text_get(body, &m->texts, HOST_SIZE);
 	algorithms_get(body, &m->algorithms, &m->texts);
 	approach_get(body, &m->approach, &m->texts);
-	return wire_end(body);
+	r = strings_get(body, &m->destinations, IPC_DESTINATIONS_MAX);
+	if (r == 0)
+		r = wire_end(body);
+	if (r != 0)
+		ipc_look_free(m);
+	return r;
+}
+
+void
+ipc_look_free(struct ipc_look *m)
+{
+	strlist_free(&m->destinations);
 }
 
 void

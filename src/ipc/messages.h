@@ -87,6 +87,7 @@ struct ipc_approach {
 	uint32_t client_port;
 	const char *local; /* where that client has connected to */
 	uint32_t local_port;
+	int srv; /* ask for SRV records, which say other hosts and ports (errand/srv.h) */
 };
 
 /* No proxy, and no header. */
@@ -137,11 +138,13 @@ struct ipc_look {
 	const char *host;
 	struct ipc_algorithms algorithms;
 	struct ipc_approach approach;
+	struct strlist destinations; /* as in struct ipc_dial */
 	struct ipc_texts texts;
 };
 
 void ipc_look_put(struct buf *b, const struct ipc_look *m);
-int ipc_look_get(struct wire *body, struct ipc_look *m) MUST_CHECK;
+int ipc_look_get(struct wire *body, struct ipc_look *m) MUST_CHECK; /* then ipc_look_free() */
+void ipc_look_free(struct ipc_look *m);
 
 /* HOST_KEY; and in LOOKED: a host key, and the exchange hash that it has signed. */
 struct ipc_host_key {

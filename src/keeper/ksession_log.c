@@ -42,7 +42,7 @@ ksession_fields(const struct ksession *s, const char *event, struct log_fields *
 		return;
 	log_field_text(f, "user", s->up.user);
 	log_field_text(f, "upstream", s->up.host);
-	log_field_number(f, "upstream_port", s->route->port);
+	log_field_number(f, "upstream_port", s->up.port);
 	log_field_text(f, "upstream_address", s->up.address);
 	log_field_text(f, "dialled_from", s->up.from);
 	log_field_number(f, "dialled_from_port", s->up.from_port);
@@ -306,7 +306,7 @@ ksession_log_routed(const struct ksession *s)
 	ksession_fields_accepted(s, &f);
 	ksession_event(s, LOG_LVL_INFO, &f,
 	    "%s from %s port %u -> %s@%s port %u (%s%sdialled from %s port %u)", ksession_login(s),
-	    s->client, s->client_port, up->user, up->host, s->route->port, named ? up->address : "",
+	    s->client, s->client_port, up->user, up->host, up->port, named ? up->address : "",
 	    named ? ", " : "", up->from, up->from_port);
 }
 

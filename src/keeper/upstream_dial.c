@@ -15,11 +15,31 @@
 const char *const upstream_text_unreachable =
     "your machine cannot be reached right now; try again later or ask your administrator";
 
+/* The first host of the route that AllowDestinations permits, or NULL. */
+static const char *
+upstream_first_host(const struct route *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->hosts.n; i++)
+		if (route_may_dial(r, r->hosts.v[i]))
+			return r->hosts.v[i];
+	return NULL;
+}
+
 void
 upstream_dial(struct ksession *s)
 {
+	const struct route *route = s->route;
+
 	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
 		return;
+	if (upstream_first_host(route) == NULL) {
+		ksession_refuse(s,
+		    "this machine is not among those that you may reach through here",
+		    "AllowDestinations does not permit %s port %u", route->hosts.v[0], route->port);
+		return;
+	}
 	s->up.request_at = clock_us();
 	jobs_ask(s, JOB_DIAL, s->route->connect_timeout_ms);
 }
@@ -36,7 +56,7 @@ upstream_same(const struct ksession *a, const struct ksession *b)
 	    strcmp(a->route->hosts.v[0], b->route->hosts.v[0]) == 0;
 }
 
-/* The hosts of the route, those that did not answer lately after the others. */
+/* The hosts of the route that it may lead to, those that did not answer lately after the others. */
 static void
 upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 {
@@ -47,8 +67,9 @@ upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 
 	for (dead = 0; dead <= 1; dead++)
 		for (i = 0; i < n; i++)
-			if (dead_hosts_has(&s->keeper->dead, hosts->v[i], s->route->port, now) ==
-			    dead)
+			if (route_may_dial(s->route, hosts->v[i]) &&
+			    dead_hosts_has(&s->keeper->dead, hosts->v[i], s->route->port, now) ==
+				dead)
 				ordered->v[ordered->n++] = hosts->v[i];
 }
 
@@ -59,7 +80,8 @@ upstream_approach_open(struct ksession *s, struct upstream_approach *a)
 	struct reason why;
 	int r = 0;
 
-	*a = (struct upstream_approach){ .m = { .send_proxy = (unsigned int)route->send_proxy } };
+	*a = (struct upstream_approach){ .m = { .send_proxy = (unsigned int)route->send_proxy,
+					     .srv = route->resolve_srv } };
 	if (route->connect_via != NULL)
 		r = connect_via_parse(route->connect_via, &a->via, &why);
 	if (r == 0 && route->connect_via_password != NULL)
@@ -95,6 +117,7 @@ upstream_put_dial(struct ksession *s, struct buf *order)
 		.timeout_ms = (uint32_t)s->route->connect_timeout_ms,
 		.port = s->route->port,
 		.hosts.v = hosts,
+		.destinations = s->route->destinations,
 	};
 	struct upstream_approach approach;
 	int r;
@@ -223,7 +246,9 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
 	snprintf(s->up.user, sizeof(s->up.user), "%s",
 	    s->route->user != NULL ? s->route->user : s->route->login);
-	(void)upstream_end_of(getpeername, msg->fd, s->up.address);
+	s->up.port = upstream_end_of(getpeername, msg->fd, s->up.address);
+	if (!s->route->resolve_srv)
+		s->up.port = s->route->port; /* it may be that of the proxy */
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
 	upstream_send_fd(s, msg->fd);
 }

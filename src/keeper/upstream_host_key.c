@@ -119,6 +119,7 @@ upstream_put_look(struct ksession *s, struct buf *order)
 		.total_ms = (uint32_t)s->route->connect_timeout_ms,
 		.port = s->route->port,
 		.host = s->up.host,
+		.destinations = s->route->destinations,
 	};
 	struct upstream_approach approach;
 	struct buf host_keys;
@@ -126,6 +127,11 @@ upstream_put_look(struct ksession *s, struct buf *order)
 
 	r = upstream_approach_open(s, &approach);
 	look.approach = approach.m;
+	if (s->route->resolve_srv) { /* the same machine, of several */
+		look.approach.srv = 0;
+		look.host = s->up.address;
+		look.port = s->up.port;
+	}
 	upstream_algorithms(s, &host_keys, &look.algorithms);
 	ipc_begin(order, IPC_LOOK);
 	ipc_look_put(order, &look);

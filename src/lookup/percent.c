@@ -1,5 +1,5 @@
 /*
- * Expanding %u and %1 to %9.  Called by route.c for the route of a login, and by route_types.c to check
+ * Expanding %u, %n and %1 to %9.  Called by route.c for the route of a login, and by route_types.c to check
  * values.
  */
 #include <stdint.h>
@@ -19,17 +19,28 @@ percent_has(const char *value)
 }
 
 int
+percent_uses(const char *value, char letter)
+{
+	const char *p;
+
+	for (p = strchr(value, '%'); p != NULL && p[1] != '\0'; p = strchr(p + 2, '%'))
+		if (p[1] == letter)
+			return 1;
+	return 0;
+}
+
+int
 percent_check(const char *value, unsigned int captures, const char **why)
 {
 	const char *p;
 
 	*why = NULL;
 	for (p = strchr(value, '%'); p != NULL; p = strchr(p + 2, '%')) {
-		if (p[1] == '%' || p[1] == 'u')
+		if (p[1] == '%' || p[1] == 'u' || p[1] == 'n')
 			continue;
 		if (p[1] < '1' || p[1] > '9')
 			*why = "a % must be followed by u (the login), 1 to 9 (what a * or a group "
-			       "of the pattern matched) or another %";
+			       "of the pattern matched), n (the host of MatchHost) or another %";
 		else if ((unsigned int)(p[1] - '0') > captures)
 			*why = "the name of this [route] has no such * or group: %1 is what the "
 			       "first one matched, and so on";
@@ -67,6 +78,9 @@ percent_expand(const char *value, const struct wildcard_match *match, int as_pat
 			continue;
 		} else if (*p == 'u') {
 			text = match->login;
+			len = strlen(text);
+		} else if (*p == 'n' && match->host != NULL && match->host[0] != '\0') {
+			text = match->host;
 			len = strlen(text);
 		} else if (*p >= '1' && i < match->n) {
 			text = match->captures[i].text;

@@ -1,6 +1,6 @@
 /*
  * Expansion of percent sequences in values of a route: %u is the login, %1 to %9 are what each * or group of the
- * pattern matched, %% is a percent sign.
+ * pattern matched, %n is the host that the connection names outside of SSH, %% is a percent sign.
  */
 #ifndef LOOKUP_PERCENT_H
 #define LOOKUP_PERCENT_H
@@ -10,6 +10,9 @@
 
 /* 1 if there is a %. */
 int percent_has(const char *value);
+
+/* 1 if it has % with this letter. */
+int percent_uses(const char *value, char letter);
 
 /* Check the sequences of a value, for a pattern with so many captures.  0, or ERR_FORMAT with *why (static). */
 int percent_check(const char *value, unsigned int captures, const char **why) MUST_CHECK;

@@ -51,6 +51,7 @@ static const struct keyword route_table[] = {
 	{ "AllowDestinations", &keyword_words, R(destinations), .check = destination_check },
 	{ "HostName", &route_template_words, R(hosts), .check = route_check_host },
 	{ "Port", &keyword_port, R(port), .value = "22" },
+	{ "ResolveSRV", &keyword_choice, R(resolve_srv), .choices = yes_no, .value = "no" },
 	{ "User", &route_template, R(user), .check = route_check_user },
 	{ "AuthorizedKeysFile", &route_template_path, R(authorized_keys_file) },
 	{ "AuthorizedKey", &keyword_lines, R(authorized_keys), .check = route_check_authorized_key,
@@ -233,6 +234,11 @@ route_check_via(const struct conf_section *s, const struct route *r, struct conf
 			    "ConnectViaPassword needs ConnectVia: the proxy that it is for");
 		return;
 	}
+	if (r->resolve_srv)
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: ResolveSRV has no meaning with ConnectVia: the proxy looks "
+		    "names up",
+		    s->name);
 	if (connect_via_parse(r->connect_via, &via, &why) != 0)
 		return; /* its error is there already */
 	if (e != NULL && via.user[0] == '\0')
@@ -281,9 +287,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	else
 		route_check_upstream(s, r, errors);
 	route_check_via(s, r, errors);
-	e = conf_entry_find(s, "AllowDestinations");
-	if (e != NULL && r->mode != ROUTE_JUMP)
-		conf_error(errors, e->file, e->line, "AllowDestinations needs Mode = jump");
+	route_check_destinations(s, r, errors);
 	route_check_proofs(s, r, errors);
 	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,

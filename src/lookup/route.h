@@ -37,11 +37,14 @@ struct route {
 	char *login;	     /* that it was found for: the client's, or that without its style */
 
 	enum route_mode mode;
-	struct strlist destinations; /* AllowDestinations, of ROUTE_JUMP (formats/destination.h) */
+	/* AllowDestinations (formats/destination.h): where ROUTE_JUMP may lead, and where hosts may; empty: the
+	 * latter anywhere */
+	struct strlist destinations;
 
 	struct strlist hosts; /* HostName: names or addresses, tried in order; none of ROUTE_JUMP */
 	uint16_t port;	      /* default 22 */
 	char *user;	      /* User, or NULL: the login */
+	int resolve_srv;      /* ResolveSRV: SRV records of hosts count */
 	int connect_timeout_ms;	    /* for all hosts together; default 10 s */
 	char *connect_via;	    /* ConnectVia (connect_via.h), or NULL */
 	char *connect_via_password; /* ConnectViaPassword: name in the key store, or NULL */
@@ -113,6 +116,9 @@ struct route {
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
+
+/* May the gateway connect to this host of the route, by its name?  1 or 0. */
+int route_may_dial(const struct route *r, const char *host);
 
 /* For the end of a reason why the upstream has not answered as an SSH server: what to look at in the
  * route, or "".  Static. */

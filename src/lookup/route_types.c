@@ -27,7 +27,7 @@ static int
 route_template_try(const struct keyword *kw, const char *value, int as_path,
     struct keyword_ctx *ctx)
 {
-	struct wildcard_match match = { .login = "x" };
+	struct wildcard_match match = { .login = "x", .host = "x" };
 	const char *bad;
 	char *filled;
 	int err;

@@ -65,6 +65,10 @@ void route_check_proofs(const struct conf_section *s, const struct route *r,
 void route_check_jump(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 
+/* Add errors for AllowDestinations, and for hosts that need it or that it does not permit. */
+void route_check_destinations(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+
 /* Add an error if the route's policy exceeds these limits. */
 void route_check_policy_size(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);

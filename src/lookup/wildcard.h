@@ -12,6 +12,7 @@
 /* A login, and the parts of it that each * (or group, login_pattern.h) of the pattern matched. */
 struct wildcard_match {
 	const char *login;
+	const char *host; /* that the connection names outside of SSH; NULL or "": none */
 	struct {
 		const char *text;
 		size_t len;

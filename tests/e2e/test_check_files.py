@@ -147,13 +147,18 @@ def test_host_name_that_depends_on_login(h):
     assert notes_on_known_hosts(h, h.upstream.known_hosts()) == []
     text = (h.conf / "10-alice.ini").read_text()
     (h.conf / "20-any.ini").write_text(
-        text.replace("[route alice]", "[route dev-*]").replace("HostName = 127.0.0.1", "HostName = %1.example"))
+        text.replace("[route alice]", "[route dev-*]").replace(
+            "HostName = 127.0.0.1", "HostName = %1.example\nAllowDestinations = *.example:*"))
     assert notes_of_check(h) == []
 
 
 @pytest.mark.parametrize("name, host, noted", [
-    ("*+*", "%2", True), ("*", "%u", True), ("*+*", "%2.example", False), ("*", "10.0.0.%1", False),
-    ("/(.+)[+](web|db)/", "%2", False),
+    ("*+*", "%2", "lets users choose any address that this host reaches"),
+    ("*", "%u", "lets users choose any address that this host reaches"),
+    ("*+*", "%2.example", "users choose a part of %2.example, and name servers the address; write AllowDestinations"),
+    ("*", "10.0.0.%1", "users choose a part of 10.0.0.%1"),
+    ("*+*", "%2\nAllowDestinations = *.example", None),
+    ("/(.+)[+](web|db)/", "%2", None),
 ])
 def test_host_that_users_choose_is_noted(h, name, host, noted):
     """As with sshpiper's username-router; what a group of an expression matches is not known."""
@@ -162,8 +167,8 @@ def test_host_that_users_choose_is_noted(h, name, host, noted):
     (h.conf / "20-any.ini").write_text(
         text.replace("[route alice]", f"[route {name}]").replace("HostName = 127.0.0.1", f"HostName = {host}"))
     notes = notes_of_check(h)
-    assert len(notes) == noted, notes
-    assert not noted or "lets users choose any address that this host reaches" in notes[0]
+    assert len(notes) == bool(noted), notes
+    assert not noted or noted in notes[0]
 
 
 def test_known_hosts_shared_by_many_routes(h):

@@ -149,7 +149,8 @@ static const struct ipc_approach approach = { .via = "socks5",
 	.client = "192.0.2.1",
 	.client_port = 1,
 	.local = "2001:db8::1",
-	.local_port = 22 };
+	.local_port = 22,
+	.srv = 1 };
 
 static void
 assert_approach(const struct ipc_approach *got)
@@ -164,6 +165,7 @@ assert_approach(const struct ipc_approach *got)
 	assert_int_equal(got->client_port, 1);
 	assert_string_equal(got->local, "2001:db8::1");
 	assert_int_equal(got->local_port, 22);
+	assert_true(got->srv);
 }
 
 static void
@@ -256,6 +258,8 @@ get_ran(struct wire *body, int whole)
 static void
 put_look(struct buf *b)
 {
+	char name[] = "*.example", *destinations[] = { name };
+
 	ipc_look_put(b,
 	    &(struct ipc_look){ .connect_ms = 1,
 		.total_ms = 2,
@@ -263,7 +267,8 @@ put_look(struct buf *b)
 		.trial = 1,
 		.host = "host",
 		.algorithms = algorithms,
-		.approach = approach });
+		.approach = approach,
+		.destinations = { destinations, 1 } });
 }
 
 static int
@@ -272,8 +277,13 @@ get_look(struct wire *body, int whole)
 	struct ipc_look m;
 	int r = ipc_look_get(body, &m);
 
+	if (r == 0 && !whole)
+		ipc_look_free(&m);
 	if (r != 0 || !whole)
 		return r;
+	assert_int_equal(m.destinations.n, 1);
+	assert_string_equal(m.destinations.v[0], "*.example");
+	ipc_look_free(&m);
 	assert_int_equal(m.connect_ms, 1);
 	assert_int_equal(m.total_ms, 2);
 	assert_int_equal(m.port, 22);

@@ -155,6 +155,30 @@ test_hosts(void **state)
 	    "* and ? such as *.example.com\n");
 }
 
+/* HostName = %n is the host that the connection names. */
+static void
+test_host_of_the_connection(void **state)
+{
+	struct lookup_request request = { .login = "alice",
+		.client_address = "",
+		.local_address = "",
+		.fingerprint = "",
+		.host = "vm1.example.org" };
+	struct lookup_pending pending;
+	struct route *r;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    ROUTE("alice", "%n.internal",
+		"MatchHost = *.example.org\nAllowDestinations = *.internal\nUser = u-%n\n"));
+	assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r), LOOKUP_FOUND);
+	assert_string_equal(r->hosts.v[0], "vm1.example.org.internal");
+	assert_string_equal(r->user, "u-vm1.example.org");
+	assert_true(route_may_dial(r, r->hosts.v[0]));
+	assert_false(route_may_dial(r, "vm1.example.org"));
+	route_free(&r);
+}
+
 static void
 test_fingerprints(void **state)
 {
@@ -196,6 +220,7 @@ main(void)
 		cmocka_unit_test_teardown(test_labels, unload),
 		cmocka_unit_test_teardown(test_ports, unload),
 		cmocka_unit_test_teardown(test_hosts, unload),
+		cmocka_unit_test_teardown(test_host_of_the_connection, unload),
 		cmocka_unit_test_teardown(test_fingerprints, unload),
 		cmocka_unit_test_teardown(test_patterns, unload),
 	};

@@ -1,0 +1,200 @@
+"""AllowDestinations where the login names the machine, and SRV records: names and each address are compared.
+
+The gateway asks a name server of the test, in a network of its own.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from lab import net
+from lab.dns import A, NameServer
+from lab.gateway import SALLYPORT
+from lab.proxies import Microsocks
+from lab.way import Way
+
+OUTSIDE, INSIDE = "203.0.113.5", "10.0.0.5"
+NOT_PERMITTED = "AllowDestinations does not permit this address"
+
+
+@pytest.fixture
+def dns(own_network, tmp_path):
+    own_network.ip(f"addr add {OUTSIDE}/32 dev lo", f"addr add {INSIDE}/32 dev lo")
+    server = NameServer(tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def machine(dns, make_sshd):
+    """On every address of the host, so that it is AllowDestinations that keeps users from some."""
+    dns.addresses("vm7.example.org", OUTSIDE)
+    return make_sshd(listen="0.0.0.0")
+
+
+@pytest.fixture
+def named(dns, machine, make_gateway, ring, tmp_path):
+    """named(words of the route): a gateway with [route *+*], and a function that logs in."""
+    made = []
+
+    def make(**words):
+        g = make_gateway(within=dns.within)
+        key = machine.known_hosts().split(None, 1)[1]
+        port = words.get("Port", machine.port)
+        names = ",".join(f"[{n}.example.org]:{port}" if port else f"{n}.example.org" for n in ("vm7", "vm8"))
+        g.route("*+*", machine, [ring.get("client")], known_hosts=f"{names} {key}", key="any", **{
+            "HostName": "%2.example.org", "ConnectTimeout": "30s",
+            "AllowDestinations": f"*.example.org:* {OUTSIDE}:*", **words})
+        g.start()
+        w = Way("gateway", tmp_path / f"way{len(made)}", ring, machine, g)
+        made.append(w)
+        return w
+
+    yield make
+    for w in made:
+        w.close()
+
+
+def login(w, name, command="echo in"):
+    return w.new_client(user=name).ssh(command)
+
+
+def refused(w, name, why):
+    mark = w.gateway.log.mark()
+    r = login(w, name)
+    assert r.code == 255, r
+    w.gateway.log.wait(why, mark)
+    return r.err
+
+
+def test_login_names_the_machine(named, dns):
+    w = named()
+    assert login(w, "alice+vm7").text == "in\n"
+    w.gateway.log.wait(rf"alice\+vm7 from .* -> .*@vm7\.example\.org port {w.sshd.port} \({OUTSIDE}, dialled")
+    dns.addresses("vm8.example.org", INSIDE)
+    text = refused(w, "alice+vm8", rf"cannot connect: vm8\.example\.org \({INSIDE}\) port \d+: {NOT_PERMITTED}")
+    assert "cannot be reached right now" in text
+    dns.addresses("vm8.example.org", INSIDE, "127.0.0.1", OUTSIDE)
+    assert login(w, "alice+vm8").text == "in\n"
+
+
+def test_name_that_is_not_listed_is_not_looked_up(named, dns):
+    w = named(AllowDestinations=f"vm7.example.org:* {OUTSIDE}:*")
+    assert login(w, "alice+vm7").text == "in\n"
+    dns.addresses("vm8.example.org", OUTSIDE)
+    text = refused(w, "alice+vm8", r"AllowDestinations does not permit vm8\.example\.org port")
+    assert "this machine is not among those that you may reach through here (session " in text
+    assert not any("vm8" in name for name, _ in dns.asked)
+
+
+def test_name_server_that_answers_anew_leads_nowhere_else(named, dns):
+    """DNS rebinding: what was permitted once says nothing of the next connection."""
+    w = named()
+    dns.addresses("vm7.example.org", OUTSIDE, then=[INSIDE])
+    assert login(w, "alice+vm7").text == "in\n"
+    refused(w, "alice+vm7", rf"cannot connect: vm7\.example\.org \({INSIDE}\) port \d+: {NOT_PERMITTED}")
+    dns.addresses("vm7.example.org", OUTSIDE, then=["127.0.0.1"])
+    assert login(w, "alice+vm7").text == "in\n"
+    refused(w, "alice+vm7", rf"\(127\.0\.0\.1\) port \d+: {NOT_PERMITTED}")
+
+
+def test_look_at_a_new_host_key_compares_the_address(named, dns):
+    """The second connection, of accept-new, asks the name server again."""
+    w = named(StrictHostKeyChecking="accept-new", UserKnownHostsFile="conf.d/none")
+    dns.addresses("vm7.example.org", OUTSIDE, then=[INSIDE])
+    refused(w, "alice+vm7", rf"vm7\.example\.org \({INSIDE}\) port \d+: {NOT_PERMITTED}")
+    known = w.gateway.conf / "none"
+    assert not known.exists() or known.read_text() == ""
+    dns.addresses("vm7.example.org", OUTSIDE)
+    assert login(w, "alice+vm7").text == "in\n"
+    assert known.read_text().startswith(f"[vm7.example.org]:{w.sshd.port} ")
+
+
+def test_proxy_is_given_a_permitted_address(named, dns):
+    """With a network in the list the gateway looks the name up; the proxy knows no such name."""
+    proxy = Microsocks()
+    try:
+        w = named(ConnectVia=proxy.url)
+        assert login(w, "alice+vm7").text == "in\n"
+        dns.addresses("vm7.example.org", INSIDE)
+        refused(w, "alice+vm7", rf"vm7\.example\.org \({INSIDE}\) port \d+: {NOT_PERMITTED}")
+        dns.addresses("vm7.example.org", "127.0.0.1")
+        refused(w, "alice+vm7", NOT_PERMITTED)
+    finally:
+        proxy.stop()
+
+
+@pytest.fixture
+def by_srv(named, dns, machine):
+    """Records of vm7: a port where nothing listens, then the machine."""
+    dns.addresses("m1.example.org", OUTSIDE)
+    closed = net.free_port()
+    dns.srv("_ssh._tcp.vm7.example.org", (20, 1, machine.port, "m1.example.org"), (10, 1, closed, "m1.example.org"))
+    w = named(ResolveSRV="yes", Port=None)
+    w.closed = closed
+    return w
+
+
+def test_srv_records_say_host_and_port(by_srv, dns, machine):
+    """The host key is that of HostName, whatever host and port they say."""
+    w = by_srv
+    mark = w.gateway.log.mark()
+    assert login(w, "alice+vm7").text == "in\n"
+    w.gateway.log.wait(rf"instead of another address: m1\.example\.org \({OUTSIDE}\) port {w.closed}: "
+                       "Connection refused$", mark)
+    w.gateway.log.wait(rf"-> .*@vm7\.example\.org port {machine.port} \({OUTSIDE}, dialled", mark)
+    assert ("vm7.example.org", A) not in dns.asked
+    p = subprocess.run([*w.gateway.within, SALLYPORT, "route", "alice+vm7", "--dial", "-c", w.gateway.conf],
+                       capture_output=True, timeout=120, check=False)
+    assert re.search(rb"^dial .*vm7\.example\.org .*is known", p.stdout, re.M), p
+    dns.addresses("m2.example.org", OUTSIDE)
+    dns.srv("_ssh._tcp.vm9.example.org", (1, 1, machine.port, "m2.example.org"))
+    refused(w, "alice+vm9", "Host key verification failed for vm9.example.org port 22")
+
+
+def test_srv_records_lead_where_the_list_does(by_srv, dns, machine):
+    w = by_srv
+    dns.srv("_ssh._tcp.vm7.example.org", (1, 1, machine.port, "inside.example.net"), (2, 1, machine.port, "m2.example.org"))
+    dns.addresses("inside.example.net", OUTSIDE)
+    dns.addresses("m2.example.org", INSIDE)
+    refused(w, "alice+vm7", rf"inside\.example\.net port {machine.port}: AllowDestinations does not permit this name; "
+                            rf"m2\.example\.org \({INSIDE}\) port {machine.port}: {NOT_PERMITTED}")
+    assert ("inside.example.net", A) not in dns.asked
+
+
+def test_srv_records_that_are_not_there(by_srv, dns):
+    w = by_srv
+    dns.addresses("vm8.example.org", OUTSIDE)
+    refused(w, "alice+vm8", rf"vm8\.example\.org \({OUTSIDE}\) port 22: Connection refused")
+    dns.srv("_ssh._tcp.vm8.example.org", (0, 0, 22, ""))
+    refused(w, "alice+vm8", r"_ssh\._tcp\.vm8\.example\.org: there is no such service")
+    dns.fails("_ssh._tcp.vm8.example.org")
+    refused(w, "alice+vm8", r"_ssh\._tcp\.vm8\.example\.org: Host name lookup failure")
+    dns.srv("_ssh._tcp.vm7.example.org", (0, 0, 22, "a b"))
+    refused(w, "alice+vm7", r"_ssh\._tcp\.vm7\.example\.org: the name server's answer is malformed")
+
+
+def test_new_host_key_of_a_machine_by_srv(dns, named, machine):
+    """The look at it goes to the very machine that the login is connected to."""
+    dns.addresses("m1.example.org", OUTSIDE)
+    dns.srv("_ssh._tcp.vm7.example.org", (1, 1, machine.port, "m1.example.org"))
+    w = named(ResolveSRV="yes", Port=None, StrictHostKeyChecking="accept-new", UserKnownHostsFile="conf.d/none")
+    assert login(w, "alice+vm7").text == "in\n"
+    assert (w.gateway.conf / "none").read_text().startswith("vm7.example.org ")
+
+
+def test_check_names_what_does_not_go_together(make_gateway, make_sshd, ring):
+    g, sshd = make_gateway(), make_sshd()
+    g.route("alice", sshd, [ring.get("client")], AllowDestinations="*.example.org")
+    assert f"HostName: AllowDestinations does not permit 127.0.0.1 port {sshd.port}" in g.check()[1]
+    g.route("alice", sshd, [ring.get("client")], HostName="%n")
+    text = g.check()[1]
+    assert "HostName: %n needs MatchHost" in text and "HostName: %n needs AllowDestinations" in text
+    g.route("alice", sshd, [ring.get("client")], HostName="%n", MatchHost="*.example.org",
+            AllowDestinations="*.example.org:*")
+    assert g.notes() == ""
+    shown = g.command("route", "alice", "--host", "vm7.example.org")
+    assert f"@vm7.example.org port {sshd.port}\nonly to    *.example.org:*\n" in shown
+    g.route("alice", sshd, [ring.get("client")], ResolveSRV="yes", ConnectVia="socks5://p:1080")
+    assert "ResolveSRV has no meaning with ConnectVia" in g.check()[1]

@@ -10,6 +10,7 @@
 #include "base/reexec.h"
 #include "cli/cli.h"
 #include "edge/edge.h"
+#include "edge/forward.h"
 #include "errand/errand.h"
 #include "errand/starter.h"
 #include "keeper/keeper.h"
@@ -72,6 +73,12 @@ role_edge(char **argv)
 	edge_run(REEXEC_SOCKET);
 }
 
+static int
+role_forward(char **argv)
+{
+	forward_run(REEXEC_SOCKET);
+}
+
 static const struct role {
 	const char *name;
 	int args;
@@ -85,6 +92,7 @@ static const struct role {
 	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },
 	{ "role-edge", 0, role_edge },
+	{ "role-forward", 0, role_forward },
 };
 
 int

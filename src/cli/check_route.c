@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
+#include "formats/tunnel_name.h"
 #include "lookup/connect_via.h"
 #include "lookup/percent.h"
 #include "lookup/plugin.h"
@@ -140,6 +141,8 @@ check_any_host(struct check *c, const struct conf_section *s, const struct route
 		return;
 	for (i = 0; i < r->hosts.n; i++) {
 		host = r->hosts.v[i];
+		if (tunnel_name_of_host(host) != NULL)
+			continue;
 		if (host[0] == '%' && host[1] != '%' && host[2] == '\0')
 			conf_error(&c->notes, e.file, e.line,
 			    "HostName: %s lets users choose any address that this host reaches; "

@@ -23,6 +23,7 @@
 #include "formats/cert.h"
 #include "formats/known_hosts.h"
 #include "formats/pubkey.h"
+#include "formats/tunnel_name.h"
 
 #define LINE_SIZE 4096
 #define ADDRESS_SIZE 64
@@ -282,8 +283,14 @@ route_dial_hosts(const struct route_args *a, const struct find_route *f,
 	uint16_t port;
 	size_t i;
 
-	if (r->mode == ROUTE_JUMP) {
-		route_dial_say("no trial: the user names the machine (Mode = jump)");
+	if (r->mode != ROUTE_LOGIN) {
+		route_dial_say(r->mode == ROUTE_JUMP ?
+			"no trial: the user names the machine (Mode = jump)" :
+			"no trial: the users hold tunnels, and there is no machine (Mode = tunnel)");
+		return CLI_FAILED;
+	}
+	if (tunnel_name_of_host(r->hosts.v[0]) != NULL) {
+		route_dial_say("no trial: only the running gateway reaches a tunnel");
 		return CLI_FAILED;
 	}
 	if (reexec_init() != 0) {

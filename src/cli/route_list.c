@@ -34,6 +34,13 @@ route_list_upstream(const struct route *r)
 			fprintf(f, "%s%s", i > 0 ? "," : "jump to ", r->destinations.v[i]);
 		goto out;
 	}
+	if (r->mode == ROUTE_TUNNEL) {
+		if (r->tunnel_names.n == 0)
+			fputs("holds %u", f);
+		for (i = 0; i < r->tunnel_names.n; i++)
+			fprintf(f, "%s%s", i > 0 ? "," : "holds ", r->tunnel_names.v[i]);
+		goto out;
+	}
 	for (i = 0; i < r->hosts.n; i++)
 		fprintf(f, strchr(r->hosts.v[i], ':') == NULL ? "%s%s" : "%s[%s]", i > 0 ? "," : "",
 		    r->hosts.v[i]);
@@ -53,9 +60,9 @@ route_list_print(const char *name, const struct route *r)
 	if (r->user != NULL)
 		log_vis(user, sizeof(user), r->user, strlen(r->user));
 	printf("%-*s  %-*s  %s\n", NAME_WIDTH, shown, UPSTREAM_WIDTH, upstream,
-	    r->user != NULL	      ? user :
-		r->mode == ROUTE_JUMP ? "-" :
-					"%u");
+	    r->user != NULL	       ? user :
+		r->mode != ROUTE_LOGIN ? "-" :
+					 "%u");
 	free(upstream);
 }
 

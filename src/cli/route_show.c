@@ -359,6 +359,10 @@ route_show(const struct route_args *a, const struct find_route *f)
 			r->mode == ROUTE_JUMP ? "jump to   " :
 						"only to   ",
 		    r->destinations.v[i]);
+	if (r->mode == ROUTE_TUNNEL && r->tunnel_names.n == 0)
+		printf("holds      %s\n", r->login);
+	for (i = 0; i < r->tunnel_names.n; i++)
+		printf("%s %s\n", i == 0 ? "holds     " : "or        ", r->tunnel_names.v[i]);
 	status = route_show_via(f);
 	other = route_show_proofs(r);
 	status = status != CLI_OK ? status : other;

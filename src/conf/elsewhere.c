@@ -15,6 +15,8 @@
 const char *const elsewhere_of_route[] = {
 	"Mode",
 	"AllowDestinations",
+	"TunnelNames",
+	"MaxTunnels",
 	"HostName",
 	"User",
 	"AuthorizedKeysFile",

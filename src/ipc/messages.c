@@ -511,3 +511,25 @@ ipc_host_keys_get(struct wire *body, struct ipc_host_keys *m)
 		m->v[i] = wire_string(body);
 	return wire_end(body);
 }
+
+void
+ipc_tunnelled_put(struct buf *b, const struct ipc_tunnelled *m)
+{
+	wire_put_text(b, m->address);
+	wire_put_u32(b, m->port);
+	wire_put_text(b, m->client);
+	wire_put_u32(b, m->client_port);
+	wire_put_text(b, m->name);
+}
+
+int
+ipc_tunnelled_get(struct wire *body, struct ipc_tunnelled *m)
+{
+	m->texts.used = 0;
+	m->address = text_get(body, &m->texts, HOST_SIZE);
+	m->port = wire_u32(body);
+	m->client = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->client_port = wire_u32(body);
+	m->name = text_get(body, &m->texts, HOST_SIZE);
+	return wire_end(body);
+}

@@ -168,6 +168,19 @@ struct ipc_looked {
 void ipc_looked_put(struct buf *b, const struct ipc_looked *m);
 int ipc_looked_get(struct wire *body, struct ipc_looked *m) MUST_CHECK;
 
+/* Somebody who has connected to a tunnel. */
+struct ipc_tunnelled {
+	const char *address; /* that the tunnel's client has asked to listen on, and the port */
+	uint32_t port;
+	const char *client; /* numeric address of who has connected */
+	uint32_t client_port;
+	const char *name; /* of the tunnel, for the user */
+	struct ipc_texts texts;
+};
+
+void ipc_tunnelled_put(struct buf *b, const struct ipc_tunnelled *m);
+int ipc_tunnelled_get(struct wire *body, struct ipc_tunnelled *m) MUST_CHECK;
+
 enum ipc_taken {
 	IPC_TAKEN_NONE,
 	IPC_TAKEN_CERTIFICATE,

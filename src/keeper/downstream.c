@@ -179,7 +179,7 @@ downstream_method_passed(struct ksession *s)
 		method->client_done(s);
 	} else {
 		ksession_log_auth(s, ATTEMPT_ACCEPTED);
-		if (s->route->mode == ROUTE_JUMP)
+		if (s->route->mode != ROUTE_LOGIN)
 			jump_let_in(s);
 		else
 			upstream_dial(s);

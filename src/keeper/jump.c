@@ -18,11 +18,13 @@ jump_let_in(struct ksession *s)
 	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 		return;
 	ksession_log_jump(s);
-	snprintf(title, sizeof(title), "%s %s%s%.60s -> jump", auth_server_login(s->down.auth),
-	    s->client, s->host[0] != '\0' ? " host " : "", s->host);
+	snprintf(title, sizeof(title), "%s %s%s%.60s -> %s", auth_server_login(s->down.auth),
+	    s->client, s->host[0] != '\0' ? " host " : "", s->host,
+	    s->route->mode == ROUTE_TUNNEL ? "tunnel" : "jump");
 	title[500] = '\0';
 	ipc_begin(&b, IPC_JUMP);
 	wire_put_text(&b, title);
+	wire_put_bool(&b, s->route->mode == ROUTE_TUNNEL);
 	if (ksession_send(s, &b, -1) == 0)
 		downstream_success(s);
 }

@@ -217,6 +217,7 @@ keeper_master_input(struct keeper *k)
 	/* without a master, sessions go on and no new ones come */
 	fd_close(&k->master);
 	master_link_drop(k);
+	tunnels_over(k);
 }
 
 static void
@@ -292,6 +293,7 @@ keeper_init(struct keeper *k, int master)
 	master_link_init(k);
 	k->from_master.kind = SOURCE_MASTER;
 	jobs_init(k);
+	tunnels_init(&k->tunnels);
 }
 
 /* A lookup program or tree that is missing may be made later, and other logins do not need

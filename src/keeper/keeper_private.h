@@ -12,6 +12,7 @@
 #include "keeper/jobs.h"
 #include "keeper/snapshot.h"
 #include "keeper/source.h"
+#include "keeper/tunnel.h"
 
 struct ksession;
 TAILQ_HEAD(ksession_list, ksession);
@@ -26,6 +27,7 @@ struct keeper {
 	struct dead_hosts dead;
 	struct ksession_list sessions;
 	struct jobs jobs;
+	struct tunnels tunnels;
 	struct queued_list master_queue; /* for the master (master_link.h) */
 	struct ksession_list ended;	 /* freed after each round of events */
 	struct decoy decoy;		 /* what unknown logins look like */

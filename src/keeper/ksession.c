@@ -60,6 +60,7 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	snprintf(s->host, sizeof(s->host), "%s", connection.host);
 	s->started = clock_ms();
 	upstream_init(&s->up);
+	TAILQ_INIT(&s->tunnels.list);
 	TAILQ_INSERT_TAIL(&k->sessions, s, entry);
 	event.data.ptr = &s->from_session;
 	if (r != 0 || !ksession_host_ok(s->host) ||
@@ -126,13 +127,13 @@ ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
 	return grace > 0 ? s->started + grace + KSESSION_GRACE_SLACK_MS : CLOCK_NEVER;
 }
 
-/* May this phase follow?  Without an upstream, as with Mode = jump, the login is over once the client has
- * proven itself. */
+/* May this phase follow?  Without an upstream, as with Mode = jump and tunnel, the login is over once the
+ * client has proven itself. */
 static int
 ksession_phase_follows(const struct ksession *s, const struct ksession_phase *from,
     enum ipc_phase phase)
 {
-	if (from->phase == IPC_PHASE_AUTH && s->route != NULL && s->route->mode == ROUTE_JUMP)
+	if (from->phase == IPC_PHASE_AUTH && s->route != NULL && s->route->mode != ROUTE_LOGIN)
 		return phase == IPC_PHASE_RELAY || phase == IPC_PHASE_END;
 	return ((from->next | IPC_PHASE_END) & phase) != 0;
 }
@@ -233,6 +234,7 @@ ksession_end(struct ksession *s)
 		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
 	jobs_cancel(s);
+	tunnels_end(s);
 	/* closing takes a descriptor out of the epoll set, as no other process has it */
 	fd_close(&s->sock);
 	TAILQ_REMOVE(&s->keeper->sessions, s, entry);
@@ -368,6 +370,15 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 		break;
 	case IPC_JUMP_OPEN:
 		jump_open(s, &msg->body);
+		break;
+	case IPC_TUNNEL_LISTEN:
+		tunnel_listen(s, &msg->body);
+		break;
+	case IPC_TUNNEL_CANCEL:
+		tunnel_cancel(s, &msg->body);
+		break;
+	case IPC_TUNNEL_TAKEN:
+		tunnel_taken(s, &msg->body);
 		break;
 	case IPC_LOG:
 		ksession_log_input(s, &msg->body);

@@ -10,6 +10,7 @@
 #include "keeper/jump.h"
 #include "keeper/keeper_private.h"
 #include "keeper/ksession_log.h"
+#include "keeper/tunnel.h"
 #include "keeper/upstream.h"
 
 struct ksession {
@@ -40,6 +41,7 @@ struct ksession {
 	struct login_downstream down;
 	struct login_upstream up;
 	struct jump_dial jump;
+	struct tunnel_holder tunnels;
 	struct ksession_log log;
 };
 

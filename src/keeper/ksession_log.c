@@ -317,8 +317,8 @@ ksession_log_jump(const struct ksession *s)
 
 	ksession_fields(s, "routed", &f);
 	ksession_fields_accepted(s, &f);
-	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u -> jump", ksession_login(s),
-	    s->client, s->client_port);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u -> %s", ksession_login(s),
+	    s->client, s->client_port, s->route->mode == ROUTE_TUNNEL ? "tunnel" : "jump");
 }
 
 void
@@ -342,6 +342,50 @@ ksession_log_jumped(struct ksession *s, const char *why, const char *address)
 	    ksession_login(s), s->client, s->client_port,
 	    refused ? "was refused a jump to" : "jumps to", s->jump.host, s->jump.port,
 	    refused ? ": " : " (", refused ? why : address, refused ? "" : ")");
+}
+
+void
+ksession_log_tunnel(const struct ksession *s, const char *event, const char *name, uint32_t port,
+    const char *why)
+{
+	int refused = strcmp(event, "tunnel_refused") == 0;
+	struct log_fields f;
+
+	ksession_fields(s, event, &f);
+	log_field_text(&f, "tunnel", name);
+	log_field_number(&f, "tunnel_port", port);
+	if (why[0] != '\0')
+		log_field_text(&f, "reason", why);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u %s tunnel %s port %u%s%s",
+	    ksession_login(s), s->client, s->client_port,
+	    refused	       ? "was refused the" :
+		why[0] != '\0' ? "no longer holds the" :
+				 "holds the",
+	    name, port, why[0] != '\0' ? ": " : "", why);
+}
+
+void
+ksession_log_tunnelled(struct ksession *s, const struct tunnel *t, const char *client,
+    uint32_t client_port, const char *why)
+{
+	struct log_fields f;
+
+	if (!bucket_take(&s->log.lines, clock_ms())) {
+		s->log.lines_lost++;
+		return;
+	}
+	if (why[0] != '\0') {
+		ksession_warn(s, "%s port %u was refused the tunnel %s port %u of %s: %s", client,
+		    client_port, t->name, t->port, ksession_login(s), why);
+		return;
+	}
+	ksession_fields(s, "tunnelled", &f);
+	log_field_text(&f, "tunnel", t->name);
+	log_field_number(&f, "tunnel_port", t->port);
+	log_field_text(&f, "from", client);
+	log_field_number(&f, "from_port", client_port);
+	ksession_event(s, LOG_LVL_INFO, &f, "%s port %u connects to the tunnel %s port %u of %s",
+	    client, client_port, t->name, t->port, ksession_login(s));
 }
 
 /* --- the end --- */

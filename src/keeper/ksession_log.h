@@ -13,6 +13,7 @@
 #include "ipc/messages.h"
 
 struct ksession;
+struct tunnel;
 
 /* A login of 255 bytes, each escaped. */
 #define LOGIN_VIS_SIZE (255 * 4 + 8)
@@ -80,12 +81,20 @@ void ksession_log_refused(const struct ksession *s, const char *reason);
 /* The client and the upstream have let each other in. */
 void ksession_log_routed(const struct ksession *s);
 
-/* The client is let in, and names machines from here on (Mode = jump). */
+/* The client is let in, and there is no upstream (Mode = jump, Mode = tunnel). */
 void ksession_log_jump(const struct ksession *s);
 
 /* What has become of a connection to the machine of s->jump: why it was refused, or "" and the machine's
  * address.  Of many at once, those beyond the limit for a session's lines are counted, not logged. */
 void ksession_log_jumped(struct ksession *s, const char *why, const char *address);
+
+/* A tunnel (Mode = tunnel): event is tunnel, tunnel_refused or tunnel_closed, why is "" or the reason. */
+void ksession_log_tunnel(const struct ksession *s, const char *event, const char *name,
+    uint32_t port, const char *why);
+
+/* Somebody has connected to a tunnel of the session: why it was refused, or "".  Limited as above. */
+void ksession_log_tunnelled(struct ksession *s, const struct tunnel *t, const char *client,
+    uint32_t client_port, const char *why);
 
 /* The connection has ended: one line, whatever the end was, unless it was logged already. */
 void ksession_log_end(struct ksession *s, const struct ipc_end *r);

@@ -111,6 +111,9 @@ int upstream_same(const struct ksession *a, const struct ksession *b);
 uint16_t upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
     char out[NETADDR_TEXT_SIZE]);
 
+/* The upstream is reached by something else than an errand that dials: fd, which the caller closes. */
+void upstream_connected(struct ksession *s, const char *host, int fd);
+
 /* For jobs.c: what an errand is told to dial, or to look at a host key, and the result. */
 void upstream_put_dial(struct ksession *s, struct buf *order);
 void upstream_dial_done(struct ksession *s, const struct job_result *result);

@@ -34,6 +34,10 @@ upstream_dial(struct ksession *s)
 
 	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
 		return;
+	if (tunnel_name_of_host(route->hosts.v[0]) != NULL) {
+		tunnel_dial(s);
+		return;
+	}
 	if (upstream_first_host(route) == NULL) {
 		ksession_refuse(s,
 		    "this machine is not among those that you may reach through here",
@@ -228,6 +232,15 @@ upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
 	return netaddr_port(&ss);
 }
 
+/* s->up has the host: the login there begins. */
+static void
+upstream_begin(struct ksession *s, int fd)
+{
+	snprintf(s->up.user, sizeof(s->up.user), "%s",
+	    s->route->user != NULL ? s->route->user : s->route->login);
+	upstream_send_fd(s, fd);
+}
+
 /* DIALLED: which host has answered, and its connected socket. */
 static void
 upstream_dialled(struct ksession *s, struct ipc_msg *msg)
@@ -244,13 +257,21 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 	dead_hosts_remove(&s->keeper->dead, s->up.host, s->route->port);
 	if (reason[0] != '\0')
 		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
-	snprintf(s->up.user, sizeof(s->up.user), "%s",
-	    s->route->user != NULL ? s->route->user : s->route->login);
 	s->up.port = upstream_end_of(getpeername, msg->fd, s->up.address);
 	if (!s->route->resolve_srv)
 		s->up.port = s->route->port; /* it may be that of the proxy */
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
-	upstream_send_fd(s, msg->fd);
+	upstream_begin(s, msg->fd);
+}
+
+void
+upstream_connected(struct ksession *s, const char *host, int fd)
+{
+	snprintf(s->up.host, sizeof(s->up.host), "%s", host);
+	s->up.port = s->route->port;
+	snprintf(s->up.address, sizeof(s->up.address), "%s", host);
+	snprintf(s->up.from, sizeof(s->up.from), "%s", "the gateway");
+	upstream_begin(s, fd);
 }
 
 /* DIAL_FAILED: no host of the route has answered. */

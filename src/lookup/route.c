@@ -9,6 +9,7 @@
 
 #include "base/names.h"
 #include "formats/destination.h"
+#include "formats/tunnel_name.h"
 #include "lookup/connect_via.h"
 #include "lookup/lookup.h"
 #include "lookup/plugin.h"
@@ -28,6 +29,7 @@ static const char *const route_strict_names[] = {
 static const char *const route_mode_names[] = {
 	[ROUTE_LOGIN] = "login",
 	[ROUTE_JUMP] = "jump",
+	[ROUTE_TUNNEL] = "tunnel",
 	NULL,
 };
 
@@ -49,6 +51,8 @@ static const char *const route_proxy_names[] = { "no", "v1", "v2", NULL };
 static const struct keyword route_table[] = {
 	{ "Mode", &keyword_choice, R(mode), .choices = route_mode_names, .value = "login" },
 	{ "AllowDestinations", &keyword_words, R(destinations), .check = destination_check },
+	{ "TunnelNames", &route_template_words, R(tunnel_names) },
+	{ "MaxTunnels", &keyword_int, R(max_tunnels), .value = "10", .min = 1, .max = 100 },
 	{ "HostName", &route_template_words, R(hosts), .check = route_check_host },
 	{ "Port", &keyword_port, R(port), .value = "22" },
 	{ "ResolveSRV", &keyword_choice, R(resolve_srv), .choices = yes_no, .value = "no" },
@@ -282,12 +286,13 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	const struct conf_entry *e;
 
 	route_check_label(s, errors);
-	if (r->mode == ROUTE_JUMP)
-		route_check_jump(s, r, errors);
-	else
+	if (r->mode == ROUTE_LOGIN)
 		route_check_upstream(s, r, errors);
+	else
+		route_check_no_upstream(s, r, errors);
 	route_check_via(s, r, errors);
 	route_check_destinations(s, r, errors);
+	route_check_modes(s, r, errors);
 	route_check_proofs(s, r, errors);
 	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
@@ -440,6 +445,13 @@ route_expand_text(const struct keyword *kw, char **text, const struct wildcard_m
 	}
 	if (err != 0)
 		return err;
+	/* a tunnel is one because the route says so, never because a login does */
+	if (kw->check == route_check_host && tunnel_name_of_host(filled) != NULL &&
+	    tunnel_name_of_host(*text) == NULL) {
+		reason_set(why, "%s: \"%.80s\" is filled in with a tunnel", kw->name, *text);
+		free(filled);
+		return ERR_FORMAT;
+	}
 	free(*text);
 	*text = filled;
 	if (kw->check != NULL && kw->check(filled, why) != 0)

@@ -26,8 +26,9 @@ enum route_forward {
 
 /* Mode */
 enum route_mode {
-	ROUTE_LOGIN, /* the gateway logs in upstream, and relays; the default */
-	ROUTE_JUMP,  /* the client names machines, and logs in there itself */
+	ROUTE_LOGIN,  /* the gateway logs in upstream, and relays; the default */
+	ROUTE_JUMP,   /* the client names machines, and logs in there itself */
+	ROUTE_TUNNEL, /* the client holds tunnels (ssh -R), which end at the gateway */
 };
 
 struct route {
@@ -40,6 +41,9 @@ struct route {
 	/* AllowDestinations (formats/destination.h): where ROUTE_JUMP may lead, and where hosts may; empty: the
 	 * latter anywhere */
 	struct strlist destinations;
+
+	struct strlist tunnel_names; /* TunnelNames, of ROUTE_TUNNEL: patterns; empty: the login */
+	int max_tunnels;
 
 	struct strlist hosts; /* HostName: names or addresses, tried in order; none of ROUTE_JUMP */
 	uint16_t port;	      /* default 22 */

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/names.h"
+#include "formats/tunnel_name.h"
 #include "lookup/lookup.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
@@ -160,8 +161,18 @@ route_host_is_ipv6(const char *host)
 int
 route_check_host(const char *host, struct reason *why)
 {
+	const char *tunnel = tunnel_name_of_host(host);
+	char name[TUNNEL_NAME_SIZE];
 	size_t len = strlen(host);
 
+	if (tunnel != NULL) {
+		if (tunnel_name_set(tunnel, name) == 0)
+			return 0;
+		return keyword_bad(why,
+		    "\"%.80s\": the name of a tunnel has up to 63 of a-z 0-9 . _ -, with a letter "
+		    "or digit at both ends",
+		    host);
+	}
 	if (host[0] == '[')
 		return keyword_bad(why,
 		    "\"%.80s\": brackets are not needed here; write the port into Port", host);

@@ -61,8 +61,12 @@ int route_set_methods(const struct conf_section *s, struct route *r) MUST_CHECK;
 void route_check_proofs(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 
-/* Add errors for keywords that have no meaning with Mode = jump, and for those that it needs. */
-void route_check_jump(const struct conf_section *s, const struct route *r,
+/* A Mode without an upstream: add errors for keywords about one, and for those that the Mode needs. */
+void route_check_no_upstream(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+
+/* Add errors for keywords of another Mode, and for those that do not go together with a tunnel as HostName. */
+void route_check_modes(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 
 /* Add errors for AllowDestinations, and for hosts that need it or that it does not permit. */

@@ -62,7 +62,7 @@ dispatch_payloads(struct session *s, struct leg *leg, struct wire *body)
 static void
 dispatch_made(struct session *s)
 {
-	struct buf *made;
+	struct buf *made, taken;
 	struct wire body;
 	int to;
 
@@ -70,9 +70,15 @@ dispatch_made(struct session *s)
 		made = relay_made(&s->relay, to);
 		if (made == NULL)
 			continue;
-		wire_init(&body, made->data, made->len);
-		dispatch_payloads(s, to == RELAY_DOWNSTREAM ? s->down : s->up, &body);
-		buf_wipe(made);
+		/* what is sent may lead to more */
+		taken = *made;
+		buf_init(made, taken.max);
+		wire_init(&body, taken.data, taken.len);
+		if (to == RELAY_UPSTREAM && s->up == NULL)
+			jump_payloads(s, &body);
+		else
+			dispatch_payloads(s, to == RELAY_DOWNSTREAM ? s->down : s->up, &body);
+		buf_wipe(&taken);
 	}
 }
 

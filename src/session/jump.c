@@ -9,8 +9,9 @@
 
 #include "base/fd.h"
 #include "base/proctitle.h"
-#include "session/jump_channel.h"
-#include "session/session_private.h"
+#include "session/jump_private.h"
+#include "session/tunnel_hold.h"
+#include "session/tunnel_terminal.h"
 #include "wire/ssh.h"
 
 /*
@@ -28,29 +29,23 @@
 /* The longest host name in a request: longer ones are no names. */
 #define JUMP_HOST_MAX 255
 
-/* Answers to one message, or to one round of poll(2). */
-#define JUMP_ANSWERS_MAX (64 * 1024)
-
-struct jump {
-	struct jump_channel channels[JUMP_CHANNELS_MAX];
-	struct jump_channel *dials; /* NULL: the keeper has not been asked */
-	uint64_t turns;
-	uint8_t message[JUMP_MESSAGE_MAX];
-};
-
 void
 jump_begin(struct session *s, struct wire *body)
 {
 	char title[512];
+	int tunnel;
 	uint32_t i;
 
 	wire_text(body, title, sizeof(title));
+	tunnel = wire_bool(body);
 	if (wire_end(body) != 0 || s->up != NULL || s->jump != NULL || s->state != SESSION_AUTH) {
 		session_end(s, "unexpected message from the keeper");
 		return;
 	}
 	s->jump = calloc(1, sizeof(*s->jump));
-	if (s->jump == NULL) {
+	if (s->jump != NULL && tunnel)
+		s->jump->hold = hold_new();
+	if (s->jump == NULL || (tunnel && s->jump->hold == NULL)) {
 		session_end(s, "out of memory");
 		return;
 	}
@@ -73,8 +68,7 @@ jump_send(struct session *s, const uint8_t *payload, size_t len)
 		dispatch_after_relay(s, action);
 }
 
-/* Send messages, which are freed. */
-static void
+void
 jump_send_all(struct session *s, struct buf *out)
 {
 	struct bytes payload;
@@ -94,7 +88,7 @@ jump_send_all(struct session *s, struct buf *out)
 
 /* --- opening --- */
 
-static uint32_t
+uint32_t
 jump_window(const struct jump *j)
 {
 	uint32_t used = 0, window;
@@ -106,6 +100,16 @@ jump_window(const struct jump *j)
 	if (window > JUMP_WINDOW_MAX)
 		return JUMP_WINDOW_MAX;
 	return window < JUMP_WINDOW_MIN ? JUMP_WINDOW_MIN : window;
+}
+
+struct jump_channel *
+jump_place(struct jump *j)
+{
+	struct jump_channel *c = j->channels;
+
+	while (c < j->channels + JUMP_CHANNELS_MAX && c->state != JUMP_FREE)
+		c++;
+	return c < j->channels + JUMP_CHANNELS_MAX ? c : NULL;
 }
 
 /* Have the keeper dial for the channel that has waited longest, unless it dials already. */
@@ -156,18 +160,21 @@ jump_open_tcpip(struct session *s, struct jump_channel *c, struct wire *w, struc
 static void
 jump_open_message(struct session *s, struct wire *w, struct buf *out)
 {
-	struct jump_channel *c = s->jump->channels, refused = { .fd = -1 };
+	struct jump_channel *c = jump_place(s->jump), refused = { .fd = -1 };
 	struct bytes type = wire_string(w);
 
-	while (c < s->jump->channels + JUMP_CHANNELS_MAX && c->state != JUMP_FREE)
-		c++;
-	if (c == s->jump->channels + JUMP_CHANNELS_MAX)
+	if (c == NULL || s->jump->hold != NULL)
 		c = &refused;
 	c->client = wire_u32(w);
 	c->window = wire_u32(w);
 	c->packet = wire_u32(w);
 	if (wire_err(w) != 0)
 		session_end(s, "client: unreadable CHANNEL_OPEN");
+	else if (s->jump->hold != NULL && bytes_is(type, "session"))
+		terminal_open(s, c->client, c->window, c->packet, out);
+	else if (s->jump->hold != NULL)
+		jump_channel_refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+		    "this login holds tunnels: ssh -NR NAME:80:localhost:8080 LOGIN@GATEWAY", out);
 	else if (!bytes_is(type, "direct-tcpip"))
 		jump_channel_refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 		    "this login leads on to other machines: ssh -J LOGIN@GATEWAY MACHINE", out);
@@ -230,6 +237,8 @@ jump_dispatch(struct session *s, uint8_t type, struct wire *w, struct buf *out)
 		jump_open_message(s, w, out);
 		return 0;
 	}
+	if (type == SSH_MSG_GLOBAL_REQUEST && s->jump->hold != NULL)
+		return hold_request(s, w, out);
 	if (type == SSH_MSG_GLOBAL_REQUEST) {
 		/* as sshd answers a request that it does not know, such as a keepalive */
 		(void)wire_string(w);
@@ -241,8 +250,13 @@ jump_dispatch(struct session *s, uint8_t type, struct wire *w, struct buf *out)
 		return 0;
 	}
 	number = wire_u32(w);
-	if (wire_err(w) != 0 || number >= JUMP_CHANNELS_MAX ||
-	    s->jump->channels[number].state != JUMP_OPEN)
+	if (wire_err(w) == 0 && number >= JUMP_CHANNELS_MAX && s->jump->hold != NULL)
+		return terminal_message(s, number, type, w, out);
+	if (wire_err(w) != 0 || number >= JUMP_CHANNELS_MAX)
+		return ERR_FORMAT;
+	if (s->jump->channels[number].state == JUMP_OFFERED)
+		return jump_channel_offered(&s->jump->channels[number], type, w);
+	if (s->jump->channels[number].state != JUMP_OPEN)
 		return ERR_FORMAT;
 	return jump_channel_message(&s->jump->channels[number], type, w, out);
 }
@@ -263,6 +277,19 @@ jump_message(struct session *s, const uint8_t *payload, size_t len)
 		leg_disconnect(s->down, SSH_DISCONNECT_PROTOCOL_ERROR, "protocol error");
 	}
 	jump_dial_next(s);
+}
+
+void
+jump_payloads(struct session *s, struct wire *body)
+{
+	struct bytes payload;
+
+	while (body->left > 0 && s->jump != NULL && s->state == SESSION_RELAY) {
+		payload = wire_string(body);
+		if (wire_err(body) != 0 || payload.len == 0)
+			break;
+		jump_message(s, payload.p, payload.len);
+	}
 }
 
 nfds_t

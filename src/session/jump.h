@@ -1,6 +1,7 @@
 /*
- * Mode = jump: a session without an upstream of its own.  The client's direct-tcpip channels, as
- * `ssh -J` and `ssh -W` open them, end here, each at the socket of a machine that an errand has dialled.
+ * Mode = jump and Mode = tunnel: a session without an upstream of its own.  The client's direct-tcpip channels,
+ * as `ssh -J` and `ssh -W` open them, end here, each at the socket of a machine that an errand has dialled;
+ * with Mode = tunnel, the channels that are opened to the client for those who connect to its tunnels.
  * To the relay, with its policy, jump.c is the upstream.
  */
 #ifndef SESSION_JUMP_H
@@ -25,6 +26,9 @@ void jump_refused(struct session *s, struct wire *body);
 
 /* A message of the client that the policy permits; payload[0] is its type. */
 void jump_message(struct session *s, const uint8_t *payload, size_t len);
+
+/* Several of them, as strings. */
+void jump_payloads(struct session *s, struct wire *body);
 
 /* Fill in what to poll for; how many entries.  And what to do afterwards. */
 nfds_t jump_poll(const struct session *s, struct pollfd fds[JUMP_CHANNELS_MAX]);

@@ -32,18 +32,63 @@ jump_channel_say(const struct jump_channel *c, uint8_t type, struct buf *out)
 	wire_put_message(out, &b);
 }
 
+/* The channel has a connection, on c->fd. */
+static void
+jump_channel_connect(struct jump_channel *c, enum jump_state state, uint32_t size)
+{
+	int on = 1;
+
+	/* as sshd does; without it keystrokes wait for each other */
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c->state = state;
+	c->size = c->left = size;
+	buf_init(&c->late, size);
+}
+
+void
+jump_channel_offer(struct jump_channel *c, uint32_t size, struct buf *out)
+{
+	struct buf b;
+
+	jump_channel_connect(c, JUMP_OFFERED, size);
+	buf_init(&b, 1024);
+	buf_put_u8(&b, SSH_MSG_CHANNEL_OPEN);
+	wire_put_text(&b, "forwarded-tcpip");
+	wire_put_u32(&b, c->number);
+	wire_put_u32(&b, size);
+	wire_put_u32(&b, JUMP_PACKET);
+	wire_put_text(&b, c->host);
+	wire_put_u32(&b, c->port);
+	wire_put_text(&b, c->origin);
+	wire_put_u32(&b, c->origin_port);
+	wire_put_message(out, &b);
+	free(c->host);
+	c->host = NULL;
+}
+
+int
+jump_channel_offered(struct jump_channel *c, uint8_t type, struct wire *w)
+{
+	if (type == SSH_MSG_CHANNEL_OPEN_FAILURE) {
+		jump_channel_free(c);
+		return 0;
+	}
+	if (type != SSH_MSG_CHANNEL_OPEN_CONFIRMATION)
+		return ERR_FORMAT;
+	c->client = wire_u32(w);
+	c->window = wire_u32(w);
+	c->packet = wire_u32(w);
+	c->state = JUMP_OPEN;
+	return wire_err(w) != 0 || c->packet == 0 ? ERR_FORMAT : 0;
+}
+
 void
 jump_channel_open(struct jump_channel *c, int fd, uint32_t size, struct buf *out)
 {
-	int on = 1;
 	struct buf b;
 
-	/* as sshd does; without it keystrokes wait for each other */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c->state = JUMP_OPEN;
 	c->fd = fd;
-	c->size = c->left = size;
-	buf_init(&c->late, size);
+	jump_channel_connect(c, JUMP_OPEN, size);
 	free(c->host);
 	c->host = NULL;
 	jump_channel_begin(c, &b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
@@ -99,6 +144,13 @@ jump_channel_break(struct jump_channel *c)
 {
 	c->broken = 1;
 	buf_free(&c->late);
+}
+
+void
+jump_channel_cut(struct jump_channel *c, struct buf *out)
+{
+	jump_channel_break(c);
+	jump_channel_ends(c, out);
 }
 
 /* Give bytes to the machine; returns how many it has taken. */

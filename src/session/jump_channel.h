@@ -1,6 +1,7 @@
 /*
- * One direct-tcpip channel (RFC 4254 sections 5 and 7.2) that ends at the gateway: the bytes between the
- * client's channel and the socket of a machine.  For jump.c, which has a table of them.
+ * One direct-tcpip or forwarded-tcpip channel (RFC 4254 sections 5 and 7.2) that ends at the gateway: the bytes
+ * between the client's channel and the socket of a machine, or with Mode = tunnel of who has connected.  For
+ * jump.c, which has a table of them.
  *
  * Messages for the client are appended to out, as strings.
  */
@@ -16,8 +17,10 @@
 
 enum jump_state {
 	JUMP_FREE,
-	JUMP_WAITS, /* for others to be dialled */
-	JUMP_DIALS, /* the keeper has been asked */
+	JUMP_WAITS,   /* for others to be dialled */
+	JUMP_DIALS,   /* the keeper has been asked */
+	JUMP_ARRIVED, /* somebody has connected to a tunnel: the client is to be told */
+	JUMP_OFFERED, /* the client has been told */
 	JUMP_OPEN,
 };
 
@@ -39,12 +42,22 @@ struct jump_channel {
 
 	/* until it is open */
 	uint64_t turn; /* in the order in which they came */
-	char *host;
+	char *host;    /* the machine; or where the client wanted to listen, by its words */
 	uint32_t port;
+	char origin[64]; /* who has connected to the tunnel */
+	uint32_t origin_port;
+	char tunnel[64]; /* its name */
 };
 
 /* The machine is connected on fd, which the channel owns from then on: size is our window. */
 void jump_channel_open(struct jump_channel *c, int fd, uint32_t size, struct buf *out);
+
+/* Offer the client the connection that has arrived on c->fd (forwarded-tcpip, RFC 4254 section 7.2). */
+void jump_channel_offer(struct jump_channel *c, uint32_t size, struct buf *out);
+
+/* The client's answer to that, OPEN_CONFIRMATION or OPEN_FAILURE: w is behind the channel's number.  0 or
+ * ERR_FORMAT. */
+int jump_channel_offered(struct jump_channel *c, uint8_t type, struct wire *w) MUST_CHECK;
 
 /* There is no connection, for a reason of RFC 4254 section 5.1. */
 void jump_channel_refuse(struct jump_channel *c, uint32_t reason, const char *text,
@@ -65,6 +78,9 @@ void jump_channel_writable(struct jump_channel *c, struct buf *out);
  * machine's data it appends EOF to out. */
 size_t jump_channel_read(struct jump_channel *c, uint8_t message[JUMP_MESSAGE_MAX],
     struct buf *out);
+
+/* End both directions of an open channel at once. */
+void jump_channel_cut(struct jump_channel *c, struct buf *out);
 
 /* Close the socket and free the place. */
 void jump_channel_free(struct jump_channel *c);

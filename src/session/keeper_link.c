@@ -13,6 +13,7 @@
 #include "session/agentfwd.h"
 #include "session/jump.h"
 #include "session/session_private.h"
+#include "session/tunnel_hold.h"
 
 /* The keeper answers within microseconds; a keeper that hangs ends the session after this. */
 #define KEEPER_LINK_TIMEOUT_MS 10000
@@ -110,6 +111,10 @@ keeper_link_ask(struct session *s, struct buf *question, enum ipc_type answer, i
 			return 0;
 		if (msg->type == IPC_PACE) {
 			login_pace(s, &msg->body);
+			continue;
+		}
+		if (msg->type == IPC_TUNNEL_CONNECTION) {
+			hold_arrived(s, msg);
 			continue;
 		}
 		r = keeper_link_hold(s, msg);
@@ -241,6 +246,18 @@ keeper_link_message(struct session *s, struct ipc_msg *msg)
 		break;
 	case IPC_JUMP_REFUSED:
 		jump_refused(s, &msg->body);
+		break;
+	case IPC_TUNNEL_ANSWER:
+		hold_answer(s, &msg->body);
+		break;
+	case IPC_TUNNEL_CONNECTION:
+		hold_arrived(s, msg);
+		break;
+	case IPC_TUNNEL_LOST:
+		hold_lost(s, &msg->body);
+		break;
+	case IPC_TUNNEL_OVER:
+		hold_over(s, &msg->body);
 		break;
 	case IPC_POLICY:
 		login_policy(s, &msg->body);

@@ -11,6 +11,7 @@
 #include "base/proctitle.h"
 #include "session/agentfwd.h"
 #include "session/session_private.h"
+#include "session/tunnel_hold.h"
 #include "wire/ssh.h"
 
 /* The longest pace that doubles: a longer one would be noticed by the user. */
@@ -201,10 +202,16 @@ login_policy(struct session *s, struct wire *body)
 void
 login_relay(struct session *s, struct wire *body)
 {
+	int alive_ms = s->config->client_alive_interval_ms;
+	int alive_count = s->config->client_alive_count_max;
 	int r;
 
 	if (!login_upstream_there(s))
 		return;
+	if (hold_is(s) && alive_ms > HOLD_ALIVE_MS)
+		alive_ms = HOLD_ALIVE_MS;
+	if (hold_is(s) && alive_count > HOLD_ALIVE_COUNT)
+		alive_count = HOLD_ALIVE_COUNT;
 	if (!s->has_policy) {
 		session_end(s, "unexpected message from the keeper");
 		return;
@@ -213,8 +220,7 @@ login_relay(struct session *s, struct wire *body)
 		dispatch_payloads(s, s->down, body);
 	if (s->state == SESSION_CLOSING)
 		return;
-	relay_init(&s->relay, clock_ms(), s->config->client_alive_interval_ms,
-	    s->up_alive_interval_ms, s->config->client_alive_count_max);
+	relay_init(&s->relay, clock_ms(), alive_ms, s->up_alive_interval_ms, alive_count);
 	leg_set_rekey(s->down, s->policy.rekey_bytes, s->policy.rekey_ms);
 	if (s->up != NULL) {
 		relay_set_version(&s->relay, leg_peer_version(s->up));

@@ -24,6 +24,7 @@
 #include "session/jump.h"
 #include "session/rx_coalesce.h"
 #include "session/session_private.h"
+#include "session/tunnel_hold.h"
 #include "wire/ssh.h"
 
 /* With this many bytes queued for one leg, the other is not read. */
@@ -346,6 +347,7 @@ session_loop(struct session *s)
 		if (jumps > 0)
 			jump_ready(s, fds + 4, jumps, now);
 		keeper_link_take_held(s);
+		hold_offer(s);
 		if (s->state != SESSION_CLOSING)
 			login_check_ready(s);
 		if (fds[3].revents != 0)

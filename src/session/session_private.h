@@ -40,8 +40,9 @@ struct session {
 	int signals;
 	struct leg *down, *up;
 	struct agentfwd *agent; /* NULL without Key = agent; agentfwd*.c alone use it */
-	struct jump
-	    *jump; /* NULL without Mode = jump, with which up is always NULL; jump.c alone */
+	struct jump *
+	    jump; /* NULL with an upstream: Mode = jump or tunnel, with which up is always NULL; jump.c
+		    * and tunnel_*.c alone */
 	struct relay relay;
 	struct policy policy; /* until the relay has it */
 	int has_policy;

@@ -21,7 +21,7 @@ ENVELOPE = {"time", "level", "pid", "message", "event"}
 SESSION = {"session", "client", "client_port", "login"}
 UPSTREAM = {"user", "upstream", "upstream_port", "upstream_address", "dialled_from", "dialled_from_port"}
 NUMBERS = {"pid", "client_port", "upstream_port", "dialled_from_port", "seconds", "bytes_in", "bytes_out", "count",
-           "signal", "port", "routes", "errors", "sessions"}
+           "signal", "port", "routes", "errors", "sessions", "tunnel_port", "from_port"}
 MANUAL = (TREE / "man" / "sallyport.8").read_text()
 
 # A pipe that nobody reads is what the first takes: tests/unit/base/test_log.c; the others are in
@@ -123,8 +123,17 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     g.route("guessed", w.sshd, key="alice", AuthorizedKeysFile=None, PasswordHash=hashed)
     g.write("20-jump.ini", "route jump", {
         "Mode": "jump", "AllowDestinations": f"127.0.0.1:{w.sshd.port}", "AuthorizedKeysFile": "conf.d/alice.pub"})
+    g.write("20-tunnel.ini", "route hold", {"Mode": "tunnel", "AuthorizedKeysFile": "conf.d/alice.pub"})
+    g.route("held", w.sshd, [ring.get("client")], key="alice", HostName="tunnel:hold")
     reload(w, events)
 
+    hold = w.new_client(user="hold")
+    hold.run(hold.argv("ssh", "-N", "-R", "other:80:127.0.0.1:1", "upstream"))
+    hold = hold.popen(hold.argv("ssh", "-N", "-R", "80:127.0.0.1:1", "upstream"))
+    events.wait("tunnel")
+    w.new_client(user="held").ssh("true")
+    hold.terminate()
+    hold.communicate()
     jump = w.new_client(user="jump")
     for port in (w.sshd.port, 1):
         jump.run(jump.argv("ssh", "-W", f"127.0.0.1:{port}", "upstream"))

@@ -52,6 +52,33 @@ struct pair {
 };
 
 static void
+put_tunnelled(struct buf *b)
+{
+	ipc_tunnelled_put(b,
+	    &(struct ipc_tunnelled){ .address = "web",
+		.port = 80,
+		.client = "192.0.2.1",
+		.client_port = 1234,
+		.name = "web" });
+}
+
+static int
+get_tunnelled(struct wire *body, int whole)
+{
+	struct ipc_tunnelled m;
+	int r = ipc_tunnelled_get(body, &m);
+
+	if (r == 0 && whole) {
+		assert_string_equal(m.address, "web");
+		assert_int_equal(m.port, 80);
+		assert_string_equal(m.client, "192.0.2.1");
+		assert_int_equal(m.client_port, 1234);
+		assert_string_equal(m.name, "web");
+	}
+	return r;
+}
+
+static void
 put_connection(struct buf *b)
 {
 	ipc_connection_put(b,
@@ -501,6 +528,7 @@ test_kinds_and_ports_that_do_not_exist(void **state)
 static const struct pair pairs[] = {
 	{ "HELLO", put_host_keys, get_host_keys },
 	{ "CONNECTION", put_connection, get_connection },
+	{ "TUNNEL_CONNECTION", put_tunnelled, get_tunnelled },
 	{ "KIND", put_opening, get_opening },
 	{ "FORWARD", put_forward, get_forward },
 	{ "DIAL", put_dial, get_dial },

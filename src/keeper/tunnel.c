@@ -1,0 +1,413 @@
+/*
+ * The registry of tunnels (tunnel.h): who may hold which name.  tunnel_connect.c leads connections into them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "base/clock.h"
+#include "base/match.h"
+#include "keeper/ksession.h"
+#include "keeper/tunnel.h"
+
+/* Names that are tried for a client that leaves the choice to the gateway. */
+#define TUNNEL_GIVEN_MAX 16
+
+void
+tunnels_init(struct tunnels *t)
+{
+	size_t i;
+
+	t->n = 0;
+	for (i = 0; i < TUNNEL_BUCKETS; i++)
+		LIST_INIT(&t->buckets[i]);
+}
+
+static struct tunnel_bucket *
+tunnel_bucket_of(struct keeper *k, const char *name)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return &k->tunnels.buckets[hash % TUNNEL_BUCKETS];
+}
+
+struct tunnel *
+tunnel_find(struct keeper *k, const char *name, uint32_t port)
+{
+	struct tunnel *t, *any = NULL;
+
+	/* new ones are in front */
+	LIST_FOREACH(t, tunnel_bucket_of(k, name), same) {
+		if (strcmp(t->name, name) != 0)
+			continue;
+		if (t->port == port)
+			return t;
+		any = t;
+	}
+	return any;
+}
+
+/* --- persons --- */
+
+static const char *
+tunnel_key_of(const struct ksession *s)
+{
+	/* without a key, such as with a password, the login is the person */
+	return s->down.keys_used.n > 0 ? s->down.keys_used.v[0] : "";
+}
+
+static int
+tunnel_same_person(const struct ksession *a, const struct ksession *b)
+{
+	return strcmp(a->route->login, b->route->login) == 0 &&
+	    strcmp(tunnel_key_of(a), tunnel_key_of(b)) == 0;
+}
+
+static unsigned int
+tunnel_count_of_person(const struct ksession *s)
+{
+	const struct ksession *other;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(other, &s->keeper->sessions, entry)
+		if (other->tunnels.n > 0 && tunnel_same_person(s, other))
+			n += other->tunnels.n;
+	return n;
+}
+
+/* --- answers --- */
+
+/* A tunnel as its user reads it: it stands for the tunnel in all messages to the session. */
+static void
+tunnel_line(const struct tunnel *t, char *line, size_t size)
+{
+	snprintf(line, size, "%s port %u", t->name, t->port);
+}
+
+static void
+tunnel_answer(struct ksession *s, int done, uint32_t port, const char *line)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_TUNNEL_ANSWER);
+	wire_put_bool(&b, done);
+	wire_put_u32(&b, port);
+	wire_put_text(&b, line);
+	(void)ksession_send(s, &b, -1);
+}
+
+static void
+tunnel_refuse(struct ksession *s, const char *name, uint32_t port, const char *why)
+{
+	char line[512];
+
+	ksession_log_tunnel(s, "tunnel_refused", name, port, why);
+	snprintf(line, sizeof(line), "%.200s port %u: %s", name, port, why);
+	tunnel_answer(s, 0, 0, line);
+}
+
+/* --- the end of a tunnel --- */
+
+static void
+tunnel_free(struct tunnel *t, const char *why)
+{
+	struct ksession *s = t->session;
+
+	ksession_log_tunnel(s, "tunnel_closed", t->name, t->port, why);
+	LIST_REMOVE(t, same);
+	TAILQ_REMOVE(&s->tunnels.list, t, entry);
+	s->tunnels.n--;
+	s->keeper->tunnels.n--;
+	free(t);
+}
+
+/* Another session of the same person has asked for it. */
+static void
+tunnel_replace(struct tunnel *t)
+{
+	static const char why[] = "a newer connection of yours holds it now";
+	struct ksession *s = t->session;
+	char line[512];
+	struct buf b;
+
+	tunnel_line(t, line, sizeof(line));
+	tunnel_free(t, why);
+	ipc_begin(&b, IPC_TUNNEL_LOST);
+	wire_put_text(&b, line);
+	wire_put_text(&b, why);
+	(void)ksession_send(s, &b, -1);
+}
+
+void
+tunnels_end(struct ksession *s)
+{
+	struct tunnel *t, *next;
+
+	for (t = TAILQ_FIRST(&s->tunnels.list); t != NULL; t = next) {
+		next = TAILQ_NEXT(t, entry);
+		tunnel_free(t, "its session has ended");
+	}
+}
+
+void
+tunnels_over(struct keeper *k)
+{
+	struct ksession *s, *next;
+	struct buf b;
+
+	for (s = TAILQ_FIRST(&k->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->route == NULL || s->route->mode != ROUTE_TUNNEL)
+			continue;
+		ipc_begin(&b, IPC_TUNNEL_OVER);
+		wire_put_text(&b, "the gateway has been restarted: connect again");
+		(void)ksession_send(s, &b, -1);
+	}
+}
+
+/* --- a new tunnel --- */
+
+enum tunnel_place {
+	TUNNEL_FREE,
+	TUNNEL_MINE,  /* this session has it already */
+	TUNNEL_OLDER, /* another session of the same person has it, which may be dead */
+	TUNNEL_TAKEN
+};
+
+/* Who has this name; older is set with TUNNEL_OLDER. */
+static enum tunnel_place
+tunnel_place_of(struct ksession *s, const char *name, uint32_t port, struct tunnel **older)
+{
+	struct tunnel *t;
+
+	*older = NULL;
+	LIST_FOREACH(t, tunnel_bucket_of(s->keeper, name), same) {
+		if (strcmp(t->name, name) != 0)
+			continue;
+		if (!tunnel_same_person(s, t->session))
+			return TUNNEL_TAKEN;
+		if (t->port != port)
+			continue;
+		if (t->session == s)
+			return TUNNEL_MINE;
+		*older = t;
+	}
+	return *older != NULL ? TUNNEL_OLDER : TUNNEL_FREE;
+}
+
+/* For port 0: the first that the session has not used under this name. */
+static uint32_t
+tunnel_port_for(const struct ksession *s, const char *name, uint32_t asked)
+{
+	const struct tunnel *t;
+	uint32_t port = asked;
+
+	if (asked != 0)
+		return asked;
+	do {
+		port++;
+		TAILQ_FOREACH(t, &s->tunnels.list, entry)
+			if (t->port == port && strcmp(t->name, name) == 0)
+				break;
+	} while (t != NULL);
+	return port;
+}
+
+/* The n-th pattern of TunnelNames, or NULL. */
+static const char *
+tunnel_pattern(const struct ksession *s, size_t n)
+{
+	const struct strlist *patterns = &s->route->tunnel_names;
+
+	if (patterns->n == 0)
+		return n == 0 ? s->route->login : NULL;
+	return n < patterns->n ? patterns->v[n] : NULL;
+}
+
+static int
+tunnel_may_ask(const struct ksession *s, const char *name)
+{
+	const char *pattern;
+	size_t i;
+
+	for (i = 0; (pattern = tunnel_pattern(s, i)) != NULL; i++)
+		if (match_pattern((struct bytes){ (const uint8_t *)name, strlen(name) },
+			(struct bytes){ (const uint8_t *)pattern, strlen(pattern) }, MATCH_FOLD))
+			return 1;
+	return 0;
+}
+
+/* A number that is the same for the same person, so that their names come back. */
+static uint64_t
+tunnel_number(const struct ksession *s, unsigned int turn)
+{
+	const char *key = tunnel_key_of(s);
+	crypto_generichash_state state;
+	uint64_t number;
+
+	crypto_generichash_init(&state, NULL, 0, sizeof(number));
+	crypto_generichash_update(&state, (const uint8_t *)s->route->login,
+	    strlen(s->route->login) + 1);
+	crypto_generichash_update(&state, (const uint8_t *)key, strlen(key) + 1);
+	crypto_generichash_update(&state, (const uint8_t *)&turn, sizeof(turn));
+	crypto_generichash_final(&state, (uint8_t *)&number, sizeof(number));
+	return number;
+}
+
+/* The client leaves the name to the gateway: the first of TunnelNames that it can have.  NULL, or why not. */
+static const char *
+tunnel_give(struct ksession *s, uint32_t *port, char name[TUNNEL_NAME_SIZE], struct tunnel **older)
+{
+	const uint32_t asked = *port;
+	enum tunnel_place place;
+	unsigned int turn, turns;
+	const char *pattern;
+	size_t i;
+
+	for (i = 0; (pattern = tunnel_pattern(s, i)) != NULL; i++) {
+		turns = strpbrk(pattern, "*?") != NULL ? TUNNEL_GIVEN_MAX : 1;
+		for (turn = 0; turn < turns; turn++) {
+			if (tunnel_name_give(pattern, tunnel_number(s, turn), name) != 0)
+				break;
+			*port = tunnel_port_for(s, name, asked);
+			place = tunnel_place_of(s, name, *port, older);
+			if (place == TUNNEL_FREE || place == TUNNEL_OLDER)
+				return NULL;
+		}
+	}
+	*port = asked;
+	snprintf(name, TUNNEL_NAME_SIZE, "%s", "tunnel");
+	return "no name of TunnelNames is free: ask for one, ssh -R NAME:PORT:HOST:PORT";
+}
+
+/* The client has asked for a name.  NULL, or why it cannot have it. */
+static const char *
+tunnel_ask(struct ksession *s, uint32_t *port, const char *name, struct tunnel **older)
+{
+	if (!tunnel_may_ask(s, name))
+		return "TunnelNames does not permit this name";
+	*port = tunnel_port_for(s, name, *port);
+	switch (tunnel_place_of(s, name, *port, older)) {
+	case TUNNEL_TAKEN:
+		return "somebody else holds this name";
+	case TUNNEL_MINE:
+		return "this connection holds it already";
+	case TUNNEL_FREE:
+	case TUNNEL_OLDER:
+		break;
+	}
+	return NULL;
+}
+
+/* What forbids a tunnel, or NULL. */
+static const char *
+tunnel_limit(const struct ksession *s)
+{
+	if (tunnel_count_of_person(s) >= (unsigned int)s->route->max_tunnels)
+		return "you hold as many tunnels as MaxTunnels permits";
+	if (s->keeper->tunnels.n >= TUNNELS_MAX)
+		return "the gateway holds as many tunnels as it can";
+	return NULL;
+}
+
+static void
+tunnel_add(struct ksession *s, const char *name, uint32_t port, const char *address, int asked_port)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+	char line[512];
+
+	if (t == NULL) {
+		tunnel_refuse(s, name, port, "out of memory");
+		return;
+	}
+	t->session = s;
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	snprintf(t->address, sizeof(t->address), "%s", address);
+	t->port = port;
+	LIST_INSERT_HEAD(tunnel_bucket_of(s->keeper, name), t, same);
+	TAILQ_INSERT_TAIL(&s->tunnels.list, t, entry);
+	s->tunnels.n++;
+	s->keeper->tunnels.n++;
+	ksession_log_tunnel(s, "tunnel", name, port, "");
+	tunnel_line(t, line, sizeof(line));
+	tunnel_answer(s, 1, asked_port ? 0 : port, line);
+}
+
+/* Read TUNNEL_LISTEN or TUNNEL_CANCEL.  0, or the session has been ended. */
+static int
+tunnel_read(struct ksession *s, struct wire *body, char address[256], uint32_t *port)
+{
+	wire_text(body, address, 256);
+	*port = wire_u32(body);
+	if (s->route == NULL || s->route->mode != ROUTE_TUNNEL || wire_end(body) != 0 ||
+	    *port > UINT16_MAX) {
+		ksession_error(s, "ended: it asks for a tunnel out of place");
+		ksession_end(s);
+		return ERR_FORMAT;
+	}
+	return 0;
+}
+
+void
+tunnel_listen(struct ksession *s, struct wire *body)
+{
+	char address[256], name[TUNNEL_NAME_SIZE];
+	struct tunnel *older = NULL;
+	const char *why;
+	uint32_t port;
+	int asked_port;
+
+	if (tunnel_read(s, body, address, &port) != 0)
+		return;
+	asked_port = port != 0;
+	if (!bucket_take(&s->tunnels.asks, clock_ms())) {
+		tunnel_answer(s, 0, 0, "too many requests at once: try again later");
+		return;
+	}
+	if (tunnel_name_left_out(address)) {
+		why = tunnel_give(s, &port, name, &older);
+	} else if (tunnel_name_set(address, name) != 0) {
+		tunnel_refuse(s, address, port,
+		    "a name has up to 63 of a-z 0-9 . _ -, with a letter or digit at both ends");
+		return;
+	} else {
+		why = tunnel_ask(s, &port, name, &older);
+	}
+	if (why == NULL && older == NULL)
+		why = tunnel_limit(s);
+	/* %u in TunnelNames is to stand for one name, and not for a pattern of the client's */
+	if (strpbrk(s->route->login, "*?") != NULL)
+		why = "a login with * or ? in it holds no tunnels";
+	if (why != NULL) {
+		tunnel_refuse(s, name, port, why);
+		return;
+	}
+	if (older != NULL)
+		tunnel_replace(older);
+	tunnel_add(s, name, port, address, asked_port);
+}
+
+void
+tunnel_cancel(struct ksession *s, struct wire *body)
+{
+	char address[256], line[512];
+	struct tunnel *t;
+	uint32_t port;
+
+	if (tunnel_read(s, body, address, &port) != 0)
+		return;
+	TAILQ_FOREACH(t, &s->tunnels.list, entry)
+		if (t->port == port && strcmp(t->address, address) == 0)
+			break;
+	if (t == NULL) {
+		tunnel_answer(s, 0, 0, "there is no such tunnel");
+		return;
+	}
+	tunnel_line(t, line, sizeof(line));
+	tunnel_free(t, "its client has ended it");
+	tunnel_answer(s, 1, 0, line);
+}

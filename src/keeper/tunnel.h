@@ -1,0 +1,74 @@
+/*
+ * Mode = tunnel in the keeper: the registry of the names under which clients hold tunnels (`ssh -NR`), and
+ * the connections that go into them.  A name belongs to one person, who is a login with its key; each port
+ * that the client wrote behind it is a tunnel.  ksession.c, upstream_dial.c and keeper.c call it.
+ */
+#ifndef KEEPER_TUNNEL_H
+#define KEEPER_TUNNEL_H
+
+#include <sys/queue.h>
+
+#include "base/bucket.h"
+#include "formats/tunnel_name.h"
+#include "wire/wire.h"
+
+struct keeper;
+struct ksession;
+
+/* Tunnels of everybody: each is half a KiB. */
+#define TUNNELS_MAX 4096
+/* A power of two. */
+#define TUNNEL_BUCKETS 256
+/* Connections on their way to one session: a tenth of what its socket takes. */
+#define TUNNEL_WAITING_MAX 32
+
+struct tunnel {
+	LIST_ENTRY(tunnel) same; /* in its bucket, by name */
+	TAILQ_ENTRY(tunnel) entry;
+	struct ksession *session; /* of its client */
+	char name[TUNNEL_NAME_SIZE];
+	uint32_t port;	   /* as asked for; for 0, the one in the answer */
+	char address[256]; /* as asked for: the client knows its forward by it */
+};
+LIST_HEAD(tunnel_bucket, tunnel);
+TAILQ_HEAD(tunnel_list, tunnel);
+
+struct tunnels {
+	unsigned int n;
+	struct tunnel_bucket buckets[TUNNEL_BUCKETS];
+};
+
+/* What a session holds; all zero but for the list. */
+struct tunnel_holder {
+	struct tunnel_list list;
+	unsigned int n;
+	unsigned int waiting; /* TUNNEL_CONNECTION messages that it has not read yet */
+	struct bucket asks;   /* how often it may ask for a tunnel, or end one */
+};
+
+void tunnels_init(struct tunnels *t);
+
+/* TUNNEL_LISTEN, TUNNEL_CANCEL, TUNNEL_TAKEN */
+void tunnel_listen(struct ksession *s, struct wire *body);
+void tunnel_cancel(struct ksession *s, struct wire *body);
+void tunnel_taken(struct ksession *s, struct wire *body);
+
+/* The session has ended, and with it its tunnels. */
+void tunnels_end(struct ksession *s);
+
+/* The master has gone, and with it what leads into tunnels: end the sessions that hold them, so that their
+ * clients connect to the new gateway. */
+void tunnels_over(struct keeper *k);
+
+/* The tunnel of this name and port, or if there is none with this port the oldest of the name; or NULL. */
+struct tunnel *tunnel_find(struct keeper *k, const char *name, uint32_t port);
+
+/* Send a connection into a tunnel of this name (tunnel_find()): fd is a copy, which the caller closes.
+ * client is who has connected.  0; ERR_NOTFOUND: nobody holds that name; ERR_TOOBIG: too many at once. */
+int tunnel_connect(struct keeper *k, const char *name, uint32_t port, const char *client,
+    uint32_t client_port, int fd) MUST_CHECK;
+
+/* The upstream of the session is a tunnel, HostName = tunnel:NAME: in place of an errand. */
+void tunnel_dial(struct ksession *s);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Connections into tunnels (tunnel.h), and the upstream that is a tunnel.  upstream_dial.c and keeper.c
+ * call it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "keeper/ksession.h"
+#include "keeper/tunnel.h"
+
+void
+tunnel_taken(struct ksession *s, struct wire *body)
+{
+	if (wire_end(body) != 0 || s->tunnels.waiting == 0) {
+		ksession_error(s, "ended: it has read a connection that it was not sent");
+		ksession_end(s);
+		return;
+	}
+	s->tunnels.waiting--;
+}
+
+int
+tunnel_connect(struct keeper *k, const char *name, uint32_t port, const char *client,
+    uint32_t client_port, int fd)
+{
+	struct tunnel *t = tunnel_find(k, name, port);
+	struct ipc_tunnelled m = { .client = client, .client_port = client_port };
+	struct ksession *s;
+	struct buf b;
+
+	if (t == NULL)
+		return ERR_NOTFOUND;
+	s = t->session;
+	if (s->tunnels.waiting >= TUNNEL_WAITING_MAX) {
+		ksession_log_tunnelled(s, t, client, client_port, "too many connections at once");
+		return ERR_TOOBIG;
+	}
+	m.address = t->address;
+	m.port = t->port;
+	m.name = t->name;
+	ipc_begin(&b, IPC_TUNNEL_CONNECTION);
+	ipc_tunnelled_put(&b, &m);
+	ksession_log_tunnelled(s, t, client, client_port, "");
+	if (ksession_send(s, &b, fd) != 0)
+		return ERR_NOTFOUND;
+	s->tunnels.waiting++;
+	return 0;
+}
+
+void
+tunnel_dial(struct ksession *s)
+{
+	const char *host = s->route->hosts.v[0];
+	char name[TUNNEL_NAME_SIZE];
+	int pair[2], r;
+
+	if (tunnel_name_set(tunnel_name_of_host(host), name) != 0) {
+		ksession_refuse(s, upstream_text_unreachable, "%s: no name of a tunnel", host);
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+		ksession_refuse(s, upstream_text_gateway, "%s: %s", host, err_str(ERR_SYS));
+		return;
+	}
+	r = tunnel_connect(s->keeper, name, s->route->port, s->client, s->client_port, pair[1]);
+	fd_close(&pair[1]);
+	if (r == 0)
+		upstream_connected(s, host, pair[0]);
+	else
+		ksession_refuse(s,
+		    "your machine is not connected to the gateway; try again later or ask your "
+		    "administrator",
+		    "%s: %s", host,
+		    r == ERR_NOTFOUND ? "nobody holds this tunnel" :
+					"too many connections at once");
+	fd_close(&pair[0]);
+}

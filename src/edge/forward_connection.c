@@ -206,7 +206,7 @@ forward_name_target(struct forward *f)
 static void
 forward_dialled(struct forwarder *p, struct forward *f, struct ipc_msg *msg)
 {
-	char host[256], why[FORWARD_WHY_SIZE];
+	char host[300], why[FORWARD_WHY_SIZE];
 	socklen_t len = sizeof(int);
 	int type = 0;
 

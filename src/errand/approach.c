@@ -215,24 +215,32 @@ approach_by_proxy_to_network(const struct ipc_approach *a, const char *host, uin
 
 /* --- either --- */
 
+/* Send the header of SendProxy if there is one to be sent: the descriptor, or -1 with the reason added to why. */
 static int
-approach_direct(const struct ipc_approach *a, const char *host, uint16_t port,
-    const struct strlist *destinations, int64_t deadline, struct reason *why)
+approach_announce(const struct ipc_approach *a, int fd, const char *host, struct reason *why)
 {
-	char text[16];
-	int fd, r;
+	int r;
 
-	snprintf(text, sizeof(text), "%u", port);
-	fd = dial_host(host, text, destinations, deadline, why);
 	if (fd == -1 || a->send_proxy == 0)
 		return fd;
 	r = approach_send_proxy(a, fd);
 	if (r != 0) {
-		reason_add(why, "%s%s port %u: cannot send the header of SendProxy: %s",
-		    why->text[0] != '\0' ? "; " : "", host, port, err_str(r));
+		reason_add(why, "%s%s: cannot send the header of SendProxy: %s",
+		    why->text[0] != '\0' ? "; " : "", host, err_str(r));
 		fd_close(&fd);
 	}
 	return fd;
+}
+
+static int
+approach_direct(const struct ipc_approach *a, const char *host, uint16_t port,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	char text[16], name[DESTINATION_HOST_SIZE + 24];
+
+	snprintf(text, sizeof(text), "%u", port);
+	snprintf(name, sizeof(name), "%s port %s", host, text);
+	return approach_announce(a, dial_host(host, text, destinations, deadline, why), name, why);
 }
 
 /* The hosts and ports of SRV records in the place of the host, if it has some. */
@@ -274,4 +282,26 @@ approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
 	if (destinations->n > 0 && (address || destination_has_networks(destinations)))
 		return approach_by_proxy_to_network(a, host, port, destinations, deadline, why);
 	return approach_by_proxy(a, host, port, deadline, why);
+}
+
+int
+approach_target(const struct ipc_approach *a, const char *target,
+    const struct strlist *destinations, int64_t deadline, struct reason *why)
+{
+	const char *colon = strrchr(target, ':');
+	char host[DESTINATION_HOST_SIZE];
+	unsigned long port;
+	int v6;
+
+	if (strncmp(target, "unix:", 5) == 0)
+		return approach_announce(a, dial_unix(target + 5, deadline, why), target, why);
+	port = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
+	if (port == 0 || port > UINT16_MAX) {
+		reason_add(why, "%s\"%.80s\" has no port", why->text[0] != '\0' ? "; " : "",
+		    target);
+		return -1;
+	}
+	v6 = target[0] == '[' && colon[-1] == ']';
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - target - 2 * v6), target + v6);
+	return approach_connect(a, host, (uint16_t)port, destinations, deadline, why);
 }

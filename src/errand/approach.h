@@ -18,4 +18,9 @@
 int approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
     const struct strlist *destinations, int64_t deadline, struct reason *why);
 
+/* The same for a target of a [forward] section: HOST:PORT, [ADDRESS]:PORT or unix:/PATH, which destinations do
+ * not restrict. */
+int approach_target(const struct ipc_approach *a, const char *target,
+    const struct strlist *destinations, int64_t deadline, struct reason *why);
+
 #endif

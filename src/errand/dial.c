@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -198,6 +199,39 @@ dial_host(const char *host, const char *port, const struct strlist *destinations
 	if (list != NULL)
 		freeaddrinfo(list);
 	return fd;
+}
+
+int
+dial_unix(const char *path, int64_t deadline, struct reason *why)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int64_t left = deadline - clock_ms();
+	const struct timeval tv = { left > 0 ? left / 1000 : 0, left > 0 ? left % 1000 * 1000 : 1 };
+	const char *error = NULL;
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		fd = -1;
+	} else {
+		snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	}
+	/* it waits for room in the queue of those that the server has not accepted yet */
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0 &&
+	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    fd_set_nonblock(fd) == 0)
+		return fd;
+	if (errno == EAGAIN)
+		error = "the server does not accept: timed out";
+	else if (errno == EACCES)
+		error =
+		    "Permission denied: the user of RunNetworkAs has to be able to write to this "
+		    "socket, and to enter its directory";
+	reason_add(why, "%sunix:%s: %s", why->text[0] != '\0' ? "; " : "", path,
+	    error != NULL ? error : strerror(errno));
+	fd_close(&fd);
+	return -1;
 }
 
 void

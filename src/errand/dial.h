@@ -24,6 +24,9 @@ int dial_host(const char *host, const char *port, const struct strlist *destinat
 int dial_permitted(const char *host, const char *port, const struct strlist *destinations,
     struct strlist *addresses, struct reason *why) MUST_CHECK;
 
+/* Connect to a Unix socket: a non-blocking descriptor, or -1 with a reason added to why. */
+int dial_unix(const char *path, int64_t deadline, struct reason *why);
+
 /* For an errand, because a resolver cannot be interrupted: the kernel kills this process by SIGIO when the
  * peer of this socket closes it. */
 void dial_end_with(int answer);

@@ -21,7 +21,8 @@
 #define DIAL_LATE_SECONDS 10
 
 #define ERRAND_WHY_MAX 400
-#define ERRAND_HOST_SIZE 256
+/* With a port. */
+#define ERRAND_HOST_SIZE 272
 
 static int
 answer_dialled(int sock, const char *host, int fd, const struct reason *why, const struct buf *dead)
@@ -65,8 +66,10 @@ errand_dial(int sock)
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */
 		share = dial_share(deadline, (unsigned int)(dial.hosts.n - i));
-		fd = approach_connect(&dial.approach, host, (uint16_t)dial.port, &dial.destinations,
-		    share, &why);
+		fd = dial.port == 0 ?
+		    approach_target(&dial.approach, host, &dial.destinations, share, &why) :
+		    approach_connect(&dial.approach, host, (uint16_t)dial.port, &dial.destinations,
+			share, &why);
 		if (fd != -1)
 			break;
 		wire_put_text(&names, host);
@@ -76,7 +79,7 @@ errand_dial(int sock)
 	buf_init(&dead, names.max + 4);
 	wire_put_u32(&dead, n_dead);
 	buf_put(&dead, names.data, names.len);
-	signal(SIGIO, SIG_IGN); /* the keeper's reading of the answer raises it as well */
+	signal(SIGIO, SIG_IGN); /* the receiver's reading of the answer raises it as well */
 	if (fd != -1)
 		_exit(answer_dialled(sock, host, fd, &why, &dead) == 0 ? 0 : 1);
 	ipc_begin(&b, IPC_DIAL_FAILED);

@@ -68,6 +68,15 @@ forward_reset(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+/* The master or the errand may still have the same socket, so that closing it here would not end its events. */
+static void
+forward_close(const struct forwarder *p, struct forward_end *end)
+{
+	if (end->fd != -1)
+		(void)!epoll_ctl(p->epoll, EPOLL_CTL_DEL, end->fd, NULL);
+	fd_close(&end->fd);
+}
+
 void
 forward_end(struct forwarder *p, struct forward *f, const char *why)
 {
@@ -80,9 +89,9 @@ forward_end(struct forwarder *p, struct forward *f, const char *why)
 	}
 	forward_way_end(&f->in, &p->pipes);
 	forward_way_end(&f->out, &p->pipes);
-	fd_close(&f->client.fd);
-	fd_close(&f->target.fd);
-	fd_close(&f->errand.fd);
+	forward_close(p, &f->client);
+	forward_close(p, &f->target);
+	forward_close(p, &f->errand);
 	if (f->in_turns)
 		TAILQ_REMOVE(&p->turns, f, turn);
 	TAILQ_REMOVE(&p->all, f, entry);
@@ -242,7 +251,7 @@ forward_answer(struct forwarder *p, struct forward *f)
 	r = ipc_recv(f->errand.fd, p->message, IPC_ERRAND_TO_KEEPER, IPC_PHASE_DIAL, &msg);
 	if (r == ERR_AGAIN)
 		return;
-	fd_close(&f->errand.fd);
+	forward_close(p, &f->errand);
 	if (r == 0 && msg.type == IPC_DIALLED) {
 		forward_dialled(p, f, &msg);
 		return;

@@ -97,7 +97,7 @@ struct ipc_dial {
 	uint64_t session;
 	uint32_t timeout_ms;
 	uint32_t port;
-	    /* 0: each host is a target of a [forward] section, with a port of its own */ /* 0: each host has its own, HOST:PORT, [ADDRESS]:PORT or unix:PATH */
+	/* 0: each host is a target of a [forward] section, with a port of its own */ /* 0: each host has its own, HOST:PORT, [ADDRESS]:PORT or unix:PATH */
 	struct strlist hosts;	     /* in the order in which they are tried */
 	struct strlist destinations; /* AllowDestinations; empty: any address will do */
 	struct ipc_approach approach;

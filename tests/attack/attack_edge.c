@@ -1,9 +1,10 @@
 /*
- * Edge in the attack build: once it has confined itself, it does what a test wants that listens on the Unix
- * socket named by SALLYPORT_ATTACK_EDGE, until that closes; and then goes on as edge.  Each datagram is 'M'
+ * Edge and the forwarder in the attack build: once confined, they do what a test wants that listens on the Unix
+ * socket named by SALLYPORT_ATTACK_EDGE or SALLYPORT_ATTACK_FORWARDER, until that closes; and then go on as
+ * themselves.  Each datagram is 'M'
  * and a message for the master; 'C' and a system call, its number and six arguments, u64 each; or 'W': wait
- * until the master has sent a connection.  Nothing is answered, because edge can send on the master's socket
- * alone.
+ * until the master has sent a connection.  Nothing is answered, because they can send on the master's
+ * socket alone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,16 +18,19 @@
 #include "base/fd.h"
 #include "base/reexec.h"
 #include "edge/edge.h"
+#include "edge/forward.h"
 #include "wire/wire.h"
 
 extern int __real_edge_confine(void);
+extern int __real_forward_confine(int signals);
 int __wrap_edge_confine(void);
+int __wrap_forward_confine(int signals);
 
 /* -1: no test listens. */
 static int
-attack_edge_connect(void)
+attack_edge_connect(const char *variable)
 {
-	const char *path = getenv("SALLYPORT_ATTACK_EDGE");
+	const char *path = getenv(variable);
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
@@ -63,15 +67,29 @@ attack_edge_call(const uint8_t *p, size_t len)
 		(void)syscall((long)a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
 }
 
-int
-__wrap_edge_confine(void)
+static ssize_t
+attack_edge_receive(int fd, void *p, size_t size)
+{
+	return recv(fd, p, size, 0);
+}
+
+/* The forwarder may not call recvfrom(2). */
+static ssize_t
+attack_forwarder_receive(int fd, void *p, size_t size)
+{
+	int none;
+
+	return fd_recv(fd, p, size, &none, 0);
+}
+
+static void
+attack_edge_obey(int fd, ssize_t (*receive)(int fd, void *p, size_t size))
 {
 	static uint8_t order[128 * 1024];
 	struct pollfd master = { REEXEC_SOCKET, POLLIN, 0 };
-	int fd = attack_edge_connect(), r = __real_edge_confine();
 	ssize_t n;
 
-	while (r == 0 && fd != -1 && (n = recv(fd, order, sizeof(order), 0)) > 0) {
+	while (fd != -1 && (n = receive(fd, order, sizeof(order))) > 0) {
 		if (order[0] == 'M')
 			attack_edge_send(order + 1, (size_t)n - 1);
 		else if (order[0] == 'W')
@@ -80,5 +98,25 @@ __wrap_edge_confine(void)
 			attack_edge_call(order + 1, (size_t)n - 1);
 	}
 	fd_close(&fd);
+}
+
+int
+__wrap_edge_confine(void)
+{
+	int fd = attack_edge_connect("SALLYPORT_ATTACK_EDGE"), r = __real_edge_confine();
+
+	if (r == 0)
+		attack_edge_obey(fd, attack_edge_receive);
+	return r;
+}
+
+int
+__wrap_forward_confine(int signals)
+{
+	int fd = attack_edge_connect("SALLYPORT_ATTACK_FORWARDER");
+	int r = __real_forward_confine(signals);
+
+	if (r == 0)
+		attack_edge_obey(fd, attack_forwarder_receive);
 	return r;
 }

@@ -250,6 +250,27 @@ def test_bytes_and_end_of_the_client_before_the_target_is_there(forwarder, targe
     forwarder.ended()
 
 
+def test_socket_that_another_process_still_has(forwarder, target):
+    """The errand has the target's for a moment longer: what happens on it later is no event of another connection."""
+    client, number = forwarder.client()
+    held = net.connect(forwarder.target)
+    with client, target() as other, held:
+        with forwarder.dial(number) as errand:
+            answer_dialled(errand, held.dup())
+        passes(client, other)
+        client.close()
+        assert other.recv(1) == b""
+        other.shutdown(socket.SHUT_WR)
+        forwarder.ended()
+        with forwarder.forward() as second, target() as beside:
+            passes(second, beside)
+            reset(other)
+            with pytest.raises(ConnectionResetError):
+                held.recv(1)
+            passes(second, beside)
+            passes(beside, second)
+
+
 def test_more_connections_than_descriptors(tmp_path):
     """They are refused, and those that there are go on."""
     with Forwarder(tmp_path, nofile=100) as f, net_echo() as server:

@@ -20,18 +20,20 @@ LOG_DEBUG, FORMAT_SSHD, FORMAT_JSON = 3, 0, 1
 class Forwarder:
     """with Forwarder(directory) as f: f.forward(target) gives the client's end of a new connection."""
 
-    def __init__(self, directory, target=None, log_format=FORMAT_SSHD, nofile=None):
-        """target: the address to which forward() connects; nofile: its limit of descriptors."""
+    def __init__(self, directory, target=None, log_format=FORMAT_SSHD, nofile=None, program=SALLYPORT, environ=()):
+        """target: the address to which forward() connects; nofile: its limit of descriptors; environ: more
+        variables.
+        """
         self.target = target
         self.log = Log(directory / "forwarder.log")
         self.numbers = itertools.count(1)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         self.sock = ours
         out = os.open(self.log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        program = [SALLYPORT, "role-forward"]
+        command = [program, "role-forward"]
         if nofile:
-            program = ["prlimit", f"--nofile={nofile}", *program]
-        self.pid = os.posix_spawnp(program[0], program, os.environ, file_actions=[
+            command = ["prlimit", f"--nofile={nofile}", *command]
+        self.pid = os.posix_spawnp(command[0], command, {**os.environ, **dict(environ)}, file_actions=[
             (os.POSIX_SPAWN_DUP2, its.fileno(), 3), (os.POSIX_SPAWN_DUP2, out, 2)])
         os.close(out)
         its.close()

@@ -338,15 +338,12 @@ class TakenOverKeeper(Obedient):
         assert self.gateway.listens(self.mark), "somebody else has taken the port"
 
 
-class TakenOverEdge:
-    """The process edge of a gateway of the attack build, each time that it is started.  It obeys from its
-    confinement on, until release(); it answers nothing.
+class Mute:
+    """A process of the attack build, each time that it is started, that connects to the Unix socket at a path.  It
+    obeys from its confinement on, until release(); it answers nothing.
     """
 
-    def __init__(self, gateway, directory):
-        self.gateway = gateway
-        path = directory / "obey"
-        gateway.within = ("env", f"SALLYPORT_ATTACK_EDGE={path}")
+    def __init__(self, path):
         self.listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listening.bind(str(path))
         self.listening.listen(8)
@@ -384,3 +381,12 @@ class TakenOverEdge:
         """Make a system call."""
         args = [a & (2**64 - 1) for a in (*args, *[0] * (6 - len(args)))]
         self.sock.send(b"C" + struct.pack(">7Q", number, *args))
+
+
+class TakenOverEdge(Mute):
+    """The process edge of a gateway of the attack build."""
+
+    def __init__(self, gateway, directory):
+        super().__init__(directory / "obey")
+        self.gateway = gateway
+        gateway.within = ("env", f"SALLYPORT_ATTACK_EDGE={directory / 'obey'}")

@@ -17,6 +17,7 @@ const char *const elsewhere_of_route[] = {
 	"AllowDestinations",
 	"TunnelNames",
 	"MaxTunnels",
+	"TunnelPorts",
 	"HostName",
 	"User",
 	"AuthorizedKeysFile",

@@ -513,6 +513,50 @@ ipc_host_keys_get(struct wire *body, struct ipc_host_keys *m)
 }
 
 void
+ipc_bind_put(struct buf *b, const struct ipc_bind *m)
+{
+	wire_put_u64(b, m->tunnel);
+	wire_put_text(b, m->host);
+	wire_put_u32(b, m->first);
+	wire_put_u32(b, m->last);
+	wire_put_u32(b, m->wanted);
+	wire_put_bool(b, m->exact);
+}
+
+int
+ipc_bind_get(struct wire *body, struct ipc_bind *m)
+{
+	m->texts.used = 0;
+	m->tunnel = wire_u64(body);
+	m->host = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->first = wire_u32(body);
+	m->last = wire_u32(body);
+	m->wanted = wire_u32(body);
+	m->exact = wire_bool(body);
+	return wire_end(body);
+}
+
+void
+ipc_visit_put(struct buf *b, const struct ipc_visit *m)
+{
+	wire_put_text(b, m->name);
+	wire_put_u32(b, m->port);
+	wire_put_text(b, m->client);
+	wire_put_u32(b, m->client_port);
+}
+
+int
+ipc_visit_get(struct wire *body, struct ipc_visit *m)
+{
+	m->texts.used = 0;
+	m->name = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->port = wire_u32(body);
+	m->client = text_get(body, &m->texts, ADDRESS_SIZE);
+	m->client_port = wire_u32(body);
+	return wire_end(body);
+}
+
+void
 ipc_tunnelled_put(struct buf *b, const struct ipc_tunnelled *m)
 {
 	wire_put_text(b, m->address);

@@ -169,6 +169,31 @@ struct ipc_looked {
 void ipc_looked_put(struct buf *b, const struct ipc_looked *m);
 int ipc_looked_get(struct wire *body, struct ipc_looked *m) MUST_CHECK;
 
+/* A port that the master is to listen on for a tunnel. */
+struct ipc_bind {
+	uint64_t tunnel;
+	const char *host; /* numeric; "": all addresses of the host */
+	uint32_t first, last;
+	uint32_t wanted; /* the one to try first */
+	int exact;	 /* and no other */
+	struct ipc_texts texts;
+};
+
+void ipc_bind_put(struct buf *b, const struct ipc_bind *m);
+int ipc_bind_get(struct wire *body, struct ipc_bind *m) MUST_CHECK;
+
+/* TUNNEL_VISIT */
+struct ipc_visit {
+	const char *name; /* of the tunnel; "": it is the one that has the port */
+	uint32_t port;
+	const char *client; /* numeric */
+	uint32_t client_port;
+	struct ipc_texts texts;
+};
+
+void ipc_visit_put(struct buf *b, const struct ipc_visit *m);
+int ipc_visit_get(struct wire *body, struct ipc_visit *m) MUST_CHECK;
+
 /* Somebody who has connected to a tunnel. */
 struct ipc_tunnelled {
 	const char *address; /* that the tunnel's client has asked to listen on, and the port */

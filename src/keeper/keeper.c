@@ -188,6 +188,13 @@ keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
 	case IPC_PING:
 		keeper_pong(k);
 		return 0;
+	case IPC_TUNNEL_BOUND:
+		tunnel_bound(k, &msg->body);
+		return 0;
+	case IPC_TUNNEL_VISIT:
+		tunnel_visit(k, msg);
+		fd_close(&msg->fd);
+		return 0;
 	default:
 		fd_close(&msg->fd);
 		return ERR_BADSTATE;

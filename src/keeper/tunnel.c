@@ -9,8 +9,7 @@
 
 #include "base/clock.h"
 #include "base/match.h"
-#include "keeper/ksession.h"
-#include "keeper/tunnel.h"
+#include "keeper/tunnel_private.h"
 
 /* Names that are tried for a client that leaves the choice to the gateway. */
 #define TUNNEL_GIVEN_MAX 16
@@ -21,6 +20,8 @@ tunnels_init(struct tunnels *t)
 	size_t i;
 
 	t->n = 0;
+	t->serial = 0;
+	LIST_INIT(&t->with_port);
 	for (i = 0; i < TUNNEL_BUCKETS; i++)
 		LIST_INIT(&t->buckets[i]);
 }
@@ -85,7 +86,11 @@ tunnel_count_of_person(const struct ksession *s)
 static void
 tunnel_line(const struct tunnel *t, char *line, size_t size)
 {
-	snprintf(line, size, "%s port %u", t->name, t->port);
+	if (t->granted != 0)
+		snprintf(line, size, "%s port %u (TCP port %u of the gateway)", t->name, t->port,
+		    t->granted);
+	else
+		snprintf(line, size, "%s port %u", t->name, t->port);
 }
 
 static void
@@ -100,11 +105,12 @@ tunnel_answer(struct ksession *s, int done, uint32_t port, const char *line)
 	(void)ksession_send(s, &b, -1);
 }
 
-static void
+void
 tunnel_refuse(struct ksession *s, const char *name, uint32_t port, const char *why)
 {
 	char line[512];
 
+	s->tunnels.asking = 0;
 	ksession_log_tunnel(s, "tunnel_refused", name, port, why);
 	snprintf(line, sizeof(line), "%.200s port %u: %s", name, port, why);
 	tunnel_answer(s, 0, 0, line);
@@ -112,12 +118,14 @@ tunnel_refuse(struct ksession *s, const char *name, uint32_t port, const char *w
 
 /* --- the end of a tunnel --- */
 
-static void
+void
 tunnel_free(struct tunnel *t, const char *why)
 {
 	struct ksession *s = t->session;
 
-	ksession_log_tunnel(s, "tunnel_closed", t->name, t->port, why);
+	if (why != NULL)
+		ksession_log_tunnel(s, "tunnel_closed", t->name, t->port, why);
+	tunnel_port_drop(t);
 	LIST_REMOVE(t, same);
 	TAILQ_REMOVE(&s->tunnels.list, t, entry);
 	s->tunnels.n--;
@@ -134,6 +142,10 @@ tunnel_replace(struct tunnel *t)
 	char line[512];
 	struct buf b;
 
+	if (tunnel_port_waits(t)) {
+		tunnel_port_refused(t, why);
+		return;
+	}
 	tunnel_line(t, line, sizeof(line));
 	tunnel_free(t, why);
 	ipc_begin(&b, IPC_TUNNEL_LOST);
@@ -178,9 +190,9 @@ enum tunnel_place {
 	TUNNEL_TAKEN
 };
 
-/* Who has this name; older is set with TUNNEL_OLDER. */
+/* Who has this name and port, as asked for; older is set with TUNNEL_OLDER. */
 static enum tunnel_place
-tunnel_place_of(struct ksession *s, const char *name, uint32_t port, struct tunnel **older)
+tunnel_place_of(struct ksession *s, const char *name, uint32_t asked, struct tunnel **older)
 {
 	struct tunnel *t;
 
@@ -190,27 +202,25 @@ tunnel_place_of(struct ksession *s, const char *name, uint32_t port, struct tunn
 			continue;
 		if (!tunnel_same_person(s, t->session))
 			return TUNNEL_TAKEN;
-		if (t->port != port)
+		if (asked != 0 ? t->port != asked : t->asked != 0 || t->session == s)
 			continue;
 		if (t->session == s)
 			return TUNNEL_MINE;
-		*older = t;
+		*older = t; /* in the end the first of them */
 	}
 	return *older != NULL ? TUNNEL_OLDER : TUNNEL_FREE;
 }
 
-/* For port 0: the first that the session has not used under this name. */
+/* For port 0: the first that is not used under this name. */
 static uint32_t
-tunnel_port_for(const struct ksession *s, const char *name, uint32_t asked)
+tunnel_port_for(struct keeper *k, const char *name)
 {
 	const struct tunnel *t;
-	uint32_t port = asked;
+	uint32_t port = 0;
 
-	if (asked != 0)
-		return asked;
 	do {
 		port++;
-		TAILQ_FOREACH(t, &s->tunnels.list, entry)
+		LIST_FOREACH(t, tunnel_bucket_of(k, name), same)
 			if (t->port == port && strcmp(t->name, name) == 0)
 				break;
 	} while (t != NULL);
@@ -241,8 +251,7 @@ tunnel_may_ask(const struct ksession *s, const char *name)
 	return 0;
 }
 
-/* A number that is the same for the same person, so that their names come back. */
-static uint64_t
+uint64_t
 tunnel_number(const struct ksession *s, unsigned int turn)
 {
 	const char *key = tunnel_key_of(s);
@@ -260,9 +269,8 @@ tunnel_number(const struct ksession *s, unsigned int turn)
 
 /* The client leaves the name to the gateway: the first of TunnelNames that it can have.  NULL, or why not. */
 static const char *
-tunnel_give(struct ksession *s, uint32_t *port, char name[TUNNEL_NAME_SIZE], struct tunnel **older)
+tunnel_give(struct ksession *s, uint32_t asked, char name[TUNNEL_NAME_SIZE], struct tunnel **older)
 {
-	const uint32_t asked = *port;
 	enum tunnel_place place;
 	unsigned int turn, turns;
 	const char *pattern;
@@ -273,25 +281,22 @@ tunnel_give(struct ksession *s, uint32_t *port, char name[TUNNEL_NAME_SIZE], str
 		for (turn = 0; turn < turns; turn++) {
 			if (tunnel_name_give(pattern, tunnel_number(s, turn), name) != 0)
 				break;
-			*port = tunnel_port_for(s, name, asked);
-			place = tunnel_place_of(s, name, *port, older);
+			place = tunnel_place_of(s, name, asked, older);
 			if (place == TUNNEL_FREE || place == TUNNEL_OLDER)
 				return NULL;
 		}
 	}
-	*port = asked;
 	snprintf(name, TUNNEL_NAME_SIZE, "%s", "tunnel");
 	return "no name of TunnelNames is free: ask for one, ssh -R NAME:PORT:HOST:PORT";
 }
 
 /* The client has asked for a name.  NULL, or why it cannot have it. */
 static const char *
-tunnel_ask(struct ksession *s, uint32_t *port, const char *name, struct tunnel **older)
+tunnel_ask(struct ksession *s, uint32_t asked, const char *name, struct tunnel **older)
 {
 	if (!tunnel_may_ask(s, name))
 		return "TunnelNames does not permit this name";
-	*port = tunnel_port_for(s, name, *port);
-	switch (tunnel_place_of(s, name, *port, older)) {
+	switch (tunnel_place_of(s, name, asked, older)) {
 	case TUNNEL_TAKEN:
 		return "somebody else holds this name";
 	case TUNNEL_MINE:
@@ -314,27 +319,48 @@ tunnel_limit(const struct ksession *s)
 	return NULL;
 }
 
-static void
-tunnel_add(struct ksession *s, const char *name, uint32_t port, const char *address, int asked_port)
+void
+tunnel_opened(struct tunnel *t)
 {
-	struct tunnel *t = calloc(1, sizeof(*t));
 	char line[512];
 
+	t->session->tunnels.asking = 0;
+	ksession_log_tunnel(t->session, "tunnel", t->name, t->port, "");
+	tunnel_line(t, line, sizeof(line));
+	tunnel_answer(t->session, 1, t->asked == 0 ? t->port : 0, line);
+}
+
+/* The session gets the tunnel; older, which may be NULL, is the one that it takes the place of. */
+static void
+tunnel_add(struct ksession *s, const char *name, uint32_t asked, const char *address,
+    struct tunnel *older)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+
 	if (t == NULL) {
-		tunnel_refuse(s, name, port, "out of memory");
+		tunnel_refuse(s, name, asked, "out of memory");
 		return;
 	}
 	t->session = s;
+	t->asked = asked;
 	snprintf(t->name, sizeof(t->name), "%s", name);
 	snprintf(t->address, sizeof(t->address), "%s", address);
-	t->port = port;
+	t->port = asked != 0 ? asked :
+	    older != NULL    ? older->port :
+			       tunnel_port_for(s->keeper, name);
 	LIST_INSERT_HEAD(tunnel_bucket_of(s->keeper, name), t, same);
 	TAILQ_INSERT_TAIL(&s->tunnels.list, t, entry);
 	s->tunnels.n++;
 	s->keeper->tunnels.n++;
-	ksession_log_tunnel(s, "tunnel", name, port, "");
-	tunnel_line(t, line, sizeof(line));
-	tunnel_answer(s, 1, asked_port ? 0 : port, line);
+	if (older != NULL) {
+		tunnel_port_move(older, t);
+		tunnel_replace(older);
+	}
+	s->tunnels.asking = t->granted == 0 && tunnel_port_wanted(t);
+	if (s->tunnels.asking)
+		tunnel_port_ask(t);
+	else
+		tunnel_opened(t);
 }
 
 /* Read TUNNEL_LISTEN or TUNNEL_CANCEL.  0, or the session has been ended. */
@@ -343,8 +369,8 @@ tunnel_read(struct ksession *s, struct wire *body, char address[256], uint32_t *
 {
 	wire_text(body, address, 256);
 	*port = wire_u32(body);
-	if (s->route == NULL || s->route->mode != ROUTE_TUNNEL || wire_end(body) != 0 ||
-	    *port > UINT16_MAX) {
+	if (s->route == NULL || s->route->mode != ROUTE_TUNNEL || s->tunnels.asking ||
+	    wire_end(body) != 0 || *port > UINT16_MAX) {
 		ksession_error(s, "ended: it asks for a tunnel out of place");
 		ksession_end(s);
 		return ERR_FORMAT;
@@ -359,23 +385,21 @@ tunnel_listen(struct ksession *s, struct wire *body)
 	struct tunnel *older = NULL;
 	const char *why;
 	uint32_t port;
-	int asked_port;
 
 	if (tunnel_read(s, body, address, &port) != 0)
 		return;
-	asked_port = port != 0;
 	if (!bucket_take(&s->tunnels.asks, clock_ms())) {
 		tunnel_answer(s, 0, 0, "too many requests at once: try again later");
 		return;
 	}
 	if (tunnel_name_left_out(address)) {
-		why = tunnel_give(s, &port, name, &older);
+		why = tunnel_give(s, port, name, &older);
 	} else if (tunnel_name_set(address, name) != 0) {
 		tunnel_refuse(s, address, port,
 		    "a name has up to 63 of a-z 0-9 . _ -, with a letter or digit at both ends");
 		return;
 	} else {
-		why = tunnel_ask(s, &port, name, &older);
+		why = tunnel_ask(s, port, name, &older);
 	}
 	if (why == NULL && older == NULL)
 		why = tunnel_limit(s);
@@ -386,9 +410,7 @@ tunnel_listen(struct ksession *s, struct wire *body)
 		tunnel_refuse(s, name, port, why);
 		return;
 	}
-	if (older != NULL)
-		tunnel_replace(older);
-	tunnel_add(s, name, port, address, asked_port);
+	tunnel_add(s, name, port, address, older);
 }
 
 void

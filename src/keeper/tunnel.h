@@ -10,7 +10,7 @@
 
 #include "base/bucket.h"
 #include "formats/tunnel_name.h"
-#include "wire/wire.h"
+#include "ipc/ipc.h"
 
 struct keeper;
 struct ksession;
@@ -24,10 +24,14 @@ struct ksession;
 
 struct tunnel {
 	LIST_ENTRY(tunnel) same; /* in its bucket, by name */
+	LIST_ENTRY(tunnel) with_port;
 	TAILQ_ENTRY(tunnel) entry;
 	struct ksession *session; /* of its client */
 	char name[TUNNEL_NAME_SIZE];
-	uint32_t port;	   /* as asked for; for 0, the one in the answer */
+	uint32_t asked;	   /* port, which may be 0 */
+	uint32_t port;	   /* the same; for 0, the one in the answer */
+	uint64_t number;   /* by which the master is asked for a port; 0: it has none */
+	uint32_t granted;  /* port that the master listens on for it; 0: none, or not yet */
 	char address[256]; /* as asked for: the client knows its forward by it */
 };
 LIST_HEAD(tunnel_bucket, tunnel);
@@ -35,6 +39,8 @@ TAILQ_HEAD(tunnel_list, tunnel);
 
 struct tunnels {
 	unsigned int n;
+	uint64_t serial;
+	struct tunnel_bucket with_port;
 	struct tunnel_bucket buckets[TUNNEL_BUCKETS];
 };
 
@@ -42,6 +48,7 @@ struct tunnels {
 struct tunnel_holder {
 	struct tunnel_list list;
 	unsigned int n;
+	int asking; /* the master has been asked for a port: TUNNEL_LISTEN is not answered yet */
 	unsigned int waiting; /* TUNNEL_CONNECTION messages that it has not read yet */
 	struct bucket asks;   /* how often it may ask for a tunnel, or end one */
 };
@@ -53,6 +60,10 @@ void tunnel_listen(struct ksession *s, struct wire *body);
 void tunnel_cancel(struct ksession *s, struct wire *body);
 void tunnel_taken(struct ksession *s, struct wire *body);
 
+/* TUNNEL_BOUND of the master, and TUNNEL_VISIT, whose descriptor the caller closes. */
+void tunnel_bound(struct keeper *k, struct wire *body);
+void tunnel_visit(struct keeper *k, struct ipc_msg *msg);
+
 /* The session has ended, and with it its tunnels. */
 void tunnels_end(struct ksession *s);
 
@@ -63,10 +74,9 @@ void tunnels_over(struct keeper *k);
 /* The tunnel of this name and port, or if there is none with this port the oldest of the name; or NULL. */
 struct tunnel *tunnel_find(struct keeper *k, const char *name, uint32_t port);
 
-/* Send a connection into a tunnel of this name (tunnel_find()): fd is a copy, which the caller closes.
- * client is who has connected.  0; ERR_NOTFOUND: nobody holds that name; ERR_TOOBIG: too many at once. */
-int tunnel_connect(struct keeper *k, const char *name, uint32_t port, const char *client,
-    uint32_t client_port, int fd) MUST_CHECK;
+/* Send a connection into a tunnel, which may be NULL: fd is a copy, which the caller closes.  client is who has
+ * connected.  0; ERR_NOTFOUND: there is none; ERR_TOOBIG: too many at once. */
+int tunnel_connect(struct tunnel *t, const char *client, uint32_t client_port, int fd) MUST_CHECK;
 
 /* The upstream of the session is a tunnel, HostName = tunnel:NAME: in place of an errand. */
 void tunnel_dial(struct ksession *s);

@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
-#include "keeper/ksession.h"
-#include "keeper/tunnel.h"
+#include "keeper/tunnel_private.h"
 
 void
 tunnel_taken(struct ksession *s, struct wire *body)
@@ -22,15 +21,13 @@ tunnel_taken(struct ksession *s, struct wire *body)
 }
 
 int
-tunnel_connect(struct keeper *k, const char *name, uint32_t port, const char *client,
-    uint32_t client_port, int fd)
+tunnel_connect(struct tunnel *t, const char *client, uint32_t client_port, int fd)
 {
-	struct tunnel *t = tunnel_find(k, name, port);
 	struct ipc_tunnelled m = { .client = client, .client_port = client_port };
 	struct ksession *s;
 	struct buf b;
 
-	if (t == NULL)
+	if (t == NULL || tunnel_port_waits(t))
 		return ERR_NOTFOUND;
 	s = t->session;
 	if (s->tunnels.waiting >= TUNNEL_WAITING_MAX) {
@@ -50,6 +47,23 @@ tunnel_connect(struct keeper *k, const char *name, uint32_t port, const char *cl
 }
 
 void
+tunnel_visit(struct keeper *k, struct ipc_msg *msg)
+{
+	char name[TUNNEL_NAME_SIZE];
+	struct tunnel *t = NULL;
+	struct ipc_visit m;
+
+	if (ipc_visit_get(&msg->body, &m) != 0)
+		return;
+	if (m.name[0] == '\0')
+		t = tunnel_port_find(k, m.port);
+	else if (tunnel_name_set(m.name, name) == 0)
+		t = tunnel_find(k, name, m.port);
+	/* if there is none, who has connected sees the socket close */
+	(void)!tunnel_connect(t, m.client, m.client_port, msg->fd);
+}
+
+void
 tunnel_dial(struct ksession *s)
 {
 	const char *host = s->route->hosts.v[0];
@@ -64,7 +78,8 @@ tunnel_dial(struct ksession *s)
 		ksession_refuse(s, upstream_text_gateway, "%s: %s", host, err_str(ERR_SYS));
 		return;
 	}
-	r = tunnel_connect(s->keeper, name, s->route->port, s->client, s->client_port, pair[1]);
+	r = tunnel_connect(tunnel_find(s->keeper, name, s->route->port), s->client, s->client_port,
+	    pair[1]);
 	fd_close(&pair[1]);
 	if (r == 0)
 		upstream_connected(s, host, pair[0]);

@@ -53,6 +53,7 @@ static const struct keyword route_table[] = {
 	{ "AllowDestinations", &keyword_words, R(destinations), .check = destination_check },
 	{ "TunnelNames", &route_template_words, R(tunnel_names) },
 	{ "MaxTunnels", &keyword_int, R(max_tunnels), .value = "10", .min = 1, .max = 100 },
+	{ "TunnelPorts", &keyword_string, R(tunnel_ports), .check = route_check_tunnel_ports },
 	{ "HostName", &route_template_words, R(hosts), .check = route_check_host },
 	{ "Port", &keyword_port, R(port), .value = "22" },
 	{ "ResolveSRV", &keyword_choice, R(resolve_srv), .choices = yes_no, .value = "no" },

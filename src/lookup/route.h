@@ -44,6 +44,7 @@ struct route {
 
 	struct strlist tunnel_names; /* TunnelNames, of ROUTE_TUNNEL: patterns; empty: the login */
 	int max_tunnels;
+	char *tunnel_ports; /* TunnelPorts (formats/tunnel_ports.h), or NULL */
 
 	struct strlist hosts; /* HostName: names or addresses, tried in order; none of ROUTE_JUMP */
 	uint16_t port;	      /* default 22 */

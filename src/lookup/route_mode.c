@@ -4,8 +4,17 @@
 #include <string.h>
 
 #include "formats/tunnel_name.h"
+#include "formats/tunnel_ports.h"
 #include "lookup/route.h"
 #include "lookup/route_types.h"
+
+int
+route_check_tunnel_ports(const char *value, struct reason *why)
+{
+	struct tunnel_ports ports;
+
+	return tunnel_ports_parse(value, &ports, why);
+}
 
 /* An error for each of these keywords that the section has. */
 static void
@@ -81,7 +90,7 @@ route_check_host_is_tunnel(const struct conf_section *s, const struct route *r,
 void
 route_check_modes(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
-	static const char *const of_tunnel[] = { "TunnelNames", NULL };
+	static const char *const of_tunnel[] = { "TunnelNames", "TunnelPorts", NULL };
 
 	if (r->mode != ROUTE_TUNNEL)
 		route_check_without(s, of_tunnel, "needs Mode = tunnel", errors);

@@ -43,6 +43,7 @@ int route_check_password_hash(const char *hash, struct reason *why);
 int route_check_methods(const char *list, struct reason *why);
 int route_check_command(const char *word, struct reason *why);
 int route_check_connect_via(const char *value, struct reason *why); /* connect_via.c */
+int route_check_tunnel_ports(const char *value, struct reason *why);
 int route_check_no_holes(const char *path, struct reason *why);
 
 struct route;

@@ -268,6 +268,10 @@ master_keeper_message(struct master *m)
 		reload_answer(m, &msg.body);
 	else if (msg.type == IPC_PONG)
 		notify_pong(m);
+	else if (msg.type == IPC_TUNNEL_BIND)
+		granted_bind(m, &msg.body);
+	else if (msg.type == IPC_TUNNEL_UNBIND)
+		granted_unbind(m, &msg.body);
 	fd_close(&msg.fd);
 	return 0;
 }
@@ -370,7 +374,7 @@ master_timers(struct master *m, int64_t now)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 3], *listening = &fds[CONTROL_FDS + 3];
+	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 4], *listening = &fds[CONTROL_FDS + 4];
 	int64_t now, next;
 	size_t i;
 	int paused;
@@ -383,19 +387,22 @@ master_loop(struct master *m)
 		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
 		proxied_poll(m, &fds[2], paused);
-		control_poll(m->control, &fds[3]);
+		granted_poll(m, &fds[3], paused);
+		control_poll(m->control, &fds[4]);
 		for (i = 0; i < m->n_listeners; i++)
 			listening[i] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN,
 				0 };
-		if (poll(fds, m->n_listeners + CONTROL_FDS + 3, clock_until(next, now)) == -1)
+		if (poll(fds, m->n_listeners + CONTROL_FDS + 4, clock_until(next, now)) == -1)
 			continue;
 		if (fds[1].revents != 0)
 			master_signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			master_keeper_input(m);
-		control_input(m->control, &fds[3], m);
+		control_input(m->control, &fds[4], m);
 		if (fds[2].revents != 0 && !m->done)
 			proxied_input(m, fds[2].revents);
+		if (fds[3].revents != 0 && !m->done)
+			granted_input(m);
 		/*
 		 * A reload may have closed a listener and opened another with the same descriptor.
 		 * One connection for each listener and round: accept(2) allocates a socket before it
@@ -576,6 +583,7 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	}
 	control_close(&m.control);
 	proxied_free(&m.proxied);
+	granted_free(&m.granted);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);
 	return m.status;

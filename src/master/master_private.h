@@ -9,6 +9,7 @@
 #include "ipc/ipc.h"
 #include "master/control.h"
 #include "master/drops.h"
+#include "master/granted.h"
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/notify.h"
@@ -33,6 +34,7 @@ struct master {
 	int signals;
 	int64_t accept_at;	 /* accepting pauses until then */
 	struct proxied *proxied; /* NULL: [edge] has never wanted PROXY headers */
+	struct granted *granted;
 	struct control *control;
 	enum {
 		RELOAD_NONE,

@@ -242,6 +242,20 @@ hold_over(struct session *s, struct wire *body)
 
 /* --- connections --- */
 
+/* May this source have one more connection?  It has at most half of them, so that it does not lock others
+ * out. */
+static int
+hold_source_may(const struct jump *j, const char *client)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < JUMP_CHANNELS_MAX; i++)
+		n += j->channels[i].state != JUMP_FREE &&
+		    strcmp(j->channels[i].origin, client) == 0;
+	return n < JUMP_CHANNELS_MAX / 2;
+}
+
 /* A key exchange may wait for the keeper just now, so nothing is sent to the client here. */
 void
 hold_arrived(struct session *s, struct ipc_msg *msg)
@@ -257,12 +271,12 @@ hold_arrived(struct session *s, struct ipc_msg *msg)
 	}
 	ipc_begin(&b, IPC_TUNNEL_TAKEN);
 	keeper_link_send(s, &b);
-	if (c != NULL)
+	if (c != NULL && hold_source_may(s->jump, m.client))
 		c->host = strdup(m.address);
 	if (c == NULL || c->host == NULL) {
 		fd_close(&msg->fd);
-		log_info("a connection from %s port %u to %s is closed: %s", m.client,
-		    m.client_port, m.name, c == NULL ? "too many at a time" : "out of memory");
+		log_info("a connection from %s port %u to %s is closed: too many at a time",
+		    m.client, m.client_port, m.name);
 		return;
 	}
 	c->state = JUMP_ARRIVED;

@@ -52,6 +52,60 @@ struct pair {
 };
 
 static void
+put_bind(struct buf *b)
+{
+	ipc_bind_put(b,
+	    &(struct ipc_bind){ .tunnel = 1ULL << 40,
+		.host = "127.0.0.1",
+		.first = 20000,
+		.last = 20099,
+		.wanted = 20005,
+		.exact = 1 });
+}
+
+static int
+get_bind(struct wire *body, int whole)
+{
+	struct ipc_bind m;
+	int r = ipc_bind_get(body, &m);
+
+	if (r == 0 && whole) {
+		assert_int_equal(m.tunnel, 1ULL << 40);
+		assert_string_equal(m.host, "127.0.0.1");
+		assert_int_equal(m.first, 20000);
+		assert_int_equal(m.last, 20099);
+		assert_int_equal(m.wanted, 20005);
+		assert_true(m.exact);
+	}
+	return r;
+}
+
+static void
+put_visit(struct buf *b)
+{
+	ipc_visit_put(b,
+	    &(struct ipc_visit){ .name = "web",
+		.port = 80,
+		.client = "192.0.2.1",
+		.client_port = 1234 });
+}
+
+static int
+get_visit(struct wire *body, int whole)
+{
+	struct ipc_visit m;
+	int r = ipc_visit_get(body, &m);
+
+	if (r == 0 && whole) {
+		assert_string_equal(m.name, "web");
+		assert_int_equal(m.port, 80);
+		assert_string_equal(m.client, "192.0.2.1");
+		assert_int_equal(m.client_port, 1234);
+	}
+	return r;
+}
+
+static void
 put_tunnelled(struct buf *b)
 {
 	ipc_tunnelled_put(b,
@@ -528,6 +582,8 @@ test_kinds_and_ports_that_do_not_exist(void **state)
 static const struct pair pairs[] = {
 	{ "HELLO", put_host_keys, get_host_keys },
 	{ "CONNECTION", put_connection, get_connection },
+	{ "TUNNEL_BIND", put_bind, get_bind },
+	{ "TUNNEL_VISIT", put_visit, get_visit },
 	{ "TUNNEL_CONNECTION", put_tunnelled, get_tunnelled },
 	{ "KIND", put_opening, get_opening },
 	{ "FORWARD", put_forward, get_forward },

@@ -98,6 +98,9 @@ check_loop(struct check *c, const struct conf_section *s, const struct route *r)
 	struct reason why;
 	size_t i, j;
 
+	/* the hop resolves HostName */
+	if (r->proxy_jump != NULL)
+		return;
 	if (r->connect_via != NULL) {
 		/* the proxy resolves HostName: 127.0.0.1 is the proxy itself */
 		e = check_place(s, "ConnectVia");

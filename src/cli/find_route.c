@@ -97,9 +97,17 @@ find_route(struct find_route *f, const struct lookup_request *request, FILE *to)
 {
 	struct lookup_pending pending;
 	enum lookup_result result;
+	struct reason why;
 
 	result = lookup_begin(f->lookup, request, &pending, &f->route);
 	while (result == LOOKUP_ASK)
 		result = find_route_ask(f, request, &pending, to);
+	/* what nobody logs in by, but an administrator asks about */
+	if (result == LOOKUP_NOT_FOUND &&
+	    lookup_section(f->lookup, request->login, &f->route, &why) == 0 &&
+	    f->route->mode == ROUTE_HOP)
+		return LOOKUP_FOUND;
+	if (result != LOOKUP_FOUND)
+		route_free(&f->route);
 	return result;
 }

@@ -92,6 +92,13 @@ key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 		buf_putf(from, "%s", a->from);
 		return CLI_OK;
 	}
+	if (r->proxy_jump != NULL) {
+		fprintf(stderr,
+		    "sallyport: the upstream sees the address of the hop %s (ProxyJump): give it "
+		    "with --from ADDRESS[,ADDRESS...]\n",
+		    r->proxy_jump);
+		return CLI_FAILED;
+	}
 	for (i = 0; i < r->hosts.n && status == CLI_OK; i++)
 		if (key_for_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
 			status = key_fail_memory();
@@ -184,7 +191,7 @@ key_for_find(const struct key_args *a, struct find_route *f)
 	log_vis(login, sizeof(login), a->route, strlen(a->route));
 	switch (find_route(f, &request, stderr)) {
 	case LOOKUP_FOUND:
-		if (f->route->mode == ROUTE_LOGIN)
+		if (f->route->mode == ROUTE_LOGIN || f->route->mode == ROUTE_HOP)
 			return CLI_OK;
 		fprintf(stderr, "sallyport: %s: the gateway logs in nowhere for it (Mode = jump)\n",
 		    login);

@@ -163,6 +163,21 @@ key_options_note_rest(const struct route *r, struct strlist *notes)
 	return err;
 }
 
+/* A hop is for connections to the next machine, and nothing else. */
+static int
+key_options_put_hop(struct buf *out, struct strlist *notes, struct reason *why)
+{
+	int err;
+
+	buf_putf(out, ",port-forwarding");
+	err = key_options_put_quoted(out, "permitlisten", NOWHERE, why);
+	if (err == 0)
+		err = key_options_note(notes,
+		    "the hop can limit where the gateway goes on to: add permitopen=\"HOST:PORT\" "
+		    "for each machine behind it");
+	return err != 0 ? err : buf_err(out);
+}
+
 int
 key_options(const struct route *r, const char *from, struct buf *out, struct strlist *notes,
     struct reason *why)
@@ -172,6 +187,8 @@ key_options(const struct route *r, const char *from, struct buf *out, struct str
 
 	buf_putf(out, "restrict");
 	err = key_options_put_quoted(out, "from", from, why);
+	if (err == 0 && r->mode == ROUTE_HOP)
+		return key_options_put_hop(out, notes, why);
 	if (err == 0)
 		err = key_options_put_command(r, out, notes, why);
 	if (r->permit_tty)

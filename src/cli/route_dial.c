@@ -24,6 +24,7 @@
 #include "formats/known_hosts.h"
 #include "formats/pubkey.h"
 #include "formats/tunnel_name.h"
+#include "lookup/hop.h"
 
 #define LINE_SIZE 4096
 #define ADDRESS_SIZE 64
@@ -283,7 +284,7 @@ route_dial_hosts(const struct route_args *a, const struct find_route *f,
 	uint16_t port;
 	size_t i;
 
-	if (r->mode != ROUTE_LOGIN) {
+	if (r->mode != ROUTE_LOGIN && r->mode != ROUTE_HOP) {
 		route_dial_say(r->mode == ROUTE_JUMP ?
 			"no trial: the user names the machine (Mode = jump)" :
 			"no trial: the users hold tunnels, and there is no machine (Mode = tunnel)");
@@ -365,6 +366,32 @@ route_dial_via(const struct find_route *f, struct connect_via *via, struct secre
 	return err;
 }
 
+/* A trial of the first hop, in place of the upstream: only a login goes through it. */
+static int
+route_dial_hop(const struct route_args *a, const struct find_route *f)
+{
+	struct find_route first = *f;
+	struct hops hops;
+	struct reason why;
+	size_t i;
+	int status;
+
+	/* route_show() has printed the reason */
+	if (hops_find(f->lookup, f->route, &hops, &why) != 0)
+		return CLI_FAILED;
+	first.route = hops.v[hops.n - 1];
+	route_dial_say("first the hop %s:", first.route->name);
+	status = route_dial(a, &first);
+	for (i = hops.n - 1; i > 0; i--)
+		route_dial_say("%s port %u: not tried: only a login goes through the hop %s",
+		    hops.v[i - 1]->hosts.v[0], hops.v[i - 1]->port, hops.v[i]->name);
+	for (i = 0; i < f->route->hosts.n; i++)
+		route_dial_say("%s port %u: not tried: only a login goes through the hop %s",
+		    f->route->hosts.v[i], f->route->port, hops.v[0]->name);
+	hops_free(&hops);
+	return status;
+}
+
 int
 route_dial(const struct route_args *a, const struct find_route *f)
 {
@@ -372,6 +399,8 @@ route_dial(const struct route_args *a, const struct find_route *f)
 	struct connect_via via;
 	int status;
 
+	if (f->route->proxy_jump != NULL)
+		return route_dial_hop(a, f);
 	if (route_dial_via(f, &via, &password) != 0)
 		return CLI_FAILED;
 	status = route_dial_hosts(a, f, &via, password);

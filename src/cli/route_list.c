@@ -60,9 +60,9 @@ route_list_print(const char *name, const struct route *r)
 	if (r->user != NULL)
 		log_vis(user, sizeof(user), r->user, strlen(r->user));
 	printf("%-*s  %-*s  %s\n", NAME_WIDTH, shown, UPSTREAM_WIDTH, upstream,
-	    r->user != NULL	       ? user :
-		r->mode != ROUTE_LOGIN ? "-" :
-					 "%u");
+	    r->user != NULL					 ? user :
+		r->mode == ROUTE_JUMP || r->mode == ROUTE_TUNNEL ? "-" :
+								   "%u");
 	free(upstream);
 }
 

@@ -20,6 +20,7 @@
 #include "cli/store_probe.h"
 #include "formats/cert.h"
 #include "formats/known_hosts.h"
+#include "lookup/hop.h"
 #include "formats/pubkey.h"
 
 /* A public key or certificate. */
@@ -149,6 +150,28 @@ route_show_password(const struct find_route *f, const char *what, const char *na
 	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_PASSWORD, name, &why);
 	printf("%s %s%s%s\n", what, name, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* The machines that the way leads through, in its order. */
+static int
+route_show_hops(const struct find_route *f)
+{
+	const struct route *r;
+	struct hops hops;
+	struct reason why;
+	size_t i;
+
+	if (hops_find(f->lookup, f->route, &hops, &why) != 0) {
+		printf("through    %s\n", why.text);
+		return CLI_FAILED;
+	}
+	for (i = hops.n; i > 0; i--) {
+		r = hops.v[i - 1];
+		printf("%s %s@%s port %u (%s)\n", i == hops.n ? "through   " : "then      ",
+		    r->user != NULL ? r->user : r->login, r->hosts.v[0], r->port, r->name);
+	}
+	hops_free(&hops);
+	return CLI_OK;
 }
 
 /* The proxy, and the password for it. */
@@ -363,10 +386,14 @@ route_show(const struct route_args *a, const struct find_route *f)
 		printf("holds      %s\n", r->login);
 	for (i = 0; i < r->tunnel_names.n; i++)
 		printf("%s %s\n", i == 0 ? "holds     " : "or        ", r->tunnel_names.v[i]);
-	status = route_show_via(f);
+	status = route_show_hops(f);
+	other = route_show_via(f);
+	status = status != CLI_OK ? status : other;
+	if (r->mode == ROUTE_HOP)
+		puts("who        nobody: it is for ProxyJump of other routes (Mode = hop)");
 	other = route_show_proofs(r);
 	status = status != CLI_OK ? status : other;
-	if (r->mode == ROUTE_LOGIN) {
+	if (r->mode == ROUTE_LOGIN || r->mode == ROUTE_HOP) {
 		other = route_show_key(f);
 		status = status != CLI_OK ? status : other;
 		other = route_show_password(f, "password  ", r->password);

@@ -36,7 +36,7 @@ serve_session(int client, int keeper, const struct master_session *session)
 static int
 serve_run(int argc, char **argv)
 {
-	static const struct master_roles roles = { leg_try_host_keys, serve_session };
+	static const struct master_roles roles = { leg_try_host_keys, serve_session, carrier_run };
 	struct conf_errors errors = { 0 };
 	struct conf *conf = NULL;
 	const char *dir = NULL;

@@ -39,6 +39,7 @@ const char *const elsewhere_of_route[] = {
 	"ConnectVia",
 	"ConnectViaPassword",
 	"SendProxy",
+	"ProxyJump",
 	"ServerAliveInterval",
 	"Ciphers",
 	"KexAlgorithms",

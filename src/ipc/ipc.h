@@ -43,6 +43,7 @@ enum ipc_errand {
 	IPC_ERRAND_RUN,
 	IPC_ERRAND_PASSWORD,
 	IPC_ERRAND_LOOK,
+	IPC_ERRAND_HOP, /* not an errand by its length: the carrier of a hop (session/carrier.h) */
 };
 
 /* The sender and the receiver of a message. */
@@ -69,7 +70,8 @@ enum ipc_phase {
 	IPC_PHASE_RELAY = 1 << 5,
 	IPC_PHASE_END = 1 << 6,	  /* refused, or END has come */
 	IPC_PHASE_AGENT = 1 << 7, /* as UPSTREAM_AUTH, with the client let in already */
-	IPC_PHASE_ANY = 0xff,
+	IPC_PHASE_CARRY = 1 << 8, /* of a hop: logged in, it leads on to the next machine */
+	IPC_PHASE_ANY = 0x1ff,
 };
 
 /* How a connection without a login ended, as the keeper saw it: its address is penalized for it. */

@@ -464,6 +464,52 @@ ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m)
 }
 
 void
+ipc_hop_put(struct buf *b, const struct ipc_hop *m)
+{
+	wire_put_u64(b, m->session);
+	wire_put_text(b, m->title);
+	wire_put_u32(b, m->alive_max);
+	wire_put_u32(b, m->rekey_ms);
+	wire_put_u64(b, m->rekey_bytes);
+}
+
+int
+ipc_hop_get(struct wire *body, struct ipc_hop *m)
+{
+	m->texts.used = 0;
+	m->session = wire_u64(body);
+	m->title = text_get(body, &m->texts, TITLE_SIZE);
+	m->alive_max = wire_u32(body);
+	m->rekey_ms = wire_u32(body);
+	m->rekey_bytes = wire_u64(body);
+	return wire_end(body);
+}
+
+void
+ipc_carry_put(struct buf *b, const struct ipc_carry *m)
+{
+	wire_put_u32(b, m->timeout_ms);
+	wire_put_u32(b, m->port);
+	strings_put(b, &m->hosts);
+}
+
+int
+ipc_carry_get(struct wire *body, struct ipc_carry *m)
+{
+	int r;
+
+	m->timeout_ms = wire_u32(body);
+	m->port = wire_u32(body);
+	m->hosts = (struct strlist){ 0 };
+	r = strings_get(body, &m->hosts, IPC_HOSTS_MAX);
+	if (r == 0)
+		r = wire_end(body);
+	if (r != 0)
+		strlist_free(&m->hosts);
+	return r;
+}
+
+void
 ipc_end_put(struct buf *b, const struct ipc_end *m)
 {
 	wire_put_text(b, m->reason);

@@ -236,6 +236,27 @@ struct ipc_upstream_fd {
 void ipc_upstream_fd_put(struct buf *b, const struct ipc_upstream_fd *m);
 int ipc_upstream_fd_get(struct wire *body, struct ipc_upstream_fd *m) MUST_CHECK;
 
+struct ipc_hop {
+	uint64_t session;   /* that it is a hop of */
+	const char *title;  /* for the title of the process */
+	uint32_t alive_max; /* keepalives that may stay unanswered */
+	uint32_t rekey_ms;  /* RekeyLimit of its leg */
+	uint64_t rekey_bytes;
+	struct ipc_texts texts;
+};
+
+void ipc_hop_put(struct buf *b, const struct ipc_hop *m);
+int ipc_hop_get(struct wire *body, struct ipc_hop *m) MUST_CHECK;
+
+struct ipc_carry {
+	uint32_t timeout_ms; /* ConnectTimeout, for all hosts together */
+	uint32_t port;
+	struct strlist hosts; /* in the order in which they are tried */
+};
+
+void ipc_carry_put(struct buf *b, const struct ipc_carry *m);
+int ipc_carry_get(struct wire *body, struct ipc_carry *m) MUST_CHECK; /* then strlist_free() */
+
 /* The gateway's own host keys, in the order of preference. */
 struct ipc_host_keys {
 	struct bytes v[IPC_HOST_KEYS_MAX]; /* certificates, then public keys */

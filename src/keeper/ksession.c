@@ -97,9 +97,11 @@ static const struct ksession_phase {
 	{ IPC_PHASE_AUTH, "auth", IPC_PHASE_DIAL },
 	{ IPC_PHASE_DIAL, "dial", IPC_PHASE_UPSTREAM_KEX },
 	{ IPC_PHASE_UPSTREAM_KEX, "upstream kex", IPC_PHASE_UPSTREAM_AUTH },
-	{ IPC_PHASE_UPSTREAM_AUTH, "upstream auth", IPC_PHASE_AGENT | IPC_PHASE_RELAY },
+	{ IPC_PHASE_UPSTREAM_AUTH, "upstream auth",
+	    IPC_PHASE_AGENT | IPC_PHASE_RELAY | IPC_PHASE_CARRY },
 	{ IPC_PHASE_AGENT, "agent", IPC_PHASE_RELAY },
 	{ IPC_PHASE_RELAY, "relay", 0 },
+	{ IPC_PHASE_CARRY, "carry", 0 },
 	{ IPC_PHASE_END, "end", 0 },
 };
 
@@ -119,7 +121,8 @@ ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
 	int64_t end = clock_ms() + KSESSION_END_MS;
 	int grace;
 
-	if (phase == IPC_PHASE_RELAY)
+	/* of a hop that carries: its session has a deadline while it logs in */
+	if (phase == IPC_PHASE_RELAY || phase == IPC_PHASE_CARRY)
 		return CLOCK_NEVER;
 	if (phase == IPC_PHASE_END)
 		return s->deadline < end ? s->deadline : end;
@@ -128,13 +131,19 @@ ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
 }
 
 /* May this phase follow?  Without an upstream, as with Mode = jump and tunnel, the login is over once the
- * client has proven itself. */
+ * client has proven itself.  A hop has no client, and carries where a session relays. */
 static int
 ksession_phase_follows(const struct ksession *s, const struct ksession_phase *from,
     enum ipc_phase phase)
 {
 	if (from->phase == IPC_PHASE_AUTH && s->route != NULL && s->route->mode != ROUTE_LOGIN)
 		return phase == IPC_PHASE_RELAY || phase == IPC_PHASE_END;
+	if (s->link.parent != NULL && from->phase == 0)
+		return phase == IPC_PHASE_DIAL;
+	if (s->link.parent == NULL && phase == IPC_PHASE_CARRY)
+		return 0;
+	if (s->link.parent != NULL && (phase == IPC_PHASE_AGENT || phase == IPC_PHASE_RELAY))
+		return 0;
 	return ((from->next | IPC_PHASE_END) & phase) != 0;
 }
 
@@ -228,9 +237,10 @@ ksession_end(struct ksession *s)
 
 	if (s->sock == -1)
 		return;
-	if (!s->logged_in)
+	/* the master does not know of hops, and the log has one line for the end of it all */
+	if (s->link.parent == NULL && !s->logged_in)
 		ksession_tell_login_end(s);
-	if (s->logged_in)
+	if (s->link.parent == NULL && s->logged_in)
 		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
 	jobs_cancel(s);
@@ -239,6 +249,7 @@ ksession_end(struct ksession *s)
 	fd_close(&s->sock);
 	TAILQ_REMOVE(&s->keeper->sessions, s, entry);
 	TAILQ_INSERT_TAIL(&s->keeper->ended, s, entry);
+	hop_unlink(s);
 }
 
 void
@@ -300,8 +311,13 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 		va_start(ap, why);
 		vsnprintf(reason, sizeof(reason), why, ap);
 		va_end(ap);
-		ksession_log_refused(s, reason);
 	}
+	if (s->link.parent != NULL) {
+		hop_refuse(s, text, why != NULL ? reason : "refused");
+		return;
+	}
+	if (why != NULL)
+		ksession_log_refused(s, reason);
 	if (ksession_set_phase(s, IPC_PHASE_END) != 0)
 		return;
 	s->refused = 1;
@@ -309,6 +325,8 @@ ksession_refuse(struct ksession *s, const char *text, const char *why, ...)
 	s->excused = why != NULL && s->down.failures == 0 &&
 	    s->up.passthrough.request != PASSTHROUGH_CLIENT;
 	jobs_cancel(s);
+	if (s->link.hop != NULL)
+		ksession_end(s->link.hop);
 	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", text, (uintmax_t)s->id);
 	buf_init(&banner, 1024);
 	if (!s->down.success_sent)
@@ -330,8 +348,50 @@ ksession_ended(struct ksession *s, struct wire *body)
 		.text = "unreadable report" };
 	struct ipc_end end;
 
-	ksession_log_end(s, ipc_end_get(body, &end) == 0 ? &end : &unreadable);
+	if (ipc_end_get(body, &end) != 0)
+		end = unreadable;
+	if (s->link.parent != NULL && !s->link.carried)
+		hop_refuse(s, upstream_text_unreachable, end.reason);
+	else if (s->link.parent != NULL)
+		ksession_info(s, "has ended: %s", end.reason);
+	else
+		ksession_log_end(s, &end);
 	ksession_end(s);
+}
+
+/* A message of the carrier of a hop. */
+static void
+ksession_dispatch_hop(struct ksession *s, struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_HOST_KEY:
+		upstream_host_key(s, &msg->body);
+		break;
+	case IPC_UPSTREAM_READY:
+		upstream_ready(s, &msg->body);
+		break;
+	case IPC_UPSTREAM_AUTH:
+		upstream_auth(s, &msg->body);
+		break;
+	case IPC_UPSTREAM_FAILED:
+		upstream_failed(s, &msg->body);
+		break;
+	case IPC_CARRIED:
+		hop_carried(s, &msg->body);
+		break;
+	case IPC_CARRY_FAILED:
+		hop_carry_failed(s, &msg->body);
+		break;
+	case IPC_LOG:
+		ksession_log_input(s, &msg->body);
+		break;
+	case IPC_END:
+		ksession_ended(s, &msg->body);
+		break;
+	default:
+		ksession_error(s, "ended: %s has no meaning for a hop", ipc_name(msg->type));
+		ksession_end(s);
+	}
 }
 
 static void
@@ -407,14 +467,19 @@ ksession_input(struct ksession *s)
 		return;
 	if (r == 0) {
 		end = (size_t)(msg.body.p + msg.body.left - s->keeper->message);
-		ksession_dispatch(s, &msg);
+		if (s->link.parent != NULL)
+			ksession_dispatch_hop(s, &msg);
+		else
+			ksession_dispatch(s, &msg);
 		/* there may have been a password in it */
 		if (msg.type == IPC_AUTH)
 			explicit_bzero(s->keeper->message, end);
 		return;
 	}
-	if (r == ERR_EOF)
+	if (r == ERR_EOF && s->link.parent == NULL)
 		ksession_log_end(s, &died);
+	else if (r == ERR_EOF)
+		ksession_warn(s, "%s", died.reason);
 	else
 		ksession_error(s, "ended: bad message (%s in phase %u): %s", ipc_name(msg.type),
 		    s->phase, err_str(r));

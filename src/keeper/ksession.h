@@ -7,6 +7,7 @@
 
 #include "formats/destination.h"
 #include "keeper/downstream.h"
+#include "keeper/hop.h"
 #include "keeper/jump.h"
 #include "keeper/keeper_private.h"
 #include "keeper/ksession_log.h"
@@ -43,6 +44,7 @@ struct ksession {
 	struct jump_dial jump;
 	struct tunnel_holder tunnels;
 	struct ksession_log log;
+	struct hop_link link; /* its hop, and what it is a hop of; by hop.c */
 };
 
 /* A new session on sock, which the session owns from then on.  0 or an ERR_*. */

@@ -27,11 +27,12 @@ static void
 ksession_fields(const struct ksession *s, const char *event, struct log_fields *f)
 {
 	struct bytes login = { 0 };
+	const struct auth_server *client = hop_session_of(s)->down.auth;
 	char number[24];
 
 	snprintf(number, sizeof(number), "%04jx", (uintmax_t)s->id);
-	if (s->down.auth != NULL)
-		login = auth_server_raw_login(s->down.auth);
+	if (client != NULL)
+		login = auth_server_raw_login(client);
 	log_fields_begin(f, event);
 	log_field_text(f, "session", number);
 	log_field_bytes(f, "login", login.p, login.len);
@@ -64,7 +65,11 @@ static void __attribute__((format(printf, 4, 0))) ksession_vline(const struct ks
 	char text[KSESSION_LINE_MAX];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	log_event(level, f, "session %04jx: %s", (uintmax_t)s->id, text);
+	if (s->link.parent != NULL)
+		log_event(level, f, "session %04jx: hop %.100s: %s", (uintmax_t)s->id,
+		    s->route->name, text);
+	else
+		log_event(level, f, "session %04jx: %s", (uintmax_t)s->id, text);
 }
 
 static void __attribute__((format(printf, 4, 5))) ksession_event(const struct ksession *s,
@@ -299,14 +304,18 @@ void
 ksession_log_routed(const struct ksession *s)
 {
 	const struct login_upstream *up = &s->up;
-	const int named = strcmp(up->host, up->address) != 0;
+	const int named = up->address[0] != '\0' && strcmp(up->host, up->address) != 0;
+	char through[1024];
 	struct log_fields f;
 
+	hop_describe(s, through, sizeof(through));
 	ksession_fields(s, "routed", &f);
 	ksession_fields_accepted(s, &f);
+	log_field_text(&f, "through", through);
 	ksession_event(s, LOG_LVL_INFO, &f,
-	    "%s from %s port %u -> %s@%s port %u (%s%sdialled from %s port %u)", ksession_login(s),
-	    s->client, s->client_port, up->user, up->host, up->port, named ? up->address : "",
+	    "%s from %s port %u -> %s@%s port %u%s%s (%s%sdialled from %s port %u)",
+	    ksession_login(s), s->client, s->client_port, up->user, up->host, up->port,
+	    through[0] != '\0' ? " through " : "", through, named ? up->address : "",
 	    named ? ", " : "", up->from, up->from_port);
 }
 

@@ -56,7 +56,7 @@ upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct b
 
 	/* that the upstream has verified the client is the word of the session's process,
 	 * which may have been taken over: it does not count here */
-	if (!s->down.methods_verified.complete) {
+	if (s->link.parent == NULL && !s->down.methods_verified.complete) {
 		ksession_error(s,
 		    "mapped key: it does not sign on a session's word that %s has accepted the "
 		    "user",
@@ -118,6 +118,9 @@ upstream_banner(struct ksession *s, struct bytes text)
 {
 	struct buf b, banner;
 
+	/* that of a hop is not from the user's machine */
+	if (s->link.parent != NULL)
+		return;
 	if (s->down.success_sent) {
 		buf_put(&s->up.banner, text.p, text.len);
 		return;
@@ -189,15 +192,21 @@ upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out
 void
 upstream_finish(struct ksession *s)
 {
-	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
-		return;
-	jobs_dial_over(s);
-	ksession_log_routed(s);
+	if (s->link.parent == NULL) {
+		if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
+			return;
+		jobs_dial_over(s);
+		ksession_log_routed(s);
+	}
 	if (auth_client_certificate_refused(s->up.auth))
 		ksession_warn(s,
 		    "%s@%s refused the certificate of the mapped key, but not "
 		    "the key",
 		    s->up.user, s->up.host);
+	if (s->link.parent != NULL) {
+		hop_logged_in(s);
+		return;
+	}
 	downstream_success(s);
 	upstream_free(&s->up);
 }

@@ -104,6 +104,17 @@ extern const char *const upstream_text_gateway;
 
 /* Dial the upstream. */
 void upstream_dial(struct ksession *s);
+/* The same in phase DIAL, without a hop. */
+void upstream_dial_now(struct ksession *s);
+/* CARRIED, which body is: a hop has connected it.  first is that of the hop that was dialled; a copy of fd
+ * goes to the session. */
+void upstream_carried(struct ksession *s, const struct login_upstream *first, struct wire *body,
+    int fd);
+/* The hosts of the route, at most IPC_HOSTS_MAX: those that did not answer lately after the others. */
+void upstream_order_hosts(const struct ksession *s, struct strlist *ordered);
+/* Note which hosts of the route did not answer, to the end of the body.  Returns 0, or ERR_FORMAT if it
+ * names others. */
+int upstream_take_dead_hosts(struct ksession *s, struct wire *body) MUST_CHECK;
 /* Do two sessions have the same first choice of an upstream? */
 int upstream_same(const struct ksession *a, const struct ksession *b);
 /* One end of a connection, by getpeername(2) or getsockname(2): its address, and its port.  The kernel's

@@ -30,10 +30,20 @@ upstream_first_host(const struct route *r)
 void
 upstream_dial(struct ksession *s)
 {
-	const struct route *route = s->route;
-
 	if (ksession_set_phase(s, IPC_PHASE_DIAL) != 0)
 		return;
+	s->up.request_at = clock_us();
+	if (s->route->proxy_jump != NULL)
+		hop_dial(s);
+	else
+		upstream_dial_now(s);
+}
+
+void
+upstream_dial_now(struct ksession *s)
+{
+	const struct route *route = s->route;
+
 	if (tunnel_name_of_host(route->hosts.v[0]) != NULL) {
 		tunnel_dial(s);
 		return;
@@ -44,8 +54,7 @@ upstream_dial(struct ksession *s)
 		    "AllowDestinations does not permit %s port %u", route->hosts.v[0], route->port);
 		return;
 	}
-	s->up.request_at = clock_us();
-	jobs_ask(s, JOB_DIAL, s->route->connect_timeout_ms);
+	jobs_ask(s, JOB_DIAL, route->connect_timeout_ms);
 }
 
 int
@@ -60,8 +69,7 @@ upstream_same(const struct ksession *a, const struct ksession *b)
 	    strcmp(a->route->hosts.v[0], b->route->hosts.v[0]) == 0;
 }
 
-/* The hosts of the route that it may lead to, those that did not answer lately after the others. */
-static void
+void
 upstream_order_hosts(const struct ksession *s, struct strlist *ordered)
 {
 	const struct strlist *hosts = &s->route->hosts;
@@ -147,9 +155,7 @@ upstream_no_errand(struct ksession *s, int err)
 	    err == ERR_EOF ? "the gateway is being restarted" : err_str(err));
 }
 
-/* Note which hosts of the route did not answer an errand.  Returns 0, or ERR_FORMAT if it names
- * others. */
-static int
+int
 upstream_take_dead_hosts(struct ksession *s, struct wire *body)
 {
 	uint32_t n = wire_u32(body);
@@ -200,8 +206,9 @@ upstream_send_fd(struct ksession *s, int fd)
 	struct buf b, host_keys;
 	const char *error;
 
-	snprintf(title, sizeof(title), "%s %s%s%.60s -> %s@%s", auth_server_login(s->down.auth),
-	    s->client, s->host[0] != '\0' ? " host " : "", s->host, s->up.user, s->up.host);
+	snprintf(title, sizeof(title), "%s %s%s%.60s -> %s@%s",
+	    auth_server_login(hop_session(s)->down.auth), s->client,
+	    s->host[0] != '\0' ? " host " : "", s->host, s->up.user, s->up.host);
 	title[500] = '\0';
 	/* known_hosts cannot be read: the session goes on, and the host key will be refused */
 	s->up.known = host_key_known_new(route, s->up.host);
@@ -232,7 +239,7 @@ upstream_end_of(int (*end)(int, struct sockaddr *, socklen_t *), int fd,
 	return netaddr_port(&ss);
 }
 
-/* s->up has the host: the login there begins. */
+/* s->up has the host and where it is: the login there begins. */
 static void
 upstream_begin(struct ksession *s, int fd)
 {
@@ -241,27 +248,48 @@ upstream_begin(struct ksession *s, int fd)
 	upstream_send_fd(s, fd);
 }
 
-/* DIALLED: which host has answered, and its connected socket. */
-static void
-upstream_dialled(struct ksession *s, struct ipc_msg *msg)
+/* Read DIALLED or CARRIED: which host has answered, and why others have not.  0, or ERR_FORMAT with the
+ * session refused. */
+static int
+upstream_take_host(struct ksession *s, struct wire *body)
 {
 	char reason[512];
 
-	wire_text(&msg->body, s->up.host, sizeof(s->up.host));
-	wire_text(&msg->body, reason, sizeof(reason));
-	if (upstream_take_dead_hosts(s, &msg->body) != 0 ||
-	    !strlist_has(&s->route->hosts, s->up.host)) {
+	wire_text(body, s->up.host, sizeof(s->up.host));
+	wire_text(body, reason, sizeof(reason));
+	if (upstream_take_dead_hosts(s, body) != 0 || !strlist_has(&s->route->hosts, s->up.host)) {
 		ksession_refuse(s, upstream_text_gateway, "unreadable answer from an errand");
-		return;
+		return ERR_FORMAT;
 	}
 	dead_hosts_remove(&s->keeper->dead, s->up.host, s->route->port);
 	if (reason[0] != '\0')
 		ksession_warn(s, "%s is used instead of another address: %s", s->up.host, reason);
+	return 0;
+}
+
+/* DIALLED, with the connected socket. */
+static void
+upstream_dialled(struct ksession *s, struct ipc_msg *msg)
+{
+	if (upstream_take_host(s, &msg->body) != 0)
+		return;
 	s->up.port = upstream_end_of(getpeername, msg->fd, s->up.address);
 	if (!s->route->resolve_srv)
 		s->up.port = s->route->port; /* it may be that of the proxy */
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
 	upstream_begin(s, msg->fd);
+}
+
+void
+upstream_carried(struct ksession *s, const struct login_upstream *first, struct wire *body, int fd)
+{
+	if (upstream_take_host(s, body) != 0)
+		return;
+	s->up.port = s->route->port;
+	/* to the log of the machine that is dialled, all of this is one connection */
+	memcpy(s->up.from, first->from, sizeof(s->up.from));
+	s->up.from_port = first->from_port;
+	upstream_begin(s, fd);
 }
 
 void

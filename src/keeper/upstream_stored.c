@@ -30,7 +30,8 @@ upstream_stored_password(void *ctx, struct secret **out, struct reason *why)
 		reason_set(why,
 		    "the host key of %s has CHANGED: it does not get the stored password",
 		    s->up.host);
-	else if (s->down.methods.complete && s->phase == IPC_PHASE_UPSTREAM_AUTH)
+	else if ((s->link.parent != NULL || s->down.methods.complete) &&
+	    s->phase == IPC_PHASE_UPSTREAM_AUTH)
 		r = keystore_password(s->identity->keystore, s->route->password, out, why);
 	s->up.stored_missing = r != 0 && !s->up.host_key_changed;
 	return r;

@@ -8,6 +8,7 @@
 #include "base/names.h"
 #include "base/log.h"
 #include "conf/keyword.h"
+#include "lookup/hop.h"
 #include "lookup/plugin.h"
 
 static const struct lookup_plugin *const plugins[] = { &plugin_ini, &plugin_directory,
@@ -23,6 +24,8 @@ struct lookup {
 		void *self;
 	} chain[NPLUGINS];
 	size_t n;
+	void *sections; /* of plugin_ini, for ProxyJump; in the chain as well if Order names it */
+	int sections_apart; /* Order does not */
 };
 
 static const struct lookup_plugin *
@@ -90,11 +93,15 @@ lookup_new(const struct conf *conf, struct conf_errors *errors, struct lookup **
 			continue;
 		l->chain[l->n].plugin = plugin;
 		l->chain[l->n++].self = self;
+		if (plugin == &plugin_ini)
+			l->sections = self;
 	}
-	/* [route] sections are checked even if Order leaves the ini backend out. */
+	/* [route] sections are checked, and may be hops, even if Order leaves the ini backend out. */
 	if (!strlist_has(&conf->lookup.order, plugin_ini.name) &&
-	    plugin_ini.new(conf, NULL, errors, &self) == 0)
-		plugin_ini.free(self);
+	    plugin_ini.new(conf, NULL, errors, &l->sections) == 0)
+		l->sections_apart = 1;
+	if (errors->n == before)
+		hops_check(l, conf, errors);
 	if (errors->n != before) {
 		lookup_free(&l);
 		return ERR_CONFIG;
@@ -112,6 +119,8 @@ lookup_free(struct lookup **l)
 		return;
 	for (i = 0; i < (*l)->n; i++)
 		(*l)->chain[i].plugin->free((*l)->chain[i].self);
+	if ((*l)->sections_apart)
+		plugin_ini.free((*l)->sections);
 	free((*l)->dir);
 	free(*l);
 	*l = NULL;
@@ -127,6 +136,11 @@ lookup_settled(const struct link *link, const struct lookup_request *request,
 	if (*result == PLUGIN_FOUND && !route_matches(*out, request)) {
 		route_free(out);
 		*result = PLUGIN_NEXT;
+	}
+	if (*result == PLUGIN_FOUND && (*out)->mode == ROUTE_HOP) {
+		route_free(out);
+		*result = PLUGIN_NOT_FOUND;
+		reason_set(why, "Mode = hop: nobody logs in by this route");
 	}
 	if (*result == PLUGIN_FOUND) {
 		(*out)->backend = link->plugin->name;
@@ -340,6 +354,35 @@ lookup_one(struct lookup *l, const char *backend, const struct lookup_request *r
 	if (link == NULL)
 		return LOOKUP_NOT_FOUND;
 	return lookup_result_of(link->plugin->find(link->self, request, out, why));
+}
+
+int
+lookup_section(struct lookup *l, const char *name, struct route **out, struct reason *why)
+{
+	const struct lookup_request request = { .login = name,
+		.client_address = "",
+		.local_address = "",
+		.fingerprint = "" };
+	enum plugin_result result;
+
+	*out = NULL;
+	why->text[0] = '\0';
+	if (!login_name_ok(name, strlen(name)))
+		return ERR_NOTFOUND;
+	result = plugin_ini.find(l->sections, &request, out, why);
+	if (result == PLUGIN_FAILED || result == PLUGIN_NOT_FOUND)
+		return ERR_FORMAT;
+	if (result != PLUGIN_FOUND || strcmp((*out)->name, name) != 0) {
+		route_free(out);
+		return ERR_NOTFOUND;
+	}
+	(*out)->backend = plugin_ini.name;
+	(*out)->login = strdup(name);
+	if ((*out)->login != NULL)
+		return 0;
+	route_free(out);
+	reason_set(why, "out of memory");
+	return ERR_NOMEM;
 }
 
 void

@@ -106,6 +106,11 @@ enum lookup_result lookup_answer(struct lookup *l, const struct lookup_request *
 enum lookup_result lookup_one(struct lookup *l, const char *backend,
     const struct lookup_request *request, struct route **out, struct reason *why);
 
+/* The route of the [route] section with this very name, whatever Order says.  0; ERR_NOTFOUND if there is none
+ * without a label; or another ERR_* with why. */
+int lookup_section(struct lookup *l, const char *name, struct route **out,
+    struct reason *why) MUST_CHECK;
+
 void lookup_pending_free(struct lookup_pending *pending);
 
 /* Print the [lookup NAME] sections in a form that can be read again: with defaults and absolute paths, or as

@@ -30,6 +30,7 @@ static const char *const route_mode_names[] = {
 	[ROUTE_LOGIN] = "login",
 	[ROUTE_JUMP] = "jump",
 	[ROUTE_TUNNEL] = "tunnel",
+	[ROUTE_HOP] = "hop",
 	NULL,
 };
 
@@ -83,6 +84,7 @@ static const struct keyword route_table[] = {
 	{ "ConnectViaPassword", &route_template, R(connect_via_password), .check = key_name_check },
 	{ "SendProxy", &keyword_choice, R(send_proxy), .choices = route_proxy_names,
 	    .value = "no" },
+	{ "ProxyJump", &route_template, R(proxy_jump), .check = route_check_hop_name },
 	{ "ServerAliveInterval", &keyword_time, R(server_alive_interval_ms), .value = "15s" },
 	{ "Ciphers", &keyword_algorithms, R(ciphers), .min = ALGORITHMS_CIPHER },
 	{ "KexAlgorithms", &keyword_algorithms, R(kex_algorithms), .min = ALGORITHMS_KEX },
@@ -287,15 +289,18 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	const struct conf_entry *e;
 
 	route_check_label(s, errors);
-	if (r->mode == ROUTE_LOGIN)
+	if (r->mode == ROUTE_LOGIN || r->mode == ROUTE_HOP)
 		route_check_upstream(s, r, errors);
 	else
 		route_check_no_upstream(s, r, errors);
 	route_check_via(s, r, errors);
 	route_check_destinations(s, r, errors);
 	route_check_modes(s, r, errors);
+	route_check_behind(s, r, errors);
 	route_check_proofs(s, r, errors);
-	if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
+	if (r->mode == ROUTE_HOP)
+		route_check_hop(s, r, errors);
+	else if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
 		    "PasswordHash: who may log in",

@@ -29,6 +29,7 @@ enum route_mode {
 	ROUTE_LOGIN,  /* the gateway logs in upstream, and relays; the default */
 	ROUTE_JUMP,   /* the client names machines, and logs in there itself */
 	ROUTE_TUNNEL, /* the client holds tunnels (ssh -R), which end at the gateway */
+	ROUTE_HOP,    /* for ProxyJump of other routes alone: nobody logs in by it */
 };
 
 struct route {
@@ -54,6 +55,7 @@ struct route {
 	char *connect_via;	    /* ConnectVia (connect_via.h), or NULL */
 	char *connect_via_password; /* ConnectViaPassword: name in the key store, or NULL */
 	int send_proxy;		    /* SendProxy: version of the PROXY header; 0: none */
+	char *proxy_jump;	    /* ProxyJump: the route of a hop (lookup/hop.h), or NULL */
 
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */

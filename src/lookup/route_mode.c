@@ -37,7 +37,7 @@ route_check_no_upstream(const struct conf_section *s, const struct route *r,
 	static const char *const without[] = { "HostName", "Port", "User", "Key", "Password",
 		"CertificateFile", "Passthrough", "UserKnownHostsFile", "HostKeyFingerprint",
 		"StrictHostKeyChecking", "ServerAliveInterval", "ForceCommand", "SendProxy",
-		"ConnectVia", "ConnectViaPassword", "ResolveSRV", NULL };
+		"ConnectVia", "ConnectViaPassword", "ResolveSRV", "ProxyJump", NULL };
 
 	static const char *const of_others[] = { "AllowDestinations", NULL };
 
@@ -94,6 +94,6 @@ route_check_modes(const struct conf_section *s, const struct route *r, struct co
 
 	if (r->mode != ROUTE_TUNNEL)
 		route_check_without(s, of_tunnel, "needs Mode = tunnel", errors);
-	if (r->mode == ROUTE_LOGIN)
+	if (r->mode == ROUTE_LOGIN || r->mode == ROUTE_HOP)
 		route_check_host_is_tunnel(s, r, errors);
 }

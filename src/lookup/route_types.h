@@ -45,6 +45,7 @@ int route_check_command(const char *word, struct reason *why);
 int route_check_connect_via(const char *value, struct reason *why); /* connect_via.c */
 int route_check_tunnel_ports(const char *value, struct reason *why);
 int route_check_no_holes(const char *path, struct reason *why);
+int route_check_hop_name(const char *name, struct reason *why); /* hop.c */
 
 struct route;
 
@@ -72,6 +73,12 @@ void route_check_modes(const struct conf_section *s, const struct route *r,
 
 /* Add errors for AllowDestinations, and for hosts that need it or that it does not permit. */
 void route_check_destinations(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+
+/* hop.c: add errors for keywords that have no meaning in a route with ProxyJump, and in one with Mode = hop. */
+void route_check_behind(const struct conf_section *s, const struct route *r,
+    struct conf_errors *errors);
+void route_check_hop(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 
 /* Add an error if the route's policy exceeds these limits. */

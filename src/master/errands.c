@@ -28,6 +28,20 @@ errands_fork(const struct master *m, int sock, const char *const *argv)
 	return pid == -1 ? ERR_SYS : 0;
 }
 
+/* The carrier of a hop is forked as a session is: there may be as many. */
+static int
+errands_fork_hop(struct master *m, int sock)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		master_child_begin(m, &sock, 1);
+		m->roles->hop(sock);
+		_exit(0);
+	}
+	return pid == -1 ? ERR_SYS : 0;
+}
+
 int
 errands_begin(struct master *m, const struct users *users)
 {
@@ -68,12 +82,14 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	const unsigned int kind = wire_u8(&msg->body);
 	int r;
 
-	if (wire_end(&msg->body) != 0 || kind == 0 || kind >= sizeof(roles) / sizeof(roles[0])) {
+	if (wire_end(&msg->body) != 0 || kind == 0 || kind > IPC_ERRAND_HOP) {
 		log_error("the keeper asks for an unknown errand");
 		return;
 	}
 	if (kind == IPC_ERRAND_RUN && m->starter != -1)
 		r = starter_ask(m->starter, msg->fd);
+	else if (kind == IPC_ERRAND_HOP)
+		r = errands_fork_hop(m, msg->fd);
 	else
 		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL });
 	/* the errand's socket closes, by which the keeper learns of a failure */

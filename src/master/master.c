@@ -36,8 +36,7 @@
 /* As the first process of a container: how long sessions may take to end.  Docker kills after 10 s. */
 #define CONTAINER_END_MS 5000
 
-/* In a forked session: close all descriptors but those it needs, and unblock signals. */
-static void
+void
 master_child_begin(struct master *m, const int *keep, size_t n)
 {
 	fd_close_others(3, keep, n);

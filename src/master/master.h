@@ -25,6 +25,8 @@ struct master_roles {
 	int (*try_host_keys)(const struct bytes *keys, size_t n, const char **why);
 	/* Serve a connection; called in the forked process. */
 	void (*session)(int client, int keeper, const struct master_session *session);
+	/* Serve a hop of a session, on a socket to the keeper; called in the forked process. */
+	void (*hop)(int keeper);
 };
 
 /* Serve until SIGTERM or SIGINT.  conf was read with CONF_GATEWAY; the keeper reads conf_dir itself.

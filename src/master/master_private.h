@@ -62,6 +62,10 @@ int master_try_host_keys(const struct master *m, struct wire *body, const char *
 /* Give up new privileges and all access to other processes and to the kernel's insides.  0 or an ERR_*. */
 int master_confine(void) MUST_CHECK;
 
+/* In a forked child that goes on without executing anything: close all descriptors but the n it needs, and
+ * unblock signals. */
+void master_child_begin(struct master *m, const int *keep, size_t n);
+
 /* Accept connections that wait at a listener, at most so many. */
 void master_accept(struct master *m, const struct listener *l, int most);
 

@@ -45,23 +45,43 @@ jump_channel_connect(struct jump_channel *c, enum jump_state state, uint32_t siz
 	buf_init(&c->late, size);
 }
 
-void
-jump_channel_offer(struct jump_channel *c, uint32_t size, struct buf *out)
+/* CHANNEL_OPEN; both kinds have these fields. */
+static void
+jump_channel_put_open(const struct jump_channel *c, const char *kind, const char *host,
+    uint32_t port, const char *origin, uint32_t origin_port, struct buf *out)
 {
 	struct buf b;
 
-	jump_channel_connect(c, JUMP_OFFERED, size);
 	buf_init(&b, 1024);
 	buf_put_u8(&b, SSH_MSG_CHANNEL_OPEN);
-	wire_put_text(&b, "forwarded-tcpip");
+	wire_put_text(&b, kind);
 	wire_put_u32(&b, c->number);
-	wire_put_u32(&b, size);
+	wire_put_u32(&b, c->size);
 	wire_put_u32(&b, JUMP_PACKET);
-	wire_put_text(&b, c->host);
-	wire_put_u32(&b, c->port);
-	wire_put_text(&b, c->origin);
-	wire_put_u32(&b, c->origin_port);
+	wire_put_text(&b, host);
+	wire_put_u32(&b, port);
+	wire_put_text(&b, origin);
+	wire_put_u32(&b, origin_port);
 	wire_put_message(out, &b);
+}
+
+/* OPEN_CONFIRMATION, behind our number. */
+static int
+jump_channel_take_confirmation(struct jump_channel *c, struct wire *w)
+{
+	c->client = wire_u32(w);
+	c->window = wire_u32(w);
+	c->packet = wire_u32(w);
+	c->state = JUMP_OPEN;
+	return wire_err(w) != 0 || c->packet == 0 ? ERR_FORMAT : 0;
+}
+
+void
+jump_channel_offer(struct jump_channel *c, uint32_t size, struct buf *out)
+{
+	jump_channel_connect(c, JUMP_OFFERED, size);
+	jump_channel_put_open(c, "forwarded-tcpip", c->host, c->port, c->origin, c->origin_port,
+	    out);
 	free(c->host);
 	c->host = NULL;
 }
@@ -73,13 +93,8 @@ jump_channel_offered(struct jump_channel *c, uint8_t type, struct wire *w)
 		jump_channel_free(c);
 		return 0;
 	}
-	if (type != SSH_MSG_CHANNEL_OPEN_CONFIRMATION)
-		return ERR_FORMAT;
-	c->client = wire_u32(w);
-	c->window = wire_u32(w);
-	c->packet = wire_u32(w);
-	c->state = JUMP_OPEN;
-	return wire_err(w) != 0 || c->packet == 0 ? ERR_FORMAT : 0;
+	return type == SSH_MSG_CHANNEL_OPEN_CONFIRMATION ? jump_channel_take_confirmation(c, w) :
+							   ERR_FORMAT;
 }
 
 void
@@ -96,6 +111,36 @@ jump_channel_open(struct jump_channel *c, int fd, uint32_t size, struct buf *out
 	wire_put_u32(&b, size);
 	wire_put_u32(&b, JUMP_PACKET);
 	wire_put_message(out, &b);
+}
+
+void
+jump_channel_ask(struct jump_channel *c, const char *host, uint32_t port, uint32_t size,
+    struct buf *out)
+{
+	c->size = c->left = size;
+	/* the originator, which nobody needs to know; as ssh -W has it */
+	jump_channel_put_open(c, "direct-tcpip", host, port, "127.0.0.1", 65535, out);
+}
+
+int
+jump_channel_confirmed(struct jump_channel *c, int fd, struct wire *w)
+{
+	int r = jump_channel_take_confirmation(c, w);
+
+	if (r != 0) {
+		c->state = JUMP_FREE;
+		return r;
+	}
+	c->fd = fd;
+	buf_init(&c->late, c->size);
+	return 0;
+}
+
+void
+jump_channel_close(struct jump_channel *c, struct buf *out)
+{
+	c->close_sent = 1;
+	jump_channel_say(c, SSH_MSG_CHANNEL_CLOSE, out);
 }
 
 void

@@ -59,6 +59,15 @@ void jump_channel_offer(struct jump_channel *c, uint32_t size, struct buf *out);
  * ERR_FORMAT. */
 int jump_channel_offered(struct jump_channel *c, uint8_t type, struct wire *w) MUST_CHECK;
 
+/* The other end of such a channel, as the carrier of a hop has it (carrier.c), where "client" is the hop's sshd
+ * and "machine" the session: ask for a channel to host and port, with our window; take its confirmation (w is
+ * behind our number) for fd, which the channel owns after 0 (else ERR_FORMAT); and close a channel that is
+ * not wanted any more. */
+void jump_channel_ask(struct jump_channel *c, const char *host, uint32_t port, uint32_t size,
+    struct buf *out);
+int jump_channel_confirmed(struct jump_channel *c, int fd, struct wire *w) MUST_CHECK;
+void jump_channel_close(struct jump_channel *c, struct buf *out);
+
 /* There is no connection, for a reason of RFC 4254 section 5.1. */
 void jump_channel_refuse(struct jump_channel *c, uint32_t reason, const char *text,
     struct buf *out);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "session/agentfwd.h"
+#include "session/carrier.h"
 #include "session/jump.h"
 #include "session/session_private.h"
 #include "session/tunnel_hold.h"
@@ -258,6 +259,9 @@ keeper_link_message(struct session *s, struct ipc_msg *msg)
 		break;
 	case IPC_TUNNEL_OVER:
 		hold_over(s, &msg->body);
+		break;
+	case IPC_CARRY:
+		carrier_begin(s, msg);
 		break;
 	case IPC_POLICY:
 		login_policy(s, &msg->body);

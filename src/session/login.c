@@ -21,6 +21,8 @@ static const struct leg_ops login_down_ops = { .sign = keeper_link_sign,
 	.packet = dispatch_downstream };
 static const struct leg_ops login_up_ops = { .host_key = keeper_link_host_key,
 	.packet = dispatch_upstream };
+static const struct leg_ops login_hop_ops = { .host_key = keeper_link_host_key,
+	.packet = carrier_packet };
 
 int
 login_begin(struct session *s)
@@ -107,8 +109,10 @@ login_upstream_begin(struct session *s, struct ipc_msg *msg)
 	config.macs = a->macs[0] != '\0' ? a->macs : NULL;
 	s->up_patient = upstream.patient;
 	s->up_alive_interval_ms = (int)upstream.alive_interval_ms;
-	proctitle_set("session %04jx %s", (uintmax_t)s->config->id, upstream.title);
-	s->up = leg_new_client(msg->fd, &config, &login_up_ops, s, &why);
+	if (s->carrier == NULL)
+		proctitle_set("session %04jx %s", (uintmax_t)s->config->id, upstream.title);
+	s->up = leg_new_client(msg->fd, &config,
+	    s->carrier == NULL ? &login_up_ops : &login_hop_ops, s, &why);
 	if (s->up == NULL) {
 		session_end(s, "upstream: %s", why);
 		return;

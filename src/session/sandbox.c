@@ -241,17 +241,17 @@ sandbox_descriptors(int client, int keeper)
 			return ERR_SYS;
 	close(null);
 	/* first above both numbers: each socket may have the number meant for the other */
-	from[0] = fcntl(client, F_DUPFD_CLOEXEC, SESSION_KEEPER + 1);
+	from[0] = client == -1 ? -1 : fcntl(client, F_DUPFD_CLOEXEC, SESSION_KEEPER + 1);
 	from[1] = fcntl(keeper, F_DUPFD_CLOEXEC, SESSION_KEEPER + 1);
-	if (from[0] == -1 || from[1] == -1)
+	if ((client != -1 && from[0] == -1) || from[1] == -1)
 		return ERR_SYS;
-	close(client);
-	close(keeper);
-	if (dup3(from[0], SESSION_CLIENT, O_CLOEXEC) == -1 ||
+	fd_close(&client);
+	fd_close(&keeper);
+	if ((from[0] != -1 && dup3(from[0], SESSION_CLIENT, O_CLOEXEC) == -1) ||
 	    dup3(from[1], SESSION_KEEPER, O_CLOEXEC) == -1)
 		return ERR_SYS;
-	close(from[0]);
-	close(from[1]);
+	fd_close(&from[0]);
+	fd_close(&from[1]);
 	return 0;
 }
 

@@ -137,7 +137,7 @@ session_may_read(const struct session *s, const struct leg *leg, const struct le
 	return session_may_relay(leg, other) && leg_writable(leg) < answers;
 }
 
-static void
+void
 session_leg_events(struct session *s, struct leg *leg, short revents, enum relay_leg which,
     int64_t now)
 {
@@ -169,7 +169,7 @@ session_flush(struct session *s)
 		session_up_ended(s);
 }
 
-static void
+void
 session_keepalive(struct session *s, struct leg *leg, enum relay_leg which, int64_t now)
 {
 	const uint8_t *payload;
@@ -205,6 +205,25 @@ static void __attribute__((noinline)) session_trim_stack(void)
 
 	/* ENOMEM: the stack has never been that deep, which is fine */
 	(void)madvise((void *)(top - STACK_TRIM), STACK_TRIM - page, MADV_DONTNEED);
+}
+
+void
+session_trim(struct session *s, int64_t now)
+{
+	if (now >= s->trim_at) {
+		s->trim_at = CLOCK_NEVER;
+		s->trim_bytes = 0;
+		if (s->down != NULL)
+			leg_trim(s->down);
+		if (s->up != NULL)
+			leg_trim(s->up);
+#ifdef __GLIBC__
+		malloc_trim(0);
+#endif
+		session_trim_stack();
+	} else if (s->trim_at == CLOCK_NEVER && s->trim_bytes > SESSION_TRIM_BYTES) {
+		s->trim_at = now + 1000;
+	}
 }
 
 /* End the session for IdleTimeout or SessionTimeout. */
@@ -259,19 +278,7 @@ session_timers(struct session *s, int64_t now)
 		agentfwd_timeout(s, now);
 	else if (now >= s->deadline && s->state != SESSION_CLOSING)
 		session_end(s, "LoginGraceTime is over");
-	if (now >= s->trim_at) {
-		s->trim_at = CLOCK_NEVER;
-		s->trim_bytes = 0;
-		leg_trim(s->down);
-		if (s->up != NULL)
-			leg_trim(s->up);
-#ifdef __GLIBC__
-		malloc_trim(0);
-#endif
-		session_trim_stack();
-	} else if (s->trim_at == CLOCK_NEVER && s->trim_bytes > SESSION_TRIM_BYTES) {
-		s->trim_at = now + 1000;
-	}
+	session_trim(s, now);
 }
 
 static int
@@ -288,7 +295,7 @@ session_next_timeout(const struct session *s, int64_t now)
 	return clock_until(next, now);
 }
 
-static short
+short
 session_wanted(const struct session *s, const struct leg *leg, const struct leg *other)
 {
 	short events = session_may_read(s, leg, other) ? POLLIN : 0;
@@ -399,7 +406,8 @@ session_linger(struct session *s)
 	int64_t deadline, now;
 	int i;
 
-	fds[0].fd = leg_fd(s->down);
+	if (s->down != NULL)
+		fds[0].fd = leg_fd(s->down);
 	if (s->up != NULL)
 		fds[1].fd = leg_fd(s->up);
 	for (i = 0; i < 2; i++)
@@ -418,13 +426,10 @@ session_linger(struct session *s)
 }
 
 void
-session_run(int client, int keeper, const struct session_config *config)
+session_prepare(struct session *s, int client, int keeper, const struct session_config *config)
 {
-	static struct session session;
-	struct session *s = &session;
 	sigset_t mask;
 
-	canary_renew();
 	if (sandbox_descriptors(client, keeper) != 0)
 		fatal("session %04jx: cannot arrange its descriptors: %s", (uintmax_t)config->id,
 		    strerror(errno));
@@ -435,9 +440,6 @@ session_run(int client, int keeper, const struct session_config *config)
 	s->held_fd = -1;
 	s->trim_at = s->up_deadline = CLOCK_NEVER;
 	buf_init(&s->held, SESSION_HELD_MAX * (IPC_MAX + 4));
-	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
-						   CLOCK_NEVER;
-	proctitle_set("session %04jx %s", (uintmax_t)config->id, config->client);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -452,14 +454,33 @@ session_run(int client, int keeper, const struct session_config *config)
 #endif
 	if (s->signals == -1 || sandbox_enter(SESSION_KEEPER) != 0)
 		fatal("cannot enter the sandbox: %s", strerror(errno));
+}
+
+void
+session_finish(struct session *s)
+{
+	session_report(s);
+	session_drain(s);
+	session_linger(s);
+	_exit(0);
+}
+
+void
+session_run(int client, int keeper, const struct session_config *config)
+{
+	static struct session session;
+	struct session *s = &session;
+
+	canary_renew();
+	proctitle_set("session %04jx %s", (uintmax_t)config->id, config->client);
+	s->deadline = config->login_grace_ms > 0 ? clock_ms() + config->login_grace_ms :
+						   CLOCK_NEVER;
+	session_prepare(s, client, keeper, config);
 	if (login_begin(s) != 0) {
 		session_report(s);
 		_exit(1);
 	}
 	session_flush(s);
 	session_loop(s);
-	session_report(s);
-	session_drain(s);
-	session_linger(s);
-	_exit(0);
+	session_finish(s);
 }

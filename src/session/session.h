@@ -29,7 +29,10 @@ struct session_config {
 void session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
 
-/* Move the two sockets to SESSION_CLIENT and SESSION_KEEPER, and /dev/null to 0 to 2.  0 or
+/* The same for the carrier of a hop (carrier.h), which has no client. */
+void carrier_run(int keeper) __attribute__((noreturn));
+
+/* Move the two sockets to SESSION_CLIENT (unless client is -1) and SESSION_KEEPER, and /dev/null to 0 to 2.  0 or
  * ERR_SYS. */
 int sandbox_descriptors(int client, int keeper) MUST_CHECK;
 

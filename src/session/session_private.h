@@ -43,6 +43,9 @@ struct session {
 	struct jump *
 	    jump; /* NULL with an upstream: Mode = jump or tunnel, with which up is always NULL; jump.c
 		    * and tunnel_*.c alone */
+	struct carrier
+	    *carrier; /* NULL but in the process of a hop, with which down is always NULL;
+				  * carrier.c alone */
 	struct relay relay;
 	struct policy policy; /* until the relay has it */
 	int has_policy;
@@ -82,6 +85,20 @@ struct session {
 void session_end(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void session_set_state(struct session *s, enum session_state state);
+
+/* The beginning and the end of session_run(), for carrier_run() as well, with client -1: descriptors, signals,
+ * sandbox; and report, write what is buffered, and exit. */
+void session_prepare(struct session *s, int client, int keeper,
+    const struct session_config *config);
+void session_finish(struct session *s) __attribute__((noreturn));
+
+/* Parts of session_loop(): what to poll a leg for, unless other has too much queued; what its events are
+ * about; its keepalives; and memory to give back. */
+short session_wanted(const struct session *s, const struct leg *leg, const struct leg *other);
+void session_leg_events(struct session *s, struct leg *leg, short revents, enum relay_leg which,
+    int64_t now);
+void session_keepalive(struct session *s, struct leg *leg, enum relay_leg which, int64_t now);
+void session_trim(struct session *s, int64_t now);
 
 /* --- report.c --- */
 
@@ -175,6 +192,9 @@ void host_keys_prove(struct session *s, const uint8_t *payload, size_t len);
 /* For leg_ops: a message of the client, of the upstream. */
 void dispatch_downstream(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
 void dispatch_upstream(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
+
+/* The same of a hop, in carrier.c. */
+void carrier_packet(void *ctx, struct leg *leg, uint8_t *payload, size_t len);
 
 /* Send each of the strings as a message on a leg. */
 void dispatch_payloads(struct session *s, struct leg *leg, struct wire *body);

@@ -121,6 +121,8 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     g.route("far", w.sshd, [], key="alice")
     (g.conf / "far.pub").write_text(f'from="192.0.2.1" {ring.get("client").public}\n')
     g.route("guessed", w.sshd, key="alice", AuthorizedKeysFile=None, PasswordHash=hashed)
+    g.route("hop", w.sshd, key="alice", AuthorizedKeysFile=None, Mode="hop")
+    g.route("behind", w.sshd, [ring.get("client")], key="alice", ProxyJump="hop")
     g.write("20-jump.ini", "route jump", {
         "Mode": "jump", "AllowDestinations": f"127.0.0.1:{w.sshd.port}", "AuthorizedKeysFile": "conf.d/alice.pub"})
     g.write("20-tunnel.ini", "route hold", {"Mode": "tunnel", "AuthorizedKeysFile": "conf.d/alice.pub"})
@@ -137,6 +139,7 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     jump = w.new_client(user="jump")
     for port in (w.sshd.port, 1):
         jump.run(jump.argv("ssh", "-W", f"127.0.0.1:{port}", "upstream"))
+    w.new_client(user="behind").ssh("true")
     certificate_client(w, person, ca.sign(person, "alice")).ssh("true")
     a = Attacker(g.port)
     a.service()

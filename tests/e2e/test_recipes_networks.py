@@ -287,18 +287,19 @@ def through(gateway, ring, sshd, port, text, tmp_path):
     return Way("gateway", tmp_path / "way", ring, sshd, gateway)
 
 
-def test_machine_behind_a_bastion(make_gateway, make_sshd, ring, tunnel, tmp_path):
-    heading = "Jump hosts"
-    bastion, machine = make_sshd(), make_sshd(env={"MACHINE": "behind"})
-    bastion.authorize(ring.get("tunnel").public)
-    port = net.free_port()
-    tunnel(put(block(PAGE, heading, "sh"), ("10.0.0.8:22", f"127.0.0.1:{machine.port}"), ("20022", port)), bastion,
-           "bastion")
-    net.wait_accepts(("127.0.0.1", port))
-    text = block(PAGE, heading, "ini", 2)
-    assert words_of(text)["Port"] == "20022"
-    w = through(make_gateway(), ring, machine, port, text, tmp_path)
+def test_machine_behind_a_bastion(make_gateway, make_sshd, ring, tmp_path):
+    heading = "Machines behind a bastion"
+    bastion, machine, gateway = make_sshd(), make_sshd(env={"MACHINE": "behind"}), make_gateway()
+    hop = put(block(PAGE, heading, "ini"), ("bastion.example.com", f"127.0.0.1\nPort = {bastion.port}"),
+              ("= gateway", f"= {ME}"))
+    (gateway.conf / "20-hop.ini").write_text(hop)
+    (gateway.conf / "known_hosts").write_text(bastion.known_hosts())
+    gateway.generate_key("bastion")
+    bastion.authorize(gateway.command("key", "public", "bastion", "--for", "bastion").strip())
+    text = put(block(PAGE, heading, "ini", 1), ("vm7.internal", "127.0.0.1"))
+    w = through(gateway, ring, machine, machine.port, text, tmp_path)
     assert w.ssh("echo $MACHINE").text == "behind\n"
+    gateway.log.wait(rf"through {ME}@127\.0\.0\.1 port {bastion.port} ")
     w.close()
 
 

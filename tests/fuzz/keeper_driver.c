@@ -38,19 +38,36 @@ ksession_of(const struct slot *slot)
 	struct ksession *s;
 
 	TAILQ_FOREACH(s, &driver.keeper.sessions, entry)
-		if (s->id == slot->id)
+		if (s->id == slot->id && (s->link.parent != NULL) == slot->hop)
 			return s;
 	return NULL;
 }
 
-/* Has the session earned what its login opens? */
+/* The slot of the session with this number, or of its hop; NULL: there is none. */
+static struct slot *
+slot_of(uint64_t id, int hop)
+{
+	size_t i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (driver.slots[i].sock != -1 && driver.slots[i].id == id &&
+		    driver.slots[i].hop == hop)
+			return &driver.slots[i];
+	return NULL;
+}
+
+/* Has the session, or that of the hop, earned what its login opens? */
 static int
 earned(const struct slot *slot)
 {
-	const struct ksession *s = ksession_of(slot);
+	const struct ksession *s;
 	const char *login;
 	int needs;
 
+	if (slot->hop)
+		slot = slot_of(slot->id, 0);
+	CHECK(slot != NULL);
+	s = ksession_of(slot);
 	CHECK(s != NULL && s->down.auth != NULL);
 	login = auth_server_login(s->down.auth);
 	needs = world_needs(login[0]);
@@ -62,6 +79,8 @@ earned(const struct slot *slot)
 static int
 needs_of(const struct slot *slot)
 {
+	if (slot->hop)
+		return WORLD_KEY;
 	return world_needs(auth_server_login(ksession_of(slot)->down.auth)[0]);
 }
 
@@ -107,6 +126,11 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 		CHECK(slot->agent_request.len > 0);
 		return;
 	}
+	/* a hop has its own route's key, and the session behind it that of the user's route */
+	if (slot->hop)
+		CHECK(bytes_equal(r->blob, buf_bytes(&driver.world.mapped_ec.pub)));
+	else if (auth_server_login(ksession_of(slot)->down.auth)[0] == 'v')
+		CHECK(bytes_equal(r->blob, buf_bytes(&driver.world.mapped.pub)));
 	CHECK(earned(slot) && judged(slot) && (needs_of(slot) & WORLD_UNSIGNED) == 0);
 	/* where any host key will do, the signature is for that one alone */
 	if (slot->host != HOST_KNOWN && !learnt(&driver.world.foreign))
@@ -187,9 +211,19 @@ slot_close(struct slot *slot)
 static void
 to_session(struct slot *slot, uint8_t type, struct wire *w)
 {
+	const struct slot *hop = slot_of(slot->id, 1);
 	struct bytes payload;
 
+	/* nothing of the client's is a hop's */
+	CHECK(!slot->hop || type == IPC_HOP || type == IPC_UPSTREAM_FD || type == IPC_UPSTREAM ||
+	    type == IPC_HOST_KEY_OK || type == IPC_CARRY);
 	switch (type) {
+	case IPC_HOP:
+		CHECK(slot->hop && earned(slot));
+		break;
+	case IPC_CARRY:
+		CHECK(slot->hop && slot->success && judged(slot) && earned(slot));
+		break;
 	case IPC_SIGNATURE:
 		if (wire_bool(w) && !slot->has_hash) {
 			slot->has_hash = 1;
@@ -201,6 +235,8 @@ to_session(struct slot *slot, uint8_t type, struct wire *w)
 		break;
 	case IPC_UPSTREAM_FD:
 		CHECK(earned(slot) || (needs_of(slot) & WORLD_CARRIED));
+		if (!slot->hop && auth_server_login(ksession_of(slot)->down.auth)[0] == 'v')
+			CHECK(hop != NULL && hop->carries);
 		break;
 	case IPC_HOST_KEY_OK:
 		slot->host = wire_bool(w) ? slot->shown : HOST_NONE;
@@ -247,7 +283,7 @@ slot_drain(struct slot *slot)
 			return;
 		}
 		wire_init(&w, message + 1, (size_t)n - 1);
-		CHECK((fd != -1) == (message[0] == IPC_UPSTREAM_FD));
+		CHECK((fd != -1) == (message[0] == IPC_UPSTREAM_FD || message[0] == IPC_CARRY));
 		fd_close(&fd);
 		if (ksession_of(slot) != NULL)
 			to_session(slot, message[0], &w);
@@ -300,6 +336,30 @@ take_look(int fd)
 		fd_close(&fd);
 }
 
+/* The carrier of a hop, which has its order in its socket; if all slots are taken, it dies. */
+static void
+take_hop(int fd)
+{
+	static uint8_t message[IPC_MAX];
+	struct slot *slot = driver.slots;
+	struct wire w;
+	ssize_t n;
+	int none;
+
+	while (slot < driver.slots + SLOTS && slot->sock != -1)
+		slot++;
+	if (slot == driver.slots + SLOTS) {
+		fd_close(&fd);
+		return;
+	}
+	n = fd_recv(fd, message, sizeof(message), &none, MSG_DONTWAIT);
+	CHECK(n > 9 && none == -1 && message[0] == IPC_HOP);
+	wire_init(&w, message + 1, (size_t)n - 1);
+	*slot = (struct slot){ .id = wire_u64(&w), .hop = 1, .sock = fd, .errand = -1 };
+	buf_init(&slot->request, IPC_MAX);
+	buf_init(&slot->agent_request, IPC_MAX);
+}
+
 static void
 master_drain(void)
 {
@@ -322,6 +382,10 @@ master_drain(void)
 			take_check(fd);
 			continue;
 		}
+		if (kind == IPC_ERRAND_HOP) {
+			take_hop(fd);
+			continue;
+		}
 		n = fd_recv(fd, message, sizeof(message), &none, MSG_DONTWAIT);
 		CHECK(n > 0 && none == -1);
 		if (kind == IPC_ERRAND_LOOK) {
@@ -332,7 +396,9 @@ master_drain(void)
 		CHECK(message[0] == (kind == IPC_ERRAND_DIAL ? IPC_DIAL : IPC_RUN));
 		wire_init(&w, message + 1, (size_t)n - 1);
 		id = wire_u64(&w);
-		for (i = 0; i < SLOTS && (driver.slots[i].sock == -1 || driver.slots[i].id != id);
+		for (i = 0; i < SLOTS &&
+		     (driver.slots[i].sock == -1 || driver.slots[i].hop ||
+			 driver.slots[i].id != id);
 		     i++)
 			;
 		if (i < SLOTS) {

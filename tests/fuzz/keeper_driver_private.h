@@ -17,9 +17,11 @@
 /* A session, as its process sees itself, and what it has earned. */
 struct slot {
 	uint64_t id;
-	int sock;			 /* -1: none */
-	int errand;			 /* the other end of one that dials or runs a program */
-	uint8_t hash[HASH_SIZE];	 /* its session identifier, once the keeper has signed */
+	int hop;		 /* it is the carrier of a hop of the session with this number */
+	int carries;		 /* what it carries has been accepted */
+	int sock;		 /* -1: none */
+	int errand;		 /* the other end of one that dials or runs a program */
+	uint8_t hash[HASH_SIZE]; /* its session identifier, once the keeper has signed */
 	uint8_t asked_hash[HASH_SIZE];	 /* the hash last sent to be signed */
 	uint8_t machine_hash[HASH_SIZE]; /* that of the upstream's key exchange */
 	int has_hash, signed_by_ec;
@@ -79,6 +81,8 @@ void step_ready(struct driver *d, struct slot *s, uint8_t arg);
 void step_upstream(struct driver *d, struct slot *s, uint8_t arg);
 void step_agent(struct driver *d, struct slot *s, uint8_t arg);
 void step_agent_failed(struct driver *d, struct slot *s, uint8_t arg);
+void step_carried(struct driver *d, struct slot *s, uint8_t arg);
+void step_not_carried(struct driver *d, struct slot *s, uint8_t arg);
 void step_upstream_failed(struct driver *d, struct slot *s, uint8_t arg);
 
 #endif

@@ -427,6 +427,8 @@ static const struct {
 	{ 'G', step_agent },
 	{ 'g', step_agent_failed },
 	{ 'F', step_upstream_failed },
+	{ 'J', step_carried },
+	{ 'j', step_not_carried },
 	{ 'Z', step_end },
 	{ 'L', step_reload },
 };
@@ -447,6 +449,8 @@ from_session(uint8_t type)
 	case IPC_AGENT_OPEN:
 	case IPC_AGENT_ANSWER:
 	case IPC_AGENT_FAILED:
+	case IPC_CARRIED:
+	case IPC_CARRY_FAILED:
 	case IPC_END:
 		return 1;
 	}

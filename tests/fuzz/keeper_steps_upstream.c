@@ -209,3 +209,30 @@ step_upstream_failed(struct driver *d, struct slot *s, uint8_t arg)
 	wire_put_text(&b, arg == 'n' ? "Not allowed at this time" : "");
 	step_send(s->sock, &b, -1);
 }
+
+/* The carrier of a hop has opened a channel to the next machine; ?: to another one. */
+void
+step_carried(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	s->carries |= s->hop && s->success && arg != '?';
+	ipc_begin(&b, IPC_CARRIED);
+	wire_put_text(&b, arg == '?' ? "elsewhere" : "127.0.0.1");
+	wire_put_text(&b, "");
+	wire_put_u32(&b, 0);
+	step_send(s->sock, &b, -1);
+}
+
+/* It has not; f: it may not. */
+void
+step_not_carried(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_CARRY_FAILED);
+	wire_put_bool(&b, arg == 'f');
+	wire_put_text(&b, "nobody is there");
+	wire_put_u32(&b, 0);
+	step_send(s->sock, &b, -1);
+}

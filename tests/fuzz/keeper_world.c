@@ -44,11 +44,12 @@ static const struct {
 	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nStrictHostKeyChecking = no\n" },
 	{ 'f', WORLD_KEY,
 	    "%K%FKey = mapped\nUserKnownHostsFile = known_hosts\nHostName = b c 127.0.0.1\n" },
+	{ 'v', WORLD_KEY, "%KKey = mapped\nUserKnownHostsFile = known_hosts\nProxyJump = hop\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxur";
+const char world_logins[] = "kehmcstpqanofxurv";
 
 int
 world_needs(char login)
@@ -183,6 +184,9 @@ write_conf(const struct world *w)
 			buf_putf(&b, "HostName = 127.0.0.1\n");
 		put_words(w, routes[i].words, &b);
 	}
+	buf_putf(&b,
+	    "[route hop]\nMode = hop\nHostName = 127.0.0.1\nKey = mapped_ec\n"
+	    "UserKnownHostsFile = known_hosts\n");
 	CHECK(buf_err(&b) == 0);
 	file_write(w, "conf.d/all.ini", &b, 0644);
 	buf_reset(&b);

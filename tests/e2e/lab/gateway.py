@@ -255,7 +255,7 @@ class Gateway:
     def quiet(self, timeout=PATIENCE):
         """Wait until no process of any session is left."""
         def left():
-            return self.sessions() + self.role("errand") + self.zombies()
+            return self.sessions() + self.role("hop") + self.role("errand") + self.zombies()
 
         try:
             wait_for("no session in the gateway", lambda: not left(), timeout)

@@ -486,6 +486,57 @@ get_upstream_fd(struct wire *body, int whole)
 }
 
 static void
+put_hop(struct buf *b)
+{
+	ipc_hop_put(b,
+	    &(struct ipc_hop){ .session = 1ULL << 40,
+		.title = "bastion -> vm7 for alice",
+		.alive_max = 3,
+		.rekey_ms = 1000,
+		.rekey_bytes = 1ULL << 33 });
+}
+
+static int
+get_hop(struct wire *body, int whole)
+{
+	struct ipc_hop m;
+	int r = ipc_hop_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.session, 1ULL << 40);
+	assert_string_equal(m.title, "bastion -> vm7 for alice");
+	assert_int_equal(m.alive_max, 3);
+	assert_int_equal(m.rekey_ms, 1000);
+	assert_int_equal(m.rekey_bytes, 1ULL << 33);
+	return 0;
+}
+
+static void
+put_carry(struct buf *b)
+{
+	ipc_carry_put(b, &(struct ipc_carry){ .timeout_ms = 10000, .port = 22, .hosts = list });
+}
+
+static int
+get_carry(struct wire *body, int whole)
+{
+	struct ipc_carry m;
+	int r = ipc_carry_get(body, &m);
+
+	if (r != 0 || !whole) {
+		if (r == 0)
+			strlist_free(&m.hosts);
+		return r;
+	}
+	assert_int_equal(m.timeout_ms, 10000);
+	assert_int_equal(m.port, 22);
+	assert_list(&m.hosts);
+	strlist_free(&m.hosts);
+	return 0;
+}
+
+static void
 put_end(struct buf *b)
 {
 	ipc_end_put(b,
@@ -595,6 +646,8 @@ static const struct pair pairs[] = {
 	{ "LOOKED", put_looked, get_looked },
 	{ "QUERIED", put_queried, get_queried },
 	{ "UPSTREAM_FD", put_upstream_fd, get_upstream_fd },
+	{ "HOP", put_hop, get_hop },
+	{ "CARRY", put_carry, get_carry },
 	{ "END", put_end, get_end },
 };
 

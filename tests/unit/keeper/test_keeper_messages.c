@@ -101,6 +101,15 @@ test_scripts_get_where_they_mean_to(void **state)
 		{ "accept-new-fails", IPC_PHASE_UPSTREAM_AUTH, 0 },
 		{ "any-host", IPC_PHASE_RELAY, 1 },
 		{ "program", IPC_PHASE_RELAY, 1 },
+		{ "hop", IPC_PHASE_CARRY, 1 },
+		{ "hop", IPC_PHASE_RELAY, 1 },
+		{ "hop-key-refused", IPC_PHASE_CARRY, 0 },
+		{ "hop-foreign-key", IPC_PHASE_UPSTREAM_AUTH, 0 },
+		{ "hop-signs", IPC_PHASE_CARRY, 0 },
+		{ "hop-logs-in", IPC_PHASE_CARRY, 0 },
+		{ "hop-early", IPC_PHASE_UPSTREAM_AUTH, 0 },
+		{ "hop-elsewhere", IPC_PHASE_RELAY, 0 },
+		{ "hop-forbids", IPC_PHASE_RELAY, 0 },
 	};
 	size_t i;
 

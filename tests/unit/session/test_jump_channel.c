@@ -140,6 +140,56 @@ test_refusal_frees_the_place(void **state)
 	assert_int_equal(f->c.number, OURS);
 }
 
+/* The other end, as the carrier of a hop has it. */
+static void
+test_channel_is_asked_for_and_confirmed(void **state)
+{
+	struct fixture *f = *state;
+	struct jump_channel c = { .number = OURS, .fd = -1 };
+	struct bytes payload;
+	struct buf b, body;
+	struct wire w;
+	int pair[2];
+
+	buf_init(&b, 1024);
+	jump_channel_ask(&c, "vm7", 22, SIZE, &b);
+	wire_init(&w, b.data, b.len);
+	payload = wire_string(&w);
+	wire_init(&w, payload.p, payload.len);
+	assert_int_equal(wire_u8(&w), SSH_MSG_CHANNEL_OPEN);
+	assert_true(bytes_is(wire_string(&w), "direct-tcpip"));
+	assert_int_equal(wire_u32(&w), OURS);
+	assert_int_equal(wire_u32(&w), SIZE);
+	assert_int_equal(wire_u32(&w), JUMP_PACKET);
+	assert_true(bytes_is(wire_string(&w), "vm7"));
+	assert_int_equal(wire_u32(&w), 22);
+	(void)wire_string(&w);
+	(void)wire_u32(&w);
+	assert_int_equal(wire_end(&w), 0);
+	buf_free(&b);
+
+	buf_init(&body, 64);
+	wire_put_u32(&body, THEIRS);
+	wire_put_u32(&body, 1000);
+	wire_init(&w, body.data, body.len);
+	assert_int_equal(jump_channel_confirmed(&c, -1, &w), ERR_FORMAT);
+	wire_put_u32(&body, 32768);
+	wire_init(&w, body.data, body.len);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(jump_channel_confirmed(&c, pair[0], &w), 0);
+	buf_free(&body);
+	assert_int_equal(c.state, JUMP_OPEN);
+	assert_int_equal(c.client, THEIRS);
+	assert_int_equal(c.window, 1000);
+	assert_int_equal(c.left, SIZE);
+	buf_reset(&f->out);
+	jump_channel_close(&c, &f->out);
+	w = sent(f, SSH_MSG_CHANNEL_CLOSE);
+	assert_int_equal(wire_end(&w), 0);
+	jump_channel_free(&c);
+	close(pair[1]);
+}
+
 static void
 test_data_is_given_to_the_machine_and_window_comes_back(void **state)
 {
@@ -315,6 +365,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_confirmation_offers_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_frees_the_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_channel_is_asked_for_and_confirmed, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_data_is_given_to_the_machine_and_window_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_the_window_breaks_the_protocol,

@@ -159,9 +159,10 @@ forward_check_port(const char *word, struct reason *why)
 static int
 forward_check_target(const char *word, struct reason *why)
 {
-	static const char form[] = "is not HOST:PORT, [ADDRESS]:PORT, %h:PORT or unix:/PATH";
-	const char *colon = strrchr(word, ':');
-	char host[DESTINATION_HOST_SIZE];
+	static const char form[] = "is not HOST:PORT, [ADDRESS]:PORT, %h:PORT, unix:/PATH or "
+				   "tunnel:NAME";
+	const char *colon = strrchr(word, ':'), *tunnel = tunnel_name_of_host(word);
+	char host[DESTINATION_HOST_SIZE], name[TUNNEL_NAME_SIZE];
 	size_t len;
 	uint16_t port;
 
@@ -173,6 +174,11 @@ forward_check_target(const char *word, struct reason *why)
 		    "\"%.120s\" is not unix: and an absolute path of at most %zu "
 		    "bytes",
 		    word, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	}
+	if (tunnel != NULL) {
+		if (strcmp(tunnel, "%1") == 0 || tunnel_name_set(tunnel, name) == 0)
+			return 0;
+		return keyword_bad(why, "\"%.80s\" is not tunnel:NAME or tunnel:%%1", word);
 	}
 	if (colon == NULL || (conf_port(colon + 1, &port) != 0 && strcmp(colon + 1, "%p") != 0))
 		return keyword_bad(why, "\"%.80s\" %s", word, form);
@@ -241,6 +247,78 @@ forward_targets_have(const struct conf_forward *f, const char *percent)
 	return 0;
 }
 
+/* Of a section that leads into tunnels: what is wrong with it, or NULL. */
+static const char *
+forward_tunnel_wrong(const struct conf_forward *f)
+{
+	const char *name = tunnel_name_of_host(f->targets.v[0]);
+	size_t i;
+
+	if (f->targets.n > 1)
+		return "has tunnel: and another Target: a tunnel is the only one";
+	if (f->send_proxy != 0)
+		return "has SendProxy, which does not go into tunnels";
+	if ((f->protocols & FORWARD_CONNECT) != 0)
+		return "has Protocol = connect, which does not lead into tunnels";
+	for (i = 0; strcmp(name, "%1") == 0 && i < f->match_host.n; i++)
+		if (strncmp(f->match_host.v[i], "*.", 2) != 0 ||
+		    strpbrk(f->match_host.v[i] + 2, "*?") != NULL)
+			return "has tunnel:%1, what the * of MatchHost stands for: write MatchHost = "
+			       "*.DOMAIN";
+	if (strcmp(name, "%1") == 0 && f->match_host.n == 0)
+		return "has tunnel:%1, what the * of MatchHost stands for: write MatchHost = "
+		       "*.DOMAIN";
+	return NULL;
+}
+
+static int
+forward_has_tunnel(const struct conf_forward *f)
+{
+	size_t i = 0;
+
+	while (i < f->targets.n && tunnel_name_of_host(f->targets.v[i]) == NULL)
+		i++;
+	return i < f->targets.n;
+}
+
+int
+forward_tunnel(const struct conf_forward *f, const char *host, char name[TUNNEL_NAME_SIZE])
+{
+	const char *target = tunnel_name_of_host(f->targets.v[0]);
+	char label[DESTINATION_HOST_SIZE];
+	size_t i, len = strlen(host), domain;
+
+	name[0] = '\0';
+	if (target == NULL)
+		return 0;
+	snprintf(label, sizeof(label), "%s", target);
+	if (strcmp(target, "%1") == 0)
+		label[0] = '\0';
+	for (i = 0; strcmp(target, "%1") == 0 && label[0] == '\0' && i < f->match_host.n; i++) {
+		domain = strlen(f->match_host.v[i]) - 1; /* with its dot */
+		if (len > domain && len - domain < sizeof(label) &&
+		    strcasecmp(host + len - domain, f->match_host.v[i] + 1) == 0)
+			snprintf(label, sizeof(label), "%.*s", (int)(len - domain), host);
+	}
+	if (tunnel_name_set(label, name) != 0)
+		name[0] = '\0';
+	return 1;
+}
+
+const char *
+forward_tunnel_domain(const struct conf *conf)
+{
+	const struct conf_forward *f;
+	size_t i;
+
+	for (i = 0; i < conf->n_forwards; i++) {
+		f = &conf->forwards[i];
+		if (strcmp(f->targets.v[0], TUNNEL_HOST "%1") == 0)
+			return f->match_host.v[0] + 2;
+	}
+	return NULL;
+}
+
 /* What is wrong with the section, or NULL. */
 static const char *
 forward_wrong(const struct conf_forward *f)
@@ -270,7 +348,7 @@ forward_wrong(const struct conf_forward *f)
 		       "clients may name, such as *.example.org:443";
 	if (!expands && f->destinations.n > 0)
 		return "has AllowDestinations, which is for %h in Target";
-	return NULL;
+	return forward_has_tunnel(f) ? forward_tunnel_wrong(f) : NULL;
 }
 
 static void

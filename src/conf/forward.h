@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "conf/keyword.h"
+#include "formats/tunnel_name.h"
 
 /* What a Protocol takes, each a bit. */
 enum forward_protocol {
@@ -38,8 +39,8 @@ struct conf_forward {
 	struct strlist match_address; /* words, each a list for address_match() */
 	struct strlist match_local_address;
 	struct strlist match_local_ports;
-	int mode;		     /* enum forward_mode; default pass */
-	struct strlist targets;	     /* HOST:PORT, unix:PATH; with %h and %p */
+	int mode;		/* enum forward_mode; default pass */
+	struct strlist targets; /* HOST:PORT, unix:PATH; with %h and %p; or tunnel:NAME alone */
 	struct strlist destinations; /* AllowDestinations; empty without %h */
 	int connect_timeout_ms;	     /* default 10 s */
 	int idle_timeout_ms;	     /* default 1 h; 0: none */
@@ -56,5 +57,12 @@ const struct keyword *forward_keywords(size_t *n);
 
 /* The bytes that a FirstBytes stands for: their number, or ERR_FORMAT. */
 int forward_bytes(const char *text, uint8_t out[FORWARD_BYTES_MAX]) MUST_CHECK;
+
+/* Does the section lead into tunnels (Mode = tunnel of a route)?  1; name is that of the tunnel for this
+ * host, or "" if the host names none. */
+int forward_tunnel(const struct conf_forward *f, const char *host, char name[TUNNEL_NAME_SIZE]);
+
+/* The domain that is served from tunnels, NAME.DOMAIN from the tunnel NAME; or NULL. */
+const char *forward_tunnel_domain(const struct conf *conf);
 
 #endif

@@ -587,6 +587,7 @@ ipc_visit_put(struct buf *b, const struct ipc_visit *m)
 {
 	wire_put_text(b, m->name);
 	wire_put_u32(b, m->port);
+	wire_put_bool(b, m->http);
 	wire_put_text(b, m->client);
 	wire_put_u32(b, m->client_port);
 }
@@ -597,6 +598,7 @@ ipc_visit_get(struct wire *body, struct ipc_visit *m)
 	m->texts.used = 0;
 	m->name = text_get(body, &m->texts, ADDRESS_SIZE);
 	m->port = wire_u32(body);
+	m->http = wire_bool(body);
 	m->client = text_get(body, &m->texts, ADDRESS_SIZE);
 	m->client_port = wire_u32(body);
 	return wire_end(body);

@@ -186,6 +186,7 @@ int ipc_bind_get(struct wire *body, struct ipc_bind *m) MUST_CHECK;
 struct ipc_visit {
 	const char *name; /* of the tunnel; "": it is the one that has the port */
 	uint32_t port;
+	int http; /* who has connected speaks HTTP: if nobody holds the tunnel, they are told */
 	const char *client; /* numeric */
 	uint32_t client_port;
 	struct ipc_texts texts;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/match.h"
+#include "conf/forward.h"
 #include "keeper/tunnel_private.h"
 
 /* Names that are tried for a client that leaves the choice to the gateway. */
@@ -82,15 +83,25 @@ tunnel_count_of_person(const struct ksession *s)
 
 /* --- answers --- */
 
-/* A tunnel as its user reads it: it stands for the tunnel in all messages to the session. */
-static void
-tunnel_line(const struct tunnel *t, char *line, size_t size)
+/* The name, and how to reach it.  0 or ERR_NOMEM. */
+static int
+tunnel_set_line(struct tunnel *t)
 {
+	const char *domain = forward_tunnel_domain(t->session->keeper->now->conf);
+	struct buf b;
+
+	buf_init(&b, 512);
+	buf_putf(&b, "%s port %u", t->name, t->port);
 	if (t->granted != 0)
-		snprintf(line, size, "%s port %u (TCP port %u of the gateway)", t->name, t->port,
-		    t->granted);
-	else
-		snprintf(line, size, "%s port %u", t->name, t->port);
+		buf_putf(&b, " (TCP port %u of the gateway)", t->granted);
+	else if (domain != NULL)
+		buf_putf(&b, " (%s.%.250s)", t->name, domain);
+	if (buf_cstr(&b) == NULL) {
+		buf_free(&b);
+		return ERR_NOMEM;
+	}
+	t->line = (char *)b.data;
+	return 0;
 }
 
 static void
@@ -130,6 +141,7 @@ tunnel_free(struct tunnel *t, const char *why)
 	TAILQ_REMOVE(&s->tunnels.list, t, entry);
 	s->tunnels.n--;
 	s->keeper->tunnels.n--;
+	free(t->line);
 	free(t);
 }
 
@@ -139,18 +151,16 @@ tunnel_replace(struct tunnel *t)
 {
 	static const char why[] = "a newer connection of yours holds it now";
 	struct ksession *s = t->session;
-	char line[512];
 	struct buf b;
 
 	if (tunnel_port_waits(t)) {
 		tunnel_port_refused(t, why);
 		return;
 	}
-	tunnel_line(t, line, sizeof(line));
-	tunnel_free(t, why);
 	ipc_begin(&b, IPC_TUNNEL_LOST);
-	wire_put_text(&b, line);
+	wire_put_text(&b, t->line);
 	wire_put_text(&b, why);
+	tunnel_free(t, why);
 	(void)ksession_send(s, &b, -1);
 }
 
@@ -322,12 +332,13 @@ tunnel_limit(const struct ksession *s)
 void
 tunnel_opened(struct tunnel *t)
 {
-	char line[512];
-
 	t->session->tunnels.asking = 0;
+	if (tunnel_set_line(t) != 0) {
+		tunnel_port_refused(t, "out of memory");
+		return;
+	}
 	ksession_log_tunnel(t->session, "tunnel", t->name, t->port, "");
-	tunnel_line(t, line, sizeof(line));
-	tunnel_answer(t->session, 1, t->asked == 0 ? t->port : 0, line);
+	tunnel_answer(t->session, 1, t->asked == 0 ? t->port : 0, t->line);
 }
 
 /* The session gets the tunnel; older, which may be NULL, is the one that it takes the place of. */
@@ -416,9 +427,10 @@ tunnel_listen(struct ksession *s, struct wire *body)
 void
 tunnel_cancel(struct ksession *s, struct wire *body)
 {
-	char address[256], line[512];
+	char address[256];
 	struct tunnel *t;
 	uint32_t port;
+	char *line;
 
 	if (tunnel_read(s, body, address, &port) != 0)
 		return;
@@ -429,7 +441,9 @@ tunnel_cancel(struct ksession *s, struct wire *body)
 		tunnel_answer(s, 0, 0, "there is no such tunnel");
 		return;
 	}
-	tunnel_line(t, line, sizeof(line));
+	line = t->line;
+	t->line = NULL;
 	tunnel_free(t, "its client has ended it");
 	tunnel_answer(s, 1, 0, line);
+	free(line);
 }

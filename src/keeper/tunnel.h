@@ -33,6 +33,8 @@ struct tunnel {
 	uint64_t number;   /* by which the master is asked for a port; 0: it has none */
 	uint32_t granted;  /* port that the master listens on for it; 0: none, or not yet */
 	char address[256]; /* as asked for: the client knows its forward by it */
+	char *
+	    line; /* the tunnel as its user reads it, which stands for it in messages; once it is open */
 };
 LIST_HEAD(tunnel_bucket, tunnel);
 TAILQ_HEAD(tunnel_list, tunnel);

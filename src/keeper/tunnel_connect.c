@@ -9,6 +9,9 @@
 #include "base/fd.h"
 #include "keeper/tunnel_private.h"
 
+/* The head of an HTTP request, which edge has seen (KIND_MAX). */
+#define TUNNEL_REQUEST_MAX (64 * 1024)
+
 void
 tunnel_taken(struct ksession *s, struct wire *body)
 {
@@ -46,6 +49,22 @@ tunnel_connect(struct tunnel *t, const char *client, uint32_t client_port, int f
 	return 0;
 }
 
+/* Nobody holds the tunnel: tell a browser so.  What it has sent is thrown away unread, as the kernel would
+ * otherwise reset the connection behind the answer. */
+static void
+tunnel_tell_http(int fd)
+{
+	static const char text[] = "HTTP/1.1 404 Not Found\r\n"
+				   "Content-Type: text/plain\r\n"
+				   "Content-Length: 39\r\n"
+				   "Connection: close\r\n\r\n"
+				   "No machine is connected by this name.\r\n";
+
+	(void)!recv(fd, NULL, TUNNEL_REQUEST_MAX, MSG_TRUNC | MSG_DONTWAIT);
+	(void)!send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)!shutdown(fd, SHUT_WR);
+}
+
 void
 tunnel_visit(struct keeper *k, struct ipc_msg *msg)
 {
@@ -60,7 +79,8 @@ tunnel_visit(struct keeper *k, struct ipc_msg *msg)
 	else if (tunnel_name_set(m.name, name) == 0)
 		t = tunnel_find(k, name, m.port);
 	/* if there is none, who has connected sees the socket close */
-	(void)!tunnel_connect(t, m.client, m.client_port, msg->fd);
+	if (tunnel_connect(t, m.client, m.client_port, msg->fd) != 0 && m.http)
+		tunnel_tell_http(msg->fd);
 }
 
 void

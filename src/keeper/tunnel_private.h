@@ -25,7 +25,7 @@ int tunnel_port_wanted(const struct tunnel *t);
 /* Ask the master for one, and call tunnel_opened() or tunnel_refuse() later. */
 void tunnel_port_ask(struct tunnel *t);
 
-/* Is the master being asked?  And it refuses, or nobody is there to ask any more. */
+/* Is the master being asked?  And it refuses, or the tunnel cannot be opened for another reason. */
 int tunnel_port_waits(const struct tunnel *t);
 void tunnel_port_refused(struct tunnel *t, const char *why);
 

@@ -16,6 +16,7 @@
 #include "base/dontfork.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "conf/forward.h"
 #include "master/master_private.h"
 
 /* The keeper has no say about lower ones. */
@@ -210,6 +211,27 @@ void
 granted_poll(const struct master *m, struct pollfd *fd, int paused)
 {
 	*fd = (struct pollfd){ m->granted != NULL && !paused ? m->granted->epoll : -1, POLLIN, 0 };
+}
+
+void
+granted_visit(struct master *m, const struct conf_forward *f, const char *host, int http,
+    struct connection *c)
+{
+	char name[TUNNEL_NAME_SIZE], client[NETADDR_TEXT_SIZE];
+	struct ipc_visit v = { .port = http ? 80 : 443, .http = http };
+	struct buf b;
+
+	if (forward_tunnel(f, host, name) && name[0] != '\0') {
+		v.name = name;
+		v.client = netaddr_text(&c->address, client);
+		v.client_port = c->client_port;
+		ipc_begin(&b, IPC_TUNNEL_VISIT);
+		ipc_visit_put(&b, &v);
+		granted_tell(m, &b, c->fd);
+	} else {
+		drops_log(c, LOG_LVL_INFO, "it names no tunnel");
+	}
+	fd_close(&c->fd);
 }
 
 /* Accept a connection, and give it to the keeper.  0, or an ERR_*: none waits, or there is no descriptor. */

@@ -23,6 +23,13 @@ void granted_unbind(struct master *m, struct wire *body);
 void granted_poll(const struct master *m, struct pollfd *fd, int paused);
 void granted_input(struct master *m);
 
+/* A connection of a [forward] section whose Target is a tunnel: give it to the keeper, and close it here.  host is
+ * what the connection names, http says that it is HTTP and not TLS. */
+struct conf_forward;
+struct connection;
+void granted_visit(struct master *m, const struct conf_forward *f, const char *host, int http,
+    struct connection *c);
+
 void granted_free(struct granted **g);
 
 #endif

@@ -81,6 +81,45 @@ test_values(void **state)
 }
 
 static void
+test_targets_that_are_tunnels(void **state)
+{
+	char name[TUNNEL_NAME_SIZE];
+	const struct conf_forward *f;
+	struct conf *conf;
+
+	(void)state;
+	conf = load("[forward one]\nProtocol = openvpn\nTarget = tunnel:Box\n"
+		    "[forward all]\nProtocol = http tls\nMatchHost = *.t.example *.u.example\n"
+		    "Target = tunnel:%1\n"
+		    "[forward web]\nProtocol = any\n" TARGET);
+	f = conf->forwards;
+	assert_true(forward_tunnel(&f[0], "", name));
+	assert_string_equal(name, "box");
+	assert_true(forward_tunnel(&f[1], "Web.T.example", name));
+	assert_string_equal(name, "web");
+	assert_true(forward_tunnel(&f[1], "a.b.u.example", name));
+	assert_string_equal(name, "a.b");
+	assert_true(forward_tunnel(&f[1], ".t.example", name));
+	assert_string_equal(name, "");
+	assert_true(forward_tunnel(&f[1], "t.example", name));
+	assert_string_equal(name, "");
+	assert_false(forward_tunnel(&f[2], "web.t.example", name));
+	assert_string_equal(forward_tunnel_domain(conf), "t.example");
+	conf_free(&conf);
+	bad("[forward w]\nProtocol = http\nTarget = tunnel:%2\n", 3,
+	    "Target: \"tunnel:%2\" is not tunnel:NAME or tunnel:%1");
+	bad("[forward w]\nProtocol = http\nTarget = tunnel:%1\n", 1, "[forward w] has tunnel:%1");
+	bad("[forward w]\nProtocol = http\nMatchHost = *\nTarget = tunnel:%1\n", 1,
+	    "[forward w] has tunnel:%1");
+	bad("[forward w]\nProtocol = http\nTarget = tunnel:a 127.0.0.1:1\n", 1,
+	    "[forward w] has tunnel: and another");
+	bad("[forward w]\nProtocol = http\nTarget = tunnel:a\nSendProxy = v1\n", 1,
+	    "[forward w] has SendProxy");
+	bad("[forward w]\nProtocol = connect\nTarget = tunnel:a\n", 1,
+	    "[forward w] has Protocol = connect");
+}
+
+static void
 test_mistakes(void **state)
 {
 	(void)state;
@@ -219,6 +258,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_targets_that_are_tunnels),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_first_bytes),
 		cmocka_unit_test(test_there_is_a_limit),

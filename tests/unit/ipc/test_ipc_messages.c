@@ -86,6 +86,7 @@ put_visit(struct buf *b)
 	ipc_visit_put(b,
 	    &(struct ipc_visit){ .name = "web",
 		.port = 80,
+		.http = 1,
 		.client = "192.0.2.1",
 		.client_port = 1234 });
 }
@@ -99,6 +100,7 @@ get_visit(struct wire *body, int whole)
 	if (r == 0 && whole) {
 		assert_string_equal(m.name, "web");
 		assert_int_equal(m.port, 80);
+		assert_true(m.http);
 		assert_string_equal(m.client, "192.0.2.1");
 		assert_int_equal(m.client_port, 1234);
 	}

@@ -35,6 +35,7 @@ const char *const elsewhere_of_route[] = {
 	"HostKeyFingerprint",
 	"StrictHostKeyChecking",
 	"ResolveSRV",
+	"ResolveCache",
 	"ConnectTimeout",
 	"ConnectVia",
 	"ConnectViaPassword",

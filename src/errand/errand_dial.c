@@ -14,6 +14,7 @@
 #include "errand/confine.h"
 #include "errand/dial.h"
 #include "errand/errand.h"
+#include "formats/destination.h"
 #include "ipc/messages.h"
 
 /* An errand that is later than this is killed.  On a busy host it is late by seconds, and what it has found is what the
@@ -34,6 +35,19 @@ answer_dialled(int sock, const char *host, int fd, const struct reason *why, con
 	wire_put_string(&b, why->text, strnlen(why->text, ERRAND_WHY_MAX));
 	buf_put(&b, dead->data, dead->len);
 	return ipc_send(sock, &b, fd);
+}
+
+/* The address that the first host had a moment ago.  A descriptor, or -1: it is to be looked up. */
+static int
+errand_dial_known(const struct ipc_dial *dial, int64_t deadline)
+{
+	struct reason why = { "" };
+
+	proctitle_set("errand dial %s", dial->known);
+	return !destination_is_address(dial->known) ?
+	    -1 :
+	    approach_connect(&dial->approach, dial->known, (uint16_t)dial->port,
+		&dial->destinations, dial_share(deadline, (unsigned int)dial->hosts.n + 1), &why);
 }
 
 void
@@ -61,7 +75,11 @@ errand_dial(int sock)
 	if (errand_confine_dial() != 0)
 		_exit(1);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
-	for (i = 0; i < dial.hosts.n; i++) {
+	if (dial.known[0] != '\0' && dial.hosts.n > 0) {
+		host = dial.hosts.v[0];
+		fd = errand_dial_known(&dial, deadline);
+	}
+	for (i = 0; fd == -1 && i < dial.hosts.n; i++) {
 		host = dial.hosts.v[i];
 		proctitle_set("errand dial %s", host);
 		/* a host that does not answer leaves time for the next one */

@@ -241,6 +241,7 @@ ipc_dial_put(struct buf *b, const struct ipc_dial *m)
 	strings_put(b, &m->hosts);
 	approach_put(b, &m->approach);
 	strings_put(b, &m->destinations);
+	wire_put_text(b, m->known != NULL ? m->known : "");
 }
 
 int
@@ -257,8 +258,10 @@ ipc_dial_get(struct wire *body, struct ipc_dial *m)
 	approach_get(body, &m->approach, &m->texts);
 	if (r == 0)
 		r = strings_get(body, &m->destinations, IPC_DESTINATIONS_MAX);
-	if (r == 0)
+	if (r == 0) {
+		m->known = text_get(body, &m->texts, ADDRESS_SIZE);
 		r = wire_end(body);
+	}
 	if (r != 0)
 		ipc_dial_free(m);
 	return r;

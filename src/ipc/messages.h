@@ -100,6 +100,8 @@ struct ipc_dial {
 	/* 0: each host is a target of a [forward] section, with a port of its own */ /* 0: each host has its own, HOST:PORT, [ADDRESS]:PORT or unix:PATH */
 	struct strlist hosts;	     /* in the order in which they are tried */
 	struct strlist destinations; /* AllowDestinations; empty: any address will do */
+	const char
+	    *known; /* numeric: tried before the first host is looked up; "" or NULL: nothing */
 	struct ipc_approach approach;
 	struct ipc_texts texts;
 };

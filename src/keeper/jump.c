@@ -84,8 +84,12 @@ jump_put_dial(struct ksession *s, struct buf *order)
 		.hosts = { host, 1 },
 		.destinations = s->route->destinations,
 		.approach = ipc_approach_direct,
+		.known = s->jump.cached,
 	};
 
+	snprintf(s->jump.cached, sizeof(s->jump.cached), "%s",
+	    resolved_find(&s->keeper->resolved, s->jump.host, clock_ms(),
+		s->route->resolve_cache_ms));
 	ipc_begin(order, IPC_DIAL);
 	ipc_dial_put(order, &dial);
 }
@@ -98,6 +102,8 @@ jump_dialled(struct ksession *s, struct ipc_msg *msg)
 	struct buf b;
 
 	(void)upstream_end_of(getpeername, msg->fd, address);
+	if (s->route->resolve_cache_ms > 0 && strcmp(s->jump.cached, address) != 0)
+		resolved_add(&s->keeper->resolved, s->jump.host, address, clock_ms());
 	ksession_log_jumped(s, "", address);
 	ipc_begin(&b, IPC_JUMP_OPENED);
 	(void)ksession_send(s, &b, msg->fd);

@@ -6,11 +6,14 @@
 #ifndef KEEPER_JUMP_H
 #define KEEPER_JUMP_H
 
+#include "base/netaddr.h"
 #include "formats/destination.h"
 #include "keeper/jobs.h"
 
 /* The connection that is being dialled. */
 struct jump_dial {
+	/* the address that was tried first, without a lookup, or "" */
+	char cached[NETADDR_TEXT_SIZE];
 	char host[DESTINATION_HOST_SIZE];
 	uint32_t port;
 };

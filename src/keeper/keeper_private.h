@@ -10,6 +10,7 @@
 #include "keeper/dead_hosts.h"
 #include "keeper/decoy.h"
 #include "keeper/jobs.h"
+#include "keeper/resolved.h"
 #include "keeper/snapshot.h"
 #include "keeper/source.h"
 #include "keeper/tunnel.h"
@@ -25,6 +26,7 @@ struct keeper {
 	struct snapshot *now;  /* in force: new logins use it */
 	struct snapshot *next; /* loaded by RELOAD, until COMMIT */
 	struct dead_hosts dead;
+	struct resolved resolved;
 	struct ksession_list sessions;
 	struct jobs jobs;
 	struct tunnels tunnels;

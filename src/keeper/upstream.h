@@ -58,6 +58,8 @@ extern const struct upstream_method upstream_stored_method;
 struct login_upstream {
 	char host[256]; /* of route->hosts, the one that answered */
 	uint32_t port;	/* there: of the route, or of an SRV record */
+	/* the address that was tried first, without a lookup, or "" */
+	char cached[NETADDR_TEXT_SIZE];
 	char user[256];
 	/* both ends of the connection there, by the kernel; from[0] is '\0' before there is one */
 	char address[NETADDR_TEXT_SIZE], from[NETADDR_TEXT_SIZE];

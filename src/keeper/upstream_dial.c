@@ -141,6 +141,9 @@ upstream_put_dial(struct ksession *s, struct buf *order)
 	dial.approach.local = s->local;
 	dial.approach.local_port = s->local_port;
 	upstream_order_hosts(s, &dial.hosts);
+	snprintf(s->up.cached, sizeof(s->up.cached), "%s",
+	    resolved_find(&s->keeper->resolved, hosts[0], clock_ms(), s->route->resolve_cache_ms));
+	dial.known = s->up.cached;
 	ipc_begin(order, IPC_DIAL);
 	ipc_dial_put(order, &dial);
 	if (r != 0)
@@ -274,6 +277,8 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 	if (upstream_take_host(s, &msg->body) != 0)
 		return;
 	s->up.port = upstream_end_of(getpeername, msg->fd, s->up.address);
+	if (s->route->resolve_cache_ms > 0 && strcmp(s->up.cached, s->up.address) != 0)
+		resolved_add(&s->keeper->resolved, s->up.host, s->up.address, clock_ms());
 	if (!s->route->resolve_srv)
 		s->up.port = s->route->port; /* it may be that of the proxy */
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);

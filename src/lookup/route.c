@@ -78,6 +78,7 @@ static const struct keyword route_table[] = {
 	    .check = route_check_fingerprint },
 	{ "StrictHostKeyChecking", &keyword_choice, R(strict), .choices = route_strict_names,
 	    .value = "yes" },
+	{ "ResolveCache", &keyword_time, R(resolve_cache_ms), .value = "none", .max = 300 * 1000 },
 	{ "ConnectTimeout", &keyword_time, R(connect_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 3600 * 1000 },
 	{ "ConnectVia", &keyword_string, R(connect_via), .check = route_check_connect_via },
@@ -241,11 +242,10 @@ route_check_via(const struct conf_section *s, const struct route *r, struct conf
 			    "ConnectViaPassword needs ConnectVia: the proxy that it is for");
 		return;
 	}
-	if (r->resolve_srv)
+	if (r->resolve_srv || r->resolve_cache_ms > 0)
 		conf_error(errors, s->file, s->line,
-		    "[route %.100s]: ResolveSRV has no meaning with ConnectVia: the proxy looks "
-		    "names up",
-		    s->name);
+		    "[route %.100s]: %s has no meaning with ConnectVia: the proxy looks names up",
+		    s->name, r->resolve_srv ? "ResolveSRV" : "ResolveCache");
 	if (connect_via_parse(r->connect_via, &via, &why) != 0)
 		return; /* its error is there already */
 	if (e != NULL && via.user[0] == '\0')

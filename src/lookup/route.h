@@ -51,6 +51,7 @@ struct route {
 	uint16_t port;	      /* default 22 */
 	char *user;	      /* User, or NULL: the login */
 	int resolve_srv;      /* ResolveSRV: SRV records of hosts count */
+	int resolve_cache_ms; /* ResolveCache; 0: each name is looked up each time */
 	int connect_timeout_ms;	    /* for all hosts together; default 10 s */
 	char *connect_via;	    /* ConnectVia (connect_via.h), or NULL */
 	char *connect_via_password; /* ConnectViaPassword: name in the key store, or NULL */

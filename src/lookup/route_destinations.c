@@ -34,6 +34,11 @@ route_check_destinations(const struct conf_section *s, const struct route *r,
 				*host = conf_entry_find(s, "HostName");
 	size_t i, size = 0;
 
+	if (r->resolve_srv && r->resolve_cache_ms > 0)
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: ResolveCache has no meaning with ResolveSRV: it is for "
+		    "addresses",
+		    s->name);
 	for (i = 0; i < r->destinations.n; i++)
 		size += strlen(r->destinations.v[i]) + 4;
 	if (e != NULL && (size > ROUTE_DESTINATIONS_MAX || r->destinations.n > 1024))

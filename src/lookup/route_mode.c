@@ -66,7 +66,7 @@ route_check_host_is_tunnel(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)
 {
 	static const char *const without[] = { "SendProxy", "ConnectVia", "ResolveSRV",
-		"AllowDestinations", NULL };
+		"ResolveCache", "AllowDestinations", NULL };
 	const struct conf_entry *e = conf_entry_find(s, "HostName");
 	size_t i, n = 0;
 

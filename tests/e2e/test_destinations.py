@@ -125,6 +125,27 @@ def test_proxy_is_given_a_permitted_address(named, dns):
         proxy.stop()
 
 
+def test_address_of_a_name_is_used_again(named, dns, ring, machine):
+    """ResolveCache: without a question, and with every comparison."""
+    w = named(ResolveCache="5m")
+    g = w.gateway
+    g.route("bob+vm7", machine, [ring.get("client")], key="any", HostName="vm7.example.org", ResolveCache="5m",
+            AllowDestinations="*.example.org:* 192.0.2.0/24:*")
+    g.hangup()
+    assert login(w, "alice+vm7").text == "in\n"
+    asked = len(dns.asked)
+    assert login(w, "carol+vm7").text == "in\n" and len(dns.asked) == asked
+    refused(w, "bob+vm7", rf"vm7\.example\.org \({OUTSIDE}\) port \d+: {NOT_PERMITTED}")
+    assert len(dns.asked) > asked
+    # where it is not permitted any more it is looked up
+    g.route("*+*", machine, [ring.get("client")], key="any", HostName="%2.example.org", ResolveCache="5m",
+            AllowDestinations=f"*.example.org:* {INSIDE}:*",
+            known_hosts=machine.known_hosts().replace("[0.0.0.0]", "[vm7.example.org]"))
+    g.hangup()
+    dns.addresses("vm7.example.org", INSIDE)
+    assert login(w, "alice+vm7").text == "in\n"
+
+
 @pytest.fixture
 def by_srv(named, dns, machine):
     """Records of vm7: a port where nothing listens, then the machine."""
@@ -198,3 +219,5 @@ def test_check_names_what_does_not_go_together(make_gateway, make_sshd, ring):
     assert f"@vm7.example.org port {sshd.port}\nonly to    *.example.org:*\n" in shown
     g.route("alice", sshd, [ring.get("client")], ResolveSRV="yes", ConnectVia="socks5://p:1080")
     assert "ResolveSRV has no meaning with ConnectVia" in g.check()[1]
+    g.route("alice", sshd, [ring.get("client")], ResolveSRV="yes", ResolveCache="5s")
+    assert "ResolveCache has no meaning with ResolveSRV" in g.check()[1]

@@ -259,7 +259,8 @@ put_dial(struct buf *b)
 		.timeout_ms = 1000,
 		.port = 22,
 		.hosts = list,
-		.approach = approach });
+		.approach = approach,
+		.known = "192.0.2.9" });
 }
 
 static int
@@ -276,6 +277,7 @@ get_dial(struct wire *body, int whole)
 		assert_int_equal(m.port, 22);
 		assert_list(&m.hosts);
 		assert_approach(&m.approach);
+		assert_string_equal(m.known, "192.0.2.9");
 	}
 	strlist_free(&m.hosts);
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -247,4 +248,15 @@ fd_signals(int *fd, sigset_t *before)
 		return ERR_SYS;
 	*fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return *fd == -1 ? ERR_SYS : 0;
+}
+
+int
+fd_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return ERR_SYS;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == -1 ? ERR_SYS : 0;
 }

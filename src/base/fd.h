@@ -54,4 +54,7 @@ int fd_write_all(int fd, const void *p, size_t len) MUST_CHECK;
  * signalfd(2) for these.  A child restores the mask *before.  0; or ERR_SYS, and *fd is -1. */
 int fd_signals(int *fd, sigset_t *before) MUST_CHECK;
 
+/* Raise the limit of descriptors as far as it goes.  0 or ERR_SYS. */
+int fd_raise_limit(void) MUST_CHECK;
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/safe_path.h"
 #include "base/strlist.h"
 
@@ -199,6 +200,9 @@ const char *conf_where(const struct conf *conf, const char *kind, const char *ke
  * the routes, which lookup/ prints. */
 void conf_dump(const struct conf *conf, FILE *to);
 
+/* 1 if there is something to do for the process edge. */
+int conf_needs_edge(const struct conf *conf);
+
 /* 1 if the first bytes of what connects to this address are looked at (DetectOn). */
 int conf_detects(const struct conf *conf, const struct conf_listen *l);
 
@@ -208,7 +212,8 @@ void conf_gateway_dump(const struct conf *conf, FILE *to);
 int conf_gateway_parse(const char *text, size_t len, struct conf **out,
     struct conf_errors *errors) MUST_CHECK;
 
-/* Set this process's log to LogFormat and LogLevel. */
+/* LogFormat and LogLevel; and this process's log set to them. */
+void conf_log(const struct conf_gateway *gateway, enum log_level *level, enum log_format *format);
 void conf_set_log(const struct conf_gateway *gateway);
 
 /* A path of the configuration made absolute: relative ones begin at conf->base.  malloc()ed; NULL: out of

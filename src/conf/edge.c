@@ -62,6 +62,13 @@ edge_detect_matches(const char *word, const struct conf_listen *l)
 }
 
 int
+conf_needs_edge(const struct conf *conf)
+{
+	return conf->edge.accept_proxy_from.n > 0 || conf->n_forwards > 0 ||
+	    conf->edge.restrict_to_ssh;
+}
+
+int
 conf_detects(const struct conf *conf, const struct conf_listen *l)
 {
 	const struct strlist *on = &conf->edge.detect_on;

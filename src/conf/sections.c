@@ -528,14 +528,21 @@ conf_gateway_parse(const char *text, size_t len, struct conf **out, struct conf_
 }
 
 void
+conf_log(const struct conf_gateway *gateway, enum log_level *level, enum log_format *format)
+{
+	*format = strcasecmp(gateway->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_SSHD;
+	*level = strcasecmp(gateway->log_level, "DEBUG") == 0 ? LOG_LVL_DEBUG :
+	    strcasecmp(gateway->log_level, "ERROR") == 0      ? LOG_LVL_ERROR :
+								LOG_LVL_INFO;
+}
+
+void
 conf_set_log(const struct conf_gateway *gateway)
 {
-	log_set_format(
-	    strcasecmp(gateway->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_SSHD);
-	if (strcasecmp(gateway->log_level, "DEBUG") == 0)
-		log_set_level(LOG_LVL_DEBUG);
-	else if (strcasecmp(gateway->log_level, "ERROR") == 0)
-		log_set_level(LOG_LVL_ERROR);
-	else
-		log_set_level(LOG_LVL_INFO);
+	enum log_level level;
+	enum log_format format;
+
+	conf_log(gateway, &level, &format);
+	log_set_format(format);
+	log_set_level(level);
 }

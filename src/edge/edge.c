@@ -1,6 +1,7 @@
 /*
  * The process edge: connections come from the master, which has accepted them; each is looked at without
- * taking anything, until its header is complete, and then exactly the header is taken.  A role of cli/role.c.
+ * taking anything, until its header is complete, and then exactly the header is taken; or until it is clear
+ * what the connection is (kind.h).  A role of cli/role.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,24 +18,43 @@
 #include "base/netaddr.h"
 #include "base/proctitle.h"
 #include "edge/edge.h"
+#include "edge/kind.h"
 #include "formats/proxy_header.h"
 #include "ipc/messages.h"
 
 /* Events of one epoll_wait(2). */
 #define EDGE_EVENTS 64
+/* With 2048 connections a bucket has two; sections of the master's configuration. */
+#define EDGE_BUCKETS 1024
+#define EDGE_PATTERNS_MAX 128
 
-/* A connection that has not begun with a whole header yet.  The master limits how many there are and how
- * long they wait: it shuts down what it has given up, which ends here like a connection that is closed. */
+/* A connection that is looked at.  The master limits how many there are and how long they wait: it shuts down
+ * what it has given up, which ends here like a connection that is closed. */
 struct edge_connection {
+	LIST_ENTRY(edge_connection) entry;
 	uint64_t number;
 	int fd;
+	int for_kind; /* AWAIT_KIND, and not AWAIT_HEADER */
+};
+
+/* FirstBytes of a section. */
+struct edge_pattern {
+	size_t len;
+	uint8_t bytes[256];
 };
 
 struct edge {
 	int sock, epoll;
+	int take_connect; /* the heads of CONNECT are taken */
+	uint32_t patterns_base;
+	size_t n_patterns;
+	struct edge_pattern patterns[EDGE_PATTERNS_MAX];
+	LIST_HEAD(, edge_connection) connections[EDGE_BUCKETS];
 	uint8_t message[IPC_MAX];
-	uint8_t input[PROXY_HEADER_MAX];
+	uint8_t input[KIND_MAX];
 };
+
+_Static_assert(KIND_MAX >= PROXY_HEADER_MAX, "a header fits, too");
 
 /* Answer the master.  It reads whenever it can start a session, so waiting for it is no loss. */
 static void
@@ -53,6 +74,8 @@ edge_answer(const struct edge *e, const struct buf *body, enum ipc_type type)
 	if (r != 0)
 		_exit(r == ERR_EOF ? 0 : 1);
 }
+
+/* --- headers --- */
 
 static struct bytes
 edge_address(const struct netaddr *a)
@@ -123,36 +146,143 @@ edge_look(struct edge *e, int fd, struct proxy_header *h)
 	return got == (ssize_t)size ? 0 : ERR_EOF;
 }
 
-/* Something has come on a connection, or it has ended. */
+/* --- kinds --- */
+
+/* KIND */
 static void
-edge_input(struct edge *e, struct edge_connection *c, uint32_t events)
+edge_answer_kind(const struct edge *e, uint64_t number, const struct kind *k, uint32_t pattern)
+{
+	const struct ipc_opening m = { .connection = number,
+		.kind = k->kind,
+		.host = k->host,
+		.port = k->port,
+		.alpn = k->alpn,
+		.pattern = pattern,
+		.credentials = { (const uint8_t *)k->credentials, strlen(k->credentials) } };
+	struct buf body;
+
+	buf_init(&body, IPC_MAX);
+	ipc_opening_put(&body, &m);
+	edge_answer(e, &body, IPC_KIND);
+	buf_wipe(&body);
+}
+
+/* Recognise what has come.  0 with the answer; or ERR_AGAIN. */
+static int
+edge_recognise(struct edge *e, size_t n, enum kind_end end, struct kind *k, uint32_t *pattern)
+{
+	struct bytes patterns[EDGE_PATTERNS_MAX];
+	size_t i;
+	int r;
+
+	*pattern = IPC_NO_PATTERN;
+	r = kind_of(e->input, n, end, k);
+	if (r != 0 || k->kind == IPC_KIND_SSH)
+		return r;
+	for (i = 0; i < e->n_patterns; i++)
+		patterns[i] = (struct bytes){ e->patterns[i].bytes, e->patterns[i].len };
+	r = kind_pattern(e->input, n, end, patterns, e->n_patterns, pattern);
+	/* a protocol that is known is not made to wait for more */
+	if (r == ERR_AGAIN && k->kind != IPC_KIND_OTHER)
+		r = kind_pattern(e->input, n, KIND_LATE, patterns, e->n_patterns, pattern);
+	if (r == 0 && *pattern != IPC_NO_PATTERN)
+		*pattern += e->patterns_base;
+	return r;
+}
+
+/* Look at what has come, for a KIND.  0 with the answer; or ERR_AGAIN. */
+static int
+edge_look_kind(struct edge *e, int fd, enum kind_end end, struct kind *k, uint32_t *pattern)
+{
+	ssize_t n;
+	int r;
+
+	*k = (struct kind){ .kind = IPC_KIND_CLOSED };
+	*pattern = IPC_NO_PATTERN;
+	n = recv(fd, e->input, KIND_MAX, MSG_PEEK | MSG_DONTWAIT);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+		k->kind = IPC_KIND_SILENT;
+		return end == KIND_OPEN ? ERR_AGAIN : 0;
+	}
+	if (n <= 0)
+		return 0;
+	r = edge_recognise(e, (size_t)n, end, k, pattern);
+	if (r != 0 || k->kind != IPC_KIND_CONNECT)
+		return r;
+	if (!e->take_connect)
+		k->kind = IPC_KIND_HTTP;
+	else if (recv(fd, e->input, k->take, MSG_DONTWAIT) != (ssize_t)k->take)
+		*k = (struct kind){ .kind = IPC_KIND_CLOSED };
+	return 0;
+}
+
+/* --- connections --- */
+
+/* The master has the same socket, so that closing it here would not end its events.  All of it is before the
+ * answer, after which the connection is a session's. */
+static void
+edge_forget(const struct edge *e, struct edge_connection *c)
+{
+	(void)!epoll_ctl(e->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	fd_close(&c->fd);
+	LIST_REMOVE(c, entry);
+	free(c);
+}
+
+static void
+edge_input_header(struct edge *e, struct edge_connection *c, int ended)
 {
 	struct proxy_header h;
 	const uint64_t number = c->number;
 	int r = edge_look(e, c->fd, &h);
 
 	/* a beginning, and there will be no more */
-	if (r == ERR_AGAIN && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+	if (r == ERR_AGAIN && ended)
 		r = ERR_EOF;
 	if (r == ERR_AGAIN)
 		return;
-	/* The master has the same socket, so that closing it here would not end its events.  All of it is
-	 * before the answer, after which the connection is a session's. */
-	(void)!epoll_ctl(e->epoll, EPOLL_CTL_DEL, c->fd, NULL);
-	fd_close(&c->fd);
-	free(c);
+	edge_forget(e, c);
 	if (r == 0)
 		edge_answer_header(e, number, &h);
 	else
 		edge_answer_none(e, number, edge_why(r));
 }
 
-/* AWAIT_HEADER */
+static void
+edge_input_kind(struct edge *e, struct edge_connection *c, enum kind_end end)
+{
+	const uint64_t number = c->number;
+	struct kind k;
+	uint32_t pattern;
+
+	if (edge_look_kind(e, c->fd, end, &k, &pattern) == 0) {
+		edge_forget(e, c);
+		edge_answer_kind(e, number, &k, pattern);
+	}
+	explicit_bzero(&k, sizeof(k));
+}
+
+/* Something has come on a connection, or it has ended. */
+static void
+edge_input(struct edge *e, struct edge_connection *c, uint32_t events)
+{
+	const int ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+
+	if (c->for_kind)
+		edge_input_kind(e, c, ended ? KIND_CLOSED : KIND_OPEN);
+	else
+		edge_input_header(e, c, ended);
+}
+
+/* --- the master's messages --- */
+
+/* AWAIT_HEADER and AWAIT_KIND */
 static void
 edge_take(struct edge *e, struct ipc_msg *msg)
 {
 	const uint64_t number = wire_u64(&msg->body);
 	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	const struct kind closed = { .kind = IPC_KIND_CLOSED };
 	struct edge_connection *c = NULL;
 
 	if (wire_end(&msg->body) == 0)
@@ -161,13 +291,55 @@ edge_take(struct edge *e, struct ipc_msg *msg)
 		fd_close(&msg->fd);
 		return;
 	}
-	*c = (struct edge_connection){ number, msg->fd };
+	c->number = number;
+	c->fd = msg->fd;
+	c->for_kind = msg->type == IPC_AWAIT_KIND;
+	LIST_INSERT_HEAD(&e->connections[number % EDGE_BUCKETS], c, entry);
 	event.data.ptr = c;
 	/* edge-triggered: what has been looked at stays in the socket, and is no event again */
-	if (epoll_ctl(e->epoll, EPOLL_CTL_ADD, c->fd, &event) == -1) {
-		fd_close(&c->fd);
-		free(c);
+	if (epoll_ctl(e->epoll, EPOLL_CTL_ADD, c->fd, &event) == 0)
+		return;
+	if (c->for_kind)
+		edge_answer_kind(e, number, &closed, IPC_NO_PATTERN);
+	else
 		edge_answer_none(e, number, IPC_HEADER_CLOSED);
+	edge_forget(e, c);
+}
+
+/* RELEASE: the answer may be on its way already. */
+static void
+edge_release(struct edge *e, struct wire *body)
+{
+	const uint64_t number = wire_u64(body);
+	struct edge_connection *c;
+
+	if (wire_end(body) != 0)
+		return;
+	LIST_FOREACH(c, &e->connections[number % EDGE_BUCKETS], entry)
+		if (c->number == number)
+			break;
+	if (c != NULL && c->for_kind)
+		edge_input_kind(e, c, KIND_LATE);
+}
+
+/* PATTERNS */
+static void
+edge_patterns(struct edge *e, struct wire *body)
+{
+	struct edge_pattern *p;
+	struct bytes s;
+
+	e->take_connect = wire_bool(body);
+	e->patterns_base = wire_u32(body);
+	e->n_patterns = 0;
+	/* until there is no byte left */
+	while (wire_end(body) != 0 && e->n_patterns < EDGE_PATTERNS_MAX) {
+		s = wire_string(body);
+		if (wire_err(body) != 0 || s.len == 0 || s.len > sizeof(p->bytes))
+			break;
+		p = &e->patterns[e->n_patterns++];
+		p->len = s.len;
+		memcpy(p->bytes, s.p, s.len);
 	}
 }
 
@@ -179,7 +351,11 @@ edge_messages(struct edge *e)
 
 	do {
 		r = ipc_recv(e->sock, e->message, IPC_MASTER_TO_EDGE, IPC_PHASE_ANY, &msg);
-		if (r == 0)
+		if (r == 0 && msg.type == IPC_RELEASE)
+			edge_release(e, &msg.body);
+		else if (r == 0 && msg.type == IPC_PATTERNS)
+			edge_patterns(e, &msg.body);
+		else if (r == 0)
 			edge_take(e, &msg);
 	} while (
 	    r == 0 || r == ERR_NOFILE); /* without a descriptor: the master gives it up in time */

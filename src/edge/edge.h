@@ -1,7 +1,7 @@
 /*
- * The process that reads what comes before SSH on a connection: the header with which a load balancer
- * says whose connection it is (formats/proxy_header.h).  One for the whole gateway, and only where [edge]
- * needs it.
+ * The process that reads the first bytes of a connection: the header with which a load balancer says whose
+ * connection it is (formats/proxy_header.h), and what says whether it is SSH (kind.h).  One for the whole
+ * gateway, and only where the configuration needs it.
  */
 #ifndef EDGE_EDGE_H
 #define EDGE_EDGE_H

@@ -20,6 +20,10 @@ static const struct {
 	[STARTUP_MAX] = { "Exceeded MaxStartups\r\n", "MaxStartups" },
 	[STARTUP_NO_HEADER] = { "A PROXY protocol header is expected here\r\n", "PROXY header" },
 	[STARTUP_PER_SOURCE] = { "Exceeded PerSourceMaxStartups\r\n", "PerSourceMaxStartups" },
+	/* in no words of SSH */
+	[STARTUP_SILENT] = { "", "silent until DetectTimeout" },
+	[STARTUP_NOT_LISTED] = { "", "no SSH, and no [forward] section for it" },
+	[STARTUP_NOT_FORWARDED] = { "", "not forwarded" },
 };
 
 void
@@ -41,7 +45,11 @@ drops_refuse(struct drops *d, const struct connection *c, enum startup_verdict v
 {
 	const char *text = drop_words[verdict].text;
 
-	(void)!send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	/* What it has sent is dropped unread: to close a socket with bytes in it can destroy the answer. */
+	if (c->detect)
+		(void)!recv(c->fd, NULL, 1 << 20, MSG_TRUNC | MSG_DONTWAIT);
+	if (text[0] != '\0')
+		(void)!send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 	drops_flush(d, now);
 	if (d->since == 0)
 		d->since = now;

@@ -15,17 +15,17 @@
 #include "errand/starter.h"
 #include "master/errands.h"
 
-/* Fork, and execute the program anew in this role in the child.  0, or ERR_SYS: there is no child. */
-static int
-errands_fork(const struct master *m, int sock, const char *const *argv)
+int
+errands_fork(const struct master *m, int sock, const char *const *argv, pid_t *pid)
 {
-	const pid_t pid = fork();
+	const pid_t child = fork();
 
-	if (pid == 0) {
+	if (child == 0) {
 		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
 		reexec_role(sock, argv);
 	}
-	return pid == -1 ? ERR_SYS : 0;
+	*pid = child;
+	return child == -1 ? ERR_SYS : 0;
 }
 
 /* The carrier of a hop is forked as a session is: there may be as many. */
@@ -48,6 +48,7 @@ errands_begin(struct master *m, const struct users *users)
 	const struct conf_entry *command = conf_lookup_entry(m->conf, "exec", "Command");
 	const char *lacks = errand_confine_lacks();
 	int pair[2], r = ERR_SYS;
+	pid_t pid;
 	char *line;
 
 	if (lacks != NULL && strlist_has(&m->conf->lookup.order, "exec"))
@@ -60,7 +61,8 @@ errands_begin(struct master *m, const struct users *users)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0) {
 		r = errands_fork(m, pair[1],
 		    (const char *const[]){ "role-starter", users->programs,
-			users->keeper == NULL ? "" : users->keeper, m->conf->base, line, NULL });
+			users->keeper == NULL ? "" : users->keeper, m->conf->base, line, NULL },
+		    &pid);
 		close(pair[1]);
 		m->starter = pair[0];
 		if (r == 0)
@@ -80,6 +82,7 @@ errands_start(struct master *m, struct ipc_msg *msg)
 		[IPC_ERRAND_PASSWORD] = "role-password",
 		[IPC_ERRAND_LOOK] = "role-look" };
 	const unsigned int kind = wire_u8(&msg->body);
+	pid_t pid;
 	int r;
 
 	if (wire_end(&msg->body) != 0 || kind == 0 || kind > IPC_ERRAND_HOP) {
@@ -91,7 +94,7 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	else if (kind == IPC_ERRAND_HOP)
 		r = errands_fork_hop(m, msg->fd);
 	else
-		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL });
+		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL }, &pid);
 	/* the errand's socket closes, by which the keeper learns of a failure */
 	if (r != 0)
 		log_error("an errand cannot be started: %s", err_str(r));

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -142,6 +141,15 @@ master_admit(struct master *m, struct connection *c)
 	fd_close(&c->fd);
 }
 
+void
+master_arrived(struct master *m, struct connection *c)
+{
+	if (c->detect)
+		detect_take(m, c);
+	else
+		master_admit(m, c);
+}
+
 /* Accept one connection and serve or refuse it, or have its header read before that.  0, or an ERR_*: no
  * connection waits, or there is no descriptor for it. */
 static int
@@ -158,13 +166,14 @@ master_accept_one(struct master *m, const struct listener *l)
 	}
 	if (r != 0)
 		return r;
+	c.detect = l->address != NULL && conf_detects(m->conf, l->address);
 	if (l->address == NULL) {
 		(void)!send(c.fd, stray, sizeof(stray) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		fd_close(&c.fd);
 	} else if (proxied_wanted(m, &c.address)) {
 		proxied_take(m, &c);
 	} else {
-		master_admit(m, &c);
+		master_arrived(m, &c);
 	}
 	return 0;
 }
@@ -298,7 +307,7 @@ master_reap(struct master *m)
 			m->keeper_status = status;
 			continue;
 		}
-		if (proxied_reap(m, pid, status))
+		if (arrivals_reap(m, pid, status) || forwards_reap(m, pid, status))
 			continue;
 		if (startups_reap(m->startups, pid, status, now))
 			m->accept_at = 0; /* its descriptors are free again */
@@ -364,7 +373,10 @@ master_timers(struct master *m, int64_t now)
 	due = notify_timers(m, now);
 	if (due < next)
 		next = due;
-	due = proxied_timers(m, now);
+	due = arrivals_timers(m, now);
+	if (due < next)
+		next = due;
+	due = forwards_timers(m, now);
 	if (due < next)
 		next = due;
 	return drops_next(&m->drops) < next ? drops_next(&m->drops) : next;
@@ -373,7 +385,7 @@ master_timers(struct master *m, int64_t now)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 4], *listening = &fds[CONTROL_FDS + 4];
+	struct pollfd fds[CONTROL_FDS + LISTENERS_MAX + 5], *listening = &fds[CONTROL_FDS + 5];
 	int64_t now, next;
 	size_t i;
 	int paused;
@@ -385,23 +397,26 @@ master_loop(struct master *m)
 		next = master_timers(m, now);
 		fds[0] = (struct pollfd){ m->keeper, POLLIN, 0 };
 		fds[1] = (struct pollfd){ m->signals, POLLIN, 0 };
-		proxied_poll(m, &fds[2], paused);
-		granted_poll(m, &fds[3], paused);
-		control_poll(m->control, &fds[4]);
+		arrivals_poll(m, &fds[2], paused);
+		forwards_poll(m, &fds[3]);
+		granted_poll(m, &fds[4], paused);
+		control_poll(m->control, &fds[5]);
 		for (i = 0; i < m->n_listeners; i++)
 			listening[i] = (struct pollfd){ paused ? -1 : m->listeners[i].fd, POLLIN,
 				0 };
-		if (poll(fds, m->n_listeners + CONTROL_FDS + 4, clock_until(next, now)) == -1)
+		if (poll(fds, m->n_listeners + CONTROL_FDS + 5, clock_until(next, now)) == -1)
 			continue;
 		if (fds[1].revents != 0)
 			master_signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
 			master_keeper_input(m);
-		control_input(m->control, &fds[4], m);
-		if (fds[2].revents != 0 && !m->done)
-			proxied_input(m, fds[2].revents);
-		if (fds[3].revents != 0 && !m->done)
+		control_input(m->control, &fds[5], m);
+		if (fds[4].revents != 0 && !m->done)
 			granted_input(m);
+		if (fds[3].revents != 0 && !m->done)
+			forwards_input(m, fds[3].revents);
+		if (fds[2].revents != 0 && !m->done)
+			arrivals_input(m, fds[2].revents);
 		/*
 		 * A reload may have closed a listener and opened another with the same descriptor.
 		 * One connection for each listener and round: accept(2) allocates a socket before it
@@ -493,19 +508,6 @@ master_start_keeper(struct master *m, const char *conf_dir, const char *run_as)
 	return 1;
 }
 
-/* The keeper, which inherits the limit, has a descriptor for each session: raise it to the maximum. */
-static void
-master_raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
-}
-
 /* Everything before the first connection.  0, or the exit status to end with. */
 static int
 master_start(struct master *m, const char *conf_dir)
@@ -522,7 +524,9 @@ master_start(struct master *m, const char *conf_dir)
 	    fd_signals(&m->signals, &m->old_mask) != 0)
 		return 1;
 	run_adopt();
-	master_raise_descriptor_limit();
+	/* the keeper and the forwarder, which inherit it, have descriptors for each connection */
+	if (fd_raise_limit() != 0)
+		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 	notify_begin(&m->notify);
 	if (users_choose(m->conf, &users) != 0)
 		return 78;
@@ -557,7 +561,8 @@ master_start(struct master *m, const char *conf_dir)
 		return 1;
 	}
 	proctitle_set("master");
-	proxied_configure(m);
+	arrivals_configure(m);
+	forwards_configure(m);
 	return listeners_listen(m->listeners, m->n_listeners) != 0;
 }
 
@@ -576,12 +581,13 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	if (m.status == 0) {
 		notify_serving(&m, 0);
 		master_loop(&m);
-		proxied_end(&m);
+		arrivals_end(&m);
 		if (master_is_init())
 			master_end_sessions(&m);
 	}
 	control_close(&m.control);
-	proxied_free(&m.proxied);
+	arrivals_free(&m.arrivals);
+	forwards_free(&m.forwards);
 	granted_free(&m.granted);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);

@@ -7,8 +7,11 @@
 #include <signal.h>
 
 #include "ipc/ipc.h"
+#include "master/arrivals.h"
 #include "master/control.h"
+#include "master/detect.h"
 #include "master/drops.h"
+#include "master/forwards.h"
 #include "master/granted.h"
 #include "master/listener.h"
 #include "master/master.h"
@@ -32,8 +35,10 @@ struct master {
 	int keeper_status; /* its wait(2) status then */
 	int starter;	   /* socket of the starter of lookup programs, or -1 */
 	int signals;
-	int64_t accept_at;	 /* accepting pauses until then */
-	struct proxied *proxied; /* NULL: [edge] has never wanted PROXY headers */
+	int64_t accept_at;	   /* accepting pauses until then */
+	struct arrivals *arrivals; /* NULL: nothing has ever been looked at before it is served */
+	struct detect detect;
+	struct forwards *forwards; /* NULL: there has never been a [forward] section */
 	struct granted *granted;
 	struct control *control;
 	enum {
@@ -72,7 +77,11 @@ void master_accept(struct master *m, const struct listener *l, int most);
 /* 1 if the keeper can be told of one more connection.  Else accepting pauses. */
 int master_has_room(struct master *m);
 
-/* Serve or refuse a connection, whose client is known, and close it here. */
+/* A connection whose client is known: have its first bytes looked at, or admit it at once.  It is the
+ * callee's from now on. */
+void master_arrived(struct master *m, struct connection *c);
+
+/* Serve or refuse a connection of SSH, and close it here. */
 void master_admit(struct master *m, struct connection *c);
 
 /* How a process has ended, for the log, from its status of wait(2). */

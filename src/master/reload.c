@@ -129,7 +129,7 @@ reload_note_all(struct master *m, const struct conf_gateway *old, const struct c
 			reload_note(notes, how.text);
 }
 
-/* Apply [gateway] and [edge] as the keeper has loaded it: listeners, limits.  0 with lines in notes, or an ERR_*
+/* Apply [gateway], [edge] and [forward NAME] as the keeper has loaded it: listeners, limits.  0 with lines in notes, or an ERR_*
  * with why and nothing changed. */
 static int
 reload_apply(struct master *m, const char *text, struct buf *notes, struct reason *why)
@@ -167,7 +167,8 @@ reload_apply(struct master *m, const char *text, struct buf *notes, struct reaso
 	startups_set_limits(m->startups, &conf->gateway, clock_ms());
 	conf_free(&m->reloaded);
 	m->conf = m->reloaded = conf;
-	proxied_configure(m);
+	arrivals_configure(m);
+	forwards_configure(m);
 	return 0;
 }
 

@@ -87,8 +87,8 @@ startup_source_chain(struct startups *s, const struct netaddr *source)
 	return &s->sources[netaddr_hash(source, &s->key) % STARTUP_BUCKETS];
 }
 
-static struct netaddr
-startup_source_of(const struct startups *s, const struct netaddr *address)
+struct netaddr
+startups_source(const struct startups *s, const struct netaddr *address)
 {
 	struct netaddr source = *address;
 
@@ -101,7 +101,7 @@ startup_source_of(const struct startups *s, const struct netaddr *address)
 static struct startup_source *
 startup_source_find(struct startups *s, const struct netaddr *address)
 {
-	struct netaddr source = startup_source_of(s, address);
+	struct netaddr source = startups_source(s, address);
 	struct startup_source *e;
 
 	LIST_FOREACH(e, startup_source_chain(s, &source), chain)
@@ -119,7 +119,7 @@ startup_source_add(struct startups *s, const struct netaddr *address)
 		e = calloc(1, sizeof(*e));
 		if (e == NULL)
 			return ERR_NOMEM;
-		e->source = startup_source_of(s, address);
+		e->source = startups_source(s, address);
 		LIST_INSERT_HEAD(startup_source_chain(s, &e->source), e, chain);
 	}
 	e->n++;
@@ -242,6 +242,13 @@ startups_admit(struct startups *s, const struct netaddr *address, int64_t now, c
 	if (e != NULL && e->n >= per_source)
 		return STARTUP_PER_SOURCE;
 	return STARTUP_ADMITTED;
+}
+
+void
+startups_penalise(struct startups *s, const struct netaddr *address, enum conf_penalty what,
+    int64_t now)
+{
+	penalties_add(s->penalties, address, what, now);
 }
 
 /* An unused number of eight hexadecimal digits: short enough to be read out on the telephone. */

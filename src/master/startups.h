@@ -24,7 +24,11 @@ enum startup_verdict {
 	STARTUP_PENALISED,
 	STARTUP_MAX,
 	STARTUP_PER_SOURCE,
-	STARTUP_NO_HEADER, /* no verdict of startups_admit(), but of proxied.c */
+	/* no verdicts of startups_admit(), but of proxied.c, detect.c and forwards.c */
+	STARTUP_NO_HEADER,
+	STARTUP_SILENT,
+	STARTUP_NOT_LISTED,
+	STARTUP_NOT_FORWARDED,
 	STARTUP_VERDICTS
 };
 
@@ -38,6 +42,13 @@ void startups_free(struct startups **s);
 /* May this address connect now?  If not, why is the reason for the log (static). */
 enum startup_verdict startups_admit(struct startups *s, const struct netaddr *address, int64_t now,
     const char **why);
+
+/* What counts as one source: the address, masked by PerSourceNetBlockSize. */
+struct netaddr startups_source(const struct startups *s, const struct netaddr *address);
+
+/* A penalty for what has never become a session. */
+void startups_penalise(struct startups *s, const struct netaddr *address, enum conf_penalty what,
+    int64_t now);
 
 /* A random number for a new session, which no other session has now. */
 uint64_t startups_new_id(const struct startups *s);

@@ -13,8 +13,8 @@ from lab.taken_over import TakenOverEdge
 from lab.way import Way
 
 STRANGER = "127.0.0.2"
-# Of the first connection of a load balancer (src/master/proxied.c).
-FIRST = 1024
+# Of the first connection of a load balancer (src/master/arrivals.c).
+FIRST = 2048
 DIED = r"edge has died \((.*?)\): \d+ connections"
 
 

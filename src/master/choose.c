@@ -1,0 +1,135 @@
+/*
+ * The choice for a connection that edge has looked at (choose.h).  Called by detect.c.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "base/match.h"
+#include "conf/conf.h"
+#include "formats/address.h"
+#include "master/choose.h"
+
+/* By enum ipc_kind; 0: no section can take it. */
+static const unsigned int choose_protocols[IPC_KINDS] = {
+	[IPC_KIND_SSH] = FORWARD_SSH,
+	[IPC_KIND_TLS] = FORWARD_TLS | FORWARD_ANY,
+	[IPC_KIND_HTTP] = FORWARD_HTTP | FORWARD_ANY,
+	/* edge has taken the head: nobody else would understand the rest */
+	[IPC_KIND_CONNECT] = FORWARD_CONNECT,
+	[IPC_KIND_BANNER] = FORWARD_BANNER,
+	[IPC_KIND_XMPP] = FORWARD_XMPP | FORWARD_ANY,
+	[IPC_KIND_OPENVPN] = FORWARD_OPENVPN | FORWARD_ANY,
+	[IPC_KIND_OTHER] = FORWARD_ANY,
+};
+
+static struct bytes
+choose_bytes(const char *text)
+{
+	return (struct bytes){ (const uint8_t *)text, strlen(text) };
+}
+
+/* The longest that fits is known; another one fits if that one begins with it. */
+static int
+choose_first_bytes(const char *text, struct bytes first)
+{
+	uint8_t bytes[FORWARD_BYTES_MAX];
+	const int n = forward_bytes(text, bytes);
+
+	return n > 0 && (size_t)n <= first.len && memcmp(bytes, first.p, (size_t)n) == 0;
+}
+
+static int
+choose_host(const struct strlist *patterns, const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < patterns->n && host[0] != '\0'; i++)
+		if (match_pattern(choose_bytes(host), choose_bytes(patterns->v[i]), MATCH_FOLD))
+			return 1;
+	return patterns->n == 0;
+}
+
+/* 1 if the client offers one of these names. */
+static int
+choose_alpn(const struct strlist *names, const char *offered)
+{
+	const char *p, *end;
+	size_t i;
+
+	for (p = offered; *p != '\0'; p = *end == ',' ? end + 1 : end) {
+		end = p + strcspn(p, ",");
+		for (i = 0; i < names->n; i++)
+			if (strlen(names->v[i]) == (size_t)(end - p) &&
+			    memcmp(names->v[i], p, (size_t)(end - p)) == 0)
+				return 1;
+	}
+	return names->n == 0;
+}
+
+/* 1 if one of these lists has the address, and none before it excludes it with a '!'. */
+static int
+choose_address(const struct strlist *lists, const char *address)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < lists->n; i++) {
+		r = address_match(address, lists->v[i]);
+		if (r != 0)
+			return r == 1;
+	}
+	return lists->n == 0;
+}
+
+static int
+choose_port(const struct strlist *ports, uint32_t port)
+{
+	uint16_t one;
+	size_t i;
+
+	for (i = 0; i < ports->n; i++)
+		if (conf_port(ports->v[i], &one) == 0 && one == port)
+			return 1;
+	return ports->n == 0;
+}
+
+/* Does the section take this connection?  protocols: bits that will do; 0: FirstBytes alone. */
+static int
+choose_takes(const struct conf_forward *f, const struct choose_facts *facts, unsigned int protocols)
+{
+	if (f->first_bytes != NULL ? !choose_first_bytes(f->first_bytes, facts->first) :
+				     (f->protocols & protocols) == 0)
+		return 0;
+	return (f->mode == FORWARD_RAW) == (facts->inner != 0) &&
+	    choose_host(&f->match_host, facts->host) && choose_alpn(&f->match_alpn, facts->alpn) &&
+	    choose_address(&f->match_address, facts->client) &&
+	    choose_address(&f->match_local_address, facts->local) &&
+	    choose_port(&f->match_local_ports, facts->local_port);
+}
+
+enum choice
+choose(const struct conf *conf, const struct choose_facts *facts,
+    const struct conf_forward **forward)
+{
+	const unsigned int bits = choose_protocols[facts->kind];
+	const int ssh = facts->kind == IPC_KIND_SSH || facts->kind == IPC_KIND_BANNER;
+	unsigned int round;
+	size_t i;
+
+	*forward = NULL;
+	if (facts->kind == IPC_KIND_CLOSED)
+		return CHOICE_CLOSED;
+	if (facts->kind == IPC_KIND_SILENT)
+		return conf->edge.restrict_to_ssh ? CHOICE_SILENT : CHOICE_SSH;
+	/* Protocol = any is for what no other section takes */
+	for (round = 0; round < 2; round++)
+		for (i = 0; i < conf->n_forwards; i++) {
+			*forward = &conf->forwards[i];
+			if (choose_takes(*forward, facts,
+				round == 0 ? bits & ~(unsigned int)FORWARD_ANY :
+					     bits & FORWARD_ANY))
+				return CHOICE_FORWARD;
+		}
+	*forward = NULL;
+	return ssh ? CHOICE_SSH : CHOICE_NONE;
+}

@@ -10,8 +10,10 @@ import pytest
 
 from lab import net
 from lab.dns import A, NameServer
+from lab.documents import block, put
 from lab.gateway import SALLYPORT
 from lab.proxies import Microsocks
+from lab.sshd import ME
 from lab.way import Way
 
 OUTSIDE, INSIDE = "203.0.113.5", "10.0.0.5"
@@ -123,6 +125,30 @@ def test_proxy_is_given_a_permitted_address(named, dns):
         refused(w, "alice+vm7", NOT_PERMITTED)
     finally:
         proxy.stop()
+
+
+def test_recipe_for_a_domain(dns, machine, make_gateway, ring, tmp_path):
+    g = make_gateway(within=dns.within)
+    text = put(block("doc/recipes.md", "Any machine of a domain", "ini"),
+               ("*.corp.example 10.0.0.0/8", f"*.corp.example:* {OUTSIDE}:*"))
+    (g.conf / "10-any.ini").write_text(f"{text}Port = {machine.port}\nConnectTimeout = 30s\n")
+    (g.conf / "users").mkdir()
+    (g.conf / "users" / f"{ME}.pub").write_text(ring.get("client").public + "\n")
+    (g.conf / "known_hosts").write_text("".join(
+        f"[*.corp.example]:{machine.port} {line.split(None, 1)[1]}\n"
+        for line in machine.known_hosts().splitlines()))
+    machine.authorize(g.generate_key("staff"))
+    g.start()
+    w = Way("gateway", tmp_path, ring, machine, g)
+    try:
+        dns.addresses("vm7.corp.example", OUTSIDE)
+        dns.addresses("vm8.corp.example", INSIDE)
+        assert login(w, f"{ME}+vm7").text == "in\n"
+        refused(w, f"{ME}+vm8", NOT_PERMITTED)
+        refused(w, f"{ME}+vm7.elsewhere", r"cannot connect: vm7\.elsewhere\.corp\.example: ")
+    finally:
+        w.close()
+    assert g.notes() == ""
 
 
 def test_address_of_a_name_is_used_again(named, dns, ring, machine):

@@ -292,6 +292,8 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 		return handle_conversation(as, r);
 	if (!bytes_is(r->method, METHOD_NONE))
 		return auth_fail(as, out);
+	if (namelist_has(as->methods, METHOD_NONE))
+		return auth_put_pending(as, AUTH_SERVER_NONE, r->rest);
 	if (++as->queries > AUTH_SERVER_QUERIES_MAX)
 		return auth_deny(as, AUTH_SERVER_TOO_MANY);
 	return auth_reply_failure(as, out);

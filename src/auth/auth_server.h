@@ -129,6 +129,7 @@ enum auth_server_pending {
 	AUTH_SERVER_PASSWORD,	  /* a "password" request (RFC 4252 section 8) */
 	AUTH_SERVER_CONVERSATION, /* a "keyboard-interactive" request (RFC 4256) */
 	AUTH_SERVER_RESPONSE,	  /* an answer in that conversation */
+	AUTH_SERVER_NONE,	  /* a "none" request of a login that it suffices for */
 };
 
 /* After PENDING: *message is what follows the name of the method in its request, well-formed;

@@ -87,6 +87,9 @@ decoy_route_add(struct decoy *d, const struct route *route)
 	const char *hash = route->password_hash;
 	struct auth_methods m;
 
+	/* a login that does not exist lets nobody in */
+	if (route_wants_nobody(route))
+		return;
 	auth_methods_init(&m, &route->methods);
 	auth_methods_next(&m, s.methods);
 	if (hash != NULL && strncmp(hash, kind, strlen(kind)) == 0)

@@ -147,18 +147,25 @@ downstream_key_refused(void *session)
 
 /* --- requests --- */
 
-/* A request that auth_server cannot verify: it has a password, or is for a conversation. */
+/* A request that auth_server cannot verify: it has a password, or is for a conversation, or is "none". */
 static void
 downstream_request(struct ksession *s)
 {
 	const struct upstream_method *method = upstream_method(s);
+	struct bytes message;
 
-	if (method == NULL && decoy_of(s)->passthrough)
+	if (auth_server_pending(s->down.auth, &message) == AUTH_SERVER_NONE) {
+		if (s->route != NULL && route_wants_nobody(s->route))
+			downstream_method_passed(s);
+		else
+			downstream_failed(s);
+	} else if (method == NULL && decoy_of(s)->passthrough) {
 		decoy_answer(s);
-	else if (method != NULL && method->verifies_client)
+	} else if (method != NULL && method->verifies_client) {
 		method->client_request(s);
-	else
+	} else {
 		downstream_check_password(s);
+	}
 }
 
 void

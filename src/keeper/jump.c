@@ -15,6 +15,11 @@ jump_let_in(struct ksession *s)
 	char title[600];
 	struct buf b;
 
+	if (!tunnel_may_enter(s)) {
+		ksession_refuse(s, "there are too many connections of your address already",
+		    "as many of its address hold tunnels as MaxTunnels permits");
+		return;
+	}
 	if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 		return;
 	ksession_log_jump(s);

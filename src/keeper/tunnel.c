@@ -1,6 +1,7 @@
 /*
  * The registry of tunnels (tunnel.h): who may hold which name.  tunnel_connect.c leads connections into them.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "base/match.h"
 #include "conf/forward.h"
 #include "keeper/tunnel_private.h"
+
+#define TUNNEL_PROOF_SIZE 128
 
 /* Names that are tried for a client that leaves the choice to the gateway. */
 #define TUNNEL_GIVEN_MAX 16
@@ -55,18 +58,50 @@ tunnel_find(struct keeper *k, const char *name, uint32_t port)
 
 /* --- persons --- */
 
-static const char *
-tunnel_key_of(const struct ksession *s)
+/* What makes a person besides the login: the key; where nobody has to prove anything, the address, of IPv6 the
+ * network that a provider hands out to one subscriber; else, such as with a password, nothing. */
+static void
+tunnel_proof_of(const struct ksession *s, char out[TUNNEL_PROOF_SIZE])
 {
-	/* without a key, such as with a password, the login is the person */
-	return s->down.keys_used.n > 0 ? s->down.keys_used.v[0] : "";
+	struct in6_addr a;
+
+	out[0] = '\0';
+	if (s->down.keys_used.n > 0) {
+		snprintf(out, TUNNEL_PROOF_SIZE, "%s", s->down.keys_used.v[0]);
+	} else if (route_wants_nobody(s->route)) {
+		snprintf(out, TUNNEL_PROOF_SIZE, "%s", s->client);
+		if (inet_pton(AF_INET6, s->client, &a) == 1) {
+			memset(a.s6_addr + 8, 0, 8);
+			(void)inet_ntop(AF_INET6, &a, out, TUNNEL_PROOF_SIZE);
+		}
+	}
 }
 
 static int
 tunnel_same_person(const struct ksession *a, const struct ksession *b)
 {
-	return strcmp(a->route->login, b->route->login) == 0 &&
-	    strcmp(tunnel_key_of(a), tunnel_key_of(b)) == 0;
+	char proof_a[TUNNEL_PROOF_SIZE], proof_b[TUNNEL_PROOF_SIZE];
+
+	if (strcmp(a->route->login, b->route->login) != 0)
+		return 0;
+	tunnel_proof_of(a, proof_a);
+	tunnel_proof_of(b, proof_b);
+	return strcmp(proof_a, proof_b) == 0;
+}
+
+int
+tunnel_may_enter(const struct ksession *s)
+{
+	const struct ksession *other;
+	int n = 0;
+
+	if (s->route->mode != ROUTE_TUNNEL || !route_wants_nobody(s->route))
+		return 1;
+	TAILQ_FOREACH(other, &s->keeper->sessions, entry)
+		if (other != s && other->logged_in && other->route->mode == ROUTE_TUNNEL &&
+		    tunnel_same_person(s, other))
+			n++;
+	return n < s->route->max_tunnels;
 }
 
 static unsigned int
@@ -264,10 +299,11 @@ tunnel_may_ask(const struct ksession *s, const char *name)
 uint64_t
 tunnel_number(const struct ksession *s, unsigned int turn)
 {
-	const char *key = tunnel_key_of(s);
 	crypto_generichash_state state;
+	char key[TUNNEL_PROOF_SIZE];
 	uint64_t number;
 
+	tunnel_proof_of(s, key);
 	crypto_generichash_init(&state, NULL, 0, sizeof(number));
 	crypto_generichash_update(&state, (const uint8_t *)s->route->login,
 	    strlen(s->route->login) + 1);

@@ -57,6 +57,10 @@ struct tunnel_holder {
 
 void tunnels_init(struct tunnels *t);
 
+/* May the client, who has logged in, have a session?  Where nobody has to prove anything, a source has as many as
+ * MaxTunnels.  1 or 0. */
+int tunnel_may_enter(const struct ksession *s);
+
 /* TUNNEL_LISTEN, TUNNEL_CANCEL, TUNNEL_TAKEN */
 void tunnel_listen(struct ksession *s, struct wire *body);
 void tunnel_cancel(struct ksession *s, struct wire *body);

@@ -300,7 +300,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	route_check_proofs(s, r, errors);
 	if (r->mode == ROUTE_HOP)
 		route_check_hop(s, r, errors);
-	else if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough)
+	else if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough &&
+	    !strlist_has(&r->authentication_methods, METHOD_NONE))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
 		    "PasswordHash: who may log in",

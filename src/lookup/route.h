@@ -125,6 +125,9 @@ struct route {
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
 
+/* Does the route let everybody in, without a proof (AuthenticationMethods = none)?  1 or 0. */
+int route_wants_nobody(const struct route *r);
+
 /* May the gateway connect to this host of the route, by its name?  1 or 0. */
 int route_may_dial(const struct route *r, const char *host);
 

@@ -22,7 +22,15 @@ route_has_method(const struct conf_section *s, const struct route *r, const char
 {
 	if (strcmp(method, METHOD_PUBLICKEY) == 0)
 		return route_has_keys(s);
+	if (strcmp(method, METHOD_NONE) == 0)
+		return r->mode == ROUTE_TUNNEL;
 	return r->passthrough || route_has(s, "PasswordHash");
+}
+
+int
+route_wants_nobody(const struct route *r)
+{
+	return r->methods.n == 1 && strcmp(r->methods.v[0], METHOD_NONE) == 0;
 }
 
 int
@@ -38,7 +46,8 @@ route_set_methods(const struct conf_section *s, struct route *r)
 	if (r->authentication_methods.n > 0)
 		return err;
 	for (m = login_methods; err == 0 && m->name != NULL; m++)
-		if ((m->flags & METHOD_ROUTE) && route_has_method(s, r, m->name))
+		if ((m->flags & METHOD_ROUTE) && (m->flags & METHOD_ASKED_FOR) == 0 &&
+		    route_has_method(s, r, m->name))
 			err = strlist_add(&r->methods, m->name, strlen(m->name));
 	return err;
 }
@@ -150,6 +159,14 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 		    s->name);
 	route_check_key_first(s, r, errors);
 	route_check_key_before_upstream(s, r, errors);
+	if (strlist_has(&r->authentication_methods, METHOD_NONE) &&
+	    (r->mode != ROUTE_TUNNEL || r->authentication_methods.n > 1)) {
+		conf_error(errors, e->file, e->line,
+		    r->mode == ROUTE_TUNNEL ?
+			"AuthenticationMethods: none lets everybody in: write no other beside it" :
+			"AuthenticationMethods = none lets everybody in, which needs Mode = tunnel");
+		return;
+	}
 	if (r->authentication_methods.n > 16)
 		conf_error(errors, e->file, e->line, "AuthenticationMethods: more than 16 lists");
 	for (i = 0; i < r->authentication_methods.n; i++) {

@@ -265,6 +265,9 @@ route_check_methods(const char *list, struct reason *why)
 			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive: "
 			    "METHOD,METHOD",
 			    list);
+		if (strcmp(list, METHOD_NONE) != 0 && len == strlen(METHOD_NONE) &&
+		    strncmp(p, METHOD_NONE, len) == 0)
+			return keyword_bad(why, "\"%.80s\": none stands alone", list);
 		/* another key is another proof, and the same password is not */
 		if ((seen & bit) != 0 &&
 		    (len != strlen(METHOD_PUBLICKEY) || strncmp(p, METHOD_PUBLICKEY, len) != 0))

@@ -158,7 +158,8 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		master_admit(m, c);
 		break;
 	case CHOICE_FORWARD:
-		forwards_take(m, forward, c, o);
+		if (!granted_visit(m, forward, c, o))
+			forwards_take(m, forward, c, o);
 		break;
 	case CHOICE_NONE:
 		detect_refuse_kind(m, c, o);

@@ -213,25 +213,29 @@ granted_poll(const struct master *m, struct pollfd *fd, int paused)
 	*fd = (struct pollfd){ m->granted != NULL && !paused ? m->granted->epoll : -1, POLLIN, 0 };
 }
 
-void
-granted_visit(struct master *m, const struct conf_forward *f, const char *host, int http,
-    struct connection *c)
+int
+granted_visit(struct master *m, const struct conf_forward *f, struct connection *c,
+    const struct ipc_opening *o)
 {
-	char name[TUNNEL_NAME_SIZE], client[NETADDR_TEXT_SIZE];
-	struct ipc_visit v = { .port = http ? 80 : 443, .http = http };
+	char name[TUNNEL_NAME_SIZE];
+	struct ipc_visit v = { .name = name,
+		.http = o->kind == IPC_KIND_HTTP,
+		.client = c->client,
+		.client_port = c->client_port };
 	struct buf b;
 
-	if (forward_tunnel(f, host, name) && name[0] != '\0') {
-		v.name = name;
-		v.client = netaddr_text(&c->address, client);
-		v.client_port = c->client_port;
+	if (!forward_tunnel(f, o->host, name))
+		return 0;
+	v.port = v.http ? 80 : 443;
+	if (name[0] != '\0') {
 		ipc_begin(&b, IPC_TUNNEL_VISIT);
 		ipc_visit_put(&b, &v);
 		granted_tell(m, &b, c->fd);
 	} else {
-		drops_log(c, LOG_LVL_INFO, "it names no tunnel");
+		drops_log(c, LOG_LVL_INFO, "its host is no name of a tunnel");
 	}
 	fd_close(&c->fd);
+	return 1;
 }
 
 /* Accept a connection, and give it to the keeper.  0, or an ERR_*: none waits, or there is no descriptor. */

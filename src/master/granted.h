@@ -12,6 +12,8 @@
 /* Of all tunnels together. */
 #define GRANTED_MAX 1000
 
+struct conf_forward;
+struct connection;
 struct master;
 struct granted; /* in memory that sessions do not inherit; NULL: no port has been asked for */
 
@@ -23,12 +25,9 @@ void granted_unbind(struct master *m, struct wire *body);
 void granted_poll(const struct master *m, struct pollfd *fd, int paused);
 void granted_input(struct master *m);
 
-/* A connection of a [forward] section whose Target is a tunnel: give it to the keeper, and close it here.  host is
- * what the connection names, http says that it is HTTP and not TLS. */
-struct conf_forward;
-struct connection;
-void granted_visit(struct master *m, const struct conf_forward *f, const char *host, int http,
-    struct connection *c);
+/* 1 if the section leads into tunnels: the connection has gone to the keeper, or is refused. */
+int granted_visit(struct master *m, const struct conf_forward *f, struct connection *c,
+    const struct ipc_opening *o) MUST_CHECK;
 
 void granted_free(struct granted **g);
 

@@ -18,6 +18,8 @@
 enum method_flag {
 	METHOD_ROUTE = 1 << 0,	 /* may stand in AuthenticationMethods: the gateway can check it */
 	METHOD_RELAYED = 1 << 1, /* with Passthrough it is relayed to the upstream */
+	/* it holds for a route that names it, in a list of its own, and for no other */
+	METHOD_ASKED_FOR = 1 << 2,
 };
 
 struct login_method {

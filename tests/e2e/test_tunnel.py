@@ -276,6 +276,20 @@ def test_session_of_another_route_holds_no_tunnel(attacked):
     attacked.answers()
 
 
+def test_everybody_may_hold_a_tunnel(tunnels):
+    """AuthenticationMethods = none: a person is an address, and an address has MaxTunnels connections."""
+    t = tunnels(AuthorizedKeysFile=None, AuthenticationMethods="none", MaxTunnels="2")
+    t.hold("web-1:80:127.0.0.1:9")
+    t.log.wait(r"Accepted none for hold from 127\.0\.0\.1 port \d+ ssh2$")
+    elsewhere = t.way.new_client(user="hold", BindAddress="127.0.0.2")
+    assert "somebody else holds this name" in t.refused("web-1:80:127.0.0.1:9", elsewhere)
+    t.hold("web-2:80:127.0.0.1:9")
+    assert "there are too many connections of your address already" in t.refused("web-3:80:127.0.0.1:9")
+    t.hold("web-3:80:127.0.0.1:9", client=elsewhere)
+    for login in ("nobody", "alice"):
+        assert not t.way.lets_in(login, PreferredAuthentications="none")
+
+
 def test_check_names_what_does_not_go_together(tunnels):
     t = tunnels()
     g = t.gateway
@@ -291,6 +305,16 @@ def test_check_names_what_does_not_go_together(tunnels):
     text = g.check()[1]
     assert "HostName: a tunnel is the only host" in text and "TunnelNames needs Mode = tunnel" in text
     assert "accept-new cannot look at a machine behind a tunnel" in text
+    g.write("20-hold.ini", "route hold", {
+        "HostName": "tunnel:box", "Key": "alice", "AuthenticationMethods": "none",
+        "HostKeyFingerprint": "SHA256:" + "A" * 43})
+    assert "AuthenticationMethods = none lets everybody in, which needs Mode = tunnel" in g.check()[1]
+    g.write("20-hold.ini", "route hold", {
+        "Mode": "tunnel", "AuthorizedKeysFile": "conf.d/alice.pub", "AuthenticationMethods": "publickey,none"})
+    assert '"publickey,none": none stands alone' in g.check()[1]
+    g.write("20-hold.ini", "route hold", {
+        "Mode": "tunnel", "AuthorizedKeysFile": "conf.d/alice.pub", "AuthenticationMethods": "publickey none"})
+    assert "none lets everybody in: write no other beside it" in g.check()[1]
     g.write("20-hold.ini", "route hold", {
         "HostName": "tunnel:-x", "Key": "alice", "AuthorizedKeysFile": "conf.d/alice.pub",
         "HostKeyFingerprint": "SHA256:" + "A" * 43})

@@ -130,6 +130,7 @@ check_gateway(struct check *c)
 	struct conf_entry e = { 0 };
 	struct reason why;
 	char *banner = NULL;
+	size_t i;
 
 	/* of a store that is still to be made, the missing host keys say enough */
 	if (k->path != NULL && k->unlock != NULL &&
@@ -143,6 +144,11 @@ check_gateway(struct check *c)
 	if (g->banner != NULL && identity_banner(c->conf, &banner, &why) != 0)
 		conf_error(c->errors, e.file, e.line, "Banner: %s", why.text);
 	free(banner);
+	e.file = conf_where(c->conf, "edge", "ConnectPasswords", &e.line);
+	for (i = 0; i < c->conf->edge.connect_passwords.n; i++)
+		if (check_key(c, c->conf->edge.connect_passwords.v[i], KEYSTORE_PASSWORD, &why) !=
+		    0)
+			conf_error(&c->notes, e.file, e.line, "ConnectPasswords: %s", why.text);
 }
 
 /* --- the command --- */

@@ -118,6 +118,17 @@ key_remove_of_login(void *ctx, const char *login)
 	(void)each_route(k->lookup, login, key_remove_of_route, k, &why);
 }
 
+/* [edge] */
+static void
+key_remove_of_edge(struct key_remove *k, const struct conf *conf)
+{
+	unsigned int line;
+	const char *file = conf_where(conf, "edge", "ConnectPasswords", &line);
+
+	if (strlist_has(&conf->edge.connect_passwords, k->name))
+		key_remove_found(k, "%s:%u: ConnectPasswords has %s", file, line, k->name);
+}
+
 static void
 key_remove_of_tree(struct key_remove *k, const struct conf *conf)
 {
@@ -157,6 +168,7 @@ key_remove_in_use(const struct key_args *a)
 		file = conf_where(conf, "gateway", "HostKey", &line);
 		key_remove_found(&k, "%s:%u: HostKey of [gateway]", file, line);
 	}
+	key_remove_of_edge(&k, conf);
 	for (i = 0; i < conf->n_routes; i++)
 		key_remove_of_section(&k, &conf->routes[i]);
 	key_remove_of_tree(&k, conf);

@@ -107,6 +107,8 @@ struct conf_edge {
 	struct strlist detect_on;	  /* ports, and addresses with ports, of ListenAddress */
 	int detect_timeout_ms;		  /* default 2 s */
 	int restrict_to_ssh;		  /* what is no SSH, and no section's, is cut; default 0 */
+	int http_connect; /* CONNECT of HTTP names the host of an SSH connection; default 0 */
+	struct strlist connect_passwords; /* names in the key store; empty: it needs none */
 };
 
 struct conf_keystore {

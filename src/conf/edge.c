@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/names.h"
 #include "conf/edge.h"
 #include "formats/address.h"
 
@@ -65,7 +66,7 @@ int
 conf_needs_edge(const struct conf *conf)
 {
 	return conf->edge.accept_proxy_from.n > 0 || conf->n_forwards > 0 ||
-	    conf->edge.restrict_to_ssh;
+	    conf->edge.restrict_to_ssh || conf->edge.http_connect;
 }
 
 int
@@ -74,7 +75,7 @@ conf_detects(const struct conf *conf, const struct conf_listen *l)
 	const struct strlist *on = &conf->edge.detect_on;
 	size_t i;
 
-	if (conf->n_forwards == 0 && !conf->edge.restrict_to_ssh)
+	if (conf->n_forwards == 0 && !conf->edge.restrict_to_ssh && !conf->edge.http_connect)
 		return 0;
 	for (i = 0; i < on->n; i++)
 		if (edge_detect_matches(on->v[i], l))
@@ -101,6 +102,9 @@ edge_check(const struct conf *conf, struct conf_errors *errors)
 			conf_error(errors, file, line, "DetectOn: %.80s is not a ListenAddress",
 			    on->v[i]);
 	}
+	file = conf_where(conf, "edge", "ConnectPasswords", &line);
+	if (conf->edge.connect_passwords.n > 0 && !conf->edge.http_connect)
+		conf_error(errors, file, line, "ConnectPasswords needs HttpConnect = yes");
 }
 
 #define E(member) .offset = offsetof(struct conf_edge, member)
@@ -114,4 +118,6 @@ const struct keyword edge_table[EDGE_KEYWORDS] = {
 	    .max = 60000 },
 	{ "RestrictToSSH", &keyword_choice, E(restrict_to_ssh), .choices = edge_no_yes,
 	    .value = "no" },
+	{ "HttpConnect", &keyword_choice, E(http_connect), .choices = edge_no_yes, .value = "no" },
+	{ "ConnectPasswords", &keyword_words, E(connect_passwords), .check = key_name_check },
 };

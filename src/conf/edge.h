@@ -6,7 +6,7 @@
 
 #include "conf/keyword.h"
 
-#define EDGE_KEYWORDS 5
+#define EDGE_KEYWORDS 7
 extern const struct keyword edge_table[EDGE_KEYWORDS];
 
 /* Add errors for what does not go together with other sections. */

@@ -207,13 +207,19 @@ edge_look_kind(struct edge *e, int fd, enum kind_end end, struct kind *k, uint32
 	if (n <= 0)
 		return 0;
 	r = edge_recognise(e, (size_t)n, end, k, pattern);
-	if (r != 0 || k->kind != IPC_KIND_CONNECT)
-		return r;
-	if (!e->take_connect)
-		k->kind = IPC_KIND_HTTP;
-	else if (recv(fd, e->input, k->take, MSG_DONTWAIT) != (ssize_t)k->take)
-		*k = (struct kind){ .kind = IPC_KIND_CLOSED };
-	return 0;
+	if (r == 0 && k->kind == IPC_KIND_CONNECT) {
+		if (!e->take_connect) {
+			k->kind = IPC_KIND_HTTP;
+			k->port = 0;
+			explicit_bzero(k->credentials, sizeof(k->credentials));
+		} else if (recv(fd, e->input, k->take, MSG_DONTWAIT) != (ssize_t)k->take) {
+			explicit_bzero(k, sizeof(*k));
+			k->kind = IPC_KIND_CLOSED;
+		}
+	}
+	/* a password may be in it */
+	explicit_bzero(e->input, (size_t)n);
+	return r;
 }
 
 /* --- connections --- */

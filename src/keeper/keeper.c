@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "base/proctitle.h"
 #include "keeper/confine.h"
+#include "keeper/connect_password.h"
 #include "keeper/downstream.h"
 #include "keeper/keeper.h"
 #include "keeper/master_link.h"
@@ -160,6 +161,25 @@ keeper_pong(struct keeper *k)
 		log_error("cannot answer the master");
 }
 
+/* CHECK_PASSWORD */
+static void
+keeper_check_password(struct keeper *k, struct wire *body)
+{
+	const uint64_t number = wire_u64(body);
+	const struct bytes credentials = wire_string(body);
+	const char *name = "";
+	struct buf b;
+
+	if (wire_end(body) == 0)
+		name = connect_password_name(k->now, credentials);
+	sodium_memzero(k->message, sizeof(k->message));
+	ipc_begin(&b, IPC_PASSWORD_CHECKED);
+	wire_put_u64(&b, number);
+	wire_put_text(&b, name);
+	if (master_link_send(k, &b, -1) != 0)
+		log_error("cannot answer the master");
+}
+
 /* CONNECTION: a new session, on the socket that comes with it. */
 static void
 keeper_connection(struct keeper *k, struct ipc_msg *msg)
@@ -184,6 +204,9 @@ keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
 		return 0;
 	case IPC_COMMIT:
 		keeper_commit(k, &msg->body);
+		return 0;
+	case IPC_CHECK_PASSWORD:
+		keeper_check_password(k, &msg->body);
 		return 0;
 	case IPC_PING:
 		keeper_pong(k);

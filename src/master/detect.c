@@ -54,12 +54,14 @@ detect_configure(struct master *m)
 			d->of[d->n++] = (uint8_t)i;
 }
 
-/* The head of a CONNECT is taken off only for sections that want what follows. */
+/* The head of a CONNECT is taken off only where what follows is wanted. */
 static int
 detect_wants_connect(const struct conf *conf)
 {
 	size_t i;
 
+	if (conf->edge.http_connect)
+		return 1;
 	for (i = 0; i < conf->n_forwards; i++)
 		if ((conf->forwards[i].protocols & FORWARD_CONNECT) != 0)
 			return 1;
@@ -153,7 +155,7 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 	facts.local_port = c->local_port;
 	switch (choose(m->conf, &facts, &forward)) {
 	case CHOICE_SSH:
-		if (o->host[0] != '\0')
+		if (o->host != c->host)
 			snprintf(c->host, sizeof(c->host), "%s", o->host);
 		master_admit(m, c);
 		break;
@@ -197,7 +199,12 @@ detect_kind(struct master *m, struct wire *body)
 		r = ERR_FORMAT;
 	if (r == 0 && a != NULL) {
 		arrivals_take(m, a, &c);
-		detect_decide(m, &c, &o);
+		if (o.host[0] == '\0')
+			o.host = c.host; /* what is around it has named one */
+		if (o.kind == IPC_KIND_CONNECT && !c.connected)
+			connect_take(m, &c, &o);
+		else
+			detect_decide(m, &c, &o);
 	}
 	if (r != 0 || o.credentials.len > 0)
 		explicit_bzero(m->message, sizeof(m->message));

@@ -23,6 +23,7 @@ static const struct {
 	/* in no words of SSH */
 	[STARTUP_SILENT] = { "", "silent until DetectTimeout" },
 	[STARTUP_NOT_LISTED] = { "", "no SSH, and no [forward] section for it" },
+	[STARTUP_CONNECT] = { "", "HTTP CONNECT" },
 	[STARTUP_NOT_FORWARDED] = { "", "not forwarded" },
 };
 

@@ -325,7 +325,6 @@ void
 forwards_take(struct master *m, const struct conf_forward *f, struct connection *c,
     const struct ipc_opening *o)
 {
-	static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 	struct forwards *t = m->forwards;
 	const struct netaddr source = startups_source(m->startups, &c->address);
 	const char *why = t == NULL ? err_str(ERR_NOMEM) : forwards_denied(f, o);
@@ -341,13 +340,12 @@ forwards_take(struct master *m, const struct conf_forward *f, struct connection 
 			forwards_waiting_of(t, &source) >= FORWARDS_WAITING_OF_SOURCE))
 			why = "too many connections wait for its Target";
 	}
+	if (o->kind == IPC_KIND_CONNECT)
+		connect_answer(c, why == NULL ? CONNECT_OPEN : CONNECT_BUSY);
 	if (why != NULL) {
 		forwards_refuse(m, c, f->name, why);
 		return;
 	}
-	if (o->kind == IPC_KIND_CONNECT)
-		(void)!send(c->fd, established, sizeof(established) - 1,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
 	w = TAILQ_FIRST(&t->unused);
 	TAILQ_REMOVE(&t->unused, w, entry);
 	TAILQ_INSERT_TAIL(&t->waiting, w, entry);

@@ -20,6 +20,9 @@ struct forwards;
 void forwards_configure(struct master *m);
 void forwards_free(struct forwards **t);
 
+/* May the client have the section's targets?  NULL, or why not. */
+const char *forwards_denied(const struct conf_forward *f, const struct ipc_opening *o);
+
 /* Forward a connection, whose texts are set, or refuse it.  It is the callee's from now on. */
 void forwards_take(struct master *m, const struct conf_forward *f, struct connection *c,
     const struct ipc_opening *o);

@@ -59,9 +59,6 @@ struct forwards {
 	struct forwards_waiting all[FORWARDS_WAITING_MAX];
 };
 
-/* May the client have its targets?  NULL, or why not. */
-const char *forwards_denied(const struct conf_forward *f, const struct ipc_opening *o);
-
 /* Start the errand that dials for one: its socket, which is the caller's.  If there is no errand, the other
  * end is closed, by which the forwarder learns of it. */
 int forwards_dial(struct master *m, const struct conf_forward *f, const struct forwards_waiting *w);

@@ -274,6 +274,8 @@ master_keeper_message(struct master *m)
 		master_login_ended(m, &msg.body);
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
+	else if (msg.type == IPC_PASSWORD_CHECKED)
+		connect_checked(m, &msg.body);
 	else if (msg.type == IPC_PONG)
 		notify_pong(m);
 	else if (msg.type == IPC_TUNNEL_BIND)
@@ -589,6 +591,7 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 	arrivals_free(&m.arrivals);
 	forwards_free(&m.forwards);
 	granted_free(&m.granted);
+	connects_free(&m.connects);
 	startups_free(&m.startups);
 	conf_free(&m.reloaded);
 	return m.status;

@@ -8,6 +8,7 @@
 
 #include "ipc/ipc.h"
 #include "master/arrivals.h"
+#include "master/connect.h"
 #include "master/control.h"
 #include "master/detect.h"
 #include "master/drops.h"
@@ -38,6 +39,7 @@ struct master {
 	int64_t accept_at;	   /* accepting pauses until then */
 	struct arrivals *arrivals; /* NULL: nothing has ever been looked at before it is served */
 	struct detect detect;
+	struct connects *connects; /* NULL: no password of ConnectPasswords has been looked at */
 	struct forwards *forwards; /* NULL: there has never been a [forward] section */
 	struct granted *granted;
 	struct control *control;

@@ -251,6 +251,12 @@ startups_penalise(struct startups *s, const struct netaddr *address, enum conf_p
 	penalties_add(s->penalties, address, what, now);
 }
 
+int
+startups_penalised(struct startups *s, const struct netaddr *address, int64_t now, const char **why)
+{
+	return !penalties_admit(s->penalties, address, now, why);
+}
+
 /* An unused number of eight hexadecimal digits: short enough to be read out on the telephone. */
 uint64_t
 startups_new_id(const struct startups *s)

@@ -29,6 +29,7 @@ enum startup_verdict {
 	STARTUP_SILENT,
 	STARTUP_NOT_LISTED,
 	STARTUP_NOT_FORWARDED,
+	STARTUP_CONNECT, /* of connect.c */
 	STARTUP_VERDICTS
 };
 
@@ -49,6 +50,11 @@ struct netaddr startups_source(const struct startups *s, const struct netaddr *a
 /* A penalty for what has never become a session. */
 void startups_penalise(struct startups *s, const struct netaddr *address, enum conf_penalty what,
     int64_t now);
+
+/* 1 if this address has penalties, with the reason in why (static).  Is asked before admission by those who serve
+ * something besides sessions. */
+int startups_penalised(struct startups *s, const struct netaddr *address, int64_t now,
+    const char **why);
 
 /* A random number for a new session, which no other session has now. */
 uint64_t startups_new_id(const struct startups *s);

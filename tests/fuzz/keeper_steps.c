@@ -373,15 +373,24 @@ step_end(struct driver *d, struct slot *s, uint8_t arg)
 	step_send(s->sock, &b, -1);
 }
 
-/* l: load; g: does the keeper answer; c: what was loaded is in force; anything else: it is not. */
+/* l: load; g: does the keeper answer; w: is this a password; c: what was loaded is in force; anything else: it
+ * is not. */
 void
 step_master(struct driver *d, uint8_t arg)
 {
 	struct buf b;
 
-	ipc_begin(&b, arg == 'l' ? IPC_RELOAD : arg == 'g' ? IPC_PING : IPC_COMMIT);
-	if (arg != 'l' && arg != 'g')
+	ipc_begin(&b,
+	    arg == 'l'	   ? IPC_RELOAD :
+		arg == 'g' ? IPC_PING :
+		arg == 'w' ? IPC_CHECK_PASSWORD :
+			     IPC_COMMIT);
+	if (arg == 'w') {
+		wire_put_u64(&b, 1);
+		wire_put_text(&b, "gw:secret");
+	} else if (arg != 'l' && arg != 'g') {
 		wire_put_bool(&b, arg == 'c');
+	}
 	step_send(d->master, &b, -1);
 }
 

@@ -20,7 +20,12 @@
 int
 check_depends(const struct conf_section *s)
 {
-	return login_pattern_is(s->name) || conf_entry_find(s, "MatchHost") != NULL;
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (percent_uses(s->entries[i].value, 'n'))
+			return 1;
+	return login_pattern_is(s->name);
 }
 
 int
@@ -140,7 +145,8 @@ check_any_host(struct check *c, const struct conf_section *s, const struct route
 	const char *host;
 	size_t i;
 
-	if (!login_pattern_is(s->name) || login_pattern_is_regex(s->name) || r->destinations.n > 0)
+	if (!login_pattern_is(s->name) || login_pattern_is_regex(s->name) ||
+	    r->destinations.n > 0 || r->proxy_jump != NULL)
 		return;
 	for (i = 0; i < r->hosts.n; i++) {
 		host = r->hosts.v[i];

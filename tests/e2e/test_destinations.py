@@ -4,6 +4,7 @@ The gateway asks a name server of the test, in a network of its own.
 """
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -125,6 +126,37 @@ def test_proxy_is_given_a_permitted_address(named, dns):
         refused(w, "alice+vm7", NOT_PERMITTED)
     finally:
         proxy.stop()
+
+
+@pytest.mark.skipif(not shutil.which("nc.openbsd"), reason="no netcat-openbsd")
+def test_host_of_the_connection_is_the_machine(named, dns, machine, ring):
+    """What a client names by CONNECT leads to the machines of that domain, and nowhere else."""
+    w = named()
+    g = w.gateway
+    known = machine.known_hosts().split(None, 1)[1]
+    g.route("alice/any", machine, [ring.get("client")], key="any", MatchHost="*.example.org *.example.net", HostName="%n",
+            AllowDestinations=f"*.example.org:* {OUTSIDE}:*", ConnectTimeout="30s",
+            known_hosts=f"[*.example.org]:{machine.port} {known}")
+    g.write("05-edge.ini", "edge", {"HttpConnect": "yes", "DetectTimeout": "60s"})
+    g.hangup()
+
+    def to(host):
+        return w.new_client(HostName=host, Port=22, HostKeyAlias=f"[127.0.0.1]:{g.port}",
+                            ProxyCommand=f"nc.openbsd -X connect -x 127.0.0.1:{g.port} %h %p").ssh("echo in")
+
+    def is_refused(host, why):
+        mark = g.log.mark()
+        assert to(host).code == 255
+        g.log.wait(why, mark)
+
+    mark = g.log.mark()
+    assert to("VM7.example.org").text == "in\n"
+    g.log.wait(r"session \w+: the connection from 127\.0\.0\.1 port \d+ is for host vm7\.example\.org$", mark)
+    g.log.wait(rf"alice from .* -> .*@vm7\.example\.org port {machine.port} \({OUTSIDE}, dialled", mark)
+    dns.addresses("vm8.example.org", INSIDE)
+    is_refused("vm8.example.org", NOT_PERMITTED)
+    is_refused("vm7.example.net", r"AllowDestinations does not permit vm7\.example\.net port")
+    is_refused("127.0.0.1", "Invalid user alice")
 
 
 def test_recipe_for_a_domain(dns, machine, make_gateway, ring, tmp_path):

@@ -237,7 +237,7 @@ $(ATTACK): $(ATTACK_OBJ) $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a \
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) -Wl,--wrap=session_run -Wl,--wrap=sandbox_enter -Wl,--wrap=confine_enter -Wl,--wrap=edge_confine \
-	    -Wl,--wrap=forward_confine \
+	    -Wl,--wrap=forward_confine -Wl,--wrap=carrier_run \
 	    -o $@ $(filter %.o,$^) $(LIBS)
 
 # Built without sanitizers, because ssh and Dropbear, which load them, have none.

@@ -250,13 +250,22 @@ keeper_master_input(struct keeper *k)
 	tunnels_over(k);
 }
 
+/* The first from s on that is no hop: those end with their sessions. */
+static struct ksession *
+keeper_no_hop(struct ksession *s)
+{
+	while (s != NULL && s->link.parent != NULL)
+		s = TAILQ_NEXT(s, entry);
+	return s;
+}
+
 static void
 keeper_sweep(struct keeper *k, int64_t now)
 {
 	struct ksession *s, *next;
 
-	for (s = TAILQ_FIRST(&k->sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, entry);
+	for (s = keeper_no_hop(TAILQ_FIRST(&k->sessions)); s != NULL; s = next) {
+		next = keeper_no_hop(TAILQ_NEXT(s, entry));
 		ksession_sweep(s, now);
 	}
 }

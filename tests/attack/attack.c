@@ -3,16 +3,22 @@
  * it is in its sandbox.  This is the position of an attacker who has found a bug in the code that
  * parses untrusted bytes.
  *
- * It is linked from the objects of the product; the linker's --wrap calls the two __wrap_ functions in
+ * Carriers of hops follow the commands of a test that listens on the Unix socket named by
+ * SALLYPORT_ATTACK_HOP, if there is one.
+ *
+ * It is linked from the objects of the product; the linker's --wrap calls the __wrap_ functions in
  * place of the product's.  A client that begins with ATTACK_MAGIC sends frames of u32 length, u8 op,
  * body; each is answered by one frame of u32 length, body.  Every other client is served normally.
  * tests/e2e/lab/taken_over.py is the other end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "attack.h"
@@ -43,12 +49,14 @@ enum attack_op {
 
 extern void __real_session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
+extern void __real_carrier_run(int keeper) __attribute__((noreturn));
 extern int __real_sandbox_enter(int receiver);
 void __wrap_session_run(int client, int keeper, const struct session_config *config)
     __attribute__((noreturn));
+void __wrap_carrier_run(int keeper) __attribute__((noreturn));
 int __wrap_sandbox_enter(int receiver);
 
-static int attack_client = -1, attack_keeper = -1;
+static int attack_client = -1, attack_keeper = -1, attack_hop = -1;
 static uint8_t attack_scratch[ATTACK_SCRATCH_SIZE], attack_frame[ATTACK_SCRATCH_SIZE + 64];
 
 static int
@@ -253,6 +261,35 @@ attack_serve(int fd)
 	attack_client = -1;
 }
 
+int
+attack_connect(const char *variable)
+{
+	const char *path = getenv(variable);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (path == NULL)
+		return -1;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1 || connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1)
+		_exit(9);
+	return fd;
+}
+
+void
+__wrap_carrier_run(int keeper)
+{
+	int fd = attack_connect("SALLYPORT_ATTACK_HOP");
+
+	/* away from the numbers that the carrier's own descriptors get */
+	if (fd != -1)
+		attack_hop = fcntl(fd, F_DUPFD_CLOEXEC, SESSION_KEEPER + 8);
+	fd_close(&fd);
+	attack_keeper = SESSION_KEEPER;
+	__real_carrier_run(keeper);
+}
+
 void
 __wrap_session_run(int client, int keeper, const struct session_config *config)
 {
@@ -268,6 +305,10 @@ __wrap_sandbox_enter(int receiver)
 	char magic[ATTACK_MAGIC_LEN];
 	int r = __real_sandbox_enter(receiver);
 
+	if (r == 0 && attack_hop != -1) {
+		attack_serve(attack_hop);
+		_exit(0);
+	}
 	if (r != 0 || attack_client == -1 || poll(&pfd, 1, ATTACK_MAGIC_WAIT_MS) != 1 ||
 	    recv(attack_client, magic, sizeof(magic), MSG_PEEK) != (ssize_t)sizeof(magic) ||
 	    memcmp(magic, ATTACK_MAGIC, sizeof(magic)) != 0)

@@ -16,6 +16,7 @@ from lab.bulk import Bulk
 from lab.ca import CA
 from lab.dial_trial import DialTrial
 from lab.gateway import Gateway, SALLYPORT, can_serve
+from lab.hops import Behind
 from lab.keys import Ring
 from lab.network import OwnNetwork
 from lab.password import PASSWORD
@@ -232,6 +233,24 @@ def trusting(own_way, ca):
         return own_way(**{"sshd" if own_way.name == "direct" else "route": words})
 
     return make
+
+
+@pytest.fixture
+def behind(make_gateway, make_sshd, ring, tmp_path):
+    """behind(hops=1, ...): a Behind.  prepare: called with its gateway before that is started."""
+    made = []
+
+    def make(hops=1, gateway=None, prepare=None, **options):
+        g = make_gateway(**(gateway or {}))
+        if prepare:
+            prepare(g)
+        made.append(Behind(g, ring, tmp_path / f"way{len(made)}", make_sshd, hops, **options))
+        return made[-1]
+
+    yield make
+    for b in made:
+        b.way.close()
+        b.gateway.quiet()
 
 
 @pytest.fixture

@@ -263,6 +263,28 @@ class TakenOver(Obedient):
         return int(found.group(1))
 
 
+class TakenOverHops:
+    """The carriers of hops of a gateway of the attack build, which obey from their confinement on."""
+
+    def __init__(self, gateway, directory):
+        path = directory / "obey"
+        gateway.within = ("env", f"SALLYPORT_ATTACK_HOP={path}")
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(path))
+        self.listening.listen(8)
+        self.listening.settimeout(PATIENCE)
+
+    def next(self):
+        """Wait for the next one: a TakenOver."""
+        hop = TakenOver.__new__(TakenOver)
+        Obedient.__init__(hop, self.listening.accept()[0])
+        hop.greet()
+        return hop
+
+    def close(self):
+        self.listening.close()
+
+
 class FalseUpstream:
     """A taken-over session that says what its upstream says: it shows a host key of its own making."""
 

@@ -435,7 +435,9 @@ tunnel_listen(struct ksession *s, struct wire *body)
 
 	if (tunnel_read(s, body, address, &port) != 0)
 		return;
-	if (!bucket_take(&s->tunnels.asks, clock_ms())) {
+	if (s->tunnels.asked < 2 * s->route->max_tunnels) {
+		s->tunnels.asked++;
+	} else if (!bucket_take(&s->tunnels.asks, clock_ms())) {
 		tunnel_answer(s, 0, 0, "too many requests at once: try again later");
 		return;
 	}

@@ -52,7 +52,8 @@ struct tunnel_holder {
 	unsigned int n;
 	int asking; /* the master has been asked for a port: TUNNEL_LISTEN is not answered yet */
 	unsigned int waiting; /* TUNNEL_CONNECTION messages that it has not read yet */
-	struct bucket asks;   /* how often it may ask for a tunnel, or end one */
+	int asked;	      /* for tunnels so far */
+	struct bucket asks;   /* how often it may ask, once that is more than twice MaxTunnels */
 };
 
 void tunnels_init(struct tunnels *t);

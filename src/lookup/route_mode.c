@@ -38,7 +38,6 @@ route_check_no_upstream(const struct conf_section *s, const struct route *r,
 		"CertificateFile", "Passthrough", "UserKnownHostsFile", "HostKeyFingerprint",
 		"StrictHostKeyChecking", "ServerAliveInterval", "ForceCommand", "SendProxy",
 		"ConnectVia", "ConnectViaPassword", "ResolveSRV", "ProxyJump", NULL };
-
 	static const char *const of_others[] = { "AllowDestinations", NULL };
 
 	if (r->mode == ROUTE_JUMP) {
@@ -66,7 +65,7 @@ route_check_host_is_tunnel(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)
 {
 	static const char *const without[] = { "SendProxy", "ConnectVia", "ResolveSRV",
-		"ResolveCache", "AllowDestinations", NULL };
+		"ResolveCache", "AllowDestinations", "ProxyJump", NULL };
 	const struct conf_entry *e = conf_entry_find(s, "HostName");
 	size_t i, n = 0;
 

@@ -258,8 +258,17 @@ to_session(struct slot *slot, uint8_t type, struct wire *w)
 		buf_put(&slot->agent_request, payload.p, payload.len);
 		CHECK(earned(slot) && judged(slot));
 		break;
+	case IPC_JUMP:
+		CHECK((needs_of(slot) & WORLD_HOLDS) != 0 && earned(slot));
+		slot->success = 1;
+		break;
+	case IPC_TUNNEL_ANSWER:
+	case IPC_TUNNEL_CONNECTION:
+	case IPC_TUNNEL_LOST:
+		CHECK((needs_of(slot) & WORLD_HOLDS) != 0 && earned(slot) && slot->success);
+		break;
 	case IPC_RELAY:
-		CHECK(slot->success && judged(slot));
+		CHECK(slot->success && (judged(slot) || (needs_of(slot) & WORLD_HOLDS) != 0));
 		CHECK(earned(slot) || (needs_of(slot) & WORLD_CARRIED));
 		break;
 	}
@@ -283,7 +292,9 @@ slot_drain(struct slot *slot)
 			return;
 		}
 		wire_init(&w, message + 1, (size_t)n - 1);
-		CHECK((fd != -1) == (message[0] == IPC_UPSTREAM_FD || message[0] == IPC_CARRY));
+		CHECK((fd != -1) ==
+		    (message[0] == IPC_UPSTREAM_FD || message[0] == IPC_CARRY ||
+			message[0] == IPC_TUNNEL_CONNECTION));
 		fd_close(&fd);
 		if (ksession_of(slot) != NULL)
 			to_session(slot, message[0], &w);
@@ -375,6 +386,10 @@ master_drain(void)
 		return;
 	while ((n = fd_recv(driver.master, message, sizeof(message), &fd, MSG_DONTWAIT)) > 0) {
 		CHECK((fd != -1) == (message[0] == IPC_ERRAND));
+		if (message[0] == IPC_TUNNEL_BIND) {
+			wire_init(&w, message + 1, (size_t)n - 1);
+			driver.bind = wire_u64(&w);
+		}
 		if (fd == -1)
 			continue;
 		kind = message[1];
@@ -532,6 +547,7 @@ hang_up(void)
 	for (i = 0; i < JOB_KINDS; i++)
 		CHECK(TAILQ_EMPTY(&driver.keeper.jobs.queues[i].list));
 	CHECK(TAILQ_EMPTY(&driver.keeper.sessions) && TAILQ_EMPTY(&driver.keeper.ended));
+	CHECK(driver.keeper.tunnels.n == 0 && LIST_EMPTY(&driver.keeper.tunnels.with_port));
 	CHECK(STAILQ_EMPTY(&driver.keeper.master_queue));
 	CHECK(driver.keeper.next == NULL && driver.keeper.now->refs == 1 &&
 	    driver.keeper.master != -1);

@@ -50,6 +50,7 @@ struct driver {
 	int looks[LOOKS]; /* -1: none; errands that look at a machine's host key */
 	int looked_foreign, looked_machine; /* one has found this key */
 	uint64_t last_id, hashes;
+	uint64_t bind;		  /* the tunnel that the keeper has wanted a port for last */
 	uint8_t nonce[HASH_SIZE]; /* of this process: no signature in a script is good */
 	unsigned int reached;	  /* phases */
 };

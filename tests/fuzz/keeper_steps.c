@@ -373,6 +373,77 @@ step_end(struct driver *d, struct slot *s, uint8_t arg)
 	step_send(s->sock, &b, -1);
 }
 
+/* A tunnel: 0: whose name and port are the gateway's choice, p: a port of TunnelPorts, a: another name; else the
+ * name is the argument. */
+static void
+put_tunnel(struct buf *b, uint8_t arg)
+{
+	const char name[2] = { (char)arg, '\0' };
+
+	wire_put_text(b, arg == '0' ? "localhost" : arg == 'a' || arg == 'p' ? "a-1" : name);
+	wire_put_u32(b, arg == '0' ? 0 : arg == 'p' ? 20003 : 22);
+}
+
+static void
+step_listen(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_TUNNEL_LISTEN);
+	put_tunnel(&b, arg);
+	step_send(s->sock, &b, -1);
+}
+
+static void
+step_cancel(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_TUNNEL_CANCEL);
+	put_tunnel(&b, arg);
+	step_send(s->sock, &b, -1);
+}
+
+static void
+step_taken(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_TUNNEL_TAKEN);
+	step_send(s->sock, &b, -1);
+}
+
+/* As the master: the port that was asked for last, or x: there is none. */
+static void
+step_bound(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	ipc_begin(&b, IPC_TUNNEL_BOUND);
+	wire_put_u64(&b, d->bind);
+	wire_put_u32(&b, arg == 'x' ? 0 : 20003);
+	wire_put_text(&b, arg == 'x' ? "taken" : "");
+	step_send(d->master, &b, -1);
+}
+
+/* As the master: somebody connects to the tunnel w, or p: to the port. */
+static void
+step_visit(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	ipc_begin(&b, IPC_TUNNEL_VISIT);
+	ipc_visit_put(&b,
+	    &(struct ipc_visit){ .name = arg == 'p' ? "" : "w",
+		.port = arg == 'p' ? 20003 : 80,
+		.http = arg == 'h',
+		.client = "192.0.2.1",
+		.client_port = 1 });
+	step_send(d->master, &b, fd);
+	fd_close(&fd);
+}
+
 /* l: load; g: does the keeper answer; w: is this a password; c: what was loaded is in force; anything else: it
  * is not. */
 void
@@ -438,6 +509,11 @@ static const struct {
 	{ 'F', step_upstream_failed },
 	{ 'J', step_carried },
 	{ 'j', step_not_carried },
+	{ 'T', step_listen },
+	{ 't', step_cancel },
+	{ 'k', step_taken },
+	{ 'b', step_bound },
+	{ 'v', step_visit },
 	{ 'Z', step_end },
 	{ 'L', step_reload },
 };
@@ -460,6 +536,9 @@ from_session(uint8_t type)
 	case IPC_AGENT_FAILED:
 	case IPC_CARRIED:
 	case IPC_CARRY_FAILED:
+	case IPC_TUNNEL_LISTEN:
+	case IPC_TUNNEL_CANCEL:
+	case IPC_TUNNEL_TAKEN:
 	case IPC_END:
 		return 1;
 	}

@@ -44,12 +44,17 @@ static const struct {
 	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nStrictHostKeyChecking = no\n" },
 	{ 'f', WORLD_KEY,
 	    "%K%FKey = mapped\nUserKnownHostsFile = known_hosts\nHostName = b c 127.0.0.1\n" },
+	{ 'w', WORLD_KEY | WORLD_HOLDS,
+	    "%KMode = tunnel\nTunnelNames = w a-*\nMaxTunnels = 3\nTunnelPorts = 20000-20009\n" },
+	{ 'y', WORLD_KEY,
+	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nHostName = tunnel:w\n" },
+	{ 'z', WORLD_HOLDS, "Mode = tunnel\nAuthenticationMethods = none\nMaxTunnels = 1\n" },
 	{ 'v', WORLD_KEY, "%KKey = mapped\nUserKnownHostsFile = known_hosts\nProxyJump = hop\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxurv";
+const char world_logins[] = "kehmcstpqanofxurvwyz";
 
 int
 world_needs(char login)
@@ -180,7 +185,8 @@ write_conf(const struct world *w)
 	    "[lookup]\nOrder = ini exec\n[lookup exec]\nCommand = /bin/true\n");
 	for (i = 0; i < NROUTES; i++) {
 		buf_putf(&b, "[route %c]\n", routes[i].login);
-		if (strstr(routes[i].words, "HostName") == NULL)
+		if (strstr(routes[i].words, "HostName") == NULL &&
+		    strstr(routes[i].words, "Mode") == NULL)
 			buf_putf(&b, "HostName = 127.0.0.1\n");
 		put_words(w, routes[i].words, &b);
 	}
@@ -190,7 +196,7 @@ write_conf(const struct world *w)
 	CHECK(buf_err(&b) == 0);
 	file_write(w, "conf.d/all.ini", &b, 0644);
 	buf_reset(&b);
-	put_line(&b, "127.0.0.1 ", &w->machine);
+	put_line(&b, "127.0.0.1,tunnel:w ", &w->machine);
 	file_write(w, "known_hosts", &b, 0644);
 	buf_reset(&b);
 	put_line(&b, "", &w->ca);

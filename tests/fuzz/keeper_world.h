@@ -21,7 +21,8 @@ struct world_key {
 #define WORLD_ANY_HOST 4 /* any host key will do */
 #define WORLD_CARRIED 8	 /* judges what the person types (Passthrough) */
 #define WORLD_UNSIGNED \
-	16 /* judges what AuthenticationMethods asks for: the mapped key never signs */
+	16	       /* judges what AuthenticationMethods asks for: the mapped key never signs */
+#define WORLD_HOLDS 32 /* there is none: the person holds tunnels */
 
 /* A login is one letter; 0 for one that does not exist. */
 int world_needs(char login);

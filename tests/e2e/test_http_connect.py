@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 from lab import net
+from lab.documents import block, put
 from lab.memory import found_in
 from lab.sshd import ME
 from lab.way import Way
@@ -245,6 +246,33 @@ def test_raw_to_a_machine(gw, make_sshd, ring, word):
     for target in ("127.0.0.2", "localhost"):
         assert request(w, f"CONNECT {target}:{sshd.port} HTTP/1.1")[0] == 403
     assert request(w, "CONNECT vm1:22 HTTP/1.1")[0] == (200 if word == "yes" else 403)
+
+
+@needs_nc
+def test_recipe(make_gateway, make_sshd, ring, tmp_path):
+    """doc/recipes.md, Machines by CONNECT: to any host of a domain, here localhost."""
+    g, sshd = make_gateway(), make_sshd()
+    sshd.authorize(g.generate_key("staff"))
+    (g.conf / "users").mkdir()
+    (g.conf / "users" / "alice.pub").write_text(ring.get("client").public + "\n")
+    (g.conf / "known_hosts").write_text(sshd.known_hosts().replace("[127.0.0.1]", "[localhost]"))
+    text = put(block("doc/recipes.md", "Machines by CONNECT", "ini"),
+               ("MatchHost          = *.corp.example", "MatchHost = localhost"),
+               ("*.corp.example 10.0.0.0/8", f"localhost:{sshd.port} 127.0.0.1:{sshd.port}"))
+    (g.conf / "10-corp.ini").write_text(f"{text}Port = {sshd.port}\nUser = {ME}\n")
+    g.start()
+    w = Way("gateway", tmp_path / "way", ring, sshd, g)
+    c = w.client
+    c.known_hosts.write_text("".join(f"gateway.example.com {k.public}\n" for k in g.host_keys))
+    # an ssh_config takes the first value of a word: those of the recipe
+    words = c.config.read_text().split("\n", 1)[1].replace("HostName 127.0.0.1", "HostName localhost")
+    words = words.replace(f"Port {g.port}", "Port 22")
+    c.config.write_text(put(block("doc/recipes.md", "Machines by CONNECT", "ssh"), ("*.corp.example", "localhost"),
+                            ("gateway.example.com:443", f"127.0.0.1:{g.port}"), ("nc -X", "nc.openbsd -X"))
+                        + "Host *\n" + words)
+    r = c.run(["ssh", "-F", c.config, "localhost", "echo $SSH_CONNECTION"])
+    assert r.code == 0 and int(r.text.split()[3]) == sshd.port, r
+    w.close()
 
 
 def test_check_knows_the_passwords(gw):

@@ -265,7 +265,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 # --- tests, demo, benchmarks ---------------------------------------------------------------------
 
 .PHONY: deps deps-check deps-lint check run-tests platforms cross-arm64 unit e2e run-unit run-e2e asan fuzz \
-    run-fuzz demo bench bench-quick bench-timing
+    run-fuzz demo demo-tunnel bench bench-quick bench-timing
 deps:
 	@build-aux/deps build
 deps-check:
@@ -337,6 +337,10 @@ demo:
 	@build-aux/deps build run
 	+@$(MAKE) $(jobs) all
 	@exec env SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/run
+demo-tunnel:
+	@build-aux/deps build run
+	+@$(MAKE) $(jobs) all
+	@exec env SALLYPORT=$(abspath $(BUILD)/sallyport) tests/demo/tunnel
 # Not in a check: ARM64 and the minimal Debians need a network, root and an hour.
 platforms:
 	@tests/platforms/run
@@ -457,6 +461,7 @@ distclean:
 help:
 	@echo 'make                  build/sallyport; V=1 shows the commands, CC=clang, LIBSSH_SRC=DIR,'
 	@echo '                      CROSS=aarch64-linux-gnu-'
+	@echo 'make demo-tunnel      a web page on a hidden machine, by name through a gateway (ONCE=1: test, stop)'
 	@echo 'make demo             a gateway and two machines on loopback, to try (ONCE=1: test, stop)'
 	@echo 'make check            install what is missing, build, run every test: $(CHECK_TIME)'
 	@echo 'make platforms        both of these in minimal Debians, and make cross-arm64'

@@ -191,6 +191,19 @@ def test_machine_with_another_host_key_is_refused(tunnels):
     assert r.code == 255 and "could not be verified" in r.err
 
 
+def test_machine_behind_a_machine_behind_a_tunnel(tunnels, make_sshd):
+    """A hop may be held by a tunnel."""
+    t = tunnels()
+    t.hold_box()
+    far = make_sshd()
+    t.gateway.route("far", far, [t.way.ring.get("client")], ProxyJump="box")
+    t.gateway.write("15-box.ini", "route box", {
+        "Mode": "hop", "HostName": "tunnel:box", "User": ME, "Key": "alice",
+        "UserKnownHostsFile": "conf.d/box.known_hosts"})
+    t.gateway.hangup()
+    assert t.way.new_client(user="far").ssh("echo in").outcome == (0, b"in\n", "")
+
+
 def test_login_does_not_name_a_tunnel(tunnels):
     """HostName = %1 is for hosts; a route that leads to tunnels says so."""
     t = tunnels()

@@ -139,6 +139,7 @@ check_gateway(struct check *c)
 	else /* keys can be looked for, but not opened */
 		c->store = (struct store_probe){ .path = k->path, .closed = 1 };
 	check_host_keys(c);
+	check_tls(c);
 	check_users(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
 	if (g->banner != NULL && identity_banner(c->conf, &banner, &why) != 0)

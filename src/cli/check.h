@@ -34,8 +34,13 @@ struct conf_entry check_place(const struct conf_section *s, const char *key);
 /* Can the keeper use this key or password?  0, or an ERR_* with why; ERR_NOTFOUND says how to make it. */
 int check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why);
 
+/* The sections [tls]: errors and notes. */
+void check_tls(struct check *c);
+
 /* Each adds what it finds to the notes. */
 
+/* A key of a route must not be that of a [tls] section. */
+void check_tls_key(struct check *c, const struct conf_section *s, const char *key);
 /* A section [route]. */
 void check_route(struct check *c, const struct conf_section *s);
 /* A route that has been made.  s is its section; for one of a directory, a section without entries, and the

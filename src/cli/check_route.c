@@ -61,6 +61,13 @@ check_mapped(struct check *c, const struct conf_section *s, const char *what, co
 		conf_error(&c->notes, e.file, e.line, "%s: %s", what, why.text);
 }
 
+static void
+check_mapped_key(struct check *c, const struct conf_section *s, const char *name)
+{
+	check_mapped(c, s, "Key", name, KEYSTORE_KEY);
+	check_tls_key(c, s, name);
+}
+
 /* A store may have a key of this name from before the word was reserved. */
 static void
 check_agent(struct check *c, const struct conf_section *s)
@@ -199,7 +206,7 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 	if (r->agent)
 		check_agent(c, s);
 	else if (check_is_known(s, r->key))
-		check_mapped(c, s, "Key", r->key, KEYSTORE_KEY);
+		check_mapped_key(c, s, r->key);
 	if (check_is_known(s, r->password))
 		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
 	if (check_is_known(s, r->connect_via_password))

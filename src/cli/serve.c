@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "master/master.h"
 #include "session/session.h"
+#include "tls/tls.h"
 #include "transport/leg.h"
 
 static void
@@ -33,10 +34,19 @@ serve_session(int client, int keeper, const struct master_session *session)
 	session_run(client, keeper, &config);
 }
 
+static void
+serve_tls(int client, int keeper, int inner, const struct master_session *session)
+{
+	const struct tls_process process = { session->id, session->client };
+
+	tls_run(client, keeper, inner, &process);
+}
+
 static int
 serve_run(int argc, char **argv)
 {
-	static const struct master_roles roles = { leg_try_host_keys, serve_session, carrier_run };
+	static const struct master_roles roles = { leg_try_host_keys, serve_session, carrier_run,
+		serve_tls };
 	struct conf_errors errors = { 0 };
 	struct conf *conf = NULL;
 	const char *dir = NULL;

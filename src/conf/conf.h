@@ -99,6 +99,7 @@ struct conf_gateway {
 };
 
 struct conf_forward;
+struct conf_tls;
 
 /* Connections that do not begin with SSH. */
 struct conf_edge {
@@ -144,6 +145,8 @@ struct conf {
 	struct conf_edge edge;
 	struct conf_forward *forwards; /* [forward NAME] (forward.h), in their order */
 	size_t n_forwards;
+	struct conf_tls *tls; /* [tls NAME] (tls.h), in their order */
+	size_t n_tls;
 	struct conf_keystore keystore;
 	struct conf_lookup lookup;
 	struct conf_section *routes;
@@ -208,7 +211,7 @@ int conf_needs_edge(const struct conf *conf);
 /* 1 if the first bytes of what connects to this address are looked at (DetectOn). */
 int conf_detects(const struct conf *conf, const struct conf_listen *l);
 
-/* Print [gateway], [edge] and [forward NAME] alone, with absolute paths; and parse such a text.  0 with *out
+/* Print [gateway], [edge], [forward NAME] and [tls NAME] alone, with absolute paths; and parse such a text.  0 with *out
  * set, or ERR_CONFIG with the errors added. */
 void conf_gateway_dump(const struct conf *conf, FILE *to);
 int conf_gateway_parse(const char *text, size_t len, struct conf **out,

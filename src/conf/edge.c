@@ -65,7 +65,7 @@ edge_detect_matches(const char *word, const struct conf_listen *l)
 int
 conf_needs_edge(const struct conf *conf)
 {
-	return conf->edge.accept_proxy_from.n > 0 || conf->n_forwards > 0 ||
+	return conf->edge.accept_proxy_from.n > 0 || conf->n_forwards > 0 || conf->n_tls > 0 ||
 	    conf->edge.restrict_to_ssh || conf->edge.http_connect;
 }
 
@@ -75,7 +75,8 @@ conf_detects(const struct conf *conf, const struct conf_listen *l)
 	const struct strlist *on = &conf->edge.detect_on;
 	size_t i;
 
-	if (conf->n_forwards == 0 && !conf->edge.restrict_to_ssh && !conf->edge.http_connect)
+	if (conf->n_forwards == 0 && conf->n_tls == 0 && !conf->edge.restrict_to_ssh &&
+	    !conf->edge.http_connect)
 		return 0;
 	for (i = 0; i < on->n; i++)
 		if (edge_detect_matches(on->v[i], l))

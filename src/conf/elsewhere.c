@@ -10,6 +10,7 @@
 #include "conf/forward.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
+#include "conf/tls.h"
 
 /* lookup/ has the table of routes and is above this directory.  Without those that [gateway] has, too. */
 const char *const elsewhere_of_route[] = {
@@ -65,6 +66,10 @@ const char *const elsewhere_of_route[] = {
 	"MatchLocalAddress",
 	"MatchLocalPort",
 	"MatchHost",
+	"MatchClientCN",
+	"MatchClientOU",
+	"MatchClientSAN",
+	"MatchClientFingerprint",
 	"MatchFingerprint",
 	NULL,
 };
@@ -185,13 +190,12 @@ elsewhere_section_of(const char *word)
 	return NULL;
 }
 
+/* 1 if a table has the word. */
 static int
-elsewhere_is_of_forward(const char *word)
+elsewhere_has(const struct keyword *table, size_t n, const char *word)
 {
-	const struct keyword *table;
-	size_t i, n;
+	size_t i;
 
-	table = forward_keywords(&n);
 	for (i = 0; i < n; i++)
 		if (strcasecmp(table[i].name, word) == 0)
 			return 1;
@@ -201,8 +205,9 @@ elsewhere_is_of_forward(const char *word)
 const char *
 elsewhere(const char *kind, const char *name, const char *word, char out[64])
 {
+	const struct keyword *table;
 	const char *other;
-	size_t i;
+	size_t i, n;
 
 	for (i = 0; i < sizeof(elsewhere_words) / sizeof(elsewhere_words[0]); i++)
 		if (strcasecmp(elsewhere_words[i].word, word) == 0 &&
@@ -219,7 +224,11 @@ elsewhere(const char *kind, const char *name, const char *word, char out[64])
 	for (i = 0; strcmp(kind, "route") != 0 && elsewhere_of_route[i] != NULL; i++)
 		if (strcasecmp(elsewhere_of_route[i], word) == 0)
 			return "it belongs to a [route LOGIN]";
-	if (strcmp(kind, "forward") != 0 && elsewhere_is_of_forward(word))
+	table = conf_tls_keywords(&n);
+	if (strcmp(kind, "tls") != 0 && elsewhere_has(table, n, word))
+		return "it belongs to a [tls NAME]";
+	table = forward_keywords(&n);
+	if (strcmp(kind, "forward") != 0 && elsewhere_has(table, n, word))
 		return "it belongs to a [forward NAME]";
 	return NULL;
 }

@@ -57,7 +57,7 @@ struct reader {
 
 /* First those that take no name; those from KIND_NAMED on need one, and cannot be written twice. */
 static const char *const section_kinds[] = { "gateway", "edge", "keystore", "lookup", "forward",
-	"route" };
+	"tls", "route" };
 
 #define NKINDS (sizeof(section_kinds) / sizeof(section_kinds[0]))
 #define KINDS_WITHOUT_NAME 3

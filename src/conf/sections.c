@@ -12,6 +12,7 @@
 #include "conf/arena.h"
 #include "conf/edge.h"
 #include "conf/forward.h"
+#include "conf/tls.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "conf/persource.h"
@@ -402,6 +403,7 @@ sections_parse(struct conf *conf, struct conf_errors *errors)
 		keyword_parse(t->table, t->n, section, (char *)conf + t->offset, &ctx, errors);
 	}
 	forwards_parse(conf, errors);
+	conf_tls_parse(conf, errors);
 	edge_check(conf, errors);
 	if (conf->keystore.unlock == NULL && conf->keystore.path != NULL &&
 	    asprintf(&conf->keystore.unlock, "file:%s/.unlock", conf->keystore.path) == -1) {
@@ -429,6 +431,7 @@ sections_clear(struct conf *conf)
 		keyword_clear(section_tables[i].table, section_tables[i].n,
 		    (char *)conf + section_tables[i].offset);
 	forwards_clear(conf);
+	conf_tls_clear(conf);
 }
 
 void
@@ -456,10 +459,11 @@ sections_dump(const struct conf *conf, FILE *to)
 		sections_dump_one(conf, section_tables[i].kind, to);
 	}
 	forwards_dump(conf, to);
+	conf_tls_dump(conf, to);
 }
 
 /*
- * --- [gateway], [edge] and [forward NAME] as a text ---
+ * --- [gateway], [edge], [forward NAME] and [tls NAME] as a text ---
  *
  * At a reload the keeper sends the sections that it has read and checked to the master (IPC_RELOADED),
  * which parses them again.
@@ -471,9 +475,10 @@ conf_gateway_dump(const struct conf *conf, FILE *to)
 	sections_dump_one(conf, "gateway", to);
 	sections_dump_one(conf, "edge", to);
 	forwards_dump(conf, to);
+	conf_tls_dump(conf, to);
 }
 
-/* 1 if the keeper would send these: [gateway], [edge], and any number of [forward NAME]. */
+/* 1 if the keeper would send these: [gateway], [edge], and any number of [forward NAME] and [tls NAME]. */
 static int
 conf_gateway_sections_ok(const struct conf_section *all, size_t n)
 {
@@ -481,7 +486,8 @@ conf_gateway_sections_ok(const struct conf_section *all, size_t n)
 
 	if (n < 2 || strcmp(all[0].kind, "gateway") != 0 || strcmp(all[1].kind, "edge") != 0)
 		return 0;
-	for (i = 2; i < n && strcmp(all[i].kind, "forward") == 0; i++)
+	for (i = 2;
+	     i < n && (strcmp(all[i].kind, "forward") == 0 || strcmp(all[i].kind, "tls") == 0); i++)
 		;
 	return i == n;
 }

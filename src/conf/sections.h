@@ -1,12 +1,12 @@
 /*
- * The sections that are not routes: [gateway], [edge], [forward NAME], [keystore] and [lookup].
+ * The sections that are not routes: [gateway], [edge], [forward NAME], [tls NAME], [keystore] and [lookup].
  */
 #ifndef CONF_SECTIONS_H
 #define CONF_SECTIONS_H
 
 #include "conf/conf.h"
 
-/* Fill conf->gateway, conf->edge, conf->forwards, conf->keystore and conf->lookup from conf->sections, with
+/* Fill conf->gateway, conf->edge, conf->forwards, conf->tls, conf->keystore and conf->lookup from conf->sections, with
  * defaults.  Everything wrong is added to errors. */
 void sections_parse(struct conf *conf, struct conf_errors *errors);
 /* The keyword table of the i-th section, with its name in kind; NULL: there are no more.  For tests. */

@@ -26,6 +26,14 @@
 /* And of AllowDestinations, which lookup/route.c keeps to 32 KiB. */
 #define IPC_DESTINATIONS_MAX 1024
 
+/* What a TLS server signs: a hash and 98 bytes, or two random numbers and a public value of 133. */
+#define IPC_TLS_SIGNED_MAX 256
+
+/* Names of a client's certificate: subjectAltNames, and the organisational units of its subject. */
+#define IPC_TLS_NAMES_MAX 64
+#define IPC_TLS_UNITS_MAX 16
+#define IPC_TLS_NAME_SIZE 256
+
 /* Host keys in one message, and their certificates: 16 keys are more than anybody has, also while
  * some are being replaced. */
 #define IPC_HOST_KEYS_MAX 32
@@ -58,6 +66,8 @@ enum ipc_way {
 	IPC_EDGE_TO_MASTER = 1 << 7,
 	IPC_MASTER_TO_FORWARDER = 1 << 8,
 	IPC_FORWARDER_TO_MASTER = 1 << 9,
+	IPC_KEEPER_TO_TLS = 1 << 10,
+	IPC_TLS_TO_KEEPER = 1 << 11,
 };
 
 /* How far a session is, as the keeper sees it. */

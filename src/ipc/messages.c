@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "ipc/messages.h"
+#include "ipc/messages_private.h"
 
 /* Longer texts than these are malformed. */
-#define ADDRESS_SIZE 64
-#define HOST_SIZE 256
 #define VIA_SIZE 8
 #define ALGORITHM_SIZE 64
 #define ALGORITHMS_SIZE 1024
@@ -25,8 +24,7 @@
 /* Arguments, variables or paths in one RUN message. */
 #define RUN_STRINGS_MAX 128
 
-/* Read a text of less than size bytes. */
-static const char *
+const char *
 text_get(struct wire *body, struct ipc_texts *texts, size_t size)
 {
 	char *text = texts->space + texts->used;
@@ -40,7 +38,7 @@ text_get(struct wire *body, struct ipc_texts *texts, size_t size)
 	return text;
 }
 
-static void
+void
 strings_put(struct buf *b, const struct strlist *strings)
 {
 	size_t i;
@@ -50,8 +48,7 @@ strings_put(struct buf *b, const struct strlist *strings)
 		wire_put_text(b, strings->v[i]);
 }
 
-/* Append to a list, which is the caller's also after an error. */
-static int
+int
 strings_get(struct wire *body, struct strlist *strings, uint32_t max)
 {
 	uint32_t n = wire_u32(body);
@@ -96,6 +93,7 @@ ipc_connection_put(struct buf *b, const struct ipc_connection *m)
 	wire_put_text(b, m->local);
 	wire_put_u32(b, m->local_port);
 	wire_put_text(b, m->host);
+	wire_put_u64(b, m->tls);
 }
 
 int
@@ -108,6 +106,7 @@ ipc_connection_get(struct wire *body, struct ipc_connection *m)
 	m->local = text_get(body, &m->texts, ADDRESS_SIZE);
 	m->local_port = wire_u32(body);
 	m->host = text_get(body, &m->texts, HOST_SIZE);
+	m->tls = wire_u64(body);
 	return wire_end(body);
 }
 

@@ -30,6 +30,7 @@ struct ipc_connection {
 	const char *local;
 	uint32_t local_port;
 	const char *host; /* the name that it gives outside of SSH, or "" */
+	uint64_t tls;	  /* number of the TLS connection that it is inside of; 0: none */
 	struct ipc_texts texts;
 };
 
@@ -281,5 +282,49 @@ struct ipc_end {
 
 void ipc_end_put(struct buf *b, const struct ipc_end *m);
 int ipc_end_get(struct wire *body, struct ipc_end *m) MUST_CHECK;
+
+struct ipc_tls_connection {
+	uint64_t connection;
+	const char *section; /* of the configuration that the master has */
+	const char *host;    /* SNI, or "" */
+	const char *client;  /* numeric address */
+	uint32_t client_port;
+	const char *local;
+	uint32_t local_port;
+	struct ipc_texts texts;
+};
+
+void ipc_tls_connection_put(struct buf *b, const struct ipc_tls_connection *m);
+int ipc_tls_connection_get(struct wire *body, struct ipc_tls_connection *m) MUST_CHECK;
+
+/* The file that comes with it has three texts in PEM, one after the other. */
+struct ipc_tls_hello {
+	uint32_t chain;	     /* length of the certificate and its chain */
+	uint32_t client_ca;  /* of the authorities of clients; 0: no certificate is asked for */
+	uint32_t client_crl; /* of their revocation lists */
+	int only_13;	     /* TLS 1.2 is refused */
+	uint32_t timeout_ms; /* for the handshake */
+	const char *alpn;    /* names separated by commas */
+	struct ipc_texts texts;
+};
+
+void ipc_tls_hello_put(struct buf *b, const struct ipc_tls_hello *m);
+int ipc_tls_hello_get(struct wire *body, struct ipc_tls_hello *m) MUST_CHECK;
+
+/* Of a client without a certificate, all but the version is empty. */
+struct ipc_tls_done {
+	const char *version;	  /* "TLSv1.3" */
+	struct bytes fingerprint; /* SHA-256 of the client's certificate: 32 bytes, or none */
+	const char *serial;	  /* hexadecimal */
+	const char *cn;		  /* the last CN of its subject */
+	struct strlist units;	  /* the OUs of its subject */
+	struct strlist names;	  /* subjectAltNames: "DNS:...", "email:...", "URI:...", "IP:..." */
+	struct ipc_texts texts;
+};
+
+void ipc_tls_done_put(struct buf *b, const struct ipc_tls_done *m);
+int ipc_tls_done_get(struct wire *body,
+    struct ipc_tls_done *m) MUST_CHECK; /* then ipc_tls_done_free() */
+void ipc_tls_done_free(struct ipc_tls_done *m);
 
 #endif

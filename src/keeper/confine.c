@@ -99,6 +99,10 @@ static const struct filter_rule calls[] = {
 	{ "fcntl", ONLY(1, F_GETFL) },
 	{ "fcntl", ONLY(1, F_SETFL) },
 	{ "fcntl", ONLY(1, F_DUPFD_CLOEXEC) },
+	/* the files of [tls] sections, which their processes get in an anonymous one */
+	{ "memfd_create", ONLY(1, MFD_CLOEXEC | MFD_ALLOW_SEALING) },
+	{ "fcntl", ONLY(1, F_ADD_SEALS) },
+	{ "fcntl64", ONLY(1, F_ADD_SEALS) },
 	{ "fcntl64", ONLY(1, F_GETFD) },
 	{ "fcntl64", ONLY(1, F_SETFD) },
 	{ "fcntl64", ONLY(1, F_GETFL) },

@@ -12,6 +12,7 @@
 #include "ipc/messages.h"
 #include "keeper/downstream.h"
 #include "keeper/ksession.h"
+#include "keeper/ktls.h"
 #include "wire/methods.h"
 #include "wire/wire.h"
 
@@ -34,6 +35,7 @@ downstream_lookup_request_of(struct ksession *s, char session[24], struct buf *k
 		.local_address = s->local,
 		.local_port = s->local_port,
 		.host = s->host,
+		.certificate = tls_facts_certificate(s->tls),
 		.fingerprint = auth_server_fingerprint(s->down.auth),
 		.public_key = buf_cstr(key),
 		.method = auth_server_method(s->down.auth),

@@ -29,6 +29,7 @@
 #include "keeper/master_link.h"
 #include "keeper/decoy.h"
 #include "keeper/ksession.h"
+#include "keeper/ktls.h"
 #include "transport/keys.h"
 
 #define EXIT_CONFIG 78
@@ -113,6 +114,17 @@ keeper_note_certificates(struct identity *id)
 	}
 }
 
+/* Log what will go wrong with certificates that are in force from now on. */
+static void
+keeper_note_tls(const struct tls_files_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (list->v[i].note.text[0] != '\0')
+			log_warn("[tls %s] %s", list->v[i].section->name, list->v[i].note.text);
+}
+
 /* COMMIT: what was loaded is in force now, or is to be forgotten. */
 static void
 keeper_commit(struct keeper *k, struct wire *body)
@@ -133,6 +145,7 @@ keeper_commit(struct keeper *k, struct wire *body)
 			ksession_follow(s);
 	decoy_init(k);
 	keeper_note_certificates(k->now->identity);
+	keeper_note_tls(&k->now->tls);
 }
 
 int
@@ -145,6 +158,7 @@ keeper_ready(struct keeper *k)
 	if (k->epoll == -1 || epoll_ctl(k->epoll, EPOLL_CTL_ADD, k->master, &event) == -1)
 		return ERR_SYS;
 	keeper_note_certificates(k->now->identity);
+	keeper_note_tls(&k->now->tls);
 	ipc_begin(&b, IPC_READY);
 	keeper_put_host_keys(&b, k->now->identity);
 	return ipc_send(k->master, &b, -1);
@@ -198,6 +212,11 @@ keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
 	switch (msg->type) {
 	case IPC_CONNECTION:
 		keeper_connection(k, msg);
+		return 0;
+	case IPC_TLS_CONNECTION:
+		if (ktls_new(k, msg->fd, &msg->body) != 0)
+			log_error("new TLS connection: its [tls] section is gone, or there is no "
+				  "memory");
 		return 0;
 	case IPC_RELOAD:
 		keeper_reload(k);
@@ -303,16 +322,21 @@ keeper_step(struct keeper *k, int timeout_ms)
 		case SOURCE_ERRAND:
 			jobs_input(source->place);
 			break;
+		case SOURCE_TLS:
+			ktls_input(source->tls);
+			break;
 		}
 	}
 	now = clock_ms();
 	if (now >= k->next_sweep) {
 		keeper_sweep(k, now);
+		ktls_sweep(k, now);
 		jobs_sweep(k, now);
 		k->next_sweep = now + SWEEP_MS;
 	}
 	jobs_start(k);
 	keeper_reap(k);
+	ktls_reap(k);
 	return n;
 }
 
@@ -320,7 +344,8 @@ static void
 keeper_loop(struct keeper *k)
 {
 	while (k->master != -1 || !TAILQ_EMPTY(&k->sessions))
-		(void)keeper_step(k, TAILQ_EMPTY(&k->sessions) ? -1 : SWEEP_MS);
+		(void)keeper_step(k,
+		    TAILQ_EMPTY(&k->sessions) && TAILQ_EMPTY(&k->tls) ? -1 : SWEEP_MS);
 }
 
 void
@@ -329,6 +354,8 @@ keeper_init(struct keeper *k, int master)
 	*k = (struct keeper){ .master = master, .epoll = -1 };
 	TAILQ_INIT(&k->sessions);
 	TAILQ_INIT(&k->ended);
+	TAILQ_INIT(&k->tls);
+	TAILQ_INIT(&k->tls_ended);
 	master_link_init(k);
 	k->from_master.kind = SOURCE_MASTER;
 	jobs_init(k);

@@ -16,7 +16,9 @@
 #include "keeper/tunnel.h"
 
 struct ksession;
+struct ktls;
 TAILQ_HEAD(ksession_list, ksession);
+TAILQ_HEAD(ktls_list, ktls);
 STAILQ_HEAD(queued_list, queued);
 
 struct keeper {
@@ -28,10 +30,12 @@ struct keeper {
 	struct dead_hosts dead;
 	struct resolved resolved;
 	struct ksession_list sessions;
+	struct ktls_list tls;
 	struct jobs jobs;
 	struct tunnels tunnels;
 	struct queued_list master_queue; /* for the master (master_link.h) */
 	struct ksession_list ended;	 /* freed after each round of events */
+	struct ktls_list tls_ended;	 /* the same */
 	struct decoy decoy;		 /* what unknown logins look like */
 	int64_t next_sweep;		 /* when what is overdue is looked for next */
 	struct writable

@@ -14,6 +14,7 @@
 #include "keeper/agent_login.h"
 #include "keeper/master_link.h"
 #include "keeper/ksession.h"
+#include "keeper/ktls.h"
 #include "wire/methods.h"
 
 /* The name that a connection gives outside of SSH, or "". */
@@ -58,6 +59,12 @@ ksession_new(struct keeper *k, int sock, struct wire *body)
 	snprintf(s->local, sizeof(s->local), "%s", connection.local);
 	s->local_port = connection.local_port;
 	snprintf(s->host, sizeof(s->host), "%s", connection.host);
+	if (r == 0 && connection.tls != 0) {
+		s->tls = ktls_facts(k, connection.tls);
+		/* it has ended meanwhile, and so has this one */
+		if (s->tls == NULL)
+			r = ERR_EOF;
+	}
 	s->started = clock_ms();
 	upstream_init(&s->up);
 	TAILQ_INIT(&s->tunnels.list);
@@ -258,6 +265,7 @@ ksession_free(struct ksession *s)
 	downstream_free(&s->down);
 	upstream_free(&s->up);
 	route_free(&s->route);
+	tls_facts_unref(&s->tls);
 	snapshot_unref(&s->snapshot);
 	identity_unref(&s->identity);
 	free(s);

@@ -27,6 +27,7 @@ struct ksession {
 	char local[64];
 	uint32_t local_port;
 	char host[DESTINATION_HOST_SIZE]; /* that the connection names outside of SSH, or "" */
+	struct tls_facts *tls;		  /* of the TLS connection that it is inside of, or NULL */
 	int64_t started;		  /* of clock_ms() */
 
 	/* written by ksession.c alone */

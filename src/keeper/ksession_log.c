@@ -11,10 +11,12 @@
 #include "formats/cert.h"
 #include "formats/pubkey.h"
 #include "keeper/ksession.h"
+#include "keeper/ktls.h"
 #include "wire/ssh.h"
 
 /* As much as log_line() takes of a line. */
 #define KSESSION_LINE_MAX 2000
+#define KSESSION_CERTIFICATE_SIZE (IPC_TLS_NAME_SIZE * 4 + 128)
 
 /* More lines beyond the bucket than a session of ours ever wants: it says at most 20 refusals
  * of a policy and 2 others, and with LogLevel DEBUG a line for each state and leg. */
@@ -39,6 +41,10 @@ ksession_fields(const struct ksession *s, const char *event, struct log_fields *
 	log_field_text(f, "client", s->client);
 	log_field_number(f, "client_port", s->client_port);
 	log_field_text(f, "host", s->host);
+	if (s->tls != NULL) {
+		log_field_text(f, "client_certificate", s->tls->fingerprint);
+		log_field_text(f, "client_cn", s->tls->cn);
+	}
 	if (s->up.from[0] == '\0' || s->route == NULL)
 		return;
 	log_field_text(f, "user", s->up.user);
@@ -298,6 +304,22 @@ ksession_log_refused(const struct ksession *s, const char *reason)
 	    s->client, s->client_port, reason);
 }
 
+/* ", certificate CN=alice SHA256 ...", or "". */
+static const char *
+ksession_certificate_text(const struct ksession *s, char out[KSESSION_CERTIFICATE_SIZE])
+{
+	const struct lookup_certificate *c = tls_facts_certificate(s->tls);
+	char cn[IPC_TLS_NAME_SIZE * 4 + 8];
+
+	out[0] = '\0';
+	if (c == NULL)
+		return out;
+	log_vis(cn, sizeof(cn), c->cn, strlen(c->cn));
+	snprintf(out, KSESSION_CERTIFICATE_SIZE, ", certificate CN=%s SHA256 %s", cn,
+	    c->fingerprint);
+	return out;
+}
+
 /* The upstream logs the gateway as its client: the port that was dialled from is where the two
  * logs meet. */
 void
@@ -306,6 +328,7 @@ ksession_log_routed(const struct ksession *s)
 	const struct login_upstream *up = &s->up;
 	const int named = up->address[0] != '\0' && strcmp(up->host, up->address) != 0;
 	char through[1024];
+	char certificate[KSESSION_CERTIFICATE_SIZE];
 	struct log_fields f;
 
 	hop_describe(s, through, sizeof(through));
@@ -313,21 +336,23 @@ ksession_log_routed(const struct ksession *s)
 	ksession_fields_accepted(s, &f);
 	log_field_text(&f, "through", through);
 	ksession_event(s, LOG_LVL_INFO, &f,
-	    "%s from %s port %u -> %s@%s port %u%s%s (%s%sdialled from %s port %u)",
+	    "%s from %s port %u -> %s@%s port %u%s%s (%s%sdialled from %s port %u)%s",
 	    ksession_login(s), s->client, s->client_port, up->user, up->host, up->port,
 	    through[0] != '\0' ? " through " : "", through, named ? up->address : "",
-	    named ? ", " : "", up->from, up->from_port);
+	    named ? ", " : "", up->from, up->from_port, ksession_certificate_text(s, certificate));
 }
 
 void
 ksession_log_jump(const struct ksession *s)
 {
+	char certificate[KSESSION_CERTIFICATE_SIZE];
 	struct log_fields f;
 
 	ksession_fields(s, "routed", &f);
 	ksession_fields_accepted(s, &f);
-	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u -> %s", ksession_login(s),
-	    s->client, s->client_port, s->route->mode == ROUTE_TUNNEL ? "tunnel" : "jump");
+	ksession_event(s, LOG_LVL_INFO, &f, "%s from %s port %u -> %s%s", ksession_login(s),
+	    s->client, s->client_port, s->route->mode == ROUTE_TUNNEL ? "tunnel" : "jump",
+	    ksession_certificate_text(s, certificate));
 }
 
 void

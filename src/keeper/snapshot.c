@@ -74,6 +74,8 @@ snapshot_load(const char *dir, const struct snapshot *old, struct snapshot **out
 		(void)!identity_load(g->conf, old == NULL ? NULL : old->conf,
 		    old == NULL ? NULL : old->identity, &g->identity, errors);
 		(void)!snapshot_load_banner(g, errors);
+		if (g->identity != NULL)
+			(void)!tls_files_load(g->conf, g->identity->keystore, &g->tls, errors);
 	}
 	if (errors->n == before) {
 		*out = g;
@@ -123,6 +125,7 @@ snapshot_unref(struct snapshot **g)
 	*g = NULL;
 	if (old == NULL || --old->refs > 0)
 		return;
+	tls_files_free(&old->tls);
 	lookup_free(&old->lookup);
 	conf_free(&old->conf); /* after the lookup, which points into it */
 	free(old->banner);

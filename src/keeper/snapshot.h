@@ -7,6 +7,7 @@
 #define KEEPER_SNAPSHOT_H
 
 #include "access/identity.h"
+#include "access/tls_files.h"
 #include "conf/conf.h"
 #include "lookup/lookup.h"
 
@@ -16,6 +17,7 @@ struct snapshot {
 	struct lookup *lookup;
 	char *banner; /* text, or NULL */
 	struct identity *identity;
+	struct tls_files_list tls;
 };
 
 /*

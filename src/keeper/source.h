@@ -6,15 +6,18 @@
 
 struct ksession;
 struct job_place;
+struct ktls;
 
 struct source {
 	enum {
 		SOURCE_MASTER,
 		SOURCE_SESSION,
 		SOURCE_ERRAND,
+		SOURCE_TLS,
 	} kind;
 	struct ksession *session; /* SOURCE_SESSION */
 	struct job_place *place;  /* SOURCE_ERRAND */
+	struct ktls *tls;	  /* SOURCE_TLS */
 };
 
 #endif

@@ -145,6 +145,16 @@ condition_append(struct condition_index *x, uint32_t group, uint64_t hash, uint3
 
 /* --- adding a section --- */
 
+static void
+condition_put_list(FILE *f, const struct strlist *list)
+{
+	size_t i;
+
+	fputc('\n', f);
+	for (i = 0; i < list->n; i++)
+		fprintf(f, "\n%s", list->v[i]);
+}
+
 /* A section with a MatchFingerprint is in CONDITION_PLACES, too, unless the one before it has the same conditions
  * otherwise. */
 static int
@@ -161,8 +171,11 @@ condition_add_places(struct condition_index *x, uint32_t group, uint32_t number,
 	    r->match_local_address == NULL ? "" : r->match_local_address);
 	for (i = 0; i < r->match_local_ports.n; i++)
 		fprintf(f, "%s ", r->match_local_ports.v[i]);
-	for (i = 0; i < r->match_hosts.n; i++)
-		fprintf(f, "\n%s", r->match_hosts.v[i]);
+	condition_put_list(f, &r->match_hosts);
+	condition_put_list(f, &r->match_client_cn);
+	condition_put_list(f, &r->match_client_ou);
+	condition_put_list(f, &r->match_client_san);
+	condition_put_list(f, &r->match_client_fingerprints);
 	if (fclose(f) != 0) {
 		free(text);
 		return ERR_NOMEM;

@@ -12,6 +12,15 @@
 
 struct lookup;
 
+/* The certificate of a TLS client: the connection is inside of TLS. */
+struct lookup_certificate {
+	const char *fingerprint;     /* SHA-256, 64 hexadecimal digits */
+	const char *cn;		     /* of the subject */
+	const struct strlist *units; /* OUs of it */
+	const struct strlist
+	    *names; /* subjectAltNames: "DNS:...", "email:...", "URI:...", "IP:..." */
+};
+
 /* What a backend is told.  Strings are never NULL unless noted; empty if not known yet. */
 struct lookup_request {
 	const char *login; /* checked by login_name_ok() */
@@ -22,6 +31,8 @@ struct lookup_request {
 
 	const char
 	    *host; /* that the connection names outside of SSH, in lower case; "" or NULL: none */
+
+	const struct lookup_certificate *certificate; /* NULL: there is none */
 
 	/* for programs; these may be NULL */
 	const char *public_key; /* of the key offered: "TYPE BASE64" */

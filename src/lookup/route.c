@@ -120,6 +120,11 @@ static const struct keyword route_table[] = {
 	{ "MatchHost", &keyword_words, R(match_hosts), .check = route_check_match_host },
 	{ "MatchFingerprint", &keyword_words, R(match_fingerprints),
 	    .check = route_check_fingerprint },
+	{ "MatchClientCN", &keyword_words, R(match_client_cn) },
+	{ "MatchClientOU", &keyword_words, R(match_client_ou) },
+	{ "MatchClientSAN", &keyword_words, R(match_client_san), .check = route_check_client_san },
+	{ "MatchClientFingerprint", &keyword_words, R(match_client_fingerprints),
+	    .check = route_check_client_fingerprint },
 
 	/* Keys of later versions: refused, because a policy must not be ignored silently. */
 	{ .name = "Record" },

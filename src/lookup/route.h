@@ -84,6 +84,9 @@ struct route {
 	struct strlist match_local_ports; /* empty: any */
 	struct strlist match_hosts;	  /* patterns; empty: any host, and none */
 	struct strlist match_fingerprints;
+	/* of the certificate of a TLS client; empty: any, and none */
+	struct strlist match_client_cn, match_client_ou, match_client_san; /* patterns */
+	struct strlist match_client_fingerprints;
 
 	int passthrough;     /* the upstream checks passwords and keyboard-interactive answers */
 	char *password_hash; /* Argon2id, as of libsodium, or NULL */

@@ -37,6 +37,8 @@ int route_check_authorized_key(const char *line, struct reason *why);
 int route_check_addresses(const char *list, struct reason *why);
 int route_check_port(const char *word, struct reason *why);
 int route_check_match_host(const char *word, struct reason *why);
+int route_check_client_san(const char *word, struct reason *why);
+int route_check_client_fingerprint(const char *word, struct reason *why);
 int route_check_permit_open(const char *word, struct reason *why);
 int route_check_permit_listen(const char *word, struct reason *why);
 int route_check_password_hash(const char *hash, struct reason *why);

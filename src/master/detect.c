@@ -113,13 +113,14 @@ detect_refuse_kind(struct master *m, struct connection *c, const struct ipc_open
 	char why[512];
 
 	if (o->host[0] != '\0')
-		snprintf(why, sizeof(why), "%s for %s, which no [forward] section takes",
+		snprintf(why, sizeof(why), "%s for %s, which no [tls] or [forward] section takes",
 		    detect_names[o->kind], o->host);
 	else if (detect_names[o->kind] != NULL)
-		snprintf(why, sizeof(why), "%s, which no [forward] section takes",
+		snprintf(why, sizeof(why), "%s, which no [tls] or [forward] section takes",
 		    detect_names[o->kind]);
 	else
-		snprintf(why, sizeof(why), "neither SSH nor what a [forward] section takes");
+		snprintf(why, sizeof(why),
+		    "neither SSH nor what a [tls] or [forward] section takes");
 	detect_refuse(m, c, o->kind, STARTUP_NOT_LISTED, why);
 }
 
@@ -147,15 +148,25 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		.client = c->client,
 		.local = c->local };
 	const struct conf_forward *forward;
+	const struct conf_tls *tls = NULL;
 
 	if (connection_name(c) != 0) { /* it has gone meanwhile */
 		fd_close(&c->fd);
 		return;
 	}
+	/* TLS inside of TLS is for whom it is sent to */
+	if (o->kind == IPC_KIND_TLS && c->tls == 0)
+		tls = conf_tls_for(m->conf, o->host);
+	if (tls != NULL) {
+		if (o->host != c->host)
+			snprintf(c->host, sizeof(c->host), "%s", o->host);
+		tls_take(m, tls, c);
+		return;
+	}
 	facts.local_port = c->local_port;
 	switch (choose(m->conf, &facts, &forward)) {
 	case CHOICE_SSH:
-		if (o->host != c->host)
+		if (o->host != c->host && o->host[0] != '\0')
 			snprintf(c->host, sizeof(c->host), "%s", o->host);
 		master_admit(m, c);
 		break;

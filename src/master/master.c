@@ -65,6 +65,7 @@ master_announce(struct master *m, const struct connection *c, uint64_t id, int s
 		.local = c->local,
 		.local_port = c->local_port,
 		.host = c->host,
+		.tls = c->tls,
 	};
 	struct buf b;
 
@@ -272,6 +273,8 @@ master_keeper_message(struct master *m)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
 	else if (msg.type == IPC_LOGIN_ENDED)
 		master_login_ended(m, &msg.body);
+	else if (msg.type == IPC_TLS_OPEN)
+		tls_opened(m, &msg.body);
 	else if (msg.type == IPC_RELOADED)
 		reload_answer(m, &msg.body);
 	else if (msg.type == IPC_PASSWORD_CHECKED)
@@ -311,6 +314,7 @@ master_reap(struct master *m)
 		}
 		if (arrivals_reap(m, pid, status) || forwards_reap(m, pid, status))
 			continue;
+		tls_reap(m, pid);
 		if (startups_reap(m->startups, pid, status, now))
 			m->accept_at = 0; /* its descriptors are free again */
 		else if (WIFSIGNALED(status))
@@ -443,7 +447,7 @@ master_end_sessions(struct master *m)
 	fd_close(&m->keeper);
 	for (now = clock_ms(); now < end; now = clock_ms()) {
 		master_reap(m);
-		if (m->keeper_pid == -1 && startups_sessions(m->startups) == 0)
+		if (m->keeper_pid == -1 && startups_processes(m->startups) == 0)
 			return;
 		if (poll(&pfd, 1, clock_until(end, now)) == 1)
 			(void)!read(m->signals, &info, sizeof(info));

@@ -27,6 +27,8 @@ struct master_roles {
 	void (*session)(int client, int keeper, const struct master_session *session);
 	/* Serve a hop of a session, on a socket to the keeper; called in the forked process. */
 	void (*hop)(int keeper);
+	/* The same for a TLS connection; inner is the socket for what is inside. */
+	void (*tls)(int client, int keeper, int inner, const struct master_session *session);
 };
 
 /* Serve until SIGTERM or SIGINT.  conf was read with CONF_GATEWAY; the keeper reads conf_dir itself.

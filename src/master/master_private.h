@@ -19,6 +19,7 @@
 #include "master/notify.h"
 #include "master/proxied.h"
 #include "master/startups.h"
+#include "master/tls.h"
 
 struct master {
 	const struct conf *conf;
@@ -42,6 +43,7 @@ struct master {
 	struct connects *connects; /* NULL: no password of ConnectPasswords has been looked at */
 	struct forwards *forwards; /* NULL: there has never been a [forward] section */
 	struct granted *granted;
+	struct tls_list tls; /* whose handshake is not done */
 	struct control *control;
 	enum {
 		RELOAD_NONE,

@@ -29,6 +29,7 @@ struct startup {
 	uint64_t id;
 	struct netaddr address;
 	uint32_t port;
+	int tls; /* it is the process of a TLS connection, and no session */
 	int logged_in;
 	int late;    /* it was overdue at the last sweep */
 	int overdue; /* it was overdue twice and has been killed */
@@ -57,7 +58,8 @@ struct startups {
 	struct startup_sources sources[STARTUP_BUCKETS];
 	struct startup_list starting;  /* running, and not logged in yet */
 	struct startup_list unsettled; /* ended, and the keeper has not reported yet */
-	unsigned int n_starting, all;  /* all: every session whose process runs */
+	unsigned int n_starting, all;  /* all: every one whose process runs */
+	unsigned int tls;	       /* of these, processes of TLS connections */
 	int64_t swept;
 	int signalled; /* the signal of startups_signal(); 0: none */
 };
@@ -297,6 +299,19 @@ startups_add(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *a
 	return 0;
 }
 
+int
+startups_add_tls(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *address,
+    uint32_t port, int64_t now)
+{
+	int r = startups_add(s, pid, id, address, port, now);
+
+	if (r == 0) {
+		startup_by_id(s, id)->tls = 1;
+		s->tls++;
+	}
+	return r;
+}
+
 /* --- what the keeper reports, and the end --- */
 
 void
@@ -355,6 +370,7 @@ startups_reap(struct startups *s, pid_t pid, int status, int64_t now)
 		return 0;
 	LIST_REMOVE(e, by_pid);
 	s->all--;
+	s->tls -= (unsigned int)e->tls;
 	e->ended = now;
 	if (!e->logged_in)
 		startup_leave(s, e);
@@ -431,6 +447,12 @@ startups_signal(struct startups *s, int sig)
 
 unsigned int
 startups_sessions(const struct startups *s)
+{
+	return s->all - s->tls;
+}
+
+unsigned int
+startups_processes(const struct startups *s)
 {
 	return s->all;
 }

@@ -63,6 +63,10 @@ uint64_t startups_new_id(const struct startups *s);
 int startups_add(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *address,
     uint32_t port, int64_t now);
 
+/* The same for the process of a TLS connection, which is no session, and logged in once its handshake is done. */
+int startups_add_tls(struct startups *s, pid_t pid, uint64_t id, const struct netaddr *address,
+    uint32_t port, int64_t now);
+
 /* The keeper's report: the session has logged in, and no longer counts; or its login ended like this. */
 void startups_logged_in(struct startups *s, uint64_t id);
 void startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_t now);
@@ -84,5 +88,8 @@ void startups_signal(struct startups *s, int sig);
 
 /* The number of sessions that run, logged in or not. */
 unsigned int startups_sessions(const struct startups *s);
+
+/* The same, and the processes of TLS connections. */
+unsigned int startups_processes(const struct startups *s);
 
 #endif

@@ -33,6 +33,8 @@ SENDERS = {
     "Keeper to errand: its order": "KEEPER_TO_ERRAND",
     "Keeper to session": "KEEPER_TO_SESSION",
     "Session to keeper": "SESSION_TO_KEEPER",
+    "Keeper to TLS process": "KEEPER_TO_TLS",
+    "TLS process to keeper": "TLS_TO_KEEPER",
 }
 
 

@@ -204,7 +204,17 @@ slot_close(struct slot *slot)
 	fd_close(&slot->errand);
 	buf_free(&slot->request);
 	buf_free(&slot->agent_request);
-	*slot = (struct slot){ .sock = -1, .errand = -1 };
+	*slot = (struct slot){ .sock = -1,
+		.errand = -1,
+		.tls = slot->tls,
+		.tls_id = slot->tls_id,
+		.tls_wants_certificate = slot->tls_wants_certificate,
+		.tls_asked = slot->tls_asked,
+		.tls_good = slot->tls_good,
+		.tls_signed = slot->tls_signed,
+		.tls_done = slot->tls_done,
+		.tls_certified = slot->tls_certified,
+		.tls_text = slot->tls_text };
 }
 
 /* One message for a session. */
@@ -366,7 +376,10 @@ take_hop(int fd)
 	n = fd_recv(fd, message, sizeof(message), &none, MSG_DONTWAIT);
 	CHECK(n > 9 && none == -1 && message[0] == IPC_HOP);
 	wire_init(&w, message + 1, (size_t)n - 1);
-	*slot = (struct slot){ .id = wire_u64(&w), .hop = 1, .sock = fd, .errand = -1 };
+	/* it is as slot_close() has left it */
+	slot->id = wire_u64(&w);
+	slot->hop = 1;
+	slot->sock = fd;
 	buf_init(&slot->request, IPC_MAX);
 	buf_init(&slot->agent_request, IPC_MAX);
 }
@@ -389,6 +402,10 @@ master_drain(void)
 		if (message[0] == IPC_TUNNEL_BIND) {
 			wire_init(&w, message + 1, (size_t)n - 1);
 			driver.bind = wire_u64(&w);
+		}
+		if (message[0] == IPC_TLS_OPEN) {
+			wire_init(&w, message + 1, (size_t)n - 1);
+			tls_opened(&driver, wire_u64(&w));
 		}
 		if (fd == -1)
 			continue;
@@ -446,6 +463,8 @@ settle(void)
 		master_drain();
 		for (i = 0; i < SLOTS; i++)
 			slot_drain(&driver.slots[i]);
+		for (i = 0; i < SLOTS; i++)
+			tls_drain(&driver, &driver.slots[i]);
 	}
 	CHECK(n < ROUNDS_MAX);
 	for (i = 0; i < SLOTS; i++)
@@ -468,7 +487,7 @@ driver_start(void)
 	world_make(&driver.world);
 	randombytes_buf(driver.nonce, sizeof(driver.nonce));
 	for (i = 0; i < SLOTS; i++)
-		driver.slots[i] = (struct slot){ .sock = -1, .errand = -1 };
+		driver.slots[i] = (struct slot){ .sock = -1, .errand = -1, .tls = -1 };
 	for (i = 0; i < CHECKS; i++)
 		driver.checks[i].sock = -1;
 	for (i = 0; i < LOOKS; i++)
@@ -533,7 +552,10 @@ hang_up(void)
 		fd_close(&driver.looks[i]);
 	for (i = 0; i < SLOTS; i++)
 		slot_close(&driver.slots[i]);
+	for (i = 0; i < SLOTS; i++)
+		tls_step_close(&driver, &driver.slots[i], 0);
 	settle();
+	CHECK(TAILQ_EMPTY(&driver.keeper.tls) && TAILQ_EMPTY(&driver.keeper.tls_ended));
 	/* a password is checked to the end, whose ever it was */
 	for (i = 0; i < 64 && any_check(); i++) {
 		step_answer_check(&driver, 0);

@@ -35,6 +35,15 @@ struct slot {
 	int bad;			/* has sent what does not fit */
 	struct buf request;		/* the last that the upstream was sent */
 	struct buf agent_request;
+
+	/* The process of a TLS connection, beside it (keeper_tls.c). */
+	int tls; /* -1: none */
+	uint64_t tls_id;
+	int tls_wants_certificate; /* of its client: the section people */
+	int tls_asked, tls_good,
+	    tls_signed;		     /* for a signature; for one that it may have; and got it */
+	int tls_done, tls_certified; /* it has reported a handshake, with a certificate */
+	struct buf tls_text;	     /* what is to be signed */
 };
 
 struct driver {
@@ -74,6 +83,19 @@ void step_hash(struct driver *d, uint8_t out[HASH_SIZE]);
 void step_send(int sock, struct buf *b, int fd);
 /* A payload of the machine behind. */
 void step_upstream_auth(struct slot *s, const struct buf *payload);
+
+/* --- keeper_tls.c --- */
+
+void tls_step_open(struct driver *d, struct slot *s, uint8_t arg);
+void tls_step_sign(struct driver *d, struct slot *s, uint8_t arg);
+void tls_step_done(struct driver *d, struct slot *s, uint8_t arg);
+void tls_step_failed(struct driver *d, struct slot *s, uint8_t arg);
+void tls_step_close(struct driver *d, struct slot *s, uint8_t arg);
+/* What the keeper has sent it, and what it tells the master of it. */
+void tls_drain(const struct driver *d, struct slot *s);
+void tls_opened(struct driver *d, uint64_t id);
+/* Whether a session inside of this connection may be served. */
+int tls_may_be_inside(const struct slot *s);
 
 void step_looked(struct driver *d, struct slot *s, uint8_t arg);
 void step_host_key(struct driver *d, struct slot *s, uint8_t arg);

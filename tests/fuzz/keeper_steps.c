@@ -86,7 +86,9 @@ step_open(struct driver *d, struct slot *s, uint8_t arg)
 		.local_port = 2222,
 		.host = arg == 'h' ? "vm1.example.org" :
 		    arg == 'H'	   ? "-VM1" :
-				     "" });
+				     "",
+		.tls = arg == 't' ? s->tls_id : 0 });
+	s->bad |= arg == 't' && !tls_may_be_inside(s);
 	step_send(d->master, &b, pair[1]);
 	fd_close(&pair[1]);
 }
@@ -516,6 +518,11 @@ static const struct {
 	{ 'v', step_visit },
 	{ 'Z', step_end },
 	{ 'L', step_reload },
+	{ 'I', tls_step_open },
+	{ 'i', tls_step_sign },
+	{ 'N', tls_step_done },
+	{ 'n', tls_step_failed },
+	{ 'x', tls_step_close },
 };
 
 #define NSTEPS (sizeof(steps) / sizeof(steps[0]))

@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sodium.h>
 
 #include "formats/pubkey.h"
@@ -172,6 +175,38 @@ put_words(const struct world *w, const char *words, struct buf *b)
 	}
 }
 
+/* tls.pem, a certificate that anybody has signed. */
+static void
+write_certificate(const struct world *w)
+{
+	EVP_PKEY *signer = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), *key;
+	BIO *out = BIO_new(BIO_s_mem());
+	X509 *x = X509_new();
+	struct wire blob;
+	struct bytes raw;
+	struct buf text;
+	char *p;
+	long n;
+
+	wire_init(&blob, w->tls.pub.data, w->tls.pub.len);
+	(void)wire_string(&blob);
+	raw = wire_string(&blob);
+	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw.p, raw.len);
+	X509_gmtime_adj(X509_getm_notBefore(x), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+	CHECK(key != NULL && X509_set_pubkey(x, key) == 1 && X509_sign(x, signer, NULL) > 0 &&
+	    PEM_write_bio_X509(out, x) == 1);
+	n = BIO_get_mem_data(out, &p);
+	buf_init(&text, 4096);
+	buf_put(&text, p, (size_t)n);
+	file_write(w, "tls.pem", &text, 0644);
+	buf_free(&text);
+	BIO_free(out);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(signer);
+}
+
 static void
 write_conf(const struct world *w)
 {
@@ -182,6 +217,8 @@ write_conf(const struct world *w)
 	buf_putf(&b,
 	    "[gateway]\nListenAddress = 127.0.0.1:2222\nHostKey = host host_ec\nLogLevel = DEBUG\n"
 	    "[keystore]\nPath = keys\nUnlock = file:keys/.unlock\n"
+	    "[tls main]\nCertificate = tls.pem\nKey = tls\n"
+	    "[tls people]\nCertificate = tls.pem\nKey = tls\nClientCA = tls.pem\n"
 	    "[lookup]\nOrder = ini exec\n[lookup exec]\nCommand = /bin/true\n");
 	for (i = 0; i < NROUTES; i++) {
 		buf_putf(&b, "[route %c]\n", routes[i].login);
@@ -233,6 +270,7 @@ write_store(struct world *w)
 	store_add(ks, "host_ec", &w->host_ec);
 	store_add(ks, "mapped", &w->mapped);
 	store_add(ks, "mapped_ec", &w->mapped_ec);
+	store_add(ks, "tls", &w->tls);
 	password = secret_from(WORLD_PASSWORD_TEXT, sizeof(WORLD_PASSWORD_TEXT));
 	CHECK(password != NULL && keystore_add_password(ks, "secret", password, &why) == 0);
 	secret_free(&password);
@@ -258,9 +296,11 @@ world_make(struct world *w)
 	key_make(&w->machine, "ed25519");
 	key_make(&w->foreign, "ed25519");
 	key_make(&w->ca, "ed25519");
+	key_make(&w->tls, "ed25519");
 	certify(&w->person, &w->ca, &w->certificate);
 	certify(&w->person, &w->stranger, &w->forged);
 	write_store(w);
+	write_certificate(w);
 	write_conf(w);
 }
 
@@ -287,6 +327,7 @@ world_remove(struct world *w)
 	key_drop(&w->machine);
 	key_drop(&w->foreign);
 	key_drop(&w->ca);
+	key_drop(&w->tls);
 	buf_free(&w->certificate);
 	buf_free(&w->forged);
 }

@@ -37,6 +37,8 @@ struct world {
 	struct world_key person, stranger;  /* who is let in, and who is not */
 	struct world_key machine, foreign;  /* the host key that is known, and another */
 	struct world_key ca;
+	struct world_key
+	    tls; /* of the certificate of both [tls] sections: main, and people with a ClientCA */
 	struct buf certificate; /* of the person, by the CA, for login c */
 	struct buf forged;	/* the same, by the stranger */
 };

@@ -143,7 +143,8 @@ put_connection(struct buf *b)
 		.client_port = 1,
 		.local = "2001:db8::1",
 		.local_port = 22,
-		.host = "vm1.example.org" });
+		.host = "vm1.example.org",
+		.tls = 1ULL << 41 });
 }
 
 static int
@@ -160,7 +161,104 @@ get_connection(struct wire *body, int whole)
 	assert_string_equal(m.local, "2001:db8::1");
 	assert_int_equal(m.local_port, 22);
 	assert_string_equal(m.host, "vm1.example.org");
+	assert_int_equal(m.tls, 1ULL << 41);
 	return 0;
+}
+
+static void
+put_tls_connection(struct buf *b)
+{
+	ipc_tls_connection_put(b,
+	    &(struct ipc_tls_connection){ .connection = 1ULL << 40,
+		.section = "main",
+		.host = "vm1.example.org",
+		.client = "192.0.2.1",
+		.client_port = 1,
+		.local = "2001:db8::1",
+		.local_port = 443 });
+}
+
+static int
+get_tls_connection(struct wire *body, int whole)
+{
+	struct ipc_tls_connection m;
+	int r = ipc_tls_connection_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.connection, 1ULL << 40);
+	assert_string_equal(m.section, "main");
+	assert_string_equal(m.host, "vm1.example.org");
+	assert_string_equal(m.client, "192.0.2.1");
+	assert_int_equal(m.client_port, 1);
+	assert_string_equal(m.local, "2001:db8::1");
+	assert_int_equal(m.local_port, 443);
+	return 0;
+}
+
+static void
+put_tls_hello(struct buf *b)
+{
+	ipc_tls_hello_put(b,
+	    &(struct ipc_tls_hello){ .chain = 3000,
+		.client_ca = 2000,
+		.client_crl = 1000,
+		.only_13 = 1,
+		.timeout_ms = 10000,
+		.alpn = "ssh,http/1.1" });
+}
+
+static int
+get_tls_hello(struct wire *body, int whole)
+{
+	struct ipc_tls_hello m;
+	int r = ipc_tls_hello_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.chain, 3000);
+	assert_int_equal(m.client_ca, 2000);
+	assert_int_equal(m.client_crl, 1000);
+	assert_int_equal(m.only_13, 1);
+	assert_int_equal(m.timeout_ms, 10000);
+	assert_string_equal(m.alpn, "ssh,http/1.1");
+	return 0;
+}
+
+static char *tls_words[] = { one, three, NULL };
+static const struct strlist tls_names = { tls_words, 2 };
+
+static void
+put_tls_done(struct buf *b)
+{
+	ipc_tls_done_put(b,
+	    &(struct ipc_tls_done){ .version = "TLSv1.3",
+		.fingerprint = BYTES("12345678901234567890123456789012"),
+		.serial = "0a",
+		.cn = "alice",
+		.units = tls_names,
+		.names = tls_names });
+}
+
+static int
+get_tls_done(struct wire *body, int whole)
+{
+	struct ipc_tls_done m;
+	int r = ipc_tls_done_get(body, &m);
+
+	if (r == 0 && whole) {
+		assert_string_equal(m.version, "TLSv1.3");
+		assert_bytes(m.fingerprint, "12345678901234567890123456789012");
+		assert_string_equal(m.serial, "0a");
+		assert_string_equal(m.cn, "alice");
+		assert_int_equal(m.units.n, 2);
+		assert_string_equal(m.units.v[1], "three");
+		assert_int_equal(m.names.n, 2);
+		assert_string_equal(m.names.v[0], "one");
+	}
+	if (r == 0)
+		ipc_tls_done_free(&m);
+	return r;
 }
 
 static void
@@ -640,6 +738,9 @@ static const struct pair pairs[] = {
 	{ "TUNNEL_BIND", put_bind, get_bind },
 	{ "TUNNEL_VISIT", put_visit, get_visit },
 	{ "TUNNEL_CONNECTION", put_tunnelled, get_tunnelled },
+	{ "TLS_CONNECTION", put_tls_connection, get_tls_connection },
+	{ "TLS_HELLO", put_tls_hello, get_tls_hello },
+	{ "TLS_DONE", put_tls_done, get_tls_done },
 	{ "KIND", put_opening, get_opening },
 	{ "FORWARD", put_forward, get_forward },
 	{ "DIAL", put_dial, get_dial },

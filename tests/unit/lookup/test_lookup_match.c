@@ -179,6 +179,76 @@ test_host_of_the_connection(void **state)
 	route_free(&r);
 }
 
+#define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HASH_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* The certificate of a TLS client; NULL: there is none. */
+static void
+test_client_certificates(void **state)
+{
+	static char staff[] = "staff", guests[] = "our guests", dns[] = "DNS:a.example.org",
+		    email[] = "email:bob@example.org";
+	static char *staff_v[] = { staff, NULL }, *guests_v[] = { guests, NULL },
+		    *names_v[] = { dns, email, NULL };
+	static const struct strlist none = { NULL, 0 }, in_staff = { staff_v, 1 },
+				    in_guests = { guests_v, 1 }, names = { names_v, 2 };
+	static const struct lookup_certificate alice = { HASH_A, "Alice", &in_staff, &none },
+					       bob = { HASH_B, "Bob", &in_guests, &names },
+					       eve = { HASH_B, "", &none, &none };
+	static const struct {
+		const char *login;
+		const struct lookup_certificate *certificate;
+		const char *leads;
+	} cases[] = {
+		{ "cn", &alice, "alice" },
+		{ "cn", &bob, "other" },
+		{ "cn", &eve, "other" },
+		{ "cn", NULL, "other" },
+		{ "ou", &alice, "staff" },
+		{ "ou", &bob, "guests" },
+		{ "ou", &eve, NULL },
+		{ "ou", NULL, NULL },
+		{ "san", &bob, "san" },
+		{ "san", &alice, NULL },
+		{ "hash", &alice, "hash" },
+		{ "hash", &bob, NULL },
+		{ "hash", NULL, NULL },
+		{ "both", &bob, "both" },
+		{ "both", &eve, NULL },
+	};
+	struct lookup_request request = { .client_address = "",
+		.local_address = "",
+		.fingerprint = "" };
+	struct lookup_pending pending;
+	struct route *r;
+	size_t i;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    ROUTE("cn", "other", "") ROUTE("cn/a", "alice", "MatchClientCN = A*e\n")
+		ROUTE("ou/s", "staff", "MatchClientOU = staff\n")
+		    ROUTE("ou/g", "guests", "MatchClientOU = our?guests\n") ROUTE("san", "san",
+			"MatchClientSAN = DNS:x DNS:*.EXAMPLE.org\n") ROUTE("hash", "hash",
+			"MatchClientFingerprint = AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:"
+			"AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA:AA\n") ROUTE("both",
+			"both", "MatchClientCN = Bob\nMatchClientFingerprint = " HASH_B "\n"));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request.login = cases[i].login;
+		request.certificate = cases[i].certificate;
+		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r),
+		    cases[i].leads == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
+		if (r != NULL)
+			assert_string_equal(r->hosts.v[0], cases[i].leads);
+		route_free(&r);
+	}
+	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchClientSAN = example.org\n"),
+	    "conf.d/a.ini:3: MatchClientSAN: \"example.org\" does not begin with DNS: email: URI: or "
+	    "IP:, as in DNS:*.example.org\n");
+	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchClientFingerprint = AA:BB\n"),
+	    "conf.d/a.ini:3: MatchClientFingerprint: \"AA:BB\" is not what openssl x509 -noout "
+	    "-fingerprint -sha256 prints behind the =\n");
+}
+
 static void
 test_fingerprints(void **state)
 {
@@ -220,6 +290,7 @@ main(void)
 		cmocka_unit_test_teardown(test_labels, unload),
 		cmocka_unit_test_teardown(test_ports, unload),
 		cmocka_unit_test_teardown(test_hosts, unload),
+		cmocka_unit_test_teardown(test_client_certificates, unload),
 		cmocka_unit_test_teardown(test_host_of_the_connection, unload),
 		cmocka_unit_test_teardown(test_fingerprints, unload),
 		cmocka_unit_test_teardown(test_patterns, unload),

@@ -15,6 +15,7 @@
 
 #include "conf/elsewhere.h"
 #include "conf/forward.h"
+#include "conf/tls.h"
 #include "conf/keyword.h"
 #include "conf/sections.h"
 #include "lookup/lookup.h"
@@ -31,6 +32,7 @@ title_of(const char *kind, char title[64])
 	const char *sh = strcmp(kind, "gateway") == 0 ? "GATEWAY" :
 	    strcmp(kind, "edge") == 0		      ? "EDGE" :
 	    strcmp(kind, "forward") == 0	      ? "FORWARDS" :
+	    strcmp(kind, "tls") == 0		      ? "TLS" :
 	    strcmp(kind, "keystore") == 0	      ? "KEY STORE" :
 	    strcmp(kind, "lookup") == 0		      ? "LOOKUP" :
 	    strcmp(kind, "route") == 0		      ? "ROUTES" :
@@ -162,6 +164,8 @@ test_every_key_is_documented_with_its_default(void **state)
 	bad += compare("route", table, n);
 	table = forward_keywords(&n);
 	bad += compare("forward", table, n);
+	table = conf_tls_keywords(&n);
+	bad += compare("tls", table, n);
 	assert_int_equal(bad, 0);
 }
 

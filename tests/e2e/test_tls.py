@@ -1,0 +1,305 @@
+"""SSH inside TLS: `openssl s_client` and socat as the ProxyCommand, a [tls] section at the gateway."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from lab.bulk import sha256_of
+from lab.client import echoes, open_session
+from lab.sshd import ME
+from lab.wait import PATIENCE, wait_for
+from lab.x509 import Authority
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("x509") / "ca")
+
+
+@pytest.fixture(scope="module")
+def served(authority):
+    """A certificate of the gateway for each type of key."""
+    return {kind: authority.issue("gw.example.org", kind, names="DNS:gw.example.org,DNS:vm1.example.org")
+            for kind in ("rsa", "ecdsa", "ed25519")}
+
+
+def add_tls(g, certificate, name="main", key="tls_main", **words):
+    """A [tls] section with this certificate."""
+    g.command("key", "add", key, certificate.key)
+    shutil.copy(certificate.path, g.conf / f"{key}.pem")
+    g.write(f"20-{name}.ini", f"tls {name}", {"Certificate": f"conf.d/{key}.pem", "Key": key, **words})
+
+
+@pytest.fixture
+def tls_way(make_gateway, make_sshd, way_through, served):
+    """tls_way(kind, **words): a gateway with a [tls] section, an sshd behind it, and a way between them."""
+
+    def make(kind="ecdsa", options=None, **words):
+        sshd = make_sshd()
+        g = make_gateway(**(options or {}))
+        g.route("alice", sshd, [g.ring.get("client")])
+        add_tls(g, served[kind], **words)
+        return way_through(g, sshd)
+
+    return make
+
+
+def s_client(way, *words, host="vm1.example.org"):
+    """What ssh -o ProxyCommand takes."""
+    return " ".join(["openssl s_client -quiet -verify_quiet -connect", f"127.0.0.1:{way.gateway.port}", "-servername",
+                     host, *map(str, words)])
+
+
+def ssh(way, command, *words, host="vm1.example.org", **more):
+    return way.ssh(command, ProxyCommand=s_client(way, *words, host=host), **more)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
+def test_shell_through_s_client(tls_way, authority, kind, version):
+    way = tls_way(kind)
+    trust = ["-CAfile", authority.certificate.path, "-verify_return_error", "-verify_hostname", "vm1.example.org"]
+    r = ssh(way, "echo in; echo err >&2; exit 7", version, *trust)
+    assert (r.code, r.text) == (7, "in\n") and "err" in r.err
+    way.gateway.log.wait(r"TLS connection from 127\.0\.0\.1 port \d+.*: TLSv1\." + version[-1])
+    assert way.gateway.log.find(r"Accepted publickey for alice from 127\.0\.0\.1 port \d+ ssh2")
+
+
+def test_transfers_through_tls(tls_way, bulk):
+    """20 MB each way, at once and by sftp, arrive unchanged, also with socat as the client."""
+    way, b = tls_way("rsa"), bulk(20)
+    socat = f"socat - OPENSSL:127.0.0.1:{way.gateway.port},verify=0"
+    for proxy in (s_client(way), socat):
+        with open(b.path, "rb") as f:
+            p = way.client.spawn("cat", stdin=f, ProxyCommand=proxy)
+            assert sha256_of(p.stdout) == b.sha256
+        assert p.wait(PATIENCE) == 0
+    got = way.client.home / "got"
+    way.client.sftp(f"get {b.path} {got}\n", ProxyCommand=socat)
+    with open(got, "rb") as f:
+        assert sha256_of(f) == b.sha256
+
+
+def test_end_of_each_side(tls_way):
+    """The process of a TLS connection ends with its session, and the session with the process."""
+    way = tls_way()
+    p = open_session(way.client, ProxyCommand=s_client(way))
+    assert len(way.gateway.role("tls")) == 1 and len(way.gateway.sessions()) == 1
+    p.stdin.close()
+    assert p.wait(PATIENCE) == 0
+    wait_for("no process of the connection", lambda: not way.gateway.role("tls") and not way.gateway.sessions())
+    first, second = (open_session(way.client, ProxyCommand=s_client(way)) for _ in range(2))
+    victim = min(way.gateway.role("tls"), key=lambda process: process.start)
+    victim.kill()
+    assert first.wait(PATIENCE) == 255
+    echoes(second)
+    wait_for("the end of its session", lambda: len(way.gateway.sessions()) == 1)
+
+
+def test_restart_leaves_sessions(tls_way):
+    way = tls_way()
+    p = open_session(way.client, ProxyCommand=s_client(way))
+    way.gateway.kill(15)
+    echoes(p)
+    way.gateway.start()
+    echoes(p)
+    assert ssh(way, "echo new").text == "new\n"
+    p.stdin.close()
+    assert p.wait(PATIENCE) == 0
+
+
+def test_plain_ssh_on_the_same_port(tls_way):
+    way = tls_way()
+    way.answers()
+    assert not way.gateway.role("tls")
+
+
+def test_new_certificate_without_a_restart(tls_way, authority, served):
+    """A changed file counts after a reload; one that does not fit its key is refused, and the old one stays."""
+    way = tls_way("ecdsa")
+    g = way.gateway
+    show = ["openssl", "s_client", "-connect", f"127.0.0.1:{g.port}", "-servername", "vm1.example.org"]
+
+    def serial():
+        p = subprocess.run(show, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+        p = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=p.stdout, capture_output=True, check=True)
+        return p.stdout.decode().strip()
+
+    before = serial()
+    p = open_session(way.client, ProxyCommand=s_client(way))
+    new = authority.issue("gw.example.org", names="DNS:vm1.example.org")
+    shutil.copy(new.path, g.conf / "tls_main.pem")
+    assert g.reload().returncode != 0
+    assert serial() == before
+    assert "Key: tls_main is not the private key of the certificate" in g.check()[1]
+    g.command("key", "remove", "tls_main")
+    g.command("key", "add", "tls_main", new.key)
+    assert g.reload().returncode == 0
+    assert serial() == f"serial={new.fact('-serial')}" != before
+    echoes(p)
+
+
+def test_what_is_no_tls(tls_way):
+    """A handshake that fails is one line in the log; TLS 1.1 and an unknown ALPN are refused."""
+    way = tls_way(MinProtocol="TLSv1.3", ALPN="ssh")
+    g = way.gateway
+    assert ssh(way, "true", "-tls1_2").code == 255
+    g.log.wait(r"TLS connection from 127\.0\.0\.1 port \d+ failed.*: unsupported protocol")
+    assert ssh(way, "true", "-alpn", "h2").code == 255
+    g.log.wait(r"TLS connection from 127\.0\.0\.1 port \d+ failed.*: no application protocol")
+    assert ssh(way, "echo in", "-alpn", "h2,ssh").text == "in\n"
+
+
+def test_machine_by_server_name(tls_way, make_sshd):
+    """The SNI chooses the machine; an address may stand there, too."""
+    way = tls_way()
+    g, keys = way.gateway, [way.ring.get("client")]
+    for label, host in {"vm7": "vm7.example.org", "ten": "10.0.0.5"}.items():
+        g.route(f"alice/{label}", make_sshd(env={"WHOSE": label}), keys, key=label, MatchHost=host)
+    g.hangup()
+    for host, whose in {"VM7.example.org": "vm7\n", "10.0.0.5": "ten\n", "vm8.example.org": "\n"}.items():
+        assert ssh(way, "echo $WHOSE", host=host).text == whose
+    g.log.wait(r"the connection from 127\.0\.0\.1 port \d+ is for host vm7\.example\.org")
+
+
+def test_sections_by_server_name(tls_way, authority):
+    """The first section whose MatchHost has the SNI; without one, a client that no section wants is refused."""
+    way = tls_way(MatchHost="*.example.org")
+    g = way.gateway
+    add_tls(g, authority.issue("other.example.net"), "other", "tls_other", MatchHost="other.example.net")
+    g.hangup()
+    trust = ["-CAfile", authority.certificate.path, "-verify_return_error", "-verify_hostname"]
+    assert ssh(way, "echo in", *trust, "gw.example.org", host="vm1.example.org").text == "in\n"
+    assert ssh(way, "echo in", *trust, "other.example.net", host="other.example.net").text == "in\n"
+    assert ssh(way, "echo in", host="elsewhere.example.com").code == 255
+    g.log.wait(r"TLS for elsewhere\.example\.com, which no \[tls\] or \[forward\] section takes")
+
+
+def test_raw_stream_to_a_machine(tls_way, people, make_sshd):
+    """Mode = raw: the machine's own sshd is inside, for who has a client certificate, by the name in the SNI."""
+    way = tls_way(ClientCA=people.certificate.path)
+    g, machine = way.gateway, make_sshd()
+    machine.authorize(way.ring.get("client").public)
+    g.write("30-raw.ini", "forward raw", {
+        "Protocol": "ssh", "Mode": "raw", "MatchHost": "127.0.0.*", "Target": f"%h:{machine.port}",
+        "AllowDestinations": f"127.0.0.1/32:{machine.port}"})
+    g.hangup()
+    known = "".join(f"[127.0.0.1]:{g.port} {key.public}\n" for key in machine.host_keys)
+    client = way.new_client(user=ME, known_hosts=known)
+    proxy = s_client(way, *showing(people.alice), host="127.0.0.1")
+    assert client.ssh("echo in", ProxyCommand=proxy).text == "in\n"
+    # the same by a name that is not allowed, and without the certificate
+    assert client.ssh("echo in", ProxyCommand=s_client(way, *showing(people.alice), host="127.0.0.2")).code == 255
+    assert client.ssh("echo in", ProxyCommand=s_client(way, host="127.0.0.1")).code == 255
+    # other names are for the routes
+    assert ssh(way, "echo in", *showing(people.alice)).text == "in\n"
+
+
+# --- client certificates ---
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Certificates of people, by another authority than the gateway's."""
+    people = Authority(tmp_path_factory.mktemp("people") / "ca", "People CA")
+    people.alice = people.issue("/OU=staff/CN=alice", names="email:alice@example.org")
+    people.bob = people.issue("/OU=guests/CN=bob")
+    people.gone = people.issue("/OU=staff/CN=gone")
+    people.crl = people.revoke(people.gone)
+    return people
+
+
+def showing(certificate):
+    return ["-cert", certificate.path, "-key", certificate.key]
+
+
+def test_client_certificates(tls_way, people, authority):
+    """None, an unknown, a revoked one: no connection, and the log says why.  A good one lets nobody in by itself."""
+    way = tls_way(ClientCA=people.certificate.path, ClientCRL=people.crl)
+    g = way.gateway
+    assert ssh(way, "echo in", *showing(people.alice)).text == "in\n"
+    g.log.wait(r"TLS connection from 127\.0\.0\.1 port \d+.*, certificate CN=alice serial .* SHA256 "
+               + people.alice.fingerprint)
+    g.log.wait(r"alice from 127\.0\.0\.1 port \d+ -> .*, certificate CN=alice SHA256 " + people.alice.fingerprint)
+    refused = {
+        r"peer did not return a certificate": [],
+        r"CN=gone: certificate revoked": showing(people.gone),
+        r"CN=gw\.example\.org: unable to get local issuer certificate": showing(authority.issue("gw.example.org")),
+    }
+    for why, words in refused.items():
+        for version in ("-tls1_2", "-tls1_3"):
+            mark = g.log.mark()
+            assert ssh(way, "echo in", version, *words).code == 255
+            g.log.wait(r"TLS connection from 127\.0\.0\.1 port \d+ failed.*" + why, mark)
+    # without a key of alice's, no certificate helps
+    stranger = way.new_client(key=way.ring.get("stranger"))
+    r = stranger.ssh("echo in", ProxyCommand=s_client(way, *showing(people.alice)))
+    assert r.code == 255 and "Permission denied" in r.err
+
+
+def test_routes_by_client_certificate(tls_way, people):
+    way = tls_way(ClientCA=people.certificate.path)
+    g, sshd = way.gateway, way.sshd
+    keys = [g.ring.get("client")]
+    for label, words in {"staff": {"MatchClientOU": "staff"}, "mail": {"MatchClientSAN": "email:*@example.org"},
+                         "hash": {"MatchClientFingerprint": people.bob.fact("-fingerprint", "-sha256")},
+                         "name": {"MatchClientCN": "b?b"}}.items():
+        g.route(f"{label}", sshd, keys, key="alice", **words)
+    g.hangup()
+
+    def who(login):
+        return [c for c in (people.alice, people.bob)
+                if way.new_client(user=login).ssh("echo in", ProxyCommand=s_client(way, *showing(c))).text == "in\n"]
+
+    assert who("staff") == who("mail") == [people.alice]
+    assert who("hash") == who("name") == [people.bob]
+    # outside of TLS there is no certificate
+    assert not way.new_client(user="staff").ssh("echo in").text
+
+
+def test_log_as_json(tls_way, people):
+    """The events tls and tls_failed with their fields, and the certificate in the lines about the session inside."""
+    way = tls_way(options={"LogFormat": "json"}, ClientCA=people.certificate.path)
+    log = way.gateway.log
+    assert ssh(way, "echo in", *showing(people.alice)).text == "in\n"
+    assert ssh(way, "echo in").code == 255
+    log.wait(r'"event":"tls_failed"')
+    log.wait(r'"event":"closed"')
+    events = {e["event"]: e for e in map(json.loads, log.text().splitlines()) if "event" in e}
+    where = {"client": "127.0.0.1", "host": "vm1.example.org"}
+    who = {"client_certificate": people.alice.fingerprint, "client_cn": "alice"}
+    expected = {"tls": {**where, **who, "tls": "main", "version": "TLSv1.3"}, "routed": {**where, **who},
+                "closed": {**where, **who},
+                "tls_failed": {**where, "tls": "main", "reason": "peer did not return a certificate"}}
+    for event, fields in expected.items():
+        assert {k: events[event].get(k) for k in fields} == fields
+
+
+# --- check ---
+
+
+def test_check_of_tls_sections(make_gateway, authority, served):
+    g = make_gateway()
+    good = served["ecdsa"]
+    g.command("key", "add", "tls_main", good.key)
+    cases = {
+        "has no Certificate": {"Key": "tls_main"},
+        "has no Key": {"Certificate": good.path},
+        "not PEM certificates": {"Certificate": good.key, "Key": "tls_main"},
+        "is not the private key of the certificate": {"Certificate": served["rsa"].path, "Key": "tls_main"},
+        "a key is for one of the two": {"Certificate": good.path, "Key": "host_ed25519"},
+        "ClientCA: ": {"Certificate": good.path, "Key": "tls_main", "ClientCA": good.key},
+        "has ClientCRL without ClientCA": {"Certificate": good.path, "Key": "tls_main", "ClientCRL": good.path},
+    }
+    for text, words in cases.items():
+        g.write("20-tls.ini", "tls main", words)
+        status, said = g.check()
+        assert status == 78 and f"{g.conf}/20-tls.ini:1: " in said and text in said, (text, said)
+    g.write("20-tls.ini", "tls main", {"Certificate": good.path, "Key": "tls_main"})
+    assert g.check() == (0, "")
+    g.write("10-alice.ini", "route alice", {
+        "HostName": "192.0.2.1", "Key": "tls_main", "AuthorizedKey": g.ring.get("client").public,
+        "HostKeyFingerprint": "SHA256:" + 43 * "A"})
+    assert "Key: tls_main is the key of [tls main], too" in g.notes()

@@ -85,7 +85,7 @@ class Forwarder:
         with ours, its:
             ours.send(bytes([types()["DIAL"]]) + bytes(8) + body(
                 int(timeout * 1000), 0, len(targets), *targets, "", "", 0, "", "", send_proxy, "192.0.2.7", 50000,
-                "192.0.2.1", 443, False, len(destinations), *destinations))
+                "192.0.2.1", 443, False, len(destinations), *destinations, ""))
             self.errands.append(os.posix_spawn(
                 SALLYPORT, [SALLYPORT, "role-dial"], os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, its.fileno(), 3)]))

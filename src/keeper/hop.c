@@ -139,6 +139,8 @@ hop_logged_in(struct ksession *h)
 
 	if (ksession_set_phase(h, IPC_PHASE_CARRY) != 0)
 		return;
+	/* a machine behind it that does not answer is not to keep others from the hop */
+	jobs_dial_over(h);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
 		hop_refuse(h, upstream_text_gateway, err_str(ERR_SYS));
 		return;

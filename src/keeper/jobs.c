@@ -276,7 +276,6 @@ jobs_dial_over(struct ksession *s)
 	int64_t now = clock_ms();
 	struct job *other;
 
-	s = hop_first(s);
 	if (s->jobs[JOB_DIAL].place == NULL)
 		return;
 	job_cancel(&s->jobs[JOB_DIAL]);

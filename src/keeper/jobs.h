@@ -110,8 +110,8 @@ int jobs_pending(const struct ksession *s, enum job_kind kind);
  * close, and end. */
 void jobs_cancel(struct ksession *s);
 
-/* The upstream has let the gateway in, or the login waits for its user: JOB_DIAL, of its
- * first hop if it has any, gives its place back.  As the upstream is alive, logins that are in the queue for it get their whole
+/* The upstream has let the gateway in, or the login waits for its user: JOB_DIAL gives its
+ * place back.  As the upstream is alive, logins that are in the queue for it get their whole
  * time again. */
 void jobs_dial_over(struct ksession *s);
 

@@ -107,15 +107,32 @@ def test_restart_leaves_sessions_through_hops(behind):
 
 
 def test_session_goes_on_without_its_keeper(behind):
-    b = behind()
+    """New keys for the hop as well."""
+    b = behind(hop={"RekeyLimit": "1M"})
     p = open_session(b.way.client)
     (keeper,) = b.gateway.keepers()
     keeper.kill()
     b.gateway.process.wait(60)
-    echoes(p)
+    echoes(p, DATA * 2)
     p.stdin.close()
     assert p.wait(60) == 0
     wait_for("the end of the hop", lambda: not b.gateway.role("hop"))
+
+
+def test_dead_machine_keeps_nobody_from_the_hop(behind):
+    """Ten wait for it, which are more than log in at one host at a time."""
+    b = behind()
+    hole = net.BlackHole("127.0.0.9", net.free_port())
+    b.gateway.route("bob", b.machine, [b.ring.get("client")], HostName="127.0.0.9", Port=hole.port,
+                    ConnectTimeout="60s", ProxyJump="bastion0")
+    b.gateway.hangup()
+    waiting = b.way.new_client(user="bob")
+    stuck = [waiting.spawn("true") for _ in range(10)]
+    assert b.ssh("echo in").text == "in\n"
+    for p in stuck:
+        p.kill()
+        p.wait(60)
+    hole.close()
 
 
 # --- its first connection, and other ways to log in ---
@@ -145,6 +162,15 @@ def test_route_of_a_login_may_be_a_hop(behind, ring):
     b.gateway.route("bob", b.machine, [ring.get("client")], ProxyJump="ops")
     b.gateway.hangup()
     assert b.way.lets_in("ops") and b.way.lets_in("bob")
+
+
+def test_login_names_its_hop(behind):
+    b = behind()
+    b.gateway.route("*-vm", b.machine, [b.ring.get("client")], key="alice", ProxyJump="%1")
+    b.gateway.hangup()
+    assert b.way.lets_in("bastion0-vm")
+    assert not b.way.lets_in("other-vm")
+    b.gateway.log.wait(r"other-vm from .* refused: ProxyJump: there is no \[route other\] in conf\.d")
 
 
 def test_first_key_of_a_hop_is_learnt(behind):

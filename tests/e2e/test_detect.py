@@ -230,6 +230,28 @@ def test_penalty_for_what_is_no_ssh(edged):
     wait_for("the penalty", lambda: b"Not allowed" in ask(w, b"SSH-2.0-x\r\n"))
 
 
+def test_more_than_can_wait(edged, web):
+    """Of many silent clients the oldest get the banner early; others get through all the time."""
+    w = edged({"any": {"Protocol": "any", "Target": web("any")}})
+    with net.descriptors(1000), contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(net.connect(("127.0.0.1", w.gateway.port))) for _ in range(776)]
+        assert [s.recv(8) for s in silent[:8]] == [b"SSH-2.0-"] * 8
+        assert b"any GET" in ask(w, b"GET / HTTP/1.0\r\n\r\n")
+        assert logs_in(w)
+    wait_for("nothing waits", lambda: w.gateway.role("edge")[0].n_descriptors() < 12)
+
+
+def test_limit_by_source(edged):
+    """PerSourceMaxStartups counts those that are being looked at."""
+    w = edged({"any": {"Protocol": "any", "Target": "127.0.0.1:9"}}, front={"PerSourceMaxStartups": "2"})
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(net.connect(("127.0.0.1", w.gateway.port), source="127.0.0.2"))
+        with net.connect(("127.0.0.1", w.gateway.port), source="127.0.0.2") as s:
+            assert b"PerSourceMaxStartups" in net.read_all(s)
+        assert logs_in(w)
+
+
 def test_reload_adds_and_removes_a_section(edged, web):
     """Without any section there is neither process; connections that are being forwarded go on."""
     w = edged({}, {})

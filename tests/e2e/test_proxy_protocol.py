@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import resource
 import signal
 import socket
 import struct
@@ -324,23 +323,10 @@ def test_socket_activation_and_restart(make_gateway, make_sshd, ring, tmp_path):
         w.close()
 
 
-@contextlib.contextmanager
-def descriptors(n):
-    """This process may open so many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < n:
-        pytest.skip(f"takes {n} descriptors")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def test_more_than_can_wait(behind):
     """The oldest gives way, and a load balancer gets through all the time."""
     w = behind(ProxyTimeout="60s")
-    with descriptors(1300), contextlib.ExitStack() as stack:
+    with net.descriptors(1300), contextlib.ExitStack() as stack:
         silent = [stack.enter_context(net.connect(("127.0.0.1", w.gateway.port), source=BALANCER))
                   for _ in range(1030)]
         w.gateway.log.wait("no PROXY header so far, and 1024 connections wait for theirs")

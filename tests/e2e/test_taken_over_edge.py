@@ -1,6 +1,7 @@
 """Edge has been taken over: it can lie about the clients of load balancers, and nothing else."""
 
 import contextlib
+import select
 import socket
 import struct
 
@@ -10,6 +11,7 @@ from lab import net, taken_over
 from lab.gateway import sanitized
 from lab.syscalls import number
 from lab.taken_over import TakenOverEdge
+from lab.wait import wait_for
 from lab.way import Way
 
 STRANGER = "127.0.0.2"
@@ -63,6 +65,7 @@ def test_numbers_that_nobody_has(edge):
     for number in (0, 1, FIRST + 1, 2 * FIRST, 2**63, 2**64 - 1):
         edge.send("HEADER", *header(number, "198.51.100.7", 50000))
         edge.send("NO_HEADER", u64(number), bytearray([0]))
+        edge.send("KIND", *opening(number, SSH))
     with net.connect(("127.0.0.1", edge.gateway.port)) as s:
         edge.await_connection()
         edge.send("NO_HEADER", u64(FIRST), bytearray([0]))
@@ -75,7 +78,62 @@ def test_numbers_that_nobody_has(edge):
     assert not edge.gateway.log.find("edge")
 
 
+SSH, TLS, HTTP = 1, 2, 3  # enum ipc_kind
+
+
+def opening(number, kind, host=b"", port=0, alpn=b"", pattern=2**32 - 1, credentials=b""):
+    return u64(number), bytearray([kind]), host, port, alpn, pattern, credentials
+
+
+@pytest.fixture
+def looking(edge):
+    """The same where first bytes are looked at, on a second port."""
+    e = edge
+    e.other = net.free_port()
+    e.target = net.Server(lambda s: s.sendall(b"target" if s.recv(9) else b""))
+    e.gateway.options["ListenAddress"] = f"127.0.0.1:{e.gateway.port} 127.0.0.1:{e.other}"
+    e.gateway.write_gateway()
+    e.gateway.write("06-edge.ini", "edge", {"DetectOn": e.other, "DetectTimeout": "60s"},
+                    f"[forward tls]\nProtocol = tls\nTarget = 127.0.0.1:{e.target.port}\n"
+                    "[forward name]\nProtocol = http\nTarget = %h:443\nAllowDestinations = *.example.org:443\n")
+    e.gateway.hangup()
+    yield e
+    e.target.close()
+
+
+def told(edge, sock, *parts):
+    """What comes to a client of whom edge says this, as soon as the master has it."""
+    def answered():
+        edge.send("KIND", *opening(*parts))
+        return select.select([sock], [], [], 0.1)[0]
+
+    wait_for("an answer", answered)
+    with contextlib.suppress(ConnectionResetError):
+        return sock.recv(8)
+
+
+def test_lie_about_first_bytes(looking):
+    """A client of SSH goes where one of TLS would, and one of TLS to a session: no further."""
+    with net.connect(("127.0.0.1", looking.other), source=STRANGER) as s:
+        s.sendall(b"SSH-2.0-x")
+        assert told(looking, s, FIRST, TLS) == b"target"
+    with net.connect(("127.0.0.1", looking.other), source=STRANGER) as s:
+        s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert told(looking, s, 2 * FIRST, SSH) != b"target"
+        looking.gateway.log.wait(r"Connection from 127\.0\.0\.2 port \d+: invalid format")
+    # a host that the client has not named, and may not name
+    with net.connect(("127.0.0.1", looking.other), source=STRANGER) as s:
+        def refused():
+            looking.send("KIND", *opening(3 * FIRST, HTTP, b"localhost"))
+            return looking.gateway.log.find("AllowDestinations does not permit the host that the client names")
+
+        wait_for("its end", refused)
+    logs_in(looking)
+
+
 GARBAGE = {
+    # whose header it has to say first
+    "kind of a load balancer's": lambda e: e.send("KIND", *opening(FIRST, SSH)),
     "nothing": lambda e: e.send_bytes(b"\xff"),
     "another's message": lambda e: e.send("LOGGED_IN", u64(1)),
     "its own order": lambda e: e.send("AWAIT_HEADER", u64(FIRST)),
@@ -87,6 +145,10 @@ GARBAGE = {
     "port": lambda e: e.send("HEADER", *header(FIRST, "198.51.100.7", 65536)),
     "length": lambda e: e.send_bytes(bytes([taken_over.types()["HEADER"]]) + b"\xff" * 60),
     "too long": lambda e: e.send_bytes(b"\0" * 100000),
+    "no kind": lambda e: e.send("KIND", *opening(FIRST, 200)),
+    "no host": lambda e: e.send("KIND", *opening(FIRST, TLS, b"a b")),
+    "no port": lambda e: e.send("KIND", *opening(FIRST, TLS, port=65536)),
+    "kind with more": lambda e: e.send("KIND", *opening(FIRST, TLS), b""),
 }
 
 

@@ -1,10 +1,14 @@
 """Sockets: free ports, small servers, and data exchanged through forwards."""
 
+import contextlib
 import hashlib
 import os
 import random
+import resource
 import socket
 import threading
+
+import pytest
 
 from .wait import PATIENCE, wait_for
 
@@ -76,6 +80,19 @@ def connect_when_ready(address, timeout=PATIENCE):
             return None
 
     return wait_for(f"a connection to {address}", connected)
+
+
+@contextlib.contextmanager
+def descriptors(n):
+    """This process may open so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < n:
+        pytest.skip(f"takes {n} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def read_all(sock):

@@ -17,6 +17,7 @@ from lab.gateway import sanitized
 from lab.wait import PATIENCE, wait_for
 
 BATCH = 200
+SPARE = 64  # descriptors of pipes that the forwarder keeps, FORWARD_PIPES_MAX in src/edge/forward_way.h
 BATCHES = 100 if os.environ.get("FULL") else 3
 
 # sent in one piece by those that are complete
@@ -131,8 +132,14 @@ def held(w):
     return {role: p.n_descriptors() for role, p in found.items()}, found
 
 
+def logs_in(w):
+    # a client that its host delays is cut, too
+    wait_for("a login", w.lets_in)
+
+
 def test_odd_first_bytes_are_cut_and_leave_nothing(gw):
     """No process starts anew, and none is larger than after the first batch, but for what an allocator keeps."""
+    logs_in(gw)
     batch(gw, 0)
     gw.gateway.quiet()
     before, processes = held(gw)
@@ -152,9 +159,11 @@ def test_odd_first_bytes_are_cut_and_leave_nothing(gw):
                 else:
                     assert KNOWN not in data and not data.startswith(b"SSH-"), (kind, data)
     assert through > 0
-    gw.answers()
+    logs_in(gw)
     gw.gateway.quiet()
-    wait_for("the descriptors to be as before", lambda: held(gw)[0] == before)
+    # no more than before, when some connections of the first batch may just have been closing
+    before["forwarder"] += SPARE
+    wait_for("the descriptors to be as before", lambda: all(n <= before[role] for role, n in held(gw)[0].items()))
     assert held(gw)[1] == processes
     if not sanitized():
         for role, p in processes.items():

@@ -18,6 +18,9 @@
 int route_file_open(const struct route *r, const char *path, int *fd,
     struct reason *why) MUST_CHECK;
 
+/* Bytes of ConnectViaCA: some dozen certificates, which go with each order to dial. */
+#define ROUTE_VIA_CA_MAX (24 * 1024)
+
 /* Open a file and append all of it to out.  ERR_TOOBIG: it does not fit. */
 int route_file_read(const struct route *r, const char *path, struct buf *out,
     struct reason *why) MUST_CHECK;

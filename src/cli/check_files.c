@@ -120,6 +120,30 @@ check_revoked(struct check *c, const struct conf_section *s, const struct route 
 	    "; no key is accepted without it");
 }
 
+void
+check_via_ca(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+	struct conf_entry e = check_place(s, "ConnectViaCA");
+	struct reason why;
+	struct buf text;
+	int err;
+
+	buf_init(&text, ROUTE_VIA_CA_MAX);
+	err = route_file_read(r, r->connect_via_ca, &text, &why);
+	if (err == ERR_TOOBIG)
+		reason_set(&why, "%s is larger than %d KiB", r->connect_via_ca,
+		    ROUTE_VIA_CA_MAX / 1024);
+	if (err != 0)
+		check_refused(c, &e, "ConnectViaCA", r->connect_via_ca, err, &why,
+		    "; put the certificates of the proxy's authorities there");
+	else if (memmem(text.data, text.len, begin, sizeof(begin) - 1) == NULL)
+		conf_error(&c->notes, e.file, e.line,
+		    "ConnectViaCA: there is no certificate in %s: PEM begins with %s",
+		    r->connect_via_ca, begin);
+	buf_free(&text);
+}
+
 /* Does the certificate go with the key? */
 void
 check_certificate_file(struct check *c, const struct conf_section *s, const struct route *r)

@@ -47,6 +47,7 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		    .via_host = t->via->host,
 		    .via_port = t->via->port,
 		    .via_user = t->via->user,
+		    .via_ca = t->via_ca,
 		    .send_proxy = (unsigned int)r->send_proxy,
 		    .client = "",
 		    .local = "",

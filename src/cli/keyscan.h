@@ -21,6 +21,7 @@ struct keyscan {
 	/* ConnectVia of the route, parsed, with the password for that proxy or NULL; scheme "": no proxy */
 	const struct connect_via *via;
 	struct secret *via_password;
+	struct bytes via_ca; /* the file of ConnectViaCA, or empty */
 
 	/* The result; all that the host has said is to be escaped. */
 	int connected;

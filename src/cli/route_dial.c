@@ -271,7 +271,7 @@ route_dial_say_query(const struct route_query *q, const struct route_args *a,
 
 static int
 route_dial_hosts(const struct route_args *a, const struct find_route *f,
-    const struct connect_via *via, struct secret *via_password)
+    const struct connect_via *via, struct secret *via_password, struct bytes via_ca)
 {
 	const struct route *r = f->route;
 	const int64_t deadline = clock_ms() + r->connect_timeout_ms;
@@ -303,7 +303,8 @@ route_dial_hosts(const struct route_args *a, const struct find_route *f,
 			.host = r->hosts.v[i],
 			.as = &f->as,
 			.via = via,
-			.via_password = via_password };
+			.via_password = via_password,
+			.via_ca = via_ca };
 		/* behind a proxy the same name is another host */
 		direct = via->scheme[0] == '\0' ? t.host : via->host;
 		port = via->scheme[0] == '\0' ? r->port : via->port;
@@ -338,9 +339,11 @@ route_dial_hosts(const struct route_args *a, const struct find_route *f,
 	return CLI_FAILED;
 }
 
-/* Parse ConnectVia, and open the password for the proxy.  0, or an ERR_* with the reason printed. */
+/* Parse ConnectVia, open the password for the proxy, and read the file of ConnectViaCA.  0, or an ERR_* with the
+ * reason printed. */
 static int
-route_dial_via(const struct find_route *f, struct connect_via *via, struct secret **password)
+route_dial_via(const struct find_route *f, struct connect_via *via, struct secret **password,
+    struct buf *ca)
 {
 	const struct route *r = f->route;
 	struct store_probe store = { 0 };
@@ -361,8 +364,14 @@ route_dial_via(const struct find_route *f, struct connect_via *via, struct secre
 			err = keystore_password(store.ks, r->connect_via_password, password, &why);
 		store_probe_close(&store);
 	}
-	if (err != 0)
+	if (err != 0) {
 		route_dial_say("no trial: ConnectViaPassword: %s", why.text);
+		return err;
+	}
+	if (r->connect_via_ca != NULL)
+		err = route_file_read(r, r->connect_via_ca, ca, &why);
+	if (err != 0)
+		route_dial_say("no trial: ConnectViaCA: %s", why.text);
 	return err;
 }
 
@@ -397,13 +406,15 @@ route_dial(const struct route_args *a, const struct find_route *f)
 {
 	struct secret *password;
 	struct connect_via via;
-	int status;
+	int status = CLI_FAILED;
+	struct buf ca;
 
 	if (f->route->proxy_jump != NULL)
 		return route_dial_hop(a, f);
-	if (route_dial_via(f, &via, &password) != 0)
-		return CLI_FAILED;
-	status = route_dial_hosts(a, f, &via, password);
+	buf_init(&ca, ROUTE_VIA_CA_MAX);
+	if (route_dial_via(f, &via, &password, &ca) == 0)
+		status = route_dial_hosts(a, f, &via, password, buf_bytes(&ca));
 	secret_free(&password);
+	buf_free(&ca);
 	return status;
 }

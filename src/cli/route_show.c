@@ -181,6 +181,8 @@ route_show_via(const struct find_route *f)
 	if (f->route->connect_via == NULL)
 		return CLI_OK;
 	printf("via        %s\n", f->route->connect_via);
+	if (f->route->connect_via_ca != NULL)
+		printf("           certified by %s\n", f->route->connect_via_ca);
 	return route_show_password(f, "           with the password",
 	    f->route->connect_via_password);
 }

@@ -40,6 +40,7 @@ const char *const elsewhere_of_route[] = {
 	"ConnectTimeout",
 	"ConnectVia",
 	"ConnectViaPassword",
+	"ConnectViaCA",
 	"SendProxy",
 	"ProxyJump",
 	"ServerAliveInterval",

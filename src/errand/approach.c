@@ -11,15 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/proctitle.h"
 #include "errand/approach.h"
 #include "errand/dial.h"
 #include "errand/srv.h"
 #include "errand/via.h"
 #include "formats/destination.h"
 #include "formats/proxy_header.h"
+#include "tls/client.h"
 
 /* Send all of it.  The peer reads before it answers, so there is room for some thousand bytes.  The
  * buffer is wiped: a password may be in it. */
@@ -149,13 +152,67 @@ approach_ask(struct via *via, int fd, int64_t deadline, struct reason *why)
 	return r;
 }
 
+/* --- TLS --- */
+
+int
+approach_has_tls(const struct ipc_approach *a)
+{
+	return strcmp(a->via, "https") == 0 || strcmp(a->via, "tls") == 0;
+}
+
+/* Fork the process that carries the TLS connection on fd.  A descriptor of what is inside, or -1. */
+static int
+approach_fork(SSL *ssl, int fd, const char *host)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		fd_close_others(3, (const int[]){ fd, pair[1] }, 2);
+		proctitle_set("tls to %s", host);
+		client_run(ssl, fd, pair[1]);
+	}
+	fd_close(&pair[1]);
+	if (pid == -1)
+		fd_close(&pair[0]);
+	return pair[0];
+}
+
+/* TLS with the proxy, or with tls:// with what answers there for the host.  0 with what is inside in *fd; or an ERR_*
+ * with why. */
+static int
+approach_tls(const struct ipc_approach *a, const char *host, int *fd, int64_t deadline,
+    struct reason *why)
+{
+	const char *sni = strcmp(a->via, "tls") == 0 ? host : a->via_host;
+	const struct client_setup setup = { .ca = a->via_ca,
+		.sni = destination_is_address(sni) ? "" : sni,
+		.names = { a->via_host, sni == a->via_host ? NULL : sni } };
+	int inner = -1, r;
+	SSL *ssl;
+
+	r = client_handshake(*fd, &setup, deadline, &ssl, why);
+	if (r != 0)
+		return r;
+	inner = approach_fork(ssl, *fd, a->via_host);
+	client_forget(&ssl);
+	fd_close(fd);
+	*fd = inner;
+	if (inner == -1)
+		reason_set(why, "cannot be carried: %s", strerror(errno));
+	return inner == -1 ? ERR_SYS : 0;
+}
+
 /* A descriptor, or -1 with why, which names the proxy. */
 static int
 approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, struct reason *why)
 {
 	struct reason no = { "" };
 	char port[16];
-	int fd, r;
+	int fd, r = 0;
 
 	snprintf(port, sizeof(port), "%u", a->via_port);
 	fd = dial_host(a->via_host, port, NULL, deadline, &no);
@@ -163,7 +220,10 @@ approach_proxy(const struct ipc_approach *a, struct via *via, int64_t deadline, 
 		reason_set(why, "no connection to the proxy: %s", no.text);
 		return -1;
 	}
-	r = approach_ask(via, fd, deadline, &no);
+	if (approach_has_tls(a))
+		r = approach_tls(a, via->host, &fd, deadline, &no);
+	if (r == 0 && strcmp(a->via, "tls") != 0)
+		r = approach_ask(via, fd, deadline, &no);
 	if (r == 0 && a->send_proxy != 0)
 		r = approach_send_proxy(a, fd);
 	if (r != 0) {
@@ -179,7 +239,7 @@ static int
 approach_by_proxy(const struct ipc_approach *a, const char *host, uint16_t port, int64_t deadline,
     struct reason *why)
 {
-	struct via via = { .scheme = a->via,
+	struct via via = { .scheme = strcmp(a->via, "https") == 0 ? "http" : a->via,
 		.host = host,
 		.port = port,
 		.user = a->via_user,
@@ -279,7 +339,9 @@ approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
 		return a->srv && !address ?
 		    approach_by_srv(a, host, port, destinations, deadline, why) :
 		    approach_direct(a, host, port, destinations, deadline, why);
-	if (destinations->n > 0 && (address || destination_has_networks(destinations)))
+	/* with tls:// there is nobody who could be given an address */
+	if (destinations->n > 0 && strcmp(a->via, "tls") != 0 &&
+	    (address || destination_has_networks(destinations)))
 		return approach_by_proxy_to_network(a, host, port, destinations, deadline, why);
 	return approach_by_proxy(a, host, port, deadline, why);
 }

@@ -23,4 +23,7 @@ int approach_connect(const struct ipc_approach *a, const char *host, uint16_t po
 int approach_target(const struct ipc_approach *a, const char *target,
     const struct strlist *destinations, int64_t deadline, struct reason *why);
 
+/* Does the way need a process that carries TLS, which approach_connect() forks?  It ends with the connection. */
+int approach_has_tls(const struct ipc_approach *a);
+
 #endif

@@ -200,10 +200,7 @@ static const struct filter_rule dial_calls[] = {
 	/* limits can be read, not set */
 	{ .call = "prlimit64", .args = { { FILTER_IS, 0, 0 }, { FILTER_IS, 2, 0 } } },
 	/* calls that a module of nsswitch.conf(5) may try and can do without */
-	FAILS("clone", EPERM),
-	FAILS("fork", EPERM), /* musl's */
 	FAILS("creat", EPERM),
-	FAILS("socketpair", EPERM),
 	FAILS("memfd_create", EPERM),
 	FAILS("inotify_init1", EPERM),
 	FAILS("name_to_handle_at", EPERM),
@@ -229,7 +226,6 @@ static const struct filter_rule dial_calls[] = {
 	/* ENOSYS makes the C library use the older call */
 	FAILS("clone3", ENOSYS),
 	FAILS("openat2", ENOSYS),
-	FAILS("close_range", ENOSYS),
 	FAILS("pidfd_open", ENOSYS),
 };
 
@@ -244,27 +240,56 @@ static const struct filter_rule look_only[] = {
 	CALL_IF("prlimit64", FILTER_IS, 0, 0),
 };
 
-/* Enter the filter of dial_calls and these rules. */
+/* No process, and no thread. */
+static const struct filter_rule alone_only[] = {
+	FAILS("clone", EPERM),
+	FAILS("fork", EPERM), /* musl's */
+	FAILS("socketpair", EPERM),
+	FAILS("close_range", ENOSYS),
+};
+
+/* A process that carries a TLS connection: it is made by fork(3), and enters a session's sandbox.  No thread. */
+static const struct filter_rule tls_only[] = {
+	CALL_IF("clone", FILTER_IS, 0, CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD),
+	CALL_IF("clone", FILTER_IS, 0, SIGCHLD),
+	FAILS_IF("clone", EPERM, FILTER_HAS, 0, CLONE_VM),
+	CALL("fork"),
+	CALL_IF("socketpair", FILTER_IS, 0, AF_UNIX),
+	CALL("close_range"),
+};
+
+/* Enter the filter of dial_calls and what is added to it. */
 static int
-calls_dial_and(const struct filter_rule *more, size_t n)
+calls_resolver(int sandbox, int tls)
 {
-	struct filter_rule rules[COUNT(dial_calls) + COUNT(look_only)];
+	const struct filter_rule *more[] = { sandbox ? look_only : dial_only,
+		tls ? tls_only : alone_only };
+	const size_t n[] = { sandbox ? COUNT(look_only) : COUNT(dial_only),
+		tls ? COUNT(tls_only) : COUNT(alone_only) };
+	struct filter_rule rules[COUNT(dial_calls) + COUNT(look_only) + COUNT(tls_only)];
 
 	memcpy(rules, dial_calls, sizeof(dial_calls));
-	memcpy(rules + COUNT(dial_calls), more, n * sizeof(*more));
-	return filter_enter(FILTER_ALLOW, rules, COUNT(dial_calls) + n);
+	memcpy(rules + COUNT(dial_calls), more[0], n[0] * sizeof(rules[0]));
+	memcpy(rules + COUNT(dial_calls) + n[0], more[1], n[1] * sizeof(rules[0]));
+	return filter_enter(FILTER_ALLOW, rules, COUNT(dial_calls) + n[0] + n[1]);
 }
 
 int
 calls_dial(void)
 {
-	return calls_dial_and(dial_only, COUNT(dial_only));
+	return calls_resolver(0, 0);
 }
 
 int
 calls_look(void)
 {
-	return calls_dial_and(look_only, COUNT(look_only));
+	return calls_resolver(1, 0);
+}
+
+int
+calls_tls(void)
+{
+	return calls_resolver(1, 1);
 }
 
 /* --- programs --- */

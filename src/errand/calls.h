@@ -17,6 +17,9 @@ int calls_dial(void) MUST_CHECK;
 /* For the errand that looks at a host key: the same, and what entering a session's sandbox takes. */
 int calls_look(void) MUST_CHECK;
 
+/* For either of them, if TLS is to be spoken with a proxy: the same, and fork(3), for a process that carries it. */
+int calls_tls(void) MUST_CHECK;
+
 /* For the errand that checks a password: memory and the socket that it has.  Any other call kills it. */
 int calls_password(void) MUST_CHECK;
 

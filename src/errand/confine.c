@@ -64,15 +64,15 @@ errand_confine_resolver(int (*calls)(void))
 }
 
 int
-errand_confine_dial(void)
+errand_confine_dial(int tls)
 {
-	return errand_confine_resolver(calls_dial);
+	return errand_confine_resolver(tls ? calls_tls : calls_dial);
 }
 
 int
-errand_confine_look(void)
+errand_confine_look(int tls)
 {
-	return errand_confine_resolver(calls_look);
+	return errand_confine_resolver(tls ? calls_tls : calls_look);
 }
 
 int

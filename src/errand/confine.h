@@ -9,11 +9,12 @@
 
 #include "base/err.h"
 
-/* For the errand that dials: it may read what resolvers read, write nothing, and connect. */
-int errand_confine_dial(void) MUST_CHECK;
+/* For the errand that dials: it may read what resolvers read, write nothing, and connect.  With tls it may also
+ * fork processes that carry TLS (approach_has_tls()). */
+int errand_confine_dial(int tls) MUST_CHECK;
 
 /* For the errand that looks at a host key: the same, and it may then enter the sandbox of a session. */
-int errand_confine_look(void) MUST_CHECK;
+int errand_confine_look(int tls) MUST_CHECK;
 
 /* For the errand that checks a password: no file, and no socket but the one it has. */
 int errand_confine_password(void) MUST_CHECK;

@@ -72,7 +72,7 @@ errand_dial(int sock)
 	dial_end_with(sock);
 	/* the resolver knows no deadline */
 	alarm(dial.timeout_ms / 1000 + DIAL_LATE_SECONDS);
-	if (errand_confine_dial() != 0)
+	if (errand_confine_dial(approach_has_tls(&dial.approach)) != 0)
 		_exit(1);
 	buf_init(&names, IPC_HOSTS_MAX * (ERRAND_HOST_SIZE + 4));
 	if (dial.known[0] != '\0' && dial.hosts.n > 0) {

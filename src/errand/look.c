@@ -216,7 +216,7 @@ errand_look(int answer)
 	dial_end_with(answer);
 	/* the resolver knows no deadline */
 	alarm(order.total_ms / 1000 + 2);
-	if (errand_confine_look() != 0)
+	if (errand_confine_look(approach_has_tls(&order.approach)) != 0)
 		_exit(1);
 	buf_init(&look.key, IPC_MAX);
 	fd = approach_connect(&order.approach, order.host, (uint16_t)order.port,

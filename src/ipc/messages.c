@@ -207,6 +207,7 @@ approach_put(struct buf *b, const struct ipc_approach *a)
 	wire_put_u32(b, a->via_port);
 	wire_put_text(b, a->via_user);
 	wire_put_bytes(b, a->via_password);
+	wire_put_bytes(b, a->via_ca);
 	wire_put_u32(b, a->send_proxy);
 	wire_put_text(b, a->client);
 	wire_put_u32(b, a->client_port);
@@ -223,6 +224,7 @@ approach_get(struct wire *body, struct ipc_approach *a, struct ipc_texts *texts)
 	a->via_port = wire_u32(body);
 	a->via_user = text_get(body, texts, HOST_SIZE);
 	a->via_password = wire_string(body);
+	a->via_ca = wire_string(body);
 	a->send_proxy = wire_u32(body);
 	a->client = text_get(body, texts, ADDRESS_SIZE);
 	a->client_port = wire_u32(body);

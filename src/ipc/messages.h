@@ -78,11 +78,13 @@ int ipc_forward_get(struct wire *body, struct ipc_forward *m) MUST_CHECK;
 
 /* The way to a host, and what it is to be told before SSH begins; in DIAL and LOOK. */
 struct ipc_approach {
-	const char *via; /* the proxy that connects to it: "socks5", "http"; "": none */
+	const char
+	    *via; /* the proxy that connects to it: "socks5", "http", "https", "tls"; "": none */
 	const char *via_host;
 	uint32_t via_port;
 	const char *via_user; /* "": the proxy wants no login */
 	struct bytes via_password;
+	struct bytes via_ca;	 /* PEM: who may certify it; empty: the authorities of this host */
 	unsigned int send_proxy; /* version of the PROXY header (formats/proxy_header.h), 0: none */
 	const char *client; /* numeric, for the header; "": nobody, the gateway itself connects */
 	uint32_t client_port;

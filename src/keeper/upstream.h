@@ -139,6 +139,7 @@ struct upstream_approach {
 	struct ipc_approach m;
 	struct connect_via via;
 	struct secret *password; /* of ConnectViaPassword, open */
+	struct buf ca;		 /* the file of ConnectViaCA */
 };
 
 /* 0, or an ERR_* with the reason logged: a may be put into an order in any case, which is not to be sent

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "access/host_key.h"
+#include "access/route_files.h"
 #include "base/clock.h"
 #include "keeper/ksession.h"
 #include "keeper/upstream.h"
@@ -99,8 +100,12 @@ upstream_approach_open(struct ksession *s, struct upstream_approach *a)
 	if (r == 0 && route->connect_via_password != NULL)
 		r = keystore_password(s->identity->keystore, route->connect_via_password,
 		    &a->password, &why);
+	buf_init(&a->ca, ROUTE_VIA_CA_MAX);
+	if (r == 0 && route->connect_via_ca != NULL)
+		r = route_file_read(route, route->connect_via_ca, &a->ca, &why);
 	if (r != 0)
 		ksession_warn(s, "ConnectVia: %s", why.text);
+	a->m.via_ca = buf_bytes(&a->ca);
 	a->m.via = a->via.scheme;
 	a->m.via_host = a->via.host;
 	a->m.via_port = a->via.port;
@@ -118,6 +123,7 @@ upstream_approach_close(struct upstream_approach *a)
 	if (a->password != NULL)
 		secret_close(a->password);
 	secret_free(&a->password);
+	buf_free(&a->ca);
 }
 
 void
@@ -282,6 +288,11 @@ upstream_dialled(struct ksession *s, struct ipc_msg *msg)
 	if (!s->route->resolve_srv)
 		s->up.port = s->route->port; /* it may be that of the proxy */
 	s->up.from_port = upstream_end_of(getsockname, msg->fd, s->up.from);
+	if (route_has_tls(s->route)) {
+		/* the socket of a process of this host, which has the connection to the proxy */
+		snprintf(s->up.address, sizeof(s->up.address), "%.55s", s->up.host);
+		snprintf(s->up.from, sizeof(s->up.from), "%s", "the gateway");
+	}
 	upstream_begin(s, msg->fd);
 }
 

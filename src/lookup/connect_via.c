@@ -7,27 +7,42 @@
 
 #include "conf/keyword.h"
 #include "lookup/connect_via.h"
+#include "lookup/route.h"
 #include "lookup/route_types.h"
 
-#define FORMS "socks5://[user@]host:port or http://[user@]host:port"
+#define FORMS \
+	"socks5://[user@]host:port, http://[user@]host:port, https://[user@]host:port or tls://host:port"
 
 /* SCHEME, from what is before "://". */
 static int
 connect_via_scheme(const char *value, size_t len, struct connect_via *via, struct reason *why)
 {
-	static const char *const later[] = { "https", "tls" };
+	static const char *const known[] = { "socks5", "http", "https", "tls" };
 	size_t i;
 
-	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (strlen(later[i]) == len && memcmp(value, later[i], len) == 0)
-			return keyword_bad(why,
-			    "a proxy inside TLS (%s://) is not supported yet; write " FORMS,
-			    later[i]);
-	if (!(len == 6 && memcmp(value, "socks5", len) == 0) &&
-	    !(len == 4 && memcmp(value, "http", len) == 0))
-		return keyword_bad(why, "write " FORMS);
-	snprintf(via->scheme, sizeof(via->scheme), "%.*s", (int)len, value);
-	return 0;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strlen(known[i]) != len || memcmp(value, known[i], len) != 0)
+			continue;
+		memcpy(via->scheme, known[i], len + 1);
+		return 0;
+	}
+	return keyword_bad(why, "write " FORMS);
+}
+
+int
+connect_via_is_tls(const struct connect_via *via)
+{
+	return strcmp(via->scheme, "https") == 0 || strcmp(via->scheme, "tls") == 0;
+}
+
+int
+route_has_tls(const struct route *r)
+{
+	struct connect_via via;
+	struct reason why;
+
+	return r->connect_via != NULL && connect_via_parse(r->connect_via, &via, &why) == 0 &&
+	    connect_via_is_tls(&via);
 }
 
 /* USER: bytes that stand for themselves in both protocols. */
@@ -91,6 +106,8 @@ connect_via_parse(const char *value, struct connect_via *via, struct reason *why
 	err = connect_via_scheme(value, (size_t)(rest - value), via, why);
 	rest += 3;
 	at = strrchr(rest, '@');
+	if (err == 0 && at != NULL && strcmp(via->scheme, "tls") == 0)
+		return keyword_bad(why, "tls:// has no user: nobody asks for a login there");
 	if (err == 0 && at != NULL)
 		err = connect_via_user(rest, (size_t)(at - rest), via, why);
 	return err != 0 ? err : connect_via_place(at != NULL ? at + 1 : rest, via, why);

@@ -10,11 +10,14 @@
 #include "base/err.h"
 
 struct connect_via {
-	char scheme[8]; /* "socks5" or "http" */
+	char scheme[8]; /* "socks5", "http", "https" or "tls" */
 	char user[256]; /* "": the proxy asks for none; SOCKS has room for 255 bytes */
 	char host[256];
 	uint16_t port;
 };
+
+/* Does TLS protect the connection to it? */
+int connect_via_is_tls(const struct connect_via *via);
 
 /* Parse SCHEME://[USER@]HOST:PORT.  0, or ERR_FORMAT with why, in which no password is repeated. */
 int connect_via_parse(const char *value, struct connect_via *via, struct reason *why) MUST_CHECK;

@@ -83,6 +83,7 @@ static const struct keyword route_table[] = {
 	    .max = 3600 * 1000 },
 	{ "ConnectVia", &keyword_string, R(connect_via), .check = route_check_connect_via },
 	{ "ConnectViaPassword", &route_template, R(connect_via_password), .check = key_name_check },
+	{ "ConnectViaCA", &route_template_path, R(connect_via_ca) },
 	{ "SendProxy", &keyword_choice, R(send_proxy), .choices = route_proxy_names,
 	    .value = "no" },
 	{ "ProxyJump", &route_template, R(proxy_jump), .check = route_check_hop_name },
@@ -245,6 +246,10 @@ route_check_via(const struct conf_section *s, const struct route *r, struct conf
 		if (e != NULL && !route_has(s, "ConnectVia"))
 			conf_error(errors, e->file, e->line,
 			    "ConnectViaPassword needs ConnectVia: the proxy that it is for");
+		e = conf_entry_find(s, "ConnectViaCA");
+		if (e != NULL && !route_has(s, "ConnectVia"))
+			conf_error(errors, e->file, e->line,
+			    "ConnectViaCA needs ConnectVia: the proxy that it is for");
 		return;
 	}
 	if (r->resolve_srv || r->resolve_cache_ms > 0)
@@ -253,6 +258,15 @@ route_check_via(const struct conf_section *s, const struct route *r, struct conf
 		    s->name, r->resolve_srv ? "ResolveSRV" : "ResolveCache");
 	if (connect_via_parse(r->connect_via, &via, &why) != 0)
 		return; /* its error is there already */
+	if (route_has(s, "ConnectViaCA") && !connect_via_is_tls(&via))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: ConnectViaCA needs ConnectVia = https://... or tls://...",
+		    s->name);
+	if (strcmp(via.scheme, "tls") == 0 && destination_has_networks(&r->destinations))
+		conf_error(errors, s->file, s->line,
+		    "[route %.100s]: networks in AllowDestinations have no meaning with ConnectVia "
+		    "= tls://...: the other side looks names up",
+		    s->name);
 	if (e != NULL && via.user[0] == '\0')
 		conf_error(errors, e->file, e->line,
 		    "ConnectViaPassword needs a user in ConnectVia: %s://USER@...", via.scheme);

@@ -55,6 +55,7 @@ struct route {
 	int connect_timeout_ms;	    /* for all hosts together; default 10 s */
 	char *connect_via;	    /* ConnectVia (connect_via.h), or NULL */
 	char *connect_via_password; /* ConnectViaPassword: name in the key store, or NULL */
+	char *connect_via_ca;	    /* ConnectViaCA: resolved path, or NULL */
 	int send_proxy;		    /* SendProxy: version of the PROXY header; 0: none */
 	char *proxy_jump;	    /* ProxyJump: the route of a hop (lookup/hop.h), or NULL */
 
@@ -133,6 +134,9 @@ int route_wants_nobody(const struct route *r);
 
 /* May the gateway connect to this host of the route, by its name?  1 or 0. */
 int route_may_dial(const struct route *r, const char *host);
+
+/* 1 if it is reached by TLS to a proxy, for which there is a process. */
+int route_has_tls(const struct route *r);
 
 /* For the end of a reason why the upstream has not answered as an SSH server: what to look at in the
  * route, or "".  Static. */

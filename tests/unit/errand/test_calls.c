@@ -184,6 +184,44 @@ test_an_errand_that_dials_reads_and_connects(void **state)
 	assert_int_equal(ends_with(calls_dial, act_packet_socket), 1000 + SIGSYS);
 	assert_int_equal(ends_with(calls_dial, act_listen), 1000 + SIGSYS);
 }
+
+/* As approach.c does. */
+static int
+act_tls(void)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
+		return 1;
+	pid = fork();
+	if (pid == 0) {
+		(void)!write(pair[1], "x", 1);
+		_exit(0);
+	}
+	close(pair[1]);
+	return pid != -1 && read(pair[0], (char[]){ 0 }, 1) == 1 ? 0 : 1;
+}
+
+static int
+act_inet_pair(void)
+{
+	int pair[2];
+
+	return socketpair(AF_INET, SOCK_STREAM, 0, pair) == -1 ? 0 : 1;
+}
+
+static void
+test_an_errand_that_speaks_tls_forks(void **state)
+{
+	(void)state;
+	assert_int_equal(ends_with(calls_tls, act_tls), 0);
+	assert_int_equal(ends_with(calls_tls, act_open), 0);
+	assert_int_equal(ends_with(calls_tls, act_open_to_write), 0);
+	assert_int_equal(ends_with(calls_tls, act_inet_pair), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_tls, act_exec), 1000 + SIGSYS);
+	assert_int_equal(ends_with(calls_dial, act_tls), 1);
+}
 #endif
 
 int
@@ -194,6 +232,7 @@ main(void)
 #ifndef SALLYPORT_ASAN
 		cmocka_unit_test(test_errand_of_a_password_computes_alone),
 		cmocka_unit_test(test_an_errand_that_dials_reads_and_connects),
+		cmocka_unit_test(test_an_errand_that_speaks_tls_forks),
 #endif
 	};
 

@@ -326,6 +326,7 @@ static const struct ipc_approach approach = { .via = "socks5",
 	.via_port = 1080,
 	.via_user = "user",
 	.via_password = { (const uint8_t *)"password", 8 },
+	.via_ca = { (const uint8_t *)"ca", 2 },
 	.send_proxy = 2,
 	.client = "192.0.2.1",
 	.client_port = 1,
@@ -341,6 +342,7 @@ assert_approach(const struct ipc_approach *got)
 	assert_int_equal(got->via_port, 1080);
 	assert_string_equal(got->via_user, "user");
 	assert_bytes(got->via_password, "password");
+	assert_bytes(got->via_ca, "ca");
 	assert_int_equal(got->send_proxy, 2);
 	assert_string_equal(got->client, "192.0.2.1");
 	assert_int_equal(got->client_port, 1);

@@ -25,6 +25,10 @@ test_good_values(void **state)
 		    3128 },
 		{ "socks5://gw@example.com@[2001:db8::1]:65535", "socks5", "gw@example.com",
 		    "2001:db8::1", "socks5://[2001:db8::1]:65535", 65535 },
+		{ "https://gw@proxy.example:443", "https", "gw", "proxy.example",
+		    "https://proxy.example:443", 443 },
+		{ "tls://proxy.example:443", "tls", "", "proxy.example", "tls://proxy.example:443",
+		    443 },
 	};
 	char text[CONNECT_VIA_TEXT_SIZE];
 	struct connect_via via;
@@ -35,6 +39,7 @@ test_good_values(void **state)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(connect_via_parse(rows[i].value, &via, &why), 0);
 		assert_string_equal(via.scheme, rows[i].scheme);
+		assert_int_equal(connect_via_is_tls(&via), i >= 3);
 		assert_string_equal(via.user, rows[i].user);
 		assert_string_equal(via.host, rows[i].host);
 		assert_int_equal(via.port, rows[i].port);
@@ -51,8 +56,8 @@ test_bad_values(void **state)
 		{ "proxy:1080", "write socks5://" },
 		{ "://proxy:1080", "write socks5://" },
 		{ "socks4://proxy:1080", "write socks5://" },
-		{ "https://proxy:443", "inside TLS (https://) is not supported yet" },
-		{ "tls://proxy:443", "inside TLS (tls://) is not supported yet" },
+		{ "ftps://proxy:443", "write socks5://" },
+		{ "tls://gw@proxy:443", "tls:// has no user" },
 		{ "http://gw:hunter2@proxy:1", "write ConnectViaPassword = NAME" },
 		{ "http://@proxy:1", "1 to 255 bytes" },
 		{ "http://g w@proxy:1", "printable" },

@@ -1,6 +1,7 @@
 """doc/recipes.md, Networks, as it is written there: HAProxy, TLS, jump hosts, NAT, two gateways."""
 
 import contextlib
+import re
 import shlex
 import shutil
 import ssl
@@ -11,7 +12,7 @@ import pytest
 from lab import net
 from lab.client import echoes, open_session
 from lab.documents import block, put
-from lab.gateway import Gateway
+from lab.gateway import TREE, Gateway
 from lab.gateway_operator import HAProxy
 from lab.proxies import PASSWORD, USER, Tinyproxy
 from lab.sshd import ME
@@ -333,22 +334,50 @@ def test_machines_behind_a_jump_host(make_gateway, make_sshd, ring, tunnel, tmp_
     w.close()
 
 
-def test_machine_behind_nat(make_gateway, make_sshd, ring, tunnel, tmp_path):
-    """The account for it can do nothing else."""
-    heading = "A machine behind NAT"
-    host, machine = make_sshd(), make_sshd(env={"MACHINE": "behind"})
-    port, other = net.free_port(), net.free_port()
-    key = ring.get("tunnel").public
-    host.authorize(put(block(PAGE, heading, "").strip(), ("20023", port), ("ssh-ed25519 …", key)))
-    command = put(block(PAGE, heading, "sh"), ("localhost:22", f"127.0.0.1:{machine.port}"))
-    tunnel(put(command, ("20023", port)), host, "gateway-host")
-    net.wait_accepts(("127.0.0.1", port))
-    text = block(PAGE, heading, "ini")
-    assert words_of(text)["Port"] == "20023"
-    w = through(make_gateway(), ring, machine, port, text, tmp_path)
-    assert w.ssh("echo $MACHINE").text == "behind\n"
-    w.close()
+def test_machines_behind_nat(gated, ring):
+    """Each machine by the command of its unit, with a key that gives one name."""
+    heading = "Machines behind NAT"
+    w = gated()
+    conf = w.gateway.conf
+    lines = block(PAGE, heading, "").splitlines()
+    (conf / "machines.keys").write_text("".join(
+        put(line, ("ssh-ed25519 …", key.public)) + "\n"
+        for line, key in zip(lines, (ring.get("client"), ring.get("person")), strict=True)))
+    (conf / "known_hosts").write_text(re.sub(r"^\S+", "tunnel:box7", w.sshd.known_hosts(), flags=re.M))
+    machines, alice = put(block(PAGE, heading, "ini"), ("HostName ", f"User = {ME}\nHostName ")).split("\n\n")
+    (conf / "20-machines.ini").write_text(machines + "\n")
+    (conf / "10-alice.ini").write_text(alice)
+    w.gateway.hangup()
+    unit = re.search(r"^ExecStart=ssh (.*)$", block(PAGE, heading, "systemd"), re.M)[1]
 
-    assert tunnel(put(command, ("20023", other)), host, "gateway-host").wait(60) == 255
-    shell = tunnel("ssh tunnel@gateway-host echo ran", host, "gateway-host")
-    assert shell.wait(60) == 1
+    def connect(key, name="box7"):
+        client = w.new_client(user="machines", key=key)
+        words = put(unit, ("box7", name), ("localhost:22", f"127.0.0.1:{w.sshd.port}"),
+                    ("machines@gateway.example", "upstream"))
+        return client.popen(client.argv("ssh", *words.split()), stdin=subprocess.DEVNULL)
+
+    other = connect(ring.get("person"))
+    assert b"remote port forwarding failed" in other.communicate(timeout=60)[1]
+    connect(ring.get("client"))
+    w.gateway.log.wait("holds the tunnel box7 port 22")
+    w.answers()
+
+
+def test_pages_of_hidden_machines(gated):
+    heading = "Pages of hidden machines"
+    w = gated()
+    text = block(PAGE, heading, "ini")
+    assert words_of(text)["ListenAddress"] == "0.0.0.0:22 0.0.0.0:80 0.0.0.0:443"
+    text = put(text[text.index("[route share]"):], ("staff.keys", "alice.pub"))
+    (w.gateway.conf / "20-share.ini").write_text(text)
+    w.gateway.hangup()
+    page = net.Server(lambda s: (s.recv(4096), s.sendall(b"HTTP/1.0 200 OK\r\n\r\nhidden")))
+    client = w.new_client(user="share")
+    command = re.search(r"`ssh -NR (shop:80:localhost:8080) share@gateway\.example`", (TREE / PAGE).read_text())[1]
+    client.popen(client.argv("ssh", "-NR", put(command, ("localhost:8080", f"127.0.0.1:{page.port}")), "upstream"),
+                 stdin=subprocess.DEVNULL)
+    w.gateway.log.wait("holds the tunnel shop port 80")
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: shop.t.example.org\r\n\r\n")
+        assert net.read_all(s).endswith(b"hidden")
+    page.close()

@@ -1,10 +1,12 @@
 """TunnelPorts: plain TCP on a port of the gateway leads into a tunnel."""
 
 import re
+import select
 
 import pytest
 
 from lab import net
+from lab.taken_over import TakenOver
 from lab.tunnels import Tunnels
 from lab.wait import wait_for
 
@@ -126,6 +128,28 @@ def test_many_connections_leave_nothing_behind(ports, echo):
     wait_for("descriptors as before", lambda: [p.n_descriptors() for p in everybody] == before)
     for p, then in zip(everybody, memory):
         assert p.rss() < then + (4 << 20), p
+
+
+def test_session_that_does_not_read_bounds_what_waits(attacked):
+    """32 connections are on their way to it; others are closed, and its socket always takes an answer."""
+    first = net.free_port()
+    t = Tunnels(attacked, TunnelPorts=f"127.0.0.1:{first}-{first + 19}")
+    t.hold_box()
+    with TakenOver(t.gateway.port) as a:
+        a.sign()
+        a.prove("hold", attacked.ring.get("client"))
+        a.expect("RELAY")
+        a.send("TUNNEL_LISTEN", "web-1", 0)
+        answer = a.expect("TUNNEL_ANSWER")[1]
+        assert answer.bool()
+        port = answer.u32()
+        visitors = [net.connect(("127.0.0.1", port)) for _ in range(40)]
+        assert [v.recv(1) for v in visitors[32:]] == [b""] * 8
+        assert not select.select(visitors[:32], [], [], 0)[0]
+        attacked.answers()
+        for v in visitors:
+            v.close()
+    wait_for("a closed port", lambda: not net.accepts(("127.0.0.1", port)))
 
 
 def test_check_knows_a_range(ports):

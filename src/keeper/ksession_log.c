@@ -45,6 +45,8 @@ ksession_fields(const struct ksession *s, const char *event, struct log_fields *
 		log_field_text(f, "client_certificate", s->tls->fingerprint);
 		log_field_text(f, "client_cn", s->tls->cn);
 	}
+	if (s->link.parent != NULL)
+		log_field_text(f, "hop", s->route->name);
 	if (s->up.from[0] == '\0' || s->route == NULL)
 		return;
 	log_field_text(f, "user", s->up.user);

@@ -456,5 +456,7 @@ carrier_run(int keeper)
 	if (s->up != NULL)
 		leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION,
 		    "sallyport: the session is over");
+	/* the time for sessions that were never let in: nobody waits for what is left */
+	s->relayed = 0;
 	session_finish(s);
 }

@@ -4,6 +4,9 @@ import base64
 
 import pytest
 
+from lab.gateway import sanitized
+from lab.syscalls import number
+
 
 @pytest.fixture
 def taken(behind, short):
@@ -53,3 +56,19 @@ def test_taken_over_hop_gets_signatures_for_its_own_login_alone(taken, ring):
     keys = {name: base64.b64decode(b.gateway.keys[name].split()[1]) for name in ("bastion0", "alice")}
     assert keys["bastion0"] in request and keys["alice"] not in request
     assert not b.machine.log.find("Connection from")
+
+
+@pytest.mark.skipif(sanitized(), reason="there a call that is not allowed fails")
+def test_taken_over_hop_opens_nothing(taken):
+    """It is confined as a session is; its death is its session's login's."""
+    from lab.taken_over import Gone
+
+    b, hops = taken
+    for name, *args in (("socket", 2, 1, 0), ("execve", 0, 0, 0), ("clone", 17, 0, 0), ("setsid",)):
+        p = b.way.client.spawn("true")
+        with hops.next() as t:
+            t.expect("UPSTREAM_FD")
+            with pytest.raises(Gone):
+                pytest.fail(f"{name} gave {t.call(number(name), *args)}")
+        assert p.wait(60) == 255
+    b.gateway.log.wait("refused: hop bastion0: its process has ended")

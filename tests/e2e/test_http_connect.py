@@ -14,6 +14,7 @@ from lab.documents import block, put
 from lab.memory import found_in
 from lab.sshd import ME
 from lab.way import Way
+from lab.x509 import Authority
 
 PASSWORD = "Quite_secret-12"
 
@@ -246,6 +247,37 @@ def test_raw_to_a_machine(gw, make_sshd, ring, word):
     for target in ("127.0.0.2", "localhost"):
         assert request(w, f"CONNECT {target}:{sshd.port} HTTP/1.1")[0] == 403
     assert request(w, "CONNECT vm1:22 HTTP/1.1")[0] == (200 if word == "yes" else 403)
+
+
+@pytest.fixture
+def inside_tls(gw, tmp_path):
+    """The same gateway with a [tls] section."""
+    certificate = Authority(tmp_path / "ca").issue("gw.example.org", names="DNS:gw.example.org")
+    w = gw(passwords=["office"])
+    w.gateway.command("key", "add", "tls", certificate.key)
+    shutil.copy(certificate.path, w.gateway.conf / "tls.pem")
+    w.gateway.write("20-tls.ini", "tls main", {"Certificate": "conf.d/tls.pem", "Key": "tls"})
+    w.gateway.hangup()
+    return w
+
+
+@needs_proxytunnel
+def test_request_inside_tls(inside_tls):
+    """The target is the host, and not the name in TLS."""
+    w = inside_tls
+    for host, sshd in w.machines.items():
+        command = f"proxytunnel -q -E -z -p {{gw}} -d %h:%p -P office:{PASSWORD}"
+        assert machine(by(w, command, host)) == sshd.port
+
+
+@needs_curl
+def test_answers_inside_tls(inside_tls):
+    """curl offers http/1.1 by ALPN."""
+    w = inside_tls
+    for password, code in ((PASSWORD, "200"), ("wrong", "407")):
+        r = w.client.run(["curl", "-sp", "-m", "60", "-o", "/dev/null", "-w", "%{http_connect}", "--proxy-insecure", "-x",
+                          f"https://127.0.0.1:{w.gateway.port}", "-U", f"office:{password}", "http://vm1:22/"])
+        assert r.text == code
 
 
 @needs_nc

@@ -1,7 +1,7 @@
 """ConnectVia = https:// and tls://: the proxy is reached inside TLS, which has a process of its own."""
 
 import re
-import subprocess
+import shutil
 
 import pytest
 
@@ -9,40 +9,26 @@ from lab import net
 from lab.gateway import sanitized
 from lab.gateway_operator import HAProxy
 from lab.proxies import PASSWORD, Tinyproxy
+from lab.sshd import ME
 from lab.wait import wait_for
 from lab.way import Way
+from lab.x509 import Authority
 
 DATA = bytes(range(256)) * 8192
 MACHINE = "vm7.example.org"
 
 
-class Certificates:
-    """An authority, and certificates by it: PEM files with the key for haproxy."""
-
-    def __init__(self, directory):
-        self.dir = directory
-        directory.mkdir()
-        self.ca = self._make("ca", "/CN=an authority", "-addext", "basicConstraints=critical,CA:TRUE")
-
-    def _make(self, name, subject, *more):
-        pem = self.dir / f"{name}.pem"
-        p = subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-keyout", f"{name}.key", "-out", pem, "-subj", subject, *more],
-            cwd=self.dir, capture_output=True, check=False)
-        assert p.returncode == 0, p.stderr
-        return pem
-
-    def server(self, name, *names):
-        pem = self._make(name, f"/CN={name}", "-CA", "ca.pem", "-CAkey", "ca.key", "-addext",
-                         "subjectAltName=" + ",".join(names), "-addext", "basicConstraints=CA:FALSE")
-        pem.write_text(pem.read_text() + (self.dir / f"{name}.key").read_text())
-        return pem
-
-
 @pytest.fixture
-def certificates(tmp_path):
-    return Certificates(tmp_path / "tls")
+def authority(tmp_path):
+    return Authority(tmp_path / "ca")
+
+
+def server(authority, *names):
+    """A certificate with its key, for haproxy."""
+    c = authority.issue("a proxy", names=",".join(names))
+    pem = authority.dir / "haproxy.pem"
+    pem.write_text(c.path.read_text() + c.key.read_text())
+    return pem
 
 
 @pytest.fixture
@@ -65,11 +51,11 @@ def ended():
 
 
 @pytest.fixture
-def behind(make_gateway, make_sshd, ring, tmp_path, certificates):
+def behind(make_gateway, make_sshd, ring, tmp_path, authority):
     """behind(url of an upstream, words of the route): a gateway with a route by this proxy."""
     made = []
 
-    def make(url, upstream=None, password=None, ca=certificates.ca, known=None, **route):
+    def make(url, upstream=None, password=None, ca=authority.certificate.path, known=None, **route):
         upstream = upstream or make_sshd()
         g = make_gateway()
         if password is not None:
@@ -107,20 +93,20 @@ def no_tls(w):
     wait_for("the end of the processes for TLS", lambda: not w.gateway.role("tls to"))
 
 
-def test_login_by_a_proxy_inside_tls(behind, proxy, ended, certificates):
-    at = ended(certificates.server("proxy", "IP:127.0.0.1"), proxy.port)
+def test_login_by_a_proxy_inside_tls(behind, proxy, ended, authority):
+    at = ended(server(authority, "IP:127.0.0.1"), proxy.port)
     w = behind(https(proxy, at), password=PASSWORD)
     assert w.ssh("cat", stdin=DATA).out == DATA
     w.gateway.log.wait(rf"-> .*@127\.0\.0\.1 port {w.sshd.port} \(dialled from the gateway port 0\)")
     status, text = dial(w)
-    assert status == 0 and f"certified by {certificates.ca}\n" in text and re.search("^dial .* is known", text, re.M), text
+    assert status == 0 and f"certified by {authority.certificate.path}\n" in text and re.search("^dial .* is known", text, re.M), text
     assert PASSWORD not in w.gateway.log.text()
     no_tls(w)
 
 
-def test_tls_lasts_as_long_as_its_connection(behind, proxy, ended, certificates):
+def test_tls_lasts_as_long_as_its_connection(behind, proxy, ended, authority):
     """Also past the end of the gateway, like its session."""
-    at = ended(certificates.server("proxy", "IP:127.0.0.1"), proxy.port)
+    at = ended(server(authority, "IP:127.0.0.1"), proxy.port)
     w = behind(https(proxy, at), password=PASSWORD)
     c = w.new_client()
     p = c.popen(c.argv("ssh", "upstream", "cat"))
@@ -138,18 +124,18 @@ def test_tls_lasts_as_long_as_its_connection(behind, proxy, ended, certificates)
     no_tls(w)
 
 
-def test_new_host_key_by_a_proxy_inside_tls(behind, proxy, ended, certificates):
-    at = ended(certificates.server("proxy", "IP:127.0.0.1"), proxy.port)
+def test_new_host_key_by_a_proxy_inside_tls(behind, proxy, ended, authority):
+    at = ended(server(authority, "IP:127.0.0.1"), proxy.port)
     w = behind(https(proxy, at), password=PASSWORD, known="", StrictHostKeyChecking="accept-new")
     w.answers()
     assert w.gateway.log.find(r"the host key of 127\.0\.0\.1 port \d+ is new")
     no_tls(w)
 
 
-def test_machine_by_the_server_name_of_tls(behind, make_sshd, ended, certificates):
+def test_machine_by_the_server_name_of_tls(behind, make_sshd, ended, authority):
     """As ssh -o ProxyCommand="openssl s_client -quiet -connect proxy:443 -servername vm7"."""
     sshd = make_sshd()
-    at = ended(certificates.server("machine", f"DNS:{MACHINE}"), sshd.port, only=MACHINE)
+    at = ended(server(authority, f"DNS:{MACHINE}"), sshd.port, only=MACHINE)
     known = sshd.known_hosts().replace("[127.0.0.1]", f"[{MACHINE}]")
     w = behind(f"tls://127.0.0.1:{at}", sshd, known=known, HostName=MACHINE)
     assert w.ssh("cat", stdin=DATA).out == DATA
@@ -161,10 +147,28 @@ def test_machine_by_the_server_name_of_tls(behind, make_sshd, ended, certificate
     no_tls(w)
 
 
-def test_proxy_that_is_not_certified(behind, proxy, ended, certificates, tmp_path, make_sshd):
-    strange = Certificates(tmp_path / "strange")
-    at = ended(strange.server("proxy", "IP:127.0.0.1"), proxy.port)
-    for ca in (certificates.ca, None):  # None: the authorities of this host
+def test_gateway_behind_a_gateway(behind, make_gateway, make_sshd, ring, authority):
+    """The second one, which ends TLS, has the machine from the server name."""
+    sshd, key = make_sshd(), ring.get("tunnel")
+    second = make_gateway()
+    c = authority.issue("second", names=f"DNS:{MACHINE}")
+    second.command("key", "add", "tls_key", c.key)
+    shutil.copy(c.path, second.conf / "tls.pem")
+    second.write("20-tls.ini", "tls main", {"Certificate": "conf.d/tls.pem", "Key": "tls_key"})
+    second.route(f"{ME}/vm7", sshd, [key], key="vm7", MatchHost=MACHINE)
+    second.start()
+    w = behind(f"tls://127.0.0.1:{second.port}", sshd, HostName=MACHINE, Port=None,
+               known="".join(f"{MACHINE} {k.public}\n" for k in second.host_keys))
+    (second.conf / f"{ME}_vm7.pub").write_text(w.gateway.keys["alice"] + "\n")
+    assert w.ssh("cat", stdin=DATA).out == DATA
+    second.log.wait(rf"session \w+: the connection from 127\.0\.0\.1 port \d+ is for host {re.escape(MACHINE)}$")
+    no_tls(w)
+
+
+def test_proxy_that_is_not_certified(behind, proxy, ended, authority, tmp_path, make_sshd):
+    strange = Authority(tmp_path / "strange")
+    at = ended(server(strange, "IP:127.0.0.1"), proxy.port)
+    for ca in (authority.certificate.path, None):  # None: the authorities of this host
         w = behind(https(proxy, at), password=PASSWORD, ca=ca)
         assert w.ssh("true").code == 255
         w.gateway.log.wait(rf"the proxy 127\.0\.0\.1 port {at} has a certificate that is not accepted \(.*\): "
@@ -180,7 +184,7 @@ def test_proxy_that_speaks_no_tls(behind, proxy, make_sshd):
     w.gateway.log.wait(r"the proxy 127\.0\.0\.1 port \d+ does not speak TLS as wanted: ")
 
 
-def test_check_of_proxies_inside_tls(make_gateway, make_sshd, ring, certificates):
+def test_check_of_proxies_inside_tls(make_gateway, make_sshd, ring, authority):
     g, sshd = make_gateway(), make_sshd()
 
     def noted(**words):
@@ -189,12 +193,12 @@ def test_check_of_proxies_inside_tls(make_gateway, make_sshd, ring, certificates
 
     (g.conf / "empty.pem").write_text("")
     assert noted(ConnectVia="tls://p:443") == ""
-    assert noted(ConnectVia="https://p:443", ConnectViaCA=certificates.ca) == ""
+    assert noted(ConnectVia="https://p:443", ConnectViaCA=authority.certificate.path) == ""
     assert "ConnectViaCA: there is no certificate in" in noted(ConnectVia="tls://p:443", ConnectViaCA="conf.d/empty.pem")
     assert "put the certificates of the proxy's authorities there" in noted(
         ConnectVia="tls://p:443", ConnectViaCA="conf.d/missing.pem")
-    assert "ConnectViaCA needs ConnectVia = https://" in noted(ConnectVia="http://p:80", ConnectViaCA=certificates.ca)
-    assert "ConnectViaCA needs ConnectVia" in noted(ConnectViaCA=certificates.ca)
+    assert "ConnectViaCA needs ConnectVia = https://" in noted(ConnectVia="http://p:80", ConnectViaCA=authority.certificate.path)
+    assert "ConnectViaCA needs ConnectVia" in noted(ConnectViaCA=authority.certificate.path)
     assert "tls:// has no user" in noted(ConnectVia="tls://u@p:443")
     assert "networks in AllowDestinations have no meaning" in noted(
         ConnectVia="tls://p:443", AllowDestinations="127.0.0.0/8:*")

@@ -249,7 +249,7 @@ def test_srv_records_that_are_not_there(by_srv, dns):
     dns.srv("_ssh._tcp.vm8.example.org", (0, 0, 22, ""))
     refused(w, "alice+vm8", r"_ssh\._tcp\.vm8\.example\.org: there is no such service")
     dns.fails("_ssh._tcp.vm8.example.org")
-    refused(w, "alice+vm8", r"_ssh\._tcp\.vm8\.example\.org: Host name lookup failure")
+    refused(w, "alice+vm8", r"_ssh\._tcp\.vm8\.example\.org: (Host name lookup failure|Try again)")
     dns.srv("_ssh._tcp.vm7.example.org", (0, 0, 22, "a b"))
     refused(w, "alice+vm7", r"_ssh\._tcp\.vm7\.example\.org: the name server's answer is malformed")
 

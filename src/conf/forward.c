@@ -234,17 +234,16 @@ forward_keywords(size_t *n)
 
 /* --- rules about keywords that go together --- */
 
-/* 1 if a target has this, %h or %p. */
-static int
+/* How many targets have this, %h or %p. */
+static size_t
 forward_targets_have(const struct conf_forward *f, const char *percent)
 {
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; i < f->targets.n; i++)
-		if (strncmp(f->targets.v[i], "unix:", 5) != 0 &&
-		    strstr(f->targets.v[i], percent) != NULL)
-			return 1;
-	return 0;
+		n += strncmp(f->targets.v[i], "unix:", 5) != 0 &&
+		    strstr(f->targets.v[i], percent) != NULL;
+	return n;
 }
 
 /* Of a section that leads into tunnels: what is wrong with it, or NULL. */
@@ -323,7 +322,7 @@ forward_tunnel_domain(const struct conf *conf)
 static const char *
 forward_wrong(const struct conf_forward *f)
 {
-	const int expands = forward_targets_have(f, "%h");
+	const size_t expands = forward_targets_have(f, "%h");
 
 	if (f->targets.n == 0)
 		return "has no Target: where to send these connections";
@@ -339,14 +338,17 @@ forward_wrong(const struct conf_forward *f)
 	if (f->match_host.n > 0 && f->mode == FORWARD_PASS &&
 	    (f->protocols & (FORWARD_NAMES_HOST | FORWARD_ANY)) == 0)
 		return "has MatchHost, but its Protocol names no host";
-	if (expands && f->mode == FORWARD_PASS && (f->protocols & FORWARD_NAMES_HOST) == 0)
+	if (expands > 0 && f->mode == FORWARD_PASS && (f->protocols & FORWARD_NAMES_HOST) == 0)
 		return "has %h in its Target, but its Protocol names no host";
-	if (forward_targets_have(f, "%p") && f->protocols != FORWARD_CONNECT)
+	if (forward_targets_have(f, "%p") > 0 && f->protocols != FORWARD_CONNECT)
 		return "has %p in its Target, which needs Protocol = connect";
-	if (expands && f->destinations.n == 0)
+	if (expands > 0 && f->destinations.n == 0)
 		return "has %h in its Target: AllowDestinations has to say which hosts and ports "
 		       "clients may name, such as *.example.org:443";
-	if (!expands && f->destinations.n > 0)
+	if (expands > 0 && expands < f->targets.n)
+		return "has %h in one Target and not in another: AllowDestinations would be for "
+		       "both, so write two sections";
+	if (expands == 0 && f->destinations.n > 0)
 		return "has AllowDestinations, which is for %h in Target";
 	return forward_has_tunnel(f) ? forward_tunnel_wrong(f) : NULL;
 }

@@ -103,24 +103,22 @@ detect_refuse(struct master *m, struct connection *c, enum ipc_kind kind,
 	else if (kind == IPC_KIND_HTTP || kind == IPC_KIND_CONNECT)
 		(void)!send(c->fd, http, sizeof(http) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	drops_refuse(&m->drops, c, verdict, why, now);
-	startups_penalise(m->startups, &c->address, CONF_PENALTY_NOAUTH, now);
+	/* a browser that asks for an unknown name may be beside users of SSH */
+	if (m->conf->edge.restrict_to_ssh || kind == IPC_KIND_OTHER)
+		startups_penalise(m->startups, &c->address, CONF_PENALTY_NOAUTH, now);
 	fd_close(&c->fd);
 }
 
 static void
 detect_refuse_kind(struct master *m, struct connection *c, const struct ipc_opening *o)
 {
+	const char *name = detect_names[o->kind];
 	char why[512];
 
-	if (o->host[0] != '\0')
-		snprintf(why, sizeof(why), "%s for %s, which no [tls] or [forward] section takes",
-		    detect_names[o->kind], o->host);
-	else if (detect_names[o->kind] != NULL)
-		snprintf(why, sizeof(why), "%s, which no [tls] or [forward] section takes",
-		    detect_names[o->kind]);
-	else
-		snprintf(why, sizeof(why),
-		    "neither SSH nor what a [tls] or [forward] section takes");
+	if (name == NULL)
+		name = "something other than SSH";
+	snprintf(why, sizeof(why), "%s%s%s, which no [tls] or [forward] section takes", name,
+	    o->host[0] != '\0' ? " for " : "", o->host);
 	detect_refuse(m, c, o->kind, STARTUP_NOT_LISTED, why);
 }
 
@@ -183,7 +181,9 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		break;
 	case CHOICE_CLOSED:
 		drops_log(c, LOG_LVL_DEBUG, "it was closed before its first bytes");
-		startups_penalise(m->startups, &c->address, CONF_PENALTY_NOAUTH, clock_ms());
+		if (m->conf->edge.restrict_to_ssh)
+			startups_penalise(m->startups, &c->address, CONF_PENALTY_NOAUTH,
+			    clock_ms());
 		fd_close(&c->fd);
 		break;
 	}

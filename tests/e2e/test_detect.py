@@ -149,8 +149,8 @@ def test_http_by_host(edged, web, tmp_path, short):
     mark = w.gateway.log.mark()
     answer = ask(w, b"GET / HTTP/1.1\r\nHost: two.example.org\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 421 ")
-    w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: HTTP for two\.example\.org, which no \[tls\] or \[forward\] "
-                       r"section takes", mark)
+    w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: HTTP for two\.example\.org, which no \[tls\] "
+                       r"or \[forward\] section takes", mark)
     assert logs_in(w)
 
 
@@ -219,7 +219,8 @@ def test_restrict_to_ssh(edged):
         assert s.recv(8) == b""
     w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: RestrictToSSH: it was silent until DetectTimeout")
     assert ask(w, b"\x05\x01\x00") == b""
-    w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: neither SSH nor what a \[tls\] or \[forward\] section takes")
+    w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: something other than SSH, which no \[tls\] or "
+                       r"\[forward\] section takes")
     assert ask(w, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 421 ")
 
 

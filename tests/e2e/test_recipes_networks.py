@@ -145,6 +145,32 @@ def test_ssh_and_https_on_one_port(gated, haproxy, certificate):
         web.close()
 
 
+def test_other_protocols_on_the_port_of_ssh(gated, haproxy, certificate):
+    """With a web server that gets the clients' addresses."""
+    w = gated()
+    tls, plain, both = net.free_port(), net.free_port(), net.free_port()
+    haproxy("defaults\n\tmode http\n\ttimeout connect 5s\n\ttimeout client 1m\n\ttimeout server 1m\nfrontend web\n"
+            f"\tbind 127.0.0.1:{tls} accept-proxy ssl crt {certificate}\n\tbind 127.0.0.1:{plain}\n"
+            '\thttp-request return status 200 content-type text/plain lf-string "web for %[src]"\n', tls)
+    text = put(block(PAGE, "Other protocols on the port of SSH", "ini"), ("127.0.0.1:8443", f"127.0.0.1:{tls}"),
+               ("127.0.0.1:8080", f"127.0.0.1:{plain}"), ("DetectOn = 443", f"DetectOn = {both}"),
+               ("[gateway]\nListenAddress = 0.0.0.0:22 0.0.0.0:443\n", ""))
+    (w.gateway.conf / "05-edge.ini").write_text(text)
+    w.gateway.options["ListenAddress"] = f"{at(w.gateway)} 127.0.0.1:{both}"
+    w.gateway.write_gateway()
+    w.gateway.hangup()
+
+    def curl(url, port):
+        name = f"www.example.com:{port}:127.0.0.1:{both}"
+        return subprocess.run(["curl", "-sk", "--noproxy", "*", "--interface", "127.0.0.8", "--connect-to", name, url],
+                              capture_output=True, timeout=60, check=False).stdout
+
+    assert curl("https://www.example.com/", 443) == b"web for 127.0.0.8"
+    assert curl("http://www.example.com/", 80) == b"web for 127.0.0.1"
+    known = w.gateway.known_hosts().replace(f":{w.gateway.port} ", f":{both} ")
+    assert w.new_client(known_hosts=known, Port=both).ssh("echo in").text == "in\n"
+
+
 def test_ssh_in_tls_by_name(make_gateway, make_sshd, ring, haproxy, certificate, tmp_path):
     heading = "SSH in TLS, by name"
     port = net.free_port()

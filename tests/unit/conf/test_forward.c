@@ -142,6 +142,8 @@ test_mistakes(void **state)
 	    "[forward w] has %h in its Target: ");
 	bad("[forward w]\nProtocol = openvpn\nTarget = %h:443\nAllowDestinations = *:443\n", 1,
 	    "[forward w] has %h in its Target, but");
+	bad("[forward w]\nProtocol = tls\nTarget = %h:443 h:1\nAllowDestinations = *\n", 1,
+	    "[forward w] has %h in one Target and not in another");
 	bad("[forward w]\nProtocol = tls\n" TARGET "AllowDestinations = *\n", 1,
 	    "[forward w] has AllowDestinations, which");
 	bad("[forward w]\nProtocol = tls\nTarget = web:%p\n", 1,

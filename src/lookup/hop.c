@@ -86,9 +86,9 @@ route_check_hop(const struct conf_section *s, const struct route *r, struct conf
 		    s->name, r->agent ? "Key = agent" : "Passthrough");
 }
 
-/* Why a route cannot be a hop, or NULL. */
+/* Why a route cannot be a hop, or NULL; by_login: the login names it. */
 static const char *
-hop_unfit(const struct route *r)
+hop_unfit(const struct route *r, int by_login)
 {
 	if (r->mode == ROUTE_JUMP || r->mode == ROUTE_TUNNEL)
 		return "leads to no machine of its own (Mode)";
@@ -96,12 +96,15 @@ hop_unfit(const struct route *r)
 		return "has Passthrough, and a hop is logged in to with a stored key or password";
 	if (r->agent)
 		return "has Key = agent, and a hop is logged in to with a stored key or password";
+	/* or users could choose whose machine they go through, with that user's mapped key */
+	if (by_login && r->mode != ROUTE_HOP)
+		return "lacks Mode = hop, which a hop has to have that the login names";
 	return NULL;
 }
 
 /* One hop.  0, or an ERR_* with why. */
 static int
-hop_find(struct lookup *l, const char *name, struct route **out, struct reason *why)
+hop_find(struct lookup *l, const char *name, int by_login, struct route **out, struct reason *why)
 {
 	int r = lookup_section(l, name, out, why);
 	const char *unfit;
@@ -110,7 +113,7 @@ hop_find(struct lookup *l, const char *name, struct route **out, struct reason *
 		reason_set(why, "ProxyJump: there is no [route %.100s] in conf.d", name);
 	if (r != 0)
 		return r;
-	unfit = hop_unfit(*out);
+	unfit = hop_unfit(*out, by_login);
 	if (unfit == NULL)
 		return 0;
 	reason_set(why, "ProxyJump: [route %.100s] %s", name, unfit);
@@ -136,7 +139,7 @@ int
 hops_find(struct lookup *l, const struct route *route, struct hops *out, struct reason *why)
 {
 	const char *name = route->proxy_jump;
-	int r = 0;
+	int r = 0, by_login = route->proxy_jump_by_login;
 
 	*out = (struct hops){ 0 };
 	while (r == 0 && name != NULL) {
@@ -147,10 +150,12 @@ hops_find(struct lookup *l, const struct route *route, struct hops *out, struct 
 			reason_set(why, "ProxyJump: more than %d hops", HOPS_MAX);
 			r = ERR_TOOBIG;
 		} else {
-			r = hop_find(l, name, &out->v[out->n], why);
+			r = hop_find(l, name, by_login, &out->v[out->n], why);
 		}
-		if (r == 0)
+		if (r == 0) {
+			by_login = out->v[out->n]->proxy_jump_by_login;
 			name = out->v[out->n++]->proxy_jump;
+		}
 	}
 	if (r != 0)
 		hops_free(out);

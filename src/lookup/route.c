@@ -412,6 +412,7 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		keyword_parse(route_table, NKEYWORDS, section, r, &ctx, errors);
 		/* before expansion: Key = %u must not mean the agent for a login named agent */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
+		r->proxy_jump_by_login = r->proxy_jump != NULL && percent_has(r->proxy_jump);
 		r->rekey_limit = r->rekey.set ? r->rekey : conf->gateway.rekey;
 		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);

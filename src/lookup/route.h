@@ -58,6 +58,7 @@ struct route {
 	char *connect_via_ca;	    /* ConnectViaCA: resolved path, or NULL */
 	int send_proxy;		    /* SendProxy: version of the PROXY header; 0: none */
 	char *proxy_jump;	    /* ProxyJump: the route of a hop (lookup/hop.h), or NULL */
+	int proxy_jump_by_login;    /* the login names it in part (%1): it has to have Mode = hop */
 
 	char *authorized_keys_file;	/* resolved path, or NULL */
 	struct strlist authorized_keys; /* AuthorizedKey lines */

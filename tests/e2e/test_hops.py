@@ -171,6 +171,8 @@ def test_login_names_its_hop(behind):
     assert b.way.lets_in("bastion0-vm")
     assert not b.way.lets_in("other-vm")
     b.gateway.log.wait(r"other-vm from .* refused: ProxyJump: there is no \[route other\] in conf\.d")
+    assert not b.way.lets_in("alice-vm")
+    b.gateway.log.wait(r"alice-vm from .* refused: ProxyJump: \[route alice\] lacks Mode = hop, which a hop has to have")
 
 
 def test_first_key_of_a_hop_is_learnt(behind):

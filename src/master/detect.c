@@ -194,6 +194,21 @@ static const struct ipc_opening detect_silent = { .kind = IPC_KIND_SILENT,
 	.alpn = "",
 	.pattern = IPC_NO_PATTERN };
 
+/* Edge has said what it begins with. */
+static void
+detect_opening(struct master *m, struct connection *c, struct ipc_opening *o)
+{
+	if (o->kind == IPC_KIND_CONNECT && !c->connected) {
+		connect_take(m, c, o);
+	} else if (o->kind == IPC_KIND_CONNECT) {
+		detect_refuse_kind(m, c, o); /* no chain of them */
+	} else {
+		if (o->host[0] == '\0')
+			o->host = c->host; /* what is around it has named one */
+		detect_decide(m, c, o);
+	}
+}
+
 int
 detect_kind(struct master *m, struct wire *body)
 {
@@ -210,12 +225,7 @@ detect_kind(struct master *m, struct wire *body)
 		r = ERR_FORMAT;
 	if (r == 0 && a != NULL) {
 		arrivals_take(m, a, &c);
-		if (o.host[0] == '\0')
-			o.host = c.host; /* what is around it has named one */
-		if (o.kind == IPC_KIND_CONNECT && !c.connected)
-			connect_take(m, &c, &o);
-		else
-			detect_decide(m, &c, &o);
+		detect_opening(m, &c, &o);
 	}
 	if (r != 0 || o.credentials.len > 0)
 		explicit_bzero(m->message, sizeof(m->message));

@@ -85,6 +85,13 @@ def basic(name, password=PASSWORD):
     return "Proxy-Authorization: Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
+RAW = """
+[forward machines]
+Protocol = connect
+Target = %h:%p
+AllowDestinations = 127.0.0.1:{port}
+"""
+
 NC = "nc.openbsd -X connect -x {gw} %h %p"
 
 
@@ -199,10 +206,10 @@ def test_requests_that_are_refused(gw):
 
 
 def test_request_within_a_request(gw):
-    """No chain of them."""
-    w = gw()
+    """No chain of them, also where a section would take the second."""
+    w = gw(more=RAW.format(port=22))
     with net.connect(("127.0.0.1", w.gateway.port)) as s:
-        s.sendall(b"CONNECT vm1:22 HTTP/1.1\r\n\r\nCONNECT vm2:22 HTTP/1.1\r\n\r\n")
+        s.sendall(b"CONNECT vm1:22 HTTP/1.1\r\n\r\nCONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n")
         answer = net.read_all(s)
     assert answer.startswith(b"HTTP/1.1 200 ") and answer.count(b"HTTP/1.1 2") == 1
 
@@ -224,14 +231,6 @@ def test_off_by_default(gw):
     """The request is one of HTTP, and nothing of it is taken."""
     w = gw(HttpConnect="no", RestrictToSSH="yes")
     assert request(w, "CONNECT vm1:22 HTTP/1.1")[0] == 421
-
-
-RAW = """
-[forward machines]
-Protocol = connect
-Target = %h:%p
-AllowDestinations = 127.0.0.1:{port}
-"""
 
 
 @needs_nc

@@ -27,6 +27,9 @@ keeper_link_lost(struct session *s)
 	if (s->keeper == -1)
 		return;
 	fd_close(&s->keeper);
+	/* tunnels are the keeper's */
+	if (s->state == SESSION_RELAY && hold_is(s))
+		hold_end_all(s, "the gateway has lost its tunnels: connect again");
 	if (s->state == SESSION_RELAY || s->state == SESSION_CLOSING)
 		return;
 	if (s->state != SESSION_AGENT) {

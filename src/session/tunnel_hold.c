@@ -225,19 +225,26 @@ hold_lost(struct session *s, struct wire *body)
 }
 
 void
-hold_over(struct session *s, struct wire *body)
+hold_end_all(struct session *s, const char *why)
 {
-	char why[400], line[512];
+	char line[512];
 
-	wire_text(body, why, sizeof(why));
-	if (wire_end(body) != 0) {
-		session_end(s, "unexpected message from the keeper");
-		return;
-	}
-	snprintf(line, sizeof(line), "sallyport: %s (session %04jx)", why,
+	snprintf(line, sizeof(line), "sallyport: %.400s (session %04jx)", why,
 	    (uintmax_t)s->config->id);
 	session_end(s, "%s", why);
 	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);
+}
+
+void
+hold_over(struct session *s, struct wire *body)
+{
+	char why[400];
+
+	wire_text(body, why, sizeof(why));
+	if (wire_end(body) != 0)
+		session_end(s, "unexpected message from the keeper");
+	else
+		hold_end_all(s, why);
 }
 
 /* --- connections --- */

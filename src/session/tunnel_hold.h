@@ -31,6 +31,9 @@ void hold_offer(struct session *s);
 /* The connections and forwards of the session are to end, because its user wants that. */
 void hold_end(struct session *s, struct buf *out);
 
+/* End the session, which can hold no tunnels any more, and tell the user why. */
+void hold_end_all(struct session *s, const char *why);
+
 /* What the user reads of each tunnel, and how many there are. */
 const struct strlist *hold_lines(const struct session *s);
 

@@ -250,6 +250,14 @@ def test_restart_of_the_gateway_ends_tunnels(tunnels):
     t.way.answers()
 
 
+def test_death_of_the_keeper_ends_tunnels(tunnels):
+    """Nobody else knows their names."""
+    t = tunnels()
+    p = t.hold_box()
+    t.gateway.keepers()[0].kill()
+    assert "the gateway has lost its tunnels: connect again" in p.communicate(timeout=60)[1].decode()
+
+
 def test_reload_leaves_tunnels(tunnels):
     t = tunnels()
     t.hold_box()

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.server
 import re
+import shutil
 import ssl
 import subprocess
 import threading
@@ -11,7 +12,9 @@ import threading
 import pytest
 
 from lab import net
+from lab.documents import block, put
 from lab.tunnels import Tunnels
+from lab.x509 import Authority
 
 SECTION = """[forward tunnels]
 Protocol  = http tls
@@ -110,6 +113,26 @@ def test_tls_passes_to_the_machine(tunnels, tmp_path):
     assert body == b"secret"
     t.log.wait(r"connects to the tunnel web-1 port 443 of hold")
     machine.close()
+
+
+def test_gateway_ends_tls_for_all_names(tunnels, page, tmp_path):
+    """One wildcard certificate at the gateway: machines speak plain HTTP ([tls], and Mode = raw)."""
+    authority = Authority(tmp_path / "ca")
+    wildcard = authority.issue("t.example.org", names="DNS:*.t.example.org")
+    t = tunnels()
+    g = t.gateway
+    g.command("key", "add", "wildcard", wildcard.key)
+    shutil.copy(wildcard.path, g.conf / "wildcard.pem")
+    text = block("doc/recipes.md", "Pages of hidden machines", "ini", 1)
+    (g.conf / "06-tls.ini").write_text(put(text, ("fullchain.pem", "wildcard.pem")))
+    g.hangup()
+    t.hold(f"web-1:80:127.0.0.1:{page}")
+    context = ssl.create_default_context(cafile=str(authority.certificate.path))
+    wrap = functools.partial(context.wrap_socket, server_hostname="web-1.t.example.org")
+    head, body = fetch(t, "web-1.t.example.org", wrap=wrap)
+    assert head.startswith("HTTP/1.0 200") and body == b"hidden " * 150_000
+    assert fetch(t, "web-1.t.example.org")[1] == b"hidden " * 150_000, "and HTTP without TLS"
+    t.log.wait(r"127\.0\.0\.1 port \d+ connects to the tunnel web-1 port 80 of hold")
 
 
 def test_ssh_goes_on_at_the_same_port(tunnels):

@@ -126,6 +126,110 @@ test_confirmation_offers_window(void **state)
 	assert_int_equal(wire_end(&w), 0);
 }
 
+/* A channel that somebody has connected to, whose other end is *peer. */
+static struct jump_channel
+arrived(int *peer)
+{
+	struct jump_channel c = { .state = JUMP_ARRIVED,
+		.number = OURS,
+		.host = strdup("web"),
+		.port = 80,
+		.origin = "192.0.2.1",
+		.origin_port = 1234 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	c.fd = pair[0];
+	*peer = pair[1];
+	return c;
+}
+
+/* The client's answer to an offer. */
+static int
+answer(struct jump_channel *c, uint8_t type, uint32_t packet)
+{
+	struct buf b;
+	struct wire w;
+	int r;
+
+	buf_init(&b, 64);
+	wire_put_u32(&b, THEIRS);
+	wire_put_u32(&b, 4000);
+	wire_put_u32(&b, packet);
+	wire_init(&w, b.data, b.len);
+	r = jump_channel_offered(c, type, &w);
+	buf_free(&b);
+	return r;
+}
+
+static void
+test_offer_to_a_client(void **state)
+{
+	int peer;
+	struct jump_channel c = arrived(&peer);
+	struct bytes payload;
+	struct buf out;
+	struct wire w;
+
+	(void)state;
+	buf_init(&out, 1024);
+	jump_channel_offer(&c, SIZE, &out);
+	assert_int_equal(c.state, JUMP_OFFERED);
+	assert_int_equal(jump_channel_wants(&c), 0);
+	wire_init(&w, out.data, out.len);
+	payload = wire_string(&w);
+	wire_init(&w, payload.p, payload.len);
+	assert_int_equal(wire_u8(&w), SSH_MSG_CHANNEL_OPEN);
+	assert_true(bytes_is(wire_string(&w), "forwarded-tcpip"));
+	assert_int_equal(wire_u32(&w), OURS);
+	assert_int_equal(wire_u32(&w), SIZE);
+	assert_int_equal(wire_u32(&w), JUMP_PACKET);
+	assert_true(bytes_is(wire_string(&w), "web"));
+	assert_int_equal(wire_u32(&w), 80);
+	assert_true(bytes_is(wire_string(&w), "192.0.2.1"));
+	assert_int_equal(wire_u32(&w), 1234);
+	assert_int_equal(wire_end(&w), 0);
+	assert_int_equal(answer(&c, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 1000), 0);
+	assert_int_equal(c.state, JUMP_OPEN);
+	assert_int_equal(c.client, THEIRS);
+	assert_int_equal(c.window, 4000);
+	assert_int_equal(jump_channel_wants(&c), POLLIN);
+	jump_channel_free(&c);
+	close(peer);
+	buf_free(&out);
+}
+
+static void
+test_offer_that_is_not_taken(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint32_t packet;
+		int r;
+	} answers[] = {
+		{ SSH_MSG_CHANNEL_OPEN_FAILURE, 1, 0 },
+		{ SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 0, ERR_FORMAT },
+		{ SSH_MSG_CHANNEL_DATA, 1, ERR_FORMAT },
+	};
+	struct jump_channel c;
+	struct buf out;
+	uint8_t byte;
+	size_t i;
+	int peer;
+
+	(void)state;
+	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		c = arrived(&peer);
+		buf_init(&out, 1024);
+		jump_channel_offer(&c, SIZE, &out);
+		assert_int_equal(answer(&c, answers[i].type, answers[i].packet), answers[i].r);
+		jump_channel_free(&c);
+		assert_int_equal(recv(peer, &byte, 1, MSG_DONTWAIT), 0);
+		close(peer);
+		buf_free(&out);
+	}
+}
+
 static void
 test_refusal_frees_the_place(void **state)
 {
@@ -365,6 +469,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_confirmation_offers_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_frees_the_place, setup, teardown),
+		cmocka_unit_test(test_offer_to_a_client),
+		cmocka_unit_test(test_offer_that_is_not_taken),
 		cmocka_unit_test_setup_teardown(test_channel_is_asked_for_and_confirmed, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(

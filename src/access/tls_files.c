@@ -304,6 +304,28 @@ tls_files_load_one(const struct conf *conf, struct keystore *ks, struct tls_file
 	return r;
 }
 
+/* ClientRules, whose mistakes have lines of their own. */
+static void
+tls_files_load_rules(const struct conf *conf, struct tls_files *f, struct conf_errors *errors)
+{
+	const char *path = f->section->client_rules;
+	unsigned int line = 0;
+	struct reason why;
+	struct buf text;
+	int r;
+
+	if (path == NULL)
+		return;
+	buf_init(&text, CLIENT_RULES_SIZE_MAX);
+	r = safe_path_read(&conf->file_rule, path, &text, &why);
+	if (r != 0)
+		conf_error(errors, f->section->file, f->section->line, "[tls %s] ClientRules: %s",
+		    f->section->name, why.text);
+	else if (client_rules_parse(buf_bytes(&text), &f->rules, &line, &why) != 0)
+		conf_error(errors, path, line, "%s", why.text);
+	buf_free(&text);
+}
+
 int
 tls_files_load(const struct conf *conf, struct keystore *ks, struct tls_files_list *out,
     struct conf_errors *errors)
@@ -330,6 +352,7 @@ tls_files_load(const struct conf *conf, struct keystore *ks, struct tls_files_li
 		if (tls_files_load_one(conf, ks, f, &why) != 0)
 			conf_error(errors, f->section->file, f->section->line, "[tls %s] %s",
 			    f->section->name, why.text);
+		tls_files_load_rules(conf, f, errors);
 	}
 	if (errors->n == before)
 		return 0;
@@ -345,6 +368,7 @@ tls_files_free(struct tls_files_list *list)
 	for (i = 0; i < list->n; i++) {
 		fd_close(&list->v[i].fd);
 		buf_free(&list->v[i].sealed);
+		client_rules_free(&list->v[i].rules);
 	}
 	free(list->v);
 	*list = (struct tls_files_list){ NULL, 0 };

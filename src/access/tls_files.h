@@ -5,6 +5,7 @@
 #ifndef ACCESS_TLS_FILES_H
 #define ACCESS_TLS_FILES_H
 
+#include "access/client_rules.h"
 #include "base/reason.h"
 #include "conf/tls.h"
 #include "keystore/keystore.h"
@@ -20,6 +21,7 @@ struct tls_files {
 	 */
 	int fd;
 	uint32_t chain, client_ca, client_crl; /* their lengths */
+	struct client_rules *rules;	       /* of ClientRules, or NULL */
 	struct reason
 	    note; /* what will go wrong although it can be used: expired, for one; or "" */
 };

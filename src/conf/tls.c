@@ -51,6 +51,7 @@ static const struct keyword conf_tls_table[] = {
 	    .value = "TLSv1.2" },
 	{ "ClientCA", &keyword_paths, F(client_ca) },
 	{ "ClientCRL", &keyword_paths, F(client_crl) },
+	{ "ClientRules", &keyword_path, F(client_rules) },
 	{ "HandshakeTimeout", &keyword_time, F(handshake_timeout_ms), .value = "10s", .min = 1000,
 	    .max = 300000 },
 };
@@ -77,6 +78,8 @@ conf_tls_wrong(const struct conf *conf, const struct conf_tls *t)
 		       "signed for one counts for the other";
 	if (t->client_crl.n > 0 && t->client_ca.n == 0)
 		return "has ClientCRL without ClientCA, whose certificates it revokes";
+	if (t->client_rules != NULL && t->client_ca.n == 0)
+		return "has ClientRules without ClientCA, about whose certificates they are";
 	return NULL;
 }
 

@@ -18,6 +18,7 @@ struct conf_tls {
 	int min_protocol;	   /* 0: TLS 1.2, 1: TLS 1.3 */
 	struct strlist client_ca;  /* paths (resolved); empty: no client certificates */
 	struct strlist client_crl;
+	char *client_rules;	  /* path (resolved), or NULL */
 	int handshake_timeout_ms; /* default 10 s */
 };
 

@@ -116,6 +116,23 @@ downstream_lookup_resume(struct ksession *s, enum lookup_result result, struct b
 	return auth_server_resume(s->down.auth, methods, out);
 }
 
+/* 1 if ClientRules keep the certificate of the TLS client from this login, which then does not exist for it. */
+static int
+downstream_lookup_denied(struct ksession *s)
+{
+	const char *login = auth_server_login(s->down.auth);
+	unsigned int line;
+
+	if (s->tls == NULL ||
+	    tls_facts_allow(s->tls, &s->snapshot->tls, login, s->host, s->client, &line))
+		return 0;
+	if (!s->down.invalid_logged)
+		ksession_info(s,
+		    "ClientRules of [tls %s], line %u: %s is denied to its certificate",
+		    s->tls->section, line, ksession_login(s));
+	return 1;
+}
+
 enum auth_server_verdict
 downstream_look_up(struct ksession *s, struct buf *out)
 {
@@ -131,6 +148,8 @@ downstream_look_up(struct ksession *s, struct buf *out)
 		return auth_server_resume(s->down.auth, NULL, out);
 	}
 	downstream_lookup_forget_route(s);
+	if (downstream_lookup_denied(s))
+		return downstream_lookup_resume(s, LOOKUP_NOT_FOUND, out);
 	request = downstream_lookup_request_of(s, session, &key);
 	result = lookup_begin(s->snapshot->lookup, &request, &s->down.lookup, &s->route);
 	buf_free(&key);

@@ -451,6 +451,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return 1;
 	}
 	keeper_loop(&k);
+	ktls_forget(&k);
 	snapshot_unref(&k.next);
 	snapshot_unref(&k.now);
 	writable_free(&k.writable);

@@ -113,6 +113,14 @@ ktls_reap(struct keeper *k)
 }
 
 void
+ktls_forget(struct keeper *k)
+{
+	while (!TAILQ_EMPTY(&k->tls))
+		ktls_end(TAILQ_FIRST(&k->tls));
+	ktls_reap(k);
+}
+
+void
 ktls_sweep(struct keeper *k, int64_t now)
 {
 	struct ktls *t, *next;
@@ -291,6 +299,23 @@ tls_facts_unref(struct tls_facts **facts)
 	free(old);
 }
 
+int
+tls_facts_allow(const struct tls_facts *facts, const struct tls_files_list *list, const char *login,
+    const char *host, const char *address, unsigned int *line)
+{
+	const struct tls_files *files = tls_files_find(list, facts->section);
+	const struct client_rules_request q = { tls_facts_certificate(facts), login, host,
+		address };
+
+	*line = 0;
+	/* a reload has taken the section away */
+	if (files == NULL)
+		return 0;
+	if (files->rules == NULL)
+		return 1;
+	return q.certificate != NULL && client_rules_allow(files->rules, &q, line);
+}
+
 const struct lookup_certificate *
 tls_facts_certificate(const struct tls_facts *f)
 {
@@ -321,6 +346,29 @@ ktls_log_done(const struct ktls *t)
 	    t->client_port, t->host[0] == '\0' ? "" : " for host ", t->host, d->version, line);
 }
 
+/* 1 if ClientRules may let the client reach something; *raw: also without a login.  Else it is ended. */
+static int
+ktls_allowed(struct ktls *t, int *raw)
+{
+	const struct tls_files_list *list = &t->snapshot->tls;
+	char why[KTLS_REASON_SIZE];
+	unsigned int line;
+
+	*raw = tls_facts_allow(t->facts, list, "", t->host, t->client, &line);
+	if (tls_facts_allow(t->facts, list, NULL, t->host, t->client, &line))
+		return 1;
+	if (line == 0)
+		snprintf(why, sizeof(why), "no rule of ClientRules allows the certificate CN=%s",
+		    t->facts->cn);
+	else
+		snprintf(why, sizeof(why), "line %u of ClientRules denies the certificate CN=%s",
+		    line, t->facts->cn);
+	ktls_log_failed(t, why);
+	tls_facts_unref(&t->facts);
+	ktls_end(t);
+	return 0;
+}
+
 /* TLS_DONE */
 static void
 ktls_done(struct ktls *t, struct wire *body)
@@ -328,6 +376,7 @@ ktls_done(struct ktls *t, struct wire *body)
 	const int wanted = t->files->client_ca > 0;
 	struct ipc_tls_done m;
 	struct buf b;
+	int raw;
 
 	if (!t->has_signed || ipc_tls_done_get(body, &m) != 0) {
 		ktls_broken(t, "a report of a handshake that was none");
@@ -340,6 +389,9 @@ ktls_done(struct ktls *t, struct wire *body)
 		ktls_broken(t, "a report without the client's certificate");
 		return;
 	}
+	snprintf(t->facts->section, sizeof(t->facts->section), "%s", t->files->section->name);
+	if (!ktls_allowed(t, &raw))
+		return;
 	t->deadline = CLOCK_NEVER;
 	ktls_log_done(t);
 	/* what was read of the configuration is not kept for as long as the connection lasts */
@@ -350,6 +402,7 @@ ktls_done(struct ktls *t, struct wire *body)
 		return;
 	ipc_begin(&b, IPC_TLS_OPEN);
 	wire_put_u64(&b, t->number);
+	wire_put_bool(&b, raw);
 	ktls_tell_master(t, &b);
 }
 

@@ -12,6 +12,7 @@
  * proves nothing. */
 struct tls_facts {
 	unsigned int refs;
+	char section[128]; /* name of the [tls] section */
 	char version[16];
 	char fingerprint
 	    [65]; /* SHA-256 of the client's certificate in hexadecimal; "": it has shown none */
@@ -33,10 +34,18 @@ void ktls_sweep(struct keeper *k, int64_t now);
 /* Free those that have ended, after the round of events. */
 void ktls_reap(struct keeper *k);
 
+/* The keeper ends: forget all of them; their processes go on. */
+void ktls_forget(struct keeper *k);
+
 /* What is known of the connection with this number: a reference that tls_facts_unref() drops; or NULL, if it has ended or
  * its handshake is not done. */
 struct tls_facts *ktls_facts(const struct keeper *k, uint64_t number);
 void tls_facts_unref(struct tls_facts **facts); /* takes NULL */
+
+/* 1 if ClientRules of the section let this certificate reach the login (client_rules.h), or there are none; *line is that of
+ * the rule, or 0. */
+int tls_facts_allow(const struct tls_facts *facts, const struct tls_files_list *list,
+    const char *login, const char *host, const char *address, unsigned int *line);
 
 /* The certificate that the client has shown, or NULL; facts may be NULL. */
 const struct lookup_certificate *tls_facts_certificate(const struct tls_facts *facts);

@@ -169,6 +169,11 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		master_admit(m, c);
 		break;
 	case CHOICE_FORWARD:
+		if (c->login_only) {
+			detect_refuse(m, c, o->kind, STARTUP_NOT_LISTED,
+			    "ClientRules: its certificate is for certain logins alone");
+			break;
+		}
 		if (!granted_visit(m, forward, c, o))
 			forwards_take(m, forward, c, o);
 		break;

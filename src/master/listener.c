@@ -324,6 +324,7 @@ listener_accept(const struct listener *l, struct connection *c)
 	c->host[0] = '\0';
 	c->detect = 0;
 	c->tls = 0;
+	c->login_only = 0;
 	c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &c->peer_len, SOCK_CLOEXEC);
 	if (c->fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)

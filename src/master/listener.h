@@ -30,7 +30,8 @@ struct connection {
 	struct sockaddr_storage here; /* the address that the client connected to */
 	socklen_t here_len;	      /* 0: that of the socket */
 	char client[64], local[64];
-	int detect;    /* its first bytes are looked at */
+	int detect;	/* its first bytes are looked at */
+	int login_only; /* inside of TLS: ClientRules let it reach logins, and no [forward] section */
 	int connected; /* a CONNECT of HTTP has been answered on it */
 	uint64_t tls;  /* number of the TLS connection that it is the inside of; 0: of none */
 	/* The name that the connection gives outside of SSH, such as in TLS: destination_host_ok(), lower case.

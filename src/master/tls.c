@@ -130,6 +130,7 @@ void
 tls_opened(struct master *m, struct wire *body)
 {
 	const uint64_t number = wire_u64(body);
+	const int raw = wire_bool(body);
 	struct tls_waiting *w;
 	struct connection c;
 
@@ -140,6 +141,7 @@ tls_opened(struct master *m, struct wire *body)
 		return; /* its process has ended meanwhile */
 	LIST_REMOVE(w, entry);
 	c = w->c;
+	c.login_only = !raw;
 	free(w);
 	startups_logged_in(m->startups, number);
 	detect_take(m, &c);

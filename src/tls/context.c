@@ -195,7 +195,7 @@ context_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const 
 	unsigned int i;
 
 	(void)ssl;
-	for (i = 0; i + 1 + in[i] <= in_len; i += 1 + (unsigned int)in[i]) {
+	for (i = 0; i < in_len && i + 1 + in[i] <= in_len; i += 1 + (unsigned int)in[i]) {
 		if (!context_alpn_has(list, in + i + 1, in[i]))
 			continue;
 		*out = in + i + 1;

@@ -259,6 +259,35 @@ def test_routes_by_client_certificate(tls_way, people):
     assert not way.new_client(user="staff").ssh("echo in").text
 
 
+def test_client_rules(tls_way, people, make_sshd, tmp_path):
+    """By login, network and certificate, from the first handshake on; a mistake has its line."""
+    rules = tmp_path / "rules"
+    rules.write_text("deny login=root\nallow ou=staff login=al* from=127.0.0.0/8\nallow cn=late from=192.0.2.1\n")
+    way = tls_way(ClientCA=people.certificate.path, ClientRules=rules)
+    g, machine = way.gateway, make_sshd()
+    g.route("bob", way.sshd, [way.ring.get("client")], key="alice")
+    g.write("30-raw.ini", "forward raw", {"Protocol": "ssh", "Mode": "raw", "MatchHost": "raw.example.org",
+                                          "Target": f"127.0.0.1:{machine.port}"})
+    g.hangup()
+    alice, bob = showing(people.alice), showing(people.bob)
+    assert ssh(way, "echo in", *alice).text == "in\n"
+    r = way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice))
+    assert r.code == 255 and "Permission denied" in r.err
+    g.log.wait(r"ClientRules of \[tls main\], line 0: bob is denied to its certificate")
+    assert ssh(way, "echo in", *bob).code == 255
+    g.log.wait(r"TLS connection from .* failed.*: no rule of ClientRules allows the certificate CN=bob")
+    # to a machine itself, where there is no login, only what a rule without one allows
+    assert ssh(way, "echo in", *alice, host="raw.example.org").code == 255
+    g.log.wait(r"ClientRules: its certificate is for certain logins alone")
+    rules.write_text("allow ou=staff\npermit cn=bob\n")
+    status, said = g.check()
+    assert status == 78 and said == f'{rules}:2: "permit" is neither allow nor deny\n'
+    assert g.reload().returncode != 0
+    rules.write_text("allow ou=staff\n")
+    assert g.reload().returncode == 0
+    assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
+
+
 def test_log_as_json(tls_way, people):
     """The events tls and tls_failed with their fields, and the certificate in the lines about the session inside."""
     way = tls_way(options={"LogFormat": "json"}, ClientCA=people.certificate.path)

@@ -319,6 +319,31 @@ def answers(w, data):
         return s.recv(len(data)) == data
 
 
+def test_dials_are_limited_and_shared(edged, web):
+    """64 at once; the next errand is for the source that has the fewest, though others wait for longer."""
+    hole = net.BlackHole("127.0.0.1", net.free_port())
+    w = edged({"hole": {"FirstBytes": "hole", "Target": f"127.0.0.1:{hole.port}", "ConnectTimeout": "60s"},
+               "web": {"Protocol": "http", "Target": web("web"), "ConnectTimeout": "60s"}})
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(70):
+                s = stack.enter_context(net.connect(("127.0.0.1", w.gateway.port)))
+                s.sendall(b"hole")
+            errands = wait_for("64 errands", lambda: len(e := w.gateway.role("errand dial")) == 64 and e)
+            with net.connect(("127.0.0.1", w.gateway.port), source="127.0.0.2") as s:
+                s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                s.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    s.recv(1)
+                s.settimeout(60)
+                errands[0].kill()
+                assert b"web GET" in net.read_all(s)
+            # errands of logins do not wait for these
+            assert logs_in(w)
+    finally:
+        hole.close()
+
+
 def test_death_of_the_forwarder_ends_no_session(edged, web):
     """It is started again, and what it forwarded is counted no longer."""
     echo = net.Server(net.echo)

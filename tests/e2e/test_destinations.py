@@ -128,6 +128,40 @@ def test_proxy_is_given_a_permitted_address(named, dns):
         proxy.stop()
 
 
+def test_routes_of_programs_and_directories(dns, machine, make_gateway, ring, tmp_path):
+    """The keeper and the errand compare, whichever backend has found the route."""
+    g = make_gateway(within=dns.within)
+    machine.authorize(g.generate_key("any"))
+    known = machine.known_hosts().split(None, 1)[1]
+    (g.dir / "known").write_text("".join(f"[{n}.example.org]:{machine.port} {known}\n" for n in ("vm7", "vm8", "vm9")))
+    (g.dir / "person.pub").write_text(ring.get("client").public + "\n")
+    words = (f"HostName = %u.example.org\nPort = {machine.port}\nUser = {ME}\nKey = any\nConnectTimeout = 30s\n"
+             f"AllowDestinations = vm7.example.org:* vm8.example.org:* {OUTSIDE}:*\n")
+    program, user = g.dir / "program", g.dir / "users" / "vm8"
+    (g.dir / "answer").write_text(
+        f"{words}AuthorizedKeysFile = {g.dir}/person.pub\nUserKnownHostsFile = {g.dir}/known\n")
+    program.write_text(f"#!/bin/sh\n[ \"$1\" != vm8 ] || exit 1\ncat {g.dir}/answer\n")
+    program.chmod(0o755)
+    user.mkdir(parents=True)
+    (user / "route.ini").write_text(f"{words}UserKnownHostsFile = {g.dir}/known\n")
+    (user / "authorized_keys").write_text(ring.get("client").public + "\n")
+    (g.conf / "20-lookup.ini").write_text(
+        f"[lookup]\nOrder = exec directory\n[lookup exec]\nCommand = {program}\nTimeout = 60s\n"
+        "[lookup directory]\nPath = users\n")
+    g.start()
+    w = Way("gateway", tmp_path, ring, machine, g)
+    try:
+        assert login(w, "vm7").text == "in\n"
+        refused(w, "vm9", r"AllowDestinations does not permit vm9\.example\.org port")
+        dns.addresses("vm8.example.org", OUTSIDE)
+        assert login(w, "vm8").text == "in\n"
+        for name in ("vm7", "vm8"):
+            dns.addresses(f"{name}.example.org", INSIDE)
+            refused(w, name, rf"{name}\.example\.org \({INSIDE}\) port \d+: {NOT_PERMITTED}")
+    finally:
+        w.close()
+
+
 @pytest.mark.skipif(not shutil.which("nc.openbsd"), reason="no netcat-openbsd")
 def test_host_of_the_connection_is_the_machine(named, dns, machine, ring):
     """What a client names by CONNECT leads to the machines of that domain, and nowhere else."""

@@ -119,10 +119,10 @@ def test_limit_of_tunnels_for_each_person(tunnels):
     assert "you hold as many tunnels as MaxTunnels permits" in t.refused("web-3:80:127.0.0.1:9")
 
 
-def test_client_ends_one_tunnel_of_two(tunnels):
+def test_client_ends_one_tunnel_of_two(tunnels, short):
     t = tunnels()
     client = t.machine()
-    control = client.dir / "control"
+    control = f"{short}/control"
     t.hold(f"box:22:127.0.0.1:{t.way.sshd.port}", "web-1:80:127.0.0.1:9", client=client, ControlMaster="yes",
            ControlPath=control)
     client.run(["ssh", "-F", str(client.config), "-S", str(control), "-O", "cancel", "-R", "web-1:80:127.0.0.1:9",

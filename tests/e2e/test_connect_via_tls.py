@@ -1,5 +1,6 @@
 """ConnectVia = https:// and tls://: the proxy is reached inside TLS, which has a process of its own."""
 
+import os
 import re
 import shutil
 
@@ -117,7 +118,9 @@ def test_tls_lasts_as_long_as_its_connection(behind, proxy, ended, authority):
     assert tls.title() == "sallyport: tls to 127.0.0.1"
     if not sanitized():
         assert tls.status("Seccomp") == "2" and tls.status("NoNewPrivs") == "1"
-    assert int(tls.status("CapEff"), 16) == 0 and tls.n_descriptors() == 5  # 0 to 2, the proxy, the session
+    assert int(tls.status("CapEff"), 16) == 0
+    if os.getuid() == 0:  # another user may not look
+        assert tls.n_descriptors() == 5  # 0 to 2, the proxy, the session
     w.gateway.kill()
     out, _ = p.communicate(b"after\n", timeout=60)
     assert out == b"after\n" and p.returncode == 0

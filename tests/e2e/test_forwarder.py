@@ -156,10 +156,10 @@ def test_side_that_does_not_read_is_waited_for(forwarder, target):
 
 
 def test_connection_without_bytes_has_two_descriptors(forwarder, target):
-    procs.needs_access_to(forwarder.process)
     with forwarder.forward() as client, target() as other:
         passes(client, other)
     forwarder.ended()
+    procs.needs_access_to(forwarder.process)  # it has confined itself by now
     before = forwarder.process.n_descriptors()  # with a spare pipe
     pairs = [(forwarder.forward(), target()) for _ in range(20)]
     for client, other in pairs:

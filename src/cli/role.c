@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "edge/edge.h"
 #include "edge/forward.h"
+#include "errand/dialler.h"
 #include "errand/errand.h"
 #include "errand/starter.h"
 #include "keeper/keeper.h"
@@ -27,6 +28,12 @@ static int
 role_dial(char **argv)
 {
 	errand_dial(REEXEC_SOCKET);
+}
+
+static int
+role_dialler(char **argv)
+{
+	dialler_run(REEXEC_SOCKET);
 }
 
 static int
@@ -86,6 +93,7 @@ static const struct role {
 } roles[] = {
 	{ "role-keeper", 2, role_keeper },
 	{ "role-dial", 0, role_dial },
+	{ "role-dialler", 0, role_dialler },
 	{ "role-run", 0, role_run },
 	{ "role-run-only", 2, role_run_only },
 	{ "role-starter", 4, role_starter },

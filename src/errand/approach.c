@@ -275,8 +275,7 @@ approach_by_proxy_to_network(const struct ipc_approach *a, const char *host, uin
 
 /* --- either --- */
 
-/* Send the header of SendProxy if there is one to be sent: the descriptor, or -1 with the reason added to why. */
-static int
+int
 approach_announce(const struct ipc_approach *a, int fd, const char *host, struct reason *why)
 {
 	int r;

@@ -18,7 +18,11 @@
 int approach_connect(const struct ipc_approach *a, const char *host, uint16_t port,
     const struct strlist *destinations, int64_t deadline, struct reason *why);
 
-/* The same for a target of a [forward] section: HOST:PORT, [ADDRESS]:PORT or unix:/PATH, which destinations do
+/* Send the header of SendProxy on a connection, if there is one to be sent.  The descriptor, which may be -1; or -1,
+ * and it is closed, with the reason, in which host stands, added to why. */
+int approach_announce(const struct ipc_approach *a, int fd, const char *host, struct reason *why);
+
+/* approach_connect() for a target of a [forward] section: HOST:PORT, [ADDRESS]:PORT or unix:/PATH, which destinations do
  * not restrict. */
 int approach_target(const struct ipc_approach *a, const char *target,
     const struct strlist *destinations, int64_t deadline, struct reason *why);

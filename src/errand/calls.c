@@ -81,6 +81,29 @@ calls_password(void)
 	return filter_enter(FILTER_ALLOW, password_calls, COUNT(password_calls));
 }
 
+/* --- the dialler --- */
+
+static const struct filter_rule dialler_calls[] = {
+	CALLS_OF_ALL,
+	CALL_IF("socket", FILTER_IS, 0, AF_UNIX),
+	CALL_IF("socket", FILTER_IS, 0, AF_INET),
+	CALL_IF("socket", FILTER_IS, 0, AF_INET6),
+	CALL("connect"),
+	CALL_IF("getsockopt", FILTER_IS, 2, SO_ERROR),
+	CALL("epoll_ctl"),
+	CALL("epoll_wait"),
+	CALL("epoll_pwait"),
+#ifdef SALLYPORT_ASAN
+	CALL("sigaltstack"),
+#endif
+};
+
+int
+calls_dialler(void)
+{
+	return filter_enter(FILTER_ALLOW, dialler_calls, COUNT(dialler_calls));
+}
+
 /* --- the errand that dials --- */
 
 static const struct filter_rule dial_calls[] = {

@@ -20,6 +20,9 @@ int calls_look(void) MUST_CHECK;
 /* For either of them, if TLS is to be spoken with a proxy: the same, and fork(3), for a process that carries it. */
 int calls_tls(void) MUST_CHECK;
 
+/* For the dialler: what it takes to connect.  Any other call kills it. */
+int calls_dialler(void) MUST_CHECK;
+
 /* For the errand that checks a password: memory and the socket that it has.  Any other call kills it. */
 int calls_password(void) MUST_CHECK;
 

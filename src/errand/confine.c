@@ -76,6 +76,18 @@ errand_confine_look(int tls)
 }
 
 int
+errand_confine_dialler(void)
+{
+	static const char *const none[] = { NULL };
+	int r;
+
+	r = errand_confine_begin(0);
+	if (r == 0)
+		r = errand_confine_files(LANDLOCK_FILES | LANDLOCK_REACH, none);
+	return r == 0 ? calls_dialler() : r;
+}
+
+int
 errand_confine_password(void)
 {
 	static const char *const none[] = { NULL };

@@ -16,6 +16,9 @@ int errand_confine_dial(int tls) MUST_CHECK;
 /* For the errand that looks at a host key: the same, and it may then enter the sandbox of a session. */
 int errand_confine_look(int tls) MUST_CHECK;
 
+/* For the dialler: no file, and connections. */
+int errand_confine_dialler(void) MUST_CHECK;
+
 /* For the errand that checks a password: no file, and no socket but the one it has. */
 int errand_confine_password(void) MUST_CHECK;
 

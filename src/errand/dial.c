@@ -201,13 +201,23 @@ dial_host(const char *host, const char *port, const struct strlist *destinations
 	return fd;
 }
 
+const char *
+dial_unix_error(int error)
+{
+	if (error == EAGAIN)
+		return "the server does not accept: timed out";
+	if (error == EACCES)
+		return "Permission denied: the user of RunNetworkAs has to be able to write to this "
+		       "socket, and to enter its directory";
+	return strerror(error);
+}
+
 int
 dial_unix(const char *path, int64_t deadline, struct reason *why)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int64_t left = deadline - clock_ms();
 	const struct timeval tv = { left > 0 ? left / 1000 : 0, left > 0 ? left % 1000 * 1000 : 1 };
-	const char *error = NULL;
 	int fd;
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
@@ -222,14 +232,8 @@ dial_unix(const char *path, int64_t deadline, struct reason *why)
 	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 &&
 	    fd_set_nonblock(fd) == 0)
 		return fd;
-	if (errno == EAGAIN)
-		error = "the server does not accept: timed out";
-	else if (errno == EACCES)
-		error =
-		    "Permission denied: the user of RunNetworkAs has to be able to write to this "
-		    "socket, and to enter its directory";
 	reason_add(why, "%sunix:%s: %s", why->text[0] != '\0' ? "; " : "", path,
-	    error != NULL ? error : strerror(errno));
+	    dial_unix_error(errno));
 	fd_close(&fd);
 	return -1;
 }

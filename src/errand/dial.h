@@ -27,6 +27,9 @@ int dial_permitted(const char *host, const char *port, const struct strlist *des
 /* Connect to a Unix socket: a non-blocking descriptor, or -1 with a reason added to why. */
 int dial_unix(const char *path, int64_t deadline, struct reason *why);
 
+/* An errno of connect(2) to a Unix socket in words. */
+const char *dial_unix_error(int error);
+
 /* For an errand, because a resolver cannot be interrupted: the kernel kills this process by SIGIO when the
  * peer of this socket closes it. */
 void dial_end_with(int answer);

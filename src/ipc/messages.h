@@ -96,7 +96,6 @@ struct ipc_approach {
 /* No proxy, and no header. */
 extern const struct ipc_approach ipc_approach_direct;
 
-/* tests/e2e/lab/forwarder.py writes one, too. */
 struct ipc_dial {
 	uint64_t session;
 	uint32_t timeout_ms;

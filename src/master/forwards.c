@@ -29,7 +29,7 @@ forwards_new(void)
 
 	if (t == NULL)
 		return NULL;
-	t->sock = t->owed = -1;
+	t->sock = t->owed = t->dialler = -1;
 	t->pid = -1;
 	t->started = -FORWARDS_RESTART_MS;
 	t->restart_at = CLOCK_NEVER;
@@ -43,8 +43,10 @@ forwards_new(void)
 void
 forwards_free(struct forwards **t)
 {
-	if (*t != NULL)
+	if (*t != NULL) {
 		fd_close(&(*t)->sock);
+		fd_close(&(*t)->dialler);
+	}
 	dontfork_free(*t, sizeof(**t));
 	*t = NULL;
 }
@@ -447,8 +449,10 @@ forwards_timers(struct master *m, int64_t now)
 		else if (due < next)
 			next = due;
 	}
-	if (t->sock != -1 && forwards_idle(m))
+	if (t->sock != -1 && forwards_idle(m)) {
 		fd_close(&t->sock); /* by which it ends */
+		fd_close(&t->dialler);
+	}
 	if (t->pid == -1 && t->restart_at <= now) {
 		forwards_start(m, now);
 		forwards_go_on(m);

@@ -7,10 +7,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "errand/dialler.h"
 #include "master/errands.h"
 #include "master/forwards_private.h"
+
+/* How soon after its last start the dialler is started again. */
+#define FORWARDS_DIALLER_MS 1000
 
 const char *
 forwards_denied(const struct conf_forward *f, const struct ipc_opening *o)
@@ -76,6 +81,47 @@ forwards_put_dial(struct buf *b, const struct conf_forward *f, const struct forw
 	ipc_dial_put(b, &dial);
 }
 
+/* Does no target take an errand, which looks up names and checks addresses? */
+static int
+forwards_direct(const struct conf_forward *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->targets.n; i++)
+		if (!dialler_takes(f->targets.v[i]))
+			return 0;
+	return f->destinations.n == 0;
+}
+
+/* Have the dialler take the order that waits in a socket.  0, or an ERR_*: it has to be an errand. */
+static int
+forwards_ask_dialler(struct master *m, int order)
+{
+	struct forwards *t = m->forwards;
+	const int64_t now = clock_ms();
+	int pair[2] = { -1, -1 }, r = 0;
+	pid_t pid;
+
+	if (t->dialler == -1 && t->dialler_at <= now) {
+		t->dialler_at = now + FORWARDS_DIALLER_MS;
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) ==
+		    0)
+			r = errands_fork(m, pair[1], (const char *const[]){ "role-dialler", NULL },
+			    &pid);
+		if (r == 0)
+			t->dialler = pair[0];
+		else
+			fd_close(&pair[0]);
+		fd_close(&pair[1]);
+	}
+	r = t->dialler == -1 ? ERR_EOF : dialler_ask(t->dialler, order);
+	if (r == ERR_EOF && t->dialler != -1) {
+		log_error("the dialler has died: errands dial until it is started again");
+		fd_close(&t->dialler);
+	}
+	return r;
+}
+
 int
 forwards_dial(struct master *m, const struct conf_forward *f, const struct forwards_waiting *w)
 {
@@ -88,6 +134,10 @@ forwards_dial(struct master *m, const struct conf_forward *f, const struct forwa
 		return -1;
 	forwards_put_dial(&b, f, w);
 	r = ipc_send(pair[0], &b, -1);
+	if (r == 0 && forwards_direct(f) && forwards_ask_dialler(m, pair[1]) == 0) {
+		fd_close(&pair[1]);
+		return pair[0];
+	}
 	while (d->pid != 0)
 		d++;
 	if (r == 0)

@@ -48,6 +48,8 @@ struct forwards {
 	int64_t started;    /* when it was */
 	int64_t restart_at; /* CLOCK_NEVER: it is not to be started */
 	int told;	    /* it knows how to log */
+	int dialler;	    /* the socket of the process that dials what takes no errand, or -1 */
+	int64_t dialler_at; /* when it may be started */
 	uint64_t serial;
 	/* FORWARD has been sent, and FORWARD_DIAL found no room: the errand's socket, or -1 */
 	int owed;

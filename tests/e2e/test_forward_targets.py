@@ -1,4 +1,4 @@
-"""Targets of [forward] sections, as the errand dials them: several, Unix sockets, SendProxy, AllowDestinations."""
+"""Targets of [forward] sections, as errands and the dialler dial them: several, Unix sockets, SendProxy."""
 
 import contextlib
 import os
@@ -7,18 +7,9 @@ import socket
 import pytest
 
 from lab import net
-from lab.forwarder import Forwarder
-from lab.wait import PATIENCE
+from lab.wait import wait_for
 
-V1 = b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 443\r\n"
-V2 = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1") +
-      (50000).to_bytes(2, "big") + (443).to_bytes(2, "big"))
-
-
-@pytest.fixture
-def forwarder(tmp_path):
-    with Forwarder(tmp_path) as f:
-        yield f
+DATA = b"to and fro"
 
 
 @pytest.fixture
@@ -33,105 +24,158 @@ def unix_server(short):
         yield s
 
 
-def refusing():
-    """A port at which nobody listens, as long as the socket is open."""
-    s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    return s
+@pytest.fixture
+def forwarding(gated):
+    """forwarding(target, ..., key=value): a gateway that sends all that is no SSH there."""
+    def make(*targets, **words):
+        g = gated().gateway
+        words = {"Protocol": "any", "Target": " ".join(targets), **words}
+        g.write("05-edge.ini", "edge", {"DetectTimeout": "60s"},
+                "[forward all]\n" + "".join(f"{k} = {v}\n" for k, v in words.items()))
+        g.hangup()
+        return g
+
+    return make
 
 
-def echoes(client, before=b""):
-    with client:
-        assert net.exchange_on(client, b"to and fro") == before + b"to and fro"
+def echoes(gateway, before=lambda sock: b""):
+    """What is sent comes back, behind what before() says of the client's socket."""
+    with net.connect(("127.0.0.1", gateway.port)) as s:
+        expected = before(s) + DATA
+        assert net.exchange_on(s, DATA) == expected
 
 
-def fails(forwarder, client, why):
-    with client, contextlib.suppress(ConnectionResetError):
-        assert client.recv(1) == b""
-    forwarder.ended()
-    return forwarder.log.wait(r"Forward web: no connection for 192\.0\.2\.7 port 50000: " + why)
+def fails(gateway, why):
+    with net.connect(("127.0.0.1", gateway.port)) as s:
+        s.sendall(DATA)
+        with contextlib.suppress(ConnectionResetError):
+            assert s.recv(1) == b""
+    gateway.log.wait(r"Forward all: no connection for 127\.0\.0\.1 port \d+: " + why)
 
 
-def test_address_and_name(forwarder, server):
-    echoes(forwarder.forward_really(f"127.0.0.1:{server.port}"))
-    echoes(forwarder.forward_really(f"localhost:{server.port}"))
+def diallers(gateway):
+    return [p for p in gateway.processes() if p.title() == "sallyport: dialler"]
+
+
+def test_addresses_are_dialled_by_one_process(forwarding, server):
+    """Names take an errand each, to look them up."""
+    g = forwarding(f"localhost:{server.port}")
+    echoes(g)
+    assert not diallers(g)
+    g = forwarding(f"127.0.0.1:{server.port}")
+    for _ in range(3):
+        echoes(g)
+    assert len(diallers(g)) == 1
+
+
+def test_dialler_that_dies_is_started_again(forwarding, server):
+    g = forwarding(f"127.0.0.1:{server.port}")
+    echoes(g)
+    (old,) = diallers(g)
+    old.kill()
+    wait_for("its end", lambda: not old.alive())
+    echoes(g)
+    g.log.wait("the dialler has died")
+
+    def another():
+        echoes(g)
+        return diallers(g)
+
+    assert wait_for("another one", another) != [old]
 
 
 @pytest.mark.skipif(not net.has_ipv6(), reason="no IPv6")
-def test_ipv6_address(forwarder):
+def test_ipv6_address(forwarding):
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
         port = listening.getsockname()[1]
-        with forwarder.forward_really(f"[::1]:{port}") as client, listening.accept()[0] as other:
-            client.sendall(b"six")
-            assert other.recv(3) == b"six"
-    forwarder.ended()
-    forwarder.log.wait(f"Forwarded web: .* to ::1 port {port}: 3 bytes in")
+        g = forwarding(f"[::1]:{port}")
+        with net.connect(("127.0.0.1", g.port)) as client:
+            client.sendall(DATA)
+            with listening.accept()[0] as other:
+                assert other.recv(len(DATA)) == DATA
+    g.log.wait(f"Forwarded all: .* to ::1 port {port}: 10 bytes in")
 
 
-def test_unix_socket(forwarder, unix_server):
-    echoes(forwarder.forward_really(f"unix:{unix_server.address}"))
-    forwarder.ended()
-    forwarder.log.wait(rf"Forwarded web: .* to unix:{unix_server.address}: 10 bytes in, 10 out, ")
+def test_unix_socket(forwarding, unix_server):
+    g = forwarding(f"unix:{unix_server.address}")
+    echoes(g)
+    g.log.wait(rf"Forwarded all: .* to unix:{unix_server.address}: 10 bytes in, 10 out, ")
 
 
-def test_next_target_is_tried(forwarder, server, short):
-    with refusing() as s:
-        port = s.getsockname()[1]
-        echoes(forwarder.forward_really(f"unix:{short}/none", f"127.0.0.1:{port}", f"127.0.0.1:{server.port}"))
-    forwarder.log.wait(rf"Forward web: 127\.0\.0\.1:{server.port} is used instead of another address: "
-                       rf"unix:{short}/none: No such file or directory; "
-                       rf"127\.0\.0\.1 port {port}: Connection refused$")
+@pytest.fixture(params=["127.0.0.1", "localhost"])
+def host(request):
+    """Of which the first is dialled by the dialler, the second by an errand."""
+    return request.param
 
 
-def test_target_that_does_not_answer_leaves_time_for_the_next(forwarder, server):
+@pytest.fixture
+def nobody():
+    """A port at which nobody listens, as long as the socket is open."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]
+
+
+def test_next_target_is_tried(forwarding, server, short, host, nobody):
+    g = forwarding(f"unix:{short}/none", f"127.0.0.1:{nobody}", f"{host}:{server.port}")
+    echoes(g)
+    g.log.wait(rf"Forward all: {host}:{server.port} is used instead of another address: "
+               rf"unix:{short}/none: No such file or directory; 127\.0\.0\.1 port {nobody}: Connection refused")
+
+
+def test_target_that_does_not_answer_leaves_time_for_the_next(forwarding, server):
     hole = net.BlackHole("127.0.0.1", net.free_port())
     with contextlib.closing(hole):
-        echoes(forwarder.forward_really(f"127.0.0.1:{hole.port}", f"127.0.0.1:{server.port}", timeout=20))
-    forwarder.log.wait(f"port {hole.port}: Connection timed out$")
+        g = forwarding(f"127.0.0.1:{hole.port}", f"127.0.0.1:{server.port}", ConnectTimeout="16s")
+        echoes(g)
+    g.log.wait(f"port {hole.port}: Connection timed out$")
 
 
-def test_connect_timeout(forwarder, short):
+def test_connect_timeout(forwarding, short, host):
     """Of a Unix socket, too, whose server does not accept."""
     hole = net.BlackHole("127.0.0.1", net.free_port())
-    with contextlib.closing(hole), socket.socket(socket.AF_UNIX) as listening, contextlib.ExitStack() as stack:
+    with contextlib.closing(hole), socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(short / "s"))
         listening.listen(0)
-        stack.enter_context(net.connect(str(short / "s")))
-        fails(forwarder, forwarder.forward_really(f"127.0.0.1:{hole.port}", f"unix:{short}/s", timeout=2),
-              rf"127\.0\.0\.1 port {hole.port}: Connection timed out; "
-              rf"unix:{short}/s: the server does not accept: timed out$")
+        with net.connect(str(short / "s")):
+            fails(forwarding(f"unix:{short}/s", f"{host}:{hole.port}", ConnectTimeout="2s"),
+                  rf"unix:{short}/s: the server does not accept: timed out; {host}.* port {hole.port}: ")
 
 
-def test_unix_socket_without_permission(forwarder, unix_server):
+def test_unix_socket_without_permission(forwarding, unix_server, host, nobody):
     os.chmod(unix_server.address, 0)
-    fails(forwarder, forwarder.forward_really(f"unix:{unix_server.address}"),
+    fails(forwarding(f"unix:{unix_server.address}", f"{host}:{nobody}"),
           rf"unix:{unix_server.address}: Permission denied: the user of RunNetworkAs has to be able to write to "
-          r"this socket, and to enter its directory$")
+          rf"this socket, and to enter its directory; {host}.* port {nobody}: Connection refused")
 
 
-@pytest.mark.parametrize("version, header", [(1, V1), (2, V2)])
-def test_send_proxy(forwarder, server, unix_server, version, header):
-    echoes(forwarder.forward_really(f"127.0.0.1:{server.port}", send_proxy=version), header)
-    echoes(forwarder.forward_really(f"unix:{unix_server.address}", send_proxy=version), header)
-    # it is the gateway's own, and not the client's
-    forwarder.ended()
-    forwarder.log.wait(rf": 10 bytes in, {10 + len(header)} out")
+def header(version):
+    """header(sock): the PROXY header of this version about the connection of a client's socket."""
+    def of(sock):
+        (client, client_port), (local, local_port) = sock.getsockname(), sock.getpeername()
+        if version == "v1":
+            return f"PROXY TCP4 {client} {local} {client_port} {local_port}\r\n".encode()
+        return (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + socket.inet_aton(client) + socket.inet_aton(local) +
+                client_port.to_bytes(2, "big") + local_port.to_bytes(2, "big"))
+    return of
 
 
-def test_allow_destinations(forwarder, server):
-    """The address decides, whatever name has led to it; and SendProxy goes with it."""
-    permitted = [f"localhost:{server.port}", f"127.0.0.0/8:{server.port}"]
-    echoes(forwarder.forward_really(f"localhost:{server.port}", send_proxy=1, destinations=permitted), V1)
-    fails(forwarder, forwarder.forward_really(f"localhost:{server.port}", destinations=[f"localhost:{server.port}"]),
-          r"localhost \(.*\) port \d+: AllowDestinations does not permit this address")
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_send_proxy(forwarding, server, host, version):
+    echoes(forwarding(f"{host}:{server.port}", SendProxy=version), header(version))
 
 
-def test_client_that_leaves_ends_the_errand(forwarder):
+def test_send_proxy_to_a_unix_socket(forwarding, unix_server):
+    echoes(forwarding(f"unix:{unix_server.address}", SendProxy="v1"), header("v1"))
+
+
+def test_client_that_leaves_ends_the_errand(forwarding):
     hole = net.BlackHole("127.0.0.1", net.free_port())
     with contextlib.closing(hole):
-        client = forwarder.forward_really(f"127.0.0.1:{hole.port}", timeout=10 * PATIENCE)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        client.close()
-        forwarder.ended()
-        # waits for it
-        os.waitpid(forwarder.errands.pop(), 0)
+        g = forwarding(f"localhost:{hole.port}", ConnectTimeout="5m")
+        with net.connect(("127.0.0.1", g.port)) as client:
+            client.sendall(DATA)
+            wait_for("the errand", lambda: g.role("errand"))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        g.log.wait("no connection for .*: the client has reset the connection$")
+        wait_for("its end", lambda: not g.role("errand"))

@@ -37,7 +37,7 @@ class Forwarder:
             (os.POSIX_SPAWN_DUP2, its.fileno(), 3), (os.POSIX_SPAWN_DUP2, out, 2)])
         os.close(out)
         its.close()
-        self.status, self.errands = None, []
+        self.status = None
         self.send("FORWARD_LOG", bytearray([LOG_DEBUG, log_format]))
 
     def __enter__(self):
@@ -48,9 +48,6 @@ class Forwarder:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
-        # whose answer nobody waits for any more
-        for pid in self.errands:
-            os.waitpid(pid, 0)
         assert not self.log.find(REPORTS), self.log.text()
 
     @property
@@ -78,24 +75,6 @@ class Forwarder:
         self.send("FORWARD_DIAL", bytearray(struct.pack(">Q", number)), fd=its.fileno())
         its.close()
         return errand
-
-    def dial_really(self, number, *targets, timeout=PATIENCE, send_proxy=0, destinations=()):
-        """FORWARD_DIAL with a real errand, which connects to one of these targets."""
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        with ours, its:
-            ours.send(bytes([types()["DIAL"]]) + bytes(8) + body(
-                int(timeout * 1000), 0, len(targets), *targets, "", "", 0, "", "", send_proxy, "192.0.2.7", 50000,
-                "192.0.2.1", 443, False, len(destinations), *destinations, ""))
-            self.errands.append(os.posix_spawn(
-                SALLYPORT, [SALLYPORT, "role-dial"], os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, its.fileno(), 3)]))
-            self.send("FORWARD_DIAL", bytearray(struct.pack(">Q", number)), fd=ours.fileno())
-
-    def forward_really(self, *targets, **order):
-        """A new connection to one of these targets by a real errand: the client's end."""
-        client, number = self.client()
-        self.dial_really(number, *targets, **order)
-        return client
 
     def ended(self, timeout=PATIENCE):
         """The next number that FORWARD_ENDED says."""

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+import ssl
 import subprocess
 
 import pytest
 
+from lab import net
 from lab.bulk import sha256_of
 from lab.client import echoes, open_session
+from lab.gateway import sanitized
+from lab.procs import needs_access_to
 from lab.sshd import ME
 from lab.wait import PATIENCE, wait_for
 from lab.x509 import Authority
@@ -56,6 +60,27 @@ def ssh(way, command, *words, host="vm1.example.org", **more):
     return way.ssh(command, ProxyCommand=s_client(way, *words, host=host), **more)
 
 
+def client_hello():
+    """The first bytes of a client of TLS."""
+    out = ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="vm1.example.org").do_handshake()
+    return out.read()
+
+
+def assert_confined(gateway):
+    (process,) = gateway.role("tls")
+    needs_access_to(process)
+    if not sanitized():
+        assert process.status("Seccomp") == "2"
+    assert process.status("NoNewPrivs") == "1"
+    descriptors = {n: target for n, target in process.descriptors().items() if n > 2}
+    assert descriptors.keys() == {3, 4, 5} and all(t.startswith("socket:") for t in descriptors.values())
+    own = set(descriptors.values())
+    wait_for("no socket is the master's as well", lambda: not own & set(gateway.master.descriptors().values()))
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
 def test_shell_through_s_client(tls_way, authority, kind, version):
@@ -96,6 +121,20 @@ def test_end_of_each_side(tls_way):
     assert first.wait(PATIENCE) == 255
     echoes(second)
     wait_for("the end of its session", lambda: len(way.gateway.sessions()) == 1)
+
+
+def test_process_is_confined(tls_way, people):
+    """Three sockets and no file, and a filter of system calls, before its client has sent a certificate and after it."""
+    way = tls_way(ClientCA=people.certificate.path)
+    with net.connect(("127.0.0.1", way.gateway.port)) as s:
+        s.sendall(client_hello())
+        assert s.recv(1) == b"\x16"  # its answer, so that it waits for the certificate
+        assert_confined(way.gateway)
+    wait_for("its end", lambda: not way.gateway.role("tls"))
+    p = open_session(way.client, ProxyCommand=s_client(way, *showing(people.alice)))
+    assert_confined(way.gateway)
+    p.stdin.close()
+    assert p.wait(PATIENCE) == 0
 
 
 def test_restart_leaves_sessions(tls_way):

@@ -138,13 +138,15 @@ def test_ssh_and_https_on_one_port(edged, https):
 
 
 @needs_curl
-def test_http_by_host(edged, web, tmp_path, short):
+def test_http_by_host(edged, web, short):
     """To a port, and to a Unix socket; a Target that does not answer is passed over."""
     http = {"Protocol": "http"}
-    w = edged({"one": {**http, "MatchHost": "one.example.org",
-                       "Target": f"127.0.0.1:{net.free_port()} {web('one')}"},
-               "unix": {**http, "MatchHost": "unix.example.org", "Target": web("unix", path=short / "web")}})
-    assert curl(w, "http://one.example.org/") == "one GET / HTTP/1.1"
+    with socket.socket() as closed:  # nobody listens there, nor can begin to
+        closed.bind(("127.0.0.1", 0))
+        w = edged({"one": {**http, "MatchHost": "one.example.org",
+                           "Target": f"127.0.0.1:{closed.getsockname()[1]} {web('one')}"},
+                   "unix": {**http, "MatchHost": "unix.example.org", "Target": web("unix", path=short / "web")}})
+        assert curl(w, "http://one.example.org/") == "one GET / HTTP/1.1"
     assert curl(w, "http://unix.example.org/x") == "unix GET /x HTTP/1.1"
     mark = w.gateway.log.mark()
     answer = ask(w, b"GET / HTTP/1.1\r\nHost: two.example.org\r\n\r\n")
@@ -180,11 +182,9 @@ def test_version_string_in_pieces(edged, web):
 
 def test_host_itself_within_allowed_destinations(edged, web):
     """%h, and addresses that a name leads to: neither may leave the list."""
-    port = net.free_port()
+    port = web("here").rpartition(":")[2]
     w = edged({"self": {"Protocol": "http", "Target": f"%h:{port}",
                         "AllowDestinations": f"localhost:{port} 127.0.0.1:{port}"}})
-    w.gateway.log.wait("in force")
-    web("here", port=port)
     request = b"GET / HTTP/1.0\r\nHost: %s\r\n\r\n"
     assert b"here GET" in ask(w, request % b"localhost")
     assert b"here GET" in ask(w, request % b"127.0.0.1")

@@ -168,8 +168,8 @@ def test_host_of_the_connection_is_the_machine(named, dns, machine, ring):
     w = named()
     g = w.gateway
     known = machine.known_hosts().split(None, 1)[1]
-    g.route("alice/any", machine, [ring.get("client")], key="any", MatchHost="*.example.org *.example.net", HostName="%n",
-            AllowDestinations=f"*.example.org:* {OUTSIDE}:*", ConnectTimeout="30s",
+    g.route("alice/any", machine, [ring.get("client")], key="any", MatchHost="*.example.org *.example.net",
+            HostName="%n", AllowDestinations=f"*.example.org:* {OUTSIDE}:*", ConnectTimeout="30s",
             known_hosts=f"[*.example.org]:{machine.port} {known}")
     g.write("05-edge.ini", "edge", {"HttpConnect": "yes", "DetectTimeout": "60s"})
     g.hangup()
@@ -268,7 +268,8 @@ def test_srv_records_say_host_and_port(by_srv, dns, machine):
 
 def test_srv_records_lead_where_the_list_does(by_srv, dns, machine):
     w = by_srv
-    dns.srv("_ssh._tcp.vm7.example.org", (1, 1, machine.port, "inside.example.net"), (2, 1, machine.port, "m2.example.org"))
+    dns.srv("_ssh._tcp.vm7.example.org", (1, 1, machine.port, "inside.example.net"),
+            (2, 1, machine.port, "m2.example.org"))
     dns.addresses("inside.example.net", OUTSIDE)
     dns.addresses("m2.example.org", INSIDE)
     refused(w, "alice+vm7", rf"inside\.example\.net port {machine.port}: AllowDestinations does not permit this name; "

@@ -48,7 +48,7 @@ tunnel_ports_host(const char *text, char host[64], const char **rest)
 int
 tunnel_ports_parse(const char *text, struct tunnel_ports *p, struct reason *why)
 {
-	const char *rest, *end;
+	const char *rest, *end = "";
 	int r = tunnel_ports_host(text, p->host, &rest);
 
 	if (r == 0)

@@ -43,11 +43,11 @@ tunnel_bucket_of(struct keeper *k, const char *name)
 struct tunnel *
 tunnel_find(struct keeper *k, const char *name, uint32_t port)
 {
-	struct tunnel *t, *any = NULL;
+	struct tunnel *t = LIST_FIRST(tunnel_bucket_of(k, name)), *any = NULL;
 
 	/* new ones are in front */
-	LIST_FOREACH(t, tunnel_bucket_of(k, name), same) {
-		if (strcmp(t->name, name) != 0)
+	for (; t != NULL; t = LIST_NEXT(t, same)) {
+		if (strcmp(t->name, name) != 0 || tunnel_port_waits(t))
 			continue;
 		if (t->port == port)
 			return t;
@@ -239,10 +239,10 @@ enum tunnel_place {
 static enum tunnel_place
 tunnel_place_of(struct ksession *s, const char *name, uint32_t asked, struct tunnel **older)
 {
-	struct tunnel *t;
+	struct tunnel *t = LIST_FIRST(tunnel_bucket_of(s->keeper, name));
 
 	*older = NULL;
-	LIST_FOREACH(t, tunnel_bucket_of(s->keeper, name), same) {
+	for (; t != NULL; t = LIST_NEXT(t, same)) {
 		if (strcmp(t->name, name) != 0)
 			continue;
 		if (!tunnel_same_person(s, t->session))
@@ -466,15 +466,14 @@ void
 tunnel_cancel(struct ksession *s, struct wire *body)
 {
 	char address[256];
-	struct tunnel *t;
+	struct tunnel *t = TAILQ_FIRST(&s->tunnels.list);
 	uint32_t port;
 	char *line;
 
 	if (tunnel_read(s, body, address, &port) != 0)
 		return;
-	TAILQ_FOREACH(t, &s->tunnels.list, entry)
-		if (t->port == port && strcmp(t->address, address) == 0)
-			break;
+	while (t != NULL && (t->port != port || strcmp(t->address, address) != 0))
+		t = TAILQ_NEXT(t, entry);
 	if (t == NULL) {
 		tunnel_answer(s, 0, 0, "there is no such tunnel");
 		return;

@@ -132,14 +132,13 @@ tunnel_bound(struct keeper *k, struct wire *body)
 	uint64_t number = wire_u64(body);
 	uint32_t port = wire_u32(body);
 	char why[256];
-	struct tunnel *t;
+	struct tunnel *t = LIST_FIRST(&k->tunnels.with_port);
 
 	wire_text(body, why, sizeof(why));
 	if (wire_end(body) != 0)
 		return;
-	LIST_FOREACH(t, &k->tunnels.with_port, with_port)
-		if (t->number == number && tunnel_port_waits(t))
-			break;
+	while (t != NULL && (t->number != number || !tunnel_port_waits(t)))
+		t = LIST_NEXT(t, with_port);
 	if (t == NULL) {
 		/* its session has ended meanwhile */
 		if (port != 0)

@@ -99,6 +99,7 @@ daemon() {
 }
 
 # proof TEXT COMMAND...: print whether the command succeeds.
+# shellcheck disable=SC2034
 proof() {
 	local text=$1 said
 	shift

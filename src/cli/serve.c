@@ -85,6 +85,11 @@ serve_run(int argc, char **argv)
 		log_error("libssh does not work here: %s", err_str(r));
 		return CLI_FAILED;
 	}
+	/* the processes of TLS connections share what is made here; after a reload each makes its own */
+	if (conf->n_tls > 0 && tls_warm_up() != 0) {
+		log_error("libssl does not work here");
+		return CLI_FAILED;
+	}
 	status = master_run(conf, dir, &roles);
 	conf_free(&conf);
 	return status;

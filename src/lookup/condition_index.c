@@ -219,7 +219,8 @@ condition_hash_host(uint32_t group, const char *host)
 	char name[DESTINATION_HOST_SIZE];
 	size_t i;
 
-	for (i = 0; host[i] != '\0' && i < sizeof(name); i++)
+	name[0] = '\0';
+	for (i = 0; i < sizeof(name) && host[i] != '\0'; i++)
 		name[i] = (char)tolower((unsigned char)host[i]);
 	return condition_hash(group, CONDITION_HOST, name, i);
 }

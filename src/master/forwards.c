@@ -113,6 +113,23 @@ forwards_reaped(struct master *m, int status)
 	    how, n - t->n_waiting);
 }
 
+void
+forwards_end(struct master *m)
+{
+	struct forwards *t = m->forwards;
+
+	if (t == NULL || t->pid == -1)
+		return;
+	fd_close(&t->sock);
+	(void)!kill(t->pid, SIGTERM);
+}
+
+int
+forwards_running(const struct master *m)
+{
+	return m->forwards != NULL && m->forwards->pid != -1;
+}
+
 /* --- counts --- */
 
 /* The count of a section, or NULL: so many of a reload's old sections still have connections. */

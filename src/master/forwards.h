@@ -23,6 +23,12 @@ void forwards_free(struct forwards **t);
 /* May the client have the section's targets?  NULL, or why not. */
 const char *forwards_denied(const struct conf_forward *f, const struct ipc_opening *o);
 
+/* End all forwarded connections, each with its line in the log: for the first process of a container. */
+void forwards_end(struct master *m);
+
+/* 1 if there is a forwarder. */
+int forwards_running(const struct master *m);
+
 /* Forward a connection, whose texts are set, or refuse it.  It is the callee's from now on. */
 void forwards_take(struct master *m, const struct conf_forward *f, struct connection *c,
     const struct ipc_opening *o);

@@ -444,10 +444,12 @@ master_end_sessions(struct master *m)
 
 	listeners_drop(m->listeners, m->n_listeners, NULL, 0);
 	startups_signal(m->startups, SIGTERM);
+	forwards_end(m);
 	fd_close(&m->keeper);
 	for (now = clock_ms(); now < end; now = clock_ms()) {
 		master_reap(m);
-		if (m->keeper_pid == -1 && startups_processes(m->startups) == 0)
+		if (m->keeper_pid == -1 && startups_processes(m->startups) == 0 &&
+		    !forwards_running(m))
 			return;
 		if (poll(&pfd, 1, clock_until(end, now)) == 1)
 			(void)!read(m->signals, &info, sizeof(info));

@@ -54,6 +54,22 @@ def test_sigterm_ends_sessions_cleanly(w):
     w.sshd.quiet()
 
 
+def test_sigterm_ends_forwarded_connections(w):
+    """Each has its line in the log."""
+    server = net.Server(net.echo)
+    w.gateway.write("05-edge.ini", "edge", {"DetectTimeout": "60s"},
+                    f"[forward all]\nProtocol = any\nTarget = 127.0.0.1:{server.port}\n")
+    assert w.gateway.reload().returncode == 0
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        s.sendall(b"to and fro")
+        assert s.recv(1) == b"t"
+        master_of(w).kill(signal.SIGTERM)
+        assert w.gateway.process.wait(PATIENCE) == 0
+    server.close()
+    w.gateway.log.wait(r"Forwarded all: .*: 10 bytes in, 10 out, .*; the gateway is being ended$")
+    assert not w.gateway.log.find("has died")
+
+
 def test_stalled_client_does_not_delay_shutdown(w):
     p = open_session(w.client, "echo up; exec cat /dev/zero")
     p.send_signal(signal.SIGSTOP)

@@ -1,6 +1,6 @@
 /*
- * The master's loop: it accepts connections, forks a session for each, starts the keeper, and takes
- * the keeper's messages.  Called by `sallyport serve`.
+ * The master's loop: it accepts connections, forks a session for each, and takes signals.  Called by `sallyport
+ * serve`.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,21 +17,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/privs.h"
-#include "base/reexec.h"
 #include "base/proctitle.h"
 #include "conf/users.h"
 #include "errand/run.h"
 #include "ipc/messages.h"
 #include "master/errands.h"
+#include "master/keeper_process.h"
 #include "master/master_private.h"
 
-/* Messages of the keeper that are handled before the listeners are looked at again. */
-#define KEEPER_BURST 64
 /* How long accepting pauses when descriptors run out or the keeper's socket is full. */
 #define ACCEPT_PAUSE_MS 50
-/* A keeper that closed its socket is waited for so long: it ends within microseconds, and a restart
- * should take less than a second. */
-#define KEEPER_END_MS 500
 /* As the first process of a container: how long sessions may take to end.  Docker kills after 10 s. */
 #define CONTAINER_END_MS 5000
 
@@ -189,36 +184,6 @@ master_accept(struct master *m, const struct listener *l, int most)
 			return;
 }
 
-/* LOGIN_ENDED: what a failed login costs its source. */
-static void
-master_login_ended(struct master *m, struct wire *body)
-{
-	uint64_t id = wire_u64(body);
-	uint8_t end = wire_u8(body);
-
-	if (wire_end(body) == 0 && end < IPC_LOGINS)
-		startups_login_ended(m->startups, id, (enum ipc_login)end, clock_ms());
-}
-
-/* 1 if the keeper has ended; it is then reaped, with its status in m->keeper_status. */
-static int
-master_keeper_ended(struct master *m)
-{
-	if (m->keeper_pid > 0 && waitpid(m->keeper_pid, &m->keeper_status, WNOHANG) > 0)
-		m->keeper_pid = -1;
-	return m->keeper_pid == -1;
-}
-
-/* The keeper closed its socket: wait a moment for its exit status, which comes just after. */
-static void
-master_keeper_await_end(struct master *m)
-{
-	int64_t end = clock_ms() + KEEPER_END_MS;
-
-	while (!master_keeper_ended(m) && clock_ms() < end)
-		(void)poll(NULL, 0, 5);
-}
-
 void
 master_how_ended(int status, char out[64])
 {
@@ -227,76 +192,6 @@ master_how_ended(int status, char out[64])
 		    WTERMSIG(status) == SIGSYS ? " (system call not allowed)" : "");
 	else
 		snprintf(out, 64, "exit status %d", WEXITSTATUS(status));
-}
-
-/* Log how the keeper ended, or the ERR_* that makes it useless, and end the master. */
-static void
-master_keeper_gone(struct master *m, int r)
-{
-	char how[64];
-
-	snprintf(how, sizeof(how), "%s", err_str(r));
-	if (m->keeper_pid == -1)
-		master_how_ended(m->keeper_status, how);
-	/* without a keeper there are no logins: end, so that the service manager starts us again */
-	log_error("the keeper has died (%s): exiting; of %u sessions, those that are logged in "
-		  "continue, but are not logged any more",
-	    how, startups_sessions(m->startups));
-	m->done = 1;
-	m->status = 1;
-}
-
-/* Handle one message of the keeper.  0, or an ERR_* if there is none. */
-static int
-master_keeper_message(struct master *m)
-{
-	struct ipc_msg msg;
-	int r;
-
-	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
-	if (r == ERR_AGAIN)
-		return r;
-	if (r == ERR_NOFILE) {
-		/* the errand's socket closes, by which the keeper learns of it */
-		log_error("an errand cannot be run: %s", err_str(r));
-		return 0;
-	}
-	if (r != 0) {
-		if (r == ERR_EOF)
-			master_keeper_await_end(m);
-		master_keeper_gone(m, r);
-		return r;
-	}
-	if (msg.type == IPC_ERRAND)
-		errands_start(m, &msg);
-	else if (msg.type == IPC_LOGGED_IN)
-		startups_logged_in(m->startups, wire_u64(&msg.body));
-	else if (msg.type == IPC_LOGIN_ENDED)
-		master_login_ended(m, &msg.body);
-	else if (msg.type == IPC_TLS_OPEN)
-		tls_opened(m, &msg.body);
-	else if (msg.type == IPC_RELOADED)
-		reload_answer(m, &msg.body);
-	else if (msg.type == IPC_PASSWORD_CHECKED)
-		connect_checked(m, &msg.body);
-	else if (msg.type == IPC_PONG)
-		notify_pong(m);
-	else if (msg.type == IPC_TUNNEL_BIND)
-		granted_bind(m, &msg.body);
-	else if (msg.type == IPC_TUNNEL_UNBIND)
-		granted_unbind(m, &msg.body);
-	fd_close(&msg.fd);
-	return 0;
-}
-
-/* Several messages a round: in a flood of connections, logins that succeed are still counted in time. */
-static void
-master_keeper_input(struct master *m)
-{
-	int i;
-
-	for (i = 0; i < KEEPER_BURST && master_keeper_message(m) == 0; i++)
-		;
 }
 
 static void
@@ -342,7 +237,7 @@ master_log_stopping(const struct master *m, unsigned int signo)
 	    master_is_init() ? "end" : "go on");
 }
 
-static void
+void
 master_signal_input(struct master *m)
 {
 	struct signalfd_siginfo info;
@@ -353,7 +248,7 @@ master_signal_input(struct master *m)
 			/* a child forked just then may still hold the keeper's socket, so that it does not
 			 * close */
 			if (m->keeper_pid == -1 && m->serving && !m->done)
-				master_keeper_gone(m, ERR_EOF);
+				keeper_gone(m, ERR_EOF);
 		} else if (info.ssi_signo == SIGHUP) {
 			log_info("Received SIGHUP; reloading.");
 			reload_begin(m);
@@ -415,7 +310,7 @@ master_loop(struct master *m)
 		if (fds[1].revents != 0)
 			master_signal_input(m);
 		if (fds[0].revents != 0 && !m->done)
-			master_keeper_input(m);
+			keeper_input(m);
 		control_input(m->control, &fds[5], m);
 		if (fds[4].revents != 0 && !m->done)
 			granted_input(m);
@@ -456,66 +351,6 @@ master_end_sessions(struct master *m)
 	}
 }
 
-int
-master_try_host_keys(const struct master *m, struct wire *body, const char **why)
-{
-	struct ipc_host_keys keys;
-
-	*why = "unreadable message from the keeper";
-	if (ipc_host_keys_get(body, &keys) != 0)
-		return ERR_FORMAT;
-	return m->roles->try_host_keys(keys.v, keys.n, why);
-}
-
-/* Start the keeper and wait until it is ready.  0, or the exit status to end with. */
-static int
-master_start_keeper(struct master *m, const char *conf_dir, const char *run_as)
-{
-	struct pollfd pfd = { .events = POLLIN };
-	struct ipc_msg msg;
-	int pair[2], r;
-	const char *why;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
-		log_error("socketpair: %s", strerror(errno));
-		return 1;
-	}
-	m->keeper_pid = fork();
-	if (m->keeper_pid == 0) {
-		sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
-		reexec_role(pair[1],
-		    (const char *const[]){ "role-keeper", conf_dir == NULL ? "" : conf_dir,
-			run_as == NULL ? "" : run_as, NULL });
-	}
-	close(pair[1]);
-	m->keeper = pair[0];
-	if (m->keeper_pid == -1) {
-		log_error("cannot fork: %s", strerror(errno));
-		return 1;
-	}
-	pfd.fd = m->keeper;
-	/* no time limit, because the keeper may ask for a passphrase; signals end the wait */
-	while ((r = poll(&pfd, 1, 200)) == 0 || (r == -1 && errno == EINTR)) {
-		master_signal_input(m);
-		if (m->done)
-			return 1;
-	}
-	r = ipc_recv(m->keeper, m->message, IPC_KEEPER_TO_MASTER, IPC_PHASE_ANY, &msg);
-	if (r == 0 && msg.type == IPC_READY) {
-		if (master_try_host_keys(m, &msg.body, &why) == 0)
-			return 0;
-		log_error("HostKey: sessions cannot start with these keys: %s", why);
-		return 78;
-	}
-	master_keeper_await_end(m);
-	/* the keeper has printed what is wrong */
-	if (m->keeper_pid == -1 && WIFEXITED(m->keeper_status) &&
-	    WEXITSTATUS(m->keeper_status) != 0)
-		return WEXITSTATUS(m->keeper_status);
-	master_keeper_gone(m, r == 0 ? ERR_FORMAT : r);
-	return 1;
-}
-
 /* Everything before the first connection.  0, or the exit status to end with. */
 static int
 master_start(struct master *m, const char *conf_dir)
@@ -550,7 +385,7 @@ master_start(struct master *m, const char *conf_dir)
 	for (i = 0; i < m->n_listeners; i++)
 		if (listener_differs(&m->inherited, &m->listeners[i], &how))
 			log_warn("%s", how.text);
-	r = master_start_keeper(m, conf_dir, users.keeper);
+	r = keeper_start(m, conf_dir, users.keeper);
 	if (r != 0)
 		return r;
 	if (errands_begin(m, &users) != 0)

@@ -64,9 +64,8 @@ struct master {
 	uint8_t message[IPC_MAX];
 };
 
-/* Read u32 n, n x string: the public host keys that the keeper has loaded; and try whether a server leg
- * can be made with them.  0; or an ERR_* with the reason in why, which is static. */
-int master_try_host_keys(const struct master *m, struct wire *body, const char **why) MUST_CHECK;
+/* Take the signals that have come: reload, end, reap. */
+void master_signal_input(struct master *m);
 
 /* Give up new privileges and all access to other processes and to the kernel's insides.  0 or an ERR_*. */
 int master_confine(void) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ipc/control_socket.h"
+#include "master/keeper_process.h"
 #include "master/master_private.h"
 
 /* How long the master tries to send COMMIT.  The keeper reads at once unless it is loading. */
@@ -197,7 +198,7 @@ reload_answer(struct master *m, struct wire *body)
 	const char *keys_why = "", *noted = NULL;
 	struct buf notes;
 	struct log_fields f;
-	int keys = master_try_host_keys(m, body, &keys_why);
+	int keys = keeper_try_host_keys(m, body, &keys_why);
 
 	buf_init(&notes, CONTROL_ANSWER_MAX / 2);
 	text = keys != ERR_FORMAT ? strndup((const char *)raw.p, raw.len) : NULL;

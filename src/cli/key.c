@@ -337,6 +337,7 @@ key_dispatch(struct key_args *a, int n, char **operands)
 		    (a->store != NULL && a->conf_dir != NULL) ||
 		    (a->type != NULL && c->run != key_generate_cmd) ||
 		    (a->password && c->run != key_add_cmd) ||
+		    (a->replace && (c->run != key_add_cmd || a->password)) ||
 		    (a->force && c->run != key_remove_cmd) ||
 		    (a->quiet && c->run != key_generate_cmd && c->run != key_add_cmd) ||
 		    (a->route != NULL && (c->run != key_public_cmd || a->store != NULL)) ||
@@ -362,6 +363,7 @@ key_run(int argc, char **argv)
 		{ "type", 0, &a.type, NULL },
 		{ "password", 0, NULL, &a.password },
 		{ "force", 0, NULL, &a.force },
+		{ "replace", 0, NULL, &a.replace },
 		{ "quiet", 'q', NULL, &a.quiet },
 		{ 0 },
 	};
@@ -381,7 +383,7 @@ const struct cli_command cli_key = {
 	.summary = "manage the keys in the key store",
 	.usage =
 	    "usage: sallyport key generate NAME [--type ed25519|rsa|ecdsa] [-q]\n"
-	    "       sallyport key add NAME FILE [-q] | add NAME --password [-q]\n"
+	    "       sallyport key add NAME FILE [--replace] [-q] | add NAME --password [-q]\n"
 	    "       sallyport key list | public NAME [--for ROUTE [--from LIST]]\n"
 	    "       sallyport key remove NAME [--force]\n"
 	    "       sallyport key rewrap [--unlock SPEC] [--from SPEC]\n"
@@ -390,6 +392,7 @@ const struct cli_command cli_key = {
 	    "\n"
 	    "  generate  make a key, print its public half\n"
 	    "  add       add the private key in FILE (OpenSSH or PEM), print its public half\n"
+	    "            with --replace: in place of the key of this name, in one step\n"
 	    "            with --password: a password to log in with upstream (Password = NAME);\n"
 	    "            it is asked for twice, or is a line of standard input\n"
 	    "  list      name, type and fingerprint of every key; which are passwords\n"

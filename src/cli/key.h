@@ -20,8 +20,9 @@ struct key_args {
 	const char *name;
 	const char *file;
 	int password;
-	int force; /* remove: also a key in use */
-	int quiet; /* generate, add: the public half alone */
+	int force;   /* remove: also a key in use */
+	int replace; /* add: the name may be taken by another key */
+	int quiet;   /* generate, add: the public half alone */
 };
 
 /* Where the store is and what opens it. */

@@ -101,7 +101,8 @@ key_add_store(const struct key_args *a, const char *type, struct secret *priv,
 
 	if ((status = key_store_open(a, 1, &ks)) != CLI_OK)
 		return status;
-	r = keystore_add(ks, a->name, type, priv, pub, &why);
+	r = a->replace ? keystore_replace(ks, a->name, type, priv, pub, &why) :
+			 keystore_add(ks, a->name, type, priv, pub, &why);
 	keystore_free(&ks);
 	if (r != 0)
 		return key_fail_add(a, &why, r);
@@ -272,6 +273,26 @@ key_add_password(const struct key_args *a)
 	return status;
 }
 
+/* Clients know the host key, and would be warned of another one.  1, the reason said. */
+static int
+key_add_is_host_key(const struct key_args *a)
+{
+	struct conf *conf;
+	const struct strlist *host_keys = key_add_host_keys(a, &conf);
+	const int named = host_keys != NULL && strlist_has(host_keys, a->name);
+
+	if (named)
+		fprintf(stderr,
+		    "sallyport: %s is the gateway's own host key, of which clients would be "
+		    "warned: add the\n"
+		    "new one under another name, and name it behind this one in HostKey; see "
+		    "HostKey in\n"
+		    "sallyport.conf(5).\n",
+		    a->name);
+	conf_free(&conf);
+	return named;
+}
+
 int
 key_add_cmd(const struct key_args *a)
 {
@@ -284,6 +305,8 @@ key_add_cmd(const struct key_args *a)
 		return CLI_USAGE;
 	if (a->password)
 		return key_add_password(a);
+	if (a->replace && key_add_is_host_key(a))
+		return CLI_FAILED;
 	buf_init(&text, KEY_TEXT_MAX);
 	buf_init(&pub, KEY_BLOB_MAX);
 	if ((status = key_add_read(a->file, &text, &is_open)) != CLI_OK)

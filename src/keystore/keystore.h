@@ -37,6 +37,10 @@ int keystore_probe(const char *path, const char *unlock, struct keystore **out,
 /* Seal a private key (see transport/keys.h for its form) under a new name, by base/names.h. */
 int keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
     const struct buf *pub, struct reason *why) MUST_CHECK;
+/* The same in place of the key of this name, if there is one: whoever reads it gets the old one or the new
+ * one, whole.  ERR_FORMAT if something other than a key has the name. */
+int keystore_replace(struct keystore *ks, const char *name, const char *type, struct secret *priv,
+    const struct buf *pub, struct reason *why) MUST_CHECK;
 int keystore_remove(struct keystore *ks, const char *name, struct reason *why) MUST_CHECK;
 
 enum keystore_kind {

@@ -2,7 +2,9 @@
  * Private keys in the key store: adding one, its public half, and signing with it.
  */
 #include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "formats/pubkey.h"
@@ -124,10 +126,11 @@ out:
 	return r;
 }
 
-/* Give the key and its public half their names: both, or neither. */
+/* Give the key and its public half their names: both, or neither.  With replace, another key may have them,
+ * and the private one changes first: it is what is used. */
 static int
 key_place(struct keystore *ks, const char *name, const struct buf *sealed, const struct buf *line,
-    struct reason *why)
+    int replace, struct reason *why)
 {
 	char temp[SECRET_FILE_TEMP_SIZE], temp_pub[SECRET_FILE_TEMP_SIZE],
 	    name_pub[KEY_NAME_MAX + 5];
@@ -138,7 +141,7 @@ key_place(struct keystore *ks, const char *name, const struct buf *sealed, const
 		return r;
 	r = secret_file_stage(&ks->dir, sealed->data, sealed->len, 0600, temp, why);
 	if (r == 0)
-		r = secret_file_place(&ks->dir, temp, name, 0, why);
+		r = secret_file_place(&ks->dir, temp, name, replace, why);
 	if (r != 0) {
 		unlinkat(ks->dir.fd, temp_pub, 0);
 		if (r == ERR_EXISTS)
@@ -146,14 +149,14 @@ key_place(struct keystore *ks, const char *name, const struct buf *sealed, const
 		return r;
 	}
 	r = secret_file_place(&ks->dir, temp_pub, name_pub, 1, why);
-	if (r != 0)
+	if (r != 0 && !replace)
 		unlinkat(ks->dir.fd, name, 0);
 	return r;
 }
 
-int
-keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
-    const struct buf *pub, struct reason *why)
+static int
+key_put(struct keystore *ks, const char *name, const char *type, struct secret *priv,
+    const struct buf *pub, int replace, struct reason *why)
 {
 	struct buf sealed, line;
 	int r;
@@ -170,10 +173,31 @@ keystore_add(struct keystore *ks, const char *name, const char *type, struct sec
 	if (r != 0)
 		reason_set(why, "%s/%s: %s", ks->path, name, err_str(r));
 	else
-		r = key_place(ks, name, &sealed, &line, why);
+		r = key_place(ks, name, &sealed, &line, replace, why);
 	buf_free(&line);
 	buf_free(&sealed);
 	return r;
+}
+
+int
+keystore_add(struct keystore *ks, const char *name, const char *type, struct secret *priv,
+    const struct buf *pub, struct reason *why)
+{
+	return key_put(ks, name, type, priv, pub, 0, why);
+}
+
+int
+keystore_replace(struct keystore *ks, const char *name, const char *type, struct secret *priv,
+    const struct buf *pub, struct reason *why)
+{
+	struct stat st;
+
+	if (key_name_ok(name) && fstatat(ks->dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    keystore_kind(ks, name) != KEYSTORE_KEY) {
+		reason_set(why, "%s/%s: is not a key, and stays", ks->path, name);
+		return ERR_FORMAT;
+	}
+	return key_put(ks, name, type, priv, pub, 1, why);
 }
 
 int

@@ -93,7 +93,22 @@ choose_port(const struct strlist *ports, uint32_t port)
 	return ports->n == 0;
 }
 
-/* Does the section take this connection?  protocols: bits that will do; 0: FirstBytes alone. */
+/* Sections that say more about the first bytes than others are tried before these, wherever they are written. */
+enum choose_rank {
+	CHOOSE_NARROW, /* FirstBytes, MatchALPN */
+	CHOOSE_USUAL,
+	CHOOSE_ANY, /* Protocol = any */
+};
+
+static enum choose_rank
+choose_rank(const struct conf_forward *f)
+{
+	return (f->protocols & FORWARD_ANY) != 0	  ? CHOOSE_ANY :
+	    f->first_bytes != NULL || f->match_alpn.n > 0 ? CHOOSE_NARROW :
+							    CHOOSE_USUAL;
+}
+
+/* Does the section take this connection?  protocols: bits that will do, without FirstBytes. */
 static int
 choose_takes(const struct conf_forward *f, const struct choose_facts *facts, unsigned int protocols)
 {
@@ -107,29 +122,44 @@ choose_takes(const struct conf_forward *f, const struct choose_facts *facts, uns
 	    choose_port(&f->match_local_ports, facts->local_port);
 }
 
+/* The first section of this rank that takes it, or NULL. */
+static const struct conf_forward *
+choose_section(const struct conf *conf, const struct choose_facts *facts, enum choose_rank rank)
+{
+	const struct conf_forward *f;
+	size_t i;
+
+	for (i = 0; i < conf->n_forwards; i++) {
+		f = &conf->forwards[i];
+		if (choose_rank(f) == rank && choose_takes(f, facts, choose_protocols[facts->kind]))
+			return f;
+	}
+	return NULL;
+}
+
+int
+choose_by_alpn(const struct conf *conf, const struct choose_facts *facts)
+{
+	const struct conf_forward *f = choose_section(conf, facts, CHOOSE_NARROW);
+
+	return f != NULL && f->match_alpn.n > 0;
+}
+
 enum choice
 choose(const struct conf *conf, const struct choose_facts *facts,
     const struct conf_forward **forward)
 {
-	const unsigned int bits = choose_protocols[facts->kind];
 	const int ssh = facts->kind == IPC_KIND_SSH || facts->kind == IPC_KIND_BANNER;
-	unsigned int round;
-	size_t i;
+	int rank;
 
 	*forward = NULL;
 	if (facts->kind == IPC_KIND_CLOSED)
 		return CHOICE_CLOSED;
 	if (facts->kind == IPC_KIND_SILENT)
 		return conf->edge.restrict_to_ssh ? CHOICE_SILENT : CHOICE_SSH;
-	/* Protocol = any is for what no other section takes */
-	for (round = 0; round < 2; round++)
-		for (i = 0; i < conf->n_forwards; i++) {
-			*forward = &conf->forwards[i];
-			if (choose_takes(*forward, facts,
-				round == 0 ? bits & ~(unsigned int)FORWARD_ANY :
-					     bits & FORWARD_ANY))
-				return CHOICE_FORWARD;
-		}
-	*forward = NULL;
+	for (rank = CHOOSE_NARROW; rank <= CHOOSE_ANY && *forward == NULL; rank++)
+		*forward = choose_section(conf, facts, (enum choose_rank)rank);
+	if (*forward != NULL)
+		return CHOICE_FORWARD;
 	return ssh ? CHOICE_SSH : CHOICE_NONE;
 }

@@ -31,4 +31,7 @@ struct choose_facts {
 enum choice choose(const struct conf *conf, const struct choose_facts *facts,
     const struct conf_forward **forward);
 
+/* 1 if a section takes a TLS connection by its MatchALPN: such a one is not for [tls] sections. */
+int choose_by_alpn(const struct conf *conf, const struct choose_facts *facts);
+
 #endif

@@ -153,7 +153,8 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		return;
 	}
 	/* TLS inside of TLS is for whom it is sent to */
-	if (o->kind == IPC_KIND_TLS && c->tls == 0)
+	facts.local_port = c->local_port;
+	if (o->kind == IPC_KIND_TLS && c->tls == 0 && !choose_by_alpn(m->conf, &facts))
 		tls = conf_tls_for(m->conf, o->host);
 	if (tls != NULL) {
 		if (o->host != c->host)
@@ -161,7 +162,6 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		tls_take(m, tls, c);
 		return;
 	}
-	facts.local_port = c->local_port;
 	switch (choose(m->conf, &facts, &forward)) {
 	case CHOICE_SSH:
 		if (o->host != c->host && o->host[0] != '\0')

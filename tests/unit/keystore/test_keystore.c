@@ -127,7 +127,7 @@ test_list_add_remove(void **state)
 	struct secret *priv;
 	uint8_t before[4096], after[4096];
 	char type[64];
-	struct buf pub;
+	struct buf pub, shown;
 	size_t n;
 
 	(void)state;
@@ -155,6 +155,19 @@ test_list_add_remove(void **state)
 	assert_memory_equal(before, after, n);
 	assert_key_works(ks, "alice");
 	assert_int_equal(count_files(".new-"), 0);
+
+	/* with keystore_replace() it takes its place, and that of nothing else */
+	assert_int_equal(keystore_replace(ks, "README", type, priv, &pub, &why), ERR_FORMAT);
+	assert_int_equal(keystore_replace(ks, "link", type, priv, &pub, &why), ERR_FORMAT);
+	assert_int_equal(keystore_replace(ks, "../x", type, priv, &pub, &why), ERR_FORMAT);
+	assert_int_equal(keystore_replace(ks, "alice", type, priv, &pub, &why), 0);
+	buf_init(&shown, 4096);
+	assert_int_equal(keystore_public(ks, "alice", &shown, type, &why), 0);
+	assert_true(bytes_equal(buf_bytes(&shown), buf_bytes(&pub)));
+	buf_free(&shown);
+	assert_key_works(ks, "alice");
+	assert_int_equal(count_files(".new-"), 0);
+	assert_int_equal(count_files("alice"), 2);
 	secret_free(&priv);
 	buf_free(&pub);
 

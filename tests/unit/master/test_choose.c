@@ -113,6 +113,38 @@ test_first_bytes(void **state)
 	conf_free(&c);
 }
 
+/* What says more of the first bytes wins over what says less, and MatchALPN over [tls] sections, too. */
+static void
+test_order(void **state)
+{
+	struct conf *c = parse("[gateway]\n[edge]\n"
+			       "[forward rest]\nProtocol = any\nTarget = h:1\n"
+			       "[forward web]\nProtocol = tls http\nTarget = h:1\n"
+			       "[forward acme]\nFirstBytes = GET /.well-known/\nTarget = h:1\n"
+			       "[forward alpn]\nProtocol = tls\nMatchALPN = acme-tls/1\n"
+			       "MatchLocalPort = 443\nTarget = h:1\n");
+	struct choose_facts facts = { .kind = IPC_KIND_TLS,
+		.host = "gw.example.org",
+		.alpn = "acme-tls/1",
+		.client = "192.0.2.7",
+		.local = "198.51.100.1",
+		.local_port = 443 };
+
+	(void)state;
+	CHOSEN(c, "acme", .kind = IPC_KIND_HTTP, FIRST("GET /.well-known/"));
+	CHOSEN(c, "web", .kind = IPC_KIND_HTTP, FIRST("GET /"));
+	CHOSEN(c, "alpn", .kind = IPC_KIND_TLS, .alpn = "acme-tls/1");
+	CHOSEN(c, "web", .kind = IPC_KIND_TLS, .alpn = "h2");
+	CHOSEN(c, "rest", .kind = IPC_KIND_OTHER);
+	assert_true(choose_by_alpn(c, &facts));
+	facts.local_port = 8443;
+	assert_false(choose_by_alpn(c, &facts));
+	facts.local_port = 443;
+	facts.alpn = "h2";
+	assert_false(choose_by_alpn(c, &facts));
+	conf_free(&c);
+}
+
 /* SSH is for the routes, also where Protocol = any. */
 static void
 test_ssh(void **state)
@@ -148,6 +180,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sections),
 		cmocka_unit_test(test_first_bytes),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_ssh),
 	};
 

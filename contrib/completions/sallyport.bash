@@ -34,7 +34,7 @@ _sallyport() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-c | --config) dir=${COMP_WORDS[++i]} ;;
-		--for | --from | --host | --key | --store | --to | --type | --unlock) ((i++)) ;;
+		--client-certificate | --for | --from | --host | --key | --store | --to | --type | --unlock) ((i++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
@@ -52,7 +52,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--key)
+	--key | --client-certificate)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;

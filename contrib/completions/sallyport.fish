@@ -7,7 +7,7 @@ function __sallyport_operands
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --config --for --from --host --key --store --to --type --unlock
+        else if contains -- $word -c --client-certificate --config --for --from --host --key --store --to --type --unlock
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -92,7 +92,7 @@ complete -c sallyport -n '__sallyport_at 1 help' -a '(__sallyport_words help)'
 complete -c sallyport -n '__sallyport_at 1 key' -a '(__sallyport_words key --help)'
 complete -c sallyport -n '__sallyport_at 2 key public; or __sallyport_at 2 key remove' -a '(__sallyport_keys)'
 complete -c sallyport -n '__sallyport_at 1 route; or __sallyport_after --for' -a '(__sallyport_logins)'
-complete -c sallyport -n '__sallyport_at 3 key add; or __sallyport_after --key' -F
+complete -c sallyport -n '__sallyport_at 3 key add; or __sallyport_after --key; or __sallyport_after --client-certificate' -F
 complete -c sallyport -n '__sallyport_at 1 init; or __sallyport_after -c --config --store' \
     -a '(__fish_complete_directories)'
 complete -c sallyport -n '__sallyport_after --unlock' -a 'file: credential: passphrase'

@@ -304,26 +304,28 @@ tls_files_load_one(const struct conf *conf, struct keystore *ks, struct tls_file
 	return r;
 }
 
-/* ClientRules, whose mistakes have lines of their own. */
-static void
-tls_files_load_rules(const struct conf *conf, struct tls_files *f, struct conf_errors *errors)
+/* A mistake in the file has a line of its own. */
+int
+tls_files_rules(const struct conf *conf, const struct conf_tls *section, struct client_rules **out,
+    struct conf_errors *errors)
 {
-	const char *path = f->section->client_rules;
+	const char *path = section->client_rules;
+	const size_t before = errors->n;
 	unsigned int line = 0;
 	struct reason why;
 	struct buf text;
-	int r;
 
+	*out = NULL;
 	if (path == NULL)
-		return;
+		return 0;
 	buf_init(&text, CLIENT_RULES_SIZE_MAX);
-	r = safe_path_read(&conf->file_rule, path, &text, &why);
-	if (r != 0)
-		conf_error(errors, f->section->file, f->section->line, "[tls %s] ClientRules: %s",
-		    f->section->name, why.text);
-	else if (client_rules_parse(buf_bytes(&text), &f->rules, &line, &why) != 0)
+	if (safe_path_read(&conf->file_rule, path, &text, &why) != 0)
+		conf_error(errors, section->file, section->line, "[tls %s] ClientRules: %s",
+		    section->name, why.text);
+	else if (client_rules_parse(buf_bytes(&text), out, &line, &why) != 0)
 		conf_error(errors, path, line, "%s", why.text);
 	buf_free(&text);
+	return errors->n == before ? 0 : ERR_CONFIG;
 }
 
 int
@@ -352,7 +354,7 @@ tls_files_load(const struct conf *conf, struct keystore *ks, struct tls_files_li
 		if (tls_files_load_one(conf, ks, f, &why) != 0)
 			conf_error(errors, f->section->file, f->section->line, "[tls %s] %s",
 			    f->section->name, why.text);
-		tls_files_load_rules(conf, f, errors);
+		(void)!tls_files_rules(conf, f->section, &f->rules, errors);
 	}
 	if (errors->n == before)
 		return 0;

@@ -39,6 +39,10 @@ int tls_files_load(const struct conf *conf, struct keystore *ks, struct tls_file
     struct conf_errors *errors) MUST_CHECK;
 void tls_files_free(struct tls_files_list *list);
 
+/* ClientRules of a section, of which *out is NULL if it has none.  0, or ERR_CONFIG with every error added. */
+int tls_files_rules(const struct conf *conf, const struct conf_tls *section,
+    struct client_rules **out, struct conf_errors *errors) MUST_CHECK;
+
 /* The files of a section, or NULL. */
 const struct tls_files *tls_files_find(const struct tls_files_list *list, const char *section);
 

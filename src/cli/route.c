@@ -98,6 +98,7 @@ route_explain(const struct route_args *a, struct find_route *f)
 		.fingerprint = fingerprint,
 		.method = a->key != NULL ? "publickey" : "none",
 		.by_key = &by_key };
+	int certified = CLI_OK;
 	struct buf key;
 
 	log_vis(login, sizeof(login), a->login, strlen(a->login));
@@ -106,6 +107,10 @@ route_explain(const struct route_args *a, struct find_route *f)
 	request.public_key = buf_cstr(&key);
 	request.key = buf_bytes(&a->blob);
 	request.listed = user_key_listed;
+	if (a->client_certificate != NULL) {
+		request.certificate = &a->certificate.certificate;
+		certified = route_certificate_show(a, f->conf);
+	}
 	switch (find_route(f, &request, stdout)) {
 	case LOOKUP_FOUND:
 		status = route_show(a, f);
@@ -122,7 +127,7 @@ route_explain(const struct route_args *a, struct find_route *f)
 		break; /* find_route() never returns it */
 	}
 	buf_free(&key);
-	return status;
+	return certified != CLI_OK ? certified : status;
 }
 
 static int
@@ -228,11 +233,34 @@ route_take_key(struct route_args *a)
 	return err == 0;
 }
 
+/* Read the file of --client-certificate, if there is one.  1; else why not has been printed. */
+static int
+route_take_certificate(struct route_args *a)
+{
+	struct reason why;
+	struct buf pem;
+	int err;
+
+	if (a->client_certificate == NULL)
+		return 1;
+	buf_init(&pem, FILE_MAX);
+	err = route_read_file(a->client_certificate, &pem);
+	if (err != 0)
+		reason_set(&why, "%s", err_str(err));
+	else
+		err = route_certificate_read(&pem, &a->certificate, &why);
+	if (err != 0)
+		fprintf(stderr, "sallyport: %s: %s\n", a->client_certificate, why.text);
+	buf_wipe(&pem);
+	return err == 0;
+}
+
 static int
 route_run(int argc, char **argv)
 {
 	struct route_args a = { 0 };
 	const struct cli_option options[] = {
+		{ "client-certificate", 0, &a.client_certificate, NULL },
 		{ "config", 'c', &a.dir, NULL },
 		{ "dial", 0, NULL, &a.dial },
 		{ "from", 0, &a.from, NULL },
@@ -248,7 +276,8 @@ route_run(int argc, char **argv)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at < argc - 1 ||
 	    (at == argc &&
-		(a.dial || a.from != NULL || a.host != NULL || a.key != NULL || a.to != NULL)))
+		(a.dial || a.client_certificate != NULL || a.from != NULL || a.host != NULL ||
+		    a.key != NULL || a.to != NULL)))
 		return cli_wrong_usage(&cli_route);
 	if (at == argc) {
 		status = find_route_open(&f, a.dir);
@@ -261,8 +290,8 @@ route_run(int argc, char **argv)
 		return CLI_USAGE;
 	a.login = argv[at];
 	buf_init(&a.blob, 65536);
-	/* read before the change of user: the file is the caller's, not the gateway's */
-	if (!route_take_key(&a) || !route_login_ok(a.login)) {
+	/* read before the change of user: the files are the caller's, not the gateway's */
+	if (!route_take_key(&a) || !route_take_certificate(&a) || !route_login_ok(a.login)) {
 		status = CLI_FAILED;
 	} else {
 		status = find_route_open(&f, a.dir);
@@ -271,6 +300,7 @@ route_run(int argc, char **argv)
 		find_route_close(&f);
 	}
 	buf_free(&a.blob);
+	route_certificate_free(&a.certificate);
 	return status;
 }
 
@@ -278,7 +308,8 @@ const struct cli_command cli_route = {
 	.name = "route",
 	.summary = "how a login is routed, and why not",
 	.usage = "usage: sallyport route [LOGIN] [-c DIR] [--key FILE.pub] "
-		 "[--from ADDRESS] [--to ADDRESS[:PORT]] [--host NAME] [--dial]\n",
+		 "[--from ADDRESS] [--to ADDRESS[:PORT]] [--host NAME] "
+		 "[--client-certificate FILE.pem] [--dial]\n",
 	.help =
 	    "\n"
 	    "Show which lookup backend answers for LOGIN, where it leads, who may log in, and\n"
@@ -290,6 +321,9 @@ const struct cli_command cli_route = {
 	    "                  with a port: 192.0.2.1:22, [2001:db8::1]:22\n"
 	    "  --host NAME     for a client whose connection names this host outside of SSH,\n"
 	    "                  as in TLS\n"
+	    "  --client-certificate FILE.pem\n"
+	    "                  for a TLS client that shows this certificate, as if ClientCA had\n"
+	    "                  issued it; also which line of ClientRules decides\n"
 	    "  --dial          also whether the upstream can be reached, has a host key that\n"
 	    "                  is accepted, and takes the mapped key, without logging in there\n"
 	    "\n"

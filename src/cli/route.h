@@ -1,6 +1,7 @@
 /*
  * Inside of `sallyport route`: route.c is the command and looks the login up, route_show.c
- * prints what the route says, route_dial.c is --dial, route_list.c lists all routes.
+ * prints what the route says, route_certificate.c is --client-certificate, route_dial.c is --dial, route_list.c lists
+ * all routes.
  */
 #ifndef CLI_ROUTE_H
 #define CLI_ROUTE_H
@@ -8,11 +9,22 @@
 #include "base/buf.h"
 #include "cli/find_route.h"
 #include "formats/destination.h"
+#include "lookup/lookup.h"
+#include "tls/certificate.h"
+
+/* Of --client-certificate.  It points into itself. */
+struct route_certificate {
+	struct certificate_texts texts;
+	struct ipc_tls_done facts;
+	char fingerprint[65];
+	struct lookup_certificate certificate;
+};
 
 struct route_args {
 	const char *dir;
 	const char *login;
 	const char *key;
+	const char *client_certificate;
 	const char *from;
 	const char *host;		       /* as typed */
 	char host_name[DESTINATION_HOST_SIZE]; /* the same in lower case, or "" */
@@ -22,6 +34,7 @@ struct route_args {
 	int dial;
 
 	struct buf blob; /* of --key */
+	struct route_certificate certificate;
 };
 
 /* Print a line for each route of conf.d and of directories: its name, the upstream, the user there (%u: the
@@ -37,6 +50,17 @@ int route_show(const struct route_args *a, const struct find_route *f);
  * written down, and nobody is logged in.  CLI_OK if nothing was found that keeps users out.
  */
 int route_dial(const struct route_args *a, const struct find_route *f);
+
+/* --- route_certificate.c: a certificate that a TLS client might show --- */
+
+/* Take the first certificate of a PEM file; then route_certificate_free().  0, or an ERR_* with why. */
+int route_certificate_read(const struct buf *pem, struct route_certificate *c,
+    struct reason *why) MUST_CHECK;
+void route_certificate_free(struct route_certificate *c);
+
+/* Print what it says, and the line of ClientRules that allows or denies the login.  CLI_OK if it counts and may reach the login;
+ * CLI_FAILED; or CLI_CONFIG if ClientRules cannot be read.  It is not verified with ClientCA. */
+int route_certificate_show(const struct route_args *a, const struct conf *conf);
 
 /* --- route_query.c: the mapped key, for route_dial() --- */
 

@@ -1,5 +1,6 @@
 /*
- * Reading a client's certificate, which has been verified: see certificate.h.  Called by process.c, which is confined.
+ * Reading a client's certificate: see certificate.h.  Called by process.c, which is confined and has verified it, and by
+ * `sallyport route --client-certificate`.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * What the keeper is told of a client's certificate.
+ * What the keeper is told of a client's certificate; and `sallyport route` reads of one.
  */
 #ifndef TLS_CERTIFICATE_H
 #define TLS_CERTIFICATE_H

@@ -327,6 +327,38 @@ def test_client_rules(tls_way, people, make_sshd, tmp_path):
     assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
 
 
+def test_route_of_a_certificate(tls_way, people, make_sshd, tmp_path):
+    """sallyport route --client-certificate: what it says, its route, and the line of ClientRules that decides."""
+    rules = tmp_path / "rules"
+    rules.write_text("deny login=root\nallow ou=staff login=al* from=192.0.2.0/24\n")
+    way = tls_way(ClientCA=people.certificate.path, ClientRules=rules, MatchHost="*.example.org")
+    g, keys = way.gateway, [way.ring.get("client")]
+    g.route("alice/staff", way.sshd, keys, key="alice", MatchClientOU="staff")
+
+    def route(certificate, *words, login="alice"):
+        p = g.sallyport("route", login, "-c", g.conf, "--client-certificate", certificate, *words)
+        return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+    host = ["--host", "vm1.example.org"]
+    status, said, _ = route(people.alice.path, *host, "--from", "192.0.2.7")
+    assert status == 0 and f"SHA256 {people.alice.fingerprint}\n" in said
+    for line in ("CN=alice", "OU=staff", "email:alice@example.org", f"allowed by {rules}:2"):
+        assert f" {line}\n" in said
+    assert "[route alice/staff] at" in said
+    status, said, _ = route(people.bob.path, *host, "--from", "192.0.2.7")
+    assert status == 1 and f"denied: no line of {rules} holds\n" in said and "[route alice] at" in said
+    status, said, _ = route(people.alice.path, *host)
+    assert status == 1 and "needs --from ADDRESS" in said
+    status, said, _ = route(people.alice.path, *host, login="root")
+    assert status == 1 and f"denied by {rules}:1\n" in said
+    status, said, _ = route(people.alice.path)
+    assert status == 1 and "no [tls] section is for clients without --host" in said
+    assert route(people.alice.key, *host) == (1, "", f"sallyport: {people.alice.key}: not a PEM certificate\n")
+    rules.write_text("allow\npermit\n")
+    status, _, said = route(people.alice.path, *host)
+    assert status == 78 and said == f'{rules}:2: "permit" is neither allow nor deny\n'
+
+
 def test_log_as_json(tls_way, people):
     """The events tls and tls_failed with their fields, and the certificate in the lines about the session inside."""
     way = tls_way(options={"LogFormat": "json"}, ClientCA=people.certificate.path)

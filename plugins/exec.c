@@ -181,6 +181,7 @@ static int
 exec_command(void *self, const struct lookup_request *request, struct lookup_command *command)
 {
 	const struct exec *x = self;
+	const struct lookup_certificate *certificate = request->certificate;
 	char port[16], local_port[16];
 	const char *const env[][2] = {
 		{ "PWD", x->conf->base },
@@ -191,6 +192,9 @@ exec_command(void *self, const struct lookup_request *request, struct lookup_com
 		{ "SALLYPORT_LOCAL_ADDRESS", request->local_address },
 		{ "SALLYPORT_LOCAL_PORT", local_port },
 		{ "SALLYPORT_HOST", request->host },
+		{ "SALLYPORT_CLIENT_CERTIFICATE",
+		    certificate != NULL ? certificate->fingerprint : "" },
+		{ "SALLYPORT_CLIENT_CN", certificate != NULL ? certificate->cn : "" },
 		{ "SALLYPORT_METHOD", request->method },
 		{ "SALLYPORT_FINGERPRINT", request->fingerprint },
 		{ "SALLYPORT_PUBLIC_KEY", request->public_key },

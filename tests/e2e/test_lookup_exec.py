@@ -36,7 +36,7 @@ def test_environment_and_descriptors_of_program(lookup, ring):
     assert env == {
         "SALLYPORT_LOGIN": "show", "SALLYPORT_CLIENT_ADDRESS": "127.0.0.1",
         "SALLYPORT_LOCAL_ADDRESS": "127.0.0.1", "SALLYPORT_METHOD": "none",
-        "SALLYPORT_HOST": "",
+        "SALLYPORT_HOST": "", "SALLYPORT_CLIENT_CERTIFICATE": "", "SALLYPORT_CLIENT_CN": "",
         "SALLYPORT_FINGERPRINT": "", "SALLYPORT_PUBLIC_KEY": "",
     }
     fds = re.findall(r" (\d+) -> (\S+)", (x.here / "fds").read_text())

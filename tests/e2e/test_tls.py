@@ -327,6 +327,22 @@ def test_client_rules(tls_way, people, make_sshd, tmp_path):
     assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
 
 
+def test_lookup_program_is_told_of_the_certificate(lookup, people, served):
+    """Its fingerprint and its CN as it is, in the environment alone."""
+    x = lookup('told) printf "%s\\n" "$SALLYPORT_CLIENT_CERTIFICATE" "$SALLYPORT_CLIENT_CN" >"$here/told"; answer ;;')
+    g = x.gateway
+    cn = """a $(touch owned) `touch owned` 'b' "c"; touch owned"""
+    odd = people.issue(f"/CN={cn}")
+    add_tls(g, served["ecdsa"], ClientCA=people.certificate.path)
+    g.hangup()
+    client = x.way.new_client(user="told")
+    assert client.ssh("echo in", ProxyCommand=s_client(x.way, *showing(odd))).text == "in\n"
+    assert (x.here / "told").read_text() == f"{odd.fingerprint}\n{cn}\n"
+    assert client.ssh("echo in").text == "in\n"
+    assert (x.here / "told").read_text() == "\n\n"
+    assert not list(g.dir.rglob("owned"))
+
+
 def test_route_of_a_certificate(tls_way, people, make_sshd, tmp_path):
     """sallyport route --client-certificate: what it says, its route, and the line of ClientRules that decides."""
     rules = tmp_path / "rules"

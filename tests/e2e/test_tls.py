@@ -320,10 +320,14 @@ def test_client_rules(tls_way, people, make_sshd, tmp_path):
     g.log.wait(r"ClientRules: its certificate is for certain logins alone")
     rules.write_text("allow ou=staff\npermit cn=bob\n")
     status, said = g.check()
-    assert status == 78 and said == f'{rules}:2: "permit" is neither allow nor deny\n'
+    assert status == 78 and said == f'{rules}:2: "permit" is none of allow, deny and group\n'
     assert g.reload().returncode != 0
-    rules.write_text("allow ou=staff\n")
+    rules.write_text("allow group=people\n")
+    assert g.check() == (78, f'{rules}:1: group=people: no line says "group people ..."\n')
+    rules.write_text("deny group=guests\nallow group=people\ngroup people ou=staff cn=bob\ngroup guests cn=bob\n")
     assert g.reload().returncode == 0
+    assert ssh(way, "echo in", *bob).code == 255
+    g.log.wait(r"TLS connection from .* failed.*: line 1 of ClientRules denies the certificate CN=bob")
     assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
 
 
@@ -372,7 +376,7 @@ def test_route_of_a_certificate(tls_way, people, make_sshd, tmp_path):
     assert route(people.alice.key, *host) == (1, "", f"sallyport: {people.alice.key}: not a PEM certificate\n")
     rules.write_text("allow\npermit\n")
     status, _, said = route(people.alice.path, *host)
-    assert status == 78 and said == f'{rules}:2: "permit" is neither allow nor deny\n'
+    assert status == 78 and said == f'{rules}:2: "permit" is none of allow, deny and group\n'
 
 
 def test_log_as_json(tls_way, people):

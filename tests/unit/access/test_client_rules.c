@@ -84,12 +84,23 @@ test_mistakes(void **state)
 		unsigned int line;
 		const char *why;
 	} cases[] = {
-		{ "allow\npermit cn=x\n", 2, "\"permit\" is neither allow nor deny" },
+		{ "allow\npermit cn=x\n", 2, "\"permit\" is none of allow, deny and group" },
 		{ "allow user=x", 1, "\"user\" is none of" },
 		{ "\n\nallow cn=", 3, "\"cn\" is none of" },
 		{ "allow cn=x cn=y", 1, "cn= is given twice" },
 		{ "allow fingerprint=AA:BB", 1, "fingerprint= is not a SHA-256" },
 		{ "allow from=10.0.0.1/8", 1, "from=10.0.0.1/8 is not a list" },
+		{ "allow cn=x\nallow group=b\ngroup a cn=x", 2,
+		    "group=b: no line says \"group b ...\"" },
+		{ "allow group=b", 1, "group=b: no line" },
+		{ "group b cn=x\ngroup a cn=x\ngroup b cn=y", 3, "group b is in line 1 already" },
+		{ "group", 1, "group has no name" },
+		{ "group  \t", 1, "group has no name" },
+		{ "group cn=x", 1, "group has no name" },
+		{ "\ngroup a ", 2, "group a has no members" },
+		{ "group a login=x", 1, "\"login\" is none of fingerprint= cn= ou= san= with" },
+		{ "group a group=a", 1, "\"group\" is none of" },
+		{ "group a fingerprint=AA", 1, "fingerprint= is not a SHA-256" },
 	};
 	struct client_rules *r;
 	struct reason why;
@@ -107,6 +118,35 @@ test_mistakes(void **state)
 		if (strncmp(why.text, cases[i].why, strlen(cases[i].why)) != 0)
 			fail_msg("%s", why.text);
 	}
+}
+
+static void
+test_groups(void **state)
+{
+	struct client_rules *r = rules_of("deny group=gone\n"
+					  "group gone cn=carol fingerprint=" HASH_B "\n"
+					  "allow group=all-staff login=web* cn=al*\n"
+					  "group all-staff ou=st* san=email:*@example.net cn=bob\n"
+					  "deny cn=alice host=secret\n"
+					  "allow group=people\n"
+					  "group  people\tcn=bob cn=a*  cn=dora\r\n"
+					  "group unused cn=alice\n"
+					  "allow cn=dora");
+	const struct lookup_certificate carol = { HASH_A, "carol", &units, &none },
+					dora = { HASH_A, "dora", &none, &none };
+
+	(void)state;
+	assert_int_equal(decides(r, &carol, "web", "", ""), -1);
+	assert_int_equal(decides(r, &bob, "web", "", ""), -1);
+	assert_int_equal(decides(r, &alice, "web1", "", ""), 3);
+	assert_int_equal(decides(r, &alice, NULL, "", ""), 3);
+	assert_int_equal(decides(r, &alice, "x", "secret", ""), -5);
+	assert_int_equal(decides(r, &alice, "x", "", ""), 6);
+	assert_int_equal(decides(r, &dora, "web1", "", ""), 6);
+	client_rules_free(&r);
+	r = rules_of("group a cn=alice\nallow group=a");
+	assert_int_equal(decides(r, &bob, "x", "", ""), 0);
+	client_rules_free(&r);
 }
 
 /* Each of 100,000 certificates has its rule, found as if each were tried. */
@@ -136,13 +176,50 @@ test_many(void **state)
 	buf_free(&text);
 }
 
+/* 50,000 groups with the most members that there may be, and a rule for each. */
+static void
+test_many_groups(void **state)
+{
+	struct lookup_certificate c = { HASH_B, "", &none, &none };
+	const int n = CLIENT_RULES_MAX / 2;
+	struct client_rules *r;
+	struct reason why;
+	unsigned int line;
+	struct buf text;
+	char cn[32];
+	int i;
+
+	(void)state;
+	buf_init(&text, CLIENT_RULES_SIZE_MAX);
+	for (i = 1; i <= n; i++)
+		buf_putf(&text, "%s group=g%d\n", i % 2 == 0 ? "deny" : "allow", i);
+	for (i = 1; i <= n; i++)
+		buf_putf(&text, "group g%d cn=user%d cn=other%d\n", i, i, i);
+	r = rules_of(buf_cstr(&text));
+	c.cn = cn;
+	for (i = 1; i <= n; i++) {
+		snprintf(cn, sizeof(cn), "user%d", i);
+		assert_int_equal(decides(r, &c, "x", "", ""), i % 2 == 0 ? -i : i);
+		snprintf(cn, sizeof(cn), "other%d", i);
+		assert_int_equal(decides(r, &c, "x", "", ""), i % 2 == 0 ? -i : i);
+	}
+	client_rules_free(&r);
+	buf_putf(&text, "group more cn=x\n");
+	assert_int_equal(client_rules_parse(buf_bytes(&text), &r, &line, &why), ERR_TOOBIG);
+	assert_int_equal(line, CLIENT_RULES_MAX + 1);
+	assert_string_equal(why.text, "more than 100000 members of groups");
+	buf_free(&text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_rule_decides),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,7 +265,8 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 # --- tests, demo, benchmarks ---------------------------------------------------------------------
 
 .PHONY: deps deps-check deps-lint check run-tests platforms cross-arm64 unit e2e run-unit run-e2e asan fuzz \
-    run-fuzz demo demo-tunnel bench bench-quick bench-forward bench-timing
+    run-fuzz demo demo-tunnel bench bench-quick bench-edge bench-forward \
+    bench-timing
 deps:
 	@build-aux/deps build
 deps-check:
@@ -348,10 +349,9 @@ cross-arm64:
 	@tests/platforms/run -c arm64 trixie
 bench bench-quick: all
 	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/quick --times $(if $(filter bench,$@),5,1)
-bench-forward: all
-	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/forward
-bench-timing: all
-	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/timing
+	@$(if $(filter bench,$@),$(MAKE) --no-print-directory -j1 bench-forward bench-edge)
+bench-edge bench-forward bench-timing: all
+	@SALLYPORT=$(abspath $(BUILD)/sallyport) tests/bench/$(@:bench-%=%)
 
 # --- static checks -------------------------------------------------------------------------------
 
@@ -476,8 +476,10 @@ help:
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
 	@echo 'make lint             check format, includes, scripts and manual pages; static analysis'
 	@echo 'make format | tidy    reformat the C sources | clang-tidy'
-	@echo 'make bench-quick      compare with HAProxy, ssh -J and ssh; make bench: more rounds'
+	@echo 'make bench-quick      compare with HAProxy, ssh -J and ssh; make bench: more rounds, and'
+	@echo '                      bench-forward and bench-edge'
 	@echo 'make bench-forward    compare [forward] sections with HAProxy and sslh'
+	@echo 'make bench-edge       compare SSH inside TLS, jump mode and ProxyJump with HAProxy and ssh -J'
 	@echo 'make bench-timing     measure whether the time of a refusal tells if a login exists'
 	@echo 'make deps             install what building needs; deps-check | deps-lint: tests | lint'
 	@echo 'make install          PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR='

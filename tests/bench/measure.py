@@ -72,11 +72,15 @@ class Unmeasured(Exception):
     """Something could not be measured: the reason."""
 
 
+def program(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
 class HAProxy:
-    """listens: {name: the text of its bind, with {port} in it, and its server}.  ports: {name: port}."""
+    """listens: {name: its words, with {port} in them}.  ports: {name: port}."""
 
     def __init__(self, directory, listens):
-        self.program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        self.program = program("haproxy")
         if self.program is None:
             raise Unmeasured("haproxy is missing: `make deps`, or apt-get install haproxy")
         self.ports = {name: net.free_port() for name in listens}
@@ -209,6 +213,17 @@ def cpu_seconds(pid):
             return int(f.read().split()[0]) / 1e9
     except FileNotFoundError:
         return procs.Proc(pid).cpu()
+
+
+def cpu_of_all(top):
+    """CPU seconds of a process and its descendants, those that have ended and been waited for among them."""
+    total = 0
+    for pid in [top, *(p.pid for p in procs.descendants(top))]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{pid}/stat", "rb") as f:
+                ended = f.read().rpartition(b") ")[2].split()[13:15]
+            total += cpu_seconds(pid) + sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def ticks():

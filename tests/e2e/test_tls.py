@@ -1,4 +1,4 @@
-"""SSH inside TLS: `openssl s_client` and socat as the ProxyCommand, a [tls] section at the gateway."""
+"""SSH inside TLS: `openssl s_client`, socat and stunnel as the ProxyCommand, a [tls] section at the gateway."""
 
 import json
 import shutil
@@ -329,6 +329,26 @@ def test_client_rules(tls_way, people, make_sshd, tmp_path):
     assert ssh(way, "echo in", *bob).code == 255
     g.log.wait(r"TLS connection from .* failed.*: line 1 of ClientRules denies the certificate CN=bob")
     assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
+
+
+@pytest.mark.skipif(not shutil.which("stunnel"), reason="no stunnel")
+def test_stunnel(tls_way, people, authority, tmp_path):
+    """With a server name that it checks, and a client certificate; without that, nothing."""
+    way = tls_way(ClientCA=people.certificate.path)
+
+    def stunnel(name, *words):
+        conf = tmp_path / f"{name}.conf"
+        conf.write_text("\n".join([
+            "client = yes", "pid =", "syslog = no", f"output = {tmp_path}/{name}.log",
+            f"connect = 127.0.0.1:{way.gateway.port}", "sni = vm1.example.org",
+            f"CAfile = {authority.certificate.path}", "verifyChain = yes", "checkHost = vm1.example.org", *words, ""]))
+        return way.ssh("cat; exit 7", stdin=b"over\n", ProxyCommand=f"stunnel {conf}")
+
+    r = stunnel("alice", f"cert = {people.alice.path}", f"key = {people.alice.key}")
+    assert (r.code, r.text) == (7, "over\n"), r
+    way.gateway.log.wait(r"for host vm1\.example\.org: TLSv1\.3, certificate CN=alice ")
+    assert stunnel("nobody").code == 255
+    way.gateway.log.wait(r"TLS connection from .* failed.*: peer did not return a certificate")
 
 
 def test_lookup_program_is_told_of_the_certificate(lookup, people, served):

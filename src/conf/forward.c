@@ -318,6 +318,16 @@ forward_tunnel_domain(const struct conf *conf)
 	return NULL;
 }
 
+/* Is FirstBytes the beginning of a request, "GET /x", so that there is a host? */
+static int
+forward_bytes_are_http(const struct conf_forward *f)
+{
+	const char *text = f->first_bytes != NULL ? f->first_bytes : "";
+	const size_t method = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+
+	return method > 0 && text[method] == ' ';
+}
+
 /* What is wrong with the section, or NULL. */
 static const char *
 forward_wrong(const struct conf_forward *f)
@@ -335,7 +345,7 @@ forward_wrong(const struct conf_forward *f)
 		       "their own";
 	if (f->match_alpn.n > 0 && f->protocols != FORWARD_TLS)
 		return "has MatchALPN, which needs Protocol = tls";
-	if (f->match_host.n > 0 && f->mode == FORWARD_PASS &&
+	if (f->match_host.n > 0 && f->mode == FORWARD_PASS && !forward_bytes_are_http(f) &&
 	    (f->protocols & (FORWARD_NAMES_HOST | FORWARD_ANY)) == 0)
 		return "has MatchHost, but its Protocol names no host";
 	if (expands > 0 && f->mode == FORWARD_PASS && (f->protocols & FORWARD_NAMES_HOST) == 0)

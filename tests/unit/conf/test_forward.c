@@ -135,7 +135,9 @@ test_mistakes(void **state)
 	    "[forward w] has Protocol and");
 	bad("[forward w]\nProtocol = http\nMatchALPN = h2\n" TARGET, 1,
 	    "[forward w] has MatchALPN");
-	bad("[forward w]\nFirstBytes = x\nMatchHost = h\n" TARGET, 1, "[forward w] has MatchHost");
+	bad("[forward w]\nFirstBytes = x\nMatchHost = h\n" TARGET
+	    "[forward y]\nFirstBytes = GET /x\nMatchHost = h\n" TARGET,
+	    1, "[forward w] has MatchHost");
 	bad("[forward w]\nProtocol = tls\nMatchHost = a/b\n" TARGET, 3,
 	    "MatchHost: \"a/b\" is not");
 	bad("[forward w]\nProtocol = tls\nTarget = %h:443\n", 1,

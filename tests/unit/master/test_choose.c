@@ -120,7 +120,8 @@ test_order(void **state)
 	struct conf *c = parse("[gateway]\n[edge]\n"
 			       "[forward rest]\nProtocol = any\nTarget = h:1\n"
 			       "[forward web]\nProtocol = tls http\nTarget = h:1\n"
-			       "[forward acme]\nFirstBytes = GET /.well-known/\nTarget = h:1\n"
+			       "[forward acme]\nFirstBytes = GET /.well-known/\n"
+			       "MatchHost = gw.example.org\nTarget = h:1\n"
 			       "[forward alpn]\nProtocol = tls\nMatchALPN = acme-tls/1\n"
 			       "MatchLocalPort = 443\nTarget = h:1\n");
 	struct choose_facts facts = { .kind = IPC_KIND_TLS,
@@ -131,7 +132,11 @@ test_order(void **state)
 		.local_port = 443 };
 
 	(void)state;
-	CHOSEN(c, "acme", .kind = IPC_KIND_HTTP, FIRST("GET /.well-known/"));
+	CHOSEN(c, "acme", .kind = IPC_KIND_HTTP, .host = "gw.example.org",
+	    FIRST("GET /.well-known/"));
+	CHOSEN(c, "web", .kind = IPC_KIND_HTTP, .host = "x.example.org",
+	    FIRST("GET /.well-known/"));
+	CHOSEN(c, "rest", .kind = IPC_KIND_OTHER, FIRST("GET /.well-known/"));
 	CHOSEN(c, "web", .kind = IPC_KIND_HTTP, FIRST("GET /"));
 	CHOSEN(c, "alpn", .kind = IPC_KIND_TLS, .alpn = "acme-tls/1");
 	CHOSEN(c, "web", .kind = IPC_KIND_TLS, .alpn = "h2");

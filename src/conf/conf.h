@@ -233,4 +233,7 @@ int conf_time(const char *value,
     int *ms) MUST_CHECK; /* sshd_config TIME FORMATS: 30, 30s, 5m, 1h30m, none (0) */
 int conf_port(const char *value, uint16_t *port) MUST_CHECK;
 
+/* 1 if the port is one of the list, or the list is empty. */
+int conf_ports_have(const struct strlist *ports, uint32_t port);
+
 #endif

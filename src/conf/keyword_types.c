@@ -69,6 +69,18 @@ conf_port(const char *value, uint16_t *port)
 	return 0;
 }
 
+int
+conf_ports_have(const struct strlist *ports, uint32_t port)
+{
+	uint16_t one;
+	size_t i;
+
+	for (i = 0; i < ports->n; i++)
+		if (conf_port(ports->v[i], &one) == 0 && one == port)
+			return 1;
+	return ports->n == 0;
+}
+
 /* --- types --- */
 
 /* A value in an error message, cut after 80 bytes. */

@@ -65,9 +65,9 @@ static const struct filter_rule edge_calls[] = {
 };
 
 int
-edge_confine(void)
+edge_give_up(rlim_t data_max)
 {
-	const struct rlimit none = { 0, 0 }, data = { EDGE_DATA_MAX, EDGE_DATA_MAX };
+	const struct rlimit none = { 0, 0 }, data = { data_max, data_max };
 	struct landlock *l;
 	int r;
 
@@ -90,6 +90,14 @@ edge_confine(void)
 	} else if (r == ERR_SYS) {
 		r = 0;
 	}
+	return r;
+}
+
+int
+edge_confine(void)
+{
+	const int r = edge_give_up(EDGE_DATA_MAX);
+
 	return r == 0 ?
 	    filter_enter(FILTER_ALLOW, edge_calls, sizeof(edge_calls) / sizeof(edge_calls[0])) :
 	    r;

@@ -7,15 +7,13 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/filter.h"
-#include "base/landlock.h"
-#include "base/privs.h"
 #include "base/reexec.h"
+#include "edge/edge.h"
 #include "edge/forward.h"
 
 /* FORWARDER_MAX connections (forward.c), each less than 1 KiB. */
@@ -102,28 +100,7 @@ forward_filter(int signals)
 int
 forward_confine(int signals)
 {
-	const struct rlimit none = { 0, 0 }, data = { FORWARD_DATA_MAX, FORWARD_DATA_MAX };
-	struct landlock *l;
-	int r;
+	const int r = edge_give_up(FORWARD_DATA_MAX);
 
-	if (prctl(PR_SET_DUMPABLE, 0) == -1 || setrlimit(RLIMIT_CORE, &none) == -1)
-		return ERR_SYS;
-#ifndef SALLYPORT_ASAN
-	if (setrlimit(RLIMIT_DATA, &data) == -1)
-		return ERR_SYS;
-#else
-	(void)data;
-#endif
-	r = privs_limit_capabilities(0);
-	if (r != 0)
-		return r;
-	/* where there is no Landlock, the filter alone keeps it from files */
-	r = landlock_new(&l, LANDLOCK_FILES | LANDLOCK_TCP | LANDLOCK_REACH);
-	if (r == 0) {
-		r = landlock_enter(l);
-		landlock_free(&l);
-	} else if (r == ERR_SYS) {
-		r = 0;
-	}
 	return r == 0 ? forward_filter(signals) : r;
 }

@@ -367,34 +367,44 @@ ksession_ended(struct ksession *s, struct wire *body)
 	ksession_end(s);
 }
 
+/* What a session and the carrier of a hop both say.  1 if it was that. */
+static int
+ksession_dispatch_both(struct ksession *s, struct ipc_msg *msg)
+{
+	switch (msg->type) {
+	case IPC_HOST_KEY:
+		upstream_host_key(s, &msg->body);
+		return 1;
+	case IPC_UPSTREAM_READY:
+		upstream_ready(s, &msg->body);
+		return 1;
+	case IPC_UPSTREAM_AUTH:
+		upstream_auth(s, &msg->body);
+		return 1;
+	case IPC_UPSTREAM_FAILED:
+		upstream_failed(s, &msg->body);
+		return 1;
+	case IPC_LOG:
+		ksession_log_input(s, &msg->body);
+		return 1;
+	case IPC_END:
+		ksession_ended(s, &msg->body);
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 /* A message of the carrier of a hop. */
 static void
 ksession_dispatch_hop(struct ksession *s, struct ipc_msg *msg)
 {
 	switch (msg->type) {
-	case IPC_HOST_KEY:
-		upstream_host_key(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_READY:
-		upstream_ready(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_AUTH:
-		upstream_auth(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_FAILED:
-		upstream_failed(s, &msg->body);
-		break;
 	case IPC_CARRIED:
 		hop_carried(s, &msg->body);
 		break;
 	case IPC_CARRY_FAILED:
 		hop_carry_failed(s, &msg->body);
-		break;
-	case IPC_LOG:
-		ksession_log_input(s, &msg->body);
-		break;
-	case IPC_END:
-		ksession_ended(s, &msg->body);
 		break;
 	default:
 		ksession_error(s, "ended: %s has no meaning for a hop", ipc_name(msg->type));
@@ -414,18 +424,6 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 		break;
 	case IPC_AUTH:
 		downstream_auth(s, &msg->body);
-		break;
-	case IPC_HOST_KEY:
-		upstream_host_key(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_READY:
-		upstream_ready(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_AUTH:
-		upstream_auth(s, &msg->body);
-		break;
-	case IPC_UPSTREAM_FAILED:
-		upstream_failed(s, &msg->body);
 		break;
 	case IPC_AGENT_OPEN:
 		agent_login_opened(s);
@@ -448,12 +446,6 @@ ksession_dispatch(struct ksession *s, struct ipc_msg *msg)
 	case IPC_TUNNEL_TAKEN:
 		tunnel_taken(s, &msg->body);
 		break;
-	case IPC_LOG:
-		ksession_log_input(s, &msg->body);
-		break;
-	case IPC_END:
-		ksession_ended(s, &msg->body);
-		break;
 	default:
 		ksession_end(s);
 	}
@@ -475,10 +467,12 @@ ksession_input(struct ksession *s)
 		return;
 	if (r == 0) {
 		end = (size_t)(msg.body.p + msg.body.left - s->keeper->message);
-		if (s->link.parent != NULL)
-			ksession_dispatch_hop(s, &msg);
-		else
-			ksession_dispatch(s, &msg);
+		if (!ksession_dispatch_both(s, &msg)) {
+			if (s->link.parent != NULL)
+				ksession_dispatch_hop(s, &msg);
+			else
+				ksession_dispatch(s, &msg);
+		}
 		/* there may have been a password in it */
 		if (msg.type == IPC_AUTH)
 			explicit_bzero(s->keeper->message, end);

@@ -74,18 +74,6 @@ route_check_port(const char *word, struct reason *why)
 	return keyword_bad(why, "\"%.80s\" is not a port from 1 to 65535", word);
 }
 
-static int
-route_port_matches(const struct strlist *ports, unsigned int port)
-{
-	uint16_t one;
-	size_t i;
-
-	for (i = 0; i < ports->n; i++)
-		if (conf_port(ports->v[i], &one) == 0 && one == port)
-			return 1;
-	return ports->n == 0;
-}
-
 int
 route_check_match_host(const char *word, struct reason *why)
 {
@@ -220,7 +208,7 @@ route_place_matches(const struct route *r, const struct lookup_request *request)
 {
 	return route_address_matches(r->match_address, request->client_address) &&
 	    route_address_matches(r->match_local_address, request->local_address) &&
-	    route_port_matches(&r->match_local_ports, request->local_port) &&
+	    conf_ports_have(&r->match_local_ports, request->local_port) &&
 	    route_host_matches(&r->match_hosts, request->host) &&
 	    route_client_matches(r, request->certificate);
 }

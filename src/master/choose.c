@@ -81,18 +81,6 @@ choose_address(const struct strlist *lists, const char *address)
 	return lists->n == 0;
 }
 
-static int
-choose_port(const struct strlist *ports, uint32_t port)
-{
-	uint16_t one;
-	size_t i;
-
-	for (i = 0; i < ports->n; i++)
-		if (conf_port(ports->v[i], &one) == 0 && one == port)
-			return 1;
-	return ports->n == 0;
-}
-
 /* Sections that say more about the first bytes than others are tried before these, wherever they are written. */
 enum choose_rank {
 	CHOOSE_NARROW, /* FirstBytes, MatchALPN */
@@ -119,7 +107,7 @@ choose_takes(const struct conf_forward *f, const struct choose_facts *facts, uns
 	    choose_host(&f->match_host, facts->host) && choose_alpn(&f->match_alpn, facts->alpn) &&
 	    choose_address(&f->match_address, facts->client) &&
 	    choose_address(&f->match_local_address, facts->local) &&
-	    choose_port(&f->match_local_ports, facts->local_port);
+	    conf_ports_have(&f->match_local_ports, facts->local_port);
 }
 
 /* The first section of this rank that takes it, or NULL. */

@@ -64,23 +64,10 @@ carrier_send(struct session *s, const uint8_t *payload, size_t len)
 		session_end(s, "upstream: %s", leg_error(s->up));
 }
 
-/* Send messages, which are freed. */
 static void
 carrier_send_all(struct session *s, struct buf *out)
 {
-	struct bytes payload;
-	struct wire w;
-
-	if (buf_err(out) != 0)
-		session_end(s, "%s", err_str(buf_err(out)));
-	wire_init(&w, out->data, out->len);
-	while (w.left > 0 && s->state != SESSION_CLOSING) {
-		payload = wire_string(&w);
-		if (wire_err(&w) != 0 || payload.len == 0)
-			break;
-		carrier_send(s, payload.p, payload.len);
-	}
-	buf_free(out);
+	session_send_all(s, out, carrier_send);
 }
 
 /* --- hosts --- */
@@ -346,14 +333,8 @@ carrier_look(struct session *s)
 static int
 carrier_timeout(const struct session *s, int64_t now, int blind)
 {
-	int64_t next = s->deadline;
+	int64_t next = session_next(s);
 
-	if (s->state == SESSION_RELAY && relay_next(&s->relay) < next)
-		next = relay_next(&s->relay);
-	if (s->up_deadline < next)
-		next = s->up_deadline;
-	if (s->trim_at < next)
-		next = s->trim_at;
 	if (s->carrier->try_end < next)
 		next = s->carrier->try_end;
 	if (blind && now + CARRIER_LOOK_MS < next)

@@ -71,19 +71,7 @@ jump_send(struct session *s, const uint8_t *payload, size_t len)
 void
 jump_send_all(struct session *s, struct buf *out)
 {
-	struct bytes payload;
-	struct wire w;
-
-	if (buf_err(out) != 0)
-		session_end(s, "%s", err_str(buf_err(out)));
-	wire_init(&w, out->data, out->len);
-	while (w.left > 0 && s->state != SESSION_CLOSING) {
-		payload = wire_string(&w);
-		if (wire_err(&w) != 0 || payload.len == 0)
-			break;
-		jump_send(s, payload.p, payload.len);
-	}
-	buf_free(out);
+	session_send_all(s, out, jump_send);
 }
 
 /* --- opening --- */

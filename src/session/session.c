@@ -281,8 +281,27 @@ session_timers(struct session *s, int64_t now)
 	session_trim(s, now);
 }
 
-static int
-session_next_timeout(const struct session *s, int64_t now)
+void
+session_send_all(struct session *s, struct buf *out,
+    void (*send)(struct session *s, const uint8_t *payload, size_t len))
+{
+	struct bytes payload;
+	struct wire w;
+
+	if (buf_err(out) != 0)
+		session_end(s, "%s", err_str(buf_err(out)));
+	wire_init(&w, out->data, out->len);
+	while (w.left > 0 && s->state != SESSION_CLOSING) {
+		payload = wire_string(&w);
+		if (wire_err(&w) != 0 || payload.len == 0)
+			break;
+		send(s, payload.p, payload.len);
+	}
+	buf_free(out);
+}
+
+int64_t
+session_next(const struct session *s)
 {
 	int64_t next = s->deadline;
 
@@ -292,7 +311,7 @@ session_next_timeout(const struct session *s, int64_t now)
 		next = s->up_deadline;
 	if (s->trim_at < next)
 		next = s->trim_at;
-	return clock_until(next, now);
+	return next;
 }
 
 short
@@ -337,7 +356,7 @@ session_loop(struct session *s)
 		if (s->jump != NULL && s->state == SESSION_RELAY)
 			jumps = jump_poll(s, fds + 4);
 		n = session_wait_for(fds, 4 + jumps,
-		    rx_coalesce_before(&coalesce, fds, session_next_timeout(s, now)), pace);
+		    rx_coalesce_before(&coalesce, fds, clock_until(session_next(s), now)), pace);
 		if (n == -1 && errno != EINTR) {
 			session_end(s, "poll: %s", strerror(errno));
 			break;

@@ -100,6 +100,13 @@ void session_leg_events(struct session *s, struct leg *leg, short revents, enum 
 void session_keepalive(struct session *s, struct leg *leg, enum relay_leg which, int64_t now);
 void session_trim(struct session *s, int64_t now);
 
+/* Send messages, which are freed: each by this function. */
+void session_send_all(struct session *s, struct buf *out,
+    void (*send)(struct session *s, const uint8_t *payload, size_t len));
+
+/* When the next of these, or of the deadlines, is due; CLOCK_NEVER. */
+int64_t session_next(const struct session *s);
+
 /* --- report.c --- */
 
 /* Send log lines to the keeper from here on.  They are lost when it is gone, or reads none. */

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import socketserver
 import subprocess
 import sys
 import threading
@@ -14,7 +15,10 @@ import pytest
 
 from lab import net
 from lab.gateway import TREE, Gateway, sanitized
+from lab.hops import Behind
+from lab.wait import PATIENCE
 from lab.way import Way
+from lab.x509 import Authority
 
 UNIT = TREE / "contrib" / "sallyport.service"
 SOCKET = TREE / "contrib" / "sallyport.socket"
@@ -56,6 +60,15 @@ def test_socket_unit_matches_listen_address_of_sample():
     (addresses,) = re.findall(r"^;?ListenAddress\s*=\s*(.*?)\s*(?:;.*)?$", sample, re.M)
     assert streams == addresses.split()
     assert "BindIPv6Only=ipv6-only" in SOCKET.read_text()
+
+
+class UnixPage(socketserver.StreamRequestHandler):
+    """A web server on a Unix socket."""
+
+    def handle(self):
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\na page\n")
 
 
 class LookupService(http.server.BaseHTTPRequestHandler):
@@ -150,3 +163,46 @@ def test_gateway_works_within_unit(confined, short, ring, make_sshd, tmp_path, l
         w.close()
     finally:
         g.stop()
+
+
+def test_edge_works_within_unit(confined, short, ring, make_sshd, tmp_path, lookup_service):
+    """TLS, [forward] to an address, a name and a Unix socket, a hop, a tunnel."""
+    if not shutil.which("curl") or not shutil.which("openssl"):
+        pytest.skip("takes curl and openssl")
+    os.chmod(short, 0o755)
+    g = Gateway(short / "gateway", ring, within=confined, RunAs="daemon", RunNetworkAs="games")
+    served = Authority(short / "ca").issue("gw.example.org", "ecdsa", names="DNS:gw.example.org")
+    LookupService.answer = b"a page\n"
+    page = lookup_service.server_port
+    with socketserver.ThreadingUnixStreamServer(str(short / "web"), UnixPage) as unix:
+        threading.Thread(target=unix.serve_forever, daemon=True).start()
+        os.chmod(short / "web", 0o777)
+        try:
+            b = Behind(g, ring, tmp_path, make_sshd, hops=1)
+            g.command("key", "add", "tls_main", served.key)
+            shutil.copy(served.path, g.conf / "tls_main.pem")
+            g.write("20-tls.ini", "tls main", {"Certificate": "conf.d/tls_main.pem", "Key": "tls_main"})
+            for host, target in (("address", f"127.0.0.1:{page}"), ("name", f"localhost:{page}"),
+                                 ("unix", f"unix:{short}/web")):
+                g.write(f"30-{host}.ini", f"forward {host}",
+                        {"Protocol": "http", "MatchHost": f"{host}.example.org", "Target": target})
+            g.write("40-hold.ini", "route hold",
+                    {"Mode": "tunnel", "TunnelNames": "box", "AuthorizedKeysFile": "conf.d/alice.pub"})
+            g.command("reload")
+            for host in ("address", "name", "unix"):
+                p = subprocess.run(["curl", "-sS", "--connect-to", f"::127.0.0.1:{g.port}",
+                                    f"http://{host}.example.org/"], capture_output=True, timeout=PATIENCE, check=False)
+                assert p.stdout == b"a page\n", (host, p, g.log.text())
+            proxy = f"openssl s_client -quiet -connect 127.0.0.1:{g.port} -servername gw.example.org"
+            assert b.ssh("echo in", ProxyCommand=proxy).text == "in\n"
+            g.log.wait(b.through())
+            client = b.way.new_client(user="hold")
+            held = client.popen(client.argv("ssh", "-N", "-R", "box:22:127.0.0.1:1", "upstream"),
+                                stdin=subprocess.DEVNULL)
+            g.log.wait(r"holds the tunnel box port 22")
+            held.terminate()
+            held.wait(PATIENCE)
+            b.way.close()
+        finally:
+            g.stop()
+            unix.shutdown()

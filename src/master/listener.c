@@ -319,12 +319,7 @@ connection_address_text(const struct sockaddr_storage *ss, socklen_t len, char *
 int
 listener_accept(const struct listener *l, struct connection *c)
 {
-	c->peer_len = sizeof(c->peer);
-	c->here_len = 0;
-	c->host[0] = '\0';
-	c->detect = 0;
-	c->tls = 0;
-	c->login_only = 0;
+	*c = (struct connection){ .peer_len = sizeof(c->peer) };
 	c->fd = accept4(l->fd, (struct sockaddr *)&c->peer, &c->peer_len, SOCK_CLOEXEC);
 	if (c->fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)

@@ -147,6 +147,10 @@ choose(const struct conf *conf, const struct choose_facts *facts,
 		return conf->edge.restrict_to_ssh ? CHOICE_SILENT : CHOICE_SSH;
 	for (rank = CHOOSE_NARROW; rank <= CHOOSE_ANY && *forward == NULL; rank++)
 		*forward = choose_section(conf, facts, (enum choose_rank)rank);
+	if (*forward != NULL && facts->login_only) {
+		*forward = NULL;
+		return CHOICE_LOGINS;
+	}
 	if (*forward != NULL)
 		return CHOICE_FORWARD;
 	return ssh ? CHOICE_SSH : CHOICE_NONE;

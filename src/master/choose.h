@@ -12,6 +12,7 @@
 enum choice {
 	CHOICE_SSH,
 	CHOICE_FORWARD,
+	CHOICE_LOGINS, /* a section would take it, and its client certificate is for certain logins alone */
 	CHOICE_NONE,   /* no section takes it */
 	CHOICE_SILENT, /* RestrictToSSH does not wait for it any longer */
 	CHOICE_CLOSED, /* the client has gone */
@@ -23,6 +24,7 @@ struct choose_facts {
 	const char *host, *alpn;
 	struct bytes first;	    /* the longest FirstBytes that it begins with; or none */
 	int inner;		    /* it is what is inside of a TLS connection */
+	int login_only;		    /* for which ClientRules allow certain logins alone */
 	const char *client, *local; /* numeric addresses */
 	uint32_t local_port;
 };

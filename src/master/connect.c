@@ -93,15 +93,10 @@ connect_port_ok(const struct conf *conf, uint32_t port)
 static const struct conf_forward *
 connect_section(const struct master *m, const struct connection *c, const struct ipc_opening *o)
 {
-	const struct choose_facts facts = { .kind = IPC_KIND_CONNECT,
-		.host = o->host,
-		.alpn = "",
-		.inner = c->tls != 0,
-		.client = c->client,
-		.local = c->local,
-		.local_port = c->local_port };
+	struct choose_facts facts;
 	const struct conf_forward *f;
 
+	detect_facts(c, o, &facts);
 	if (choose(m->conf, &facts, &f) != CHOICE_FORWARD || forwards_denied(f, o) != NULL)
 		return NULL;
 	return f;

@@ -134,17 +134,24 @@ detect_first(const struct master *m, uint32_t pattern, uint8_t out[FORWARD_BYTES
 	return (struct bytes){ out, detect_bytes(m, i, out) };
 }
 
+void
+detect_facts(const struct connection *c, const struct ipc_opening *o, struct choose_facts *facts)
+{
+	*facts = (struct choose_facts){ .kind = o->kind,
+		.host = o->host,
+		.alpn = o->alpn,
+		.inner = c->tls != 0,
+		.login_only = c->login_only,
+		.client = c->client,
+		.local = c->local,
+		.local_port = c->local_port };
+}
+
 static void
 detect_decide(struct master *m, struct connection *c, const struct ipc_opening *o)
 {
 	uint8_t first[FORWARD_BYTES_MAX];
-	struct choose_facts facts = { .kind = o->kind,
-		.host = o->host,
-		.alpn = o->alpn,
-		.first = detect_first(m, o->pattern, first),
-		.inner = c->tls != 0,
-		.client = c->client,
-		.local = c->local };
+	struct choose_facts facts;
 	const struct conf_forward *forward;
 	const struct conf_tls *tls = NULL;
 
@@ -152,8 +159,9 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		fd_close(&c->fd);
 		return;
 	}
+	detect_facts(c, o, &facts);
+	facts.first = detect_first(m, o->pattern, first);
 	/* TLS inside of TLS is for whom it is sent to */
-	facts.local_port = c->local_port;
 	if (o->kind == IPC_KIND_TLS && c->tls == 0 && !choose_by_alpn(m->conf, &facts))
 		tls = conf_tls_for(m->conf, o->host);
 	if (tls != NULL) {
@@ -169,13 +177,12 @@ detect_decide(struct master *m, struct connection *c, const struct ipc_opening *
 		master_admit(m, c);
 		break;
 	case CHOICE_FORWARD:
-		if (c->login_only) {
-			detect_refuse(m, c, o->kind, STARTUP_NOT_LISTED,
-			    "ClientRules: its certificate is for certain logins alone");
-			break;
-		}
 		if (!granted_visit(m, forward, c, o))
 			forwards_take(m, forward, c, o);
+		break;
+	case CHOICE_LOGINS:
+		detect_refuse(m, c, o->kind, STARTUP_NOT_LISTED,
+		    "ClientRules: its certificate is for certain logins alone");
 		break;
 	case CHOICE_NONE:
 		detect_refuse_kind(m, c, o);

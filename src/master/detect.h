@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "ipc/messages.h"
+#include "master/choose.h"
 #include "master/listener.h"
 #include "wire/wire.h"
 
@@ -27,6 +29,10 @@ void detect_configure(struct master *m);
 /* The body of PATTERNS; 0 if it would say that there is nothing to look for. */
 int detect_has_patterns(const struct master *m);
 void detect_put_patterns(const struct master *m, struct buf *b);
+
+/* What choose() asks about a connection whose texts are set, without the first bytes. */
+void detect_facts(const struct connection *c, const struct ipc_opening *o,
+    struct choose_facts *facts);
 
 /* Have a connection looked at.  It is the callee's from now on. */
 void detect_take(struct master *m, struct connection *c);

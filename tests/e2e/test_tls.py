@@ -331,6 +331,28 @@ def test_client_rules(tls_way, people, make_sshd, tmp_path):
     assert way.new_client(user="bob").ssh("echo in", ProxyCommand=s_client(way, *alice)).text == "in\n"
 
 
+@pytest.mark.parametrize("rule, answer", [("allow ou=staff", 200), ("allow ou=staff login=al*", 403)])
+def test_client_rules_and_connect(tls_way, people, tmp_path, rule, answer):
+    """CONNECT inside TLS opens a machine itself by a rule without login= alone, as Mode = raw does for SSH."""
+    rules = tmp_path / "rules"
+    rules.write_text(f"{rule}\n")
+    way = tls_way(ClientCA=people.certificate.path, ClientRules=rules)
+    g, port = way.gateway, way.sshd.port
+    g.write("30-raw.ini", "forward raw", {"Protocol": "connect", "Mode": "raw", "Target": "%h:%p",
+                                          "AllowDestinations": f"127.0.0.1/32:{port}"})
+    g.hangup()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(people.alice.path, people.alice.key)
+    with (net.connect(("127.0.0.1", g.port)) as plain,
+          context.wrap_socket(plain, server_hostname="vm1.example.org") as s):
+        s.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        got = s.makefile("rb")
+        assert got.readline().split()[1] == str(answer).encode()
+        if answer == 200:
+            assert got.readline() == b"\r\n" and got.readline().startswith(b"SSH-2.0-")
+
+
 @pytest.mark.skipif(not shutil.which("stunnel"), reason="no stunnel")
 def test_stunnel(tls_way, people, authority, tmp_path):
     """With a server name that it checks, and a client certificate; without that, nothing."""

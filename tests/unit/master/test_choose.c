@@ -48,7 +48,7 @@ parse(const char *text)
 static const char *
 chosen(const struct conf *conf, struct choose_facts facts)
 {
-	static const char *const words[] = { "SSH", "", "NONE", "SILENT", "CLOSED" };
+	static const char *const words[] = { "SSH", "", "LOGINS", "NONE", "SILENT", "CLOSED" };
 	const struct conf_forward *forward;
 	enum choice choice;
 
@@ -162,6 +162,7 @@ test_ssh(void **state)
 	CHOSEN(c, "CLOSED", .kind = IPC_KIND_CLOSED);
 	/* Mode = raw: what is inside of TLS, and nothing else */
 	CHOSEN(c, "raw", .kind = IPC_KIND_SSH, .inner = 1);
+	CHOSEN(c, "LOGINS", .kind = IPC_KIND_SSH, .inner = 1, .login_only = 1);
 	CHOSEN(c, "raw", .kind = IPC_KIND_TLS, .inner = 1, .host = "www.example.org");
 	CHOSEN(c, "NONE", .kind = IPC_KIND_HTTP, .inner = 1, .host = "www.example.org");
 	conf_free(&c);

@@ -53,6 +53,17 @@ cert_key_type(const char *type)
 }
 
 const char *
+cert_type_for_key(const char *key_type)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i].key, key_type) == 0)
+			return types[i].name;
+	return NULL;
+}
+
+const char *
 cert_algorithm(const char *type, const char *alg)
 {
 	const struct cert_type *t = cert_type_find(type);

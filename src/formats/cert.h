@@ -32,6 +32,14 @@ struct cert {
 	struct bytes covered, signature;   /* what is signed, and the signature blob */
 };
 
+/* The extensions of user certificates that permit something: AUTHORIZED_*.  cert_options.c has the
+ * table, sorted by name as they are written. */
+#define CERT_EXTENSIONS 5
+extern const struct cert_extension {
+	const char *name;
+	unsigned int permits;
+} cert_extensions[CERT_EXTENSIONS];
+
 /*
  * Parse a certificate.  0 if it is well-formed, both keys are good (pubkey_check()), and the
  * signature's algorithm is accepted; SHA-1 is not, nor is a CA that is a certificate.
@@ -50,6 +58,9 @@ void cert_put_key(struct bytes blob, struct buf *out);
 /* The type of the certified key for the type of a certificate; NULL if it is not a certificate's.
  * Static. */
 const char *cert_key_type(const char *type);
+/* The inverse: "ssh-rsa-cert-v01@openssh.com" for "ssh-rsa".  NULL if keys of this type have no
+ * certificates.  Static. */
+const char *cert_type_for_key(const char *key_type);
 
 /* The signature algorithm for the public key algorithm of a login with a certificate of this
  * type: "rsa-sha2-256" for "rsa-sha2-256-cert-v01@openssh.com".  NULL if the algorithm is not

@@ -7,14 +7,12 @@
 
 #include "formats/cert.h"
 
-static const struct {
-	const char *name;
-	unsigned int permits;
-} extensions[] = {
-	{ "permit-pty", AUTHORIZED_PTY },
-	{ "permit-port-forwarding", AUTHORIZED_PORT_FORWARDING },
-	{ "permit-agent-forwarding", AUTHORIZED_AGENT_FORWARDING },
+/* Sorted by name. */
+const struct cert_extension cert_extensions[CERT_EXTENSIONS] = {
 	{ "permit-X11-forwarding", AUTHORIZED_X11_FORWARDING },
+	{ "permit-agent-forwarding", AUTHORIZED_AGENT_FORWARDING },
+	{ "permit-port-forwarding", AUTHORIZED_PORT_FORWARDING },
+	{ "permit-pty", AUTHORIZED_PTY },
 	{ "permit-user-rc", AUTHORIZED_USER_RC },
 };
 
@@ -101,11 +99,11 @@ take_extensions(const struct cert *c, struct authorized_options *options)
 		value = wire_string(&w);
 		known = bytes_is(name, "no-touch-required");
 		options->no_touch_required |= known;
-		for (i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-			if (!bytes_is(name, extensions[i].name))
+		for (i = 0; i < CERT_EXTENSIONS; i++) {
+			if (!bytes_is(name, cert_extensions[i].name))
 				continue;
 			known = 1;
-			options->permits |= extensions[i].permits;
+			options->permits |= cert_extensions[i].permits;
 		}
 		if (known && value.len > 0)
 			return "has a malformed extension";

@@ -179,6 +179,16 @@ user_key_revoked(const struct route *route, struct bytes blob, const struct cert
 	return r != 0;
 }
 
+/* PubkeyAuthOptions: what the route demands beyond the line of the key and the certificate. */
+static void
+user_key_require(const struct route *route, struct authorized_options *options)
+{
+	if ((route->pubkey_auth & CONF_PUBKEY_TOUCH) != 0)
+		options->no_touch_required = 0;
+	if ((route->pubkey_auth & CONF_PUBKEY_VERIFY) != 0)
+		options->verify_required = 1;
+}
+
 int
 user_key_allowed(const struct user_key_request *request, struct bytes blob,
     struct user_key_answer *answer)
@@ -226,10 +236,12 @@ user_key_allowed(const struct user_key_request *request, struct bytes blob,
 	}
 	if (ok)
 		ok = !user_key_revoked(route, blob, is_cert ? &cert : NULL, answer);
-	if (ok)
+	if (ok) {
 		answer->why.text[0] = '\0';
-	else
+		user_key_require(route, &answer->options);
+	} else {
 		authorized_options_free(&answer->options);
+	}
 	return ok;
 }
 

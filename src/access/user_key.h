@@ -25,9 +25,10 @@ struct user_key_request {
 };
 
 struct user_key_answer {
-	struct authorized_options options; /* of the key that may log in; the caller frees them */
-	char where[512];		   /* what allows it: "line 3 of FILE" */
-	struct reason why;		   /* or why not, or "" */
+	/* of the key that may log in, with PubkeyAuthOptions of the route; the caller frees them */
+	struct authorized_options options;
+	char where[512];   /* what allows it: "line 3 of FILE" */
+	struct reason why; /* or why not, or "" */
 };
 
 /* 1 if the signature of the certificate is its CA's.  Whether a security key was touched for

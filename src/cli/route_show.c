@@ -209,6 +209,21 @@ route_show_usable(const struct conf *conf, const struct route *r, struct bytes b
 	return err;
 }
 
+/* What the signature of a security key has to show. */
+static void
+route_show_security_key(struct bytes blob, const struct authorized_options *options)
+{
+	char type[64];
+
+	if (pubkey_type(blob, type) != 0 || strncmp(type, "sk-", 3) != 0)
+		return;
+	if (!options->no_touch_required)
+		puts("           refused if it signs without a touch");
+	if (options->verify_required)
+		puts("           refused if it signs without verification of its owner, such as by "
+		     "a PIN");
+}
+
 static int
 route_show_may(const struct route_args *a, const struct conf *conf, const struct route *r)
 {
@@ -230,6 +245,8 @@ route_show_may(const struct route_args *a, const struct conf *conf, const struct
 		err = route_show_usable(conf, r, blob, &answer.options, &why);
 		printf("--key      %s may%s log in: %s%s%s\n", text, err == 0 ? "" : " not",
 		    answer.where, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+		if (err == 0)
+			route_show_security_key(blob, &answer.options);
 	} else {
 		err = ERR_AUTH;
 		printf("--key      %s may not log in: %s%s\n", text,

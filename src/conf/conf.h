@@ -68,6 +68,16 @@ struct conf_rekey {
 	int set;	/* 0: the keyword is not given */
 };
 
+/* PubkeyAuthOptions: a mask (keyword_mask), of what the signature of a security key (FIDO) has to show. */
+enum conf_pubkey_auth {
+	CONF_PUBKEY_TOUCH =
+	    1 << 0, /* that it was touched, whatever a line of authorized_keys says */
+	CONF_PUBKEY_VERIFY = 1 << 1, /* that its owner was verified, by a PIN for example */
+};
+
+/* The words for the bits, and NULL. */
+extern const char *const conf_pubkey_auth_names[];
+
 struct conf_gateway {
 	struct conf_listen *listen; /* default 0.0.0.0:2222 and [::]:2222 */
 	size_t n_listen;
@@ -88,6 +98,7 @@ struct conf_gateway {
 	char *ciphers;
 	char *macs;
 	char *pubkey_accepted_algorithms;
+	int pubkey_auth;	 /* enum conf_pubkey_auth */
 	struct conf_rekey rekey; /* default: the cipher's limit, no time */
 	char *banner;		 /* path (resolved), or NULL */
 	char *run_as;		 /* user when started as root, or NULL */

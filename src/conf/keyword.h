@@ -45,13 +45,17 @@ struct keyword {
 	unsigned int flags;
 };
 
-#define KEYWORDS_MAX 64 /* in one table */
+#define KEYWORD_MASK_SET (1 << 30) /* of keyword_mask: also for the word "none" */
+
+#define KEYWORDS_MAX 96 /* in one table */
 
 extern const struct keyword_type keyword_int;	 /* int */
 extern const struct keyword_type keyword_time;	 /* int: milliseconds */
 extern const struct keyword_type keyword_port;	 /* uint16_t */
 extern const struct keyword_type keyword_choice; /* enum or int: index of the choice */
 extern const struct keyword_type keyword_name; /* char *: the choice, in the table's letter case */
+/* int: a bit for each of the choices that are written, from bit 0 on, and KEYWORD_MASK_SET; 0: not written */
+extern const struct keyword_type keyword_mask;
 extern const struct keyword_type keyword_string; /* char * */
 extern const struct keyword_type keyword_path;	 /* char *: resolved */
 extern const struct keyword_type keyword_words;	 /* struct strlist, no word twice */

@@ -238,6 +238,62 @@ keyword_print_choice(const struct keyword *kw, const void *field, FILE *to)
 
 const struct keyword_type keyword_choice = { keyword_set_choice, keyword_print_choice, NULL };
 
+/* The bit of a word of keyword_mask, or 0 with why. */
+static int
+keyword_mask_bit(const struct keyword *kw, const char *word, struct reason *why)
+{
+	int choice;
+
+	if (strcasecmp(word, "none") == 0) {
+		keyword_bad(why, "none must be the only value");
+		return 0;
+	}
+	choice = keyword_choice_find(kw, word, why);
+	if (choice == -1)
+		reason_add(why, ", with blanks between them, or none");
+	return choice == -1 ? 0 : 1 << choice;
+}
+
+static int
+keyword_set_mask(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	struct strlist words = { 0 };
+	int *mask = field, bit, err;
+	size_t i;
+
+	*mask = KEYWORD_MASK_SET;
+	if (strcasecmp(value, "none") == 0)
+		return 0;
+	err = strlist_add_words(&words, value);
+	for (i = 0; err == 0 && i < words.n; i++) {
+		bit = keyword_mask_bit(kw, words.v[i], &ctx->why);
+		if (bit == 0)
+			err = ERR_FORMAT;
+		else if ((*mask & bit) != 0)
+			err = keyword_bad(&ctx->why, KEYWORD_SHOWN " is given twice", words.v[i]);
+		*mask |= bit;
+	}
+	strlist_free(&words);
+	return err;
+}
+
+static void
+keyword_print_mask(const struct keyword *kw, const void *field, FILE *to)
+{
+	int mask = *(const int *)field;
+	size_t i;
+
+	if (mask == 0)
+		return;
+	fprintf(to, "%s =%s", kw->name, mask == KEYWORD_MASK_SET ? " none" : "");
+	for (i = 0; kw->choices[i] != NULL; i++)
+		if ((mask & 1 << i) != 0)
+			fprintf(to, " %s", kw->choices[i]);
+	fputc('\n', to);
+}
+
+const struct keyword_type keyword_mask = { keyword_set_mask, keyword_print_mask, NULL };
+
 static int
 keyword_set_text(char **field, const char *value)
 {

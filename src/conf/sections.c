@@ -240,6 +240,8 @@ static const char *const log_formats[] = { "sshd", "json", NULL };
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const log_levels[] = { "ERROR", "INFO", "DEBUG", NULL };
 
+const char *const conf_pubkey_auth_names[] = { "touch-required", "verify-required", NULL };
+
 #define G(member) offsetof(struct conf_gateway, member)
 
 static const struct keyword gateway_table[] = {
@@ -316,6 +318,11 @@ static const struct keyword gateway_table[] = {
 	    .type = &keyword_algorithms,
 	    .offset = G(pubkey_accepted_algorithms),
 	    .min = ALGORITHMS_USER_KEY },
+	{ .name = "PubkeyAuthOptions",
+	    .type = &keyword_mask,
+	    .offset = G(pubkey_auth),
+	    .choices = conf_pubkey_auth_names,
+	    .value = "none" },
 	{ .name = "RekeyLimit",
 	    .type = &keyword_rekey,
 	    .offset = G(rekey),

@@ -71,6 +71,13 @@ downstream_key_allowed(void *ctx, const char *alg, struct bytes blob)
 	return 1;
 }
 
+/* For the end of a reason: does the route demand that of every security key? */
+static const char *
+downstream_required(const struct ksession *s, enum conf_pubkey_auth what)
+{
+	return (s->route->pubkey_auth & (int)what) != 0 ? ", which PubkeyAuthOptions requires" : "";
+}
+
 int
 downstream_key_verify(void *ctx, const char *alg, struct bytes blob, struct bytes sig,
     const void *data, size_t len)
@@ -88,11 +95,13 @@ downstream_key_verify(void *ctx, const char *alg, struct bytes blob, struct byte
 		return r;
 	/* a signature made without a touch verifies as well */
 	if (!s->down.offered_options.no_touch_required && (flags & KEY_SK_USER_PRESENT) == 0) {
-		downstream_log_refusal(s, "signed without a touch of the security key");
+		downstream_log_refusal(s, "signed without a touch of the security key%s",
+		    downstream_required(s, CONF_PUBKEY_TOUCH));
 		return ERR_AUTH;
 	}
 	if (s->down.offered_options.verify_required && (flags & KEY_SK_USER_VERIFIED) == 0) {
-		downstream_log_refusal(s, "signed without verification of the user");
+		downstream_log_refusal(s, "signed without verification of the user%s",
+		    downstream_required(s, CONF_PUBKEY_VERIFY));
 		return ERR_AUTH;
 	}
 	return 0;

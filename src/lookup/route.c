@@ -94,6 +94,8 @@ static const struct keyword route_table[] = {
 	    .min = ALGORITHMS_HOST_KEY },
 	{ "MACs", &keyword_algorithms, R(macs), .min = ALGORITHMS_MAC },
 	{ "PubkeyAcceptedAlgorithms", &route_user_key_algorithms, R(pubkey_accepted_algorithms) },
+	{ "PubkeyAuthOptions", &keyword_mask, R(pubkey_auth_written),
+	    .choices = conf_pubkey_auth_names },
 	{ "RekeyLimit", &keyword_rekey, R(rekey) },
 	{ "Restrict", &keyword_choice, R(restrict_all), .choices = yes_no, .value = "no" },
 	{ "AllowTcpForwarding", &keyword_choice, R(allow_tcp), .choices = route_forward_names,
@@ -413,6 +415,8 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		/* before expansion: Key = %u must not mean the agent for a login named agent */
 		r->agent = r->key != NULL && strcmp(r->key, CONF_KEY_AGENT) == 0;
 		r->proxy_jump_by_login = r->proxy_jump != NULL && percent_has(r->proxy_jump);
+		r->pubkey_auth = r->pubkey_auth_written != 0 ? r->pubkey_auth_written :
+							       conf->gateway.pubkey_auth;
 		r->rekey_limit = r->rekey.set ? r->rekey : conf->gateway.rekey;
 		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);

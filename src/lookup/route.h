@@ -106,6 +106,8 @@ struct route {
 	char *host_key_algorithms;
 	char *macs;
 	char *pubkey_accepted_algorithms; /* of the client's key, or NULL: as [gateway] has it */
+	int pubkey_auth_written;	  /* PubkeyAuthOptions as written */
+	int pubkey_auth;		  /* the same, or if not set that of [gateway] */
 	struct conf_rekey rekey;	  /* RekeyLimit as written */
 	struct conf_rekey rekey_limit;	  /* the same, or if not set that of [gateway] */
 

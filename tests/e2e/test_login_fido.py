@@ -190,6 +190,56 @@ def test_revoked_security_key(own_way, tokens, tmp_path):
     assert logs_in(w, tokens()) and not logs_in(w, tokens("ecdsa-sk"))
 
 
+# What is required of all security keys, whatever lines and certificates say.
+
+
+@pytest.mark.parametrize("written, same", [("none", "no-touch-required"), ("touch-required", ""),
+                                           ("verify-required", "no-touch-required,verify-required"),
+                                           ("Touch-Required verify-required", "verify-required")])
+def test_pubkey_auth_options(own_way, tokens, user_key, written, same):
+    """no-touch-required of a line loses to touch-required; other kinds of keys are not affected."""
+    w = own_way(front={"PubkeyAuthOptions": written})
+    set_authorized_keys(w, user_key.public, *(f"no-touch-required {tokens(asked=asked).public}" for asked in ENROLLED))
+    assert accepted_owners(w, tokens) == OPTIONS[same]
+    assert logs_in(w, user_key)
+
+
+def test_pubkey_auth_options_of_certificates(own_way, ca, tokens):
+    front = {"PubkeyAuthOptions": "touch-required verify-required"}
+    trust = {"TrustedUserCAKeys": ca.file}
+    direct = own_way.name == "direct"
+    w = own_way(front=front | trust) if direct else own_way(front=front, route=trust)
+    certify = lambda key: ca.sign(key, w.login, options=["no-touch-required"])
+    assert accepted_owners(w, tokens, certify) == {BOTH}
+
+
+def test_pubkey_auth_options_of_route(gated, tokens, make_sshd):
+    """They stand in place of those of [gateway]; the log says what has required it, and `route --key` what will."""
+    w = gated(front={"PubkeyAuthOptions": "verify-required"}, route={"PubkeyAuthOptions": "none"})
+    key = tokens(asked=NOTHING)
+    lines = f"no-touch-required {key.public}"
+    w.gateway.route("bob", w.sshd, [], AuthorizedKeysFile=None, AuthorizedKey=lines, User=ME, key="bob_key")
+    w.gateway.route("carol", w.sshd, [], AuthorizedKeysFile=None, AuthorizedKey=lines, User=ME, key="carol_key",
+                    PubkeyAuthOptions="touch-required")
+    w.gateway.command("reload")
+    set_authorized_keys(w, lines)
+    assert logs_in(w, key)
+    shown = {}
+    for login in ("alice", "bob", "carol"):
+        p = w.gateway.sallyport("route", login, "-c", w.gateway.conf, "--key", key.path.with_suffix(".pub"))
+        shown[login] = re.findall("refused if it signs without .*", p.stdout.decode())
+    assert shown == {"alice": [],
+                     "bob": ["refused if it signs without verification of its owner, such as by a PIN"],
+                     "carol": ["refused if it signs without a touch"]}
+    c = security_key_client(w, key)
+    assert c.ssh("-l", "bob", "true").code == 255
+    w.gateway.log.wait("bob: key .* not accepted: signed without verification of the user, "
+                       "which PubkeyAuthOptions requires")
+    assert c.ssh("-l", "carol", "true").code == 255
+    w.gateway.log.wait("carol: key .* not accepted: signed without a touch of the security key, "
+                       "which PubkeyAuthOptions requires")
+
+
 # Keys in an agent.
 
 

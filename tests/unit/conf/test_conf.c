@@ -302,6 +302,9 @@ test_penalties(void **state)
 	gateway_bad("HostKeyAlgorithms = ssh-rsa",
 	    "HostKeyAlgorithms: \"ssh-rsa\": SHA-1 is not supported here; RSA keys sign with "
 	    "rsa-sha2-512 and -256");
+	gateway_bad("PubkeyAuthOptions = touch-required,verify-required",
+	    "PubkeyAuthOptions: \"touch-required,verify-required\" is none of: touch-required "
+	    "verify-required, with blanks between them, or none");
 	gateway_bad("PubkeyAcceptedAlgorithms = -*",
 	    "PubkeyAcceptedAlgorithms: that leaves no public key algorithm");
 	gateway_bad("RekeyLimit = 512K" REKEY_ERROR("512K"));

@@ -293,6 +293,39 @@ test_narrowed_algorithms_and_rekey_limit(void **state)
 	    "least 1M) or default, then a time if wanted, such as 1h\n");
 }
 
+static void
+test_pubkey_auth_options(void **state)
+{
+	struct lookup_lab lab;
+	struct route *r;
+
+	(void)state;
+	lookup_lab_load(&lab,
+	    "[gateway]\nPubkeyAuthOptions = verify-required\n"
+	    "[route a]\nHostName = h\n" REST_OF_ROUTE "PubkeyAuthOptions = NONE\n"
+	    "[route b]\nHostName = h\n" REST_OF_ROUTE
+	    "PubkeyAuthOptions = verify-required touch-required\n"
+	    "[route c]\nHostName = h\n" REST_OF_ROUTE);
+	assert_int_equal(lookup_lab_find(&lab, "a", &r), LOOKUP_FOUND);
+	assert_int_equal(r->pubkey_auth & (CONF_PUBKEY_TOUCH | CONF_PUBKEY_VERIFY), 0);
+	route_free(&r);
+	assert_int_equal(lookup_lab_find(&lab, "b", &r), LOOKUP_FOUND);
+	assert_int_equal(r->pubkey_auth & (CONF_PUBKEY_TOUCH | CONF_PUBKEY_VERIFY),
+	    CONF_PUBKEY_TOUCH | CONF_PUBKEY_VERIFY);
+	route_free(&r);
+	assert_int_equal(lookup_lab_find(&lab, "c", &r), LOOKUP_FOUND);
+	assert_int_equal(r->pubkey_auth & (CONF_PUBKEY_TOUCH | CONF_PUBKEY_VERIFY),
+	    CONF_PUBKEY_VERIFY);
+	route_free(&r);
+	lookup_lab_free(&lab);
+	lookup_lab_refuses("[route a]\nHostName = h\n" REST_OF_ROUTE
+			   "PubkeyAuthOptions = none touch-required\n"
+			   "[route b]\nHostName = h\n" REST_OF_ROUTE
+			   "PubkeyAuthOptions = touch-required Touch-Required\n",
+	    "conf.d/a.ini:6: PubkeyAuthOptions: none must be the only value\n"
+	    "conf.d/a.ini:12: PubkeyAuthOptions: \"Touch-Required\" is given twice\n");
+}
+
 /* A keyword beside Restrict overrides it, before or after it. */
 static void
 test_restrict(void **state)
@@ -427,6 +460,7 @@ main(void)
 		cmocka_unit_test(test_unsupported_keywords_are_refused),
 		cmocka_unit_test(test_keywords_of_the_policy),
 		cmocka_unit_test(test_narrowed_algorithms_and_rekey_limit),
+		cmocka_unit_test(test_pubkey_auth_options),
 		cmocka_unit_test(test_restrict),
 		cmocka_unit_test(test_keywords_of_certificates),
 		cmocka_unit_test(test_dump_reads_back),

@@ -23,7 +23,7 @@ CMD ["/usr/local/lib/sallyport/machine.sh"]
 
 FROM debian:bookworm-slim AS gateway
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libinih1 libpcre2-8-0 libseccomp2 libsodium23 libssl3 zlib1g \
+    && apt-get install -y --no-install-recommends libinih1 liboath0 libpcre2-8-0 libqrencode4 libseccomp2 libsodium23 libssl3 zlib1g \
         $([ "$(dpkg --print-architecture)" != amd64 ] || echo libipsec-mb1) \
     && rm -rf /var/lib/apt/lists/* \
     && for user in sallyport sallyport-net; do \

@@ -68,7 +68,7 @@ ATTACK_OBJ := $(call obj,$(sort $(wildcard tests/attack/*.c)))
 
 # --- required packages ---------------------------------------------------------------------------
 
-PKGS      := libsodium inih libseccomp libssl libcrypto libpcre2-8 zlib
+PKGS      := libsodium inih libseccomp libssl libcrypto libpcre2-8 zlib liboath libqrencode
 TEST_PKGS := cmocka
 
 tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(firstword $(1)))

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "base/fd.h"
 #include "cli/as_user.h"
 #include "cli/cli.h"
@@ -175,7 +177,7 @@ key_print_public(const char *name, const struct buf *pub)
 
 /* --- the commands that add nothing --- */
 
-/* Of a password the list says no more than that it opens. */
+/* Of a password or TOTP secret the list says no more than that it opens. */
 static int
 key_list_password(struct keystore *ks, const char *name, int width)
 {
@@ -193,6 +195,22 @@ key_list_password(struct keystore *ks, const char *name, int width)
 }
 
 static int
+key_list_totp(struct keystore *ks, const char *name, int width)
+{
+	struct reason why = { "" };
+	struct totp t;
+	int r = keystore_totp(ks, name, &t, &why);
+
+	sodium_memzero(&t, sizeof(t));
+	if (r != 0) {
+		key_fail(&why, r);
+		return CLI_FAILED;
+	}
+	printf("%-*s  TOTP secret\n", width, name);
+	return CLI_OK;
+}
+
+static int
 key_list_one(struct keystore *ks, const char *name, int width)
 {
 	char type[64], fingerprint[PUBKEY_FINGERPRINT_SIZE];
@@ -200,8 +218,14 @@ key_list_one(struct keystore *ks, const char *name, int width)
 	struct buf pub;
 	int r;
 
-	if (keystore_kind(ks, name) == KEYSTORE_PASSWORD)
+	switch (keystore_kind(ks, name)) {
+	case KEYSTORE_PASSWORD:
 		return key_list_password(ks, name, width);
+	case KEYSTORE_TOTP:
+		return key_list_totp(ks, name, width);
+	default:
+		break;
+	}
 	buf_init(&pub, KEY_BLOB_MAX);
 	r = keystore_public(ks, name, &pub, type, &why);
 	if (r == 0) {
@@ -395,12 +419,13 @@ const struct cli_command cli_key = {
 	    "            with --replace: in place of the key of this name, in one step\n"
 	    "            with --password: a password to log in with upstream (Password = NAME);\n"
 	    "            it is asked for twice, or is a line of standard input\n"
-	    "  list      name, type and fingerprint of every key; which are passwords\n"
+	    "  list      name, type and fingerprint of every key; which are passwords, which the\n"
+	    "            secrets of one-time passwords\n"
 	    "  public    print the public half, in the format of authorized_keys\n"
 	    "            with --for ROUTE (a login): with options that make the upstream\n"
 	    "            enforce what the route allows: from, restrict, command and the like\n"
-	    "  remove    delete a key or password; with --force also one that HostKey or a\n"
-	    "            [route] of the configuration names\n"
+	    "  remove    delete a key, password or TOTP secret; with --force also one that HostKey\n"
+	    "            or a [route] of the configuration names\n"
 	    "  rewrap    change what unlocks the store; its keys stay\n"
 	    "\n"
 	    "  -c DIR         the configuration, whose [keystore] says where the store is and\n"

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/names.h"
@@ -142,6 +144,16 @@ store_probe_password(const struct store_probe *p, const char *name, struct reaso
 }
 
 static int
+store_probe_totp(const struct store_probe *p, const char *name, struct reason *why)
+{
+	struct totp t;
+	int r = keystore_totp(p->ks, name, &t, why);
+
+	sodium_memzero(&t, sizeof(t));
+	return r;
+}
+
+static int
 store_probe_look(const struct store_probe *p, enum keystore_kind kind, const char *name,
     struct reason *why)
 {
@@ -150,8 +162,14 @@ store_probe_look(const struct store_probe *p, enum keystore_kind kind, const cha
 		return store_probe_stat(p->path, name, why);
 	if (p->ks == NULL)
 		return keystore_look(p->path, kind, name, why);
-	return kind == KEYSTORE_PASSWORD ? store_probe_password(p, name, why) :
-					   store_probe_key(p, name, why);
+	switch (kind) {
+	case KEYSTORE_PASSWORD:
+		return store_probe_password(p, name, why);
+	case KEYSTORE_TOTP:
+		return store_probe_totp(p, name, why);
+	default:
+		return store_probe_key(p, name, why);
+	}
 }
 
 int

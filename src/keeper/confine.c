@@ -17,6 +17,7 @@
 #include "base/filter.h"
 #include "base/log.h"
 #include "base/privs.h"
+#include "formats/totp.h"
 #include "keeper/confine.h"
 #include "transport/keys.h"
 
@@ -168,14 +169,15 @@ static const struct filter_rule calls[] = {
 #endif
 };
 
-/* Have OpenSSL read its configuration and load the providers named there, which it does at
- * its first use. */
+/* Have OpenSSL read its configuration and load the providers named there, and liboath whatever it
+ * is built with, which they do at their first use. */
 static int
 confine_warm_up(void)
 {
 	struct secret *priv = NULL;
+	char type[64], code[TOTP_DIGITS_MAX + 1];
 	struct buf pub, sig;
-	char type[64];
+	struct totp totp;
 	uint8_t flags;
 	int r;
 
@@ -190,6 +192,9 @@ confine_warm_up(void)
 		r = key_sign(priv, type, type, "x", 1, &sig);
 	if (r == 0)
 		r = key_verify(buf_bytes(&pub), type, buf_bytes(&sig), "x", 1, &flags);
+	totp_new(&totp);
+	if (r == 0)
+		r = totp_code(&totp, 1, code);
 	secret_free(&priv);
 	buf_free(&pub);
 	buf_free(&sig);

@@ -1,6 +1,6 @@
 /*
- * The key store: a directory with one sealed file for each private key or password, NAME, and
- * for a key its public half, NAME.pub.  doc/PROTOCOL.store describes the files.  A sealed file
+ * The key store: a directory with one sealed file for each private key, password or TOTP secret,
+ * NAME, and for a key its public half, NAME.pub.  doc/PROTOCOL.store describes the files.  A sealed file
  * is read and opened for each use, so that a key added or removed counts at once.
  *
  * why, in each call, takes a one-line reason that names the file and the remedy.
@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/secret.h"
 #include "base/strlist.h"
+#include "formats/totp.h"
 
 struct keystore;
 
@@ -44,12 +45,13 @@ int keystore_replace(struct keystore *ks, const char *name, const char *type, st
 int keystore_remove(struct keystore *ks, const char *name, struct reason *why) MUST_CHECK;
 
 enum keystore_kind {
-	KEYSTORE_OTHER, /* neither, or unreadable */
+	KEYSTORE_OTHER, /* none of these, or unreadable */
 	KEYSTORE_KEY,
 	KEYSTORE_PASSWORD,
+	KEYSTORE_TOTP,
 };
 
-/* Check a key or password in a store that is not open, by all that can be seen without the
+/* Check a sealed file in a store that is not open, by all that can be seen without the
  * store key: may this process read it, and is it a whole sealed file?  0, ERR_NOTFOUND or
  * another ERR_*. */
 int keystore_look(const char *path, enum keystore_kind kind, const char *name,
@@ -60,7 +62,7 @@ int keystore_look(const char *path, enum keystore_kind kind, const char *name,
 enum keystore_kind keystore_kind(const struct keystore *ks, const char *name);
 enum keystore_kind keystore_file_kind(int dir, const char *name);
 
-/* Add the names of all keys and passwords to names, sorted: files whose first bytes say that
+/* Add the names of all keys, passwords and TOTP secrets to names, sorted: files whose first bytes say that
  * they are one, and files with a NAME.pub.  Other files are left out. */
 int keystore_list(struct keystore *ks, struct strlist *names, struct reason *why) MUST_CHECK;
 
@@ -79,6 +81,14 @@ int keystore_add_password(struct keystore *ks, const char *name, struct secret *
     struct reason *why) MUST_CHECK;
 /* *out is the caller's, and has no NUL. */
 int keystore_password(struct keystore *ks, const char *name, struct secret **out,
+    struct reason *why) MUST_CHECK;
+
+/* The secret of one-time passwords.  With replace, in place of the TOTP secret of this name, if there is one:
+ * ERR_FORMAT if something else has the name. */
+int keystore_add_totp(struct keystore *ks, const char *name, const struct totp *t, int replace,
+    struct reason *why) MUST_CHECK;
+/* The caller wipes *out with sodium_memzero(); after a failure it is all zero. */
+int keystore_totp(struct keystore *ks, const char *name, struct totp *out,
     struct reason *why) MUST_CHECK;
 
 #define KEYSTORE_FILE_MAX 65536 /* of a sealed file */

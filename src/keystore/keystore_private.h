@@ -1,6 +1,6 @@
 /*
  * What the files of the key store share: keystore.c has the directory and .store,
- * keystore_seal.c a sealed file, keystore_key.c and keystore_password.c what is in one.
+ * keystore_seal.c a sealed file, keystore_key.c, keystore_password.c and keystore_totp.c what is in one.
  */
 #ifndef KEYSTORE_KEYSTORE_PRIVATE_H
 #define KEYSTORE_KEYSTORE_PRIVATE_H
@@ -27,7 +27,7 @@ int keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name
     struct reason *why) MUST_CHECK;
 
 /* Is this a whole sealed file of this kind, by all that can be seen without the store key?  0,
- * ERR_FORMAT, or ERR_ALGORITHM if it is of the other kind. */
+ * ERR_FORMAT, or ERR_ALGORITHM if it is of another kind. */
 int keystore_sealed_check(const char *path, enum keystore_kind kind, const char *name,
     const struct buf *file, struct reason *why) MUST_CHECK;
 
@@ -35,8 +35,8 @@ int keystore_sealed_check(const char *path, enum keystore_kind kind, const char 
 int keystore_seal(struct keystore *ks, enum keystore_kind kind, const char *name,
     struct secret *plain, struct buf *out) MUST_CHECK;
 
-/* Open a sealed file: *plain is the caller's.  ERR_ALGORITHM: it is of the other kind;
- * ERR_FORMAT: of neither; ERR_AUTH: not what was sealed under this name and kind. */
+/* Open a sealed file: *plain is the caller's.  ERR_ALGORITHM: it is of another kind;
+ * ERR_FORMAT: of none; ERR_AUTH: not what was sealed under this name and kind. */
 int keystore_unseal(struct keystore *ks, enum keystore_kind kind, const char *name,
     const struct buf *file, struct secret **plain, struct reason *why) MUST_CHECK;
 

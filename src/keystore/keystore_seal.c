@@ -14,12 +14,13 @@
 /*
  * A sealed file, NAME (doc/PROTOCOL.store, section 3):
  *
- *	byte[16]	magic and version: "SALLYPORT-KEY-1\n" or "SALLYPORT-PWD-1\n"
+ *	byte[16]	magic and version: "SALLYPORT-KEY-1\n", "SALLYPORT-PWD-1\n" or "SALLYPORT-OTP-1\n"
  *	byte[24]	nonce, random
- *	byte[]		the key or password, by XChaCha20-Poly1305-IETF under the store key
+ *	byte[]		the key, password or TOTP secret, by XChaCha20-Poly1305-IETF under the store key
  *
- * The associated data of a key is NAME; that of a password is "password\n" and NAME.  No name has a
- * newline in it, so a password never opens as a key, whatever the first bytes are changed to.
+ * The associated data of a key is NAME; that of a password is "password\n" and NAME, of a TOTP secret
+ * "totp\n" and NAME.  No name has a newline in it, so none of them opens as another, whatever the
+ * first bytes are changed to.
  */
 #define MAGIC_LEN 16
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -29,11 +30,15 @@
 
 static const struct kind {
 	const char *magic;
-	const char *ad;	  /* the associated data, in front of the name */
-	const char *what; /* for messages */
+	const char *ad; /* the associated data, in front of the name */
+	/* for messages: what it is, and before and after its name how it is made */
+	const char *what;
+	const char *make[2];
 } kinds[] = {
-	[KEYSTORE_KEY] = { "SALLYPORT-KEY-1\n", "", "key" },
-	[KEYSTORE_PASSWORD] = { "SALLYPORT-PWD-1\n", "password\n", "password" },
+	[KEYSTORE_KEY] = { "SALLYPORT-KEY-1\n", "", "key", { "key generate", "" } },
+	[KEYSTORE_PASSWORD] = { "SALLYPORT-PWD-1\n", "password\n", "password",
+	    { "key add", " --password" } },
+	[KEYSTORE_TOTP] = { "SALLYPORT-OTP-1\n", "totp\n", "TOTP secret", { "totp enroll", "" } },
 };
 
 static enum keystore_kind
@@ -41,7 +46,7 @@ seal_kind(const void *p, size_t len)
 {
 	enum keystore_kind k;
 
-	for (k = KEYSTORE_KEY; k <= KEYSTORE_PASSWORD; k++)
+	for (k = KEYSTORE_KEY; k <= KEYSTORE_TOTP; k++)
 		if (len >= MAGIC_LEN && memcmp(p, kinds[k].magic, MAGIC_LEN) == 0)
 			return k;
 	return KEYSTORE_OTHER;
@@ -72,7 +77,7 @@ int
 keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, struct buf *file,
     struct reason *why)
 {
-	char command[sizeof("sallyport key add  --password") + KEY_NAME_MAX];
+	const struct kind *k = &kinds[kind];
 	int r;
 
 	if ((r = key_name_check(name, why)) != 0)
@@ -80,12 +85,8 @@ keystore_read(struct keystore *ks, enum keystore_kind kind, const char *name, st
 	r = secret_file_read(&ks->dir, name, 077, file, why);
 	if (r != ERR_NOTFOUND)
 		return r;
-	snprintf(command, sizeof(command),
-	    kind == KEYSTORE_PASSWORD ? "sallyport key add %s --password" :
-					"sallyport key generate %s",
-	    name);
-	reason_set(why, "%s/%s: there is no such %s; make it with: %s", ks->path, name,
-	    kinds[kind].what, command);
+	reason_set(why, "%s/%s: there is no such %s; make it with: sallyport %s %s%s", ks->path,
+	    name, k->what, k->make[0], name, k->make[1]);
 	return r;
 }
 
@@ -123,10 +124,13 @@ static int
 seal_other_kind(const char *path, enum keystore_kind kind, enum keystore_kind is, const char *name,
     struct reason *why)
 {
-	if (is == KEYSTORE_OTHER)
-		reason_set(why, "%s/%s: is not a sealed %s; add a %s with: sallyport key add%s",
-		    path, name, kinds[kind].what, kinds[kind].what,
-		    kind == KEYSTORE_PASSWORD ? " NAME --password" : "");
+	if (is == KEYSTORE_OTHER && kind == KEYSTORE_KEY)
+		reason_set(why, "%s/%s: is not a sealed key; add a key with: sallyport key add",
+		    path, name);
+	else if (is == KEYSTORE_OTHER)
+		reason_set(why, "%s/%s: is not a sealed %s; add a %s with: sallyport %s NAME%s",
+		    path, name, kinds[kind].what, kinds[kind].what, kinds[kind].make[0],
+		    kinds[kind].make[1]);
 	else
 		reason_set(why, "%s/%s: is a %s, not a %s", path, name, kinds[is].what,
 		    kinds[kind].what);

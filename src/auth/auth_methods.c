@@ -9,7 +9,7 @@
 #include "wire/wire.h"
 
 /* The n-th method of a list, counted from 0.  NULL if the list is shorter. */
-static const char *
+static const struct login_method *
 list_method(const char *list, unsigned int n)
 {
 	const struct login_method *m;
@@ -24,7 +24,7 @@ list_method(const char *list, unsigned int n)
 	for (m = login_methods; m->name != NULL; m++)
 		if ((m->flags & METHOD_ROUTE) && strlen(m->name) == len &&
 		    memcmp(list, m->name, len) == 0)
-			return m->name;
+			return m;
 	return NULL;
 }
 
@@ -55,12 +55,12 @@ auth_methods_init(struct auth_methods *m, const struct strlist *lists)
 int
 auth_methods_step(struct auth_methods *m, const char *method)
 {
-	const char *next;
+	const struct login_method *next;
 	size_t i;
 
 	for (i = 0; i < list_count(m) && !m->complete; i++) {
 		next = list_method(m->lists->v[i], m->passed[i]);
-		if (next == NULL || strcmp(next, method) != 0)
+		if (next == NULL || strcmp(next->name, method) != 0)
 			continue;
 		m->passed[i]++;
 		if (m->passed[i] == list_length(m->lists->v[i]))
@@ -69,17 +69,50 @@ auth_methods_step(struct auth_methods *m, const char *method)
 	return m->complete;
 }
 
+int
+auth_methods_begun(const struct auth_methods *m)
+{
+	size_t i;
+
+	for (i = 0; i < list_count(m); i++)
+		if (m->passed[i] > 0)
+			return 1;
+	return 0;
+}
+
+const char *
+auth_methods_conversation(const struct auth_methods *m, const char *devices)
+{
+	const struct login_method *next;
+	const char *first = NULL;
+	size_t i;
+
+	for (i = 0; i < list_count(m) && !m->complete; i++) {
+		next = list_method(m->lists->v[i], m->passed[i]);
+		if (next == NULL ||
+		    ((next->flags & METHOD_DEVICE) == 0 && strcmp(next->name, METHOD_KBDINT) != 0))
+			continue;
+		if ((next->flags & METHOD_DEVICE) &&
+		    namelist_has(devices, next->name + sizeof(METHOD_KBDINT)))
+			return next->name;
+		if (first == NULL)
+			first = next->name;
+	}
+	return first;
+}
+
 void
 auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_SIZE])
 {
-	const char *next;
+	const struct login_method *next;
 	size_t i;
 
 	out[0] = '\0';
 	for (i = 0; i < list_count(m); i++) {
 		next = list_method(m->lists->v[i], m->passed[i]);
 		if (next != NULL)
-			auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, next);
+			auth_methods_add(out, AUTH_METHODS_NEXT_SIZE,
+			    next->flags & METHOD_DEVICE ? METHOD_KBDINT : next->name);
 	}
 }
 

@@ -25,7 +25,17 @@ void auth_methods_init(struct auth_methods *m, const struct strlist *lists);
 /* The method has been passed: 1 if that completes a list (now or before). */
 int auth_methods_step(struct auth_methods *m, const char *method);
 
-/* What may come next, as a name-list: the first method not passed of each list. */
+/* Has any method been passed?  1 or 0. */
+int auth_methods_begun(const struct auth_methods *m);
+
+/*
+ * What a request of the client for keyboard-interactive is for: the next method of the first list
+ * that has it there, "keyboard-interactive" or one with a device.  devices is the name-list of the
+ * client's request ("": any): the first list with one of those is preferred.  NULL: no list has it.
+ */
+const char *auth_methods_conversation(const struct auth_methods *m, const char *devices);
+
+/* What may come next, as a name-list: the first method not passed of each list, without devices. */
 void auth_methods_next(const struct auth_methods *m, char out[AUTH_METHODS_NEXT_SIZE]);
 
 /* Add a name to a name-list of this size, unless it is there. */

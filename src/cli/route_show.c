@@ -305,7 +305,9 @@ route_show_proofs(const struct route *r)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)
 		puts("who        anybody whom the upstream lets in with a password or answers");
-	if (r->authentication_methods.n > 0)
+	if (r->totp != NULL)
+		printf("factor     a code of the TOTP secret %s\n", r->totp);
+	if (r->authentication_methods.n > 0 || r->totp != NULL)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
 	return status;

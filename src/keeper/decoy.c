@@ -9,6 +9,7 @@
 
 #include "keeper/decoy.h"
 #include "keeper/downstream.h"
+#include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
 #include "wire/wire.h"
@@ -54,8 +55,8 @@ decoy_shape_add(struct decoy *d, const struct decoy_shape *like)
 
 	for (i = 0; i < d->n_shapes; i++) {
 		s = &d->shapes[i];
-		if (s->passthrough == like->passthrough && strcmp(s->methods, like->methods) == 0 &&
-		    strcmp(s->cost, like->cost) == 0)
+		if (s->passthrough == like->passthrough && s->factor == like->factor &&
+		    strcmp(s->methods, like->methods) == 0 && strcmp(s->cost, like->cost) == 0)
 			break;
 	}
 	if (i == DECOY_SHAPES_MAX)
@@ -92,6 +93,7 @@ decoy_route_add(struct decoy *d, const struct route *route)
 		return;
 	auth_methods_init(&m, &route->methods);
 	auth_methods_next(&m, s.methods);
+	s.factor = downstream_factor_first(&m);
 	if (hash != NULL && strncmp(hash, kind, strlen(kind)) == 0)
 		snprintf(s.cost, sizeof(s.cost), "%.*s",
 		    (int)(strlen(kind) + strcspn(hash + strlen(kind), "$")), hash);

@@ -8,6 +8,7 @@
 #include "access/policy_from_route.h"
 #include "formats/authorized_options.h"
 #include "keeper/downstream.h"
+#include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/ssh.h"
 
@@ -94,6 +95,7 @@ downstream_answer(struct ksession *s, enum downstream_answer what)
 		v = auth_server_decline(s->down.auth, &out);
 	else
 		v = auth_server_partial(s->down.auth, methods, &out);
+	s->down.factor = NULL; /* its conversation is over */
 	downstream_verdict(s, v, &out);
 	buf_free(&out);
 }
@@ -159,6 +161,8 @@ downstream_request(struct ksession *s)
 			downstream_method_passed(s);
 		else
 			downstream_failed(s);
+	} else if (downstream_factor_request(s)) {
+		return;
 	} else if (method == NULL && decoy_of(s)->passthrough) {
 		decoy_answer(s);
 	} else if (method != NULL && method->verifies_client) {
@@ -176,8 +180,8 @@ downstream_method_passed(struct ksession *s)
 	/* if it is too much, the client is refused now, and not once it is let in */
 	if (downstream_make_policy(s) != 0)
 		return;
-	(void)auth_methods_step(&s->down.methods_verified, auth_server_method(s->down.auth));
-	if (!auth_methods_step(&s->down.methods, auth_server_method(s->down.auth))) {
+	(void)auth_methods_step(&s->down.methods_verified, downstream_method(s));
+	if (!auth_methods_step(&s->down.methods, downstream_method(s))) {
 		/* the next key is to prove itself to the route of this one */
 		if (s->down.key_verified)
 			auth_server_each_key(s->down.auth, 0);

@@ -11,6 +11,7 @@
 #include "formats/authorized_keys.h"
 #include "lookup/lookup.h"
 
+struct factor;
 struct job_result;
 struct ksession;
 
@@ -40,9 +41,11 @@ struct login_downstream {
 
 	struct auth_methods methods;	      /* of AuthenticationMethods: passed so far */
 	struct auth_methods methods_verified; /* of those: verified here, not by the upstream */
-	int key_verified;		      /* a key has been proven by a signature */
-	struct strlist keys_used;	      /* fingerprints of the keys that have been proven */
-	struct authorized_options options;    /* of these keys together */
+	const struct factor
+	    *factor;		  /* that the conversation is for, or NULL (downstream_factor.h) */
+	int key_verified;	  /* a key has been proven by a signature */
+	struct strlist keys_used; /* fingerprints of the keys that have been proven */
+	struct authorized_options options;	   /* of these keys together */
 	struct authorized_options offered_options; /* of the key that was offered last */
 	struct buf policy;     /* POLICY, made from the route and the options; empty: not yet */
 	char key_refusal[256]; /* beginning of the last reason logged why a key is not accepted */

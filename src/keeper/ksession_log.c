@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "formats/cert.h"
 #include "formats/pubkey.h"
+#include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "keeper/ktls.h"
 #include "wire/ssh.h"
@@ -61,7 +62,7 @@ ksession_fields(const struct ksession *s, const char *event, struct log_fields *
 static void
 ksession_fields_accepted(const struct ksession *s, struct log_fields *f)
 {
-	log_field_text(f, "method", auth_server_method(s->down.auth));
+	log_field_text(f, "method", downstream_method_shown(s));
 	log_field_text(f, "key_type", s->log.key_type);
 	log_field_text(f, "key", s->log.key);
 }
@@ -200,13 +201,13 @@ ksession_log_attempt(const struct ksession *s, enum log_level level, enum ksessi
 	if (what != ATTEMPT_FAILED && cert_parse(&cert, auth_server_key(s->down.auth)) == 0)
 		cert_show(&cert, id);
 	ksession_fields(s, events[what], &f);
-	log_field_text(&f, "method", auth_server_method(s->down.auth));
+	log_field_text(&f, "method", downstream_method_shown(s));
 	log_field_text(&f, "key_type", type);
 	log_field_text(&f, "key", key);
 	log_field_text(&f, "certificate", id);
 	log_event(level, &f, "%s %s for %s%s from %s port %u ssh2%s%s%s", words[what],
-	    auth_server_method(s->down.auth), s->route == NULL ? "invalid user " : "",
-	    ksession_login(s), s->client, s->client_port, shown, id[0] != '\0' ? " " : "", id);
+	    downstream_method_shown(s), s->route == NULL ? "invalid user " : "", ksession_login(s),
+	    s->client, s->client_port, shown, id[0] != '\0' ? " " : "", id);
 }
 
 void

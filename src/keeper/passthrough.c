@@ -8,19 +8,22 @@
 
 #include "base/clock.h"
 #include "keeper/downstream.h"
+#include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
 
 static const char *const text_ended =
     "your machine has ended the login: too many tries, or too much time; try again";
 
-/* 1 if the client's request is one that the upstream verifies, 0 if it was a proof of a key. */
+/* 1 if the client's request is one that the upstream verifies, 0 if it was a proof of a key, or of a
+ * factor of the gateway's. */
 static int
 passthrough_for_upstream(const struct ksession *s)
 {
 	struct bytes message;
 
-	return auth_server_pending(s->down.auth, &message) != AUTH_SERVER_NOTHING;
+	return auth_server_pending(s->down.auth, &message) != AUTH_SERVER_NOTHING &&
+	    s->down.factor == NULL;
 }
 
 static void
@@ -36,8 +39,8 @@ passthrough_client_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_
 		memcpy(out, next, sizeof(next));
 		return;
 	}
-	/* the upstream decides, unless AuthenticationMethods has more to say */
-	if (s->down.methods.complete || route->authentication_methods.n == 0)
+	/* the upstream decides, unless AuthenticationMethods or a factor has more to say */
+	if (s->down.methods.complete || route_upstream_decides(route))
 		snprintf(next, sizeof(next), "%spassword,keyboard-interactive",
 		    strlist_has(&route->methods, METHOD_PUBLICKEY) ? "publickey," : "");
 	upstream = auth_client_methods(s->up.auth);
@@ -46,6 +49,8 @@ passthrough_client_methods(const struct ksession *s, char out[AUTH_METHODS_NEXT_
 	    (p->success || !s->down.methods.complete || namelist_has(upstream, METHOD_PUBLICKEY)))
 		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, METHOD_PUBLICKEY);
 	auth_methods_add_relayed(out, next, upstream);
+	if (downstream_factor_first(&s->down.methods) != NULL)
+		auth_methods_add(out, AUTH_METHODS_NEXT_SIZE, METHOD_KBDINT);
 }
 
 /* The upstream was dialled for a client that has not proven anything, as it would be for an
@@ -164,8 +169,7 @@ static void
 passthrough_success(struct ksession *s)
 {
 	/* the upstream has let in whoever asks, and has verified nothing */
-	if (s->up.passthrough.request == PASSTHROUGH_PROBE &&
-	    s->route->authentication_methods.n > 0) {
+	if (s->up.passthrough.request == PASSTHROUGH_PROBE && !route_upstream_decides(s->route)) {
 		ksession_refuse(s, upstream_text_login,
 		    "%s@%s lets anybody in without a password, but AuthenticationMethods "
 		    "requires one",

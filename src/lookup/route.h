@@ -94,7 +94,11 @@ struct route {
 	char *password_hash; /* Argon2id, as of libsodium, or NULL */
 	/* AuthenticationMethods: lists, one of which must be completed; empty if not set */
 	struct strlist authentication_methods;
-	struct strlist methods; /* the same, or if not set each method that the route can check */
+	struct strlist
+	    methods; /* the same, or if not set each method that the route can check, with its factors */
+	char *totp;	      /* TOTP: name in the key store, or NULL */
+	int totp_skew;	      /* TotpSkew: steps before and after the present one */
+	int totp_remember_ms; /* TotpRemember; 0: no */
 
 	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
 	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
@@ -131,6 +135,10 @@ struct route {
  */
 int route_new(const struct conf *conf, const struct conf_section *section,
     struct conf_errors *errors, struct route **out) MUST_CHECK;
+
+/* With Passthrough: is the upstream alone to say which methods let a user in?  1; or 0:
+ * AuthenticationMethods or a factor of the gateway's has more to say. */
+int route_upstream_decides(const struct route *r);
 
 /* Does the route let everybody in, without a proof (AuthenticationMethods = none)?  1 or 0. */
 int route_wants_nobody(const struct route *r);

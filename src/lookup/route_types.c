@@ -262,8 +262,8 @@ route_check_methods(const char *list, struct reason *why)
 				bit = 1U << (m - login_methods);
 		if (bit == 0)
 			return keyword_bad(why,
-			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive: "
-			    "METHOD,METHOD",
+			    "\"%.80s\" is not a list of publickey, password, keyboard-interactive, "
+			    "keyboard-interactive:totp, keyboard-interactive:factor: METHOD,METHOD",
 			    list);
 		if (strcmp(list, METHOD_NONE) != 0 && len == strlen(METHOD_NONE) &&
 		    strncmp(p, METHOD_NONE, len) == 0)

@@ -12,6 +12,10 @@
 #define METHOD_HOSTBOUND "publickey-hostbound-v00@openssh.com" /* another form of publickey */
 #define METHOD_PASSWORD "password"
 #define METHOD_KBDINT "keyboard-interactive"
+/* As in sshd, a device of keyboard-interactive: another method in AuthenticationMethods, and the same one
+ * between client and gateway. */
+#define METHOD_TOTP "keyboard-interactive:totp"
+#define METHOD_FACTOR "keyboard-interactive:factor"
 #define METHOD_HOSTBASED "hostbased"
 #define METHOD_GSSAPI "gssapi-with-mic"
 
@@ -20,6 +24,8 @@ enum method_flag {
 	METHOD_RELAYED = 1 << 1, /* with Passthrough it is relayed to the upstream */
 	/* it holds for a route that names it, in a list of its own, and for no other */
 	METHOD_ASKED_FOR = 1 << 2,
+	/* a device of keyboard-interactive: a factor that comes with another method (keeper/downstream_factor.h) */
+	METHOD_DEVICE = 1 << 3,
 };
 
 struct login_method {
@@ -27,7 +33,8 @@ struct login_method {
 	unsigned int flags;
 };
 
-/* All methods that a client or an upstream may name; the last row has the name NULL. */
+/* All methods that a client or an upstream may name, or AuthenticationMethods; the last row has the name
+ * NULL. */
 extern const struct login_method login_methods[];
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "auth/auth_client.h"
 #include "auth/auth_methods.h"
+#include "wire/methods.h"
 #include "auth/auth_server.h"
 #include "wire/ssh.h"
 #include "auth_messages.h"
@@ -548,6 +549,38 @@ test_lists_of_methods(void **state)
 	strlist_free(&l);
 }
 
+/* A device of keyboard-interactive is a method of its own, with the same name between client and gateway. */
+static void
+test_lists_with_devices(void **state)
+{
+	struct strlist l = { 0 };
+	struct auth_methods m;
+
+	(void)state;
+	methods(&m, &l, "publickey," METHOD_TOTP " " KBDINT "," METHOD_TOTP);
+	expect_next(&m, "publickey," KBDINT);
+	assert_false(auth_methods_begun(&m));
+	assert_string_equal(auth_methods_conversation(&m, ""), KBDINT);
+	assert_false(auth_methods_step(&m, METHOD_TOTP));
+	assert_false(auth_methods_begun(&m));
+	assert_false(auth_methods_step(&m, KBDINT));
+	assert_true(auth_methods_begun(&m));
+	assert_string_equal(auth_methods_conversation(&m, ""), METHOD_TOTP);
+	assert_false(auth_methods_step(&m, KBDINT));
+	assert_true(auth_methods_step(&m, METHOD_TOTP));
+	assert_null(auth_methods_conversation(&m, ""));
+
+	methods(&m, &l, "publickey," METHOD_TOTP " publickey," METHOD_FACTOR);
+	assert_null(auth_methods_conversation(&m, ""));
+	assert_false(auth_methods_step(&m, "publickey"));
+	expect_next(&m, KBDINT);
+	assert_string_equal(auth_methods_conversation(&m, ""), METHOD_TOTP);
+	assert_string_equal(auth_methods_conversation(&m, "pam,factor"), METHOD_FACTOR);
+	assert_string_equal(auth_methods_conversation(&m, "factors,tot"), METHOD_TOTP);
+	assert_true(auth_methods_step(&m, METHOD_FACTOR));
+	strlist_free(&l);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -569,6 +602,7 @@ main(void)
 		T(test_too_many_questions_are_refused),
 		T(test_success_before_the_answer_fails),
 		cmocka_unit_test(test_lists_of_methods),
+		cmocka_unit_test(test_lists_with_devices),
 	};
 
 	return cmocka_run_group_tests_name("auth_carry", tests, NULL, NULL);

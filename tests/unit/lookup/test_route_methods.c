@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -75,6 +76,72 @@ test_key_behind_a_password_with_passthrough(void **state)
 	    "publickey,publickey,password");
 }
 
+/* The lists of a route with a code, as AuthenticationMethods has them or, if it is not written, by default. */
+static void
+lists(const char *more, const char *expected)
+{
+	char text[512], have[512] = "";
+	struct lookup_lab lab;
+	struct route *r;
+	size_t i;
+
+	snprintf(text, sizeof(text), "%sTOTP = t\n%s", base, more);
+	lookup_lab_load(&lab, text);
+	assert_int_equal(lookup_lab_find(&lab, "a", &r), LOOKUP_FOUND);
+	for (i = 0; i < r->methods.n; i++)
+		snprintf(have + strlen(have), sizeof(have) - strlen(have), "%s%s", i > 0 ? " " : "",
+		    r->methods.v[i]);
+	assert_string_equal(have, expected);
+	route_free(&r);
+	lookup_lab_free(&lab);
+}
+
+#define KBDINT "keyboard-interactive"
+
+static void
+test_lists_with_a_code(void **state)
+{
+	(void)state;
+	lists("", "publickey," KBDINT ":totp");
+	lists("Passthrough = yes\n",
+	    "publickey," KBDINT ":totp " KBDINT ":totp,password " KBDINT ":totp," KBDINT);
+	lists(AM "publickey " KBDINT ":totp,publickey\n", "publickey " KBDINT ":totp,publickey");
+	lists("TotpRemember = 12h\nTotpSkew = 0\n", "publickey," KBDINT ":totp");
+}
+
+static void
+test_lists_that_ask_for_no_code(void **state)
+{
+	(void)state;
+	refused("TOTP = t\n" AM "publickey\n",
+	    "7: AuthenticationMethods: no list has " KBDINT ":totp, so nobody is asked for a code "
+	    "of TOTP; write publickey," KBDINT ":totp");
+	refused(AM "publickey," KBDINT ":totp\n",
+	    "6: AuthenticationMethods: " KBDINT ":totp: the route has nothing to check it with");
+	refused(AM "publickey," KBDINT ":factor\n",
+	    "6: AuthenticationMethods: " KBDINT ":factor: the route has nothing to check it with");
+	refused("TotpRemember = 1h\n",
+	    "6: TotpRemember needs TOTP: the secret that codes are made with");
+	refused("TOTP = t\nTotpRemember = 1h\n" AM KBDINT ":totp,publickey\n",
+	    "8: AuthenticationMethods: with TotpRemember, " KBDINT ":totp must come after a key or "
+	    "password, which is what is remembered");
+	refused("TOTP = t\n" AM KBDINT ":totp\n",
+	    "7: AuthenticationMethods: a code alone lets in who guesses it; write publickey," KBDINT
+	    ":totp");
+}
+
+/* The upstream gets no password of somebody who lacks the code. */
+static void
+test_code_behind_a_password_with_passthrough(void **state)
+{
+	(void)state;
+	refused("Passthrough = yes\nTOTP = t\n" AM "password," KBDINT ":totp\n",
+	    "8: AuthenticationMethods: password," KBDINT
+	    ":totp: with Passthrough, the gateway asks "
+	    "for its own factor before the upstream gets a password; write " KBDINT
+	    ":totp,password");
+}
+
 int
 main(void)
 {
@@ -82,6 +149,9 @@ main(void)
 		cmocka_unit_test(test_several_keys),
 		cmocka_unit_test(test_other_methods_once),
 		cmocka_unit_test(test_key_behind_a_password_with_passthrough),
+		cmocka_unit_test(test_lists_with_a_code),
+		cmocka_unit_test(test_lists_that_ask_for_no_code),
+		cmocka_unit_test(test_code_behind_a_password_with_passthrough),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

@@ -1,0 +1,100 @@
+/*
+ * Which factor a conversation with the client is for.  Called by downstream.c for each request that
+ * it cannot judge; the factors themselves have files of their own.
+ */
+#include <string.h>
+
+#include "keeper/downstream_factor.h"
+#include "keeper/ksession.h"
+#include "wire/methods.h"
+
+/* More devices than there are; a longer wish of the client's is none. */
+#define FACTOR_DEVICES_SIZE 256
+
+static const struct {
+	const struct factor *factor;
+	const char *shown; /* in the log */
+} factors[] = {
+	{ &factor_totp, "keyboard-interactive/totp" },
+};
+#define FACTORS (sizeof(factors) / sizeof(factors[0]))
+
+static const struct factor *
+factor_find(const char *method)
+{
+	size_t i;
+
+	for (i = 0; method != NULL && i < FACTORS; i++)
+		if (strcmp(factors[i].factor->method, method) == 0)
+			return factors[i].factor;
+	return NULL;
+}
+
+/* The factor that a conversation is for, which the client has just begun: message is what follows the
+ * method's name in its request (RFC 4256 section 3.1). */
+static const struct factor *
+factor_of_conversation(const struct ksession *s, struct bytes message)
+{
+	char devices[FACTOR_DEVICES_SIZE];
+	struct wire w;
+
+	if (s->route == NULL)
+		return factor_find(decoy_of(s)->factor);
+	wire_init(&w, message.p, message.len);
+	(void)wire_string(&w); /* language */
+	wire_text(&w, devices, sizeof(devices));
+	return factor_find(
+	    auth_methods_conversation(&s->down.methods, wire_end(&w) == 0 ? devices : ""));
+}
+
+int
+downstream_factor_request(struct ksession *s)
+{
+	struct bytes message;
+
+	switch (auth_server_pending(s->down.auth, &message)) {
+	case AUTH_SERVER_CONVERSATION:
+		s->down.factor = factor_of_conversation(s, message);
+		if (s->down.factor != NULL)
+			s->down.factor->begin(s);
+		return s->down.factor != NULL;
+	case AUTH_SERVER_RESPONSE:
+		if (s->down.factor == NULL)
+			return 0;
+		s->down.factor->answer(s, message);
+		return 1;
+	default:
+		s->down.factor = NULL;
+		return 0;
+	}
+}
+
+const char *
+downstream_method(const struct ksession *s)
+{
+	const char *method = auth_server_method(s->down.auth);
+
+	return s->down.factor != NULL && strcmp(method, METHOD_KBDINT) == 0 ?
+	    s->down.factor->method :
+	    method;
+}
+
+const char *
+downstream_method_shown(const struct ksession *s)
+{
+	const char *method = downstream_method(s);
+	size_t i;
+
+	for (i = 0; i < FACTORS; i++)
+		if (strcmp(factors[i].factor->method, method) == 0)
+			return factors[i].shown;
+	return method;
+}
+
+const char *
+downstream_factor_first(const struct auth_methods *m)
+{
+	const struct factor *f = factor_find(auth_methods_conversation(m, ""));
+
+	return f != NULL ? f->method : NULL;
+}

@@ -106,17 +106,17 @@ identity_unlocks_once(const char *unlock)
 }
 
 int
-identity_check_way(const struct conf *conf, struct reason *why)
+identity_check_way(const struct conf *conf, const char *path, struct reason *why)
 {
 	struct safe_path_rule rule = conf->file_rule;
 	struct stat st;
 	int fd, r;
 
-	/* a keeper that stays root accepts a store of any owner */
-	if (rule.user == 0 && stat(conf->keystore.path, &st) == 0)
+	/* a keeper that stays root accepts a directory of any owner */
+	if (rule.user == 0 && stat(path, &st) == 0)
 		rule.user = st.st_uid;
-	/* keystore_open() has a stricter rule for the mode of the directory itself */
-	r = safe_path_open(&rule, conf->keystore.path, O_PATH | O_DIRECTORY, 0, &fd, why);
+	/* secret_dir_open() has a stricter rule for the mode of the directory itself */
+	r = safe_path_open(&rule, path, O_PATH | O_DIRECTORY, 0, &fd, why);
 	fd_close(&fd);
 	return r;
 }
@@ -138,7 +138,7 @@ identity_open_store(struct identity *id, const struct conf *conf, const struct c
 		return 0;
 	}
 	if (keystore_open(now->path, now->unlock, 0, &id->keystore, &why) != 0 ||
-	    identity_check_way(conf, &why) != 0)
+	    identity_check_way(conf, conf->keystore.path, &why) != 0)
 		return identity_error(conf, errors, "keystore", "Path", why.text);
 	return 0;
 }

@@ -72,9 +72,9 @@ int identity_add_key(struct identity *id, const char *name, struct reason *why) 
 int identity_check_algorithms(const struct identity *id, const struct conf *conf,
     struct conf_errors *errors) MUST_CHECK;
 
-/* Is the way to the key store such that no other user can put another in its place?  0, or
- * an ERR_* of safe_path_open() with why. */
-int identity_check_way(const struct conf *conf, struct reason *why) MUST_CHECK;
+/* Is the way to the key store, or to the state directory, such that no other user can put another
+ * in its place?  0, or an ERR_* of safe_path_open() with why. */
+int identity_check_way(const struct conf *conf, const char *path, struct reason *why) MUST_CHECK;
 
 struct identity *identity_ref(struct identity *id);
 void identity_unref(struct identity **id); /* takes NULL */

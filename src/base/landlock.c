@@ -28,6 +28,7 @@
 #define FS_WRITE_FILE (1ULL << 1)
 #define FS_READ_FILE (1ULL << 2)
 #define FS_READ_DIR (1ULL << 3)
+#define FS_REMOVE_FILE (1ULL << 5)
 #define FS_MAKE_REG (1ULL << 8)
 #define FS_REMOVE_AND_MAKE (0x1ff0ULL & ~FS_MAKE_REG) /* bits 4 to 12: all REMOVE_* and MAKE_* */
 #define FS_REFER (1ULL << 13)
@@ -73,6 +74,7 @@ landlock_fs(unsigned int rights)
 		{ LANDLOCK_WRITE_FILES, FS_WRITE_FILE | FS_MAKE_REG | FS_TRUNCATE },
 		{ LANDLOCK_CHANGE_DIRS, FS_REMOVE_AND_MAKE | FS_REFER },
 		{ LANDLOCK_IOCTL, FS_IOCTL_DEV },
+		{ LANDLOCK_REPLACE_FILES, FS_REMOVE_FILE | FS_MAKE_REG },
 	};
 	uint64_t fs = 0;
 	size_t i;

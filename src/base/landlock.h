@@ -24,10 +24,12 @@
  * landlock_allow() cannot allow it. */
 #define LANDLOCK_REACH 0x80U
 
+#define LANDLOCK_REPLACE_FILES 0x100U /* remove files, and rename them within their directory */
+
 #define LANDLOCK_READ (LANDLOCK_READ_FILES | LANDLOCK_READ_DIRS)
 #define LANDLOCK_FILES                                                                    \
 	(LANDLOCK_READ | LANDLOCK_EXECUTE | LANDLOCK_WRITE_FILES | LANDLOCK_CHANGE_DIRS | \
-	    LANDLOCK_IOCTL)
+	    LANDLOCK_IOCTL | LANDLOCK_REPLACE_FILES)
 
 struct landlock;
 

@@ -39,7 +39,7 @@ check_store(struct check *c)
 	file = conf_where(c->conf, "keystore", "Path", &line);
 	if (store_probe_open(&c->store, k, &c->as, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
-	else if (identity_check_way(c->conf, &why) != 0)
+	else if (identity_check_way(c->conf, c->conf->keystore.path, &why) != 0)
 		conf_error(c->errors, file, line, "%s", why.text);
 }
 

@@ -107,6 +107,8 @@ struct conf_gateway {
 	char *log_format;	 /* "sshd" or "json" */
 	char *log_level;	 /* "ERROR", "INFO" (default), "DEBUG" */
 	char *control_socket;	 /* path (resolved), or "none" */
+	char *state_directory;	 /* path (resolved) */
+	int number;		 /* GatewayNumber; default 0 */
 };
 
 struct conf_forward;

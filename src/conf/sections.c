@@ -20,6 +20,9 @@
 #include "wire/algorithms.h"
 
 #define LISTEN_MAX 64
+/* Where a package has its configuration, and its state. */
+#define SYSTEM_BASE "/etc/sallyport"
+#define SYSTEM_STATE "/var/lib/sallyport"
 
 /* --- ListenAddress: words of ADDRESS:PORT --- */
 
@@ -356,6 +359,12 @@ static const struct keyword gateway_table[] = {
 	    .offset = G(control_socket),
 	    .value = "run/control",
 	    .flags = KEYWORD_NONE },
+	{ .name = "StateDirectory", .type = &keyword_path, .offset = G(state_directory) },
+	{ .name = "GatewayNumber",
+	    .type = &keyword_int,
+	    .offset = G(number),
+	    .value = "0",
+	    .max = 1023 },
 };
 
 static const struct keyword keystore_table[] = {
@@ -393,6 +402,20 @@ static const struct section_table {
 	{ "lookup", lookup_table, LEN(lookup_table), offsetof(struct conf, lookup) },
 };
 
+/* The default of StateDirectory: the first path that systemd.exec(5) gives in STATE_DIRECTORY, else that of a
+ * package, else a directory beside conf.d.  NULL: out of memory. */
+static char *
+sections_state_directory(const struct conf *conf)
+{
+	const char *given = getenv("STATE_DIRECTORY");
+
+	if (given != NULL && given[0] == '/')
+		return strndup(given, strcspn(given, ":"));
+	if (strcmp(conf->base, SYSTEM_BASE) == 0)
+		return strdup(SYSTEM_STATE);
+	return conf_path(conf, "state");
+}
+
 void
 sections_parse(struct conf *conf, struct conf_errors *errors)
 {
@@ -417,6 +440,10 @@ sections_parse(struct conf *conf, struct conf_errors *errors)
 		conf->keystore.unlock = NULL;
 		conf_error(errors, conf->dir, 0, "out of memory");
 	}
+	if (conf->gateway.state_directory == NULL)
+		conf->gateway.state_directory = sections_state_directory(conf);
+	if (conf->gateway.state_directory == NULL)
+		conf_error(errors, conf->dir, 0, "out of memory");
 }
 
 const struct keyword *

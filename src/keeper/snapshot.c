@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/state_place.h"
 #include "keeper/snapshot.h"
 
 static int
@@ -50,6 +51,33 @@ snapshot_check_programs(const struct snapshot *old, const struct conf *conf,
 		(void)snapshot_same_of_exec(old->conf, conf, "Command", errors);
 }
 
+/* At the start the state directory is opened, and made if something needs it.  The keeper can write to no
+ * other later. */
+static void
+snapshot_open_state(struct snapshot *g, const struct snapshot *old, struct conf_errors *errors)
+{
+	const struct conf_entry *need = state_place_need(g->conf);
+	const char *path = g->conf->gateway.state_directory, *file;
+	struct reason why;
+	unsigned int line;
+
+	file = conf_where(g->conf, "gateway", "StateDirectory", &line);
+	/* the snapshot of snapshot_unlock() has no lookup, and no state */
+	if (old == NULL || old->lookup == NULL) {
+		if (state_place_open(g->conf, need != NULL, &g->state, &why) != 0 && need != NULL)
+			conf_error(errors, file, line, "StateDirectory: %s", why.text);
+	} else if (strcmp(path, old->conf->gateway.state_directory) != 0) {
+		conf_error(errors, file, line, "StateDirectory changes only at a restart");
+	} else if (need != NULL && state_place_need(old->conf) == NULL) {
+		conf_error(errors, need->file, need->line,
+		    "%s needs the state directory, which was not in use when this gateway started: "
+		    "restart it",
+		    need->key);
+	} else if (old->state != NULL) {
+		g->state = state_ref(old->state);
+	}
+}
+
 int
 snapshot_load(const char *dir, const struct snapshot *old, struct snapshot **out,
     struct conf_errors *errors)
@@ -76,6 +104,7 @@ snapshot_load(const char *dir, const struct snapshot *old, struct snapshot **out
 		(void)!snapshot_load_banner(g, errors);
 		if (g->identity != NULL)
 			(void)!tls_files_load(g->conf, g->identity->keystore, &g->tls, errors);
+		snapshot_open_state(g, old, errors);
 	}
 	if (errors->n == before) {
 		*out = g;
@@ -130,5 +159,6 @@ snapshot_unref(struct snapshot **g)
 	conf_free(&old->conf); /* after the lookup, which points into it */
 	free(old->banner);
 	identity_unref(&old->identity);
+	state_free(&old->state);
 	free(old);
 }

@@ -10,6 +10,7 @@
 #include "access/tls_files.h"
 #include "conf/conf.h"
 #include "lookup/lookup.h"
+#include "state/state.h"
 
 struct snapshot {
 	unsigned int refs;
@@ -18,11 +19,13 @@ struct snapshot {
 	char *banner; /* text, or NULL */
 	struct identity *identity;
 	struct tls_files_list tls;
+	struct state *state; /* NULL: there is no state directory, and nothing needs one */
 };
 
 /*
  * Load everything below dir (NULL: the default place).  old is the snapshot in force, or NULL:
- * a key store that can be unlocked but once is taken over from it (access/identity.h).  0 with
+ * a key store that can be unlocked but once is taken over from it (access/identity.h), and so is the
+ * state directory, of which only a restart makes another.  0 with
  * one reference in *out, or ERR_CONFIG with every error added.
  */
 int snapshot_load(const char *dir, const struct snapshot *old, struct snapshot **out,

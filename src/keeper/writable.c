@@ -1,6 +1,6 @@
 /*
  * The directories in which the keeper may write, by Landlock: those that the configuration
- * names at the start.  At a reload another one is an error.  As for Landlock, a directory is
+ * names at the start, and those of the state directory.  At a reload another one is an error.  As for Landlock, a directory is
  * its device and inode, not its name.
  */
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "base/names.h"
 #include "keeper/writable.h"
 #include "lookup/route.h"
+#include "state/state.h"
 
 /* Directories on the way up to /: a limit for file systems that go in circles. */
 #define PATH_DEPTH_MAX 4096
@@ -167,6 +168,23 @@ writable_add_state_dirs(const struct start *start)
 	return r;
 }
 
+/* The directories in the state directory: those that exist, and in which records are replaced. */
+static int
+writable_add_state(const struct start *start, const struct conf *conf)
+{
+	char *dir;
+	size_t i;
+
+	for (i = 0; state_kind(i) != NULL; i++) {
+		if (asprintf(&dir, "%s/%s", conf->gateway.state_directory, state_kind(i)) == -1)
+			return ERR_NOMEM;
+		(void)!landlock_allow(start->landlock, dir,
+		    LANDLOCK_READ | LANDLOCK_WRITE_FILES | LANDLOCK_REPLACE_FILES);
+		free(dir);
+	}
+	return 0;
+}
+
 int
 writable_new(const struct conf *conf, struct landlock *l, struct writable **out)
 {
@@ -179,6 +197,8 @@ writable_new(const struct conf *conf, struct landlock *l, struct writable **out)
 	r = writable_each(conf, writable_at_start, &start);
 	if (r == 0)
 		r = writable_add_state_dirs(&start);
+	if (r == 0)
+		r = writable_add_state(&start, conf);
 	if (r != 0)
 		writable_free(&start.w);
 	*out = start.w;

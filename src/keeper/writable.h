@@ -1,6 +1,6 @@
 /*
  * Where the keeper may write: the directories of known_hosts files to which accept-new adds
- * host keys.  Landlock permits only those that were named at the start.
+ * host keys, and those in the state directory.  Landlock permits only those that were named at the start.
  */
 #ifndef KEEPER_WRITABLE_H
 #define KEEPER_WRITABLE_H

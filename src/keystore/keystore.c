@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "keystore/keystore.h"
 #include "keystore/keystore_private.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 #include "keystore/unlock.h"
 
 #define STORE_NAME ".store"

@@ -10,7 +10,7 @@
 #include "formats/pubkey.h"
 #include "keystore/keystore.h"
 #include "keystore/keystore_private.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 #include "transport/keys.h"
 #include "wire/wire.h"
 

@@ -8,7 +8,7 @@
 #include "base/names.h"
 #include "base/reason.h"
 #include "keystore/keystore.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 
 struct keystore {
 	unsigned int refs;

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "base/readpass.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 #include "keystore/unlock.h"
 #include "wire/wire.h"
 

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/secret.h"
 #include "keystore/keystore.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 
 #define UNLOCK_KEY_SIZE 32	/* the store key */
 #define UNLOCK_FILE_MAX 65536	/* bytes of .store, and of the file that unlocks it */

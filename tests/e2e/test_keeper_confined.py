@@ -103,8 +103,8 @@ DEADLY = {
     "a new namespace": ("unshare", 0x10000000),
     "another user": ("setuid", 0),
     "being dumped": ("prctl", 4, 1, 0, 0, 0),
-    "removing a file": ("unlinkat", AT_FDCWD, "scratch", 0),
-    "renaming a file": ("renameat2", AT_FDCWD, "scratch", AT_FDCWD, "scratch", 0),
+    "removing a directory": ("unlinkat", AT_FDCWD, "scratch", 0x200),
+    "exchanging files": ("renameat2", AT_FDCWD, "scratch", AT_FDCWD, "scratch", 2),
     "a link": ("symlinkat", "scratch", AT_FDCWD, "scratch"),
     "a mode": ("chmod", AT_FDCWD, "scratch", 0o4777),
 }
@@ -174,6 +174,37 @@ def test_keeper_can_only_create_and_write_files_for_accept_new(gateway, short, r
         assert open_as_keeper(k, gateway.conf / "alice.known_hosts", os.O_RDWR | os.O_APPEND) == -errno.EACCES
         k.release()
     assert_login_works(gateway, tmp_path, ring)
+
+
+def unlink_as_keeper(k, path):
+    return call(k, "unlinkat", AT_FDCWD, k.put(os.fsencode(path) + b"\0"), 0)
+
+
+def rename_as_keeper(k, path, to):
+    address = k.put(os.fsencode(path) + b"\0" + os.fsencode(to) + b"\0")
+    return call(k, "renameat2", AT_FDCWD, address, AT_FDCWD, address + len(os.fsencode(path)) + 1, 0)
+
+
+def test_keeper_replaces_files_in_state_directory_alone(gateway, short):
+    """And only in the directories of records: other things may lie in /var/lib/sallyport."""
+    gateway.options["StateDirectory"] = short / "state"
+    gateway.write_gateway()
+    with TakenOverKeeper(gateway, short) as k:
+        gateway.needs_landlock()
+        records, beside = short / "state" / "totp", short / "state" / "beside"
+        beside.write_text("mine")
+        for name in ("one", "two"):
+            (records / name).write_text(name)
+        assert open_as_keeper(k, records / "three", os.O_WRONLY | os.O_CREAT) >= 0
+        assert rename_as_keeper(k, records / "three", records / "one") == 0
+        assert unlink_as_keeper(k, records / "two") == 0
+        assert (records / "one").read_text() == "" and not (records / "two").exists()
+        assert open_as_keeper(k, beside, os.O_WRONLY) == -errno.EACCES
+        for path in (beside, gateway.conf / "00-gateway.ini", gateway.dir / "keys" / "host_ed25519"):
+            assert unlink_as_keeper(k, path) == -errno.EACCES
+            assert rename_as_keeper(k, path, records / "one") in (-errno.EACCES, -errno.EXDEV)
+            assert rename_as_keeper(k, records / "one", path) in (-errno.EACCES, -errno.EXDEV)
+            assert path.exists()
 
 
 def test_sockets_of_keeper_reach_no_other_peer(keeper):

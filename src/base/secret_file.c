@@ -1,5 +1,6 @@
 /*
- * Reading and writing files that hold secrets, for the key store and for what unlocks it.
+ * Reading and writing files that hold secrets, for the key store, for what unlocks it,
+ * and for the state directory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 
 #include "base/access_hint.h"
 #include "base/fd.h"
-#include "keystore/secret_file.h"
+#include "base/secret_file.h"
 
 static int
 secret_owner_ok(uid_t uid, uid_t dir_uid)

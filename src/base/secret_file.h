@@ -2,14 +2,13 @@
  * Files that hold secrets: read only if no other user can have written or read them, and
  * written whole or not at all.
  */
-#ifndef KEYSTORE_SECRET_FILE_H
-#define KEYSTORE_SECRET_FILE_H
+#ifndef BASE_SECRET_FILE_H
+#define BASE_SECRET_FILE_H
 
 #include <sys/types.h>
 
-#include "base/reason.h"
 #include "base/buf.h"
-#include "keystore/keystore.h"
+#include "base/reason.h"
 
 /* A directory with such files. */
 struct secret_dir {

@@ -49,6 +49,12 @@ role_run_only(char **argv)
 	errand_run(REEXEC_SOCKET, argv[0], argv[1]);
 }
 
+static int
+role_factor(char **argv)
+{
+	errand_factor(REEXEC_SOCKET);
+}
+
 /* USER SELF BASE COMMAND */
 static int
 role_starter(char **argv)
@@ -96,6 +102,7 @@ static const struct role {
 	{ "role-dialler", 0, role_dialler },
 	{ "role-run", 0, role_run },
 	{ "role-run-only", 2, role_run_only },
+	{ "role-factor", 0, role_factor },
 	{ "role-starter", 4, role_starter },
 	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },

@@ -1,7 +1,8 @@
 /*
  * An errand: a short-lived process that does for the keeper what the keeper must not do itself.  The
  * master executes sallyport anew for each (cli/role.c), with a socket of the keeper's in which the order
- * already waits.  An errand sends one answer and exits; if it fails, the keeper sees the socket close.
+ * already waits.  An errand sends one answer (that of FACTOR several) and exits; if it fails, the
+ * keeper sees the socket close.
  */
 #ifndef ERRAND_ERRAND_H
 #define ERRAND_ERRAND_H
@@ -16,6 +17,10 @@ void errand_dial(int sock) __attribute__((noreturn));
  * user of their own (starter.h).
  */
 void errand_run(int sock, const char *base, const char *command) __attribute__((noreturn));
+
+/* FACTOR: run the program of a second factor, carry questions and answers between it and the keeper
+ * (FACTOR_ASK, FACTOR_ANSWERS), and send RAN. */
+void errand_factor(int sock) __attribute__((noreturn));
 
 /* LOOK: connect to an upstream, do the key exchange, and send LOOKED with its host key, or DIAL_FAILED
  * with the reason. */

@@ -1,6 +1,6 @@
 /*
- * Running a lookup program with limits on its time, its output and its descendants.  Called by
- * errand_run.c, and by `sallyport route` and `check`; run_adopt() and run_sweep() also by the master.
+ * Running a lookup program, or that of a second factor, with limits on its time, its output and its
+ * descendants.  Called by errand_run.c and errand_factor.c, and by `sallyport route` and `check`; run_adopt() and run_sweep() also by the master.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,19 +17,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/privs.h"
-#include "errand/run.h"
+#include "errand/run_private.h"
 
 /* Bytes of one read(2): the deadline is looked at between two. */
 #define READ_SIZE 16384
-
-struct run {
-	pid_t pid;
-	int out, err; /* pipes from standard output and error; -1: at end of file */
-	int exec_fail; /* pipe on which a child that cannot execute the program sends a run_failure */
-	size_t err_len;
-	int status;
-	int ended;
-};
 
 /* Change to the directory of $PWD, or to / if its user may not enter that. */
 static int
@@ -49,12 +40,12 @@ struct run_failure {
 
 /* In the child: give up everything but descriptors 0 to 2, and execute the program. */
 static void
-run_execute(const struct run_order *order, int out, int err, int exec_fail)
+run_execute(const struct run_order *order, int in, int out, int err, int exec_fail)
 {
 	struct run_failure failure = { 0 };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
-	int null, i;
+	int i;
 
 	errno = EPERM;
 	/* before PR_SET_PDEATHSIG, which a change of user clears */
@@ -66,8 +57,9 @@ run_execute(const struct run_order *order, int out, int err, int exec_fail)
 		(void)sigaction(i, &dfl, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
+	if (in == -1)
+		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (in == -1 || dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(err, STDERR_FILENO) == -1 || run_change_dir(order->env) == -1)
 		goto fail;
 	fd_close_others(3, &exec_fail, 1);
@@ -105,31 +97,35 @@ run_pipe(int fds[2])
 static int
 run_start(struct run *run, const struct run_order *order)
 {
-	int out[2] = { -1, -1 }, err[2] = { -1, -1 }, fail[2] = { -1, -1 }, r = ERR_SYS;
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, err[2] = { -1, -1 }, fail[2] = { -1, -1 };
+	int r = ERR_SYS;
 
-	if (run_pipe(out) == 0 && run_pipe(err) == 0 && run_pipe(fail) == 0 &&
+	if ((order->talk == NULL || (run_pipe(in) == 0 && fd_set_nonblock(in[1]) == 0)) &&
+	    run_pipe(out) == 0 && run_pipe(err) == 0 && run_pipe(fail) == 0 &&
 	    fd_set_nonblock(out[0]) == 0 && fd_set_nonblock(err[0]) == 0) {
 		run->pid = fork();
 		if (run->pid == 0)
-			run_execute(order, out[1], err[1], fail[1]);
+			run_execute(order, in[0], out[1], err[1], fail[1]);
 		r = run->pid == -1 ? ERR_SYS : 0;
 	}
+	fd_close(&in[0]);
 	fd_close(&out[1]);
 	fd_close(&err[1]);
 	fd_close(&fail[1]);
 	if (r != 0) {
+		fd_close(&in[1]);
 		fd_close(&out[0]);
 		fd_close(&err[0]);
 		fd_close(&fail[0]);
 	}
+	run->in = in[1];
 	run->out = out[0];
 	run->err = err[0];
 	run->exec_fail = fail[0];
 	return r;
 }
 
-/* Read once from standard output.  0; ERR_TOOBIG: the program wrote more than it may. */
-static int
+int
 run_read_out(struct run *run, struct run_result *result)
 {
 	uint8_t *to, probe[1];
@@ -149,8 +145,7 @@ run_read_out(struct run *run, struct run_result *result)
 	return 0;
 }
 
-/* Read once from standard error, of which the first line is kept. */
-static int
+int
 run_read_err(struct run *run, struct run_result *result)
 {
 	char text[READ_SIZE];
@@ -170,12 +165,29 @@ run_read_err(struct run *run, struct run_result *result)
 	return run->err_len > result->out.max ? ERR_TOOBIG : 0;
 }
 
+int
+run_has_ended(struct run *run)
+{
+	siginfo_t info = { 0 };
+
+	/* WNOWAIT: it is reaped after its process group is killed, so that the number stays its own */
+	if (!run->ended && waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		run->ended = info.si_pid == run->pid;
+	return run->ended;
+}
+
+void
+run_fail_output(const struct run_result *result, char failure[RUN_FAILURE_SIZE])
+{
+	snprintf(failure, RUN_FAILURE_SIZE, "it printed more than %zu bytes and was killed",
+	    result->out.max);
+}
+
 /* Wait until the program has ended and its pipes are closed, or a limit is exceeded. */
 static void
 run_wait(struct run *run, int64_t deadline, int watched, struct run_result *result)
 {
 	struct pollfd fds[3];
-	siginfo_t info;
 	int64_t now;
 	int wait_ms;
 
@@ -204,17 +216,11 @@ run_wait(struct run *run, int64_t deadline, int watched, struct run_result *resu
 			}
 			if ((fds[0].revents != 0 && run_read_out(run, result) != 0) ||
 			    (fds[1].revents != 0 && run_read_err(run, result) != 0)) {
-				snprintf(result->failure, sizeof(result->failure),
-				    "it printed more than %zu bytes and was killed",
-				    result->out.max);
+				run_fail_output(result, result->failure);
 				return;
 			}
 		}
-		info.si_pid = 0;
-		/* WNOWAIT: it is reaped after its process group is killed, so that the number stays its own */
-		if (!run->ended &&
-		    waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
-			run->ended = info.si_pid == run->pid;
+		(void)run_has_ended(run);
 	}
 }
 
@@ -330,7 +336,7 @@ run_fail_start(const struct run_failure *failure, struct run_result *result)
 void
 run_program(const struct run_order *order, struct run_result *result)
 {
-	struct run run = { .out = -1, .err = -1, .exec_fail = -1 };
+	struct run run = { .in = -1, .out = -1, .err = -1, .exec_fail = -1 };
 	int64_t deadline = clock_ms() + order->timeout_ms;
 	struct run_failure failure;
 	char *newline;
@@ -346,9 +352,12 @@ run_program(const struct run_order *order, struct run_result *result)
 	}
 	if (read(run.exec_fail, &failure, sizeof(failure)) == (ssize_t)sizeof(failure))
 		run_fail_start(&failure, result);
+	else if (order->talk != NULL)
+		run_converse(&run, order, deadline, result);
 	else
 		run_wait(&run, deadline, order->watched, result);
 	run_clean_up(&run);
+	fd_close(&run.in);
 	fd_close(&run.out);
 	fd_close(&run.err);
 	fd_close(&run.exec_fail);

@@ -13,11 +13,27 @@
 /* Bytes of standard error that are kept, for the log. */
 #define RUN_SAID_MAX 200
 
+#define RUN_FAILURE_SIZE 160
+
 struct run_result {
-	char failure[160];	     /* "", or why it was killed or not run */
-	int status;		     /* its exit status */
-	struct buf out;		     /* its standard output; the caller frees it */
-	char said[RUN_SAID_MAX + 1]; /* the first line of its standard error */
+	char failure[RUN_FAILURE_SIZE]; /* "", or why it was killed or not run */
+	int status;			/* its exit status */
+	struct buf out;			/* its standard output; the caller frees it */
+	char said[RUN_SAID_MAX + 1];	/* the first line of its standard error */
+};
+
+/*
+ * A program that is talked to while it runs: run_order.watched is then where the answers to what it says come from.
+ * Each function returns 0, or another value after it has set result->failure: the program is killed.
+ */
+struct run_talk {
+	void *ctx;
+	/* The program has printed something, or may say more now: result->out has all of it, from the start. */
+	int (*said)(void *ctx, struct run_result *result);
+	/* watched can be read: take what has come, and append to in what the program is to read. */
+	int (*told)(void *ctx, struct buf *in, struct run_result *result);
+	/* Is there an answer to come?  An end of the program counts when it has come. */
+	int (*waits)(const void *ctx);
 };
 
 struct run_order {
@@ -29,6 +45,9 @@ struct run_order {
 	int timeout_ms;
 	size_t max;  /* bytes on standard output, and on standard error; with more it is killed */
 	int watched; /* a socket, or -1; when its peer closes it, the program is killed */
+	/* NULL: the program's standard input is empty, and it has ended when no process has its output open any
+	 * more */
+	const struct run_talk *talk;
 };
 
 /* Run it to its end.  The caller must have no other children: all descendants are killed. */

@@ -38,6 +38,13 @@
  * some are being replaced. */
 #define IPC_HOST_KEYS_MAX 32
 
+/* Questions in one FACTOR_ASK: more than a form has; bytes of one, and of an answer: more than fits into a
+ * window; and bytes of instructions.  All together fit into 32 KiB, which each client takes (RFC 4253 section
+ * 6.1). */
+#define IPC_QUESTIONS_MAX 8
+#define IPC_QUESTION_MAX 1024
+#define IPC_INSTRUCTIONS_MAX 16384
+
 enum ipc_type {
 	IPC_NONE,
 #define IPC_MESSAGE(type, way, phases, descriptor) IPC_##type,
@@ -51,6 +58,7 @@ enum ipc_errand {
 	IPC_ERRAND_RUN,
 	IPC_ERRAND_PASSWORD,
 	IPC_ERRAND_LOOK,
+	IPC_ERRAND_FACTOR,
 	IPC_ERRAND_HOP, /* not an errand by its length: the carrier of a hop (session/carrier.h) */
 };
 

@@ -136,6 +136,19 @@ struct ipc_ran {
 void ipc_ran_put(struct buf *b, const struct ipc_ran *m);
 int ipc_ran_get(struct wire *body, struct ipc_ran *m) MUST_CHECK;
 
+/* FACTOR_ASK: what a program of Factor has the client asked.  The texts are the program's, of any bytes. */
+struct ipc_factor_ask {
+	struct bytes info; /* lines with a newline between two */
+	uint32_t n;
+	struct ipc_question {
+		int echo;
+		struct bytes text;
+	} questions[IPC_QUESTIONS_MAX];
+};
+
+void ipc_factor_ask_put(struct buf *b, const struct ipc_factor_ask *m);
+int ipc_factor_ask_get(struct wire *body, struct ipc_factor_ask *m) MUST_CHECK;
+
 struct ipc_look {
 	uint32_t connect_ms; /* how long connecting may take, */
 	uint32_t total_ms;   /* and all of it */

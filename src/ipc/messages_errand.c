@@ -159,6 +159,37 @@ ipc_ran_get(struct wire *body, struct ipc_ran *m)
 }
 
 void
+ipc_factor_ask_put(struct buf *b, const struct ipc_factor_ask *m)
+{
+	uint32_t i;
+
+	wire_put_bytes(b, m->info);
+	wire_put_u32(b, m->n);
+	for (i = 0; i < m->n; i++) {
+		wire_put_bool(b, m->questions[i].echo);
+		wire_put_bytes(b, m->questions[i].text);
+	}
+}
+
+int
+ipc_factor_ask_get(struct wire *body, struct ipc_factor_ask *m)
+{
+	uint32_t i;
+
+	m->info = wire_string(body);
+	m->n = wire_u32(body);
+	if (m->info.len > IPC_INSTRUCTIONS_MAX || m->n > IPC_QUESTIONS_MAX)
+		return ERR_FORMAT;
+	for (i = 0; i < m->n; i++) {
+		m->questions[i].echo = wire_bool(body);
+		m->questions[i].text = wire_string(body);
+		if (m->questions[i].text.len > IPC_QUESTION_MAX)
+			return ERR_FORMAT;
+	}
+	return wire_end(body);
+}
+
+void
 ipc_look_put(struct buf *b, const struct ipc_look *m)
 {
 	wire_put_u32(b, m->connect_ms);

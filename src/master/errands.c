@@ -80,7 +80,8 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	static const char *const roles[] = { [IPC_ERRAND_DIAL] = "role-dial",
 		[IPC_ERRAND_RUN] = "role-run",
 		[IPC_ERRAND_PASSWORD] = "role-password",
-		[IPC_ERRAND_LOOK] = "role-look" };
+		[IPC_ERRAND_LOOK] = "role-look",
+		[IPC_ERRAND_FACTOR] = "role-factor" };
 	const unsigned int kind = wire_u8(&msg->body);
 	pid_t pid;
 	int r;

@@ -441,6 +441,32 @@ get_ran(struct wire *body, int whole)
 }
 
 static void
+put_factor_ask(struct buf *b)
+{
+	ipc_factor_ask_put(b,
+	    &(struct ipc_factor_ask){ .info = BYTES("two\nlines"),
+		.n = 2,
+		.questions = { { 1, BYTES("Token") }, { 0, BYTES("P\0N") } } });
+}
+
+static int
+get_factor_ask(struct wire *body, int whole)
+{
+	struct ipc_factor_ask m;
+	int r = ipc_factor_ask_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_bytes(m.info, "two\nlines");
+	assert_int_equal(m.n, 2);
+	assert_true(m.questions[0].echo);
+	assert_bytes(m.questions[0].text, "Token");
+	assert_false(m.questions[1].echo);
+	assert_int_equal(m.questions[1].text.len, 3);
+	return 0;
+}
+
+static void
 put_look(struct buf *b)
 {
 	char name[] = "*.example", *destinations[] = { name };
@@ -748,6 +774,7 @@ static const struct pair pairs[] = {
 	{ "DIAL", put_dial, get_dial },
 	{ "RUN", put_run, get_run },
 	{ "RAN", put_ran, get_ran },
+	{ "FACTOR_ASK", put_factor_ask, get_factor_ask },
 	{ "LOOK", put_look, get_look },
 	{ "HOST_KEY", put_host_key, get_host_key },
 	{ "LOOKED", put_looked, get_looked },
@@ -884,6 +911,45 @@ test_lists(void **state)
 	}
 }
 
+/* No more questions, and no longer texts, than a client is shown. */
+static void
+test_questions(void **state)
+{
+	static char text[IPC_INSTRUCTIONS_MAX + 1];
+	const struct {
+		uint32_t n;
+		size_t info, question;
+		int result;
+	} cases[] = {
+		{ 0, IPC_INSTRUCTIONS_MAX, 0, 0 },
+		{ 0, IPC_INSTRUCTIONS_MAX + 1, 0, ERR_FORMAT },
+		{ IPC_QUESTIONS_MAX, 0, IPC_QUESTION_MAX, 0 },
+		{ 1, 0, IPC_QUESTION_MAX + 1, ERR_FORMAT },
+	};
+	struct ipc_factor_ask m, got;
+	struct wire body;
+	struct buf b;
+	size_t i, j;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		m = (struct ipc_factor_ask){ .n = cases[i].n };
+		m.info = (struct bytes){ (uint8_t *)text, cases[i].info };
+		for (j = 0; j < m.n; j++)
+			m.questions[j].text = (struct bytes){ (uint8_t *)text, cases[i].question };
+		buf_init(&b, IPC_MAX);
+		ipc_factor_ask_put(&b, &m);
+		wire_init(&body, b.data, b.len);
+		assert_int_equal(ipc_factor_ask_get(&body, &got), cases[i].result);
+		buf_free(&b);
+	}
+	buf_init(&b, IPC_MAX);
+	wire_put_text(&b, "");
+	wire_put_u32(&b, IPC_QUESTIONS_MAX + 1);
+	wire_init(&body, b.data, b.len);
+	assert_int_equal(ipc_factor_ask_get(&body, &got), ERR_FORMAT);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -895,6 +961,7 @@ main(void)
 		cmocka_unit_test(test_other_bytes),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_questions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,24 @@ auth_methods_begun(const struct auth_methods *m)
 	return 0;
 }
 
+int
+auth_methods_device_to_come(const struct auth_methods *m)
+{
+	const struct login_method *next;
+	unsigned int n;
+	size_t i;
+
+	for (i = 0; i < list_count(m) && !m->complete; i++)
+		for (n = m->passed[i]; m->passed[i] > 0; n++) {
+			next = list_method(m->lists->v[i], n);
+			if (next == NULL)
+				break;
+			if (next->flags & METHOD_DEVICE)
+				return 1;
+		}
+	return 0;
+}
+
 const char *
 auth_methods_conversation(const struct auth_methods *m, const char *devices)
 {

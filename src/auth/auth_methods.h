@@ -28,6 +28,9 @@ int auth_methods_step(struct auth_methods *m, const char *method);
 /* Has any method been passed?  1 or 0. */
 int auth_methods_begun(const struct auth_methods *m);
 
+/* Does a list of which a method has been passed have one with a device yet to be passed?  1 or 0. */
+int auth_methods_device_to_come(const struct auth_methods *m);
+
 /*
  * What a request of the client for keyboard-interactive is for: the next method of the first list
  * that has it there, "keyboard-interactive" or one with a device.  devices is the name-list of the

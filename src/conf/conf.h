@@ -85,6 +85,7 @@ struct conf_gateway {
 	struct strlist host_keys;	  /* names in the key store; default host_ed25519 */
 	struct strlist host_certificates; /* paths (resolved) */
 	int login_grace_ms;		  /* default 30 s */
+	int factor_timeout_ms;		  /* default 2 min */
 	int max_startups[3];		  /* begin, rate in percent, full; default 100:30:1000 */
 	int per_source_max_startups;	  /* default 50; 0: none */
 	int per_source_net_block[2];	  /* bits that make a source: IPv4, IPv6; default 32, 64 */

@@ -49,8 +49,9 @@ struct keyword {
 
 #define KEYWORDS_MAX 96 /* in one table */
 
-extern const struct keyword_type keyword_int;	 /* int */
-extern const struct keyword_type keyword_time;	 /* int: milliseconds */
+extern const struct keyword_type keyword_int; /* int */
+extern const struct keyword_type
+    keyword_time; /* int: milliseconds; 0: none, or without a default not written */
 extern const struct keyword_type keyword_port;	 /* uint16_t */
 extern const struct keyword_type keyword_choice; /* enum or int: index of the choice */
 extern const struct keyword_type keyword_name; /* char *: the choice, in the table's letter case */

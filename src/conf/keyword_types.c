@@ -179,6 +179,8 @@ keyword_print_time(const struct keyword *kw, const void *field, FILE *to)
 {
 	int ms = *(const int *)field;
 
+	if (ms == 0 && kw->value == NULL)
+		return;
 	if (ms == 0)
 		fprintf(to, "%s = none\n", kw->name);
 	else

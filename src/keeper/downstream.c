@@ -185,6 +185,8 @@ downstream_method_passed(struct ksession *s)
 		/* the next key is to prove itself to the route of this one */
 		if (s->down.key_verified)
 			auth_server_each_key(s->down.auth, 0);
+		if (auth_methods_device_to_come(&s->down.methods_verified))
+			factor_time_begin(s);
 		downstream_partial(s);
 	} else if (method->verifies_client) {
 		method->client_done(s);

@@ -360,6 +360,7 @@ keeper_init(struct keeper *k, int master)
 	k->from_master.kind = SOURCE_MASTER;
 	jobs_init(k);
 	tunnels_init(&k->tunnels);
+	factor_times_init(&k->factor_times);
 }
 
 /* A lookup program or tree that is missing may be made later, and other logins do not need

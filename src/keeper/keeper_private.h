@@ -9,6 +9,7 @@
 #include "ipc/ipc.h"
 #include "keeper/dead_hosts.h"
 #include "keeper/decoy.h"
+#include "keeper/factor_time.h"
 #include "keeper/jobs.h"
 #include "keeper/resolved.h"
 #include "keeper/snapshot.h"
@@ -33,6 +34,7 @@ struct keeper {
 	struct ktls_list tls;
 	struct jobs jobs;
 	struct tunnels tunnels;
+	struct factor_times factor_times;
 	struct queued_list master_queue; /* for the master (master_link.h) */
 	struct ksession_list ended;	 /* freed after each round of events */
 	struct ktls_list tls_ended;	 /* the same */

@@ -89,7 +89,7 @@ ksession_follow(struct ksession *s)
 	s->snapshot = snapshot_ref(s->keeper->now);
 }
 
-/* The session's process keeps to LoginGraceTime and, once refused, to limits of its own (at most
+/* The session's process keeps to LoginGraceTime or FactorTimeout and, once refused, to limits of its own (at most
  * SESSION_CLOSE_MAX_MS of session.c): it is cut so much later if it does not. */
 #define KSESSION_GRACE_SLACK_MS 5000
 #define KSESSION_END_MS 130000
@@ -133,8 +133,16 @@ ksession_phase_deadline(const struct ksession *s, enum ipc_phase phase)
 		return CLOCK_NEVER;
 	if (phase == IPC_PHASE_END)
 		return s->deadline < end ? s->deadline : end;
+	if (s->factor_time.until != 0)
+		return s->factor_time.until + KSESSION_GRACE_SLACK_MS;
 	grace = s->snapshot->conf->gateway.login_grace_ms;
 	return grace > 0 ? s->started + grace + KSESSION_GRACE_SLACK_MS : CLOCK_NEVER;
+}
+
+void
+ksession_set_deadline(struct ksession *s)
+{
+	s->deadline = ksession_phase_deadline(s, s->phase);
 }
 
 /* May this phase follow?  Without an upstream, as with Mode = jump and tunnel, the login is over once the
@@ -167,7 +175,7 @@ ksession_set_phase(struct ksession *s, enum ipc_phase phase)
 	}
 	ksession_debug(s, "%s -> %s", from->name, to->name);
 	s->phase = phase;
-	s->deadline = ksession_phase_deadline(s, phase);
+	ksession_set_deadline(s);
 	return 0;
 }
 
@@ -180,7 +188,8 @@ ksession_sweep(struct ksession *s, int64_t now)
 	if (s->phase == IPC_PHASE_END)
 		ksession_warn(s, "does not end, cut");
 	else
-		ksession_warn(s, "LoginGraceTime is over, and it does not end: cut off");
+		ksession_warn(s, "%s is over, and it does not end: cut off",
+		    s->factor_time.until != 0 ? "FactorTimeout" : "LoginGraceTime");
 	ksession_end(s);
 }
 
@@ -202,7 +211,7 @@ ksession_login_end(const struct ksession *s)
 	return s->route == NULL ? IPC_LOGIN_INVALIDUSER : IPC_LOGIN_AUTHFAIL;
 }
 
-static void
+void
 ksession_tell_master(const struct ksession *s, struct buf *b)
 {
 	if (s->keeper->master == -1)
@@ -220,6 +229,7 @@ ksession_login_done(struct ksession *s)
 	if (r != 0)
 		return r;
 	s->logged_in = 1;
+	factor_time_end(s);
 	ipc_begin(&b, IPC_LOGGED_IN);
 	wire_put_u64(&b, s->id);
 	ksession_tell_master(s, &b);
@@ -250,6 +260,7 @@ ksession_end(struct ksession *s)
 	if (s->link.parent == NULL && s->logged_in)
 		ksession_log_end(s, &cut);
 	ksession_log_lost(s);
+	factor_time_end(s);
 	jobs_cancel(s);
 	tunnels_end(s);
 	/* closing takes a descriptor out of the epoll set, as no other process has it */

@@ -7,6 +7,7 @@
 
 #include "formats/destination.h"
 #include "keeper/downstream.h"
+#include "keeper/factor_time.h"
 #include "keeper/hop.h"
 #include "keeper/jump.h"
 #include "keeper/keeper_private.h"
@@ -42,6 +43,7 @@ struct ksession {
 	struct host_key_signing sign;
 	struct login_downstream down;
 	struct login_upstream up;
+	struct factor_time factor_time;
 	struct jump_dial jump;
 	struct tunnel_holder tunnels;
 	struct ksession_log log;
@@ -60,6 +62,12 @@ void ksession_follow(struct ksession *s);
 /* Go on to another phase, and set its deadline.  0; or ERR_BADSTATE if it cannot follow the
  * present one: the session has been ended. */
 int ksession_set_phase(struct ksession *s, enum ipc_phase phase) MUST_CHECK;
+
+/* The deadline of the present phase again: FactorTimeout counts from now on. */
+void ksession_set_deadline(struct ksession *s);
+
+/* Send the master a message; a master that is gone needs none. */
+void ksession_tell_master(const struct ksession *s, struct buf *b);
 
 /* The client and the upstream have let each other in: phase RELAY, and LOGGED_IN to the
  * master.  0, or ERR_BADSTATE as ksession_set_phase(). */

@@ -520,7 +520,8 @@ ksession_log_end(struct ksession *s, const struct ipc_end *r)
 	if (s->refused)
 		return; /* logged when it was refused */
 	ksession_log_user(s, user, sizeof(user));
-	if (strstr(r->reason, "LoginGraceTime") != NULL) {
+	if (strstr(r->reason, "LoginGraceTime") != NULL ||
+	    strstr(r->reason, "FactorTimeout") != NULL) {
 		ksession_fields(s, "timeout", &f);
 		log_event(LOG_LVL_INFO, &f, "Timeout before authentication for %s port %u",
 		    s->client, s->client_port);

@@ -98,6 +98,8 @@ static const struct keyword route_table[] = {
 	    .min = ALGORITHMS_HOST_KEY },
 	{ "MACs", &keyword_algorithms, R(macs), .min = ALGORITHMS_MAC },
 	{ "PubkeyAcceptedAlgorithms", &route_user_key_algorithms, R(pubkey_accepted_algorithms) },
+	{ "FactorTimeout", &keyword_time, R(factor_timeout_written_ms), .min = 1000,
+	    .max = 3600 * 1000 },
 	{ "PubkeyAuthOptions", &keyword_mask, R(pubkey_auth_written),
 	    .choices = conf_pubkey_auth_names },
 	{ "RekeyLimit", &keyword_rekey, R(rekey) },
@@ -421,6 +423,9 @@ route_new_with(const struct conf *conf, const struct conf_section *section, cons
 		r->proxy_jump_by_login = r->proxy_jump != NULL && percent_has(r->proxy_jump);
 		r->pubkey_auth = r->pubkey_auth_written != 0 ? r->pubkey_auth_written :
 							       conf->gateway.pubkey_auth;
+		r->factor_timeout_ms = r->factor_timeout_written_ms != 0 ?
+		    r->factor_timeout_written_ms :
+		    conf->gateway.factor_timeout_ms;
 		r->rekey_limit = r->rekey.set ? r->rekey : conf->gateway.rekey;
 		route_apply_restrict(section, r);
 		route_check(conf, section, r, errors);

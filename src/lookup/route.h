@@ -110,6 +110,8 @@ struct route {
 	char *host_key_algorithms;
 	char *macs;
 	char *pubkey_accepted_algorithms; /* of the client's key, or NULL: as [gateway] has it */
+	int factor_timeout_written_ms;	  /* FactorTimeout as written; 0: it is not */
+	int factor_timeout_ms;		  /* the same, or if not set that of [gateway] */
 	int pubkey_auth_written;	  /* PubkeyAuthOptions as written */
 	int pubkey_auth;		  /* the same, or if not set that of [gateway] */
 	struct conf_rekey rekey;	  /* RekeyLimit as written */

@@ -25,6 +25,16 @@
  * should take less than a second. */
 #define KEEPER_END_MS 500
 
+/* HALF_PROVEN: a session has FactorTimeout. */
+static void
+keeper_half_proven(struct master *m, struct wire *body)
+{
+	uint64_t id = wire_u64(body), until = wire_u64(body);
+
+	if (wire_end(body) == 0 && until <= INT64_MAX)
+		startups_half_proven(m->startups, id, (int64_t)until);
+}
+
 /* LOGIN_ENDED: what a failed login costs its source. */
 static void
 keeper_login_ended(struct master *m, struct wire *body)
@@ -96,6 +106,8 @@ keeper_message(struct master *m)
 		errands_start(m, &msg);
 	else if (msg.type == IPC_LOGGED_IN)
 		startups_logged_in(m->startups, wire_u64(&msg.body));
+	else if (msg.type == IPC_HALF_PROVEN)
+		keeper_half_proven(m, &msg.body);
 	else if (msg.type == IPC_LOGIN_ENDED)
 		keeper_login_ended(m, &msg.body);
 	else if (msg.type == IPC_TLS_OPEN)

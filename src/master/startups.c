@@ -23,7 +23,7 @@
 #define STARTUP_SWEEP_MS 1000
 
 struct startup {
-	TAILQ_ENTRY(startup) entry; /* in starting, or in unsettled */
+	TAILQ_ENTRY(startup) entry; /* in starting, half_proven or unsettled */
 	LIST_ENTRY(startup) by_pid, by_id;
 	pid_t pid;
 	uint64_t id;
@@ -31,11 +31,12 @@ struct startup {
 	uint32_t port;
 	int tls; /* it is the process of a TLS connection, and no session */
 	int logged_in;
+	int half_proven;
 	int late;    /* it was overdue at the last sweep */
 	int overdue; /* it was overdue twice and has been killed */
 	int has_end; /* end is set: the keeper has reported how the login ended */
 	enum ipc_login end;
-	int64_t grace_end; /* of LoginGraceTime; CLOCK_NEVER: there is none */
+	int64_t grace_end; /* of LoginGraceTime or FactorTimeout; CLOCK_NEVER: there is none */
 	int64_t ended;	   /* when its process ended; 0: it runs */
 };
 
@@ -56,10 +57,11 @@ struct startups {
 	struct netaddr_key key;
 	struct startup_chain by_pid[STARTUP_BUCKETS], by_id[STARTUP_BUCKETS];
 	struct startup_sources sources[STARTUP_BUCKETS];
-	struct startup_list starting;  /* running, and not logged in yet */
-	struct startup_list unsettled; /* ended, and the keeper has not reported yet */
-	unsigned int n_starting, all;  /* all: every one whose process runs */
-	unsigned int tls;	       /* of these, processes of TLS connections */
+	struct startup_list starting;	 /* running, and not logged in yet */
+	struct startup_list half_proven; /* the same, and waiting for a second factor */
+	struct startup_list unsettled;	 /* ended, and the keeper has not reported yet */
+	unsigned int n_starting, all;	 /* all: every one whose process runs */
+	unsigned int tls;		 /* of these, processes of TLS connections */
 	int64_t swept;
 	int signalled; /* the signal of startups_signal(); 0: none */
 };
@@ -73,6 +75,7 @@ startups_new(const struct conf_gateway *gateway)
 		return NULL;
 	s->gateway = gateway;
 	TAILQ_INIT(&s->starting);
+	TAILQ_INIT(&s->half_proven);
 	TAILQ_INIT(&s->unsettled);
 	netaddr_key_make(&s->key);
 	s->penalties = penalties_new(gateway);
@@ -176,10 +179,14 @@ startup_by_pid(struct startups *s, pid_t pid)
 	return e;
 }
 
-/* A session has logged in, or ended: it no longer counts for MaxStartups and PerSourceMaxStartups. */
+/* A session has logged in, or half, or ended: it no longer counts for MaxStartups and PerSourceMaxStartups. */
 static void
 startup_leave(struct startups *s, struct startup *e)
 {
+	if (e->half_proven) {
+		TAILQ_REMOVE(&s->half_proven, e, entry);
+		return;
+	}
 	TAILQ_REMOVE(&s->starting, e, entry);
 	s->n_starting--;
 	startup_source_remove(s, &e->address);
@@ -331,6 +338,23 @@ startups_logged_in(struct startups *s, uint64_t id)
 }
 
 void
+startups_half_proven(struct startups *s, uint64_t id, int64_t until)
+{
+	struct startup *e = startup_by_id(s, id);
+
+	if (e == NULL || e->logged_in || e->half_proven || e->has_end)
+		return;
+	e->grace_end = until;
+	e->late = 0;
+	/* the report of its end is on its way */
+	if (e->ended != 0)
+		return;
+	startup_leave(s, e);
+	e->half_proven = 1;
+	TAILQ_INSERT_TAIL(&s->half_proven, e, entry);
+}
+
+void
 startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_t now)
 {
 	struct startup *e = startup_by_id(s, id);
@@ -397,20 +421,18 @@ startup_kill(struct startup *e)
 	/* the process has not been reaped, so its number cannot be another's */
 	(void)kill(e->pid, SIGKILL);
 	e->overdue = 1;
-	log_warn("session %04jx: killed: neither logged in nor gone %d s after LoginGraceTime, "
-		 "from %s port %u",
-	    (uintmax_t)e->id, STARTUP_OVERDUE_MS / 1000, netaddr_text(&e->address, text), e->port);
+	log_warn("session %04jx: killed: neither logged in nor gone %d s after %s, from %s port %u",
+	    (uintmax_t)e->id, STARTUP_OVERDUE_MS / 1000,
+	    e->half_proven ? "FactorTimeout" : "LoginGraceTime", netaddr_text(&e->address, text),
+	    e->port);
 }
 
-void
-startups_sweep(struct startups *s, int64_t now)
+static void
+startups_sweep_list(const struct startup_list *list, int64_t now)
 {
 	struct startup *e;
 
-	if (now < startups_next_sweep(s))
-		return;
-	s->swept = now;
-	TAILQ_FOREACH(e, &s->starting, entry) {
+	TAILQ_FOREACH(e, list, entry) {
 		/* cppcheck does not see through the loop: the queue has whole entries alone */
 		/* cppcheck-suppress uninitvar */
 		if (e->overdue || e->grace_end == CLOCK_NEVER ||
@@ -421,6 +443,18 @@ startups_sweep(struct startups *s, int64_t now)
 			startup_kill(e);
 		e->late = 1;
 	}
+}
+
+void
+startups_sweep(struct startups *s, int64_t now)
+{
+	struct startup *e;
+
+	if (now < startups_next_sweep(s))
+		return;
+	s->swept = now;
+	startups_sweep_list(&s->starting, now);
+	startups_sweep_list(&s->half_proven, now);
 	while ((e = TAILQ_FIRST(&s->unsettled)) != NULL && now >= e->ended + STARTUP_WORD_MS)
 		startups_login_ended(s, e->id, IPC_LOGIN_NOAUTH, now);
 }
@@ -428,7 +462,7 @@ startups_sweep(struct startups *s, int64_t now)
 int64_t
 startups_next_sweep(const struct startups *s)
 {
-	if (TAILQ_EMPTY(&s->starting) && TAILQ_EMPTY(&s->unsettled))
+	if (TAILQ_EMPTY(&s->starting) && TAILQ_EMPTY(&s->half_proven) && TAILQ_EMPTY(&s->unsettled))
 		return CLOCK_NEVER;
 	return s->swept + STARTUP_SWEEP_MS;
 }

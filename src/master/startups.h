@@ -69,6 +69,8 @@ int startups_add_tls(struct startups *s, pid_t pid, uint64_t id, const struct ne
 
 /* The keeper's report: the session has logged in, and no longer counts; or its login ended like this. */
 void startups_logged_in(struct startups *s, uint64_t id);
+/* Or: a second factor is waited for, until this time of clock_ms(): it no longer counts, and is overdue then. */
+void startups_half_proven(struct startups *s, uint64_t id, int64_t until);
 void startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, int64_t now);
 
 /*
@@ -77,7 +79,7 @@ void startups_login_ended(struct startups *s, uint64_t id, enum ipc_login end, i
  */
 int startups_reap(struct startups *s, pid_t pid, int status, int64_t now);
 
-/* Kill the sessions that are not logged in STARTUP_OVERDUE_MS after LoginGraceTime, if they were already
+/* Kill the sessions that are not logged in STARTUP_OVERDUE_MS after LoginGraceTime or FactorTimeout, if they were already
  * overdue at the sweep before. */
 void startups_sweep(struct startups *s, int64_t now);
 /* When to call startups_sweep() next, or CLOCK_NEVER. */

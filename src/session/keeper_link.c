@@ -233,6 +233,9 @@ keeper_link_message(struct session *s, struct ipc_msg *msg)
 	case IPC_PACE:
 		login_pace(s, &msg->body);
 		break;
+	case IPC_LOGIN_TIME:
+		login_time(s, &msg->body);
+		break;
 	case IPC_UPSTREAM_FD:
 		login_upstream_begin(s, msg);
 		break;

@@ -88,6 +88,20 @@ login_pace_left(const struct session *s)
 	return left > 0 ? left : 0;
 }
 
+void
+login_time(struct session *s, struct wire *body)
+{
+	uint64_t until = wire_u64(body);
+
+	if (wire_end(body) != 0 || until > INT64_MAX || s->state == SESSION_AGENT ||
+	    s->state == SESSION_RELAY) {
+		session_end(s, "unexpected time for the login from the keeper");
+		return;
+	}
+	s->deadline = (int64_t)until;
+	s->factor_time = 1;
+}
+
 /* --- the upstream leg --- */
 
 void

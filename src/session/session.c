@@ -260,6 +260,23 @@ session_ended_by_operator(struct session *s)
 	leg_disconnect(s->up, SSH_DISCONNECT_BY_APPLICATION, why);
 }
 
+/* The login has taken too long.  A person whose second factor was waited for is told. */
+static void
+session_login_timeout(struct session *s)
+{
+	char line[160];
+
+	if (!s->factor_time) {
+		session_end(s, "LoginGraceTime is over");
+		return;
+	}
+	session_end(s, "FactorTimeout is over");
+	snprintf(line, sizeof(line),
+	    "sallyport: the time for your second factor is over: log in again (session %04jx)",
+	    (uintmax_t)s->config->id);
+	session_disconnect(s, line, 0);
+}
+
 /* Keepalives, deadlines, and memory to give back. */
 static void
 session_timers(struct session *s, int64_t now)
@@ -277,7 +294,7 @@ session_timers(struct session *s, int64_t now)
 	if (now >= s->deadline && s->state == SESSION_AGENT)
 		agentfwd_timeout(s, now);
 	else if (now >= s->deadline && s->state != SESSION_CLOSING)
-		session_end(s, "LoginGraceTime is over");
+		session_login_timeout(s);
 	session_trim(s, now);
 }
 

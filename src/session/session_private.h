@@ -54,6 +54,7 @@ struct session {
 	int orphan;		  /* the keeper was lost before the client was let in */
 	unsigned int refused;	  /* refusals by the policy */
 	int64_t deadline;	  /* of the client's login */
+	int factor_time;	  /* it is that of FactorTimeout, and not of LoginGraceTime */
 	int64_t up_deadline;	  /* of the login upstream */
 	int64_t up_timeout_ms;	  /* ConnectTimeout */
 	int up_alive_interval_ms; /* ServerAliveInterval */
@@ -173,6 +174,9 @@ void login_upstream_failed(struct session *s, const char *reason);
 /* PACE: delay the keeper's next messages.  This hides from the client how long the keeper
  * took: RFC 4252 sets no time within which a server has to answer. */
 void login_pace(struct session *s, struct wire *body);
+
+/* LOGIN_TIME: FactorTimeout counts from now on, in place of LoginGraceTime. */
+void login_time(struct session *s, struct wire *body);
 
 /* Microseconds until the keeper's messages are acted on; 0: now. */
 int64_t login_pace_left(const struct session *s);

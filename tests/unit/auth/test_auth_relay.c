@@ -560,15 +560,29 @@ test_lists_with_devices(void **state)
 	methods(&m, &l, "publickey," METHOD_TOTP " " KBDINT "," METHOD_TOTP);
 	expect_next(&m, "publickey," KBDINT);
 	assert_false(auth_methods_begun(&m));
+	assert_false(auth_methods_device_to_come(&m));
 	assert_string_equal(auth_methods_conversation(&m, ""), KBDINT);
 	assert_false(auth_methods_step(&m, METHOD_TOTP));
 	assert_false(auth_methods_begun(&m));
 	assert_false(auth_methods_step(&m, KBDINT));
 	assert_true(auth_methods_begun(&m));
+	assert_true(auth_methods_device_to_come(&m));
 	assert_string_equal(auth_methods_conversation(&m, ""), METHOD_TOTP);
 	assert_false(auth_methods_step(&m, KBDINT));
 	assert_true(auth_methods_step(&m, METHOD_TOTP));
 	assert_null(auth_methods_conversation(&m, ""));
+	assert_false(auth_methods_device_to_come(&m));
+
+	/* not if the list with it has not begun, or it has been passed; else also behind another */
+	methods(&m, &l, "password," METHOD_TOTP " publickey,password");
+	assert_false(auth_methods_step(&m, "publickey"));
+	assert_false(auth_methods_device_to_come(&m));
+	methods(&m, &l, METHOD_TOTP ",publickey,password," METHOD_FACTOR);
+	assert_false(auth_methods_step(&m, METHOD_TOTP));
+	assert_true(auth_methods_device_to_come(&m));
+	methods(&m, &l, METHOD_TOTP ",publickey,password");
+	assert_false(auth_methods_step(&m, METHOD_TOTP));
+	assert_false(auth_methods_device_to_come(&m));
 
 	methods(&m, &l, "publickey," METHOD_TOTP " publickey," METHOD_FACTOR);
 	assert_null(auth_methods_conversation(&m, ""));

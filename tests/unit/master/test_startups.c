@@ -278,6 +278,66 @@ test_overdue_session_is_killed(void **state)
 	}
 }
 
+/* Who thinks about a second factor counts for no limit, keeps to the time for that, and ends like any login. */
+static void
+test_half_proven_session(void **state)
+{
+	struct conf_gateway gateway = usual;
+	struct startups *s;
+	pid_t pid;
+	int status;
+
+	memcpy(gateway.max_startups, (const int[]){ 1, 100, 1 }, sizeof(gateway.max_startups));
+	gateway.per_source_max_startups = 1;
+	s = startups_new(&gateway);
+	pid = child();
+	add(s, pid, 1, "192.0.2.1", 0);
+	assert_int_equal(admit(s, "192.0.2.2", 0), STARTUP_MAX);
+	startups_half_proven(s, 1, 120000);
+	startups_half_proven(s, 1, 990000); /* once is all */
+	assert_int_equal(admit(s, "192.0.2.1", 0), STARTUP_ADMITTED);
+	/* one that is let in, one that fails, one that takes too long */
+	add(s, 11, 2, "192.0.2.2", 0);
+	startups_half_proven(s, 2, 120000);
+	startups_logged_in(s, 2);
+	assert_true(startups_reap(s, 11, EXITED(0), 500000));
+	assert_int_equal(admit(s, "192.0.2.2", 0), STARTUP_ADMITTED);
+	add(s, 12, 3, "192.0.2.3", 0);
+	startups_half_proven(s, 3, 120000);
+	startups_login_ended(s, 3, IPC_LOGIN_AUTHFAIL, 40000);
+	assert_true(startups_reap(s, 12, EXITED(0), 40000)); /* after LoginGraceTime */
+	assert_int_equal(admit(s, "192.0.2.3", 40000), STARTUP_PENALISED);
+	assert_string_equal(why, "penalty: failed authentication");
+	add(s, 13, 4, "192.0.2.4", 0);
+	startups_half_proven(s, 4, 2000); /* shorter than LoginGraceTime */
+	assert_true(startups_reap(s, 13, EXITED(0), 2000));
+	startups_login_ended(s, 4, IPC_LOGIN_AUTHFAIL, 2000);
+	assert_int_equal(admit(s, "192.0.2.4", 2000), STARTUP_PENALISED);
+	assert_string_equal(why, "penalty: exceeded LoginGraceTime");
+	/* its end may be seen before the word that it was half in */
+	add(s, 14, 5, "192.0.2.5", 0);
+	assert_true(startups_reap(s, 14, EXITED(0), 3000));
+	startups_half_proven(s, 5, 2000);
+	startups_login_ended(s, 5, IPC_LOGIN_AUTHFAIL, 3000);
+	assert_int_equal(admit(s, "192.0.2.5", 3000), STARTUP_PENALISED);
+	assert_string_equal(why, "penalty: exceeded LoginGraceTime");
+	/* the first still runs: other blocks after a reload do not count it, and it is killed in the end */
+	startups_set_limits(s, &gateway, 3000);
+	assert_int_equal(admit(s, "192.0.2.1", 3000), STARTUP_ADMITTED);
+	startups_sweep(s, 30000 + STARTUP_OVERDUE_MS + 1000);
+	startups_sweep(s, 119999 + STARTUP_OVERDUE_MS);
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	assert_int_not_equal(startups_next_sweep(s), CLOCK_NEVER);
+	startups_sweep(s, 121000 + STARTUP_OVERDUE_MS);
+	startups_sweep(s, 122000 + STARTUP_OVERDUE_MS);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_true(startups_reap(s, pid, status, 140000));
+	assert_int_equal(startups_sessions(s), 0);
+	assert_int_equal(startups_next_sweep(s), CLOCK_NEVER);
+	startups_free(&s);
+}
+
 static void
 test_numbers_of_sessions_cannot_be_counted(void **state)
 {
@@ -309,6 +369,7 @@ main(void)
 		cmocka_unit_test(test_login_that_succeeds_costs_nothing),
 		cmocka_unit_test(test_session_that_never_reports),
 		cmocka_unit_test(test_overdue_session_is_killed),
+		cmocka_unit_test(test_half_proven_session),
 		cmocka_unit_test(test_numbers_of_sessions_cannot_be_counted),
 	};
 

@@ -1,5 +1,5 @@
 # bash completion for sallyport(8).  The program itself is asked for its commands, their options and the
-# names of keys, so a new one is known without a change here.
+# names of keys and secrets, so a new one is known without a change here.
 
 # The words that "  word  explanation" lines of a help text begin with.
 _sallyport_words() {
@@ -34,12 +34,14 @@ _sallyport() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-c | --config) dir=${COMP_WORDS[++i]} ;;
-		--client-certificate | --for | --from | --host | --key | --store | --to | --type | --unlock) ((i++)) ;;
+		--client-certificate | --digits | --for | --from | --hash | --host | --issuer | --key | --name | --store | --to | --type | --unlock)
+			((i++))
+			;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
 				command=${COMP_WORDS[i]}
-			elif [ "$command" = key ] && [ -z "$key" ]; then
+			elif [[ $command == @(key|totp) && -z $key ]]; then
 				key=${COMP_WORDS[i]}
 			else
 				((operands++))
@@ -65,11 +67,14 @@ _sallyport() {
 		:*) words=$(_sallyport_words "$program" help) ;;
 		*:-*) words=$(_sallyport_options "$program" "$command") ;;
 		help::0:*) words=$(_sallyport_words "$program" help) ;;
-		key::*) words=$(_sallyport_words "$program" key --help) ;;
+		key::* | totp::*) words=$(_sallyport_words "$program" "$command" --help) ;;
 		key:public:0:* | key:remove:0:*)
 			words=$("$program" key list ${dir:+-c "$dir"} 2>/dev/null </dev/null | sed 's/ .*//')
 			;;
-		route::0:*) words=$(_sallyport_logins "$dir") ;;
+		totp:reset:0:*)
+			words=$("$program" totp list ${dir:+-c "$dir"} 2>/dev/null </dev/null | sed 's/ .*//')
+			;;
+		route::0:* | totp:enroll:0:*) words=$(_sallyport_logins "$dir") ;;
 		key:add:1:*)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return

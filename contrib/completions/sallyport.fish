@@ -1,5 +1,5 @@
 # fish completion for sallyport(8).  The program itself is asked for its commands, their options and the
-# names of keys, so a new one is known without a change here.
+# names of keys and secrets, so a new one is known without a change here.
 
 # The words before the cursor, without options and their values.
 function __sallyport_operands
@@ -7,7 +7,7 @@ function __sallyport_operands
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --client-certificate --config --for --from --host --key --store --to --type --unlock
+        else if contains -- $word -c --client-certificate --config --digits --for --from --hash --host --issuer --key --name --store --to --type --unlock
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -60,13 +60,14 @@ function __sallyport_options
     end
 end
 
-function __sallyport_keys
+# The names that `COMMAND list` begins its lines with.
+function __sallyport_names
     set -l program (__sallyport_program)
     set -l dir (__sallyport_dir)
     if test -n "$dir"
-        $program key list -c $dir 2>/dev/null </dev/null | sed 's/ .*//'
+        $program $argv[1] list -c $dir 2>/dev/null </dev/null | sed 's/ .*//'
     else
-        $program key list 2>/dev/null </dev/null | sed 's/ .*//'
+        $program $argv[1] list 2>/dev/null </dev/null | sed 's/ .*//'
     end
 end
 
@@ -90,8 +91,10 @@ complete -c sallyport -f
 complete -c sallyport -n '__sallyport_at 0' -a '(__sallyport_words help)'
 complete -c sallyport -n '__sallyport_at 1 help' -a '(__sallyport_words help)'
 complete -c sallyport -n '__sallyport_at 1 key' -a '(__sallyport_words key --help)'
-complete -c sallyport -n '__sallyport_at 2 key public; or __sallyport_at 2 key remove' -a '(__sallyport_keys)'
-complete -c sallyport -n '__sallyport_at 1 route; or __sallyport_after --for' -a '(__sallyport_logins)'
+complete -c sallyport -n '__sallyport_at 2 key public; or __sallyport_at 2 key remove' -a '(__sallyport_names key)'
+complete -c sallyport -n '__sallyport_at 1 totp' -a '(__sallyport_words totp --help)'
+complete -c sallyport -n '__sallyport_at 2 totp reset' -a '(__sallyport_names totp)'
+complete -c sallyport -n '__sallyport_at 1 route; or __sallyport_at 2 totp enroll; or __sallyport_after --for' -a '(__sallyport_logins)'
 complete -c sallyport -n '__sallyport_at 3 key add; or __sallyport_after --key; or __sallyport_after --client-certificate' -F
 complete -c sallyport -n '__sallyport_at 1 init; or __sallyport_after -c --config --store' \
     -a '(__fish_complete_directories)'

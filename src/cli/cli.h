@@ -16,6 +16,7 @@
 	X(reload)        \
 	X(route)         \
 	X(serve)         \
+	X(totp)          \
 	X(version)       \
 	X(help)
 

@@ -38,7 +38,8 @@ static const struct kind {
 	[KEYSTORE_KEY] = { "SALLYPORT-KEY-1\n", "", "key", { "key generate", "" } },
 	[KEYSTORE_PASSWORD] = { "SALLYPORT-PWD-1\n", "password\n", "password",
 	    { "key add", " --password" } },
-	[KEYSTORE_TOTP] = { "SALLYPORT-OTP-1\n", "totp\n", "TOTP secret", { "totp enroll", "" } },
+	[KEYSTORE_TOTP] = { "SALLYPORT-OTP-1\n", "totp\n", "TOTP secret",
+	    { "totp enroll --name", "" } },
 };
 
 static enum keystore_kind

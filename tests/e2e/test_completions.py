@@ -68,6 +68,18 @@ def test_commands_of_key_are_completed(completed):
     assert completed("key", "-c", "x", "re") == {"remove", "rewrap"}
 
 
+def test_commands_of_totp_are_completed(completed, tmp_path):
+    assert completed("totp", "") == {"enroll", "list", "reset"}
+    assert completed("totp", "enroll", "alice", "--hash", "") == {"sha1", "sha256", "sha512"}
+    subprocess.run([SALLYPORT, "init", tmp_path / "gw"], capture_output=True, check=True, timeout=120)
+    (tmp_path / "gw" / "conf.d" / "20-more.ini").write_text("[route alice]\n[route bob/from-home]\n")
+    assert completed("totp", "enroll", "-c", tmp_path / "gw", "--issuer", "x", "") == {"alice", "bob"}
+    (tmp_path / "gw" / "conf.d" / "20-more.ini").unlink()
+    subprocess.run([SALLYPORT, "totp", "enroll", "--name", "totp-alice", "-c", tmp_path / "gw"], capture_output=True,
+                   check=True, timeout=120)
+    assert completed("totp", "-c", tmp_path / "gw", "reset", "") == {"totp-alice"}
+
+
 def test_options_of_every_command_are_completed(completed):
     for command in sorted(commands() - {"help"}):
         known = set(re.findall(r"(?<![a-z-])--?[a-z][a-z-]*", said(command, "--help")))

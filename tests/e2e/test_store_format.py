@@ -3,10 +3,13 @@
 import base64
 import ctypes
 import ctypes.util
+import hashlib
 import re
 import struct
 
 import pytest
+
+from lab.otp import App
 
 NONCE, TAG, KEY = 24, 16, 32
 
@@ -91,6 +94,19 @@ def test_a_store_opens_as_documented(make_gateway, sodium):
     assert len(sealed) == 1028
     password, rest = take_string(sealed)
     assert password == b"open sesame" and rest == bytes(len(rest))
+
+    shown = g.command("totp", "enroll", "--name", "four", "--uri", "--digits", "8").split()
+    fields, rest = [], unseal(sodium, keys / "four", b"SALLYPORT-OTP-1\n", b"totp\nfour", key)
+    kind, rest = take_string(rest)
+    assert (kind, *struct.unpack(">II", rest[:8])) == (b"SHA1", 8, 30)
+    rest = rest[8:]
+    for _ in range(3):
+        field, rest = take_string(rest)
+        fields.append(field)
+    totp, number, hashes = fields
+    assert rest == b"" and App(shown[0]).secret == totp and len(number) == 16
+    assert hashes == b"".join(hashlib.blake2b(code.replace("-", "").upper().encode(), digest_size=16, key=number).digest()
+                              for code in shown[1:])
 
     # with a passphrase: another .store for the same key
     assert g.sallyport("key", "rewrap", "--unlock", "passphrase", "-c", g.conf,

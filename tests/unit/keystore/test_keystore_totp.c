@@ -55,7 +55,8 @@ test_secrets_are_stored(void **state)
 	add_key(ks, "key", "ed25519");
 	assert_int_equal(keystore_add_password(ks, "pw", password, &why), 0);
 	assert_no_totp(ks, "alice", ERR_NOTFOUND,
-	    "keys/alice: there is no such TOTP secret; make it with: sallyport totp enroll alice");
+	    "keys/alice: there is no such TOTP secret; make it with: sallyport totp enroll --name "
+	    "alice");
 	assert_int_equal(keystore_add_totp(ks, "alice", &t, 0, &why), 0);
 	assert_totp(ks, "alice", &t);
 	assert_int_equal(mode_of("keys/alice"), 0600);
@@ -88,7 +89,7 @@ test_secrets_are_stored(void **state)
 	assert_int_equal(keystore_open("keys", "file:new", 0, &ks, &why), 0);
 	assert_totp(ks, "alice", &other);
 	assert_int_equal(keystore_remove(ks, "alice", &why), 0);
-	assert_no_totp(ks, "alice", ERR_NOTFOUND, "totp enroll alice");
+	assert_no_totp(ks, "alice", ERR_NOTFOUND, "totp enroll --name alice");
 	assert_int_equal(count_files(".new-"), 0);
 	secret_free(&password);
 	keystore_free(&ks);
@@ -151,7 +152,8 @@ test_secret_is_no_other_kind(void **state)
 	assert_no_totp(ks, "alice", ERR_PERM, "chmod 600 keys/alice");
 	write_file("keys/alice", "x", 1, 0600);
 	assert_no_totp(ks, "alice", ERR_FORMAT,
-	    "is not a sealed TOTP secret; add a TOTP secret with: sallyport totp enroll NAME");
+	    "is not a sealed TOTP secret; add a TOTP secret with: sallyport totp enroll "
+	    "--name NAME");
 	secret_free(&password);
 	keystore_free(&ks);
 }

@@ -5,16 +5,18 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "access/identity.h"
+#include "access/state_place.h"
 #include "base/access_hint.h"
 #include "base/buf.h"
-#include "base/names.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/privs.h"
 #include "cli/check.h"
 #include "cli/cli.h"
@@ -58,6 +60,49 @@ check_users(struct check *c)
 	    "RunAs: there is no user \"%s\", and without it the gateway does not start as root; "
 	    "make one (adduser --system --group %s) or set RunAs",
 	    user, user);
+}
+
+/* Could the keeper make something in this directory?  If not, an error says how to make what is missing. */
+static void
+check_can_make(struct check *c, const struct conf_entry *e, const char *dir, const char *missing)
+{
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0)
+		return;
+	conf_error(c->errors, e->file, e->line,
+	    "StateDirectory: %s: cannot be made by user %u: %s; run: install -d -m 700 -o %u %s",
+	    missing, geteuid(), strerror(errno), geteuid(), missing);
+}
+
+/* The state directory, which a start makes if something needs it.  On a full disk a gateway starts, but
+ * refuses logins. */
+static void
+check_state(struct check *c)
+{
+	const char *path = c->conf->gateway.state_directory;
+	struct conf_entry e = { 0 };
+	struct state *st = NULL;
+	struct reason why;
+	char *dir;
+	int r;
+
+	if (path == NULL || state_place_need(c->conf) == NULL)
+		return;
+	e.file = conf_where(c->conf, "gateway", "StateDirectory", &e.line);
+	r = state_place_open(c->conf, 0, &st, &why);
+	if (r == ERR_NOTFOUND) {
+		dir = path_dir(path);
+		if (dir == NULL)
+			fatal("out of memory");
+		check_can_make(c, &e, dir, path);
+		free(dir);
+	} else if (r != 0) {
+		conf_error(c->errors, e.file, e.line, "StateDirectory: %s", why.text);
+	} else if ((r = state_check(st, &why)) == ERR_NOTFOUND) {
+		check_can_make(c, &e, path, path);
+	} else if (r != 0) {
+		conf_error(&c->notes, e.file, e.line, "StateDirectory: %s", why.text);
+	}
+	state_free(&st);
 }
 
 /* The master's question at its start and at each reload: could a session begin with these
@@ -141,6 +186,7 @@ check_gateway(struct check *c)
 	check_host_keys(c);
 	check_tls(c);
 	check_users(c);
+	check_state(c);
 	e.file = conf_where(c->conf, "gateway", "Banner", &e.line);
 	if (g->banner != NULL && identity_banner(c->conf, &banner, &why) != 0)
 		conf_error(c->errors, e.file, e.line, "Banner: %s", why.text);

@@ -16,6 +16,7 @@
 
 #include <sodium.h>
 
+#include "access/state_place.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -380,6 +381,16 @@ keeper_warn_of_lookup(const struct snapshot *g)
 	conf_errors_free(&errors);
 }
 
+/* Logins that need the state directory are refused as long as it cannot be written. */
+static void
+keeper_warn_of_state(const struct snapshot *g)
+{
+	struct reason why;
+
+	if (state_place_need(g->conf) != NULL && state_check(g->state, &why) != 0)
+		log_warn("StateDirectory: %s", why.text);
+}
+
 /* Warn once at the start, not at each secret. */
 static void
 keeper_lock_memory(void)
@@ -439,6 +450,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 		return EXIT_CONFIG;
 	conf_set_log(&k.now->conf->gateway);
 	keeper_warn_of_lookup(k.now);
+	keeper_warn_of_state(k.now);
 	decoy_init(&k);
 	r = confine_enter(k.now->conf, &k.writable);
 	if (r != 0) {

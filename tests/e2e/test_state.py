@@ -1,0 +1,144 @@
+"""StateDirectory: who makes it, what check and a start say of one that cannot be used, and reloads."""
+
+import os
+import re
+import stat
+import subprocess
+
+import pytest
+
+from lab.gateway import Gateway
+from lab.wait import PATIENCE
+from lab.way import Way
+
+KINDS = {"serial", "totp", "revoked"}
+CHANGED = r"StateDirectory changes only at a restart"
+
+
+@pytest.fixture
+def gateway(short, ring, make_sshd):
+    """A gateway with a route; its keeper is another user than root."""
+    short.chmod(0o755)
+    users = {"RunAs": "daemon", "RunNetworkAs": "games"} if os.getuid() == 0 else {}
+    g = Gateway(short / "gateway", ring, **users)
+    g.sshd = make_sshd()
+    g.route("alice", g.sshd, [ring.get("client")])
+    yield g
+    g.stop()
+
+
+def set_state(g, path):
+    g.options["StateDirectory"] = path
+    g.write_gateway()
+
+
+def refused_start(g):
+    """What a gateway says that does not start."""
+    p = subprocess.run([g.program, "serve", "-c", g.conf], capture_output=True, text=True, timeout=PATIENCE,
+                       check=False)
+    assert p.returncode == 78
+    return p.stderr
+
+
+def assert_made(path):
+    assert {p.name for p in path.iterdir()} >= KINDS
+    for kind in KINDS:
+        assert stat.S_IMODE((path / kind).stat().st_mode) == 0o700
+        assert (path / kind).stat().st_uid == path.stat().st_uid
+
+
+def test_made_at_start(gateway, short):
+    place = short / "place"
+    place.mkdir(mode=0o755)
+    set_state(gateway, place / "state")
+    if os.getuid() == 0:
+        # the keeper is not root, and root does not make it
+        status, text = gateway.check()
+        assert status == 78
+        line = re.search(r"StateDirectory: \S*/state: cannot be made by user 1: Permission denied; run: (.*)\n", text)
+        assert line, text
+        said = refused_start(gateway)
+        assert re.search(r"StateDirectory: \S*/state: cannot be made: Permission denied; run: ", said), said
+        subprocess.run(line[1], shell=True, check=True)
+    assert gateway.check() == (0, "")
+    gateway.start()
+    assert stat.S_IMODE((place / "state").stat().st_mode) == 0o700
+    assert_made(place / "state")
+    assert gateway.check() == (0, "")
+
+
+def test_not_made_without_need(gateway):
+    gateway.start()
+    assert gateway.check() == (0, "")
+    assert not (gateway.dir / "state").exists()
+    dump = gateway.command("check", "--dump")
+    assert f"StateDirectory = {gateway.dir}/state\n" in dump and "GatewayNumber = 0\n" in dump
+
+
+def test_default_of_systemd(gateway, short):
+    gateway.within = ("env", f"STATE_DIRECTORY={short}/one:{short}/two")
+    p = subprocess.run([*gateway.within, gateway.program, "check", "--dump", "-c", gateway.conf],
+                       capture_output=True, text=True, check=True)
+    assert f"StateDirectory = {short}/one\n" in p.stdout
+
+
+def test_others_may_not_write_to_it(gateway, short):
+    path = short / "state"
+    path.mkdir()
+    path.chmod(0o777)
+    set_state(gateway, path)
+    for text in (gateway.check()[1], refused_start(gateway)):
+        assert re.search(rf"StateDirectory: {path}: others may write to it \(mode 0777\); run: chmod go-w", text), text
+
+
+def test_reload_to_another_is_refused(gateway, short):
+    place = short / "place"
+    place.mkdir()
+    place.chmod(0o777 | stat.S_ISVTX)
+    set_state(gateway, place / "one")
+    gateway.start()
+    set_state(gateway, place / "two")
+    p = gateway.reload()
+    assert p.returncode != 0 and re.search(CHANGED, p.stderr.decode())
+    assert not (place / "two").exists()
+    set_state(gateway, place / "one")
+    gateway.options["GatewayNumber"] = 7
+    gateway.write_gateway()
+    assert gateway.reload().returncode == 0
+
+
+def test_reload_to_a_first_one_is_refused(gateway, short):
+    gateway.start()
+    place = short / "place"
+    place.mkdir()
+    place.chmod(0o777 | stat.S_ISVTX)
+    gateway.options["StateDirectory"] = gateway.dir / "state"
+    gateway.write_gateway()
+    p = gateway.reload()
+    assert p.returncode != 0 and b"StateDirectory needs the state directory, which was not in use" in p.stderr
+
+
+def test_read_only_one_is_said_at_start(gateway, short, ring, tmp_path):
+    """Logins that need it would be refused; others go on."""
+    if os.getuid() != 0:
+        pytest.skip("mounts")
+    path = short / "state"
+    path.mkdir()
+    script = f"""mount --make-rprivate / && mount -t tmpfs -o mode=0755,uid=1,gid=1 none {path} &&
+        mkdir -m 700 {' '.join(f'{path}/{kind}' for kind in KINDS)} &&
+        chown 1:1 {path}/* && mount -o remount,ro {path} && exec "$@" """
+    within = ("unshare", "--mount", "sh", "-c", script, "sh")
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no mount namespaces here")
+    set_state(gateway, path)
+    p = subprocess.run([*within, gateway.program, "check", "-c", gateway.conf], capture_output=True, text=True,
+                       check=False)
+    assert p.returncode == 0 and re.search(r"note: \S+: StateDirectory: \S+: .*Read-only file system", p.stderr), p
+    gateway.within = within
+    gateway.start()
+    gateway.log.wait(r"StateDirectory: \S+: .*Read-only file system")
+    w = Way("gateway", tmp_path, ring, gateway.sshd, gateway)
+    try:
+        w.answers()
+    finally:
+        w.close()

@@ -91,9 +91,8 @@ policy_forced_command(const struct route *route, const struct authorized_options
 	return options->command;
 }
 
-/* Fill in the policy; free it with policy_free().  0 or ERR_NOMEM. */
-static int
-policy_from_route_fill(const struct route *route, const struct authorized_options *options,
+int
+policy_of_route(const struct route *route, const struct authorized_options *options,
     struct policy *policy)
 {
 	const char *command = policy_forced_command(route, options);
@@ -135,17 +134,18 @@ policy_from_route_fill(const struct route *route, const struct authorized_option
 
 int
 policy_from_route(const struct route *route, const struct authorized_options *options,
-    struct buf *b, struct reason *why)
+    int command_upstream, struct buf *b, struct reason *why)
 {
 	const char *overfull;
 	struct policy policy;
 	int r;
 
-	r = policy_from_route_fill(route, options, &policy);
+	r = policy_of_route(route, options, &policy);
 	if (r != 0) {
 		reason_set(why, "%s", err_str(r));
 		return r;
 	}
+	policy.command_upstream = command_upstream;
 	policy_put(b, &policy);
 	r = buf_err(b);
 	overfull = policy_overfull(&policy);

@@ -10,10 +10,15 @@
 #include "lookup/route.h"
 #include "wire/policy.h"
 
-/* Append the policy, as policy_put() does, to a buffer of POLICY_BYTES_MAX or more.  0;
+/* The policy; policy_free() it.  0, or ERR_NOMEM with nothing to free. */
+int policy_of_route(const struct route *route, const struct authorized_options *options,
+    struct policy *policy) MUST_CHECK;
+
+/* Append the policy, as policy_put() does, to a buffer of POLICY_BYTES_MAX or more.
+ * command_upstream: the upstream knows the forced command, by a certificate.  0;
  * ERR_TOOBIG, with why for the administrator, if it is more than a message holds; or
  * ERR_NOMEM, with why. */
 int policy_from_route(const struct route *route, const struct authorized_options *options,
-    struct buf *b, struct reason *why) MUST_CHECK;
+    int command_upstream, struct buf *b, struct reason *why) MUST_CHECK;
 
 #endif

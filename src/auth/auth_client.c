@@ -45,6 +45,7 @@ struct auth_client {
 	struct buf session_id;
 	struct buf blob;
 	struct buf certificate; /* to be tried first; empty: the key alone */
+	int certificate_only;	/* the key alone is nothing to the upstream */
 	int certificate_refused;
 	struct buf host_key; /* empty: not bound to it */
 	char alg[64];	     /* of the last query */
@@ -262,6 +263,19 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 }
 
 int
+auth_client_certify(struct auth_client *ac, struct bytes key, struct bytes certificate)
+{
+	buf_reset(&ac->blob);
+	buf_reset(&ac->certificate);
+	buf_put(&ac->blob, key.p, key.len);
+	buf_put(&ac->certificate, certificate.p, certificate.len);
+	ac->certificate_only = 1;
+	if (!ready(ac))
+		return ERR_BADSTATE;
+	return buf_err(&ac->blob) != 0 ? buf_err(&ac->blob) : buf_err(&ac->certificate);
+}
+
+int
 auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out)
 {
 	struct buf b;
@@ -385,6 +399,8 @@ key_is_next(struct auth_client *ac, struct bytes names, int partial)
 	if (ac->sent != SENT_CERTIFICATE || partial)
 		return 0;
 	ac->certificate_refused = 1;
+	if (ac->certificate_only)
+		return 0;
 	buf_reset(&ac->certificate);
 	if (names.len == 0 || names.len >= sizeof(list) || memchr(names.p, '\0', names.len) != NULL)
 		return 0;
@@ -418,10 +434,12 @@ input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
 	}
 	if (partial)
 		return auth_client_fail(ac,
-		    "upstream accepted the mapped key but wants more, which is not supported: %s",
+		    "upstream accepted the %s but wants more, which is not supported: %s",
+		    ac->certificate_only ? "certificate" : "mapped key",
 		    names_show(names, show, sizeof(show)));
-	return auth_client_fail(ac, "upstream refused the mapped key%s; it offers %s",
-	    ac->certificate_refused ? " and its certificate" : "",
+	return auth_client_fail(ac, "upstream refused the %s%s; it offers %s",
+	    ac->certificate_only ? "certificate" : "mapped key",
+	    ac->certificate_refused && !ac->certificate_only ? " and its certificate" : "",
 	    names_show(names, show, sizeof(show)));
 }
 

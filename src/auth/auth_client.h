@@ -63,6 +63,11 @@ void auth_client_free(struct auth_client **ac);
  * certificate, if there is one, comes first; the key alone when it is refused. */
 enum auth_client_verdict auth_client_start(struct auth_client *ac, struct buf *out);
 
+/* Before that: a key with a certificate for it, in place of those in the config.  The key is not
+ * tried without the certificate.  0 or an ERR_*. */
+int auth_client_certify(struct auth_client *ac, struct bytes key,
+    struct bytes certificate) MUST_CHECK;
+
 /*
  * Ask whether the upstream would accept this key, which the client's agent holds.  First, or after
  * REFUSED or WANTED.  1 if the query was made, 0 if no algorithm fits the key.

@@ -28,18 +28,25 @@ auth_stored_fail(struct auth_stored *s, const char *fmt, ...)
 	return AUTH_CLIENT_FAILED;
 }
 
+/* What has_key stands for, for people. */
+static const char *
+key_called(const struct auth_stored *s)
+{
+	return s->has_certificate ? "the certificate" : "the mapped key";
+}
+
 const char *
 auth_stored_sent(const struct auth_stored *s)
 {
 	static const char *const names[] = {
 		[STORED_NOTHING] = "nothing",
 		[STORED_PROBE] = "the question which methods it accepts",
-		[STORED_KEY] = "the mapped key",
+		[STORED_KEY] = NULL,
 		[STORED_PASSWORD] = "the stored password",
 		[STORED_CONVERSATION] = "the stored password",
 	};
 
-	return names[s->sent];
+	return s->sent == STORED_KEY ? key_called(s) : names[s->sent];
 }
 
 /* The methods that the upstream still offers.  Once it has the password, only names of the table
@@ -70,19 +77,22 @@ give_up(struct auth_stored *s, struct auth_client *ac)
 
 	if (s->password_refused)
 		return auth_stored_fail(s,
-		    "upstream refused %sthe password stored as %s; if it has changed there: "
+		    "upstream refused %s%sthe password stored as %s; if it has changed there: "
 		    "sallyport key remove --force %s, then sallyport key add %s --password; it offers %s",
-		    s->key_refused ? "the mapped key and " : "", s->name, s->name, s->name, offers);
+		    s->key_refused ? key_called(s) : "", s->key_refused ? " and " : "", s->name,
+		    s->name, s->name, offers);
 	if (s->given || (s->key_sent && !s->key_refused))
 		return auth_stored_fail(s, "upstream accepted the stored %s but wants more: %s",
 		    s->given && s->key_sent ? "key and password" :
 			s->given	    ? "password" :
 					      "key",
 		    offers);
-	return auth_stored_fail(s, "upstream %s; it offers %s",
-	    s->key_refused ? "refused the mapped key and accepts no password" :
-			     "accepts neither a password nor a key from the gateway",
-	    offers);
+	if (s->key_refused)
+		return auth_stored_fail(s,
+		    "upstream refused %s and accepts no password; it offers %s", key_called(s),
+		    offers);
+	return auth_stored_fail(s,
+	    "upstream accepts neither a password nor a key from the gateway; it offers %s", offers);
 }
 
 /* Append the password to b, which the caller wipes. */

@@ -25,6 +25,7 @@ struct auth_stored {
 	void *ctx;
 	const char *name; /* of the password, for reasons; not owned */
 	int has_key;
+	int has_certificate; /* which is all that the key is good for */
 	enum {
 		STORED_NOTHING,
 		STORED_PROBE,

@@ -12,10 +12,14 @@
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
+#include "formats/cert_write.h"
+#include "formats/pubkey.h"
 #include "formats/tunnel_name.h"
 #include "lookup/connect_via.h"
 #include "lookup/percent.h"
 #include "lookup/plugin.h"
+
+#define AUTHORITY_MAX 16384 /* of its public key */
 
 int
 check_depends(const struct conf_section *s)
@@ -66,6 +70,29 @@ check_mapped_key(struct check *c, const struct conf_section *s, const char *name
 {
 	check_mapped(c, s, "Key", name, KEYSTORE_KEY);
 	check_tls_key(c, s, name);
+}
+
+/* The key of Key = ca:NAME. */
+static void
+check_authority(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "Key");
+	const char *name = route_ca(r);
+	char type[64] = "";
+	struct reason why;
+	struct buf pub;
+
+	if (check_depends(s) && strchr(name, '%') != NULL)
+		return;
+	check_mapped_key(c, s, name);
+	buf_init(&pub, AUTHORITY_MAX);
+	if (store_probe_public(&c->store, name, &pub, &why) == 0 &&
+	    pubkey_type(buf_bytes(&pub), type) == 0 && cert_ca_algorithm(type) == NULL)
+		conf_error(&c->notes, e.file, e.line,
+		    "Key: %s is of the type %s, which cannot sign certificates; make another: "
+		    "sallyport key generate NAME",
+		    name, type);
+	buf_free(&pub);
 }
 
 /* A store may have a key of this name from before the word was reserved. */
@@ -205,6 +232,8 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 {
 	if (r->agent)
 		check_agent(c, s);
+	else if (route_ca(r) != NULL)
+		check_authority(c, s, r);
 	else if (check_is_known(s, r->key))
 		check_mapped_key(c, s, r->key);
 	if (check_is_known(s, r->password))

@@ -2,83 +2,19 @@
  * sallyport key public NAME --for LOGIN: the line for authorized_keys on the upstream.  Called
  * by key.c.
  */
-#include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "cli/cli.h"
 #include "cli/find_route.h"
 #include "cli/key.h"
 #include "cli/key_options.h"
+#include "cli/own_address.h"
 #include "formats/address.h"
 
-/* An address with its scope, as getnameinfo(3) writes it. */
-#define ADDRESS_SIZE 80
 #define LINE_MAX_SIZE (256 * 1024)
-
-/* The address that this host would use to connect to another one; no packet is sent.  0 or
- * ERR_SYS with errno. */
-static int
-key_for_own_address(const struct addrinfo *to, char own[ADDRESS_SIZE])
-{
-	struct sockaddr_storage from;
-	socklen_t len = sizeof(from);
-	int fd, r = ERR_SYS;
-
-	fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return ERR_SYS;
-	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
-	    getsockname(fd, (struct sockaddr *)&from, &len) == 0) {
-		if (getnameinfo((struct sockaddr *)&from, len, own, ADDRESS_SIZE, NULL, 0,
-			NI_NUMERICHOST) == 0)
-			r = 0;
-		/* the scope (%eth0) has another name on the upstream */
-		if (r == 0 && strchr(own, '%') != NULL) {
-			errno = EADDRNOTAVAIL;
-			r = ERR_SYS;
-		}
-	}
-	fd_close(&fd);
-	return r;
-}
-
-/* Add the addresses of this host that a host of the route is reached from.  0; ERR_NOTFOUND,
- * with the reason printed; or ERR_NOMEM. */
-static int
-key_for_own_addresses(const char *host, uint16_t port, struct strlist *own)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL, *ai;
-	char address[ADDRESS_SIZE], service[8];
-	const char *reason = "no address";
-	int r, found = 0;
-
-	snprintf(service, sizeof(service), "%u", port);
-	r = getaddrinfo(host, service, &hints, &list);
-	if (r != 0)
-		reason = gai_strerror(r);
-	for (ai = list, r = 0; ai != NULL && r == 0; ai = ai->ai_next) {
-		if (key_for_own_address(ai, address) != 0) {
-			reason = strerror(errno);
-			continue;
-		}
-		found = 1;
-		if (!strlist_has(own, address))
-			r = strlist_add(own, address, strlen(address));
-	}
-	if (list != NULL)
-		freeaddrinfo(list);
-	if (r == 0 && !found) {
-		fprintf(stderr, "sallyport: %s cannot be reached (%s)\n", host, reason);
-		return ERR_NOTFOUND;
-	}
-	return r;
-}
 
 /* The list for from="": that of --from, or found out.  A CLI_*, the reason printed. */
 static int
@@ -100,7 +36,7 @@ key_for_from(const struct key_args *a, const struct route *r, struct buf *from)
 		return CLI_FAILED;
 	}
 	for (i = 0; i < r->hosts.n && status == CLI_OK; i++)
-		if (key_for_own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
+		if (own_addresses(r->hosts.v[i], r->port, &own) == ERR_NOMEM)
 			status = key_fail_memory();
 	for (i = 0; i < own.n; i++)
 		buf_putf(from, "%s%s", i > 0 ? "," : "", own.v[i]);

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "lookup/percent.h"
 #include "lookup/plugin.h"
+#include "lookup/route_types.h"
 
 /* Lines about users of the key that are printed; their number is printed whole. */
 #define USERS_SHOWN 20
@@ -79,13 +80,15 @@ key_remove_of_section(struct key_remove *k, const struct conf_section *s)
 {
 	char *route = strndup(s->name, route_name_len(s->name));
 	const struct conf_entry *e;
+	const char *ca;
 	size_t i;
 
 	for (i = 0; route != NULL && i < s->n; i++) {
 		e = &s->entries[i];
+		ca = strcasecmp(e->key, "Key") == 0 ? route_ca_of_key(e->value) : NULL;
 		if ((strcasecmp(e->key, "Key") == 0 || strcasecmp(e->key, "Password") == 0 ||
 			strcasecmp(e->key, "ConnectViaPassword") == 0) &&
-		    key_remove_value_is(e->value, route, k->name))
+		    key_remove_value_is(ca != NULL ? ca : e->value, route, k->name))
 			key_remove_found(k, "%s:%u: %s = %s in [route %s]", e->file, e->line,
 			    e->key, e->value, s->name);
 	}
@@ -97,9 +100,10 @@ static void
 key_remove_of_route(void *ctx, const char *login, const struct route *r)
 {
 	struct key_remove *k = ctx;
+	const char *key = route_ca(r) != NULL ? route_ca(r) : r->key;
 
 	(void)login;
-	if (r->key != NULL && strcmp(r->key, k->name) == 0)
+	if (key != NULL && strcmp(key, k->name) == 0)
 		key_remove_found(k, "%s: Key = %s", r->source, r->key);
 	if (r->password != NULL && strcmp(r->password, k->name) == 0)
 		key_remove_found(k, "%s: Password = %s", r->source, r->password);

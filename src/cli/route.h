@@ -62,6 +62,16 @@ void route_certificate_free(struct route_certificate *c);
  * CLI_FAILED; or CLI_CONFIG if ClientRules cannot be read.  It is not verified with ClientCA. */
 int route_certificate_show(const struct route_args *a, const struct conf *conf);
 
+/* --- route_issue.c: the certificates of Key = ca: --- */
+
+/* Print the authority, and what a certificate by it would say.  CLI_OK or CLI_FAILED. */
+int route_issue_show(const struct find_route *f);
+
+/* Make a certificate for a login to this host of the route, and append it and the public key that it
+ * is for; nobody has the private one.  0, or an ERR_* with why. */
+int route_issue_make(const struct find_route *f, const char *host, struct buf *public,
+    struct buf *certificate, struct reason *why) MUST_CHECK;
+
 /* --- route_query.c: the mapped key, for route_dial() --- */
 
 struct keyscan;
@@ -69,7 +79,8 @@ struct keyscan;
 /* What the upstream is to be asked, if anything. */
 struct route_query {
 	struct buf public, certificate;
-	char user[256], name[300]; /* of the key: in the key store, or its file */
+	char user[256], name[300];    /* of the key: in the key store, or its file */
+	struct reason no_certificate; /* of Key = ca:, or "" */
 };
 
 /* Set q, and t->user and what goes with it; without a key that can be asked about t stays as it is. */

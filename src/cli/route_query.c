@@ -49,7 +49,12 @@ route_query_begin(struct route_query *q, const struct route_args *a, const struc
 	buf_init(&q->certificate, ROUTE_QUERY_KEY_MAX);
 	snprintf(q->user, sizeof(q->user), "%s", r->user != NULL ? r->user : a->login);
 	snprintf(q->name, sizeof(q->name), "%s", name != NULL ? name : "");
-	if (r->agent || name == NULL || route_query_public(f, q) != 0)
+	if (r->agent || name == NULL)
+		return;
+	if (route_ca(r) != NULL &&
+	    route_issue_make(f, t->host, &q->public, &q->certificate, &q->no_certificate) != 0)
+		return;
+	if (route_ca(r) == NULL && route_query_public(f, q) != 0)
 		return;
 	if (r->certificate_file != NULL &&
 	    route_certificate(r, buf_bytes(&q->public), time(NULL), &q->certificate, &why) != 0)
@@ -95,6 +100,27 @@ route_query_no_algorithm(const struct keyscan *t)
 	    !namelist_has(algs, "rsa-sha2-256");
 }
 
+/* The upstream takes no certificate of the gateway's. */
+static void
+route_query_no_certificate(const struct route_query *q, const struct keyscan *t, const char *at,
+    struct buf *line)
+{
+	const char *name = route_ca(t->route);
+
+	buf_putf(line, "%s does not take a certificate by the authority %s: ", at, name);
+	if (!namelist_has(t->answer.methods, "publickey"))
+		buf_putf(line, "it takes no keys at all for this user; it offers %s",
+		    t->answer.methods[0] != '\0' ? t->answer.methods : "nothing");
+	else
+		buf_putf(line,
+		    "put the line of `sallyport ca public %s` into the file of TrustedUserCAKeys "
+		    "there; then its log says why: look at the principals (is one of them %s, or in "
+		    "AuthorizedPrincipalsFile?), at its clock, and at CertificateSourceAddress",
+		    name, q->user);
+	if (t->route->password != NULL)
+		buf_putf(line, "; a login tries the stored password as well, and a trial does not");
+}
+
 /* The upstream takes no key of the gateway's. */
 static void
 route_query_refused(const struct route_query *q, const struct route_args *a,
@@ -122,6 +148,8 @@ int
 route_query_line(const struct route_query *q, const struct route_args *a, const struct keyscan *t,
     struct buf *line)
 {
+	const char *ca = route_ca(t->route), *name = ca != NULL ? ca : q->name;
+	const char *what = ca != NULL ? "a certificate by the authority " : "the mapped key ";
 	char at[600];
 
 	snprintf(at, sizeof(at), "%s@%s", q->user, t->host);
@@ -129,17 +157,20 @@ route_query_line(const struct route_query *q, const struct route_args *a, const 
 		route_query_other(t->route, line);
 		return CLI_OK;
 	}
+	if (t->user == NULL && q->no_certificate.text[0] != '\0') {
+		buf_putf(line, "%s was not asked: no certificate: %s", at, q->no_certificate.text);
+		return CLI_FAILED;
+	}
 	if (t->user == NULL)
 		return CLI_OK; /* it cannot be read, as another line says */
 	if (!t->queried) {
 		buf_putf(line,
-		    "%s was not asked whether it takes the mapped key %s: its host key is not known "
-		    "yet",
-		    at, q->name);
+		    "%s was not asked whether it takes %s%s: its host key is not known yet", at,
+		    what, name);
 		return CLI_OK;
 	}
 	if (t->answer.reason[0] != '\0') {
-		buf_putf(line, "%s: asked whether it takes the mapped key %s: %s", at, q->name,
+		buf_putf(line, "%s: asked whether it takes %s%s: %s", at, what, name,
 		    t->answer.reason);
 		return CLI_FAILED;
 	}
@@ -152,14 +183,18 @@ route_query_line(const struct route_query *q, const struct route_args *a, const 
 	}
 	switch (t->answer.taken) {
 	case IPC_TAKEN_CERTIFICATE:
-		buf_putf(line, "%s takes the certificate of the mapped key %s", at, q->name);
+		buf_putf(line, "%s takes %s%s%s", at, ca != NULL ? "" : "the certificate of ", what,
+		    name);
 		return CLI_OK;
 	case IPC_TAKEN_KEY:
 		buf_putf(line, "%s takes the mapped key %s%s", at, q->name,
 		    t->certificate.len > 0 ? ", but not its certificate" : "");
 		return CLI_OK;
 	case IPC_TAKEN_NONE:
-		route_query_refused(q, a, t, at, line);
+		if (ca != NULL)
+			route_query_no_certificate(q, t, at, line);
+		else
+			route_query_refused(q, a, t, at, line);
 	}
 	return t->route->password != NULL ? CLI_OK : CLI_FAILED;
 }

@@ -129,6 +129,8 @@ route_show_key(const struct find_route *f)
 	const struct route *r = f->route;
 	if (r->agent)
 		puts("key        the user's own agent (ssh -A)");
+	else if (route_ca(r) != NULL)
+		return route_issue_show(f);
 	else if (r->key != NULL)
 		return route_show_stored_key(f);
 	else if (r->key_file != NULL)
@@ -204,7 +206,7 @@ route_show_usable(const struct conf *conf, const struct route *r, struct bytes b
 		return ERR_AUTH;
 	}
 	buf_init(&policy, POLICY_BYTES_MAX);
-	err = policy_from_route(r, options, &policy, why);
+	err = policy_from_route(r, options, 0, &policy, why);
 	buf_free(&policy);
 	return err;
 }

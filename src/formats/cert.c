@@ -253,8 +253,7 @@ cert_signature_algorithm(const struct cert *c, char alg[64])
 		alg[0] = '\0';
 }
 
-/* "2026-11-20 21:00:00Z" */
-static void
+void
 cert_show_time(uint64_t when, char out[32])
 {
 	time_t t = (time_t)when;

@@ -74,6 +74,9 @@ const char *cert_algorithm_for(const char *type, const char *plain);
 /* The algorithm of the CA's signature. */
 void cert_signature_algorithm(const struct cert *c, char alg[64]);
 
+/* "2026-11-20 21:00:00Z" */
+void cert_show_time(uint64_t when, char out[32]);
+
 /* 1 if the certificate is of this kind and valid now, or 0 with why: "expired on ...". */
 int cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason *why);
 

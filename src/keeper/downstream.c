@@ -180,6 +180,7 @@ downstream_method_passed(struct ksession *s)
 	/* if it is too much, the client is refused now, and not once it is let in */
 	if (downstream_make_policy(s) != 0)
 		return;
+	issue_note_proof(s);
 	(void)auth_methods_step(&s->down.methods_verified, downstream_method(s));
 	if (!auth_methods_step(&s->down.methods, downstream_method(s))) {
 		/* the next key is to prove itself to the route of this one */
@@ -296,13 +297,16 @@ _Static_assert(1 + POLICY_BYTES_MAX <= IPC_MAX, "a policy fits into POLICY");
 int
 downstream_make_policy(struct ksession *s)
 {
+	const int held = issue_holds(s);
 	struct reason why;
 	int r;
 
+	if (held)
+		buf_free(&s->down.policy);
 	if (s->down.policy.len > 0)
 		return 0;
 	ipc_begin(&s->down.policy, IPC_POLICY);
-	r = policy_from_route(s->route, &s->down.options, &s->down.policy, &why);
+	r = policy_from_route(s->route, &s->down.options, held, &s->down.policy, &why);
 	if (r != 0) {
 		buf_free(&s->down.policy);
 		ksession_refuse(s,

@@ -9,6 +9,7 @@
 #include "auth/auth_server.h"
 #include "base/bucket.h"
 #include "formats/authorized_keys.h"
+#include "keeper/issue.h"
 #include "lookup/lookup.h"
 
 struct factor;
@@ -47,10 +48,12 @@ struct login_downstream {
 	struct strlist keys_used; /* fingerprints of the keys that have been proven */
 	struct authorized_options options;	   /* of these keys together */
 	struct authorized_options offered_options; /* of the key that was offered last */
-	struct buf policy;     /* POLICY, made from the route and the options; empty: not yet */
-	char key_refusal[256]; /* beginning of the last reason logged why a key is not accepted */
-	unsigned int failures; /* tries that were wrong, and keys that were offered in vain */
-	int success_sent;      /* the client has been let in */
+	struct buf policy; /* POLICY, made from the route and the options; empty: not yet */
+	char proofs
+	    [ISSUE_PROOFS_SIZE]; /* what the client has proven, for the certificate upstream */
+	char key_refusal[256];	 /* beginning of the last reason logged why a key is not accepted */
+	unsigned int failures;	 /* tries that were wrong, and keys that were offered in vain */
+	int success_sent;	 /* the client has been let in */
 
 	/* decoy.c writes these, too */
 	uint32_t reply_min_us; /* what the next refusal takes at least */

@@ -3,6 +3,7 @@
  * know them.  Whatever a client or a session's process made up is escaped, and comes after the
  * address.
  */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -331,18 +332,25 @@ ksession_log_routed(const struct ksession *s)
 	const struct login_upstream *up = &s->up;
 	const int named = up->address[0] != '\0' && strcmp(up->host, up->address) != 0;
 	char through[1024];
-	char certificate[KSESSION_CERTIFICATE_SIZE];
+	char certificate[KSESSION_CERTIFICATE_SIZE], issued[ISSUE_SHOW_SIZE], serial[24];
 	struct log_fields f;
 
 	hop_describe(s, through, sizeof(through));
 	ksession_fields(s, "routed", &f);
 	ksession_fields_accepted(s, &f);
 	log_field_text(&f, "through", through);
+	if (up->issue.used) {
+		/* as text: it has more digits than the numbers of some that read JSON */
+		snprintf(serial, sizeof(serial), "%" PRIu64, up->issue.serial);
+		log_field_text(&f, "certificate_serial", serial);
+		log_field_text(&f, "certificate_id", up->issue.id);
+	}
 	ksession_event(s, LOG_LVL_INFO, &f,
-	    "%s from %s port %u -> %s@%s port %u%s%s (%s%sdialled from %s port %u)%s",
+	    "%s from %s port %u -> %s@%s port %u%s%s (%s%sdialled from %s port %u)%s%s",
 	    ksession_login(s), s->client, s->client_port, up->user, up->host, up->port,
 	    through[0] != '\0' ? " through " : "", through, named ? up->address : "",
-	    named ? ", " : "", up->from, up->from_port, ksession_certificate_text(s, certificate));
+	    named ? ", " : "", up->from, up->from_port, ksession_certificate_text(s, certificate),
+	    issue_show(&up->issue, issued));
 }
 
 void

@@ -125,6 +125,10 @@ passthrough_send(struct ksession *s)
 		    s->up.host);
 		return;
 	}
+	if (!for_upstream && !s->up.passthrough.key_tried && issue_wanted(s)) {
+		issue_begin(s); /* which comes back here */
+		return;
+	}
 	if (s->up.passthrough.methods_known)
 		s->up.request_at = clock_us();
 	buf_init(&out, IPC_MAX - 16);
@@ -190,7 +194,8 @@ passthrough_key_refused(struct ksession *s)
 {
 	const char *methods = auth_client_methods(s->up.auth);
 
-	ksession_warn(s, "%s@%s refused the mapped key", s->up.user, s->up.host);
+	ksession_warn(s, "%s@%s refused the %s", s->up.user, s->up.host,
+	    route_ca(s->route) != NULL ? "certificate" : "mapped key");
 	upstream_log_key_refused(s);
 	if (namelist_has(methods, METHOD_PASSWORD) || namelist_has(methods, METHOD_KBDINT))
 		downstream_declined(s);

@@ -30,6 +30,7 @@ upstream_free(struct login_upstream *up)
 	agent_login_free(&up->agent);
 	host_key_known_free(&up->known);
 	route_key_close(&up->key);
+	issue_free(&up->issue);
 	buf_free(&up->host_key_message);
 	buf_free(&up->host_key);
 	buf_free(&up->banner);
@@ -63,6 +64,12 @@ upstream_sign(void *ctx, const char *alg, const void *data, size_t len, struct b
 		    s->up.host);
 		return ERR_BADSTATE;
 	}
+	if (route_ca(s->route) != NULL) {
+		r = issue_sign(&s->up.issue, alg, data, len, sig);
+		if (r != 0)
+			ksession_error(s, "certificate: cannot sign: %s", err_str(r));
+		return r;
+	}
 	r = s->up.key.priv != NULL ?
 	    0 :
 	    route_key_open(s->route, s->identity->keystore, &s->up.key, &why);
@@ -95,13 +102,15 @@ upstream_has_mapped_key(const struct ksession *s)
 void
 upstream_log_key_refused(const struct ksession *s)
 {
+	if (auth_client_certificate_refused(s->up.auth))
+		issue_log_refused(s);
 	if (upstream_must_bind(s) && !s->up.hostbound)
 		ksession_warn(s,
-		    "the host key of %s is not known, so the mapped key signs only by "
+		    "the host key of %s is not known, so the %s signs only by "
 		    "publickey-hostbound, which that upstream does not support (OpenSSH does "
 		    "since 8.9): add its host key to UserKnownHostsFile, or set "
 		    "StrictHostKeyChecking = accept-new",
-		    s->up.host);
+		    s->up.host, route_ca(s->route) != NULL ? "certificate" : "mapped key");
 }
 
 void
@@ -192,18 +201,23 @@ upstream_verdict(struct ksession *s, enum auth_client_verdict v, struct buf *out
 void
 upstream_finish(struct ksession *s)
 {
+	char issued[ISSUE_SHOW_SIZE];
+
 	if (s->link.parent == NULL) {
 		if (downstream_make_policy(s) != 0 || ksession_login_done(s) != 0)
 			return;
 		jobs_dial_over(s);
 		ksession_log_routed(s);
 	}
-	if (auth_client_certificate_refused(s->up.auth))
+	if (auth_client_certificate_refused(s->up.auth) && route_ca(s->route) == NULL)
 		ksession_warn(s,
 		    "%s@%s refused the certificate of the mapped key, but not "
 		    "the key",
 		    s->up.user, s->up.host);
 	if (s->link.parent != NULL) {
+		if (s->up.issue.used)
+			ksession_info(s, "%s@%s lets the gateway in%s", s->up.user, s->up.host,
+			    issue_show(&s->up.issue, issued));
 		hop_logged_in(s);
 		return;
 	}
@@ -237,7 +251,7 @@ upstream_auth_new(struct ksession *s, const char *server_sig_algs)
 	int r = 0;
 
 	buf_init(&certificate, 65536);
-	if (upstream_has_mapped_key(s))
+	if (upstream_has_mapped_key(s) && route_ca(s->route) == NULL)
 		r = route_key_open(s->route, s->identity->keystore, &s->up.key, &why);
 	pub = buf_bytes(&s->up.key.pub);
 	if (r == 0 && pub.len > 0)

@@ -13,6 +13,7 @@
 #include "base/netaddr.h"
 #include "base/reason.h"
 #include "ipc/messages.h"
+#include "keeper/issue.h"
 #include "keeper/passthrough.h"
 #include "lookup/connect_via.h"
 
@@ -79,6 +80,7 @@ struct login_upstream {
 	/* its login, by upstream.c */
 	struct auth_client *auth;
 	struct route_key key; /* the mapped key, while the first request is made */
+	struct issue issue;   /* or the certificate in its place */
 	int hostbound;	      /* the session says: it takes publickey-hostbound-v00@openssh.com */
 	struct buf banner;    /* for when the client's session goes on or ends */
 	int banner_cut_logged;

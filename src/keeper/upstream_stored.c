@@ -45,12 +45,17 @@ upstream_stored_begin(struct ksession *s)
 	enum auth_client_verdict v;
 	struct buf out;
 
+	if (issue_wanted(s)) {
+		issue_begin(s); /* which comes back here */
+		return;
+	}
 	buf_init(&out, IPC_MAX - 16);
 	if (s->route->password != NULL) {
 		s->up.stored = (struct auth_stored){ .ops = &upstream_stored_ops,
 			.ctx = s,
 			.name = s->route->password,
-			.has_key = s->route->key != NULL || s->route->key_file != NULL };
+			.has_key = s->route->key != NULL || s->route->key_file != NULL,
+			.has_certificate = route_ca(s->route) != NULL };
 		v = auth_stored_begin(&s->up.stored, s->up.auth, &out);
 	} else {
 		v = auth_client_start(s->up.auth, &out);

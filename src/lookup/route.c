@@ -65,9 +65,17 @@ static const struct keyword route_table[] = {
 	{ "TrustedUserCAKeys", &route_template_path, R(trusted_user_ca_keys) },
 	{ "AuthorizedPrincipals", &route_template_words, R(authorized_principals) },
 	{ "RevokedKeys", &route_template_path, R(revoked_keys) },
-	{ "Key", &route_template, R(key), .check = key_name_check },
+	{ "Key", &route_template, R(key), .check = route_check_key },
 	{ "Password", &route_template, R(password), .check = key_name_check },
 	{ "CertificateFile", &route_template_path, R(certificate_file) },
+	{ "CertificatePrincipals", &route_template_words, R(certificate_principals),
+	    .check = route_check_principal },
+	{ "CertificateLifetime", &keyword_time, R(certificate_lifetime_ms), .value = "5m",
+	    .min = 30 * 1000, .max = 24 * 3600 * 1000 },
+	{ "CertificateSkew", &keyword_time, R(certificate_skew_ms), .value = "1m",
+	    .max = 3600 * 1000 },
+	{ "CertificateSourceAddress", &keyword_string, R(certificate_source_address),
+	    .check = route_check_source_address },
 	{ "PasswordHash", &keyword_string, R(password_hash), .check = route_check_password_hash },
 	{ "Passthrough", &keyword_choice, R(passthrough), .choices = yes_no, .value = "no" },
 	{ "AuthenticationMethods", &keyword_words, R(authentication_methods),
@@ -351,6 +359,7 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	route_check_alone(s, "PermitListen", &r->permit_listen, errors);
 	route_check_alone(s, "PermitCommands", &r->permit_commands, errors);
 	route_check_policy_size(s, r, errors);
+	route_check_certificates(conf, s, r, errors);
 	e = conf_entry_find(s, "Key");
 	if (r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key))
 		conf_error(errors, e->file, e->line,
@@ -485,7 +494,14 @@ route_expand_text(const struct keyword *kw, char **text, const struct wildcard_m
 	}
 	if (err != 0)
 		return err;
-	/* a tunnel is one because the route says so, never because a login does */
+	/* an authority is one because the route says so, never because a login does */
+	if (kw->check == route_check_key &&
+	    (route_ca_of_key(filled) == NULL) != (route_ca_of_key(*text) == NULL)) {
+		reason_set(why, "Key: \"%.80s\" is filled in with an authority", *text);
+		free(filled);
+		return ERR_FORMAT;
+	}
+	/* the same of a tunnel */
 	if (kw->check == route_check_host && tunnel_name_of_host(filled) != NULL &&
 	    tunnel_name_of_host(*text) == NULL) {
 		reason_set(why, "%s: \"%.80s\" is filled in with a tunnel", kw->name, *text);
@@ -504,6 +520,7 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
     struct reason *why)
 {
 	const struct keyword *kw;
+	const char *name;
 	struct strlist *l;
 	size_t i, j;
 	void *field;
@@ -519,8 +536,9 @@ route_expand(const struct conf *conf, struct route *r, const struct wildcard_mat
 		for (l = field, j = 0; err == 0 && j < l->n; j++)
 			err = route_expand_text(kw, &l->v[j], match, why);
 	}
-	if (err == 0 && r->key != NULL && strlist_has(&conf->gateway.host_keys, r->key)) {
-		reason_set(why, "Key: %s is the gateway's own HostKey", r->key);
+	name = route_ca(r) != NULL ? route_ca(r) : r->key;
+	if (err == 0 && name != NULL && strlist_has(&conf->gateway.host_keys, name)) {
+		reason_set(why, "Key: %s is the gateway's own HostKey", name);
 		err = ERR_FORMAT;
 	}
 	return err;

@@ -67,11 +67,17 @@ struct route {
 	struct strlist authorized_principals; /* empty: the login */
 	char *revoked_keys;		      /* resolved path, or NULL */
 
-	char *key;		/* Key: name in the key store, or NULL */
+	char
+	    *key; /* Key: name in the key store, CONF_KEY_AGENT, or ca:NAME (route_ca()), or NULL */
 	char *certificate_file; /* CertificateFile: resolved path, or NULL */
 	char *key_file;		/* path of a private key in its place, or NULL */
 	char *password;		/* Password: name in the key store, or NULL */
 	int agent;		/* Key = agent: the client's agent signs, and no key of the store */
+
+	/* of the certificates that Key = ca:NAME makes */
+	struct strlist certificate_principals; /* empty: the user upstream */
+	int certificate_lifetime_ms, certificate_skew_ms;
+	char *certificate_source_address; /* as written: "auto", "none", a list; NULL: auto */
 
 	struct safe_path_rule file_rule; /* for all files that it names */
 
@@ -141,6 +147,10 @@ int route_new(const struct conf *conf, const struct conf_section *section,
 /* With Passthrough: is the upstream alone to say which methods let a user in?  1; or 0:
  * AuthenticationMethods or a factor of the gateway's has more to say. */
 int route_upstream_decides(const struct route *r);
+
+/* Key = ca:NAME: the name of the key that signs a certificate for each login, in the key store.
+ * Else NULL. */
+const char *route_ca(const struct route *r);
 
 /* Does the route let everybody in, without a proof (AuthenticationMethods = none)?  1 or 0. */
 int route_wants_nobody(const struct route *r);

@@ -48,6 +48,9 @@ int route_check_connect_via(const char *value, struct reason *why); /* connect_v
 int route_check_tunnel_ports(const char *value, struct reason *why);
 int route_check_no_holes(const char *path, struct reason *why);
 int route_check_hop_name(const char *name, struct reason *why); /* hop.c */
+int route_check_key(const char *value, struct reason *why);	/* this and the next: route_ca.c */
+int route_check_principal(const char *word, struct reason *why);
+int route_check_source_address(const char *value, struct reason *why);
 
 struct route;
 
@@ -82,6 +85,13 @@ void route_check_behind(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
 void route_check_hop(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors);
+
+/* route_ca.c: add errors for keywords about certificates that do not go together with Key. */
+void route_check_certificates(const struct conf *conf, const struct conf_section *s,
+    const struct route *r, struct conf_errors *errors);
+
+/* The NAME in ca:NAME, or NULL; key may be NULL. */
+const char *route_ca_of_key(const char *key);
 
 /* Add an error if the route's policy exceeds these limits. */
 void route_check_policy_size(const struct conf_section *s, const struct route *r,

@@ -192,7 +192,9 @@ policy_enforce_start(struct policy_enforce *p, struct channel *c, const char *ki
     struct bytes asked, int want_reply, const uint8_t *payload, size_t len)
 {
 	const struct strlist *may = &p->policy.commands;
-	const char *command = p->policy.command;
+	/* a certificate has force-command: sshd puts it in place of what is asked for, and tells it
+	 * that, as it would of a client that logs in there itself */
+	const char *command = p->policy.command_upstream ? NULL : p->policy.command;
 	int subsystem = strcmp(kind, "subsystem") == 0;
 	struct bytes word = subsystem ? asked :
 					(struct bytes){ (const uint8_t *)kind, strlen(kind) };

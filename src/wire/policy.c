@@ -55,6 +55,7 @@ policy_put(struct buf *b, const struct policy *policy)
 	wire_put_u32(b, policy->tunnel);
 	wire_put_bool(b, policy->command != NULL);
 	wire_put_text(b, policy->command != NULL ? policy->command : "");
+	wire_put_bool(b, policy->command_upstream);
 	for (i = 0; i < POLICY_LISTS; i++) {
 		list = policy_list(&copy, i);
 		if (list->n > POLICY_LIST_MAX)
@@ -125,6 +126,7 @@ policy_get(struct wire *w, struct policy *policy)
 	policy->tunnel = wire_u32(w);
 	forced = wire_bool(w);
 	r = policy_get_text(w, &command);
+	policy->command_upstream = wire_bool(w);
 	if (r == 0 && forced) {
 		policy->command = strndup((const char *)command.p, command.len);
 		r = policy->command == NULL ? ERR_NOMEM : 0;

@@ -46,7 +46,8 @@ struct policy {
 	struct strlist accept_env;	 /* patterns of names of variables; empty: any */
 	struct strlist set_env;		 /* "NAME=value" */
 	char *command;			 /* forced command, or NULL */
-	int has_tunnel;			 /* tun@openssh.com only for the unit tunnel */
+	int command_upstream; /* the upstream itself runs it in place of what is asked for */
+	int has_tunnel;	      /* tun@openssh.com only for the unit tunnel */
 	uint32_t tunnel;
 	uint32_t max_sessions; /* session channels open at a time */
 	uint32_t idle_ms;      /* 0: no limit */

@@ -14,6 +14,7 @@ from lab.account import new_account
 from lab.agent import Agent
 from lab.bulk import Bulk
 from lab.ca import CA
+from lab.certified import Certified
 from lab.dial_trial import DialTrial
 from lab.gateway import Gateway, SALLYPORT, can_serve
 from lab.hops import Behind
@@ -201,6 +202,22 @@ def way_through(ring, tmp_path):
 @pytest.fixture
 def ca(ring, tmp_path):
     return CA(tmp_path / "ca", ring.get("ca"))
+
+
+@pytest.fixture
+def certified(make_gateway, make_sshd, ring, tmp_path):
+    """certified(sshd=..., kind=..., front=..., **route): a Certified."""
+    made = []
+
+    def make(front=None, **options):
+        made.append(Certified(make_gateway(**(front or {})), make_sshd, ring,
+                              tmp_path / f"certified{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for c in made:
+        c.way.close()
+        c.gateway.quiet()
 
 
 @pytest.fixture

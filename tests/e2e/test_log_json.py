@@ -113,8 +113,11 @@ def test_login_from_its_beginning_to_its_end(logged, ring):
 def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     """Each event, with all of its fields, and no others."""
     person = ring.get("person")
-    w, events = logged({"TrustedUserCAKeys": ca.file}, MaxAuthTries="2")
+    w, events = logged({"TrustedUserCAKeys": ca.file}, MaxAuthTries="2", StateDirectory="state")
     g = w.gateway
+    w.sshd.authorize(f"cert-authority {g.generate_key('authority')}")
+    g.keys["ca:authority"] = g.keys["authority"]
+    g.route("certified", w.sshd, [ring.get("client")], key="ca:authority")
     two = {"PasswordHash": hashed, "AuthenticationMethods": "publickey,password"}
     g.route("two", w.sshd, [ring.get("client")], key="alice", **two)
     g.route("dead", w.sshd, [ring.get("client")], key="alice", Port=net.free_port())
@@ -140,6 +143,7 @@ def test_manual_lists_what_is_logged(logged, ring, ca, hashed):
     for port in (w.sshd.port, 1):
         jump.run(jump.argv("ssh", "-W", f"127.0.0.1:{port}", "upstream"))
     w.new_client(user="behind").ssh("true")
+    w.new_client(user="certified").ssh("true")
     certificate_client(w, person, ca.sign(person, "alice")).ssh("true")
     a = Attacker(g.port)
     a.service()

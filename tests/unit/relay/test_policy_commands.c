@@ -45,6 +45,49 @@ test_forced_command_replaces_the_request(void **state)
 	policy_lab_end(&f);
 }
 
+/* With force-command in the certificate of the gateway's login, sshd does the same, and tells the
+ * command what was asked for. */
+static void
+test_command_that_the_upstream_forces_leaves_the_request_as_it_is(void **state)
+{
+	struct policy_lab f;
+	struct policy policy;
+
+	policy_init(&policy);
+	policy.command = strdup("backup");
+	policy.command_upstream = 1;
+	policy_lab_start(&f, &policy);
+	open_session(&f, 0, 7);
+	assert_int_equal(channel_request(&f, 7, "env", 1, "SSH_ORIGINAL_COMMAND", "x"), RELAY_DROP);
+	assert_string_equal(made_messages(&f), "C100(0);");
+	assert_int_equal(channel_request(&f, 7, "exec", 1, "ls", NULL), RELAY_PASS);
+	assert_string_equal(made_messages(&f), "");
+	open_session(&f, 1, 8);
+	assert_int_equal(channel_request(&f, 8, "subsystem", 0, "sftp", NULL), RELAY_PASS);
+	assert_string_equal(made_messages(&f), "");
+	policy_lab_end(&f);
+}
+
+static void
+test_sftp_that_the_upstream_forces_allows_sftp_alone(void **state)
+{
+	struct policy_lab f;
+	struct policy policy;
+
+	policy_init(&policy);
+	policy.command = strdup("internal-sftp");
+	policy.command_upstream = 1;
+	add_item(&policy.set_env, "WHO=alice");
+	policy_lab_start(&f, &policy);
+	open_session(&f, 0, 7);
+	assert_int_equal(channel_request(&f, 7, "exec", 0, "ls", NULL), RELAY_DROP);
+	assert_non_null(strstr(made_messages(&f), "exit-status 1"));
+	open_session(&f, 1, 8);
+	assert_int_equal(channel_request(&f, 8, "subsystem", 0, "sftp", NULL), RELAY_DROP);
+	assert_string_equal(made_messages(&f), "U98(8)env WHO=alice;U98(8)subsystem sftp;");
+	policy_lab_end(&f);
+}
+
 /* sshd takes a limited number of variables: those of the client leave room for ours. */
 static void
 test_client_cannot_crowd_out_variables(void **state)
@@ -226,6 +269,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forced_command_replaces_the_request),
+		cmocka_unit_test(test_command_that_the_upstream_forces_leaves_the_request_as_it_is),
+		cmocka_unit_test(test_sftp_that_the_upstream_forces_allows_sftp_alone),
 		cmocka_unit_test(test_client_cannot_crowd_out_variables),
 		cmocka_unit_test(test_forced_sftp_allows_sftp_alone),
 		cmocka_unit_test(test_refused_command_gets_a_line),

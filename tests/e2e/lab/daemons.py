@@ -1,4 +1,4 @@
-"""Servers for lookup programs: slapd and PostgreSQL, each in a directory of its own, run by nobody."""
+"""Servers for the programs of plugins/exec: slapd, PostgreSQL, FreeRADIUS, each in a directory of its own, run by nobody."""
 
 import os
 import pwd
@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+import pytest
 
 from . import net, procs
 from .wait import PATIENCE, Log, wait_for
@@ -143,3 +145,93 @@ class Postgres(Daemon):
         )
         assert p.returncode == 0, p.stderr
         return p.stdout
+
+
+FREERADIUS_CONF = """
+name = test
+libdir = {libdir}
+raddbdir = {dir}
+logdir = {dir}
+run_dir = {dir}
+pidfile = {dir}/pid
+security {{
+	allow_vulnerable_openssl = yes
+}}
+client here {{
+	ipaddr = 127.0.0.1
+	secret = "{secret}"
+	require_message_authenticator = yes
+}}
+modules {{
+	pap {{
+	}}
+	files {{
+		filename = {dir}/users
+	}}
+	always handled {{
+		rcode = handled
+	}}
+	always reject {{
+		rcode = reject
+	}}
+}}
+server default {{
+	listen {{
+		type = auth
+		ipaddr = 127.0.0.1
+		port = $ENV{{RADIUS_PORT}}
+	}}
+	authorize {{
+		{authorize}
+		files
+		pap
+	}}
+	authenticate {{
+		Auth-Type PAP {{
+			pap
+		}}
+	}}
+	post-auth {{
+		# servers since July 2024 add it by themselves
+		update reply {{
+			Message-Authenticator := 0x00
+		}}
+		Post-Auth-Type REJECT {{
+			update reply {{
+				Message-Authenticator := 0x00
+			}}
+		}}
+		Post-Auth-Type Challenge {{
+			update reply {{
+				Message-Authenticator := 0x00
+			}}
+		}}
+	}}
+}}
+"""
+
+
+class FreeRadius(Daemon):
+    """A RADIUS server for clients on 127.0.0.1.  authorize: the beginning of that section, in FreeRADIUS's language;
+    users: its file of users. 
+    """
+
+    def __init__(self, secret, users, authorize=""):
+        found = [p.parent for p in Path("/usr").glob("lib*/freeradius/rlm_pap.so")]
+        program = shutil.which("freeradius", path="/usr/sbin") or shutil.which("radiusd", path="/usr/sbin")
+        if not found or not program:
+            pytest.skip("FreeRADIUS is not installed")
+        super().__init__()
+        try:
+            (self.dir / "dictionary").write_text("")
+            (self.dir / "users").write_text(users)
+            (self.dir / "radiusd.conf").write_text(
+                FREERADIUS_CONF.format(libdir=found[0], dir=self.dir, secret=secret, authorize=authorize))
+            for name in ("dictionary", "users", "radiusd.conf"):
+                (self.dir / name).chmod(0o644)
+            self.serve("Ready to process requests", "env", "RADIUS_PORT={port}", program, "-d", self.dir, "-f", "-xx",
+                       "-l", "stdout")
+            self.address = f"127.0.0.1:{self.port}"
+        except BaseException:
+            self.stop()
+            raise

@@ -11,28 +11,14 @@
 
 #include "access/totp_record.h"
 #include "formats/text.h"
+#include "state/state.h"
 
-static const char totp_record_header[] = "sallyport-totp 1";
+/* What a clock may say: a step, which is a time divided by at least 1, is no more. */
+#define TOTP_RECORD_TIME_MAX (INT64_C(1) << 56)
+/* More change nothing: the lock is as long as it gets. */
+#define TOTP_RECORD_LOCKS_MAX 100
 
 /* --- text --- */
-
-/* A number from 0 to most.  0 or ERR_FORMAT. */
-static int
-totp_record_number(struct bytes word, int64_t most, int64_t *out)
-{
-	int64_t n = 0;
-	size_t i;
-
-	if (word.len == 0 || word.len > 18)
-		return ERR_FORMAT;
-	for (i = 0; i < word.len; i++) {
-		if (word.p[i] < '0' || word.p[i] > '9')
-			return ERR_FORMAT;
-		n = n * 10 + (word.p[i] - '0');
-	}
-	*out = n;
-	return n <= most ? 0 : ERR_FORMAT;
-}
 
 static int
 totp_record_hex(struct bytes word, uint8_t *out, size_t len)
@@ -45,21 +31,42 @@ totp_record_hex(struct bytes word, uint8_t *out, size_t len)
 	return got == len ? 0 : ERR_FORMAT;
 }
 
+/* A number from 0 to most.  0 or ERR_FORMAT. */
+static int
+totp_record_number(struct bytes value, int64_t most, int64_t *out)
+{
+	uint64_t n;
+	int err = state_number(value, (uint64_t)most, &n);
+
+	*out = (int64_t)n;
+	return err;
+}
+
+static int
+totp_record_small(struct bytes value, int64_t most, unsigned int *out)
+{
+	int64_t n;
+	int err = totp_record_number(value, most, &n);
+
+	*out = (unsigned int)n;
+	return err;
+}
+
 /* remembered SINCE ADDRESS PROOF */
 static int
-totp_record_get_remembered(struct totp_record *r, struct bytes *line)
+totp_record_get_remembered(struct totp_record *r, struct bytes value)
 {
 	struct totp_remembered *m = &r->remembered[r->n];
-	struct bytes since = text_word(line), address = text_word(line);
+	struct bytes since = text_word(&value), address = text_word(&value);
 	size_t i;
 
 	if (r->n == TOTP_RECORD_REMEMBERED_MAX ||
-	    totp_record_number(since, INT64_MAX, &m->since) != 0 || address.len == 0 ||
+	    totp_record_number(since, TOTP_RECORD_TIME_MAX, &m->since) != 0 || address.len == 0 ||
 	    address.len >= sizeof(m->address) ||
-	    totp_record_hex(text_word(line), m->proof, sizeof(m->proof)) != 0)
+	    totp_record_hex(value, m->proof, sizeof(m->proof)) != 0)
 		return ERR_FORMAT;
 	for (i = 0; i < address.len; i++)
-		if (address.p[i] <= ' ' || address.p[i] >= 0x7f)
+		if (address.p[i] >= 0x7f)
 			return ERR_FORMAT;
 	memcpy(m->address, address.p, address.len);
 	m->address[address.len] = '\0';
@@ -67,42 +74,36 @@ totp_record_get_remembered(struct totp_record *r, struct bytes *line)
 	return 0;
 }
 
-/* Another line than the first, without its word. */
+/* locked AT SECONDS */
 static int
-totp_record_get_line(struct totp_record *r, struct bytes word, struct bytes *line)
+totp_record_get_lock(struct totp_record *r, struct bytes value)
 {
-	int64_t n = 0;
-	int err;
+	struct bytes at = text_word(&value);
 
+	if (totp_record_number(at, TOTP_RECORD_TIME_MAX, &r->locked_at) != 0)
+		return ERR_FORMAT;
+	return totp_record_number(value, TOTP_RECORD_LOCK_MAX, &r->locked_for);
+}
+
+static int
+totp_record_get_line(struct totp_record *r, struct bytes word, struct bytes value)
+{
 	if (bytes_is(word, "id"))
-		return totp_record_hex(text_word(line), r->id, sizeof(r->id));
-	if (bytes_is(word, "remembered"))
-		return totp_record_get_remembered(r, line);
+		return totp_record_hex(value, r->id, sizeof(r->id));
 	if (bytes_is(word, "step"))
-		return totp_record_number(text_word(line), INT64_MAX, &r->step);
+		return totp_record_number(value, TOTP_RECORD_TIME_MAX, &r->step);
 	if (bytes_is(word, "used"))
-		return totp_record_number(text_word(line), INT64_MAX, &r->used_at);
-	if (bytes_is(word, "locked")) {
-		err = totp_record_number(text_word(line), INT64_MAX, &r->locked_at);
-		return err != 0 ?
-		    err :
-		    totp_record_number(text_word(line), TOTP_RECORD_LOCK_MAX, &r->locked_for);
-	}
-	if (bytes_is(word, "recovery")) {
-		err = totp_record_number(text_word(line), (1 << TOTP_RECOVERY_MAX) - 1, &n);
-		r->recovery = (unsigned int)n;
-		return err;
-	}
-	if (bytes_is(word, "wrong")) {
-		err = totp_record_number(text_word(line), TOTP_RECORD_WRONG_MAX, &n);
-		r->wrong = (unsigned int)n;
-		return err;
-	}
-	if (bytes_is(word, "locks")) {
-		err = totp_record_number(text_word(line), 1000, &n);
-		r->locks = (unsigned int)n;
-		return err;
-	}
+		return totp_record_number(value, TOTP_RECORD_TIME_MAX, &r->used_at);
+	if (bytes_is(word, "recovery"))
+		return totp_record_small(value, (1 << TOTP_RECOVERY_MAX) - 1, &r->recovery);
+	if (bytes_is(word, "wrong"))
+		return totp_record_small(value, TOTP_RECORD_WRONG_MAX, &r->wrong);
+	if (bytes_is(word, "locks"))
+		return totp_record_small(value, TOTP_RECORD_LOCKS_MAX, &r->locks);
+	if (bytes_is(word, "locked"))
+		return totp_record_get_lock(r, value);
+	if (bytes_is(word, "remembered"))
+		return totp_record_get_remembered(r, value);
 	return ERR_FORMAT;
 }
 
@@ -117,21 +118,17 @@ totp_record_new(struct totp_record *r, const uint8_t id[TOTP_ID_SIZE])
 int
 totp_record_get(struct totp_record *r, struct bytes text, const uint8_t id[TOTP_ID_SIZE])
 {
-	struct bytes line, word;
-	int err = 0;
+	struct bytes word, value;
+	int err;
 
 	totp_record_new(r, id);
-	if (text.len == 0)
-		return 0;
-	if (text.len > TOTP_RECORD_MAX || !text_line(&text, &line) ||
-	    !bytes_is(line, totp_record_header))
+	if (text.len > TOTP_RECORD_MAX)
 		return ERR_FORMAT;
-	while (err == 0 && text_line(&text, &line)) {
-		word = text_word(&line);
-		err = totp_record_get_line(r, word, &line);
-		if (line.len > 0)
+	while ((err = state_line(&text, &word, &value)) == 1)
+		if (totp_record_get_line(r, word, value) != 0) {
 			err = ERR_FORMAT;
-	}
+			break;
+		}
 	if (err != 0 || memcmp(r->id, id, TOTP_ID_SIZE) != 0)
 		totp_record_new(r, id);
 	return err;
@@ -159,8 +156,7 @@ totp_record_put(struct buf *out, const struct totp_record *r)
 	char hex[2 * TOTP_ID_SIZE + 1];
 	const struct totp_remembered *m;
 
-	totp_record_print(out, "%s\nid %s\n", totp_record_header,
-	    sodium_bin2hex(hex, sizeof(hex), r->id, sizeof(r->id)));
+	totp_record_print(out, "id %s\n", sodium_bin2hex(hex, sizeof(hex), r->id, sizeof(r->id)));
 	if (r->step >= 0)
 		totp_record_print(out, "step %" PRId64 "\n", r->step);
 	if (r->used_at > 0)
@@ -288,7 +284,7 @@ totp_record_wrong(struct totp_record *r, struct totp_login *l)
 	if (r->locked_for > TOTP_RECORD_LOCK_MAX)
 		r->locked_for = TOTP_RECORD_LOCK_MAX;
 	l->locked_for = r->locked_for;
-	if (r->locks < 1000)
+	if (r->locks < TOTP_RECORD_LOCKS_MAX)
 		r->locks++;
 }
 

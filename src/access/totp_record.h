@@ -39,8 +39,8 @@ struct totp_record {
 	} remembered[TOTP_RECORD_REMEMBERED_MAX];
 };
 
-/* Read a record; one of another enrolment than id, and an empty text, is a new one.  0, or ERR_FORMAT: it is
- * damaged, or of a later version. */
+/* Read the lines of a record; those of another enrolment than id, and none at all, are a new one.  0, or ERR_FORMAT:
+ * it is damaged, or of a later version. */
 int totp_record_get(struct totp_record *r, struct bytes text,
     const uint8_t id[TOTP_ID_SIZE]) MUST_CHECK;
 void totp_record_put(struct buf *out, const struct totp_record *r);

@@ -31,6 +31,7 @@ static const uint32_t decoy_times_at_first[DECOY_NTIMES] = {
 	[DECOY_CONNECT] = 150000,
 	[DECOY_QUESTION] = 5000,
 	[DECOY_REFUSAL] = 2000000,
+	[DECOY_CODE] = 3000,
 };
 
 static void

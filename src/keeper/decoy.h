@@ -43,6 +43,7 @@ enum decoy_time {
 	DECOY_CONNECT,	/* said which methods it offers */
 	DECOY_QUESTION, /* asked something */
 	DECOY_REFUSAL,	/* refused a password or an answer */
+	DECOY_CODE,	/* to find a code wrong (factor_totp.c), and to have that on disk */
 	DECOY_NTIMES
 };
 

@@ -1,22 +1,31 @@
 /*
- * The factor "totp": a code of the route's secret (RFC 6238), or a recovery code.  Called through
- * downstream_factor.c.
+ * The factor "totp": a code of the route's TOTP secret (RFC 6238), or one of its recovery codes.  Called
+ * through downstream_factor.c.  What is used up is on disk before anybody is let in.
  */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "access/totp_record.h"
+#include "base/clock.h"
 #include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
 #include "wire/ssh.h"
 
 static void
-factor_totp_begin(struct ksession *s)
+factor_totp_ask(struct ksession *s)
 {
 	struct buf b;
 
 	buf_init(&b, 256);
 	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_REQUEST);
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
+	wire_put_text(&b, ""); /* name */
+	wire_put_text(&b, ""); /* instruction */
+	wire_put_text(&b, ""); /* language */
 	wire_put_u32(&b, 1);
 	wire_put_text(&b, "Verification code: ");
 	wire_put_bool(&b, 0);
@@ -24,14 +33,233 @@ factor_totp_begin(struct ksession *s)
 	buf_free(&b);
 }
 
+/* A wrong code; or an unknown login, or a secret that nobody looks at now: all take as long. */
+static void
+factor_totp_failed(struct ksession *s)
+{
+	s->down.reply_min_us = decoy_draw(s->keeper, DECOY_CODE);
+	downstream_failed(s);
+}
+
+/* No code can be checked.  A client that has not proven anything does not learn that the login exists. */
+static void
+factor_totp_unable(struct ksession *s, const char *text, const char *why)
+{
+	if (auth_methods_begun(&s->down.methods)) {
+		ksession_refuse(s, text, "TOTP = %s: %s", s->route->totp, why);
+		return;
+	}
+	ksession_error(s, "%s: TOTP = %s: %s", ksession_login(s), s->route->totp, why);
+	factor_totp_failed(s);
+}
+
+/* The secret, which the caller wipes.  0, or the client has been answered. */
+static int
+factor_totp_load(struct ksession *s, struct totp *secret)
+{
+	struct reason why;
+	int r = keystore_totp(s->identity->keystore, s->route->totp, secret, &why);
+
+	if (r == 0 && s->snapshot->state == NULL) {
+		sodium_memzero(secret, sizeof(*secret));
+		reason_set(&why, "there is no StateDirectory to keep used codes in: restart");
+		r = ERR_BADSTATE;
+	}
+	if (r == ERR_NOTFOUND)
+		factor_totp_unable(s,
+		    "this login needs a second factor, and you have none yet; ask your "
+		    "administrator",
+		    "not in the key store; make it with sallyport totp enroll");
+	else if (r != 0)
+		factor_totp_unable(s, upstream_text_gateway, why.text);
+	return r;
+}
+
+/* What the client has proven before, which TotpRemember goes by.  1, or 0: nothing. */
+static int
+factor_totp_proof(const struct ksession *s, uint8_t proof[TOTP_RECORD_PROOF_SIZE])
+{
+	const struct strlist *keys = &s->down.keys_used;
+	struct buf text;
+	size_t i;
+	const char *whole;
+
+	if (s->route->totp_remember_ms == 0 || !auth_methods_begun(&s->down.methods))
+		return 0;
+	buf_init(&text, 4096);
+	for (i = 0; i < keys->n; i++) {
+		buf_put(&text, "key ", 4);
+		buf_put(&text, keys->v[i], strlen(keys->v[i]));
+	}
+	if (keys->n == 0) {
+		buf_put(&text, "password ", 9);
+		buf_put(&text, s->route->login, strlen(s->route->login));
+	}
+	whole = buf_err(&text) == 0 ? buf_cstr(&text) : NULL;
+	if (whole != NULL)
+		totp_record_proof(whole, proof);
+	buf_free(&text);
+	return whole != NULL;
+}
+
+static void
+factor_totp_login(const struct ksession *s, const struct totp *secret, const char *typed,
+    uint8_t proof[TOTP_RECORD_PROOF_SIZE], struct totp_login *l)
+{
+	*l = (struct totp_login){ .secret = secret,
+		.skew = (unsigned int)s->route->totp_skew,
+		.now = time(NULL),
+		.typed = typed,
+		.address = s->client,
+		.remember = s->route->totp_remember_ms / 1000 };
+	if (factor_totp_proof(s, proof))
+		l->proof = proof;
+}
+
+/* Does the client need no code, because of TotpRemember?  If the record cannot be read, it does. */
+static int
+factor_totp_remembered(struct ksession *s, const struct totp *secret)
+{
+	uint8_t proof[TOTP_RECORD_PROOF_SIZE];
+	struct totp_login l;
+	struct reason why;
+	struct buf record;
+	int remembered;
+
+	factor_totp_login(s, secret, "", proof, &l);
+	if (l.proof == NULL)
+		return 0;
+	buf_init(&record, STATE_RECORD_MAX);
+	remembered = state_read(s->snapshot->state, TOTP_RECORD_KIND, s->route->totp, &record,
+			 &why) == 0 &&
+	    totp_record_remembers(&l, buf_bytes(&record));
+	buf_free(&record);
+	return remembered;
+}
+
+static void
+factor_totp_begin(struct ksession *s)
+{
+	struct totp secret;
+	int remembered;
+
+	/* what is missing is said now to who has proven something, and to nobody else */
+	if (s->route == NULL || !auth_methods_begun(&s->down.methods)) {
+		factor_totp_ask(s);
+		return;
+	}
+	if (factor_totp_load(s, &secret) != 0)
+		return;
+	remembered = factor_totp_remembered(s, &secret);
+	sodium_memzero(&secret, sizeof(secret));
+	if (!remembered) {
+		factor_totp_ask(s);
+		return;
+	}
+	ksession_log_factor(s, LOG_LVL_INFO, "factor_remembered",
+	    "no code is asked for, because of TotpRemember");
+	downstream_method_passed(s);
+}
+
+/* The answer of the client as text.  0, or ERR_FORMAT: it is too long, or has a NUL. */
+static int
+factor_totp_typed(const struct ksession *s, char typed[TOTP_CODE_MAX + 1])
+{
+	struct bytes answer;
+
+	if (auth_server_password(s->down.auth, &answer) != 0 || answer.len > TOTP_CODE_MAX ||
+	    memchr(answer.p, '\0', answer.len) != NULL)
+		return ERR_FORMAT;
+	memcpy(typed, answer.p, answer.len);
+	typed[answer.len] = '\0';
+	return 0;
+}
+
+/* What has come of the code, for the log. */
+static void
+factor_totp_log(const struct ksession *s, const struct totp_login *l)
+{
+	char text[256];
+
+	switch (l->outcome) {
+	case TOTP_ACCEPTED:
+		return;
+	case TOTP_RECOVERED:
+		snprintf(text, sizeof(text), "a recovery code of %s is used up, %u are left",
+		    s->route->totp, l->recovery_left);
+		ksession_log_factor(s, LOG_LVL_WARN, "factor_recovered", text);
+		return;
+	case TOTP_WRONG:
+		snprintf(text, sizeof(text), "wrong code, %u in a row for %s", l->wrong,
+		    s->route->totp);
+		break;
+	case TOTP_USED:
+		snprintf(text, sizeof(text),
+		    "this code of %s has been used, or is older than the last one used",
+		    s->route->totp);
+		break;
+	case TOTP_LOCKS:
+		snprintf(text, sizeof(text),
+		    "%d wrong codes in a row: %s is locked for %" PRId64
+		    " minutes; to unlock it: sallyport totp reset %s",
+		    TOTP_RECORD_WRONG_MAX, s->route->totp, l->locked_for / 60, s->route->totp);
+		ksession_log_factor(s, LOG_LVL_WARN, "factor_locked", text);
+		return;
+	case TOTP_LOCKED:
+		snprintf(text, sizeof(text),
+		    "%s is locked for %" PRId64 " s more; to unlock it: sallyport totp reset %s",
+		    s->route->totp, l->locked_for, s->route->totp);
+		break;
+	}
+	ksession_log_factor(s, LOG_LVL_INFO, "factor_refused", text);
+}
+
+/* Judge what was typed.  The secret is open. */
+static void
+factor_totp_judge(struct ksession *s, const struct totp *secret, const char *typed)
+{
+	uint8_t proof[TOTP_RECORD_PROOF_SIZE];
+	const int64_t begun = clock_us();
+	struct totp_login l;
+	struct reason why;
+	int r;
+
+	factor_totp_login(s, secret, typed, proof, &l);
+	r = state_update(s->snapshot->state, TOTP_RECORD_KIND, s->route->totp, totp_record_login,
+	    &l, &why);
+	if (r == ERR_FORMAT)
+		reason_set(&why,
+		    "its record in %s is damaged; to begin a new one: sallyport totp reset %s",
+		    state_path(s->snapshot->state), s->route->totp);
+	if (r != 0 && r != ERR_EXISTS) {
+		factor_totp_unable(s, upstream_text_gateway, why.text);
+		return;
+	}
+	factor_totp_log(s, &l);
+	if (l.outcome == TOTP_ACCEPTED || l.outcome == TOTP_RECOVERED) {
+		downstream_method_passed(s);
+		return;
+	}
+	if (r == 0)
+		decoy_note(s->keeper, DECOY_CODE, clock_us() - begun);
+	factor_totp_failed(s);
+}
+
 static void
 factor_totp_answer(struct ksession *s, struct bytes message)
 {
+	char typed[TOTP_CODE_MAX + 1] = "";
+	struct totp secret;
+
 	(void)message;
-	if (s->route == NULL)
-		downstream_failed(s);
-	else
-		ksession_refuse(s, upstream_text_gateway, "codes of TOTP cannot be checked yet");
+	/* neither what cannot be a code nor no code at all is a guess */
+	if (s->route == NULL || factor_totp_typed(s, typed) != 0 || typed[0] == '\0') {
+		factor_totp_failed(s);
+	} else if (factor_totp_load(s, &secret) == 0) {
+		factor_totp_judge(s, &secret, typed);
+		sodium_memzero(&secret, sizeof(secret));
+	}
+	sodium_memzero(typed, sizeof(typed));
 }
 
 const struct factor factor_totp = {

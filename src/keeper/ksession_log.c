@@ -272,6 +272,19 @@ ksession_log_failed_key(struct ksession *s, unsigned int failures)
 	ksession_log_attempt(s, worth_it ? LOG_LVL_INFO : LOG_LVL_DEBUG, ATTEMPT_FAILED);
 }
 
+void
+ksession_log_factor(const struct ksession *s, enum log_level level, const char *event,
+    const char *reason)
+{
+	struct log_fields f;
+
+	ksession_fields(s, event, &f);
+	log_field_text(&f, "method", downstream_method_shown(s));
+	log_field_text(&f, "reason", reason);
+	ksession_event(s, level, &f, "%s from %s port %u: %s: %s", ksession_login(s), s->client,
+	    s->client_port, downstream_method_shown(s), reason);
+}
+
 /* sshd has two lines for a client with too many tries; this is the one that fail2ban counts. */
 void
 ksession_log_denied(const struct ksession *s)

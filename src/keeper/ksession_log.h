@@ -72,6 +72,10 @@ void ksession_log_key_refused(const struct ksession *s, const char *reason);
 void ksession_log_failed_try(struct ksession *s);
 void ksession_log_failed_key(struct ksession *s, unsigned int failures);
 
+/* What has come of a conversation for the factor of s->down.factor, beside the lines of the login above. */
+void ksession_log_factor(const struct ksession *s, enum log_level level, const char *event,
+    const char *reason);
+
 /* The login was denied (AUTH_SERVER_DENIED). */
 void ksession_log_denied(const struct ksession *s);
 

@@ -1,0 +1,98 @@
+"""One-time codes: a secret in a gateway's store, and people who type its codes.
+
+No test depends on the time of day: routes have TotpSkew = 10, so 21 codes are good at any time, and each code
+that a Secret gives is a later one than the last, and good for minutes to come.
+"""
+
+import base64
+import hashlib
+import hmac
+import shlex
+import struct
+import time
+import urllib.parse
+
+STEP = 30
+# How far behind the clock the first code is: a test may take so many steps until it is typed.
+BEHIND = 5
+
+# For a route.
+WITH_CODE = {"TOTP": "totp-%u", "TotpSkew": "10"}
+BOTH = "publickey,keyboard-interactive"
+
+
+def code(secret, step, digits=6):
+    """RFC 6238 with SHA-1."""
+    mac = hmac.digest(secret, struct.pack(">Q", step), hashlib.sha1)
+    at = mac[-1] & 15
+    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** digits:0{digits}}"
+
+
+class Secret:
+    """`sallyport totp enroll LOGIN`, and what an app does with it."""
+
+    def __init__(self, gateway, login="alice", *options):
+        self.uri, *self.recovery = gateway.command("totp", "enroll", login, "--uri", *options).split()
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.uri).query)
+        self.secret = base64.b32decode(query["secret"][0])
+        self.name = f"totp-{login}"
+        self.last = 0
+
+    @staticmethod
+    def now():
+        return int(time.time()) // STEP
+
+    def code(self):
+        """A code that has not been given before, nor one of a later step."""
+        self.last = max(self.last + 1, self.now() - BEHIND)
+        assert self.last <= self.now() + 9, "a test asks for more codes than there are"
+        return code(self.secret, self.last)
+
+    def wrong(self):
+        """A code that is wrong for the next hour."""
+        right = {code(self.secret, self.now() + n) for n in range(-20, 120)}
+        return next(c for c in map("{:06}".format, range(1000000)) if c not in right)
+
+
+class Answers:
+    """Answers a client's ssh, which asks no person: the next code to "Verification code", and the password to
+    a password's prompt.  Without a code left, ssh gives up.
+    """
+
+    def __init__(self, client, *codes, password=""):
+        self.codes, self.asked_file = client.dir / "codes", client.dir / "asked"
+        self.give(*codes)
+        ask = client.dir / "askpass"
+        names = {k: shlex.quote(str(v)) for k, v in (("codes", self.codes), ("asked", self.asked_file))}
+        ask.write_text(f"""#!/bin/sh
+echo "$1" >>{names["asked"]}
+case $1 in
+*erification*)
+    head -n 1 {names["codes"]} | grep . || exit 1
+    sed -i 1d {names["codes"]};;
+*) echo {shlex.quote(password)};;
+esac
+""")
+        ask.chmod(0o755)
+        client.env.update(SSH_ASKPASS=str(ask), SSH_ASKPASS_REQUIRE="force")
+
+    def give(self, *codes):
+        self.codes.write_text("".join(c + "\n" for c in codes))
+        self.asked_file.write_text("")
+
+    def asked(self):
+        """The prompts that ssh has shown."""
+        return self.asked_file.read_text().splitlines()
+
+
+def person(way, *codes, password="", key=None, user=None, **options):
+    """A client who proves a key, or types the password, and types the codes."""
+    options = {"BatchMode": "no", "NumberOfPasswordPrompts": "1", "PreferredAuthentications": BOTH, **options}
+    c = way.new_client(key, user, **options)
+    c.answers = Answers(c, *codes, password=password)
+    return c
+
+
+def enters(client):
+    """Whether a login succeeds."""
+    return client.ssh("echo in").text == "in\n"

@@ -78,7 +78,9 @@ def test_code_with_blanks(coded):
 @pytest.mark.parametrize("method", ["password", KBDINT])
 def test_password_and_code(coded, hashed, method):
     w = coded(PasswordHash=hashed, AuthorizedKeysFile=None)
-    c = person(w, w.secret.code(), password=PASSWORD, PreferredAuthentications=f"{method},{KBDINT}")
+    # ssh counts all conversations, right ones too
+    c = person(w, w.secret.code(), password=PASSWORD, PreferredAuthentications=f"{method},{KBDINT}",
+               NumberOfPasswordPrompts="2")
     assert enters(c)
     assert [p.split(" ", 1)[1] if p.startswith("(") else p for p in c.answers.asked()] == [
         "alice@127.0.0.1's password: " if method == "password" else "Password: ", "Verification code: "]
@@ -91,9 +93,9 @@ def test_password_and_code(coded, hashed, method):
 
 
 def test_certificate_and_code(coded, ca, ring):
-    w = coded(AuthorizedKeysFile=None, TrustedUserCAKeys=ca.key.path.with_suffix(".pub"))
-    key = ca.certify(ring.get("wrong0"), principals=["alice"])
-    assert enters(person(w, w.secret.code(), key=key))
+    w = coded(AuthorizedKeysFile=None, TrustedUserCAKeys=ca.file)
+    key = ring.get("person")
+    assert enters(person(w, w.secret.code(), key=key, CertificateFile=ca.sign(key, "alice")))
     w.gateway.log.wait(r"Partial publickey for alice .* ED25519-CERT SHA256:")
 
 

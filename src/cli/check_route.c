@@ -35,7 +35,12 @@ check_depends(const struct conf_section *s)
 int
 check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why)
 {
-	const int password = kind == KEYSTORE_PASSWORD;
+	/* what it is, and before and behind its name how it is made */
+	static const char *const words[][3] = {
+		[KEYSTORE_KEY] = { "key", "key generate", "" },
+		[KEYSTORE_PASSWORD] = { "password", "key add", " --password" },
+		[KEYSTORE_TOTP] = { "TOTP secret", "totp enroll --name", "" },
+	};
 	const char *text;
 	int err;
 
@@ -44,16 +49,15 @@ check_key(struct check *c, const char *name, enum keystore_kind kind, struct rea
 	err = store_probe_try(&c->store, kind, name, &text);
 	if (err == ERR_NOTFOUND)
 		reason_set(why,
-		    "there is no %s %s in the key store %s; make it with: sallyport key %s %s%s%s%s",
-		    password ? "password" : "key", name, c->store.path,
-		    password ? "add" : "generate", name, password ? " --password" : "",
+		    "there is no %s %s in the key store %s; make it with: sallyport %s %s%s%s%s",
+		    words[kind][0], name, c->store.path, words[kind][1], name, words[kind][2],
 		    c->dir == NULL ? "" : " -c ", c->dir == NULL ? "" : c->dir);
 	else if (err != 0)
 		reason_set(why, "%s", text);
 	return err;
 }
 
-/* A key or password of the store that the route names. */
+/* A key, password or TOTP secret of the store that the route names. */
 static void
 check_mapped(struct check *c, const struct conf_section *s, const char *what, const char *name,
     enum keystore_kind kind)
@@ -238,6 +242,8 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 		check_mapped_key(c, s, r->key);
 	if (check_is_known(s, r->password))
 		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
+	if (check_is_known(s, r->totp))
+		check_mapped(c, s, "TOTP", r->totp, KEYSTORE_TOTP);
 	if (check_is_known(s, r->connect_via_password))
 		check_mapped(c, s, "ConnectViaPassword", r->connect_via_password,
 		    KEYSTORE_PASSWORD);

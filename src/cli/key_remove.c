@@ -18,7 +18,7 @@
 /* Lines about users of the key that are printed; their number is printed whole. */
 #define USERS_SHOWN 20
 
-/* Can the value of a route's Key, Password or ConnectViaPassword be this name, for a login that the route is for? */
+/* Can the value of a route's Key, Password, ConnectViaPassword or TOTP be this name, for a login that the route is for? */
 static int
 key_remove_value_is(const char *value, const char *route, const char *name)
 {
@@ -87,7 +87,8 @@ key_remove_of_section(struct key_remove *k, const struct conf_section *s)
 		e = &s->entries[i];
 		ca = strcasecmp(e->key, "Key") == 0 ? route_ca_of_key(e->value) : NULL;
 		if ((strcasecmp(e->key, "Key") == 0 || strcasecmp(e->key, "Password") == 0 ||
-			strcasecmp(e->key, "ConnectViaPassword") == 0) &&
+			strcasecmp(e->key, "ConnectViaPassword") == 0 ||
+			strcasecmp(e->key, "TOTP") == 0) &&
 		    key_remove_value_is(ca != NULL ? ca : e->value, route, k->name))
 			key_remove_found(k, "%s:%u: %s = %s in [route %s]", e->file, e->line,
 			    e->key, e->value, s->name);
@@ -110,6 +111,8 @@ key_remove_of_route(void *ctx, const char *login, const struct route *r)
 	if (r->connect_via_password != NULL && strcmp(r->connect_via_password, k->name) == 0)
 		key_remove_found(k, "%s: ConnectViaPassword = %s", r->source,
 		    r->connect_via_password);
+	if (r->totp != NULL && strcmp(r->totp, k->name) == 0)
+		key_remove_found(k, "%s: TOTP = %s", r->source, r->totp);
 }
 
 /* A directory (each_login()). */

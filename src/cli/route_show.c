@@ -140,16 +140,17 @@ route_show_key(const struct find_route *f)
 	return CLI_OK;
 }
 
-/* A password of the key store, which may be NULL. */
+/* A password or TOTP secret of the key store, whose name may be NULL. */
 static int
-route_show_password(const struct find_route *f, const char *what, const char *name)
+route_show_stored(const struct find_route *f, enum keystore_kind kind, const char *what,
+    const char *name)
 {
 	struct reason why;
 	int err;
 
 	if (name == NULL)
 		return CLI_OK;
-	err = store_probe_one(&f->conf->keystore, &f->as, KEYSTORE_PASSWORD, name, &why);
+	err = store_probe_one(&f->conf->keystore, &f->as, kind, name, &why);
 	printf("%s %s%s%s\n", what, name, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
@@ -185,7 +186,7 @@ route_show_via(const struct find_route *f)
 	printf("via        %s\n", f->route->connect_via);
 	if (f->route->connect_via_ca != NULL)
 		printf("           certified by %s\n", f->route->connect_via_ca);
-	return route_show_password(f, "           with the password",
+	return route_show_stored(f, KEYSTORE_PASSWORD, "           with the password",
 	    f->route->connect_via_password);
 }
 
@@ -284,8 +285,9 @@ route_show_list(const struct route *r, enum user_key_list list, const char *what
 }
 
 static int
-route_show_proofs(const struct route *r)
+route_show_proofs(const struct find_route *f)
 {
+	const struct route *r = f->route;
 	int status, other;
 	size_t i;
 
@@ -307,8 +309,9 @@ route_show_proofs(const struct route *r)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)
 		puts("who        anybody whom the upstream lets in with a password or answers");
-	if (r->totp != NULL)
-		printf("factor     a code of the TOTP secret %s\n", r->totp);
+	other = route_show_stored(f, KEYSTORE_TOTP, "factor     a code of the TOTP secret",
+	    r->totp);
+	status = status != CLI_OK ? status : other;
 	if (r->authentication_methods.n > 0 || r->totp != NULL)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
@@ -414,12 +417,12 @@ route_show(const struct route_args *a, const struct find_route *f)
 	status = status != CLI_OK ? status : other;
 	if (r->mode == ROUTE_HOP)
 		puts("who        nobody: it is for ProxyJump of other routes (Mode = hop)");
-	other = route_show_proofs(r);
+	other = route_show_proofs(f);
 	status = status != CLI_OK ? status : other;
 	if (r->mode == ROUTE_LOGIN || r->mode == ROUTE_HOP) {
 		other = route_show_key(f);
 		status = status != CLI_OK ? status : other;
-		other = route_show_password(f, "password  ", r->password);
+		other = route_show_stored(f, KEYSTORE_PASSWORD, "password  ", r->password);
 		status = status != CLI_OK ? status : other;
 		other = route_show_host_keys(f);
 		status = status != CLI_OK ? status : other;

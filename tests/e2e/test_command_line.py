@@ -48,7 +48,8 @@ def test_key_in_use_is_not_removed(tmp_path):
     (conf / "00.ini").write_text("[gateway]\nHostKey = host\n")
     (conf / "10.ini").write_text(
         "[route alice]\nKey = alice\nPassword = secret\n[route dev-*]\nKey = dev-%1\n[route x-*]\nKey = %u\n"
-        "[route bob]\nKey = %u\n[route broken]\n" + "".join(f"[route u{i}]\nKey = shared\n" for i in range(30)))
+        "[route bob]\nKey = %u\n[route broken]\n" + "".join(f"[route u{i}]\nKey = shared\n" for i in range(30))
+        + "[route zoe]\nTOTP = code\n[route x-*/home]\nTOTP = code-%u\n")
 
     def key(*words, stdin=None):
         return subprocess.run([SALLYPORT, "key", *words, "-c", str(tmp_path)], capture_output=True, text=True,
@@ -61,6 +62,11 @@ def test_key_in_use_is_not_removed(tmp_path):
     for name in [*used, "spare", "dev"]:
         assert key("generate", name).returncode == 0
     assert key("add", "secret", "--password", stdin="x\n").returncode == 0
+    for name in ("code", "code-x-y"):
+        assert subprocess.run([SALLYPORT, "totp", "enroll", "--name", name, "-c", str(tmp_path)], timeout=120,
+                              capture_output=True, check=False).returncode == 0
+    used["code"] = ["10.ini:72: TOTP = code in [route zoe]"]
+    used["code-x-y"] = ["10.ini:74: TOTP = code-%u in [route x-*/home]"]
     used["secret"] = ["10.ini:3: Password = secret in [route alice]"]
     for name, lines in used.items():
         p = key("remove", name)

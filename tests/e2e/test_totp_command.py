@@ -243,3 +243,23 @@ def test_damaged_record_is_begun_anew(totp):
     assert p.returncode == 0 and "was damaged: codes of the next minutes and all recovery codes count as used" in p.stderr
     p = totp("list")
     assert p.returncode == 0 and "  0 of 10 recovery codes  never used" in p.stdout, p
+
+
+def test_check_and_route_report_a_missing_secret(totp):
+    p = totp(command="check")
+    assert re.search(r"50-routes.ini:6: TOTP: there is no TOTP secret totp-alice in the key store .*; make it with: "
+                     r"sallyport totp enroll --name totp-alice -c ", p.stderr + p.stdout), p
+    p = totp("alice", command="route")
+    assert p.returncode == 1 and re.search("^factor     a code of the TOTP secret totp-alice: .*there is no such TOTP secret",
+                                           p.stdout, re.M), p.stdout
+    totp.enroll("alice")
+    assert "TOTP" not in totp(command="check").stderr
+    assert re.search("^factor     a code of the TOTP secret totp-alice$", totp("alice", command="route").stdout, re.M)
+    # something else, and another person's file
+    keys = totp.path / "keys"
+    assert totp("remove", "totp-alice", "--force", command="key").returncode == 0
+    assert totp("generate", "totp-alice", command="key").returncode == 0
+    assert "TOTP: " + str(keys) + "/totp-alice: is a key, not a TOTP secret" in totp(command="check").stderr
+    totp.enroll("dev-ops")
+    (keys / "totp-alice").write_bytes((keys / "ops.team").read_bytes())
+    assert "totp-alice: is damaged, renamed or from another store" in totp(command="check").stderr

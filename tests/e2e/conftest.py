@@ -60,6 +60,21 @@ def short():
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two pages."""
+    if os.getuid() != 0:
+        pytest.skip("only root can mount")
+    place = tmp_path / "disk"
+    place.mkdir()
+    p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k,mode=755", "tmpfs", place],
+                       capture_output=True, check=False)
+    if p.returncode != 0:
+        pytest.skip(f"no mount here: {p.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
 def own_network():
     """A network of its own for this test and the daemons that it starts after it: lab.network.OwnNetwork."""
     network = OwnNetwork()

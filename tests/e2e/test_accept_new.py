@@ -189,21 +189,6 @@ def test_scan_is_confined(silent_on_scan):
     p.communicate(timeout=PATIENCE)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two pages."""
-    if os.getuid() != 0:
-        pytest.skip("only root can mount")
-    place = tmp_path / "disk"
-    place.mkdir()
-    p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k,mode=755", "tmpfs", place],
-                       capture_output=True, check=False)
-    if p.returncode != 0:
-        pytest.skip(f"no mount here: {p.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 def test_full_disk_leaves_no_partial_line(gated, small_disk):
     """A line that does not fit is not written at all: the login is refused, and the next one can write it."""
     hosts, other = small_disk / "known_hosts", small_disk / "other"

@@ -25,8 +25,9 @@ NUMBERS = {"pid", "client_port", "upstream_port", "dialled_from_port", "seconds"
 MANUAL = (TREE / "man" / "sallyport.8").read_text()
 
 # A pipe that nobody reads is what the first takes: tests/unit/base/test_log.c; the others are in
-# test_forwarder.py, test_http_connect.py and test_tls.py.
-ELSEWHERE = {"lines_lost", "forwarded", "forward_failed", "connect", "tls", "tls_failed"}
+# test_forwarder.py, test_http_connect.py, test_tls.py and test_totp_state.py.
+ELSEWHERE = {"factor_refused", "factor_locked", "factor_remembered", "factor_recovered",
+             "lines_lost", "forwarded", "forward_failed", "connect", "tls", "tls_failed"}
 
 
 def manual_events():

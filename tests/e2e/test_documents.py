@@ -29,7 +29,7 @@ SENDERS = {
     "Edge to master": "EDGE_TO_MASTER",
     "Master to forwarder": "MASTER_TO_FORWARDER",
     "Forwarder to master": "FORWARDER_TO_MASTER",
-    "Errand to keeper, or to the forwarder: its one answer": "ERRAND_TO_KEEPER",
+    "Errand to keeper, or to the forwarder: its one answer, but for FACTOR": "ERRAND_TO_KEEPER",
     "Keeper to errand: its order": "KEEPER_TO_ERRAND",
     "Keeper to session": "KEEPER_TO_SESSION",
     "Session to keeper": "SESSION_TO_KEEPER",

@@ -121,8 +121,8 @@ struct conf_edge {
 	int proxy_timeout_ms;		  /* default 5 s */
 	struct strlist detect_on;	  /* ports, and addresses with ports, of ListenAddress */
 	int detect_timeout_ms;		  /* default 2 s */
-	int restrict_to_ssh;		  /* what is no SSH, and no section's, is cut; default 0 */
-	int http_connect; /* CONNECT of HTTP names the host of an SSH connection; default 0 */
+	int restrict_to_ssh; /* other protocols are cut, unless a [forward] takes them; default 0 */
+	int http_connect;    /* CONNECT of HTTP names the host of an SSH connection; default 0 */
 	struct strlist connect_passwords; /* names in the key store; empty: it needs none */
 };
 

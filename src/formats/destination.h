@@ -1,6 +1,6 @@
 /*
- * AllowDestinations: where a user who has a say in it may connect to: with Mode = jump, or by a part of the
- * login.  The keeper compares the name, the errand that dials each address of that name.
+ * AllowDestinations: where users may connect to if they choose the destination themselves: with Mode = jump, or by
+ * a part of the login.  The keeper compares the name, the errand that dials each address of that name.
  *
  * An entry is HOST[:PORT] or NETWORK[:PORT], an IPv6 one in brackets if there is a port.  HOST is a
  * pattern with * and ?, NETWORK an address or a CIDR block, PORT a number or *; the default is 22.

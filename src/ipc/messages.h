@@ -204,8 +204,8 @@ int ipc_bind_get(struct wire *body, struct ipc_bind *m) MUST_CHECK;
 struct ipc_visit {
 	const char *name; /* of the tunnel; "": it is the one that has the port */
 	uint32_t port;
-	int http; /* who has connected speaks HTTP: if nobody holds the tunnel, they are told */
-	const char *client; /* numeric */
+	int http;	    /* the visitor speaks HTTP, and is told if nobody holds the tunnel */
+	const char *client; /* numeric address of the visitor */
 	uint32_t client_port;
 	struct ipc_texts texts;
 };
@@ -213,11 +213,11 @@ struct ipc_visit {
 void ipc_visit_put(struct buf *b, const struct ipc_visit *m);
 int ipc_visit_get(struct wire *body, struct ipc_visit *m) MUST_CHECK;
 
-/* Somebody who has connected to a tunnel. */
+/* TUNNEL_CONNECTION: a visitor of a tunnel. */
 struct ipc_tunnelled {
 	const char *address; /* that the tunnel's client has asked to listen on, and the port */
 	uint32_t port;
-	const char *client; /* numeric address of who has connected */
+	const char *client; /* numeric address of the visitor */
 	uint32_t client_port;
 	const char *name; /* of the tunnel, for the user */
 	struct ipc_texts texts;

@@ -96,7 +96,7 @@ void ksession_log_jumped(struct ksession *s, const char *why, const char *addres
 void ksession_log_tunnel(const struct ksession *s, const char *event, const char *name,
     uint32_t port, const char *why);
 
-/* Somebody has connected to a tunnel of the session: why it was refused, or "".  Limited as above. */
+/* A visitor has connected to a tunnel of the session: why the connection was refused, or "".  Limited as above. */
 void ksession_log_tunnelled(struct ksession *s, const struct tunnel *t, const char *client,
     uint32_t client_port, const char *why);
 

@@ -235,7 +235,7 @@ enum tunnel_place {
 	TUNNEL_TAKEN
 };
 
-/* Who has this name and port, as asked for; older is set with TUNNEL_OLDER. */
+/* Which session has this name and port, as asked for; older is set with TUNNEL_OLDER. */
 static enum tunnel_place
 tunnel_place_of(struct ksession *s, const char *name, uint32_t asked, struct tunnel **older)
 {

@@ -58,7 +58,7 @@ struct tunnel_holder {
 
 void tunnels_init(struct tunnels *t);
 
-/* May the client, who has logged in, have a session?  Where nobody has to prove anything, a source has as many as
+/* May a client that has logged in have a session?  Where nobody has to prove anything, a source has as many as
  * MaxTunnels.  1 or 0. */
 int tunnel_may_enter(const struct ksession *s);
 
@@ -81,8 +81,8 @@ void tunnels_over(struct keeper *k);
 /* The tunnel of this name and port, or if there is none with this port the oldest of the name; or NULL. */
 struct tunnel *tunnel_find(struct keeper *k, const char *name, uint32_t port);
 
-/* Send a connection into a tunnel, which may be NULL: fd is a copy, which the caller closes.  client is who has
- * connected.  0; ERR_NOTFOUND: there is none; ERR_TOOBIG: too many at once. */
+/* Send a connection into a tunnel, which may be NULL: fd is a copy, which the caller closes.  client is the
+ * address of the visitor.  0; ERR_NOTFOUND: there is none; ERR_TOOBIG: too many at once. */
 int tunnel_connect(struct tunnel *t, const char *client, uint32_t client_port, int fd) MUST_CHECK;
 
 /* The upstream of the session is a tunnel, HostName = tunnel:NAME: in place of an errand. */

@@ -78,7 +78,7 @@ tunnel_visit(struct keeper *k, struct ipc_msg *msg)
 		t = tunnel_port_find(k, m.port);
 	else if (tunnel_name_set(m.name, name) == 0)
 		t = tunnel_find(k, name, m.port);
-	/* if there is none, who has connected sees the socket close */
+	/* if there is none, the visitor sees the socket close */
 	if (tunnel_connect(t, m.client, m.client_port, msg->fd) != 0 && m.http)
 		tunnel_tell_http(msg->fd);
 }

@@ -1,5 +1,5 @@
 /*
- * TCP ports of tunnels (TunnelPorts): the master listens on them, and says who has connected.  tunnel.c and
+ * TCP ports of tunnels (TunnelPorts): the master listens on them, and tells of each visitor.  tunnel.c and
  * keeper.c call it.
  */
 #include <stdio.h>

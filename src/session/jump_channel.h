@@ -1,7 +1,7 @@
 /*
  * One direct-tcpip or forwarded-tcpip channel (RFC 4254 sections 5 and 7.2) that ends at the gateway: the bytes
- * between the client's channel and the socket of a machine, or with Mode = tunnel of who has connected.  For
- * jump.c, which has a table of them.
+ * between the client's channel and the socket of a machine, or with Mode = tunnel of a visitor.  For jump.c,
+ * which has a table of them.
  *
  * Messages for the client are appended to out, as strings.
  */
@@ -19,7 +19,7 @@ enum jump_state {
 	JUMP_FREE,
 	JUMP_WAITS,   /* for others to be dialled */
 	JUMP_DIALS,   /* the keeper has been asked */
-	JUMP_ARRIVED, /* somebody has connected to a tunnel: the client is to be told */
+	JUMP_ARRIVED, /* a visitor has connected to a tunnel: the client is to be told */
 	JUMP_OFFERED, /* the client has been told */
 	JUMP_OPEN,
 };
@@ -44,7 +44,7 @@ struct jump_channel {
 	uint64_t turn; /* in the order in which they came */
 	char *host;    /* the machine; or where the client wanted to listen, by its words */
 	uint32_t port;
-	char origin[64]; /* who has connected to the tunnel */
+	char origin[64]; /* address of the visitor */
 	uint32_t origin_port;
 	char tunnel[64]; /* its name */
 };

@@ -7,31 +7,12 @@
 
 #include "formats/key_list.h"
 #include "formats/krl.h"
-
-static const char magic[8] = "SSHKRL\n";
-
-#define KRL_VERSION 1
-#define SHA1_SIZE 20
-#define SHA256_SIZE 32
-
-enum section {
-	SECTION_CERTIFICATES = 1,
-	SECTION_EXPLICIT_KEY = 2,
-	SECTION_SHA1 = 3,
-	SECTION_SHA256 = 5,
-	SECTION_EXTENSION = 255,
-	/* inside a section of certificates */
-	SECTION_SERIAL_LIST = 0x20,
-	SECTION_SERIAL_RANGE = 0x21,
-	SECTION_SERIAL_BITMAP = 0x22,
-	SECTION_KEY_ID = 0x23,
-	SECTION_CERT_EXTENSION = 0x39,
-};
+#include "formats/krl_format.h"
 
 struct subject {
 	struct bytes keys[2]; /* the plain key, and the CA's */
 	size_t n;
-	uint8_t sha1[2][SHA1_SIZE], sha256[2][SHA256_SIZE];
+	uint8_t sha1[2][KRL_SHA1_SIZE], sha256[2][KRL_SHA256_SIZE];
 	const struct cert *cert; /* or NULL */
 };
 
@@ -117,27 +98,27 @@ krl_read_extension(struct wire *w)
 }
 
 static int
-read_cert_section(enum section type, struct bytes data, const struct subject *s)
+read_cert_section(enum krl_section type, struct bytes data, const struct subject *s)
 {
 	struct wire w;
 	int r = ERR_FORMAT, by_number = 1;
 
 	wire_init(&w, data.p, data.len);
 	switch (type) {
-	case SECTION_SERIAL_LIST:
+	case KRL_SERIAL_LIST:
 		r = krl_read_serial_list(&w, s);
 		break;
-	case SECTION_SERIAL_RANGE:
+	case KRL_SERIAL_RANGE:
 		r = krl_read_serial_range(&w, s);
 		break;
-	case SECTION_SERIAL_BITMAP:
+	case KRL_SERIAL_BITMAP:
 		r = krl_read_serial_bitmap(&w, s);
 		break;
-	case SECTION_KEY_ID:
+	case KRL_KEY_ID:
 		by_number = 0;
 		r = krl_read_key_ids(&w, s);
 		break;
-	case SECTION_CERT_EXTENSION:
+	case KRL_CERT_EXTENSION:
 		r = krl_read_extension(&w);
 		break;
 	default:
@@ -155,7 +136,7 @@ krl_read_certificates(struct wire *w, const struct subject *s)
 	static const struct cert nobody;
 	struct subject other = { .cert = &nobody };
 	struct bytes ca = wire_string(w), data;
-	enum section type;
+	enum krl_section type;
 	int r, found = 0;
 
 	(void)wire_string(w); /* reserved */
@@ -201,7 +182,7 @@ krl_read_hashes(struct wire *w, const struct subject *s, size_t size)
 		if (hash.len != size)
 			return ERR_FORMAT;
 		for (i = 0; i < s->n; i++) {
-			mine = size == SHA1_SIZE ? s->sha1[i] : s->sha256[i];
+			mine = size == KRL_SHA1_SIZE ? s->sha1[i] : s->sha256[i];
 			found |= memcmp(hash.p, mine, size) == 0;
 		}
 	}
@@ -209,26 +190,26 @@ krl_read_hashes(struct wire *w, const struct subject *s, size_t size)
 }
 
 static int
-krl_read_section(enum section type, struct bytes data, const struct subject *s)
+krl_read_section(enum krl_section type, struct bytes data, const struct subject *s)
 {
 	struct wire w;
 	int r = ERR_FORMAT;
 
 	wire_init(&w, data.p, data.len);
 	switch (type) {
-	case SECTION_CERTIFICATES:
+	case KRL_CERTIFICATES:
 		r = krl_read_certificates(&w, s);
 		break;
-	case SECTION_EXPLICIT_KEY:
+	case KRL_EXPLICIT_KEY:
 		r = krl_read_keys(&w, s);
 		break;
-	case SECTION_SHA1:
-		r = krl_read_hashes(&w, s, SHA1_SIZE);
+	case KRL_SHA1:
+		r = krl_read_hashes(&w, s, KRL_SHA1_SIZE);
 		break;
-	case SECTION_SHA256:
-		r = krl_read_hashes(&w, s, SHA256_SIZE);
+	case KRL_SHA256:
+		r = krl_read_hashes(&w, s, KRL_SHA256_SIZE);
 		break;
-	case SECTION_EXTENSION:
+	case KRL_EXTENSION:
 		r = krl_read_extension(&w);
 		break;
 	default: /* also a signature section */
@@ -240,13 +221,13 @@ krl_read_section(enum section type, struct bytes data, const struct subject *s)
 static int
 krl_read(struct bytes list, const struct subject *s)
 {
-	enum section type;
+	enum krl_section type;
 	struct bytes data;
 	struct wire w;
 	int r, found = 0;
 
 	wire_init(&w, list.p, list.len);
-	(void)wire_bytes(&w, sizeof(magic));
+	(void)wire_bytes(&w, KRL_MAGIC_SIZE);
 	if (wire_u32(&w) != KRL_VERSION)
 		return ERR_FORMAT;
 	(void)wire_u64(&w);    /* its own version */
@@ -282,7 +263,7 @@ krl_hash_keys(struct subject *s)
 int
 krl_is_binary(struct bytes list)
 {
-	return list.len >= sizeof(magic) && memcmp(list.p, magic, sizeof(magic)) == 0;
+	return list.len >= KRL_MAGIC_SIZE && memcmp(list.p, KRL_MAGIC, KRL_MAGIC_SIZE) == 0;
 }
 
 /* Check a list that is a KRL, a text, or the index of a text. */

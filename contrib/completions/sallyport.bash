@@ -17,6 +17,11 @@ _sallyport_values() {
 	    sed -nE "s/^(usage:|  ).*[^a-z-]$3 ([a-z0-9]+([|][a-z0-9]+)+).*/\\2/p" | head -n 1 | tr '|' ' '
 }
 
+# _sallyport_names PROGRAM COMMAND DIR: the names in the key store that this command lists.
+_sallyport_names() {
+	"$1" "$2" list ${3:+-c "$3"} 2>/dev/null </dev/null | sed 's/ .*//'
+}
+
 # The logins that [route] sections of the configuration name; not its patterns.
 _sallyport_logins() {
 	local dir=${1:-/etc/sallyport/conf.d}
@@ -34,14 +39,16 @@ _sallyport() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-c | --config) dir=${COMP_WORDS[++i]} ;;
-		--client-certificate | --digits | --for | --from | --hash | --host | --issuer | --key | --name | --store | --to | --type | --unlock)
+		--client-certificate | --digits | --for | --from | --hash | --issuer | --key | --name | --store | --to | --type | --unlock)
 			((i++))
 			;;
+		--ca | --force-command | --id | --krl | --lifetime | --principals | --serial | --source-address) ((i++)) ;;
+		--host) [ "$command" = ca ] || ((i++)) ;;
 		-*) ;;
 		*)
 			if [ -z "$command" ]; then
 				command=${COMP_WORDS[i]}
-			elif [[ $command == @(key|totp) && -z $key ]]; then
+			elif [[ $command == @(ca|key|totp) && -z $key ]]; then
 				key=${COMP_WORDS[i]}
 			else
 				((operands++))
@@ -54,11 +61,12 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--key | --client-certificate)
+	--key | --client-certificate | --krl)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	--for) words=$(_sallyport_logins "$dir") ;;
+	--ca) words=$(_sallyport_names "$program" key "$dir") ;;
 	--unlock) words='file: credential: passphrase' ;;
 	-*) words=$([ -z "$command" ] || _sallyport_values "$program" "$command" "$prev") ;;
 	esac
@@ -67,15 +75,13 @@ _sallyport() {
 		:*) words=$(_sallyport_words "$program" help) ;;
 		*:-*) words=$(_sallyport_options "$program" "$command") ;;
 		help::0:*) words=$(_sallyport_words "$program" help) ;;
-		key::* | totp::*) words=$(_sallyport_words "$program" "$command" --help) ;;
-		key:public:0:* | key:remove:0:*)
-			words=$("$program" key list ${dir:+-c "$dir"} 2>/dev/null </dev/null | sed 's/ .*//')
+		ca::* | key::* | totp::*) words=$(_sallyport_words "$program" "$command" --help) ;;
+		key:public:0:* | key:remove:0:* | ca:public:0:* | ca:revoke:0:*)
+			words=$(_sallyport_names "$program" key "$dir")
 			;;
-		totp:reset:0:*)
-			words=$("$program" totp list ${dir:+-c "$dir"} 2>/dev/null </dev/null | sed 's/ .*//')
-			;;
+		totp:reset:0:*) words=$(_sallyport_names "$program" totp "$dir") ;;
 		route::0:* | totp:enroll:0:*) words=$(_sallyport_logins "$dir") ;;
-		key:add:1:*)
+		key:add:1:* | ca:sign:0:* | ca:revoke:*)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;

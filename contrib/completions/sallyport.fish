@@ -4,12 +4,18 @@
 # The words before the cursor, without options and their values.
 function __sallyport_operands
     set -l skip 0
+    set -l command
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c --client-certificate --config --digits --for --from --hash --host --issuer --key --name --store --to --type --unlock
+        else if contains -- $word -c --client-certificate --config --digits --for --from --hash --issuer --key --name \
+                --store --to --type --unlock --ca --force-command --id --krl --lifetime --principals --serial \
+                --source-address
+            set skip 1
+        else if test $word = --host -a "$command" != ca
             set skip 1
         else if not string match -q -- '-*' $word
+            set -q command[1]; or set command $word
             echo $word
         end
     end
@@ -91,7 +97,10 @@ complete -c sallyport -f
 complete -c sallyport -n '__sallyport_at 0' -a '(__sallyport_words help)'
 complete -c sallyport -n '__sallyport_at 1 help' -a '(__sallyport_words help)'
 complete -c sallyport -n '__sallyport_at 1 key' -a '(__sallyport_words key --help)'
+complete -c sallyport -n '__sallyport_at 1 ca' -a '(__sallyport_words ca --help)'
 complete -c sallyport -n '__sallyport_at 2 key public; or __sallyport_at 2 key remove' -a '(__sallyport_names key)'
+complete -c sallyport -n '__sallyport_at 2 ca public; or __sallyport_at 2 ca revoke; or __sallyport_after --ca' -a '(__sallyport_names key)'
+complete -c sallyport -n '__sallyport_at 2 ca sign; or __sallyport_at 3 ca revoke; or __sallyport_after --krl' -F
 complete -c sallyport -n '__sallyport_at 1 totp' -a '(__sallyport_words totp --help)'
 complete -c sallyport -n '__sallyport_at 2 totp reset' -a '(__sallyport_names totp)'
 complete -c sallyport -n '__sallyport_at 1 route; or __sallyport_at 2 totp enroll; or __sallyport_after --for' -a '(__sallyport_logins)'

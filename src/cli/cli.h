@@ -9,6 +9,7 @@
 
 /* In the order of `sallyport help`. */
 #define CLI_COMMANDS(X)  \
+	X(ca)            \
 	X(check)         \
 	X(init)          \
 	X(hash_password) \
@@ -52,7 +53,7 @@ struct cli_option {
 	int *flag;
 };
 
-#define CLI_OPTIONS_MAX 12
+#define CLI_OPTIONS_MAX 24
 
 /*
  * Take the options out of argv; --help and -h are always among them.  table ends with an

@@ -243,6 +243,10 @@ char *conf_path(const struct conf *conf, const char *path);
 #define CONF_KEY_AGENT "agent"
 
 /* Values.  Each returns 0 or ERR_FORMAT. */
+/* A time as sshd_config(5) writes it, 1h30m: in seconds, at most 100 years; conf_time() in milliseconds, with
+ * "none" for 0. */
+#define CONF_SECONDS_MAX INT64_C(3155760000)
+int conf_seconds(const char *value, int64_t *seconds) MUST_CHECK;
 int conf_time(const char *value,
     int *ms) MUST_CHECK; /* sshd_config TIME FORMATS: 30, 30s, 5m, 1h30m, none (0) */
 int conf_port(const char *value, uint16_t *port) MUST_CHECK;

@@ -11,7 +11,7 @@
 /* --- single values --- */
 
 int
-conf_time(const char *value, int *ms)
+conf_seconds(const char *value, int64_t *seconds)
 {
 	static const struct {
 		char unit;
@@ -21,9 +21,7 @@ conf_time(const char *value, int *ms)
 	const char *p = value;
 	size_t i;
 
-	*ms = 0;
-	if (strcasecmp(value, "none") == 0)
-		return 0;
+	*seconds = 0;
 	if (*p == '\0')
 		return ERR_FORMAT;
 	while (*p != '\0') {
@@ -44,10 +42,24 @@ conf_time(const char *value, int *ms)
 		if (*p != '\0')
 			p++;
 		total += n * unit;
-		if (total > INT_MAX / 1000)
+		if (total > CONF_SECONDS_MAX)
 			return ERR_FORMAT;
 	}
-	*ms = (int)(total * 1000);
+	*seconds = total;
+	return 0;
+}
+
+int
+conf_time(const char *value, int *ms)
+{
+	int64_t seconds;
+
+	*ms = 0;
+	if (strcasecmp(value, "none") == 0)
+		return 0;
+	if (conf_seconds(value, &seconds) != 0 || seconds > INT_MAX / 1000)
+		return ERR_FORMAT;
+	*ms = (int)(seconds * 1000);
 	return 0;
 }
 

@@ -80,6 +80,12 @@ def test_commands_of_totp_are_completed(completed, tmp_path):
     assert completed("totp", "-c", tmp_path / "gw", "reset", "") == {"totp-alice"}
 
 
+def test_commands_of_ca_are_completed(completed, tmp_path):
+    assert completed("ca", "") == {"public", "list", "sign", "revoke"}
+    (tmp_path / "users.pub").touch()
+    assert completed("ca", "sign", "us") == {"users.pub"}
+
+
 def test_options_of_every_command_are_completed(completed):
     for command in sorted(commands() - {"help"}):
         known = set(re.findall(r"(?<![a-z-])--?[a-z][a-z-]*", said(command, "--help")))
@@ -103,3 +109,5 @@ def test_keys_and_logins_are_completed(completed, tmp_path):
     assert completed("route", "-c", conf, "") == {"alice", "bob", "carol"}
     assert completed("route", "-c", tmp_path / "gw", "b") == {"bob"}
     assert completed("key", "public", "host_ed25519", "-c", conf, "--for", "c") == {"carol"}
+    assert completed("ca", "-c", conf, "public", "--host", "") == {"host_ed25519"}
+    assert completed("ca", "sign", "x.pub", "-c", conf, "--ca", "") == {"host_ed25519"}

@@ -34,12 +34,16 @@ def test_programs_are_installed_where_sample_says(installed):
     etc = root / "etc" / "sallyport"
     sample = (etc / "conf.d" / "00-gateway.ini").read_text()
     named = re.findall(r"^;?Command\s*=\s*(plugins/exec/\S+)", sample, re.M)
-    assert {Path(n).name for n in named} == {p.name for p in (etc / "plugins" / "exec").iterdir()}
+    programs = {p.name for p in (etc / "plugins" / "exec").iterdir()}
+    factors = {name for name in programs if name.startswith("factor-")}
+    assert {Path(n).name for n in named} == programs - factors
     manual = (root / "usr" / "share" / "man" / "man5" / "sallyport-exec.5").read_text()
     for name in named:
         assert os.access(etc / name, os.X_OK)
         assert str((etc / name).resolve()) == f"{root}/usr/share/sallyport/exec/{Path(name).name}"
         assert f".It Pa {Path(name).name} Ar " in manual
+    for name in factors:
+        assert re.search(rf"^\.It Pa {name} (Ar|Op)", manual, re.M)
 
     (etc / "conf.d" / "20-lookup.ini").write_text(
         "[lookup]\nOrder = exec\n[lookup exec]\nCommand = plugins/exec/table conf.d/users.csv\n")

@@ -48,7 +48,7 @@ differ = $(if $(and $(findstring $(1),$(2)),$(findstring $(2),$(1))),,force)
 LIB_SRC    := $(sort $(wildcard src/*/*.c plugins/*.c))
 TEST_SRC   := $(sort $(wildcard tests/unit/*/test_*.c))
 HELPER_SRC := $(filter-out $(TEST_SRC),$(sort $(wildcard tests/unit/*.c tests/unit/*/*.c)))
-C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] tests/*/*.[ch] \
+C_FILES    := $(sort $(wildcard src/*.[ch] src/*/*.[ch] plugins/*.[ch] contrib/pam/*.[ch] tests/*/*.[ch] \
     tests/unit/*/*.[ch] tests/e2e/lab/*.c))
 
 obj         = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -62,6 +62,8 @@ DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
 PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
 # A bare accept loop, with which the end-to-end tests compare the cost of refusing a connection.
 LOOP       := $(BUILD)/tests/accept_loop
+# A program of its own, for root: sallyport-pam(8).
+PAM_SRC    := $(sort $(wildcard contrib/pam/*.c))
 # A sallyport whose sessions, or whose keeper, obey a test, to attack the other processes.
 ATTACK     := $(BUILD)/tests/sallyport-attack
 ATTACK_OBJ := $(call obj,$(sort $(wildcard tests/attack/*.c)))
@@ -74,7 +76,7 @@ TEST_PKGS := cmocka
 tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(firstword $(1)))
 pkg  = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null || echo $(1))
 MISSING := $(strip $(call tool,$(CC)) $(call tool,cmake) \
-    $(or $(call tool,$(PKG_CONFIG)),$(foreach p,$(PKGS),$(call pkg,$(p)))))
+    $(or $(call tool,$(PKG_CONFIG)),$(foreach p,$(PKGS) pam,$(call pkg,$(p)))))
 TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p)))))
 
 ifeq ($(MISSING),)
@@ -172,7 +174,7 @@ $(LIBSSH_OBJ)/.stamp: $(if $(LIBSSH_SRC),,$(LIBSSH_DIR)/src/.stamp) \
 # --- the program and the unit tests --------------------------------------------------------------
 
 .PHONY: all tests force
-all: $(BUILD)/sallyport
+all: $(BUILD)/sallyport $(BUILD)/sallyport-pam
 tests: $(TESTS) $(PROVIDER) $(LOOP) $(ATTACK)
 
 # Flags and sources of the last build: other flags compile everything again, other sources make the
@@ -201,6 +203,10 @@ $(BUILD)/libsallyport.a: $(LIB_OBJ) $(BUILD)/.sources
 $(BUILD)/sallyport: $(BUILD)/obj/src/main.o $(BUILD)/libsallyport.a $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@.new $< $(LIBS) && mv $@.new $@
+
+$(BUILD)/sallyport-pam: $(call obj,$(PAM_SRC))
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@.new $^ -lpam && mv $@.new $@
 
 # A test of tests/unit/DIR is linked with all objects of src/DIR and of the directories that it builds
 # on, by the table in build-aux/check-includes: whatever refers to a directory above does not link.
@@ -260,7 +266,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 
 .SECONDARY:
 -include $(patsubst %.c,$(BUILD)/obj/%.d,src/main.c $(wildcard tests/attack/*.c) $(LIB_SRC) \
-    $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC) $(DRIVER_SRC))
+    $(TEST_SRC) $(HELPER_SRC) $(FUZZ_SRC) $(DRIVER_SRC) $(PAM_SRC))
 
 # --- tests, demo, benchmarks ---------------------------------------------------------------------
 
@@ -370,7 +376,7 @@ lint:
 	clang-format --dry-run -Werror $(C_FILES) || status=1; \
 	cppcheck -q -j$$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr \
 	    --suppress=missingInclude --suppress=unusedFunction --error-exitcode=1 -Isrc \
-	    -D__linux__ -D_GNU_SOURCE --include=$(QUEUE_H) src plugins || status=1; \
+	    -D__linux__ -D_GNU_SOURCE --include=$(QUEUE_H) src plugins contrib/pam || status=1; \
 	shellcheck -x $(SCRIPTS) || status=1; \
 	build-aux/check-includes || status=1; \
 	build-aux/check-names || status=1; \
@@ -382,7 +388,7 @@ format:
 	clang-format -i $(C_FILES)
 
 tidy: $(LIBSSH_OBJ)/.stamp
-	clang-tidy --quiet $(filter src/%.c plugins/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE \
+	clang-tidy --quiet $(filter src/%.c plugins/%.c contrib/%.c,$(C_FILES)) -- -std=c11 -D_GNU_SOURCE \
 	    -DSALLYPORT_VERSION='"$(VERSION)"' -Isrc $(PKG_CFLAGS) $(LIBSSH_INCLUDES)
 
 # --- install and clean ---------------------------------------------------------------------------
@@ -395,8 +401,8 @@ CONF  = $(ETC)/sallyport
 PROGRAMS = $(SHARE)/sallyport/exec
 # Where zsh looks for functions of programs below PREFIX; for packages Debian has a place of its own.
 ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
-# $(call as_installed,FILE,DIR/NAME): install a file that names the program, with the place of the program.
-as_installed = install -D -m 644 $(1) $(2) && sed -i 's,/usr/bin/sallyport\>,$(PREFIX)/bin/sallyport,' $(2)
+# $(call as_installed,FILE,DIR/NAME): install a file that names a program, with the place of the program.
+as_installed = install -D -m 644 $(1) $(2) && sed -i 's,/usr/\(s*bin/sallyport\)\>,$(PREFIX)/\1,' $(2)
 
 # An existing configuration is not changed.  plugins/exec/ beside conf.d gets links to the ready
 # lookup programs, so that Command = plugins/exec/NAME works; your own programs can go there, too.
@@ -404,6 +410,9 @@ install: all
 	install -D -m 755 $(BUILD)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
 	$(call as_installed,contrib/sallyport.service,$(LIBDIR)/systemd/system/sallyport.service)
 	install -m 644 contrib/sallyport.socket $(LIBDIR)/systemd/system
+	install -D -m 755 $(BUILD)/sallyport-pam $(DESTDIR)$(PREFIX)/sbin/sallyport-pam
+	install -m 644 contrib/pam/sallyport-pam.socket $(LIBDIR)/systemd/system
+	$(call as_installed,contrib/pam/sallyport-pam@.service,$(LIBDIR)/systemd/system/sallyport-pam@.service)
 	install -D -m 644 contrib/sallyport.sysusers $(LIBDIR)/sysusers.d/sallyport.conf
 	install -D -m 644 contrib/sallyport.tmpfiles $(LIBDIR)/tmpfiles.d/sallyport.conf
 	install -D -m 644 contrib/completions/sallyport.bash \
@@ -437,7 +446,8 @@ install: all
 # What install has put there.  The configuration and the keys stay, and so do the users.
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/sallyport $(LIBDIR)/systemd/system/sallyport.service \
-	    $(LIBDIR)/systemd/system/sallyport.socket $(LIBDIR)/sysusers.d/sallyport.conf \
+	    $(DESTDIR)$(PREFIX)/sbin/sallyport-pam $(LIBDIR)/systemd/system/sallyport-pam.socket \
+	    $(LIBDIR)/systemd/system/sallyport-pam@.service $(LIBDIR)/systemd/system/sallyport.socket $(LIBDIR)/sysusers.d/sallyport.conf \
 	    $(LIBDIR)/tmpfiles.d/sallyport.conf $(SHARE)/bash-completion/completions/sallyport \
 	    $(SHARE)/fish/vendor_completions.d/sallyport.fish \
 	    $(DESTDIR)$(ZSH_COMPLETIONS)/_sallyport $(ETC)/fail2ban/filter.d/sallyport.conf \

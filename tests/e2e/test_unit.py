@@ -22,6 +22,7 @@ from lab.x509 import Authority
 
 UNIT = TREE / "contrib" / "sallyport.service"
 SOCKET = TREE / "contrib" / "sallyport.socket"
+PAM = TREE / "contrib" / "pam"
 WITHIN = Path(__file__).parent / "lab" / "unit.py"
 
 
@@ -206,3 +207,18 @@ def test_edge_works_within_unit(confined, short, ring, make_sshd, tmp_path, look
         finally:
             g.stop()
             unix.shutdown()
+
+
+def test_pam_units():
+    """The unit of sallyport-pam is root's, for modules; nothing starts it but its socket, for the gateway's user."""
+    service, listener = PAM / "sallyport-pam@.service", PAM / "sallyport-pam.socket"
+    sysusers = (TREE / "contrib" / "sallyport.sysusers").read_text()
+    group = re.search(r"^SocketGroup=(\S+)$", listener.read_text(), re.M)[1]
+    assert re.search(rf"^u {group} ", sysusers, re.M)
+    assert f"ExecStart=/usr/sbin/sallyport-pam -u {group}\n" in service.read_text()
+    assert "\nSocketMode=0660\n" in listener.read_text() and "\nAccept=yes\n" in listener.read_text()
+    p = analyze("security", "--offline=true", "--no-pager", service)
+    found = re.search(r"Overall exposure level for sallyport-pam@\S*.service: (\d+\.\d+)", p.stdout)
+    if found is None:
+        pytest.skip(f"this systemd does not look at files: {p.stderr}")
+    assert float(found[1]) <= 2.9, p.stdout

@@ -184,7 +184,7 @@ hold_answer(struct session *s, struct wire *body)
 	struct hold *h = hold_is(s) ? s->jump->hold : NULL;
 	int done = wire_bool(body);
 	uint32_t port = wire_u32(body);
-	char line[512], text[600];
+	char line[512], why[600];
 	struct buf out;
 
 	wire_text(body, line, sizeof(line));
@@ -200,10 +200,8 @@ hold_answer(struct session *s, struct wire *body)
 	/* with -N there is nobody to tell but by the end */
 	if (done || h->lines.n > 0 || h->n > 0 || terminal_any(s) || s->state != SESSION_RELAY)
 		return;
-	snprintf(text, sizeof(text), "sallyport: no tunnel %s (session %04jx)", line,
-	    (uintmax_t)s->config->id);
-	session_end(s, "no tunnel %s", line);
-	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, text);
+	snprintf(why, sizeof(why), "no tunnel %s", line);
+	hold_end_all(s, why);
 }
 
 void
@@ -227,9 +225,9 @@ hold_lost(struct session *s, struct wire *body)
 void
 hold_end_all(struct session *s, const char *why)
 {
-	char line[512];
+	char line[640];
 
-	snprintf(line, sizeof(line), "sallyport: %.400s (session %04jx)", why,
+	snprintf(line, sizeof(line), "sallyport: %.600s (session %04jx)", why,
 	    (uintmax_t)s->config->id);
 	session_end(s, "%s", why);
 	leg_disconnect(s->down, SSH_DISCONNECT_BY_APPLICATION, line);

@@ -18,7 +18,7 @@
 /* Bytes held of what a client sends before the upstream accepts the login: requests, no data. */
 #define AGENTFWD_HELD_MAX (256 * 1024)
 
-/* Bytes in one message for the session's stderr; agentfwd_begin_message() has room for them. */
+/* Bytes in one message for the session's stderr. */
 #define AGENTFWD_STDERR_PIECE 1024
 
 /* How long a refused client has to take the line that says why. */
@@ -38,23 +38,6 @@ agentfwd_send(struct session *s, struct buf *out)
 	else
 		dispatch_payloads(s, s->down, &body);
 	buf_free(out);
-}
-
-void
-agentfwd_begin_message(struct buf *b, uint8_t type, uint32_t recipient)
-{
-	buf_init(b, 2048);
-	buf_put_u8(b, type);
-	wire_put_u32(b, recipient);
-}
-
-static void
-agentfwd_put_bare(struct buf *out, uint8_t type, uint32_t recipient)
-{
-	struct buf b;
-
-	agentfwd_begin_message(&b, type, recipient);
-	wire_put_message(out, &b);
 }
 
 /* AGENT: let the client in, and wait for its session channel. */
@@ -175,7 +158,7 @@ agentfwd_put_stderr(struct agentfwd *a, const void *p, size_t len, struct buf *o
 		len = AGENTFWD_STDERR_PIECE;
 	if (len == 0)
 		return 0;
-	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_EXTENDED_DATA, a->client);
 	wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
 	wire_put_string(&b, p, len);
 	wire_put_message(out, &b);
@@ -237,16 +220,16 @@ agentfwd_put_refusal(struct agentfwd *a, const char *text, struct buf *out)
 	struct buf b;
 
 	for (i = 0; i < a->replies; i++)
-		agentfwd_put_bare(out, SSH_MSG_CHANNEL_SUCCESS, a->client);
+		wire_put_channel(out, SSH_MSG_CHANNEL_SUCCESS, a->client);
 	snprintf(line, sizeof(line), "%s\r\n", text);
 	(void)agentfwd_put_stderr(a, line, strlen(line), out);
-	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_REQUEST, a->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);
 	wire_put_u32(&b, 255);
 	wire_put_message(out, &b);
-	agentfwd_put_bare(out, SSH_MSG_CHANNEL_EOF, a->client);
-	agentfwd_put_bare(out, SSH_MSG_CHANNEL_CLOSE, a->client);
+	wire_put_channel(out, SSH_MSG_CHANNEL_EOF, a->client);
+	wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, a->client);
 }
 
 void
@@ -280,7 +263,7 @@ agentfwd_put_open_failure(struct session *s, uint32_t number)
 	if (s->refused++ == 0)
 		log_info("refused: a channel before a session with an agent");
 	buf_init(&out, 1024);
-	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, number);
 	wire_put_u32(&b, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	wire_put_text(&b, agentfwd_no_session);
 	wire_put_text(&b, "");
@@ -345,7 +328,7 @@ agentfwd_first_open(struct session *s, const uint8_t *payload, size_t len)
 	a->open_at = a->held.len;
 	agentfwd_hold(s, payload, len);
 	buf_init(&out, 128);
-	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, a->client);
 	wire_put_u32(&b, AGENTFWD_SESSION_NUMBER);
 	wire_put_u32(&b, 0);
 	wire_put_u32(&b, AGENTFWD_PACKET);

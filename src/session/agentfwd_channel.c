@@ -27,15 +27,6 @@ agent_channel_free(struct agent_channel *c)
 	buf_free(&c->answer);
 }
 
-/* Begin a message about the channel. */
-static void
-agent_channel_begin(const struct agent_channel *c, struct buf *b, uint8_t type)
-{
-	buf_init(b, AGENT_CHANNEL_PACKET + 64);
-	buf_put_u8(b, type);
-	wire_put_u32(b, c->client);
-}
-
 void
 agent_channel_open(struct agent_channel *c, struct buf *out)
 {
@@ -67,7 +58,7 @@ agent_channel_send_request(struct agent_channel *c, struct buf *out)
 			n = c->packet;
 		if (n > AGENT_CHANNEL_PACKET)
 			n = AGENT_CHANNEL_PACKET;
-		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_DATA);
+		wire_begin_channel(&b, SSH_MSG_CHANNEL_DATA, c->client);
 		wire_put_string(&b, c->request.data, n);
 		wire_put_message(out, &b);
 		buf_consume(&c->request, n);
@@ -82,7 +73,7 @@ agent_channel_request(struct agent_channel *c, struct bytes request, struct buf 
 
 	/* give back the window that the last answer has used */
 	if (c->left < AGENT_CHANNEL_WINDOW) {
-		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+		wire_begin_channel(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, c->client);
 		wire_put_u32(&b, AGENT_CHANNEL_WINDOW - c->left);
 		wire_put_message(out, &b);
 		c->left = AGENT_CHANNEL_WINDOW;
@@ -189,12 +180,8 @@ agent_channel_answer(const struct agent_channel *c)
 void
 agent_channel_close(struct agent_channel *c, struct buf *out)
 {
-	struct buf b;
-
-	if (c->state == AGENT_CHANNEL_OPEN) {
-		agent_channel_begin(c, &b, SSH_MSG_CHANNEL_CLOSE);
-		wire_put_message(out, &b);
-	}
+	if (c->state == AGENT_CHANNEL_OPEN)
+		wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, c->client);
 	c->state = AGENT_CHANNEL_CLOSED;
 	buf_free(&c->request);
 	buf_free(&c->answer);

@@ -39,9 +39,6 @@ struct agentfwd {
 /* Send messages made for the client, as strings, and free them. */
 void agentfwd_send(struct session *s, struct buf *out);
 
-/* Begin a message about a channel. */
-void agentfwd_begin_message(struct buf *b, uint8_t type, uint32_t recipient);
-
 /* The channel number that a message of type 91 to 100 is for, else 0, which is none of our
  * numbers. */
 uint32_t agentfwd_recipient(const uint8_t *payload, size_t len);

@@ -175,7 +175,7 @@ agentfwd_session_confirmed(struct session *s, uint32_t number, uint32_t window, 
 	a->upstream = number;
 	a->upstream_packet = packet;
 	buf_init(&out, 64);
-	agentfwd_begin_message(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, a->client);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, a->client);
 	wire_put_u32(&b, window);
 	wire_put_message(&out, &b);
 	agentfwd_send(s, &out);

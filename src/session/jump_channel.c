@@ -15,23 +15,6 @@
 #include "base/fd.h"
 #include "wire/ssh.h"
 
-static void
-jump_channel_begin(const struct jump_channel *c, struct buf *b, uint8_t type)
-{
-	buf_init(b, 1024);
-	buf_put_u8(b, type);
-	wire_put_u32(b, c->client);
-}
-
-static void
-jump_channel_say(const struct jump_channel *c, uint8_t type, struct buf *out)
-{
-	struct buf b;
-
-	jump_channel_begin(c, &b, type);
-	wire_put_message(out, &b);
-}
-
 /* The channel has a connection, on c->fd. */
 static void
 jump_channel_connect(struct jump_channel *c, enum jump_state state, uint32_t size)
@@ -106,7 +89,7 @@ jump_channel_open(struct jump_channel *c, int fd, uint32_t size, struct buf *out
 	jump_channel_connect(c, JUMP_OPEN, size);
 	free(c->host);
 	c->host = NULL;
-	jump_channel_begin(c, &b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, c->client);
 	wire_put_u32(&b, c->number);
 	wire_put_u32(&b, size);
 	wire_put_u32(&b, JUMP_PACKET);
@@ -140,7 +123,7 @@ void
 jump_channel_close(struct jump_channel *c, struct buf *out)
 {
 	c->close_sent = 1;
-	jump_channel_say(c, SSH_MSG_CHANNEL_CLOSE, out);
+	wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, c->client);
 }
 
 void
@@ -148,7 +131,7 @@ jump_channel_refuse(struct jump_channel *c, uint32_t reason, const char *text, s
 {
 	struct buf b;
 
-	jump_channel_begin(c, &b, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, c->client);
 	wire_put_u32(&b, reason);
 	wire_put_text(&b, text);
 	wire_put_text(&b, "");
@@ -176,7 +159,7 @@ jump_channel_ends(struct jump_channel *c, struct buf *out)
 	}
 	if (!c->close_sent && (c->client_closed || c->broken || (c->eof_sent && c->shut))) {
 		c->close_sent = 1;
-		jump_channel_say(c, SSH_MSG_CHANNEL_CLOSE, out);
+		wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, c->client);
 	}
 	/* what the client had sent before its CLOSE is still delivered */
 	if (c->close_sent && c->client_closed && c->late.len == 0)
@@ -223,7 +206,7 @@ jump_channel_taken(struct jump_channel *c, size_t len, struct buf *out)
 	c->taken += (uint32_t)len;
 	if (c->taken < c->size / 2 || c->client_eof || c->close_sent)
 		return;
-	jump_channel_begin(c, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, c->client);
 	wire_put_u32(&b, c->taken);
 	wire_put_message(out, &b);
 	c->left += c->taken;
@@ -261,7 +244,7 @@ jump_channel_request(const struct jump_channel *c, struct wire *w, struct buf *o
 	if (wire_err(w) != 0)
 		return ERR_FORMAT;
 	if (want_reply && !c->close_sent)
-		jump_channel_say(c, SSH_MSG_CHANNEL_FAILURE, out);
+		wire_put_channel(out, SSH_MSG_CHANNEL_FAILURE, c->client);
 	return 0;
 }
 
@@ -358,7 +341,7 @@ jump_channel_read(struct jump_channel *c, uint8_t message[JUMP_MESSAGE_MAX], str
 		return 0;
 	if (n <= 0) {
 		c->eof_sent = 1;
-		jump_channel_say(c, SSH_MSG_CHANNEL_EOF, out);
+		wire_put_channel(out, SSH_MSG_CHANNEL_EOF, c->client);
 		if (n == -1)
 			jump_channel_break(c);
 		jump_channel_ends(c, out);

@@ -19,23 +19,6 @@
 #define TERMINAL_LINE_MAX 700
 
 static void
-terminal_begin(const struct terminal *t, struct buf *b, uint8_t type)
-{
-	buf_init(b, 1024);
-	buf_put_u8(b, type);
-	wire_put_u32(b, t->client);
-}
-
-static void
-terminal_put(const struct terminal *t, uint8_t type, struct buf *out)
-{
-	struct buf b;
-
-	terminal_begin(t, &b, type);
-	wire_put_message(out, &b);
-}
-
-static void
 terminal_put_line(struct terminal *t, int to_stderr, const char *line, struct buf *out)
 {
 	char text[TERMINAL_LINE_MAX + 4];
@@ -51,7 +34,8 @@ terminal_put_line(struct terminal *t, int to_stderr, const char *line, struct bu
 	if (len > t->window || len > t->packet)
 		return;
 	t->window -= (uint32_t)len;
-	terminal_begin(t, &b, to_stderr ? SSH_MSG_CHANNEL_EXTENDED_DATA : SSH_MSG_CHANNEL_DATA);
+	wire_begin_channel(&b, to_stderr ? SSH_MSG_CHANNEL_EXTENDED_DATA : SSH_MSG_CHANNEL_DATA,
+	    t->client);
 	if (to_stderr)
 		wire_put_u32(&b, SSH_EXTENDED_DATA_STDERR);
 	wire_put_string(&b, text, len);
@@ -91,13 +75,13 @@ terminal_close(struct terminal *t, uint32_t status, struct buf *out)
 {
 	struct buf b;
 
-	terminal_begin(t, &b, SSH_MSG_CHANNEL_REQUEST);
+	wire_begin_channel(&b, SSH_MSG_CHANNEL_REQUEST, t->client);
 	wire_put_text(&b, "exit-status");
 	wire_put_bool(&b, 0);
 	wire_put_u32(&b, status);
 	wire_put_message(out, &b);
-	terminal_put(t, SSH_MSG_CHANNEL_EOF, out);
-	terminal_put(t, SSH_MSG_CHANNEL_CLOSE, out);
+	wire_put_channel(out, SSH_MSG_CHANNEL_EOF, t->client);
+	wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, t->client);
 	t->state = TERMINAL_CLOSED;
 }
 
@@ -125,21 +109,21 @@ terminal_check(struct session *s, struct buf *out)
 void
 terminal_open(struct session *s, uint32_t client, uint32_t window, uint32_t packet, struct buf *out)
 {
-	struct terminal *t = hold_terminals(s)->v, refused = { .client = client };
+	struct terminal *t = hold_terminals(s)->v;
 	struct buf b;
 	size_t i = 0;
 
 	while (i < TERMINALS_MAX && t[i].state != TERMINAL_FREE)
 		i++;
 	if (i == TERMINALS_MAX) {
-		terminal_begin(&refused, &b, SSH_MSG_CHANNEL_OPEN_FAILURE);
+		wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_FAILURE, client);
 		wire_put_u32(&b, SSH_OPEN_RESOURCE_SHORTAGE);
 		wire_put_text(&b, "too many sessions at a time");
 		wire_put_text(&b, "");
 	} else {
 		t[i] = (struct terminal){ TERMINAL_OPEN, client, window, packet, TERMINAL_WINDOW,
 			0 };
-		terminal_begin(&t[i], &b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
+		wire_begin_channel(&b, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, client);
 		wire_put_u32(&b, TERMINAL_FIRST + (uint32_t)i);
 		wire_put_u32(&b, TERMINAL_WINDOW);
 		wire_put_u32(&b, 32 * 1024);
@@ -179,8 +163,9 @@ terminal_request(struct session *s, struct terminal *t, struct wire *w, struct b
 	if (t->state != TERMINAL_OPEN)
 		pty = shell = run = 0;
 	if (want_reply)
-		terminal_put(t,
-		    pty || shell || run ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE, out);
+		wire_put_channel(out,
+		    pty || shell || run ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE,
+		    t->client);
 	t->pty |= pty;
 	if (shell) {
 		terminal_show(s, t, out);
@@ -213,7 +198,7 @@ terminal_data(struct session *s, struct terminal *t, struct bytes data, struct b
 		return 0;
 	}
 	if (t->left < TERMINAL_WINDOW / 2) {
-		terminal_begin(t, &b, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+		wire_begin_channel(&b, SSH_MSG_CHANNEL_WINDOW_ADJUST, t->client);
 		wire_put_u32(&b, TERMINAL_WINDOW - t->left);
 		wire_put_message(out, &b);
 		t->left = TERMINAL_WINDOW;
@@ -247,7 +232,7 @@ terminal_message(struct session *s, uint32_t number, uint8_t type, struct wire *
 		return 0;
 	case SSH_MSG_CHANNEL_CLOSE:
 		if (t->state != TERMINAL_CLOSED)
-			terminal_put(t, SSH_MSG_CHANNEL_CLOSE, out);
+			wire_put_channel(out, SSH_MSG_CHANNEL_CLOSE, t->client);
 		t->state = TERMINAL_FREE;
 		return 0;
 	case SSH_MSG_CHANNEL_REQUEST:

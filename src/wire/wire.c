@@ -6,6 +6,10 @@
 
 #include "wire/wire.h"
 
+/* No message about a channel that is made here is longer than the packets that every peer takes, 35000 bytes
+ * (RFC 4253 section 6.1). */
+#define CHANNEL_MESSAGE_MAX 35000
+
 void
 wire_init(struct wire *w, const void *p, size_t len)
 {
@@ -153,6 +157,23 @@ wire_put_message(struct buf *b, struct buf *message)
 		b->err = message->err;
 	wire_put_string(b, message->data, message->len);
 	buf_free(message);
+}
+
+void
+wire_begin_channel(struct buf *message, uint8_t type, uint32_t recipient)
+{
+	buf_init(message, CHANNEL_MESSAGE_MAX);
+	buf_put_u8(message, type);
+	wire_put_u32(message, recipient);
+}
+
+void
+wire_put_channel(struct buf *b, uint8_t type, uint32_t recipient)
+{
+	struct buf message;
+
+	wire_begin_channel(&message, type, recipient);
+	wire_put_message(b, &message);
 }
 
 int

@@ -59,6 +59,11 @@ void wire_put_bytes(struct buf *b, struct bytes s); /* as a string */
 /* Append a finished message as a string, or the error of message to b; message is freed. */
 void wire_put_message(struct buf *b, struct buf *message);
 
+/* Begin a message about a channel: its type, and the channel's number at the recipient; and put one that
+ * has nothing else. */
+void wire_begin_channel(struct buf *message, uint8_t type, uint32_t recipient);
+void wire_put_channel(struct buf *b, uint8_t type, uint32_t recipient);
+
 /* 1 if the bytes are those of the text. */
 int bytes_is(struct bytes s, const char *text);
 int bytes_equal(struct bytes a, struct bytes b);

@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "conf/arena.h"
 #include "conf/forward.h"
+#include "conf/sections.h"
 #include "formats/address.h"
 #include "formats/destination.h"
 
@@ -386,29 +387,10 @@ forward_parse(struct conf *conf, const struct conf_section *s, struct conf_forwa
 		conf_error(errors, s->file, s->line, "[forward %s] %s", s->name, wrong);
 }
 
-/* The text of all sections has to fit the message that tells the master of them. */
-static void
-forwards_check_size(const struct conf *conf, const struct conf_section *last,
-    struct conf_errors *errors)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	if (f == NULL)
-		return;
-	forwards_dump(conf, f);
-	if (fclose(f) == 0 && len > FORWARDS_TEXT_MAX)
-		conf_error(errors, last->file, last->line,
-		    "the [forward] sections are longer than %d KiB altogether",
-		    FORWARDS_TEXT_MAX / 1024);
-	free(text);
-}
-
 void
 forwards_parse(struct conf *conf, struct conf_errors *errors)
 {
-	const struct conf_section *s, *last = NULL;
+	const struct conf_section *s;
 	size_t i, n = 0;
 
 	for (i = 0; i < conf->n_sections; i++)
@@ -424,13 +406,12 @@ forwards_parse(struct conf *conf, struct conf_errors *errors)
 		s = &conf->sections[i];
 		if (strcmp(s->kind, "forward") != 0)
 			continue;
-		last = s;
 		forward_parse(conf, s, &conf->forwards[conf->n_forwards++], errors);
 		if (conf->n_forwards == FORWARDS_MAX + 1)
 			conf_error(errors, s->file, s->line, "more than %d [forward] sections",
 			    FORWARDS_MAX);
 	}
-	forwards_check_size(conf, last, errors);
+	sections_check_size(conf, "forward", forwards_dump, FORWARDS_TEXT_MAX, errors);
 }
 
 void

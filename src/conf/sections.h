@@ -18,4 +18,9 @@ void sections_clear(struct conf *conf);
 void sections_dump(const struct conf *conf, FILE *to);
 void sections_dump_one(const struct conf *conf, const char *kind, FILE *to);
 
+/* For sections of which there may be several, in forward.c and tls.c: an error at the last one if dump prints more
+ * than max bytes, a whole number of KiB, for all of them.  The text has to fit the message that tells the master. */
+void sections_check_size(const struct conf *conf, const char *kind,
+    void (*dump)(const struct conf *, FILE *), size_t max, struct conf_errors *errors);
+
 #endif

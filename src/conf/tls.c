@@ -7,6 +7,7 @@
 
 #include "base/match.h"
 #include "base/names.h"
+#include "conf/sections.h"
 #include "conf/tls.h"
 #include "formats/destination.h"
 
@@ -105,25 +106,6 @@ conf_tls_section(struct conf *conf, const struct conf_section *s, struct conf_tl
 		conf_error(errors, s->file, s->line, "[tls %s] %s", s->name, wrong);
 }
 
-/* The text of all sections has to fit the message that tells the master of them. */
-static void
-conf_tls_check_size(const struct conf *conf, struct conf_errors *errors)
-{
-	const struct conf_tls *last = &conf->tls[conf->n_tls - 1];
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	if (f == NULL)
-		return;
-	conf_tls_dump(conf, f);
-	if (fclose(f) == 0 && len > CONF_TLS_TEXT_MAX)
-		conf_error(errors, last->file, last->line,
-		    "the [tls] sections are longer than %d KiB altogether",
-		    CONF_TLS_TEXT_MAX / 1024);
-	free(text);
-}
-
 void
 conf_tls_parse(struct conf *conf, struct conf_errors *errors)
 {
@@ -148,7 +130,7 @@ conf_tls_parse(struct conf *conf, struct conf_errors *errors)
 			conf_error(errors, s->file, s->line, "more than %d [tls] sections",
 			    CONF_TLS_MAX);
 	}
-	conf_tls_check_size(conf, errors);
+	sections_check_size(conf, "tls", conf_tls_dump, CONF_TLS_TEXT_MAX, errors);
 }
 
 void

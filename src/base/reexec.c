@@ -30,6 +30,12 @@ reexec_init(void)
 	return reexec_program == -1 ? ERR_SYS : 0;
 }
 
+int
+reexec_fd(void)
+{
+	return reexec_program;
+}
+
 void
 reexec_role(int sock, const char *const *argv)
 {

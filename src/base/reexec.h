@@ -14,6 +14,9 @@
  * Once, at start.  0 or ERR_SYS. */
 int reexec_init(void) MUST_CHECK;
 
+/* The descriptor of that file, for a forked process that closes all others and goes on to execute it. */
+int reexec_fd(void);
+
 /*
  * In a child process: execute "sallyport ROLE ARG ..." with the socket as REEXEC_SOCKET,
  * descriptors 0 to 2 and no other.  argv begins with the role and ends with NULL; the environment

@@ -15,6 +15,11 @@ jump_let_in(struct ksession *s)
 	char title[600];
 	struct buf b;
 
+	if (s->route->mode == ROUTE_TUNNEL && s->keeper->leaving) {
+		ksession_refuse(s, "the gateway has been restarted: connect again",
+		    "tunnels are held at the gateway that runs now");
+		return;
+	}
 	if (!tunnel_may_enter(s)) {
 		ksession_refuse(s, "there are too many connections of your address already",
 		    "as many of its address hold tunnels as MaxTunnels permits");

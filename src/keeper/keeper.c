@@ -206,6 +206,15 @@ keeper_connection(struct keeper *k, struct ipc_msg *msg)
 		log_error("new session: %s", err_str(r));
 }
 
+/* No new sessions come, and tunnels are for the next gateway. */
+static void
+keeper_master_leaves(struct keeper *k)
+{
+	if (!k->leaving)
+		tunnels_over(k);
+	k->leaving = 1;
+}
+
 /* 0, or ERR_BADSTATE for a message that has no handler. */
 static int
 keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
@@ -227,6 +236,9 @@ keeper_dispatch(struct keeper *k, struct ipc_msg *msg)
 		return 0;
 	case IPC_CHECK_PASSWORD:
 		keeper_check_password(k, &msg->body);
+		return 0;
+	case IPC_LEAVING:
+		keeper_master_leaves(k);
 		return 0;
 	case IPC_PING:
 		keeper_pong(k);
@@ -267,7 +279,7 @@ keeper_master_input(struct keeper *k)
 	/* without a master, sessions go on and no new ones come */
 	fd_close(&k->master);
 	master_link_drop(k);
-	tunnels_over(k);
+	keeper_master_leaves(k);
 }
 
 /* The first from s on that is no hop: those end with their sessions. */

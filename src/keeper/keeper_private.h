@@ -24,6 +24,7 @@ STAILQ_HEAD(queued_list, queued);
 
 struct keeper {
 	int master; /* -1 once it is gone */
+	int leaving; /* it is gone, or it has left a process for logins that wait for a second factor */
 	struct source from_master;
 	int epoll;
 	struct snapshot *now;  /* in force: new logins use it */

@@ -23,6 +23,7 @@
 #include "ipc/messages.h"
 #include "master/errands.h"
 #include "master/keeper_process.h"
+#include "master/leaving.h"
 #include "master/master_private.h"
 
 /* How long accepting pauses when descriptors run out or the keeper's socket is full. */
@@ -427,6 +428,8 @@ master_run(const struct conf *conf, const char *conf_dir, const struct master_ro
 		arrivals_end(&m);
 		if (master_is_init())
 			master_end_sessions(&m);
+		else if (m.status == 0)
+			leaving_begin(&m);
 	}
 	control_close(&m.control);
 	arrivals_free(&m.arrivals);

@@ -467,6 +467,23 @@ startups_next_sweep(const struct startups *s)
 	return s->swept + STARTUP_SWEEP_MS;
 }
 
+size_t
+startups_half_proven_left(const struct startups *s, uint64_t *ids, size_t max, int64_t *until)
+{
+	const struct startup *e;
+	size_t n = 0;
+
+	*until = 0;
+	TAILQ_FOREACH(e, &s->half_proven, entry) {
+		if (e->has_end || n == max)
+			continue;
+		ids[n++] = e->id;
+		if (e->grace_end > *until)
+			*until = e->grace_end;
+	}
+	return n;
+}
+
 void
 startups_signal(struct startups *s, int sig)
 {

@@ -85,6 +85,11 @@ void startups_sweep(struct startups *s, int64_t now);
 /* When to call startups_sweep() next, or CLOCK_NEVER. */
 int64_t startups_next_sweep(const struct startups *s);
 
+/* The sessions that wait for a second factor, at most max of them, and the time of clock_ms() when the last of them is
+ * over.  Returns their number. */
+size_t startups_half_proven_left(const struct startups *s, uint64_t *ids, size_t max,
+    int64_t *until);
+
 /* Send a signal to the process of each session. */
 void startups_signal(struct startups *s, int sig);
 

@@ -284,6 +284,8 @@ test_half_proven_session(void **state)
 {
 	struct conf_gateway gateway = usual;
 	struct startups *s;
+	uint64_t ids[9];
+	int64_t until;
 	pid_t pid;
 	int status;
 
@@ -321,6 +323,20 @@ test_half_proven_session(void **state)
 	startups_login_ended(s, 5, IPC_LOGIN_AUTHFAIL, 3000);
 	assert_int_equal(admit(s, "192.0.2.5", 3000), STARTUP_PENALISED);
 	assert_string_equal(why, "penalty: exceeded LoginGraceTime");
+	/* what a restart waits for: not who is in, has failed, or has only begun */
+	add(s, 15, 6, "192.0.2.6", 3000);
+	add(s, 16, 7, "192.0.2.7", 3000);
+	startups_half_proven(s, 7, 200000);
+	assert_int_equal(startups_half_proven_left(s, ids, 1, &until), 1);
+	assert_int_equal(startups_half_proven_left(s, ids, 9, &until), 2);
+	assert_int_equal(ids[0] + ids[1], 1 + 7);
+	assert_int_equal(until, 200000);
+	startups_login_ended(s, 7, IPC_LOGIN_NOAUTH, 3000);
+	assert_int_equal(startups_half_proven_left(s, ids, 9, &until), 1);
+	assert_int_equal(until, 120000);
+	assert_true(startups_reap(s, 15, EXITED(0), 3000));
+	assert_true(startups_reap(s, 16, EXITED(0), 3000));
+	startups_login_ended(s, 6, IPC_LOGIN_EXCUSED, 3000);
 	/* the first still runs: other blocks after a reload do not count it, and it is killed in the end */
 	startups_set_limits(s, &gateway, 3000);
 	assert_int_equal(admit(s, "192.0.2.1", 3000), STARTUP_ADMITTED);

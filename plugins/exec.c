@@ -19,7 +19,6 @@ struct exec {
 	int per_key;
 	char *run_as; /* used by the master alone, which reads it itself (master/users.c) */
 	char *path;   /* absolute path of the program */
-	struct strlist words;
 };
 
 static const char *const yes_no[] = { "no", "yes", NULL };
@@ -50,42 +49,28 @@ exec_free(void *self)
 	if (x == NULL)
 		return;
 	keyword_clear(exec_table, NKEYWORDS, x);
-	strlist_free(&x->words);
 	free(x->path);
 	free(x);
 }
 
-/*
- * Split the command into words, and make its path absolute, also in the command itself, so that the output
- * of `check --dump` can be used in another directory.  0, or ERR_FORMAT or ERR_NOMEM with the error added.
- */
-static int
+/* Make the program's path absolute, also in the command itself, so that the output of `check --dump` can be
+ * used in another directory.  An error is added. */
+static void
 exec_resolve_command(struct exec *x, const struct conf *conf, const struct conf_entry *e,
     struct conf_errors *errors)
 {
-	char *command = NULL;
+	struct reason why;
+	char *command;
 
-	if (strpbrk(x->command, "\"'") != NULL) {
-		conf_error(errors, e->file, e->line,
-		    "Command: quotes have no meaning, as there is no shell: words are split at "
-		    "blanks; for more, write a script");
-		return ERR_FORMAT;
-	}
-	if (strlist_add_words(&x->words, x->command) != 0 ||
-	    (x->path = conf_path(conf, x->words.v[0])) == NULL ||
-	    asprintf(&command, "%s%s", x->path, x->command + strlen(x->words.v[0])) == -1) {
-		conf_error(errors, e->file, e->line, "out of memory");
-		return ERR_NOMEM;
+	if (program_resolve(conf, x->command, &command, &why) != 0) {
+		conf_error(errors, e->file, e->line, "Command: %s", why.text);
+		return;
 	}
 	free(x->command);
 	x->command = command;
-	if (strpbrk(x->path, " \"'") == NULL)
-		return 0;
-	conf_error(errors, e->file, e->line,
-	    "Command: \"%.80s\" lies below a directory with a blank or a quote in its name: move "
-	    "one of them",
-	    x->path);
-	return ERR_FORMAT;
+	x->path = program_path(command);
+	if (x->path == NULL)
+		conf_error(errors, e->file, e->line, "out of memory");
 }
 
 static void
@@ -102,7 +87,7 @@ exec_parse(struct exec *x, const struct conf *conf, const struct conf_section *s
 		return;
 	}
 	if (x->command != NULL)
-		(void)!exec_resolve_command(x, conf, e, errors);
+		exec_resolve_command(x, conf, e, errors);
 }
 
 static int
@@ -134,25 +119,6 @@ exec_new(const struct conf *conf, const struct conf_section *section, struct con
 	return 0;
 }
 
-/* Check the program's owner and modes.  0, or an ERR_* with why; with ERR_SYS errno is set, too. */
-static int
-exec_program_ok(const struct exec *x, struct reason *why)
-{
-	struct stat st;
-	int fd, r;
-
-	r = safe_path_open(&x->conf->file_rule, x->path, O_PATH, SAFE_PATH_TRUSTED, &fd, why);
-	if (r == 0 && fstat(fd, &st) == -1)
-		r = ERR_SYS;
-	if (r == 0 && (st.st_mode & 0111) == 0) {
-		reason_set(why, "%.400s: is not executable; run: chmod +x %.400s", x->path,
-		    x->path);
-		r = ERR_PERM;
-	}
-	fd_close(&fd);
-	return r;
-}
-
 static enum plugin_result
 exec_find(void *self, const struct lookup_request *request, struct route **out, struct reason *why)
 {
@@ -161,62 +127,17 @@ exec_find(void *self, const struct lookup_request *request, struct route **out, 
 	(void)out;
 	if (x->per_key && request->by_key != NULL && *request->by_key == 0)
 		*request->by_key = LOOKUP_BY_KEY;
-	return exec_program_ok(x, why) == 0 ? PLUGIN_ASK : PLUGIN_FAILED;
-}
-
-static int
-exec_add_variable(struct strlist *env, const char *name, const char *value)
-{
-	char *text;
-	int r;
-
-	if (asprintf(&text, "%s=%s", name, value == NULL ? "" : value) == -1)
-		return ERR_NOMEM;
-	r = strlist_add(env, text, strlen(text));
-	free(text);
-	return r;
+	return program_check(&x->conf->file_rule, x->command, why) == 0 ? PLUGIN_ASK :
+									  PLUGIN_FAILED;
 }
 
 static int
 exec_command(void *self, const struct lookup_request *request, struct lookup_command *command)
 {
 	const struct exec *x = self;
-	const struct lookup_certificate *certificate = request->certificate;
-	char port[16], local_port[16];
-	const char *const env[][2] = {
-		{ "PWD", x->conf->base },
-		{ "SALLYPORT_LOGIN", request->login },
-		{ "SALLYPORT_SESSION", request->session },
-		{ "SALLYPORT_CLIENT_ADDRESS", request->client_address },
-		{ "SALLYPORT_CLIENT_PORT", port },
-		{ "SALLYPORT_LOCAL_ADDRESS", request->local_address },
-		{ "SALLYPORT_LOCAL_PORT", local_port },
-		{ "SALLYPORT_HOST", request->host },
-		{ "SALLYPORT_CLIENT_CERTIFICATE",
-		    certificate != NULL ? certificate->fingerprint : "" },
-		{ "SALLYPORT_CLIENT_CN", certificate != NULL ? certificate->cn : "" },
-		{ "SALLYPORT_METHOD", request->method },
-		{ "SALLYPORT_FINGERPRINT", request->fingerprint },
-		{ "SALLYPORT_PUBLIC_KEY", request->public_key },
-	};
-	size_t i;
-	int r;
 
-	snprintf(port, sizeof(port), "%u", request->client_port);
-	snprintf(local_port, sizeof(local_port), "%u", request->local_port);
 	command->timeout_ms = x->timeout_ms;
-	r = strlist_add(&command->argv, x->path, strlen(x->path));
-	for (i = 1; r == 0 && i < x->words.n; i++)
-		r = strlist_add(&command->argv, x->words.v[i], strlen(x->words.v[i]));
-	if (r == 0)
-		r = strlist_add(&command->argv, request->login, strlen(request->login));
-	if (r == 0)
-		r = strlist_add(&command->env, PROGRAM_PATH, strlen(PROGRAM_PATH));
-	if (r == 0)
-		r = strlist_add(&command->env, PROGRAM_LANG, strlen(PROGRAM_LANG));
-	for (i = 0; r == 0 && i < sizeof(env) / sizeof(env[0]); i++)
-		r = exec_add_variable(&command->env, env[i][0], env[i][1]);
-	return r;
+	return program_put(x->command, x->conf->base, request, command);
 }
 
 static enum plugin_result
@@ -270,7 +191,7 @@ exec_check(void *self, const struct conf *conf, struct conf_errors *errors)
 {
 	const struct exec *x = self;
 	struct reason why, closed;
-	int r = exec_program_ok(x, &why);
+	int r = program_check(&x->conf->file_rule, x->command, &why);
 
 	if (r == ERR_SYS && errno == EACCES) {
 		(void)access_hint(x->path, X_OK, &closed);

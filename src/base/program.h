@@ -1,6 +1,6 @@
 /*
- * The environment of every lookup program, besides its SALLYPORT_* variables.  The backend "exec"
- * sets it, and the errand that runs the program (errand/errand_run.c) accepts nothing else.
+ * The environment of every lookup program, besides its SALLYPORT_* variables.  lookup/program.c sets
+ * it, and the errand that runs the program (errand/errand_run.c) accepts nothing else.
  */
 #ifndef BASE_PROGRAM_H
 #define BASE_PROGRAM_H

@@ -224,6 +224,17 @@ check_commands(struct check *c, const struct conf_section *s, const struct route
 	}
 }
 
+/* The program of Factor, which only a login would find missing. */
+static void
+check_factor(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "Factor");
+	struct reason why;
+
+	if (r->factor != NULL && program_check(&r->file_rule, route_factor_command(r), &why) != 0)
+		conf_error(&c->notes, e.file, e.line, "Factor: %s", why.text);
+}
+
 /* Is the value the same for each login? */
 static int
 check_is_known(const struct conf_section *s, const char *value)
@@ -240,6 +251,7 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 		check_authority(c, s, r);
 	else if (check_is_known(s, r->key))
 		check_mapped_key(c, s, r->key);
+	check_factor(c, s, r);
 	if (check_is_known(s, r->password))
 		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
 	if (check_is_known(s, r->totp))

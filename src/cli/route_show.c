@@ -312,7 +312,9 @@ route_show_proofs(const struct find_route *f)
 	other = route_show_stored(f, KEYSTORE_TOTP, "factor     a code of the TOTP secret",
 	    r->totp);
 	status = status != CLI_OK ? status : other;
-	if (r->authentication_methods.n > 0 || r->totp != NULL)
+	if (r->factor != NULL)
+		printf("factor     what the program %s asks\n", route_factor_command(r));
+	if (r->authentication_methods.n > 0 || r->totp != NULL || r->factor != NULL)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);
 	return status;

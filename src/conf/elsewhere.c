@@ -37,6 +37,7 @@ const char *const elsewhere_of_route[] = {
 	"Passthrough",
 	"AuthenticationMethods",
 	"TOTP",
+	"Factor",
 	"TotpSkew",
 	"TotpRemember",
 	"UserKnownHostsFile",

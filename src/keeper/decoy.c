@@ -32,6 +32,8 @@ static const uint32_t decoy_times_at_first[DECOY_NTIMES] = {
 	[DECOY_QUESTION] = 5000,
 	[DECOY_REFUSAL] = 2000000,
 	[DECOY_CODE] = 3000,
+	[DECOY_FACTOR_QUESTION] = 20000,
+	[DECOY_FACTOR_REFUSAL] = 20000,
 };
 
 static void
@@ -162,6 +164,12 @@ decoy_init(struct keeper *k)
 	if (d->n_shapes == 0)
 		decoy_shape_add(d, &plain);
 	decoy_secret_make(k);
+}
+
+void
+decoy_free(struct decoy *d)
+{
+	buf_free(&d->factor_question);
 }
 
 void

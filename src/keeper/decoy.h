@@ -44,6 +44,9 @@ enum decoy_time {
 	DECOY_QUESTION, /* asked something */
 	DECOY_REFUSAL,	/* refused a password or an answer */
 	DECOY_CODE,	/* to find a code wrong (factor_totp.c), and to have that on disk */
+	/* a program of Factor, until it has */
+	DECOY_FACTOR_QUESTION, /* asked */
+	DECOY_FACTOR_REFUSAL,  /* refused the answers */
 	DECOY_NTIMES
 };
 
@@ -54,10 +57,14 @@ struct decoy {
 	struct decoy_times times[DECOY_NTIMES];
 	/* what an upstream of Passthrough has offered last, or "" */
 	char upstream_methods[AUTH_METHODS_NEXT_SIZE];
+	/* what the program of a Factor has asked last of a client that had proven nothing: INFO_REQUEST, type
+	 * byte included, or nothing; written by factor_program.c */
+	struct buf factor_question;
 };
 
 /* Take the shapes of the routes that are in force now. */
 void decoy_init(struct keeper *k);
+void decoy_free(struct decoy *d);
 
 /* Take the shape of a route found by a lookup backend that cannot list its routes. */
 void decoy_learn(struct keeper *k, const struct route *route);

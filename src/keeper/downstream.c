@@ -230,6 +230,8 @@ downstream_key_proven(struct ksession *s)
 	const char *fingerprint = auth_server_fingerprint(s->down.auth);
 	struct reason why;
 
+	/* the client has given up a conversation */
+	jobs_cancel_kind(s, JOB_FACTOR);
 	buf_free(&s->down.policy);
 	if (s->down.keys_used.n == 0) {
 		authorized_options_free(&s->down.options);

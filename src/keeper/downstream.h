@@ -43,10 +43,12 @@ struct login_downstream {
 	struct auth_methods methods;	      /* of AuthenticationMethods: passed so far */
 	struct auth_methods methods_verified; /* of those: verified here, not by the upstream */
 	const struct factor
-	    *factor;		  /* that the conversation is for, or NULL (downstream_factor.h) */
-	int key_verified;	  /* a key has been proven by a signature */
-	struct strlist keys_used; /* fingerprints of the keys that have been proven */
-	struct authorized_options options;	   /* of these keys together */
+	    *factor;	   /* that the conversation is for, or NULL (downstream_factor.h) */
+	int64_t factor_at; /* of clock_us(): when its program was told something last */
+	unsigned int factor_rounds;	   /* that its program has asked; factor_program.c */
+	int key_verified;		   /* a key has been proven by a signature */
+	struct strlist keys_used;	   /* fingerprints of the keys that have been proven */
+	struct authorized_options options; /* of these keys together */
 	struct authorized_options offered_options; /* of the key that was offered last */
 	struct buf policy; /* POLICY, made from the route and the options; empty: not yet */
 	char proofs

@@ -16,6 +16,7 @@ static const struct {
 	const char *shown; /* in the log */
 } factors[] = {
 	{ &factor_totp, "keyboard-interactive/totp" },
+	{ &factor_program, "keyboard-interactive/factor" },
 };
 #define FACTORS (sizeof(factors) / sizeof(factors[0]))
 
@@ -54,6 +55,8 @@ downstream_factor_request(struct ksession *s)
 
 	switch (auth_server_pending(s->down.auth, &message)) {
 	case AUTH_SERVER_CONVERSATION:
+		/* the client may have given up a conversation before */
+		jobs_cancel_kind(s, JOB_FACTOR);
 		s->down.factor = factor_of_conversation(s, message);
 		if (s->down.factor != NULL)
 			s->down.factor->begin(s);
@@ -64,6 +67,7 @@ downstream_factor_request(struct ksession *s)
 		s->down.factor->answer(s, message);
 		return 1;
 	default:
+		jobs_cancel_kind(s, JOB_FACTOR);
 		s->down.factor = NULL;
 		return 0;
 	}

@@ -24,6 +24,7 @@ struct factor {
 };
 
 extern const struct factor factor_totp;
+extern const struct factor factor_program;
 
 /* The client's request, which waits for an answer: is it one of a factor's conversation?  1: it has
  * been given to that; or 0.  Sets s->down.factor. */

@@ -51,6 +51,7 @@ downstream_lookup_request_of(struct ksession *s, char session[24], struct buf *k
 static void
 downstream_lookup_forget_route(struct ksession *s)
 {
+	jobs_cancel_kind(s, JOB_FACTOR);
 	route_free(&s->route);
 	s->down.methods = s->down.methods_verified = (struct auth_methods){ 0 };
 	s->down.key_verified = 0;

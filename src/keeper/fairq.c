@@ -16,7 +16,7 @@ fairq_init(struct fairq *q)
 	q->now = 0;
 }
 
-static int
+int
 fairq_same_source(const char *a, const char *b)
 {
 	struct in6_addr x, y;

@@ -30,6 +30,9 @@ void fairq_init(struct fairq *q);
  */
 void fairq_wait(struct fairq *q, struct fairq_entry *turn, void *whose, const char *source);
 
+/* 1 if the numeric addresses are one source. */
+int fairq_same_source(const char *a, const char *b);
+
 /* Take the next request for which ready() is true (NULL: the next one): its whose, or NULL. */
 void *fairq_next(struct fairq *q, int (*ready)(const void *whose));
 

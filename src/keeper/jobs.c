@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "keeper/downstream.h"
+#include "keeper/factor_program.h"
 #include "keeper/jump.h"
 #include "keeper/jobs.h"
 #include "keeper/ksession.h"
@@ -31,6 +32,7 @@ static const struct job_type {
 	int keeps;	/* the place stays taken after an answer, until jobs_dial_over() */
 	int finishes;	/* the errand cannot be stopped: it keeps its place to its end */
 	int shared;	/* jobs with the same order wait for one errand */
+	enum ipc_type more; /* an answer after which the errand goes on; IPC_NONE: there is none */
 	/* Begin the errand's order, which is freed here. */
 	void (*put_order)(struct ksession *, struct buf *order);
 	void (*done)(struct ksession *, const struct job_result *);
@@ -69,6 +71,15 @@ static const struct job_type {
 	    .fair = 1,
 	    .put_order = jump_put_dial,
 	    .done = jump_dial_done },
+	[JOB_FACTOR] = { .errand = IPC_ERRAND_FACTOR,
+	    .phase = IPC_PHASE_AUTH,
+	    .max = JOBS_FACTORS_MAX,
+	    .max_same = JOBS_FACTORS_SAME_MAX,
+	    .same = factor_program_same,
+	    .fair = 1,
+	    .more = IPC_FACTOR_ASK,
+	    .put_order = factor_program_put,
+	    .done = factor_program_done },
 };
 
 void
@@ -225,6 +236,17 @@ jobs_start(struct keeper *k)
 }
 
 int
+jobs_tell(struct ksession *s, enum job_kind kind, struct buf *b)
+{
+	const struct job_place *p = s->jobs[kind].place;
+
+	if (p != NULL && p->sock != -1)
+		return ipc_send(p->sock, b, -1);
+	buf_wipe(b);
+	return ERR_EOF;
+}
+
+int
 jobs_pending(const struct ksession *s, enum job_kind kind)
 {
 	return s->jobs[kind].turn.waits || s->jobs[kind].place != NULL;
@@ -258,6 +280,12 @@ job_cancel(struct job *job)
 	job_leave(job);
 	if (TAILQ_EMPTY(&p->jobs) && !job_types[job->kind].finishes)
 		job_place_close(p);
+}
+
+void
+jobs_cancel_kind(struct ksession *s, enum job_kind kind)
+{
+	job_cancel(&s->jobs[kind]);
 }
 
 void
@@ -312,7 +340,9 @@ job_place_done(struct job_place *p, const struct job_result *result)
 void
 jobs_input(struct job_place *p)
 {
+	const struct job *job = TAILQ_FIRST(&p->jobs);
 	struct ipc_msg msg;
+	const struct job_result answered = { .how = JOB_ANSWERED, .msg = &msg };
 	int r;
 
 	if (p->sock == -1)
@@ -325,7 +355,10 @@ jobs_input(struct job_place *p)
 		job_place_done(p, &(struct job_result){ .how = JOB_DIED, .err = r });
 		return;
 	}
-	job_place_done(p, &(struct job_result){ .how = JOB_ANSWERED, .msg = &msg });
+	if (msg.type == job_types[p->kind].more && job != NULL)
+		job_types[p->kind].done(job->session, &answered);
+	else
+		job_place_done(p, &answered);
 	fd_close(&msg.fd);
 }
 

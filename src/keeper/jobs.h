@@ -24,6 +24,7 @@ enum job_kind {
 	JOB_DIAL,     /* a connection to the upstream, and the gateway's login there */
 	JOB_LOOK,     /* the host key of an upstream that accept-new does not know yet */
 	JOB_JUMP,     /* a connection to a machine that a logged-in user has named */
+	JOB_FACTOR,   /* a program asks for a second factor, in several answers */
 	JOB_KINDS
 };
 
@@ -44,8 +45,14 @@ enum job_kind {
 /* Machines that are dialled at once for users who are logged in.  One such user dials one at a time. */
 #define JOBS_JUMPS_MAX 64
 
-#define JOBS_MAX \
-	(JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX + JOBS_JUMPS_MAX)
+/* Programs of second factors that run at once, each for as long as a person thinks. */
+#define JOBS_FACTORS_MAX 64
+/* Of them for one person. */
+#define JOBS_FACTORS_SAME_MAX 8
+
+#define JOBS_MAX                                                                   \
+	(JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX + \
+	    JOBS_JUMPS_MAX + JOBS_FACTORS_MAX)
 
 /* A job of a session, which has one of each kind.  All zero: nothing is asked for. */
 struct job {
@@ -103,12 +110,16 @@ void jobs_init(struct keeper *k);
  */
 void jobs_ask(struct ksession *s, enum job_kind kind, int64_t timeout_ms);
 
+/* Tell the errand of a job more, which has answered that it goes on; b is freed.  0, or an ERR_*: it is gone. */
+int jobs_tell(struct ksession *s, enum job_kind kind, struct buf *b) MUST_CHECK;
+
 /* Is such a job of the session under way? */
 int jobs_pending(const struct ksession *s, enum job_kind kind);
 
-/* Cancel all jobs of the session.  Errands that no other session waits for see their socket
- * close, and end. */
+/* Cancel all jobs of the session, or that of one kind.  Errands that no other session waits for see their
+ * socket close, and end. */
 void jobs_cancel(struct ksession *s);
+void jobs_cancel_kind(struct ksession *s, enum job_kind kind);
 
 /* The upstream has let the gateway in, or the login waits for its user: JOB_DIAL gives its
  * place back.  As the upstream is alive, logins that are in the queue for it get their whole

@@ -477,6 +477,7 @@ keeper_run(int master, const char *conf_dir, const char *run_as)
 	}
 	keeper_loop(&k);
 	ktls_forget(&k);
+	decoy_free(&k.decoy);
 	snapshot_unref(&k.next);
 	snapshot_unref(&k.now);
 	writable_free(&k.writable);

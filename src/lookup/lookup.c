@@ -183,8 +183,7 @@ lookup_add_path(struct strlist *l, const char *path)
 	return path == NULL ? 0 : strlist_add(l, path, strlen(path));
 }
 
-/* Add what no program may reach or change, whichever user it runs as. */
-static int
+int
 lookup_keep_out(const struct lookup *l, struct lookup_command *command)
 {
 	const struct conf_keystore *k = &l->conf->keystore;
@@ -303,12 +302,18 @@ lookup_answer(struct lookup *l, const struct lookup_request *request,
 }
 
 void
+lookup_command_free(struct lookup_command *command)
+{
+	strlist_free(&command->argv);
+	strlist_free(&command->env);
+	strlist_free(&command->closed);
+	strlist_free(&command->fixed);
+}
+
+void
 lookup_pending_free(struct lookup_pending *pending)
 {
-	strlist_free(&pending->command.argv);
-	strlist_free(&pending->command.env);
-	strlist_free(&pending->command.closed);
-	strlist_free(&pending->command.fixed);
+	lookup_command_free(&pending->command);
 }
 
 void

@@ -122,6 +122,10 @@ enum lookup_result lookup_one(struct lookup *l, const char *backend,
 int lookup_section(struct lookup *l, const char *name, struct route **out,
     struct reason *why) MUST_CHECK;
 
+/* Add what no program may reach or change, whichever user it runs as.  0 or ERR_NOMEM. */
+int lookup_keep_out(const struct lookup *l, struct lookup_command *command) MUST_CHECK;
+void lookup_command_free(struct lookup_command *command);
+
 void lookup_pending_free(struct lookup_pending *pending);
 
 /* Print the [lookup NAME] sections in a form that can be read again: with defaults and absolute paths, or as

@@ -17,13 +17,13 @@
 #include "base/login_dir.h"
 #include "base/access_hint.h"
 #include "base/fd.h"
-#include "base/program.h"
 #include "base/safe_path.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"
 #include "lookup/condition_index.h"
 #include "lookup/lookup.h"
 #include "lookup/login_pattern.h"
+#include "lookup/program.h"
 #include "lookup/route.h"
 
 enum plugin_result {

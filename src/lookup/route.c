@@ -84,6 +84,7 @@ static const struct keyword route_table[] = {
 	{ "TotpSkew", &keyword_int, R(totp_skew), .value = "1", .max = 10 },
 	{ "TotpRemember", &keyword_time, R(totp_remember_ms), .value = "none",
 	    .max = 14 * 24 * 3600 * 1000 },
+	{ "Factor", &route_factor, R(factor) },
 	{ "UserKnownHostsFile", &keyword_paths, R(known_hosts_files),
 	    .check = route_check_no_holes },
 	{ "HostKeyFingerprint", &keyword_words, R(host_key_fingerprints),
@@ -336,7 +337,8 @@ route_check(const struct conf *conf, const struct conf_section *s, const struct 
 	if (r->mode == ROUTE_HOP)
 		route_check_hop(s, r, errors);
 	else if (!route_has_keys(s) && !route_has(s, "PasswordHash") && !r->passthrough &&
-	    !strlist_has(&r->authentication_methods, METHOD_NONE))
+	    !strlist_has(&r->authentication_methods, METHOD_NONE) &&
+	    !strlist_has(&r->authentication_methods, METHOD_FACTOR))
 		conf_error(errors, s->file, s->line,
 		    "[route %.100s] needs AuthorizedKeysFile, AuthorizedKey, TrustedUserCAKeys or "
 		    "PasswordHash: who may log in",

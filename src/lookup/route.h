@@ -105,6 +105,7 @@ struct route {
 	char *totp;	      /* TOTP: name in the key store, or NULL */
 	int totp_skew;	      /* TotpSkew: steps before and after the present one */
 	int totp_remember_ms; /* TotpRemember; 0: no */
+	char *factor;	      /* Factor: "exec:" and a command (lookup/program.h), or NULL */
 
 	struct strlist known_hosts_files;     /* UserKnownHostsFile, resolved paths */
 	struct strlist host_key_fingerprints; /* HostKeyFingerprint: "SHA256:..." */
@@ -151,6 +152,9 @@ int route_upstream_decides(const struct route *r);
 /* Key = ca:NAME: the name of the key that signs a certificate for each login, in the key store.
  * Else NULL. */
 const char *route_ca(const struct route *r);
+
+/* The command of Factor; the route has one. */
+const char *route_factor_command(const struct route *r);
 
 /* Does the route let everybody in, without a proof (AuthenticationMethods = none)?  1 or 0. */
 int route_wants_nobody(const struct route *r);

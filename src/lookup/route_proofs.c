@@ -43,7 +43,7 @@ route_wants_nobody(const struct route *r)
 int
 route_upstream_decides(const struct route *r)
 {
-	return r->authentication_methods.n == 0 && r->totp == NULL;
+	return r->authentication_methods.n == 0 && r->totp == NULL && r->factor == NULL;
 }
 
 /* Does the upstream check this method of the route?  len: of the name. */
@@ -258,6 +258,18 @@ route_check_totp(const struct conf_section *s, const struct route *r, struct con
 		    "or password, which is what is remembered");
 }
 
+static void
+route_check_factor(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
+{
+	const struct conf_entry *e = conf_entry_find(s, "AuthenticationMethods");
+
+	if (r->factor != NULL && r->authentication_methods.n > 0 &&
+	    !route_lists_have(r, METHOD_FACTOR, 0))
+		conf_error(errors, e->file, e->line,
+		    "AuthenticationMethods: no list has " METHOD_FACTOR
+		    ", so the program of Factor is never run; write publickey," METHOD_FACTOR);
+}
+
 void
 route_check_proofs(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
@@ -296,6 +308,7 @@ route_check_proofs(const struct conf_section *s, const struct route *r, struct c
 	route_check_key_first(s, r, errors);
 	route_check_upstream_last(s, r, errors);
 	route_check_totp(s, r, errors);
+	route_check_factor(s, r, errors);
 	if (strlist_has(&r->authentication_methods, METHOD_NONE) &&
 	    (r->mode != ROUTE_TUNNEL || r->authentication_methods.n > 1)) {
 		conf_error(errors, e->file, e->line,

@@ -2,6 +2,7 @@
  * Parsing and checking the values of [route] keys (route_types.h).  Used by route_table in route.c.
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,6 +10,7 @@
 #include "base/names.h"
 #include "formats/tunnel_name.h"
 #include "lookup/lookup.h"
+#include "lookup/program.h"
 #include "lookup/route_types.h"
 #include "lookup/percent.h"
 #include "wire/algorithms.h"
@@ -121,6 +123,39 @@ const struct keyword_type route_template_words = { route_set_template_words, rou
 	route_clear_words };
 const struct keyword_type route_template_path = { route_set_template_path, route_print_text,
 	route_clear_text };
+
+static int
+route_set_factor(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
+{
+	const size_t len = strlen(ROUTE_FACTOR_EXEC);
+	char **factor = field, *command;
+	int err;
+
+	if (strncmp(value, ROUTE_FACTOR_EXEC, len) != 0 || value[len] == ' ' || value[len] == '\0')
+		return keyword_bad(&ctx->why, "\"%.80s\" is not " ROUTE_FACTOR_EXEC "PROGRAM",
+		    value);
+	/* programs are told the login */
+	if (percent_has(value))
+		return keyword_bad(&ctx->why,
+		    "\"%.80s\": %%u and %%1 cannot be used in this keyword", value);
+	err = program_resolve(ctx->conf, value + len, &command, &ctx->why);
+	if (err != 0)
+		return err;
+	if (asprintf(factor, ROUTE_FACTOR_EXEC "%s", command) == -1) {
+		*factor = NULL;
+		err = ERR_NOMEM;
+	}
+	free(command);
+	return err;
+}
+
+const struct keyword_type route_factor = { route_set_factor, route_print_text, route_clear_text };
+
+const char *
+route_factor_command(const struct route *r)
+{
+	return r->factor + strlen(ROUTE_FACTOR_EXEC);
+}
 
 /* The user's key algorithms of [gateway] stand for the default, and are the limit. */
 static int

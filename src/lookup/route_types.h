@@ -15,6 +15,10 @@ extern const struct keyword_type route_template_path;  /* char *: resolved */
 /* PubkeyAcceptedAlgorithms: a list that narrows the one of [gateway]; NULL stands for that one. */
 extern const struct keyword_type route_user_key_algorithms; /* char * */
 
+/* Factor: "exec:" and a command, whose program is resolved. */
+extern const struct keyword_type route_factor; /* char * */
+#define ROUTE_FACTOR_EXEC "exec:"
+
 /* The keyword table of [route].  For tests. */
 const struct keyword *route_keywords(size_t *n);
 /* SetEnv: words NAME=VALUE, with "double quotes" around blanks. */

@@ -24,7 +24,7 @@ from lab.password import PASSWORD
 from lab.sshd import Sshd
 from lab.way import QUICK_KEX, Way, build
 
-pytest_plugins = ["lab.lookup_program", "lab.program"]
+pytest_plugins = ["lab.factor", "lab.lookup_program", "lab.program"]
 
 os.umask(0o022)
 for name in [n for n in os.environ if n.startswith("SSH_")]:

@@ -142,6 +142,28 @@ test_code_behind_a_password_with_passthrough(void **state)
 	    ":totp,password");
 }
 
+static void
+test_program_of_a_factor(void **state)
+{
+	(void)state;
+	lists("Factor = exec:/bin/true a b\n", "publickey," KBDINT ":totp," KBDINT ":factor");
+	lists("Factor = exec:/bin/true\nPassthrough = yes\n",
+	    "publickey," KBDINT ":totp," KBDINT ":factor " KBDINT ":totp," KBDINT
+	    ":factor,password " KBDINT ":totp," KBDINT ":factor," KBDINT);
+	lists("Factor = exec:/bin/true\n" AM KBDINT ":factor publickey," KBDINT ":totp\n",
+	    KBDINT ":factor publickey," KBDINT ":totp");
+	refused("Factor = exec:/bin/true\n" AM "publickey\n",
+	    "7: AuthenticationMethods: no list has " KBDINT
+	    ":factor, so the program of Factor is never run; write publickey," KBDINT ":factor");
+	refused("Factor = /bin/true\n", "6: Factor: \"/bin/true\" is not exec:PROGRAM");
+	refused("Factor = exec:\n", "6: Factor: \"exec:\" is not exec:PROGRAM");
+	refused("Factor = exec:/bin/true %u\n",
+	    "6: Factor: \"exec:/bin/true %u\": %u and %1 cannot be used in this keyword");
+	refused("Factor = exec:/bin/true 'a b'\n",
+	    "6: Factor: quotes have no meaning, as there is no shell: words are split at blanks; "
+	    "for more, write a script");
+}
+
 int
 main(void)
 {
@@ -152,6 +174,7 @@ main(void)
 		cmocka_unit_test(test_lists_with_a_code),
 		cmocka_unit_test(test_lists_that_ask_for_no_code),
 		cmocka_unit_test(test_code_behind_a_password_with_passthrough),
+		cmocka_unit_test(test_program_of_a_factor),
 	};
 
 	return cmocka_run_group_tests(tests, tmp_dir_setup, tmp_dir_teardown);

@@ -1,0 +1,19 @@
+/*
+ * The factor "factor": a program asks the client (Factor).  downstream_factor.h has its table of functions; these
+ * are for jobs.c.
+ */
+#ifndef KEEPER_FACTOR_PROGRAM_H
+#define KEEPER_FACTOR_PROGRAM_H
+
+#include "base/buf.h"
+
+struct job_result;
+struct ksession;
+
+/* Are both sessions' programs for one person?  Of clients that have proven nothing, each address is one. */
+int factor_program_same(const struct ksession *a, const struct ksession *b);
+
+void factor_program_put(struct ksession *s, struct buf *order);
+void factor_program_done(struct ksession *s, const struct job_result *result);
+
+#endif

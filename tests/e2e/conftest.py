@@ -9,7 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("lab")
 
-from lab import net, procs
+from lab import net, procs, totp
 from lab.account import new_account
 from lab.agent import Agent
 from lab.bulk import Bulk
@@ -158,6 +158,17 @@ def gated(builder):
     """gated(sshd=..., front=..., route=...): a way through a gateway, with daemons of its own."""
     needs_gateway()
     return lambda **options: builder("gateway", **options)
+
+
+@pytest.fixture
+def coded(gated):
+    """coded(**route): a way whose route asks for a code (TOTP); its secret is enrolled.  front, sshd: as gated."""
+    def make(front=None, sshd=None, **route):
+        w = gated(front=front or {}, sshd=sshd or {}, route={**totp.WITH_CODE, **route})
+        w.secret = totp.Secret(w.gateway)
+        return w
+
+    return make
 
 
 @pytest.fixture

@@ -9,17 +9,6 @@ from lab.totp import WITH_CODE, Secret, enters, person
 KBDINT = "keyboard-interactive"
 
 
-@pytest.fixture
-def coded(gated):
-    """coded(**route): a way whose route asks for a code; its secret is enrolled."""
-    def make(front=None, **route):
-        w = gated(front=front or {}, route={**WITH_CODE, **route})
-        w.secret = Secret(w.gateway)
-        return w
-
-    return make
-
-
 def test_key_and_code(coded):
     w = coded()
     c = person(w, w.secret.code())

@@ -15,17 +15,6 @@ from lab.totp import WITH_CODE, Secret, enters, person
 KBDINT = "keyboard-interactive"
 
 
-@pytest.fixture
-def coded(gated):
-    """coded(**route): a way whose route asks for a code; its secret is enrolled."""
-    def make(front=None, **route):
-        w = gated(front=front or {}, route={**WITH_CODE, **route})
-        w.secret = Secret(w.gateway)
-        return w
-
-    return make
-
-
 def lock(w):
     """Type five wrong codes."""
     mark = w.gateway.log.mark()

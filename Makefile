@@ -75,8 +75,11 @@ TEST_PKGS := cmocka
 
 tool = $(if $(shell command -v $(firstword $(1)) 2>/dev/null),,$(firstword $(1)))
 pkg  = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null || echo $(1))
+# pkg-config finds no pam in Debian 13, because its pam.pc wants libaudit-dev.
+header = $(if $(shell echo '$(HASH)include <$(1)>' | $(CC) -E -x c - >/dev/null 2>&1 && echo found),,$(1))
 MISSING := $(strip $(call tool,$(CC)) $(call tool,cmake) \
-    $(or $(call tool,$(PKG_CONFIG)),$(foreach p,$(PKGS) pam,$(call pkg,$(p)))))
+    $(or $(call tool,$(PKG_CONFIG)),$(foreach p,$(PKGS),$(call pkg,$(p)))) \
+    $(call header,security/pam_appl.h))
 TEST_MISSING := $(if $(MISSING),,$(strip $(foreach p,$(TEST_PKGS),$(call pkg,$(p)))))
 
 ifeq ($(MISSING),)

@@ -5,7 +5,8 @@
  *
  * PATH/LOGIN/route.ini holds the keys of [route]; or PATH/LOGIN/sshpiper_upstream holds [user@]host[:port],
  * the format of sshpiper's workingdir.  authorized_keys, trusted_user_ca_keys, known_hosts, id_rsa and its
- * certificate id_rsa-cert.pub beside it are used unless route.ini says otherwise.
+ * certificate id_rsa-cert.pub beside it are used unless route.ini says otherwise, and so is PATH/LOGIN/totp,
+ * the secret of one-time codes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <sodium.h>
 
 #include "lookup/plugin.h"
 
@@ -27,6 +30,7 @@ struct directory {
 	char *path;
 	char *strict, *passthrough; /* for logins without a route.ini */
 	int recursive;
+	int check_totp;
 };
 
 static const char *const stricts[] = { "yes", "accept-new", "no", NULL };
@@ -48,6 +52,11 @@ static const struct keyword directory_table[] = {
 	{ .name = "Recursive",
 	    .type = &keyword_choice,
 	    .offset = offsetof(struct directory, recursive),
+	    .choices = no_yes,
+	    .value = "no" },
+	{ .name = "CheckTotp",
+	    .type = &keyword_choice,
+	    .offset = offsetof(struct directory, check_totp),
 	    .choices = no_yes,
 	    .value = "no" },
 };
@@ -328,21 +337,63 @@ directory_files_add(const struct directory_place *p, struct route_text *t,
 	return there == -1 ? ERR_FORMAT : r;
 }
 
-/* sshpiper asks for a one-time code where there is a file totp.  Such a login is refused, because without
- * the code the key alone would let it in.  1 with why if there is one, or if that cannot be found out. */
-static int
-directory_has_totp(const struct directory_place *p)
+/* The name under which it is kept which codes of the login's file totp are used.  It has no '%'. */
+static void
+directory_totp_name(const char *login, char name[KEY_NAME_MAX + 1])
 {
-	if (faccessat(p->dir.fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		reason_set(p->why,
-		    "%.400s/totp: asks for one-time codes (totp), which sallyport does not "
-		    "support yet; remove the file to let users in by key alone",
-		    p->dir.path);
-	else if (errno != ENOENT)
-		reason_set(p->why, "%.400s/totp: %s", p->dir.path, strerror(errno));
-	else
-		return 0;
-	return 1;
+	static const char prefix[] = "sshpiper-";
+	uint8_t hash[16];
+	int n = snprintf(name, KEY_NAME_MAX + 1, "%s%s", prefix, login);
+
+	if (n <= KEY_NAME_MAX && key_name_ok(name))
+		return;
+	(void)crypto_generichash(hash, sizeof(hash), (const uint8_t *)login, strlen(login), NULL,
+	    0);
+	memcpy(name, prefix, sizeof(prefix));
+	(void)sodium_bin2hex(name + sizeof(prefix) - 1, KEY_NAME_MAX + 2 - sizeof(prefix), hash,
+	    sizeof(hash));
+}
+
+/* 1 if there is a file totp, whatever it is, or if that cannot be found out; 0 if not. */
+static int
+directory_has_totp(const struct login_dir *dir)
+{
+	return faccessat(dir->fd, "totp", F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+/* Add TOTP for a file totp in the login's own directory, which sshpiper reads for all that are below it, too.
+ * *has_totp: there is one, and route.ini has no TOTP.  A file that cannot be used refuses the login, which
+ * without a code would be open with the key alone.  0 or ERR_*. */
+static int
+directory_totp_add(const struct directory_place *p, struct route_text *t,
+    const struct route_origin *origin, int *has_totp)
+{
+	char name[KEY_NAME_MAX + 1];
+	struct directory_place own = *p;
+	int r = 0;
+
+	*has_totp = 0;
+	if (strcmp(p->name, p->login) != 0)
+		r = login_dir_open(&p->d->conf->file_rule, p->d->path, p->login, &own.dir, p->why);
+	if (r != 0)
+		return ERR_FORMAT;
+	if (directory_has_totp(&own.dir)) {
+		r = directory_has_file(&own, "totp", SAFE_PATH_SECRET);
+		if (r == 0)
+			reason_set(p->why, "%.400s/totp: cannot be read", own.dir.path);
+		r = r == 1 ? 0 : ERR_FORMAT;
+		*has_totp = r == 0 && !directory_has_key(t, "TOTP");
+	}
+	if (own.dir.fd != p->dir.fd)
+		login_dir_close(&own.dir);
+	if (r == 0 && !*has_totp && p->d->check_totp && !directory_has_key(t, "TOTP")) {
+		reason_set(p->why, "has no file totp, and CheckTotp = yes refuses it without");
+		return ERR_FORMAT;
+	}
+	if (!*has_totp)
+		return r;
+	directory_totp_name(p->login, name);
+	return route_text_add(t, origin, "TOTP", name);
 }
 
 static int
@@ -353,23 +404,25 @@ directory_route(const struct directory_place *p, struct route **out)
 	const char *name = directory_has_file(p, "route.ini", SAFE_PATH_TRUSTED) != 0 ?
 	    "route.ini" :
 	    "sshpiper_upstream";
-	char *source = NULL, *base = NULL, *id = NULL;
-	int r = ERR_NOMEM, has_id = 0;
+	char *source = NULL, *base = NULL, *id = NULL, *totp = NULL;
+	int r = ERR_NOMEM, has_id = 0, has_totp;
 
 	p->why->text[0] = '\0';
-	if (directory_has_totp(p))
-		return ERR_FORMAT;
 	if (asprintf(&base, "%s/%s", p->d->path, p->name) == -1)
 		base = NULL;
 	if (base == NULL || asprintf(&source, "%s/%s", base, name) == -1)
 		source = NULL;
 	if (source == NULL || asprintf(&id, "%s/id_rsa", base) == -1)
 		id = NULL;
-	if (id == NULL)
+	if (asprintf(&totp, "%s/%s/totp", p->d->path, p->login) == -1)
+		totp = NULL;
+	if (id == NULL || totp == NULL)
 		goto out;
 	origin.source = source;
 	origin.base = base;
 	r = directory_entries_read(p, &t, &origin, name);
+	if (r == 0)
+		r = directory_totp_add(p, &t, &origin, &has_totp);
 	if (r == 0)
 		r = directory_files_add(p, &t, &origin, &has_id);
 	if (r != 0)
@@ -380,6 +433,10 @@ directory_route(const struct directory_place *p, struct route **out)
 		goto out;
 	(*out)->tree = strdup(p->d->path);
 	(*out)->tree_dir = strdup(p->name);
+	if (has_totp) {
+		(*out)->totp_file = totp;
+		totp = NULL;
+	}
 	if ((*out)->tree == NULL || (*out)->tree_dir == NULL) {
 		route_free(out);
 		r = ERR_NOMEM;
@@ -388,6 +445,7 @@ out:
 	if (r == ERR_NOMEM)
 		reason_set(p->why, "out of memory");
 	route_text_free(&t);
+	free(totp);
 	free(id);
 	free(source);
 	free(base);
@@ -417,17 +475,20 @@ struct directory_found {
 	struct strlist routes; /* names of directories that hold one */
 };
 
-/* Note a directory that holds a route (login_dir_walk()).  A file totp in any refuses the login: codes are for all
- * of it. */
+/* Note a directory that holds a route (login_dir_walk()).  A file totp below the login's own refuses the login:
+ * somebody means codes to be asked for, and sshpiper would not read it. */
 static int
 directory_visit(void *ctx, const struct login_dir *dir, const char *name)
 {
 	struct directory_found *found = ctx;
-	struct directory_place here = *found->p;
 
-	here.dir = *dir;
-	if (directory_has_totp(&here))
+	if (strcmp(name, found->p->login) != 0 && directory_has_totp(dir)) {
+		reason_set(found->p->why,
+		    "%.400s/totp: is not read, as by sshpiper: move it to %.100s/totp, for all "
+		    "directories of the login",
+		    dir->path, found->p->login);
 		return ERR_FORMAT;
+	}
 	if (faccessat(dir->fd, "route.ini", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
 	    faccessat(dir->fd, "sshpiper_upstream", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 		return 0;

@@ -9,8 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "formats/cert.h"
 #include "formats/pubkey.h"
+#include "formats/text.h"
 #include "base/login_dir.h"
 #include "base/fd.h"
 #include "base/landlock.h"
@@ -22,6 +25,8 @@
 /* An RSA key of 16384 bits takes 13 KiB. */
 #define ROUTE_KEY_PUB_MAX 16384
 #define KEY_FILE_MAX 32768
+#define TOTP_FILE_MAX \
+	4096 /* google-authenticator's has options and recovery codes behind the secret */
 /* A certificate is sent in one USERAUTH message. */
 #define CERTIFICATE_MAX 65536
 
@@ -169,6 +174,55 @@ route_key_close(struct route_key *key)
 {
 	secret_free(&key->priv);
 	buf_free(&key->pub);
+}
+
+/* The secret in the first line of a file as sshpiper has it: 6 digits, 30 seconds, SHA-1.  Its id is its hash, so
+ * that another secret is another enrolment. */
+static int
+route_totp_parse(struct bytes text, struct totp *secret)
+{
+	struct bytes line;
+	int err = ERR_FORMAT;
+
+	totp_new(secret);
+	if (text_line(&text, &line)) {
+		while (line.len > 0 && text_is_blank(line.p[line.len - 1]))
+			line.len--;
+		text_skip_blanks(&line);
+		err = totp_secret_from_base32(secret, line);
+	}
+	(void)crypto_generichash(secret->id, sizeof(secret->id), secret->secret, secret->secret_len,
+	    NULL, 0);
+	return err;
+}
+
+int
+route_totp_open(const struct route *r, struct keystore *ks, struct totp *secret, struct reason *why)
+{
+	struct buf text;
+	char *login;
+	int err;
+
+	if (r->totp_file == NULL)
+		return keystore_totp(ks, r->totp, secret, why);
+	memset(secret, 0, sizeof(*secret));
+	/* the login's own directory, also if that of the route is below it */
+	login = strndup(r->tree_dir, strcspn(r->tree_dir, "/"));
+	if (login == NULL) {
+		reason_set(why, "out of memory");
+		return ERR_NOMEM;
+	}
+	buf_init(&text, TOTP_FILE_MAX);
+	err = login_dir_file_read(&r->file_rule, r->tree, login, "totp", SAFE_PATH_SECRET, &text,
+	    why);
+	if (err == 0 && (err = route_totp_parse(buf_bytes(&text), secret)) != 0)
+		reason_set(why, "%s: does not begin with a secret in base32 of %d to %d bytes",
+		    r->totp_file, TOTP_SECRET_MIN, TOTP_SECRET_MAX);
+	if (err != 0)
+		sodium_memzero(secret, sizeof(*secret));
+	buf_wipe(&text);
+	free(login);
+	return err == ERR_NOTFOUND ? ERR_SYS : err; /* it was there during the lookup */
 }
 
 /* Is this a user's certificate for the key, valid now? */

@@ -49,6 +49,11 @@ int route_key_sign(const struct route *r, struct route_key *key, const char *alg
     size_t len, struct buf *sig, struct reason *why) MUST_CHECK;
 void route_key_close(struct route_key *key);
 
+/* The secret of the route's TOTP, out of the key store or of sshpiper's file; the caller wipes it.  0; ERR_NOTFOUND:
+ * the key store has none; or another ERR_* with why. */
+int route_totp_open(const struct route *r, struct keystore *ks, struct totp *secret,
+    struct reason *why) MUST_CHECK;
+
 /* Append the certificate in CertificateFile, for a key with this public blob.  ERR_NOTFOUND;
  * ERR_FORMAT: it is no certificate; ERR_AUTH: it is another key's; ERR_TIMEOUT: it has
  * expired or is not valid yet; always with why. */

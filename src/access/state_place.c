@@ -23,6 +23,8 @@ state_place_need_of(const struct conf_section *sections, size_t n)
 		for (j = 0; j < sections[i].n; j++) {
 			e = &sections[i].entries[j];
 			if (strcasecmp(e->key, "TOTP") == 0 ||
+			    (strcasecmp(e->key, "CheckTotp") == 0 &&
+				strcasecmp(e->value, "yes") == 0) ||
 			    (strcasecmp(e->key, "Key") == 0 &&
 				(strncmp(e->value, "ca:", 3) == 0 ||
 				    strncmp(e->value, "ca-agent:", 9) == 0)))

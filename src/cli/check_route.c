@@ -9,6 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
+#include "access/route_files.h"
+#include "access/state_place.h"
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
@@ -97,6 +101,32 @@ check_authority(struct check *c, const struct conf_section *s, const struct rout
 		    "sallyport key generate NAME",
 		    name, type);
 	buf_free(&pub);
+}
+
+/* sshpiper's file in a directory of the tree. */
+static void
+check_totp_file(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "TOTP");
+	struct reason why;
+	struct totp secret;
+
+	if (route_totp_open(r, NULL, &secret, &why) != 0)
+		conf_error(&c->notes, e.file, e.line, "%s", why.text);
+	sodium_memzero(&secret, sizeof(secret));
+}
+
+/* A start does not make the state directory for a route that is not in conf.d. */
+static void
+check_totp_state(struct check *c, const struct conf_section *s)
+{
+	struct conf_entry e = check_place(s, "TOTP");
+	const char *path = c->conf->gateway.state_directory;
+
+	if (path != NULL && state_place_need(c->conf) == NULL && access(path, F_OK) == -1)
+		conf_error(&c->notes, e.file, e.line,
+		    "one-time codes need a directory for those that are used: set StateDirectory in "
+		    "[gateway]");
 }
 
 /* A store may have a key of this name from before the word was reserved. */
@@ -254,8 +284,12 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 	check_factor(c, s, r);
 	if (check_is_known(s, r->password))
 		check_mapped(c, s, "Password", r->password, KEYSTORE_PASSWORD);
-	if (check_is_known(s, r->totp))
+	if (r->totp_file != NULL)
+		check_totp_file(c, s, r);
+	else if (check_is_known(s, r->totp))
 		check_mapped(c, s, "TOTP", r->totp, KEYSTORE_TOTP);
+	if (r->totp != NULL)
+		check_totp_state(c, s);
 	if (check_is_known(s, r->connect_via_password))
 		check_mapped(c, s, "ConnectViaPassword", r->connect_via_password,
 		    KEYSTORE_PASSWORD);

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "access/host_key.h"
 #include "access/host_key_add.h"
 #include "access/policy_from_route.h"
@@ -152,6 +154,19 @@ route_show_stored(const struct find_route *f, enum keystore_kind kind, const cha
 		return CLI_OK;
 	err = store_probe_one(&f->conf->keystore, &f->as, kind, name, &why);
 	printf("%s %s%s%s\n", what, name, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/* sshpiper's file in a directory of [lookup directory]. */
+static int
+route_show_totp_file(const struct route *r)
+{
+	struct totp secret;
+	struct reason why;
+	int err = route_totp_open(r, NULL, &secret, &why);
+
+	sodium_memzero(&secret, sizeof(secret));
+	printf("factor     a code of the secret in %s\n", err == 0 ? r->totp_file : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -309,8 +324,11 @@ route_show_proofs(const struct find_route *f)
 		puts("who        the password of PasswordHash");
 	if (r->passthrough)
 		puts("who        anybody whom the upstream lets in with a password or answers");
-	other = route_show_stored(f, KEYSTORE_TOTP, "factor     a code of the TOTP secret",
-	    r->totp);
+	if (r->totp_file != NULL)
+		other = route_show_totp_file(r);
+	else
+		other = route_show_stored(f, KEYSTORE_TOTP, "factor     a code of the TOTP secret",
+		    r->totp);
 	status = status != CLI_OK ? status : other;
 	if (r->factor != NULL)
 		printf("factor     what the program %s asks\n", route_factor_command(r));

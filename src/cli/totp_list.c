@@ -39,9 +39,23 @@ totp_state_open(const struct totp_args *a, struct state **st)
 	return r == 0 || r == ERR_NOTFOUND ? CLI_OK : key_fail(&why, r);
 }
 
-/* The record of a secret; a new one if there is none. */
+/* What stands for a secret that is not in the key store: that of sshpiper's file in a tree of [lookup directory], or
+ * one that was removed.  Its id is that of the record. */
+static void
+totp_state_stray(struct bytes record, struct totp *secret)
+{
+	struct bytes word, value;
+
+	*secret = (struct totp){ .step = 30 };
+	while (state_line(&record, &word, &value) == 1)
+		if (bytes_is(word, "id"))
+			(void)sodium_hex2bin(secret->id, sizeof(secret->id), (const char *)value.p,
+			    value.len, NULL, NULL, NULL);
+}
+
+/* The record of a secret; a new one if there is none.  With step 0, *secret is filled as of a stray one. */
 static int
-totp_state_record(struct state *st, const char *name, const struct totp *secret,
+totp_state_record(struct state *st, const char *name, struct totp *secret,
     struct totp_record *record)
 {
 	struct reason why = { "" };
@@ -51,6 +65,8 @@ totp_state_record(struct state *st, const char *name, const struct totp *secret,
 	buf_init(&text, STATE_RECORD_MAX);
 	if (st != NULL)
 		r = state_read(st, TOTP_RECORD_KIND, name, &text, &why);
+	if (secret->step == 0)
+		totp_state_stray(buf_bytes(&text), secret);
 	if (r == 0 || r == ERR_NOTFOUND) {
 		r = totp_record_get(record, buf_bytes(&text), secret->id);
 		if (r != 0)
@@ -82,8 +98,12 @@ totp_list_line(struct buf *out, const char *name, const struct totp *secret,
 {
 	char when[TIME_SIZE];
 
-	buf_putf(out, "%-24s  %u digits  %u of %zu recovery codes  ", name, secret->digits,
-	    totp_record_recovery_left(r, secret), secret->n_recovery);
+	buf_putf(out, "%-24s  ", name);
+	if (secret->secret_len > 0)
+		buf_putf(out, "%u digits  %u of %zu recovery codes  ", secret->digits,
+		    totp_record_recovery_left(r, secret), secret->n_recovery);
+	else
+		buf_putf(out, "not in the key store  ");
 	if (r->used_at == 0)
 		buf_putf(out, "never used");
 	else
@@ -113,27 +133,30 @@ totp_list_json(struct buf *out, const char *name, const struct totp *secret,
 {
 	buf_putf(out, out->len > 1 ? ",{\"name\":" : "{\"name\":");
 	json_put_text(out, name, strlen(name));
-	buf_putf(out,
-	    ",\"digits\":%u,\"step\":%u,\"hash\":\"%s\",\"recovery_codes\":%zu,\"recovery_left\":%u",
-	    secret->digits, secret->step, totp_hash_name(secret->hash), secret->n_recovery,
-	    totp_record_recovery_left(r, secret));
+	if (secret->secret_len > 0)
+		buf_putf(out,
+		    ",\"digits\":%u,\"step\":%u,\"hash\":\"%s\",\"recovery_codes\":%zu,\"recovery_left\":%u",
+		    secret->digits, secret->step, totp_hash_name(secret->hash), secret->n_recovery,
+		    totp_record_recovery_left(r, secret));
 	totp_list_json_time(out, "last_used", r->used_at);
 	buf_putf(out, ",\"wrong\":%u,\"remembered\":%zu", r->wrong, r->n);
 	totp_list_json_time(out, "locked_until", locked);
 	buf_putf(out, "}");
 }
 
+/* A secret of the key store, or one of which there is no more than a record. */
 static int
 totp_list_one(const struct totp_args *a, struct keystore *ks, struct state *st, const char *name,
     struct buf *out)
 {
-	struct totp_record record;
+	struct totp secret = { 0 };
 	struct reason why = { "" };
-	struct totp secret;
-	int status, r;
+	struct totp_record record;
+	int status, r = 0;
 	int64_t locked;
 
-	r = keystore_totp(ks, name, &secret, &why);
+	if (ks != NULL)
+		r = keystore_totp(ks, name, &secret, &why);
 	status = r != 0 ? key_fail(&why, r) : totp_state_record(st, name, &secret, &record);
 	if (status == CLI_OK) {
 		locked = totp_record_locked(&record, (int64_t)time(NULL));
@@ -143,41 +166,55 @@ totp_list_one(const struct totp_args *a, struct keystore *ks, struct state *st, 
 	return status;
 }
 
+static int
+totp_list_all(const struct totp_args *a, struct keystore *ks, struct state *st, struct buf *out)
+{
+	struct strlist names = { 0 }, records = { 0 };
+	struct reason why = { "" };
+	int status = CLI_OK, r;
+	size_t i;
+
+	r = keystore_list(ks, &names, &why);
+	if (r == 0 && st != NULL)
+		r = state_list(st, TOTP_RECORD_KIND, &records, &why);
+	if (r != 0)
+		status = key_fail(&why, r);
+	/* one that cannot be read does not hide the others */
+	for (i = 0; r == 0 && i < names.n; i++)
+		if (keystore_kind(ks, names.v[i]) == KEYSTORE_TOTP &&
+		    totp_list_one(a, ks, st, names.v[i], out) != CLI_OK)
+			status = CLI_FAILED;
+	for (i = 0; r == 0 && i < records.n; i++)
+		if (keystore_kind(ks, records.v[i]) != KEYSTORE_TOTP &&
+		    totp_list_one(a, NULL, st, records.v[i], out) != CLI_OK)
+			status = CLI_FAILED;
+	strlist_free(&names);
+	strlist_free(&records);
+	return status;
+}
+
 int
 totp_list_cmd(const struct totp_args *a)
 {
-	struct strlist names = { 0 };
-	struct reason why = { "" };
 	struct keystore *ks = NULL;
 	struct state *st = NULL;
 	struct buf out;
-	int status, r = 0;
-	size_t i;
+	int status;
 
 	buf_init(&out, LIST_MAX);
 	status = key_store_open(&a->key, 0, &ks);
 	if (status == CLI_OK)
 		status = totp_state_open(a, &st);
-	if (status == CLI_OK && (r = keystore_list(ks, &names, &why)) != 0)
-		status = key_fail(&why, r);
-	if (status != CLI_OK)
-		goto out;
-	if (a->json)
-		buf_putf(&out, "[");
-	/* one that cannot be read does not hide the others */
-	for (i = 0; i < names.n; i++)
-		if (keystore_kind(ks, names.v[i]) == KEYSTORE_TOTP &&
-		    totp_list_one(a, ks, st, names.v[i], &out) != CLI_OK)
-			status = CLI_FAILED;
-	if (a->json)
-		buf_putf(&out, "]\n");
-	if (buf_cstr(&out) == NULL)
-		status = key_fail_memory();
-	else
-		fputs(buf_cstr(&out), stdout);
-out:
+	if (status == CLI_OK) {
+		buf_putf(&out, a->json ? "[" : "");
+		status = totp_list_all(a, ks, st, &out);
+		buf_putf(&out, a->json ? "]\n" : "");
+		if (buf_cstr(&out) == NULL)
+			status = key_fail_memory();
+		else
+			fputs(buf_cstr(&out), stdout);
+	}
 	buf_free(&out);
-	strlist_free(&names);
 	state_free(&st);
 	keystore_free(&ks);
 	return status;
@@ -186,7 +223,7 @@ out:
 /* --- reset --- */
 
 struct totp_reset {
-	const struct totp *secret;
+	struct totp *secret;
 	int damaged; /* the record was */
 };
 
@@ -195,12 +232,14 @@ static int
 totp_reset_record(void *ctx, struct buf *text)
 {
 	struct totp_reset *reset = ctx;
-	const struct totp *secret = reset->secret;
+	struct totp *secret = reset->secret;
 	const int64_t now = (int64_t)time(NULL);
 	struct totp_record record;
 
 	if (text->len == 0)
 		return ERR_NOTFOUND;
+	if (secret->step == 0)
+		totp_state_stray(buf_bytes(text), secret);
 	if (totp_record_get(&record, buf_bytes(text), secret->id) != 0) {
 		/* what was used up is not known: all that can have been */
 		reset->damaged = 1;
@@ -215,50 +254,63 @@ totp_reset_record(void *ctx, struct buf *text)
 	return buf_err(text);
 }
 
+/* ERR_NOTFOUND without why: there is no record. */
 static int
-totp_reset_in(struct state *st, const char *name, const struct totp *secret)
+totp_reset_in(struct state *st, const char *name, struct totp *secret, struct reason *why)
 {
 	struct totp_reset reset = { .secret = secret };
-	struct reason why = { "" };
-	int r = ERR_NOTFOUND;
+	int r;
 
-	if (st != NULL)
-		r = state_update(st, TOTP_RECORD_KIND, name, totp_reset_record, &reset, &why);
-	if (r == ERR_NOTFOUND) {
-		fprintf(stderr, "%s: no code of it has been asked for: there is nothing to reset\n",
-		    name);
-		return CLI_OK;
-	}
-	if (r != 0) {
-		if (why.text[0] == '\0')
-			reason_set(&why, "%s: %s", name, err_str(r));
-		return key_fail(&why, r);
-	}
-	if (reset.damaged)
+	if (st == NULL)
+		return ERR_NOTFOUND;
+	r = state_update(st, TOTP_RECORD_KIND, name, totp_reset_record, &reset, why);
+	if (r == 0 && reset.damaged)
 		fprintf(stderr,
 		    "%s: its record was damaged: codes of the next minutes and all recovery codes "
 		    "count as used\n",
 		    name);
+	if (r != 0 && r != ERR_NOTFOUND && why->text[0] == '\0')
+		reason_set(why, "%s: %s", name, err_str(r));
+	return r;
+}
+
+/* Of a secret in the key store, or of another one that there is a record of. */
+static int
+totp_reset(struct keystore *ks, struct state *st, const char *name)
+{
+	struct reason why = { "" }, missing = { "" };
+	struct totp secret;
+	int stored, r;
+
+	r = keystore_totp(ks, name, &secret, &missing);
+	stored = r == 0;
+	if (r == 0 || r == ERR_NOTFOUND)
+		r = totp_reset_in(st, name, &secret, &why);
+	else
+		why = missing;
+	sodium_memzero(&secret, sizeof(secret));
+	if (r == 0)
+		return CLI_OK;
+	if (r != ERR_NOTFOUND)
+		return key_fail(&why, r);
+	if (!stored)
+		return key_fail(&missing, r);
+	fprintf(stderr, "%s: no code of it has been asked for: there is nothing to reset\n", name);
 	return CLI_OK;
 }
 
 int
 totp_reset_cmd(const struct totp_args *a)
 {
-	struct reason why = { "" };
 	struct keystore *ks = NULL;
 	struct state *st = NULL;
-	struct totp secret;
-	int status, r;
+	int status;
 
 	status = key_store_open(&a->key, 0, &ks);
 	if (status == CLI_OK)
 		status = totp_state_open(a, &st);
-	if (status == CLI_OK) {
-		r = keystore_totp(ks, a->name, &secret, &why);
-		status = r != 0 ? key_fail(&why, r) : totp_reset_in(st, a->name, &secret);
-		sodium_memzero(&secret, sizeof(secret));
-	}
+	if (status == CLI_OK)
+		status = totp_reset(ks, st, a->name);
 	state_free(&st);
 	keystore_free(&ks);
 	return status;

@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "access/route_files.h"
 #include "access/totp_record.h"
 #include "base/clock.h"
 #include "keeper/downstream_factor.h"
@@ -58,11 +59,13 @@ static int
 factor_totp_load(struct ksession *s, struct totp *secret)
 {
 	struct reason why;
-	int r = keystore_totp(s->identity->keystore, s->route->totp, secret, &why);
+	int r = route_totp_open(s->route, s->identity->keystore, secret, &why);
 
 	if (r == 0 && s->snapshot->state == NULL) {
 		sodium_memzero(secret, sizeof(*secret));
-		reason_set(&why, "there is no StateDirectory to keep used codes in: restart");
+		reason_set(&why,
+		    "there is no directory to keep used codes in: set StateDirectory in "
+		    "[gateway], and restart");
 		r = ERR_BADSTATE;
 	}
 	if (r == ERR_NOTFOUND)

@@ -464,6 +464,7 @@ route_free(struct route **r)
 	keyword_clear(route_table, NKEYWORDS, old);
 	strlist_free(&old->methods);
 	free(old->key_file);
+	free(old->totp_file);
 	free(old->tree);
 	free(old->tree_dir);
 	free(old->name);

@@ -102,7 +102,9 @@ struct route {
 	struct strlist authentication_methods;
 	struct strlist
 	    methods; /* the same, or if not set each method that the route can check, with its factors */
-	char *totp;	      /* TOTP: name in the key store, or NULL */
+	char *totp; /* TOTP: name in the key store, or NULL */
+	char *
+	    totp_file; /* path of sshpiper's file with the secret in its place; totp names its record */
 	int totp_skew;	      /* TotpSkew: steps before and after the present one */
 	int totp_remember_ms; /* TotpRemember; 0: no */
 	char *factor;	      /* Factor: "exec:" and a command (lookup/program.h), or NULL */

@@ -280,7 +280,7 @@ def test_directories_get_the_checks_of_routes(tree, ring):
         "hosts": (lambda d: (d / "known_hosts").unlink(), "known_hosts: No such file"),
         "other": (lambda d: (d / "known_hosts").write_text(""), "connections to it will be refused"),
         "words": (lambda d: (d / "route.ini").write_text("HostName = h\nIdentityFile = x\n"), "route.ini:2: unknown keyword"),
-        "totp": (lambda d: (d / "totp").write_text("x"), "totp: asks for one-time codes"),
+        "totp": (lambda d: ((d / "totp").touch(), (d / "totp").chmod(0o644)), "totp: others have access to it"),
         "key": (lambda d: (d / "route.ini").write_text("HostName = h\nKey = none\nHostKeyFingerprint = SHA256:"
                                                        + "A" * 43), "there is no key none in the key store"),
         "inline": (lambda d: (d / "route.ini").write_text("HostName = h\nAuthorizedKey = ssh-ed25519 AAAA\nKey = alice\n"),

@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 from lab.ca import CA
+from lab.otp import App
 from lab.sshd import ME
+from lab.totp import enters, person
 from lab.way import Way
 
 
@@ -302,22 +304,65 @@ def test_route_names_backends_that_were_asked(tree):
     assert b"nobody: no such login: it is unknown to ini directory, all of [lookup] Order" in out
 
 
+STATE = "[gateway]\nStateDirectory = state\n"
+
+
+@pytest.fixture
+def otp():
+    """The app of somebody whose secret is in a file totp, as sshpiper has it."""
+    return App("otpauth://totp/x:alice?issuer=x&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
+
+
+def put_totp(directory, text="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n"):
+    (directory / "totp").write_text(text)
+    (directory / "totp").chmod(0o600)
+
+
 @pytest.mark.parametrize("form", ["sshpiper", "route.ini"])
-def test_sshpiper_totp_is_refused(tree, form):
-    """sshpiper asks for a code there; without it the key alone would be sufficient."""
-    t = tree()
+def test_sshpiper_totp_is_asked_for(tree, otp, form):
+    t = tree(more=STATE)
     d = t.path / "alice"
     if form == "route.ini":
         t.sshd.authorize(t.gateway.generate_key("mapped"))
         (d / "sshpiper_upstream").rename(d / "old")
         (d / "route.ini").write_text(f"HostName = {t.sshd.host}\nPort = {t.sshd.port}\nUser = {ME}\nKey = mapped\n")
+    put_totp(d)
+    out = t.gateway.command("route", "alice")
+    assert re.search(r"^factor     a code of the secret in .*users/alice/totp$", out, re.M)
+    assert re.search(r"^methods    publickey,keyboard-interactive:totp$", out, re.M)
+    assert "totp" not in t.gateway.notes()
+    # each is good for at least half a minute from now on
+    code = otp.code()
+    c = person(t.way, code)
+    assert enters(c) and len(c.answers.asked()) == 1
+    t.gateway.log.wait("Accepted keyboard-interactive/totp for alice")
+    assert not enters(person(t.way, code)) and not enters(t.way.client)
+    t.gateway.log.wait("this code of sshpiper-alice has been used")
+    # locked and unlocked; what is used is kept by the login's name
+    for _ in range(5):
+        assert not enters(person(t.way, otp.wrong_code()))
+    t.gateway.log.wait("sshpiper-alice is locked for 5 minutes; to unlock it: sallyport totp reset sshpiper-alice")
+    assert re.search(r"^sshpiper-alice +not in the key store  used \S+Z, locked until \S+Z$",
+                     t.gateway.command("totp", "list"), re.M)
+    assert not enters(person(t.way, otp.code(1)))
+    t.gateway.command("totp", "reset", "sshpiper-alice")
+    assert not enters(person(t.way, code))
+    assert enters(person(t.way, otp.code(1)))
+    # another secret is another enrolment
+    put_totp(d, "MZXW6YTBOJRGC6Q3MZXW6YTBOJRGC6Q3")
+    assert enters(person(t.way, App("otpauth://totp/x:a?issuer=x&secret=MZXW6YTBOJRGC6Q3MZXW6YTBOJRGC6Q3").code()))
+
+
+def test_sshpiper_totp_that_cannot_be_used_refuses_login(tree):
+    """Without it the key alone would be sufficient."""
+    t = tree(more=STATE)
+    d = t.path / "alice"
     t.lets_in()
-    said = ("alice/totp: asks for one-time codes (totp), which sallyport does not support yet; remove the file to let "
-            "users in by key alone")
-    # whatever it is, and whether it can be read or not
-    for make in (lambda p: p.write_text("JBSWY3DPEHPK3PXP\n"), lambda p: p.mkdir(), lambda p: p.symlink_to("/nowhere")):
+    for make, said in ((lambda p: p.mkdir(), "alice/totp"), (lambda p: p.symlink_to("/nowhere"), "alice/totp"),
+                       (lambda p: p.symlink_to("known_hosts"), "alice/totp"),
+                       (lambda p: (p.touch(), p.chmod(0o644)), "alice/totp: others have access to it")):
         make(d / "totp")
-        t.assert_refused("lookup directory: alice: .*/" + re.escape(said))
+        t.assert_refused("lookup directory: alice: .*" + re.escape(said))
         p = t.gateway.sallyport("route", "alice", "-c", t.gateway.conf)
         assert p.returncode == 1 and said in (p.stdout + p.stderr).decode(), p
         if (d / "totp").is_dir() and not (d / "totp").is_symlink():
@@ -325,13 +370,54 @@ def test_sshpiper_totp_is_refused(tree, form):
         else:
             (d / "totp").unlink()
         t.lets_in()
+    said = "alice/totp: does not begin with a secret in base32 of 10 to 64 bytes"
+    for text in ("", "\n", "JBSWY3DP\n", "not base32: 0189 89 89 89 89 89 89\n", "A" * 200):
+        put_totp(d, text)
+        assert said in t.gateway.notes()
+        assert said in t.gateway.sallyport("route", "alice", "-c", t.gateway.conf).stdout.decode()
+    c = person(t.way, "123456")
+    assert not enters(c) and c.answers.asked() == []
+    t.gateway.log.wait("TOTP = sshpiper-alice: .*" + re.escape(said))
+
+
+def test_totp_without_state_directory(tree):
+    """Only what is written in conf.d makes it at the start."""
+    t = tree()
+    put_totp(t.path / "alice")
+    assert "one-time codes need a directory for those that are used: set StateDirectory in [gateway]" in t.gateway.notes()
+    assert not enters(person(t.way, "123456"))
+    t.gateway.log.wait("TOTP = sshpiper-alice: there is no directory to keep used codes in: set StateDirectory")
+
+
+def test_sshpiper_check_totp(tree, otp):
+    """With it, sshpiper lets nobody in without a file, and here a state directory is made."""
+    t = tree(more="CheckTotp = yes\n")
+    t.assert_refused("lookup directory: alice: has no file totp, and CheckTotp = yes refuses it without")
+    put_totp(t.path / "alice")
+    assert "totp" not in t.gateway.notes()
+    assert enters(person(t.way, otp.code()))
+
+
+def test_sshpiper_totp_with_passthrough(tree):
+    """The upstream gets a password from nobody who has not typed a code."""
+    t = tree(more="Passthrough = yes\n" + STATE)
+    put_totp(t.path / "alice")
+    out = t.gateway.command("route", "alice")
+    assert "publickey,keyboard-interactive:totp" in out and "keyboard-interactive:totp,password" in out
+
+
+def test_sshpiper_totp_of_a_login_with_odd_characters(tree, otp):
+    t = tree(more=STATE)
+    put_totp(t.sshpiper_user("жанна"))
+    assert enters(person(t.way, otp.code(), user="жанна"))
+    assert re.search("^sshpiper-[0-9a-f]{32} +not in the key store  used ", t.gateway.command("totp", "list"), re.M)
 
 
 @pytest.fixture
 def git(tree, make_sshd, ring):
     """git@ with two machines below it, as sshpiper --recursive-search has them."""
-    def make(**words):
-        t = tree(more="Recursive = yes\n" + "".join(f"{k} = {v}\n" for k, v in words.items()))
+    def make(more="", **words):
+        t = tree(more="Recursive = yes\n" + "".join(f"{k} = {v}\n" for k, v in words.items()) + more)
         for name, where in (("client", "git/github"), ("person", "git/work/gitlab")):
             d = t.sshpiper_user(where, sshd=make_sshd(env={"WHOSE": name}))
             (d / "authorized_keys").write_text(ring.get(name).public + "\n")
@@ -395,12 +481,21 @@ def test_directory_that_cannot_be_used_keeps_nobody_out_of_others(git, ring):
     t.assert_refused(r"lookup directory: git: .*git/(open: others may write|github/id_rsa: others)", "git")
 
 
-@pytest.mark.parametrize("where", ["git", "git/github", "git/work/gitlab"])
-def test_totp_in_any_directory_refuses_login(git, ring, where):
+@pytest.mark.parametrize("where", ["git/github", "git/work/gitlab"])
+def test_totp_below_the_login_refuses_it(git, ring, where):
+    """sshpiper reads the login's own alone."""
     t = git()
-    (t.path / where / "totp").write_text("SECRET")
-    t.assert_refused(rf"{where}/totp: asks for one-time codes", "git")
+    put_totp(t.path / where)
+    t.assert_refused(rf"{where}/totp: is not read, as by sshpiper: move it to git/totp", "git")
     assert t.way.new_client(ring.get("person"), user="git").ssh("true").code == 255
+
+
+def test_totp_of_the_login_is_for_all_below(git, ring, otp):
+    t = git(more=STATE)
+    put_totp(t.path / "git")
+    assert t.way.new_client(ring.get("person"), user="git").ssh("true").code == 255
+    c = person(t.way, otp.code(), key=ring.get("person"), user="git")
+    assert c.ssh(WHOSE).text == "person\n"
 
 
 @pytest.mark.parametrize("make", [

@@ -262,7 +262,7 @@ attack_serve(int fd)
 }
 
 int
-attack_connect(const char *variable)
+attack_connect(const char *variable, int type)
 {
 	const char *path = getenv(variable);
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -271,16 +271,16 @@ attack_connect(const char *variable)
 	if (path == NULL)
 		return -1;
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1)
-		_exit(9);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	if (fd != -1 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1)
+		fd_close(&fd);
 	return fd;
 }
 
 void
 __wrap_carrier_run(int keeper)
 {
-	int fd = attack_connect("SALLYPORT_ATTACK_HOP");
+	int fd = attack_connect("SALLYPORT_ATTACK_HOP", SOCK_STREAM);
 
 	/* away from the numbers that the carrier's own descriptors get */
 	if (fd != -1)

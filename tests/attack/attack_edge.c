@@ -1,20 +1,17 @@
 /*
  * Edge and the forwarder in the attack build: once confined, they do what a test wants that listens on the Unix
  * socket named by SALLYPORT_ATTACK_EDGE or SALLYPORT_ATTACK_FORWARDER, until that closes; and then go on as
- * themselves.  Each datagram is 'M'
- * and a message for the master; 'C' and a system call, its number and six arguments, u64 each; or 'W': wait
- * until the master has sent a connection.  Nothing is answered, because they can send on the master's
- * socket alone.
+ * themselves.  Each datagram is 'M' and a message for the master; 'C' and a system call, its number and six
+ * arguments, u64 each; or 'W': wait until the master has sent a connection.  Nothing is answered, because they can
+ * send on the master's socket alone.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "attack.h"
 #include "base/fd.h"
 #include "base/reexec.h"
 #include "edge/edge.h"
@@ -25,23 +22,6 @@ extern int __real_edge_confine(void);
 extern int __real_forward_confine(int signals);
 int __wrap_edge_confine(void);
 int __wrap_forward_confine(int signals);
-
-/* -1: no test listens. */
-static int
-attack_edge_connect(const char *variable)
-{
-	const char *path = getenv(variable);
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (path == NULL)
-		return -1;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd != -1 && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1)
-		fd_close(&fd);
-	return fd;
-}
 
 /* The queue of the socket holds about ten messages, and the master may be busy. */
 static void
@@ -103,7 +83,7 @@ attack_edge_obey(int fd, ssize_t (*receive)(int fd, void *p, size_t size))
 int
 __wrap_edge_confine(void)
 {
-	int fd = attack_edge_connect("SALLYPORT_ATTACK_EDGE"), r = __real_edge_confine();
+	int fd = attack_connect("SALLYPORT_ATTACK_EDGE", SOCK_SEQPACKET), r = __real_edge_confine();
 
 	if (r == 0)
 		attack_edge_obey(fd, attack_edge_receive);
@@ -113,7 +93,7 @@ __wrap_edge_confine(void)
 int
 __wrap_forward_confine(int signals)
 {
-	int fd = attack_edge_connect("SALLYPORT_ATTACK_FORWARDER");
+	int fd = attack_connect("SALLYPORT_ATTACK_FORWARDER", SOCK_SEQPACKET);
 	int r = __real_forward_confine(signals);
 
 	if (r == 0)

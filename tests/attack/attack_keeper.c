@@ -3,6 +3,8 @@
  * listens on the Unix socket named by SALLYPORT_ATTACK_KEEPER, and then goes on as a keeper.  Without
  * the variable it is a normal keeper.
  */
+#include <sys/socket.h>
+
 #include "attack.h"
 #include "base/fd.h"
 #include "keeper/confine.h"
@@ -13,7 +15,8 @@ int __wrap_confine_enter(const struct conf *conf, struct writable **out);
 int
 __wrap_confine_enter(const struct conf *conf, struct writable **out)
 {
-	int fd = attack_connect("SALLYPORT_ATTACK_KEEPER"), r = __real_confine_enter(conf, out);
+	int fd = attack_connect("SALLYPORT_ATTACK_KEEPER", SOCK_STREAM),
+	    r = __real_confine_enter(conf, out);
 
 	if (fd != -1 && r == 0)
 		attack_serve(fd);

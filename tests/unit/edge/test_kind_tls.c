@@ -366,19 +366,27 @@ capture(const char *const *words, struct kind *k)
 	return r;
 }
 
+/* The hello of this client has this SNI and ALPN; skipped without the client. */
+static void
+assert_hello(const char *const *argv, const char *host, const char *alpn)
+{
+	struct kind k;
+
+	if (capture(argv, &k) != 0)
+		skip();
+	assert_int_equal(k.kind, IPC_KIND_TLS);
+	assert_string_equal(k.host, host);
+	assert_string_equal(k.alpn, alpn);
+}
+
 static void
 test_hello_of_openssl(void **state)
 {
 	const char *const argv[] = { "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:PORT",
 		"-servername", "VM1.example.org", "-alpn", "ssh,http/1.1", NULL };
-	struct kind k;
 
 	(void)state;
-	if (capture(argv, &k) != 0)
-		skip();
-	assert_int_equal(k.kind, IPC_KIND_TLS);
-	assert_string_equal(k.host, "vm1.example.org");
-	assert_string_equal(k.alpn, "ssh,http/1.1");
+	assert_hello(argv, "vm1.example.org", "ssh,http/1.1");
 }
 
 static void
@@ -386,14 +394,9 @@ test_hello_of_openssl_for_tls_1_2(void **state)
 {
 	const char *const argv[] = { "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:PORT",
 		"-noservername", "-tls1_2", NULL };
-	struct kind k;
 
 	(void)state;
-	if (capture(argv, &k) != 0)
-		skip();
-	assert_int_equal(k.kind, IPC_KIND_TLS);
-	assert_string_equal(k.host, "");
-	assert_string_equal(k.alpn, "");
+	assert_hello(argv, "", "");
 }
 
 static void
@@ -401,14 +404,9 @@ test_hello_of_curl(void **state)
 {
 	const char *const argv[] = { "curl", "-sk", "--noproxy", "*", "--http1.1", "--connect-to",
 		"::127.0.0.1:PORT", "https://www.example.org/", NULL };
-	struct kind k;
 
 	(void)state;
-	if (capture(argv, &k) != 0)
-		skip();
-	assert_int_equal(k.kind, IPC_KIND_TLS);
-	assert_string_equal(k.host, "www.example.org");
-	assert_string_equal(k.alpn, "http/1.1");
+	assert_hello(argv, "www.example.org", "http/1.1");
 }
 
 static void
@@ -446,15 +444,10 @@ test_hello_of_python(void **state)
 				     "c.wrap_socket(socket.create_connection(('127.0.0.1', PORT)), "
 				     "server_hostname='192.0.2.7')";
 	const char *const argv[] = { "python3", "-c", script, NULL };
-	struct kind k;
 
 	(void)state;
-	if (capture(argv, &k) != 0)
-		skip();
-	assert_int_equal(k.kind, IPC_KIND_TLS);
 	/* it sends no address as SNI */
-	assert_string_equal(k.host, "");
-	assert_string_equal(k.alpn, "h2");
+	assert_hello(argv, "", "h2");
 }
 
 int

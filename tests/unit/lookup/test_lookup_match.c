@@ -24,6 +24,22 @@ unload(void **state)
 	return 0;
 }
 
+/* The request leads to this host; NULL: nowhere. */
+static void
+assert_leads(const struct lookup_request *request, const char *host)
+{
+	struct lookup_pending pending;
+	struct route *r;
+
+	assert_int_equal(lookup_begin(lab.lookup, request, &pending, &r),
+	    host == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
+	if (host != NULL)
+		assert_string_equal(r->hosts.v[0], host);
+	else
+		assert_null(r);
+	route_free(&r);
+}
+
 /* The login leads to this host (NULL: nowhere), and by_key says whether that depends on the key. */
 static void
 leads(const char *login, const char *client, const char *local, const char *key, const char *host,
@@ -35,17 +51,9 @@ leads(const char *login, const char *client, const char *local, const char *key,
 		.local_address = local,
 		.fingerprint = key,
 		.by_key = &asked };
-	struct lookup_pending pending;
-	struct route *r;
 
-	assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r),
-	    host == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
-	if (host != NULL)
-		assert_string_equal(r->hosts.v[0], host);
-	else
-		assert_null(r);
+	assert_leads(&request, host);
 	assert_int_equal(asked, by_key ? LOOKUP_WANTS_KEY : 0);
-	route_free(&r);
 }
 
 #define ROUTE(name, host, match) "[route " name "]\nHostName = " host "\n" match REST_OF_ROUTE
@@ -87,8 +95,6 @@ test_ports(void **state)
 	struct lookup_request request = { .login = "alice",
 		.client_address = "",
 		.fingerprint = "" };
-	struct lookup_pending pending;
-	struct route *r;
 	size_t i;
 
 	(void)state;
@@ -99,9 +105,7 @@ test_ports(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		request.local_address = cases[i].local;
 		request.local_port = cases[i].port;
-		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r), LOOKUP_FOUND);
-		assert_string_equal(r->hosts.v[0], cases[i].host);
-		route_free(&r);
+		assert_leads(&request, cases[i].host);
 	}
 	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchLocalPort = 22,443\n"),
 	    "conf.d/a.ini:3: MatchLocalPort: \"22,443\" is not a port from 1 to 65535\n");
@@ -130,8 +134,6 @@ test_hosts(void **state)
 	struct lookup_request request = { .client_address = "",
 		.local_address = "",
 		.fingerprint = "" };
-	struct lookup_pending pending;
-	struct route *r;
 	size_t i;
 
 	(void)state;
@@ -144,11 +146,7 @@ test_hosts(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		request.login = cases[i].login;
 		request.host = cases[i].host;
-		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r),
-		    cases[i].leads == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
-		if (r != NULL)
-			assert_string_equal(r->hosts.v[0], cases[i].leads);
-		route_free(&r);
+		assert_leads(&request, cases[i].leads);
 	}
 	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchHost = a,b\n"),
 	    "conf.d/a.ini:3: MatchHost: \"a,b\" is not a host name, an address, or a pattern with "
@@ -219,8 +217,6 @@ test_client_certificates(void **state)
 	struct lookup_request request = { .client_address = "",
 		.local_address = "",
 		.fingerprint = "" };
-	struct lookup_pending pending;
-	struct route *r;
 	size_t i;
 
 	(void)state;
@@ -235,11 +231,7 @@ test_client_certificates(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		request.login = cases[i].login;
 		request.certificate = cases[i].certificate;
-		assert_int_equal(lookup_begin(lab.lookup, &request, &pending, &r),
-		    cases[i].leads == NULL ? LOOKUP_NOT_FOUND : LOOKUP_FOUND);
-		if (r != NULL)
-			assert_string_equal(r->hosts.v[0], cases[i].leads);
-		route_free(&r);
+		assert_leads(&request, cases[i].leads);
 	}
 	lookup_lab_refuses(ROUTE("bob/x", "x", "MatchClientSAN = example.org\n"),
 	    "conf.d/a.ini:3: MatchClientSAN: \"example.org\" does not begin with DNS: email: URI: or "

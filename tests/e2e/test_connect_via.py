@@ -7,8 +7,7 @@ import socket
 import pytest
 
 from lab import net
-from lab.proxies import PASSWORD, USER, Microsocks, OpenSSH, Tinyproxy
-from lab.way import Way
+from lab.proxies import PASSWORD, USER, Microsocks, OpenSSH, Tinyproxy, dial, way_by
 
 DATA = bytes(range(256)) * 2048
 
@@ -35,31 +34,14 @@ def behind(make_gateway, make_sshd, ring, tmp_path):
     """behind(url, words of the route): a gateway with a route by this proxy."""
     made = []
 
-    def make(url, password=None, known=True, **route):
-        upstream = make_sshd()
-        g = make_gateway()
-        if password is not None:
-            add_password(g, "proxy-password", password)
-            route["ConnectViaPassword"] = "proxy-password"
-        g.route("alice", upstream, [ring.get("client")], known_hosts=None if known else "", ConnectVia=url, **route)
-        g.start()
-        w = Way("gateway", tmp_path / f"way{len(made)}", ring, upstream, g)
-        made.append(w)
-        return w
+    def make(url, known=True, **options):
+        made.append(way_by(url, make_gateway(), make_sshd(), ring, tmp_path / f"way{len(made)}",
+                           known_hosts=None if known else "", **options))
+        return made[-1]
 
     yield make
     for w in made:
         w.close()
-
-
-def add_password(gateway, name, password):
-    p = gateway.sallyport("key", "add", name, "--password", "-c", gateway.conf, stdin=password.encode() + b"\n")
-    assert p.returncode == 0, p
-
-
-def dial(w):
-    p = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
-    return p.returncode, p.stdout.decode()
 
 
 def no_password(w):

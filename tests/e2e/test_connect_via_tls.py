@@ -9,10 +9,9 @@ import pytest
 from lab import net
 from lab.gateway import sanitized
 from lab.gateway_operator import HAProxy
-from lab.proxies import PASSWORD, Tinyproxy
+from lab.proxies import PASSWORD, Tinyproxy, dial, way_by
 from lab.sshd import ME
 from lab.wait import wait_for
-from lab.way import Way
 from lab.x509 import Authority
 
 DATA = bytes(range(256)) * 8192
@@ -56,18 +55,10 @@ def behind(make_gateway, make_sshd, ring, tmp_path, authority):
     """behind(url of an upstream, words of the route): a gateway with a route by this proxy."""
     made = []
 
-    def make(url, upstream=None, password=None, ca=authority.certificate.path, known=None, **route):
-        upstream = upstream or make_sshd()
-        g = make_gateway()
-        if password is not None:
-            p = g.sallyport("key", "add", "proxy", "--password", "-c", g.conf, stdin=password.encode() + b"\n")
-            assert p.returncode == 0, p
-            route["ConnectViaPassword"] = "proxy"
-        g.route("alice", upstream, [ring.get("client")], known_hosts=known, ConnectVia=url, ConnectViaCA=ca, **route)
-        g.start()
-        w = Way("gateway", tmp_path / f"way{len(made)}", ring, upstream, g)
-        made.append(w)
-        return w
+    def make(url, upstream=None, ca=authority.certificate.path, known=None, **options):
+        made.append(way_by(url, make_gateway(), upstream or make_sshd(), ring, tmp_path / f"way{len(made)}",
+                           known_hosts=known, ConnectViaCA=ca, **options))
+        return made[-1]
 
     yield make
     for w in made:
@@ -83,11 +74,6 @@ def proxy():
 
 def https(proxy, port):
     return proxy.url.replace("http://", "https://").replace(str(proxy.port), str(port))
-
-
-def dial(w):
-    p = w.gateway.sallyport("route", "alice", "--dial", "-c", w.gateway.conf)
-    return p.returncode, p.stdout.decode()
 
 
 def no_tls(w):

@@ -52,6 +52,14 @@ def web():
 
 
 @pytest.fixture
+def echo():
+    """A server that sends back what comes."""
+    server = net.Server(net.echo)
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def https(certificate):
     """https(name): the address of a server that answers over TLS with this name, the SNI and the ALPN."""
     servers = []
@@ -253,34 +261,30 @@ def test_limit_by_source(edged):
         assert logs_in(w)
 
 
-def test_reload_adds_and_removes_a_section(edged, web):
+def test_reload_adds_and_removes_a_section(edged, web, echo):
     """Without any section there is neither process; connections that are being forwarded go on."""
     w = edged({}, {})
     request = b"GET / HTTP/1.0\r\n\r\n"
     assert not w.gateway.role("edge") and not w.gateway.role("forwarder")
-    echo = net.Server(net.echo)
-    try:
-        write(w, {"one": {"Protocol": "http", "Target": web("one")},
-                  "echo": {"FirstBytes": "echo", "Target": f"127.0.0.1:{echo.port}"}}, NEVER)
+    write(w, {"one": {"Protocol": "http", "Target": web("one")},
+              "echo": {"FirstBytes": "echo", "Target": f"127.0.0.1:{echo.port}"}}, NEVER)
+    w.gateway.hangup()
+    assert b"one GET" in ask(w, request)
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        s.sendall(b"echo")
+        assert s.recv(4) == b"echo"
+        write(w, {"two": {"Protocol": "http", "Target": web("two")}}, NEVER)
         w.gateway.hangup()
-        assert b"one GET" in ask(w, request)
-        with net.connect(("127.0.0.1", w.gateway.port)) as s:
-            s.sendall(b"echo")
-            assert s.recv(4) == b"echo"
-            write(w, {"two": {"Protocol": "http", "Target": web("two")}}, NEVER)
-            w.gateway.hangup()
-            assert b"two GET" in ask(w, request)
-            s.sendall(b"more")
-            assert s.recv(4) == b"more"
-            write(w, {}, {})
-            w.gateway.hangup()
-            s.sendall(b"and more")
-            assert s.recv(8) == b"and more"
-        wait_for("the end of edge", lambda: not w.gateway.role("edge"))
-        wait_for("the end of the forwarder", lambda: not w.gateway.role("forwarder"))
-        assert not w.gateway.log.find("has died")
-    finally:
-        echo.close()
+        assert b"two GET" in ask(w, request)
+        s.sendall(b"more")
+        assert s.recv(4) == b"more"
+        write(w, {}, {})
+        w.gateway.hangup()
+        s.sendall(b"and more")
+        assert s.recv(8) == b"and more"
+    wait_for("the end of edge", lambda: not w.gateway.role("edge"))
+    wait_for("the end of the forwarder", lambda: not w.gateway.role("forwarder"))
+    assert not w.gateway.log.find("has died")
     assert logs_in(w)
 
 
@@ -299,18 +303,14 @@ def test_detect_on_some_addresses(gated, web):
         assert b"any GET" in net.read_all(s)
 
 
-def test_limit_of_a_section(edged):
-    echo = net.Server(net.echo)
-    try:
-        w = edged({"echo": {"Protocol": "any", "Target": f"127.0.0.1:{echo.port}", "MaxConnections": "1"}})
-        with net.connect(("127.0.0.1", w.gateway.port)) as s:
-            s.sendall(b"x")
-            assert s.recv(1) == b"x"
-            assert ask(w, b"y") == b""
-            w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: \[forward echo\]: MaxConnections")
-        wait_for("room for another", lambda: answers(w, b"z"))
-    finally:
-        echo.close()
+def test_limit_of_a_section(edged, echo):
+    w = edged({"echo": {"Protocol": "any", "Target": f"127.0.0.1:{echo.port}", "MaxConnections": "1"}})
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+        assert ask(w, b"y") == b""
+        w.gateway.log.wait(r"drop connection from 127\.0\.0\.1 port \d+: \[forward echo\]: MaxConnections")
+    wait_for("room for another", lambda: answers(w, b"z"))
 
 
 def answers(w, data):
@@ -346,18 +346,14 @@ def test_dials_are_limited_and_shared(edged, web):
         hole.close()
 
 
-def test_death_of_the_forwarder_ends_no_session(edged, web):
+def test_death_of_the_forwarder_ends_no_session(edged, web, echo):
     """It is started again, and what it forwarded is counted no longer."""
-    echo = net.Server(net.echo)
-    try:
-        w = edged({"echo": {"Protocol": "any", "Target": f"127.0.0.1:{echo.port}", "MaxConnections": "1"}})
-        with net.connect(("127.0.0.1", w.gateway.port)) as s:
-            s.sendall(b"x")
-            assert s.recv(1) == b"x"
-            w.gateway.role("forwarder")[0].kill()
-            w.gateway.log.wait(r"the forwarder has died \(killed by signal 9\): 1 forwarded connections are closed")
-            assert s.recv(1) == b""
-        wait_for("the next one", lambda: answers(w, b"z"))
-        assert logs_in(w)
-    finally:
-        echo.close()
+    w = edged({"echo": {"Protocol": "any", "Target": f"127.0.0.1:{echo.port}", "MaxConnections": "1"}})
+    with net.connect(("127.0.0.1", w.gateway.port)) as s:
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+        w.gateway.role("forwarder")[0].kill()
+        w.gateway.log.wait(r"the forwarder has died \(killed by signal 9\): 1 forwarded connections are closed")
+        assert s.recv(1) == b""
+    wait_for("the next one", lambda: answers(w, b"z"))
+    assert logs_in(w)

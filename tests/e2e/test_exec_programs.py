@@ -3,11 +3,11 @@
 import http.server
 import json
 import os
-import threading
 import urllib.parse
 
 import pytest
 
+from lab import web
 from lab.program import HOSTILE, PROGRAMS, run
 from lab.sshd import ME
 
@@ -69,15 +69,10 @@ def service():
         def log_message(self, *args):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.answers = [], {}
-    server.url = f"http://127.0.0.1:{server.server_port}/ssh"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with web.serving(Handler) as server:
+        server.asked, server.answers = [], {}
+        server.url = f"http://127.0.0.1:{server.server_port}/ssh"
+        yield server
 
 
 def test_http(program_dir, service):

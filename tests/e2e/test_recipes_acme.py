@@ -1,7 +1,5 @@
 """doc/recipes.md, Certificates from an ACME authority: challenges reach who answers them, and renewals take nobody down."""
 
-import functools
-import http.server
 import os
 import re
 import socket
@@ -11,7 +9,7 @@ import threading
 
 import pytest
 
-from lab import net
+from lab import net, web
 from lab.documents import block, put
 from lab.gateway import SALLYPORT
 from lab.wait import PATIENCE
@@ -34,18 +32,8 @@ def responder(tmp_path):
     well_known.mkdir(parents=True)
     (well_known / TOKEN).write_text(f"{TOKEN}.thumbprint")
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
-                                             functools.partial(Quiet, directory=tmp_path / "responder"))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join(PATIENCE)
+    with web.serving_files(tmp_path / "responder") as server:
+        yield server.server_port
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from lab import web
 from lab.documents import block, put
 from lab.tunnels import Tunnels
 from lab.wait import PATIENCE
@@ -101,15 +102,9 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def page():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    server.daemon_threads = True
-    server.seen, server.echoed = [], threading.Event()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.socket.close()
-    thread.join(PATIENCE)
+    with web.serving(Page) as server:
+        server.seen, server.echoed = [], threading.Event()
+        yield server
 
 
 @pytest.fixture

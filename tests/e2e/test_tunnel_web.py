@@ -2,16 +2,14 @@
 
 import contextlib
 import functools
-import http.server
 import re
 import shutil
 import ssl
 import subprocess
-import threading
 
 import pytest
 
-from lab import net
+from lab import net, web
 from lab.documents import block, put
 from lab.tunnels import Tunnels
 from lab.x509 import Authority
@@ -40,17 +38,8 @@ def page(tmp_path):
     root.mkdir()
     (root / "index.html").write_bytes(b"hidden " * 150_000)
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=root))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join(60)
+    with web.serving_files(root) as server:
+        yield server.server_port
 
 
 def fetch(t, host, path="/", wrap=lambda s: s):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import net
+from lab import net, web
 from lab.gateway import TREE, Gateway, sanitized
 from lab.hops import Behind
 from lab.wait import PATIENCE
@@ -88,13 +88,8 @@ class LookupService(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def lookup_service():
-    s = http.server.HTTPServer(("127.0.0.1", 0), LookupService)
-    thread = threading.Thread(target=s.serve_forever)
-    thread.start()
-    yield s
-    s.shutdown()
-    thread.join()
-    s.server_close()
+    with web.serving(LookupService) as server:
+        yield server
 
 
 @pytest.fixture

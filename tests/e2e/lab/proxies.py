@@ -11,6 +11,7 @@ import pytest
 from . import net, procs
 from .sshd import ME
 from .wait import Log, wait_for
+from .way import Way
 
 USER, PASSWORD = "gateway", "staple-Battery.9"
 
@@ -95,3 +96,24 @@ class Tinyproxy(Proxy):
         login = f'BasicAuth {USER} {PASSWORD}\n' if self.login else ""
         (self.dir / "conf").write_text(f"Port {self.port}\nListen 127.0.0.1\nAllow 127.0.0.1\nTimeout 60\n"
                                        f"MaxClients 20\nLogLevel Info\n{login}")
+
+
+def add_password(gateway, name, password):
+    p = gateway.sallyport("key", "add", name, "--password", "-c", gateway.conf, stdin=password.encode() + b"\n")
+    assert p.returncode == 0, p
+
+
+def way_by(url, gateway, upstream, ring, directory, password=None, **route):
+    """alice's way to the upstream by the proxy of this URL, which is told this password."""
+    if password is not None:
+        add_password(gateway, "proxy-password", password)
+        route["ConnectViaPassword"] = "proxy-password"
+    gateway.route("alice", upstream, [ring.get("client")], ConnectVia=url, **route)
+    gateway.start()
+    return Way("gateway", directory, ring, upstream, gateway)
+
+
+def dial(way):
+    """The exit status and the text of `sallyport route alice --dial`."""
+    p = way.gateway.sallyport("route", "alice", "--dial", "-c", way.gateway.conf)
+    return p.returncode, p.stdout.decode()

@@ -94,7 +94,13 @@ login_certificate_make(const struct route *route, const struct authorized_option
 	err = login_certificate_principals(route, user, &out->principals);
 	if (err == 0)
 		err = login_certificate_source(route, from, &out->source);
-	if (err == 0 && options != NULL) {
+	if (err == 0 && options == NULL) {
+		out->command = strdup(
+		    route->force_command != NULL && strcasecmp(route->force_command, "none") != 0 ?
+			route->force_command :
+			LOGIN_CERTIFICATE_HOP_COMMAND);
+		err = out->command == NULL ? ERR_NOMEM : 0;
+	} else if (err == 0) {
 		err = policy_of_route(route, options, &policy);
 		out->order.permits = login_certificate_permits(route, options, policy.permits);
 		out->command = policy.command;

@@ -19,9 +19,12 @@ struct login_certificate {
 	char *source;  /* or NULL */
 };
 
+/* What runs on a hop in place of any command, unless the route has ForceCommand. */
+#define LOGIN_CERTIFICATE_HOP_COMMAND "exit 1"
+
 /*
  * Fill in what it says for the user upstream.  options: of the keys that let the client in; NULL: it
- * is for a hop, which only has to forward the connection to the next machine.  from: the gateway's
+ * is for a hop, which only has to forward the connection to the next machine, and runs nothing.  from: the gateway's
  * address on the connection that it has dialled, or "".  0; or ERR_NOMEM or ERR_TOOBIG, with why.
  * login_certificate_free() it in any case.
  */

@@ -238,12 +238,12 @@ issue_holds(const struct ksession *s)
 /* --- the log --- */
 
 const char *
-issue_show(const struct issue *issue, char out[ISSUE_SHOW_SIZE])
+issue_show(const struct ksession *s, char out[ISSUE_SHOW_SIZE])
 {
 	out[0] = '\0';
-	if (issue->used)
+	if (issue_holds(s))
 		snprintf(out, ISSUE_SHOW_SIZE, ", certificate serial %" PRIu64 " ID %s",
-		    issue->serial, issue->id);
+		    s->up.issue.serial, s->up.issue.id);
 	return out;
 }
 

@@ -66,9 +66,9 @@ int issue_holds(const struct ksession *s);
 /* The client has passed one method: note it for the key id. */
 void issue_note_proof(struct ksession *s);
 
-/* ", certificate serial N ID ..." for the log; "" if none has been used. */
+/* ", certificate serial N ID ..." for the log; "" unless issue_holds(). */
 #define ISSUE_SHOW_SIZE (ISSUE_ID_SIZE + 64)
-const char *issue_show(const struct issue *issue, char out[ISSUE_SHOW_SIZE]);
+const char *issue_show(const struct ksession *s, char out[ISSUE_SHOW_SIZE]);
 
 /* The upstream has refused it: say in the log what to look at there. */
 void issue_log_refused(const struct ksession *s);

@@ -352,7 +352,7 @@ ksession_log_routed(const struct ksession *s)
 	ksession_fields(s, "routed", &f);
 	ksession_fields_accepted(s, &f);
 	log_field_text(&f, "through", through);
-	if (up->issue.used) {
+	if (issue_holds(s)) {
 		/* as text: it has more digits than the numbers of some that read JSON */
 		snprintf(serial, sizeof(serial), "%" PRIu64, up->issue.serial);
 		log_field_text(&f, "certificate_serial", serial);
@@ -363,7 +363,7 @@ ksession_log_routed(const struct ksession *s)
 	    ksession_login(s), s->client, s->client_port, up->user, up->host, up->port,
 	    through[0] != '\0' ? " through " : "", through, named ? up->address : "",
 	    named ? ", " : "", up->from, up->from_port, ksession_certificate_text(s, certificate),
-	    issue_show(&up->issue, issued));
+	    issue_show(s, issued));
 }
 
 void

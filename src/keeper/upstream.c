@@ -209,15 +209,17 @@ upstream_finish(struct ksession *s)
 		jobs_dial_over(s);
 		ksession_log_routed(s);
 	}
-	if (auth_client_certificate_refused(s->up.auth) && route_ca(s->route) == NULL)
+	if (auth_client_certificate_refused(s->up.auth) && route_ca(s->route) != NULL)
+		issue_log_refused(s);
+	else if (auth_client_certificate_refused(s->up.auth))
 		ksession_warn(s,
 		    "%s@%s refused the certificate of the mapped key, but not "
 		    "the key",
 		    s->up.user, s->up.host);
 	if (s->link.parent != NULL) {
-		if (s->up.issue.used)
+		if (issue_holds(s))
 			ksession_info(s, "%s@%s lets the gateway in%s", s->up.user, s->up.host,
-			    issue_show(&s->up.issue, issued));
+			    issue_show(s, issued));
 		hop_logged_in(s);
 		return;
 	}

@@ -16,7 +16,7 @@ class Certified:
         self.ca = CA(directory / "authority", ring.get("authority", kind))
         trusted = {"TrustedUserCAKeys": self.ca.file} if trusts is None else trusts
         self.gateway = gateway
-        self.sshd = make_sshd(KexAlgorithms=QUICK_KEX, **{**trusted, **(sshd or {})})
+        self.sshd = make_sshd(**{"KexAlgorithms": QUICK_KEX, **trusted, **(sshd or {})})
         gateway.add_key("authority", self.ca.key)
         gateway.keys["ca:authority"] = self.ca.key.public
         self.ring = ring

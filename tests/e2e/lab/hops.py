@@ -8,14 +8,15 @@ from .way import Way
 class Behind:
     """A way to a machine behind bastions; of several, hops[0] is the one that the gateway dials."""
 
-    def __init__(self, gateway, ring, directory, make_sshd, hops, machine=None, hop=None, route=None):
+    def __init__(self, gateway, ring, directory, make_sshd, hops, machine=None, hop=None, route=None,
+                 hop_words=None):
         self.gateway = gateway
         self.ring = ring
         self.machine = make_sshd(**(machine or {}))
         self.bastions = [make_sshd(**(hop or {})) for _ in range(hops)]
         before = {}
         for i, sshd in enumerate(self.bastions):
-            self.hop_route(i, sshd, **before)
+            self.hop_route(i, sshd, **before, **(hop_words or {}))
             before = {"ProxyJump": f"bastion{i}"}
         gateway.route("alice", self.machine, [ring.get("client")], **before, **(route or {}))
         gateway.start()

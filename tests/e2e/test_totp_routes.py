@@ -162,7 +162,7 @@ def next_methods(t):
 
 
 def test_taken_over_session_gets_nowhere_before_the_code(coded, ring):
-    """[3] The keeper dials nothing, and the mapped key signs nothing, until the code has been typed."""
+    """The keeper dials nothing, and the mapped key signs nothing, until the code has been typed."""
     w = coded(front={"program": program()})
     g, secret = w.gateway, w.secret
     mark = w.sshd.log.mark()
@@ -195,7 +195,7 @@ def test_taken_over_session_gets_nowhere_before_the_code(coded, ring):
 
 
 def test_taken_over_session_does_not_pass_the_code_by_its_word(coded, ring):
-    """[3] With Passthrough it may claim that the upstream has accepted a password: the code is asked for before."""
+    """With Passthrough it may claim that the upstream has accepted a password: the code is asked for before."""
     w = coded(front={"program": program()}, Passthrough="yes")
     g = w.gateway
     mark = w.sshd.log.mark()

@@ -7,6 +7,7 @@ that a Secret gives is a later one than the last, and good for minutes to come.
 import base64
 import hashlib
 import hmac
+import re
 import shlex
 import struct
 import time
@@ -28,14 +29,15 @@ def code(secret, step, digits=6):
     return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** digits:0{digits}}"
 
 
-class Secret:
-    """`sallyport totp enroll LOGIN`, and what an app does with it."""
+class App:
+    """An authenticator app, which has read what `sallyport totp enroll` has printed."""
 
-    def __init__(self, gateway, login="alice", *options):
-        self.uri, *self.recovery = gateway.command("totp", "enroll", login, "--uri", *options).split()
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.uri).query)
+    def __init__(self, printed):
+        (uri,) = re.findall(r"otpauth://\S+", printed)
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(uri).query)
         self.secret = base64.b32decode(query["secret"][0])
-        self.name = f"totp-{login}"
+        self.recovery = re.findall(r"\b[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}\b", printed.replace(uri, ""))
+        assert len(self.recovery) == 10, printed
         self.last = 0
 
     @staticmethod
@@ -52,6 +54,13 @@ class Secret:
         """A code that is wrong for the next hour."""
         right = {code(self.secret, self.now() + n) for n in range(-20, 120)}
         return next(c for c in map("{:06}".format, range(1000000)) if c not in right)
+
+
+class Secret(App):
+    """The app of somebody whom this enrols, for a route whose TOTP is totp-%u."""
+
+    def __init__(self, gateway, login="alice", *options):
+        super().__init__(gateway.command("totp", "enroll", login, "--uri", *options))
 
 
 class Answers:

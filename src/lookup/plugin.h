@@ -18,7 +18,6 @@
 #include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/names.h"
-#include "base/program.h"
 #include "base/safe_path.h"
 #include "conf/conf.h"
 #include "conf/keyword.h"

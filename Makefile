@@ -261,6 +261,8 @@ $(LOOP): tests/e2e/lab/accept_loop.c $(BUILD)/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
+$(BUILD)/fuzzers/fuzz_pam_order: $(call obj,contrib/pam/lines.c contrib/pam/order.c)
+
 $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallyport.a \
     $(LIBSSH_OBJ)/.stamp
 	$(call say,LINK,$@)

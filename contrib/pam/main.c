@@ -18,15 +18,10 @@
 
 #include "client.h"
 #include "conversation.h"
+#include "order.h"
 
 /* Longer than anybody takes: FactorTimeout of the gateway ends the connection before. */
 #define MAIN_SECONDS 900
-
-struct order {
-	char *service;
-	char *address; /* of the client; "-": not known */
-	char *login;
-};
 
 static void
 main_usage(void)
@@ -71,38 +66,6 @@ main_take_connection(void)
 		err(2, "standard input");
 	close(null);
 	return fd;
-}
-
-/* The first line, "sallyport-pam 1 SERVICE ADDRESS LOGIN", in which a login may have blanks. */
-static int
-main_parse(char *line, struct order *o)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	char *word = strsep(&line, " ");
-
-	if (strcmp(word, "sallyport-pam") != 0 || (word = strsep(&line, " ")) == NULL ||
-	    strcmp(word, "1") != 0)
-		return -1;
-	o->service = strsep(&line, " ");
-	o->address = strsep(&line, " ");
-	o->login = line;
-	if (o->login == NULL)
-		return -1;
-	/* no other service: what logs people in elsewhere may ask root for nothing */
-	if (strncmp(o->service, "sallyport", 9) != 0 ||
-	    (o->service[9] != '\0' && o->service[9] != '-') || strlen(o->service) > 64 ||
-	    o->service[strspn(o->service, letters)] != '\0')
-		return -1;
-	if (strlen(o->address) > 100 || *o->login == '\0' || *o->login == '-' ||
-	    strlen(o->login) > 255 || strchr(o->login, '/') != NULL)
-		return -1;
-	for (const char *p = o->login; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return -1;
-	for (const char *p = o->address; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
-			return -1;
-	return 0;
 }
 
 /* PAM takes a service that it has no file of for the service "other". */
@@ -189,7 +152,7 @@ main_serve(const char *user, const char *directory)
 		return 2;
 	c.out = c.in.fd = main_take_connection();
 	alarm(MAIN_SECONDS);
-	if (lines_get(&c.in, line) != 1 || main_parse(line, &o) == -1)
+	if (lines_get(&c.in, line) != 1 || order_parse(line, &o) == -1)
 		text = "the first line is wrong: a service is sallyport or sallyport-NAME";
 	else if (!main_has_service(o.service, directory))
 		text = "the service has no file in /etc/pam.d";

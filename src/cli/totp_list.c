@@ -227,7 +227,7 @@ struct totp_reset {
 	int damaged; /* the record was */
 };
 
-/* For state_update(). */
+/* For state_repair(). */
 static int
 totp_reset_record(void *ctx, struct buf *text)
 {
@@ -263,7 +263,7 @@ totp_reset_in(struct state *st, const char *name, struct totp *secret, struct re
 
 	if (st == NULL)
 		return ERR_NOTFOUND;
-	r = state_update(st, TOTP_RECORD_KIND, name, totp_reset_record, &reset, why);
+	r = state_repair(st, TOTP_RECORD_KIND, name, totp_reset_record, &reset, why);
 	if (r == 0 && reset.damaged)
 		fprintf(stderr,
 		    "%s: its record was damaged: codes of the next minutes and all recovery codes "

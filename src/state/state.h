@@ -59,6 +59,11 @@ int state_read(struct state *st, const char *kind, const char *name, struct buf 
 int state_update(struct state *st, const char *kind, const char *name,
     int (*change)(void *ctx, struct buf *record), void *ctx, struct reason *why) MUST_CHECK;
 
+/* As state_update(), to begin a damaged record anew: change gets the text "damaged", which is no line, in place of
+ * content that cannot be read.  A file that is not private is refused as elsewhere. */
+int state_repair(struct state *st, const char *kind, const char *name,
+    int (*change)(void *ctx, struct buf *record), void *ctx, struct reason *why) MUST_CHECK;
+
 /* Add the names of all records of a kind, in byte order.  0 (also if there is none) or an ERR_* with
  * why. */
 int state_list(struct state *st, const char *kind, struct strlist *names,

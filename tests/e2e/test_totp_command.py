@@ -239,8 +239,11 @@ def test_damaged_record_is_begun_anew(totp):
     p = totp("list")
     assert p.returncode == 1 and p.stderr.endswith(
         "state/totp/totp-alice: is damaged; begin it anew with: sallyport totp reset totp-alice\n"), p.stderr
-    p = totp("reset", "totp-alice")
-    assert p.returncode == 0 and "was damaged: codes of the next minutes and all recovery codes count as used" in p.stderr
+    for damaged in ("sallyport-totp 1\nnonsense x\n", "sallyport-totp 1\nstep 7", "sallyport-totp 2\n", ""):
+        record.write_text(damaged)
+        p = totp("reset", "totp-alice")
+        assert p.returncode == 0, p
+        assert "was damaged: codes of the next minutes and all recovery codes count as used" in p.stderr
     p = totp("list")
     assert p.returncode == 0 and "  0 of 10 recovery codes  never used" in p.stdout, p
 

@@ -181,12 +181,21 @@ test_damaged_records(void **state)
 		GOOD "a23456789-123456789-123456789-123 y\n",
 	};
 	struct state *st = open_state();
+	struct reason why;
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_bytes("state/totp/alice", bad[i], strlen(bad[i]), 0600);
 		assert_refused(st, "alice", ERR_FORMAT, "/alice: ");
 	}
+	/* and is begun anew only by a command for that */
+	assert_int_equal(state_repair(st, "totp", "alice", add_text, (char[]){ " no\nstep 8\n" },
+			     &why),
+	    0);
+	assert_record(st, "alice", "damaged no\nstep 8\n");
+	assert_int_equal(state_repair(st, "totp", "alice", add_text, (char[]){ "used 1\n" }, &why),
+	    0);
+	assert_record(st, "alice", "damaged no\nstep 8\nused 1\n");
 	write_bytes("state/totp/alice", "sallyport-totp 1\n\0x\n", 20, 0600);
 	assert_refused(st, "alice", ERR_FORMAT, "damaged");
 	write_bytes("state/totp/alice", GOOD, strlen(GOOD), 0600);

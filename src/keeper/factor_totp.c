@@ -69,12 +69,15 @@ factor_totp_load(struct ksession *s, struct totp *secret)
 		r = ERR_BADSTATE;
 	}
 	if (r == ERR_NOTFOUND)
+		reason_set(&why, "not in the key store; make it with sallyport totp enroll %s",
+		    ksession_login(s));
+	if (r != 0)
 		factor_totp_unable(s,
-		    "this login needs a second factor, and you have none yet; ask your "
-		    "administrator",
-		    "not in the key store; make it with sallyport totp enroll");
-	else if (r != 0)
-		factor_totp_unable(s, upstream_text_gateway, why.text);
+		    r == ERR_NOTFOUND ?
+			"this login needs a second factor, and you have none yet; ask your "
+			"administrator" :
+			upstream_text_gateway,
+		    why.text);
 	return r;
 }
 

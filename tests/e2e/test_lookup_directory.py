@@ -8,9 +8,8 @@ import subprocess
 import pytest
 
 from lab.ca import CA
-from lab.otp import App
 from lab.sshd import ME
-from lab.totp import enters, person
+from lab.totp import App, enters, person
 from lab.way import Way
 
 
@@ -332,7 +331,7 @@ def test_sshpiper_totp_is_asked_for(tree, otp, form):
     assert re.search(r"^methods    publickey,keyboard-interactive:totp$", out, re.M)
     assert "totp" not in t.gateway.notes()
     # each is good for at least half a minute from now on
-    code = otp.code()
+    code = otp.code_of(otp.now())
     c = person(t.way, code)
     assert enters(c) and len(c.answers.asked()) == 1
     t.gateway.log.wait("Accepted keyboard-interactive/totp for alice")
@@ -340,17 +339,18 @@ def test_sshpiper_totp_is_asked_for(tree, otp, form):
     t.gateway.log.wait("this code of sshpiper-alice has been used")
     # locked and unlocked; what is used is kept by the login's name
     for _ in range(5):
-        assert not enters(person(t.way, otp.wrong_code()))
+        assert not enters(person(t.way, otp.wrong()))
     t.gateway.log.wait("sshpiper-alice is locked for 5 minutes; to unlock it: sallyport totp reset sshpiper-alice")
     assert re.search(r"^sshpiper-alice +not in the key store  used \S+Z, locked until \S+Z$",
                      t.gateway.command("totp", "list"), re.M)
-    assert not enters(person(t.way, otp.code(1)))
+    assert not enters(person(t.way, otp.code_of(otp.now() + 1)))
     t.gateway.command("totp", "reset", "sshpiper-alice")
     assert not enters(person(t.way, code))
-    assert enters(person(t.way, otp.code(1)))
+    assert enters(person(t.way, otp.code_of(otp.now() + 1)))
     # another secret is another enrolment
     put_totp(d, "MZXW6YTBOJRGC6Q3MZXW6YTBOJRGC6Q3")
-    assert enters(person(t.way, App("otpauth://totp/x:a?issuer=x&secret=MZXW6YTBOJRGC6Q3MZXW6YTBOJRGC6Q3").code()))
+    other = App("otpauth://totp/x:a?issuer=x&secret=MZXW6YTBOJRGC6Q3MZXW6YTBOJRGC6Q3")
+    assert enters(person(t.way, other.code_of(other.now())))
 
 
 def test_sshpiper_totp_that_cannot_be_used_refuses_login(tree):
@@ -395,7 +395,7 @@ def test_sshpiper_check_totp(tree, otp):
     t.assert_refused("lookup directory: alice: has no file totp, and CheckTotp = yes refuses it without")
     put_totp(t.path / "alice")
     assert "totp" not in t.gateway.notes()
-    assert enters(person(t.way, otp.code()))
+    assert enters(person(t.way, otp.code_of(otp.now())))
 
 
 def test_sshpiper_totp_with_passthrough(tree):
@@ -409,7 +409,7 @@ def test_sshpiper_totp_with_passthrough(tree):
 def test_sshpiper_totp_of_a_login_with_odd_characters(tree, otp):
     t = tree(more=STATE)
     put_totp(t.sshpiper_user("жанна"))
-    assert enters(person(t.way, otp.code(), user="жанна"))
+    assert enters(person(t.way, otp.code_of(otp.now()), user="жанна"))
     assert re.search("^sshpiper-[0-9a-f]{32} +not in the key store  used ", t.gateway.command("totp", "list"), re.M)
 
 
@@ -494,7 +494,7 @@ def test_totp_of_the_login_is_for_all_below(git, ring, otp):
     t = git(more=STATE)
     put_totp(t.path / "git")
     assert t.way.new_client(ring.get("person"), user="git").ssh("true").code == 255
-    c = person(t.way, otp.code(), key=ring.get("person"), user="git")
+    c = person(t.way, otp.code_of(otp.now()), key=ring.get("person"), user="git")
     assert c.ssh(WHOSE).text == "person\n"
 
 

@@ -34,7 +34,7 @@ def test_second_factor(operated):
     way, operator = operated
     gateway = way.gateway
     kinds = [kind for kind, _ in blocks(PAGE, HEADING)]
-    assert kinds == ["ini", "sh", "sh", "ini", "", "ini", "sh", "sh"]
+    assert kinds == ["ini", "sh", "sh", "ini", "", "ini", "sh", "sh", "sh"]
     # the code is one of minutes ago (lab.totp)
     operator.append("10-alice.ini", block(PAGE, HEADING, "ini") + "TotpSkew = 10\n")
     app = App(operator.run(block(PAGE, HEADING, "sh")))
@@ -53,6 +53,15 @@ def test_second_factor(operated):
 
     app = App(operator.run(block(PAGE, HEADING, "sh", 3)))
     assert enters(person(way, app.recovery[0]))
+
+
+def test_secret_that_alice_has(operated, tmp_path):
+    way, operator = operated
+    operator.append("10-alice.ini", block(PAGE, HEADING, "ini") + "TotpSkew = 10\n")
+    (tmp_path / "secret").write_text('JBSWY3DPEHPK3PXPJBSWY3DPEH\n" RATE_LIMIT 3 30\n" TOTP_AUTH\n12345678\n')
+    operator.run(put(block(PAGE, HEADING, "sh", 4), ("/home/alice/.google_authenticator", tmp_path / "secret")))
+    restart(way.gateway)
+    assert enters(person(way, App("otpauth://totp/x:alice?issuer=x&secret=JBSWY3DPEHPK3PXPJBSWY3DPEH").code()))
 
 
 def test_no_code_from_the_office(operated):

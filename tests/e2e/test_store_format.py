@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from lab.otp import App
+from lab.totp import App
 
 NONCE, TAG, KEY = 24, 16, 32
 

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from lab.gateway import SALLYPORT
-from lab.otp import App, drawn, read_qr
+from lab.qr import drawn, read_qr
+from lab.totp import App
 from lab.tty import Terminal
 
 RECOVERY = r"[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}"
@@ -157,13 +158,13 @@ def test_code_confirms_it_on_a_terminal(totp):
         assert t.expect(r"\x1b\[40;37;1m")  # the colours of the QR code do not depend on the terminal's
         app = App(t.expect(r"^(otpauth:\S+)\r$").group(1))
         t.expect("to confirm \\(not shown\\): ")
-        t.send(app.wrong_code() + "\n")
+        t.send(app.wrong() + "\n")
         t.expect("That is not a code of this secret.")
         t.expect("to confirm")
-        t.send(app.code(8) + "\n")
+        t.send(app.code_of(app.now() + 8) + "\n")
         t.expect("That code is of another time: the clock of the app's device or of this machine is wrong.")
         t.expect("to confirm")
-        t.send(app.code() + "\n")
+        t.send(app.code_of(app.now()) + "\n")
         t.expect("Stored as totp-alice")
         assert t.wait() == 0
     finally:
@@ -179,7 +180,7 @@ def test_what_is_not_confirmed_is_not_stored(totp):
         app = App(t.expect(r"^(otpauth:\S+)\r$").group(1))
         for _ in range(3):
             t.expect("to confirm")
-            t.send(app.wrong_code() + "\n")
+            t.send(app.wrong() + "\n")
             t.expect("That is not a code")
         t.expect("not confirmed: nothing has changed in the key store")
         assert t.wait() == 1

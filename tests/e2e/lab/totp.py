@@ -5,7 +5,6 @@ that a Secret gives is a later one than the last, and good for minutes to come.
 """
 
 import base64
-import hashlib
 import hmac
 import re
 import shlex
@@ -22,23 +21,29 @@ WITH_CODE = {"TOTP": "totp-%u", "TotpSkew": "10"}
 BOTH = "publickey,keyboard-interactive"
 
 
-def code(secret, step, digits=6):
-    """RFC 6238 with SHA-1."""
-    mac = hmac.digest(secret, struct.pack(">Q", step), hashlib.sha1)
-    at = mac[-1] & 15
-    return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** digits:0{digits}}"
-
-
 class App:
-    """An authenticator app, which has read what `sallyport totp enroll` has printed."""
+    """An authenticator app, which has read an otpauth URI in what `sallyport totp enroll` has printed."""
 
     def __init__(self, printed):
-        (uri,) = re.findall(r"otpauth://\S+", printed)
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(uri).query)
-        self.secret = base64.b32decode(query["secret"][0])
-        self.recovery = re.findall(r"\b[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}\b", printed.replace(uri, ""))
-        assert len(self.recovery) == 10, printed
+        (self.uri,) = re.findall(r"otpauth://\S+", printed)
+        parts = urllib.parse.urlsplit(self.uri)
+        words = {k: v[0] for k, v in urllib.parse.parse_qs(parts.query, strict_parsing=True).items()}
+        assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
+        self.label = urllib.parse.unquote(parts.path[1:])
+        self.issuer = words.pop("issuer")
+        secret = words.pop("secret")
+        self.secret = base64.b32decode(secret + "=" * (-len(secret) % 8))
+        self.digits = int(words.pop("digits", "6"))
+        self.hash = words.pop("algorithm", "SHA1")
+        assert not words, words
+        self.recovery = re.findall(r"\b[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}\b", printed.replace(self.uri, ""))
         self.last = 0
+
+    def code_of(self, step):
+        """RFC 6238."""
+        mac = hmac.digest(self.secret, struct.pack(">Q", step), self.hash.lower())
+        at = mac[-1] & 15
+        return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7fffffff) % 10 ** self.digits:0{self.digits}}"
 
     @staticmethod
     def now():
@@ -48,12 +53,12 @@ class App:
         """A code that has not been given before, nor one of a later step."""
         self.last = max(self.last + 1, self.now() - BEHIND)
         assert self.last <= self.now() + 9, "a test asks for more codes than there are"
-        return code(self.secret, self.last)
+        return self.code_of(self.last)
 
     def wrong(self):
         """A code that is wrong for the next hour."""
-        right = {code(self.secret, self.now() + n) for n in range(-20, 120)}
-        return next(c for c in map("{:06}".format, range(1000000)) if c not in right)
+        right = {self.code_of(self.now() + n) for n in range(-20, 120)}
+        return next(c for c in (f"{n:0{self.digits}}" for n in range(1000)) if c not in right)
 
 
 class Secret(App):
@@ -61,6 +66,7 @@ class Secret(App):
 
     def __init__(self, gateway, login="alice", *options):
         super().__init__(gateway.command("totp", "enroll", login, "--uri", *options))
+        assert len(self.recovery) == 10
 
 
 class Answers:

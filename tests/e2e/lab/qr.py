@@ -1,41 +1,4 @@
-"""One-time codes (RFC 6238) as an authenticator app computes them, and the QR code that it scans."""
-
-import base64
-import hashlib
-import hmac
-import struct
-import time
-import urllib.parse
-
-
-class App:
-    """What an app keeps of an otpauth URI."""
-
-    def __init__(self, uri):
-        parts = urllib.parse.urlsplit(uri)
-        words = {k: v[0] for k, v in urllib.parse.parse_qs(parts.query, strict_parsing=True).items()}
-        assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
-        self.label = urllib.parse.unquote(parts.path[1:])
-        self.issuer = words.pop("issuer")
-        secret = words.pop("secret")
-        self.secret = base64.b32decode(secret + "=" * (-len(secret) % 8))
-        self.digits = int(words.pop("digits", "6"))
-        self.hash = words.pop("algorithm", "SHA1")
-        assert not words
-
-    def code(self, steps=0, now=None):
-        """The code of now, or of some steps later (or, with -1, earlier)."""
-        counter = int(time.time() if now is None else now) // 30 + steps
-        mac = hmac.new(self.secret, struct.pack(">Q", counter), getattr(hashlib, self.hash.lower())).digest()
-        at = mac[-1] & 15
-        number = struct.unpack(">I", mac[at:at + 4])[0] & 0x7FFFFFFF
-        return str(number % 10 ** self.digits).zfill(self.digits)
-
-    def wrong_code(self):
-        """One that is none of 21 steps around now."""
-        right = {self.code(n) for n in range(-12, 13)}
-        return next(c for c in (str(n).zfill(self.digits) for n in range(100)) if c not in right)
-
+"""QR codes as a terminal shows them, and what is in one."""
 
 BLOCKS = {" ": (1, 1), "\u2580": (0, 1), "\u2584": (1, 0), "\u2588": (0, 0)}
 

@@ -17,6 +17,7 @@ import pytest
 from lab.daemons import FreeRadius
 from lab.factor_program import Dialogue, tried
 from lab.program import HOSTILE, PROGRAMS
+from lab.wait import wait_for
 
 SECRET = "s3cret of both % $(id)"
 ODD = "\\163%{User-Name} \"'`$(touch pwned)é"
@@ -108,10 +109,11 @@ def test_bytes_of_login_and_passcode_have_no_meaning(settings, radius, program_d
     s = settings(Servers=radius.address)
     assert tried("factor-radius", s, login="odd", answers=[ODD])[1] == 0
     for text in HOSTILE + ['a"', "%{User-Name}", "\\n"]:
-        assert tried("factor-radius", s, answers=[text])[1] == 1
         mark = radius.log.mark()
-        assert tried("factor-radius", s, login=text, answers=["123456"])[1] == 1
-        radius.log.wait("Received Access-Request", mark)
+        assert tried("factor-radius", s, login=text, answers=[text])[1] == 1
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        for name in ("User-Name", "User-Password"):
+            radius.log.wait(re.escape(f'{name} = "{escaped}"'), mark)
     mark = radius.log.mark()
     assert tried("factor-radius", s, login="é" * 126, answers=["\\" * 128])[1] == 1
     radius.log.wait(re.escape('User-Password = "' + "\\\\" * 128 + '"'), mark)
@@ -131,7 +133,6 @@ def test_server_is_told_of_the_client(settings, radius):
     mark = radius.log.mark()
     assert tried("factor-radius", settings('NAS-Identifier = "gw 1"\n', Servers=radius.address), answers=["123456"])[1] == 0
     radius.log.wait('NAS-Identifier = "gw 1"', mark)
-    assert os.uname().nodename not in radius.log.text(mark).split("Sent Access-Accept")[0].replace("Received", "")
 
 
 def test_challenges(settings, radius):
@@ -228,15 +229,16 @@ def test_answers_of_another_are_none(settings, fake):
 
 
 def test_servers_that_do_not_answer(settings, fake, radius):
-    s = settings(Servers=f"no-such-host.invalid {radius.address}")
+    s = settings(Servers=f"127.0.0.1:99999 {radius.address}")
     assert tried("factor-radius", s, answers=["123456"])[1] == 0
     silent = fake(lambda request: None)
-    s = settings(Servers=f"{silent.address} no-such-host.invalid {silent.address}", Timeout=1)
+    s = settings(Servers=f"{silent.address} 127.0.0.1:99999 {silent.address}", Timeout=1)
     status, why = tried("factor-radius", s, answers=["123456"])[1:]
     assert status == 2
     assert [w.split()[0] for w in why.removeprefix("no answer: ").split("; ")] == [
-        f"{silent.address}:", "no-such-host.invalid:", f"{silent.address}:"]
+        f"{silent.address}:", "127.0.0.1:99999:", f"{silent.address}:"]
     # two tries each: one packet, so that the server knows the second as the same
+    wait_for("the last packet to be read", lambda: len(silent.requests) == 4)
     first, second, third, fourth = silent.requests
     assert first == second and third == fourth and first != third
 

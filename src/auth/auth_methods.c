@@ -98,25 +98,45 @@ auth_methods_device_to_come(const struct auth_methods *m)
 	return 0;
 }
 
-const char *
-auth_methods_conversation(const struct auth_methods *m, const char *devices)
+size_t
+auth_methods_conversations(const struct auth_methods *m, const char *out[AUTH_CONVERSATIONS_MAX])
 {
 	const struct login_method *next;
-	const char *first = NULL;
-	size_t i;
+	size_t i, k, n = 0;
 
 	for (i = 0; i < list_count(m) && !m->complete; i++) {
 		next = list_method(m->lists->v[i], m->passed[i]);
 		if (next == NULL ||
 		    ((next->flags & METHOD_DEVICE) == 0 && strcmp(next->name, METHOD_KBDINT) != 0))
 			continue;
-		if ((next->flags & METHOD_DEVICE) &&
-		    namelist_has(devices, next->name + sizeof(METHOD_KBDINT)))
-			return next->name;
-		if (first == NULL)
-			first = next->name;
+		for (k = 0; k < n && out[k] != next->name; k++)
+			;
+		if (k == n && n < AUTH_CONVERSATIONS_MAX)
+			out[n++] = next->name;
 	}
-	return first;
+	return n;
+}
+
+const char *
+auth_conversation_choose(const char *const *methods, size_t n, const char *devices)
+{
+	const char *device;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		device = strchr(methods[i], ':');
+		if (device != NULL && namelist_has(devices, device + 1))
+			return methods[i];
+	}
+	return n > 0 ? methods[0] : NULL;
+}
+
+const char *
+auth_methods_conversation(const struct auth_methods *m, const char *devices)
+{
+	const char *methods[AUTH_CONVERSATIONS_MAX];
+
+	return auth_conversation_choose(methods, auth_methods_conversations(m, methods), devices);
 }
 
 void

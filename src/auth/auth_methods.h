@@ -10,6 +10,7 @@
 #include "base/strlist.h"
 
 #define AUTH_METHODS_LISTS_MAX 16
+#define AUTH_CONVERSATIONS_MAX 3  /* without a device, and with each that there is */
 #define AUTH_METHODS_NEXT_SIZE 64 /* all methods there are, with commas and a NUL */
 
 struct auth_methods {
@@ -31,11 +32,16 @@ int auth_methods_begun(const struct auth_methods *m);
 /* Does a list of which a method has been passed have one with a device yet to be passed?  1 or 0. */
 int auth_methods_device_to_come(const struct auth_methods *m);
 
-/*
- * What a request of the client for keyboard-interactive is for: the next method of the first list
- * that has it there, "keyboard-interactive" or one with a device.  devices is the name-list of the
- * client's request ("": any): the first list with one of those is preferred.  NULL: no list has it.
- */
+/* What requests of the client for keyboard-interactive may be for, each once and in the order of the lists:
+ * "keyboard-interactive" or one with a device.  Their number; the names are static. */
+size_t auth_methods_conversations(const struct auth_methods *m,
+    const char *out[AUTH_CONVERSATIONS_MAX]);
+
+/* Which of these it is for: the first with a device of the name-list in the client's request, or else the first of
+ * all.  NULL: there is none. */
+const char *auth_conversation_choose(const char *const *methods, size_t n, const char *devices);
+
+/* Both in one. */
 const char *auth_methods_conversation(const struct auth_methods *m, const char *devices);
 
 /* What may come next, as a name-list: the first method not passed of each list, without devices. */

@@ -9,7 +9,6 @@
 
 #include "keeper/decoy.h"
 #include "keeper/downstream.h"
-#include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
 #include "wire/wire.h"
@@ -58,7 +57,8 @@ decoy_shape_add(struct decoy *d, const struct decoy_shape *like)
 
 	for (i = 0; i < d->n_shapes; i++) {
 		s = &d->shapes[i];
-		if (s->passthrough == like->passthrough && s->factor == like->factor &&
+		if (s->passthrough == like->passthrough &&
+		    memcmp(s->conversations, like->conversations, sizeof(s->conversations)) == 0 &&
 		    strcmp(s->methods, like->methods) == 0 && strcmp(s->cost, like->cost) == 0)
 			break;
 	}
@@ -96,7 +96,7 @@ decoy_route_add(struct decoy *d, const struct route *route)
 		return;
 	auth_methods_init(&m, &route->methods);
 	auth_methods_next(&m, s.methods);
-	s.factor = downstream_factor_first(&m);
+	s.n_conversations = auth_methods_conversations(&m, s.conversations);
 	if (hash != NULL && strncmp(hash, kind, strlen(kind)) == 0)
 		snprintf(s.cost, sizeof(s.cost), "%.*s",
 		    (int)(strlen(kind) + strcspn(hash + strlen(kind), "$")), hash);

@@ -23,8 +23,10 @@ struct ksession;
 struct decoy_shape {
 	char methods[AUTH_METHODS_NEXT_SIZE];
 	int passthrough;
-	const char *factor; /* that a conversation is for (downstream_factor.h), or NULL; static */
-	char cost[64];	    /* "$argon2id$v=19$m=65536,t=2,p=1", or "" */
+	/* what the first conversation may be for (auth_methods_conversations()) */
+	const char *conversations[AUTH_CONVERSATIONS_MAX];
+	size_t n_conversations;
+	char cost[64];		    /* "$argon2id$v=19$m=65536,t=2,p=1", or "" */
 	char hash[DECOY_HASH_SIZE]; /* of that cost, and of a random text */
 	size_t weight;		    /* how many routes look like this */
 };

@@ -36,16 +36,20 @@ factor_find(const char *method)
 static const struct factor *
 factor_of_conversation(const struct ksession *s, struct bytes message)
 {
+	const struct decoy_shape *shape;
 	char devices[FACTOR_DEVICES_SIZE];
 	struct wire w;
 
-	if (s->route == NULL)
-		return factor_find(decoy_of(s)->factor);
 	wire_init(&w, message.p, message.len);
 	(void)wire_string(&w); /* language */
 	wire_text(&w, devices, sizeof(devices));
+	if (wire_end(&w) != 0)
+		devices[0] = '\0';
+	if (s->route != NULL)
+		return factor_find(auth_methods_conversation(&s->down.methods, devices));
+	shape = decoy_of(s);
 	return factor_find(
-	    auth_methods_conversation(&s->down.methods, wire_end(&w) == 0 ? devices : ""));
+	    auth_conversation_choose(shape->conversations, shape->n_conversations, devices));
 }
 
 int

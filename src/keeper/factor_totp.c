@@ -34,7 +34,7 @@ factor_totp_ask(struct ksession *s)
 	buf_free(&b);
 }
 
-/* A wrong code; or an unknown login, or a secret that nobody looks at now: all take as long. */
+/* An unknown login, or a code that nobody has looked at: that takes as long as a wrong one. */
 static void
 factor_totp_failed(struct ksession *s)
 {
@@ -246,9 +246,12 @@ factor_totp_judge(struct ksession *s, const struct totp *secret, const char *typ
 		downstream_method_passed(s);
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
 		decoy_note(s->keeper, DECOY_CODE, clock_us() - begun);
-	factor_totp_failed(s);
+		downstream_failed(s);
+	} else {
+		factor_totp_failed(s);
+	}
 }
 
 static void

@@ -12,7 +12,8 @@ import pytest
 
 from lab import attack
 from lab.attack import Attacker, answers, conversation, key_of, none, password, proof, query
-from lab.timing import takes_as_long
+from lab.timing import PACE, takes_as_long
+from lab.totp import WITH_CODE, Secret
 from lab.upstream import PASSTHROUGH, questioning_way
 from lab.wait import wait_for
 
@@ -77,6 +78,15 @@ def empty_password(login):
 
 def long_password(login):
     return password(login, "x" * 2000)
+
+
+def asking_for(device):
+    """A conversation that names a device, as ssh -o KbdInteractiveDevices does."""
+    def step(login):
+        return [50, login, "ssh-connection", "keyboard-interactive", "", device]
+
+    step.__name__ = f"asking for {device}"
+    return step
 
 
 def password_change(login):
@@ -234,6 +244,105 @@ def test_passthrough_takes_time_of_upstream(gated, ring):
             for login in first:
                 attempt(login)
         assert first_are_alike(), first
+
+
+# With a second factor of the gateway's own.
+
+KBDINT = "keyboard-interactive"
+CODE_FIRST = f"{KBDINT}:totp,publickey"
+
+
+def asked(heard, step):
+    """The message that answers this step."""
+    return dict(heard)[step.__name__][0][1]
+
+
+@pytest.fixture
+def coded(gated, ring):
+    """coded(route): a client whose key, password and code are wrong everywhere, and a route with a TOTP secret."""
+    def make(enrolled=True, front=None, **route):
+        w = gated(front=front or {}, route={**WITH_CODE, **route})
+        s = UnknownClient(w, ring)
+        s.secret = Secret(w.gateway) if enrolled else None
+        return s
+
+    return make
+
+
+def test_key_and_then_code(coded):
+    s = coded(front={"MaxAuthTries": "4"})
+    heard = s.assert_same([none, s.query, conversation, interactive_answer, wrong_password, proof, conversation,
+                           interactive_answer, asking_for("totp"), proof, proof], last=attack.DISCONNECT)
+    assert offered_methods(heard) == "publickey"
+
+
+@pytest.mark.parametrize("lists", [None, f"password,{KBDINT}:totp", f"{KBDINT},{KBDINT}:totp"])
+def test_password_and_then_code(coded, lists):
+    s = coded(PasswordHash=HASH, AuthenticationMethods=lists)
+    s.assert_same([none, s.query, wrong_password, conversation, interactive_answer, asking_for("totp"),
+                   interactive_answer, wrong_password])
+
+
+@pytest.mark.parametrize("then", ["publickey", "password", "publickey,password"])
+def test_code_and_then_the_rest(coded, then):
+    """The same question for everybody; also if the factor is locked, which four more wrong codes do."""
+    s = coded(front={"MaxAuthTries": "4"}, PasswordHash=HASH if "password" in then else None,
+              AuthenticationMethods=f"{KBDINT}:totp,{then}")
+    steps = [none, s.query, wrong_password, conversation, interactive_answer, conversation, conversation,
+             interactive_answer, asking_for("factor"), interactive_answer]
+    for _ in range(3):
+        heard = s.assert_same(steps, last=attack.DISCONNECT)
+    assert offered_methods(heard) == KBDINT
+    assert b"Verification code: " in asked(heard, conversation)
+    s.w.gateway.log.wait("wrong codes in a row: totp-alice is locked")
+
+
+def test_code_without_a_secret(coded):
+    """What is missing in the store is in the log alone."""
+    s = coded(enrolled=False, AuthenticationMethods=CODE_FIRST)
+    heard = s.assert_same([none, conversation, interactive_answer, conversation, interactive_answer])
+    assert b"Verification code: " in asked(heard, conversation)
+    s.w.gateway.log.wait("alice: TOTP = totp-alice: not in the key store")
+
+
+def test_code_and_then_the_password_of_the_upstream(coded):
+    """Passthrough: without the code, no password is passed on."""
+    s = coded(**PASSTHROUGH)
+    heard = s.assert_same([none, s.query, wrong_password, conversation, interactive_answer, wrong_password,
+                           conversation, interactive_answer])
+    assert b"Verification code: " in asked(heard, conversation)
+    assert not s.w.sshd.log.find("Connection from")
+
+
+@pytest.mark.parametrize("lists", [f"{CODE_FIRST} {KBDINT},publickey", f"{KBDINT},publickey {CODE_FIRST}"])
+def test_devices_that_the_client_names(coded, lists):
+    """Unknown logins have the devices of a route, in the order of its lists."""
+    s = coded(PasswordHash=HASH, AuthenticationMethods=lists)
+    code, any_, both = asking_for("totp"), asking_for("factor"), asking_for("factor,totp")
+    heard = s.assert_same([code, interactive_answer, any_, interactive_answer, both, conversation])
+    assert b"Verification code: " in asked(heard, code)
+    assert b"Verification code: " in asked(heard, both)
+    assert (b"Verification code: " if lists.startswith(CODE_FIRST) else b"Password: ") in asked(heard, any_)
+
+
+def test_pace_of_wrong_codes(coded):
+    """Where the code comes first: with a secret to compare it with, a locked one, and none."""
+    s = coded(AuthenticationMethods=CODE_FIRST)
+    tries = {"alice": 0, "nobody-here": 0}
+
+    def attempt(login):
+        tries[login] += 1
+        if login == "alice" and tries[login] % 8 == 0:
+            s.w.gateway.command("totp", "reset", s.secret.name)
+        t = Attacker(s.w.gateway.port)
+        try:
+            t.service()
+            t.ask(*conversation(login))
+            return t.ask(*interactive_answer(login))[0]
+        finally:
+            t.close()
+
+    takes_as_long(*(functools.partial(attempt, login) for login in tries), share=PACE)
 
 
 def test_routes_with_different_methods(gated, ring):

@@ -169,7 +169,10 @@ decoy_init(struct keeper *k)
 void
 decoy_free(struct decoy *d)
 {
-	buf_free(&d->factor_question);
+	size_t i;
+
+	for (i = 0; i < DECOY_ROUNDS; i++)
+		buf_free(&d->factor_questions[i]);
 }
 
 void

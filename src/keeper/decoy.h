@@ -16,6 +16,8 @@ struct ksession;
 
 #define DECOY_SHAPES_MAX 16
 #define DECOY_HASH_SIZE 160
+/* A program asks strangers once as a rule, and those whom it refuses at the end a few times. */
+#define DECOY_ROUNDS 4
 /* Few, because what took place long ago took place under another load. */
 #define DECOY_TIMES 16
 
@@ -48,7 +50,7 @@ enum decoy_time {
 	DECOY_CODE,	/* to find a code wrong (factor_totp.c), and to have that on disk */
 	/* a program of Factor, until it has */
 	DECOY_FACTOR_QUESTION, /* asked */
-	DECOY_FACTOR_REFUSAL,  /* refused the answers */
+	DECOY_FACTOR_REFUSAL,  /* refused the answers, or asked again */
 	DECOY_NTIMES
 };
 
@@ -59,9 +61,12 @@ struct decoy {
 	struct decoy_times times[DECOY_NTIMES];
 	/* what an upstream of Passthrough has offered last, or "" */
 	char upstream_methods[AUTH_METHODS_NEXT_SIZE];
-	/* what the program of a Factor has asked last of a client that had proven nothing: INFO_REQUEST, type
-	 * byte included, or nothing; written by factor_program.c */
-	struct buf factor_question;
+	/* what the program of a Factor has asked last, in each round, of a client that had proven nothing:
+	 * INFO_REQUEST, type byte included, or nothing; and how often it asked until it refused.  Written by
+	 * factor_program.c */
+	struct buf factor_questions[DECOY_ROUNDS];
+	unsigned int factor_rounds;
+	int factor_refused; /* factor_rounds has been set */
 };
 
 /* Take the shapes of the routes that are in force now. */

@@ -45,7 +45,7 @@ struct login_downstream {
 	const struct factor
 	    *factor;	   /* that the conversation is for, or NULL (downstream_factor.h) */
 	int64_t factor_at; /* of clock_us(): when its program was told something last */
-	unsigned int factor_rounds;	   /* that its program has asked; factor_program.c */
+	unsigned int factor_rounds;	   /* that the client has been asked in; factor_program.c */
 	int key_verified;		   /* a key has been proven by a signature */
 	struct strlist keys_used;	   /* fingerprints of the keys that have been proven */
 	struct authorized_options options; /* of these keys together */

@@ -55,16 +55,18 @@ factor_of_conversation(const struct ksession *s, struct bytes message)
 int
 downstream_factor_request(struct ksession *s)
 {
+	const struct factor *factor;
 	struct bytes message;
 
 	switch (auth_server_pending(s->down.auth, &message)) {
 	case AUTH_SERVER_CONVERSATION:
 		/* the client may have given up a conversation before */
 		jobs_cancel_kind(s, JOB_FACTOR);
-		s->down.factor = factor_of_conversation(s, message);
-		if (s->down.factor != NULL)
-			s->down.factor->begin(s);
-		return s->down.factor != NULL;
+		factor = s->down.factor = factor_of_conversation(s, message);
+		/* which may settle the request, and end the conversation, at once */
+		if (factor != NULL)
+			factor->begin(s);
+		return factor != NULL;
 	case AUTH_SERVER_RESPONSE:
 		if (s->down.factor == NULL)
 			return 0;

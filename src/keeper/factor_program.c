@@ -121,24 +121,26 @@ factor_program_is_first(const struct ksession *s)
 	return !auth_methods_begun(&s->down.methods);
 }
 
-/* An unknown login, or one that is to look like that: it is asked what a known one was asked last. */
+/* An unknown login, or one that is to look like that: it is asked what a known one was asked last, as often, and
+ * fails then. */
 static void
 factor_program_decoy(struct ksession *s)
 {
-	const struct buf *question = &s->keeper->decoy.factor_question;
+	const struct decoy *d = &s->keeper->decoy;
+	const unsigned int round = s->down.factor_rounds++;
+	const unsigned int rounds = d->factor_refused ? d->factor_rounds : 1;
 
-	s->down.reply_min_us = decoy_draw(s->keeper, DECOY_FACTOR_QUESTION);
-	if (question->len == 0)
+	if (round >= rounds || round >= DECOY_ROUNDS) {
+		s->down.reply_min_us = decoy_draw(s->keeper, DECOY_FACTOR_REFUSAL);
+		downstream_failed(s);
+		return;
+	}
+	s->down.reply_min_us = decoy_draw(s->keeper,
+	    round == 0 ? DECOY_FACTOR_QUESTION : DECOY_FACTOR_REFUSAL);
+	if (d->factor_questions[round].len == 0)
 		downstream_ask_password(s);
 	else
-		downstream_ask(s, buf_bytes(question));
-}
-
-static void
-factor_program_fail(struct ksession *s)
-{
-	s->down.reply_min_us = decoy_draw(s->keeper, DECOY_FACTOR_REFUSAL);
-	downstream_failed(s);
+		downstream_ask(s, buf_bytes(&d->factor_questions[round]));
 }
 
 /* The program is of no use, and the log says why: refuse the login.  A client that has not proven anything does
@@ -158,16 +160,9 @@ factor_program_broken(struct ksession *s, const char *what, const char *said)
 	}
 	ksession_error(s, "%s: %s: %s%s%s", ksession_login(s), s->route->factor, what,
 	    said[0] == '\0' ? "" : ": ", seen);
-	switch (auth_server_pending(s->down.auth, &message)) {
-	case AUTH_SERVER_CONVERSATION:
+	/* if it is the client's turn, its answers will fail */
+	if (auth_server_pending(s->down.auth, &message) != AUTH_SERVER_NOTHING)
 		factor_program_decoy(s);
-		break;
-	case AUTH_SERVER_RESPONSE:
-		factor_program_fail(s);
-		break;
-	default:
-		break; /* its answers will fail */
-	}
 }
 
 /* Append a text with "?" in place of what could do something to a terminal; newlines stay if they may. */
@@ -210,10 +205,26 @@ factor_program_put_request(struct buf *b, const struct ipc_factor_ask *ask)
 	}
 }
 
+/* Remember for unknown logins what a client is asked in this round. */
+static void
+factor_program_note(struct ksession *s, const struct buf *request)
+{
+	const unsigned int round = s->down.factor_rounds++;
+	struct buf *last;
+
+	if (round >= DECOY_ROUNDS)
+		return;
+	last = &s->keeper->decoy.factor_questions[round];
+	decoy_note(s->keeper, round == 0 ? DECOY_FACTOR_QUESTION : DECOY_FACTOR_REFUSAL,
+	    clock_us() - s->down.factor_at);
+	buf_free(last);
+	buf_init(last, FACTOR_REQUEST_MAX);
+	buf_put(last, request->data, request->len);
+}
+
 static void
 factor_program_ask(struct ksession *s, struct wire *body)
 {
-	struct decoy *d = &s->keeper->decoy;
 	struct ipc_factor_ask ask;
 	struct buf b;
 
@@ -225,13 +236,8 @@ factor_program_ask(struct ksession *s, struct wire *body)
 	if (buf_err(&b) != 0) {
 		factor_program_broken(s, err_str(buf_err(&b)), "");
 	} else {
-		if (factor_program_is_first(s) && s->down.factor_rounds++ == 0) {
-			decoy_note(s->keeper, DECOY_FACTOR_QUESTION,
-			    clock_us() - s->down.factor_at);
-			buf_free(&d->factor_question);
-			buf_init(&d->factor_question, FACTOR_REQUEST_MAX);
-			buf_put(&d->factor_question, b.data, b.len);
-		}
+		if (factor_program_is_first(s))
+			factor_program_note(s, &b);
 		downstream_ask(s, buf_bytes(&b));
 	}
 	buf_free(&b);
@@ -251,8 +257,11 @@ factor_program_ran(struct ksession *s, struct wire *body)
 	} else if (ran.status == 0) {
 		downstream_method_passed(s);
 	} else if (ran.status == 1) {
-		if (factor_program_is_first(s))
+		if (factor_program_is_first(s)) {
 			decoy_note(s->keeper, DECOY_FACTOR_REFUSAL, clock_us() - s->down.factor_at);
+			s->keeper->decoy.factor_rounds = s->down.factor_rounds;
+			s->keeper->decoy.factor_refused = 1;
+		}
 		downstream_failed(s);
 	} else {
 		snprintf(what, sizeof(what), "exit status %u", ran.status);
@@ -278,8 +287,9 @@ factor_program_done(struct ksession *s, const struct job_result *result)
 	static const char *const restart = "the gateway is being restarted";
 	struct bytes message;
 
-	/* the client has given the conversation up */
-	if (s->phase != IPC_PHASE_AUTH || s->down.factor != &factor_program || s->route == NULL ||
+	/* the client has given the conversation up; with Passthrough it may have tried a password upstream before */
+	if ((s->phase != IPC_PHASE_AUTH && s->phase != IPC_PHASE_UPSTREAM_AUTH) ||
+	    s->down.factor != &factor_program || s->route == NULL ||
 	    strcmp(auth_server_method(s->down.auth), METHOD_KBDINT) != 0)
 		return;
 	if (result->how == JOB_NOT_STARTED)
@@ -307,6 +317,7 @@ factor_program_begin(struct ksession *s)
 {
 	struct reason why;
 
+	s->down.factor_rounds = 0;
 	if (s->route == NULL) {
 		factor_program_decoy(s);
 		return;
@@ -316,7 +327,6 @@ factor_program_begin(struct ksession *s)
 		return;
 	}
 	s->down.factor_at = clock_us();
-	s->down.factor_rounds = 0;
 	jobs_ask(s, JOB_FACTOR, factor_program_time(s));
 }
 
@@ -351,14 +361,17 @@ factor_program_answer(struct ksession *s, struct bytes message)
 	struct buf b;
 
 	if (s->route == NULL || !jobs_pending(s, JOB_FACTOR)) {
-		factor_program_fail(s);
+		factor_program_decoy(s);
 		return;
 	}
 	s->down.factor_at = clock_us();
 	if (factor_program_put_answers(&b, message) != 0) {
 		buf_wipe(&b);
 		jobs_cancel_kind(s, JOB_FACTOR);
-		downstream_failed(s);
+		if (factor_program_is_first(s))
+			factor_program_decoy(s);
+		else
+			downstream_failed(s);
 	} else if (jobs_tell(s, JOB_FACTOR, &b) != 0) {
 		factor_program_broken(s, "the errand died", "");
 	}

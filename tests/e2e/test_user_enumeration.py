@@ -345,6 +345,70 @@ def test_pace_of_wrong_codes(coded):
     takes_as_long(*(functools.partial(attempt, login) for login in tries), share=PACE)
 
 
+# The program of a Factor, where it comes first: it is learnt from known logins what unknown ones are asked.
+
+PROGRAM_FIRST = f"{KBDINT}:factor,publickey"
+
+
+@pytest.mark.parametrize("script, rounds", [
+    ("echo prompt PIN:; echo ask; read -r a; exit 1", 1),
+    ("echo info Both, please; echo prompt PIN:; echo echo Token:; echo ask; exit 1", 1),
+    ("echo prompt User:; echo ask; read -r a; echo prompt PIN:; echo ask; exit 1", 2),
+    ("exit 1", 0),
+])
+def test_program_and_then_a_key(factor, ring, script, rounds):
+    w = factor(script, methods=PROGRAM_FIRST, front={"MaxAuthTries": "4"}).way
+    s = UnknownClient(w, ring)
+
+    def answer(login):
+        return answers("wrong", "wrong") if "Token" in script else answers("wrong")
+
+    def two_lines(login):
+        return answers("a\nb", "a") if "Token" in script else answers("a\nb")
+
+    steps = [none, s.query, conversation] + [answer] * rounds + [conversation, conversation] + [answer] * rounds
+    s.replies("alice", steps)
+    heard = s.assert_same(steps)
+    assert offered_methods(heard) == KBDINT
+    if rounds:
+        s.assert_same([conversation, two_lines, none])
+
+
+def test_program_that_is_broken(factor, ring):
+    """The log has the reason; a client that has proven nothing is asked and refused as ever."""
+    f = factor("echo prompt PIN:; echo ask; read -r a; exit 1", methods=PROGRAM_FIRST)
+    s = UnknownClient(f.way, ring)
+    steps = [conversation, interactive_answer, conversation, interactive_answer]
+    s.assert_same(steps)
+    for script in ("exit 3", "echo nonsense", "echo prompt PIN:; echo ask; read -r a; exit 4"):
+        f.write(script)
+        s.assert_same(steps)
+    f.script.unlink()
+    s.assert_same(steps)
+    f.gateway.log.wait(f"alice: exec:{f.script}: .*No such file")
+
+
+def test_program_that_takes_its_time(factor, ring):
+    """Before its question and before its refusal: an unknown login gets neither sooner."""
+    w = factor("sleep 0.2; echo prompt PIN:; echo ask; read -r a; sleep 0.4; exit 1", methods=PROGRAM_FIRST).way
+    first = {"alice": [], "nobody-here": []}
+
+    def attempt(login):
+        t = Attacker(w.gateway.port)
+        try:
+            t.service()
+            question, refusal = (t.ask(*step(login))[0] for step in (conversation, interactive_answer))
+        finally:
+            t.close()
+        first[login].append(question)
+        return refusal
+
+    attempt("alice")  # no program has been timed before
+    known, unknown = takes_as_long(*(functools.partial(attempt, login) for login in first))
+    assert known >= 0.4 and unknown >= 0.35
+    assert min(first["alice"]) >= 0.2 and min(first["nobody-here"]) >= 0.17, first
+
+
 def test_routes_with_different_methods(gated, ring):
     """Unknown logins get the methods of existing ones, in the same proportions, and each name always the
     same.

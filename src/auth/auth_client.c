@@ -265,13 +265,13 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 int
 auth_client_certify(struct auth_client *ac, struct bytes key, struct bytes certificate)
 {
+	if (!ready(ac))
+		return ERR_BADSTATE;
 	buf_reset(&ac->blob);
 	buf_reset(&ac->certificate);
 	buf_put(&ac->blob, key.p, key.len);
 	buf_put(&ac->certificate, certificate.p, certificate.len);
 	ac->certificate_only = 1;
-	if (!ready(ac))
-		return ERR_BADSTATE;
 	return buf_err(&ac->blob) != 0 ? buf_err(&ac->blob) : buf_err(&ac->certificate);
 }
 

@@ -221,16 +221,21 @@ check_sort(struct conf_errors *errors)
 }
 
 static int
-check_report(struct check *c, int strict)
+check_report(struct check *c, int strict, int verbose)
 {
 	size_t i;
 
 	check_sort(c->errors);
 	check_sort(&c->notes);
+	check_sort(&c->remarks);
 	conf_errors_print(c->errors, stderr);
 	for (i = 0; i < c->notes.n; i++) {
 		fputs("note: ", stderr);
 		conf_errors_print(&(struct conf_errors){ &c->notes.v[i], 1 }, stderr);
+	}
+	for (i = 0; verbose && i < c->remarks.n; i++) {
+		fputs("info: ", stderr);
+		conf_errors_print(&(struct conf_errors){ &c->remarks.v[i], 1 }, stderr);
 	}
 	if (c->errors->n > 0)
 		return CLI_CONFIG;
@@ -303,7 +308,7 @@ check_is_whole(const struct check *c, const struct conf *conf)
 }
 
 static int
-check_all(const char *dir, int dumping, int strict)
+check_all(const char *dir, int dumping, int strict, int verbose)
 {
 	struct conf_errors errors = { 0 };
 	struct check c = { .dir = dir, .errors = &errors };
@@ -328,7 +333,7 @@ check_all(const char *dir, int dumping, int strict)
 		check_unreachable(&c);
 		check_unread_files(&c);
 	}
-	status = check_report(&c, strict);
+	status = check_report(&c, strict, verbose);
 	if (status == CLI_OK && dumping)
 		check_dump(conf, lookup);
 	if (status == CLI_OK)
@@ -340,6 +345,7 @@ check_all(const char *dir, int dumping, int strict)
 	conf_free(&conf);
 	conf_errors_free(&errors);
 	conf_errors_free(&c.notes);
+	conf_errors_free(&c.remarks);
 	as_user_free(&c.as);
 	return status;
 }
@@ -348,24 +354,25 @@ static int
 check_run(int argc, char **argv)
 {
 	const char *dir = NULL;
-	int dumping = 0, strict = 0, at;
+	int dumping = 0, strict = 0, verbose = 0, at;
 	const struct cli_option options[] = {
 		{ "config", 'c', &dir, NULL },
 		{ "dump", 0, NULL, &dumping },
 		{ "strict", 0, NULL, &strict },
+		{ "verbose", 0, NULL, &verbose },
 		{ 0 },
 	};
 
 	at = cli_options(argc, argv, options, &cli_check);
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
-	return at == argc ? check_all(dir, dumping, strict) : cli_wrong_usage(&cli_check);
+	return at == argc ? check_all(dir, dumping, strict, verbose) : cli_wrong_usage(&cli_check);
 }
 
 const struct cli_command cli_check = {
 	.name = "check",
 	.summary = "every error in the configuration",
-	.usage = "usage: sallyport check [-c DIR] [--strict] [--dump]\n",
+	.usage = "usage: sallyport check [-c DIR] [--strict] [--verbose] [--dump]\n",
 	.help =
 	    "\n"
 	    "Read the configuration in DIR (default: /etc/sallyport/conf.d if it exists, else\n"
@@ -374,6 +381,8 @@ const struct cli_command cli_check = {
 	    "directories of single logins, and about what may be a mistake; other logins work.\n"
 	    "Run by root, it reads files as the user of RunAs, who will have to read them.\n"
 	    "  --strict  notes count: exit status 1 if there is one\n"
+	    "  --verbose also lines that begin with info:, about what is as it should be: what\n"
+	    "            the certificates of Key = ca: leave to the gateway's sessions\n"
 	    "  --dump    print the effective configuration, defaults included, in a form that\n"
 	    "            can be read back\n"
 	    "\n"

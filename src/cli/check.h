@@ -18,6 +18,7 @@ struct check {
 	const char *dir;	    /* of -c, or NULL */
 	struct conf_errors *errors; /* what a reload refuses */
 	struct conf_errors notes;   /* what keeps, or may keep, some users out */
+	struct conf_errors remarks; /* of --verbose: nothing is wrong with it */
 	int tree_ok;		    /* the backends themselves are in order */
 	size_t directories;	    /* of [lookup directory] that were looked at */
 	struct as_user as;

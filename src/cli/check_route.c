@@ -13,6 +13,7 @@
 
 #include "access/route_files.h"
 #include "access/state_place.h"
+#include "access/login_certificate.h"
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
@@ -86,7 +87,7 @@ check_authority(struct check *c, const struct conf_section *s, const struct rout
 {
 	struct conf_entry e = check_place(s, "Key");
 	const char *name = route_ca(r);
-	char type[64] = "";
+	char type[64] = "", rest[LOGIN_CERTIFICATE_REST_SIZE];
 	struct reason why;
 	struct buf pub;
 
@@ -101,6 +102,12 @@ check_authority(struct check *c, const struct conf_section *s, const struct rout
 		    "sallyport key generate NAME",
 		    name, type);
 	buf_free(&pub);
+	login_certificate_rest(r, rest);
+	if (rest[0] != '\0')
+		conf_error(&c->remarks, e.file, e.line,
+		    "Key: no certificate can say what the route says with %s: the session alone "
+		    "keeps to it, not the machine",
+		    rest);
 }
 
 /* sshpiper's file in a directory of the tree. */

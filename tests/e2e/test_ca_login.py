@@ -207,6 +207,10 @@ key        a certificate for each login, by the authority authority (ED25519 {c.
            the session alone keeps PermitOpen
 """ in out
     assert c.gateway.notes() == ""
+    p = c.gateway.sallyport("check", "--verbose", "--strict", "-c", c.gateway.conf)
+    assert p.returncode == 0, p
+    assert re.fullmatch(r"info: .*/10-alice\.ini:\d+: Key: no certificate can say what the route says with PermitOpen: "
+                        r"the session alone keeps to it, not the machine\n", p.stderr.decode()), p
 
 
 def test_trial_asks_the_machine(certified, ca):

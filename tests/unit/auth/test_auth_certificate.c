@@ -329,6 +329,41 @@ test_certificate_then_key(void **state)
 	end(&f);
 }
 
+/* With Key = ca: no upstream knows the key: the refusal of its certificate is the reason. */
+static void
+test_certificate_that_was_made_for_the_login(void **state)
+{
+	const struct auth_client_config config = { .session_id = id,
+		.session_id_len = sizeof(id),
+		.user = "ubuntu" };
+	static const struct auth_client_ops ops = { sign };
+	struct auth_client *ac;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, ED25519_CERT, ED25519_KEY);
+	ac = auth_client_new(&config, &ops, &f);
+	assert_int_equal(auth_client_certify(ac, buf_bytes(&f.key), buf_bytes(&f.blob)), 0);
+	assert_int_equal(auth_client_start(ac, &f.out), AUTH_CLIENT_SEND);
+	assert_int_equal(auth_client_certify(ac, buf_bytes(&f.key), buf_bytes(&f.blob)),
+	    ERR_BADSTATE);
+	expect_request(&f, ED25519_CERT_ALG, &f.blob, "ssh-ed25519");
+	assert_int_equal(refuse(&f, ac, "password,publickey", 0), AUTH_CLIENT_FAILED);
+	assert_int_equal(auth_client_certificate_refused(ac), 1);
+	assert_string_equal(auth_client_reason(ac),
+	    "upstream refused the certificate; it offers password,publickey");
+	assert_int_equal(f.out.len, 0);
+	auth_client_free(&ac);
+	ac = auth_client_new(&config, &ops, &f);
+	assert_int_equal(auth_client_certify(ac, buf_bytes(&f.key), buf_bytes(&f.blob)), 0);
+	assert_int_equal(auth_client_start(ac, &f.out), AUTH_CLIENT_SEND);
+	assert_int_equal(refuse(&f, ac, "password", 1), AUTH_CLIENT_FAILED);
+	assert_string_equal(auth_client_reason(ac),
+	    "upstream accepted the certificate but wants more, which is not supported: password");
+	auth_client_free(&ac);
+	end(&f);
+}
+
 static void
 test_rsa_certificate(void **state)
 {
@@ -358,6 +393,7 @@ main(void)
 		cmocka_unit_test(test_algorithms_that_do_not_fit),
 		cmocka_unit_test(test_lookup_for_certificate_and_key),
 		cmocka_unit_test(test_certificate_then_key),
+		cmocka_unit_test(test_certificate_that_was_made_for_the_login),
 		cmocka_unit_test(test_rsa_certificate),
 	};
 

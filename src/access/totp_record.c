@@ -275,6 +275,7 @@ totp_record_wrong(struct totp_record *r, struct totp_login *l)
 {
 	l->outcome = TOTP_WRONG;
 	l->wrong = ++r->wrong;
+	l->clock_off = totp_clock_off(l->secret, l->typed, (time_t)l->now);
 	if (r->wrong < TOTP_RECORD_WRONG_MAX)
 		return;
 	l->outcome = TOTP_LOCKS;

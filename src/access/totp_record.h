@@ -78,6 +78,7 @@ struct totp_login {
 		TOTP_LOCKED, /* the secret is locked: nobody has looked at the code */
 	} outcome;
 	unsigned int wrong;	    /* of TOTP_WRONG: in a row, with this one */
+	int64_t clock_off;	    /* of TOTP_WRONG and TOTP_LOCKS: totp_clock_off() */
 	unsigned int recovery_left; /* of TOTP_RECOVERED */
 	int64_t locked_for;	    /* of TOTP_LOCKS and TOTP_LOCKED: seconds from now on */
 };

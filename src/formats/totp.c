@@ -14,6 +14,7 @@
 
 /* More than liboath's frames take: two blocks, two hash states and a code. */
 #define STACK_USED 4096
+#define OFF_STEPS_MAX 130 /* an hour of steps of 30 seconds, some microseconds for each */
 
 /* RFC 4648 section 6, and the same for recovery codes */
 static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -145,16 +146,15 @@ totp_code(const struct totp *t, int64_t step, char code[TOTP_DIGITS_MAX + 1])
 	return r == OATH_OK ? 0 : ERR_BADSTATE;
 }
 
-int
-totp_find_code(const struct totp *t, const char *code, time_t now, unsigned int skew, int64_t *step)
+/* The latest of these steps that has the code, or -1. */
+static int64_t
+totp_find_step(const struct totp *t, const char *code, int64_t first, int64_t last)
 {
 	char typed[TOTP_CODE_MAX + 1], of_step[TOTP_DIGITS_MAX + 1];
-	int64_t s, present = (int64_t)now / t->step, found = -1, is;
+	int64_t s, found = -1, is;
 	int same_length = totp_typed(code, typed) == t->digits;
 
-	if (skew > TOTP_SKEW_MAX)
-		skew = TOTP_SKEW_MAX;
-	for (s = present - (int64_t)skew; s <= present + (int64_t)skew; s++) {
+	for (s = first; s <= last; s++) {
 		int r = totp_code(t, s, of_step);
 
 		/* all bits or none, without a branch */
@@ -164,8 +164,30 @@ totp_find_code(const struct totp *t, const char *code, time_t now, unsigned int 
 	}
 	sodium_memzero(of_step, sizeof(of_step));
 	sodium_memzero(typed, sizeof(typed));
-	*step = found;
-	return found >= 0 ? 0 : ERR_AUTH;
+	return found;
+}
+
+int
+totp_find_code(const struct totp *t, const char *code, time_t now, unsigned int skew, int64_t *step)
+{
+	const int64_t present = (int64_t)now / t->step;
+
+	if (skew > TOTP_SKEW_MAX)
+		skew = TOTP_SKEW_MAX;
+	*step = totp_find_step(t, code, present - (int64_t)skew, present + (int64_t)skew);
+	return *step >= 0 ? 0 : ERR_AUTH;
+}
+
+int64_t
+totp_clock_off(const struct totp *t, const char *code, time_t now)
+{
+	const int64_t present = (int64_t)now / t->step;
+	int64_t around = TOTP_OFF_MAX / t->step, step;
+
+	if (around > OFF_STEPS_MAX)
+		around = OFF_STEPS_MAX;
+	step = totp_find_step(t, code, present - around, present + around);
+	return step < 0 ? 0 : (step - present) * (int64_t)t->step;
 }
 
 void

@@ -63,6 +63,13 @@ const char *totp_hash_name(enum totp_hash hash);
 int totp_find_code(const struct totp *t, const char *code, time_t now, unsigned int skew,
     int64_t *step) MUST_CHECK;
 
+/* How far a clock may be off so that the log says it: an hour, as after a change to summer time, and what is set by
+ * hand wrongly. */
+#define TOTP_OFF_MAX 3900 /* seconds */
+
+/* A code that is wrong now: how many seconds later (less than 0: earlier) it is right, 0: not within TOTP_OFF_MAX. */
+int64_t totp_clock_off(const struct totp *t, const char *code, time_t now);
+
 /* The code of a step, with its NUL.  0 or ERR_BADSTATE. */
 int totp_code(const struct totp *t, int64_t step, char code[TOTP_DIGITS_MAX + 1]) MUST_CHECK;
 

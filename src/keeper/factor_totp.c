@@ -12,6 +12,7 @@
 #include "access/route_files.h"
 #include "access/totp_record.h"
 #include "base/clock.h"
+#include "formats/cert.h"
 #include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
@@ -181,11 +182,28 @@ factor_totp_typed(const struct ksession *s, char typed[TOTP_CODE_MAX + 1])
 	return 0;
 }
 
+/* Add that a wrong code is right at another time, so that a clock is wrong. */
+static void
+factor_totp_add_clock(const struct totp_login *l, char *text, size_t size)
+{
+	const size_t len = strlen(text);
+	char shown[32];
+
+	if (l->clock_off == 0)
+		return;
+	cert_show_time((uint64_t)l->now, shown);
+	snprintf(text + len, size - len,
+	    "; it is the code of %" PRId64
+	    " seconds %s: look at the clock of the device, and at this gateway's, which says %s",
+	    l->clock_off > 0 ? l->clock_off : -l->clock_off, l->clock_off > 0 ? "later" : "earlier",
+	    shown);
+}
+
 /* What has come of the code, for the log. */
 static void
 factor_totp_log(const struct ksession *s, const struct totp_login *l)
 {
-	char text[256];
+	char text[512];
 
 	switch (l->outcome) {
 	case TOTP_ACCEPTED:
@@ -198,6 +216,7 @@ factor_totp_log(const struct ksession *s, const struct totp_login *l)
 	case TOTP_WRONG:
 		snprintf(text, sizeof(text), "wrong code, %u in a row for %s", l->wrong,
 		    s->route->totp);
+		factor_totp_add_clock(l, text, sizeof(text));
 		break;
 	case TOTP_USED:
 		snprintf(text, sizeof(text),
@@ -209,6 +228,7 @@ factor_totp_log(const struct ksession *s, const struct totp_login *l)
 		    "%d wrong codes in a row: %s is locked for %" PRId64
 		    " minutes; to unlock it: sallyport totp reset %s",
 		    TOTP_RECORD_WRONG_MAX, s->route->totp, l->locked_for / 60, s->route->totp);
+		factor_totp_add_clock(l, text, sizeof(text));
 		ksession_log_factor(s, LOG_LVL_WARN, "factor_locked", text);
 		return;
 	case TOTP_LOCKED:

@@ -87,7 +87,8 @@ def test_code_beyond_the_skew_is_wrong(coded):
     w = coded(TotpSkew="1")
     far = w.secret.code_of(w.secret.now() + 20)
     assert not enters(person(w, far))
-    w.gateway.log.wait("wrong code, 1 in a row")
+    w.gateway.log.wait(r"wrong code, 1 in a row for totp-alice; it is the code of \d+ seconds later: look at the clock "
+                       r"of the device, and at this gateway's, which says \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$")
 
 
 def test_new_enrolment_begins_anew(coded):

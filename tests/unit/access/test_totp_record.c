@@ -194,6 +194,28 @@ test_clock_set_back(void **state)
 	assert_int_equal(try(w, back + 300, "0"), TOTP_WRONG);
 }
 
+/* The clock of the gateway, or that of the device, is an hour off: the log says so. */
+static void
+test_clock_is_off(void **state)
+{
+	static const int64_t off[] = { 3600, -3600, 60, -60, 3900, -3900 };
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+		buf_reset(&w->record);
+		assert_int_equal(try_step(w, NOW, STEP + off[i] / 30), TOTP_WRONG);
+		assert_int_equal(w->login.clock_off, off[i]);
+	}
+	assert_int_equal(try_step(w, NOW, STEP + 131), TOTP_WRONG);
+	assert_int_equal(w->login.clock_off, 0);
+	assert_int_equal(try(w, NOW, "nonsense"), TOTP_WRONG);
+	assert_int_equal(w->login.clock_off, 0);
+	assert_int_equal(try_step(w, NOW, STEP + 120), TOTP_WRONG);
+	assert_int_equal(try_step(w, NOW, STEP + 120), TOTP_LOCKS);
+	assert_int_equal(w->login.clock_off, 3600);
+}
+
 /* The clock was a year ahead: its codes are used up.  A reset makes up for it. */
 static void
 test_clock_was_ahead(void **state)
@@ -401,6 +423,7 @@ main(void)
 		T(test_right_code_forgets_wrong_ones),
 		T(test_recovery_code_counts_once),
 		T(test_clock_set_back),
+		T(test_clock_is_off),
 		T(test_clock_was_ahead),
 		T(test_reset_unlocks_and_forgets),
 		T(test_remembered_by_proof_and_address),

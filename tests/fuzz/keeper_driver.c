@@ -73,7 +73,8 @@ earned(const struct slot *slot)
 	needs = world_needs(login[0]);
 	CHECK(login[0] != '\0' && login[1] == '\0');
 	return ((needs & WORLD_KEY) == 0 || (slot->proofs & login_bit(login[0])) != 0) &&
-	    ((needs & WORLD_PASSWORD) == 0 || (slot->passwords & login_bit(login[0])) != 0);
+	    ((needs & WORLD_PASSWORD) == 0 || (slot->passwords & login_bit(login[0])) != 0) &&
+	    ((needs & WORLD_CODE) == 0 || slot->code);
 }
 
 static int

@@ -31,6 +31,7 @@ struct slot {
 		HOST_KNOWN
 	} shown, host;			/* the key last sent, and the one said to be good */
 	unsigned int proofs, passwords; /* by the place of the login in world_logins */
+	int code;			/* a right one has been sent */
 	int success;			/* the upstream has said so */
 	int bad;			/* has sent what does not fit */
 	struct buf request;		/* the last that the upstream was sent */

@@ -277,6 +277,25 @@ step_response(struct driver *d, struct slot *s, uint8_t arg)
 	buf_free(&b);
 }
 
+/* w: a wrong one. */
+static void
+step_code(struct driver *d, struct slot *s, uint8_t arg)
+{
+	char code[TOTP_DIGITS_MAX + 1] = "wrong";
+	struct buf b;
+
+	if (arg != 'w') {
+		world_code(&d->world, code);
+		s->code = 1;
+	}
+	buf_init(&b, 256);
+	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_RESPONSE);
+	wire_put_u32(&b, 1);
+	wire_put_text(&b, code);
+	send_auth(s, &b);
+	buf_free(&b);
+}
+
 /* A yes is said of passwords that are right alone. */
 void
 step_answer_check(struct driver *d, int yes)
@@ -496,6 +515,7 @@ static const struct {
 	{ 'W', step_password },
 	{ 'K', step_conversation },
 	{ 'R', step_response },
+	{ 'M', step_code },
 	{ 'Y', step_checked },
 	{ 'D', step_dialled },
 	{ 'd', step_not_dialled },

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -53,11 +54,13 @@ static const struct {
 	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nHostName = tunnel:w\n" },
 	{ 'z', WORLD_HOLDS, "Mode = tunnel\nAuthenticationMethods = none\nMaxTunnels = 1\n" },
 	{ 'v', WORLD_KEY, "%KKey = mapped\nUserKnownHostsFile = known_hosts\nProxyJump = hop\n" },
+	{ 'b', WORLD_KEY | WORLD_CODE,
+	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nTOTP = code\nTotpSkew = 10\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxurvwyz";
+const char world_logins[] = "kehmcstpqanofxurvwyzb";
 
 int
 world_needs(char login)
@@ -274,6 +277,8 @@ write_store(struct world *w)
 	password = secret_from(WORLD_PASSWORD_TEXT, sizeof(WORLD_PASSWORD_TEXT));
 	CHECK(password != NULL && keystore_add_password(ks, "secret", password, &why) == 0);
 	secret_free(&password);
+	totp_new(&w->totp);
+	CHECK(keystore_add_totp(ks, "code", &w->totp, 0, &why) == 0);
 	keystore_free(&ks);
 }
 
@@ -338,6 +343,15 @@ world_route_text(const struct world *w, struct buf *out)
 	buf_putf(out, "HostName = 127.0.0.1\nKey = mapped\nUserKnownHostsFile = %s/known_hosts\n",
 	    w->dir);
 	put_line(out, "AuthorizedKey = ", &w->person);
+}
+
+void
+world_code(struct world *w, char code[TOTP_DIGITS_MAX + 1])
+{
+	const int64_t now = time(NULL) / w->totp.step;
+
+	w->step = w->step < now - 5 ? now - 5 : w->step + 1;
+	CHECK(totp_code(&w->totp, w->step, code) == 0);
 }
 
 int

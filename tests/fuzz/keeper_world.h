@@ -6,6 +6,7 @@
 #define KEEPER_WORLD_H
 
 #include "base/secret.h"
+#include "formats/totp.h"
 #include "wire/wire.h"
 
 struct world_key {
@@ -23,6 +24,7 @@ struct world_key {
 #define WORLD_UNSIGNED \
 	16	       /* judges what AuthenticationMethods asks for: the mapped key never signs */
 #define WORLD_HOLDS 32 /* there is none: the person holds tunnels */
+#define WORLD_CODE 64  /* a code, as well (TOTP) */
 
 /* A login is one letter; 0 for one that does not exist. */
 int world_needs(char login);
@@ -41,6 +43,8 @@ struct world {
 	    tls; /* of the certificate of both [tls] sections: main, and people with a ClientCA */
 	struct buf certificate; /* of the person, by the CA, for login c */
 	struct buf forged;	/* the same, by the stranger */
+	struct totp totp;	/* the secret of login b */
+	int64_t step;		/* of the last code that was given */
 };
 
 #define WORLD_PASSWORD_TEXT "stored password"
@@ -55,6 +59,9 @@ void world_route_text(const struct world *w, struct buf *out);
 /* What accept-new has written down: 1, or 0 if there is nothing; and forget it. */
 int world_learnt(const struct world *w, struct buf *out);
 void world_forget_hosts(const struct world *w);
+
+/* A code that has not been given before, as long as there are any: a few each minute. */
+void world_code(struct world *w, char code[TOTP_DIGITS_MAX + 1]);
 
 /* Sign, with the algorithm that has the key type's name. */
 void world_sign(const struct world_key *key, const void *data, size_t len, struct buf *sig);

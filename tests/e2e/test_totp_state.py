@@ -10,6 +10,7 @@ import pytest
 from lab.fail2ban import MODES, hosts
 from lab.password import PASSWORD
 from lab.totp import WITH_CODE, Secret, enters, person
+from lab.way import Way
 
 KBDINT = "keyboard-interactive"
 
@@ -36,6 +37,23 @@ def test_code_for_one_of_several_logins_at_once(coded):
     code = w.secret.code()
     logins = [person(w, code).spawn("echo in", stdin=subprocess.DEVNULL) for _ in range(4)]
     assert sorted(p.communicate(timeout=120)[0] for p in logins) == [b"", b"", b"", b"in\n"]
+
+
+def test_code_for_one_of_two_gateways(coded, make_gateway, ring):
+    """They have the same secrets, and one StateDirectory."""
+    w = coded()
+    other = make_gateway(StateDirectory=w.gateway.dir / "state")
+    shutil.rmtree(other.dir / "keys")
+    shutil.copytree(w.gateway.dir / "keys", other.dir / "keys")
+    other.keys.update(w.gateway.keys)
+    other.route("alice", w.sshd, [ring.get("client")], **WITH_CODE)
+    other.start()
+    ways = [w, Way("gateway", w.dir / "other", ring, w.sshd, other)]
+    for _ in range(3):
+        code = w.secret.code()
+        logins = [person(each, code).spawn("echo in", stdin=subprocess.DEVNULL) for each in ways]
+        assert sorted(p.communicate(timeout=120)[0] for p in logins) == [b"", b"in\n"]
+    ways[1].close()
 
 
 def test_code_counts_once_across_a_restart(coded):

@@ -261,15 +261,37 @@ check_commands(struct check *c, const struct conf_section *s, const struct route
 	}
 }
 
+/* May Factor name this program?  With RunAs of [lookup exec], a keeper that has been taken over can have no others
+ * run. */
+static void
+check_factor_programs(struct check *c, const struct conf_entry *e, const char *path)
+{
+	const struct strlist *programs = &c->conf->gateway.factor_programs;
+	const int run_as = conf_lookup_entry(c->conf, "exec", "RunAs") != NULL;
+
+	if (strlist_has(programs, path) || (programs->n == 0 && !run_as))
+		return;
+	conf_error(&c->notes, e->file, e->line,
+	    "Factor: %s is not run unless FactorPrograms in [gateway] names it%s", path,
+	    programs->n == 0 ? ", because [lookup exec] has RunAs" : "");
+}
+
 /* The program of Factor, which only a login would find missing. */
 static void
 check_factor(struct check *c, const struct conf_section *s, const struct route *r)
 {
 	struct conf_entry e = check_place(s, "Factor");
 	struct reason why;
+	char *path;
 
-	if (r->factor != NULL && program_check(&r->file_rule, route_factor_command(r), &why) != 0)
+	if (r->factor == NULL)
+		return;
+	if (program_check(&r->file_rule, route_factor_command(r), &why) != 0)
 		conf_error(&c->notes, e.file, e.line, "Factor: %s", why.text);
+	path = program_path(route_factor_command(r));
+	if (path != NULL)
+		check_factor_programs(c, &e, path);
+	free(path);
 }
 
 /* Is the value the same for each login? */

@@ -49,10 +49,11 @@ role_run_only(char **argv)
 	errand_run(REEXEC_SOCKET, argv[0], argv[1]);
 }
 
+/* PROGRAMS: paths, separated by blanks, or ERRAND_FACTOR_ANY */
 static int
 role_factor(char **argv)
 {
-	errand_factor(REEXEC_SOCKET);
+	errand_factor(REEXEC_SOCKET, argv[0]);
 }
 
 /* USER SELF BASE COMMAND */
@@ -102,7 +103,7 @@ static const struct role {
 	{ "role-dialler", 0, role_dialler },
 	{ "role-run", 0, role_run },
 	{ "role-run-only", 2, role_run_only },
-	{ "role-factor", 0, role_factor },
+	{ "role-factor", 1, role_factor },
 	{ "role-starter", 4, role_starter },
 	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },

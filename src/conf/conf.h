@@ -86,9 +86,10 @@ struct conf_gateway {
 	struct strlist host_certificates; /* paths (resolved) */
 	int login_grace_ms;		  /* default 30 s */
 	int factor_timeout_ms;		  /* default 2 min */
-	int max_startups[3];		  /* begin, rate in percent, full; default 100:30:1000 */
-	int per_source_max_startups;	  /* default 50; 0: none */
-	int per_source_net_block[2];	  /* bits that make a source: IPv4, IPv6; default 32, 64 */
+	struct strlist factor_programs; /* paths (resolved) that Factor may name; empty: not set */
+	int max_startups[3];		/* begin, rate in percent, full; default 100:30:1000 */
+	int per_source_max_startups;	/* default 50; 0: none */
+	int per_source_net_block[2];	/* bits that make a source: IPv4, IPv6; default 32, 64 */
 	struct conf_penalties penalties;
 	char *penalty_exempt;	      /* list for address_match(), or NULL */
 	int max_auth_tries;	      /* default 6 */

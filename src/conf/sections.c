@@ -269,6 +269,7 @@ static const struct keyword gateway_table[] = {
 	    .value = "2m",
 	    .min = 1000,
 	    .max = 3600 * 1000 },
+	{ .name = "FactorPrograms", .type = &keyword_paths, .offset = G(factor_programs) },
 	{ .name = "MaxStartups",
 	    .type = &sections_startups,
 	    .offset = G(max_startups),

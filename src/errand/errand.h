@@ -19,8 +19,10 @@ void errand_dial(int sock) __attribute__((noreturn));
 void errand_run(int sock, const char *base, const char *command) __attribute__((noreturn));
 
 /* FACTOR: run the program of a second factor, carry questions and answers between it and the keeper
- * (FACTOR_ASK, FACTOR_ANSWERS), and send RAN. */
-void errand_factor(int sock) __attribute__((noreturn));
+ * (FACTOR_ASK, FACTOR_ANSWERS), and send RAN.  programs are the paths that may be run, separated by blanks, or
+ * ERRAND_FACTOR_ANY. */
+void errand_factor(int sock, const char *programs) __attribute__((noreturn));
+#define ERRAND_FACTOR_ANY "any"
 
 /* LOOK: connect to an upstream, do the key exchange, and send LOOKED with its host key, or DIAL_FAILED
  * with the reason. */

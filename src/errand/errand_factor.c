@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/proctitle.h"
+#include "base/strlist.h"
 #include "errand/confine.h"
 #include "errand/errand.h"
 #include "errand/factor_lines.h"
@@ -122,8 +123,21 @@ errand_factor_waits(const void *ctx)
 	return f->asked;
 }
 
+static int
+errand_factor_permitted(const char *path, const char *programs)
+{
+	struct strlist words = { 0 };
+	int ok;
+
+	if (strcmp(programs, ERRAND_FACTOR_ANY) == 0)
+		return 1;
+	ok = strlist_add_words(&words, programs) == 0 && strlist_has(&words, path);
+	strlist_free(&words);
+	return ok;
+}
+
 void
-errand_factor(int sock)
+errand_factor(int sock, const char *programs)
 {
 	static struct errand_factor f;
 	static char *none[] = { NULL };
@@ -132,7 +146,7 @@ errand_factor(int sock)
 	struct run_order order = { .max = ERRAND_FACTOR_OUTPUT_MAX,
 		.watched = sock,
 		.talk = &talk };
-	struct run_result result;
+	struct run_result result = { 0 };
 	struct ipc_msg msg;
 	struct ipc_run run;
 	struct ipc_ran ran;
@@ -157,7 +171,11 @@ errand_factor(int sock)
 	/* run_program() keeps the time limit; this is in case it does not */
 	alarm(run.timeout_ms / 1000 + 5);
 	proctitle_set("errand factor %s", order.argv[0]);
-	run_program(&order, &result);
+	if (errand_factor_permitted(order.argv[0], programs))
+		run_program(&order, &result);
+	else
+		(void)errand_factor_fail(&result,
+		    "not run, as FactorPrograms in [gateway] did not name it at the start");
 	ipc_begin(&b, IPC_RAN);
 	ran = (struct ipc_ran){ .failure = result.failure,
 		.status = (uint32_t)result.status,

@@ -12,8 +12,12 @@
 #include "base/log.h"
 #include "base/reexec.h"
 #include "errand/confine.h"
+#include "errand/errand.h"
 #include "errand/starter.h"
 #include "master/errands.h"
+
+/* Of all FactorPrograms: as one argument of a process may have. */
+#define ERRANDS_PROGRAMS_MAX 65536
 
 int
 errands_fork(const struct master *m, int sock, const char *const *argv, pid_t *pid)
@@ -42,6 +46,24 @@ errands_fork_hop(struct master *m, int sock)
 	return pid == -1 ? ERR_SYS : 0;
 }
 
+/* For errand_factor(): taken from the configuration at the start, as the keeper sends that of a reload. */
+static int
+errands_set_factor_programs(struct master *m, const struct users *users)
+{
+	const struct strlist *programs = &m->conf->gateway.factor_programs;
+	struct buf b;
+	size_t i;
+
+	buf_init(&b, ERRANDS_PROGRAMS_MAX);
+	if (programs->n == 0 && users->programs == NULL)
+		buf_putf(&b, "%s", ERRAND_FACTOR_ANY);
+	for (i = 0; i < programs->n; i++)
+		buf_putf(&b, "%s%s", i > 0 ? " " : "", programs->v[i]);
+	m->factor_programs = buf_cstr(&b) != NULL ? strdup(buf_cstr(&b)) : NULL;
+	buf_free(&b);
+	return m->factor_programs != NULL ? 0 : ERR_NOMEM;
+}
+
 int
 errands_begin(struct master *m, const struct users *users)
 {
@@ -53,6 +75,8 @@ errands_begin(struct master *m, const struct users *users)
 
 	if (lacks != NULL && strlist_has(&m->conf->lookup.order, "exec"))
 		log_info("lookup programs: this kernel has %s", lacks);
+	if (errands_set_factor_programs(m, users) != 0)
+		return ERR_NOMEM;
 	if (users->programs == NULL || command == NULL)
 		return 0;
 	line = conf_path(m->conf, command->value);
@@ -95,7 +119,10 @@ errands_start(struct master *m, struct ipc_msg *msg)
 	else if (kind == IPC_ERRAND_HOP)
 		r = errands_fork_hop(m, msg->fd);
 	else
-		r = errands_fork(m, msg->fd, (const char *const[]){ roles[kind], NULL }, &pid);
+		r = errands_fork(m, msg->fd,
+		    (const char *const[]){ roles[kind],
+			kind == IPC_ERRAND_FACTOR ? m->factor_programs : NULL, NULL },
+		    &pid);
 	/* the errand's socket closes, by which the keeper learns of a failure */
 	if (r != 0)
 		log_error("an errand cannot be started: %s", err_str(r));

@@ -31,11 +31,12 @@ struct master {
 	struct startups *startups;
 	struct drops drops;
 	struct notify notify;
-	int keeper;	   /* socket */
-	int keeper_room;   /* its socket was writable, and nothing has been sent since */
-	pid_t keeper_pid;  /* -1 once it has ended */
-	int keeper_status; /* its wait(2) status then */
-	int starter;	   /* socket of the starter of lookup programs, or -1 */
+	int keeper;	       /* socket */
+	int keeper_room;       /* its socket was writable, and nothing has been sent since */
+	pid_t keeper_pid;      /* -1 once it has ended */
+	int keeper_status;     /* its wait(2) status then */
+	int starter;	       /* socket of the starter of lookup programs, or -1 */
+	char *factor_programs; /* the argument of errand_factor() */
 	int signals;
 	int64_t accept_at;	   /* accepting pauses until then */
 	struct arrivals *arrivals; /* NULL: nothing has ever been looked at before it is served */

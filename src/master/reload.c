@@ -104,6 +104,16 @@ reload_same_name(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+static int
+reload_same_list(const struct strlist *a, const struct strlist *b)
+{
+	size_t i;
+
+	for (i = 0; i < a->n && i < b->n && strcmp(a->v[i], b->v[i]) == 0; i++)
+		;
+	return i == a->n && i == b->n;
+}
+
 /* A note for the log, and a line for whoever has asked for the reload. */
 static void
 reload_note(struct buf *notes, const char *text)
@@ -123,6 +133,8 @@ reload_note_all(struct master *m, const struct conf_gateway *old, const struct c
 	if (!reload_same_name(old->run_as, new->run_as) ||
 	    !reload_same_name(old->run_network_as, new->run_network_as))
 		reload_note(notes, "RunAs and RunNetworkAs change only at a restart");
+	if (!reload_same_list(&old->factor_programs, &new->factor_programs))
+		reload_note(notes, "FactorPrograms changes only at a restart");
 	if (strcmp(old->control_socket, new->control_socket) != 0)
 		reload_note(notes, "ControlSocket changes only at a restart");
 	for (i = 0; i < m->n_listeners; i++)

@@ -30,6 +30,7 @@
 static uint8_t message[IPC_MAX];
 static int sock;
 static pid_t errand;
+static const char *programs = ERRAND_FACTOR_ANY;
 
 /* Have an errand run sh -c SCRIPT, or program if it is not NULL. */
 static void
@@ -54,7 +55,7 @@ begin_with(const char *program, const char *script, int timeout_ms)
 	errand = fork();
 	if (errand == 0) {
 		close(pair[0]);
-		errand_factor(pair[1]);
+		errand_factor(pair[1], programs);
 	}
 	close(pair[1]);
 	sock = pair[0];
@@ -349,6 +350,22 @@ test_answers_that_nobody_asked_for(void **state)
 	ends("answers cannot be read", 0, "");
 }
 
+static void
+test_programs_that_may_be_run(void **state)
+{
+	(void)state;
+	programs = "/bin/dash /bin/sh";
+	begin("exit 0");
+	ends("", 0, "");
+	programs = "/bin/sh2 /bin";
+	begin("exit 0");
+	ends("not run, as FactorPrograms in [gateway] did not name it at the start", 0, "");
+	programs = "";
+	begin("exit 0");
+	ends("not run, as FactorPrograms", 0, "");
+	programs = ERRAND_FACTOR_ANY;
+}
+
 int
 main(void)
 {
@@ -366,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_process_left_behind),
 		cmocka_unit_test(test_nobody_waits),
 		cmocka_unit_test(test_answers_that_nobody_asked_for),
+		cmocka_unit_test(test_programs_that_may_be_run),
 	};
 
 	run_adopt();

@@ -53,13 +53,13 @@ class Factor:
 
 @pytest.fixture
 def factor(gated):
-    """factor(script, front={}, **route): a gateway with this program of Factor."""
+    """factor(script, front={}, sshd={}, **route): a gateway with this program of Factor."""
     made = []
 
-    def make(script=CODE, front=None, methods=LISTS, **route):
+    def make(script=CODE, front=None, methods=LISTS, sshd=None, **route):
         words = {"Factor": "exec:factor/ask", "AuthenticationMethods": methods, **route}
         nap = f"8462.{os.getpid()}{len(made)}"
-        made.append(Factor(gated(front=front or {}, route=words), script, nap))
+        made.append(Factor(gated(front=front or {}, sshd=sshd or {}, route=words), script, nap))
         return made[-1]
 
     yield make

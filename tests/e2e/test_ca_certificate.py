@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("paramiko")
 
 from lab import attack
+from lab.ca import CA
 from lab.sshd import ME
-from lab.taken_over import FalseUpstream, Reader, TakenOver, UpstreamConnection, program
+from lab.taken_over import FalseUpstream, Reader, TakenOver, TakenOverHops, UpstreamConnection, paramiko, program
 
 ALL = ["pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc"]
 
@@ -22,6 +23,19 @@ def described(path):
     text = subprocess.run(["ssh-keygen", "-L", "-f", path], capture_output=True, text=True, check=True).stdout
     lines = [line.strip() for line in text.splitlines()[1:]]
     return [line for line in lines if not line.startswith(("Public key", "Key ID", "Serial", "Valid"))]
+
+
+def certificate_in(request, directory):
+    """A file with the certificate of a publickey request."""
+    r = Reader(request)
+    assert r.u8() == attack.USERAUTH_REQUEST
+    assert [r.string() for _ in range(2)] == [ME.encode(), b"ssh-connection"]
+    assert r.string() in (b"publickey", b"publickey-hostbound-v00@openssh.com") and r.bool()
+    kind, blob = r.string().decode(), r.string()
+    assert kind == "ssh-ed25519-cert-v01@openssh.com"
+    file = directory / "issued-cert.pub"
+    file.write_text(f"{kind} {base64.b64encode(blob).decode()}\n")
+    return file
 
 
 class Issued:
@@ -42,14 +56,7 @@ class Issued:
         assert liar.show_host_key(self.connection.session_id, *self.connection.shown)
         liar.ready()
         self.request = liar.request()
-        r = Reader(self.request)
-        assert r.u8() == attack.USERAUTH_REQUEST
-        assert [r.string() for _ in range(3)] == [ME.encode(), b"ssh-connection", b"publickey"]
-        assert r.bool()
-        kind, blob = r.string().decode(), r.string()
-        assert kind == "ssh-ed25519-cert-v01@openssh.com"
-        self.file = directory / "issued-cert.pub"
-        self.file.write_text(f"{kind} {base64.b64encode(blob).decode()}\n")
+        self.file = certificate_in(self.request, directory)
 
     def close(self):
         if self.connection:
@@ -190,6 +197,32 @@ def test_certificate_is_refused_from_another_address(issued):
     assert i.connection.login(i.request) != attack.USERAUTH_SUCCESS
     c.sshd.log.wait(r"not from a permitted source address \(127\.0\.0\.2\)")
     assert not c.sshd.log.find("Accepted publickey")
+
+
+def test_hop_gets_a_certificate_that_forwards_and_runs_nothing(behind, ring, tmp_path, short):
+    """To the carrier of a hop that has been taken over."""
+    authority = CA(tmp_path / "authority", ring.get("authority"))
+    made = []
+
+    def prepare(g):
+        g.add_key("authority", authority.key)
+        g.keys["ca:authority"] = authority.key.public
+        made.append(TakenOverHops(g, short))
+
+    b = behind(gateway={"program": program()}, prepare=prepare, hop_words={"key": "ca:authority"})
+    hash_ = bytes(range(32))
+    host = paramiko.Ed25519Key.from_private_key_file(str(ring.get("upstream_host", "ed25519").path))
+    p = b.way.client.spawn("true")
+    with made[0].next() as t:
+        t.expect("UPSTREAM_FD")
+        t.send("HOST_KEY", "ssh-ed25519", hash_, host.asbytes(), host.sign_ssh_data(hash_).asbytes())
+        assert t.expect("HOST_KEY_OK")[1].bool()
+        t.send("UPSTREAM_READY", hash_, "ssh-ed25519", True)
+        file = certificate_in(t.expect("UPSTREAM")[1].strings()[0], tmp_path)
+    assert p.wait(60) == 255
+    made[0].close()
+    options = ["clear", "permit-port-forwarding", "force-command=exit 1", "source-address=127.0.0.1"]
+    assert described(file) == described(authority.sign(ring.get("any"), ME, options=options))
 
 
 def test_no_second_certificate_for_one_login(issued):

@@ -82,6 +82,12 @@ role_password(char **argv)
 }
 
 static int
+role_ca(char **argv)
+{
+	errand_ca(REEXEC_SOCKET);
+}
+
+static int
 role_edge(char **argv)
 {
 	edge_run(REEXEC_SOCKET);
@@ -107,6 +113,7 @@ static const struct role {
 	{ "role-starter", 4, role_starter },
 	{ "role-password", 0, role_password },
 	{ "role-look", 0, role_look },
+	{ "role-ca", 0, role_ca },
 	{ "role-edge", 0, role_edge },
 	{ "role-forward", 0, role_forward },
 };

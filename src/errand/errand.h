@@ -31,4 +31,7 @@ void errand_look(int sock) __attribute__((noreturn));
 /* PASSWORD: check a password against its Argon2 hash, and send PASSWORD_OK. */
 void errand_password(int sock) __attribute__((noreturn));
 
+/* CA_SIGN: have an ssh-agent sign a certificate, and send CA_SIGNED. */
+void errand_ca(int sock) __attribute__((noreturn));
+
 #endif

@@ -59,6 +59,7 @@ enum ipc_errand {
 	IPC_ERRAND_PASSWORD,
 	IPC_ERRAND_LOOK,
 	IPC_ERRAND_FACTOR,
+	IPC_ERRAND_CA,
 	IPC_ERRAND_HOP, /* not an errand by its length: the carrier of a hop (session/carrier.h) */
 };
 

@@ -165,6 +165,19 @@ void ipc_look_put(struct buf *b, const struct ipc_look *m);
 int ipc_look_get(struct wire *body, struct ipc_look *m) MUST_CHECK; /* then ipc_look_free() */
 void ipc_look_free(struct ipc_look *m);
 
+/* CA_SIGN */
+struct ipc_ca_sign {
+	uint32_t timeout_ms; /* of the agent, in all */
+	const char *path;    /* of the agent's socket */
+	struct bytes ca;     /* public blob of the key that signs */
+	const char *alg;
+	struct bytes data; /* what is signed: a certificate up to its signature */
+	struct ipc_texts texts;
+};
+
+void ipc_ca_sign_put(struct buf *b, const struct ipc_ca_sign *m);
+int ipc_ca_sign_get(struct wire *body, struct ipc_ca_sign *m) MUST_CHECK;
+
 /* HOST_KEY; and in LOOKED: a host key, and the exchange hash that it has signed. */
 struct ipc_host_key {
 	const char *alg;
@@ -248,7 +261,7 @@ struct ipc_upstream_fd {
 	struct ipc_algorithms algorithms;
 	uint32_t alive_interval_ms; /* ServerAliveInterval */
 	uint32_t login_ms;	    /* ConnectTimeout, for the login upstream */
-	int patient; /* that time is for the key exchange alone: the user is asked in the login */
+	int patient; /* that time is for the key exchange alone: the user is asked in the login, or an agent */
 	struct ipc_texts texts;
 };
 

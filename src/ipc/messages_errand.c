@@ -8,6 +8,7 @@
 /* Longer texts than these are malformed. */
 #define VIA_SIZE 8
 #define ALGORITHM_SIZE 64
+#define SOCKET_SIZE 4096
 #define VERSION_SIZE 256
 #define METHODS_SIZE 512
 #define SIG_ALGS_SIZE 4100
@@ -228,6 +229,28 @@ void
 ipc_look_free(struct ipc_look *m)
 {
 	strlist_free(&m->destinations);
+}
+
+void
+ipc_ca_sign_put(struct buf *b, const struct ipc_ca_sign *m)
+{
+	wire_put_u32(b, m->timeout_ms);
+	wire_put_text(b, m->path);
+	wire_put_bytes(b, m->ca);
+	wire_put_text(b, m->alg);
+	wire_put_bytes(b, m->data);
+}
+
+int
+ipc_ca_sign_get(struct wire *body, struct ipc_ca_sign *m)
+{
+	m->texts.used = 0;
+	m->timeout_ms = wire_u32(body);
+	m->path = text_get(body, &m->texts, SOCKET_SIZE);
+	m->ca = wire_string(body);
+	m->alg = text_get(body, &m->texts, ALGORITHM_SIZE);
+	m->data = wire_string(body);
+	return wire_end(body);
 }
 
 void

@@ -105,7 +105,8 @@ errands_start(struct master *m, struct ipc_msg *msg)
 		[IPC_ERRAND_RUN] = "role-run",
 		[IPC_ERRAND_PASSWORD] = "role-password",
 		[IPC_ERRAND_LOOK] = "role-look",
-		[IPC_ERRAND_FACTOR] = "role-factor" };
+		[IPC_ERRAND_FACTOR] = "role-factor",
+		[IPC_ERRAND_CA] = "role-ca" };
 	const unsigned int kind = wire_u8(&msg->body);
 	pid_t pid;
 	int r;

@@ -467,6 +467,33 @@ get_factor_ask(struct wire *body, int whole)
 }
 
 static void
+put_ca_sign(struct buf *b)
+{
+	ipc_ca_sign_put(b,
+	    &(struct ipc_ca_sign){ .timeout_ms = 1,
+		.path = "/run/agent",
+		.ca = { (const uint8_t *)"ca", 2 },
+		.alg = "ssh-ed25519",
+		.data = { (const uint8_t *)"data", 4 } });
+}
+
+static int
+get_ca_sign(struct wire *body, int whole)
+{
+	struct ipc_ca_sign m;
+	int r = ipc_ca_sign_get(body, &m);
+
+	if (r != 0 || !whole)
+		return r;
+	assert_int_equal(m.timeout_ms, 1);
+	assert_string_equal(m.path, "/run/agent");
+	assert_true(bytes_is(m.ca, "ca"));
+	assert_string_equal(m.alg, "ssh-ed25519");
+	assert_true(bytes_is(m.data, "data"));
+	return 0;
+}
+
+static void
 put_look(struct buf *b)
 {
 	char name[] = "*.example", *destinations[] = { name };
@@ -775,6 +802,7 @@ static const struct pair pairs[] = {
 	{ "RUN", put_run, get_run },
 	{ "RAN", put_ran, get_ran },
 	{ "FACTOR_ASK", put_factor_ask, get_factor_ask },
+	{ "CA_SIGN", put_ca_sign, get_ca_sign },
 	{ "LOOK", put_look, get_look },
 	{ "HOST_KEY", put_host_key, get_host_key },
 	{ "LOOKED", put_looked, get_looked },

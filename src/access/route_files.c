@@ -11,7 +11,7 @@
 
 #include <sodium.h>
 
-#include "formats/cert.h"
+#include "formats/cert_write.h"
 #include "formats/pubkey.h"
 #include "formats/text.h"
 #include "base/login_dir.h"
@@ -278,6 +278,39 @@ route_certificate(const struct route *r, struct bytes key, time_t now, struct bu
 			out->len = start;
 			reason_set(why, "%s: %s", r->certificate_file, reason.text);
 		}
+	}
+	buf_free(&text);
+	return err;
+}
+
+int
+route_authority(const struct route *r, struct buf *out, struct reason *why)
+{
+	struct bytes rest, line;
+	struct buf text;
+	char type[64];
+	int err;
+
+	buf_init(&text, KEY_FILE_MAX);
+	err = route_file_read(r, r->certificate_authority, &text, why);
+	rest = buf_bytes(&text);
+	while (err == 0 && out->len == 0) {
+		if (!text_line(&rest, &line)) {
+			reason_set(why, "%.400s: has no public key", r->certificate_authority);
+			err = ERR_FORMAT;
+		} else if (pubkey_parse((const char *)line.p, line.len, out) != 0) {
+			buf_reset(out);
+		}
+	}
+	if (err == 0 && (err = pubkey_check(buf_bytes(out))) != 0)
+		reason_set(why, "%.400s: %s", r->certificate_authority, err_str(err));
+	if (err == 0 &&
+	    (pubkey_type(buf_bytes(out), type) != 0 || cert_ca_algorithm(type) == NULL)) {
+		reason_set(why,
+		    "%.400s: a key of this type cannot be the key of a CA: at each login somebody would "
+		    "have to touch a security key",
+		    r->certificate_authority);
+		err = ERR_ALGORITHM;
 	}
 	buf_free(&text);
 	return err;

@@ -60,4 +60,8 @@ int route_totp_open(const struct route *r, struct keystore *ks, struct totp *sec
 int route_certificate(const struct route *r, struct bytes key, time_t now, struct buf *out,
     struct reason *why) MUST_CHECK;
 
+/* Append the public key in CertificateAuthority.  0; or an ERR_* of route_file_read(), ERR_FORMAT: there is
+ * no key in it, or ERR_ALGORITHM: none that a CA can have; with why. */
+int route_authority(const struct route *r, struct buf *out, struct reason *why) MUST_CHECK;
+
 #endif

@@ -328,6 +328,7 @@ check_all(const char *dir, int dumping, int strict, int verbose)
 		check_gateway(&c);
 		for (i = 0; i < conf->n_routes; i++)
 			check_route(&c, &conf->routes[i]);
+		check_authorities(&c);
 		if (lookup != NULL && c.tree_ok)
 			check_tree(&c, lookup);
 		check_unreachable(&c);

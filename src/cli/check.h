@@ -1,6 +1,7 @@
 /*
  * Inside of `sallyport check`: check.c is the command, check_route.c one route, check_files.c the files that
  * it names, check_lists.c the lines of those files, check_tree.c the directories of [lookup directory], and
+ * check_ca.c CAs, and
  * check_names.c what the names of routes and files give away.
  */
 #ifndef CLI_CHECK_H
@@ -40,6 +41,11 @@ void check_tls(struct check *c);
 
 /* Each adds what it finds to the notes. */
 
+/* A key of a route: it can be used, and is not that of a [tls] section. */
+void check_mapped_key(struct check *c, const struct conf_section *s, const char *name);
+/* The CA of a route's certificates; and that no CA's key is used for anything else. */
+void check_authority(struct check *c, const struct conf_section *s, const struct route *r);
+void check_authorities(struct check *c);
 /* A key of a route must not be that of a [tls] section. */
 void check_tls_key(struct check *c, const struct conf_section *s, const char *key);
 /* A section [route]. */

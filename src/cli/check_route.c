@@ -13,18 +13,13 @@
 
 #include "access/route_files.h"
 #include "access/state_place.h"
-#include "access/login_certificate.h"
 #include "base/log.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
-#include "formats/cert_write.h"
-#include "formats/pubkey.h"
 #include "formats/tunnel_name.h"
 #include "lookup/connect_via.h"
 #include "lookup/percent.h"
 #include "lookup/plugin.h"
-
-#define AUTHORITY_MAX 16384 /* of its public key */
 
 int
 check_depends(const struct conf_section *s)
@@ -74,40 +69,11 @@ check_mapped(struct check *c, const struct conf_section *s, const char *what, co
 		conf_error(&c->notes, e.file, e.line, "%s: %s", what, why.text);
 }
 
-static void
+void
 check_mapped_key(struct check *c, const struct conf_section *s, const char *name)
 {
 	check_mapped(c, s, "Key", name, KEYSTORE_KEY);
 	check_tls_key(c, s, name);
-}
-
-/* The key of Key = ca:NAME. */
-static void
-check_authority(struct check *c, const struct conf_section *s, const struct route *r)
-{
-	struct conf_entry e = check_place(s, "Key");
-	const char *name = route_ca(r);
-	char type[64] = "", rest[LOGIN_CERTIFICATE_REST_SIZE];
-	struct reason why;
-	struct buf pub;
-
-	if (check_depends(s) && strchr(name, '%') != NULL)
-		return;
-	check_mapped_key(c, s, name);
-	buf_init(&pub, AUTHORITY_MAX);
-	if (store_probe_public(&c->store, name, &pub, &why) == 0 &&
-	    pubkey_type(buf_bytes(&pub), type) == 0 && cert_ca_algorithm(type) == NULL)
-		conf_error(&c->notes, e.file, e.line,
-		    "Key: %s is of the type %s, which cannot sign certificates; make another: "
-		    "sallyport key generate NAME",
-		    name, type);
-	buf_free(&pub);
-	login_certificate_rest(r, rest);
-	if (rest[0] != '\0')
-		conf_error(&c->remarks, e.file, e.line,
-		    "Key: no certificate can say what the route says with %s: the session alone "
-		    "keeps to it, not the machine",
-		    rest);
 }
 
 /* sshpiper's file in a directory of the tree. */

@@ -2,20 +2,12 @@
  * A trial connection for `sallyport route --dial`: the gateway's own errand that looks at host keys
  * (errand/look.c) does the talking, and what the host has shown is judged here.
  */
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
-#include "base/privs.h"
-#include "base/reexec.h"
 #include "cli/keyscan.h"
+#include "cli/trial_errand.h"
 #include "ipc/messages.h"
 
 #define KEYSCAN_KEY_MAX 8192 /* a session takes no larger ones */
@@ -23,18 +15,9 @@
 /* The errand keeps to its times itself; this is for one that does not. */
 #define KEYSCAN_SLACK_MS 3000
 
-static void __attribute__((noreturn)) keyscan_child(const struct keyscan *t, int sock)
-{
-	const struct users *users = &t->as->users;
-
-	as_user_self();
-	if (privs_drop(users->network != NULL ? users->network : users->keeper) != 0)
-		_exit(1);
-	reexec_role(sock, (const char *const[]){ "role-look", NULL });
-}
-
-static int
-keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
+/* Begin the order, which is freed by the caller. */
+static void
+keyscan_order(struct keyscan *t, int64_t connect_ms, struct buf *b)
 {
 	const struct route *r = t->route;
 	struct ipc_look look = {
@@ -54,9 +37,8 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 		    .srv = r->resolve_srv },
 		.destinations = r->destinations,
 	};
-	struct buf host_keys, b;
+	struct buf host_keys;
 	const char *list;
-	int err;
 
 	buf_init(&host_keys, HOST_KEY_ALGORITHMS_MAX);
 	t->known = host_key_known_new(r, t->host);
@@ -71,13 +53,11 @@ keyscan_order(struct keyscan *t, int64_t connect_ms, int sock)
 	if (t->via_password != NULL)
 		look.approach.via_password = (struct bytes){ secret_open(t->via_password),
 			secret_len(t->via_password) };
-	ipc_begin(&b, IPC_LOOK);
-	ipc_look_put(&b, &look);
+	ipc_begin(b, IPC_LOOK);
+	ipc_look_put(b, &look);
 	if (t->via_password != NULL)
 		secret_close(t->via_password);
-	err = ipc_send(sock, &b, -1);
 	buf_free(&host_keys);
-	return err;
 }
 
 /* The answer to the order.  0 or ERR_FORMAT. */
@@ -111,22 +91,6 @@ keyscan_take(struct keyscan *t, struct ipc_msg *msg)
 	return buf_err(&t->blob) != 0 || (!t->shown && looked.reason[0] == '\0') ? ERR_FORMAT : 0;
 }
 
-/* The next message of the errand.  0 or an ERR_*. */
-static int
-keyscan_receive(int sock, int64_t deadline, struct ipc_msg *msg)
-{
-	static uint8_t message[IPC_MAX];
-	struct pollfd pfd = { sock, POLLIN, 0 };
-	int n;
-
-	do {
-		n = poll(&pfd, 1, clock_until(deadline, clock_ms()));
-	} while (n == -1 && errno == EINTR);
-	if (n != 1)
-		return ERR_TIMEOUT;
-	return ipc_recv(sock, message, IPC_ERRAND_TO_KEEPER, IPC_PHASE_UPSTREAM_KEX, msg);
-}
-
 /* Does the host get to hear of the mapped key? */
 static int
 keyscan_may_query(const struct keyscan *t)
@@ -137,7 +101,7 @@ keyscan_may_query(const struct keyscan *t)
 
 /* Also with nothing to ask: the errand then ends the connection, as it does after its answer. */
 static int
-keyscan_query(struct keyscan *t, int sock, int64_t deadline)
+keyscan_query(struct keyscan *t, struct trial_errand *errand, int64_t deadline)
 {
 	const int may = keyscan_may_query(t);
 	const struct bytes nothing = { 0 };
@@ -149,9 +113,9 @@ keyscan_query(struct keyscan *t, int sock, int64_t deadline)
 	wire_put_text(&b, may ? t->user : "");
 	wire_put_bytes(&b, may ? t->certificate : nothing);
 	wire_put_bytes(&b, may ? t->public : nothing);
-	r = ipc_send(sock, &b, -1);
+	r = ipc_send(errand->sock, &b, -1);
 	if (r == 0)
-		r = keyscan_receive(sock, deadline, &msg);
+		r = trial_errand_receive(errand, IPC_PHASE_UPSTREAM_KEX, deadline, &msg);
 	if (r == 0 && msg.type != IPC_QUERIED)
 		r = ERR_FORMAT;
 	if (r == 0)
@@ -161,28 +125,17 @@ keyscan_query(struct keyscan *t, int sock, int64_t deadline)
 }
 
 static int
-keyscan_answer(struct keyscan *t, int sock, int64_t deadline)
+keyscan_answer(struct keyscan *t, struct trial_errand *errand, int64_t deadline)
 {
 	struct ipc_msg msg;
 	int r;
 
-	r = keyscan_receive(sock, deadline, &msg);
+	r = trial_errand_receive(errand, IPC_PHASE_UPSTREAM_KEX, deadline, &msg);
 	if (r == 0)
 		r = keyscan_take(t, &msg);
 	if (r == 0 && t->shown && t->reason[0] == '\0')
-		r = keyscan_query(t, sock, deadline);
+		r = keyscan_query(t, errand, deadline);
 	return r;
-}
-
-static void
-keyscan_reap(const struct keyscan *t, pid_t pid)
-{
-	/* as ourselves: the errand may have another user than the keeper */
-	as_user_self();
-	(void)kill(pid, SIGKILL);
-	as_user_keeper(t->as);
-	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-		;
 }
 
 int
@@ -190,25 +143,16 @@ keyscan_run(struct keyscan *t, int64_t connect_ms)
 {
 	const int64_t deadline = clock_ms() + connect_ms + t->route->connect_timeout_ms +
 	    KEYSCAN_SLACK_MS;
-	int pair[2] = { -1, -1 }, r = ERR_SYS;
-	pid_t pid = -1;
+	struct trial_errand errand;
+	struct buf order;
+	int r;
 
 	buf_init(&t->blob, KEYSCAN_KEY_MAX);
-	fflush(stdout);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-		r = keyscan_order(t, connect_ms, pair[0]);
-		pid = r == 0 ? fork() : -1;
-	}
-	if (pid == 0)
-		keyscan_child(t, pair[1]);
-	if (r == 0 && pid == -1)
-		r = ERR_SYS;
-	fd_close(&pair[1]);
+	keyscan_order(t, connect_ms, &order);
+	r = trial_errand_start(&errand, t->as, "role-look", &order);
 	if (r == 0)
-		r = keyscan_answer(t, pair[0], deadline);
-	fd_close(&pair[0]);
-	if (pid != -1)
-		keyscan_reap(t, pid);
+		r = keyscan_answer(t, &errand, deadline);
+	trial_errand_end(&errand, t->as);
 	return r;
 }
 

@@ -29,6 +29,7 @@ const char *const elsewhere_of_route[] = {
 	"Key",
 	"Password",
 	"CertificateFile",
+	"CertificateAuthority",
 	"CertificatePrincipals",
 	"CertificateLifetime",
 	"CertificateSkew",

@@ -175,6 +175,65 @@ issue_by_store(struct ksession *s, struct buf *sig, struct reason *why)
 	return r;
 }
 
+/* --- the authority is a key of an ssh-agent, which an errand asks --- */
+
+static int
+issue_by_agent(struct ksession *s, struct reason *why)
+{
+	int r = route_authority(s->route, &s->up.issue.ca, why);
+
+	if (r == 0)
+		r = issue_order(s, why);
+	if (r != 0)
+		return r;
+	/* the upstream is alive: nobody else waits for a place to dial because the agent is slow */
+	jobs_dial_over(s);
+	jobs_ask(s, JOB_CA, s->route->connect_timeout_ms);
+	return 0;
+}
+
+void
+issue_put_order(struct ksession *s, struct buf *order)
+{
+	struct ipc_ca_sign m = { .path = route_ca_agent(s->route),
+		.timeout_ms = (uint32_t)s->route->connect_timeout_ms,
+		.ca = buf_bytes(&s->up.issue.ca) };
+
+	m.data = issue_to_sign(s, &m.alg);
+	ipc_begin(order, IPC_CA_SIGN);
+	ipc_ca_sign_put(order, &m);
+}
+
+int
+issue_same_agent(const struct ksession *a, const struct ksession *b)
+{
+	return strcmp(route_ca_agent(a->route), route_ca_agent(b->route)) == 0;
+}
+
+void
+issue_done(struct ksession *s, const struct job_result *result)
+{
+	struct bytes signature;
+	char reason[600];
+
+	if (result->how == JOB_NOT_STARTED) {
+		upstream_no_errand(s, result->err);
+	} else if (result->how == JOB_OVERDUE) {
+		issue_failed(s, "the agent did not answer in time");
+	} else if (result->how != JOB_ANSWERED || result->msg->type != IPC_CA_SIGNED) {
+		issue_failed(s, "the errand that asks the agent ended without an answer");
+	} else {
+		signature = wire_string(&result->msg->body);
+		wire_text(&result->msg->body, reason, sizeof(reason));
+		if (wire_end(&result->msg->body) != 0)
+			issue_failed(s, "the errand's answer is not understood");
+		else if (signature.len == 0)
+			issue_failed(s, reason);
+		else
+			issue_signed(s, signature);
+	}
+}
+
 void
 issue_begin(struct ksession *s)
 {
@@ -187,7 +246,10 @@ issue_begin(struct ksession *s)
 	buf_init(&issue->certificate, CERT_WRITE_MAX);
 	buf_init(&sig, ISSUE_SIGNATURE_MAX);
 	issue->state = ISSUE_WAITS;
-	if (issue_by_store(s, &sig, &why) != 0)
+	if (route_ca_agent(s->route) != NULL) {
+		if (issue_by_agent(s, &why) != 0)
+			issue_failed(s, why.text);
+	} else if (issue_by_store(s, &sig, &why) != 0)
 		issue_failed(s, why.text);
 	else
 		issue_signed(s, buf_bytes(&sig));
@@ -207,6 +269,14 @@ issue_signed(struct ksession *s, struct bytes signature)
 	r = alg == NULL ?
 	    ERR_ALGORITHM :
 	    key_verify(buf_bytes(&issue->ca), alg, signature, data.p, data.len, &flags);
+	if (r == ERR_AUTH || r == ERR_ALGORITHM) {
+		issue_failed(s,
+		    r == ERR_AUTH ?
+			"the signature is not by the authority's key, or not over what was "
+			"to be signed" :
+			"the signature is by another algorithm than the one asked for");
+		return;
+	}
 	if (r == 0)
 		r = cert_end(&issue->certificate, signature);
 	if (r == 0)

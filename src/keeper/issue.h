@@ -18,6 +18,7 @@
 #include "base/reason.h"
 #include "base/secret.h"
 
+struct job_result;
 struct ksession;
 
 /* "LOGIN session 3f2a key SHA256:... from 203.0.113.9": sshd's line for the log has 1024 bytes. */
@@ -55,6 +56,12 @@ struct bytes issue_to_sign(const struct ksession *s, const char **alg);
 /* The signature blob, which is verified, or why there is none. */
 void issue_signed(struct ksession *s, struct bytes signature);
 void issue_failed(struct ksession *s, const char *reason);
+
+/* For jobs.c: what the errand that asks an agent is told, and its answer. */
+void issue_put_order(struct ksession *s, struct buf *order);
+void issue_done(struct ksession *s, const struct job_result *result);
+/* Do two sessions wait for the same agent? */
+int issue_same_agent(const struct ksession *a, const struct ksession *b);
 
 /* Sign with the private key of the pair: as key_sign(). */
 int issue_sign(struct issue *issue, const char *alg, const void *data, size_t len,

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "keeper/downstream.h"
 #include "keeper/factor_program.h"
+#include "keeper/issue.h"
 #include "keeper/jump.h"
 #include "keeper/jobs.h"
 #include "keeper/ksession.h"
@@ -80,6 +81,14 @@ static const struct job_type {
 	    .more = IPC_FACTOR_ASK,
 	    .put_order = factor_program_put,
 	    .done = factor_program_done },
+	[JOB_CA] = { .errand = IPC_ERRAND_CA,
+	    .phase = IPC_PHASE_UPSTREAM_AUTH,
+	    .max = JOBS_CA_MAX,
+	    .max_same = JOBS_CA_SAME_MAX,
+	    .same = issue_same_agent,
+	    .fair = 1,
+	    .put_order = issue_put_order,
+	    .done = issue_done },
 };
 
 void

@@ -25,6 +25,7 @@ enum job_kind {
 	JOB_LOOK,     /* the host key of an upstream that accept-new does not know yet */
 	JOB_JUMP,     /* a connection to a machine that a logged-in user has named */
 	JOB_FACTOR,   /* a program asks for a second factor, in several answers */
+	JOB_CA,	      /* an ssh-agent signs a certificate */
 	JOB_KINDS
 };
 
@@ -50,9 +51,13 @@ enum job_kind {
 /* Of them for one person. */
 #define JOBS_FACTORS_SAME_MAX 8
 
+/* Certificates that agents sign at once, and of them those of one agent, which does one thing at a time. */
+#define JOBS_CA_MAX 64
+#define JOBS_CA_SAME_MAX 8
+
 #define JOBS_MAX                                                                   \
 	(JOBS_LOOKUPS_MAX + JOBS_PASSWORDS_MAX + JOBS_DIALS_MAX + JOBS_LOOKS_MAX + \
-	    JOBS_JUMPS_MAX + JOBS_FACTORS_MAX)
+	    JOBS_JUMPS_MAX + JOBS_FACTORS_MAX + JOBS_CA_MAX)
 
 /* A job of a session, which has one of each kind.  All zero: nothing is asked for. */
 struct job {

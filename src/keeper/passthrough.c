@@ -125,6 +125,8 @@ passthrough_send(struct ksession *s)
 		    s->up.host);
 		return;
 	}
+	if (issue_waits(s))
+		return; /* for the authority, and then comes back here */
 	if (!for_upstream && !s->up.passthrough.key_tried && issue_wanted(s)) {
 		issue_begin(s); /* which comes back here */
 		return;

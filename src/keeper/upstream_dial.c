@@ -210,7 +210,8 @@ upstream_send_fd(struct ksession *s, int fd)
 		.title = title,
 		.alive_interval_ms = (uint32_t)route->server_alive_interval_ms,
 		.login_ms = (uint32_t)route->connect_timeout_ms,
-		.patient = upstream_method(s)->waits_for_client,
+		/* an agent has a time of its own (issue.c) */
+		.patient = upstream_method(s)->waits_for_client || route_ca_agent(s->route) != NULL,
 	};
 	struct buf b, host_keys;
 	const char *error;

@@ -68,6 +68,7 @@ static const struct keyword route_table[] = {
 	{ "Key", &route_template, R(key), .check = route_check_key },
 	{ "Password", &route_template, R(password), .check = key_name_check },
 	{ "CertificateFile", &route_template_path, R(certificate_file) },
+	{ "CertificateAuthority", &route_template_path, R(certificate_authority) },
 	{ "CertificatePrincipals", &route_template_words, R(certificate_principals),
 	    .check = route_check_principal },
 	{ "CertificateLifetime", &keyword_time, R(certificate_lifetime_ms), .value = "5m",
@@ -499,7 +500,9 @@ route_expand_text(const struct keyword *kw, char **text, const struct wildcard_m
 		return err;
 	/* an authority is one because the route says so, never because a login does */
 	if (kw->check == route_check_key &&
-	    (route_ca_of_key(filled) == NULL) != (route_ca_of_key(*text) == NULL)) {
+	    ((route_ca_of_key(filled) == NULL) != (route_ca_of_key(*text) == NULL) ||
+		(route_ca_agent_of_key(filled) == NULL) !=
+		    (route_ca_agent_of_key(*text) == NULL))) {
 		reason_set(why, "Key: \"%.80s\" is filled in with an authority", *text);
 		free(filled);
 		return ERR_FORMAT;

@@ -67,14 +67,15 @@ struct route {
 	struct strlist authorized_principals; /* empty: the login */
 	char *revoked_keys;		      /* resolved path, or NULL */
 
-	char
-	    *key; /* Key: name in the key store, CONF_KEY_AGENT, or ca:NAME (route_ca()), or NULL */
+	char *
+	    key; /* Key: name in the key store, CONF_KEY_AGENT, ca:NAME or ca-agent:SOCKET (route_ca()), or NULL */
 	char *certificate_file; /* CertificateFile: resolved path, or NULL */
 	char *key_file;		/* path of a private key in its place, or NULL */
 	char *password;		/* Password: name in the key store, or NULL */
 	int agent;		/* Key = agent: the client's agent signs, and no key of the store */
 
-	/* of the certificates that Key = ca:NAME makes */
+	/* of the certificates that Key = ca:NAME or ca-agent:SOCKET makes */
+	char *certificate_authority; /* resolved path: the public key, of an agent's; or NULL */
 	struct strlist certificate_principals; /* empty: the user upstream */
 	int certificate_lifetime_ms, certificate_skew_ms;
 	char *certificate_source_address; /* as written: "auto", "none", a list; NULL: auto */
@@ -151,9 +152,11 @@ int route_new(const struct conf *conf, const struct conf_section *section,
  * AuthenticationMethods or a factor of the gateway's has more to say. */
 int route_upstream_decides(const struct route *r);
 
-/* Key = ca:NAME: the name of the key that signs a certificate for each login, in the key store.
- * Else NULL. */
+/* The authority that signs a certificate for each login: with Key = ca:NAME the name of its key in the
+ * key store; with Key = ca-agent:SOCKET the file CertificateAuthority with its public key, and
+ * route_ca_agent() is the path of the agent's socket.  Else NULL. */
 const char *route_ca(const struct route *r);
+const char *route_ca_agent(const struct route *r);
 
 /* The command of Factor; the route has one. */
 const char *route_factor_command(const struct route *r);

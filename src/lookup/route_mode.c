@@ -35,10 +35,11 @@ route_check_no_upstream(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)
 {
 	static const char *const without[] = { "HostName", "Port", "User", "Key", "Password",
-		"CertificateFile", "CertificatePrincipals", "CertificateSourceAddress",
-		"Passthrough", "UserKnownHostsFile", "HostKeyFingerprint", "StrictHostKeyChecking",
-		"ServerAliveInterval", "ForceCommand", "SendProxy", "ConnectVia",
-		"ConnectViaPassword", "ConnectViaCA", "ResolveSRV", "ProxyJump", NULL };
+		"CertificateFile", "CertificateAuthority", "CertificatePrincipals",
+		"CertificateSourceAddress", "Passthrough", "UserKnownHostsFile",
+		"HostKeyFingerprint", "StrictHostKeyChecking", "ServerAliveInterval",
+		"ForceCommand", "SendProxy", "ConnectVia", "ConnectViaPassword", "ConnectViaCA",
+		"ResolveSRV", "ProxyJump", NULL };
 	static const char *const of_others[] = { "AllowDestinations", NULL };
 
 	if (r->mode == ROUTE_JUMP) {

@@ -96,6 +96,8 @@ void route_check_certificates(const struct conf *conf, const struct conf_section
 
 /* The NAME in ca:NAME, or NULL; key may be NULL. */
 const char *route_ca_of_key(const char *key);
+/* The SOCKET in ca-agent:SOCKET, or NULL. */
+const char *route_ca_agent_of_key(const char *key);
 
 /* Add an error if the route's policy exceeds these limits. */
 void route_check_policy_size(const struct conf_section *s, const struct route *r,

@@ -47,6 +47,11 @@ totp_name_of_login(const char *conf_dir, const char *login, char **name)
 		    "sallyport: %s: its route asks for no code; set TOTP there, such as TOTP = "
 		    "totp-%%u, or give the name of the secret with --name\n",
 		    shown);
+	else if (f.route->totp_file != NULL)
+		fprintf(stderr,
+		    "sallyport: %s: its secret is in %s; to have one in the key store, write a "
+		    "route.ini there with TOTP, or remove the file\n",
+		    shown, f.route->totp_file);
 	else if ((*name = strdup(f.route->totp)) == NULL)
 		status = key_fail_memory();
 	else

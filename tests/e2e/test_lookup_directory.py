@@ -330,6 +330,8 @@ def test_sshpiper_totp_is_asked_for(tree, otp, form):
     assert re.search(r"^factor     a code of the secret in .*users/alice/totp$", out, re.M)
     assert re.search(r"^methods    publickey,keyboard-interactive:totp$", out, re.M)
     assert "totp" not in t.gateway.notes()
+    p = t.gateway.sallyport("totp", "enroll", "alice", "-c", t.gateway.conf)
+    assert p.returncode == 1 and p.stdout == b"" and b"users/alice/totp; to have one in the key store" in p.stderr
     # each is good for at least half a minute from now on
     code = otp.code_of(otp.now())
     c = person(t.way, code)

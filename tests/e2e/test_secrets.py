@@ -10,6 +10,7 @@ from lab.gateway import sanitized
 from lab.keys import private_parts
 from lab.memory import found_in
 from lab.sshd import ME
+from lab.totp import enters, person
 from lab.wait import wait_for
 from lab.way import Way
 
@@ -113,6 +114,31 @@ def test_keeper_holds_no_private_key_of_directory_backend(secrets, ring):
         assert r.text == "in\n", r
     (keeper,) = w.gateway.keepers()
     assert found_in(keeper, needles) == set()
+
+
+def test_no_process_holds_the_secret_of_one_time_codes(coded):
+    """Nor what liboath computes with: the secret, combined with the pads of RFC 2104; nor a recovery code."""
+    if os.getuid() != 0:
+        pytest.skip("only root may read the memory of a process that cannot be dumped")
+    if sanitized():
+        pytest.skip("the sanitizer maps terabytes, and keeps what was freed")
+    w = coded()
+    secret = w.secret.secret
+    needles = {"secret": secret, **{f"{pad:02x} pad": bytes(b ^ pad for b in secret) for pad in (0x36, 0x5c)},
+               "base32": w.secret.uri.split("secret=")[1][:32].encode()}
+    assert not enters(person(w, w.secret.wrong()))
+    assert enters(person(w, w.secret.recovery[0]))
+    c = person(w, w.secret.code())
+    p = c.spawn("echo up; cat")
+    assert p.stdout.readline() == b"up\n"
+    (keeper,), (session,) = w.gateway.keepers(), w.gateway.sessions()
+    control = {"login": b"alice"}
+    for process in (keeper, session, w.gateway.master):
+        assert found_in(process, needles) == set()
+    assert found_in(keeper, control) == found_in(session, control) == set(control), "the search itself does not work"
+    # with its dashes as typed, and without them as it is hashed
+    typed = w.secret.recovery[0]
+    assert found_in(keeper, {"typed": typed.encode(), "hashed": typed.replace("-", "").upper().encode()}) == set()
 
 
 def test_unlockable_memory_is_one_warning(make_gateway, make_sshd, ring):

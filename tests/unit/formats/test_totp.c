@@ -1,6 +1,8 @@
 /*
  * formats/totp.c: secrets of one-time passwords.
  */
+#include <ctype.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -256,6 +258,55 @@ test_sealed(void **state)
 	buf_free(&out);
 }
 
+/* --- what is left behind --- */
+
+static struct totp left_secret;
+static char left_typed[TOTP_RECOVERY_TEXT_SIZE];
+
+static void *
+left_run(void *arg)
+{
+	int64_t step;
+	size_t index;
+
+	(void)!totp_find_code(&left_secret, "123456", 1111111109, 1, &step);
+	(void)!totp_find_recovery(&left_secret, left_typed, &index);
+	return arg;
+}
+
+/* On the stack there is neither the secret nor what liboath makes of it: the secret combined with the pads of
+ * RFC 2104. */
+static void
+test_nothing_is_left_on_the_stack(void **state)
+{
+	static uint8_t __attribute__((aligned(65536))) stack[512 * 1024];
+	static const int pads[] = { 0, 0x36, 0x5c };
+	uint8_t pad[20];
+	pthread_attr_t own;
+	pthread_t thread;
+	size_t i, k;
+
+	(void)state;
+	totp_new(&left_secret);
+	totp_recovery_new(left_typed);
+	assert_int_equal(totp_recovery_add(&left_secret, left_typed), 0);
+	assert_int_equal(pthread_attr_init(&own), 0);
+	assert_int_equal(pthread_attr_setstack(&own, stack, sizeof(stack)), 0);
+	assert_int_equal(pthread_create(&thread, &own, left_run, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)pthread_attr_destroy(&own);
+	for (i = 0; i < 3; i++) {
+		for (k = 0; k < sizeof(pad); k++)
+			pad[k] = (uint8_t)(left_secret.secret[k] ^ pads[i]);
+		assert_null(memmem(stack, sizeof(stack), pad, sizeof(pad)));
+	}
+	/* in upper case, without dashes */
+	for (i = k = 0; left_typed[i] != '\0'; i++)
+		if (left_typed[i] != '-')
+			pad[k++] = (uint8_t)toupper(left_typed[i]);
+	assert_null(memmem(stack, sizeof(stack), pad, k));
+}
+
 int
 main(void)
 {
@@ -266,6 +317,7 @@ main(void)
 		cmocka_unit_test(test_recovery_codes),
 		cmocka_unit_test(test_base32),
 		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_nothing_is_left_on_the_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

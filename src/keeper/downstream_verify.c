@@ -109,22 +109,28 @@ downstream_key_verify(void *ctx, const char *alg, struct bytes blob, struct byte
 
 /* --- passwords --- */
 
-/* The question that PAM asks in most places. */
 void
-downstream_ask_password(struct ksession *s)
+downstream_ask_text(struct ksession *s, const char *prompt)
 {
 	struct buf b;
 
 	buf_init(&b, 256);
 	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_REQUEST);
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
-	wire_put_text(&b, "");
+	wire_put_text(&b, ""); /* name */
+	wire_put_text(&b, ""); /* instruction */
+	wire_put_text(&b, ""); /* language */
 	wire_put_u32(&b, 1);
-	wire_put_text(&b, "Password: ");
+	wire_put_text(&b, prompt);
 	wire_put_bool(&b, 0);
 	downstream_ask(s, buf_bytes(&b));
 	buf_free(&b);
+}
+
+/* The question that PAM asks in most places. */
+void
+downstream_ask_password(struct ksession *s)
+{
+	downstream_ask_text(s, "Password: ");
 }
 
 void

@@ -16,24 +16,9 @@
 #include "keeper/downstream_factor.h"
 #include "keeper/ksession.h"
 #include "wire/methods.h"
-#include "wire/ssh.h"
 
-static void
-factor_totp_ask(struct ksession *s)
-{
-	struct buf b;
-
-	buf_init(&b, 256);
-	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_REQUEST);
-	wire_put_text(&b, ""); /* name */
-	wire_put_text(&b, ""); /* instruction */
-	wire_put_text(&b, ""); /* language */
-	wire_put_u32(&b, 1);
-	wire_put_text(&b, "Verification code: ");
-	wire_put_bool(&b, 0);
-	downstream_ask(s, buf_bytes(&b));
-	buf_free(&b);
-}
+/* As Google's module for PAM asks, which most people know. */
+static const char factor_totp_prompt[] = "Verification code: ";
 
 /* An unknown login, or a code that nobody has looked at: that takes as long as a wrong one. */
 static void
@@ -152,7 +137,7 @@ factor_totp_begin(struct ksession *s)
 
 	/* what is missing is said now to who has proven something, and to nobody else */
 	if (s->route == NULL || !auth_methods_begun(&s->down.methods)) {
-		factor_totp_ask(s);
+		downstream_ask_text(s, factor_totp_prompt);
 		return;
 	}
 	if (factor_totp_load(s, &secret) != 0)
@@ -160,7 +145,7 @@ factor_totp_begin(struct ksession *s)
 	remembered = factor_totp_remembered(s, &secret);
 	sodium_memzero(&secret, sizeof(secret));
 	if (!remembered) {
-		factor_totp_ask(s);
+		downstream_ask_text(s, factor_totp_prompt);
 		return;
 	}
 	ksession_log_factor(s, LOG_LVL_INFO, "factor_remembered",

@@ -1,14 +1,10 @@
 """A one-time code as a second factor: who types it, after what, and with which programs."""
 
-import shutil
-import subprocess
-
 import pytest
 
 from lab import totp
 from lab.password import PASSWORD
 from lab.totp import WITH_CODE, Secret, enters, person
-from lab.tty import Terminal, needs_terminals
 
 KBDINT = "keyboard-interactive"
 
@@ -157,22 +153,6 @@ def test_terminal_asks(coded):
     t.expect(r"Verification code: ")
     t.send(w.secret.code() + "\n")
     t.expect("^in")
-    assert t.wait() == 0
-    t.close()
-
-
-@pytest.mark.skipif(not all(map(shutil.which, ("plink", "puttygen"))), reason="no putty-tools")
-def test_putty(coded, tmp_path):
-    needs_terminals()
-    w = coded()
-    key = tmp_path / "key.ppk"
-    subprocess.run(["puttygen", w.client.key.path, "-O", "private", "-o", key], check=True, capture_output=True)
-    t = Terminal(["plink", "-no-antispoof", "-P", str(w.gateway.port), "-hostkey",
-                  w.gateway.host_keys[0].fingerprint, "-i", str(key), "-l", "alice", "127.0.0.1", "echo in"],
-                 {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TERM": "xterm"}, tmp_path)
-    t.expect("Verification code: ")
-    t.send(w.secret.code() + "\n")
-    t.expect(r"^in\r?\n")
     assert t.wait() == 0
     t.close()
 

@@ -183,6 +183,12 @@ def test_damaged_record_lets_nobody_in(coded):
     assert enters(person(w, w.secret.code()))
 
 
+def test_wrong_codes_are_penalised(coded):
+    w = coded(front={"PerSourcePenalties": "authfail:20m noauth:0 min:10m max:30m"})
+    assert not enters(person(w, w.secret.wrong()))
+    w.gateway.log.wait(r"127\.0\.0\.1/32 is refused for \d+ s from now on: penalty: failed authentication")
+
+
 def test_json_events(coded):
     w = coded(front={"LogFormat": "json"}, TotpRemember="1h")
     assert enters(person(w, w.secret.recovery[0]))

@@ -54,6 +54,8 @@ downstream_lookup_forget_route(struct ksession *s)
 	jobs_cancel_kind(s, JOB_FACTOR);
 	route_free(&s->route);
 	s->down.methods = s->down.methods_verified = (struct auth_methods){ 0 };
+	s->down.factor = NULL;
+	s->down.proofs[0] = '\0';
 	s->down.key_verified = 0;
 	strlist_free(&s->down.keys_used);
 	authorized_options_free(&s->down.offered_options);

@@ -23,26 +23,31 @@ RUN = {"RunNetworkAs": USER} if USER else {}
 SIGN_REQUEST, SIGN_RESPONSE, FAILURE = 13, 14, 5
 
 
-def reachable(directory):
+def reachable(directory, user=USER):
     """A directory for the socket of an agent with that user."""
     directory.chmod(0o755)
     own = directory / "agent"
     own.mkdir()
-    if USER:
-        shutil.chown(own, USER)
+    if user:
+        shutil.chown(own, user)
     return own
+
+
+def as_user(user):
+    """Arguments of subprocess for a daemon of the test's with this user, or None for ours."""
+    became = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+    return {"stdin": subprocess.DEVNULL, "cwd": "/", **became}
 
 
 class CaAgent:
     """An ssh-agent with its own user, in a directory made by reachable()."""
 
-    def __init__(self, directory, *flags, **env):
+    def __init__(self, directory, *flags, user=USER, **env):
         self.path = directory / "socket"
         self.env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "SSH_AUTH_SOCK": str(self.path), **env}
         self.process = subprocess.Popen(
-            ["ssh-agent", "-D", "-a", self.path, *flags], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env=self.env, user=USER, group=pwd.getpwnam(USER).pw_gid if USER else None,
-            extra_groups=[] if USER else None, preexec_fn=procs.end_with_us, start_new_session=True, cwd="/")
+            ["ssh-agent", "-D", "-a", self.path, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=self.env, preexec_fn=procs.end_with_us, start_new_session=True, **as_user(user))
         wait_for("the agent", lambda: net.accepts(str(self.path)))
 
     def ssh_add(self, *args, **env):
@@ -64,7 +69,8 @@ class Token:
 
     PIN = "314159"
 
-    def __init__(self, directory):
+    def __init__(self, directory, user=USER):
+        self.user = user
         modules = [Path(p) for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so",
                                      "/usr/lib64/pkcs11/libsofthsm2.so") if Path(p).exists()]
         if not modules or not shutil.which("softhsm2-util") or not shutil.which("pkcs11-tool"):
@@ -74,15 +80,13 @@ class Token:
         tokens = directory / "tokens"
         tokens.mkdir()
         (directory / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
-        if USER:
-            shutil.chown(tokens, USER)
+        if user:
+            shutil.chown(tokens, user)
         self.run("softhsm2-util", "--init-token", "--free", "--label", "ca", "--pin", self.PIN, "--so-pin", self.PIN)
 
     def run(self, *argv):
         return subprocess.run([str(a) for a in argv], env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **self.env},
-                              check=True, capture_output=True, text=True, timeout=120, cwd="/", user=USER,
-                              group=pwd.getpwnam(USER).pw_gid if USER else None,
-                              extra_groups=[] if USER else None).stdout
+                              check=True, capture_output=True, text=True, timeout=120, **as_user(self.user)).stdout
 
     def generate(self, kind, path):
         """A key with its public half in path.pub."""

@@ -58,8 +58,9 @@ FUZZ_SRC   := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZERS    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 # Plays the processes around the keeper, for a fuzzer and a unit test.
 DRIVER_SRC := $(sort $(wildcard tests/fuzz/keeper_*.c))
-# For the end-to-end tests: a security key that ssh loads, an account that Dropbear has preloaded.
-PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so
+# For the end-to-end tests: a security key that ssh loads, an account that Dropbear has preloaded, a clock for a
+# gateway.
+PROVIDER   := $(BUILD)/tests/sk_provider.so $(BUILD)/tests/passwd.so $(BUILD)/tests/clock.so
 # A bare accept loop, with which the end-to-end tests compare the cost of refusing a connection.
 LOOP       := $(BUILD)/tests/accept_loop
 # A program of its own, for root: sallyport-pam(8).

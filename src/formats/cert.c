@@ -267,8 +267,9 @@ cert_show_time(uint64_t when, char out[32])
 int
 cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason *why)
 {
-	char when[32];
+	char when[32], present[32];
 
+	cert_show_time((uint64_t)now, present);
 	if (c->kind != (uint32_t)kind) {
 		reason_set(why, "the certificate is a %s's, not a %s's",
 		    kind == CERT_USER ? "host" : "user", kind == CERT_USER ? "user" : "host");
@@ -276,12 +277,15 @@ cert_valid(const struct cert *c, enum cert_kind kind, time_t now, struct reason 
 	}
 	if (now < 0 || (uint64_t)now < c->valid_after) {
 		cert_show_time(c->valid_after, when);
-		reason_set(why, "the certificate is not valid before %s", when);
+		reason_set(why, "the certificate is not valid before %s; this host's clock says %s",
+		    when, present);
 		return 0;
 	}
 	if ((uint64_t)now >= c->valid_before) {
 		cert_show_time(c->valid_before, when);
-		reason_set(why, "the certificate has expired: it was valid until %s", when);
+		reason_set(why,
+		    "the certificate has expired: it was valid until %s; this host's clock says %s",
+		    when, present);
 		return 0;
 	}
 	return 1;

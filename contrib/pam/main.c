@@ -142,7 +142,7 @@ main_ask_pam(const struct order *o, const char *directory, struct conversation *
 static int
 main_serve(const char *user, const char *directory)
 {
-	static struct conversation c;
+	struct conversation c = { .rounds = 0 };
 	char line[LINE_MOST + 1];
 	const char *text = NULL;
 	struct order o;

@@ -85,7 +85,7 @@ enum auth_server_verdict downstream_look_up(struct ksession *s, struct buf *out)
 void downstream_check_password(struct ksession *s);
 /* Ask the client for a password, as PAM does. */
 void downstream_ask_password(struct ksession *s);
-/* Ask for one text, which is not shown while it is typed. */
+/* Ask for one text, which is not shown while it is typed; NULL: for none, which the client answers by itself. */
 void downstream_ask_text(struct ksession *s, const char *prompt);
 
 /* For jobs.c: what an errand is told, to run a lookup program or to check a password, and the

@@ -119,9 +119,11 @@ downstream_ask_text(struct ksession *s, const char *prompt)
 	wire_put_text(&b, ""); /* name */
 	wire_put_text(&b, ""); /* instruction */
 	wire_put_text(&b, ""); /* language */
-	wire_put_u32(&b, 1);
-	wire_put_text(&b, prompt);
-	wire_put_bool(&b, 0);
+	wire_put_u32(&b, prompt != NULL);
+	if (prompt != NULL) {
+		wire_put_text(&b, prompt);
+		wire_put_bool(&b, 0);
+	}
 	downstream_ask(s, buf_bytes(&b));
 	buf_free(&b);
 }

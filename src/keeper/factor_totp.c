@@ -110,7 +110,7 @@ factor_totp_login(const struct ksession *s, const struct totp *secret, const cha
 
 /* Does the client need no code, because of TotpRemember?  If the record cannot be read, it does. */
 static int
-factor_totp_remembered(struct ksession *s, const struct totp *secret)
+factor_totp_remembers(const struct ksession *s, const struct totp *secret)
 {
 	uint8_t proof[TOTP_RECORD_PROOF_SIZE];
 	struct totp_login l;
@@ -129,28 +129,52 @@ factor_totp_remembered(struct ksession *s, const struct totp *secret)
 	return remembered;
 }
 
+/* A client that is remembered is asked for nothing, but asked: ssh begins no other conversation, such as
+ * that of Factor, after one without a question. */
 static void
 factor_totp_begin(struct ksession *s)
 {
 	struct totp secret;
-	int remembered;
+	int remembered = 0;
 
 	/* what is missing is said now to who has proven something, and to nobody else */
-	if (s->route == NULL || !auth_methods_begun(&s->down.methods)) {
-		downstream_ask_text(s, factor_totp_prompt);
-		return;
+	if (s->route != NULL && auth_methods_begun(&s->down.methods)) {
+		if (factor_totp_load(s, &secret) != 0)
+			return;
+		remembered = factor_totp_remembers(s, &secret);
+		sodium_memzero(&secret, sizeof(secret));
 	}
+	downstream_ask_text(s, remembered ? NULL : factor_totp_prompt);
+}
+
+/* The client has been asked for nothing. */
+static void
+factor_totp_answer_nothing(struct ksession *s)
+{
+	struct totp secret;
+	int remembered;
+
 	if (factor_totp_load(s, &secret) != 0)
 		return;
-	remembered = factor_totp_remembered(s, &secret);
+	remembered = factor_totp_remembers(s, &secret);
 	sodium_memzero(&secret, sizeof(secret));
 	if (!remembered) {
-		downstream_ask_text(s, factor_totp_prompt);
+		factor_totp_failed(s);
 		return;
 	}
 	ksession_log_factor(s, LOG_LVL_INFO, "factor_remembered",
 	    "no code is asked for, because of TotpRemember");
 	downstream_method_passed(s);
+}
+
+static unsigned int
+factor_totp_answers(struct bytes message)
+{
+	struct wire w;
+
+	wire_init(&w, message.p, message.len);
+	(void)wire_u8(&w);
+	return wire_u32(&w);
 }
 
 /* The answer of the client as text.  0, or ERR_FORMAT: it is too long, or has a NUL. */
@@ -265,7 +289,10 @@ factor_totp_answer(struct ksession *s, struct bytes message)
 	char typed[TOTP_CODE_MAX + 1] = "";
 	struct totp secret;
 
-	(void)message;
+	if (s->route != NULL && factor_totp_answers(message) == 0) {
+		factor_totp_answer_nothing(s);
+		return;
+	}
 	/* neither what cannot be a code nor no code at all is a guess */
 	if (s->route == NULL || factor_totp_typed(s, typed) != 0 || typed[0] == '\0') {
 		factor_totp_failed(s);

@@ -126,6 +126,34 @@ def test_secret_of_several_logins(gated):
     assert enters(person(w, secret.code(), user="bob"))
 
 
+def test_code_and_then_a_program(factor):
+    """TOTP and Factor without AuthenticationMethods: both; and what is remembered of one is not of the other."""
+    f = factor(methods=None, **WITH_CODE, TotpRemember="1h")
+    secret = Secret(f.gateway)
+    options = {"password": "123456", "NumberOfPasswordPrompts": "3"}
+    c = person(f.way, secret.code(), **options)
+    assert enters(c)
+    assert prompts(c) == [CODE, "Code:"]
+    c.answers.give()
+    assert enters(c)
+    assert prompts(c) == ["Code:"]
+    c = person(f.way, **{**options, "password": "654321"})
+    assert not enters(c)
+    assert CODE not in prompts(c)
+
+
+def test_code_or_a_program(factor):
+    """The first list counts, unless the client asks for the other device."""
+    f = factor(methods=f"publickey,{KBDINT}:totp publickey,{KBDINT}:factor", **WITH_CODE)
+    secret = Secret(f.gateway)
+    c = person(f.way, secret.code(), password="123456")
+    assert enters(c)
+    assert prompts(c) == [CODE]
+    c = person(f.way, password="123456", KbdInteractiveDevices="factor")
+    assert enters(c)
+    assert prompts(c) == ["Code:"]
+
+
 def test_check_says_what_does_not_go_together(gated):
     w = gated()
     for words, error in (

@@ -151,9 +151,6 @@ static const struct {
 	    "a program can print the whole route: [lookup exec], sallyport-exec(5)" },
 	{ NULL, "AuthorizedPrincipalsFile",
 	    "write AuthorizedPrincipals, or principals= in a cert-authority line" },
-	{ NULL, "TOTP",
-	    "one-time codes are not supported yet; with Passthrough the upstream can ask for "
-	    "them" },
 	{ NULL, "Record", RECORDS },
 	{ NULL, "Recording", RECORDS },
 	{ NULL, "AllowUsers", ALLOWED },

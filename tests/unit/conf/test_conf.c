@@ -401,6 +401,8 @@ test_words_from_elsewhere(void **state)
 	    "exist; who may use one is in its AuthorizedKeysFile");
 	gateway_bad("Unlock = passphrase",
 	    "unknown keyword \"Unlock\" in [gateway]: it belongs to [keystore]");
+	gateway_bad("TOTP = x",
+	    "unknown keyword \"TOTP\" in [gateway]: it belongs to a [route LOGIN]");
 	gateway_bad("PermitTTY = no",
 	    "unknown keyword \"PermitTTY\" in [gateway]: it belongs to a [route LOGIN]");
 	write_text("conf.d/a.ini", "[Host alice]\nHostName = x\n[lookup]\nPath = x\n");

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from lab import net, web
+from lab.ca import CA
 from lab.gateway import TREE, Gateway, sanitized
 from lab.hops import Behind
+from lab.totp import WITH_CODE, Secret, enters, person
 from lab.wait import PATIENCE
 from lab.way import Way
 from lab.x509 import Authority
@@ -217,3 +219,31 @@ def test_pam_units():
     if found is None:
         pytest.skip(f"this systemd does not look at files: {p.stderr}")
     assert float(found[1]) <= 2.9, p.stdout
+
+
+def test_second_factors_and_certificates_work_within_unit(confined, short, ring, make_sshd, tmp_path):
+    """A code and a program's question, a certificate for the machine, and records of the keeper's user."""
+    os.chmod(short, 0o755)
+    authority = CA(short / "authority", ring.get("authority"))
+    upstream = make_sshd(TrustedUserCAKeys=authority.file)
+    program = short / "factor"
+    program.write_text("#!/bin/sh\necho 'prompt Verification number:'; echo ask; read -r n; [ $n = 42 ]\n")
+    program.chmod(0o755)
+    state = short / "state"
+    state.mkdir()
+    shutil.chown(state, "daemon", "daemon")
+    g = Gateway(short / "gateway", ring, within=confined, RunAs="daemon", RunNetworkAs="games", StateDirectory=state)
+    try:
+        g.add_key("authority", authority.key)
+        g.keys["ca:authority"] = authority.key.public
+        g.route("alice", upstream, [ring.get("client")], key="ca:authority", Factor=f"exec:{program}", **WITH_CODE)
+        code = Secret(g).code()
+        g.start()
+        w = Way("gateway", tmp_path, ring, upstream, g)
+        assert enters(person(w, code, "42", NumberOfPasswordPrompts="2"))
+        assert not enters(person(w, code, "42"))
+        assert (state / "totp" / "totp-alice").owner() == (state / "serial" / "last").owner() == "daemon"
+        upstream.log.wait(r"Accepted publickey for \S+ .* ED25519-CERT SHA256:\S+ ID alice session ")
+        w.close()
+    finally:
+        g.stop()

@@ -27,7 +27,8 @@ RUN apt-get update \
         $([ "$(dpkg --print-architecture)" != amd64 ] || echo libipsec-mb1) \
     && rm -rf /var/lib/apt/lists/* \
     && for user in sallyport sallyport-net; do \
-        useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $user || exit; done
+        useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $user || exit; done \
+    && install -d -o sallyport -g sallyport /var/lib/sallyport
 COPY --from=build /out /
 COPY contrib/docker/gateway.sh contrib/docker/answers.sh /usr/local/lib/sallyport/
 # There is no USER: the gateway starts as root, the keeper becomes sallyport, and all other processes

@@ -20,9 +20,11 @@ RECOVERY = r"[a-z2-7]{4}-[a-z2-7]{4}-[a-z2-7]{4}"
 class Totp:
     def __init__(self, path):
         self.path = path
-        subprocess.run([SALLYPORT, "init", path], capture_output=True, check=True, timeout=120)
-        for name in ("authorized", "id"):
-            (path / name).touch(mode=0o600)
+        (path / "conf.d").mkdir(parents=True)
+        (path / "conf.d" / "00-gateway.ini").write_text(
+            "[gateway]\nHostKey = host_ed25519\n" + ("RunAs = root\n" if os.getuid() == 0 else ""))
+        (path / "authorized").touch(mode=0o600)
+        assert self("generate", "host_ed25519", command="key").returncode == 0
         (path / "conf.d" / "50-routes.ini").write_text("".join(
             f"[route {name}]\nHostName = 127.0.0.1\nAuthorizedKeysFile = {path}/authorized\nPassword = machine\nStrictHostKeyChecking = no\n{more}\n"
             for name, more in (("alice", "TOTP = totp-%u"), ("bob", ""), ("dev-*", "TOTP = %1.team"))))

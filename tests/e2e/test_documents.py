@@ -65,7 +65,7 @@ def test_protocol_has_every_message():
 
 
 @pytest.mark.parametrize("path", ["doc/ARCHITECTURE.md", "doc/HACKING.md", "doc/PROTOCOL.keeper", "doc/PROTOCOL.store",
-                                  "tests/README.md"])
+                                  "doc/PROTOCOL.state", "tests/README.md"])
 def test_files_that_a_document_names_exist(path):
     """What looks like a file of the tree is one: src/..., or DIR/NAME.c below src/."""
     text = (TREE / path).read_text()

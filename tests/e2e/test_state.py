@@ -119,7 +119,7 @@ def test_reload_to_a_first_one_is_refused(gateway, short):
 
 
 def test_read_only_one_is_said_at_start(gateway, short, ring, tmp_path):
-    """Logins that need it would be refused; others go on."""
+    """Logins that need it are refused; others go on."""
     if os.getuid() != 0:
         pytest.skip("mounts")
     path = short / "state"
@@ -131,6 +131,9 @@ def test_read_only_one_is_said_at_start(gateway, short, ring, tmp_path):
     if subprocess.run([*within, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no mount namespaces here")
     set_state(gateway, path)
+    authority = gateway.add_key("authority", ring.get("authority"))
+    gateway.keys["ca:authority"] = authority.public
+    gateway.route("bob", gateway.sshd, [ring.get("client")], key="ca:authority")
     p = subprocess.run([*within, gateway.program, "check", "-c", gateway.conf], capture_output=True, text=True,
                        check=False)
     assert p.returncode == 0 and re.search(r"note: \S+: StateDirectory: \S+: .*Read-only file system", p.stderr), p
@@ -140,5 +143,7 @@ def test_read_only_one_is_said_at_start(gateway, short, ring, tmp_path):
     w = Way("gateway", tmp_path, ring, gateway.sshd, gateway)
     try:
         w.answers()
+        assert w.new_client(user="bob").ssh("true").code == 255
+        gateway.log.wait(r"refused: Key = ca:authority: no certificate: \S+/state/serial\S*: .*Read-only file system")
     finally:
         w.close()

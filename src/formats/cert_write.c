@@ -15,13 +15,15 @@
 const char *
 cert_ca_algorithm(const char *type)
 {
+	const char *certificate = cert_type_for_key(type);
+
 	if (strcmp(type, "ssh-rsa") == 0)
 		return "rsa-sha2-512";
 	/* a key on a token needs a finger at each signature: ssh-keygen takes such a CA, but a
 	 * gateway has none, and an agent's would ask at each login */
-	if (strncmp(type, "sk-", 3) == 0)
+	if (strncmp(type, "sk-", 3) == 0 || certificate == NULL)
 		return NULL;
-	return pubkey_algorithm_ok(type, type) ? type : NULL;
+	return cert_key_type(certificate);
 }
 
 static int

@@ -47,7 +47,7 @@ int cert_begin(struct buf *out, const struct cert_order *order, struct bytes ca)
 int cert_end(struct buf *out, struct bytes signature) MUST_CHECK;
 
 /* The algorithm that a CA key of this type ("ssh-rsa") signs certificates with: "rsa-sha2-512", or
- * the type itself.  NULL if no CA can have such a key.  Static, or the type. */
+ * the type itself.  NULL if no CA can have such a key.  Static. */
 const char *cert_ca_algorithm(const char *type);
 
 #endif

@@ -171,7 +171,7 @@ def test_password_does_not_pass_for_a_code(gated, hashed, client):
 
 
 def test_code_that_is_not_asked_for_is_followed_by_the_rest(gated, hashed, client):
-    """TotpRemember, with a password to come: it settles the conversation when that begins, and nothing else."""
+    """TotpRemember, with a password to come: it passes for the code alone, and only for who has proven the key."""
     w = gated(route={**WITH_CODE, "TotpRemember": "1h", "PasswordHash": hashed,
                      "AuthenticationMethods": f"publickey,{KBDINT}:totp,password"})
     secret = Secret(w.gateway)
@@ -184,7 +184,8 @@ def test_code_that_is_not_asked_for_is_followed_by_the_rest(gated, hashed, clien
     for word in ("wrong", PASSWORD):
         t = client(w)
         assert prove(t) == KBDINT
-        assert t.ask(*conversation("alice"))[1] == [(FAILURE, b"\0\0\0\x08password\1")]
+        assert reply(t, conversation("alice")) == QUESTION
+        assert t.ask(*answers())[1] == [(FAILURE, b"\0\0\0\x08password\1")]
         assert SUCCESS not in t.received and not w.sshd.log.find("Connection from", mark)
         assert reply(t, password("alice", word)) == (SUCCESS if word == PASSWORD else FAILURE)
 

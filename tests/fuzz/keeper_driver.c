@@ -74,7 +74,8 @@ earned(const struct slot *slot)
 	CHECK(login[0] != '\0' && login[1] == '\0');
 	return ((needs & WORLD_KEY) == 0 || (slot->proofs & login_bit(login[0])) != 0) &&
 	    ((needs & WORLD_PASSWORD) == 0 || (slot->passwords & login_bit(login[0])) != 0) &&
-	    ((needs & WORLD_CODE) == 0 || slot->code);
+	    ((needs & WORLD_CODE) == 0 || slot->code) &&
+	    ((needs & WORLD_FACTOR) == 0 || slot->factor_passed);
 }
 
 static int
@@ -312,6 +313,28 @@ slot_drain(struct slot *slot)
 	}
 }
 
+/* What a program of Factor is told: lines. */
+static void
+factor_drain(struct slot *slot)
+{
+	static uint8_t message[IPC_MAX];
+	struct bytes answer;
+	struct wire w;
+	ssize_t n;
+	int fd;
+
+	while (slot->factor && slot->errand != -1 &&
+	    (n = fd_recv(slot->errand, message, sizeof(message), &fd, MSG_DONTWAIT)) > 0) {
+		CHECK(fd == -1 && message[0] == IPC_FACTOR_ANSWERS);
+		wire_init(&w, message + 1, (size_t)n - 1);
+		while (w.left > 0) {
+			answer = wire_string(&w);
+			CHECK(wire_err(&w) == 0 && answer.len <= IPC_QUESTION_MAX);
+			CHECK(answer.len == 0 || memchr(answer.p, '\n', answer.len) == NULL);
+		}
+	}
+}
+
 /* A password that is to be checked: it waits in the socket. */
 static void
 take_check(int fd)
@@ -426,7 +449,10 @@ master_drain(void)
 			take_look(fd);
 			continue;
 		}
-		CHECK(message[0] == (kind == IPC_ERRAND_DIAL ? IPC_DIAL : IPC_RUN));
+		CHECK(message[0] ==
+		    (kind == IPC_ERRAND_DIAL	      ? IPC_DIAL :
+			    kind == IPC_ERRAND_FACTOR ? IPC_FACTOR :
+							IPC_RUN));
 		wire_init(&w, message + 1, (size_t)n - 1);
 		id = wire_u64(&w);
 		for (i = 0; i < SLOTS &&
@@ -440,6 +466,7 @@ master_drain(void)
 				    (needs_of(&driver.slots[i]) & WORLD_CARRIED));
 			fd_close(&driver.slots[i].errand);
 			driver.slots[i].errand = fd;
+			driver.slots[i].factor = kind == IPC_ERRAND_FACTOR;
 		} else {
 			fd_close(&fd);
 		}
@@ -464,6 +491,8 @@ settle(void)
 		master_drain();
 		for (i = 0; i < SLOTS; i++)
 			slot_drain(&driver.slots[i]);
+		for (i = 0; i < SLOTS; i++)
+			factor_drain(&driver.slots[i]);
 		for (i = 0; i < SLOTS; i++)
 			tls_drain(&driver, &driver.slots[i]);
 	}

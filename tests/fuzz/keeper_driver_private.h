@@ -32,9 +32,11 @@ struct slot {
 	} shown, host;			/* the key last sent, and the one said to be good */
 	unsigned int proofs, passwords; /* by the place of the login in world_logins */
 	int code;			/* a right one has been sent */
-	int success;			/* the upstream has said so */
-	int bad;			/* has sent what does not fit */
-	struct buf request;		/* the last that the upstream was sent */
+	int factor,
+	    factor_passed;  /* the errand asks for a factor; one has said that it is proven */
+	int success;	    /* the upstream has said so */
+	int bad;	    /* has sent what does not fit */
+	struct buf request; /* the last that the upstream was sent */
 	struct buf agent_request;
 
 	/* The process of a TLS connection, beside it (keeper_tls.c). */

@@ -368,8 +368,49 @@ step_ran(struct driver *d, struct slot *s, uint8_t arg)
 		.status = arg == '1',
 		.out = { text.data, text.len },
 		.said = "" });
+	s->factor_passed |= s->factor && arg != '1' && arg != '3';
 	step_send(s->errand, &b, -1);
 	buf_free(&text);
+}
+
+/* The program of a factor asks so many questions; x: more than it may, e: with bytes that a client is not to see. */
+static void
+step_factor_asks(struct driver *d, struct slot *s, uint8_t arg)
+{
+	static const uint8_t text[] = "Code\0\x1b[2J\xff: ";
+	struct ipc_factor_ask ask = { .info = { text, sizeof(text) - 1 } };
+	struct buf b;
+	uint32_t i;
+
+	ask.n = arg >= '0' && arg <= '8' ? (uint32_t)(arg - '0') : 1;
+	for (i = 0; i < ask.n; i++)
+		ask.questions[i] = (struct ipc_question){ 0,
+			{ text, arg == 'e' ? sizeof(text) - 1 : 4 } };
+	ipc_begin(&b, IPC_FACTOR_ASK);
+	if (arg == 'x') {
+		wire_put_text(&b, "");
+		wire_put_u32(&b, IPC_QUESTIONS_MAX + 1);
+	} else {
+		ipc_factor_ask_put(&b, &ask);
+	}
+	step_send(s->errand, &b, -1);
+}
+
+/* n: an answer with a newline; 0: none; else so many. */
+static void
+step_factor_answers(struct driver *d, struct slot *s, uint8_t arg)
+{
+	const uint32_t n = arg >= '0' && arg <= '8' ? (uint32_t)(arg - '0') : 1;
+	struct buf b;
+	uint32_t i;
+
+	buf_init(&b, 256);
+	buf_put_u8(&b, SSH_MSG_USERAUTH_INFO_RESPONSE);
+	wire_put_u32(&b, n);
+	for (i = 0; i < n; i++)
+		wire_put_text(&b, arg == 'n' ? "a\nb" : "a");
+	send_auth(s, &b);
+	buf_free(&b);
 }
 
 static void
@@ -521,6 +562,8 @@ static const struct {
 	{ 'd', step_not_dialled },
 	{ 'E', step_ran },
 	{ 'e', step_errand_dies },
+	{ 'm', step_factor_asks },
+	{ 'r', step_factor_answers },
 	{ 'H', step_host_key },
 	{ 'h', step_foreign_key },
 	{ 'l', step_looked },
@@ -596,6 +639,7 @@ raw_step(struct driver *d, struct slot *s, char what, uint8_t type, struct bytes
 		fd_close(&fd);
 		break;
 	case '#':
+		s->factor_passed |= s->factor && type == IPC_RAN;
 		step_send(s->errand, &b, -1);
 		break;
 	case '~':

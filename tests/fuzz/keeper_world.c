@@ -56,11 +56,16 @@ static const struct {
 	{ 'v', WORLD_KEY, "%KKey = mapped\nUserKnownHostsFile = known_hosts\nProxyJump = hop\n" },
 	{ 'b', WORLD_KEY | WORLD_CODE,
 	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nTOTP = code\nTotpSkew = 10\n" },
+	{ 'd', WORLD_KEY | WORLD_FACTOR,
+	    "%KKey = mapped\nUserKnownHostsFile = known_hosts\nFactor = exec:/bin/true\n" },
+	{ 'g', WORLD_FACTOR,
+	    "Key = mapped\nUserKnownHostsFile = known_hosts\nFactor = exec:/bin/true\n"
+	    "AuthenticationMethods = keyboard-interactive:factor\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxurvwyzb";
+const char world_logins[] = "kehmcstpqanofxurvwyzbdg";
 
 int
 world_needs(char login)

@@ -25,6 +25,7 @@ struct world_key {
 	16	       /* judges what AuthenticationMethods asks for: the mapped key never signs */
 #define WORLD_HOLDS 32 /* there is none: the person holds tunnels */
 #define WORLD_CODE 64  /* a code, as well (TOTP) */
+#define WORLD_FACTOR 128 /* what a program asks, as well (Factor) */
 
 /* A login is one letter; 0 for one that does not exist. */
 int world_needs(char login);

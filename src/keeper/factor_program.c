@@ -58,7 +58,7 @@ factor_program_same(const struct ksession *a, const struct ksession *b)
 }
 
 static int
-factor_program_command(const struct ksession *s, struct lookup_command *command)
+factor_program_command(const struct ksession *s, int64_t left_ms, struct lookup_command *command)
 {
 	const struct strlist *keys = &s->down.keys_used;
 	char session[24], time_left[24];
@@ -77,8 +77,7 @@ factor_program_command(const struct ksession *s, struct lookup_command *command)
 	int r;
 
 	snprintf(session, sizeof(session), "%04jx", (uintmax_t)s->id);
-	snprintf(time_left, sizeof(time_left), "%jd",
-	    (intmax_t)(s->jobs[JOB_FACTOR].timeout_ms / 1000));
+	snprintf(time_left, sizeof(time_left), "%jd", (intmax_t)(left_ms / 1000));
 	r = program_put(route_factor_command(s->route), s->snapshot->conf->base, &request, command);
 	if (r == 0)
 		r = program_add_variable(&command->env, "SALLYPORT_ROUTE", s->route->name);
@@ -92,15 +91,16 @@ factor_program_command(const struct ksession *s, struct lookup_command *command)
 void
 factor_program_put(struct ksession *s, struct buf *order)
 {
+	const int64_t left_ms = factor_program_time(s); /* it may have waited for its turn */
 	struct lookup_command command = { 0 };
 	struct ipc_run run;
 	int r;
 
 	ipc_begin(order, IPC_FACTOR);
-	r = factor_program_command(s, &command);
+	r = factor_program_command(s, left_ms, &command);
 	run = (struct ipc_run){
 		.session = s->id,
-		.timeout_ms = (uint32_t)s->jobs[JOB_FACTOR].timeout_ms,
+		.timeout_ms = (uint32_t)left_ms,
 		.argv = command.argv,
 		.env = command.env,
 		.closed = command.closed,

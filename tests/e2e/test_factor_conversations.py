@@ -387,6 +387,13 @@ def test_program_that_has_gone(factor, person):
     f.script.chmod(0o777)
     refused(person(f.way))
     f.gateway.log.wait(f"alice.*refused: exec:{f.script}: {f.script}: others may write to it")
+    f.script.chmod(0o644)
+    refused(person(f.way))
+    f.gateway.log.wait(f"alice.*refused: exec:{f.script}: {f.script}: is not executable; run: chmod")
+    f.script.write_text("#!/no/such/shell\n")
+    f.script.chmod(0o755)
+    refused(person(f.way))
+    f.gateway.log.wait(f"alice.*refused: exec:{f.script}: cannot be run: No such file or directory")
 
 
 # --- the manual ---

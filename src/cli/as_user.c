@@ -69,6 +69,12 @@ as_user_programs(const struct as_user *u)
 }
 
 void
+as_user_network(const struct as_user *u)
+{
+	as_user_become(u->users.network);
+}
+
+void
 as_user_self(void)
 {
 	as_user_become(NULL);

@@ -17,10 +17,11 @@ struct as_user {
 void as_user_init(struct as_user *u, const char *dir);
 void as_user_free(struct as_user *u);
 
-/* Become the user of the keeper, of lookup programs, and again the user we were started by.
+/* Become the user of the keeper, of lookup programs, of the network processes, and again the user we were started by.
  * Ends the program if that is not possible. */
 void as_user_keeper(const struct as_user *u);
 void as_user_programs(const struct as_user *u);
+void as_user_network(const struct as_user *u);
 void as_user_self(void);
 
 /* The user of lookup programs; NULL: no change. */

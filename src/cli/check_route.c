@@ -4,6 +4,8 @@
  * All that is found here concerns the logins of this route, while others work, and a reload does not look at
  * it.  So it is added to the notes.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +244,22 @@ check_factor_programs(struct check *c, const struct conf_entry *e, const char *p
 	    programs->n == 0 ? ", because [lookup exec] has RunAs" : "");
 }
 
+/* Programs of Factor run as the user of the network processes, which the keeper cannot look as. */
+static void
+check_factor_runs(struct check *c, const struct conf_entry *e, const char *path)
+{
+	struct reason closed;
+
+	if (c->as.users.network == NULL)
+		return;
+	as_user_network(&c->as);
+	if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1 && errno == EACCES) {
+		(void)access_hint(path, X_OK, &closed);
+		conf_error(&c->notes, e->file, e->line, "Factor: %s: %s", path, closed.text);
+	}
+	as_user_keeper(&c->as);
+}
+
 /* The program of Factor, which only a login would find missing. */
 static void
 check_factor(struct check *c, const struct conf_section *s, const struct route *r)
@@ -255,8 +273,10 @@ check_factor(struct check *c, const struct conf_section *s, const struct route *
 	if (program_check(&r->file_rule, route_factor_command(r), &why) != 0)
 		conf_error(&c->notes, e.file, e.line, "Factor: %s", why.text);
 	path = program_path(route_factor_command(r));
-	if (path != NULL)
+	if (path != NULL) {
 		check_factor_programs(c, &e, path);
+		check_factor_runs(c, &e, path);
+	}
 	free(path);
 }
 

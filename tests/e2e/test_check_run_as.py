@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -256,6 +257,18 @@ def test_lookup_program_executable_by_keeper_alone(run_as, program):
     program.chmod(0o750)
     subprocess.run(["chgrp", "daemon", program], check=True)
     run_as.complains("20-lookup.ini", "Command", program, "games")
+
+
+@pytest.mark.parametrize("owner", ["root", "daemon"])
+def test_program_of_a_factor_that_its_user_cannot_execute(run_as, program, owner):
+    """It runs as the network processes do, whoever the keeper is."""
+    (run_as.gateway.conf / "20-lookup.ini").unlink()
+    run_as.route(Factor=f"exec:{program}", AuthenticationMethods="publickey,keyboard-interactive:factor")
+    assert run_as.check() == OK
+    program.chmod(0o744)
+    shutil.chown(program, owner)
+    status, text = run_as.check()
+    assert status == 0 and re.search(rf"10-alice.ini:\d+: Factor: {program}: user games cannot", text), text
 
 
 def test_route_does_not_run_lookup_program_as_root(run_as, program):

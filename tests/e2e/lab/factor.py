@@ -95,7 +95,7 @@ class Person:
         try:
             return self.transport.auth_interactive(self.login, answer) == []
         except paramiko.BadAuthenticationType:
-            raise
+            raise  # there was no conversation
         except paramiko.AuthenticationException:
             return False
 

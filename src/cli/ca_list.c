@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/ca_record.h"
 #include "cli/cli.h"
+#include "cli/each_login.h"
 #include "formats/pubkey.h"
 #include "lookup/percent.h"
+#include "lookup/route_types.h"
 
 /* CAs that are shown: a configuration has a few. */
 #define CA_LIST_MAX 1000
@@ -26,6 +27,7 @@ struct ca_entry {
 struct ca_list {
 	const struct ca_args *args;
 	struct keystore *ks;
+	struct lookup *lookup; /* while directories are looked at */
 	struct ca_entry *v;
 	size_t n;
 	int status; /* a key that cannot be shown does not hide the others */
@@ -61,34 +63,70 @@ ca_list_named(struct ca_list *l, const char *name)
 	return ca_list_new(l, name);
 }
 
-/* A route that has Key = ca:NAME; or Key = ca-agent:SOCKET with CertificateAuthority = FILE.pub. */
+static void
+ca_list_add(struct ca_list *l, const char *name, const char *route)
+{
+	if (strlist_add(&ca_list_named(l, name)->routes, route, strlen(route)) != 0)
+		fatal("out of memory");
+}
+
+/* A section that has Key = ca:NAME; or Key = ca-agent:SOCKET with CertificateAuthority = FILE.pub. */
 static void
 ca_list_section(struct ca_list *l, const struct conf *conf, const struct conf_section *s)
 {
-	const char *key = NULL, *authority = NULL;
-	char *path = NULL;
-	size_t i;
+	const struct conf_entry *key = conf_entry_find(s, "Key");
+	const struct conf_entry *authority = conf_entry_find(s, "CertificateAuthority");
+	char *path;
 
-	for (i = 0; i < s->n; i++) {
-		if (strcasecmp(s->entries[i].key, "Key") == 0)
-			key = s->entries[i].value;
-		else if (strcasecmp(s->entries[i].key, "CertificateAuthority") == 0)
-			authority = s->entries[i].value;
-	}
 	if (key == NULL)
 		return;
-	if (strncmp(key, "ca:", 3) == 0) {
-		key += 3;
-	} else if (strncmp(key, "ca-agent:", 9) == 0 && authority != NULL) {
-		path = conf_path(conf, authority);
-		key = path;
-	} else {
-		return;
+	if (route_ca_of_key(key->value) != NULL) {
+		ca_list_add(l, route_ca_of_key(key->value), s->name);
+	} else if (route_ca_agent_of_key(key->value) != NULL && authority != NULL) {
+		path = conf_path(conf, authority->value);
+		if (path == NULL)
+			fatal("out of memory");
+		ca_list_add(l, path, s->name);
+		free(path);
 	}
-	if (key == NULL ||
-	    strlist_add(&ca_list_named(l, key)->routes, s->name, strlen(s->name)) != 0)
-		fatal("out of memory");
-	free(path);
+}
+
+/* A route of a directory (each_route()). */
+static void
+ca_list_of_route(void *ctx, const char *login, const struct route *r)
+{
+	if (route_ca(r) != NULL)
+		ca_list_add(ctx, route_ca(r), login);
+}
+
+/* A directory (each_login()). */
+static void
+ca_list_of_login(void *ctx, const char *login)
+{
+	struct ca_list *l = ctx;
+	struct reason why;
+
+	(void)each_route(l->lookup, login, ca_list_of_route, l, &why);
+}
+
+static void
+ca_list_tree(struct ca_list *l, const struct conf *conf)
+{
+	const struct conf_entry *e = conf_lookup_entry(conf, "directory", "Path");
+	const struct as_user caller = { 0 };
+	struct conf_errors errors = { 0 };
+	struct reason why;
+	char *tree;
+
+	if (e == NULL || !strlist_has(&conf->lookup.order, "directory"))
+		return;
+	tree = conf_path(conf, e->value);
+	if (tree != NULL && lookup_new(conf, &errors, &l->lookup) == 0 &&
+	    each_login(tree, &caller, ca_list_of_login, l, &why) != 0)
+		fprintf(stderr, "sallyport: %s: %s\n", tree, why.text);
+	lookup_free(&l->lookup);
+	conf_errors_free(&errors);
+	free(tree);
 }
 
 static void
@@ -101,8 +139,11 @@ ca_list_find(struct ca_list *l)
 	/* errors elsewhere in it do not matter here */
 	(void)!conf_read(l->args->store.conf_dir, CONF_ALL, &conf, &errors);
 	conf_errors_free(&errors);
-	for (i = 0; conf != NULL && i < conf->n_routes; i++)
+	if (conf == NULL)
+		return;
+	for (i = 0; i < conf->n_routes; i++)
 		ca_list_section(l, conf, &conf->routes[i]);
+	ca_list_tree(l, conf);
 	conf_free(&conf);
 }
 

@@ -239,6 +239,26 @@ def test_authorities_are_listed(ca, ring):
     assert re.fullmatch(rf"hosts +RSA +{re.escape(one['fingerprint'])} \(1 revoked\)\n", ca("list"))
 
 
+def test_routes_that_use_an_authority_are_listed(ca, make_sshd, ring, tmp_path):
+    """Of conf.d, of a directory, and with the key in an agent."""
+    g, upstream = ca.gateway, make_sshd()
+    key = ring.get("authority")
+    (g.conf / "agent.pub").write_text(key.public + "\n")
+    for login, name in (("alice", "ca:users"), ("b-*", "ca:users"), ("carol", "ca-agent:/run/x")):
+        g.keys[name] = key.public
+        g.route(login, upstream, [ring.get("client")], key=name,
+                CertificateAuthority="conf.d/agent.pub" if "agent" in name else None)
+    tree = g.dir / "tree"
+    (tree / "dave").mkdir(parents=True)
+    (tree / "dave" / "route.ini").write_text("HostName = 127.0.0.1\nKey = ca:users\n")
+    (tree / "dave" / "authorized_keys").write_text(ring.get("client").public + "\n")
+    g.write("20-lookup.ini", "lookup", {"Order": "ini directory"}, "[lookup directory]\nPath = tree\n")
+    found = {one["name"]: one for one in json.loads(ca("list", "--json"))}
+    assert sorted(found["users"]["routes"]) == ["alice", "b-*", "dave"], found
+    agent = found[str(g.conf / "agent.pub")]
+    assert agent["routes"] == ["carol"] and agent["fingerprint"] == key.fingerprint
+
+
 @pytest.mark.parametrize("words, says", [
     (("--principals", "", "--lifetime", "1h"), "--principals has an empty name"),
     (("--principals", "a,,b", "--lifetime", "1h"), "--principals has an empty name"),

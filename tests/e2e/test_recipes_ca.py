@@ -159,7 +159,7 @@ def test_authority_in_a_token(site, short, tmp_path):
         line = next(t for t in said.stdout.splitlines() if t.startswith(key.public))
         (site.gateway.conf / "hsm_ca.pub").write_text(line + "\n")
         (site.etc / "gateway_ca.pub").write_text(line + "\n")
-        site.set("Key", put(route, ("/run/ca-door", door)))
+        site.set("Key", put(route, ("/run/ca-door.sock", door)))
         assert " takes a certificate by the authority " in site.run(check)
         site.way.answers()
         site.sshd.log.wait(rf"Accepted publickey for .* CA \S+ {re.escape(key.fingerprint)}")

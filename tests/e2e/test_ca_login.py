@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from lab import totp
 from lab.account import PASSWORD as ACCOUNT_PASSWORD
 from lab.ca import CA, krl
 from lab.password import PASSWORD
@@ -55,6 +56,14 @@ def test_key_id_names_a_certificate_and_a_password(certified, ca, ring, hashed):
     t.expect("in")
     t.wait()
     assert c.issued()[1].split(" ", 3)[3] == "certificate ID \"a 'friend'\"+password from 127.0.0.1"
+    assert c.issued() == c.accepted()
+
+
+def test_key_id_names_a_one_time_code(certified, ring):
+    c = certified(**totp.WITH_CODE)
+    app = totp.Secret(c.gateway)
+    assert totp.enters(totp.person(c.way, app.code()))
+    assert c.issued()[1].endswith(f" key {ring.get('client').fingerprint}+totp from 127.0.0.1")
     assert c.issued() == c.accepted()
 
 

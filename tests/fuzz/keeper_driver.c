@@ -2,6 +2,7 @@
  * What the keeper answers to the steps of a script (keeper_steps.c), and what it may not.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include <sodium.h>
 
 #include "auth/auth_request.h"
+#include "formats/cert.h"
 #include "formats/pubkey.h"
 #include "base/fd.h"
 #include "fuzz.h"
@@ -113,14 +115,50 @@ learnt(const struct world_key *key)
 	return found;
 }
 
+/* Is that a signature by this key, of the request over this session's identifier upstream? */
 static void
-check_signature(const struct slot *slot, const struct auth_request *r)
+check_request_signature(const struct slot *slot, const struct auth_request *r, struct bytes key,
+    const char *alg)
 {
 	uint8_t flags;
 	struct buf data;
+
+	buf_init(&data, IPC_MAX * 2);
+	auth_request_signed(r, (struct bytes){ slot->machine_hash, HASH_SIZE }, &data);
+	CHECK(key_verify(key, alg, r->signature, data.data, data.len, &flags) == 0);
+	buf_free(&data);
+}
+
+/* A certificate by the mapped key, of the routes that have it as their CA: 1, or 0 if it is none. */
+static int
+check_certificate(const struct slot *slot, const struct auth_request *r)
+{
+	static uint64_t last;
+	struct cert c;
+	struct buf key;
+	char login[2];
+
+	if (cert_parse(&c, r->blob) != 0 || !bytes_equal(c.ca, buf_bytes(&driver.world.mapped.pub)))
+		return 0;
+	CHECK(earned(slot) && slot->host == HOST_KNOWN && c.kind == CERT_USER);
+	snprintf(login, sizeof(login), "%s", auth_server_login(ksession_of(slot)->down.auth));
+	CHECK((login[0] == 'i' || login[0] == 'j') && cert_has_principal(&c, login));
+	CHECK(c.key_id.len > 2 && c.key_id.p[0] == (uint8_t)login[0] && c.key_id.p[1] == ' ');
+	CHECK(c.serial > last);
+	last = c.serial;
+	buf_init(&key, 4096);
+	cert_put_key(r->blob, &key);
+	check_request_signature(slot, r, buf_bytes(&key), "ssh-ed25519");
+	buf_free(&key);
+	return 1;
+}
+
+static void
+check_signature(const struct slot *slot, const struct auth_request *r)
+{
 	char alg[64];
 
-	if (!r->has_signature)
+	if (!r->has_signature || check_certificate(slot, r))
 		return;
 	if (!bytes_equal(r->blob, buf_bytes(&driver.world.mapped.pub)) &&
 	    !bytes_equal(r->blob, buf_bytes(&driver.world.mapped_ec.pub))) {
@@ -138,13 +176,10 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 	if (slot->host != HOST_KNOWN && !learnt(&driver.world.foreign))
 		CHECK(
 		    r->hostbound && bytes_equal(r->host_key, buf_bytes(&driver.world.foreign.pub)));
-	buf_init(&data, IPC_MAX * 2);
-	auth_request_signed(r, (struct bytes){ slot->machine_hash, HASH_SIZE }, &data);
 	CHECK(auth_name_ok(r->alg, sizeof(alg)));
 	memcpy(alg, r->alg.p, r->alg.len);
 	alg[r->alg.len] = '\0';
-	CHECK(key_verify(r->blob, alg, r->signature, data.data, data.len, &flags) == 0);
-	buf_free(&data);
+	check_request_signature(slot, r, r->blob, alg);
 }
 
 /* A proof of host keys: each of its signatures is by one of them, over this session's identifier. */

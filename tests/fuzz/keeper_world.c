@@ -61,11 +61,14 @@ static const struct {
 	{ 'g', WORLD_FACTOR,
 	    "Key = mapped\nUserKnownHostsFile = known_hosts\nFactor = exec:/bin/true\n"
 	    "AuthenticationMethods = keyboard-interactive:factor\n" },
+	{ 'i', WORLD_KEY, "%KKey = ca:mapped\nUserKnownHostsFile = known_hosts\n" },
+	{ 'j', WORLD_KEY | WORLD_CARRIED,
+	    "%KPassthrough = yes\nKey = ca:mapped\nUserKnownHostsFile = known_hosts\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxurvwyzbdg";
+const char world_logins[] = "kehmcstpqanofxurvwyzbdgij";
 
 int
 world_needs(char login)

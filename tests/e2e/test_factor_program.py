@@ -146,6 +146,14 @@ def test_program_that_misbehaves(factor, person, what):
     assert person(f.way).log_in(["123456"])
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_processes_left_behind_do_not_delay_the_verdict(factor, person, status):
+    """They hold the program's pipes open, and are killed."""
+    f = factor(f"sleep 8461.7 & setsid sleep 8461.7 & exit {status}", front={"LoginGraceTime": "1h"}, FactorTimeout="1h")
+    assert person(f.way).log_in() is (status == 0)
+    f.all_gone()
+
+
 def test_user_hears_no_detail_of_a_failure(factor):
     f = factor("echo the server is on fire >&2; exit 70")
     t = f.way.client.prompting("true", PreferredAuthentications="publickey,keyboard-interactive")

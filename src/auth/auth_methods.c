@@ -134,7 +134,7 @@ auth_conversation_choose(const char *const *methods, size_t n, const char *devic
 const char *
 auth_methods_conversation(const struct auth_methods *m, const char *devices)
 {
-	const char *methods[AUTH_CONVERSATIONS_MAX];
+	const char *methods[AUTH_CONVERSATIONS_MAX] = { NULL };
 
 	return auth_conversation_choose(methods, auth_methods_conversations(m, methods), devices);
 }

@@ -9,6 +9,7 @@ import re
 import pytest
 
 from lab.ca import CA, krl, named_principals, said
+from lab.documents import block
 from lab.refusal import one_line
 from lab.security_key import KINDS, PROVIDER, enroll, security_key_client, provider_agent
 from lab.sshd import ME
@@ -238,6 +239,15 @@ def test_pubkey_auth_options_of_route(gated, tokens, make_sshd):
     assert c.ssh("-l", "carol", "true").code == 255
     w.gateway.log.wait("carol: key .* not accepted: signed without a touch of the security key, "
                        "which PubkeyAuthOptions requires")
+
+
+def test_recipe_of_security_keys_with_a_pin(gated, tokens, user_key):
+    page = "doc/recipes.md", "Security keys with a PIN"
+    assert block(*page, "sh").split()[-2:] == ["-O", *ENROLLED[BOTH]]
+    w = gated(route=dict(line.replace(" ", "").split("=") for line in block(*page, "ini").splitlines()))
+    set_authorized_keys(w, user_key.public, *(f"no-touch-required {tokens(asked=asked).public}" for asked in ENROLLED))
+    assert accepted_owners(w, tokens) == {PIN_ALONE, BOTH}
+    assert not logs_in(w, user_key)
 
 
 # Keys in an agent.

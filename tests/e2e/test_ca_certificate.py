@@ -14,6 +14,7 @@ from lab import attack
 from lab.ca import CA
 from lab.sshd import ME
 from lab.taken_over import FalseUpstream, Reader, TakenOver, TakenOverHops, UpstreamConnection, paramiko, program
+from lab.tty import needs_terminals
 
 ALL = ["pty", "port-forwarding", "agent-forwarding", "X11-forwarding", "user-rc"]
 
@@ -187,6 +188,7 @@ def test_machine_holds_to_the_certificate_on_a_connection_of_the_attackers_own(i
 
 def test_machine_permits_what_the_certificate_permits(issued, echo):
     """The same without a policy: what the test above finds missing is there."""
+    needs_terminals()
     _, i = issued()
     assert everything(i, echo.port) == {"terminal": True, "agent": True, "listen": True, "forward": True,
                                         "output": b"theirs\n"}

@@ -9,6 +9,7 @@ import pytest
 from lab.agent import start_agent
 from lab.ca import certificate_client
 from lab.sshd import ME
+from lab.tty import sshd_can_make_terminals
 from lab.way import Way
 
 # Words of the route, and options of ssh-keygen -O for the same.
@@ -37,12 +38,13 @@ def seen(c, echo, agent):
     results = {
         "exec": c.ssh("echo in; exit 3"),
         "shell": c.run(argv("ssh", "-T", "upstream"), stdin=b"echo in\nexit 3\n"),
-        "terminal": c.run(argv("ssh", "-tt", "upstream", "test -t 0 && echo terminal; exit 3")),
         "sftp": c.run(argv("sftp", "-q", "-b", "-", "upstream"), stdin=b"ls /etc/passwd\n"),
         "forward": c.run(argv("ssh", "-W", f"127.0.0.1:{echo.port}", "upstream"), stdin=b"there and back"),
         "agent": c.ssh("-A", "ssh-add -l", env=agent),
         "X11": c.ssh("-Y", "echo ${DISPLAY:+display}", env={"DISPLAY": "127.0.0.1:77"}),
     }
+    if sshd_can_make_terminals():
+        results["terminal"] = c.run(argv("ssh", "-tt", "upstream", "test -t 0 && echo terminal; exit 3"))
     listening = c.run(argv("ssh", "-R", "0:127.0.0.1:1", "upstream", "exit 3", ExitOnForwardFailure="yes"))
     return {name: (r.code, lines(r.out), without_end(r.err)) for name, r in results.items()} | {
         "listen": (listening.code, "Allocated port" in listening.err)}

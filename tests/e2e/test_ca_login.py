@@ -7,6 +7,8 @@ import pytest
 from lab import totp
 from lab.account import PASSWORD as ACCOUNT_PASSWORD
 from lab.ca import CA, krl
+from lab.clock import Clock
+from lab.gateway import sanitized
 from lab.password import PASSWORD
 from lab.sshd import ME
 
@@ -84,6 +86,21 @@ def test_machine_that_does_not_know_the_authority(certified, ca):
 
 def test_machine_that_has_no_authority_at_all(certified):
     certified(trusts={}).refused("upstream refused the certificate")
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer has to be the first library")
+def test_clocks_that_differ_by_more_than_the_certificate_is_valid(certified, tmp_path):
+    """A login that succeeds again as soon as they agree, or differ by less."""
+    c = certified()
+    clock = Clock(tmp_path)
+    clock.put_into(c.gateway)
+    for seconds, why in ((3600, "not yet valid"), (-3600, "expired")):
+        clock.set(seconds)
+        mark = c.sshd.log.mark()
+        c.refused(LOOK % re.escape(ME))
+        c.sshd.log.wait(f"Certificate invalid: {why}", mark)
+    clock.set(-120)
+    c.way.answers()
 
 
 def test_principal_that_the_machine_does_not_take(certified):

@@ -153,6 +153,33 @@ check_certificate(const struct slot *slot, const struct auth_request *r)
 	return 1;
 }
 
+/* Is this the login whose certificates an agent signs? */
+static int
+certified_by_agent(const struct slot *slot)
+{
+	const struct ksession *s = slot->sock != -1 && !slot->hop ? ksession_of(slot) : NULL;
+
+	return s != NULL && s->down.auth != NULL && auth_server_login(s->down.auth)[0] == 'l';
+}
+
+/* The same, by the CA that an agent has. */
+static void
+check_certificate_by_agent(const struct slot *slot, const struct auth_request *r)
+{
+	struct cert c;
+	struct buf key;
+	uint8_t flags;
+
+	CHECK(cert_parse(&c, r->blob) == 0 && bytes_equal(c.ca, buf_bytes(&driver.world.ca.pub)));
+	CHECK(key_verify(c.ca, driver.world.ca.type, c.signature, c.covered.p, c.covered.len,
+		  &flags) == 0);
+	CHECK(earned(slot) && slot->host == HOST_KNOWN && cert_has_principal(&c, "l"));
+	buf_init(&key, 4096);
+	cert_put_key(r->blob, &key);
+	check_request_signature(slot, r, buf_bytes(&key), "ssh-ed25519");
+	buf_free(&key);
+}
+
 static void
 check_signature(const struct slot *slot, const struct auth_request *r)
 {
@@ -160,6 +187,10 @@ check_signature(const struct slot *slot, const struct auth_request *r)
 
 	if (!r->has_signature || check_certificate(slot, r))
 		return;
+	if (certified_by_agent(slot)) {
+		check_certificate_by_agent(slot, r);
+		return;
+	}
 	if (!bytes_equal(r->blob, buf_bytes(&driver.world.mapped.pub)) &&
 	    !bytes_equal(r->blob, buf_bytes(&driver.world.mapped_ec.pub))) {
 		/* the agent's, or whatever the agent says */
@@ -416,6 +447,31 @@ take_look(int fd)
 		fd_close(&fd);
 }
 
+/* An agent is to sign a certificate, for somebody who has earned it. */
+static void
+take_ca(int fd, const uint8_t *message, size_t len)
+{
+	struct ipc_ca_sign m;
+	size_t i, n = 0;
+	struct wire w;
+
+	wire_init(&w, message + 1, len - 1);
+	CHECK(message[0] == IPC_CA_SIGN && ipc_ca_sign_get(&w, &m) == 0);
+	CHECK(strcmp(m.path, "/agent") == 0 && strcmp(m.alg, driver.world.ca.type) == 0 &&
+	    bytes_equal(m.ca, buf_bytes(&driver.world.ca.pub)) &&
+	    memmem(m.data.p, m.data.len, "l session ", 10) != NULL);
+	for (i = 0; i < SLOTS; i++)
+		n += certified_by_agent(&driver.slots[i]) && earned(&driver.slots[i]) &&
+		    driver.slots[i].host == HOST_KNOWN;
+	CHECK(n > 0);
+	fd_close(&driver.ca);
+	driver.ca = fd;
+	buf_reset(&driver.ca_signed);
+	buf_reset(&driver.ca_by_stranger);
+	world_sign(&driver.world.ca, m.data.p, m.data.len, &driver.ca_signed);
+	world_sign(&driver.world.stranger, m.data.p, m.data.len, &driver.ca_by_stranger);
+}
+
 /* The carrier of a hop, which has its order in its socket; if all slots are taken, it dies. */
 static void
 take_hop(int fd)
@@ -482,6 +538,10 @@ master_drain(void)
 		if (kind == IPC_ERRAND_LOOK) {
 			CHECK(message[0] == IPC_LOOK);
 			take_look(fd);
+			continue;
+		}
+		if (kind == IPC_ERRAND_CA) {
+			take_ca(fd, message, (size_t)n);
 			continue;
 		}
 		CHECK(message[0] ==
@@ -557,6 +617,9 @@ driver_start(void)
 		driver.checks[i].sock = -1;
 	for (i = 0; i < LOOKS; i++)
 		driver.looks[i] = -1;
+	driver.ca = -1;
+	buf_init(&driver.ca_signed, 512);
+	buf_init(&driver.ca_by_stranger, 512);
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
 	driver.master = pair[0];
 	keeper_init(&driver.keeper, pair[1]);
@@ -579,6 +642,8 @@ driver_stop(void)
 	CHECK(driver.keeper.master == -1);
 	fd_close(&driver.keeper.epoll);
 	snapshot_unref(&driver.keeper.now);
+	buf_free(&driver.ca_signed);
+	buf_free(&driver.ca_by_stranger);
 	world_remove(&driver.world);
 }
 
@@ -615,6 +680,7 @@ hang_up(void)
 	step_master(&driver, 'n');
 	for (i = 0; i < LOOKS; i++)
 		fd_close(&driver.looks[i]);
+	fd_close(&driver.ca);
 	for (i = 0; i < SLOTS; i++)
 		slot_close(&driver.slots[i]);
 	for (i = 0; i < SLOTS; i++)

@@ -61,6 +61,8 @@ struct driver {
 	} checks[CHECKS];
 	int looks[LOOKS]; /* -1: none; errands that look at a machine's host key */
 	int looked_foreign, looked_machine; /* one has found this key */
+	int ca; /* -1: none; the last errand that has an agent sign a certificate */
+	struct buf ca_signed, ca_by_stranger; /* and its signature, by the CA and by another key */
 	uint64_t last_id, hashes;
 	uint64_t bind;		  /* the tunnel that the keeper has wanted a port for last */
 	uint8_t nonce[HASH_SIZE]; /* of this process: no signature in a script is good */
@@ -103,6 +105,7 @@ int tls_may_be_inside(const struct slot *s);
 void step_looked(struct driver *d, struct slot *s, uint8_t arg);
 void step_host_key(struct driver *d, struct slot *s, uint8_t arg);
 void step_foreign_key(struct driver *d, struct slot *s, uint8_t arg);
+void step_ca(struct driver *d, struct slot *s, uint8_t arg);
 void step_ready(struct driver *d, struct slot *s, uint8_t arg);
 void step_upstream(struct driver *d, struct slot *s, uint8_t arg);
 void step_agent(struct driver *d, struct slot *s, uint8_t arg);

@@ -567,6 +567,7 @@ static const struct {
 	{ 'H', step_host_key },
 	{ 'h', step_foreign_key },
 	{ 'l', step_looked },
+	{ 'a', step_ca },
 	{ 'U', step_ready },
 	{ 'u', step_upstream },
 	{ 'G', step_agent },

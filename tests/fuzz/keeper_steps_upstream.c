@@ -81,6 +81,27 @@ step_looked(struct driver *d, struct slot *s, uint8_t arg)
 	fd_close(&d->looks[i]);
 }
 
+/* The agent signs: +; does not: -; another key does: !; it is nonsense: x; or the errand dies. */
+void
+step_ca(struct driver *d, struct slot *s, uint8_t arg)
+{
+	struct buf b;
+
+	if (d->ca == -1)
+		return;
+	ipc_begin(&b, IPC_CA_SIGNED);
+	wire_put_bytes(&b,
+	    arg == '+'	   ? buf_bytes(&d->ca_signed) :
+		arg == '!' ? buf_bytes(&d->ca_by_stranger) :
+			     (struct bytes){ (const uint8_t *)"x", arg == 'x' });
+	wire_put_text(&b, arg == '-' ? "locked" : "");
+	if (arg == '+' || arg == '-' || arg == '!' || arg == 'x')
+		step_send(d->ca, &b, -1);
+	else
+		buf_free(&b);
+	fd_close(&d->ca);
+}
+
 void
 step_ready(struct driver *d, struct slot *s, uint8_t arg)
 {

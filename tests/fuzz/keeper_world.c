@@ -64,11 +64,13 @@ static const struct {
 	{ 'i', WORLD_KEY, "%KKey = ca:mapped\nUserKnownHostsFile = known_hosts\n" },
 	{ 'j', WORLD_KEY | WORLD_CARRIED,
 	    "%KPassthrough = yes\nKey = ca:mapped\nUserKnownHostsFile = known_hosts\n" },
+	{ 'l', WORLD_KEY,
+	    "%KKey = ca-agent:/agent\nCertificateAuthority = cas\nUserKnownHostsFile = known_hosts\n" },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
 
-const char world_logins[] = "kehmcstpqanofxurvwyzbdgij";
+const char world_logins[] = "kehmcstpqanofxurvwyzbdgijl";
 
 int
 world_needs(char login)

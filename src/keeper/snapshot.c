@@ -51,8 +51,8 @@ snapshot_check_programs(const struct snapshot *old, const struct conf *conf,
 		(void)snapshot_same_of_exec(old->conf, conf, "Command", errors);
 }
 
-/* At the start the state directory is opened, and made if something needs it.  The keeper can write to no
- * other later. */
+/* At the start the state directory is opened, and made if something needs it.  The keeper can write
+ * to no other later. */
 static void
 snapshot_open_state(struct snapshot *g, const struct snapshot *old, struct conf_errors *errors)
 {

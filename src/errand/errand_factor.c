@@ -30,7 +30,8 @@ struct errand_factor {
 static int
 errand_factor_fail(struct run_result *result, const char *why)
 {
-	snprintf(result->failure, sizeof(result->failure), "%s", why);
+	snprintf(result->failure, sizeof(result->failure), "%.*s", (int)sizeof(result->failure) - 1,
+	    why);
 	return ERR_FORMAT;
 }
 

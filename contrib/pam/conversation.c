@@ -11,6 +11,8 @@ conversation_say(struct conversation *c, const char *word, const char *text)
 	size_t len;
 	const char *end;
 
+	if (text == NULL)
+		text = "";
 	while ((end = strchr(text, '\n')) != NULL && end[strspn(end, " \r\n")] != '\0') {
 		len = end - text;
 		if (strspn(text, " \r") < len && lines_put_text(c->out, "info", text, len) == -1)

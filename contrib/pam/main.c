@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,6 +67,41 @@ main_take_connection(void)
 		err(2, "standard input");
 	close(null);
 	return fd;
+}
+
+/* The connection; of use in a signal handler, which gets no argument. */
+static int main_connection = -1;
+
+/* SIGIO: something has come, or the gateway has hung up. */
+static void
+main_io(int sig)
+{
+	struct pollfd fd = { .fd = main_connection };
+	int saved = errno;
+
+	(void)sig;
+	if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLHUP) != 0)
+		_exit(2);
+	errno = saved;
+}
+
+/*
+ * End when the gateway hangs up, also while a module waits for something else, such as a telephone:
+ * the gateway has then a place for another login, and so has the socket's MaxConnections.
+ */
+static void
+main_watch(int fd, int on)
+{
+	const struct sigaction action = { .sa_handler = main_io, .sa_flags = SA_RESTART };
+	const int flags = fcntl(fd, F_GETFL);
+
+	main_connection = fd;
+	if (sigaction(SIGIO, &action, NULL) == -1 || fcntl(fd, F_SETOWN, getpid()) == -1 ||
+	    flags == -1 || fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) == -1)
+		err(2, "the connection cannot be watched");
+	/* it may have come before */
+	if (on)
+		(void)raise(SIGIO);
 }
 
 /* PAM takes a service that it has no file of for the service "other". */
@@ -152,6 +188,7 @@ main_serve(const char *user, const char *directory)
 		return 2;
 	c.out = c.in.fd = main_take_connection();
 	alarm(MAIN_SECONDS);
+	main_watch(c.out, 1);
 	if (lines_get(&c.in, line) != 1 || order_parse(line, &o) == -1)
 		text = "the first line is wrong: a service is sallyport or sallyport-NAME";
 	else if (!main_has_service(o.service, directory))
@@ -159,6 +196,8 @@ main_serve(const char *user, const char *directory)
 	else if (main_ask_pam(&o, directory, &c, &result) == -1 ||
 	    (status = main_status(result)) == 2)
 		text = pam_strerror(NULL, result);
+	/* it hangs up when it has the verdict */
+	main_watch(c.out, 0);
 	if (text != NULL) {
 		warnx("%s", text);
 		lines_put_text(c.out, "error", text, strlen(text));

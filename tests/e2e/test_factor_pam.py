@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import stat
 
@@ -14,6 +15,7 @@ from lab.factor_program import Dialogue, tried
 from lab.gateway import sanitized
 from lab.pam import ME, PamSocket, module
 from lab.program import PROGRAMS
+from lab.wait import wait_for
 
 QUESTION = [[("prompt", "Password: ")]]
 
@@ -163,6 +165,25 @@ def test_gateway_that_hangs_up(asks):
     d.status()
     asks.ended()
     assert "passed" not in asks.log.read_text()
+
+
+def test_gateway_that_hangs_up_while_a_module_waits(box, program_dir):
+    """It takes no place of the socket's any more: else a client with one right key could take all."""
+    os.mkfifo(program_dir / "end")
+    (program_dir / "wait").write_text(f"#!/bin/sh\ntouch {program_dir}/waits\nread -r _ <{program_dir}/end\n")
+    (program_dir / "wait").chmod(0o755)
+    box.service(f"auth required {module('pam_exec')} quiet {program_dir}/wait\n")
+    end = os.open(program_dir / "end", os.O_RDWR)
+    try:
+        with box.connect() as s:
+            s.sendall(b"sallyport-pam 1 sallyport - alice\nanswer\n")
+            wait_for("the module", (program_dir / "waits").exists)
+            assert [p.poll() for p in box.processes] == [None]
+        assert box.ended() == [2]
+    finally:
+        os.write(end, b"\n")
+        wait_for("what the module has run", lambda: not select.select([end], [], [], 0)[0])
+        os.close(end)
 
 
 def test_other_users_are_not_answered(asks, program_dir):

@@ -27,7 +27,6 @@ struct ca_entry {
 struct ca_list {
 	const struct ca_args *args;
 	struct keystore *ks;
-	struct lookup *lookup; /* while directories are looked at */
 	struct ca_entry *v;
 	size_t n;
 	int status; /* a key that cannot be shown does not hide the others */
@@ -99,40 +98,11 @@ ca_list_of_route(void *ctx, const char *login, const struct route *r)
 		ca_list_add(ctx, route_ca(r), login);
 }
 
-/* A directory (each_login()). */
-static void
-ca_list_of_login(void *ctx, const char *login)
-{
-	struct ca_list *l = ctx;
-	struct reason why;
-
-	(void)each_route(l->lookup, login, ca_list_of_route, l, &why);
-}
-
-static void
-ca_list_tree(struct ca_list *l, const struct conf *conf)
-{
-	const struct conf_entry *e = conf_lookup_entry(conf, "directory", "Path");
-	const struct as_user caller = { 0 };
-	struct conf_errors errors = { 0 };
-	struct reason why;
-	char *tree;
-
-	if (e == NULL || !strlist_has(&conf->lookup.order, "directory"))
-		return;
-	tree = conf_path(conf, e->value);
-	if (tree != NULL && lookup_new(conf, &errors, &l->lookup) == 0 &&
-	    each_login(tree, &caller, ca_list_of_login, l, &why) != 0)
-		fprintf(stderr, "sallyport: %s: %s\n", tree, why.text);
-	lookup_free(&l->lookup);
-	conf_errors_free(&errors);
-	free(tree);
-}
-
 static void
 ca_list_find(struct ca_list *l)
 {
 	struct conf_errors errors = { 0 };
+	struct reason why;
 	struct conf *conf;
 	size_t i;
 
@@ -143,7 +113,8 @@ ca_list_find(struct ca_list *l)
 		return;
 	for (i = 0; i < conf->n_routes; i++)
 		ca_list_section(l, conf, &conf->routes[i]);
-	ca_list_tree(l, conf);
+	if (each_tree_route(conf, ca_list_of_route, l, &why) != 0)
+		fprintf(stderr, "sallyport: %s\n", why.text);
 	conf_free(&conf);
 }
 

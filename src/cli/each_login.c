@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -97,4 +98,49 @@ each_route(struct lookup *lookup, const char *login, each_route_fn *found, void 
 		found(ctx, login, r);
 	route_free(&r);
 	return e.n > 0 ? LOOKUP_FOUND : result;
+}
+
+struct each_tree {
+	struct lookup *lookup;
+	each_route_fn *found;
+	void *ctx;
+};
+
+/* A directory (each_login()). */
+static void
+each_tree_login(void *ctx, const char *login)
+{
+	struct each_tree *t = ctx;
+	struct reason why;
+
+	(void)each_route(t->lookup, login, t->found, t->ctx, &why);
+}
+
+int
+each_tree_route(const struct conf *conf, each_route_fn *found, void *ctx, struct reason *why)
+{
+	const struct conf_entry *e = conf_lookup_entry(conf, "directory", "Path");
+	const struct as_user caller = { 0 };
+	struct each_tree t = { .found = found, .ctx = ctx };
+	struct conf_errors errors = { 0 };
+	struct reason reason;
+	char *tree;
+	int r = 0;
+
+	if (e == NULL || !strlist_has(&conf->lookup.order, "directory"))
+		return 0;
+	tree = conf_path(conf, e->value);
+	if (tree == NULL) {
+		reason_set(why, "out of memory");
+		return ERR_NOMEM;
+	}
+	if (lookup_new(conf, &errors, &t.lookup) == 0) {
+		r = each_login(tree, &caller, each_tree_login, &t, &reason);
+		if (r != 0)
+			reason_set(why, "%s: %s", tree, reason.text);
+	}
+	lookup_free(&t.lookup);
+	conf_errors_free(&errors);
+	free(tree);
+	return r;
 }

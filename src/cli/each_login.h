@@ -26,4 +26,9 @@ typedef void each_route_fn(void *ctx, const char *login, const struct route *rou
 enum lookup_result each_route(struct lookup *lookup, const char *login, each_route_fn *found,
     void *ctx, struct reason *why);
 
+/* The same for each login of the tree in [lookup directory], if that is in use: routes that cannot be read are left
+ * out.  0, or an ERR_* with why, a line that begins with the path of the tree. */
+int each_tree_route(const struct conf *conf, each_route_fn *found, void *ctx,
+    struct reason *why) MUST_CHECK;
+
 #endif

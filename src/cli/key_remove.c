@@ -56,7 +56,6 @@ key_remove_value_is(const char *value, const char *route, const char *name)
 /* The users of a key that have been found; the first of them are printed. */
 struct key_remove {
 	const char *name;
-	struct lookup *lookup;
 	size_t n;
 };
 
@@ -115,16 +114,6 @@ key_remove_of_route(void *ctx, const char *login, const struct route *r)
 		key_remove_found(k, "%s: TOTP = %s", r->source, r->totp);
 }
 
-/* A directory (each_login()). */
-static void
-key_remove_of_login(void *ctx, const char *login)
-{
-	struct key_remove *k = ctx;
-	struct reason why;
-
-	(void)each_route(k->lookup, login, key_remove_of_route, k, &why);
-}
-
 /* [edge] */
 static void
 key_remove_of_edge(struct key_remove *k, const struct conf *conf)
@@ -136,31 +125,13 @@ key_remove_of_edge(struct key_remove *k, const struct conf *conf)
 		key_remove_found(k, "%s:%u: ConnectPasswords has %s", file, line, k->name);
 }
 
-static void
-key_remove_of_tree(struct key_remove *k, const struct conf *conf)
-{
-	const struct conf_entry *e = conf_lookup_entry(conf, "directory", "Path");
-	const struct as_user caller = { 0 };
-	struct conf_errors errors = { 0 };
-	struct reason why;
-	char *tree;
-
-	if (e == NULL || !strlist_has(&conf->lookup.order, "directory"))
-		return;
-	tree = conf_path(conf, e->value);
-	if (tree != NULL && lookup_new(conf, &errors, &k->lookup) == 0)
-		(void)!each_login(tree, &caller, key_remove_of_login, k, &why);
-	lookup_free(&k->lookup);
-	conf_errors_free(&errors);
-	free(tree);
-}
-
 /* Does the configuration name the key?  Then that is printed. */
 static int
 key_remove_in_use(const struct key_args *a)
 {
 	struct key_remove k = { .name = a->name };
 	struct conf_errors errors = { 0 };
+	struct reason why;
 	struct conf *conf;
 	unsigned int line;
 	const char *file;
@@ -178,7 +149,7 @@ key_remove_in_use(const struct key_args *a)
 	key_remove_of_edge(&k, conf);
 	for (i = 0; i < conf->n_routes; i++)
 		key_remove_of_section(&k, &conf->routes[i]);
-	key_remove_of_tree(&k, conf);
+	(void)!each_tree_route(conf, key_remove_of_route, &k, &why);
 	if (k.n > USERS_SHOWN)
 		fprintf(stderr, "    and %zu more\n", k.n - USERS_SHOWN);
 	conf_free(&conf);

@@ -6,6 +6,7 @@ import threading
 import paramiko
 import pytest
 
+from . import procs
 from .unauthenticated import connect
 from .wait import PATIENCE, wait_for
 
@@ -36,16 +37,9 @@ class Factor:
 
     def left(self):
         """Processes of the program that still run."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    words = f.read().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if self.nap in words or (str(self.script) in words and words[0] != str(self.script)):
-                found.append(words)
-        return found
+        script = str(self.script)
+        return [words for _, words in procs.command_lines()
+                if self.nap in words or (script in words and words[0] != script)]
 
     def all_gone(self):
         wait_for("the end of all that was run", lambda: not self.left())

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from . import procs
 from .sshd import ME
 from .wait import wait_for
 from .way import Way
@@ -72,17 +73,8 @@ def lookup(make_gateway, make_sshd, ring, tmp_path):
 
         def left(self):
             """Processes of the script that still run."""
-            mark = str(self.script)
-            found = []
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                try:
-                    with open(f"/proc/{pid}/cmdline", "rb") as f:
-                        words = f.read().decode(errors="replace").split("\0")
-                except OSError:
-                    continue
-                if mark in words or self.nap in words:
-                    found.append((pid, words))
-            return found
+            return [(pid, words) for pid, words in procs.command_lines()
+                    if str(self.script) in words or self.nap in words]
 
     def make(*args, **kw):
         made.append(LookupGateway(*args, **kw))

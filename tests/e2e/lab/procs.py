@@ -25,6 +25,18 @@ def end_with_us():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
+def command_lines():
+    """Of all processes that still run: the pid, as text, and the words of the command line."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                found.append((pid, f.read().decode(errors="replace").split("\0")))
+        except OSError:
+            continue
+    return found
+
+
 class Proc:
     """One process; not equal to a later one with the same pid."""
 

@@ -14,43 +14,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "state/state.h"
+#include "state_dir.h"
 #include "tmp_dir.h"
-
-static int
-test_setup(void **state)
-{
-	return sodium_init() == -1 ? -1 : tmp_dir_setup(state);
-}
-
-/* Each test has a state directory of its own. */
-static int
-test_begin(void **state)
-{
-	return system("rm -rf state && mkdir -m 700 state");
-}
-
-static struct state *
-open_state(void)
-{
-	struct reason why;
-	struct state *st;
-
-	if (state_open("state", 1, &st, &why) != 0)
-		fail_msg("%s", why.text);
-	return st;
-}
-
-/* A change: these lines instead of all. */
-static int
-set_text(void *ctx, struct buf *record)
-{
-	buf_reset(record);
-	buf_put(record, ctx, strlen(ctx));
-	return 0;
-}
 
 static int
 add_text(void *ctx, struct buf *record)
@@ -307,7 +274,7 @@ test_numbers(void **state)
 	}
 }
 
-#define T(name) cmocka_unit_test_setup(name, test_begin)
+#define T(name) cmocka_unit_test_setup(name, state_dir_begin)
 
 int
 main(void)
@@ -321,5 +288,5 @@ main(void)
 		T(test_numbers),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, tmp_dir_teardown);
+	return cmocka_run_group_tests(tests, state_dir_setup, tmp_dir_teardown);
 }

@@ -20,10 +20,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "faults.h"
 #include "state/state.h"
+#include "state_dir.h"
 #include "tmp_dir.h"
 
 #define OLD "step 1\n"
@@ -31,35 +31,10 @@
 #define SKIPPED 77 /* exit status of a child that cannot do its test */
 
 static int
-test_setup(void **state)
-{
-	return sodium_init() == -1 ? -1 : tmp_dir_setup(state);
-}
-
-static int
 test_begin(void **state)
 {
 	faults_set(FAULTS_FAIL, 0);
-	return system("rm -rf state && mkdir -m 700 state");
-}
-
-static struct state *
-open_state(void)
-{
-	struct reason why;
-	struct state *st;
-
-	if (state_open("state", 1, &st, &why) != 0)
-		fail_msg("%s", why.text);
-	return st;
-}
-
-static int
-set_text(void *ctx, struct buf *record)
-{
-	buf_reset(record);
-	buf_put(record, ctx, strlen(ctx));
-	return 0;
+	return state_dir_begin(state);
 }
 
 static int
@@ -413,5 +388,5 @@ main(void)
 		T(test_records_of_root_stay_usable_to_the_owner),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, tmp_dir_teardown);
+	return cmocka_run_group_tests(tests, state_dir_setup, tmp_dir_teardown);
 }

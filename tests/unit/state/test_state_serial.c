@@ -13,35 +13,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "state/state.h"
+#include "state_dir.h"
 #include "tmp_dir.h"
 
 #define NOW 1800000000
-
-static int
-test_setup(void **state)
-{
-	return sodium_init() == -1 ? -1 : tmp_dir_setup(state);
-}
-
-static int
-test_begin(void **state)
-{
-	return system("rm -rf state && mkdir -m 700 state");
-}
-
-static struct state *
-open_state(void)
-{
-	struct reason why;
-	struct state *st;
-
-	if (state_open("state", 1, &st, &why) != 0)
-		fail_msg("%s", why.text);
-	return st;
-}
 
 static uint64_t
 serial(struct state *st, unsigned int gateway, time_t now)
@@ -140,7 +117,7 @@ test_gateways_without_a_common_directory(void **state)
 
 	a = serial(st, 1, NOW);
 	state_free(&st);
-	assert_int_equal(test_begin(NULL), 0);
+	assert_int_equal(state_dir_begin(NULL), 0);
 	st = open_state();
 	b = serial(st, 2, NOW);
 	assert_int_equal(a >> 26, b >> 26);
@@ -173,7 +150,7 @@ test_what_is_refused(void **state)
 	state_free(&st);
 }
 
-#define T(name) cmocka_unit_test_setup(name, test_begin)
+#define T(name) cmocka_unit_test_setup(name, state_dir_begin)
 
 int
 main(void)
@@ -187,5 +164,5 @@ main(void)
 		T(test_what_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, tmp_dir_teardown);
+	return cmocka_run_group_tests(tests, state_dir_setup, tmp_dir_teardown);
 }

@@ -104,29 +104,46 @@ def test_people_who_think_keep_nobody_out(thinking, hashed, first):
         assert t.answer(w.secret.code()) == attack.USERAUTH_SUCCESS
 
 
-def test_flood_of_half_proven_logins_is_bounded(thinking):
-    """Somebody with a stolen key: ten of a login have the time at once; those beyond count for MaxStartups, and end
-    with LoginGraceTime.
-    """
-    w = thinking({"LoginGraceTime": SHORT, "MaxStartups": "2"})
+@pytest.fixture
+def flood(thinking):
+    """flood(front): a way on which ten logins of alice wait for their code, and those; bob is another user."""
+    def make(**front):
+        w = thinking(front)
+        g = w.gateway
+        g.route("bob", w.sshd, [], AuthorizedKeysFile=None, AuthorizedKey=w.client.key.public, key="alice")
+        g.command("reload")
+        w.bob = w.new_client(user="bob")
+        ten = [w.half() for _ in range(10)]
+        assert w.bob.ssh("echo in").text == "in\n"
+        return w, ten
+
+    return make
+
+
+def test_flood_of_half_proven_logins_is_bounded(flood):
+    """Somebody with a stolen key: ten of a login have the time at once, and those beyond count for MaxStartups."""
+    w, ten = flood(MaxStartups="2")
     g = w.gateway
-    g.route("bob", w.sshd, [], AuthorizedKeysFile=None, AuthorizedKey=w.client.key.public, key="alice")
-    g.command("reload")
-    bob = w.new_client(user="bob")
-    ten = [w.half() for _ in range(10)]
-    assert bob.ssh("echo in").text == "in\n"
     beyond = [w.half() for _ in range(2)]
     g.log.wait("no FactorTimeout: 10 logins of this user wait for their second factor already")
     assert first_words(g.port) == b"Exceeded MaxStartups\r\n"
-    for t in beyond:
-        assert t.ends()
-        g.log.wait(f"alice from 127.0.0.1 port {t.port} was not let in: LoginGraceTime is over$")
-    assert bob.ssh("echo in").text == "in\n"
-    # one that ends makes room for another
+    assert all(t.is_active() for t in beyond)
+    for t in ten:
+        assert t.answer(w.secret.code()) == attack.USERAUTH_SUCCESS
+
+
+def test_login_grace_time_ends_those_beyond(flood):
+    """One that ends makes room for another."""
+    w, ten = flood(LoginGraceTime=SHORT)
+    log = w.gateway.log
+    beyond = w.half()
+    assert beyond.ends()
+    log.wait(f"alice from 127.0.0.1 port {beyond.port} was not let in: LoginGraceTime is over$")
     ten[0].close()
-    wait_for("its end", lambda: g.log.find(f"alice from 127.0.0.1 port {ten[0].port} was not let in"))
+    log.wait(f"alice from 127.0.0.1 port {ten[0].port} was not let in")
     again = w.half()
-    for t in (*ten[1:], again):
+    assert log.text().count("no FactorTimeout: 10 logins of this user") == 1
+    for t in (ten[1], again):
         assert t.answer(w.secret.code()) == attack.USERAUTH_SUCCESS
 
 

@@ -1,72 +1,25 @@
 /*
- * The login upstream, as a client (RFC 4252): makes requests and reads the replies.  Pure: bytes
- * in, bytes out. Called by the keeper, which holds the keys; auth_stored.c drives it where the
- * gateway logs in by itself.
+ * The login upstream, as a client (RFC 4252): the requests; auth_client_reply.c reads the replies.
+ * Pure: bytes in, bytes out.  Called by the keeper, which holds the keys; auth_stored.c drives it
+ * where the gateway logs in by itself.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/auth_client_private.h"
 #include "base/log.h"
-#include "wire/methods.h"
-#include "wire/ssh.h"
-#include "auth/auth_client.h"
 #include "formats/cert.h"
 #include "formats/pubkey.h"
+#include "wire/methods.h"
+#include "wire/ssh.h"
 
 #define SIGNATURE_MAX 16384
 #define REQUEST_MAX 262144
 
-enum state {
-	STATE_NEW,     /* nothing sent yet */
-	STATE_WAITING, /* for the answer to our request */
-	STATE_REFUSED, /* for the next request */
-	STATE_ASKED,   /* for the user's answer */
-	STATE_WANTED,  /* for a signature, or the next request */
-	STATE_DONE,
-	STATE_FAILED,
-};
-
-struct auth_client {
-	const struct auth_client_ops *ops;
-	void *ctx;
-	enum state state;
-	int several;
-	enum {
-		SENT_NONE,
-		SENT_CERTIFICATE,
-		SENT_KEY,
-		SENT_QUERY,
-		SENT_PASSWORD,
-		SENT_KBDINT
-	} sent; /* the last request */
-
-	struct buf session_id;
-	struct buf blob;
-	struct buf certificate; /* to be tried first; empty: the key alone */
-	int certificate_only;	/* the key alone is nothing to the upstream */
-	int certificate_refused;
-	struct buf host_key; /* empty: not bound to it */
-	char alg[64];	     /* of the last query */
-	char sig_alg[64];    /* what its signature calls it */
-	char *user;
-	char *server_sig_algs; /* or NULL */
-
-	struct buf banner;
-	size_t banner_left; /* bytes of banner that may still be passed on */
-	int banner_cut;	    /* a banner was cut, and the caller does not know yet */
-	struct buf banner_last;
-	struct buf question;
-	uint32_t prompts; /* in the question */
-	unsigned int rounds;
-	char methods[AUTH_CLIENT_METHODS_SIZE];
-	int partial;
-	char reason[512];
-};
-
-static void
-state_set(struct auth_client *ac, enum state state)
+void
+auth_client_set(struct auth_client *ac, enum auth_client_state state)
 {
 	static const char *const names[] = { "new", "waiting", "refused", "asked", "wanted", "done",
 		"failed" };
@@ -75,10 +28,7 @@ state_set(struct auth_client *ac, enum state state)
 	ac->state = state;
 }
 
-static enum auth_client_verdict auth_client_fail(struct auth_client *, const char *, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static enum auth_client_verdict
+enum auth_client_verdict
 auth_client_fail(struct auth_client *ac, const char *fmt, ...)
 {
 	va_list ap;
@@ -86,7 +36,7 @@ auth_client_fail(struct auth_client *ac, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(ac->reason, sizeof(ac->reason), fmt, ap);
 	va_end(ap);
-	state_set(ac, STATE_FAILED);
+	auth_client_set(ac, STATE_FAILED);
 	return AUTH_CLIENT_FAILED;
 }
 
@@ -212,7 +162,7 @@ certificate_algorithm(const struct auth_client *ac, const char *alg)
 
 /* May a request be made now? */
 static int
-ready(const struct auth_client *ac)
+auth_client_is_ready(const struct auth_client *ac)
 {
 	return ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED ||
 	    ac->state == STATE_WANTED;
@@ -227,7 +177,7 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	const char *alg, *cert_alg;
 	int ret;
 
-	if (!ready(ac))
+	if (!auth_client_is_ready(ac))
 		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	if (pubkey_type(buf_bytes(&ac->blob), type) != 0)
 		return auth_client_fail(ac, "the mapped key is unreadable");
@@ -258,14 +208,14 @@ auth_client_start(struct auth_client *ac, struct buf *out)
 	if (ret != 0)
 		return auth_client_fail(ac, "cannot sign with the mapped key: %s", err_str(ret));
 	ac->sent = cert_alg != NULL ? SENT_CERTIFICATE : SENT_KEY;
-	state_set(ac, STATE_WAITING);
+	auth_client_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
 }
 
 int
 auth_client_certify(struct auth_client *ac, struct bytes key, struct bytes certificate)
 {
-	if (!ready(ac))
+	if (!auth_client_is_ready(ac))
 		return ERR_BADSTATE;
 	buf_reset(&ac->blob);
 	buf_reset(&ac->certificate);
@@ -282,13 +232,13 @@ auth_client_query(struct auth_client *ac, struct bytes blob, struct buf *out)
 
 	buf_reset(&ac->blob);
 	buf_put(&ac->blob, blob.p, blob.len);
-	if (!ready(ac) || buf_err(&ac->blob) != 0 || set_algorithm(ac) != 0)
+	if (!auth_client_is_ready(ac) || buf_err(&ac->blob) != 0 || set_algorithm(ac) != 0)
 		return 0;
 	buf_init(&b, REQUEST_MAX);
 	put_request(ac, 0, ac->alg, &ac->blob, &b);
 	wire_put_message(out, &b);
 	ac->sent = SENT_QUERY;
-	state_set(ac, STATE_WAITING);
+	auth_client_set(ac, STATE_WAITING);
 	return 1;
 }
 
@@ -318,7 +268,7 @@ auth_client_signed(struct auth_client *ac, struct bytes sig, struct buf *out)
 	wire_put_bytes(&b, sig);
 	wire_put_message(out, &b);
 	ac->sent = SENT_KEY;
-	state_set(ac, STATE_WAITING);
+	auth_client_set(ac, STATE_WAITING);
 	return 1;
 }
 
@@ -329,7 +279,7 @@ request(struct auth_client *ac, const char *method, struct bytes rest, struct bu
 	static const char service[] = "ssh-connection";
 	size_t len = 1 + 4 + strlen(ac->user) + 4 + strlen(service) + 4 + strlen(method);
 
-	if (!ready(ac) || rest.len > AUTH_CLIENT_MESSAGE_MAX)
+	if (!auth_client_is_ready(ac) || rest.len > AUTH_CLIENT_MESSAGE_MAX)
 		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	wire_put_u32(out, (uint32_t)(len + rest.len));
 	buf_put_u8(out, SSH_MSG_USERAUTH_REQUEST);
@@ -337,7 +287,7 @@ request(struct auth_client *ac, const char *method, struct bytes rest, struct bu
 	wire_put_text(out, service);
 	wire_put_text(out, method);
 	buf_put(out, rest.p, rest.len);
-	state_set(ac, STATE_WAITING);
+	auth_client_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
 }
 
@@ -370,235 +320,6 @@ auth_client_respond(struct auth_client *ac, struct bytes message, struct buf *ou
 	    wire_u8(&w) != SSH_MSG_USERAUTH_INFO_RESPONSE || wire_u32(&w) != ac->prompts)
 		return auth_client_fail(ac, "login upstream: %s", err_str(ERR_BADSTATE));
 	wire_put_bytes(out, message);
-	state_set(ac, STATE_WAITING);
+	auth_client_set(ac, STATE_WAITING);
 	return AUTH_CLIENT_SEND;
-}
-
-/* A name-list of the upstream as the log shows it: printable, cut to size. */
-static const char *
-names_show(struct bytes names, char *out, size_t size)
-{
-	size_t i;
-
-	if (names.len == 0)
-		return "nothing else";
-	for (i = 0; i < names.len && i < size - 1; i++)
-		out[i] = names.p[i] > ' ' && names.p[i] < 0x7f ? (char)names.p[i] : '?';
-	out[i] = '\0';
-	if (i < names.len)
-		memcpy(out + i - 3, "...", 3);
-	return out;
-}
-
-/* 1 if the certificate was refused, and the key can be tried without it. */
-static int
-key_is_next(struct auth_client *ac, struct bytes names, int partial)
-{
-	char list[AUTH_CLIENT_METHODS_SIZE] = "";
-
-	if (ac->sent != SENT_CERTIFICATE || partial)
-		return 0;
-	ac->certificate_refused = 1;
-	if (ac->certificate_only)
-		return 0;
-	buf_reset(&ac->certificate);
-	if (names.len == 0 || names.len >= sizeof(list) || memchr(names.p, '\0', names.len) != NULL)
-		return 0;
-	memcpy(list, names.p, names.len);
-	return namelist_has(list, METHOD_PUBLICKEY);
-}
-
-static enum auth_client_verdict
-input_failure(struct auth_client *ac, struct wire *w, struct buf *out)
-{
-	struct bytes names = wire_string(w);
-	int partial = wire_bool(w);
-	char show[256];
-
-	if (wire_end(w) != 0)
-		return auth_client_fail(ac, "malformed login reply from upstream");
-	if (key_is_next(ac, names, partial)) {
-		state_set(ac, STATE_REFUSED);
-		return auth_client_start(ac, out);
-	}
-	if (ac->several) {
-		if (names.len >= sizeof(ac->methods) ||
-		    (names.len > 0 && memchr(names.p, '\0', names.len) != NULL))
-			return auth_client_fail(ac, "malformed login reply from upstream");
-		memset(ac->methods, 0, sizeof(ac->methods));
-		if (names.len > 0)
-			memcpy(ac->methods, names.p, names.len);
-		ac->partial = partial;
-		state_set(ac, STATE_REFUSED);
-		return AUTH_CLIENT_REFUSED;
-	}
-	if (partial)
-		return auth_client_fail(ac,
-		    "upstream accepted the %s but wants more, which is not supported: %s",
-		    ac->certificate_only ? "certificate" : "mapped key",
-		    names_show(names, show, sizeof(show)));
-	return auth_client_fail(ac, "upstream refused the %s%s; it offers %s",
-	    ac->certificate_only ? "certificate" : "mapped key",
-	    ac->certificate_refused && !ac->certificate_only ? " and its certificate" : "",
-	    names_show(names, show, sizeof(show)));
-}
-
-static enum auth_client_verdict
-input_banner(struct auth_client *ac, struct wire *w)
-{
-	struct bytes text = wire_string(w);
-	size_t len = text.len, n;
-
-	(void)wire_string(w); /* language */
-	if (wire_end(w) != 0)
-		return auth_client_fail(ac, "malformed banner from upstream");
-	if (len > ac->banner_left) {
-		len = ac->banner_left;
-		/* do not cut inside a character of UTF-8 */
-		for (n = 0; n < 3 && n < len && (text.p[len - n] & 0xc0) == 0x80; n++)
-			;
-		len -= n;
-		ac->banner_left = 0;
-		ac->banner_cut = 1;
-	} else {
-		ac->banner_left -= len;
-	}
-	/* some servers send it again with each reply */
-	if (len == 0)
-		return AUTH_CLIENT_WAIT;
-	if (ac->several && bytes_equal((struct bytes){ text.p, len }, buf_bytes(&ac->banner_last)))
-		return AUTH_CLIENT_WAIT;
-	buf_reset(&ac->banner_last);
-	buf_put(&ac->banner_last, text.p, len);
-	buf_put(&ac->banner, text.p, len);
-	return buf_err(&ac->banner) == 0 ? AUTH_CLIENT_BANNER : AUTH_CLIENT_WAIT;
-}
-
-/* INFO_REQUEST (RFC 4256 section 3.2) and PASSWD_CHANGEREQ (RFC 4252 section 8) have the same
- * number: what was requested tells them apart. */
-static enum auth_client_verdict
-input_question(struct auth_client *ac, struct wire *w, const uint8_t *payload, size_t len)
-{
-	uint32_t i;
-
-	if (ac->sent != SENT_PASSWORD && ac->sent != SENT_KBDINT)
-		return auth_client_fail(ac, "unexpected login message from upstream: type %u",
-		    SSH_MSG_USERAUTH_INFO_REQUEST);
-	if (++ac->rounds > AUTH_CLIENT_ROUNDS_MAX || len > AUTH_CLIENT_MESSAGE_MAX)
-		return auth_client_fail(ac, "upstream asks too many questions");
-	(void)wire_string(w); /* name; prompt of a password change */
-	if (ac->sent == SENT_KBDINT) {
-		(void)wire_string(w); /* instruction */
-		(void)wire_string(w); /* language */
-		ac->prompts = wire_u32(w);
-		if (ac->prompts > AUTH_CLIENT_PROMPTS_MAX)
-			return auth_client_fail(ac, "upstream asks too many questions at once");
-		for (i = 0; i < ac->prompts; i++) {
-			(void)wire_string(w);
-			(void)wire_bool(w); /* echo */
-		}
-	} else {
-		(void)wire_string(w); /* language */
-	}
-	if (wire_end(w) != 0)
-		return auth_client_fail(ac, "malformed login question from upstream");
-	buf_put(&ac->question, payload, len);
-	if (buf_err(&ac->question) != 0)
-		return auth_client_fail(ac, "%s", err_str(buf_err(&ac->question)));
-	state_set(ac, STATE_ASKED);
-	return AUTH_CLIENT_ASKED;
-}
-
-/* PK_OK must name the algorithm and the key of the query. */
-static enum auth_client_verdict
-input_wanted(struct auth_client *ac, struct wire *w)
-{
-	struct bytes alg = wire_string(w), blob = wire_string(w);
-
-	if (wire_end(w) != 0 || !bytes_is(alg, ac->alg) || !bytes_equal(blob, buf_bytes(&ac->blob)))
-		return auth_client_fail(ac, "upstream accepts a key that it was not asked about");
-	state_set(ac, STATE_WANTED);
-	return AUTH_CLIENT_WANTED;
-}
-
-enum auth_client_verdict
-auth_client_input(struct auth_client *ac, const uint8_t *payload, size_t len, struct buf *out)
-{
-	struct wire w;
-	uint8_t type;
-
-	if (ac->state == STATE_FAILED)
-		return AUTH_CLIENT_FAILED;
-	buf_reset(&ac->banner);
-	buf_reset(&ac->question);
-	wire_init(&w, payload, len);
-	type = wire_u8(&w);
-	/* a banner may come at any time before success, and before any request */
-	if (type == SSH_MSG_USERAUTH_BANNER &&
-	    (ac->state == STATE_NEW || ac->state == STATE_REFUSED || ac->state == STATE_ASKED ||
-		ac->state == STATE_WANTED))
-		return input_banner(ac, &w);
-	if (ac->state != STATE_WAITING)
-		return auth_client_fail(ac, "unexpected login message from upstream: type %u",
-		    type);
-	switch (type) {
-	case SSH_MSG_USERAUTH_BANNER:
-		return input_banner(ac, &w);
-	case SSH_MSG_USERAUTH_FAILURE:
-		return input_failure(ac, &w, out);
-	case SSH_MSG_USERAUTH_INFO_REQUEST:
-		return ac->sent == SENT_QUERY ? input_wanted(ac, &w) :
-						input_question(ac, &w, payload, len);
-	case SSH_MSG_USERAUTH_SUCCESS:
-		if (wire_end(&w) != 0)
-			return auth_client_fail(ac, "malformed login reply from upstream");
-		state_set(ac, STATE_DONE);
-		return AUTH_CLIENT_SUCCESS;
-	}
-	return auth_client_fail(ac, "unexpected login message from upstream: type %u", type);
-}
-
-struct bytes
-auth_client_banner(const struct auth_client *ac)
-{
-	return buf_bytes(&ac->banner);
-}
-
-struct bytes
-auth_client_question(const struct auth_client *ac)
-{
-	return buf_bytes(&ac->question);
-}
-
-int
-auth_client_banner_cut(struct auth_client *ac)
-{
-	int cut = ac->banner_cut;
-
-	ac->banner_cut = 0;
-	return cut;
-}
-
-const char *
-auth_client_methods(const struct auth_client *ac)
-{
-	return ac->methods;
-}
-
-int
-auth_client_partial(const struct auth_client *ac)
-{
-	return ac->partial;
-}
-
-const char *
-auth_client_reason(const struct auth_client *ac)
-{
-	return ac->reason;
-}
-
-int
-auth_client_certificate_refused(const struct auth_client *ac)
-{
-	return ac->certificate_refused;
 }

@@ -57,7 +57,7 @@ def test_user_sees_what_one_with_a_certificate_sees(certified, ring, tmp_path, s
     xauth.write_text("#!/bin/sh\nexec cat >/dev/null\n")
     xauth.chmod(0o755)
     c = certified(sshd={"X11Forwarding": "yes", "XAuthLocation": xauth,
-                        "X11DisplayOffset": str(1000 + os.getpid() % 400)}, **route)
+                        "X11DisplayOffset": str(500 + os.getpid() % 400)}, **route)
     person = ring.get("person")
     direct = Way("direct", tmp_path / "direct", ring, c.sshd)
     try:
@@ -67,6 +67,9 @@ def test_user_sees_what_one_with_a_certificate_sees(certified, ring, tmp_path, s
         here = seen(c.way.client, echo, agent)
         assert here == there
         assert there["exec"][0] in (3, 5, 1), there
+        # what is permitted is there, so that all this could differ
+        works = {"X11": b"display\n", "forward": b"there and back"}
+        assert ({name: there[name][1] for name in works} == works) == (name == "everything")
     finally:
         direct.close()
 

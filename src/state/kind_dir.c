@@ -109,19 +109,40 @@ fail:
 	return r;
 }
 
+/* Open the lock's file, or make it.  What root makes belongs to the owner of the directory; a hard link to another
+ * file of root's, which that owner may have put there, must not. */
+static int
+kind_dir_lock_open(const struct kind_dir *d, int *fd, struct reason *why)
+{
+	struct stat st;
+
+	*fd = openat(d->dir.fd, LOCK_NAME,
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (*fd == -1 || fstat(*fd, &st) == -1) {
+		reason_set(why, "%s/" LOCK_NAME ": %s", d->path, strerror(errno));
+		goto fail;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		reason_set(why, "%s/" LOCK_NAME ": is not a file of its own; remove it", d->path);
+		fd_close(fd);
+		return ERR_PERM;
+	}
+	if (geteuid() != 0 || st.st_uid == d->dir.uid || fchown(*fd, d->dir.uid, d->dir.gid) == 0)
+		return 0;
+	reason_set(why, "%s/" LOCK_NAME ": %s", d->path, strerror(errno));
+fail:
+	fd_close(fd);
+	return ERR_SYS;
+}
+
 int
 kind_dir_lock(const struct kind_dir *d, int *fd, struct reason *why)
 {
 	const int64_t deadline = clock_ms() + LOCK_WAIT_MS;
+	int r;
 
-	*fd = openat(d->dir.fd, LOCK_NAME,
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	if (*fd == -1 ||
-	    (geteuid() == 0 && d->dir.uid != 0 && fchown(*fd, d->dir.uid, d->dir.gid) == -1)) {
-		reason_set(why, "%s/" LOCK_NAME ": %s", d->path, strerror(errno));
-		fd_close(fd);
-		return ERR_SYS;
-	}
+	if ((r = kind_dir_lock_open(d, fd, why)) != 0)
+		return r;
 	while (flock(*fd, LOCK_EX | LOCK_NB) == -1) {
 		if (errno != EWOULDBLOCK && errno != EINTR) {
 			reason_set(why, "%s/" LOCK_NAME ": %s", d->path, strerror(errno));

@@ -242,6 +242,31 @@ test_directories(void **state)
 	state_free(&st);
 }
 
+/* Root's subcommands would give such a file to the keeper's user. */
+static void
+test_lock_is_a_file_of_its_own(void **state)
+{
+	struct state *st = open_state();
+	struct reason why;
+	struct stat s;
+
+	write_bytes("state/other", "x", 1, 0600);
+	assert_int_equal(unlink("state/totp/.lock"), 0);
+	assert_int_equal(link("state/other", "state/totp/.lock"), 0);
+	assert_int_equal(state_update(st, "totp", "alice", set_text, (char[]){ "a b\n" }, &why),
+	    ERR_PERM);
+	assert_non_null(strstr(why.text, "state/totp/.lock: is not a file of its own"));
+	assert_int_equal(unlink("state/totp/.lock"), 0);
+	assert_int_equal(mkfifo("state/totp/.lock", 0600), 0);
+	assert_int_equal(state_update(st, "totp", "alice", set_text, (char[]){ "a b\n" }, &why),
+	    ERR_PERM);
+	assert_int_equal(unlink("state/totp/.lock"), 0);
+	assert_int_equal(state_update(st, "totp", "alice", set_text, (char[]){ "a b\n" }, &why), 0);
+	assert_int_equal(stat("state/totp/.lock", &s), 0);
+	assert_int_equal(s.st_mode & 07777, 0600);
+	state_free(&st);
+}
+
 static void
 test_numbers(void **state)
 {
@@ -285,6 +310,7 @@ main(void)
 		T(test_damaged_records),
 		T(test_other_files_are_refused),
 		T(test_directories),
+		T(test_lock_is_a_file_of_its_own),
 		T(test_numbers),
 	};
 

@@ -2,6 +2,7 @@
  * The records of sallyport ca in the state directory: for each CA that has signed or revoked here, its public key,
  * its name, and what it has revoked (formats/revoked.h).  Called by the commands of ca.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sodium.h>
 
 #include "access/state_place.h"
+#include "base/log.h"
 #include "cli/as_user.h"
 #include "cli/ca_record.h"
 #include "cli/cli.h"
@@ -90,6 +92,7 @@ ca_record_changed(void *ctx, struct buf *record)
 {
 	struct ca_record_change *c = ctx;
 	struct revoked list;
+	char name[PATH_MAX]; /* or a file of any name, of which a record takes a line */
 	int r = 0;
 
 	if (record->len > 0 && c->change == NULL)
@@ -99,7 +102,8 @@ ca_record_changed(void *ctx, struct buf *record)
 		r = revoked_get(&list, buf_bytes(record), c->why);
 	else
 		buf_put(&list.ca, c->ca.p, c->ca.len);
-	if (r == 0 && list.name == NULL && (list.name = strdup(c->name)) == NULL)
+	log_vis(name, sizeof(name), c->name, strlen(c->name));
+	if (r == 0 && list.name == NULL && (list.name = strdup(name)) == NULL)
 		r = ERR_NOMEM;
 	if (r == 0 && c->change != NULL)
 		r = c->change(c->ctx, &list, c->why);

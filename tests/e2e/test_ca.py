@@ -228,6 +228,14 @@ def test_what_is_revoked_is_listed(ca, user_key):
     ca.refuses("revoke", "users", status=2, says="usage: ")
 
 
+def test_authority_in_a_file_of_any_name(ca):
+    """A line of the record, and no damage to it: the next KRL of all authorities is made of it."""
+    odd = ca.dir / "odd\nserial 7.pub"
+    odd.write_text(ca("public", "users"))
+    ca("revoke", odd, "9")
+    assert [line.strip() for line in ca("revoke", "--list").splitlines()[1:]] == ["serial 9"]
+
+
 def test_authorities_are_listed(ca, ring):
     g = ca.gateway
     assert ca("list") == "" and json.loads(ca("list", "--json")) == []

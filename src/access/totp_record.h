@@ -12,8 +12,8 @@
 #define TOTP_RECORD_KIND "totp"
 #define TOTP_RECORD_MAX 8192 /* bytes of text: twice what the longest has */
 
-/* Wrong codes in a row until the secret is locked: a person mistypes a few.  Who guesses gets 5 of
- * 333,333 chances at six digits and TotpSkew = 1 for each hour. */
+/* Wrong codes in a row until the secret is locked: a person mistypes a few.  In the long run an attacker has
+ * five guesses an hour, each right with a chance of 3 in a million at six digits and TotpSkew = 1. */
 #define TOTP_RECORD_WRONG_MAX 5
 #define TOTP_RECORD_LOCK_MIN \
 	300 /* seconds, doubled for each lock that follows without a right code */

@@ -11,8 +11,9 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-/* All secrets that exist at a time take less than this: the store key, and during a signature two
- * copies of a key, at most of RSA with 8192 bits (3.6 KiB each), in pages of their own. */
+/* The secrets that exist at a time in most gateways take less than this: the store key; during a signature two
+ * copies of a key, at most of RSA with 8192 bits (3.6 KiB each); and a page for each login upstream that is under way
+ * with a certificate of its own (Key = ca:).  Where there are more, the system may swap those out. */
 #define MEMORY_LOCKED (64 * 1024)
 
 struct secret {

@@ -20,7 +20,7 @@
 /* As Google's module for PAM asks, which most people know. */
 static const char factor_totp_prompt[] = "Verification code: ";
 
-/* An unknown login, or a code that nobody has looked at: that takes as long as a wrong one. */
+/* Refuse an unknown login, or a code that has not been compared: as late as a wrong one. */
 static void
 factor_totp_failed(struct ksession *s)
 {
@@ -129,15 +129,15 @@ factor_totp_remembers(const struct ksession *s, const struct totp *secret)
 	return remembered;
 }
 
-/* A client that is remembered is asked for nothing, but asked: ssh begins no other conversation, such as
- * that of Factor, after one without a question. */
+/* A client that is remembered gets a request without a question.  Letting it pass at once would not do: ssh begins
+ * another conversation, such as that of Factor, only after it has been sent a request in this one. */
 static void
 factor_totp_begin(struct ksession *s)
 {
 	struct totp secret;
 	int remembered = 0;
 
-	/* what is missing is said now to who has proven something, and to nobody else */
+	/* a client that has proven something is told at once if no code can be checked */
 	if (s->route != NULL && auth_methods_begun(&s->down.methods)) {
 		if (factor_totp_load(s, &secret) != 0)
 			return;

@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "access/identity.h"
+#include "access/route_files.h"
 #include "base/access_hint.h"
 #include "base/fd.h"
 #include "base/match.h"
 #include "formats/pubkey.h"
 
-#define BANNER_MAX (16 * 1024)
 /* An RSA key of 16384 bits has a blob of 2 KiB. */
 #define BLOB_MAX 16384
 
@@ -242,7 +242,7 @@ identity_banner(const struct conf *conf, char **text, struct reason *why)
 	int r;
 
 	*text = NULL;
-	buf_init(&b, BANNER_MAX);
+	buf_init(&b, ROUTE_BANNER_MAX);
 	r = safe_path_read(&conf->file_rule, path, &b, why);
 	if (r == ERR_SYS && errno == EACCES) {
 		(void)access_hint(path, R_OK, &hint);

@@ -110,6 +110,26 @@ route_file_read(const struct route *r, const char *path, struct buf *out, struct
 	return err;
 }
 
+int
+route_banner(const struct route *r, char **text, struct reason *why)
+{
+	struct buf b;
+	int err;
+
+	*text = NULL;
+	buf_init(&b, ROUTE_BANNER_MAX);
+	err = route_file_read(r, r->banner, &b, why);
+	if (err == 0 && buf_cstr(&b) == NULL) {
+		err = ERR_FORMAT;
+		reason_set(why, "%.400s: holds a NUL", r->banner);
+	} else if (err == 0 && (*text = strdup((const char *)b.data)) == NULL) {
+		err = ERR_NOMEM;
+		reason_set(why, "%.400s: %s", r->banner, err_str(err));
+	}
+	buf_free(&b);
+	return err;
+}
+
 /* Read the private key in the route's key file: *priv is the caller's.  0 or an ERR_*. */
 static int
 route_key_load(const struct route *r, struct secret **priv, struct buf *pub, char type[64],

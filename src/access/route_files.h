@@ -25,6 +25,13 @@ int route_file_open(const struct route *r, const char *path, int *fd,
 int route_file_read(const struct route *r, const char *path, struct buf *out,
     struct reason *why) MUST_CHECK;
 
+/* Bytes of the file that a Banner names, of [gateway] or of a route. */
+#define ROUTE_BANNER_MAX (16 * 1024)
+
+/* The text of Banner, which the route has: the caller frees it.  0, or an ERR_* of route_file_read(),
+ * ERR_FORMAT: it holds a NUL, or ERR_NOMEM; with why. */
+int route_banner(const struct route *r, char **text, struct reason *why) MUST_CHECK;
+
 /* Open a file to read it and to append to it; it is made if it does not exist.  No symbolic
  * link is followed, except one that stays in the directory of a login. */
 int route_file_append(const struct route *r, const char *path, int *fd,

@@ -140,6 +140,10 @@ enum auth_server_pending auth_server_pending(const struct auth_server *as, struc
  * none or it is to be changed. */
 int auth_server_password(const struct auth_server *as, struct bytes *password) MUST_CHECK;
 
+/* Before _success(): append a USERAUTH_BANNER with this text as it is, after that of the configuration if the
+ * client has not seen it. */
+void auth_server_text(struct auth_server *as, const char *text, struct buf *out);
+
 /* Append a USERAUTH_BANNER with one line of text (its line end is added). */
 void auth_server_banner(const char *text, struct buf *out);
 

@@ -43,6 +43,13 @@ banner_once(struct auth_server *as, struct buf *out)
 	as->banner = NULL;
 }
 
+void
+auth_server_text(struct auth_server *as, const char *text, struct buf *out)
+{
+	banner_once(as, out);
+	put_banner(out, text, "");
+}
+
 int
 auth_hint_ready(const struct auth_server *as)
 {

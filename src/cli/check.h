@@ -64,6 +64,7 @@ void check_authorized_keys(struct check *c, const struct conf_section *s, const 
 void check_trusted_cas(struct check *c, const struct conf_section *s, const struct route *r);
 void check_inline_keys(struct check *c, const struct conf_section *s, const struct route *r);
 void check_revoked(struct check *c, const struct conf_section *s, const struct route *r);
+void check_banner(struct check *c, const struct conf_section *s, const struct route *r);
 void check_via_ca(struct check *c, const struct conf_section *s, const struct route *r);
 void check_certificate_file(struct check *c, const struct conf_section *s, const struct route *r);
 void check_key_file(struct check *c, const struct conf_section *s, const struct route *r);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -142,6 +143,20 @@ check_via_ca(struct check *c, const struct conf_section *s, const struct route *
 		    "ConnectViaCA: there is no certificate in %s: PEM begins with %s",
 		    r->connect_via_ca, begin);
 	buf_free(&text);
+}
+
+void
+check_banner(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "Banner");
+	struct reason why;
+	char *text;
+	int err;
+
+	err = route_banner(r, &text, &why);
+	if (err != 0)
+		check_refused(c, &e, "Banner", r->banner, err, &why, "; put the text there");
+	free(text);
 }
 
 /* Does the certificate go with the key? */

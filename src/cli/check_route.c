@@ -317,6 +317,8 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 		check_revoked(c, s, r);
 	if (check_is_known(s, r->connect_via_ca))
 		check_via_ca(c, s, r);
+	if (check_is_known(s, r->banner))
+		check_banner(c, s, r);
 	if (r->key_file != NULL)
 		check_key_file(c, s, r);
 	else if (check_is_known(s, r->certificate_file) && check_is_known(s, r->key))

@@ -3,9 +3,11 @@
  * on here, and each request is answered from here.  Keys, passwords and lookups have files of
  * their own.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/policy_from_route.h"
+#include "access/route_files.h"
 #include "formats/authorized_options.h"
 #include "keeper/downstream.h"
 #include "keeper/downstream_factor.h"
@@ -319,7 +321,24 @@ downstream_make_policy(struct ksession *s)
 	return r;
 }
 
-/* USERAUTH_SUCCESS, after the banner if the client has not seen it. */
+/* The route's Banner: shown to those alone who have proven themselves, because it tells that the login exists.
+ * A login goes on without it. */
+static void
+downstream_put_banner(struct ksession *s, struct buf *out)
+{
+	struct reason why;
+	char *text;
+
+	if (s->route->banner == NULL)
+		return;
+	if (route_banner(s->route, &text, &why) != 0)
+		ksession_warn(s, "Banner: %s; it is not shown", why.text);
+	else if (text[0] != '\0')
+		auth_server_text(s->down.auth, text, out);
+	free(text);
+}
+
+/* USERAUTH_SUCCESS, after the banners that the client has not seen. */
 static void
 downstream_send_success(struct ksession *s, enum ipc_type type)
 {
@@ -327,6 +346,7 @@ downstream_send_success(struct ksession *s, enum ipc_type type)
 
 	s->down.success_sent = 1;
 	buf_init(&out, IPC_MAX - 16);
+	downstream_put_banner(s, &out);
 	if (auth_server_success(s->down.auth, &out) == AUTH_SERVER_REPLY)
 		ksession_send_payloads(s, type, &out);
 	else

@@ -68,7 +68,7 @@ void
 route_check_hop(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
 	static const char *const without[] = { "AuthorizedKeysFile", "AuthorizedKey",
-		"TrustedUserCAKeys", "PasswordHash", "TOTP", "Factor" };
+		"TrustedUserCAKeys", "PasswordHash", "TOTP", "Factor", "Banner" };
 	const struct conf_entry *e;
 	size_t i;
 

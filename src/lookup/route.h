@@ -136,6 +136,7 @@ struct route {
 	struct strlist accept_env;		   /* patterns; empty: any */
 	struct strlist set_env;			   /* "NAME=value" */
 	char *force_command;			   /* as written, or NULL */
+	char *banner;				   /* Banner: resolved path, or NULL */
 	int max_sessions;
 	int idle_timeout_ms, session_timeout_ms; /* 0: none */
 };

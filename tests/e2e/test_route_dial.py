@@ -168,7 +168,7 @@ def test_host_certificate(certified, ring):
 
 def test_invalid_host_certificate(certified, ring):
     t, authority = certified(validity="-2h:-1h")
-    why = "the certificate has expired[^;]*"
+    why = "the certificate has expired: [^;]*; this host.s clock says [^;]*"
     t.refuses(authority, f"{why}, and the key is not known")
     t.accepts(authority + t.name(ring.get("upstream_host")), rf"is known \({t.file}:2\); {why}")
 

@@ -62,15 +62,36 @@ check_users(struct check *c)
 	    user, user);
 }
 
-/* Could the keeper make something in this directory?  If not, an error says how to make what is missing. */
+/* Could the keeper make its state directory, and would it use it there? */
 static void
-check_can_make(struct check *c, const struct conf_entry *e, const char *dir, const char *missing)
+check_state_missing(struct check *c, const struct conf_entry *e, const char *path)
 {
-	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0)
-		return;
-	conf_error(c->errors, e->file, e->line,
-	    "StateDirectory: %s: cannot be made by user %u: %s; run: install -d -m 700 -o %u %s",
-	    missing, geteuid(), strerror(errno), geteuid(), missing);
+	char *dir = path_dir(path), *within;
+	struct reason why;
+
+	/* with the dot, the rule for directories above a file holds for dir itself */
+	if (dir == NULL || asprintf(&within, "%s/.", dir) == -1)
+		fatal("out of memory");
+	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == -1)
+		conf_error(c->errors, e->file, e->line,
+		    "StateDirectory: %s: cannot be made by user %u: %s; run: install -d -m 700 -o %u %s",
+		    path, geteuid(), strerror(errno), geteuid(), path);
+	else if (identity_check_way(c->conf, within, &why) != 0)
+		conf_error(c->errors, e->file, e->line, "StateDirectory: %s%s", path,
+		    why.text + strlen(within));
+	free(within);
+	free(dir);
+}
+
+/* Could the keeper make the directories of records in it? */
+static void
+check_state_empty(struct check *c, const struct conf_entry *e, const char *path)
+{
+	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == -1)
+		conf_error(c->errors, e->file, e->line,
+		    "StateDirectory: %s: user %u cannot make directories there: %s; name another "
+		    "one, which is that user's own",
+		    path, geteuid(), strerror(errno));
 }
 
 /* The state directory, which a start makes if something needs it.  On a full disk a gateway starts, but
@@ -82,26 +103,21 @@ check_state(struct check *c)
 	struct conf_entry e = { 0 };
 	struct state *st = NULL;
 	struct reason why;
-	char *dir;
 	int r;
 
 	if (path == NULL || state_place_need(c->conf) == NULL)
 		return;
 	e.file = conf_where(c->conf, "gateway", "StateDirectory", &e.line);
 	r = state_place_open(c->conf, 0, &st, &why);
-	if (r == ERR_NOTFOUND) {
-		dir = path_dir(path);
-		if (dir == NULL)
-			fatal("out of memory");
-		check_can_make(c, &e, dir, path);
-		free(dir);
-	} else if (r != 0) {
-		conf_error(c->errors, e.file, e.line, "StateDirectory: %s", why.text);
-	} else if ((r = state_check(st, &why)) == ERR_NOTFOUND) {
-		check_can_make(c, &e, path, path);
-	} else if (r != 0) {
-		conf_error(&c->notes, e.file, e.line, "StateDirectory: %s", why.text);
-	}
+	if (r == 0)
+		r = state_check(st, &why);
+	if (r == ERR_NOTFOUND && st == NULL)
+		check_state_missing(c, &e, path);
+	else if (r == ERR_NOTFOUND)
+		check_state_empty(c, &e, path);
+	else if (r != 0)
+		conf_error(st != NULL && r == ERR_SYS ? &c->notes : c->errors, e.file, e.line,
+		    "StateDirectory: %s", why.text);
 	state_free(&st);
 }
 

@@ -94,7 +94,10 @@ kind_dir_open(const struct state *st, const char *kind, int create, struct kind_
 	if (create && access(d->path, F_OK) == -1) {
 		r = secret_dir_open(st->path, &top, why);
 		if (r == 0 && (r = kind_dir_make(d->path, &top)) != 0)
-			reason_set(why, "%s: cannot be made: %s", d->path, strerror(errno));
+			reason_set(why,
+			    "%s: cannot be made: %s; name another StateDirectory, which is user "
+			    "%u's own",
+			    d->path, strerror(errno), geteuid());
 		secret_dir_close(&top);
 		if (r != 0)
 			goto fail;

@@ -69,7 +69,8 @@ int state_repair(struct state *st, const char *kind, const char *name,
 int state_list(struct state *st, const char *kind, struct strlist *names,
     struct reason *why) MUST_CHECK;
 
-/* Can records be written here?  0 or an ERR_* with why; nothing is left behind. */
+/* Can records be written here?  0 or an ERR_* with why; nothing is left behind.  ERR_SYS: not now, as on a full
+ * disk; ERR_NOTFOUND: a directory is missing, which state_open() makes; anything else, state_open() refuses. */
 int state_check(struct state *st, struct reason *why) MUST_CHECK;
 
 /* --- state_line.c: the lines of a record --- */

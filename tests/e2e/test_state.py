@@ -91,6 +91,45 @@ def test_others_may_not_write_to_it(gateway, short):
         assert re.search(rf"StateDirectory: {path}: others may write to it \(mode 0777\); run: chmod go-w", text), text
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o000])
+def test_open_or_closed_records_are_refused(gateway, short, mode):
+    """check calls it an error, as the start does."""
+    path = short / "state"
+    path.mkdir(mode=0o700)
+    (path / "serial").mkdir()
+    (path / "serial").chmod(mode)
+    if os.getuid() == 0:
+        for place in (path, path / "serial"):
+            os.chown(place, 1, 1)
+    set_state(gateway, path)
+    status, text = gateway.check()
+    said = refused_start(gateway)
+    assert status == 78 and f"StateDirectory: {path}/serial: " in said
+    assert text.splitlines()[0] == said.splitlines()[0]
+
+
+def test_place_that_others_can_replace(gateway, short):
+    """Below a directory that others may write to, before and after it has been made."""
+    place = short / "place"
+    place.mkdir()
+    place.chmod(0o777)
+    set_state(gateway, place / "state")
+    for _ in range(2):
+        status, text = gateway.check()
+        assert status == 78
+        assert f"StateDirectory: {place}/state: is below the directory {place}, to which others may write" in text
+        assert text.splitlines()[0] == refused_start(gateway).splitlines()[0]
+
+
+def test_directory_of_somebody_else(gateway):
+    """A directory of the system is not recommended to be given away."""
+    set_state(gateway, "/etc")
+    status, text = gateway.check()
+    assert status == 78 and "StateDirectory: /etc: user " in text and "name another one" in text
+    assert "install" not in text
+    assert "StateDirectory: /etc/" in refused_start(gateway)
+
+
 def test_reload_to_another_is_refused(gateway, short):
     place = short / "place"
     place.mkdir()

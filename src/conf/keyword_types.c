@@ -167,21 +167,42 @@ keyword_print_int(const struct keyword *kw, const void *field, FILE *to)
 
 const struct keyword_type keyword_int = { keyword_set_int, keyword_print_int, NULL };
 
+#define TIME_BOUND_SIZE 24
+
+/* A bound of a time, in the largest unit in which it is a whole number: 30s, 1h, 14d. */
+static const char *
+keyword_time_bound(long ms, char out[TIME_BOUND_SIZE])
+{
+	static const struct {
+		long seconds;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	const long seconds = ms / 1000;
+	size_t i = 0;
+
+	while (seconds % units[i].seconds != 0)
+		i++;
+	snprintf(out, TIME_BOUND_SIZE, "%ld%c", seconds / units[i].seconds, units[i].unit);
+	return out;
+}
+
 static int
 keyword_set_time(const struct keyword *kw, void *field, const char *value, struct keyword_ctx *ctx)
 {
+	char bound[TIME_BOUND_SIZE];
 	int ms;
 
 	if (conf_time(value, &ms) != 0)
 		return keyword_bad(&ctx->why,
-		    KEYWORD_SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most 24 days", value,
-		    kw->min == 0 ? " or none" : "");
+		    KEYWORD_SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most %s", value,
+		    kw->min == 0 ? " or none" : "",
+		    kw->max != 0 ? keyword_time_bound(kw->max, bound) : "24 days");
 	if (ms < kw->min)
-		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too short: at least %lds", value,
-		    kw->min / 1000);
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too short: at least %s", value,
+		    keyword_time_bound(kw->min, bound));
 	if (kw->max != 0 && ms > kw->max)
-		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too long: at most %lds", value,
-		    kw->max / 1000);
+		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too long: at most %s", value,
+		    keyword_time_bound(kw->max, bound));
 	*(int *)field = ms;
 	return 0;
 }
@@ -264,8 +285,24 @@ keyword_mask_bit(const struct keyword *kw, const char *word, struct reason *why)
 	}
 	choice = keyword_choice_find(kw, word, why);
 	if (choice == -1)
-		reason_add(why, ", with blanks between them, or none");
+		reason_add(why, ", with blanks or commas between them, or none");
 	return choice == -1 ? 0 : 1 << choice;
+}
+
+/* The words of a value, with blanks, commas or both between them. */
+static int
+keyword_mask_words(struct strlist *words, const char *value)
+{
+	char *blanks = strdup(value), *comma;
+	int err;
+
+	if (blanks == NULL)
+		return ERR_NOMEM;
+	for (comma = blanks; (comma = strchr(comma, ',')) != NULL;)
+		*comma = ' ';
+	err = strlist_add_words(words, blanks);
+	free(blanks);
+	return err;
 }
 
 static int
@@ -278,7 +315,7 @@ keyword_set_mask(const struct keyword *kw, void *field, const char *value, struc
 	*mask = KEYWORD_MASK_SET;
 	if (strcasecmp(value, "none") == 0)
 		return 0;
-	err = strlist_add_words(&words, value);
+	err = keyword_mask_words(&words, value);
 	for (i = 0; err == 0 && i < words.n; i++) {
 		bit = keyword_mask_bit(kw, words.v[i], &ctx->why);
 		if (bit == 0)

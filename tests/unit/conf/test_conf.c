@@ -302,9 +302,9 @@ test_penalties(void **state)
 	gateway_bad("HostKeyAlgorithms = ssh-rsa",
 	    "HostKeyAlgorithms: \"ssh-rsa\": SHA-1 is not supported here; RSA keys sign with "
 	    "rsa-sha2-512 and -256");
-	gateway_bad("PubkeyAuthOptions = touch-required,verify-required",
-	    "PubkeyAuthOptions: \"touch-required,verify-required\" is none of: touch-required "
-	    "verify-required, with blanks between them, or none");
+	gateway_bad("PubkeyAuthOptions = touch-required, verify-requird",
+	    "PubkeyAuthOptions: \"verify-requird\" is none of: touch-required "
+	    "verify-required, with blanks or commas between them, or none");
 	gateway_bad("PubkeyAcceptedAlgorithms = -*",
 	    "PubkeyAcceptedAlgorithms: that leaves no public key algorithm");
 	gateway_bad("RekeyLimit = 512K" REKEY_ERROR("512K"));
@@ -437,6 +437,9 @@ test_bad_values(void **state)
 	gateway_bad("LoginGraceTime = 5x",
 	    "LoginGraceTime: \"5x\" is not a time: write 30s, 5m, 1h30m, at most 24 days");
 	gateway_bad("LoginGraceTime = 0", "LoginGraceTime: \"0\" is too short: at least 1s");
+	gateway_bad("FactorTimeout = 2h", "FactorTimeout: \"2h\" is too long: at most 1h");
+	gateway_bad("FactorTimeout = 30d",
+	    "FactorTimeout: \"30d\" is not a time: write 30s, 5m, 1h30m, at most 1h");
 	gateway_bad("MaxAuthTries = -1", "MaxAuthTries: \"-1\" is not a number from 1 to 1000");
 	gateway_bad("PerSourceMaxStartups = 0",
 	    "PerSourceMaxStartups: \"0\" is not a number from 1 to 1000000 or none");

@@ -304,7 +304,7 @@ test_pubkey_auth_options(void **state)
 	    "[gateway]\nPubkeyAuthOptions = verify-required\n"
 	    "[route a]\nHostName = h\n" REST_OF_ROUTE "PubkeyAuthOptions = NONE\n"
 	    "[route b]\nHostName = h\n" REST_OF_ROUTE
-	    "PubkeyAuthOptions = verify-required touch-required\n"
+	    "PubkeyAuthOptions = verify-required, touch-required\n"
 	    "[route c]\nHostName = h\n" REST_OF_ROUTE);
 	assert_int_equal(lookup_lab_find(&lab, "a", &r), LOOKUP_FOUND);
 	assert_int_equal(r->pubkey_auth & (CONF_PUBKEY_TOUCH | CONF_PUBKEY_VERIFY), 0);

@@ -18,6 +18,8 @@
 
 /* How long ago the validity begins, for machines whose clock is behind: as ssh-keygen has it. */
 #define CA_SIGN_SKEW 60
+/* The shortest validity in seconds, as of CertificateLifetime. */
+#define CA_SIGN_LIFETIME_MIN 30
 
 struct ca_sign {
 	const struct ca_args *args;
@@ -92,6 +94,11 @@ ca_sign_times(struct ca_sign *s)
 	if (conf_seconds(s->args->lifetime, &lifetime) != 0 || lifetime == 0)
 		return ca_sign_wrong(
 		    "--lifetime takes a time such as 30m, 8h or 1w2d, of at most 100 years");
+	/* what is meant by 8 is hardly eight seconds */
+	if (lifetime < CA_SIGN_LIFETIME_MIN)
+		return ca_sign_wrong(
+		    "--lifetime is at least 30s, and a number without a unit means "
+		    "seconds; write 8h, for example");
 	s->order.valid_before = now + (uint64_t)lifetime;
 	return CLI_OK;
 }

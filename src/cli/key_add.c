@@ -76,9 +76,12 @@ key_add_explain(const struct key_args *a, const char *fingerprint)
 		    "%s --for LOGIN%s`,\n"
 		    "whose options make the upstream enforce what the route allows.\n"
 		    "As a host key of the gateway itself (HostKey = %s), its fingerprint is\n"
-		    "%s.\n",
+		    "%s.\n"
+		    "As an authority that certifies each login (Key = ca:%s in a route), its line for "
+		    "the upstreams\n"
+		    "is that of `sallyport ca public %s`, and belongs into no authorized_keys.\n",
 		    a->name, a->name, a->store == NULL ? key_where(a, where) : "", a->name,
-		    fingerprint);
+		    fingerprint, a->name, a->name);
 	/* a mapped key is not called so */
 	if (host_keys != NULL && host_keys->n > (size_t)named && strncmp(a->name, "host", 4) == 0)
 		fprintf(stderr,

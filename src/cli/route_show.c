@@ -23,6 +23,7 @@
 #include "formats/cert.h"
 #include "formats/known_hosts.h"
 #include "lookup/hop.h"
+#include "lookup/program.h"
 #include "formats/pubkey.h"
 
 /* A public key or certificate. */
@@ -300,6 +301,17 @@ route_show_list(const struct route *r, enum user_key_list list, const char *what
 }
 
 static int
+route_show_factor(const struct route *r)
+{
+	struct reason why;
+	int err = program_check(&r->file_rule, route_factor_command(r), &why);
+
+	printf("factor     what the program %s asks%s%s\n", route_factor_command(r),
+	    err == 0 ? "" : ": ", err == 0 ? "" : why.text);
+	return err == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int
 route_show_proofs(const struct find_route *f)
 {
 	const struct route *r = f->route;
@@ -330,8 +342,10 @@ route_show_proofs(const struct find_route *f)
 		other = route_show_stored(f, KEYSTORE_TOTP, "factor     a code of the TOTP secret",
 		    r->totp);
 	status = status != CLI_OK ? status : other;
-	if (r->factor != NULL)
-		printf("factor     what the program %s asks\n", route_factor_command(r));
+	if (r->factor != NULL) {
+		other = route_show_factor(r);
+		status = status != CLI_OK ? status : other;
+	}
 	if (r->authentication_methods.n > 0 || r->totp != NULL || r->factor != NULL)
 		for (i = 0; i < r->methods.n; i++)
 			printf("%s %s\n", i == 0 ? "methods   " : "        or", r->methods.v[i]);

@@ -115,7 +115,8 @@ const struct cli_command cli_totp = {
 		 "                             [--digits 6|7|8] [--hash sha1|sha256|sha512]\n"
 		 "                             [--no-qr | --uri]\n"
 		 "       sallyport totp enroll --name NAME ...\n"
-		 "       sallyport totp list\n"
+		 "       sallyport totp list [--json]\n"
+		 "       sallyport totp reset NAME\n"
 		 "       each with [-c DIR]\n",
 	.help =
 	    "\n"

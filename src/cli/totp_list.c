@@ -279,12 +279,12 @@ static int
 totp_reset(struct keystore *ks, struct state *st, const char *name)
 {
 	struct reason why = { "" }, missing = { "" };
-	struct totp secret;
+	struct totp secret = { 0 };
 	int stored, r;
 
 	r = keystore_totp(ks, name, &secret, &missing);
-	stored = r == 0;
-	if (r == 0 || r == ERR_NOTFOUND)
+	stored = keystore_kind(ks, name) == KEYSTORE_TOTP;
+	if (r == 0 || !stored)
 		r = totp_reset_in(st, name, &secret, &why);
 	else
 		why = missing;
@@ -293,8 +293,12 @@ totp_reset(struct keystore *ks, struct state *st, const char *name)
 		return CLI_OK;
 	if (r != ERR_NOTFOUND)
 		return key_fail(&why, r);
-	if (!stored)
-		return key_fail(&missing, r);
+	if (!stored) {
+		fprintf(stderr,
+		    "sallyport: %s: is no TOTP secret; sallyport totp list prints their names\n",
+		    name);
+		return CLI_FAILED;
+	}
 	fprintf(stderr, "%s: no code of it has been asked for: there is nothing to reset\n", name);
 	return CLI_OK;
 }

@@ -161,6 +161,13 @@ def test_machine_known_by_its_certificate(gated, ring, tmp_path):
     known.write_text(ca("public", "others", "--host"))
     assert w.ssh("true").code == 255
     w.gateway.log.wait("Host key verification failed")
+    # a machine that has a certificate, and does not show it
+    known.write_text(ca("public", "hosts", "--host"))
+    w.sshd.stop()
+    del w.sshd.options["HostCertificate"]
+    w.sshd.start()
+    assert w.ssh("true").code == 255
+    w.gateway.log.wait("it has shown no certificate by the authority that is known .*, and the key is not known")
 
 
 REVOKED = {
@@ -272,6 +279,7 @@ def test_routes_that_use_an_authority_are_listed(ca, make_sshd, ring, tmp_path):
     (("--principals", "a,,b", "--lifetime", "1h"), "--principals has an empty name"),
     (("--principals", "a b", "--lifetime", "1h"), "--principals takes names without blanks"),
     (("--principals", "a", "--lifetime", "0"), "--lifetime takes a time such as"),
+    (("--principals", "a", "--lifetime", "8"), "--lifetime is at least 30s"),
     (("--principals", "a", "--lifetime", "soon"), "--lifetime takes a time such as"),
     (("--principals", "a", "--lifetime", "forever"), "a user's certificate has to end"),
     (("--principals", "M", "--lifetime", "1h", "--host"), "in lower case"),

@@ -37,6 +37,7 @@ def test_generated_key_is_explained_by_its_use(tmp_path):
     assert told["host_ed25519"].startswith("This is the gateway's own host key.")
     assert "upstream" not in told["host_ed25519"] and "SHA256:" in told["host_ed25519"]
     assert told["alice"].startswith("To log in with it upstream")
+    assert "Key = ca:alice" in told["alice"] and "`sallyport ca public alice`" in told["alice"]
     p = sallyport("key", "generate", "bob", "-q", "-c", str(tmp_path / "conf.d"))
     assert p.stderr == "" and p.stdout.startswith("ssh-ed25519 ")
     assert sallyport("key", "list", "-q", "-c", str(tmp_path / "conf.d")).returncode == 2

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import subprocess
 
 import paramiko
 import pytest
@@ -171,5 +172,7 @@ def test_check_and_route_say_what_is_wrong(factor):
     assert g.notes() == ""
     f.script.chmod(0o644)
     assert re.search(f"10-alice.ini:\\d+: Factor: {f.script}: is not executable; run: chmod [+]x", g.notes())
+    p = subprocess.run([g.program, "route", "-c", g.conf, "alice"], capture_output=True, text=True, check=False)
+    assert p.returncode == 1 and f"asks: {f.script}: is not executable" in p.stdout
     f.script.unlink()
     assert re.search(f"10-alice.ini:\\d+: Factor: {f.script}: No such file", g.notes())

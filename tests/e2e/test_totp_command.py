@@ -222,9 +222,11 @@ def test_list_and_reset(totp):
         ("ops.team", 10, None, None), ("totp-alice", 10, None, None)]
     p = totp("reset", "totp-alice")
     assert p.returncode == 0 and "there is nothing to reset" in p.stderr
-    p = totp("reset", "totp-bob")
-    assert p.returncode == 1 and p.stderr.endswith(
-        "keys/totp-bob: there is no such TOTP secret; make it with: sallyport totp enroll --name totp-bob\n")
+    # of a login, of a key, of nothing
+    for name in ("alice", "host_ed25519", "totp-bob"):
+        p = totp("reset", name)
+        assert p.returncode == 1
+        assert p.stderr == f"sallyport: {name}: is no TOTP secret; sallyport totp list prints their names\n"
     (totp.path / "keys" / "totp-alice").write_bytes(b"SALLYPORT-OTP-1\nxxxx")
     p = totp("list")
     assert p.returncode == 1 and "ops.team" in p.stdout and "totp-alice: is cut short" in p.stderr

@@ -177,6 +177,20 @@ host_key_refuse(struct host_key_judgement *j, int changed)
 		"the key is not known");
 }
 
+/* A host that is known by its authority has to show a certificate. */
+static void
+host_key_want_certificate(const struct host_key_shown *shown, struct host_key_judgement *j)
+{
+	const struct buf *lines = &shown->known->lines;
+
+	if (bytes_equal(shown->blob, buf_bytes(&j->key)) &&
+	    known_hosts_has_authority((const char *)lines->data, lines->len, shown->host,
+		shown->route->port))
+		reason_set(&j->why,
+		    "it has shown no certificate by the authority that is known (HostCertificate in "
+		    "its sshd_config)");
+}
+
 /* The verdict by known_hosts, the fingerprints of the route and StrictHostKeyChecking. */
 static void
 host_key_decide(const struct host_key_shown *shown, struct host_key_judgement *j)
@@ -204,8 +218,10 @@ host_key_decide(const struct host_key_shown *shown, struct host_key_judgement *j
 		j->verdict = HOST_KEY_NEW;
 	else if (route->strict == ROUTE_STRICT_NO)
 		j->verdict = result == KNOWN_HOST_CHANGED ? HOST_KEY_CHANGED : HOST_KEY_ANY;
-	else
+	else {
+		host_key_want_certificate(shown, j);
 		host_key_refuse(j, result == KNOWN_HOST_CHANGED);
+	}
 }
 
 /* Append the key that signs: of a certificate the certified key.  alg, the algorithm of the

@@ -241,6 +241,10 @@ route_check_totp(const struct conf_section *s, const struct route *r, struct con
 	if (r->totp_remember_ms > 0 && !route_has(s, "TOTP"))
 		conf_error(errors, e->file, e->line,
 		    "TotpRemember needs TOTP: the secret that codes are made with");
+	else if (r->totp_remember_ms > 0 && !written && r->passthrough && !route_has_keys(s))
+		conf_error(errors, e->file, e->line,
+		    "TotpRemember remembers a key or password that came before the code, and with "
+		    "Passthrough none does: remove it");
 	e = conf_entry_find(s, "AuthenticationMethods");
 	if (strlist_has(&r->authentication_methods, METHOD_TOTP))
 		conf_error(errors, e->file, e->line,

@@ -122,6 +122,11 @@ test_lists_that_ask_for_no_code(void **state)
 	    "6: AuthenticationMethods: " KBDINT ":factor: the route has nothing to check it with");
 	refused("TotpRemember = 1h\n",
 	    "6: TotpRemember needs TOTP: the secret that codes are made with");
+	lookup_lab_refuses(
+	    "[route a]\nHostName = h\nStrictHostKeyChecking = no\nPassthrough = yes\n"
+	    "TOTP = t\nTotpRemember = 1h\n",
+	    "conf.d/a.ini:6: TotpRemember remembers a key or password that came before the code, and "
+	    "with Passthrough none does: remove it\n");
 	refused("TOTP = t\nTotpRemember = 1h\n" AM KBDINT ":totp,publickey\n",
 	    "8: AuthenticationMethods: with TotpRemember, " KBDINT ":totp must come after a key or "
 	    "password, which is what is remembered");

@@ -154,4 +154,5 @@ login_certificate_rest(const struct route *r, char out[LOGIN_CERTIFICATE_REST_SI
 	login_certificate_add(out, r->max_sessions < POLICY_SESSIONS_MAX, "MaxSessions");
 	login_certificate_add(out, r->idle_timeout_ms > 0, "IdleTimeout");
 	login_certificate_add(out, r->session_timeout_ms > 0, "SessionTimeout");
+	login_certificate_add(out, r->unused_timeout_ms > 0, "UnusedConnectionTimeout");
 }

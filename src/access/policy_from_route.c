@@ -103,6 +103,7 @@ policy_of_route(const struct route *route, const struct authorized_options *opti
 	policy->max_sessions = (uint32_t)route->max_sessions;
 	policy->idle_ms = (uint32_t)route->idle_timeout_ms;
 	policy->session_ms = (uint32_t)route->session_timeout_ms;
+	policy->unused_ms = (uint32_t)route->unused_timeout_ms;
 	policy->rekey_bytes = route->rekey_limit.bytes;
 	policy->rekey_ms = (uint32_t)route->rekey_limit.ms;
 	policy->has_tunnel = options->has_tunnel;

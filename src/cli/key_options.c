@@ -143,6 +143,8 @@ key_options_note_rest(const struct route *r, struct strlist *notes)
 		key_options_add_word(&words, "IdleTimeout");
 	if (r->session_timeout_ms != 0)
 		key_options_add_word(&words, "SessionTimeout");
+	if (r->unused_timeout_ms != 0)
+		key_options_add_word(&words, "UnusedConnectionTimeout");
 	if (words.len > 0 && buf_cstr(&words) != NULL)
 		err = key_options_note(notes,
 		    "the upstream cannot enforce %s with this line: only the gateway's session "

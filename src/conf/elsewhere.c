@@ -72,6 +72,7 @@ const char *const elsewhere_of_route[] = {
 	"MaxSessions",
 	"IdleTimeout",
 	"SessionTimeout",
+	"UnusedConnectionTimeout",
 	"MatchAddress",
 	"MatchLocalAddress",
 	"MatchLocalPort",

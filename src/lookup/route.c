@@ -132,6 +132,7 @@ static const struct keyword route_table[] = {
 	{ "MaxSessions", &keyword_int, R(max_sessions), .value = "1024", .max = 1024 },
 	{ "IdleTimeout", &keyword_time, R(idle_timeout_ms), .value = "none" },
 	{ "SessionTimeout", &keyword_time, R(session_timeout_ms), .value = "none" },
+	{ "UnusedConnectionTimeout", &keyword_time, R(unused_timeout_ms), .value = "none" },
 
 	{ "MatchAddress", &keyword_string, R(match_address), .check = route_check_addresses },
 	{ "MatchLocalAddress", &keyword_string, R(match_local_address),

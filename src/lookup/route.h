@@ -138,7 +138,7 @@ struct route {
 	char *force_command;			   /* as written, or NULL */
 	char *banner;				   /* Banner: resolved path, or NULL */
 	int max_sessions;
-	int idle_timeout_ms, session_timeout_ms; /* 0: none */
+	int idle_timeout_ms, session_timeout_ms, unused_timeout_ms; /* 0: none */
 };
 
 /*

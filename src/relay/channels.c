@@ -24,6 +24,18 @@ channels_add(struct channels *cs, uint32_t client, int session)
 	return v;
 }
 
+struct channel *
+channels_add_upstream(struct channels *cs, uint32_t upstream)
+{
+	struct channel *c = channels_add(cs, 0, 0);
+
+	if (c != NULL) {
+		c->by_upstream = 1;
+		c->upstream = upstream;
+	}
+	return c;
+}
+
 static void
 channels_clear(struct channel *c)
 {
@@ -45,7 +57,7 @@ channels_client(struct channels *cs, uint32_t number)
 	size_t i;
 
 	for (i = 0; i < cs->n; i++)
-		if (cs->v[i].client == number)
+		if (cs->v[i].client == number && !(cs->v[i].opening && cs->v[i].by_upstream))
 			return &cs->v[i];
 	return NULL;
 }
@@ -56,7 +68,7 @@ channels_upstream(struct channels *cs, uint32_t number)
 	size_t i;
 
 	for (i = 0; i < cs->n; i++)
-		if (!cs->v[i].opening && cs->v[i].upstream == number)
+		if (cs->v[i].upstream == number && (!cs->v[i].opening || cs->v[i].by_upstream))
 			return &cs->v[i];
 	return NULL;
 }

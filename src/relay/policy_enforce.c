@@ -12,6 +12,10 @@
 /* Bytes of a CHANNEL_OPEN that is held until its number is free. */
 #define POLICY_ENFORCE_HELD_MAX 1024
 
+#define POLICY_ENFORCE_CLIENT_NUMBER "client opens a channel under a number in use"
+#define POLICY_ENFORCE_UPSTREAM_NUMBER "upstream opens a channel under a number in use"
+#define POLICY_ENFORCE_CHANNELS "too many channels"
+
 struct policy_enforce *
 policy_enforce_new(struct policy *policy, uint64_t session)
 {
@@ -63,6 +67,19 @@ const char *
 policy_enforce_why(const struct policy_enforce *p)
 {
 	return p->why != NULL ? p->why : "";
+}
+
+size_t
+policy_enforce_channels(const struct policy_enforce *p)
+{
+	return p->channels.n;
+}
+
+/* Are all channels kept, and not sessions alone? */
+static int
+policy_enforce_keeps_all(const struct policy_enforce *p)
+{
+	return p->policy.unused_ms > 0;
 }
 
 enum relay_action
@@ -204,8 +221,7 @@ policy_enforce_client_open(struct policy_enforce *p, const uint8_t *payload, siz
 		/* the client takes the old channel for closed, the upstream has yet to close it */
 		if (!c->shut || !c->client_closed || c->held != NULL ||
 		    len > POLICY_ENFORCE_HELD_MAX)
-			return policy_enforce_end(p,
-			    "client opens a channel under a number in use");
+			return policy_enforce_end(p, POLICY_ENFORCE_CLIENT_NUMBER);
 		c->held = malloc(len);
 		if (c->held == NULL)
 			return policy_enforce_end(p, "out of memory");
@@ -218,7 +234,7 @@ policy_enforce_client_open(struct policy_enforce *p, const uint8_t *payload, siz
 		p->refused = NULL;
 		c = channels_add(&p->channels, number, bytes_is(type, "session"));
 		if (c == NULL) {
-			p->refused = "too many channels";
+			p->refused = POLICY_ENFORCE_CHANNELS;
 			reason = SSH_OPEN_RESOURCE_SHORTAGE;
 		}
 	}
@@ -231,6 +247,21 @@ policy_enforce_client_open(struct policy_enforce *p, const uint8_t *payload, siz
 	if (!p->policy.has_tunnel || !bytes_is(type, policy_enforce_tunnel))
 		return RELAY_PASS;
 	policy_enforce_put_tunnel(p, payload, len);
+	return RELAY_DROP;
+}
+
+/* A permitted channel of the upstream: keep it, if all are kept. */
+static enum relay_action
+policy_enforce_upstream_opens(struct policy_enforce *p, uint32_t number)
+{
+	if (!policy_enforce_keeps_all(p))
+		return RELAY_PASS;
+	if (channels_upstream(&p->channels, number) != NULL)
+		return policy_enforce_end(p, POLICY_ENFORCE_UPSTREAM_NUMBER);
+	if (channels_add_upstream(&p->channels, number) != NULL)
+		return RELAY_PASS;
+	p->refused = POLICY_ENFORCE_CHANNELS;
+	policy_enforce_put_open_failure(p, RELAY_UPSTREAM, number, SSH_OPEN_RESOURCE_SHORTAGE);
 	return RELAY_DROP;
 }
 
@@ -266,7 +297,7 @@ policy_enforce_upstream_open(struct policy_enforce *p, const uint8_t *payload, s
 		if (bytes_is(type, types[i].type))
 			ok = (p->asked & p->policy.permits & types[i].permit) != 0;
 	if (ok)
-		return RELAY_PASS;
+		return policy_enforce_upstream_opens(p, number);
 	p->refused = "channel from the upstream that the client has not asked for";
 	policy_enforce_put_open_failure(p, RELAY_UPSTREAM, number,
 	    SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
@@ -282,12 +313,12 @@ policy_enforce_upstream_confirmation(struct policy_enforce *p, struct channel *c
 
 	if (c == NULL || !c->opening || wire_err(w) != 0)
 		return RELAY_DROP;
-	if (!c->session) {
+	if (!c->session && !policy_enforce_keeps_all(p)) {
 		channels_remove(&p->channels, c);
 		return RELAY_PASS;
 	}
 	if (channels_upstream(&p->channels, number) != NULL)
-		return policy_enforce_end(p, "upstream opens a channel under a number in use");
+		return policy_enforce_end(p, POLICY_ENFORCE_UPSTREAM_NUMBER);
 	c->upstream = number;
 	c->opening = 0;
 	return RELAY_PASS;
@@ -328,6 +359,8 @@ policy_enforce_upstream_close(struct policy_enforce *p, struct channel *c)
 static enum relay_action
 policy_enforce_upstream_reply(struct policy_enforce *p, struct channel *c)
 {
+	if (!c->session)
+		return RELAY_PASS;
 	if (c->shut || replies_come(&c->replies) == REPLY_NONE)
 		return RELAY_DROP;
 	policy_enforce_release(p, c);
@@ -378,13 +411,38 @@ policy_enforce_client_close(struct policy_enforce *p, const uint8_t *payload, si
 	c = channels_upstream(&p->channels, wire_u32(&w));
 	if (wire_end(&w) != 0)
 		return RELAY_DROP;
-	if (c == NULL)
+	if (c == NULL || c->opening)
 		return RELAY_PASS;
 	if (c->client_closed)
 		return RELAY_DROP;
 	c->client_closed = 1;
 	if (c->upstream_closed)
 		channels_remove(&p->channels, c);
+	return RELAY_PASS;
+}
+
+/* The client's answer to a channel of the upstream. */
+static enum relay_action
+policy_enforce_client_answer(struct policy_enforce *p, const uint8_t *payload, size_t len)
+{
+	uint32_t upstream, client;
+	struct channel *c;
+	struct wire w;
+
+	wire_init(&w, payload + 1, len - 1);
+	upstream = wire_u32(&w);
+	client = wire_u32(&w); /* of OPEN_FAILURE: the reason */
+	c = channels_upstream(&p->channels, upstream);
+	if (wire_err(&w) != 0 || c == NULL || !c->opening)
+		return RELAY_PASS;
+	if (payload[0] == SSH_MSG_CHANNEL_OPEN_FAILURE) {
+		channels_remove(&p->channels, c);
+		return RELAY_PASS;
+	}
+	if (channels_client(&p->channels, client) != NULL)
+		return policy_enforce_end(p, POLICY_ENFORCE_CLIENT_NUMBER);
+	c->client = client;
+	c->opening = 0;
 	return RELAY_PASS;
 }
 
@@ -410,6 +468,9 @@ policy_enforce_message(struct policy_enforce *p, enum relay_leg from, const uint
 	switch (payload[0]) {
 	case SSH_MSG_CHANNEL_OPEN:
 		return policy_enforce_client_open(p, payload, len);
+	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
+	case SSH_MSG_CHANNEL_OPEN_FAILURE:
+		return policy_enforce_client_answer(p, payload, len);
 	case SSH_MSG_CHANNEL_CLOSE:
 		return policy_enforce_client_close(p, payload, len);
 	case SSH_MSG_CHANNEL_REQUEST:

@@ -28,6 +28,9 @@ enum relay_action policy_enforce_message(struct policy_enforce *p, enum relay_le
 /* A global request of the client; w is behind want_reply.  1: it may pass. */
 int policy_enforce_global_request(struct policy_enforce *p, struct bytes name, struct wire *w);
 
+/* Channels that are open or being opened, if the policy has UnusedConnectionTimeout. */
+size_t policy_enforce_channels(const struct policy_enforce *p);
+
 /* Add a message to those for a leg. */
 void policy_enforce_put(struct policy_enforce *p, enum relay_leg to, const struct buf *message);
 

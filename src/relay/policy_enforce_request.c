@@ -318,6 +318,9 @@ policy_enforce_permit_request(struct policy_enforce *p, struct channel *c, unsig
 enum relay_action
 policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, size_t len)
 {
+	static const char *const starts[] = { [REQUEST_SHELL] = "shell",
+		[REQUEST_EXEC] = "exec",
+		[REQUEST_SUBSYSTEM] = "subsystem" };
 	struct bytes name, text = { (const uint8_t *)"", 0 }, value;
 	struct channel *c;
 	enum request kind;
@@ -331,7 +334,7 @@ policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, 
 	if (wire_err(&w) != 0 || policy_enforce_has_nul(name))
 		return RELAY_DROP;
 	kind = policy_enforce_request_kind(name);
-	if (c == NULL)
+	if (c == NULL || !c->session)
 		/* not a session, or one that the client cannot know of yet */
 		return kind == REQUEST_ANY ? RELAY_PASS : RELAY_DROP;
 	if (c->refused || c->client_closed)
@@ -344,11 +347,7 @@ policy_enforce_client_request(struct policy_enforce *p, const uint8_t *payload, 
 	case REQUEST_SUBSYSTEM:
 		if (wire_end(&w) != 0 || policy_enforce_has_nul(text))
 			return RELAY_DROP;
-		return policy_enforce_start(p, c,
-		    kind == REQUEST_SHELL    ? "shell" :
-			kind == REQUEST_EXEC ? "exec" :
-					       "subsystem",
-		    text, want_reply, payload, len);
+		return policy_enforce_start(p, c, starts[kind], text, want_reply, payload, len);
 	case REQUEST_ENV:
 		name = wire_string(&w);
 		value = wire_string(&w);

@@ -21,7 +21,7 @@ relay_init(struct relay *r, int64_t now, int downstream_interval_ms, int upstrea
 {
 	int i;
 
-	*r = (struct relay){ .over_ms = CLOCK_NEVER };
+	*r = (struct relay){ .over_ms = CLOCK_NEVER, .unused_until = CLOCK_NEVER };
 	buf_init(&r->proof, RELAY_PROOF_MAX);
 	r->side[RELAY_DOWNSTREAM].interval_ms = downstream_interval_ms;
 	r->side[RELAY_UPSTREAM].interval_ms = upstream_interval_ms;
@@ -38,6 +38,8 @@ relay_set_policy(struct relay *r, struct policy *policy, uint64_t session, int64
 	r->idle_ms = policy->idle_ms;
 	r->data_ms = now;
 	r->over_ms = policy->session_ms > 0 ? now + policy->session_ms : CLOCK_NEVER;
+	r->unused_ms = policy->unused_ms;
+	r->unused_until = r->unused_ms > 0 ? now + r->unused_ms : CLOCK_NEVER;
 	r->policy = policy_enforce_new(policy, session);
 	return r->policy == NULL ? ERR_NOMEM : 0;
 }
@@ -191,18 +193,34 @@ relay_refused(struct relay *r)
 	return r->policy != NULL ? policy_enforce_refused(r->policy) : NULL;
 }
 
-int
-relay_over(const struct relay *r, int64_t now, const char **why, const char **text)
+/* Has no channel been open for UnusedConnectionTimeout? */
+static int
+relay_unused(struct relay *r, int64_t now)
 {
-	int idle = r->idle_ms > 0 && now - r->data_ms >= r->idle_ms;
-
-	*why = *text = "";
-	if (!idle && now < r->over_ms)
+	if (r->unused_ms == 0)
 		return 0;
-	*why = idle ? "IdleTimeout" : "SessionTimeout";
-	*text = idle ? "closed, because it was idle for too long" :
-		       "closed, because the time limit of a connection is over; connect again";
-	return 1;
+	if (policy_enforce_channels(r->policy) > 0)
+		r->unused_until = CLOCK_NEVER;
+	else if (r->unused_until == CLOCK_NEVER)
+		r->unused_until = now + r->unused_ms;
+	return now >= r->unused_until;
+}
+
+int
+relay_over(struct relay *r, int64_t now, const char **why, const char **text)
+{
+	*why = *text = "";
+	if (r->idle_ms > 0 && now - r->data_ms >= r->idle_ms) {
+		*why = "IdleTimeout";
+		*text = "closed, because it was idle for too long";
+	} else if (now >= r->over_ms) {
+		*why = "SessionTimeout";
+		*text = "closed, because the time limit of a connection is over; connect again";
+	} else if (relay_unused(r, now)) {
+		*why = "UnusedConnectionTimeout";
+		*text = "closed, because no channel was open for too long";
+	}
+	return (*why)[0] != '\0';
 }
 
 void
@@ -219,7 +237,7 @@ relay_heard(struct relay *r, enum relay_leg from, int64_t now)
 int64_t
 relay_next(const struct relay *r)
 {
-	int64_t next = r->over_ms;
+	int64_t next = r->over_ms < r->unused_until ? r->over_ms : r->unused_until;
 	int i;
 
 	if (r->idle_ms > 0 && r->data_ms + r->idle_ms < next)

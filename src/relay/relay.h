@@ -55,11 +55,13 @@ struct relay {
 	const char *why;	       /* why it has to end, or NULL */
 	int foreign;		       /* the upstream is not OpenSSH */
 	struct buf proof;	       /* the answer to RELAY_PROVE, while others come before it */
-	/* IdleTimeout and SessionTimeout */
-	int data;	 /* data came since relay_heard() */
-	int64_t idle_ms; /* 0: none */
-	int64_t data_ms; /* when data was last seen */
-	int64_t over_ms; /* or CLOCK_NEVER */
+	/* IdleTimeout, SessionTimeout and UnusedConnectionTimeout */
+	int data;	      /* data came since relay_heard() */
+	int64_t idle_ms;      /* 0: none */
+	int64_t data_ms;      /* when data was last seen */
+	int64_t over_ms;      /* or CLOCK_NEVER */
+	int64_t unused_ms;    /* 0: none */
+	int64_t unused_until; /* CLOCK_NEVER while a channel is open */
 };
 
 /* now is in ms (base/clock.h).  Intervals of 0 switch the keepalive of that leg off. */
@@ -94,9 +96,10 @@ const char *relay_why(const struct relay *r);
 /* What has just been refused, for the log, or NULL.  Static. */
 const char *relay_refused(struct relay *r);
 
-/* 1 if IdleTimeout or SessionTimeout is over; *why is which, *text the line for the user,
- * both static. */
-int relay_over(const struct relay *r, int64_t now, const char **why, const char **text);
+/* 1 if IdleTimeout, SessionTimeout or UnusedConnectionTimeout is over; *why is which, *text the
+ * line for the user, both static.  To be called after messages have come: it sees then whether
+ * a channel is open. */
+int relay_over(struct relay *r, int64_t now, const char **why, const char **text);
 
 /* Something came from that leg. */
 void relay_heard(struct relay *r, enum relay_leg from, int64_t now);

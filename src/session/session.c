@@ -226,7 +226,7 @@ session_trim(struct session *s, int64_t now)
 	}
 }
 
-/* End the session for IdleTimeout or SessionTimeout. */
+/* End the session for IdleTimeout, SessionTimeout or UnusedConnectionTimeout. */
 static void
 session_limits(struct session *s, int64_t now)
 {

@@ -49,6 +49,7 @@ policy_put(struct buf *b, const struct policy *policy)
 	wire_put_u32(b, policy->max_sessions);
 	wire_put_u32(b, policy->idle_ms);
 	wire_put_u32(b, policy->session_ms);
+	wire_put_u32(b, policy->unused_ms);
 	wire_put_u64(b, policy->rekey_bytes);
 	wire_put_u32(b, policy->rekey_ms);
 	wire_put_bool(b, policy->has_tunnel);
@@ -120,6 +121,7 @@ policy_get(struct wire *w, struct policy *policy)
 	policy->max_sessions = wire_u32(w);
 	policy->idle_ms = wire_u32(w);
 	policy->session_ms = wire_u32(w);
+	policy->unused_ms = wire_u32(w);
 	policy->rekey_bytes = wire_u64(w);
 	policy->rekey_ms = wire_u32(w);
 	policy->has_tunnel = wire_bool(w);

@@ -52,6 +52,7 @@ struct policy {
 	uint32_t max_sessions; /* session channels open at a time */
 	uint32_t idle_ms;      /* 0: no limit */
 	uint32_t session_ms;   /* 0: no limit */
+	uint32_t unused_ms;    /* with no channel open; 0: no limit */
 	uint64_t rekey_bytes;  /* RekeyLimit of both connections; 0: as the cipher needs it */
 	uint32_t rekey_ms;     /* 0: no limit */
 };

@@ -222,6 +222,12 @@ def test_time_limit_ends_the_session(jump):
     j.gateway.log.wait("closed after .*SessionTimeout is over")
 
 
+def test_connection_without_a_machine_ends(jump):
+    j = jump(UnusedConnectionTimeout="1s")
+    assert j.client.run(j.client.argv("ssh", "-N", "gw")).code == 255
+    j.gateway.log.wait("closed after .*UnusedConnectionTimeout is over")
+
+
 def test_restart_leaves_connections(jump):
     j = jump()
     p = j.client.popen(j.client.argv("ssh", "vm", "cat"))

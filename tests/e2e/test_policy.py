@@ -377,3 +377,19 @@ def test_session_timeout(gated):
     r = w.ssh("while :; do echo x; sleep 0.1; done")
     assert r.code == 255 and "time limit of a connection is over" in r.err
     w.gateway.log.wait(r"closed after .*: SessionTimeout is over")
+
+
+def test_unused_connection_timeout(with_words):
+    """A connection that only listens ends, and one with a session, which is older, goes on."""
+    w = with_words(UnusedConnectionTimeout="5s")  # a busy machine may take seconds for a session
+    used = w.client.spawn("cat")
+    used.stdin.write(b"before\n")
+    used.stdin.flush()
+    assert used.stdout.readline() == b"before\n"
+    r = w.client.run(w.client.argv("ssh", "-N", "-R", "127.0.0.1:0:127.0.0.1:9", "upstream"))
+    assert r.code == 255 and "Allocated port" in r.err
+    out, _ = used.communicate(b"after\n", timeout=60)
+    assert out == b"after\n" and used.returncode == 0
+    if w.gateway:
+        assert "sallyport: closed, because no channel was open for too long (session" in r.err
+        w.gateway.log.wait(r"closed after .*: UnusedConnectionTimeout is over")

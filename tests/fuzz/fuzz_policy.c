@@ -93,6 +93,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	add(&rules.set_env, "AB=c");
 	rules.command = strdup("forced");
 	rules.max_sessions = 3;
+	rules.unused_ms = len % 2; /* all channels are kept, or sessions alone */
 	relay_init(&r, 0, 0, 0, 3);
 	CHECK(rules.command != NULL && relay_set_policy(&r, &rules, 1, 0) == 0);
 	while (w.left > 1 && wire_err(&w) == 0 && action != RELAY_END) {

@@ -202,11 +202,11 @@ test_what_no_certificate_can_say(void **state)
 	r.permit_open = r.permit_listen = r.permit_commands = r.accept_env =
 	    (struct strlist){ .v = word, .n = 1 };
 	r.max_sessions = 1;
-	r.idle_timeout_ms = r.session_timeout_ms = 1;
+	r.idle_timeout_ms = r.session_timeout_ms = r.unused_timeout_ms = 1;
 	login_certificate_rest(&r, rest);
 	assert_string_equal(rest,
 	    "AllowTcpForwarding in one direction, PermitOpen, PermitListen, PermitCommands, "
-	    "AcceptEnv, MaxSessions, IdleTimeout, SessionTimeout");
+	    "AcceptEnv, MaxSessions, IdleTimeout, SessionTimeout, UnusedConnectionTimeout");
 	r = any_route();
 	r.allow_stream = ROUTE_FORWARD_NO;
 	login_certificate_rest(&r, rest);

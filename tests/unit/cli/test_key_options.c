@@ -148,11 +148,11 @@ test_commands_and_the_rest(void **state)
 	r.allow_agent = r.x11 = 0;
 	r.allow_tcp = ROUTE_FORWARD_NO;
 	add(&r.permit_commands, "sftp");
-	r.idle_timeout_ms = 1;
+	r.idle_timeout_ms = r.unused_timeout_ms = 1;
 	expect(&r, "restrict,from=\"192.0.2.1\",command=\"internal-sftp\",pty,user-rc",
-	    "the upstream cannot enforce IdleTimeout with this line|PermitCommands = sftp does not "
-	    "close forwards, agent or terminals");
-	r.idle_timeout_ms = 0;
+	    "the upstream cannot enforce IdleTimeout, UnusedConnectionTimeout with this line|"
+	    "PermitCommands = sftp does not close forwards, agent or terminals");
+	r.idle_timeout_ms = r.unused_timeout_ms = 0;
 	r.restrict_all = 1;
 	add(&r.permit_commands, "shell");
 	add(&r.accept_env, "LC_*");

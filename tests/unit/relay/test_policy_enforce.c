@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "policy_lab.h"
 #include "wire/ssh.h"
 
@@ -416,11 +417,127 @@ test_idle_and_session_timeouts(void **state)
 	policy_lab_end(&f);
 }
 
+/* The client's answer to a channel of the upstream. */
+static enum relay_action
+answer_channel(struct policy_lab *f, uint8_t type, uint32_t upstream, uint32_t client)
+{
+	struct buf b;
+
+	begin_message(&b, type);
+	wire_put_u32(&b, upstream);
+	wire_put_u32(&b, client);
+	wire_put_u32(&b, 200000);
+	wire_put_u32(&b, 32768);
+	return give_message(f, RELAY_DOWNSTREAM, &b);
+}
+
+/* Nothing is over at now, and nothing is due before next. */
+static void
+is_used(struct policy_lab *f, int64_t now, int64_t next)
+{
+	const char *why, *text;
+
+	assert_false(relay_over(&f->r, now, &why, &text));
+	assert_int_equal(relay_next(&f->r), next);
+}
+
+static void
+close_channel(struct policy_lab *f, uint32_t client, uint32_t upstream)
+{
+	assert_int_equal(channel_message(f, RELAY_UPSTREAM, SSH_MSG_CHANNEL_CLOSE, client),
+	    RELAY_PASS);
+	assert_int_equal(channel_message(f, RELAY_DOWNSTREAM, SSH_MSG_CHANNEL_CLOSE, upstream),
+	    RELAY_PASS);
+}
+
+static void
+test_connection_without_channels_ends(void **state)
+{
+	struct policy_lab f;
+	struct policy policy;
+	const char *why, *text;
+
+	policy_init(&policy);
+	policy.unused_ms = 1000;
+	policy_lab_start(&f, &policy);
+	is_used(&f, 999, 1000);
+	/* listening is no channel, nor is one that is refused */
+	assert_int_equal(request_listen(&f, "tcpip-forward", "localhost", 80, 1), RELAY_PASS);
+	assert_int_equal(open_channel(&f, RELAY_UPSTREAM, "x11", 4, NULL, 0), RELAY_DROP);
+	assert_string_equal(made_messages(&f), "U92(4)reason 1;");
+	is_used(&f, 999, 1000);
+	/* a session */
+	open_session(&f, 0, 7);
+	is_used(&f, 2000, CLOCK_NEVER);
+	close_channel(&f, 0, 7);
+	is_used(&f, 3000, 4000);
+	/* a forward that is refused upstream, and one under the same numbers that is not */
+	assert_int_equal(open_channel(&f, RELAY_DOWNSTREAM, "direct-tcpip", 0, "h", 80),
+	    RELAY_PASS);
+	is_used(&f, 5000, CLOCK_NEVER);
+	assert_int_equal(channel_message(&f, RELAY_UPSTREAM, SSH_MSG_CHANNEL_OPEN_FAILURE, 0),
+	    RELAY_PASS);
+	is_used(&f, 5000, 6000);
+	assert_int_equal(open_channel(&f, RELAY_DOWNSTREAM, "direct-tcpip", 0, "h", 80),
+	    RELAY_PASS);
+	assert_int_equal(confirm_channel(&f, 0, 7), RELAY_PASS);
+	is_used(&f, 7000, CLOCK_NEVER);
+	close_channel(&f, 0, 7);
+	is_used(&f, 8000, 9000);
+	/* channels of the upstream: refused by the client, and open */
+	assert_int_equal(open_channel(&f, RELAY_UPSTREAM, "forwarded-tcpip", 5, "h", 80),
+	    RELAY_PASS);
+	is_used(&f, 9000, CLOCK_NEVER);
+	assert_int_equal(answer_channel(&f, SSH_MSG_CHANNEL_OPEN_FAILURE, 5, 2), RELAY_PASS);
+	is_used(&f, 9500, 10500);
+	assert_int_equal(open_channel(&f, RELAY_UPSTREAM, "forwarded-tcpip", 5, "h", 80),
+	    RELAY_PASS);
+	assert_int_equal(answer_channel(&f, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, 5, 2), RELAY_PASS);
+	is_used(&f, 10500, CLOCK_NEVER);
+	close_channel(&f, 2, 5);
+	is_used(&f, 11000, 12000);
+	assert_true(relay_over(&f.r, 12000, &why, &text));
+	assert_string_equal(why, "UnusedConnectionTimeout");
+	assert_non_null(strstr(text, "no channel"));
+	assert_string_equal(made_messages(&f), "");
+	policy_lab_end(&f);
+}
+
+/* With UnusedConnectionTimeout a channel is known that is no session: its requests and replies pass, and
+ * the upstream cannot open two under one number. */
+static void
+test_channels_that_are_counted_stay_what_they_are(void **state)
+{
+	struct policy_lab f;
+	struct policy policy;
+
+	policy_init(&policy);
+	policy.unused_ms = 1000;
+	policy_lab_start(&f, &policy);
+	assert_int_equal(open_channel(&f, RELAY_DOWNSTREAM, "direct-tcpip", 0, "h", 80),
+	    RELAY_PASS);
+	assert_int_equal(confirm_channel(&f, 0, 7), RELAY_PASS);
+	assert_int_equal(channel_request(&f, 7, "keepalive@openssh.com", 1, NULL, NULL),
+	    RELAY_PASS);
+	assert_int_equal(channel_message(&f, RELAY_UPSTREAM, SSH_MSG_CHANNEL_FAILURE, 0),
+	    RELAY_PASS);
+	assert_int_equal(channel_request(&f, 7, "exec", 1, "id", NULL), RELAY_DROP);
+	assert_int_equal(request_listen(&f, "tcpip-forward", "localhost", 80, 0), RELAY_PASS);
+	assert_int_equal(open_channel(&f, RELAY_UPSTREAM, "forwarded-tcpip", 8, "h", 80),
+	    RELAY_PASS);
+	assert_int_equal(open_channel(&f, RELAY_UPSTREAM, "forwarded-tcpip", 8, "h", 80),
+	    RELAY_END);
+	assert_string_equal(relay_why(&f.r), "upstream opens a channel under a number in use");
+	policy_lab_end(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_policy_permits_all),
+		cmocka_unit_test(test_connection_without_channels_ends),
+		cmocka_unit_test(test_channels_that_are_counted_stay_what_they_are),
 		cmocka_unit_test(test_forbidden_requests_fail),
 		cmocka_unit_test(test_tunnel_unit_is_the_one_permitted),
 		cmocka_unit_test(test_channel_replies_keep_their_order),

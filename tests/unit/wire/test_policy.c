@@ -29,6 +29,7 @@ test_policy_is_read_as_it_was_written(void **state)
 	policy.command = strdup("");
 	policy.command_upstream = 1;
 	policy.idle_ms = 7;
+	policy.unused_ms = 6;
 	policy.rekey_bytes = UINT64_C(1) << 40;
 	policy.rekey_ms = 8;
 	policy.has_tunnel = 1;
@@ -47,6 +48,7 @@ test_policy_is_read_as_it_was_written(void **state)
 	assert_int_equal(got.permits, POLICY_PTY);
 	assert_int_equal(got.max_sessions, 1024);
 	assert_int_equal(got.idle_ms, 7);
+	assert_int_equal(got.unused_ms, 6);
 	assert_int_equal(got.rekey_bytes, UINT64_C(1) << 40);
 	assert_int_equal(got.rekey_ms, 8);
 	assert_true(got.has_tunnel);

@@ -150,6 +150,10 @@ login_certificate_rest(const struct route *r, char out[LOGIN_CERTIFICATE_REST_SI
 	login_certificate_add(out, r->permit_open.n > 0, "PermitOpen");
 	login_certificate_add(out, r->permit_listen.n > 0, "PermitListen");
 	login_certificate_add(out, r->permit_commands.n > 0, "PermitCommands");
+	login_certificate_add(out,
+	    route_is_sftp_read_only(r) && !policy_is_sftp_alone(r) &&
+		(r->force_command == NULL || strcasecmp(r->force_command, "none") == 0),
+	    "SftpReadOnly");
 	login_certificate_add(out, r->accept_env.n > 0, "AcceptEnv");
 	login_certificate_add(out, r->max_sessions < POLICY_SESSIONS_MAX, "MaxSessions");
 	login_certificate_add(out, r->idle_timeout_ms > 0, "IdleTimeout");

@@ -82,20 +82,68 @@ policy_add_env(struct strlist *to, const struct strlist *from)
 	return r;
 }
 
-/* As in sshd, ForceCommand overrides command=. */
-static const char *
-policy_forced_command(const struct route *route, const struct authorized_options *options)
+int
+policy_is_sftp_alone(const struct route *route)
 {
+	const struct strlist *may = &route->permit_commands;
+
+	return may->n == 1 && strcmp(may->v[0], "sftp") == 0;
+}
+
+int
+policy_is_internal_sftp(const char *command)
+{
+	static const char word[] = "internal-sftp";
+
+	return strncmp(command, word, sizeof(word) - 1) == 0 &&
+	    strchr(" \t", command[sizeof(word) - 1]) != NULL;
+}
+
+char *
+policy_sftp_command(const struct route *route)
+{
+	/* the user's shell reads it: csh and fish understand this line as sh does */
+	static const char search[] =
+	    "exec /bin/sh -c 'for d in /usr/lib/openssh /usr/libexec/openssh /usr/libexec "
+	    "/usr/lib/ssh /usr/lib/misc /usr/local/libexec; do "
+	    "test -x $d/sftp-server && exec $d/sftp-server -R; done; "
+	    "echo sallyport: this machine has no sftp-server at the usual paths: "
+	    "SftpReadOnly can name its path >&2; exit 127'";
+	char *text;
+
+	if (strcasecmp(route->sftp_read_only, "yes") == 0)
+		return strdup(search);
+	return asprintf(&text, "exec %s -R", route->sftp_read_only) == -1 ? NULL : text;
+}
+
+/* The forced command in *out, or NULL.  0 or ERR_NOMEM. */
+static int
+policy_forced_command(const struct route *route, const struct authorized_options *options,
+    char **out)
+{
+	const char *command = options->command;
+
+	*out = NULL;
+	/* as in sshd, ForceCommand overrides command= */
 	if (route->force_command != NULL && strcasecmp(route->force_command, "none") != 0)
-		return route->force_command;
-	return options->command;
+		command = route->force_command;
+	/* what a certificate for the machine can say of SftpReadOnly */
+	if (route_is_sftp_read_only(route)) {
+		if (command == NULL && policy_is_sftp_alone(route))
+			command = "internal-sftp";
+		if (command != NULL && policy_is_internal_sftp(command))
+			return asprintf(out, "%s -R", command) == -1 ? ERR_NOMEM : 0;
+	}
+	if (command == NULL)
+		return 0;
+	*out = strdup(command);
+	return *out == NULL ? ERR_NOMEM : 0;
 }
 
 int
 policy_of_route(const struct route *route, const struct authorized_options *options,
     struct policy *policy)
 {
-	const char *command = policy_forced_command(route, options);
 	int r;
 
 	policy_init(policy);
@@ -124,9 +172,11 @@ policy_of_route(const struct route *route, const struct authorized_options *opti
 		r = policy_add_env(&policy->set_env, &route->set_env);
 	if (r == 0)
 		r = policy_add_env(&policy->set_env, &options->environment);
-	if (r == 0 && command != NULL) {
-		policy->command = strdup(command);
-		r = policy->command == NULL ? ERR_NOMEM : 0;
+	if (r == 0)
+		r = policy_forced_command(route, options, &policy->command);
+	if (r == 0 && route_is_sftp_read_only(route)) {
+		policy->sftp = policy_sftp_command(route);
+		r = policy->sftp == NULL ? ERR_NOMEM : 0;
 	}
 	if (r != 0)
 		policy_free(policy);

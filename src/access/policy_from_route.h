@@ -10,6 +10,16 @@
 #include "lookup/route.h"
 #include "wire/policy.h"
 
+/* Is sftp the one word of PermitCommands?  1 or 0. */
+int policy_is_sftp_alone(const struct route *route);
+
+/* Is a forced command "internal-sftp", with or without arguments, as in sshd?  1 or 0. */
+int policy_is_internal_sftp(const char *command);
+
+/* The command that answers a request for the subsystem sftp, of a route with SftpReadOnly;
+ * free() it.  NULL without memory. */
+char *policy_sftp_command(const struct route *route);
+
 /* The policy; policy_free() it.  0, or ERR_NOMEM with nothing to free. */
 int policy_of_route(const struct route *route, const struct authorized_options *options,
     struct policy *policy) MUST_CHECK;

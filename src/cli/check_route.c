@@ -13,6 +13,7 @@
 
 #include <sodium.h>
 
+#include "access/policy_from_route.h"
 #include "access/route_files.h"
 #include "access/state_place.h"
 #include "base/log.h"
@@ -229,6 +230,22 @@ check_commands(struct check *c, const struct conf_section *s, const struct route
 	}
 }
 
+static void
+check_sftp_read_only(struct check *c, const struct conf_section *s, const struct route *r)
+{
+	struct conf_entry e = check_place(s, "SftpReadOnly");
+
+	if (!route_is_sftp_read_only(r) || policy_is_sftp_alone(r))
+		return;
+	if (r->force_command == NULL || strcasecmp(r->force_command, "none") == 0)
+		conf_error(&c->notes, e.file, e.line,
+		    "SftpReadOnly: shells and commands can still write; PermitCommands = sftp "
+		    "permits sftp alone");
+	else if (!policy_is_internal_sftp(r->force_command))
+		conf_error(&c->notes, e.file, e.line,
+		    "SftpReadOnly has no effect: ForceCommand runs in place of sftp, too");
+}
+
 /* May Factor name this program?  With RunAs of [lookup exec], a keeper that has been taken over can have no others
  * run. */
 static void
@@ -326,6 +343,7 @@ check_made_route(struct check *c, const struct conf_section *s, const struct rou
 	check_known_hosts(c, s, r);
 	check_loop(c, s, r);
 	check_commands(c, s, r);
+	check_sftp_read_only(c, s, r);
 }
 
 void

@@ -4,9 +4,11 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "access/policy_from_route.h"
 #include "cli/key_options.h"
 
 /* permitopen and permitlisten have no "none": a name that never resolves (RFC 6761), and a port
@@ -101,9 +103,20 @@ key_options_put_command(const struct route *r, struct buf *out, struct strlist *
 {
 	static const char sftp[] = "internal-sftp";
 	const char *command = r->force_command;
+	const int is_forced = command != NULL && strcasecmp(command, "none") != 0;
+	char *reads;
 	int err;
 
-	if (command != NULL && strcasecmp(command, "none") != 0) {
+	/* the gateway's session asks for this command in place of sftp, which internal-sftp refuses */
+	if (route_is_sftp_read_only(r) &&
+	    (is_forced ? policy_is_internal_sftp(command) : policy_is_sftp_alone(r))) {
+		reads = policy_sftp_command(r);
+		err = reads == NULL ? ERR_NOMEM :
+				      key_options_put_quoted(out, "command", reads, why);
+		free(reads);
+		return err;
+	}
+	if (is_forced) {
 		err = key_options_put_quoted(out, "command", command, why);
 		if (err == 0 && strncmp(command, sftp, sizeof(sftp) - 1) != 0)
 			err = key_options_note(notes,
@@ -135,6 +148,8 @@ key_options_note_rest(const struct route *r, struct strlist *notes)
 	if (r->permit_commands.n > 0 && !forced &&
 	    !key_options_is_word(&r->permit_commands, "sftp"))
 		key_options_add_word(&words, "PermitCommands");
+	if (route_is_sftp_read_only(r) && !forced && !policy_is_sftp_alone(r))
+		key_options_add_word(&words, "SftpReadOnly");
 	if (r->accept_env.n > 0)
 		key_options_add_word(&words, "AcceptEnv");
 	if (r->max_sessions != 1024)

@@ -69,6 +69,7 @@ const char *const elsewhere_of_route[] = {
 	"AcceptEnv",
 	"SetEnv",
 	"ForceCommand",
+	"SftpReadOnly",
 	"MaxSessions",
 	"IdleTimeout",
 	"SessionTimeout",

@@ -129,6 +129,7 @@ static const struct keyword route_table[] = {
 	{ "SetEnv", &route_set_env, R(set_env), .flags = KEYWORD_REPEAT | KEYWORD_HASH },
 	{ "ForceCommand", &keyword_string, R(force_command), .flags = KEYWORD_HASH },
 	{ "Banner", &route_template_path, R(banner) },
+	{ "SftpReadOnly", &keyword_string, R(sftp_read_only), .check = route_check_sftp_server },
 	{ "MaxSessions", &keyword_int, R(max_sessions), .value = "1024", .max = 1024 },
 	{ "IdleTimeout", &keyword_time, R(idle_timeout_ms), .value = "none" },
 	{ "SessionTimeout", &keyword_time, R(session_timeout_ms), .value = "none" },

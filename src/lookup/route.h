@@ -137,6 +137,7 @@ struct route {
 	struct strlist set_env;			   /* "NAME=value" */
 	char *force_command;			   /* as written, or NULL */
 	char *banner;				   /* Banner: resolved path, or NULL */
+	char *sftp_read_only; /* yes, no or the path of the machine's sftp-server, or NULL */
 	int max_sessions;
 	int idle_timeout_ms, session_timeout_ms, unused_timeout_ms; /* 0: none */
 };
@@ -158,6 +159,9 @@ int route_upstream_decides(const struct route *r);
  * route_ca_agent() is the path of the agent's socket.  Else NULL. */
 const char *route_ca(const struct route *r);
 const char *route_ca_agent(const struct route *r);
+
+/* With SftpReadOnly: 1.  Else 0. */
+int route_is_sftp_read_only(const struct route *r);
 
 /* The command of Factor; the route has one. */
 const char *route_factor_command(const struct route *r);

@@ -38,8 +38,8 @@ route_check_no_upstream(const struct conf_section *s, const struct route *r,
 		"CertificateFile", "CertificateAuthority", "CertificatePrincipals",
 		"CertificateSourceAddress", "Passthrough", "UserKnownHostsFile",
 		"HostKeyFingerprint", "StrictHostKeyChecking", "ServerAliveInterval",
-		"ForceCommand", "SendProxy", "ConnectVia", "ConnectViaPassword", "ConnectViaCA",
-		"ResolveSRV", "ProxyJump", NULL };
+		"ForceCommand", "SftpReadOnly", "SendProxy", "ConnectVia", "ConnectViaPassword",
+		"ConnectViaCA", "ResolveSRV", "ProxyJump", NULL };
 	static const char *const of_others[] = { "AllowDestinations", NULL };
 
 	if (r->mode == ROUTE_JUMP) {

@@ -115,6 +115,30 @@ route_clear_env_value(void *field)
 const struct keyword_type route_set_env = { route_set_env_value, route_print_env_value,
 	route_clear_env_value };
 
+int
+route_check_sftp_server(const char *value, struct reason *why)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-";
+
+	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "no") == 0)
+		return 0;
+	/* a shell of the machine reads it */
+	if (value[0] != '/' || value[strspn(value, plain)] != '\0' ||
+	    strlen(value) > ROUTE_SFTP_PATH_MAX)
+		return keyword_bad(why,
+		    "\"%.80s\" is not yes, no or the path of sftp-server on the machine (A-Z a-z 0-9 "
+		    "/ . _ + -)",
+		    value);
+	return 0;
+}
+
+int
+route_is_sftp_read_only(const struct route *r)
+{
+	return r->sftp_read_only != NULL && strcasecmp(r->sftp_read_only, "no") != 0;
+}
+
 void
 route_check_policy_size(const struct conf_section *s, const struct route *r,
     struct conf_errors *errors)

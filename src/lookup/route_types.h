@@ -29,6 +29,7 @@ extern const struct keyword_type route_set_env; /* struct strlist */
  * with 4 more for each element.  The rest of the message is for the options of a key. */
 #define ROUTE_POLICY_LIST_MAX 1024
 #define ROUTE_POLICY_SIZE_MAX (48 * 1024)
+#define ROUTE_SFTP_PATH_MAX 255 /* bytes of SftpReadOnly: longer than such a path ever is */
 
 /* A copy of a list of addresses with single commas between them, where blanks may be, too; NULL: out of memory. */
 char *route_address_list(const char *value);
@@ -48,6 +49,7 @@ int route_check_permit_listen(const char *word, struct reason *why);
 int route_check_password_hash(const char *hash, struct reason *why);
 int route_check_methods(const char *list, struct reason *why);
 int route_check_command(const char *word, struct reason *why);
+int route_check_sftp_server(const char *value, struct reason *why); /* route_policy.c */
 int route_check_connect_via(const char *value, struct reason *why); /* connect_via.c */
 int route_check_tunnel_ports(const char *value, struct reason *why);
 int route_check_no_holes(const char *path, struct reason *why);

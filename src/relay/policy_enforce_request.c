@@ -196,6 +196,11 @@ policy_enforce_start(struct policy_enforce *p, struct channel *c, const char *ki
 	 * that, as it would of a client that logs in there itself */
 	const char *command = p->policy.command_upstream ? NULL : p->policy.command;
 	int subsystem = strcmp(kind, "subsystem") == 0;
+	int forced_sftp = policy_enforce_forced_sftp(p);
+	/* a certificate that forces a command says itself that sftp only reads */
+	int reads = p->policy.sftp != NULL &&
+	    (p->policy.command == NULL ? subsystem && bytes_is(asked, "sftp") :
+					 command != NULL && forced_sftp);
 	struct bytes word = subsystem ? asked :
 					(struct bytes){ (const uint8_t *)kind, strlen(kind) };
 	struct buf b;
@@ -206,24 +211,24 @@ policy_enforce_start(struct policy_enforce *p, struct channel *c, const char *ki
 		(subsystem &&
 		    (bytes_is(word, "shell") || bytes_is(word, "exec") || bytes_is(word, "none")))))
 		return policy_enforce_refuse_command(p, c, want_reply, kind);
-	if (policy_enforce_forced_sftp(p) && !subsystem)
+	if (forced_sftp && !subsystem)
 		return policy_enforce_refuse_command(p, c, want_reply, kind);
-	if (command == NULL && p->policy.set_env.n == 0)
+	if (command == NULL && !reads && p->policy.set_env.n == 0)
 		return policy_enforce_pass_request(p, c, want_reply);
 	policy_enforce_put_set_env(p, c);
-	if (command == NULL) {
+	if (command == NULL && !reads) {
 		buf_init(&b, POLICY_ENFORCE_MADE_MAX);
 		buf_put(&b, payload, len);
 	} else {
-		if (strcmp(kind, "shell") != 0)
+		if (command != NULL && strcmp(kind, "shell") != 0)
 			policy_enforce_put_env(p, c,
 			    (struct bytes){ (const uint8_t *)policy_enforce_original,
 				sizeof(policy_enforce_original) - 1 },
 			    asked);
 		policy_enforce_begin(&b, SSH_MSG_CHANNEL_REQUEST, c->upstream);
-		wire_put_text(&b, policy_enforce_forced_sftp(p) ? "subsystem" : "exec");
+		wire_put_text(&b, forced_sftp && !reads ? "subsystem" : "exec");
 		wire_put_bool(&b, want_reply);
-		wire_put_text(&b, policy_enforce_forced_sftp(p) ? "sftp" : command);
+		wire_put_text(&b, reads ? p->policy.sftp : forced_sftp ? "sftp" : command);
 	}
 	policy_enforce_put_made(p, RELAY_UPSTREAM, &b);
 	return policy_enforce_pass_request(p, c, want_reply) == RELAY_END ? RELAY_END : RELAY_DROP;

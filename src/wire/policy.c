@@ -34,6 +34,7 @@ policy_free(struct policy *policy)
 	for (i = 0; i < POLICY_LISTS; i++)
 		strlist_free(policy_list(policy, i));
 	free(policy->command);
+	free(policy->sftp);
 	*policy = (struct policy){ 0 };
 }
 
@@ -57,6 +58,7 @@ policy_put(struct buf *b, const struct policy *policy)
 	wire_put_bool(b, policy->command != NULL);
 	wire_put_text(b, policy->command != NULL ? policy->command : "");
 	wire_put_bool(b, policy->command_upstream);
+	wire_put_text(b, policy->sftp != NULL ? policy->sftp : "");
 	for (i = 0; i < POLICY_LISTS; i++) {
 		list = policy_list(&copy, i);
 		if (list->n > POLICY_LIST_MAX)
@@ -112,7 +114,7 @@ policy_get_list(struct wire *w, struct strlist *list)
 int
 policy_get(struct wire *w, struct policy *policy)
 {
-	struct bytes command;
+	struct bytes command, sftp = { 0 };
 	unsigned int i;
 	int forced, r;
 
@@ -129,6 +131,12 @@ policy_get(struct wire *w, struct policy *policy)
 	forced = wire_bool(w);
 	r = policy_get_text(w, &command);
 	policy->command_upstream = wire_bool(w);
+	if (r == 0)
+		r = policy_get_text(w, &sftp);
+	if (r == 0 && sftp.len > 0) {
+		policy->sftp = strndup((const char *)sftp.p, sftp.len);
+		r = policy->sftp == NULL ? ERR_NOMEM : 0;
+	}
 	if (r == 0 && forced) {
 		policy->command = strndup((const char *)command.p, command.len);
 		r = policy->command == NULL ? ERR_NOMEM : 0;

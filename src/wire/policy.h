@@ -47,7 +47,8 @@ struct policy {
 	struct strlist set_env;		 /* "NAME=value" */
 	char *command;			 /* forced command, or NULL */
 	int command_upstream; /* the upstream itself runs it in place of what is asked for */
-	int has_tunnel;	      /* tun@openssh.com only for the unit tunnel */
+	char *sftp;	/* a command that only reads, in place of the subsystem sftp; or NULL */
+	int has_tunnel; /* tun@openssh.com only for the unit tunnel */
 	uint32_t tunnel;
 	uint32_t max_sessions; /* session channels open at a time */
 	uint32_t idle_ms;      /* 0: no limit */

@@ -236,6 +236,18 @@ def test_mistyped_commands(g):
         for word, guess in (("Sftp", "sftp"), ("shel", "shell"))]
 
 
+def test_sftp_that_can_be_passed_by(g):
+    more(g, "20.ini", "[route bob]\nREST\nSftpReadOnly = yes\n"
+                      "[route carol]\nREST\nSftpReadOnly = /opt/sftp-server\nForceCommand = true\n"
+                      "[route dan]\nREST\nSftpReadOnly = yes\nPermitCommands = sftp\n"
+                      "[route eve]\nREST\nSftpReadOnly = no\n")
+    assert [n.split(": ", 1)[1] for n in notes_of_check(g)] == [
+        "SftpReadOnly: shells and commands can still write; PermitCommands = sftp permits sftp alone",
+        "SftpReadOnly has no effect: ForceCommand runs in place of sftp, too"]
+    more(g, "20.ini", "[route bob]\nREST\nSftpReadOnly = sftp-server; id\n")
+    assert b"is not yes, no or the path of sftp-server on the machine" in g.sallyport("check", "-c", g.conf).stderr
+
+
 # Directories of logins.
 
 

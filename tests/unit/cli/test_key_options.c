@@ -166,6 +166,26 @@ test_commands_and_the_rest(void **state)
 	strlist_free(&r.permit_commands);
 }
 
+static void
+test_sftp_that_only_reads(void **state)
+{
+	char path[] = "/opt/sftp-server", forced[] = "internal-sftp";
+	struct route r = open_route();
+
+	(void)state;
+	r.allow_agent = r.x11 = 0;
+	r.allow_tcp = ROUTE_FORWARD_NO;
+	r.sftp_read_only = path;
+	expect(&r, "restrict,from=\"192.0.2.1\",pty,user-rc",
+	    "the upstream cannot enforce SftpReadOnly with this line");
+	r.restrict_all = 1;
+	add(&r.permit_commands, "sftp");
+	expect(&r, "restrict,from=\"192.0.2.1\",command=\"exec /opt/sftp-server -R\",pty", "");
+	strlist_free(&r.permit_commands);
+	r.force_command = forced;
+	expect(&r, "restrict,from=\"192.0.2.1\",command=\"exec /opt/sftp-server -R\",pty", "");
+}
+
 int
 main(void)
 {
@@ -174,6 +194,7 @@ main(void)
 		cmocka_unit_test(test_forwards),
 		cmocka_unit_test(test_quoting),
 		cmocka_unit_test(test_commands_and_the_rest),
+		cmocka_unit_test(test_sftp_that_only_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,58 @@ test_sftp_that_the_upstream_forces_allows_sftp_alone(void **state)
 	policy_lab_end(&f);
 }
 
+/* A session of a policy that has a read-only sftp, and this forced command or NULL. */
+static void
+start_reading(struct policy_lab *f, const char *command, int upstream)
+{
+	struct policy policy;
+
+	policy_init(&policy);
+	policy.sftp = strdup("reads");
+	policy.command = command != NULL ? strdup(command) : NULL;
+	policy.command_upstream = upstream;
+	policy_lab_start(f, &policy);
+	open_session(f, 0, 7);
+}
+
+static void
+test_sftp_that_only_reads(void **state)
+{
+	struct policy_lab f;
+
+	start_reading(&f, NULL, 1);
+	assert_int_equal(channel_request(&f, 7, "subsystem", 1, "sftp", NULL), RELAY_DROP);
+	assert_string_equal(made_messages(&f), "U98(1007)exec reads;");
+	open_session(&f, 1, 8);
+	assert_int_equal(channel_request(&f, 8, "subsystem", 0, "netconf", NULL), RELAY_PASS);
+	open_session(&f, 2, 9);
+	assert_int_equal(channel_request(&f, 9, "exec", 0, "sftp", NULL), RELAY_PASS);
+	assert_string_equal(made_messages(&f), "");
+	policy_lab_end(&f);
+}
+
+static void
+test_sftp_that_only_reads_and_forced_commands(void **state)
+{
+	struct policy_lab f;
+
+	start_reading(&f, "internal-sftp -R", 0);
+	assert_int_equal(channel_request(&f, 7, "subsystem", 0, "other", NULL), RELAY_DROP);
+	assert_string_equal(made_messages(&f),
+	    "U98(7)env SSH_ORIGINAL_COMMAND=other;U98(7)exec reads;");
+	policy_lab_end(&f);
+	/* the certificate has -R itself, and its command takes the subsystem alone */
+	start_reading(&f, "internal-sftp -R", 1);
+	assert_int_equal(channel_request(&f, 7, "subsystem", 0, "sftp", NULL), RELAY_PASS);
+	assert_string_equal(made_messages(&f), "");
+	policy_lab_end(&f);
+	start_reading(&f, "backup", 0);
+	assert_int_equal(channel_request(&f, 7, "subsystem", 0, "sftp", NULL), RELAY_DROP);
+	assert_string_equal(made_messages(&f),
+	    "U98(7)env SSH_ORIGINAL_COMMAND=sftp;U98(7)exec backup;");
+	policy_lab_end(&f);
+}
+
 /* sshd takes a limited number of variables: those of the client leave room for ours. */
 static void
 test_client_cannot_crowd_out_variables(void **state)
@@ -271,6 +323,8 @@ main(void)
 		cmocka_unit_test(test_forced_command_replaces_the_request),
 		cmocka_unit_test(test_command_that_the_upstream_forces_leaves_the_request_as_it_is),
 		cmocka_unit_test(test_sftp_that_the_upstream_forces_allows_sftp_alone),
+		cmocka_unit_test(test_sftp_that_only_reads),
+		cmocka_unit_test(test_sftp_that_only_reads_and_forced_commands),
 		cmocka_unit_test(test_client_cannot_crowd_out_variables),
 		cmocka_unit_test(test_forced_sftp_allows_sftp_alone),
 		cmocka_unit_test(test_refused_command_gets_a_line),

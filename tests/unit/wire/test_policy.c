@@ -28,6 +28,7 @@ test_policy_is_read_as_it_was_written(void **state)
 	policy.permits = POLICY_PTY;
 	policy.command = strdup("");
 	policy.command_upstream = 1;
+	policy.sftp = strdup("reads");
 	policy.idle_ms = 7;
 	policy.unused_ms = 6;
 	policy.rekey_bytes = UINT64_C(1) << 40;
@@ -55,6 +56,7 @@ test_policy_is_read_as_it_was_written(void **state)
 	assert_int_equal(got.tunnel, 9);
 	assert_string_equal(got.command, "");
 	assert_true(got.command_upstream);
+	assert_string_equal(got.sftp, "reads");
 	assert_string_equal(got.permit_listen[POLICY_KEY].v[0], "*:1");
 	assert_int_equal(got.permit_open[POLICY_KEY].n, 0);
 	assert_string_equal(got.set_env.v[0], "A=b");

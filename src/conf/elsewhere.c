@@ -71,6 +71,7 @@ const char *const elsewhere_of_route[] = {
 	"ForceCommand",
 	"SftpReadOnly",
 	"MaxSessions",
+	"MaxSessionsPerLogin",
 	"IdleTimeout",
 	"SessionTimeout",
 	"UnusedConnectionTimeout",

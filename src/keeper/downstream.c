@@ -174,6 +174,35 @@ downstream_request(struct ksession *s)
 	}
 }
 
+/* Connections of the same login, in whichever of its sections, that have been let in. */
+static int
+downstream_count_entered(const struct ksession *s)
+{
+	const struct ksession *other;
+	int n = 0;
+
+	TAILQ_FOREACH(other, &s->keeper->sessions, entry)
+		n += other != s && other->down.entered && !other->refused &&
+		    strcmp(other->route->login, s->route->login) == 0;
+	return n;
+}
+
+int
+downstream_may_enter(struct ksession *s)
+{
+	const int max = s->route->max_sessions_per_login;
+
+	if (max > 0 && downstream_count_entered(s) >= max) {
+		ksession_refuse(s,
+		    "you have as many connections as this login may have at once: close one, and "
+		    "connect again",
+		    "MaxSessionsPerLogin: this login has %d connections already", max);
+		return 0;
+	}
+	s->down.entered = 1;
+	return 1;
+}
+
 void
 downstream_method_passed(struct ksession *s)
 {
@@ -195,6 +224,8 @@ downstream_method_passed(struct ksession *s)
 		method->client_done(s);
 	} else {
 		ksession_log_auth(s, ATTEMPT_ACCEPTED);
+		if (!downstream_may_enter(s))
+			return;
 		if (s->route->mode != ROUTE_LOGIN)
 			jump_let_in(s);
 		else

@@ -55,6 +55,7 @@ struct login_downstream {
 	    [ISSUE_PROOFS_SIZE]; /* what the client has proven, for the certificate upstream */
 	char key_refusal[256];	 /* beginning of the last reason logged why a key is not accepted */
 	unsigned int failures;	 /* tries that were wrong, and keys that were offered in vain */
+	int entered;		 /* all is proven, and MaxSessionsPerLogin counts it */
 	int success_sent;	 /* the client has been let in */
 
 	/* decoy.c writes these, too */
@@ -94,6 +95,10 @@ void downstream_put_lookup(struct ksession *s, struct buf *order);
 void downstream_lookup_done(struct ksession *s, const struct job_result *result);
 void downstream_put_password(struct ksession *s, struct buf *order);
 void downstream_password_done(struct ksession *s, const struct job_result *result);
+
+/* The client has proven all: does MaxSessionsPerLogin let it in?  1, and it counts from now on; or 0: it has
+ * been refused. */
+int downstream_may_enter(struct ksession *s) MUST_CHECK;
 
 /* The client has passed one method, which was verified here: go on. */
 void downstream_method_passed(struct ksession *s);

@@ -157,7 +157,8 @@ static void
 passthrough_finish(struct ksession *s)
 {
 	ksession_log_auth(s, ATTEMPT_ACCEPTED);
-	upstream_finish(s);
+	if (downstream_may_enter(s))
+		upstream_finish(s);
 }
 
 /* The client has passed all that AuthenticationMethods asks for; so has the gateway upstream,

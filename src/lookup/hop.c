@@ -68,7 +68,8 @@ void
 route_check_hop(const struct conf_section *s, const struct route *r, struct conf_errors *errors)
 {
 	static const char *const without[] = { "AuthorizedKeysFile", "AuthorizedKey",
-		"TrustedUserCAKeys", "PasswordHash", "TOTP", "Factor", "Banner" };
+		"TrustedUserCAKeys", "PasswordHash", "TOTP", "Factor", "Banner",
+		"MaxSessionsPerLogin" };
 	const struct conf_entry *e;
 	size_t i;
 

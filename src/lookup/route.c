@@ -131,6 +131,8 @@ static const struct keyword route_table[] = {
 	{ "Banner", &route_template_path, R(banner) },
 	{ "SftpReadOnly", &keyword_string, R(sftp_read_only), .check = route_check_sftp_server },
 	{ "MaxSessions", &keyword_int, R(max_sessions), .value = "1024", .max = 1024 },
+	{ "MaxSessionsPerLogin", &keyword_int, R(max_sessions_per_login), .value = "none", .min = 1,
+	    .max = 10000, .flags = KEYWORD_NONE },
 	{ "IdleTimeout", &keyword_time, R(idle_timeout_ms), .value = "none" },
 	{ "SessionTimeout", &keyword_time, R(session_timeout_ms), .value = "none" },
 	{ "UnusedConnectionTimeout", &keyword_time, R(unused_timeout_ms), .value = "none" },

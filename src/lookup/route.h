@@ -139,6 +139,7 @@ struct route {
 	char *banner;				   /* Banner: resolved path, or NULL */
 	char *sftp_read_only; /* yes, no or the path of the machine's sftp-server, or NULL */
 	int max_sessions;
+	int max_sessions_per_login; /* MaxSessionsPerLogin: connections; 0: as many as come */
 	int idle_timeout_ms, session_timeout_ms, unused_timeout_ms; /* 0: none */
 };
 

@@ -276,7 +276,7 @@ $(FUZZERS): $(BUILD)/fuzzers/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libsallypor
 
 # --- tests, demo, benchmarks ---------------------------------------------------------------------
 
-.PHONY: deps deps-check deps-lint check run-tests platforms cross-arm64 unit e2e run-unit run-e2e asan fuzz \
+.PHONY: deps deps-check deps-lint check run-tests platforms cross-arm64 unit e2e interop run-unit run-e2e asan fuzz \
     run-fuzz demo demo-tunnel bench bench-quick bench-edge bench-forward \
     bench-timing
 deps:
@@ -323,6 +323,13 @@ run-e2e:
 		SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -rfEsR -n $(E2E_JOBS) tests/e2e \
 		    $(if $(filter-out 0,$(RERUNS)),--reruns $(RERUNS)) $(PYTEST_ARGS); \
 	else echo 'tests/e2e: there is none yet'; fi
+
+# The clients of tests/interop, direct and through the gateway.  The table is written by a whole run alone.
+interop:
+	@build-aux/deps build run interop
+	+@$(MAKE) $(jobs) all
+	SALLYPORT=$(abspath $(BUILD)/sallyport) $(PYTHON) -m pytest -q -rfEs -n $(E2E_JOBS) tests/interop \
+	    $(or $(PYTEST_ARGS),--table doc/interop.md)
 
 asan: export ASAN_OPTIONS ?= detect_leaks=1:abort_on_error=0
 asan: export UBSAN_OPTIONS ?= print_stacktrace=1
@@ -488,6 +495,7 @@ help:
 	@echo 'make platforms        both of these in minimal Debians, and make cross-arm64'
 	@echo 'make cross-arm64      in a minimal Debian: build for arm64, run the unit tests under qemu'
 	@echo 'make unit | e2e       the unit tests | the end-to-end tests (PYTEST_ARGS="-k name")'
+	@echo 'make interop          many SSH clients, direct and through the gateway, compared: writes doc/interop.md'
 	@echo 'make asan             every test, under the address and undefined behaviour sanitizers'
 	@echo 'make fuzz             each fuzzer of tests/fuzz for FUZZ_TIME=60 seconds'
 	@echo 'make lint             check format, includes, scripts and manual pages; static analysis'

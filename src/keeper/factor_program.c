@@ -48,12 +48,18 @@ factor_program_time(const struct ksession *s)
 }
 
 int
+factor_program_is_first(const struct ksession *s)
+{
+	return !auth_methods_begun(&s->down.methods);
+}
+
+int
 factor_program_same(const struct ksession *a, const struct ksession *b)
 {
 	if (a->route == NULL || b->route == NULL)
 		return 0;
 	return strcmp(a->route->login, b->route->login) == 0 ||
-	    (!auth_methods_begun(&a->down.methods) && !auth_methods_begun(&b->down.methods) &&
+	    (factor_program_is_first(a) && factor_program_is_first(b) &&
 		fairq_same_source(a->client, b->client));
 }
 
@@ -113,13 +119,6 @@ factor_program_put(struct ksession *s, struct buf *order)
 }
 
 /* --- the conversation --- */
-
-/* Is this the client's first proof, so that unknown logins are asked the same? */
-static int
-factor_program_is_first(const struct ksession *s)
-{
-	return !auth_methods_begun(&s->down.methods);
-}
 
 /* An unknown login, or one that is to look like that: it is asked what a known one was asked last, as often, and
  * fails then. */

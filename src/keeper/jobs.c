@@ -27,6 +27,9 @@ static const struct job_type {
 	/* So many run at once of jobs that are alike by same(); NULL: no such limit. */
 	unsigned int max_same;
 	int (*same)(const struct ksession *, const struct ksession *);
+	/* So many run at once of jobs of sessions for which some() holds; NULL: no such limit. */
+	unsigned int max_some;
+	int (*some)(const struct ksession *);
 	int fair;	/* the queue is fair by address: these clients have proven nothing yet, or
 			 * may ask again and again */
 	int queue_time; /* timeout_ms is the time in the queue, not that of the errand */
@@ -77,6 +80,8 @@ static const struct job_type {
 	    .max = JOBS_FACTORS_MAX,
 	    .max_same = JOBS_FACTORS_SAME_MAX,
 	    .same = factor_program_same,
+	    .max_some = JOBS_FACTORS_FIRST_MAX,
+	    .some = factor_program_is_first,
 	    .fair = 1,
 	    .more = IPC_FACTOR_ASK,
 	    .put_order = factor_program_put,
@@ -209,7 +214,7 @@ job_start(struct job *job, struct job_place *p)
 		type->done(job->session, &(struct job_result){ .how = JOB_NOT_STARTED, .err = r });
 }
 
-/* Does the limit for jobs that are alike leave room for this one? */
+/* Do the limits for jobs that are alike, and for those of some sessions, leave room for this one? */
 static int
 job_may_start(const void *whose)
 {
@@ -217,15 +222,17 @@ job_may_start(const void *whose)
 	const struct job_type *type = &job_types[job->kind];
 	const struct jobs *jobs = &job->session->keeper->jobs;
 	const struct job_place *p;
-	unsigned int n = 0;
+	const int is_some = type->some != NULL && type->some(job->session);
+	unsigned int same = 0, some = 0;
 
-	if (type->same == NULL)
-		return 1;
 	for (p = jobs->first[job->kind]; p < jobs->first[job->kind + 1]; p++) {
 		other = TAILQ_FIRST(&p->jobs);
-		n += other != NULL && type->same(other->session, job->session);
+		if (other == NULL)
+			continue;
+		same += type->same != NULL && type->same(other->session, job->session);
+		some += is_some && type->some(other->session);
 	}
-	return n < type->max_same;
+	return (type->same == NULL || same < type->max_same) && (!is_some || some < type->max_some);
 }
 
 void

@@ -50,6 +50,8 @@ enum job_kind {
 #define JOBS_FACTORS_MAX 64
 /* Of them for one person. */
 #define JOBS_FACTORS_SAME_MAX 8
+/* Of them for clients that have proven nothing yet: strangers leave half of the places to users. */
+#define JOBS_FACTORS_FIRST_MAX (JOBS_FACTORS_MAX / 2)
 
 /* Certificates that agents sign at once, and of them those of one agent, which does one thing at a time. */
 #define JOBS_CA_MAX 64

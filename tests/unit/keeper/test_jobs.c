@@ -258,6 +258,97 @@ test_cancelled_job_closes_its_socket(void **state)
 	assert_string_equal(started(), "8 ");
 }
 
+/* --- programs of second factors --- */
+
+#define STRANGERS (JOBS_FACTORS_FIRST_MAX + 2)
+
+static struct conf conf;
+static struct snapshot snapshot = { .refs = 1, .conf = &conf };
+static struct route factor_routes[STRANGERS + 1];
+static struct ksession factor_sessions[STRANGERS + 1];
+static char names[STRANGERS + 1][16];
+
+/* Sessions of one login and one address each, that wait for the program of their factor. */
+static void
+ask_factors(void)
+{
+	static const uint8_t session_id[32];
+	static const struct auth_server_ops ops;
+	const struct auth_server_config config = { .session_id = session_id,
+		.session_id_len = sizeof(session_id),
+		.max_tries = 6 };
+	struct conf_errors errors = { 0 };
+	size_t i;
+
+	conf.dir = (char *)"/";
+	assert_int_equal(lookup_new(&conf, &errors, &snapshot.lookup), 0);
+	for (i = 0; i <= STRANGERS; i++) {
+		snprintf(names[i], sizeof(names[i]), "192.0.2.%zu", i);
+		factor_routes[i] = (struct route){ .login = names[i],
+			.name = names[i],
+			.factor = (char *)"exec:/bin/true" };
+		factor_sessions[i] = (struct ksession){ .keeper = &keeper,
+			.snapshot = &snapshot,
+			.id = i,
+			.route = &factor_routes[i],
+			.sock = -1,
+			.phase = IPC_PHASE_AUTH,
+			.log = { .end_logged = 1 } };
+		snprintf(factor_sessions[i].client, sizeof(factor_sessions[i].client), "%s",
+		    names[i]);
+		factor_sessions[i].down.auth = auth_server_new(&config, &ops, NULL);
+		assert_non_null(factor_sessions[i].down.auth);
+	}
+}
+
+static void
+free_factors(void)
+{
+	size_t i;
+
+	for (i = 0; i <= STRANGERS; i++) {
+		jobs_cancel(&factor_sessions[i]);
+		auth_server_free(&factor_sessions[i].down.auth);
+	}
+	lookup_free(&snapshot.lookup);
+}
+
+static int
+factor_runs(size_t i)
+{
+	return factor_sessions[i].jobs[JOB_FACTOR].place != NULL;
+}
+
+/* However many addresses they have: who has proven a key does not wait for them. */
+static void
+test_strangers_leave_places_to_users(void **state)
+{
+	struct ksession *user = &factor_sessions[STRANGERS];
+	struct strlist lists = { 0 };
+	size_t i;
+
+	ask_factors();
+	assert_int_equal(strlist_add(&lists, "publickey,keyboard-interactive:factor", 37), 0);
+	auth_methods_init(&user->down.methods, &lists);
+	(void)auth_methods_step(&user->down.methods, "publickey");
+	for (i = 0; i <= STRANGERS; i++)
+		jobs_ask(&factor_sessions[i], JOB_FACTOR, 10000);
+	jobs_start(&keeper);
+	for (i = 0; i < STRANGERS; i++)
+		assert_int_equal(factor_runs(i), i < JOBS_FACTORS_FIRST_MAX);
+	assert_true(factor_runs(STRANGERS));
+	/* the user's place is none of theirs */
+	jobs_cancel(user);
+	jobs_start(&keeper);
+	assert_false(factor_runs(JOBS_FACTORS_FIRST_MAX));
+	jobs_cancel(&factor_sessions[0]);
+	jobs_start(&keeper);
+	assert_true(factor_runs(JOBS_FACTORS_FIRST_MAX));
+	assert_false(factor_runs(JOBS_FACTORS_FIRST_MAX + 1));
+	free_factors();
+	strlist_free(&lists);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -270,6 +361,7 @@ main(void)
 		TEST(test_result_comes_after_the_call),
 		TEST(test_errand_that_dies_fails_its_job),
 		TEST(test_cancelled_job_closes_its_socket),
+		TEST(test_strangers_leave_places_to_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,9 +12,8 @@
 #include "formats/tunnel_name.h"
 #include "lookup/route_types.h"
 
-#define POLICY_FORWARDS                                                                      \
-	(POLICY_TCP_LOCAL | POLICY_TCP_REMOTE | POLICY_STREAM_LOCAL | POLICY_STREAM_REMOTE | \
-	    POLICY_OTHER)
+#define POLICY_FORWARDS_LOCAL (POLICY_TCP_LOCAL | POLICY_STREAM_LOCAL)
+#define POLICY_FORWARDS (POLICY_FORWARDS_LOCAL | POLICY_TCP_REMOTE | POLICY_STREAM_REMOTE)
 
 /* Is the address that the machine sees another than the gateway's own on its connection? */
 static int
@@ -57,6 +56,25 @@ login_certificate_principals(const struct route *r, const char *user, struct str
 	return err;
 }
 
+/* PermitOpen and PermitListen: is that nothing? */
+static int
+login_certificate_is_none(const struct strlist *list)
+{
+	return list->n == 1 && strcasecmp(list->v[0], "none") == 0;
+}
+
+/* May the session forward anything?  Of Unix sockets, PermitOpen counts for those upstream, and PermitListen for
+ * none, as in sshd. */
+static int
+login_certificate_forwards(const struct route *r, unsigned int policy)
+{
+	if (login_certificate_is_none(&r->permit_open))
+		policy &= ~(unsigned int)POLICY_FORWARDS_LOCAL;
+	if (login_certificate_is_none(&r->permit_listen))
+		policy &= ~(unsigned int)POLICY_TCP_REMOTE;
+	return (policy & POLICY_FORWARDS) != 0;
+}
+
 /* AUTHORIZED_* for what the session is permitted. */
 static unsigned int
 login_certificate_permits(const struct route *r, const struct authorized_options *options,
@@ -64,7 +82,7 @@ login_certificate_permits(const struct route *r, const struct authorized_options
 {
 	unsigned int permits = 0;
 
-	if ((policy & POLICY_FORWARDS) != 0)
+	if (login_certificate_forwards(r, policy))
 		permits |= AUTHORIZED_PORT_FORWARDING;
 	if ((policy & POLICY_AGENT) != 0)
 		permits |= AUTHORIZED_AGENT_FORWARDING;

@@ -141,6 +141,29 @@ test_both_the_route_and_the_key_have_to_permit(void **state)
 	assert_int_equal(permits(&r, &all), AUTHORIZED_ALL & ~AUTHORIZED_USER_RC);
 }
 
+/* PermitOpen = none and PermitListen = none leave nothing to forward but sockets that the machine listens on. */
+static void
+test_forwarding_of_nothing(void **state)
+{
+	static char *none[] = { (char *)"none", NULL }, *port[] = { (char *)"*:22", NULL };
+	const unsigned int rest = AUTHORIZED_ALL & ~AUTHORIZED_PORT_FORWARDING;
+	struct route r = any_route();
+
+	(void)state;
+	r.permit_open = r.permit_listen = (struct strlist){ .v = none, .n = 1 };
+	assert_int_equal(permits(&r, &all), AUTHORIZED_ALL);
+	r.allow_stream = ROUTE_FORWARD_LOCAL;
+	assert_int_equal(permits(&r, &all), rest);
+	r.allow_stream = ROUTE_FORWARD_NO;
+	assert_int_equal(permits(&r, &all), rest);
+	r.permit_open.v = port;
+	assert_int_equal(permits(&r, &all), AUTHORIZED_ALL);
+	r.allow_tcp = ROUTE_FORWARD_REMOTE;
+	assert_int_equal(permits(&r, &all), rest);
+	r.permit_listen.v = port;
+	assert_int_equal(permits(&r, &all), AUTHORIZED_ALL);
+}
+
 static void
 test_forced_command(void **state)
 {
@@ -223,6 +246,7 @@ main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_source_address_of_the_gateway_where_the_machine_sees_it),
 		cmocka_unit_test(test_both_the_route_and_the_key_have_to_permit),
+		cmocka_unit_test(test_forwarding_of_nothing),
 		cmocka_unit_test(test_forced_command),
 		cmocka_unit_test(test_hop_forwards_and_runs_nothing),
 		cmocka_unit_test(test_what_no_certificate_can_say),

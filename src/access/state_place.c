@@ -65,6 +65,39 @@ state_place_make(const char *path, uid_t user)
 	return r;
 }
 
+/* Are these the same directory, or paths of the same one to be? */
+static int
+state_place_is(const char *path, const char *other)
+{
+	size_t len = strlen(path), n = strlen(other);
+	struct stat a, b;
+
+	if (stat(path, &a) == 0 && stat(other, &b) == 0)
+		return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	while (n > 1 && other[n - 1] == '/')
+		n--;
+	return len == n && memcmp(path, other, n) == 0;
+}
+
+/* The keeper may write in the directory: it must not be one that has keys or the configuration.  0 or
+ * ERR_PERM. */
+static int
+state_place_check(const struct conf *conf, const char *path, struct reason *why)
+{
+	const char *what = NULL;
+
+	if (conf->keystore.path != NULL && state_place_is(path, conf->keystore.path))
+		what = "key store";
+	else if (state_place_is(path, conf->dir))
+		what = "configuration";
+	if (what == NULL)
+		return 0;
+	reason_set(why, "%s: is the directory of the %s; name one of its own", path, what);
+	return ERR_PERM;
+}
+
 int
 state_place_open(const struct conf *conf, int create, struct state **out, struct reason *why)
 {
@@ -73,6 +106,8 @@ state_place_open(const struct conf *conf, int create, struct state **out, struct
 	int r;
 
 	*out = NULL;
+	if ((r = state_place_check(conf, path, why)) != 0)
+		return r;
 	if (create && geteuid() == 0 && user != 0 && state_place_make(path, user) != 0) {
 		reason_set(why, "%s: cannot be made: %s", path, strerror(errno));
 		return ERR_SYS;

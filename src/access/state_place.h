@@ -14,7 +14,8 @@
 const struct conf_entry *state_place_need(const struct conf *conf);
 
 /*
- * Open the directory, to which no other user may have a way.  With create it is made where it is
+ * Open the directory, to which no other user may have a way, and which is neither the key
+ * store nor that of the configuration (ERR_PERM).  With create it is made where it is
  * missing, and belongs to the keeper's user also if root makes it.  0 with a reference in *out, or an
  * ERR_* of state_open() with why; ERR_NOTFOUND: there is none.
  */

@@ -118,6 +118,8 @@ check_state(struct check *c)
 	else if (r != 0)
 		conf_error(st != NULL && r == ERR_SYS ? &c->notes : c->errors, e.file, e.line,
 		    "StateDirectory: %s", why.text);
+	else if (state_serial_check(st, &why) != 0)
+		conf_error(&c->notes, e.file, e.line, "no certificate can be made: %s", why.text);
 	state_free(&st);
 }
 

@@ -195,9 +195,9 @@ keyword_set_time(const struct keyword *kw, void *field, const char *value, struc
 	if (conf_time(value, &ms) != 0)
 		return keyword_bad(&ctx->why,
 		    KEYWORD_SHOWN " is not a time: write 30s, 5m, 1h30m%s, at most %s", value,
-		    kw->min == 0 ? " or none" : "",
+		    kw->min == 0 || kw->flags & KEYWORD_NONE ? " or none" : "",
 		    kw->max != 0 ? keyword_time_bound(kw->max, bound) : "24 days");
-	if (ms < kw->min)
+	if (ms < kw->min && (ms != 0 || (kw->flags & KEYWORD_NONE) == 0))
 		return keyword_bad(&ctx->why, KEYWORD_SHOWN " is too short: at least %s", value,
 		    keyword_time_bound(kw->min, bound));
 	if (kw->max != 0 && ms > kw->max)

@@ -101,4 +101,8 @@ int state_serial(struct state *st, unsigned int gateway, uint64_t *serial,
 int state_serial_at(struct state *st, unsigned int gateway, time_t now, uint64_t *serial,
     struct reason *why) MUST_CHECK;
 
+/* Can the record be read that the numbers go by?  0 (also if there is none yet) or an ERR_* of state_read() with why;
+ * nothing is changed. */
+int state_serial_check(struct state *st, struct reason *why) MUST_CHECK;
+
 #endif

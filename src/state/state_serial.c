@@ -48,6 +48,31 @@ state_reserve(void *ctx, struct buf *record)
 	return buf_err(record);
 }
 
+/* Nothing is lost with a damaged record: the next block is that of the time. */
+static int
+state_serial_advise(int r, struct reason *why)
+{
+	if (r == ERR_FORMAT || r == ERR_TOOBIG)
+		reason_add(why,
+		    "; if the clock is right, remove the file: the next numbers go by the time");
+	return r;
+}
+
+int
+state_serial_check(struct state *st, struct reason *why)
+{
+	struct reservation res = { .st = st, .why = why };
+	struct buf record;
+	int r;
+
+	buf_init(&record, STATE_RECORD_MAX);
+	r = state_read(st, KIND, NAME, &record, why);
+	if (r == 0)
+		r = state_reserve(&res, &record);
+	buf_free(&record);
+	return r == ERR_NOTFOUND ? 0 : state_serial_advise(r, why);
+}
+
 int
 state_serial_at(struct state *st, unsigned int gateway, time_t now, uint64_t *serial,
     struct reason *why)
@@ -63,7 +88,7 @@ state_serial_at(struct state *st, unsigned int gateway, time_t now, uint64_t *se
 	if (st->block_used >= STATE_BLOCK) {
 		r = state_update(st, KIND, NAME, state_reserve, &res, why);
 		if (r != 0)
-			return r;
+			return state_serial_advise(r, why);
 		st->block = res.block;
 		st->block_used = 0;
 	}

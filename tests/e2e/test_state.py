@@ -131,6 +131,44 @@ def test_directory_of_somebody_else(gateway):
     assert "StateDirectory: /etc/" in refused_start(gateway)
 
 
+@pytest.mark.parametrize("where, what", [("keys", "key store"), ("keys/", "key store"), ("link", "key store"),
+                                         ("conf.d", "configuration")])
+def test_directory_of_keys_or_configuration(gateway, where, what):
+    """The keeper may write to the state directory."""
+    (gateway.dir / "link").symlink_to("keys")
+    set_state(gateway, where)
+    status, text = gateway.check()
+    assert status == 78
+    assert re.search(rf"StateDirectory: {gateway.dir}/{where}: is the directory of the {what}; name one", text), text
+    assert text.splitlines()[0] == refused_start(gateway).splitlines()[0]
+    assert not list(gateway.dir.glob("*/serial"))
+
+
+@pytest.mark.parametrize("text, mode, advice", [
+    ("", 0o600, r"damaged, .*; if the clock is right, remove the file"),
+    ("sallyport-serial 1\nblock x\n", 0o600, r"damaged, .*; if the clock is right, remove the file"),
+    ("sallyport-serial 1\nblock 7\n", 0o644, "run: chmod 600 ")])
+def test_unusable_record_of_serial_numbers_is_noted(gateway, short, text, mode, advice):
+    """No certificate can be made, while other logins work."""
+    path = short / "state"
+    (path / "serial").mkdir(parents=True)
+    record = path / "serial" / "last"
+    record.write_text(text)
+    record.chmod(mode)
+    for place in (path, path / "serial", *(path / kind for kind in KINDS - {"serial"})):
+        place.mkdir(exist_ok=True)
+        place.chmod(0o700)
+    if os.getuid() == 0:
+        for place in (path, record, *(path / kind for kind in KINDS)):
+            os.chown(place, 1, 1)
+    set_state(gateway, path)
+    status, said = gateway.check()
+    assert status == 0
+    assert re.search(rf"note: \S+: no certificate can be made: {record}: .*{advice}", said), said
+    record.unlink()
+    assert gateway.check() == (0, "")
+
+
 def test_reload_to_another_is_refused(gateway, short):
     place = short / "place"
     place.mkdir()

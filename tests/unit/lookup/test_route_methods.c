@@ -107,6 +107,9 @@ test_lists_with_a_code(void **state)
 	    "publickey," KBDINT ":totp " KBDINT ":totp,password " KBDINT ":totp," KBDINT);
 	lists(AM "publickey " KBDINT ":totp,publickey\n", "publickey " KBDINT ":totp,publickey");
 	lists("TotpRemember = 12h\nTotpSkew = 0\n", "publickey," KBDINT ":totp");
+	lists("TotpRemember = none\n", "publickey," KBDINT ":totp");
+	lists("TotpRemember = 0\n", "publickey," KBDINT ":totp");
+	lists("TotpRemember = 1m\n", "publickey," KBDINT ":totp");
 }
 
 static void
@@ -120,6 +123,8 @@ test_lists_that_ask_for_no_code(void **state)
 	    "6: AuthenticationMethods: " KBDINT ":totp: the route has nothing to check it with");
 	refused(AM "publickey," KBDINT ":factor\n",
 	    "6: AuthenticationMethods: " KBDINT ":factor: the route has nothing to check it with");
+	refused("TOTP = t\nTotpRemember = 12\n",
+	    "7: TotpRemember: \"12\" is too short: at least 1m");
 	refused("TotpRemember = 1h\n",
 	    "6: TotpRemember needs TOTP: the secret that codes are made with");
 	lookup_lab_refuses(

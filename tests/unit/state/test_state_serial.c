@@ -142,11 +142,16 @@ test_what_is_refused(void **state)
 		write_bytes("state/serial/last", text, strlen(text), 0600);
 		assert_int_equal(state_serial(st, 0, &n, &why), ERR_FORMAT);
 		assert_non_null(strstr(why.text, "state/serial/last: "));
+		assert_non_null(strstr(why.text, "; if the clock is right, remove the file"));
 		assert_int_equal(n, 0);
+		assert_int_equal(state_serial_check(st, &why), ERR_FORMAT);
+		assert_non_null(strstr(why.text, "; if the clock is right, remove the file"));
 	}
 	unlink("state/serial/last");
+	assert_int_equal(state_serial_check(st, &why), 0);
 	assert_int_equal(state_serial(st, 0, &n, &why), 0);
 	assert_true(n >> 26 > NOW / 2);
+	assert_int_equal(state_serial_check(st, &why), 0);
 	state_free(&st);
 }
 

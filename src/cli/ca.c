@@ -31,6 +31,11 @@ ca_key_of_store(const struct ca_args *a, const char *name, struct buf *blob)
 	if ((status = key_store_open(&a->store, 0, &ks)) != CLI_OK)
 		return status;
 	r = keystore_public(ks, name, blob, type, &why);
+	if (r == ERR_NOTFOUND)
+		reason_set(&why,
+		    "there is no key %s in the key store; if it was removed, or is elsewhere, give its "
+		    "public key in place of the name: FILE.pub",
+		    name);
 	if (r != 0)
 		status = key_fail(&why, r);
 	keystore_free(&ks);
@@ -164,7 +169,7 @@ ca_run(int argc, char **argv)
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at == argc)
-		return cli_wrong_usage(&cli_ca);
+		return cli_wrong_words(&cli_ca, NULL, "give one of public, list, sign, revoke");
 	a.operands = argv + at + 1;
 	a.n = argc - at - 1;
 	/* No core of a process that has held a key in the clear. */
@@ -174,11 +179,16 @@ ca_run(int argc, char **argv)
 
 		if (strcmp(argv[at], c->name) != 0)
 			continue;
-		if (a.n < c->min || a.n > c->max || (ca_commands_for(&a) & c->bit) == 0)
-			break;
+		if (a.n < c->min)
+			return cli_wrong_words(&cli_ca, c->name, "a name or file is missing");
+		if (a.n > c->max)
+			return cli_wrong_words(&cli_ca, c->name, "too many names or files");
+		if ((ca_commands_for(&a) & c->bit) == 0)
+			return cli_wrong_words(&cli_ca, c->name,
+			    "has no such option; another command of ca has it");
 		return c->run(&a);
 	}
-	return cli_wrong_usage(&cli_ca);
+	return cli_wrong_words(&cli_ca, argv[at], "there is no such command");
 }
 
 const struct cli_command cli_ca = {

@@ -1,10 +1,12 @@
 /*
  * sallyport ca revoke: what a CA takes back, kept in the state directory and written as a KRL.  Called by ca.c.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/ca_record.h"
@@ -85,13 +87,23 @@ out:
 	return status;
 }
 
+/* A word that may have been meant as something else than a file. */
+static int
+ca_revoke_unless_missing(struct ca_revoke *v, const char *what)
+{
+	if (!ca_is_file(what) && strcmp(what, "-") != 0 && access(what, F_OK) == -1 &&
+	    errno == ENOENT)
+		return ca_revoke_wrong(what, "is neither a serial number, such as 7, nor a file");
+	return ca_revoke_file(v, what);
+}
+
 static int
 ca_revoke_operand(struct ca_revoke *v, const char *what)
 {
 	uint64_t first, last;
 
 	if (what[0] < '0' || what[0] > '9' || strchr(what, '/') != NULL)
-		return ca_revoke_file(v, what);
+		return ca_revoke_unless_missing(v, what);
 	if (revoked_serials(what, &first, &last) != 0)
 		return ca_revoke_wrong(what,
 		    "is no serial number, such as 7, nor a range, such as 10-20; a "
@@ -195,8 +207,12 @@ ca_revoke_cmd(const struct ca_args *a)
 	struct state *st = NULL;
 	int status;
 
-	if (a->n == 0 ? a->id != NULL || (!a->list && a->krl == NULL) : a->n == 1 && a->id == NULL)
-		return cli_wrong_usage(&cli_ca);
+	if (a->n == 0 && (a->id != NULL || (!a->list && a->krl == NULL)))
+		return cli_wrong_words(&cli_ca, "revoke",
+		    "give the CA and what it revokes, or --krl FILE, or --list");
+	if (a->n == 1 && a->id == NULL)
+		return cli_wrong_words(&cli_ca, "revoke",
+		    "give what the CA revokes: a serial number, a file or --id");
 	status = ca_state_open(a, 1, &conf, &st);
 	if (status == CLI_OK && a->n > 0)
 		status = ca_revoke_record(a, st);

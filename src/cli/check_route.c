@@ -17,6 +17,7 @@
 #include "access/route_files.h"
 #include "access/state_place.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "cli/check.h"
 #include "conf/keyword.h"
 #include "formats/tunnel_name.h"
@@ -35,8 +36,10 @@ check_depends(const struct conf_section *s)
 	return login_pattern_is(s->name);
 }
 
-int
-check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why)
+/* check_key(), for a TOTP secret that is made for this login; or NULL. */
+static int
+check_key_of(struct check *c, const char *login, const char *name, enum keystore_kind kind,
+    struct reason *why)
 {
 	/* what it is, and before and behind its name how it is made */
 	static const char *const words[][3] = {
@@ -53,11 +56,18 @@ check_key(struct check *c, const char *name, enum keystore_kind kind, struct rea
 	if (err == ERR_NOTFOUND)
 		reason_set(why,
 		    "there is no %s %s in the key store %s; make it with: sallyport %s %s%s%s%s",
-		    words[kind][0], name, c->store.path, words[kind][1], name, words[kind][2],
-		    c->dir == NULL ? "" : " -c ", c->dir == NULL ? "" : c->dir);
+		    words[kind][0], name, c->store.path,
+		    login != NULL ? "totp enroll" : words[kind][1], login != NULL ? login : name,
+		    words[kind][2], c->dir == NULL ? "" : " -c ", c->dir == NULL ? "" : c->dir);
 	else if (err != 0)
 		reason_set(why, "%s", text);
 	return err;
+}
+
+int
+check_key(struct check *c, const char *name, enum keystore_kind kind, struct reason *why)
+{
+	return check_key_of(c, NULL, name, kind, why);
 }
 
 /* A key, password or TOTP secret of the store that the route names. */
@@ -67,8 +77,12 @@ check_mapped(struct check *c, const struct conf_section *s, const char *what, co
 {
 	struct conf_entry e = check_place(s, what);
 	struct reason why;
+	const char *login = NULL;
 
-	if (check_key(c, name, kind, &why) != 0)
+	/* a login that a shell takes as it is */
+	if (kind == KEYSTORE_TOTP && !check_depends(s) && key_name_ok(s->name))
+		login = s->name;
+	if (check_key_of(c, login, name, kind, &why) != 0)
 		conf_error(&c->notes, e.file, e.line, "%s: %s", what, why.text);
 }
 

@@ -118,6 +118,19 @@ cli_wrong_usage(const struct cli_command *c)
 	return CLI_USAGE;
 }
 
+int
+cli_wrong_words(const struct cli_command *c, const char *word, const char *text)
+{
+	char shown[256];
+
+	if (word == NULL)
+		fprintf(stderr, "sallyport: %s: %s\n", c->name, text);
+	else
+		fprintf(stderr, "sallyport: %s %s: %s\n", c->name,
+		    log_vis(shown, sizeof(shown), word, strlen(word)), text);
+	return cli_wrong_usage(c);
+}
+
 static int
 cli_option_find(const struct cli_option *table, int ch)
 {

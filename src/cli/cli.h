@@ -66,6 +66,9 @@ int cli_options(int argc, char **argv, const struct cli_option *table, const str
 /* Print the usage on standard error.  CLI_USAGE. */
 int cli_wrong_usage(const struct cli_command *c);
 
+/* The same, below a line that says what is wrong with the words after the command; word: the first of them, or NULL. */
+int cli_wrong_words(const struct cli_command *c, const char *word, const char *text);
+
 /* The role, if argv[0] names one, that the master has executed the program anew for
  * (role.c): its exit status.  CLI_NO_ROLE: argv[0] is none. */
 #define CLI_NO_ROLE (-1)

@@ -154,6 +154,11 @@ route_show_stored(const struct find_route *f, enum keystore_kind kind, const cha
 	if (name == NULL)
 		return CLI_OK;
 	err = store_probe_one(&f->conf->keystore, &f->as, kind, name, &why);
+	if (err == ERR_NOTFOUND && kind == KEYSTORE_TOTP &&
+	    store_probe_is_made(f->conf->keystore.path))
+		reason_set(&why,
+		    "there is no such TOTP secret; make it with: sallyport totp enroll %s",
+		    f->route->login);
 	printf("%s %s%s%s\n", what, name, err == 0 ? "" : ": ", err == 0 ? "" : why.text);
 	return err == 0 ? CLI_OK : CLI_FAILED;
 }

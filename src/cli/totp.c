@@ -67,17 +67,28 @@ totp_dispatch(struct totp_args *a, int n, char **operands)
 	const int enrolls = a->name != NULL || a->issuer != NULL || a->digits != NULL ||
 	    a->hash != NULL || a->import || a->replace || a->no_qr || a->uri;
 
-	if (strcmp(operands[0], "enroll") == 0 && n == (a->name != NULL ? 1 : 2) && !a->json) {
+	if (strcmp(operands[0], "enroll") == 0) {
+		if (a->json)
+			return cli_wrong_words(&cli_totp, "enroll", "--json is for list");
+		if (n != (a->name != NULL ? 1 : 2))
+			return cli_wrong_words(&cli_totp, "enroll",
+			    "give one login, or --name NAME in place of it");
 		a->login = n == 2 ? operands[1] : NULL;
 		return totp_enroll_cmd(a);
 	}
-	if (strcmp(operands[0], "list") == 0 && n == 1 && !enrolls)
+	if (strcmp(operands[0], "list") == 0) {
+		if (n != 1 || enrolls)
+			return cli_wrong_words(&cli_totp, "list", "takes --json alone");
 		return totp_list_cmd(a);
-	if (strcmp(operands[0], "reset") == 0 && n == 2 && !enrolls && !a->json) {
+	}
+	if (strcmp(operands[0], "reset") == 0) {
+		if (n != 2 || enrolls || a->json)
+			return cli_wrong_words(&cli_totp, "reset",
+			    "give the name of one secret, and no option but -c");
 		a->name = operands[1];
 		return totp_reset_cmd(a);
 	}
-	return cli_wrong_usage(&cli_totp);
+	return cli_wrong_words(&cli_totp, operands[0], "there is no such command");
 }
 
 static int
@@ -102,7 +113,7 @@ totp_run(int argc, char **argv)
 	if (at <= 0)
 		return at == 0 ? CLI_OK : CLI_USAGE;
 	if (at == argc)
-		return cli_wrong_usage(&cli_totp);
+		return cli_wrong_words(&cli_totp, NULL, "give one of enroll, list, reset");
 	/* no core of a process that has held a secret in the clear */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	return totp_dispatch(&a, argc - at, argv + at);

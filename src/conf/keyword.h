@@ -28,9 +28,8 @@ struct keyword_type {
 
 enum keyword_flag {
 	KEYWORD_REPEAT = 1 << 0, /* may be written several times */
-	KEYWORD_NONE = 1
-	    << 1, /* "none" is accepted: for a number or time it means 0, for a path it stays "none" */
-	KEYWORD_HASH = 1 << 2, /* " #" is part of the value, not a mistaken comment */
+	KEYWORD_NONE = 1 << 1,	 /* "none" is accepted: 0 for a number or time; a path keeps it */
+	KEYWORD_HASH = 1 << 2,	 /* " #" is part of the value, not a mistaken comment */
 };
 
 struct keyword {

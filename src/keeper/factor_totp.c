@@ -55,7 +55,7 @@ factor_totp_load(struct ksession *s, struct totp *secret)
 		r = ERR_BADSTATE;
 	}
 	if (r == ERR_NOTFOUND)
-		reason_set(&why, "not in the key store; make it with sallyport totp enroll %s",
+		reason_set(&why, "not in the key store; make it with: sallyport totp enroll %s",
 		    ksession_login(s));
 	if (r != 0)
 		factor_totp_unable(s,

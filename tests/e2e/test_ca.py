@@ -232,7 +232,29 @@ def test_what_is_revoked_is_listed(ca, user_key):
     ca.refuses("revoke", "other", certificate, says="another CA has signed this certificate")
     ca.refuses("revoke", "users", "7-3", says="is no serial number")
     ca.refuses("revoke", "users", ca.dir / "nothing", says="No such file")
-    ca.refuses("revoke", "users", status=2, says="usage: ")
+    ca.refuses("revoke", "users", "seven", says="seven: is neither a serial number, such as 7, nor a file\n")
+
+
+@pytest.mark.parametrize("words, says", [
+    ((), "ca: give one of public, list, sign, revoke"),
+    (("lst",), "ca lst: there is no such command"),
+    (("list", "users"), "ca list: too many names or files"),
+    (("public",), "ca public: a name or file is missing"),
+    (("revoke", "users", "--serial", "7"), "ca revoke: has no such option"),
+    (("revoke", "users"), "ca revoke: give what the CA revokes: a serial number"),
+    (("revoke",), "ca revoke: give the CA and what it revokes"),
+])
+def test_wrong_command_is_said_above_the_usage(ca, words, says):
+    ca.refuses(*words, status=2, says=rf"^sallyport: {says}.*\nusage: ")
+
+
+def test_authority_that_was_removed(ca):
+    file = ca.dir / "old.pub"
+    file.write_text(ca("public", "users"))
+    assert ca.gateway.sallyport("key", "remove", "users", "--force", "-c", ca.gateway.conf).returncode == 0
+    ca.refuses("revoke", "users", "7", says="there is no key users in the key store; .*: FILE.pub\n")
+    ca("revoke", file, "7")
+    assert "    serial 7\n" in ca("revoke", "--list")
 
 
 def test_authority_in_a_file_of_any_name(ca):

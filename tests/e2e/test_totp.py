@@ -162,7 +162,7 @@ def test_login_that_is_not_enrolled(gated):
     w = gated(route=dict(WITH_CODE))
     r = person(w, "000000").ssh("true")
     assert r.code == 255 and "this login needs a second factor, and you have none yet" in r.err
-    w.gateway.log.wait("TOTP = totp-alice: not in the key store; make it with sallyport totp enroll alice")
+    w.gateway.log.wait("TOTP = totp-alice: not in the key store; make it with: sallyport totp enroll alice")
 
 
 def test_unknown_login_with_code_first(coded):

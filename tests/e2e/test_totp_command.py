@@ -147,8 +147,11 @@ def test_wrong_words(totp):
             (("enroll", "alice", "--digits", "9"), 2, "--digits is 6, 7 or 8"),
             (("enroll", "alice", "--hash", "md5"), 2, "--hash is sha1, sha256 or sha512"),
             (("enroll", "alice", "--issuer", ""), 2, "--issuer has 1 to 100 bytes"),
-            (("enroll", "alice", "bob"), 2, "usage: "), (("enroll",), 2, "usage: "), (("list", "alice"), 2, "usage: "),
-            (("list", "--uri"), 2, "usage: "), (("remove", "alice"), 2, "usage: ")):
+            (("enroll", "alice", "bob"), 2, "totp enroll: give one login, or --name NAME in place of it\nusage: "),
+            (("enroll", "bob", "--name", "bob"), 2, "give one login, or --name NAME in place of it\nusage: "),
+            (("enroll",), 2, "give one login"), (("list", "alice"), 2, "totp list: takes --json alone\nusage: "),
+            (("list", "--uri"), 2, "takes --json alone"), (("reset",), 2, "totp reset: give the name of one secret"),
+            (("remove", "alice"), 2, "totp remove: there is no such command\nusage: ")):
         p = totp(*words)
         assert (p.returncode, p.stdout) == (status, "") and said in p.stderr, (words, p.stderr)
     assert totp.listed() == set()
@@ -256,9 +259,10 @@ def test_damaged_record_is_begun_anew(totp):
 def test_check_and_route_report_a_missing_secret(totp):
     p = totp(command="check")
     assert re.search(r"50-routes.ini:6: TOTP: there is no TOTP secret totp-alice in the key store .*; make it with: "
-                     r"sallyport totp enroll --name totp-alice -c ", p.stderr + p.stdout), p
+                     r"sallyport totp enroll alice -c ", p.stderr + p.stdout), p
     p = totp("alice", command="route")
-    assert p.returncode == 1 and re.search("^factor     a code of the TOTP secret totp-alice: .*there is no such TOTP secret",
+    assert p.returncode == 1 and re.search("^factor     a code of the TOTP secret totp-alice: there is no such TOTP secret; make it "
+                                           "with: sallyport totp enroll alice$",
                                            p.stdout, re.M), p.stdout
     totp.enroll("alice")
     assert "TOTP" not in totp(command="check").stderr

@@ -61,9 +61,9 @@ struct decoy {
 	struct decoy_times times[DECOY_NTIMES];
 	/* what an upstream of Passthrough has offered last, or "" */
 	char upstream_methods[AUTH_METHODS_NEXT_SIZE];
-	/* what the program of a Factor has asked last, in each round, of a client that had proven nothing:
-	 * INFO_REQUEST, type byte included, or nothing; and how often it asked until it refused.  Written by
-	 * factor_program.c */
+	/* what the program of a Factor has asked last, in each round, of a client that had proven nothing and was
+	 * refused at the end: INFO_REQUEST, type byte included, or nothing; and how often it asked until it
+	 * refused.  Written by factor_program.c */
 	struct buf factor_questions[DECOY_ROUNDS];
 	unsigned int factor_rounds;
 	int factor_refused; /* factor_rounds has been set */

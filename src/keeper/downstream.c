@@ -11,6 +11,7 @@
 #include "formats/authorized_options.h"
 #include "keeper/downstream.h"
 #include "keeper/downstream_factor.h"
+#include "keeper/factor_program.h"
 #include "keeper/ksession.h"
 #include "wire/ssh.h"
 
@@ -23,6 +24,7 @@ downstream_free(struct login_downstream *down)
 	buf_free(&down->policy);
 	strlist_free(&down->keys_used);
 	lookup_pending_free(&down->lookup);
+	factor_program_forget(down);
 }
 
 /* --- answers --- */

@@ -9,6 +9,7 @@
 #include "auth/auth_server.h"
 #include "base/bucket.h"
 #include "formats/authorized_keys.h"
+#include "keeper/decoy.h"
 #include "keeper/issue.h"
 #include "lookup/lookup.h"
 
@@ -45,7 +46,9 @@ struct login_downstream {
 	const struct factor
 	    *factor;	   /* that the conversation is for, or NULL (downstream_factor.h) */
 	int64_t factor_at; /* of clock_us(): when its program was told something last */
-	unsigned int factor_rounds;	   /* that the client has been asked in; factor_program.c */
+	unsigned int factor_rounds; /* that the client has been asked in; factor_program.c */
+	struct buf
+	    factor_asked[DECOY_ROUNDS];	   /* in them, as INFO_REQUEST, if it had proven nothing */
 	int key_verified;		   /* a key has been proven by a signature */
 	struct strlist keys_used;	   /* fingerprints of the keys that have been proven */
 	struct authorized_options options; /* of these keys together */

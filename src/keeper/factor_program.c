@@ -120,6 +120,32 @@ factor_program_put(struct ksession *s, struct buf *order)
 
 /* --- the conversation --- */
 
+void
+factor_program_forget(struct login_downstream *down)
+{
+	size_t i;
+
+	for (i = 0; i < DECOY_ROUNDS; i++)
+		buf_free(&down->factor_asked[i]);
+}
+
+/* The conversation fails: unknown logins are shown its texts from now on.  Those of one that succeeds may be for
+ * the user alone. */
+static void
+factor_program_show(struct ksession *s)
+{
+	struct decoy *d = &s->keeper->decoy;
+	size_t i;
+
+	for (i = 0; i < DECOY_ROUNDS; i++) {
+		if (s->down.factor_asked[i].len == 0)
+			continue;
+		buf_free(&d->factor_questions[i]);
+		d->factor_questions[i] = s->down.factor_asked[i];
+		s->down.factor_asked[i] = (struct buf){ 0 };
+	}
+}
+
 /* An unknown login, or one that is to look like that: it is asked what a known one was asked last, as often, and
  * fails then. */
 static void
@@ -129,6 +155,7 @@ factor_program_decoy(struct ksession *s)
 	const unsigned int round = s->down.factor_rounds++;
 	const unsigned int rounds = d->factor_refused ? d->factor_rounds : 1;
 
+	factor_program_show(s);
 	if (round >= rounds || round >= DECOY_ROUNDS) {
 		s->down.reply_min_us = decoy_draw(s->keeper, DECOY_FACTOR_REFUSAL);
 		downstream_failed(s);
@@ -204,21 +231,21 @@ factor_program_put_request(struct buf *b, const struct ipc_factor_ask *ask)
 	}
 }
 
-/* Remember for unknown logins what a client is asked in this round. */
+/* Remember what a client is asked in this round: if it is refused, unknown logins are asked the same. */
 static void
 factor_program_note(struct ksession *s, const struct buf *request)
 {
 	const unsigned int round = s->down.factor_rounds++;
-	struct buf *last;
+	struct buf *asked;
 
 	if (round >= DECOY_ROUNDS)
 		return;
-	last = &s->keeper->decoy.factor_questions[round];
+	asked = &s->down.factor_asked[round];
 	decoy_note(s->keeper, round == 0 ? DECOY_FACTOR_QUESTION : DECOY_FACTOR_REFUSAL,
 	    clock_us() - s->down.factor_at);
-	buf_free(last);
-	buf_init(last, FACTOR_REQUEST_MAX);
-	buf_put(last, request->data, request->len);
+	buf_free(asked);
+	buf_init(asked, FACTOR_REQUEST_MAX);
+	buf_put(asked, request->data, request->len);
 }
 
 static void
@@ -254,10 +281,12 @@ factor_program_ran(struct ksession *s, struct wire *body)
 	} else if (ran.failure[0] != '\0') {
 		factor_program_broken(s, ran.failure, ran.said);
 	} else if (ran.status == 0) {
+		factor_program_forget(&s->down);
 		downstream_method_passed(s);
 	} else if (ran.status == 1) {
 		if (factor_program_is_first(s)) {
 			decoy_note(s->keeper, DECOY_FACTOR_REFUSAL, clock_us() - s->down.factor_at);
+			factor_program_show(s);
 			s->keeper->decoy.factor_rounds = s->down.factor_rounds;
 			s->keeper->decoy.factor_refused = 1;
 		}
@@ -317,6 +346,7 @@ factor_program_begin(struct ksession *s)
 	struct reason why;
 
 	s->down.factor_rounds = 0;
+	factor_program_forget(&s->down);
 	if (s->route == NULL) {
 		factor_program_decoy(s);
 		return;

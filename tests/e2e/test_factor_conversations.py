@@ -362,6 +362,19 @@ def test_unknown_login_gets_the_same_questions(factor, person):
     f.gateway.log.wait(f"Failed {DEVICE} for invalid user nobody-here")
 
 
+def test_unknown_login_is_not_shown_what_a_user_was(factor, person):
+    """The texts of a conversation that has succeeded may be for its user alone."""
+    f = factor("echo info Hello $(cat $here/name); " + CODE, methods=FIRST, AuthorizedKeysFile=None)
+    asked = []
+    for login, name, code in (("alice", "you", "wrong"), ("alice", "Alice", "123456"), ("nobody-here", "-", "wrong")):
+        (f.dir / "name").write_text(name)
+        p = person(f.way, login)
+        assert p.converse([code]) is (code == "123456")
+        asked.append(p.asked[0][0])
+        p.close()
+    assert asked == ["Hello you", "Hello Alice", "Hello you"]
+
+
 @pytest.mark.parametrize("script", ["exit 70", "echo nonsense", "echo prompt Code:; echo ask; read -r a; exit 70"])
 def test_broken_program_does_not_tell_who_exists(factor, person, script):
     """A client that has proven nothing sees no refusal, but for the log."""

@@ -299,6 +299,17 @@ handle_method(struct auth_server *as, const struct auth_request *r, struct buf *
 	return auth_reply_failure(as, out);
 }
 
+/* The client gives a conversation up, which counts in any case, so that it cannot be repeated without end.
+ * REPLY or DENIED. */
+static enum auth_server_verdict
+auth_give_up(struct auth_server *as)
+{
+	if (as->give_up_counts)
+		return auth_count_try(as);
+	return ++as->queries > AUTH_SERVER_QUERIES_MAX ? auth_deny(as, AUTH_SERVER_TOO_MANY) :
+							 AUTH_SERVER_REPLY;
+}
+
 /* Put the request aside until auth_server_resume(). */
 static enum auth_server_verdict
 ask_lookup(struct auth_server *as, const uint8_t *payload, size_t len)
@@ -326,14 +337,13 @@ handle_request(struct auth_server *as, const uint8_t *payload, size_t len, struc
 		return auth_deny(as,
 		    as->state == STATE_FIRST ? "unknown service" :
 					       "Change of username or service not allowed");
+	/* for the log, this try is not by the method of the request that follows */
+	if (as->state == STATE_ASKED && auth_give_up(as) == AUTH_SERVER_DENIED)
+		return AUTH_SERVER_DENIED;
 	request_note(as, &r);
 	if (buf_err(&as->key) != 0)
 		return auth_deny(as, "%s", err_str(buf_err(&as->key)));
 	if (as->state != STATE_FIRST) {
-		/* giving up a conversation counts like a query, so that it cannot be repeated
-		 * without end */
-		if (as->state == STATE_ASKED && ++as->queries > AUTH_SERVER_QUERIES_MAX)
-			return auth_deny(as, AUTH_SERVER_TOO_MANY);
 		if (as->state == STATE_HINT || as->state == STATE_ASKED)
 			auth_state_set(as, STATE_WAITING);
 		if (as->each_key && as->login_ok && r.publickey &&

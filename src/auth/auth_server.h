@@ -117,9 +117,10 @@ enum auth_server_verdict auth_server_decline(struct auth_server *as, struct buf 
 
 /* After PENDING: append the question (INFO_REQUEST or PASSWD_CHANGEREQ, type byte
  * included), which has been looked through.  Its answer comes with another PENDING; the
- * client may also give up and make another request. */
+ * client may also give up and make another request, which counts as a failed try if give_up_counts, and else
+ * as a query. */
 enum auth_server_verdict auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len,
-    struct buf *out);
+    int give_up_counts, struct buf *out);
 
 /* What the login may use from now on.  0 or ERR_NOMEM. */
 int auth_server_set_methods(struct auth_server *as, const char *methods) MUST_CHECK;

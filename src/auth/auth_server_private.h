@@ -58,6 +58,7 @@ struct auth_server {
 	struct buf pending_message;	  /* may hold a password */
 	enum auth_server_pending pending; /* what the message is */
 	uint32_t prompts;		  /* of the question asked */
+	int give_up_counts;		  /* to give it up is a failed try */
 	char reason[256];
 };
 
@@ -75,6 +76,8 @@ enum auth_server_verdict auth_queued(struct auth_server *as, enum auth_server_ve
 enum auth_server_verdict auth_reply_failure(struct auth_server *as, struct buf *out);
 /* USERAUTH_FAILURE for a try that counts; after the last one the login is denied. */
 enum auth_server_verdict auth_fail(struct auth_server *as, struct buf *out);
+/* Count a try that has failed.  REPLY, or DENIED: it was the last. */
+enum auth_server_verdict auth_count_try(struct auth_server *as);
 enum auth_server_verdict auth_reply_pk_ok(struct auth_server *as, const struct auth_request *r,
     struct buf *out);
 

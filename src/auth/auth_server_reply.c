@@ -107,15 +107,21 @@ auth_reply_pk_ok(struct auth_server *as, const struct auth_request *r, struct bu
 	return AUTH_SERVER_REPLY;
 }
 
-/* A try that counts has failed. */
 enum auth_server_verdict
-auth_fail(struct auth_server *as, struct buf *out)
+auth_count_try(struct auth_server *as)
 {
 	as->tries++;
 	if (as->ops->failed != NULL)
 		as->ops->failed(as->ctx);
-	if (as->tries >= as->max_tries)
-		return auth_deny(as, AUTH_SERVER_TOO_MANY);
+	return as->tries >= as->max_tries ? auth_deny(as, AUTH_SERVER_TOO_MANY) : AUTH_SERVER_REPLY;
+}
+
+/* A try that counts has failed. */
+enum auth_server_verdict
+auth_fail(struct auth_server *as, struct buf *out)
+{
+	if (auth_count_try(as) == AUTH_SERVER_DENIED)
+		return AUTH_SERVER_DENIED;
 	return auth_reply_failure(as, out);
 }
 
@@ -189,13 +195,15 @@ auth_server_decline(struct auth_server *as, struct buf *out)
 }
 
 enum auth_server_verdict
-auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, struct buf *out)
+auth_server_ask(struct auth_server *as, const uint8_t *payload, size_t len, int give_up_counts,
+    struct buf *out)
 {
 	struct wire w;
 
 	if (!auth_reply_is_turn(as, as->state == STATE_PENDING && len <= AUTH_SERVER_MESSAGE_MAX))
 		return AUTH_SERVER_DENIED;
 	as->prompts = NO_ANSWER;
+	as->give_up_counts = give_up_counts;
 	if (as->pending != AUTH_SERVER_PASSWORD) {
 		wire_init(&w, payload, len);
 		(void)wire_u8(&w);

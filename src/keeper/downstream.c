@@ -126,11 +126,13 @@ downstream_partial(struct ksession *s)
 void
 downstream_ask(struct ksession *s, struct bytes question)
 {
+	const int counts = s->down.factor != NULL && s->down.factor->give_up_counts;
 	struct buf out;
 
 	buf_init(&out, IPC_MAX - 16);
 	downstream_pace(s);
-	downstream_verdict(s, auth_server_ask(s->down.auth, question.p, question.len, &out), &out);
+	downstream_verdict(s, auth_server_ask(s->down.auth, question.p, question.len, counts, &out),
+	    &out);
 	buf_free(&out);
 }
 

@@ -17,6 +17,8 @@ struct ksession;
  */
 struct factor {
 	const char *method; /* METHOD_TOTP, ...: a row of login_methods[] with METHOD_DEVICE */
+	/* A conversation that the client gives up is a failed try: it may have sent something to a person. */
+	int give_up_counts;
 	/* The client has begun a conversation. */
 	void (*begin)(struct ksession *s);
 	/* Its INFO_RESPONSE, type byte included, with as many answers as were asked for. */

@@ -408,6 +408,7 @@ factor_program_answer(struct ksession *s, struct bytes message)
 
 const struct factor factor_program = {
 	.method = METHOD_FACTOR,
+	.give_up_counts = 1,
 	.begin = factor_program_begin,
 	.answer = factor_program_answer,
 };

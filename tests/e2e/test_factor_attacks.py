@@ -97,10 +97,23 @@ def test_conversations_begun_again_and_again(factor, client):
     f = factor(f"echo >>$here/runs; {CODE}")
     t = client(f.way)
     prove(t)
-    for _ in range(12):
+    for _ in range(5):
         assert reply(t, conversation("alice")) == QUESTION
     wait_for("the end of those that nobody answers", lambda: len(f.left()) == 1)
     assert reply(t, RIGHT) == SUCCESS
+
+
+def test_conversation_given_up_counts_as_a_try(factor, client):
+    """The program may have sent something to a person: that cannot be had again and again."""
+    f = factor(f"echo >>$here/runs; {CODE}", front={"MaxAuthTries": "3"})
+    t = client(f.way)
+    prove(t)
+    for message in (conversation("alice"), conversation("alice"), conversation("alice")):
+        assert reply(t, message) == QUESTION
+    t.send(*conversation("alice"))
+    assert t.ends()
+    assert (f.dir / "runs").read_text() == "\n" * 3
+    f.gateway.log.wait(f"Failed {KBDINT}/factor for alice")
 
 
 def test_program_ends_while_another_conversation_goes_on(factor, client):

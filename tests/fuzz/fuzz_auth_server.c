@@ -138,7 +138,8 @@ step(struct auth_server *as, struct client *c, uint8_t op, struct bytes tail, st
 		if ((op & 12) == 8)
 			return auth_server_partial(as, "password,publickey", out);
 		if ((op & 12) == 12)
-			return auth_server_ask(as, question, sizeof(question) - 1, out);
+			return auth_server_ask(as, question, sizeof(question) - 1, (op & 16) != 0,
+			    out);
 		return auth_server_failure(as, out);
 	}
 	return AUTH_SERVER_REPLY; /* success is for the caller */

@@ -216,7 +216,7 @@ ask(struct fixture *f)
 	assert_int_equal(from_upstream(f), AUTH_CLIENT_ASKED);
 	q = auth_client_question(f->ac);
 	assert_true(bytes_equal(q, buf_bytes(&f->in)));
-	assert_int_equal(auth_server_ask(f->as, q.p, q.len, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_ask(f->as, q.p, q.len, 0, &f->out), AUTH_SERVER_REPLY);
 	assert_int_equal(f->out.len, 4 + q.len);
 	buf_reset(&f->out);
 }
@@ -327,6 +327,30 @@ test_conversation_of_several_rounds(void **state)
 	expect_failure(f, "password", 0);
 }
 
+/* Each counts where the caller says so, as the try that it was. */
+static void
+test_conversations_given_up(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	begin(f, KBDINT);
+	for (i = 0; i <= 6; i++) {
+		conversation(f);
+		/* of the questions, the first four do not count */
+		assert_int_equal(from_client(f),
+		    i < 7 - 1 ? AUTH_SERVER_PENDING : AUTH_SERVER_DENIED);
+		assert_int_equal(f->failures, i <= 3 ? 0 : i - 3);
+		assert_string_equal(auth_server_method(f->as), KBDINT);
+		if (i == 6)
+			break;
+		info_request(f, 1);
+		assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, i >= 3, &f->out),
+		    AUTH_SERVER_REPLY);
+		buf_reset(&f->out);
+	}
+}
+
 /* The answer to a single question can be used as a password; two answers cannot. */
 static void
 test_single_answer_is_a_password(void **state)
@@ -339,7 +363,8 @@ test_single_answer_is_a_password(void **state)
 	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	info_request(f, 1);
-	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, 0, &f->out),
+	    AUTH_SERVER_REPLY);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
 	response(f, 1);
 	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
@@ -347,7 +372,8 @@ test_single_answer_is_a_password(void **state)
 	assert_true(bytes_is(p, "answer"));
 	assert_string_equal(auth_server_method(f->as), KBDINT);
 	info_request(f, 2);
-	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, &f->out), AUTH_SERVER_REPLY);
+	assert_int_equal(auth_server_ask(f->as, f->in.data, f->in.len, 0, &f->out),
+	    AUTH_SERVER_REPLY);
 	response(f, 2);
 	assert_int_equal(from_client(f), AUTH_SERVER_PENDING);
 	assert_int_equal(auth_server_password(f->as, &p), ERR_FORMAT);
@@ -605,6 +631,7 @@ main(void)
 		T(test_tries_are_counted),
 		T(test_password_change),
 		T(test_conversation_of_several_rounds),
+		T(test_conversations_given_up),
 		T(test_single_answer_is_a_password),
 		T(test_wrong_number_of_answers_is_denied),
 		T(test_answer_without_a_question_is_denied),

@@ -121,6 +121,14 @@ int route_text_make(const struct conf *conf, struct route_text *t,
 
 void route_text_free(struct route_text *t);
 
+/* Add the upstream of sshpiper's file sshpiper_upstream, [user@]host[:port]: the first line that is neither empty
+ * nor a comment.  name is the directory, for why.  0, ERR_NOMEM or ERR_FORMAT. */
+int route_sshpiper_upstream(struct route_text *t, const struct route_origin *origin,
+    const struct buf *b, const char *name, struct reason *why) MUST_CHECK;
+
+/* The name of the record of codes that are used, for sshpiper's file totp of a login.  It has no '%'. */
+void route_sshpiper_totp(const char *login, char name[KEY_NAME_MAX + 1]);
+
 extern const struct lookup_plugin plugin_ini;
 extern const struct lookup_plugin plugin_directory;
 extern const struct lookup_plugin plugin_exec;

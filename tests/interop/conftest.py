@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 pytest.register_assert_rewrite("lab")
 
 import clients
-from lab import procs
+from lab import net, procs
 from lab.gateway import SALLYPORT, can_serve
 from lab.keys import Ring
 from sides import Sides
@@ -148,3 +148,11 @@ def pytest_sessionfinish(session):
     if path and results and not hasattr(session.config, "workerinput"):  # not in a process of pytest-xdist
         heading = HEADING.format(system=operating_system(), version=f"sshd {clients.version('openssh-server')}")
         path.write_text(heading + "".join(map(line_of, clients.CLIENTS)), encoding="utf-8")
+
+
+@pytest.fixture
+def echo():
+    """A server that sends back what it receives."""
+    server = net.Server(net.echo)
+    yield server
+    server.close()

@@ -12,13 +12,6 @@ from lab.wait import PATIENCE
 COMMANDS = ["echo out; exit 0", "echo out; exit 1", "echo out; exit 255", "echo out; kill -TERM $$"]
 
 
-@pytest.fixture
-def echo():
-    server = net.Server(net.echo)
-    yield server
-    server.close()
-
-
 def connect_paramiko(way):
     import paramiko
 

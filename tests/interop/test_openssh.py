@@ -16,13 +16,6 @@ pytestmark = pytest.mark.client("OpenSSH")
 DATA = bytes(range(256)) * 8192
 
 
-@pytest.fixture
-def echo():
-    server = net.Server(net.echo)
-    yield server
-    server.close()
-
-
 def test_environment(both):
     """environment"""
     def run(way):
@@ -43,26 +36,21 @@ def test_port_forward(both, echo, flag):
     both(run)
 
 
+def forward_socks(way, flag, echo):
+    port = net.free_port()
+    way.client.forward(flag, f"127.0.0.1:{port}", ready=[("127.0.0.1", port)])
+    with net.socks5(("127.0.0.1", port), "localhost", echo.port) as s:
+        assert net.exchange_on(s, DATA) == DATA
+
+
 def test_dynamic_forward(both, echo):
     """-D"""
-    def run(way):
-        port = net.free_port()
-        way.client.forward("-D", f"127.0.0.1:{port}", ready=[("127.0.0.1", port)])
-        with net.socks5(("127.0.0.1", port), "localhost", echo.port) as s:
-            assert net.exchange_on(s, DATA) == DATA
-
-    both(run)
+    both(lambda way: forward_socks(way, "-D", echo))
 
 
 def test_remote_dynamic_forward(both, echo):
     """-R as a SOCKS proxy"""
-    def run(way):
-        port = net.free_port()
-        way.client.forward("-R", f"127.0.0.1:{port}", ready=[("127.0.0.1", port)])
-        with net.socks5(("127.0.0.1", port), "localhost", echo.port) as s:
-            assert net.exchange_on(s, DATA) == DATA
-
-    both(run)
+    both(lambda way: forward_socks(way, "-R", echo))
 
 
 def test_stdio_forward(both):

@@ -123,7 +123,7 @@ main_has_service(const char *service, const char *directory)
 	return 0;
 }
 
-/* What PAM answers, as the exit status of a factor's program; 2 for what is not about the user. */
+/* What PAM answers, as the exit status of a factor's program; 2 for a failure of PAM itself. */
 static int
 main_status(int result)
 {

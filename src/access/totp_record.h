@@ -1,6 +1,7 @@
 /*
- * The state of one TOTP secret (state/state.h, kind "totp"): which codes are used up, how many were wrong, until
- * when it is locked, and who is not asked again.  Text in, text out, with the time as an argument.
+ * The state of one TOTP secret (state/state.h, kind "totp"): the codes that are used up, the number of wrong
+ * ones, the end of a lock, and the logins that need no code for a time.  Records are texts, and the time is an
+ * argument.
  */
 #ifndef ACCESS_TOTP_RECORD_H
 #define ACCESS_TOTP_RECORD_H
@@ -45,14 +46,14 @@ int totp_record_get(struct totp_record *r, struct bytes text,
     const uint8_t id[TOTP_ID_SIZE]) MUST_CHECK;
 void totp_record_put(struct buf *out, const struct totp_record *r);
 
-/* Until when it is locked, for somebody who asks at now; 0: it is not. */
+/* The end of the lock by the clock that says now; 0: the secret is not locked. */
 int64_t totp_record_locked(const struct totp_record *r, int64_t now);
 
 /* How many recovery codes are left. */
 unsigned int totp_record_recovery_left(const struct totp_record *r, const struct totp *secret);
 
-/* Unlock it and forget whom it remembers.  Codes that are used up stay so, except for those of a future that
- * a wrong clock has made. */
+/* End the lock, and forget the logins that need no code.  Codes that are used up stay so.  Where a wrong clock has
+ * used up codes of the future, they count again. */
 void totp_record_reset(struct totp_record *r, const struct totp *secret, int64_t now);
 
 /* What a login has proven before, hashed: the text may be of any length. */

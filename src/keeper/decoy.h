@@ -16,7 +16,7 @@ struct ksession;
 
 #define DECOY_SHAPES_MAX 16
 #define DECOY_HASH_SIZE 160
-/* A program asks strangers once as a rule, and those whom it refuses at the end a few times. */
+/* Rounds of questions that are kept: most programs ask once, and a challenge is a second round. */
 #define DECOY_ROUNDS 4
 /* Few, because what took place long ago took place under another load. */
 #define DECOY_TIMES 16

@@ -129,8 +129,8 @@ factor_program_forget(struct login_downstream *down)
 		buf_free(&down->factor_asked[i]);
 }
 
-/* The conversation fails: unknown logins are shown its texts from now on.  Those of one that succeeds may be for
- * the user alone. */
+/* The conversation has failed: unknown logins get its texts from now on.  The texts of a conversation that succeeds
+ * may be for its user alone, and are not kept. */
 static void
 factor_program_show(struct ksession *s)
 {
